@@ -1,0 +1,56 @@
+"""python -m device node.toml: run one node."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from device import console
+from device.config import ConfigError, load_config
+from device.encoder import EncoderError
+from device.image_source import SourceError
+from device.interpreter import RuntimeMissingError
+from device.node import run
+from link.bundle import BundleError
+from link.keys import KeyStateError
+
+EXPLAINED = (ConfigError, BundleError, KeyStateError, EncoderError, SourceError, RuntimeMissingError, OSError)
+"Errors whose message is for the person; any other is a fault of this program and shows its traceback."
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    n_sent = 0
+    try:
+        n_sent = run(load_config(arguments.config), REPORTS[arguments.console], is_patient=not arguments.once)
+    except KeyboardInterrupt:
+        pass  # before the first image
+    except EXPLAINED as error:
+        print(f"device: {error}", file=sys.stderr)
+        return 1
+    if arguments.console == "json":
+        print(console.json_end_line(n_sent), flush=True)
+    return 0
+
+
+REPORTS = {
+    "text": lambda report: print(console.text_line(report), flush=True),
+    "json": lambda report: print(console.json_line(report), flush=True),
+    "none": lambda report: None,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m device", description=__doc__)
+    parser.add_argument("config", type=Path, metavar="node.toml")
+    parser.add_argument("--console", choices=REPORTS, default="text", help="what to print for each image")
+    parser.add_argument(
+        "--once", action="store_true", help="end with an error when the port vanishes, instead of waiting for it"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""Image sources: a replayed data set, a folder, a camera.
+
+A source yields captures, images that are not yet taken: the node takes one when the line can carry it, because an image that
+waits in a queue only gets older. A replayed image must already have the bundle's size; the others are cut to its aspect around their
+centre and resized, by Pillow just as the training does it, or where only OpenCV is installed by area, which is nearly the same.
+"""
+
+import importlib
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device.config import SourceConfig
+from link.bundle import ImageSpec
+
+N_STALE_FRAMES = 4
+"What camera drivers keep: images from before the capture was asked for."
+CAMERA_SIZE = (640, 480)
+
+
+class SourceError(RuntimeError):
+    """The source gives no images; the message says why and what to do."""
+
+
+class UnreadableImageError(ValueError):
+    """This one image cannot be read; there may be others."""
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """One camera capture."""
+
+    pixels: np.ndarray
+    "uint8 (H, W, C)"
+    captured_s: float
+    "On the monotonic clock."
+    label: str | None = None
+    "Its class where that is known."
+
+
+Capture = Callable[[], Image]
+
+
+def open_source(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
+    """The captures of a source, at most config.limit; SourceError at once when there can be none."""
+    captures = OPENERS[config.kind](config, spec)
+    return itertools.islice(captures, config.limit)
+
+
+def fit(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """RGB uint8 (H, W, 3) of any size to the encoder's image: centre cut to its aspect, resized, grey where it takes grey."""
+    size = (spec.width, spec.height)
+    if pillow := _find("PIL.Image"):
+        image = pillow.fromarray(pixels).convert(_pillow_mode(spec))
+        fitted = np.asarray(_import("PIL.ImageOps", "").fit(image, size, pillow.Resampling.LANCZOS))
+    elif opencv := _find("cv2"):
+        colours = pixels if spec.channels == 3 else opencv.cvtColor(pixels, opencv.COLOR_RGB2GRAY)
+        fitted = opencv.resize(_centre(colours, spec), size, interpolation=opencv.INTER_AREA)
+    else:
+        raise SourceError("images must be resized, for which Pillow or OpenCV is needed: pip install pillow")
+    return fitted.reshape(spec.shape)
+
+
+def _centre(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """The largest part around the centre that has the encoder's aspect."""
+    height, width = pixels.shape[:2]
+    scale = min(height / spec.height, width / spec.width)
+    cut_height, cut_width = round(scale * spec.height), round(scale * spec.width)
+    top, left = (height - cut_height) // 2, (width - cut_width) // 2
+    return pixels[top : top + cut_height, left : left + cut_width]
+
+
+def _replay(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
+    path = config.path
+    assert path is not None, "load_config demands a path"
+    images, labels = _read_replay(path)
+
+    def capture(index: int) -> Image:
+        return Image(images[index], time.monotonic(), labels[index])
+
+    return _each(range(len(images)), capture, config.loop)
+
+
+def _read_replay(path: Path) -> tuple[np.ndarray, list[str | None]]:
+    """A replay file: images uint8 (N, H, W, C), and where they are known labels int64 (N,) and classes, texts (K,)."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            images = file["images"]
+            n_images = len(images)
+            numbers = file.get("labels", None)
+            classes = [str(name) for name in file["classes"]] if "classes" in file else None
+        labels: list[str | None] = [None] * n_images
+        if numbers is not None:
+            labels = [classes[number] if classes else str(number) for number in numbers.tolist()]
+    except FileNotFoundError:
+        raise SourceError(f"replay file {path} does not exist; give the path of one in [source] path") from None
+    except KeyError:
+        raise SourceError(f'replay file {path} holds no array "images"; write it again') from None
+    except Exception as error:  # numpy answers a damaged archive with whatever its parts raise
+        raise SourceError(f"replay file {path} is damaged ({error}); write it again") from None
+    if images.ndim != 4 or images.dtype != np.uint8 or not n_images or len(labels) != n_images:
+        raise SourceError(
+            f"replay file {path} holds {images.dtype} images of shape {images.shape} with {len(labels)} labels; "
+            "at least one image is needed, uint8 (N, H, W, C), and a label for each or none"
+        )
+    return images, labels
+
+
+def _folder(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
+    """Every image below a folder in the order of the names; the folder it is in, when that is a sub-folder, is its class."""
+    folder = config.path
+    assert folder is not None, "load_config demands a path"
+    pillow = _import("PIL.Image", "a folder of images is read by Pillow: pip install pillow")
+    upright = _import("PIL.ImageOps", "").exif_transpose
+    readable = pillow.registered_extensions()
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in readable)
+    if not paths:
+        raise SourceError(
+            f"folder {folder} does not exist or holds no images that Pillow reads; give another in [source] path"
+        )
+
+    def capture(path: Path) -> Image:
+        try:
+            with pillow.open(path) as image:
+                pixels = np.asarray(upright(image).convert("RGB"))
+        except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
+            raise UnreadableImageError(f"{path} cannot be read and is skipped: {error}") from None
+        label = None if path.parent == folder else path.parent.name
+        return Image(fit(pixels, spec), time.monotonic(), label)
+
+    return _each(paths, capture, config.loop)
+
+
+def _v4l2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
+    """A USB camera, or a video file, by OpenCV."""
+    opencv = _import("cv2", "a V4L2 camera is read by OpenCV: pip install opencv-python-headless")
+    camera = opencv.VideoCapture(config.device)
+    if not camera.isOpened():
+        raise SourceError(f"camera {config.device} cannot be opened; see what there is with: ls /dev/video*")
+
+    def capture() -> Image:
+        for _ in range(N_STALE_FRAMES):
+            camera.grab()
+        captured_s = time.monotonic()
+        is_read, pixels = camera.read()
+        if not is_read:
+            raise SourceError(f"camera {config.device} gives no image any more; plug it in again and restart the node")
+        return Image(fit(opencv.cvtColor(pixels, opencv.COLOR_BGR2RGB), spec), captured_s)
+
+    return itertools.repeat(capture)
+
+
+def _picamera2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
+    """A camera at the Raspberry Pi's own connector."""
+    advice = (
+        "a Raspberry Pi camera is read by picamera2, which pip cannot bring: apt install python3-picamera2, "
+        "and make the environment with: python3 -m venv --system-site-packages"
+    )
+    camera = _import("picamera2", advice).Picamera2(int(config.device))
+    camera.configure(
+        camera.create_video_configuration(main={"format": "BGR888", "size": CAMERA_SIZE})
+    )  # its name for RGB
+    camera.start()
+
+    def capture() -> Image:
+        return Image(fit(camera.capture_array("main"), spec), time.monotonic())
+
+    return itertools.repeat(capture)
+
+
+OPENERS: dict[str, Callable[[SourceConfig, ImageSpec], Iterator[Capture]]] = {
+    "replay": _replay,
+    "folder": _folder,
+    "v4l2": _v4l2,
+    "picamera2": _picamera2,
+}
+
+
+def _each(items: Any, capture: Callable[[Any], Image], loop: bool) -> Iterator[Capture]:
+    return (partial(capture, item) for item in (itertools.cycle(items) if loop else items))
+
+
+def _pillow_mode(spec: ImageSpec) -> str:
+    return "L" if spec.channels == 1 else "RGB"
+
+
+def _find(module: str) -> Any:
+    """The module, or None where it is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+
+
+def _import(module: str, advice: str) -> Any:
+    found = _find(module)
+    if found is None:
+        raise SourceError(advice)
+    return found

@@ -1,0 +1,138 @@
+"""Folding: a trained auto-encoder becomes the two networks that are deployed, the same functions in fewer layers.
+
+    encoder   DWT, first convolution, batch norm → one strided convolution on pixels; its latents in transmitted order
+    decoder   first transposed convolution → one dense layer that takes the latents in that order
+
+Every step is exact up to float rounding. Wavelet transform and convolution are both linear, so their product is one
+convolution: Haar and 3 × 3 make 6 × 6 with stride 2 and padding 2. A longer wavelet reads pixels reflected before the model
+and pads nothing inside, so its product (10 × 10, 14 × 14) pads nothing either.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from export import ExportError
+from host_training.model import AutoEncoder, BasicBlock, Decoder, Encoder, ModelConfig
+
+
+def input_shape(config: ModelConfig) -> tuple[int, int, int]:
+    """(C, H, W) of what the encoder reads: the image with its reflected border."""
+    return config.channels, config.height + 2 * config.pixel_pad, config.width + 2 * config.pixel_pad
+
+
+class FoldedEncoder(nn.Module):
+    """Images (N, C, H + 2p, W + 2p) in 0…1 to latents (N, n), the most useful first."""
+
+    def __init__(self, encoder: Encoder, config: ModelConfig, order: Sequence[int]) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(fold_stem(encoder), nn.ReLU())
+        self.module1 = nn.Sequential(*(FoldedBlock(block) for block in encoder.module1))
+        self.module2 = nn.Sequential(*(FoldedBlock(block) for block in encoder.module2))
+        self.pool = fixed_pool(self.features(torch.zeros(1, *input_shape(config))), config.pooled)
+        dense, norm, _, last = encoder.dense
+        self.dense = nn.Sequential(fuse_conv_bn_eval(dense, norm), nn.ReLU(), select_outputs(last, order))
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.module2(self.module1(self.stem(images)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.dense(self.pool(self.features(images))).flatten(1)
+
+
+class FoldedBlock(nn.Module):
+    """A residual block whose batch norms are folded into its convolutions."""
+
+    def __init__(self, block: BasicBlock) -> None:
+        super().__init__()
+        self.conv1 = fuse_conv_bn_eval(block.conv1, block.bn1)
+        self.conv2 = fuse_conv_bn_eval(block.conv2, block.bn2)
+        self.shortcut: nn.Module = nn.Identity()
+        if isinstance(block.shortcut, nn.Sequential):
+            self.shortcut = fuse_conv_bn_eval(block.shortcut[0], block.shortcut[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.conv2(self.conv1(x).relu()) + self.shortcut(x)).relu()
+
+
+def fold_stem(encoder: Encoder) -> nn.Conv2d:
+    """DWT, first convolution and its batch norm as one convolution on pixels.
+
+    With s[m](i) = Σ_u W[m, u] x(2i + u) and t(j) = Σ_a K[m, a] s[m](stride · j + a − padding), the coefficient of
+    x(2 · stride · j + r) is Σ_{2a + u = r + 2 · padding} K[m, a] W[m, u]: the transposed convolution of K by W with stride 2.
+    """
+    convolution = fuse_conv_bn_eval(encoder.stem[0], encoder.stem[1])
+    kernel = nn.functional.conv_transpose2d(
+        convolution.weight, encoder.dwt.weight, stride=2, groups=encoder.dwt.channels
+    )
+    n_out, n_in, size, _ = kernel.shape
+    stride, padding = 2 * convolution.stride[0], 2 * convolution.padding[0]
+    folded = nn.Conv2d(n_in, n_out, size, stride, padding)
+    return _with_weights(folded, kernel, convolution.bias)
+
+
+def fixed_pool(features: Tensor, pooled: int) -> nn.Module:
+    """Averaging to a grid of side `pooled` as a layer of fixed size, which is all that TensorFlow Lite knows."""
+    height, width = features.shape[2:]
+    if pooled == 1:
+        return nn.AdaptiveAvgPool2d(1)
+    if height % pooled or width % pooled:
+        raise ExportError(
+            f"the last feature map is {height}x{width} and is averaged to {pooled}x{pooled}, which does not divide it; "
+            "train on images of another size or with another `pooled`"
+        )
+    window = (height // pooled, width // pooled)
+    return nn.Identity() if window == (1, 1) else nn.AvgPool2d(window)
+
+
+def select_outputs(convolution: nn.Conv2d, order: Sequence[int]) -> nn.Conv2d:
+    """The convolution with only the outputs in `order`, in that order."""
+    selected = nn.Conv2d(convolution.in_channels, len(order), convolution.kernel_size)
+    return _with_weights(selected, convolution.weight[list(order)], convolution.bias[list(order)])
+
+
+class FoldedDecoder(nn.Module):
+    """Symbols (N, n) in transmitted order to class scores (N, K)."""
+
+    def __init__(self, decoder: Decoder, order: Sequence[int], fill: Tensor) -> None:
+        super().__init__()
+        self.first, self.grid = fold_first_upsampling(decoder.latent_decoder[0], order, fill)
+        self.latent_decoder = decoder.latent_decoder[1:]
+        self.module3 = decoder.module3
+        self.classifier = decoder.classifier
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        grid = self.first(symbols).unflatten(1, self.grid)
+        return self.classifier(self.module3(self.latent_decoder(grid)).mean((2, 3)))
+
+
+def fold_first_upsampling(
+    upsampling: nn.ConvTranspose2d, order: Sequence[int], fill: Tensor
+) -> tuple[nn.Linear, tuple[int, int, int]]:
+    """The transposed convolution on the 1 × 1 latent grid as a dense layer, and the (C, h, w) of its output.
+
+    Latents that are not in `order` are taken to be constant at `fill` (D,), their mean symbol. What they contribute differs
+    from one output position to the next, which a transposed convolution's bias, one number per channel, cannot hold; the
+    dense layer's bias, one number per channel and position, holds it exactly.
+    """
+    weight, bias = upsampling.weight.detach(), upsampling.bias.detach()  # (D, C, h, w), (C,)
+    n_latents, *grid = weight.shape
+    pruned = sorted(set(range(n_latents)) - set(order))
+    constant = bias[:, None, None] + torch.tensordot(fill[pruned].to(weight), weight[pruned], dims=1)
+    dense = nn.Linear(len(order), constant.numel())
+    return _with_weights(dense, weight[list(order)].flatten(1).T, constant.flatten()), (grid[0], grid[1], grid[2])
+
+
+def _with_weights(layer, weight: Tensor, bias: Tensor):
+    """The layer with copies of these weights; what is folded never shares memory with what was trained."""
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+    return layer.eval()
+
+
+def fold(model: AutoEncoder, order: Sequence[int], fill: Tensor) -> tuple[FoldedEncoder, FoldedDecoder]:
+    """Both halves of a model in evaluation mode; `order` may leave latents out, which stay at `fill` (D,)."""
+    return FoldedEncoder(model.encoder, model.config, order).eval(), FoldedDecoder(model.decoder, order, fill).eval()

@@ -1,0 +1,77 @@
+"""ONNX: the encoder on its way to TensorFlow Lite, and the decoder as the host runs it.
+
+PyTorch's TorchScript exporter is chosen on purpose: it takes a fraction of a second, writes the same bytes every time and
+gives each tensor a fixed shape, from which onnx2tf reads off which axis is the channels. (Without those shapes it guesses,
+and on square feature maps it guesses wrong.)
+"""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from export.fold import FoldedDecoder, FoldedEncoder
+
+OPSET = 17
+ENCODER_INPUT, ENCODER_OUTPUT = "pixels", "symbols"
+DECODER_INPUT, DECODER_OUTPUT = "symbols", "probabilities"
+
+
+class Probabilities(nn.Module):
+    """A decoder with its softmax: symbols (N, D) to class probabilities (N, K)."""
+
+    def __init__(self, decoder: FoldedDecoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        return self.decoder(symbols).softmax(1)
+
+
+def write_encoder(encoder: FoldedEncoder, input_shape: tuple[int, int, int], path: Path) -> None:
+    """Encoder for one image at a time: "pixels" float32 (1, C, H, W) in 0…1 → "symbols" float32 (1, D), not rounded."""
+    _write(encoder, torch.zeros(1, *input_shape), path, ENCODER_INPUT, ENCODER_OUTPUT, dynamic_batch=False)
+    onnx.save(onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True), path)
+
+
+def write_decoder(decoder: FoldedDecoder, path: Path) -> None:
+    """Decoder for any batch: "symbols" float32 (N, D) in transmitted order → "probabilities" float32 (N, K)."""
+    n_latents = decoder.first.in_features
+    _write(
+        Probabilities(decoder), torch.zeros(2, n_latents), path, DECODER_INPUT, DECODER_OUTPUT, dynamic_batch=True
+    )
+
+
+def _write(module: nn.Module, example: Tensor, path: Path, source: str, target: str, dynamic_batch: bool) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the TorchScript exporter, see above
+        torch.onnx.export(
+            module.eval(),
+            (example,),
+            path,
+            input_names=[source],
+            output_names=[target],
+            dynamic_axes={source: {0: "batch"}, target: {0: "batch"}} if dynamic_batch else None,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    onnx.checker.check_model(path, full_check=True)
+
+
+class OnnxModel:
+    """An ONNX file with one input and one output, run by ONNX Runtime as the host does."""
+
+    def __init__(self, path: Path, n_threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = n_threads
+        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.input_name = self.session.get_inputs()[0].name
+
+    def __call__(self, inputs: np.ndarray, batch_size: int = 512) -> np.ndarray:
+        """float32 (N, …) → float32 (N, …)."""
+        parts = [inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size)]
+        return np.concatenate([self.session.run(None, {self.input_name: part})[0] for part in parts])

@@ -1,0 +1,42 @@
+"""Symbols: what the int8 encoder makes of images. From here on it alone is *the* encoder, the float model is history."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+
+def to_encoder_input(images: np.ndarray, pixel_pad: int) -> np.ndarray:
+    """uint8 (N, H, W, C) → int8 (N, H + 2p, W + 2p, C): reflected border, then pixel − 128, which flips the top bit."""
+    if pixel_pad:
+        images = np.pad(images, ((0, 0), (pixel_pad, pixel_pad), (pixel_pad, pixel_pad), (0, 0)), mode="reflect")
+    return (images ^ np.uint8(0x80)).view(np.int8)
+
+
+class Int8Encoder:
+    """One interpreter per thread, each on its share of the images; the symbols do not depend on how many."""
+
+    def __init__(self, path: Path, pixel_pad: int, n_threads: int = 1) -> None:
+        self.pixel_pad = pixel_pad
+        self.interpreters = [Interpreter(str(path), num_threads=1) for _ in range(max(n_threads, 1))]
+        for interpreter in self.interpreters:
+            interpreter.allocate_tensors()
+        self.input_index = self.interpreters[0].get_input_details()[0]["index"]
+        self.output_index = self.interpreters[0].get_output_details()[0]["index"]
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W, C) → symbols int8 (N, D)."""
+        shares = np.array_split(images, len(self.interpreters))
+        with ThreadPoolExecutor(len(self.interpreters)) as pool:
+            return np.concatenate(list(pool.map(self._encode, self.interpreters, shares)))
+
+    def _encode(self, interpreter: Interpreter, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        n_latents = interpreter.get_output_details()[0]["shape"][-1]
+        symbols = np.empty((len(images), n_latents), np.int8)
+        for row, image in zip(symbols, images, strict=True):
+            interpreter.set_tensor(self.input_index, to_encoder_input(image[None], self.pixel_pad))
+            interpreter.invoke()
+            row[:] = interpreter.get_tensor(self.output_index)[0]
+        return symbols

@@ -1,0 +1,41 @@
+"""ONNX to full-int8 TensorFlow Lite: the only file that imports TensorFlow, and always run as a process of its own.
+
+`python -m export.tensorflow_worker`, in a scratch folder that holds `encoder.onnx` and `calibration.npy` (float32 NHWC in 0…1), writes `encoder.tflite` there.
+TensorFlow and PyTorch then never share one process, and what TensorFlow allocates is gone when it ends.
+
+onnx2tf's command line makes seven models; here one is made, from the Keras model that onnx2tf returns.
+"""
+
+import os
+
+os.environ.update(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3")
+
+import numpy as np
+import onnx2tf
+import tensorflow as tf
+
+SAMPLE_IMAGES = "calibration_image_sample_data_20x128x128x3_float32.npy"
+"onnx2tf downloads this file for any input of three channels, unless it lies in the working folder. Its content is of no use here."
+
+
+def main() -> None:
+    np.save(SAMPLE_IMAGES, np.zeros((20, 128, 128, 3), np.float32))
+    model = onnx2tf.convert(
+        input_onnx_file_path="encoder.onnx",
+        output_folder_path="unused",
+        disable_model_save=True,
+        not_use_onnxsim=True,
+        non_verbose=True,
+    )
+    images = np.load("calibration.npy")
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image[None]] for image in images)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    with open("encoder.tflite", "wb") as file:
+        file.write(converter.convert())
+
+
+if __name__ == "__main__":
+    main()

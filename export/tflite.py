@@ -1,0 +1,101 @@
+"""ONNX encoder to an int8 TensorFlow Lite model whose input is the pixel and whose output is the symbol.
+
+Two facts make the node's work trivial and are checked here. Calibrated on images among which one is black and one is white, the
+input's scale is exactly 1/255 with zero point −128, so a pixel enters as `pixel − 128`. And the output tensor's scale is set to 1
+and its zero point to 0 after conversion: the last convolution then requantises its 32-bit sum straight to round(latent), once,
+in −128…127, and the int8 output *is* the symbol.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from export import ExportError
+
+INPUT_SCALE = np.float32(1 / 255)
+INPUT_ZERO_POINT = -128
+
+WORKER = Path(__file__).with_name("tensorflow_worker.py")
+SAME_SCALE_OPERATORS = (schema.BuiltinOperator.RESHAPE,)
+"Their output has their input's scale, so the patch reaches through them to what is before."
+
+
+def convert(onnx_path: Path, calibration: np.ndarray, path: Path) -> None:
+    """Write the int8 model; `calibration` are uint8 images (N, H + 2p, W + 2p, C), a black and a white one are added."""
+    black, white = np.zeros_like(calibration[:1]), np.full_like(calibration[:1], 255)
+    images = np.concatenate([calibration, black, white]).astype(np.float32) / np.float32(255)
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "encoder.onnx").write_bytes(onnx_path.read_bytes())
+        np.save(Path(scratch) / "calibration.npy", images)
+        run_worker(Path(scratch))
+        model = read_model(Path(scratch) / "encoder.tflite")
+    check_input(model)
+    make_output_the_symbol(model)
+    write_model(model, path)
+
+
+def run_worker(scratch: Path) -> None:
+    """Let TensorFlow do its part in a process of its own; -P keeps this package's modules out of that process's way."""
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    done = subprocess.run(
+        [sys.executable, "-P", str(WORKER)], cwd=scratch, env=environment, capture_output=True, text=True, errors="replace"
+    )
+    if done.returncode or not (scratch / "encoder.tflite").is_file():
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise ExportError(
+            f"onnx2tf or TensorFlow failed (exit code {done.returncode}); its last words were:\n" + "\n".join(lines[-12:])
+        )
+
+
+def read_model(path: Path) -> schema.ModelT:
+    """The model as a tree of objects that can be looked at and changed."""
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+
+
+def write_model(model: schema.ModelT, path: Path) -> None:
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+
+
+def check_input(model: schema.ModelT) -> None:
+    """The input must be int8 with scale 1/255 and zero point −128, or a node's pixels would mean something else."""
+    graph = model.subgraphs[0]
+    tensor = graph.tensors[graph.inputs[0]]
+    if tensor.type != schema.TensorType.INT8:
+        raise ExportError(f"the converted model's input is of tensor type {tensor.type}, not int8")
+    scale, zero_point = np.float32(tensor.quantization.scale[0]), int(tensor.quantization.zeroPoint[0])
+    if scale != INPUT_SCALE or zero_point != INPUT_ZERO_POINT:
+        raise ExportError(
+            f"the converted model reads pixels with scale {scale:.9f} and zero point {zero_point}, a node feeds them with "
+            f"{INPUT_SCALE:.9f} and {INPUT_ZERO_POINT}: the calibration images must span 0 to 255"
+        )
+
+
+def make_output_the_symbol(model: schema.ModelT) -> None:
+    """Scale 1 and zero point 0 for the output, and for what reaches it through reshapes, up to the last convolution."""
+    graph = model.subgraphs[0]
+    open_tensors = [graph.outputs[0]]
+    while open_tensors:
+        index = open_tensors.pop()
+        quantization = graph.tensors[index].quantization
+        quantization.scale, quantization.zeroPoint = [1.0], [0]
+        quantization.min = quantization.max = None
+        [producer] = [operator for operator in graph.operators if index in list(operator.outputs)]
+        kind = builtin_operator(model, producer)
+        if kind in SAME_SCALE_OPERATORS:
+            open_tensors.append(producer.inputs[0])
+        elif kind not in (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED):
+            raise ExportError(f"the latents come out of builtin operator {kind}, whose output scale cannot be set to 1")
+
+
+def builtin_operator(model: schema.ModelT, operator: schema.OperatorT) -> int:
+    """Number of the operator's kind; old models keep small numbers in a field of their own."""
+    code = model.operatorCodes[operator.opcodeIndex]
+    return max(code.builtinCode, code.deprecatedBuiltinCode)

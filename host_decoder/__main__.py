@@ -1,0 +1,177 @@
+"""python -m host_decoder: listen at a port, classify live over an emulated line, decode again what is stored, say what is stored."""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from host_decoder.errors import HostError
+from link.bundle import BundleError
+from link.keys import KeyStateError
+
+# Each command imports what it needs: --help and stats do not wait for ONNX Runtime.
+
+
+def main(argv: list[str] | None = None) -> int:
+    started_s = time.monotonic()
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments, started_s)
+    except BrokenPipeError:  # whoever read our lines has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (HostError, BundleError, KeyStateError, OSError) as error:
+        _say(str(error))
+        return 1
+
+
+def _listen(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.config import read_config
+    from host_decoder.interruption import Interruption
+    from host_decoder.listener import Listener
+
+    config = read_config(arguments.config)
+    with Interruption() as interruption:
+        listener = Listener(config, interruption, arguments.count, arguments.idle_timeout)
+        if arguments.view:
+            listener.show(Console())
+        else:
+            listener.print_lines(_print_json, _say)
+    return 0
+
+
+def _live(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.interruption import Interruption
+    from host_decoder.live import LiveOptions, LiveRun
+    from host_decoder.live_report import dataset_of, write_live_result
+    from host_decoder.view import make_view, summary
+
+    options = LiveOptions(
+        bundle=arguments.bundle,
+        replay=arguments.replay,
+        link=arguments.link,
+        loss=arguments.loss,
+        bit_errors=arguments.bit_errors,
+        images=arguments.images,
+        interval_s=arguments.interval,
+        seed=arguments.seed,
+        store=arguments.store,
+    )
+    console = Console()
+    with Interruption() as interruption:
+        run = LiveRun(options, started_s, interruption)
+        with make_view(run.title, console, is_plain=arguments.plain) as view:
+            outcome = run.run(view)
+        console.print(summary(run.title, outcome.tally, outcome.first_label_s, time.time()))
+        if interruption():
+            _say(f"ended by {interruption.name}; no results file is written")
+            return interruption.exit_code
+        if not outcome.tally.n_answered:
+            _say(f"none of {outcome.tally.n_sent} images came through the line; see the statistics of the line: {outcome.line}")
+            return 1
+        command = shlex.join(["python", "-m", "host_decoder", *sys.argv[1:]])
+        dataset = arguments.dataset or dataset_of(run.bundle)
+        path = write_live_result(options, run.bundle, outcome, command, arguments.results, dataset)
+        console.print(f"figures are in {path}", highlight=False, markup=False)
+    return 0
+
+
+def _decode(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.redecode import redecode
+    from host_decoder.store import Store
+    from link.bundle import Bundle
+
+    bundle = Bundle.load(arguments.bundle, side="host")
+    with Store(arguments.store, must_exist=True) as store:
+        n_packets = store.bundles()
+        if bundle.id.hex() not in n_packets:
+            held = ", ".join(n_packets) or "none"
+            raise HostError(f"{arguments.store} holds no packet of bundle {bundle.id.hex()}; it holds packets of: {held}")
+        begun_s = time.monotonic()
+        n_images = 0
+        for n_images, answer in enumerate(redecode(store, bundle), start=1):
+            _print_json(answer)
+        _say(f"{n_images} images decoded again in {time.monotonic() - begun_s:.2f} s")
+        if n_others := sum(n_packets.values()) - n_packets[bundle.id.hex()]:
+            _say(f"{n_others} packets of other bundles were left: {', '.join(set(n_packets) - {bundle.id.hex()})}")
+    return 0
+
+
+def _stats(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.statistics_view import statistics_tables
+    from host_decoder.store import Store
+
+    with Store(arguments.store, must_exist=True) as store:
+        statistics = store.statistics()
+    if arguments.json:
+        _print_json(statistics)
+    else:
+        Console().print(*statistics_tables(statistics), sep="\n")
+    return 0
+
+
+def _print_json(content: dict) -> None:
+    print(json.dumps(content, ensure_ascii=False), flush=True)
+
+
+def _say(sentence: str) -> None:
+    print(f"host_decoder: {sentence}", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m host_decoder", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def command(name: str, run: Callable[[argparse.Namespace, float], int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    listen = command("listen", _listen, "receive, classify and store what comes from a port; JSON lines, or --view")
+    listen.add_argument("config", type=Path, metavar="host.toml", help="the module host_decoder.config shows what it holds")
+    listen.add_argument("--view", action="store_true", help="the live view (plain lines without a terminal) instead of JSON lines")
+    listen.add_argument("--count", type=_positive(int), metavar="N", help="end after N images")
+    listen.add_argument("--idle-timeout", type=_positive(float), metavar="S", help="end after S seconds without a packet")
+
+    live = command("live", _live, "an emulated line, a node and this host: classify a replay file and measure")
+    live.add_argument("--bundle", type=Path, required=True, metavar="DIR")
+    live.add_argument("--replay", type=Path, required=True, metavar="FILE.npz", help="images uint8 (N,H,W,C), labels, classes")
+    live.add_argument("--link", default="lora-sf7", metavar="PROFILE", help="a name of `python -m link profiles`")
+    live.add_argument("--loss", default="none", help="of frames (radio) or bytes (serial): none, mild, mid, edge, 0.1, ge:p,r")
+    live.add_argument("--bit-errors", type=float, default=0.0, metavar="RATE", help="share of flipped bits")
+    live.add_argument("--images", type=_positive(int), metavar="N", help="only the first N of the replay file")
+    live.add_argument("--interval", type=float, default=0.0, metavar="S", help="at least S seconds from one capture to the next")
+    live.add_argument("--seed", type=int, default=0, help="of losses and bit errors")
+    live.add_argument("--plain", action="store_true", help="plain lines even in a terminal")
+    live.add_argument("--dataset", metavar="NAME", help="for the results file's name (else as the bundle says)")
+    live.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    live.add_argument("--store", type=Path, metavar="FILE.sqlite", help="keep what is received (else it goes with the run)")
+
+    decode = command("decode", _decode, "decode stored packets again with a bundle's present decoder; JSON lines")
+    decode.add_argument("store", type=Path, metavar="STORE.sqlite")
+    decode.add_argument("--bundle", type=Path, required=True, metavar="DIR")
+
+    stats = command("stats", _stats, "what a store holds")
+    stats.add_argument("store", type=Path, metavar="STORE.sqlite")
+    stats.add_argument("--json", action="store_true")
+    return parser
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = kind(text)
+        if value <= 0:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    return parse
+
+
+if __name__ == "__main__":
+    sys.exit(main())

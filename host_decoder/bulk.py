@@ -1,0 +1,119 @@
+"""Bulk decoding: many bitstreams at once, the same result as link.latent_coder.decode gives for each.
+
+Images walk through the latents side by side: one matrix product mixes the tables of all of them, and the range coder's
+64-bit state becomes a column of numbers. Tables are mixed in float64 and nothing is rounded: counts are at most 2**16,
+weights below 2**24 and components at most 2**10, so every sum is an integer below 2**53, whatever its order; and a quotient
+of two such integers, below 2**17 with a divisor below 2**34, cannot be rounded up to the next integer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from link.range_coder import PRECISION_BITS, STATE_BITS, STATE_BYTES, TOTAL_BITS, WORD_BITS, WORD_BYTES
+from link.tables import WEIGHT_BITS, Tables
+
+BLOCK_IMAGES = 256
+"As many as keep the weights (256 images x 256 components) in the processor's cache."
+
+
+@dataclass(frozen=True, eq=False)
+class Latents:
+    """What is known of N latents, one row each."""
+
+    symbols: np.ndarray
+    "float32 (N, D): received symbols, then expectations for the rest."
+    n_known: np.ndarray
+    "int64 (N,): how many leading symbols were received."
+    is_valid: np.ndarray
+    "bool (N,): False where no encoder with these tables can have written the bitstream (its row is zeros)."
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+
+def decode_bulk(bitstreams: Sequence[bytes], tables: Tables, complete: Sequence[bool] | None = None) -> Latents:
+    """Bitstreams to latents; `complete[i]` says whether all of bitstream i is here (all of them when None)."""
+    n_images = len(bitstreams)
+    is_complete = np.ones(n_images, bool) if complete is None else np.asarray(complete, bool)
+    latents = Latents(
+        np.zeros((n_images, tables.n_latents), np.float32), np.zeros(n_images, np.int64), np.ones(n_images, bool)
+    )
+    for start in range(0, n_images, BLOCK_IMAGES):
+        rows = slice(start, start + BLOCK_IMAGES)
+        block = Latents(latents.symbols[rows], latents.n_known[rows], latents.is_valid[rows])
+        _decode_block(bitstreams[rows], is_complete[rows], tables, block)
+    return latents
+
+
+def _decode_block(bitstreams: Sequence[bytes], is_complete: np.ndarray, tables: Tables, out: Latents) -> None:
+    states = _CoderStates(bitstreams, is_complete)
+    weights = np.tile(tables.prior.astype(np.float64), (len(bitstreams), 1))
+    is_open = np.ones(len(bitstreams), bool)
+    for d, counts in enumerate(tables.cumulative):
+        mixed = (weights @ counts.T.astype(np.float64)) // weights.sum(axis=1, keepdims=True)
+        indices, is_valid, is_determined = states.decode(mixed.astype(np.uint64))
+        out.is_valid[is_open & ~is_valid] = False
+        for row in np.flatnonzero(is_open & is_valid & ~is_determined):
+            posterior = weights[row].astype(np.int64)
+            out.symbols[row, d:] = [tables.expected(later, posterior) for later in range(d, tables.n_latents)]
+        is_open &= is_valid & is_determined
+        if not is_open.any():
+            break
+        out.symbols[is_open, d] = tables.symbol_min[d] + indices[is_open]
+        out.n_known[is_open] += 1
+        weights = _reweigh(weights, np.diff(counts, axis=0)[indices])
+    out.symbols[~out.is_valid] = 0
+    out.n_known[~out.is_valid] = 0
+
+
+def _reweigh(weights: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+    """Tables.reweigh for every row; both (N, K), the weights integers in float64."""
+    weights = weights * frequencies
+    _, bit_length = np.frexp(weights.max(axis=1, keepdims=True))
+    return np.maximum(np.floor(np.ldexp(weights, WEIGHT_BITS - bit_length)), 1)
+
+
+class _CoderStates:
+    """link.range_coder.RangeDecoder for N streams; the names are the same."""
+
+    def __init__(self, bitstreams: Sequence[bytes], is_complete: np.ndarray) -> None:
+        n_words = 1 + max(STATE_BYTES, *map(len, bitstreams)) // WORD_BYTES + 1
+        padded = b"".join(bitstream.ljust(n_words * WORD_BYTES, b"\0") for bitstream in bitstreams)
+        self._words = np.frombuffer(padded, ">u4").reshape(len(bitstreams), n_words).astype(np.uint64)
+        self._rows = np.arange(len(bitstreams))
+        self._range = np.full(len(bitstreams), (1 << STATE_BITS) - 1, np.uint64)
+        self._offset = self._words[:, 0] << np.uint64(WORD_BITS) | self._words[:, 1]
+        self._next_word = np.full(len(bitstreams), STATE_BYTES // WORD_BYTES)
+        self._n_bytes = np.where(is_complete, np.iinfo(np.int64).max, [len(bitstream) for bitstream in bitstreams])
+
+    def decode(self, cumulative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Next index of each row under cumulative counts uint64 (N, n + 1); is it valid; do the bytes determine it."""
+        n_symbols = cumulative.shape[1] - 1
+        spread = np.uint64((1 << PRECISION_BITS) - n_symbols)
+        bounds = (cumulative * spread >> np.uint64(TOTAL_BITS)) + np.arange(n_symbols + 1, dtype=np.uint64)
+        step = self._range >> np.uint64(PRECISION_BITS)
+        quantile = self._offset // step
+        indices = (bounds[:, 1:-1] <= quantile[:, None]).sum(axis=1)
+        low, high = bounds[self._rows, indices], bounds[self._rows, indices + 1]
+        is_determined = self._last_offset(step) < step * high
+        self._offset -= step * low
+        self._range = step * (high - low)
+        self._refill()
+        return indices, quantile >> np.uint64(PRECISION_BITS) == 0, is_determined
+
+    def _last_offset(self, step: np.ndarray) -> np.ndarray:
+        n_missing = np.clip(self._next_word * WORD_BYTES - self._n_bytes, 0, STATE_BYTES)
+        unread = (np.uint64(1) << 8 * n_missing.astype(np.uint64) % STATE_BITS) - np.uint64(1)
+        unread[n_missing == STATE_BYTES] = (1 << STATE_BITS) - 1
+        farthest = self._offset + unread
+        farthest[farthest < unread] = (1 << STATE_BITS) - 1
+        return np.minimum(farthest, (step << np.uint64(PRECISION_BITS)) - np.uint64(1))
+
+    def _refill(self) -> None:
+        short = np.flatnonzero(self._range >> np.uint64(WORD_BITS) == 0)
+        word = self._words[short, np.minimum(self._next_word[short], self._words.shape[1] - 1)]
+        self._range[short] <<= np.uint64(WORD_BITS)
+        self._offset[short] = self._offset[short] << np.uint64(WORD_BITS) | word
+        self._next_word[short] += 1

@@ -1,0 +1,111 @@
+"""Events: what the host has to say. An answer on an image, or the reason why something that came is not used."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+TOP = 3
+"Classes named in a printed result."
+
+NOISE = "noise"
+"Reason of bytes that were no frame; the other reasons are those of link.uplink."
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The class of one image as far as it has arrived; a further chunk gives another answer, better informed."""
+
+    node: int
+    first_counter: int
+    "Counter of the image's first packet: with the node it names the image for good."
+    counter: int
+    "Of the packet that led to this answer."
+    image: int
+    "The node's own image number."
+    bundle: str
+    "Id in hex."
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    "float32 (classes,)."
+    n_known: int
+    "Symbols received, of n_latents; the others are expectations."
+    n_latents: int
+    n_chunks: int
+    is_complete: bool
+    bitstream_bytes: int
+    packet_bytes: int
+    "Of all packets behind this answer."
+    age_s: float
+    "From capture to sending, as the node measured it."
+    received_s: float
+    "Unix time."
+
+    @property
+    def label(self) -> str:
+        return self.classes[int(self.probabilities.argmax())]
+
+    def top(self, n_classes: int = TOP) -> list[tuple[str, float]]:
+        """The most probable classes, best first, each with its probability."""
+        best = np.argsort(-self.probabilities, kind="stable")[:n_classes]
+        return [(self.classes[index], float(self.probabilities[index])) for index in best]
+
+    def to_json(self) -> dict[str, Any]:
+        """One line of `listen`; further keys may be added, none will change its meaning."""
+        return {
+            "event": "answer",
+            "node": self.node,
+            "image": self.image,
+            "first_counter": self.first_counter,
+            "counter": self.counter,
+            "label": self.label,
+            "top": [[label, round(probability, 4)] for label, probability in self.top()],
+            "symbols_known": self.n_known,
+            "symbols": self.n_latents,
+            "chunks": self.n_chunks,
+            "is_complete": self.is_complete,
+            "bitstream_bytes": self.bitstream_bytes,
+            "packet_bytes": self.packet_bytes,
+            "age_s": round(self.age_s, 3),
+            "received_s": round(self.received_s, 3),
+            "bundle": self.bundle,
+        }
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Something arrived and gives no answer; never fatal."""
+
+    reason: str
+    sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"event": "refusal", "reason": self.reason, "sentence": self.sentence}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence about the host itself: the port was opened, or vanished."""
+
+    sentence: str
+
+
+Event = Answer | Refusal
+
+
+class Explainer:
+    """Lets a sentence of each reason through at most once in `period_s`, so that a noisy line cannot flood a log."""
+
+    def __init__(self, period_s: float = 10.0) -> None:
+        self._period_s = period_s
+        self._next_s: dict[str, float] = {}
+        self._n_silent: dict[str, int] = {}
+
+    def explain(self, refusal: Refusal, now_s: float) -> str | None:
+        """The sentence, with how many alike were kept back since the last; None when it is too early for another."""
+        if now_s < self._next_s.get(refusal.reason, now_s):
+            self._n_silent[refusal.reason] = self._n_silent.get(refusal.reason, 0) + 1
+            return None
+        self._next_s[refusal.reason] = now_s + self._period_s
+        n_silent = self._n_silent.pop(refusal.reason, 0)
+        return refusal.sentence + (f" ({n_silent} more of this kind since the last message)" if n_silent else "")

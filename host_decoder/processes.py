@@ -1,0 +1,118 @@
+"""Child processes: their output is read as it comes, so no pipe ever fills, and none of them outlives its parent's care."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import IO
+
+from host_decoder.errors import HostError
+
+KEPT_ERROR_LINES = 12
+STOP_TIMEOUT_S = 5.0
+
+
+class ChildError(HostError):
+    """A child ended or went silent; the message ends with the last lines it wrote to stderr."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that a child wrote, and when (Unix time)."""
+
+    text: str
+    at_s: float
+
+
+class Child:
+    """A process in a session of its own (a Ctrl-C reaches the parent alone, which then ends its children in order).
+
+    As a context manager it is ended on leaving, whatever happened.
+    """
+
+    def __init__(self, name: str, command: Sequence[str]) -> None:
+        self.name = name
+        self._lines: SimpleQueue[Line] = SimpleQueue()
+        self._errors: deque[str] = deque(maxlen=KEPT_ERROR_LINES)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+            errors="replace",
+        )
+        assert self._process.stdout and self._process.stderr
+        self._readers = [
+            _start_reader(self._process.stdout, lambda text: self._lines.put(Line(text, time.time()))),
+            _start_reader(self._process.stderr, self._errors.append),
+        ]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def take_lines(self, wait_s: float = 0.0) -> list[Line]:
+        """The lines of stdout that have come since, waiting at most wait_s for the first."""
+        lines: list[Line] = []
+        try:
+            lines.append(self._lines.get(timeout=wait_s) if wait_s else self._lines.get_nowait())
+            while True:
+                lines.append(self._lines.get_nowait())
+        except Empty:
+            return lines
+
+    def why_ended(self) -> str:
+        """One sentence on a process that is no longer running, with what it said last."""
+        self._join()
+        code = self._process.returncode
+        how = f"was ended by signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        said = "\n  ".join(self._errors)
+        return f"{self.name} {how}" + (f", saying:\n  {said}" if said else " without a word")
+
+    def stop(self) -> None:
+        """End it and all it started; its last lines can still be taken."""
+        if self.is_running:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                pass  # the whole session is killed below
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # nothing is left of it
+        self._process.wait()
+        self._join()
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _join(self) -> None:
+        for reader in self._readers:
+            reader.join(STOP_TIMEOUT_S)
+
+
+def _start_reader(stream: IO[str], keep: Callable[[str], object]) -> threading.Thread:
+    def read() -> None:
+        with stream:
+            for line in stream:
+                keep(line.rstrip("\n"))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    return reader

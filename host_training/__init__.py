@@ -1,0 +1,1 @@
+"""Make an encoder and its decoders from labelled images."""

@@ -1,0 +1,94 @@
+"""Mini-batches whose content depends on (seed, step) alone: a resumed run continues exactly where it was killed."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from host_training.dataset import Augmentation, DataSet, Split
+
+SEED_STRIDE = 1_000_003
+"Keeps the streams of neighbouring seeds apart; a run is shorter than this many updates."
+
+
+def to_pixels(images: np.ndarray) -> Tensor:
+    """uint8 (N, H, W, C) → uint8 tensor (N, C, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def to_model_input(pixels: Tensor, pixel_pad: int) -> Tensor:
+    """uint8 (N, C, H, W) → float32 in 0…1, reflected by `pixel_pad` pixels on each side, channels last."""
+    images = pixels.float().div_(255)
+    if pixel_pad:
+        images = torch.nn.functional.pad(images, (pixel_pad,) * 4, mode="reflect")
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def augment(pixels: Tensor, augmentation: Augmentation) -> Tensor:
+    """Random rotation and zoom, crops of the image padded with zeros, mirroring; uint8 (N, C, H, W) in and out."""
+    if augmentation.rotation_degrees or augmentation.zoom:
+        pixels = _rotate_and_zoom(pixels, augmentation)
+    n, _, height, width = pixels.shape
+    columns = torch.arange(width, device=pixels.device).repeat(n, 1)
+    if augmentation.flip:
+        mirrored = torch.randint(2, (n,)).bool().to(pixels.device)
+        columns[mirrored] = columns[mirrored].flip(1)
+    pad = augmentation.crop_pad
+    shifts = torch.randint(2 * pad + 1, (2, n, 1)).to(pixels.device)
+    rows = torch.arange(height, device=pixels.device) + shifts[0]
+    columns = columns + shifts[1]
+    padded = torch.nn.functional.pad(pixels, (pad,) * 4).permute(0, 2, 3, 1)
+    image_index = torch.arange(n, device=pixels.device)[:, None, None]
+    return padded[image_index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _rotate_and_zoom(pixels: Tensor, augmentation: Augmentation) -> Tensor:
+    n = len(pixels)
+    angle = (torch.rand(n) * 2 - 1) * torch.deg2rad(torch.tensor(augmentation.rotation_degrees))
+    scale = 1 + (torch.rand(n) * 2 - 1) * augmentation.zoom
+    affine = torch.zeros(n, 2, 3)
+    affine[:, 0, 0] = affine[:, 1, 1] = angle.cos() * scale
+    affine[:, 0, 1] = -angle.sin() * scale
+    affine[:, 1, 0] = angle.sin() * scale
+    grid = torch.nn.functional.affine_grid(affine.to(pixels.device), list(pixels.shape), align_corners=False)
+    return torch.nn.functional.grid_sample(pixels.float(), grid, align_corners=False).round().to(torch.uint8)
+
+
+class Batches:
+    """Shuffled, augmented training batches of a fixed size; the last, incomplete one of an epoch is dropped."""
+
+    def __init__(self, data: DataSet, batch_size: int, seed: int, device: torch.device, pixel_pad: int) -> None:
+        self.pixels = to_pixels(data.train.images).to(device)
+        self.labels = torch.from_numpy(data.train.labels).to(device)
+        self.batch_size = min(batch_size, len(self.labels))
+        self.seed, self.pixel_pad = seed, pixel_pad
+        self.augmentation = data.augmentation
+        self._epoch, self._order = -1, torch.empty(0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(self.labels) // self.batch_size
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) and labels (N,) of an update.
+
+        Seeds torch's generator, so the quantiser noise that follows repeats too.
+        """
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed * SEED_STRIDE + epoch)
+            self._epoch, self._order = (
+                epoch,
+                torch.randperm(len(self.labels), generator=generator).to(self.labels.device),
+            )
+        torch.manual_seed(self.seed * SEED_STRIDE + step)
+        indices = self._order[position * self.batch_size : (position + 1) * self.batch_size]
+        pixels = augment(self.pixels[indices], self.augmentation)
+        return to_model_input(pixels, self.pixel_pad), self.labels[indices]
+
+
+def evaluation_batches(split: Split, batch_size: int, device: torch.device, pixel_pad: int):
+    """Images and labels of a split in order, unchanged, nothing dropped."""
+    for start in range(0, len(split), batch_size):
+        part = slice(start, start + batch_size)
+        pixels = to_pixels(split.images[part]).to(device)
+        yield to_model_input(pixels, pixel_pad), torch.from_numpy(split.labels[part]).to(device)

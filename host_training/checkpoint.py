@@ -1,0 +1,41 @@
+"""Checkpoints that no kill, power cut or full disk damages: written beside the old one, then renamed over it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class CheckpointError(Exception):
+    """A checkpoint can not be written or read; the message says what is left and what to do."""
+
+
+def save(checkpoint: dict[str, Any], path: Path) -> None:
+    """Replace `path` in one step; on any failure the old file stays as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        temporary.unlink(missing_ok=True)
+        kept = f"the one before it, {path}, is intact" if path.exists() else "there was none before it"
+        raise CheckpointError(
+            f"checkpoint not written ({error}); {kept}. Free some space and run the command again"
+        ) from error
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint: tensors and plain values only, never code."""
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no checkpoint {path}; run `make train` first") from None
+    except Exception as error:  # a damaged archive raises many kinds
+        raise CheckpointError(
+            f"checkpoint {path} is damaged ({error}); delete it and run `make train` again"
+        ) from error

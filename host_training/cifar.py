@@ -1,0 +1,118 @@
+"""CIFAR-10 and CIFAR-100 in the official python layout: found in the data folder, else downloaded and checked.
+
+A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. The sets carry no formal licence: cite it.
+The official files are pickles; they are read with an unpickler that builds nothing but lists, strings and arrays.
+"""
+
+import io
+import os
+import pickle
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from host_training.dataset import Augmentation, DataSet, DataSetError, Split, stratified_holdout
+from host_training.download import download
+
+VALIDATION_FRACTION = 0.1
+HOME = "https://www.cs.toronto.edu/~kriz"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one of the two sets lies and what its files are called."""
+
+    archive: str
+    sha256: str
+    folder: str
+    train_files: tuple[str, ...]
+    test_file: str
+    meta_file: str
+    label_key: bytes
+    names_key: bytes
+
+
+SOURCES = {
+    "cifar10": Source(
+        archive="cifar-10-python.tar.gz",
+        sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+        folder="cifar-10-batches-py",
+        train_files=tuple(f"data_batch_{i}" for i in range(1, 6)),
+        test_file="test_batch",
+        meta_file="batches.meta",
+        label_key=b"labels",
+        names_key=b"label_names",
+    ),
+    "cifar100": Source(
+        archive="cifar-100-python.tar.gz",
+        sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+        folder="cifar-100-python",
+        train_files=("train",),
+        test_file="test",
+        meta_file="meta",
+        label_key=b"fine_labels",
+        names_key=b"fine_label_names",
+    ),
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Builds NumPy arrays and plain containers, nothing else."""
+
+    ALLOWED = frozenset({("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")})
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in self.ALLOWED or (module.startswith("numpy") and name == "_reconstruct"):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"holds {module}.{name}, which the official files do not")
+
+
+def _read(path: Path) -> dict[bytes, Any]:
+    try:
+        return _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+    except FileNotFoundError:
+        raise DataSetError(f"{path} is missing: delete {path.parent} to have it downloaded anew") from None
+    except Exception as error:  # a damaged pickle raises anything
+        raise DataSetError(f"{path} is damaged ({error}): delete {path.parent} to have it downloaded anew") from error
+
+
+def _split(folder: Path, files: tuple[str, ...], source: Source) -> Split:
+    batches = [_read(folder / name) for name in files]
+    rows = np.concatenate([np.asarray(batch[b"data"], np.uint8) for batch in batches])
+    labels = np.concatenate([np.asarray(batch[source.label_key], np.int64) for batch in batches])
+    coarse = [np.asarray(batch[b"coarse_labels"], np.int64) for batch in batches if b"coarse_labels" in batch]
+    images = np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    return Split(images, labels, np.concatenate(coarse) if coarse else None)
+
+
+def fetch(name: str, data_dir: Path, home: str | None = None) -> Path:
+    """The folder with the official files, downloaded and unpacked first if it is not there."""
+    source = SOURCES[name]
+    folder = data_dir / source.folder
+    if not (folder / source.meta_file).exists():
+        home = home or os.environ.get("LATENTLINK_CIFAR_HOME", HOME)
+        archive = download(f"{home}/{source.archive}", data_dir / source.archive, source.sha256)
+        with tarfile.open(archive) as tar:
+            tar.extractall(data_dir, filter="data")
+        archive.unlink()
+    return folder
+
+
+def load(name: str, data_dir: Path) -> DataSet:
+    """50,000 images, of which 5,000 for validation, and the official 10,000 for the test."""
+    source = SOURCES[name]
+    folder = fetch(name, data_dir)
+    train = _split(folder, source.train_files, source)
+    kept, held_out = stratified_holdout(train.labels, VALIDATION_FRACTION)
+    names = _read(folder / source.meta_file)[source.names_key]
+    return DataSet(
+        name=name,
+        classes=tuple(label.decode() for label in names),
+        train=train.subset(kept),
+        validation=train.subset(held_out),
+        test=_split(folder, (source.test_file,), source),
+        augmentation=Augmentation(crop_pad=4, flip=True),
+    )

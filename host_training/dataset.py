@@ -1,0 +1,125 @@
+"""Labelled images in three splits; shapes and classes of everything downstream come from here.
+
+Validation images are taken from the training split, stratified and always the same: checkpoints and tables are
+chosen on them, never on the test split.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+SPLIT_SEED = 0
+
+
+class DataSetError(Exception):
+    """The data set is not there or can not be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """images uint8 (N, H, W, C), labels int64 (N,), and CIFAR-100's superclasses where there are any."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    coarse_labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: np.ndarray) -> "Split":
+        coarse = None if self.coarse_labels is None else self.coarse_labels[indices]
+        return Split(self.images[indices], self.labels[indices], coarse)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may be done to a training image without changing its class."""
+
+    crop_pad: int = 0
+    "Random crops out of the image padded by so many pixels."
+    flip: bool = False
+    "Mirroring left to right."
+    rotation_degrees: float = 0.0
+    zoom: float = 0.0
+    "Random scale within 1 ± zoom."
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data set, ready to train on."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    augmentation: Augmentation
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        height, width, channels = self.train.images.shape[1:]
+        return height, width, channels
+
+
+def stratified_holdout(labels: np.ndarray, fraction: float, seed: int = SPLIT_SEED) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (kept, held out), sorted; each class gives the same fraction, at least one sample if it has two."""
+    rng = np.random.default_rng(seed)
+    held = []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        n_held = round(len(members) * fraction)
+        held.append(members[: max(n_held, 1) if len(members) > 1 else 0])
+    held_out = np.sort(np.concatenate(held))
+    return np.setdiff1d(np.arange(len(labels)), held_out), held_out
+
+
+def corrupt_labels(labels: np.ndarray, ratio: float, n_classes: int, seed: int) -> np.ndarray:
+    """Labels of which `ratio` were drawn anew, uniformly over all classes, the true one among them (DuPHiL, section 4).
+
+    So a ratio of 0.10 with ten classes makes 9 % of the labels wrong.
+    """
+    if not 0 <= ratio <= 1:
+        raise ValueError(f"label corruption is a ratio between 0 and 1, not {ratio}")
+    rng = np.random.default_rng(seed)
+    corrupted = labels.copy()
+    chosen = rng.choice(len(labels), round(ratio * len(labels)), replace=False)
+    corrupted[chosen] = rng.integers(0, n_classes, len(chosen))
+    return corrupted
+
+
+def with_corrupted_labels(data: DataSet, ratio: float, seed: int) -> DataSet:
+    """The same data set with corrupted training and validation labels; test labels stay clean."""
+
+    def corrupted(split: Split, seed: int) -> Split:
+        return replace(split, labels=corrupt_labels(split.labels, ratio, len(data.classes), seed))
+
+    return replace(data, train=corrupted(data.train, seed), validation=corrupted(data.validation, seed + 1))
+
+
+def load(name: str, data_dir: Path | str = "data", image_size: int = 64) -> DataSet:
+    """`digits`, `cifar10`, `cifar100`, or a folder with one folder of images per class (resized to `image_size`)."""
+    from host_training import cifar, digits, image_folder
+
+    loaders: dict[str, Callable[[], DataSet]] = {
+        "digits": digits.load,
+        "cifar10": lambda: cifar.load("cifar10", Path(data_dir)),
+        "cifar100": lambda: cifar.load("cifar100", Path(data_dir)),
+    }
+    if name in loaders:
+        return loaders[name]()
+    if Path(name).is_dir():
+        return image_folder.load(Path(name), image_size)
+    raise DataSetError(
+        f"data set '{name}' is neither {', '.join(loaders)} nor a folder here; "
+        "a folder of your own holds one folder of images per class"
+    )
+
+
+def write_replay(split: Split, classes: tuple[str, ...], path: Path, limit: int | None = None) -> None:
+    """Images and true labels for a node that replays them instead of opening a camera; nothing in it is pickled."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        np.savez(file, images=split.images[:limit], labels=split.labels[:limit], classes=np.array(classes))

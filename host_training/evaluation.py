@@ -1,0 +1,90 @@
+"""What a model is worth: accuracy, coding rates and bits per image on a split; discriminative power of each latent."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from host_training.batches import evaluation_batches
+from host_training.dataset import Split
+from host_training.mcr2 import rate_reduction
+from host_training.model import AutoEncoder, quantise
+
+BATCH_SIZE = 500
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one model on one split; rates in nats, bits by each latent's histogram on that same split."""
+
+    accuracy: float
+    loss: float
+    coding_rate: float
+    class_coding_rate: float
+    bits_per_image: float
+
+    @property
+    def rate_reduction(self) -> float:
+        return self.coding_rate - self.class_coding_rate
+
+
+@torch.no_grad()
+def encode_split(model: AutoEncoder, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Symbols float32 (N, D), rounded, and labels (N,) of a whole split."""
+    model.eval()
+    symbols, labels = [], []
+    for images, batch_labels in evaluation_batches(split, BATCH_SIZE, device, model.config.pixel_pad):
+        with autocast(device):
+            latents = model.encoder(images)
+        symbols.append(quantise(latents.float()))
+        labels.append(batch_labels)
+    return torch.cat(symbols), torch.cat(labels)
+
+
+@torch.no_grad()
+def evaluate(model: AutoEncoder, split: Split, device: torch.device) -> Evaluation:
+    """Rounded symbols, clean pass through the decoder."""
+    symbols, labels = encode_split(model, split, device)
+    with autocast(device):
+        scores = model.decoder(symbols).float()
+    rates = rate_reduction(model.side_branch(symbols), labels)
+    return Evaluation(
+        accuracy=float((scores.argmax(1) == labels).float().mean()),
+        loss=float(torch.nn.functional.cross_entropy(scores, labels)),
+        coding_rate=float(rates.coding_rate),
+        class_coding_rate=float(rates.class_coding_rate),
+        bits_per_image=histogram_bits(symbols.cpu().numpy()),
+    )
+
+
+def histogram_bits(symbols: np.ndarray) -> float:
+    """Sum over the latents of the entropy of each one's own histogram, bits per image; symbols (N, D)."""
+    bits = 0.0
+    for column in symbols.T:
+        _, counts = np.unique(column, return_counts=True)
+        p = counts / counts.sum()
+        bits -= float((p * np.log2(p)).sum())
+    return bits
+
+
+def discriminative_power(symbols: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """tr(S_between)/tr(S_within) of each latent (DuPHiL, section 3.2); symbols (N, D) → (D,), 0 for a constant one."""
+    symbols = symbols.astype(np.float64)
+    between, within = np.zeros(symbols.shape[1]), np.zeros(symbols.shape[1])
+    for label in np.unique(labels):
+        members = symbols[labels == label]
+        between += len(members) * (members.mean(0) - symbols.mean(0)) ** 2
+        within += ((members - members.mean(0)) ** 2).sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(between > 0, between / within, 0.0)
+
+
+def latent_order(symbols: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Latents by falling discriminative power, int64 (D,)."""
+    return np.argsort(-discriminative_power(symbols, labels), kind="stable")
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 where it is safe, on CPU and CUDA alike."""
+    return torch.autocast(device.type, dtype=torch.bfloat16)

@@ -1,0 +1,177 @@
+"""The wavelet-domain auto-encoder of DuPHiL (Qi, Chamain, Ding, ICIP 2022, Fig. 1), sized by presets.
+
+    image → DWT → stem, M1, M2 → pool, two dense layers → y ⇢ quantiser ⇢ y_hat → transposed convolutions → M3 → scores
+            `------------------ Encoder (node) -------'                 `------------- Decoder (host) -----------'
+                                                      `-> side branch → z on the unit sphere, for MCR² (training only)
+
+Dense layers on the node are 1 × 1 convolutions: TensorFlow Lite then needs no transpose.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from host_training.wavelet import DWT, pixel_pad
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of one auto-encoder; image and class counts come from the data set, the rest from a preset."""
+
+    height: int
+    width: int
+    channels: int
+    n_classes: int
+    base_width: int = 64
+    "Channels of the stem and M1; M2 has twice, M3 four times as many."
+    blocks: tuple[int, int, int] = (2, 2, 2)
+    "Residual blocks in M1, M2 (encoder) and M3 (decoder)."
+    stem_stride: int = 1
+    pooled: int = 1
+    "Side of the grid that the last feature map is averaged to; the paper pools it to one point."
+    hidden: int = 512
+    latents: int = 128
+    latent_decoder_width: int = 128
+    upsamplings: int = 3
+    features: int = 128
+    "Dimension of the side branch's output z."
+    wavelet: str = "haar"
+
+    def __post_init__(self) -> None:
+        if self.height % 2 or self.width % 2:
+            raise ValueError(
+                f"images are {self.height}x{self.width}; the wavelet transform needs even sides: crop or resize them"
+            )
+
+    @property
+    def pixel_pad(self) -> int:
+        return pixel_pad(self.wavelet)
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> "ModelConfig":
+        return cls(**{**fields, "blocks": tuple(fields["blocks"])})
+
+
+class BasicBlock(nn.Module):
+    """Two 3 × 3 convolutions and a shortcut (He et al., 2016)."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.bn1(self.conv1(x)).relu()
+        return (self.bn2(self.conv2(out)) + self.shortcut(x)).relu()
+
+
+def resnet_module(in_channels: int, out_channels: int, n_blocks: int, stride: int) -> nn.Sequential:
+    """A "ResNet module" of the paper: residual blocks of one width, the first of them strided."""
+    return nn.Sequential(
+        *(
+            BasicBlock(in_channels if i == 0 else out_channels, out_channels, stride if i == 0 else 1)
+            for i in range(n_blocks)
+        )
+    )
+
+
+class Encoder(nn.Module):
+    """Images (N, C, H + 2p, W + 2p) in 0…1, p = `pixel_pad`, to latents y (N, D)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.base_width
+        self.dwt = DWT(config.channels, config.wavelet)
+        stem_padding = 0 if config.pixel_pad else 1
+        self.stem = nn.Sequential(
+            nn.Conv2d(4 * config.channels, width, 3, config.stem_stride, stem_padding, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        )
+        self.module1 = resnet_module(width, width, config.blocks[0], stride=1)
+        self.module2 = resnet_module(width, 2 * width, config.blocks[1], stride=2)
+        self.pool = nn.AdaptiveAvgPool2d(config.pooled)
+        self.dense = nn.Sequential(
+            nn.Conv2d(2 * width, config.hidden, config.pooled, bias=False),
+            nn.BatchNorm2d(config.hidden),
+            nn.ReLU(),
+            nn.Conv2d(config.hidden, config.latents, 1),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.module2(self.module1(self.stem(self.dwt(images))))
+        return self.dense(self.pool(features)).flatten(1)
+
+
+class SideBranch(nn.Module):
+    """Latents (N, D) → features z (N, d) with unit rows; trained by MCR², thrown away at export."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(config.latents)
+        self.dense = nn.Linear(config.latents, config.features)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        z = self.dense(self.norm(latents).relu())
+        return nn.functional.normalize(z.float(), dim=1)
+
+
+class Decoder(nn.Module):
+    """Symbols (N, D) → class scores (N, K)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.latent_decoder_width
+        layers: list[nn.Module] = []
+        for i in range(config.upsamplings):
+            layers += [nn.ConvTranspose2d(config.latents if i == 0 else width, width, 2, 2), nn.ReLU()]
+        self.latent_decoder = nn.Sequential(*layers[:-1])
+        self.module3 = resnet_module(width, 4 * config.base_width, config.blocks[2], stride=2)
+        self.classifier = nn.Linear(4 * config.base_width, config.n_classes)
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        features = self.module3(self.latent_decoder(symbols[:, :, None, None]))
+        return self.classifier(features.mean((2, 3)))
+
+
+NOISE_HALF_WIDTH = 1.0
+"y + U(−1, 1) in training, as in the paper and in its authors' code (Ballé et al. use ±½)."
+
+SYMBOL_MIN, SYMBOL_MAX = -128, 127
+
+
+def relax(latents: Tensor) -> Tensor:
+    """Training's stand-in for rounding: additive uniform noise, shape kept."""
+    return latents + torch.empty_like(latents).uniform_(-NOISE_HALF_WIDTH, NOISE_HALF_WIDTH)
+
+
+def quantise(latents: Tensor) -> Tensor:
+    """Latents → symbols, still float: rounded and kept in int8's range."""
+    return latents.round().clamp(SYMBOL_MIN, SYMBOL_MAX)
+
+
+class AutoEncoder(nn.Module):
+    """Encoder, side branch and decoder of one model."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.side_branch = SideBranch(config)
+        self.decoder = Decoder(config)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class scores (N, K): through noise in training mode, through rounding in evaluation mode."""
+        latents = self.encoder(images)
+        return self.decoder(relax(latents) if self.training else quantise(latents))

@@ -1,0 +1,77 @@
+"""Recipes by name: how large the auto-encoder is and how it is trained.
+
+`cifar-64` is the paper's CIFAR-10 model and schedule, `cifar100-64` its ResNet-34 layout for CIFAR-100; the narrower
+ones keep the shape for nodes with less power and for training on a CPU.
+"""
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from host_training.mcr2 import EPS_SQ
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run; lengths in epochs, rates per optimiser update."""
+
+    model: dict[str, Any] = field(default_factory=dict)
+    "Fields of ModelConfig other than the data set's."
+    ce_epochs: int = 200
+    "End-to-end cross-entropy training."
+    duphil_epochs: int = 100
+    "DuPHiL: each mini-batch first moves the encoder by MCR², then the decoder by cross-entropy."
+    batch_size: int = 200
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Literal["milestones", "one-cycle"] = "milestones"
+    duphil_batch_size: int = 1000
+    mcr2_learning_rate: float = 1e-4
+    "Should be small (the authors): MCR² moves an encoder that already classifies."
+    duphil_decoder_learning_rate: float = 1e-3
+    eps_sq: float = EPS_SQ
+    seed: int = 0
+    label_corruption: float = 0.0
+    corruption_seed: int = 10
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+
+_NARROW = Recipe(
+    batch_size=128, schedule="one-cycle", duphil_epochs=10, mcr2_learning_rate=1e-3, duphil_decoder_learning_rate=1e-2
+)
+"Shorter schedules than the paper's, and so larger steps."
+
+_CIFAR_16 = dict(base_width=16, hidden=128, latents=64, latent_decoder_width=64)
+_CIFAR_32 = dict(base_width=32, hidden=256, latents=64, latent_decoder_width=64)
+_CIFAR_64 = dict(base_width=64, hidden=512, latents=128, latent_decoder_width=128)
+_DIGITS = dict(
+    base_width=32,
+    blocks=(1, 1, 1),
+    pooled=2,
+    hidden=128,
+    latents=16,
+    latent_decoder_width=64,
+    upsamplings=2,
+    features=32,
+)
+
+PRESETS: dict[str, Recipe] = {
+    "digits": replace(_NARROW, model=_DIGITS, ce_epochs=60, batch_size=64, duphil_batch_size=250),
+    "cifar-16": replace(_NARROW, model=_CIFAR_16, ce_epochs=100),
+    "cifar-32": replace(_NARROW, model=_CIFAR_32, ce_epochs=100),
+    "cifar-64": Recipe(model=_CIFAR_64),
+    "cifar100-64": Recipe(model=dict(_CIFAR_64, blocks=(3, 4, 6))),
+    "photo-32": replace(_NARROW, model=dict(_CIFAR_32, stem_stride=2), ce_epochs=60),
+}
+
+DEFAULT_PRESETS = {"digits": "digits", "cifar10": "cifar-32", "cifar100": "cifar-32"}
+"For a folder of one's own images: `photo-32`."
+
+
+def recipe(preset: str, **changes: Any) -> Recipe:
+    """The preset's recipe with some of its fields changed; None leaves a field as it is."""
+    if preset not in PRESETS:
+        raise ValueError(f"preset '{preset}' is not one of {', '.join(PRESETS)}")
+    return replace(PRESETS[preset], **{name: value for name, value in changes.items() if value is not None})

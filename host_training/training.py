@@ -1,0 +1,287 @@
+"""End-to-end cross-entropy training, then DuPHiL's two phases; resumable to the update.
+
+A stage is a number of updates. Everything random in an update follows from (seed, step), so the state to keep is the
+weights, the optimisers' momenta and the step. The best weights of each stage are chosen on the validation split.
+"""
+
+import math
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from host_training import checkpoint
+from host_training.batches import Batches
+from host_training.dataset import DataSet
+from host_training.evaluation import Evaluation, autocast, encode_split, evaluate, latent_order
+from host_training.mcr2 import RateReduction, rate_reduction
+from host_training.model import AutoEncoder, ModelConfig, relax
+from host_training.presets import Recipe
+
+# TensorBoard imports all of TensorFlow where it is installed, unless this marker exists: saves seconds.
+sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("notf"))
+from torch.utils.tensorboard import SummaryWriter  # noqa: E402
+
+SAVE_EVERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What an update reports to the progress bar."""
+
+    loss: float
+    rates: RateReduction | None = None
+
+
+NOTHING_YET = (-1.0, -math.inf)
+
+
+def merit(figures: Evaluation) -> tuple[float, float]:
+    """What makes a checkpoint the best of its stage: accuracy on the validation split, then a lower loss."""
+    return figures.accuracy, -figures.loss
+
+
+def learning_rate_factor(recipe: Recipe, progress: float) -> float:
+    """Multiplier of the learning rate at a stage's progress 0…1: the paper's milestones, or warm-up and a cosine."""
+    if recipe.schedule == "milestones":
+        return 0.1 ** sum(progress >= milestone for milestone in (0.5, 0.75, 0.9))
+    warm_up = 0.1
+    if progress < warm_up:
+        return 0.05 + 0.95 * progress / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
+
+
+def sgd(recipe: Recipe, parameters: Iterator[nn.Parameter], learning_rate: float) -> torch.optim.SGD:
+    return torch.optim.SGD(
+        parameters,
+        learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.schedule == "one-cycle",
+    )
+
+
+class CrossEntropyStage:
+    """E2E cross-entropy; the side branch is off."""
+
+    name = "ce"
+
+    def __init__(self, model: AutoEncoder, recipe: Recipe) -> None:
+        self.model, self.epochs, self.batch_size = model, recipe.ce_epochs, recipe.batch_size
+        parts = nn.ModuleList([model.encoder, model.decoder])
+        self.learning_rates = [recipe.learning_rate]
+        self.optimisers = [sgd(recipe, parts.parameters(), recipe.learning_rate)]
+
+    def update(self, images: Tensor, labels: Tensor) -> Progress:
+        self.model.train()
+        with autocast(images.device):
+            scores = self.model(images)
+        loss = cross_entropy(scores.float(), labels)
+        _descend(self.optimisers[0], loss)
+        return Progress(float(loss.detach()))
+
+
+class DuPHiLStage:
+    """Phase 1: encoder and side branch by MCR². Phase 2: decoder by cross-entropy on a frozen encoder.
+
+    The phases alternate per mini-batch, as in the authors' code; unlike there, the encoder's batch-norm statistics stay
+    frozen in phase 2.
+    """
+
+    name = "duphil"
+
+    def __init__(self, model: AutoEncoder, recipe: Recipe) -> None:
+        self.model, self.epochs, self.batch_size = model, recipe.duphil_epochs, recipe.duphil_batch_size
+        self.eps_sq = recipe.eps_sq
+        phase1 = nn.ModuleList([model.encoder, model.side_branch])
+        self.learning_rates = [recipe.mcr2_learning_rate, recipe.duphil_decoder_learning_rate]
+        self.optimisers = [
+            sgd(recipe, module.parameters(), rate)
+            for module, rate in zip((phase1, model.decoder), self.learning_rates, strict=True)
+        ]
+
+    def update(self, images: Tensor, labels: Tensor) -> Progress:
+        rates = self.phase1(images, labels)
+        return Progress(self.phase2(images, labels), rates)
+
+    def phase1(self, images: Tensor, labels: Tensor) -> RateReduction:
+        self.model.train()
+        with autocast(images.device):
+            latents = self.model.encoder(images)
+        rates = rate_reduction(self.model.side_branch(relax(latents.float())), labels, self.eps_sq)
+        _descend(self.optimisers[0], -rates.reduction)
+        return rates
+
+    def phase2(self, images: Tensor, labels: Tensor) -> float:
+        self.model.encoder.eval()
+        self.model.decoder.train()
+        with autocast(images.device):
+            with torch.no_grad():
+                latents = self.model.encoder(images)
+            scores = self.model.decoder(relax(latents))
+        loss = cross_entropy(scores.float(), labels)
+        _descend(self.optimisers[1], loss)
+        return float(loss.detach())
+
+
+def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+
+
+Stage = CrossEntropyStage | DuPHiLStage
+
+
+class Trainer:
+    """One run in one folder: `last.pt` to go on from, `ce.pt` and `duphil.pt` the best of each stage."""
+
+    def __init__(self, data: DataSet, recipe: Recipe, run_dir: Path, device: torch.device) -> None:
+        height, width, channels = data.image_shape
+        self.data, self.recipe, self.run_dir, self.device = data, recipe, run_dir, device
+        torch.manual_seed(recipe.seed)
+        config = ModelConfig(height, width, channels, len(data.classes), **recipe.model)
+        self.model = AutoEncoder(config).to(device)
+        self.stages: list[Stage] = [CrossEntropyStage(self.model, recipe), DuPHiLStage(self.model, recipe)]
+        self.stage_index, self.step, self.best = 0, 0, NOTHING_YET
+        self.writer: SummaryWriter | None = None
+
+    def train(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Go on from `last.pt`, if there is one, to the end or until `until()` says so."""
+        self._resume()
+        self.writer = SummaryWriter(str(self.run_dir / "tensorboard"))
+        while self.stage_index < len(self.stages):
+            stage = self.stages[self.stage_index]
+            if not self._run_stage(stage, until):
+                break
+            self.stage_index, self.step, self.best = self.stage_index + 1, 0, NOTHING_YET
+            if stage.epochs:
+                self.model.load_state_dict(checkpoint.load(self._best_path(stage), self.device)["model"])
+            self._save_last()
+        self.writer.close()
+
+    @property
+    def is_finished(self) -> bool:
+        return self.stage_index == len(self.stages)
+
+    def _run_stage(self, stage: Stage, until: Callable[[], bool]) -> bool:
+        batches = Batches(self.data, stage.batch_size, self.recipe.seed, self.device, self.model.config.pixel_pad)
+        n_steps = stage.epochs * batches.steps_per_epoch
+        saved_at = time.monotonic()
+        with tqdm(total=n_steps, initial=self.step, desc=stage.name, unit="step", mininterval=1.0) as bar:
+            while self.step < n_steps:
+                for optimiser, rate in zip(stage.optimisers, stage.learning_rates, strict=True):
+                    optimiser.param_groups[0]["lr"] = rate * learning_rate_factor(self.recipe, self.step / n_steps)
+                progress = stage.update(*batches.batch(self.step))
+                if not math.isfinite(progress.loss):
+                    raise FloatingPointError(
+                        f"{stage.name} loss is {progress.loss} at step {self.step}; lower the learning rate"
+                    )
+                self.step += 1
+                bar.update()
+                if self.step % batches.steps_per_epoch == 0:
+                    self._end_epoch(stage, progress, self.step // batches.steps_per_epoch, bar)
+                    saved_at = 0.0
+                if time.monotonic() - saved_at > SAVE_EVERY_S:
+                    self._save_last()
+                    saved_at = time.monotonic()
+                if until():
+                    self._save_last()
+                    return False
+        return True
+
+    def _end_epoch(self, stage: Stage, progress: Progress, epoch: int, bar: tqdm) -> None:
+        figures = evaluate(self.model, self.data.validation, self.device)
+        bar.set_postfix_str(describe(figures))
+        self._log(stage, figures, progress, epoch)
+        if merit(figures) > self.best:
+            self.best = merit(figures)
+            checkpoint.save(self._result(stage, figures, epoch), self._best_path(stage))
+
+    def _log(self, stage: Stage, figures: Evaluation, progress: Progress, epoch: int) -> None:
+        assert self.writer is not None
+        values = {**vars(figures), "rate_reduction": figures.rate_reduction, "train_loss": progress.loss}
+        if progress.rates is not None:
+            values["train_rate_reduction"] = float(progress.rates.reduction)
+        for name, value in values.items():
+            self.writer.add_scalar(f"{stage.name}/{name}", value, epoch)
+
+    def _result(self, stage: Stage, figures: Evaluation, epoch: int) -> dict[str, Any]:
+        symbols, labels = encode_split(self.model, self.data.train, self.device)
+        return {
+            "model": self.model.state_dict(),
+            "model_config": self.model.config.to_dict(),
+            "recipe": self.recipe.to_dict(),
+            "data_set": self.data.name,
+            "classes": list(self.data.classes),
+            "stage": stage.name,
+            "epoch": epoch,
+            "validation": vars(figures),
+            "latent_order": latent_order(symbols.cpu().numpy(), labels.cpu().numpy()).tolist(),
+        }
+
+    def _save_last(self) -> None:
+        state = {
+            "recipe": self.recipe.to_dict(),
+            "data_set": self.data.name,
+            "stage_index": self.stage_index,
+            "step": self.step,
+            "best": list(self.best),
+            "model": self.model.state_dict(),
+            "optimisers": [[optimiser.state_dict() for optimiser in stage.optimisers] for stage in self.stages],
+        }
+        checkpoint.save(state, self.run_dir / "last.pt")
+
+    def _resume(self) -> None:
+        path = self.run_dir / "last.pt"
+        if not path.exists():
+            return
+        state = checkpoint.load(path, self.device)
+        made_with, wanted = (state["data_set"], state["recipe"]), (self.data.name, self.recipe.to_dict())
+        if made_with != wanted:
+            raise checkpoint.CheckpointError(
+                f"{self.run_dir} holds a run of another recipe ({_difference(made_with, wanted)}); "
+                "continue it with its own settings, or train into another folder (RUN=…)"
+            )
+        self.stage_index, self.step, self.best = state["stage_index"], state["step"], tuple(state["best"])
+        self.model.load_state_dict(state["model"])
+        for stage, states in zip(self.stages, state["optimisers"], strict=True):
+            for optimiser, optimiser_state in zip(stage.optimisers, states, strict=True):
+                optimiser.load_state_dict(optimiser_state)
+
+    def _best_path(self, stage: Stage) -> Path:
+        return self.run_dir / f"{stage.name}.pt"
+
+
+def _difference(made_with: tuple[str, dict], wanted: tuple[str, dict]) -> str:
+    if made_with[0] != wanted[0]:
+        return f"data set {made_with[0]}, not {wanted[0]}"
+    return ", ".join(
+        f"{key} is {made_with[1].get(key)}, not {value}"
+        for key, value in wanted[1].items()
+        if made_with[1].get(key) != value
+    )
+
+
+def describe(figures: Evaluation) -> str:
+    """One line for the progress bar."""
+    return (
+        f"val {figures.accuracy:.2%} loss {figures.loss:.3f} R {figures.coding_rate:.1f} "
+        f"Rc {figures.class_coding_rate:.1f} ΔR {figures.rate_reduction:.1f} {figures.bits_per_image:.0f} bit/image"
+    )
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[AutoEncoder, dict[str, Any]]:
+    """A trained model in evaluation mode and the rest of its checkpoint (`latent_order`, `recipe`, `classes`, …)."""
+    state = checkpoint.load(path, device)
+    model = AutoEncoder(ModelConfig.from_dict(state["model_config"])).to(device)
+    model.load_state_dict(state["model"])
+    return model.eval(), state

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Build the host's virtual environment from its lock:  setup.sh VENV PYTHON [TORCH_INDEX]
+# Whatever is missing is said in one sentence; a half-built environment is not taken for a whole one.
+set -eu
+venv=$1 python=$2 torch_index=${3-}
+lock=$(dirname "$0")/host.lock.txt
+need_mb=4500
+
+fail() { echo "setup: $1" >&2; exit 1; }
+
+command -v "$python" >/dev/null || fail "there is no '$python' here; install Python 3.11, or name it: make setup PYTHON=/path/to/python3.11"
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+[ "$version" = 3.11 ] || fail "'$python' is Python $version and the host's lock is for 3.11; name one: make setup PYTHON=/path/to/python3.11"
+free_mb=$(df -Pm "$(dirname "$venv")" | awk 'NR == 2 { print $4 }')
+[ -d "$venv" ] || [ "$free_mb" -ge $need_mb ] || fail "the environment needs $need_mb MB and $free_mb MB are free in $(cd "$(dirname "$venv")" && pwd); make room"
+
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+install() { "$venv/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check "$@"; }
+log=$venv/setup.log
+echo "setup: installing $(grep -c == "$lock") pinned packages into $venv (a minute or two)"
+{
+    # PyTorch's own index has wheels without CUDA; the lock's version then matches what is already there.
+    { [ -z "$torch_index" ] || install --index-url "$torch_index" "$(grep '^torch==' "$lock")"; } && install -r "$lock"
+} >"$log" 2>&1 || { tail -n 5 "$log" >&2; fail "the packages could not be installed (above, and $log); is the network there? Then run 'make setup' again"; }

@@ -1,0 +1,131 @@
+"""A real int8 model made by TensorFlow, a bundle around it, and a node's home folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from link.bundle import write_manifest
+from link.keys import provision
+from link.tables import Tables
+
+IMAGE_SIZE, N_LATENTS, NODE = 8, 8, 3
+CLASSES = ["no", "yes"]
+
+MAKE_MODEL = f"""
+import sys
+import numpy as np
+import tensorflow as tf
+
+random = np.random.default_rng(0)
+images = random.integers(0, 256, (32, 1, {IMAGE_SIZE}, {IMAGE_SIZE}, 1)).astype(np.float32) / 255
+images[0, 0, 0, 0, 0], images[0, 0, 0, 1, 0] = 0, 1     # so the input's scale is 1/255
+stem = random.normal(size=(3, 3, 1, 8)).astype(np.float32)
+head = random.normal(size=(4, 4, 8, {N_LATENTS})).astype(np.float32)
+
+class Encoder(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec((1, {IMAGE_SIZE}, {IMAGE_SIZE}, 1), tf.float32)])
+    def __call__(self, image):
+        feature = tf.nn.relu(tf.nn.conv2d(image, stem, 2, "SAME"))
+        return tf.reshape(tf.nn.conv2d(feature, head, 1, "VALID"), (1, {N_LATENTS}))
+
+encoder = Encoder()
+converter = tf.lite.TFLiteConverter.from_concrete_functions([encoder.__call__.get_concrete_function()], encoder)
+converter.optimizations = [tf.lite.Optimize.DEFAULT]
+converter.representative_dataset = lambda: ([image] for image in images)
+converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+converter.inference_input_type = converter.inference_output_type = tf.int8
+open(sys.argv[1], "wb").write(converter.convert())
+"""
+
+
+@pytest.fixture(scope="session")
+def int8_model(tmp_path_factory):
+    """Path of an encoder: two convolutions, int8 8 x 8 x 1 to 8 latents. TensorFlow stays in a process of its own."""
+    path = tmp_path_factory.mktemp("model") / "encoder.tflite"
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    made = subprocess.run([sys.executable, "-c", MAKE_MODEL, path], capture_output=True, text=True, env=environment)
+    assert made.returncode == 0, made.stderr
+    return path
+
+
+@pytest.fixture(scope="session")
+def images():
+    """uint8 (12, 8, 8, 1): noise of twelve brightnesses."""
+    noise = np.random.default_rng(7).integers(0, 256, (12, IMAGE_SIZE, IMAGE_SIZE, 1))
+    return (noise * np.linspace(0.3, 1.0, 12)[:, None, None, None]).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def symbols(int8_model, images):
+    """int8 (12, 8): what the model makes of the images, computed without the node's code."""
+    interpreter = Interpreter(str(int8_model), num_threads=1)
+    interpreter.allocate_tensors()
+    [taken], [given] = interpreter.get_input_details(), interpreter.get_output_details()
+    rows = []
+    for image in images:
+        interpreter.set_tensor(taken["index"], (image.astype(np.int16) - 128).astype(np.int8)[None])
+        interpreter.invoke()
+        rows.append(interpreter.get_tensor(given["index"])[0])
+    return np.array(rows)
+
+
+@pytest.fixture
+def make_bundle(int8_model, tmp_path):
+    """Makes a bundle as the node needs it: tables that know every int8 symbol, and no decoder."""
+
+    def make(name="bundle", model=None, n_latents=N_LATENTS, **image_spec):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "encoder.tflite").write_bytes(int8_model.read_bytes() if model is None else model)
+        (folder / "decoder.onnx").write_bytes(b"the node needs none")
+        Tables.from_counts([-128] * n_latents, np.ones((n_latents, 256))).to_npz(folder / "tables.npz")
+        image = {"height": IMAGE_SIZE, "width": IMAGE_SIZE, "channels": 1, "pixel_pad": 0} | image_spec
+        node = {"image": image, "wavelet": "haar", "latents": n_latents, "input_zero_point": -128}
+        host = {"tasks": {"label": {"file": "decoder.onnx", "classes": CLASSES}}}
+        bundle = write_manifest(folder, node, host, provenance={}, measured={})
+        (folder / "decoder.onnx").unlink()
+        return bundle
+
+    return make
+
+
+@pytest.fixture
+def bundle(make_bundle):
+    return make_bundle()
+
+
+class Home:
+    """A node's folder: bundle, keys, a replay file, and node.toml with anything in it changed."""
+
+    def __init__(self, folder: Path, bundle, images):
+        self.folder, self.bundle = folder, bundle
+        self.key = provision(folder / "keys", NODE).key
+        self.labels = np.arange(len(images)) % 2
+        np.savez(folder / "replay.npz", images=images, labels=self.labels, classes=np.array(CLASSES))
+
+    def config(self, port="/dev/ttyNOWHERE", profile="serial-115200", node="", source="", link="") -> Path:
+        lines = [
+            f'node = {NODE}\nbundle = "bundle"\nkey_dir = "keys"\n{node}',
+            f'[source]\nkind = "replay"\npath = "replay.npz"\n{source}',
+            f'[link]\nport = "{port}"\nprofile = "{profile}"\n{link}',
+        ]
+        path = self.folder / "node.toml"
+        path.write_text("\n".join(lines))
+        return path
+
+    def replace(self, old: str, new: str) -> Path:
+        path = self.config()
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        return path
+
+
+@pytest.fixture
+def home(tmp_path, bundle, images):
+    return Home(tmp_path, bundle, images)

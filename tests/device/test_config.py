@@ -1,0 +1,54 @@
+"""node.toml: what it may say, and the sentence for everything else."""
+
+import pytest
+
+from device.config import ConfigError, SourceConfig, load_config
+from link.profiles import get_profile
+
+
+def test_what_the_file_leaves_out_is_the_profiles(home):
+    config = load_config(home.config(port="/dev/ttyUSB0", profile="lora-sf9-eu868"))
+    assert config.node == 3
+    assert config.bundle == home.folder / "bundle"
+    assert config.key_dir == home.folder / "keys"
+    assert config.source == SourceConfig("replay", home.folder / "replay.npz")
+    assert config.link.profile == get_profile("lora-sf9-eu868")
+    assert (config.link.bitrate_bps, config.link.max_packet_bytes) == (115_200, 115)
+
+
+def test_what_the_file_says_holds(home):
+    config = load_config(
+        home.config(source="limit = 5\nloop = true\ninterval_s = 2", link="bitrate_bps = 57600\nmax_packet_bytes = 51")
+    )
+    assert (config.source.limit, config.source.loop, config.source.interval_s) == (5, True, 2)
+    assert (config.link.bitrate_bps, config.link.max_packet_bytes) == (57_600, 51)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("key_dir", "keydir", 'key "keydir" is unknown; the keys are node, bundle, key_dir, source, link'),
+        ('bundle = "bundle"', "", 'key "bundle" is missing'),
+        ("node = 3", "node = 0", "node is 0; it must be from 1 to 254"),
+        ("node = 3", 'node = "three"', """key "node" is 'three', it must be a whole number"""),
+        ("node = 3", "node = true", 'key "node" is True, it must be a whole number'),
+        ('"replay"', '"webcam"', r'\[source\] kind is "webcam"; it must be one of replay, folder, v4l2, picamera2'),
+        ('path = "replay.npz"', "", r'\[source\] of kind "replay" needs a path'),
+        ('path = "replay.npz"', 'path = "x"\nlimt = 3', r'\[source\] key "limt" is unknown; the keys are kind, path'),
+        ('path = "replay.npz"', 'path = "x"\nlimit = 0', r"\[source\] limit is 0; it must be 1 or more"),
+        ('path = "replay.npz"', 'path = "x"\nloop = 1', r'\[source\] key "loop" is 1, it must be true or false'),
+        ("serial-115200", "lora-sf5", 'there is no link profile "lora-sf5"; there are: serial-1200'),
+        ("[link]", "[link]\nmax_packet_bytes = 300", r"\[link\] max_packet_bytes is 300; it must be from 12 to 252"),
+        ("[link]", "[uplink]", 'key "uplink" is unknown'),
+        ("[link]", "[link", "node.toml cannot be read: .*line"),
+    ],
+)
+def test_what_cannot_be_is_answered_with_what_could(home, old, new, sentence):
+    with pytest.raises(ConfigError, match=sentence) as refusal:
+        load_config(home.replace(old, new))
+    assert str(home.folder / "node.toml") in str(refusal.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"node.toml does not exist; write one"):
+        load_config(tmp_path / "node.toml")

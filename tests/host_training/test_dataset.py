@@ -1,0 +1,167 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from host_training import cifar
+from host_training.batches import augment, to_pixels
+from host_training.dataset import (
+    Augmentation,
+    DataSetError,
+    corrupt_labels,
+    load,
+    stratified_holdout,
+    with_corrupted_labels,
+    write_replay,
+)
+
+
+def test_digits_are_all_there_once_in_a_stratified_split():
+    data = load("digits")
+    splits = (data.train, data.validation, data.test)
+    assert sum(map(len, splits)) == 1797
+    assert data.image_shape == (8, 8, 1)
+    assert all(set(split.labels) == set(range(10)) for split in splits)
+    assert data.train.images.max() == 255
+    np.testing.assert_array_equal(load("digits").test.labels, data.test.labels)
+
+
+def test_a_holdout_takes_the_same_fraction_of_every_class():
+    labels = np.repeat([0, 1, 2], [100, 50, 10])
+    kept, held_out = stratified_holdout(labels, 0.1)
+    assert np.bincount(labels[held_out]).tolist() == [10, 5, 1]
+    assert sorted([*kept, *held_out]) == list(range(160))
+
+
+def test_corruption_draws_a_ratio_of_labels_anew_the_true_one_among_them():
+    labels = np.zeros(20_000, np.int64)
+    corrupted = corrupt_labels(labels, 0.3, 10, seed=10)
+    assert (corrupted != labels).mean() == pytest.approx(0.27, abs=0.01)
+    np.testing.assert_array_equal(corrupted, corrupt_labels(labels, 0.3, 10, seed=10))
+    with pytest.raises(ValueError, match="between 0 and 1, not 30"):
+        corrupt_labels(labels, 30, 10, seed=10)
+
+
+def test_corruption_leaves_the_test_labels_clean():
+    data = load("digits")
+    noisy = with_corrupted_labels(data, 0.5, seed=1)
+    assert (noisy.train.labels != data.train.labels).any()
+    np.testing.assert_array_equal(noisy.test.labels, data.test.labels)
+
+
+def test_augmentation_shifts_and_mirrors_whole_images():
+    images = np.arange(2 * 6 * 6, dtype=np.uint8).reshape(2, 6, 6, 1)
+    pixels = to_pixels(images)
+    for _ in range(50):
+        for before, after in zip(pixels, augment(pixels, Augmentation(crop_pad=2, flip=True)), strict=True):
+            centre = after[0, 2:4, 2:4]
+            candidates = [before[0], before[0].flip(1)]
+            assert any(
+                (candidate[i : i + 2, j : j + 2] == centre).all()
+                for candidate in candidates
+                for i in range(5)
+                for j in range(5)
+            )
+    np.testing.assert_array_equal(augment(pixels, Augmentation()), pixels)
+
+
+def test_rotation_and_zoom_keep_shape_and_brightness():
+    pixels = to_pixels(np.full((4, 16, 16, 3), 200, np.uint8))
+    turned = augment(pixels, Augmentation(rotation_degrees=10, zoom=0.1))
+    assert turned.shape == pixels.shape
+    assert (turned[:, :, 6:10, 6:10] == 200).all()
+
+
+def make_image_folder(folder: Path, counts: dict[str, int]) -> Path:
+    rng = np.random.default_rng(0)
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            size = (int(rng.integers(20, 60)), int(rng.integers(20, 60)))
+            image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+            mode, extension = [("RGB", "png"), ("L", "jpg"), ("P", "gif"), ("RGBA", "webp")][i % 4]
+            image.convert(mode).save(folder / name / f"{i}.{extension}")
+    return folder
+
+
+def test_a_folder_of_any_sizes_and_formats_becomes_a_data_set(tmp_path):
+    data = load(str(make_image_folder(tmp_path / "pets", {"dog": 20, "cat": 10})), image_size=24)
+    assert data.classes == ("cat", "dog")
+    assert data.image_shape == (24, 24, 3)
+    assert [np.bincount(split.labels).tolist() for split in (data.train, data.validation, data.test)] == [
+        [7, 14], [1, 2], [2, 4],
+    ]  # fmt: skip
+
+
+def test_an_unreadable_image_is_named_and_skipped(tmp_path):
+    folder = make_image_folder(tmp_path / "pets", {"cat": 5, "dog": 5})
+    (folder / "cat" / "torn.jpg").write_bytes(b"\xff\xd8\xff not a picture")
+    with pytest.warns(UserWarning, match=r"skipped .*cat/torn\.jpg"):
+        data = load(str(folder), image_size=16)
+    assert len(data.train) + len(data.validation) + len(data.test) == 10
+
+
+def test_an_empty_class_is_an_error(tmp_path):
+    folder = make_image_folder(tmp_path / "pets", {"cat": 5, "dog": 0})
+    with pytest.raises(DataSetError, match=r"pets/dog holds 0 readable images.*removed"):
+        load(str(folder), image_size=16)
+
+
+def test_a_data_set_that_is_not_there_is_named_with_what_there_is():
+    with pytest.raises(DataSetError, match=r"'imagenet' is neither digits, cifar10, cifar100 nor a folder"):
+        load("imagenet")
+
+
+def write_official_cifar10(folder: Path, n_per_batch: int = 40) -> None:
+    """A small set in the official layout: the same pickles, fewer rows."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for name in (*cifar.SOURCES["cifar10"].train_files, "test_batch"):
+        rows = rng.integers(0, 256, (n_per_batch, 3072), dtype=np.uint8)
+        labels = [i % 10 for i in range(n_per_batch)]
+        (folder / name).write_bytes(pickle.dumps({b"data": rows, b"labels": labels}, protocol=2))
+    names = [f"class {i}".encode() for i in range(10)]
+    (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": names}, protocol=2))
+
+
+def test_the_official_cifar_layout_is_read_channel_by_channel(tmp_path):
+    folder = tmp_path / "cifar-10-batches-py"
+    write_official_cifar10(folder)
+    data = load("cifar10", tmp_path)
+    assert (len(data.train), len(data.validation), len(data.test)) == (180, 20, 40)
+    assert data.classes[3] == "class 3"
+    first_row = pickle.loads((folder / "test_batch").read_bytes(), encoding="bytes")[b"data"][0]
+    np.testing.assert_array_equal(data.test.images[0, 0, :2], first_row.reshape(3, 32, 32)[:, 0, :2].T)
+
+
+def test_a_damaged_batch_is_named(tmp_path):
+    folder = tmp_path / "cifar-10-batches-py"
+    write_official_cifar10(folder)
+    (folder / "data_batch_3").write_bytes((folder / "data_batch_3").read_bytes()[:1000])
+    with pytest.raises(DataSetError, match=r"data_batch_3 is damaged.*delete"):
+        load("cifar10", tmp_path)
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    folder = tmp_path / "cifar-10-batches-py"
+    write_official_cifar10(folder)
+
+    class Attack:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "owned",))
+
+    (folder / "test_batch").write_bytes(pickle.dumps({b"data": Attack()}, protocol=2))
+    with pytest.raises(DataSetError, match="which the official files do not"):
+        load("cifar10", tmp_path)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_replay_holds_images_and_true_labels_and_no_pickle(tmp_path):
+    data = load("digits")
+    write_replay(data.test, data.classes, tmp_path / "replay.npz", limit=7)
+    with np.load(tmp_path / "replay.npz", allow_pickle=False) as replay:
+        np.testing.assert_array_equal(replay["images"], data.test.images[:7])
+        np.testing.assert_array_equal(replay["labels"], data.test.labels[:7])
+        assert replay["classes"].tolist() == list(data.classes)

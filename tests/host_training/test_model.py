@@ -1,0 +1,62 @@
+import pytest
+import torch
+
+from host_training.batches import to_model_input
+from host_training.model import AutoEncoder, ModelConfig, quantise, relax
+from host_training.presets import PRESETS, recipe
+
+SMALL = dict(base_width=8, blocks=(1, 1, 1), hidden=16, latents=6, latent_decoder_width=8, upsamplings=2, features=4)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(("shape", "n_classes"), [((32, 32, 3), 10), ((48, 64, 3), 5), ((8, 8, 1), 100)])
+def test_every_preset_takes_its_shapes_from_the_data_set(preset, shape, n_classes):
+    height, width, channels = shape
+    model = AutoEncoder(ModelConfig(height, width, channels, n_classes, **PRESETS[preset].model)).eval()
+    images = torch.rand(2, channels, height, width)
+    latents = model.encoder(images)
+    assert latents.shape == (2, model.config.latents)
+    assert model(images).shape == (2, n_classes)
+    features = model.side_branch(latents)
+    torch.testing.assert_close(features.norm(dim=1), torch.ones(2))
+
+
+@pytest.mark.parametrize("wavelet", ["haar", "bior2.2", "bior4.4"])
+def test_every_wavelet_keeps_the_size_of_the_subbands(wavelet):
+    config = ModelConfig(16, 16, 3, 4, wavelet=wavelet, **SMALL)
+    images = to_model_input(torch.randint(256, (2, 3, 16, 16)).byte(), config.pixel_pad)
+    encoder = AutoEncoder(config).encoder
+    assert encoder.stem(encoder.dwt(images)).shape == (2, 8, 8, 8)
+
+
+def test_the_papers_encoder_has_the_papers_cost():
+    config = ModelConfig(32, 32, 3, 10, **PRESETS["cifar-64"].model)
+    n_parameters = sum(p.numel() for p in AutoEncoder(config).encoder.parameters())
+    assert n_parameters == pytest.approx(810_000, rel=0.01)
+
+
+def test_odd_images_are_refused_with_a_remedy():
+    with pytest.raises(ValueError, match="31x32.*crop or resize"):
+        ModelConfig(31, 32, 3, 10)
+
+
+def test_rounding_is_relaxed_by_noise_of_width_two_in_training_only():
+    torch.manual_seed(0)
+    noise = relax(torch.zeros(100_000))
+    assert -1 <= noise.min() < -0.99
+    assert 0.99 < noise.max() <= 1
+    model = AutoEncoder(ModelConfig(16, 16, 1, 3, **SMALL))
+    images = torch.rand(4, 1, 16, 16)
+    model.eval()
+    torch.testing.assert_close(model(images), model(images), rtol=0, atol=0)
+    model.train()
+    assert not torch.equal(model(images), model(images))
+
+
+def test_symbols_are_whole_numbers_within_int8():
+    assert quantise(torch.tensor([-400.0, -0.4, 0.6, 126.7, 900.0])).tolist() == [-128, 0, 1, 127, 127]
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"cifar-8.*digits, cifar-16, cifar-32"):
+        recipe("cifar-8")

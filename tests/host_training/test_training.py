@@ -1,0 +1,162 @@
+import copy
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from host_training import checkpoint
+from host_training.checkpoint import CheckpointError
+from host_training.dataset import Augmentation, DataSet, Split
+from host_training.presets import Recipe
+from host_training.training import DuPHiLStage, Trainer, learning_rate_factor, load_model
+
+CPU = torch.device("cpu")
+MODEL = dict(base_width=8, blocks=(1, 1, 1), hidden=16, latents=6, latent_decoder_width=8, upsamplings=2, features=4)
+RECIPE = Recipe(
+    model=MODEL, ce_epochs=2, duphil_epochs=2, batch_size=16, duphil_batch_size=32, schedule="one-cycle",
+    mcr2_learning_rate=1e-2,
+)  # fmt: skip
+
+
+def blobs(n: int = 96, n_classes: int = 3, seed: int = 0) -> DataSet:
+    """Images that are bright in one corner: the corner is the class."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % n_classes
+    images = rng.integers(0, 60, (n, 8, 8, 1))
+    for image, label in zip(images, labels, strict=True):
+        rows, columns = (label // 2) * 4, (label % 2) * 4
+        image[rows : rows + 4, columns : columns + 4] += 150
+    part = Split(images.astype(np.uint8), labels.astype(np.int64))
+    classes = tuple(str(i) for i in range(n_classes))
+    return DataSet("blobs", classes, part, part.subset(np.arange(0, n, 3)), part, Augmentation(crop_pad=1))
+
+
+def stop_after(n_updates: int):
+    """An `until` that says yes once so many updates are done."""
+    left = [n_updates]
+
+    def until() -> bool:
+        left[0] -= 1
+        return left[0] <= 0
+
+    return until
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return copy.deepcopy(trainer.model.state_dict())
+
+
+def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    """Top-level parts (encoder, side_branch, decoder) of which any weight or statistic differs."""
+    return {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+
+
+def test_a_tiny_set_is_learned_by_heart(tmp_path):
+    trainer = Trainer(blobs(), replace(RECIPE, ce_epochs=15, duphil_epochs=0), tmp_path, CPU)
+    trainer.train()
+    _, best = load_model(tmp_path / "ce.pt")
+    assert best["validation"]["accuracy"] == 1.0
+    assert sorted(best["latent_order"]) == list(range(MODEL["latents"]))
+
+
+def test_phase_1_moves_encoder_and_side_branch_only_and_raises_the_rate_reduction(tmp_path):
+    trainer = Trainer(blobs(), RECIPE, tmp_path, CPU)
+    stage = trainer.stages[1]
+    assert isinstance(stage, DuPHiLStage)
+    images, labels = torch.rand(48, 1, 8, 8), torch.arange(48) % 3
+    before = weights(trainer)
+    reductions = [stage.phase1(images, labels).reduction.item() for _ in range(30)]
+    assert changed(before, weights(trainer)) == {"encoder", "side_branch"}
+    assert np.mean(reductions[-5:]) > np.mean(reductions[:5])
+
+
+def test_phase_2_moves_the_decoder_only_and_freezes_the_encoders_statistics(tmp_path):
+    trainer = Trainer(blobs(), RECIPE, tmp_path, CPU)
+    stage = trainer.stages[1]
+    assert isinstance(stage, DuPHiLStage)
+    before = weights(trainer)
+    stage.phase2(torch.rand(48, 1, 8, 8), torch.arange(48) % 3)
+    assert changed(before, weights(trainer)) == {"decoder"}
+
+
+def test_a_run_stopped_anywhere_and_continued_equals_one_that_never_stopped(tmp_path):
+    whole = Trainer(blobs(), RECIPE, tmp_path / "whole", CPU)
+    whole.train()
+    for n_updates in (1, 4, 3, 100):  # stops inside either stage and at the end
+        pieces = Trainer(blobs(), RECIPE, tmp_path / "pieces", CPU)
+        pieces.train(until=stop_after(n_updates))
+    assert pieces.is_finished
+    for name, tensor in weights(whole).items():
+        torch.testing.assert_close(weights(pieces)[name], tensor, rtol=0, atol=0, msg=name)
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path):
+    command = [
+        *(sys.executable, "-m", "host_training", "train", "--dataset", "digits", "--run", str(tmp_path / "run")),
+        *("--ce-epochs", "3", "--duphil-epochs", "0", "--threads", "1"),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while not (tmp_path / "run" / "last.pt").exists() and process.poll() is None:
+        process.stderr.read(1)
+    process.kill()
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    done = checkpoint.load(tmp_path / "run" / "last.pt")["step"]
+    resumed = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert resumed.returncode == 0, resumed.stderr
+    assert done > 0
+    assert f"{done}/" in resumed.stderr
+    assert json.loads(resumed.stdout)["stage"] == "ce"
+
+
+def test_a_run_of_another_recipe_is_not_continued(tmp_path):
+    Trainer(blobs(), RECIPE, tmp_path, CPU).train(until=stop_after(2))
+    with pytest.raises(CheckpointError, match=r"seed is 0, not 7.*another folder"):
+        Trainer(blobs(), replace(RECIPE, seed=7), tmp_path, CPU).train()
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path):
+    path = tmp_path / "last.pt"
+    checkpoint.save({"step": 1}, path)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"not written.*last\.pt, is intact.*Free some space"):
+            checkpoint.save({"step": 2, "model": torch.zeros(100_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert checkpoint.load(path) == {"step": 1}
+    assert os.listdir(tmp_path) == ["last.pt"]
+
+
+@pytest.mark.parametrize(("content", "sentence"), [(None, "run `make train` first"), (b"PK\x03\x04 rest lost", "is damaged")])
+def test_a_missing_or_damaged_checkpoint_is_named(tmp_path: Path, content, sentence):
+    path = tmp_path / "ce.pt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"ce.pt.*{sentence}|{sentence}"):
+        load_model(path)
+
+
+def test_the_papers_learning_rate_falls_tenfold_at_its_milestones():
+    factors = [learning_rate_factor(Recipe(), progress) for progress in (0, 0.49, 0.5, 0.75, 0.9)]
+    assert factors == pytest.approx([1, 1, 0.1, 0.01, 0.001])
+
+
+def test_one_cycle_warms_up_and_ends_at_zero():
+    recipe = Recipe(schedule="one-cycle")
+    factors = [learning_rate_factor(recipe, progress / 100) for progress in range(101)]
+    assert factors[0] < 0.1
+    assert max(factors) == pytest.approx(1)
+    assert factors[-1] == pytest.approx(0, abs=1e-9)

@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from device import console
 from device.config import ConfigError, load_config
@@ -20,25 +21,31 @@ EXPLAINED = (ConfigError, BundleError, KeyStateError, EncoderError, SourceError,
 
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     n_sent = 0
     try:
+        _end_on(signal.default_int_handler)
         n_sent = run(load_config(arguments.config), REPORTS[arguments.console], is_patient=not arguments.once)
     except KeyboardInterrupt:
         pass  # before the first image
     except EXPLAINED as error:
         print(f"device: {error}", file=sys.stderr)
         return 1
+    finally:
+        _end_on(signal.SIG_IGN)  # it is ending already
     if arguments.console == "json":
         print(console.json_end_line(n_sent), flush=True)
     return 0
 
 
+def _end_on(handler: Any) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
+
+
 REPORTS = {
-    "text": lambda report: print(console.text_line(report), flush=True),
-    "json": lambda report: print(console.json_line(report), flush=True),
-    "none": lambda report: None,
+    "text": lambda outgoing: print(console.text_line(outgoing), flush=True),
+    "json": lambda outgoing: print(console.json_line(outgoing), flush=True),
+    "none": lambda outgoing: None,
 }
 
 

@@ -47,7 +47,7 @@ class Encoder:
         return self.infer(self.prepare(pixels))
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """The model's input, int8 (1, H + 2 pad, W + 2 pad, C): pixel - 128, reflected at the borders where the wavelet needs it."""
+        """The model's input, int8 (1, H + 2 pad, W + 2 pad, C): pixel - 128, reflected where the wavelet needs more."""
         if pixels.shape != self._image.shape:
             raise EncoderError(
                 f"image is {_shape_name(pixels.shape)}, the bundle's encoder takes {_shape_name(self._image.shape)}: "

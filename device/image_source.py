@@ -1,8 +1,9 @@
 """Image sources: a replayed data set, a folder, a camera.
 
-A source yields captures, images that are not yet taken: the node takes one when the line can carry it, because an image that
-waits in a queue only gets older. A replayed image must already have the bundle's size; the others are cut to its aspect around their
-centre and resized, by Pillow just as the training does it, or where only OpenCV is installed by area, which is nearly the same.
+A source yields captures, images that are not yet taken: the node takes one when the line can carry it, because an
+image that waits in a queue only gets older. A replayed image must already have the bundle's size; the others are cut to
+its aspect around their centre and resized, by Pillow just as the training does it, or where only OpenCV is installed by
+area, which is nearly the same.
 """
 
 import importlib
@@ -54,7 +55,7 @@ def open_source(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
 
 
 def fit(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
-    """RGB uint8 (H, W, 3) of any size to the encoder's image: centre cut to its aspect, resized, grey where it takes grey."""
+    """RGB uint8 (H, W, 3) of any size to the encoder's image: its aspect around the centre, its size, its colours."""
     size = (spec.width, spec.height)
     if pillow := _find("PIL.Image"):
         image = pillow.fromarray(pixels).convert(_pillow_mode(spec))
@@ -91,29 +92,31 @@ def _read_replay(path: Path) -> tuple[np.ndarray, list[str | None]]:
     """A replay file: images uint8 (N, H, W, C), and where they are known labels int64 (N,) and classes, texts (K,)."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            images = file["images"]
-            n_images = len(images)
-            numbers = file.get("labels", None)
-            classes = [str(name) for name in file["classes"]] if "classes" in file else None
-        labels: list[str | None] = [None] * n_images
-        if numbers is not None:
-            labels = [classes[number] if classes else str(number) for number in numbers.tolist()]
+            arrays = {name: file[name] for name in ("images", "labels", "classes") if name in file}
     except FileNotFoundError:
         raise SourceError(f"replay file {path} does not exist; give the path of one in [source] path") from None
-    except KeyError:
-        raise SourceError(f'replay file {path} holds no array "images"; write it again') from None
     except Exception as error:  # numpy answers a damaged archive with whatever its parts raise
         raise SourceError(f"replay file {path} is damaged ({error}); write it again") from None
-    if images.ndim != 4 or images.dtype != np.uint8 or not n_images or len(labels) != n_images:
+    images = arrays.get("images", np.empty(0))
+    if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
         raise SourceError(
-            f"replay file {path} holds {images.dtype} images of shape {images.shape} with {len(labels)} labels; "
-            "at least one image is needed, uint8 (N, H, W, C), and a label for each or none"
+            f"replay file {path} holds {images.dtype} images of shape {images.shape}; "
+            "it needs at least one image, uint8 (N, H, W, C)"
         )
-    return images, labels
+    if "labels" not in arrays:
+        return images, [None] * len(images)
+    numbers = arrays["labels"].reshape(-1).tolist()
+    classes = arrays["classes"].tolist() if "classes" in arrays else range(max(numbers, default=0) + 1)
+    if len(numbers) != len(images) or not all(number in range(len(classes)) for number in numbers):
+        raise SourceError(
+            f"replay file {path} holds {len(images)} images, {len(numbers)} labels and {len(classes)} classes; "
+            "every image needs the number of its class, from 0"
+        )
+    return images, [str(classes[number]) for number in numbers]
 
 
 def _folder(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
-    """Every image below a folder in the order of the names; the folder it is in, when that is a sub-folder, is its class."""
+    """Every image below a folder in the order of the names; an image in a sub-folder has that for its class."""
     folder = config.path
     assert folder is not None, "load_config demands a path"
     pillow = _import("PIL.Image", "a folder of images is read by Pillow: pip install pillow")

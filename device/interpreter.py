@@ -1,10 +1,11 @@
 """The TFLite runtime: LiteRT where it works, else tflite-runtime; a runtime works when it has run a model.
 
-A broken pair imports without complaint (tflite-runtime beside NumPy 2 fails when it is called) or dies by a signal (a wheel made
-for a newer processor), so each candidate runs a tiny model in a process of its own first.
+A broken pair imports without complaint (tflite-runtime beside NumPy 2 fails when it is called) or dies by a signal (a
+wheel made for a newer processor), so each candidate runs a tiny model in a process of its own first.
 
-selftest.tflite is one int8 convolution, 4 x 4 x 2 to 4 x 4 x 2 with a 3 x 3 kernel and ReLU. It was made once with TensorFlow 2.19:
-kernel arange(-18, 18).reshape(3, 3, 2, 2) / 64, calibrated on -1 and on uniform noise, its metadata and signature taken off.
+selftest.tflite is one int8 convolution, 4 x 4 x 2 to 4 x 4 x 2 with a 3 x 3 kernel and ReLU. It was made once with
+TensorFlow 2.19: kernel arange(-18, 18).reshape(3, 3, 2, 2) / 64, padding SAME, calibrated on an image of -1 and on
+uniform noise between -1 and 1; then its metadata and signature were taken off.
 """
 
 import importlib

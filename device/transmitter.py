@@ -1,7 +1,7 @@
 """The transmitter: packets leave through the serial port, each when it is its turn.
 
-The node keeps the line's pace itself, airtime and duty cycle, so that nothing queues where it only grows old. A port that vanishes
-is waited for, and the packet that was on its way is sent again: the host knows a packet that it already has.
+The node keeps the line's pace itself, airtime and duty cycle, so that nothing queues where it only grows old. A port
+that vanishes is waited for, and the packet that was on its way is sent again: the host knows a packet that it has.
 """
 
 import sys
@@ -24,7 +24,7 @@ class Frame:
     content: bytes
     "Written to the port."
     wire_bytes: int
-    "What the narrow line carries: the packet on a radio, whose modem takes the framing off; packet and framing on a cable."
+    "What the line carries: on a radio the packet, since the modem takes the framing off; on a cable all."
     airtime_s: float
 
 
@@ -32,8 +32,8 @@ class Transmitter:
     """The node's end of the line."""
 
     def __init__(self, link: LinkConfig, is_patient: bool = True) -> None:
-        """Opens the port; PortError when that cannot be. An impatient one gives up when the port vanishes later, too."""
-        self._link = link
+        """Opens the port, or PortError. When it vanishes later, a patient one waits and an impatient one gives up."""
+        self.link = link
         self._is_patient = is_patient
         self._pacer = Pacer(link.profile.duty_cycle, link.profile.longest_airtime_s)
         self._usual_airtime_s = 0.0
@@ -41,7 +41,7 @@ class Transmitter:
 
     def frames(self, packets: Iterable[bytes]) -> list[Frame]:
         """The packets as they will leave, and what each costs the line."""
-        profile = self._link.profile
+        profile = self.link.profile
         contents = [(packet, frame(packet)) for packet in packets]
         sizes = [len(packet) if profile.is_radio else len(content) for packet, content in contents]
         return [
@@ -73,7 +73,7 @@ class Transmitter:
         self.close()
 
     def _open(self) -> SerialPort:
-        port = open_port(self._link.port, self._link.bitrate_bps)
+        port = open_port(self.link.port, self.link.bitrate_bps)
         port.write(bytes([DELIMITER]))  # ends whatever half a frame the line still holds
         return port
 
@@ -84,7 +84,7 @@ class Transmitter:
                 self._port = self._port or self._open()
                 self._port.write(content)
                 if is_told:
-                    print(f"device: port {self._link.port} is back", file=sys.stderr, flush=True)
+                    print(f"device: port {self.link.port} is back", file=sys.stderr, flush=True)
                 return
             except PortError as error:
                 self.close()

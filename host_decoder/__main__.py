@@ -1,4 +1,4 @@
-"""python -m host_decoder: listen at a port, classify live over an emulated line, decode again what is stored, say what is stored."""
+"""python -m host_decoder: listen at a port, classify live over an emulated line, decode again what is stored."""
 
 import argparse
 import json
@@ -20,7 +20,8 @@ from link.keys import KeyStateError
 
 def main(argv: list[str] | None = None) -> int:
     started_s = time.monotonic()
-    arguments = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = _parser().parse_args(argv, argparse.Namespace(argv=argv))
     try:
         return arguments.run(arguments, started_s)
     except BrokenPipeError:  # whoever read our lines has had enough
@@ -68,14 +69,14 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
         run = LiveRun(options, started_s, interruption)
         with make_view(run.title, console, is_plain=arguments.plain) as view:
             outcome = run.run(view)
-        console.print(summary(run.title, outcome.tally, outcome.first_label_s, time.time()))
+        console.print(summary(run.title, outcome.tally, outcome.first_label_s))
         if interruption():
             _say(f"ended by {interruption.name}; no results file is written")
             return interruption.exit_code
         if not outcome.tally.n_answered:
-            _say(f"none of {outcome.tally.n_sent} images came through the line; see the statistics of the line: {outcome.line}")
+            _say(f"none of {outcome.tally.n_sent} images came through the line, which says: {outcome.line}")
             return 1
-        command = shlex.join(["python", "-m", "host_decoder", *sys.argv[1:]])
+        command = shlex.join(["python", "-m", "host_decoder", *arguments.argv])
         dataset = arguments.dataset or dataset_of(run.bundle)
         path = write_live_result(options, run.bundle, outcome, command, arguments.results, dataset)
         console.print(f"figures are in {path}", highlight=False, markup=False)
@@ -92,11 +93,14 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
         n_packets = store.bundles()
         if bundle.id.hex() not in n_packets:
             held = ", ".join(n_packets) or "none"
-            raise HostError(f"{arguments.store} holds no packet of bundle {bundle.id.hex()}; it holds packets of: {held}")
+            raise HostError(
+                f"{arguments.store} holds no packet of bundle {bundle.id.hex()}; it holds packets of: {held}"
+            )
         begun_s = time.monotonic()
         n_images = 0
-        for n_images, answer in enumerate(redecode(store, bundle), start=1):
+        for answer in redecode(store, bundle):
             _print_json(answer)
+            n_images += 1
         _say(f"{n_images} images decoded again in {time.monotonic() - begun_s:.2f} s")
         if n_others := sum(n_packets.values()) - n_packets[bundle.id.hex()]:
             _say(f"{n_others} packets of other bundles were left: {', '.join(set(n_packets) - {bundle.id.hex()})}")
@@ -134,24 +138,38 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     listen = command("listen", _listen, "receive, classify and store what comes from a port; JSON lines, or --view")
-    listen.add_argument("config", type=Path, metavar="host.toml", help="the module host_decoder.config shows what it holds")
-    listen.add_argument("--view", action="store_true", help="the live view (plain lines without a terminal) instead of JSON lines")
+    listen.add_argument(
+        "config", type=Path, metavar="host.toml", help="the module host_decoder.config shows what it holds"
+    )
+    listen.add_argument(
+        "--view", action="store_true", help="the live view (plain lines without a terminal) instead of JSON lines"
+    )
     listen.add_argument("--count", type=_positive(int), metavar="N", help="end after N images")
-    listen.add_argument("--idle-timeout", type=_positive(float), metavar="S", help="end after S seconds without a packet")
+    listen.add_argument(
+        "--idle-timeout", type=_positive(float), metavar="S", help="end after S seconds without a packet"
+    )
 
     live = command("live", _live, "an emulated line, a node and this host: classify a replay file and measure")
     live.add_argument("--bundle", type=Path, required=True, metavar="DIR")
-    live.add_argument("--replay", type=Path, required=True, metavar="FILE.npz", help="images uint8 (N,H,W,C), labels, classes")
+    live.add_argument(
+        "--replay", type=Path, required=True, metavar="FILE.npz", help="images uint8 (N,H,W,C), labels, classes"
+    )
     live.add_argument("--link", default="lora-sf7", metavar="PROFILE", help="a name of `python -m link profiles`")
-    live.add_argument("--loss", default="none", help="of frames (radio) or bytes (serial): none, mild, mid, edge, 0.1, ge:p,r")
+    live.add_argument(
+        "--loss", default="none", help="of frames (radio) or bytes (serial): none, mild, mid, edge, 0.1, ge:p,r"
+    )
     live.add_argument("--bit-errors", type=float, default=0.0, metavar="RATE", help="share of flipped bits")
     live.add_argument("--images", type=_positive(int), metavar="N", help="only the first N of the replay file")
-    live.add_argument("--interval", type=float, default=0.0, metavar="S", help="at least S seconds from one capture to the next")
+    live.add_argument(
+        "--interval", type=float, default=0.0, metavar="S", help="at least S seconds from one capture to the next"
+    )
     live.add_argument("--seed", type=int, default=0, help="of losses and bit errors")
     live.add_argument("--plain", action="store_true", help="plain lines even in a terminal")
     live.add_argument("--dataset", metavar="NAME", help="for the results file's name (else as the bundle says)")
     live.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
-    live.add_argument("--store", type=Path, metavar="FILE.sqlite", help="keep what is received (else it goes with the run)")
+    live.add_argument(
+        "--store", type=Path, metavar="FILE.sqlite", help="keep what is received (else it goes with the run)"
+    )
 
     decode = command("decode", _decode, "decode stored packets again with a bundle's present decoder; JSON lines")
     decode.add_argument("store", type=Path, metavar="STORE.sqlite")

@@ -2,8 +2,8 @@
 
 Images walk through the latents side by side: one matrix product mixes the tables of all of them, and the range coder's
 64-bit state becomes a column of numbers. Tables are mixed in float64 and nothing is rounded: counts are at most 2**16,
-weights below 2**24 and components at most 2**10, so every sum is an integer below 2**53, whatever its order; and a quotient
-of two such integers, below 2**17 with a divisor below 2**34, cannot be rounded up to the next integer.
+weights below 2**24 and components at most 2**10, so every sum is an integer below 2**53, whatever its order; and the
+quotient of two such integers, below 2**17 with a divisor up to 2**34, cannot be rounded up to the next integer.
 """
 
 from collections.abc import Sequence

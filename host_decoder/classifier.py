@@ -12,7 +12,7 @@ REMEDY = "export the bundle again with this version"
 
 
 class Classifier:
-    """Maps symbols (N, D) to probabilities (N, classes); checked once on loading, by running it on two empty latents."""
+    """Maps symbols (N, D) to probabilities (N, classes); checked once, on loading, by running it on two latents."""
 
     def __init__(self, path: Path, n_latents: int, n_classes: int) -> None:
         self.n_latents, self.n_classes = n_latents, n_classes
@@ -23,7 +23,9 @@ class Classifier:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has an exception of its own for every way a file can be wrong
-            raise BundleError(f"{path} is no model that ONNX Runtime can run ({_first_line(error)}); {REMEDY}") from None
+            raise BundleError(
+                f"{path} is no model that ONNX Runtime can run ({_first_line(error)}); {REMEDY}"
+            ) from None
         self._check_ends()
         self._check_run()
 
@@ -40,9 +42,14 @@ class Classifier:
         return probabilities
 
     def _check_ends(self) -> None:
-        ends = [entry.name for entry in self._session.get_inputs()], [entry.name for entry in self._session.get_outputs()]
+        ends = (
+            [entry.name for entry in self._session.get_inputs()],
+            [entry.name for entry in self._session.get_outputs()],
+        )
         if ends[0] != [INPUT] or OUTPUT not in ends[1]:
-            raise BundleError(f'{self._path} maps {ends[0]} to {ends[1]}, expected ["{INPUT}"] to ["{OUTPUT}"]; {REMEDY}')
+            raise BundleError(
+                f'{self._path} maps {ends[0]} to {ends[1]}, expected ["{INPUT}"] to ["{OUTPUT}"]; {REMEDY}'
+            )
 
     def _check_run(self) -> None:
         try:
@@ -57,7 +64,9 @@ class Classifier:
                 f"the manifest names {self.n_classes} classes; {REMEDY}"
             )
         if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or probabilities.min() < 0:
-            raise BundleError(f"{self._path} does not give probabilities: they sum to {probabilities[0].sum():.3f}; {REMEDY}")
+            raise BundleError(
+                f"{self._path} does not give probabilities: they sum to {probabilities[0].sum():.3f}; {REMEDY}"
+            )
 
 
 def _first_line(error: Exception) -> str:

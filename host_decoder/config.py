@@ -1,17 +1,17 @@
 """host.toml: where the host listens, what it stores into, and the nodes it knows.
 
-    store = "host.sqlite"           # paths are relative to host.toml
-    bundles = "bundles"             # optional: further bundles, to name the one an unexpected packet was made with
+store = "host.sqlite"           # paths are relative to host.toml
+bundles = "bundles"             # optional: further bundles, to name the one an unexpected packet was made with
 
-    [link]
-    port = "/dev/ttyUSB0"
-    profile = "lora-sf7"            # optional: says the bitrate of the port and the airtime of packets
-    bitrate_bps = 115200            # optional with a profile
+[link]
+port = "/dev/ttyUSB0"
+profile = "lora-sf7"            # optional: says the bitrate of the port and the airtime of packets
+bitrate_bps = 115200            # optional with a profile
 
-    [[node]]
-    id = 1
-    key = "keys/node-1.key"         # the node.key that `python -m link provision` wrote
-    bundle = "bundles/digits"
+[[node]]
+id = 1
+key = "keys/node-1.key"         # the node.key that `python -m link provision` wrote
+bundle = "bundles/digits"
 """
 
 import tomllib

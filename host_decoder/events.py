@@ -85,9 +85,10 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Notice:
-    """A sentence about the host itself: the port was opened, or vanished."""
+    """A sentence about the host itself: the port was opened, or vanished (a problem)."""
 
     sentence: str
+    is_problem: bool = False
 
 
 Event = Answer | Refusal

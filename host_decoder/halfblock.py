@@ -1,4 +1,6 @@
-"""Half-block art: an image in a terminal, two pixels to a character, the upper one the ink of ▀ and the lower one its paper."""
+"""Half-block art: an image in a terminal, two pixels to a character, the upper the ink of ▀, the lower its paper."""
+
+from itertools import groupby
 
 import numpy as np
 from rich.style import Style
@@ -9,22 +11,22 @@ COLUMNS, PIXEL_ROWS = 40, 40
 
 
 def half_blocks(image: np.ndarray, columns: int = COLUMNS, pixel_rows: int = PIXEL_ROWS) -> Text:
-    """An image uint8 (H, W, C), C = 1 or 3, as coloured text of at most `columns` characters and pixel_rows / 2 lines."""
+    """An image uint8 (H, W, C) as coloured text, at most `columns` wide and pixel_rows / 2 lines high."""
     pixels = _fitted(_as_rgb(image), columns, pixel_rows)
     art = Text(no_wrap=True)
     for y in range(0, len(pixels), 2):
         if y:
             art.append("\n")
-        upper, lower = pixels[y], pixels[y + 1] if y + 1 < len(pixels) else None
-        for x, ink in enumerate(upper):
-            art.append("▀", Style(color=_rgb(ink), bgcolor=None if lower is None else _rgb(lower[x])))
+        inks = [_rgb(pixel) for pixel in pixels[y]]
+        papers = [_rgb(pixel) for pixel in pixels[y + 1]] if y + 1 < len(pixels) else [None] * len(inks)
+        for (ink, paper), alike in groupby(zip(inks, papers, strict=True)):
+            art.append("▀" * len(list(alike)), Style(color=ink, bgcolor=paper))
     return art
 
 
 def _as_rgb(image: np.ndarray) -> np.ndarray:
-    if image.ndim != 3 or image.shape[2] not in (1, 3):
-        raise ValueError(f"image has shape {image.shape}, only (H, W, 1) and (H, W, 3) can be drawn")
-    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    """Three channels are colours; of any other number the first is shown in grey."""
+    return image if image.shape[2] == 3 else np.repeat(image[:, :, :1], 3, axis=2)
 
 
 def _fitted(image: np.ndarray, columns: int, pixel_rows: int) -> np.ndarray:

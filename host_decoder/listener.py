@@ -58,15 +58,15 @@ class Listener:
                 elif isinstance(event, Refusal):
                     if sentence := self._explainer.explain(event, time.time()):
                         view.notice(sentence)
-                elif isinstance(event, Notice):
+                elif isinstance(event, Notice) and event.is_problem:
                     view.notice(event.sentence)
                 view.tick(self.tally)
-        console.print(summary(title, self.tally, None, time.time()))
+        console.print(summary(title, self.tally))
 
     def _events(self) -> Iterator[Event | Notice | None]:
         """What the host says, counted on the way, until it is time to end."""
         config = self._config
-        yield from map(Notice, config.warnings)
+        yield from (Notice(warning, is_problem=True) for warning in config.warnings)
         with Store(config.store) as store:
             host = Host(config.nodes, store, config.other_bundles)
             last_packet_s = time.monotonic()

@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -126,7 +127,9 @@ class LiveRun:
         config.write_text(self._node_toml(ends["a"]), encoding="utf-8")
         with closing(listen(host, ends["b"], self.profile.bitrate_bps, self._should_stop)) as events:
             self._show(next(events, None), view)  # the port is open before the node speaks
-            with Child("the node", [sys.executable, "-m", "device", str(config), "--console", "json", "--once"]) as node:
+            with Child(
+                "the node", [sys.executable, "-m", "device", str(config), "--console", "json", "--once"]
+            ) as node:
                 for event in events:
                     is_node_running = node.is_running
                     self._read_console(node, view)
@@ -156,7 +159,9 @@ class LiveRun:
             if not is_running:
                 raise ChildError(line.why_ended())
             if time.monotonic() > deadline_s:
-                raise LiveError(f"{line.name} has not started within {START_TIMEOUT_S:g} s; try again on a less busy machine")
+                raise LiveError(
+                    f"{line.name} has not started within {START_TIMEOUT_S:g} s; try again on a less busy machine"
+                )
         return None
 
     def _read_console(self, node: Child, view: View) -> None:
@@ -169,7 +174,9 @@ class LiveRun:
                     continue
                 row = self.tally.add_sent(Sent.from_json(said, written.at_s), NODE)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ChildError(f"{node.name} wrote what is no line of its console ({error}): {written.text[:80]}") from None
+                raise ChildError(
+                    f"{node.name} wrote what is no line of its console ({error}): {written.text[:80]}"
+                ) from None
             if row.answer is not None:
                 view.show(self.tally, row)
 
@@ -182,10 +189,11 @@ class LiveRun:
             if row.sent is not None:
                 view.show(self.tally, row)
         elif isinstance(event, Refusal):
+            self._quiet_since_s = time.monotonic()
             self.tally.add_refusal(event)
             if sentence := self._explainer.explain(event, time.time()):
                 view.notice(sentence)
-        elif isinstance(event, Notice):
+        elif isinstance(event, Notice) and event.is_problem:
             view.notice(event.sentence)
         view.tick(self.tally)
 
@@ -234,10 +242,10 @@ def _check_replay(path: Path, bundle: Bundle) -> None:
     try:
         with np.load(path, allow_pickle=False) as file:
             classes = [str(name) for name in file["classes"]] if "classes" in file else []
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise LiveError(f"replay file {path} cannot be read ({error}); write it again") from None
     if unknown := [name for name in classes if name not in bundle.classes]:
         raise LiveError(
-            f"replay file {path} has the class '{unknown[0]}', bundle {bundle.path} knows {', '.join(bundle.classes[:12])}; "
-            "replay the data set that the bundle was made for"
+            f"replay file {path} has the class '{unknown[0]}', bundle {bundle.path} knows "
+            f"{', '.join(bundle.classes[:12])}; replay the data set that the bundle was made for"
         )

@@ -30,6 +30,7 @@ def figures(outcome: Outcome) -> dict[str, float]:
         "live_bytes_per_image": tally.bitstream_bytes_per_image,
         "live_wire_bytes_per_image": tally.wire_bytes_per_image,
         "live_airtime_s_per_image": tally.airtime_s_per_image,
+        "live_link_use": tally.link_use,
         "live_images": tally.n_sent,
         "live_images_received": tally.n_answered,
         "first_label_s": outcome.first_label_s,
@@ -37,7 +38,9 @@ def figures(outcome: Outcome) -> dict[str, float]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def write_live_result(options: LiveOptions, bundle: Bundle, outcome: Outcome, command: str, folder: Path, dataset: str) -> Path:
+def write_live_result(
+    options: LiveOptions, bundle: Bundle, outcome: Outcome, command: str, folder: Path, dataset: str
+) -> Path:
     """Write the results file and return its path."""
     return write_result(
         study_name(options, dataset),

@@ -1,4 +1,4 @@
-"""Child processes: their output is read as it comes, so no pipe ever fills, and none of them outlives its parent's care."""
+"""Child processes: their output is read as it comes, so no pipe ever fills, and none is left behind."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -49,7 +50,8 @@ class Child:
             text=True,
             errors="replace",
         )
-        assert self._process.stdout and self._process.stderr
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
         self._readers = [
             _start_reader(self._process.stdout, lambda text: self._lines.put(Line(text, time.time()))),
             _start_reader(self._process.stderr, self._errors.append),
@@ -85,21 +87,19 @@ class Child:
         """End it and all it started; its last lines can still be taken."""
         if self.is_running:
             self._process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                pass  # the whole session is killed below
-        try:
+        with suppress(ProcessLookupError):  # nothing is left of its session, as it should be
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # nothing is left of it
         self._process.wait()
         self._join()
 
     def __enter__(self) -> "Child":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _join(self) -> None:

@@ -19,11 +19,13 @@ BATCH_IMAGES = 2048
 
 
 def redecode(store: Store, bundle: Bundle) -> Iterator[dict[str, Any]]:
-    """A JSON-ready answer for every stored image of the bundle, in the order of sending, as far as each was received."""
+    """A JSON-ready answer for every stored image of the bundle, in the order of sending."""
     classify = Classifier.of(bundle)
     images = store.images(bundle.id.hex())
     while batch := list(islice(images, BATCH_IMAGES)):
-        latents = decode_bulk([image.bitstream for image in batch], bundle.tables, [image.is_complete for image in batch])
+        latents = decode_bulk(
+            [image.bitstream for image in batch], bundle.tables, [image.is_complete for image in batch]
+        )
         probabilities = classify(latents.symbols)
         for image, row, n_known, is_valid in zip(batch, probabilities, latents.n_known, latents.is_valid, strict=True):
             answer: dict[str, Any] = {"node": image.node, "image": image.image, "first_counter": image.first_counter}

@@ -88,15 +88,13 @@ class Host:
         if not n_new:
             return []
         self._n_noise += n_new
-        sentence = (
-            f"{n_new} run(s) of bytes on the port were no whole frame: noise, a wrong bitrate, or listening began amid one"
-        )
+        sentence = f"{n_new} frame(s) came damaged: noise on the line, a wrong bitrate, or the end of one begun before"
         self._store.count_refusal(NOISE, sentence, now_s, n=n_new)
         return [Refusal(NOISE, sentence)]
 
 
 class _Node:
-    """Opens a node's packets once more for the store, which keeps the chunk that the receiver has merged into a latent."""
+    """Opens a node's packets once more for the store: it keeps the chunk that the receiver merges into a latent."""
 
     def __init__(self, node: HostNode, other_bundles: Sequence[Bundle]) -> None:
         self._node = node
@@ -145,7 +143,7 @@ def listen(
         except PortError as error:
             if str(error) != said:
                 said = str(error)
-                yield Notice(f"{error}; trying again every {retry_s:g} s")
+                yield Notice(f"{error}; trying again every {retry_s:g} s", is_problem=True)
             retry_at_s = time.monotonic() + retry_s
             while time.monotonic() < retry_at_s and not should_stop():
                 time.sleep(POLL_S)

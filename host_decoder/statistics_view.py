@@ -9,11 +9,13 @@ from rich.table import Table
 def statistics_tables(statistics: dict[str, Any]) -> list[Table]:
     """From Store.statistics."""
     nodes = Table(title=f"stored in {statistics['store']}", title_justify="left")
-    for heading in ("node", "key", "images", "packets", "bytes", "highest counter", "first", "last"):
+    for heading in ("node", "key", "images", "packets", "bytes", "counter", "first", "last"):
         nodes.add_column(heading)
     for row in statistics["nodes"]:
         numbers = (row["images"], row["packets"], row["packet_bytes"], row["highest_counter"])
-        nodes.add_row(str(row["node"]), row["key_id"][:8], *map(str, numbers), _time(row["first_s"]), _time(row["last_s"]))
+        nodes.add_row(
+            str(row["node"]), row["key_id"][:8], *map(str, numbers), _time(row["first_s"]), _time(row["last_s"])
+        )
     labels = Table(title="labels, as last answered", title_justify="left")
     for heading in ("node", "label", "images"):
         labels.add_column(heading)

@@ -1,7 +1,7 @@
 """The store: every packet as it came and every answer, in one SQLite file.
 
-A packet, its answer and the counter's high-water mark go into one transaction: after a crash either all three are there or
-none, so a restarted host refuses what it has stored and nothing else. Write-ahead logging without a flush per packet
+A packet, its answer and the counter's high-water mark go into one transaction: after a crash either all three are there
+or none, so a restarted host refuses what it has stored and nothing else. Write-ahead logging without a flush per packet
 is enough for that: a power cut loses the last packets together with their marks.
 The opened bitstreams are kept too, so a better decoder can go over the past without any key.
 """
@@ -130,7 +130,8 @@ class Store:
         """The packet, its mark and the answer it led to: all or nothing."""
         with self._explained(), self._db:
             (sender,) = self._db.execute(
-                "INSERT INTO senders (node, key_id, highest_counter) VALUES (?, ?, ?) ON CONFLICT (node, key_id) DO UPDATE "
+                "INSERT INTO senders (node, key_id, highest_counter) VALUES (?, ?, ?) "
+                "ON CONFLICT (node, key_id) DO UPDATE "
                 "SET highest_counter = max(highest_counter, excluded.highest_counter) RETURNING id",
                 (received.node, key_id(received.key), received.counter),
             ).fetchone()
@@ -213,7 +214,9 @@ class Store:
     def __enter__(self) -> "Store":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _insert(self, table: str, **values: Any) -> None:

@@ -1,7 +1,7 @@
 """The tally: running figures over what a node says it sent and what the host made of it.
 
-The node's word comes from its own console (JSON lines), never over the link: it carries the picture and the truth, which
-are what the link is there to save. Without a console only the answers are counted.
+The node's word comes from its own console (JSON lines), never over the link: it carries the picture and the truth,
+which are what the link is there to save. Without a console only the answers are counted.
 """
 
 import base64
@@ -69,10 +69,10 @@ class Row:
 
     @property
     def latency_s(self) -> float | None:
-        """From the node's console line, written before the first byte left, to the answer; without a console, the age."""
-        if self.answer is None:
+        """From the node's console line, written before the first byte left, to the answer; None without both."""
+        if self.answer is None or self.sent is None:
             return None
-        return self.answered_s - self.sent.seen_s if self.sent else self.answer.age_s
+        return max(0.0, self.answered_s - self.sent.seen_s)
 
     def counts(self) -> dict[str, float]:
         """What this image adds to the totals."""
@@ -81,7 +81,12 @@ class Row:
             counts.update(sent=1, with_truth=self.sent.truth is not None, wire_bytes=self.sent.wire_bytes)
             counts.update(airtime_s=self.sent.airtime_s, sent_bitstream_bytes=self.sent.bitstream_bytes)
         if self.answer is not None:
-            counts.update(answered=1, complete=self.answer.is_complete, bitstream_bytes=self.answer.bitstream_bytes, packet_bytes=self.answer.packet_bytes)
+            counts.update(
+                answered=1,
+                complete=self.answer.is_complete,
+                bitstream_bytes=self.answer.bitstream_bytes,
+                packet_bytes=self.answer.packet_bytes,
+            )
         if self.is_right is not None:
             counts.update(judged=1, right=self.is_right)
         return counts
@@ -96,15 +101,18 @@ class Tally:
         self.refusals: Counter[str] = Counter()
         self.latest: deque[Row] = deque(maxlen=SHOWN_IMAGES)
         "The images answered last, the newest at the end."
-        self.first_sent_s: float | None = None
+        self._first_sent_s: float | None = None
+        self._busy_until_s = 0.0
 
     def add_sent(self, sent: Sent, node: int) -> Row:
-        if self.first_sent_s is None:
-            self.first_sent_s = sent.seen_s
+        if self._first_sent_s is None:
+            self._first_sent_s = sent.seen_s
+        self._busy_until_s = max(self._busy_until_s, sent.seen_s) + sent.airtime_s
         return self._change((node, sent.counter), sent=sent)
 
     def add_answer(self, answer: Answer, now_s: float) -> Row:
         row = self._change((answer.node, answer.first_counter), answer=answer, answered_s=now_s)
+        self._busy_until_s = max(self._busy_until_s, now_s)
         if row not in self.latest:
             self.latest.append(row)
         return row
@@ -174,7 +182,9 @@ class Tally:
 
     @property
     def bitstream_bytes_per_image(self) -> float | None:
-        return self._ratio("sent_bitstream_bytes", "sent") if self.n_sent else self._ratio("bitstream_bytes", "answered")
+        return (
+            self._ratio("sent_bitstream_bytes", "sent") if self.n_sent else self._ratio("bitstream_bytes", "answered")
+        )
 
     @property
     def wire_bytes_per_image(self) -> float | None:
@@ -185,11 +195,12 @@ class Tally:
     def airtime_s_per_image(self) -> float | None:
         return self._ratio("airtime_s", "sent")
 
-    def link_use(self, now_s: float) -> float | None:
-        """Share of the time since the first image in which the node held the line."""
-        if self.first_sent_s is None or now_s <= self.first_sent_s:
+    @property
+    def link_use(self) -> float | None:
+        """Share of the time, from the first image to the end of the latest, in which the node held the line."""
+        if self._first_sent_s is None:
             return None
-        return min(1.0, self.total("airtime_s") / (now_s - self.first_sent_s))
+        return self.total("airtime_s") / (self._busy_until_s - self._first_sent_s)
 
     def _ratio(self, part: str, whole: str) -> float | None:
         return self.total(part) / self.total(whole) if self.total(whole) else None

@@ -1,4 +1,4 @@
-"""The view: what a person sees while images arrive. A picture that refreshes in a terminal, a line per image elsewhere."""
+"""The view: what a person sees while images arrive. A picture that is redrawn in a terminal, a line each elsewhere."""
 
 import time
 from dataclasses import dataclass
@@ -13,12 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from host_decoder.events import Answer
-from host_decoder.halfblock import half_blocks
+from host_decoder.halfblock import PIXEL_ROWS, half_blocks
 from host_decoder.tally import Row, Tally
 
 REFRESH_PERIOD_S = 0.1
 BAR_COLUMNS = 28
-CAPTION = "as the node saw it\n(from the node's own console:\nneither picture nor truth crosses the link)"
+CAPTION = "picture and truth are from the node's own console; only packets cross the link"
+OTHER_LINES = 8
+"Of the whole picture, beside the image."
+UNKNOWN = "–"
 NO_PICTURE = "the picture stays\non the node"
 
 
@@ -93,6 +96,8 @@ class LiveView:
         self._row: Row | None = None
         self._notice = ""
         self._drawn_s = 0.0
+        self._drawn: tuple[object, ...] = ()
+        self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=False)
 
     def __enter__(self) -> "LiveView":
@@ -114,30 +119,39 @@ class LiveView:
 
     def tick(self, tally: Tally) -> None:
         self._tally = tally
-        if time.monotonic() - self._drawn_s >= REFRESH_PERIOD_S:
+        shown = (tally.n_sent, tally.n_answered, tally.refusals.total(), self._row, self._notice)
+        if shown != self._drawn and time.monotonic() - self._drawn_s >= REFRESH_PERIOD_S:
+            self._drawn = shown
             self._draw()
 
     def _draw(self) -> None:
         self._drawn_s = time.monotonic()
-        self._live.update(dashboard(self._title, self._tally, self._row, self._notice, time.time()), refresh=True)
+        n_lines = max(4, self._console.height - OTHER_LINES)
+        self._live.update(dashboard(self._title, self._tally, self._row, self._notice, n_lines), refresh=True)
 
 
-def dashboard(title: Title, tally: Tally, row: Row | None, notice: str, now_s: float) -> RenderableType:
+def dashboard(title: Title, tally: Tally, row: Row | None, notice: str = "", picture_lines: int = 20) -> RenderableType:
     """The whole picture: header, image beside its answer, running figures, last results."""
     body = Table.grid(padding=(0, 2))
-    body.add_row(_picture(row or tally.newest), _answer(row))
-    parts: list[RenderableType] = [body, Text(), _running(tally, now_s), _latest(tally)]
+    body.add_row(_picture(row or tally.newest, picture_lines), _answer(row))
+    parts: list[RenderableType] = [body, Text(), _running(tally), _latest(tally)]
     if notice:
         parts.append(Text(notice, style="yellow"))
     heading = Text(f"latentlink live · bundle {title.bundle} · {title.link} · node {title.node}")
-    return Panel(Group(*parts), title=heading, title_align="left", border_style="cyan")
+    return Panel(
+        Group(*parts),
+        title=heading,
+        title_align="left",
+        subtitle=Text(CAPTION, style="dim"),
+        subtitle_align="left",
+        border_style="cyan",
+    )
 
 
-def _picture(row: Row | None) -> RenderableType:
+def _picture(row: Row | None, n_lines: int) -> RenderableType:
     if row is None or row.sent is None:
         return Panel(Align.center(Text(NO_PICTURE, style="dim"), vertical="middle"), width=32, height=10)
-    name = Text(f"image {row.sent.image}", style="bold")
-    return Group(half_blocks(row.sent.pixels), name, Text(CAPTION, style="dim"))
+    return half_blocks(row.sent.pixels, pixel_rows=min(PIXEL_ROWS, 2 * n_lines))
 
 
 def _answer(row: Row | None) -> RenderableType:
@@ -150,7 +164,7 @@ def _answer(row: Row | None) -> RenderableType:
 
 
 def _verdict(row: Row, answer: Answer) -> Text:
-    verdict = Text(answer.label, style="bold")
+    verdict = Text.assemble((f"image {answer.image}  ", "dim"), (answer.label, "bold"))
     if row.is_right is not None and row.sent is not None:
         mark, style = ("✓", "bold green") if row.is_right else ("✗", "bold red")
         verdict.append(f"  {mark} ", style).append(f"truth: {row.sent.truth}", "dim")
@@ -167,40 +181,36 @@ def _bars(answer: Answer) -> Table:
 
 
 def _facts(row: Row, answer: Answer) -> list[tuple[str, str]]:
-    wire_bytes = row.sent.wire_bytes if row.sent else answer.packet_bytes
+    """Name and value of what the table beside the picture says."""
+    n_packets = f"{answer.n_chunks} packet{'s' if answer.n_chunks > 1 else ''}"
     facts = [
         ("bitstream", f"{answer.bitstream_bytes} bytes"),
-        ("on the wire", f"{wire_bytes} bytes in {answer.n_chunks} packet{'s' if answer.n_chunks > 1 else ''}"),
+        ("on the wire", f"{row.sent.wire_bytes if row.sent else answer.packet_bytes} bytes in {n_packets}"),
         ("symbols", f"{answer.n_known} of {answer.n_latents}" + ("" if answer.is_complete else ", more to come")),
     ]
     if row.sent is not None:
-        facts.append(("airtime", f"{1000 * row.sent.airtime_s:.1f} ms"))
-        facts.append(("node's work", f"{sum(row.sent.node_ms.values()):.1f} ms"))
+        facts.append(("airtime", _duration(row.sent.airtime_s)))
+        facts.append(("node's work", _duration(sum(row.sent.node_ms.values()) / 1000)))
     if row.latency_s is not None:
-        facts.append(("latency" if row.sent else "age", f"{row.latency_s:.2f} s"))
+        facts.append(("latency", _duration(row.latency_s)))
     return facts
 
 
-def _running(tally: Tally, now_s: float) -> Table:
+def _running(tally: Tally) -> Table:
     grid = Table.grid(padding=(0, 3))
     judged = f"{tally.total('right'):.0f} of {tally.total('judged'):.0f}"
-    lost = "" if tally.n_lost is None else f"{tally.n_lost} lost of {tally.n_sent} sent"
-    refused = ", ".join(f"{n} {reason}" for reason, n in tally.refusals.most_common()) or "none"
-    grid.add_row(
-        *(
-            Text.assemble((name + " ", "dim"), value)
-            for name, value in (
-                ("accuracy", f"{_percent(tally.accuracy)} ({judged})"),
-                ("bytes per image", f"{_number(tally.bitstream_bytes_per_image)} (wire {_number(tally.wire_bytes_per_image)})"),
-                ("link in use", _percent(tally.link_use(now_s))),
-            )
-        )
-    )
-    grid.add_row(
-        Text.assemble(("images ", "dim"), f"{tally.n_answered} answered"),
-        Text.assemble(("losses ", "dim"), lost or "not known"),
-        Text.assemble(("refused ", "dim"), refused),
-    )
+    on_wire = f"wire {_number(tally.wire_bytes_per_image)}"
+    cells = [
+        ("accuracy", f"{_percent(tally.accuracy)} ({judged})"),
+        ("bytes per image", f"{_number(tally.bitstream_bytes_per_image)} ({on_wire})"),
+        ("link in use", _percent(tally.link_use)),
+        ("answered", f"{tally.n_answered} images"),
+        ("lost", UNKNOWN if tally.n_lost is None else f"{tally.n_lost} of {tally.n_sent} sent"),
+        ("refused", _refused(tally)),
+    ]
+    texts = [Text.assemble((f"{name} ", "dim"), value) for name, value in cells]
+    grid.add_row(*texts[:3])
+    grid.add_row(*texts[3:])
     return grid
 
 
@@ -215,39 +225,60 @@ def _latest(tally: Tally) -> Text:
 
 
 def _line(row: Row, tally: Tally) -> str:
+    """An answer in one line."""
     assert row.answer is not None
-    (label, probability), *_ = row.answer.top()
-    parts = [f"image {row.answer.image}: {label} {probability:.1%}"]
+    answer = row.answer
+    [(label, probability)] = answer.top(1)
+    wire_bytes = row.sent.wire_bytes if row.sent else answer.packet_bytes
+    parts = [f"image {answer.image}: {label} {probability:.1%}"]
     if row.sent is not None and row.sent.truth is not None:
         parts.append(f"truth {row.sent.truth} {'✓' if row.is_right else '✗'}")
-    parts += [f"{name} {value}" for name, value in _facts(row, row.answer) if name != "node's work"]
+    parts.append(f"{answer.bitstream_bytes} bytes, {wire_bytes} on the wire")
+    if not answer.is_complete:
+        parts.append(f"{answer.n_known} of {answer.n_latents} symbols, more to come")
+    if row.sent is not None:
+        parts.append(f"airtime {_duration(row.sent.airtime_s)}")
+    if row.latency_s is not None:
+        parts.append(f"latency {_duration(row.latency_s)}")
     if tally.accuracy is not None:
         parts.append(f"accuracy so far {_percent(tally.accuracy)}")
     return " · ".join(parts)
 
 
-def summary(title: Title, tally: Tally, first_label_s: float | None, now_s: float) -> Table:
+def summary(title: Title, tally: Tally, first_label_s: float | None = None) -> Table:
     """The table at the end of a run."""
-    table = Table(title=Text(f"{title.bundle} over {title.link}"), title_justify="left", show_header=False)
+    n_sent = tally.n_sent or "?"
+    airtime_s = tally.airtime_s_per_image
     rows = [
-        ("images sent / answered", f"{tally.n_sent} / {tally.n_answered}" if tally.n_sent else f"? / {tally.n_answered}"),
+        ("bundle", title.bundle),
+        ("link", title.link),
+        ("images answered / sent", f"{tally.n_answered} / {n_sent}"),
         ("accuracy of the answered", _percent(tally.accuracy)),
         ("accuracy of all sent", _percent(tally.accuracy_of_sent)),
         ("bitstream per image", f"{_number(tally.bitstream_bytes_per_image)} bytes"),
         ("on the wire per image", f"{_number(tally.wire_bytes_per_image)} bytes"),
-        ("airtime per image", "–" if tally.airtime_s_per_image is None else f"{1000 * tally.airtime_s_per_image:.1f} ms"),
-        ("link in use", _percent(tally.link_use(now_s))),
-        ("first label after", "–" if first_label_s is None else f"{first_label_s:.1f} s"),
-        ("refused", ", ".join(f"{n} {reason}" for reason, n in tally.refusals.most_common()) or "none"),
+        ("airtime per image", UNKNOWN if airtime_s is None else _duration(airtime_s)),
+        ("link in use", _percent(tally.link_use)),
+        ("first label after", UNKNOWN if first_label_s is None else _duration(first_label_s)),
+        ("refused", _refused(tally)),
     ]
+    table = Table(show_header=False)
     for name, value in rows:
-        table.add_row(name, value)
+        table.add_row(name, Text(value))
     return table
 
 
+def _refused(tally: Tally) -> str:
+    return ", ".join(f"{n} {reason}" for reason, n in tally.refusals.most_common()) or "none"
+
+
+def _duration(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
 def _percent(ratio: float | None) -> str:
-    return "–" if ratio is None else f"{ratio:.1%}"
+    return UNKNOWN if ratio is None else f"{ratio:.1%}"
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}"
+    return UNKNOWN if value is None else f"{value:.1f}"

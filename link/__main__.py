@@ -10,8 +10,8 @@ from link.keys import KeyStateError, provision
 from link.line import Line
 from link.profiles import PROFILES, get_profile
 
-TYPICAL_PACKET_BYTES = 31
-"An image of 20 bytes with its 11 bytes of header, seal and place."
+TYPICAL_PACKET_BYTES = 20
+"An image of 9 bytes with its 11 bytes of header, seal and place."
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,14 +41,13 @@ def _provision(arguments: argparse.Namespace) -> None:
 
 def _profiles(arguments: argparse.Namespace) -> None:
     print(
-        f"{'name':22} {'longest packet':>14} {'duty cycle':>11} {f'{TYPICAL_PACKET_BYTES}-byte packet':>16} {'one per':>10}"
+        f"{'name':22} {'longest packet':>14} {f'{TYPICAL_PACKET_BYTES}-byte packet':>15} {'one per':>11}   duty cycle"
     )
     for profile in PROFILES.values():
-        n_bytes = min(TYPICAL_PACKET_BYTES, profile.max_packet_bytes)
-        airtime_s = profile.medium.airtime_s(n_bytes)
+        airtime_s = profile.medium.airtime_s(TYPICAL_PACKET_BYTES)
         print(
-            f"{profile.name:22} {profile.max_packet_bytes:12} B {100 * profile.duty_cycle:9.0f} % "
-            f"{1000 * airtime_s:13.1f} ms {airtime_s / profile.duty_cycle:8.2f} s"
+            f"{profile.name:22} {profile.max_packet_bytes:12} B {1000 * airtime_s:12.1f} ms "
+            f"{airtime_s / profile.duty_cycle:9.2f} s {100 * profile.duty_cycle:8.0f} %"
         )
 
 

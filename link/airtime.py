@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 LOW_DATA_RATE_SYMBOL_S = Fraction(16, 1000)
-"From this symbol time on the modem drops two bits per symbol (the datasheets' DE); both ends must agree or hear nothing."
+"From this symbol time on a symbol carries two bits less (the datasheets' DE); both ends must agree or hear nothing."
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ class LoRaConfig:
         return float(self.exact_airtime_s(payload_bytes))
 
     def largest_payload_bytes(self, limit_s: float) -> int:
-        """The longest payload whose airtime stays within limit_s (a dwell time); 0 when even an empty frame is longer."""
+        """The longest payload whose airtime stays within limit_s, a dwell time; 0 when not even one byte does."""
         fitting = (n for n in range(self.max_payload_bytes, 0, -1) if self.airtime_s(n) <= limit_s)
         return next(fitting, 0)
 
 
 @dataclass(frozen=True)
 class FskConfig:
-    """Plain FSK as LoRaWAN uses it at its fastest data rate: preamble, sync word, length, payload, CRC, all at one bitrate."""
+    """FSK as LoRaWAN's fastest data rate uses it: preamble, sync word, length, payload and CRC at one bitrate."""
 
     bitrate_bps: int = 50_000
     n_preamble_bytes: int = 5

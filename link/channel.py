@@ -1,7 +1,7 @@
-"""What a channel does to what passes: losses with or without memory, flipped bits, copies, delay. Seeded, so a run can be repeated.
+"""What a channel does to what passes: losses with or without memory, flipped bits, copies, delay. Seeded: repeatable.
 
-Radio frames are lost whole and in bursts (Attia et al., GLOBECOM 2019: once the preamble is caught the frame is usually good);
-on a cable single bytes vanish and bits flip.
+Radio frames are lost whole and in bursts (Attia et al., GLOBECOM 2019: once the preamble is caught the frame is usually
+good); on a cable single bytes vanish and bits flip.
 """
 
 from collections.abc import Iterator
@@ -144,3 +144,6 @@ class Impairments:
         check_probability("share of duplicates", self.duplicate_probability)
         if not 0 <= self.delay_s < float("inf"):
             raise ValueError(f"delay is {self.delay_s:g} s; it must be 0 or more")
+
+
+UNIMPAIRED = Impairments()

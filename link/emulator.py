@@ -17,7 +17,7 @@ SHORTEST_SLEEP_S = 0.002
 
 
 class Terminal:
-    """One end as its computer sees it: a raw pseudo-terminal that stays usable while nobody, or another program, has it open."""
+    """One end as its computer sees it: a raw pseudo-terminal, usable again after each program that had it open."""
 
     def __init__(self) -> None:
         self._master, self._slave = pty.openpty()  # keeping the slave open keeps the pair alive between two users
@@ -49,7 +49,7 @@ class Terminal:
 
 
 def emulate(line: Line, link_dir: Path | None = None) -> None:
-    """Print where the ends are as one JSON line, carry bytes until SIGTERM or SIGINT, then print the statistics as another.
+    """Print where the ends are as one JSON line, carry bytes until SIGTERM or SIGINT, then print the statistics.
 
     With link_dir the ends also stand there as the symbolic links "a" and "b".
     """

@@ -1,8 +1,9 @@
-"""The emulated line: bytes go in at one end and come out at the other as late, as few and as damaged as a real line delivers them.
+"""The emulated line: bytes go in at one end and come out at the other as late, as few and as damaged as on a real line.
 
-Over a radio profile each end is a modem: it takes the framing off its computer's bytes, puts only the packet on the air, one at a
-time for both ends, and loses it whole. Over a UART profile the byte is the unit: both directions run at once, and bytes are lost
-and damaged one by one. Neither clock nor pseudo-terminal here: bytes and now_s come in, bytes and the next due time go out.
+Over a radio profile each end is a modem: it takes the framing off its computer's bytes and puts only the packet on the
+air, one at a time for both ends, and the air loses it whole. Over a UART profile the byte is the unit: both directions
+run at once, and bytes are lost and damaged one by one. Neither clock nor pseudo-terminal here: bytes and now_s come in,
+bytes and the next due time go out.
 """
 
 from collections import deque
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from random import Random
 
-from link.channel import BitErrors, Impairments
+from link.channel import UNIMPAIRED, BitErrors, Impairments
 from link.framing import Deframer, frame
 from link.pacing import Pacer
 from link.profiles import LinkProfile
@@ -115,7 +116,7 @@ class _Direction:
 class Line:
     """Two ends, "a" and "b", joined by what a profile names; the same seed loses and damages the same units."""
 
-    def __init__(self, profile: LinkProfile, impairments: Impairments = Impairments(), seed: int = 0) -> None:
+    def __init__(self, profile: LinkProfile, impairments: Impairments = UNIMPAIRED, seed: int = 0) -> None:
         self.profile = profile
         self._from = {end: _Direction(end, profile, impairments, seed) for end in ENDS}
 

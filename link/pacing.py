@@ -35,7 +35,8 @@ class TokenBucket:
 class Pacer:
     """One sender's turns: its frames follow one another and their airtime keeps the duty cycle in any hour.
 
-    The bucket holds one longest frame and fills by so much less than the duty cycle that rate · hour + burst is exactly the share.
+    The bucket holds one longest frame, and fills by so much less than the duty cycle that rate · hour + burst is its
+    share of an hour.
     """
 
     def __init__(self, duty_cycle: float = 1.0, longest_airtime_s: float = 0.0) -> None:
@@ -47,8 +48,8 @@ class Pacer:
             rate = duty_cycle - longest_airtime_s / DUTY_CYCLE_WINDOW_S
             if rate <= 0:
                 raise ValueError(
-                    f"one frame of {longest_airtime_s:g} s is more than a duty cycle of {duty_cycle:g} allows in an hour: "
-                    "use shorter packets or a faster profile"
+                    f"one frame of {longest_airtime_s:g} s is more than a duty cycle of {duty_cycle:g} allows "
+                    "in an hour: use shorter packets or a faster profile"
                 )
             self._budget = TokenBucket(rate, longest_airtime_s)
 

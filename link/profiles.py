@@ -1,4 +1,4 @@
-"""Link profiles: the lines by name. A name says the medium and its rules; both ends and the emulator are given the same one."""
+"""Link profiles: lines by name. A name says the medium and its rules; both ends and the emulator are given the same."""
 
 from dataclasses import dataclass
 

@@ -16,14 +16,14 @@ STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 def write_result(
     study: str,
-    figures: Mapping[str, float],
+    figures: Mapping[str, Any],
     *,
     command: str,
     seeds: Sequence[int] = (),
     extra: Mapping[str, Any] | None = None,
     folder: Path | str = FOLDER,
 ) -> Path:
-    """Write results/<study>.json and return its path; `extra` adds further keys."""
+    """Write results/<study>.json and return its path; `figures` are numbers by name, `extra` adds further keys."""
     result = {
         **(extra or {}),
         "study": study,

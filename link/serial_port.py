@@ -1,5 +1,6 @@
-"""The serial port, by pyserial: the one file that imports it, so that a missing port and a pulled plug read as sentences."""
+"""The serial port, by pyserial: the one file that imports it, so that a pulled plug reads as a sentence everywhere."""
 
+import contextlib
 import errno
 import os
 import termios
@@ -43,10 +44,8 @@ class SerialPort:
             raise PortError(self._vanished(error)) from None
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(*_BROKEN):  # a port that is gone is closed
             self._serial.close()
-        except _BROKEN:
-            pass  # a port that is gone is closed
 
     def __enter__(self) -> "SerialPort":
         return self
@@ -69,7 +68,7 @@ def _why_not_open(path: str, error: Exception) -> str:
             f"port {path} does not exist; ports here: {_ports_here()}. Name one of them, "
             "or make a pair with: python -m link emulate lora-sf7"
         )
-    if "lock" in str(error) or getattr(error, "errno", None) == errno.EBUSY:
+    if getattr(error, "errno", None) in (errno.EAGAIN, errno.EBUSY):
         return f"port {path} is busy: another program has it open; end that one or name another port"
     if getattr(error, "errno", None) == errno.EACCES:
         return f"port {path} may not be opened by this user: add the user to the group that owns it (often dialout)"

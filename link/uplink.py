@@ -115,6 +115,8 @@ class Update:
     bitstream_bytes: int
     packet_bytes: int
     "Bytes of the packets that carried these chunks."
+    chunk: Chunk
+    "What this packet itself carried, to be stored."
 
 
 class Reason(StrEnum):
@@ -139,6 +141,10 @@ class Rejected:
     node: int | None = None
     counter: int | None = None
     "Only of a packet whose tag verified: the host stores the highest one."
+    bundle: Bundle | None = None
+    "The bundle with which it verified."
+    chunk: Chunk | None = None
+    "What it carried; only of a GAP, which may still become of use."
 
 
 class UplinkReceiver:
@@ -206,8 +212,8 @@ class _NodeReceiver:
     def _receive_opened(
         self, body: bytes, bundle: Bundle, counter: int, packet_bytes: int, now_s: float
     ) -> Update | Rejected:
-        def reject(reason: Reason, sentence: str) -> Rejected:
-            return Rejected(reason, sentence, self._node, counter)
+        def reject(reason: Reason, sentence: str, chunk: Chunk | None = None) -> Rejected:
+            return Rejected(reason, sentence, self._node, counter, bundle, chunk)
 
         if not self._window.is_new(counter):
             return reject(
@@ -231,6 +237,7 @@ class _NodeReceiver:
                     Reason.GAP,
                     f"chunk {chunk.index} of image {chunk.image_low} (modulo 256) of node {self._node} came "
                     "without an earlier one; it is kept until that arrives",
+                    chunk,
                 )
             latent = latent_coder.decode(image.bitstream, self._tables, image.is_complete)
         except ValueError as error:
@@ -252,4 +259,5 @@ class _NodeReceiver:
             captured_s=image.captured_s,
             bitstream_bytes=len(image.bitstream),
             packet_bytes=image.packet_bytes,
+            chunk=chunk,
         )

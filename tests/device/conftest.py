@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tty
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +130,14 @@ class Home:
 @pytest.fixture
 def home(tmp_path, bundle, images):
     return Home(tmp_path, bundle, images)
+
+
+@pytest.fixture
+def port():
+    """A serial port and its far end: (path for the node, file descriptor on which its bytes arrive)."""
+    far, near = os.openpty()
+    tty.setraw(near)
+    os.set_blocking(far, False)
+    yield os.ttyname(near), far
+    os.close(near)
+    os.close(far)

@@ -58,12 +58,18 @@ def test_an_image_is_captured_when_it_is_taken_and_not_before(home):
 @pytest.mark.parametrize(
     ("arrays", "sentence"),
     [
-        ({"pictures": np.zeros((1, 8, 8, 1), np.uint8)}, 'holds no array "images"'),
+        ({"pictures": np.zeros((1, 8, 8, 1), np.uint8)}, r"images of shape \(0,\)"),
         ({"images": np.zeros((1, 8, 8, 1), np.float32)}, r"holds float32 images of shape \(1, 8, 8, 1\)"),
         ({"images": np.zeros((8, 8, 1), np.uint8)}, r"images of shape \(8, 8, 1\).*uint8 \(N, H, W, C\)"),
-        ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "at least one image is needed"),
-        ({"images": np.zeros((2, 8, 8, 1), np.uint8), "labels": np.zeros(3, int)}, "with 3 labels"),
-        ({"images": np.zeros((1, 8, 8, 1), np.uint8), "labels": np.array([5]), "classes": np.array(["no"])}, "damaged"),
+        ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "it needs at least one image"),
+        (
+            {"images": np.zeros((2, 8, 8, 1), np.uint8), "labels": np.zeros(3, int)},
+            "holds 2 images, 3 labels and 1 classes",
+        ),
+        (
+            {"images": np.zeros((1, 8, 8, 1), np.uint8), "labels": np.array([5]), "classes": np.array(["no"])},
+            "1 images, 1 labels and 1 classes; every image needs the number",
+        ),
         ({"images": np.array([{}], dtype=object)}, "damaged"),
     ],
 )
@@ -147,7 +153,7 @@ def test_a_folder_without_images_is_refused(tmp_path):
 def video(tmp_path):
     """Thirty frames, red to the left and blue to the right, as a camera of 64 x 48 pixels would give them."""
     path = str(tmp_path / "camera.avi")
-    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), 30, (64, 48))
+    writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 48))
     frame = cv2.cvtColor(np.asarray(picture(64, 48)), cv2.COLOR_RGB2BGR)
     for _ in range(30):
         writer.write(frame)
@@ -178,7 +184,7 @@ def test_without_picamera2_the_message_says_how_it_is_installed():
     pytest.importorskip("PIL")
     if subprocess.run([sys.executable, "-c", "import picamera2"], capture_output=True).returncode == 0:
         pytest.skip("picamera2 is installed here")
-    with pytest.raises(SourceError, match="apt install python3-picamera2.*--system-site-packages"):
+    with pytest.raises(SourceError, match=r"apt install python3-picamera2.*--system-site-packages"):
         open_source(SourceConfig("picamera2"), COLOUR_32)
 
 

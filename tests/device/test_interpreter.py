@@ -43,7 +43,7 @@ def test_tflite_runtime_is_judged_by_its_result_too():
 def test_a_runtime_that_imports_and_then_fails_is_passed_over(broken_runtime, monkeypatch):
     body = "class Interpreter:\n    def __init__(self, *_, **__): raise SystemError('_ARRAY_API not found')"
     name = broken_runtime("imports_only", body)
-    assert "_ARRAY_API not found" in fault_of(name)
+    assert "_ARRAY_API not found" in str(fault_of(name))
     monkeypatch.setattr(interpreter, "RUNTIMES", (name, "ai_edge_litert"))
     assert working_runtime() == "ai_edge_litert"
 
@@ -59,12 +59,12 @@ from ai_edge_litert.interpreter import Interpreter as Right
 class Interpreter(Right):
     def get_tensor(self, index): return super().get_tensor(index) // 2
 """
-    assert "is right" in fault_of(broken_runtime("computes_wrong", body))
+    assert "is right" in str(fault_of(broken_runtime("computes_wrong", body)))
 
 
 def test_without_any_runtime_the_message_says_what_each_did_and_what_to_install(monkeypatch):
     monkeypatch.setattr(interpreter, "RUNTIMES", ("no_such_runtime", "neither_this_one"))
-    with pytest.raises(RuntimeMissingError, match="no_such_runtime: .*No module.*neither_this_one: .*device.lock.txt"):
+    with pytest.raises(RuntimeMissingError, match=r"no_such_runtime: .*No module.*neither_this_one: .*device.lock.txt"):
         working_runtime()
 
 

@@ -1,14 +1,12 @@
 """The node as its user runs it: python -m device node.toml in a process of its own, on a port that is real to it."""
 
 import base64
-import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import tty
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
@@ -20,17 +18,6 @@ from link.keys import CounterStore
 from link.profiles import get_profile
 from link.serial_port import open_port
 from link.uplink import FIRST_CHUNK_OVERHEAD_BYTES, NodeEntry, Rejected, UplinkReceiver
-
-
-@pytest.fixture
-def port():
-    """A serial port and its far end: (path for the node, file descriptor on which its bytes arrive)."""
-    far, near = os.openpty()
-    tty.setraw(near)
-    os.set_blocking(far, False)
-    yield os.ttyname(near), far
-    os.close(near)
-    os.close(far)
 
 
 @contextmanager
@@ -107,41 +94,39 @@ def test_an_image_that_is_too_long_for_one_packet_travels_in_several(home, port,
     assert sum(line["packets"] for line in told) == len(packets) > 3
 
 
-def test_over_the_emulated_radio_every_packet_has_its_airtime(home, symbols):
+def test_over_the_emulated_radio_the_node_and_the_line_agree_on_what_was_spent(home, symbols):
+    packets: list[bytes] = []
     with running("link", "emulate", "lora-sf7") as emulator:
         ends = json.loads(emulator.stdout.readline())
-        with (
-            open_port(ends["b"], 115_200) as host,
-            node(home.config(ends["a"], "lora-sf7", source="limit = 6")) as process,
-        ):
-            deframer, arrivals = Deframer(), []
-            while len(arrivals) < 6:
+        config = home.config(ends["a"], "lora-sf7", source="limit = 6")
+        with open_port(ends["b"], 115_200) as host, node(config) as process:
+            deframer = Deframer()
+            while len(packets) < 6:
                 data = host.read(timeout_s=20.0)
                 assert data, "the node went silent"
-                arrivals += [(time.monotonic(), packet) for packet in deframer.push(data)]
+                packets += deframer.push(data)
             *told, _ = lines(process.communicate(timeout=30)[0])
         emulator.terminate()
         line = json.loads(emulator.communicate(timeout=10)[0])
-    assert (
-        np.array([update.latent.symbols for update in received(home, [p for _, p in arrivals])]) == symbols[:6]
-    ).all()
-    assert [entry["wire_bytes"] for entry in told] == [
-        len(packet) for _, packet in arrivals
-    ]  # a radio carries no framing
+    assert (np.array([update.latent.symbols for update in received(home, packets)]) == symbols[:6]).all()
+    assert [entry["wire_bytes"] for entry in told] == [len(packet) for packet in packets]  # a radio carries no framing
     assert sum(entry["airtime_s"] for entry in told) == pytest.approx(line["airtime_s"])
-    spans = [later - earlier for (earlier, _), (later, _) in itertools.pairwise(arrivals)]
-    assert sum(spans) > 0.95 * sum(entry["airtime_s"] for entry in told[1:])
 
 
 def test_the_node_keeps_the_duty_cycle_itself(home, port):
-    path, _far = port
-    with node(home.config(path, "lora-sf7-eu868-10pct", source="loop = true")) as process:
-        time.sleep(5)
+    config = home.config(port[0], "lora-sf7-eu868-10pct", source="loop = true")
+    started_s = time.monotonic()
+    with node(config) as process:
+        process.stdout.readline()
+        time.sleep(4)
         process.send_signal(signal.SIGTERM)
         *told, end = lines(process.communicate(timeout=10)[0])
-    # 0.37 s of airtime may be used at once, and a tenth of the time after that
-    assert sum(line["airtime_s"] for line in told[:-1]) < 0.37 + 0.1 * 5
-    assert 8 <= end["images"] <= 20
+    elapsed_s = time.monotonic() - started_s
+    longest_s = get_profile("lora-sf7-eu868-10pct").longest_airtime_s
+    assert (
+        sum(line["airtime_s"] for line in told[:-1]) < longest_s + 0.1 * elapsed_s
+    )  # the last one may still be waiting
+    assert end["images"] >= 8  # and it does not waste it
 
 
 def test_counters_go_on_after_a_restart_and_none_is_used_twice(home, port):
@@ -156,13 +141,9 @@ def test_counters_go_on_after_a_restart_and_none_is_used_twice(home, port):
 
 
 def test_images_are_taken_no_faster_than_the_interval(home, port):
-    with node(home.config(port[0], source="limit = 4\ninterval_s = 0.25")) as process:
-        first_s = None
-        for line in process.stdout:
-            first_s = first_s or time.monotonic()
-            if "done" in line:
-                break
-        assert time.monotonic() - first_s > 0.74
+    started_s = time.monotonic()
+    assert run_node(home.config(port[0], source="limit = 3\ninterval_s = 1.0")).returncode == 0
+    assert time.monotonic() - started_s > 2.0
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
@@ -179,7 +160,8 @@ def test_a_signal_ends_the_node_cleanly(home, port, how):
 
 def test_a_port_that_vanishes_is_waited_for_and_the_image_is_kept(home, symbols):
     """The port is a symbolic link, as in /dev/serial/by-id; the line behind it is killed and replaced by another."""
-    port, packets = home.folder / "ttyNODE", []
+    port = home.folder / "ttyNODE"
+    packets: list[bytes] = []
 
     @contextmanager
     def line():
@@ -239,55 +221,9 @@ def test_an_unreadable_image_in_a_folder_is_named_and_skipped(home, port):
     assert lines(run.stdout)[-1] == {"done": True, "images": 2}
 
 
-# --- what is wrong is said in one sentence ----------------------------------------------------------------------------
-
-
-def refusal(config, *options):
-    run = run_node(config, *options)
-    assert run.returncode == 1
-    assert run.stdout == ""
-    assert "Traceback" not in run.stderr
-    return run.stderr
-
-
-def test_a_missing_bundle_is_named(home):
-    config = home.replace('bundle = "bundle"', 'bundle = "elsewhere"')
-    assert f"there is no bundle at {home.folder / 'elsewhere'}" in refusal(config)
-
-
-def test_a_damaged_encoder_is_named(home):
-    path = home.bundle.encoder_path
-    content = bytearray(path.read_bytes())
-    content[100] ^= 1
-    path.write_bytes(content)
-    assert "encoder.tflite of bundle" in refusal(home.config())
-    assert "is damaged: SHA-256 is" in refusal(home.config())
-
-
-def test_a_missing_key_is_named_with_the_command_that_makes_one(home):
-    (home.folder / "keys" / "node.key").unlink()
-    assert "node.key is missing" in refusal(home.config())
-
-
-def test_the_key_of_another_node_is_refused_with_both_numbers(home):
-    assert "node is 4" in (said := refusal(home.replace("node = 3", "node = 4")))
-    assert "holds the key of node 3" in said
-
-
-def test_a_port_that_does_not_exist_is_named_with_the_ports_there_are(home):
-    assert "port /dev/ttyNOWHERE does not exist; ports here:" in refusal(home.config())
-
-
-def test_a_wrong_key_in_the_file_is_named(home):
-    assert 'key "keydir" is unknown; the keys are node, bundle, key_dir' in refusal(home.replace("key_dir", "keydir"))
-
-
-def test_an_image_of_the_wrong_shape_is_refused_with_both_shapes(home, port):
-    np.savez(home.folder / "replay.npz", images=np.zeros((1, 240, 320, 3), np.uint8))
-    assert "image is 240x320x3, the bundle's encoder takes 8x8x1" in refusal(home.config(port[0]))
-
-
 def test_a_second_node_with_the_same_keys_is_refused(home, port):
     with node(home.config(port[0], source="loop = true\ninterval_s = 0.1")) as process:
         process.stdout.readline()
-        assert "another process already speaks with the key" in refusal(home.config())
+        second = run_node(home.config())
+        assert second.returncode == 1
+        assert "another process already speaks with the key" in second.stderr

@@ -139,7 +139,7 @@ def uplink_cases() -> Iterable[dict[str, Any]]:
     yield ends | {
         "first_counter": 65535,
         "max_packet_bytes": 12,
-        "symbols": [-2, 0, -1],
+        "symbols": [2, 1, -1],
         "image_number": 300,
         "age_s": 60.0,
     }

@@ -1,7 +1,7 @@
 """Airtime against the vectors that others publish.
 
-Sources: A = avbentem/airtime-calculator, T = TheThingsNetwork lorawan-stack, B = brocaar/lorawan, L = RadioLib issues 570 and 1801.
-All with preamble 8, explicit header and CRC unless the row says otherwise.
+Sources: A = avbentem/airtime-calculator, T = TheThingsNetwork lorawan-stack, B = brocaar/lorawan, L = RadioLib issues
+570 and 1801. All with preamble 8, explicit header and CRC unless the row says otherwise.
 """
 
 from fractions import Fraction

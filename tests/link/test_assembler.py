@@ -57,6 +57,12 @@ def test_a_late_image_keeps_its_number_across_the_wrap():
         assert add(assembler, chunks_of(number, 1)[0], first_counter=number).number == number
 
 
+def test_a_late_image_does_not_turn_the_numbering_back():
+    assembler = ImageAssembler()
+    for number in (90, 200, 300, 190, 420):
+        assert add(assembler, chunks_of(number, 1)[0], first_counter=number).number == number
+
+
 def test_the_capture_time_is_the_arrival_of_chunk_0_less_its_age():
     assembler = ImageAssembler()
     first, second = chunks_of(1, 2)

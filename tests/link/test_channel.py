@@ -9,7 +9,7 @@ from link.channel import NAMED_LOSSES, BitErrors, GilbertElliott, IidLoss, Impai
 
 IID_AS_CHAIN = GilbertElliott(0.1, 0.9)
 EXACT = [
-    # channel, P(8 of 8 frames arrive), E[frames before the first loss among 8]: dynamic programming, computed independently
+    # channel, P(8 of 8 frames arrive), E[frames before the first loss among 8]: by dynamic programming, elsewhere
     (NAMED_LOSSES["mild"], 0.7882, 6.936),
     (NAMED_LOSSES["mid"], 0.6911, 6.333),
     (NAMED_LOSSES["edge"], 0.5092, 5.162),
@@ -42,6 +42,7 @@ def test_trains_of_eight_frames_fare_as_computed_exactly(channel, p_all, mean_pr
 @pytest.mark.parametrize(("name", "loss", "burst"), [("mild", 0.05, 2), ("mid", 0.10, 3), ("edge", 0.20, 4)])
 def test_named_losses_have_the_mean_loss_and_burst_that_they_promise(name, loss, burst):
     channel = NAMED_LOSSES[name]
+    assert isinstance(channel, GilbertElliott)
     assert channel.mean_loss == pytest.approx(loss)
     lost = list(islice(channel.losses(Random(2)), 200_000))
     n_bursts = sum(now and not before for before, now in zip([False, *lost], lost, strict=False))
@@ -68,7 +69,7 @@ def test_loss_is_read_as_a_name_a_number_or_a_chain():
     "text", ["a lot", "1.5", "-0.1", "nan", "ge:0.1", "ge:0.1,0.2,0.3", "ge:0,0.5", "ge:0.1,2", ""]
 )
 def test_a_loss_that_means_nothing_is_refused_with_what_would_mean_something(text):
-    with pytest.raises(ValueError, match="give none, mild, mid, edge, a probability such as 0.1, or ge:p,r"):
+    with pytest.raises(ValueError, match=r"give none, mild, mid, edge, a probability such as 0.1, or ge:p,r"):
         parse_loss(text)
 
 

@@ -141,9 +141,18 @@ def test_a_full_disk_gives_no_counter_and_the_next_try_does(folder, monkeypatch)
 
 def test_the_disk_holds_the_new_file_before_the_old_one_is_replaced(folder, monkeypatch):
     steps = []
-    for name in ("fsync", "replace"):
+
+    def watch(name):
         real = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda *args, real=real, name=name: (steps.append(name), real(*args))[1])
+
+        def noted(*arguments):
+            steps.append(name)
+            return real(*arguments)
+
+        monkeypatch.setattr(os, name, noted)
+
+    watch("fsync")
+    watch("replace")
     take(folder, 1)
     assert steps == ["fsync", "replace", "fsync"]
 

@@ -85,5 +85,5 @@ def test_a_duty_cycle_is_a_share(duty_cycle):
 
 
 def test_a_frame_that_no_hour_allows_is_refused_at_the_start():
-    with pytest.raises(ValueError, match="one frame of 9 s is more than a duty cycle of 0.001 allows in an hour"):
+    with pytest.raises(ValueError, match=r"one frame of 9 s is more than a duty cycle of 0.001 allows in an hour"):
         Pacer(0.001, longest_airtime_s=9.0)

@@ -41,5 +41,5 @@ def test_every_profile_can_be_paced_and_knows_its_name(name):
 
 
 def test_an_unknown_name_is_answered_with_the_names_there_are():
-    with pytest.raises(ValueError, match='no link profile "lora-sf6"; there are: serial-1200, serial-9600.*lora-sf7, '):
+    with pytest.raises(ValueError, match=r'no link profile "lora-sf6"; there are: serial-1200, .*lora-sf7, '):
         get_profile("lora-sf6")

@@ -126,13 +126,26 @@ def test_what_a_prefix_tells_holds_for_every_continuation(case, prefix, continua
 def test_a_prefix_tells_all_that_it_determines(case, n_bytes):
     tables, indices = case
     prefix = encode(tables, indices)[:n_bytes]
-    lowest = decode(prefix + bytes(100), tables)
     try:
+        lowest = decode(prefix + bytes(100), tables)
         highest = decode(prefix + b"\xff" * 100, tables)
     except ValueError:
         return
     n_shared = next((i for i in range(len(tables)) if lowest[i] != highest[i]), len(tables))
     assert decode(prefix, tables, complete=False) == lowest[:n_shared]
+
+
+def test_a_prefix_at_the_top_of_the_range_tells_as_much_as_any():
+    halves = [[0, TOTAL // 2, TOTAL]] * 80
+    data = encode(halves, [1] * 80)
+    for n_bytes in range(1, len(data)):
+        assert len(decode(data[:n_bytes], halves, complete=False)) >= 8 * n_bytes - 1
+
+
+def test_zero_bytes_at_the_end_are_left_out():
+    tables = [[0, 300, TOTAL]] * 20
+    assert encode(tables, [0] * 20) == b""
+    assert decode(b"", tables) == [0] * 20
 
 
 def test_no_symbol_needs_no_byte():

@@ -4,13 +4,14 @@ import copy
 import json
 import math
 import subprocess
+from typing import Any
 
 import numpy as np
 import pytest
 
 from link.results import check_result, write_result
 
-RESULT = {
+RESULT: dict[str, Any] = {
     "study": "bench",
     "commit": "unknown",
     "command": "make bench",
@@ -82,7 +83,7 @@ def test_each_key_must_be_there_and_of_its_kind(key):
 )
 def test_what_is_wrong_is_named(path, value, sentence):
     result = copy.deepcopy(RESULT)
-    place = result
+    place: Any = result
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value

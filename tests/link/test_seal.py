@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -93,7 +94,7 @@ def test_what_was_sealed_opens(body, counter):
 
 def test_nothing_opens_when_one_thing_differs():
     sealed = Sealer(KEY, 5, BUNDLE).seal(HEADER, COUNTER, b"body")
-    good = {"header": HEADER, "counter": COUNTER, "sealed": sealed, "bundle_id": BUNDLE}
+    good: dict[str, Any] = {"header": HEADER, "counter": COUNTER, "sealed": sealed, "bundle_id": BUNDLE}
     assert Opener(KEY, 5).open(**good) == b"body"
     assert Opener(bytes(16), 5).open(**good) is None
     assert Opener(KEY, 6).open(**good) is None

@@ -78,6 +78,7 @@ def test_an_image_of_one_packet_arrives_whole(bundle):
     assert update.bitstream_bytes == len(latent_coder.encode(symbols, TABLES))
     assert update.packet_bytes == len(packet)
     assert update.bundle is bundle
+    assert update.chunk.bitstream == latent_coder.encode(symbols, TABLES)
 
 
 def test_the_overhead_is_11_bytes_then_10_and_15_on_a_byte_stream(bundle):
@@ -117,7 +118,9 @@ def test_the_first_packet_alone_gives_an_answer_and_the_others_more(bundle):
     )
     packets = sender_of(bundle, max_packet_bytes=14).packets(symbols, image_number=0)
     receiver = receiver_of(bundle)
-    known = [receiver.receive(packet, 0.0).latent.n_known for packet in packets]
+    updates = [receiver.receive(packet, 0.0) for packet in packets]
+    known = [update.latent.n_known for update in updates if isinstance(update, Update)]
+    assert len(known) == len(packets)
     assert 0 < known[0] < known[-1] == 40
 
 
@@ -127,8 +130,10 @@ def test_a_lost_middle_chunk_keeps_the_answer_and_its_arrival_completes_it(bundl
     assert len(packets) >= 4
     receiver = receiver_of(bundle)
     assert receiver.receive(packets[0], 0.0).n_chunks == 1
-    for packet in packets[2:]:
-        refused(receiver, packet, Reason.GAP, "it is kept until that arrives")
+    for index, packet in enumerate(packets[2:], start=2):
+        answer = refused(receiver, packet, Reason.GAP, "it is kept until that arrives")
+        assert answer.counter == answer.chunk.index == index
+        assert answer.bundle is bundle
     update = receiver.receive(packets[1], 0.0)
     assert (update.n_chunks, update.is_complete) == (len(packets), True)
     assert update.latent.symbols.tolist() == symbols.tolist()
@@ -176,6 +181,7 @@ def test_two_nodes_are_kept_apart(bundle):
     for node, key in keys.items():
         [packet] = sender_of(bundle, node=node, key=key).packets(random_symbols(TABLES, node), 0)
         update = receiver.receive(packet, 0.0)
+        assert isinstance(update, Update)
         assert update.node == node
         assert update.latent.symbols.tolist() == random_symbols(TABLES, node).tolist()
 
@@ -215,6 +221,7 @@ def test_a_packet_of_a_bundle_that_is_held_names_it_and_what_to_do(bundle, other
     [packet] = sender_of(other_bundle).packets(random_symbols(other_bundle.tables, 1), 0)
     receiver = receiver_of(bundle, other_bundles=(bundle, other_bundle))
     answer = refused(receiver, packet, Reason.OTHER_BUNDLE, f"packet made with bundle {other_bundle.id.hex()}")
+    assert answer.bundle is other_bundle
     assert f"this host has {bundle.id.hex()}" in answer.sentence
     assert str(other_bundle.path) in answer.sentence
     assert "configure the former here, or flash the latter there" in answer.sentence
@@ -309,7 +316,8 @@ def test_any_sealed_body_is_answered_without_an_exception(bundle, body, counter)
 @given(st.data())
 @settings(max_examples=40, deadline=None)
 def test_through_loss_duplicates_and_disorder_only_what_was_sent_is_shown(bundle, data):
-    sent, packets = {}, []
+    sent: dict = {}
+    packets: list[bytes] = []
     sender = sender_of(bundle, max_packet_bytes=data.draw(st.integers(12, 40)))
     for image in range(data.draw(st.integers(1, 6))):
         first_counter = len(packets)

@@ -1,0 +1,64 @@
+"""Real bundles for the host: some with tables alone, and one whose encoder a node process can run."""
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from device.interpreter import SELFTEST_MODEL
+from host_decoder.config import HostNode
+from host_decoder.store import Store
+from link.tables import Tables
+from tests.host_decoder.small import CLASSES, KEY, NODE, make_bundle, right_label
+from tests.link.small import random_tables
+
+IMAGE_SHAPE, N_LATENTS, N_IMAGES = (4, 4, 2), 32, 10
+"""Of the int8 convolution that a node tests its runtime with: a real encoder for free."""
+
+
+@pytest.fixture(scope="session")
+def live_bundle(tmp_path_factory):
+    """A whole bundle: int8 encoder, tables that know every int8 symbol (three components), linear decoder."""
+    random = np.random.default_rng(3)
+    rows = [random.dirichlet(np.ones(256), size=3) for _ in range(N_LATENTS)]
+    tables = Tables.from_probabilities([-128] * N_LATENTS, rows, np.ones(3))
+    return make_bundle(tmp_path_factory.mktemp("live") / "blobs", tables, SELFTEST_MODEL.read_bytes(), IMAGE_SHAPE)
+
+
+@pytest.fixture(scope="session")
+def replay_file(tmp_path_factory):
+    """Ten images of noise; the truth of nine is what encoder and decoder say of them, the last one's is not."""
+    images = np.random.default_rng(5).integers(0, 256, (N_IMAGES, *IMAGE_SHAPE)).astype(np.uint8)
+    encoder = Interpreter(str(SELFTEST_MODEL), num_threads=1)
+    encoder.allocate_tensors()
+    [taken], [given] = encoder.get_input_details(), encoder.get_output_details()
+    labels = []
+    for image in images:
+        encoder.set_tensor(taken["index"], (image.astype(np.int16) - 128).astype(np.int8)[None])
+        encoder.invoke()
+        labels.append(CLASSES.index(right_label(encoder.get_tensor(given["index"]).ravel())))
+    labels[-1] = (labels[-1] + 1) % len(CLASSES)
+    path = tmp_path_factory.mktemp("replay") / "replay.npz"
+    np.savez(path, images=images, labels=np.array(labels), classes=np.array(CLASSES))
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory):
+    """What a host needs of a bundle: 12 latents, 5 components."""
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "blobs", random_tables(seed=1))
+
+
+@pytest.fixture(scope="session")
+def other_bundle(tmp_path_factory):
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "other", random_tables(seed=2))
+
+
+@pytest.fixture
+def node_entry(bundle):
+    return HostNode(NODE, KEY, bundle)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "store.sqlite") as store:
+        yield store

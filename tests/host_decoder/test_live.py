@@ -1,0 +1,203 @@
+"""A live run, with real processes: it measures, and however it ends it leaves nothing behind."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from host_decoder.__main__ import main
+from host_decoder.store import Store
+from link.results import check_result
+from tests.host_decoder.conftest import N_IMAGES
+
+PATIENCE_S = 60.0
+MARK = "LATENTLINK_TEST_RUN"
+
+
+class Run:
+    """The live command in a process group of its own, its temporary folder and its children known."""
+
+    def __init__(self, folder: Path, bundle: Path, replay: Path, *options: str) -> None:
+        self.folder = folder
+        self.mark = uuid.uuid4().hex
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        environment = os.environ | {"TMPDIR": str(self.temporary), MARK: self.mark, "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "host_decoder", "live", "--bundle", str(bundle), "--replay", str(replay)]
+        command += ["--results", str(folder / "results"), *options]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+        )
+
+    def finish(self) -> tuple[int, str, str]:
+        out, err = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, out, err
+
+    def wait_for_an_answer(self) -> None:
+        assert self.process.stdout
+        while not (line := self.process.stdout.readline()).startswith("image "):
+            assert line, self.process.communicate()
+
+    def processes(self) -> dict[int, str]:
+        """Process id and command of all that carry this run's mark and are alive."""
+        found = {}
+        for folder in Path("/proc").iterdir():
+            try:
+                if folder.name.isdigit() and f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes():
+                    found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+            except OSError:
+                continue
+        return {pid: command for pid, command in found.items() if command}
+
+    def assert_nothing_is_left(self) -> None:
+        assert self.processes() == {}
+        assert list(self.temporary.iterdir()) == []
+
+
+@pytest.fixture
+def start(tmp_path, live_bundle, replay_file):
+    runs = []
+
+    def begin(*options: str, bundle: Path | None = None) -> Run:
+        runs.append(Run(tmp_path, bundle or live_bundle.path, replay_file, *options))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        for pid in run.processes():
+            os.kill(pid, signal.SIGKILL)
+
+
+def result(run: Run) -> dict:
+    [path] = (run.folder / "results").iterdir()
+    content = json.loads(path.read_text())
+    check_result(content)
+    assert path.stem == content["study"]
+    return content
+
+
+def test_a_whole_run_answers_every_image_and_measures(start, tmp_path):
+    run = start("--link", "serial-115200", "--store", str(tmp_path / "kept.sqlite"))
+    code, out, err = run.finish()
+    assert (code, err) == (0, "")
+    lines = re.findall(r"^image (\d+): (\w+) .*truth (\w+) ([✓✗])", out, re.MULTILINE)
+    assert [int(number) for number, *_ in lines] == list(range(N_IMAGES))
+    assert [mark for *_, mark in lines] == ["✓"] * (N_IMAGES - 1) + ["✗"], "the last truth is a lie"
+    assert "images answered / sent" in out
+    content = result(run)
+    figures = content["figures"]
+    assert content["study"] == "live-blobs-serial-115200"
+    assert (figures["live_images"], figures["live_images_received"]) == (N_IMAGES, N_IMAGES)
+    assert figures["live_accuracy"] == figures["live_accuracy_of_sent"] == pytest.approx(0.9)
+    assert figures["live_wire_bytes_per_image"] - figures["live_bytes_per_image"] == pytest.approx(15)
+    assert 0 < figures["first_label_s"] < PATIENCE_S
+    assert figures["live_airtime_s_per_image"] == pytest.approx(10 * figures["live_wire_bytes_per_image"] / 115_200)
+    assert content["line"]["bytes_lost"] == 0
+    with Store(tmp_path / "kept.sqlite", must_exist=True) as store:
+        assert sum(row["images"] for row in store.statistics()["labels"]) == N_IMAGES
+    run.assert_nothing_is_left()
+
+
+def test_losses_are_counted_and_never_stop_a_run(start):
+    run = start("--link", "lora-sf7", "--loss", "0.4", "--seed", "3", "--images", "8")
+    code, _, _ = run.finish()
+    assert code == 0
+    content = result(run)
+    figures = content["figures"]
+    assert (content["loss"], content["seeds"], content["study"]) == ("0.4", [3], "live-blobs-lora-sf7-loss-0.4")
+    assert figures["live_images"] == 8
+    assert figures["live_images_received"] == 8 - content["line"]["frames_lost"] < 8
+    assert figures["live_accuracy"] == 1.0
+    assert figures["live_accuracy_of_sent"] == pytest.approx(figures["live_images_received"] / 8)
+    assert figures["live_wire_bytes_per_image"] - figures["live_bytes_per_image"] == pytest.approx(11)
+    run.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize(
+    ("number", "to_group"), [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)]
+)
+def test_an_interrupted_run_ends_at_once_and_leaves_nothing(start, number, to_group):
+    run = start("--link", "lora-sf10", "--interval", "0.2")
+    run.wait_for_an_answer()
+    assert len(run.processes()) == 3
+    (os.killpg if to_group else os.kill)(run.process.pid, number)
+    interrupted_s = time.monotonic()
+    code, out, err = run.finish()
+    assert time.monotonic() - interrupted_s < 5
+    assert code == 128 + number
+    assert "images answered / sent" in out
+    assert f"ended by {signal.Signals(number).name}; no results file is written" in err
+    assert not (run.folder / "results").exists()
+    run.assert_nothing_is_left()
+
+
+def test_interrupted_before_the_first_word_it_leaves_nothing_too(start):
+    run = start("--link", "lora-sf10")
+    while len(run.processes()) < 2:
+        time.sleep(0.01)
+    run.process.send_signal(signal.SIGINT)
+    code, _, _ = run.finish()
+    assert code == 128 + signal.SIGINT
+    run.assert_nothing_is_left()
+
+
+def test_a_node_that_dies_is_quoted(start, live_bundle, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(live_bundle.path, damaged)
+    (damaged / "encoder.tflite").write_bytes(b"no model")
+    run = start("--link", "lora-sf7", bundle=damaged)
+    code, _, err = run.finish()
+    assert code == 1
+    assert "the node ended with exit code 1, saying" in err
+    assert "encoder.tflite" in err
+    assert "is damaged" in err
+    run.assert_nothing_is_left()
+
+
+def test_a_line_that_dies_ends_the_run(start):
+    run = start("--link", "lora-sf10", "--interval", "0.2")
+    run.wait_for_an_answer()
+    [line] = [pid for pid, command in run.processes().items() if "link emulate" in command]
+    os.kill(line, signal.SIGKILL)
+    code, _, err = run.finish()
+    assert code == 1
+    assert "the emulated line was ended by signal SIGKILL" in err or "vanished" in err
+    run.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--link", "lora-sf99"], 'no link profile "lora-sf99"; there are: '),
+        (["--link", "/dev/ttyUSB0"], "live emulates its line and cannot use the port /dev/ttyUSB0"),
+        (["--loss", "often"], 'loss "often" is not understood'),
+        (
+            ["--replay", "nowhere.npz"],
+            "there is no replay file nowhere.npz; `python -m host_training replay` writes one",
+        ),
+        (["--bundle", "nowhere"], "there is no bundle at nowhere"),
+    ],
+)
+def test_a_wrong_argument_is_a_sentence_before_anything_starts(live_bundle, replay_file, options, sentence, capsys):
+    command = ["live", "--bundle", str(live_bundle.path), "--replay", str(replay_file), *options]
+    assert main(command) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_replay_of_other_classes_is_refused(live_bundle, tmp_path, capsys):
+    path = tmp_path / "cars.npz"
+    np.savez(path, images=np.zeros((1, 8, 8, 1), np.uint8), labels=np.zeros(1, int), classes=np.array(["car"]))
+    assert main(["live", "--bundle", str(live_bundle.path), "--replay", str(path)]) == 1
+    assert "has the class 'car'" in capsys.readouterr().err
+    path.write_bytes(b"PK damaged")
+    assert main(["live", "--bundle", str(live_bundle.path), "--replay", str(path)]) == 1
+    assert "cannot be read" in capsys.readouterr().err

@@ -1,0 +1,145 @@
+"""The view shows what a person needs to follow a run, in a terminal and without one."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from host_decoder.events import Refusal
+from host_decoder.tally import Tally
+from host_decoder.view import LiveView, PlainView, Title, dashboard, make_view, summary
+from tests.host_decoder.small import CLASSES, NODE
+from tests.host_decoder.test_store import answer
+from tests.host_decoder.test_tally import sent
+
+TITLE = Title(bundle="blobs 3fa2", link="emulated lora-sf7", node="7")
+
+
+@pytest.fixture
+def tally():
+    """One right answer, one loss, one wrong answer, one refusal."""
+    tally = Tally()
+    probabilities = np.array([0.02, 0.917, 0.06, 0.003], np.float32)
+    for counter, label in ((0, 1), (1, None), (2, 2)):
+        tally.add_sent(replace(sent(counter, seen_s=counter), pixels=np.full((8, 8, 1), 200, np.uint8)), NODE)
+        if label is not None:
+            order = np.roll(probabilities, label - 1)
+            tally.add_answer(replace(answer(counter), probabilities=order), now_s=counter + 0.25)
+    tally.add_refusal(Refusal("replay", "seen before"))
+    return tally
+
+
+def drawn(renderable, width: int = 100) -> str:
+    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(renderable)
+    return console.export_text()
+
+
+def test_the_picture_shows_image_answer_and_running_figures(tally):
+    text = drawn(dashboard(TITLE, tally, tally.latest[0]))
+    assert "blobs 3fa2 · emulated lora-sf7 · node 7" in text
+    assert "image 0  bee  ✓ truth: bee" in text
+    for label, percent in (("bee", "91.7%"), ("cat", "6.0%"), ("ape", "2.0%")):
+        assert any(label in line and percent in line for line in text.splitlines())
+    assert "0.3%" not in text, "only the top three are shown"
+    assert "▀" * 40 in text
+    for figure in ("15 bytes in 1 packet", "50.0 ms", "250.0 ms", "50.0% (1 of 2)", "1 of 3 sent", "1 replay"):
+        assert figure in text
+    assert "bee✓" in text
+    assert "cat✗" in text
+
+
+def test_a_wrong_answer_is_crossed(tally):
+    assert "image 2  cat  ✗ truth: bee" in drawn(dashboard(TITLE, tally, tally.latest[1]))
+
+
+def test_the_view_says_that_picture_and_truth_did_not_cross_the_link(tally):
+    text = drawn(dashboard(TITLE, tally, tally.latest[0]))
+    assert "picture and truth are from the node's own console; only packets cross the link" in text
+
+
+def test_the_pixels_colours_are_the_image_s(tally):
+    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(dashboard(TITLE, tally, tally.latest[0]))
+    assert "#c8c8c8" in console.export_html()
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (100, 30), (200, 60)])
+def test_it_fits_the_terminal(tally, columns, lines):
+    text = drawn(dashboard(TITLE, tally, tally.latest[0], "a notice", picture_lines=lines - 8), columns)
+    assert len(text.splitlines()) <= lines
+    assert max(map(len, text.splitlines())) <= columns
+
+
+def test_before_the_first_answer_it_waits_and_shows_what_was_sent():
+    tally = Tally()
+    assert "waiting for the first image" in drawn(dashboard(TITLE, tally, None))
+    tally.add_sent(sent(0), NODE)
+    assert "▀" in drawn(dashboard(TITLE, tally, None))
+
+
+def test_names_with_brackets_are_shown_as_they_are(tally):
+    classes = ("[red]", "[/bold]", *CLASSES[2:])
+    row = tally.add_answer(replace(answer(2), classes=classes), now_s=3.0)
+    text = drawn(dashboard(TITLE, tally, row))
+    assert "[/bold]" in text
+
+
+def test_a_listener_s_view_has_no_picture_and_no_verdict():
+    tally = Tally()
+    row = tally.add_answer(answer(0), now_s=1.0)
+    text = drawn(dashboard(TITLE, tally, row))
+    assert "stays" in text
+    assert "bee" in text
+    assert "truth:" not in text
+    assert "12 bytes in 1 packet" in text
+
+
+def test_without_a_terminal_there_is_a_line_per_image(tally):
+    stream = io.StringIO()
+    console = Console(file=stream, width=40)
+    with make_view(TITLE, console) as view:
+        assert isinstance(view, PlainView)
+        for row in tally.latest:
+            view.show(tally, row)
+        view.tick(tally)
+        view.notice("a notice")
+    first, *images, notice = stream.getvalue().splitlines()
+    assert first == "bundle blobs 3fa2 over emulated lora-sf7, node 7"
+    assert images[0] == (
+        "image 0: bee 91.7% · truth bee ✓ · 1 bytes, 15 on the wire · airtime 50.0 ms · latency 250.0 ms · "
+        "accuracy so far 50.0%"
+    )
+    assert images[1].startswith("image 2: cat 91.7% · truth bee ✗")
+    assert notice == "a notice"
+
+
+def test_a_partial_answer_says_that_more_comes(tally):
+    row = tally.add_answer(replace(answer(2), n_known=5, is_complete=False), now_s=3.0)
+    stream = io.StringIO()
+    PlainView(TITLE, Console(file=stream)).show(tally, row)
+    assert "5 of 12 symbols, more to come" in stream.getvalue()
+
+
+def test_a_terminal_gets_the_live_view_unless_lines_are_wanted(tally):
+    stream = io.StringIO()
+    console = Console(file=stream, width=100, height=40, force_terminal=True)
+    assert isinstance(make_view(TITLE, console, is_plain=True), PlainView)
+    with make_view(TITLE, console) as view:
+        assert isinstance(view, LiveView)
+        view.show(tally, tally.latest[0])
+        view.notice("a notice")
+    assert "91.7%" in stream.getvalue()
+    assert "a notice" in stream.getvalue()
+
+
+def test_the_summary_says_both_accuracies(tally):
+    text = drawn(summary(TITLE, tally, first_label_s=2.5))
+    rows = {line.split("│")[1].strip(): line.split("│")[2].strip() for line in text.splitlines() if "│" in line}
+    assert rows["images answered / sent"] == "2 / 3"
+    assert rows["accuracy of the answered"] == "50.0%"
+    assert rows["accuracy of all sent"] == "33.3%"
+    assert rows["first label after"] == "2.50 s"
+    assert rows["refused"] == "1 replay"

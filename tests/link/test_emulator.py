@@ -1,0 +1,141 @@
+"""The emulator as a process of its own, with real pyserial at both ends."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from link.framing import Deframer, frame
+from link.profiles import get_profile
+from link.serial_port import open_port
+
+ALL_BYTES = bytes(range(256))
+
+
+def packet(number, n_bytes=20):
+    return number.to_bytes(2, "big") + bytes(n_bytes - 2)
+
+
+def numbers(stream):
+    return [int.from_bytes(received[:2], "big") for received in Deframer().push(stream)]
+
+
+@contextmanager
+def emulator(*arguments):
+    """A running `python -m link emulate`; yields the process and where its ends are."""
+    command = [sys.executable, "-m", "link", "emulate", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    try:
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def read(port, n_bytes, within_s=10.0):
+    """What arrives until n_bytes are there, and at which time each piece did."""
+    received, arrivals, deadline_s = b"", [], time.monotonic() + within_s
+    while len(received) < n_bytes and time.monotonic() < deadline_s:
+        if piece := port.read(timeout_s=0.1):
+            received += piece
+            arrivals.append((time.monotonic(), len(piece)))
+    return received, arrivals
+
+
+def test_all_byte_values_pass_a_real_pair_of_ports_in_both_directions():
+    with emulator("serial-115200") as (_, ends), open_port(ends["a"], 115_200) as a, open_port(ends["b"], 115_200) as b:
+        a.write(ALL_BYTES)
+        b.write(ALL_BYTES[::-1])
+        assert read(b, 256)[0] == ALL_BYTES
+        assert read(a, 256)[0] == ALL_BYTES[::-1]
+        assert a.read(timeout_s=0.05) == b""
+        assert b.read(timeout_s=0.05) == b""
+
+
+def test_bytes_arrive_at_the_rate_of_the_line_and_not_faster():
+    with emulator("serial-9600") as (_, ends), open_port(ends["a"], 9600) as a, open_port(ends["b"], 9600) as b:
+        started_s = time.monotonic()
+        a.write(bytes(960))
+        assert time.monotonic() - started_s < 0.5  # the writer's own buffers take it at once
+        received, arrivals = read(b, 960)
+        assert len(received) == 960
+        seen = 0
+        for when_s, n_bytes in arrivals:
+            seen += n_bytes
+            assert when_s - started_s > seen / 960 - 0.01
+        assert arrivals[-1][0] - started_s < 2.0
+
+
+def test_a_radio_packet_takes_its_airtime_between_real_ports():
+    airtime_s = get_profile("lora-sf9").medium.airtime_s(30)
+    with emulator("lora-sf9") as (_, ends), open_port(ends["a"], 115_200) as a, open_port(ends["b"], 115_200) as b:
+        started_s = time.monotonic()
+        a.write(frame(packet(1, 30)))
+        received, arrivals = read(b, 34)
+        assert received == frame(packet(1, 30))
+        assert airtime_s < arrivals[-1][0] - started_s < airtime_s + 1.0
+
+
+def test_ends_survive_being_closed_and_opened_again():
+    with emulator("serial-115200") as (process, ends):
+        for number in range(3):
+            with open_port(ends["a"], 115_200) as a, open_port(ends["b"], 115_200) as b:
+                a.write(frame(packet(number)))
+                assert numbers(read(b, 24)[0]) == [number]
+            time.sleep(0.05)
+            assert process.poll() is None
+
+
+def test_bytes_that_nobody_reads_are_lost_and_do_not_stop_the_line():
+    with emulator("serial-115200") as (process, ends):
+        with open_port(ends["a"], 115_200) as a:
+            a.write(bytes(30_000))  # more than the system keeps for an end that nobody reads
+            a.write(bytes(10))
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        counted = json.loads(process.communicate(timeout=10)[0])
+        assert counted["bytes_in"] > 20_000
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_emulator_with_its_statistics(how, tmp_path):
+    links = tmp_path / "ends"
+    with emulator("lora-sf7", "--link-dir", links) as (process, ends):
+        assert {name: str((links / name).resolve()) for name in "ab"} == ends
+        with open_port(str(links / "a"), 115_200) as a, open_port(str(links / "b"), 115_200) as b:
+            a.write(frame(packet(1)))
+            assert numbers(read(b, 24)[0]) == [1]
+        process.send_signal(how)
+        counted = json.loads(process.communicate(timeout=10)[0])
+    assert process.returncode == 0
+    assert (counted["profile"], counted["frames_in"], counted["frames_out"]) == ("lora-sf7", 1, 1)
+    assert not list(links.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["serial-1"], 'no link profile "serial-1"; there are: serial-1200'),
+        (["lora-sf7", "--loss", "much"], 'loss "much" is not understood'),
+        (["lora-sf7", "--bit-errors", "2"], "bit error rate is 2; it must be between 0 and 1"),
+        (["lora-sf7", "--delay", "-1"], "delay is -1 s"),
+    ],
+)
+def test_a_line_that_cannot_be_is_refused_in_a_sentence(arguments, sentence):
+    run = subprocess.run(
+        [sys.executable, "-m", "link", "emulate", *arguments], capture_output=True, text=True, timeout=30
+    )
+    assert run.returncode == 1
+    assert sentence in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_the_profiles_are_listed():
+    run = subprocess.run([sys.executable, "-m", "link", "profiles"], capture_output=True, text=True, timeout=30)
+    assert "lora-sf10-eu868-10pct" in run.stdout

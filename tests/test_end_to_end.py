@@ -1,0 +1,62 @@
+"""The whole path as a person runs it, on real scans: train, export, live, each in processes of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from link.bundle import Bundle
+from link.results import check_result
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=300, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory) -> Path:
+    """A folder that sees the packages of this checkout and in which runs and results land."""
+    folder = tmp_path_factory.mktemp("workplace")
+    for package in ("link", "device", "host_training", "export", "host_decoder"):
+        (folder / package).symlink_to(Path(__file__).parent.parent / package)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(workplace: Path) -> Bundle:
+    """The embedded data set, trained and exported by the default recipe."""
+    run(workplace, "host_training", "train", "--dataset", "digits", "--run", "run")
+    run(workplace, "export", "--checkpoint", "run/duphil.pt", "--out", "run/bundle")
+    run(workplace, "host_training", "replay", "--dataset", "digits", "--out", "run/replay.npz")
+    return Bundle.load(workplace / "run" / "bundle", side="host")
+
+
+def figures(workplace: Path, study: str) -> dict[str, float]:
+    result = json.loads((workplace / "results" / f"{study}.json").read_text())
+    check_result(result)
+    return result["figures"]
+
+
+def test_export_keeps_the_accuracy(workplace, bundle):
+    [path] = (workplace / "results").glob("export-*.json")
+    exported = figures(workplace, path.stem)
+    assert exported["int8_accuracy"] >= 0.97
+    assert exported["int8_drop_points"] <= 0.5
+    assert exported["mixture_bits_per_image"] <= exported["static_bits_per_image"]
+
+
+def test_digits_are_classified_live_over_a_lora_line_in_eight_bytes(workplace, bundle):
+    live = run(
+        workplace, "host_decoder", "live", "--bundle", "run/bundle", "--replay", "run/replay.npz", "--link", "lora-sf7"
+    )
+    [path] = (workplace / "results").glob("live-*.json")
+    seen = figures(workplace, path.stem)
+    assert seen["live_images"] == 359
+    assert seen["live_accuracy"] >= 0.97
+    assert seen["live_bytes_per_image"] <= 8
+    assert seen["live_wire_bytes_per_image"] == pytest.approx(seen["live_bytes_per_image"] + 11)
+    assert f"{seen['live_accuracy']:.1%}" in live.stdout

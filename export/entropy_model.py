@@ -25,8 +25,8 @@ PRIOR_STRENGTH = 1.0
 WEIGHT_PRIOR = 0.5
 "Weight that every component has before the first image, in images."
 
-MAX_ITERATIONS = 15
-MIN_GAIN_BITS = 0.02
+MAX_ITERATIONS = 12
+MIN_GAIN_BITS = 0.05
 "EM ends when an iteration gains less, in bits per image."
 LLOYD_ITERATIONS = 5
 SYMBOL_LIMITS = (-128, 127)

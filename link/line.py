@@ -141,11 +141,15 @@ class Line:
         return min(starts + arrivals, default=None)
 
     def statistics(self, duration_s: float) -> dict[str, object]:
-        """Sums over both directions, then each; busy_ratio is the share of the time in which the medium was in use."""
+        """Sums over both directions, then each; busy_ratio is the share of the time that the medium was in use.
+
+        A cable is two media, one for each direction: there the busier one counts.
+        """
         directions = {"a_to_b": self._from["a"].statistics, "b_to_a": self._from["b"].statistics}
         counted = [asdict(direction) for direction in directions.values()]
         total: dict[str, object] = {name: sum(counts[name] for counts in counted) for name in counted[0]}
-        busy_s = sum(direction.airtime_s for direction in directions.values())
+        airtimes_s = [direction.airtime_s for direction in directions.values()]
+        busy_s = sum(airtimes_s) if self.profile.is_radio else max(airtimes_s)
         return {
             "profile": self.profile.name,
             "duration_s": round(duration_s, 3),

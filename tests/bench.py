@@ -33,6 +33,7 @@ from link.uplink import NodeEntry, Update, UplinkReceiver, UplinkSender
 KEY = bytes(range(16))
 GOODPUT_PROFILE = "serial-9600"
 GOODPUT_PACKETS = 12
+PREFIX_BYTES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 
 Figures = dict[str, float]
 
@@ -109,6 +110,19 @@ def bench_host(symbols: list[np.ndarray], bundle: Bundle) -> Figures:
     }
 
 
+def bench_prefixes(symbols: list[np.ndarray], labels: np.ndarray, bundle: Bundle) -> Figures:
+    """Accuracy when only the first bytes of each bitstream have arrived; what is missing is filled by expectation."""
+    classify = Classifier.of(bundle)
+    bitstreams = [latent_coder.encode(row, bundle.tables) for row in symbols]
+    figures = {}
+    for n_bytes in PREFIX_BYTES:
+        whole = [len(bitstream) <= n_bytes for bitstream in bitstreams]
+        latents = decode_bulk([bitstream[:n_bytes] for bitstream in bitstreams], bundle.tables, whole)
+        correct = classify(latents.symbols).argmax(1) == labels
+        figures[f"accuracy_after_{n_bytes}_bytes"] = correct.mean()
+    return figures
+
+
 def bench_packets(symbols: list[np.ndarray], bundle: Bundle) -> Figures:
     """Bytes around the bitstream of a one-packet image; the packets are opened again to prove that they are whole."""
     sender = UplinkSender(1, KEY, bundle.id, bundle.tables, Counters(), max_packet_bytes=252)
@@ -148,9 +162,10 @@ def bench_link(bundle: Bundle) -> Figures:
     return {"link_goodput_ratio": 8 * len(bitstream) / elapsed_s / profile.bitrate_bps}
 
 
-def all_figures(bundle: Bundle, images: np.ndarray) -> Iterator[tuple[str, Figures]]:
+def all_figures(bundle: Bundle, images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[str, Figures]]:
     node, symbols = bench_node(images, bundle)
     yield "coder", bench_coder(symbols, bundle.tables)
+    yield "prefix", bench_prefixes(symbols, labels, bundle)
     yield "packets", bench_packets(symbols, bundle)
     yield "node", node
     yield "host", bench_host(symbols, bundle)
@@ -166,10 +181,10 @@ def main() -> int:
     options = parser.parse_args()
     bundle = Bundle.load(options.bundle, side="host")
     with np.load(options.replay, allow_pickle=False) as replay:
-        images = replay["images"][: options.images]
+        images, labels = replay["images"][: options.images], replay["labels"][: options.images]
     table = Table("part", "figure", "value", title=f"{len(images)} images, bundle {options.bundle}")
     figures: Figures = {}
-    for part, measured in all_figures(bundle, images):
+    for part, measured in all_figures(bundle, images, labels):
         figures |= measured
         for name, value in measured.items():
             table.add_row(part, name, f"{value:.4g}")

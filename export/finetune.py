@@ -1,0 +1,113 @@
+"""Fine-tuning: the decoder learns the symbols that the int8 encoder really sends, in place of noisy float latents.
+
+The images of each epoch are augmented as in training and go through the int8 encoder once; an epoch then is cheap, for the
+decoder alone is trained. The best epoch on the validation split wins, and the decoder one starts from competes too.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from export.fold import FoldedDecoder
+from host_training.batches import augment, to_pixels
+from host_training.dataset import DataSet
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """Settings; lengths follow from the data set's size, so that a small one is seen more often."""
+
+    images: int = 150_000
+    "How many augmented images to encode and learn from in all."
+    min_epochs: int = 3
+    max_epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+
+    def n_epochs(self, n_images: int) -> int:
+        return min(max(self.images // n_images, self.min_epochs), self.max_epochs)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a decoder achieves on a set of symbols; compared by accuracy, then by loss."""
+
+    accuracy: float
+    loss: float
+
+    def is_better_than(self, other: "Score") -> bool:
+        return (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+
+
+@torch.no_grad()
+def score(decoder: FoldedDecoder, symbols: np.ndarray, labels: np.ndarray, batch_size: int = 1000) -> Score:
+    """Accuracy 0…1 and cross-entropy in nats of a decoder in evaluation mode; symbols (N, D), labels (N,)."""
+    decoder.eval()
+    scores = torch.cat([decoder(as_input(part)) for part in np.array_split(symbols, -(-len(symbols) // batch_size))])
+    targets = torch.from_numpy(labels)
+    return Score(float((scores.argmax(1) == targets).double().mean()), float(cross_entropy(scores, targets)))
+
+
+def as_input(symbols: np.ndarray) -> Tensor:
+    return torch.from_numpy(symbols.astype(np.float32))
+
+
+def augmented_symbols(data: DataSet, encode: Callable[[np.ndarray], np.ndarray], n_passes: int) -> np.ndarray:
+    """Symbols int8 (passes, N, D) of the training split, augmented anew in each pass."""
+    torch.manual_seed(SEED)
+    pixels = to_pixels(data.train.images)
+    passes = []
+    for _ in range(n_passes):
+        images = augment(pixels, data.augmentation).permute(0, 2, 3, 1).contiguous().numpy()
+        passes.append(encode(images))
+    return np.stack(passes)
+
+
+def finetune(
+    decoder: FoldedDecoder,
+    passes: np.ndarray,
+    labels: np.ndarray,
+    validation: np.ndarray,
+    validation_labels: np.ndarray,
+    settings: FineTuning,
+) -> tuple[FoldedDecoder, Score, Score]:
+    """The best decoder on the validation symbols, its score and the score of the one it started from, which is kept as is.
+
+    `passes` int8 (epochs, N, D) are the training symbols of each epoch, labels (N,) their classes.
+    """
+    best, started_from = decoder, score(decoder, validation, validation_labels)
+    best_score = started_from
+    student = copy.deepcopy(decoder)
+    optimiser = torch.optim.SGD(
+        student.parameters(),
+        settings.learning_rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        nesterov=True,
+    )
+    batch_size = min(settings.batch_size, len(labels))
+    steps_per_epoch = len(labels) // batch_size
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, len(passes) * steps_per_epoch)
+    targets = torch.from_numpy(labels)
+    generator = torch.Generator().manual_seed(SEED)
+    for symbols in passes:
+        student.train()
+        for batch in torch.randperm(len(labels), generator=generator)[: steps_per_epoch * batch_size].split(batch_size):
+            loss = cross_entropy(student(as_input(symbols[batch.numpy()])), targets[batch])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+        student_score = score(student, validation, validation_labels)
+        if student_score.is_better_than(best_score):
+            best, best_score = copy.deepcopy(student), student_score
+    return best.eval(), best_score, started_from

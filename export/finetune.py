@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from export.fold import FoldedDecoder
 from host_training.batches import augment, to_pixels
 from host_training.dataset import DataSet
+from host_training.evaluation import autocast
 
 SEED = 0
 
@@ -29,7 +30,7 @@ class FineTuning:
     min_epochs: int = 3
     max_epochs: int = 20
     batch_size: int = 128
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     momentum: float = 0.9
     weight_decay: float = 5e-4
 
@@ -86,7 +87,7 @@ def finetune(
     """
     best, started_from = decoder, score(decoder, validation, validation_labels)
     best_score = started_from
-    student = copy.deepcopy(decoder)
+    student = copy.deepcopy(decoder).to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(
         student.parameters(),
         settings.learning_rate,
@@ -102,7 +103,9 @@ def finetune(
     for symbols in passes:
         student.train()
         for batch in torch.randperm(len(labels), generator=generator)[: steps_per_epoch * batch_size].split(batch_size):
-            loss = cross_entropy(student(as_input(symbols[batch.numpy()])), targets[batch])
+            with autocast(torch.device("cpu")):
+                scores = student(as_input(symbols[batch.numpy()]))
+            loss = cross_entropy(scores.float(), targets[batch])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -110,4 +113,4 @@ def finetune(
         student_score = score(student, validation, validation_labels)
         if student_score.is_better_than(best_score):
             best, best_score = copy.deepcopy(student), student_score
-    return best.eval(), best_score, started_from
+    return best.to(memory_format=torch.contiguous_format).eval(), best_score, started_from

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +25,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv, argparse.Namespace(argv=argv))
     try:
         return arguments.run(arguments, started_s)
+    except KeyboardInterrupt:  # before or after the part that ends in order
+        return 128 + signal.SIGINT
     except BrokenPipeError:  # whoever read our lines has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -144,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     listen.add_argument(
         "--view", action="store_true", help="the live view (plain lines without a terminal) instead of JSON lines"
     )
-    listen.add_argument("--count", type=_positive(int), metavar="N", help="end after N images")
+    listen.add_argument("--count", type=_positive(int), metavar="N", help="end after N whole images")
     listen.add_argument(
         "--idle-timeout", type=_positive(float), metavar="S", help="end after S seconds without a packet"
     )

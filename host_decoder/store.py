@@ -121,10 +121,8 @@ class Store:
 
     def highest_counter(self, node: int, key: bytes) -> int:
         """The highest counter stored of this node under this key; -1 when none is."""
-        row = self._db.execute(
-            "SELECT highest_counter FROM senders WHERE node = ? AND key_id = ?", (node, key_id(key))
-        ).fetchone()
-        return row[0] if row else -1
+        rows = self._rows("SELECT highest_counter FROM senders WHERE node = ? AND key_id = ?", node, key_id(key))
+        return rows[0]["highest_counter"] if rows else -1
 
     def add(self, received: ReceivedPacket, answer: Answer | None = None) -> None:
         """The packet, its mark and the answer it led to: all or nothing."""
@@ -176,22 +174,24 @@ class Store:
 
     def images(self, bundle: str) -> Iterator[StoredImage]:
         """Every image of a bundle whose first chunk is here, in the order of sending."""
-        chunks = self._db.execute(
-            "SELECT node, packets.sender, packets.first_counter, chunk, is_last, bitstream, image "
-            "FROM packets JOIN senders ON senders.id = packets.sender LEFT JOIN answers "
-            "ON answers.sender = packets.sender AND answers.counter = packets.first_counter "
-            "WHERE bundle = ? AND chunk IS NOT NULL ORDER BY packets.sender, packets.first_counter, chunk",
-            (bundle,),
-        )
-        for (node, _, first_counter), rows in groupby(chunks, key=lambda row: row[:3]):
-            prefix = [row for index, row in enumerate(rows) if row[3] == index]
-            if prefix:
-                bitstream = b"".join(row[5] for row in prefix)
-                yield StoredImage(node, first_counter, prefix[0][6], bitstream, bool(prefix[-1][4]))
+        with self._explained():
+            chunks = self._db.execute(
+                "SELECT node, packets.sender, packets.first_counter, chunk, is_last, bitstream, image "
+                "FROM packets JOIN senders ON senders.id = packets.sender LEFT JOIN answers "
+                "ON answers.sender = packets.sender AND answers.counter = packets.first_counter "
+                "WHERE bundle = ? AND chunk IS NOT NULL ORDER BY packets.sender, packets.first_counter, chunk",
+                (bundle,),
+            )
+            for (node, _, first_counter), rows in groupby(chunks, key=lambda row: row[:3]):
+                prefix = [row for index, row in enumerate(rows) if row[3] == index]
+                if prefix:
+                    bitstream = b"".join(row[5] for row in prefix)
+                    yield StoredImage(node, first_counter, prefix[0][6], bitstream, bool(prefix[-1][4]))
 
     def bundles(self) -> dict[str, int]:
         """Number of stored packets by bundle."""
-        return dict(self._db.execute("SELECT bundle, count(*) FROM packets GROUP BY bundle ORDER BY bundle"))
+        rows = self._rows("SELECT bundle, count(*) AS n FROM packets GROUP BY bundle ORDER BY bundle")
+        return {row["bundle"]: row["n"] for row in rows}
 
     def statistics(self) -> dict[str, Any]:
         """What is stored, by node, and what was refused, by reason."""
@@ -224,9 +224,9 @@ class Store:
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         self._db.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))
 
-    def _rows(self, query: str) -> list[dict[str, Any]]:
+    def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         with self._explained():
-            cursor = self._db.execute(query)
+            cursor = self._db.execute(query, values)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
 

@@ -26,8 +26,9 @@ def live_bundle(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def replay_file(tmp_path_factory):
-    """Ten images of noise; the truth of nine is what encoder and decoder say of them, the last one's is not."""
-    images = np.random.default_rng(5).integers(0, 256, (N_IMAGES, *IMAGE_SHAPE)).astype(np.uint8)
+    """Ten images from black to white; the truth is what encoder and decoder say of them, only the last one's is not."""
+    shares = np.linspace(0, 1, N_IMAGES)[:, None, None, None]
+    images = np.where(np.random.default_rng(5).random((N_IMAGES, *IMAGE_SHAPE)) < shares, 255, 0).astype(np.uint8)
     encoder = Interpreter(str(SELFTEST_MODEL), num_threads=1)
     encoder.allocate_tensors()
     [taken], [given] = encoder.get_input_details(), encoder.get_output_details()
@@ -37,6 +38,7 @@ def replay_file(tmp_path_factory):
         encoder.invoke()
         labels.append(CLASSES.index(right_label(encoder.get_tensor(given["index"]).ravel())))
     labels[-1] = (labels[-1] + 1) % len(CLASSES)
+    assert len(set(labels)) >= 3
     path = tmp_path_factory.mktemp("replay") / "replay.npz"
     np.savez(path, images=images, labels=np.array(labels), classes=np.array(CLASSES))
     return path

@@ -1,5 +1,7 @@
-"""Small real things to test with: a decoder, a bundle around it, and a node that seals what it is given."""
+"""Small real things to test with: a decoder, a bundle around it, a node that seals, what both ends say of an image."""
 
+import base64
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from host_decoder.events import Answer
+from host_decoder.tally import Sent
 from link.bundle import Bundle, write_manifest
 from link.framing import frame
 from link.tables import Tables
@@ -15,6 +19,21 @@ from link.uplink import UplinkSender
 CLASSES = ("ape", "bee", "cat", "dog")
 KEY = bytes(range(16))
 NODE = 7
+BUNDLE = "00" * 8
+"The id that `answer` names."
+
+CONSOLE_LINE = {
+    "image": 3,
+    "counter": 5,
+    "bitstream_bytes": 4,
+    "packets": 1,
+    "wire_bytes": 15,
+    "airtime_s": 0.05,
+    "label": "bee",
+    "pixels": base64.b64encode(bytes(range(12))).decode(),
+    "shape": [2, 2, 3],
+    "ms": {"preprocess": 0.1, "model": 0.2, "coder": 0.3},
+}
 
 
 def weights(n_latents: int, seed: int = 0) -> np.ndarray:
@@ -87,3 +106,27 @@ class SmallNode:
 
     def frames(self, symbols: np.ndarray) -> bytes:
         return b"".join(map(frame, self.packets(symbols)))
+
+
+def answer(counter: int, label: int = 1, first_counter: int | None = None) -> Answer:
+    return Answer(
+        node=NODE,
+        first_counter=counter if first_counter is None else first_counter,
+        counter=counter,
+        image=counter,
+        bundle=BUNDLE,
+        classes=CLASSES,
+        probabilities=np.eye(len(CLASSES), dtype=np.float32)[label],
+        n_known=12,
+        n_latents=12,
+        n_chunks=1,
+        is_complete=True,
+        bitstream_bytes=1,
+        packet_bytes=12,
+        age_s=0.0,
+        received_s=1000.0,
+    )
+
+
+def sent(counter: int, truth: str | None = "bee", seen_s: float = 0.0) -> Sent:
+    return replace(Sent.from_json(CONSOLE_LINE, seen_s), counter=counter, image=counter, truth=truth)

@@ -99,9 +99,9 @@ def test_it_reads_what_constriction_writes():
 def test_a_batch_takes_less_time_than_its_images():
     tables = random_tables(8, 64, 256)
     _, bitstreams = streams(tables, 200)
-    started_s = time.perf_counter()
+    started_s = time.thread_time()
     decode_bulk(bitstreams, tables)
-    batch_s = time.perf_counter() - started_s
-    started_s = time.perf_counter()
+    batch_s = time.thread_time() - started_s
+    started_s = time.thread_time()
     one_by_one(bitstreams, tables, complete=True)
-    assert batch_s < (time.perf_counter() - started_s) / 2
+    assert batch_s < (time.thread_time() - started_s) / 2

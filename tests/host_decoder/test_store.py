@@ -3,40 +3,16 @@
 import sqlite3
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from host_decoder.events import Answer
 from host_decoder.store import ReceivedPacket, Store, StoredImage, StoreError
-from tests.host_decoder.small import CLASSES, KEY, NODE
-
-BUNDLE = "00" * 8
+from tests.host_decoder.small import BUNDLE, KEY, NODE, answer
 
 
 def packet(counter: int, chunk: int | None = 0, key: bytes = KEY, **changes) -> ReceivedPacket:
     first_counter = None if chunk is None else counter - chunk
     whole = ReceivedPacket(NODE, key, counter, 1000.0, BUNDLE, b"sealed", first_counter, chunk, True, b"\x05")
     return replace(whole, **changes)
-
-
-def answer(counter: int, label: int = 1, first_counter: int | None = None) -> Answer:
-    return Answer(
-        node=NODE,
-        first_counter=counter if first_counter is None else first_counter,
-        counter=counter,
-        image=counter,
-        bundle=BUNDLE,
-        classes=CLASSES,
-        probabilities=np.eye(len(CLASSES), dtype=np.float32)[label],
-        n_known=12,
-        n_latents=12,
-        n_chunks=1,
-        is_complete=True,
-        bitstream_bytes=1,
-        packet_bytes=12,
-        age_s=0.0,
-        received_s=1000.0,
-    )
 
 
 def test_the_highest_counter_outlives_the_host(tmp_path):

@@ -1,6 +1,5 @@
 """The tally joins what the node says it sent with what the host made of it."""
 
-import base64
 from dataclasses import replace
 
 import numpy as np
@@ -8,25 +7,7 @@ import pytest
 
 from host_decoder.events import Refusal
 from host_decoder.tally import KEPT_IMAGES, Sent, Tally
-from tests.host_decoder.small import NODE
-from tests.host_decoder.test_store import answer
-
-CONSOLE_LINE = {
-    "image": 3,
-    "counter": 5,
-    "bitstream_bytes": 4,
-    "packets": 1,
-    "wire_bytes": 15,
-    "airtime_s": 0.05,
-    "label": "bee",
-    "pixels": base64.b64encode(bytes(range(12))).decode(),
-    "shape": [2, 2, 3],
-    "ms": {"preprocess": 0.1, "model": 0.2, "coder": 0.3},
-}
-
-
-def sent(counter: int, truth: str | None = "bee", seen_s: float = 0.0) -> Sent:
-    return replace(Sent.from_json(CONSOLE_LINE, seen_s), counter=counter, image=counter, truth=truth)
+from tests.host_decoder.small import CONSOLE_LINE, NODE, answer, sent
 
 
 def test_a_console_line_becomes_what_was_sent():

@@ -10,9 +10,7 @@ from rich.console import Console
 from host_decoder.events import Refusal
 from host_decoder.tally import Tally
 from host_decoder.view import LiveView, PlainView, Title, dashboard, make_view, summary
-from tests.host_decoder.small import CLASSES, NODE
-from tests.host_decoder.test_store import answer
-from tests.host_decoder.test_tally import sent
+from tests.host_decoder.small import CLASSES, NODE, answer, sent
 
 TITLE = Title(bundle="blobs 3fa2", link="emulated lora-sf7", node="7")
 

@@ -1,0 +1,115 @@
+"""Measurements on the test split: agreement, accuracy at each stage, bytes through the real coder, cost on the node."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from torch import Tensor, nn
+
+from export.fold import FoldedEncoder
+from host_training.batches import evaluation_batches
+from host_training.dataset import Split
+from host_training.model import Encoder, quantise
+from link import latent_coder
+from link.tables import Tables
+
+PERCENTILES = (5, 50, 95, 100)
+BATCH_SIZE = 500
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two encoders give the same symbols; shares 0…1 over all symbols, `images` over whole images."""
+
+    equal: float
+    within_one: float
+    images: float
+
+    @classmethod
+    def between(cls, symbols: np.ndarray, reference: np.ndarray) -> "Agreement":
+        """Symbols (N, D) of both."""
+        distance = np.abs(symbols.astype(np.int64) - reference.astype(np.int64))
+        return cls(float((distance == 0).mean()), float((distance <= 1).mean()), float((distance == 0).all(1).mean()))
+
+
+@torch.no_grad()
+def float_symbols(encoder: Encoder | FoldedEncoder, split: Split, pixel_pad: int) -> np.ndarray:
+    """Rounded float32 latents of a split as int8 (N, D)."""
+    batches = evaluation_batches(split, BATCH_SIZE, torch.device("cpu"), pixel_pad)
+    return torch.cat([quantise(encoder(images)) for images, _ in batches]).numpy().astype(np.int8)
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """A split's symbols after the real coder and back, and what each image took."""
+
+    symbols: np.ndarray
+    "float32 (N, D): what the host has."
+    n_bytes: np.ndarray
+    "int64 (N,)"
+
+    @property
+    def mean_bytes(self) -> float:
+        return float(self.n_bytes.mean())
+
+    def percentiles(self) -> dict[str, float]:
+        return {f"p{p}": float(np.percentile(self.n_bytes, p, method="higher")) for p in PERCENTILES}
+
+
+def through_coder(symbols: np.ndarray, tables: Tables) -> Coded:
+    """Each image's symbols (N, D) to its own bitstream and back."""
+    bitstreams = [latent_coder.encode(image, tables) for image in symbols]
+    decoded = np.stack([latent_coder.decode(bitstream, tables).symbols for bitstream in bitstreams])
+    return Coded(decoded, np.array([len(bitstream) for bitstream in bitstreams]))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an encoder costs: multiply-accumulates per image and parameters."""
+
+    macs: int
+    parameters: int
+
+
+@torch.no_grad()
+def encoder_cost(encoder: FoldedEncoder, input_shape: tuple[int, int, int]) -> Cost:
+    """Counted by letting one image (C, H, W) through: every output value of a convolution takes one kernel's worth."""
+    macs = 0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal macs
+        assert isinstance(layer, nn.Conv2d)
+        macs += output.numel() * layer.weight[0].numel()
+
+    hooks = [layer.register_forward_hook(count) for layer in encoder.modules() if isinstance(layer, nn.Conv2d)]
+    encoder(torch.zeros(1, *input_shape))
+    for hook in hooks:
+        hook.remove()
+    return Cost(macs, sum(parameter.numel() for parameter in encoder.parameters()))
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds per image: the int8 model alone, one thread, on the machine that exports."""
+
+    minimum: float
+    median: float
+
+
+def latency_ms(encoder_path: Path, n_runs: int = 200, n_warm_up: int = 20) -> Latency:
+    interpreter = Interpreter(str(encoder_path), num_threads=1)
+    interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    pixels = np.random.default_rng(0).integers(-128, 128, source["shape"]).astype(np.int8)
+    times = []
+    for _ in range(n_warm_up + n_runs):
+        start = time.perf_counter()
+        interpreter.set_tensor(source["index"], pixels)
+        interpreter.invoke()
+        interpreter.get_tensor(target["index"])
+        times.append(time.perf_counter() - start)
+    timed = 1000 * np.array(times[n_warm_up:])
+    return Latency(float(timed.min()), float(np.median(timed)))

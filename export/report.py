@@ -1,0 +1,190 @@
+"""Report: what an export measured, as report.json for programs and report.md for people.
+
+Everything here may differ from one run to the next (latency does); what goes into the manifest may not.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from export.entropy_model import Candidate
+from export.measure import Agreement, Cost, Latency
+from export.operators import Operator
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Test accuracy at each stage, 0…1; all but the first with the transmitted latents only."""
+
+    float_all_latents: float
+    float_rounded: float
+    int8_original_decoder: float
+    int8_fine_tuned_decoder: float
+    through_coder: float
+
+    @property
+    def drop_points(self) -> float:
+        """What int8, coder and fine-tuning together cost against the float model, in percentage points."""
+        return 100 * (self.float_rounded - self.through_coder)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Bits and bytes per image of the test split."""
+
+    static_bits: float
+    "Ideal bits with each latent's histogram."
+    mixture_bits: float
+    "Ideal bits with the best mixture over latent classes."
+    coded_bytes: float
+    "Mean length of the bitstream with the tables that won on the validation split."
+    coded_bytes_percentiles: dict[str, float]
+    coder_overhead_bits: float
+    "Mean bits of the bitstream over its tables' ideal."
+
+
+@dataclass(frozen=True)
+class Report:
+    """One export, measured."""
+
+    title: str
+    n_test_images: int
+    n_latents: int
+    accuracies: Accuracies
+    validation_accuracy: tuple[float, float]
+    "Before and after fine-tuning the decoder, int8 encoder."
+    agreements: dict[str, Agreement]
+    rates: Rates
+    candidates: Sequence[Candidate]
+    chosen: Candidate
+    cost: Cost
+    file_bytes: dict[str, int]
+    latency: Latency
+    operators: Sequence[Operator]
+    edge_tpu_compiler: str | None
+    provenance: dict[str, Any]
+    machine: dict[str, Any]
+
+    def figures(self) -> dict[str, float]:
+        """For results/export-….json."""
+        return {
+            "float_accuracy": self.accuracies.float_rounded,
+            "int8_accuracy": self.accuracies.through_coder,
+            "int8_drop_points": self.accuracies.drop_points,
+            "encoder_macs": self.cost.macs,
+            "encoder_parameters": self.cost.parameters,
+            "encoder_bytes": self.file_bytes["encoder.tflite"],
+            "encoder_ms": self.latency.median,
+            "static_bits_per_image": self.rates.static_bits,
+            "mixture_bits_per_image": self.rates.mixture_bits,
+            "bytes_per_image": self.rates.coded_bytes,
+            "coder_overhead_bits": self.rates.coder_overhead_bits,
+        }
+
+    def measured(self) -> dict[str, Any]:
+        """For the manifest: what is the same each time the same checkpoint is exported."""
+        return {
+            "split": "test",
+            "images": self.n_test_images,
+            "accuracy": self.accuracies.through_coder,
+            "float_accuracy": self.accuracies.float_rounded,
+            "bytes_per_image": self.rates.coded_bytes,
+            "bytes_per_image_percentiles": self.rates.coded_bytes_percentiles,
+            "static_bits_per_image": self.rates.static_bits,
+            "mixture_bits_per_image": self.rates.mixture_bits,
+            "components": self.chosen.n_components,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "title": self.title,
+            "images": self.n_test_images,
+            "latents": self.n_latents,
+            "accuracy": asdict(self.accuracies) | {"drop_points": self.accuracies.drop_points},
+            "validation_accuracy": dict(zip(("before", "after"), self.validation_accuracy, strict=True)),
+            "agreement": {pair: asdict(agreement) for pair, agreement in self.agreements.items()},
+            "rate": asdict(self.rates),
+            "tables": [_candidate(candidate) for candidate in self.candidates],
+            "chosen_tables": _candidate(self.chosen),
+            "encoder": asdict(self.cost) | {"ms": asdict(self.latency), "threads": 1},
+            "file_bytes": self.file_bytes,
+            "operators": [asdict(operator) for operator in self.operators],
+            "edge_tpu_compiler": self.edge_tpu_compiler,
+            "provenance": self.provenance,
+            "machine": self.machine,
+        }
+
+    def write(self, folder: Path) -> None:
+        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+        (folder / "report.md").write_text(self.to_markdown(), encoding="utf-8")
+
+    def to_markdown(self) -> str:
+        accuracy, rates = self.accuracies, self.rates
+        stages = [
+            ("float, all latents", accuracy.float_all_latents),
+            (f"float, {self.n_latents} latents, rounded", accuracy.float_rounded),
+            ("int8 encoder, decoder as trained", accuracy.int8_original_decoder),
+            ("int8 encoder, fine-tuned decoder", accuracy.int8_fine_tuned_decoder),
+            ("the same, decoded from coded bytes", accuracy.through_coder),
+        ]
+        percentiles = ", ".join(f"{name} {value:.0f}" for name, value in rates.coded_bytes_percentiles.items())
+        sections = [
+            f"# {self.title}",
+            f"Test split, {self.n_test_images} images. int8 costs {accuracy.drop_points:+.2f} points against the float model.",
+            _table(("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages]),
+            "## Do the encoders agree?",
+            _table(
+                ("symbols of", "equal", "within ±1", "whole images equal"),
+                [(p, f"{a.equal:.2%}", f"{a.within_one:.2%}", f"{a.images:.1%}") for p, a in self.agreements.items()],
+            ),
+            "## Bytes per image",
+            f"{rates.coded_bytes:.2f} bytes on average ({percentiles}), {rates.coder_overhead_bits:.2f} bits above the "
+            f"tables' ideal. On the same symbols, static histograms need {rates.static_bits:.1f} bits, "
+            f"the mixture {rates.mixture_bits:.1f}: {rates.mixture_bits / rates.static_bits:.0%}.",
+            "Bits on the validation split, where the tables are chosen:",
+            _table(
+                ("components", "mirror images too", "bits per image", "chosen"),
+                [
+                    (c.n_components, "yes" if c.mirrored else "no", f"{c.validation_bits:.2f}", "●" if c is self.chosen else "")
+                    for c in self.candidates
+                ],
+            ),
+            "## Encoder",
+            f"{self.cost.macs:,} multiply-accumulates, {self.cost.parameters:,} parameters. One thread of "
+            f"{self.machine['cpu']}: {self.latency.median:.3f} ms an image (fastest {self.latency.minimum:.3f}).",
+            _table(("file", "bytes"), [(name, f"{size:,}") for name, size in self.file_bytes.items()]),
+            "## Operators and the Edge TPU",
+            _table(
+                ("#", "operator", "types", "Edge TPU"),
+                [
+                    (i, operator.name, ", ".join(operator.tensor_types), operator.obstacle or "yes")
+                    for i, operator in enumerate(self.operators)
+                ],
+            ),
+            _compiler_section(self.edge_tpu_compiler),
+            "## Where it comes from",
+            _table(("what", "value"), [(key, f"`{value}`") for key, value in self.provenance.items()]),
+        ]
+        return "\n\n".join(sections) + "\n"
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "components": candidate.n_components,
+        "mirrored": candidate.mirrored,
+        "validation_bits": candidate.validation_bits,
+    }
+
+
+def _compiler_section(log: str | None) -> str:
+    if log is None:
+        return "By Coral's published list; `edgetpu_compiler` is not installed here, so no compiler has confirmed it."
+    return f"`edgetpu_compiler` says:\n\n```\n{log}\n```"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

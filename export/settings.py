@@ -1,0 +1,109 @@
+"""What an export is told, and what it starts from: settings, the checkpoint's data set, provenance."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from export import ExportError
+from export.finetune import FineTuning
+from host_training.dataset import DataSet, load, with_corrupted_labels
+from host_training.model import ModelConfig
+from host_training.presets import PRESETS
+from link import results
+
+TOOLS = ("torch", "onnx", "onnx2tf", "tensorflow", "ai-edge-litert", "onnxruntime")
+"Whose versions decide the bytes of a bundle."
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One export."""
+
+    checkpoint: Path
+    out: Path
+    latents: int | None = None
+    "Send only so many latents, the most discriminative ones; None sends all."
+    dataset: str | None = None
+    "Name or folder of the data set; None takes the name in the checkpoint."
+    data_dir: Path = Path("data")
+    components: tuple[int, ...] = (1, 10, 16, 64, 256)
+    "Numbers of latent classes to try; 1, the static histogram, is always among them."
+    max_drop_points: float = 1.0
+    "Percentage points that int8 may cost on the test split."
+    threads: int = 1
+    fine_tuning: FineTuning = FineTuning()
+
+    def __post_init__(self) -> None:
+        if min(self.components, default=0) < 1:
+            raise ExportError(f"components are {self.components}; every number of latent classes must be at least 1")
+        if self.latents is not None and self.latents < 1:
+            raise ExportError(f"latents is {self.latents}; at least one must be sent")
+
+    @property
+    def command(self) -> str:
+        """The command without what is this machine's own: where data and bundle lie, how many threads there are."""
+        is_inside = not self.checkpoint.is_absolute() and ".." not in self.checkpoint.parts
+        checkpoint = self.checkpoint.as_posix() if is_inside else self.checkpoint.name
+        latents = f" --latents {self.latents}" if self.latents is not None else ""
+        components = ",".join(map(str, self.components))
+        return (
+            f"python -m export --checkpoint {checkpoint}{latents} "
+            f"--components {components} --max-drop-points {self.max_drop_points:g}"
+        )
+
+
+def load_data(settings: Settings, config: ModelConfig, checkpoint: dict[str, Any]) -> DataSet:
+    """The data set that the checkpoint was trained on, with the same corrupted labels if it was trained with such."""
+    data = load(settings.dataset or checkpoint["data_set"], settings.data_dir, image_size=config.height)
+    wanted = ((config.height, config.width, config.channels), tuple(checkpoint["classes"]))
+    if (data.image_shape, data.classes) != wanted:
+        raise ExportError(
+            f"data set {data.name} has images {data.image_shape} of {len(data.classes)} classes, {settings.checkpoint} was "
+            f"trained on {wanted[0]} of {len(wanted[1])} ({checkpoint['data_set']}); name its own with --dataset"
+        )
+    recipe = checkpoint["recipe"]
+    if recipe["label_corruption"]:
+        return with_corrupted_labels(data, recipe["label_corruption"], recipe["corruption_seed"])
+    return data
+
+
+def transmitted(latent_order: Sequence[int], n_latents: int | None) -> list[int]:
+    """The latents to send, most useful first."""
+    n_latents = len(latent_order) if n_latents is None else n_latents
+    if n_latents > len(latent_order):
+        raise ExportError(f"{n_latents} latents asked for, the checkpoint has {len(latent_order)}")
+    return list(latent_order[:n_latents])
+
+
+def preset_name(recipe: dict[str, Any], config: ModelConfig) -> str:
+    """The preset whose model this is, or "custom"; a checkpoint keeps what a preset said, not what it was called."""
+    for name, preset in PRESETS.items():
+        if ModelConfig.from_dict(config.to_dict() | _defaults() | preset.model) == config:
+            return name
+    return "custom"
+
+
+def _defaults() -> dict[str, Any]:
+    data_given = ("height", "width", "channels", "n_classes")
+    defaults = ModelConfig(2, 2, 1, 1).to_dict()
+    return {name: value for name, value in defaults.items() if name not in data_given}
+
+
+def provenance(settings: Settings, checkpoint: dict[str, Any], preset: str) -> dict[str, Any]:
+    """Where a bundle comes from; the same for the same checkpoint, command and revision."""
+    recipe = checkpoint["recipe"]
+    return {
+        "commit": results.commit(),
+        "command": settings.command,
+        "data_set": checkpoint["data_set"],
+        "preset": preset,
+        "stage": checkpoint["stage"],
+        "epoch": checkpoint["epoch"],
+        "seed": recipe["seed"],
+        "label_corruption": recipe["label_corruption"],
+        "checkpoint_sha256": hashlib.sha256(settings.checkpoint.read_bytes()).hexdigest(),
+        "tools": {tool: version(tool) for tool in TOOLS},
+    }

@@ -13,8 +13,6 @@ from host_decoder.events import NOISE, Answer, Event, Notice, Refusal
 from host_decoder.store import ReceivedPacket, Store
 from link.bundle import Bundle
 from link.framing import Deframer
-from link.packet import HEADER_BYTES, Chunk
-from link.seal import Opener, traffic_key
 from link.serial_port import PortError, open_port
 from link.uplink import NodeEntry, Reason, Rejected, Update, UplinkReceiver
 
@@ -27,7 +25,7 @@ class Host:
 
     def __init__(self, nodes: Sequence[HostNode], store: Store, other_bundles: Sequence[Bundle] = ()) -> None:
         self._store = store
-        self._nodes = {node.number: _Node(node, other_bundles) for node in nodes}
+        self._keys = {node.number: node.key for node in nodes}
         classifiers = {path: Classifier.of(bundle) for path, bundle in {n.bundle.path: n.bundle for n in nodes}.items()}
         self._classifiers = {node.number: classifiers[node.bundle.path] for node in nodes}
         self._deframer = Deframer()
@@ -52,7 +50,7 @@ class Host:
         if isinstance(outcome, Rejected):
             return self._refuse(outcome, packet, now_s)
         answer = self._answer(outcome, now_s)
-        self._store.add(self._nodes[outcome.node].open(packet, outcome.counter, now_s), answer)
+        self._store.add(self._received(outcome, packet, now_s), answer)
         return answer
 
     def _answer(self, update: Update, now_s: float) -> Answer:
@@ -77,11 +75,27 @@ class Host:
 
     def _refuse(self, rejected: Rejected, packet: bytes, now_s: float) -> Refusal:
         """Counted; and stored when its seal was good, because its counter is used up and a later host may read it."""
-        if rejected.node is not None and rejected.counter is not None and rejected.reason != Reason.REPLAY:
-            received = self._nodes[rejected.node].open(packet, rejected.counter, now_s, verdict=rejected.reason)
-            self._store.add(received)
+        if rejected.counter is not None and rejected.reason != Reason.REPLAY:
+            self._store.add(replace(self._received(rejected, packet, now_s), verdict=rejected.reason))
         self._store.count_refusal(rejected.reason, rejected.sentence, now_s, packet)
         return Refusal(rejected.reason, rejected.sentence)
+
+    def _received(self, outcome: Update | Rejected, packet: bytes, now_s: float) -> ReceivedPacket:
+        """A packet whose tag verified, as the store keeps it, with its chunk where that is or may become of use."""
+        node, counter, bundle, chunk = outcome.node, outcome.counter, outcome.bundle, outcome.chunk
+        assert node is not None
+        assert counter is not None
+        assert bundle is not None
+        received = ReceivedPacket(node, self._keys[node], counter, now_s, bundle.id.hex(), packet)
+        if chunk is None:
+            return received
+        return replace(
+            received,
+            first_counter=counter - chunk.index,
+            chunk=chunk.index,
+            is_last=chunk.is_last,
+            bitstream=chunk.bitstream,
+        )
 
     def _noise(self, now_s: float) -> list[Event]:
         n_new = self._deframer.noise + self._deframer.too_long - self._n_noise
@@ -91,37 +105,6 @@ class Host:
         sentence = f"{n_new} frame(s) came damaged: noise on the line, a wrong bitrate, or the end of one begun before"
         self._store.count_refusal(NOISE, sentence, now_s, n=n_new)
         return [Refusal(NOISE, sentence)]
-
-
-class _Node:
-    """Opens a node's packets once more for the store: it keeps the chunk that the receiver merges into a latent."""
-
-    def __init__(self, node: HostNode, other_bundles: Sequence[Bundle]) -> None:
-        self._node = node
-        self._bundle_ids = [bundle.id for bundle in (node.bundle, *other_bundles)]
-        self._opener = Opener(traffic_key(node.key), node.number)
-
-    def open(self, packet: bytes, counter: int, now_s: float, verdict: str | None = None) -> ReceivedPacket:
-        """A packet that the receiver has opened under this counter, as the store keeps it."""
-        header, sealed = packet[:HEADER_BYTES], packet[HEADER_BYTES:]
-        bodies = ((self._opener.open(header, counter, sealed, bundle_id), bundle_id) for bundle_id in self._bundle_ids)
-        body, bundle_id = next((body, bundle_id) for body, bundle_id in bodies if body is not None)
-        received = ReceivedPacket(
-            self._node.number, self._node.key, counter, now_s, bundle_id.hex(), packet, verdict=verdict
-        )
-        try:
-            chunk = Chunk.unpack(body)
-        except ValueError:
-            return received
-        if verdict == Reason.MALFORMED:
-            return received
-        return replace(
-            received,
-            first_counter=counter - chunk.index,
-            chunk=chunk.index,
-            is_last=chunk.is_last,
-            bitstream=chunk.bitstream,
-        )
 
 
 def listen(

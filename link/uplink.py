@@ -144,7 +144,7 @@ class Rejected:
     bundle: Bundle | None = None
     "The bundle with which it verified."
     chunk: Chunk | None = None
-    "What it carried; only of a GAP, which may still become of use."
+    "What it carried, where that may still become of use: of a GAP, and of an OTHER_BUNDLE."
 
 
 class UplinkReceiver:
@@ -222,15 +222,16 @@ class _NodeReceiver:
                 f"(highest is {self._window.highest}); it is ignored",
             )
         self._window.mark(counter)
-        if bundle.id != self._bundle.id:
-            return reject(
-                Reason.OTHER_BUNDLE,
-                f"packet made with bundle {bundle.id.hex()} ({bundle.path}), "
-                f"this host has {self._bundle.id.hex()} ({self._bundle.path}) for node {self._node}; "
-                "configure the former here, or flash the latter there",
-            )
         try:
             chunk = Chunk.unpack(body)
+            if bundle.id != self._bundle.id:
+                return reject(
+                    Reason.OTHER_BUNDLE,
+                    f"packet made with bundle {bundle.id.hex()} ({bundle.path}), "
+                    f"this host has {self._bundle.id.hex()} ({self._bundle.path}) for node {self._node}; "
+                    "configure the former here, or flash the latter there",
+                    chunk,
+                )
             image = self._images.add(chunk, counter, packet_bytes, now_s)
             if image is None:
                 return reject(

@@ -1,14 +1,16 @@
 """Entropy model: probability tables fitted to the int8 encoder's own symbols.
 
-The static histogram of each latent is the baseline (the paper's). The latents of a classifier depend on one another through
-the class, so a mixture over latent classes (each component a product of per-latent tables) describes the same symbols in far
-fewer bits. It is fitted by expectation maximisation with a Dirichlet prior around the global histogram, which keeps small
-components honest; what decides among the candidates is the bits that the *integer* tables spend on the validation split.
+The static histogram of each latent is the baseline (the paper's). The latents of a classifier depend on one another
+through the class, so a mixture over latent classes (each component a product of per-latent tables) describes the same
+symbols in far fewer bits. It is fitted by expectation maximisation with a Dirichlet prior around the global histogram,
+which keeps small components honest. The bits that the *integer* tables spend on the validation split decide among the
+candidates.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -67,14 +69,15 @@ class Alphabet:
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """Float tables; `log_density` is what EM never decreases: mean log posterior per image, in bits, after each step."""
+    """Product tables of K latent classes, in floats."""
 
     alphabet: Alphabet
     tables: np.ndarray
     "float64 (Σ sizes, K); each latent's block of each column sums to 1."
     prior: np.ndarray
     "float64 (K,)"
-    log_density: tuple[float, ...] = ()
+    log_posterior: tuple[float, ...] = ()
+    "What EM never decreases, after each iteration: log2 of likelihood times prior, per image."
 
     def quantised(self) -> Tables:
         """The integer tables that node and host share."""
@@ -90,12 +93,12 @@ def static_histogram(symbols: np.ndarray) -> Mixture:
 
 
 def fit_mixture(symbols: np.ndarray, labels: np.ndarray, n_components: int, seed: int = 0) -> Mixture:
-    """Mixture of `n_components` by EM on symbols (N, D); the labels (N,) only help to start, the components are found."""
+    """Mixture by EM on symbols (N, D); labels (N,) only say where to start."""
     background = static_histogram(symbols)
     alphabet, global_table = background.alphabet, background.tables
     one_hot = alphabet.one_hot(symbols)
     membership = clusters(symbols, labels, n_components, seed)
-    log_density: list[float] = []
+    log_posterior: list[float] = []
     for _ in range(MAX_ITERATIONS):
         mass = membership.sum(0, dtype=np.float64)
         counts = np.asarray(one_hot.T @ membership, np.float64)
@@ -105,10 +108,10 @@ def fit_mixture(symbols: np.ndarray, labels: np.ndarray, n_components: int, seed
         likelihood = _to_membership(joint)
         membership = joint
         penalty = PRIOR_STRENGTH * float((global_table * np.log(tables)).sum()) + WEIGHT_PRIOR * np.log(prior).sum()
-        log_density.append((likelihood + penalty) / len(symbols) / math.log(2))
-        if len(log_density) > 1 and log_density[-1] - log_density[-2] < MIN_GAIN_BITS:
+        log_posterior.append((likelihood + penalty) / len(symbols) / math.log(2))
+        if len(log_posterior) > 1 and log_posterior[-1] - log_posterior[-2] < MIN_GAIN_BITS:
             break
-    return Mixture(alphabet, tables, prior, tuple(log_density))
+    return Mixture(alphabet, tables, prior, tuple(log_posterior))
 
 
 def _to_membership(joint: np.ndarray) -> float:
@@ -128,7 +131,10 @@ def _normalised(alphabet: Alphabet, counts: np.ndarray) -> np.ndarray:
 
 
 def clusters(symbols: np.ndarray, labels: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    """Where EM starts: k-means within each class (over all images when there are more classes), float32 one-hot (N, K)."""
+    """Where EM starts: k-means within each class, or over all images when there are more classes than clusters.
+
+    Returns the memberships, float32 one-hot (N, K).
+    """
     membership = np.zeros((len(symbols), n_clusters), np.float32)
     classes = np.unique(labels)
     groups = [labels == label for label in classes] if n_clusters >= len(classes) else [np.ones(len(labels), bool)]
@@ -185,8 +191,41 @@ class Candidate:
     validation_bits: float
     "Mean over the validation split."
 
+    def describe(self) -> str:
+        name = "static histogram" if self.n_components == 1 else f"{self.n_components} latent classes"
+        return f"{name}{', mirror images too' * self.mirrored}: {self.validation_bits:.2f} bits per validation image"
 
-def candidates(
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "components": self.n_components,
+            "mirrored": self.mirrored,
+            "validation_bits": self.validation_bits,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class FittedTables:
+    """All candidates, the static histogram first."""
+
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def static(self) -> Candidate:
+        return self.candidates[0]
+
+    @property
+    def chosen(self) -> Candidate:
+        """The fewest bits on the validation split."""
+        return min(self.candidates, key=lambda candidate: candidate.validation_bits)
+
+    @property
+    def best_mixture(self) -> Candidate:
+        """The best of those with several components; the static histogram where the data could carry none."""
+        mixtures = self.candidates[1:] or self.candidates
+        return min(mixtures, key=lambda candidate: candidate.validation_bits)
+
+
+def fit_candidates(
     symbols: np.ndarray,
     labels: np.ndarray,
     mirrored: np.ndarray | None,
@@ -195,7 +234,7 @@ def candidates(
 ) -> Iterator[Candidate]:
     """The static histogram, then a mixture of each size that the data can carry, then the best again with `mirrored`.
 
-    Symbols, labels and mirrored symbols (N, D), (N,), (N, D) are the training split's; the first is fitted to all of them.
+    Symbols (N, D), labels (N,) and mirrored symbols (N, D) are the training split's.
     """
 
     def candidate(mixture: Mixture, is_mirrored: bool) -> Candidate:

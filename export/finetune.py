@@ -1,11 +1,10 @@
-"""Fine-tuning: the decoder learns the symbols that the int8 encoder really sends, in place of noisy float latents.
+"""Fine-tuning: the decoder learns the symbols that the int8 encoder really sends, not noisy float latents.
 
-The images of each epoch are augmented as in training and go through the int8 encoder once; an epoch then is cheap, for the
-decoder alone is trained. The best epoch on the validation split wins, and the decoder one starts from competes too.
+Each epoch's images are augmented as in training and go through the int8 encoder once; only the decoder learns, so
+an epoch is cheap. The best epoch on the validation split wins; the decoder one starts from competes too.
 """
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from export.fold import FoldedDecoder
+from export.symbols import Encode
 from host_training.batches import augment, to_pixels
 from host_training.dataset import DataSet
 from host_training.evaluation import autocast
@@ -62,7 +62,7 @@ def as_input(symbols: np.ndarray) -> Tensor:
     return torch.from_numpy(symbols.astype(np.float32))
 
 
-def augmented_symbols(data: DataSet, encode: Callable[[np.ndarray], np.ndarray], n_passes: int) -> np.ndarray:
+def augmented_symbols(data: DataSet, encode: Encode, n_passes: int) -> np.ndarray:
     """Symbols int8 (passes, N, D) of the training split, augmented anew in each pass."""
     torch.manual_seed(SEED)
     pixels = to_pixels(data.train.images)
@@ -81,13 +81,14 @@ def finetune(
     validation_labels: np.ndarray,
     settings: FineTuning,
 ) -> tuple[FoldedDecoder, Score, Score]:
-    """The best decoder on the validation symbols, its score and the score of the one it started from, which is kept as is.
+    """The best decoder on the validation symbols, the score one started from, and its own.
 
-    `passes` int8 (epochs, N, D) are the training symbols of each epoch, labels (N,) their classes.
+    The decoder given stays as it is; it may be the best. `passes` int8 (epochs, N, D) are the training symbols of
+    each epoch, labels (N,) their classes.
     """
     best, started_from = decoder, score(decoder, validation, validation_labels)
     best_score = started_from
-    student = copy.deepcopy(decoder).to(memory_format=torch.channels_last)
+    student = copy.deepcopy(decoder).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.SGD(
         student.parameters(),
         settings.learning_rate,
@@ -113,4 +114,5 @@ def finetune(
         student_score = score(student, validation, validation_labels)
         if student_score.is_better_than(best_score):
             best, best_score = copy.deepcopy(student), student_score
-    return best.to(memory_format=torch.contiguous_format).eval(), best_score, started_from
+    best.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return best.eval(), started_from, best_score

@@ -1,21 +1,24 @@
 """Folding: a trained auto-encoder becomes the two networks that are deployed, the same functions in fewer layers.
 
-    encoder   DWT, first convolution, batch norm → one strided convolution on pixels; its latents in transmitted order
+    encoder   DWT, first convolution, batch norm → one strided convolution on pixels; latents in transmitted order
     decoder   first transposed convolution → one dense layer that takes the latents in that order
 
 Every step is exact up to float rounding. Wavelet transform and convolution are both linear, so their product is one
-convolution: Haar and 3 × 3 make 6 × 6 with stride 2 and padding 2. A longer wavelet reads pixels reflected before the model
-and pads nothing inside, so its product (10 × 10, 14 × 14) pads nothing either.
+convolution: Haar and 3 × 3 make 6 × 6 with stride 2 and padding 2. A longer wavelet reads pixels that were reflected
+before the model and pads nothing inside, so its product (10 × 10 or 14 × 14) pads nothing either.
 """
 
+import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv_transpose2d
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from export import ExportError
-from host_training.model import AutoEncoder, BasicBlock, Decoder, Encoder, ModelConfig
+from host_training.model import AutoEncoder, Decoder, Encoder, ModelConfig
 
 
 def input_shape(config: ModelConfig) -> tuple[int, int, int]:
@@ -33,7 +36,7 @@ class FoldedEncoder(nn.Module):
         self.module2 = nn.Sequential(*(FoldedBlock(block) for block in encoder.module2))
         self.pool = fixed_pool(self.features(torch.zeros(1, *input_shape(config))), config.pooled)
         dense, norm, _, last = encoder.dense
-        self.dense = nn.Sequential(fuse_conv_bn_eval(dense, norm), nn.ReLU(), select_outputs(last, order))
+        self.dense = nn.Sequential(fuse(dense, norm), nn.ReLU(), select_outputs(last, order))
 
     def features(self, images: Tensor) -> Tensor:
         return self.module2(self.module1(self.stem(images)))
@@ -43,15 +46,15 @@ class FoldedEncoder(nn.Module):
 
 
 class FoldedBlock(nn.Module):
-    """A residual block whose batch norms are folded into its convolutions."""
+    """A BasicBlock whose batch norms are folded into its convolutions."""
 
-    def __init__(self, block: BasicBlock) -> None:
+    def __init__(self, block: Any) -> None:
         super().__init__()
-        self.conv1 = fuse_conv_bn_eval(block.conv1, block.bn1)
-        self.conv2 = fuse_conv_bn_eval(block.conv2, block.bn2)
+        self.conv1 = fuse(block.conv1, block.bn1)
+        self.conv2 = fuse(block.conv2, block.bn2)
         self.shortcut: nn.Module = nn.Identity()
         if isinstance(block.shortcut, nn.Sequential):
-            self.shortcut = fuse_conv_bn_eval(block.shortcut[0], block.shortcut[1])
+            self.shortcut = fuse(block.shortcut[0], block.shortcut[1])
 
     def forward(self, x: Tensor) -> Tensor:
         return (self.conv2(self.conv1(x).relu()) + self.shortcut(x)).relu()
@@ -60,17 +63,16 @@ class FoldedBlock(nn.Module):
 def fold_stem(encoder: Encoder) -> nn.Conv2d:
     """DWT, first convolution and its batch norm as one convolution on pixels.
 
-    With s[m](i) = Σ_u W[m, u] x(2i + u) and t(j) = Σ_a K[m, a] s[m](stride · j + a − padding), the coefficient of
-    x(2 · stride · j + r) is Σ_{2a + u = r + 2 · padding} K[m, a] W[m, u]: the transposed convolution of K by W with stride 2.
+    With subbands s[m](i) = Σ_u W[m, u] x(2i + u) and output t(j) = Σ_ma K[m, a] s[m](stride · j + a − padding),
+    x(2 · (stride · j − padding) + r) is multiplied by Σ_m Σ_{2a + u = r} K[m, a] W[m, u]: K's transposed convolution
+    by W with stride 2.
     """
-    convolution = fuse_conv_bn_eval(encoder.stem[0], encoder.stem[1])
-    kernel = nn.functional.conv_transpose2d(
-        convolution.weight, encoder.dwt.weight, stride=2, groups=encoder.dwt.channels
-    )
+    stem = fuse(encoder.stem[0], encoder.stem[1])
+    kernel = conv_transpose2d(stem.weight, encoder.dwt.weight, stride=2, groups=encoder.dwt.channels)
     n_out, n_in, size, _ = kernel.shape
-    stride, padding = 2 * convolution.stride[0], 2 * convolution.padding[0]
-    folded = nn.Conv2d(n_in, n_out, size, stride, padding)
-    return _with_weights(folded, kernel, convolution.bias)
+    assert isinstance(stem.padding, tuple)
+    folded = nn.Conv2d(n_in, n_out, size, 2 * stem.stride[0], 2 * stem.padding[0])
+    return _with_weights(folded, kernel, stem.bias)
 
 
 def fixed_pool(features: Tensor, pooled: int) -> nn.Module:
@@ -87,9 +89,9 @@ def fixed_pool(features: Tensor, pooled: int) -> nn.Module:
     return nn.Identity() if window == (1, 1) else nn.AvgPool2d(window)
 
 
-def select_outputs(convolution: nn.Conv2d, order: Sequence[int]) -> nn.Conv2d:
-    """The convolution with only the outputs in `order`, in that order."""
-    selected = nn.Conv2d(convolution.in_channels, len(order), convolution.kernel_size)
+def select_outputs(convolution: Any, order: Sequence[int]) -> nn.Conv2d:
+    """The 1 × 1 convolution with only the outputs in `order`, in that order."""
+    selected = nn.Conv2d(convolution.in_channels, len(order), 1)
     return _with_weights(selected, convolution.weight[list(order)], convolution.bias[list(order)])
 
 
@@ -99,9 +101,9 @@ class FoldedDecoder(nn.Module):
     def __init__(self, decoder: Decoder, order: Sequence[int], fill: Tensor) -> None:
         super().__init__()
         self.first, self.grid = fold_first_upsampling(decoder.latent_decoder[0], order, fill)
-        self.latent_decoder = decoder.latent_decoder[1:]
-        self.module3 = decoder.module3
-        self.classifier = decoder.classifier
+        self.latent_decoder = copy.deepcopy(decoder.latent_decoder[1:])
+        self.module3 = copy.deepcopy(decoder.module3)
+        self.classifier = copy.deepcopy(decoder.classifier)
 
     def forward(self, symbols: Tensor) -> Tensor:
         grid = self.first(symbols).unflatten(1, self.grid)
@@ -109,13 +111,13 @@ class FoldedDecoder(nn.Module):
 
 
 def fold_first_upsampling(
-    upsampling: nn.ConvTranspose2d, order: Sequence[int], fill: Tensor
+    upsampling: Any, order: Sequence[int], fill: Tensor
 ) -> tuple[nn.Linear, tuple[int, int, int]]:
     """The transposed convolution on the 1 × 1 latent grid as a dense layer, and the (C, h, w) of its output.
 
-    Latents that are not in `order` are taken to be constant at `fill` (D,), their mean symbol. What they contribute differs
-    from one output position to the next, which a transposed convolution's bias, one number per channel, cannot hold; the
-    dense layer's bias, one number per channel and position, holds it exactly.
+    Latents that are not in `order` are taken to be constant at `fill` (D,), their mean symbol. What they contribute
+    differs from one output position to the next, which a transposed convolution's bias, one number per channel,
+    cannot hold; the dense layer's bias, one number per channel and position, holds it exactly.
     """
     weight, bias = upsampling.weight.detach(), upsampling.bias.detach()  # (D, C, h, w), (C,)
     n_latents, *grid = weight.shape
@@ -125,7 +127,12 @@ def fold_first_upsampling(
     return _with_weights(dense, weight[list(order)].flatten(1).T, constant.flatten()), (grid[0], grid[1], grid[2])
 
 
-def _with_weights(layer, weight: Tensor, bias: Tensor):
+def fuse(convolution: Any, norm: Any) -> nn.Conv2d:
+    """A convolution with the batch norm behind it folded in."""
+    return fuse_conv_bn_eval(convolution, norm)
+
+
+def _with_weights(layer: Any, weight: Tensor, bias: Tensor | None) -> Any:
     """The layer with copies of these weights; what is folded never shares memory with what was trained."""
     with torch.no_grad():
         layer.weight.copy_(weight)

@@ -9,10 +9,12 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 from torch import Tensor, nn
 
+from export.entropy_model import FittedTables, mean_bits
 from export.fold import FoldedEncoder
-from host_training.batches import evaluation_batches
+from export.onnx_model import OnnxModel
+from host_training.batches import evaluation_batches, to_model_input, to_pixels
 from host_training.dataset import Split
-from host_training.model import Encoder, quantise
+from host_training.model import AutoEncoder, Encoder, quantise
 from link import latent_coder
 from link.tables import Tables
 
@@ -42,6 +44,41 @@ def float_symbols(encoder: Encoder | FoldedEncoder, split: Split, pixel_pad: int
     return torch.cat([quantise(encoder(images)) for images, _ in batches]).numpy().astype(np.int8)
 
 
+def onnx_symbols(path: Path, split: Split, pixel_pad: int) -> np.ndarray:
+    """The same through an ONNX encoder, which takes one image at a time."""
+    images = to_model_input(to_pixels(split.images), pixel_pad).contiguous().numpy()
+    latents = torch.from_numpy(OnnxModel(path)(images, batch_size=1))
+    return quantise(latents).numpy().astype(np.int8)
+
+
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Share 0…1 of the images whose highest score (N, K) is their label's (N,)."""
+    return float((scores.argmax(1) == labels).mean())
+
+
+@torch.no_grad()
+def float_accuracy(model: AutoEncoder, split: Split) -> float:
+    """The whole float model as it was trained, latents rounded; no bfloat16 here."""
+    batches = evaluation_batches(split, BATCH_SIZE, torch.device("cpu"), model.config.pixel_pad)
+    return accuracy(torch.cat([model(images) for images, _ in batches]).numpy(), split.labels)
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Test accuracy at each stage, 0…1; all but the first with the transmitted latents only."""
+
+    float_all_latents: float
+    float_rounded: float
+    int8_original_decoder: float
+    int8_fine_tuned_decoder: float
+    through_coder: float
+
+    @property
+    def drop_points(self) -> float:
+        """What int8 costs against the float model, coder and fine-tuned decoder included, in percentage points."""
+        return 100 * (self.float_rounded - self.through_coder)
+
+
 @dataclass(frozen=True, eq=False)
 class Coded:
     """A split's symbols after the real coder and back, and what each image took."""
@@ -64,6 +101,32 @@ def through_coder(symbols: np.ndarray, tables: Tables) -> Coded:
     bitstreams = [latent_coder.encode(image, tables) for image in symbols]
     decoded = np.stack([latent_coder.decode(bitstream, tables).symbols for bitstream in bitstreams])
     return Coded(decoded, np.array([len(bitstream) for bitstream in bitstreams]))
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Bits and bytes per image of a split."""
+
+    static_bits: float
+    "Ideal bits with each latent's histogram."
+    mixture_bits: float
+    "Ideal bits with the best mixture over latent classes."
+    coded_bytes: float
+    "Mean length of the bitstream with the tables of the bundle."
+    coded_bytes_percentiles: dict[str, float]
+    coder_overhead_bits: float
+    "Mean bits of the bitstream over its tables' ideal."
+
+    @classmethod
+    def of(cls, symbols: np.ndarray, coded: Coded, tables: FittedTables) -> "Rates":
+        """Of symbols (N, D) and what became of them."""
+        return cls(
+            static_bits=mean_bits(symbols, tables.static.tables),
+            mixture_bits=mean_bits(symbols, tables.best_mixture.tables),
+            coded_bytes=coded.mean_bytes,
+            coded_bytes_percentiles=coded.percentiles(),
+            coder_overhead_bits=8 * coded.mean_bytes - mean_bits(symbols, tables.chosen.tables),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """ONNX: the encoder on its way to TensorFlow Lite, and the decoder as the host runs it.
 
-PyTorch's TorchScript exporter is chosen on purpose: it takes a fraction of a second, writes the same bytes every time and
-gives each tensor a fixed shape, from which onnx2tf reads off which axis is the channels. (Without those shapes it guesses,
-and on square feature maps it guesses wrong.)
+PyTorch's TorchScript exporter is chosen on purpose: it takes a fraction of a second and writes the same bytes every
+time. The encoder's tensors are given their shapes, from which onnx2tf reads off which axis is the channels; without
+them it guesses, and where a feature map is as wide as it has channels it guesses wrong.
 """
 
 import warnings
@@ -41,9 +41,7 @@ def write_encoder(encoder: FoldedEncoder, input_shape: tuple[int, int, int], pat
 def write_decoder(decoder: FoldedDecoder, path: Path) -> None:
     """Decoder for any batch: "symbols" float32 (N, D) in transmitted order → "probabilities" float32 (N, K)."""
     n_latents = decoder.first.in_features
-    _write(
-        Probabilities(decoder), torch.zeros(2, n_latents), path, DECODER_INPUT, DECODER_OUTPUT, dynamic_batch=True
-    )
+    _write(Probabilities(decoder), torch.zeros(2, n_latents), path, DECODER_INPUT, DECODER_OUTPUT, dynamic_batch=True)
 
 
 def _write(module: nn.Module, example: Tensor, path: Path, source: str, target: str, dynamic_batch: bool) -> None:

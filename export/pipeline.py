@@ -1,10 +1,9 @@
 """The export from end to end: checkpoint and data set in; a measured bundle out, or a sentence that says why not."""
 
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,9 @@ from export.measure import Accuracies, Agreement, Rates
 from export.operators import edge_tpu_compiler_log, list_operators, require_integer
 from export.report import Report
 from export.settings import Settings, load_data, preset_name, provenance, transmitted
-from export.symbols import Int8Encoder, with_border
-from host_training.dataset import DataSet
+from export.symbols import Encode, Int8Encoder, with_border
+from host_training.dataset import DataSet, Split
+from host_training.model import ModelConfig
 from host_training.training import load_model
 from link import bundle, results
 
@@ -32,29 +32,30 @@ N_IMAGES_FOR_MEANS = 5000
 N_IMAGES_THROUGH_ONNX = 500
 
 Say = Callable[[str], None]
-Encode = Callable[[np.ndarray], np.ndarray]
-"uint8 images (N, H, W, C) → symbols int8 (N, D)."
 
 
 def export(settings: Settings, say: Say = print) -> tuple[bundle.Bundle, Report]:
     """Write bundle and report to `settings.out`: all of it, or nothing."""
-    check_target(settings.out)
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{settings.out.name}-", dir=settings.out.parent))
-    try:
-        written, report = build(settings, unfinished, say)
-        put_in_place(unfinished, settings.out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    say(f"bundle    {written.id.hex()} in {settings.out}")
-    return replace(written, path=settings.out), report
+    out = settings.out
+    if out.exists() and not (out / bundle.MANIFEST).is_file():
+        raise ExportError(f"{out} is there already and is not a bundle; give --out another name, or move it away")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        written, report = build(settings, new, say)
+        if out.exists():
+            out.rename(Path(scratch) / "old")
+        new.rename(out)
+    say(f"bundle    {written.id.hex()} in {out}")
+    return replace(written, path=out), report
 
 
 def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Report]:
     """Make everything in `folder` and measure it; ExportError when int8 costs too much."""
     torch.set_num_threads(settings.threads)
     model, checkpoint = load_model(settings.checkpoint)
-    config = model.config
+    config, preset = model.config, preset_name(model.config)
     data = load_data(settings, config, checkpoint)
     order = transmitted(checkpoint["latent_order"], settings.latents)
 
@@ -63,7 +64,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     cost = measure.encoder_cost(encoder, input_shape(config))
     say(f"fold      {config.wavelet} and stem in one; {len(order)} of {config.latents} latents; {cost.macs:,} MACs")
 
-    onnx_symbols = make_encoder(encoder, input_shape(config), config.pixel_pad, data, folder)
+    onnx_symbols = make_encoder(encoder, config, data, folder)
     encode = Int8Encoder(folder / bundle.ENCODER, config.pixel_pad, settings.threads)
     operators = list_operators(folder / bundle.ENCODER)
     require_integer(operators)
@@ -74,24 +75,112 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
         "ONNX and PyTorch": Agreement.between(onnx_symbols, float_symbols[: len(onnx_symbols)]),
         "int8 and PyTorch": Agreement.between(test, float_symbols),
     }
-    say("agree     " + "; ".join(f"{pair}: {share.equal:.2%} of symbols" for pair, share in agreements.items()))
+    say("agree     " + "; ".join(f"{pair} in {share.equal:.2%} of the symbols" for pair, share in agreements.items()))
 
     tables = make_tables(encode, data, settings.components, folder, say)
     coded = measure.through_coder(test, tables.chosen.tables)
-    rates = Rates.measure(test, coded, tables)
+    rates = Rates.of(test, coded, tables)
     say(f"coder     {rates.coded_bytes:.2f} bytes per test image, {rates.coder_overhead_bits:.2f} bits over the ideal")
 
-    tuned, validation_accuracies = make_decoder(decoder, encode, data, settings.fine_tuning, folder)
+    validation_accuracies = make_decoder(decoder, encode, data, settings.fine_tuning, folder)
     host = onnx_model.OnnxModel(folder / DECODER, settings.threads)
+    labels = data.test.labels
     accuracies = Accuracies(
         float_all_latents=measure.float_accuracy(model, data.test),
-        float_rounded=score(decoder, float_symbols, data.test.labels).accuracy,
-        int8_original_decoder=score(decoder, test, data.test.labels).accuracy,
-        int8_fine_tuned_decoder=measure.accuracy(host(test.astype(np.float32)), data.test.labels),
-        through_coder=measure.accuracy(host(coded.symbols), data.test.labels),
+        float_rounded=score(decoder, float_symbols, labels).accuracy,
+        int8_original_decoder=score(decoder, test, labels).accuracy,
+        int8_fine_tuned_decoder=measure.accuracy(host(test.astype(np.float32)), labels),
+        through_coder=measure.accuracy(host(coded.symbols), labels),
     )
-    say(f"decoder   {accuracies.through_coder:.2%} on the test split, float {accuracies.float_rounded:.2%}")
+    say(f"decoder   {accuracies.through_coder:.2%} of the test images, the float model {accuracies.float_rounded:.2%}")
     check_drop(accuracies, settings.max_drop_points)
 
-    preset = preset_name(config)
-    ...
+    report = Report(
+        study=re.sub(r"[^a-z0-9._-]+", "-", f"export-{data.name}-{preset}".lower()),
+        title=f"{data.name}, {preset}, {checkpoint['stage']}",
+        n_test_images=len(test),
+        n_latents=len(order),
+        accuracies=accuracies,
+        validation_accuracies=validation_accuracies,
+        agreements=agreements,
+        rates=rates,
+        tables=tables,
+        cost=cost,
+        file_bytes={name: (folder / name).stat().st_size for name in FILES},
+        latency=measure.latency_ms(folder / bundle.ENCODER),
+        operators=operators,
+        edge_tpu_compiler=edge_tpu_compiler_log(folder / bundle.ENCODER),
+        provenance=provenance(settings, checkpoint, preset),
+        machine=results.machine(),
+    )
+    report.write(folder)
+    return write_manifest(folder, config, len(order), data.classes, report), report
+
+
+def first(split: Split, n_images: int) -> Split:
+    return split.subset(np.arange(min(n_images, len(split))))
+
+
+def make_encoder(encoder: FoldedEncoder, config: ModelConfig, data: DataSet, folder: Path) -> np.ndarray:
+    """Write encoder.tflite; returns what ONNX on the way to it makes of the first test images, rounded, int8 (n, D)."""
+    n_images = min(N_CALIBRATION_IMAGES, len(data.train))
+    chosen = np.random.default_rng(CALIBRATION_SEED).choice(len(data.train), n_images, replace=False)
+    calibration = with_border(data.train.images[np.sort(chosen)], config.pixel_pad)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "encoder.onnx"
+        onnx_model.write_encoder(encoder, input_shape(config), path)
+        tflite.convert(path, calibration, folder / bundle.ENCODER)
+        return measure.onnx_symbols(path, first(data.test, N_IMAGES_THROUGH_ONNX), config.pixel_pad)
+
+
+def make_tables(encode: Encode, data: DataSet, components: Sequence[int], folder: Path, say: Say) -> FittedTables:
+    """Fit the entropy models to the training split's symbols and write tables.npz, the best on the validation split."""
+    mirrored = encode(data.train.images[:, :, ::-1]) if data.augmentation.flip else None
+    candidates = []
+    for candidate in entropy_model.fit_candidates(
+        encode(data.train.images), data.train.labels, mirrored, encode(data.validation.images), components
+    ):
+        candidates.append(candidate)
+        say(f"tables    {candidate.describe()}")
+    tables = FittedTables(tuple(candidates))
+    tables.chosen.tables.to_npz(folder / bundle.TABLES)
+    return tables
+
+
+def make_decoder(
+    decoder: FoldedDecoder, encode: Encode, data: DataSet, settings: FineTuning, folder: Path
+) -> tuple[float, float]:
+    """Fine-tune the decoder and write decoder.onnx; accuracy on the validation split before and after."""
+    passes = augmented_symbols(data, encode, settings.n_epochs(len(data.train)))
+    tuned, before, after = finetune(
+        decoder, passes, data.train.labels, encode(data.validation.images), data.validation.labels, settings
+    )
+    onnx_model.write_decoder(tuned, folder / DECODER)
+    return before.accuracy, after.accuracy
+
+
+def check_drop(accuracies: Accuracies, max_drop_points: float) -> None:
+    if accuracies.drop_points > max_drop_points:
+        raise ExportError(
+            f"int8 costs {accuracies.drop_points:.2f} points on the test split ({accuracies.float_rounded:.2%} → "
+            f"{accuracies.through_coder:.2%}), {max_drop_points:g} are allowed: no bundle was written; "
+            "train longer, or allow more with --max-drop-points"
+        )
+
+
+def write_manifest(
+    folder: Path, config: ModelConfig, n_latents: int, classes: tuple[str, ...], report: Report
+) -> bundle.Bundle:
+    node = {
+        "image": {
+            "height": config.height,
+            "width": config.width,
+            "channels": config.channels,
+            "pixel_pad": config.pixel_pad,
+        },
+        "wavelet": config.wavelet,
+        "latents": n_latents,
+        "input_zero_point": tflite.INPUT_ZERO_POINT,
+    }
+    host = {"tasks": {bundle.LABEL_TASK: {"file": DECODER, "classes": list(classes)}}}
+    return bundle.write_manifest(folder, node, host, report.provenance, report.measured())

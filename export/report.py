@@ -9,56 +9,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from export.entropy_model import Candidate
-from export.measure import Agreement, Cost, Latency
+from export.entropy_model import FittedTables
+from export.measure import Accuracies, Agreement, Cost, Latency, Rates
 from export.operators import Operator
-
-
-@dataclass(frozen=True)
-class Accuracies:
-    """Test accuracy at each stage, 0…1; all but the first with the transmitted latents only."""
-
-    float_all_latents: float
-    float_rounded: float
-    int8_original_decoder: float
-    int8_fine_tuned_decoder: float
-    through_coder: float
-
-    @property
-    def drop_points(self) -> float:
-        """What int8, coder and fine-tuning together cost against the float model, in percentage points."""
-        return 100 * (self.float_rounded - self.through_coder)
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Bits and bytes per image of the test split."""
-
-    static_bits: float
-    "Ideal bits with each latent's histogram."
-    mixture_bits: float
-    "Ideal bits with the best mixture over latent classes."
-    coded_bytes: float
-    "Mean length of the bitstream with the tables that won on the validation split."
-    coded_bytes_percentiles: dict[str, float]
-    coder_overhead_bits: float
-    "Mean bits of the bitstream over its tables' ideal."
 
 
 @dataclass(frozen=True)
 class Report:
     """One export, measured."""
 
+    study: str
+    "Name of its results file."
     title: str
     n_test_images: int
     n_latents: int
     accuracies: Accuracies
-    validation_accuracy: tuple[float, float]
+    validation_accuracies: tuple[float, float]
     "Before and after fine-tuning the decoder, int8 encoder."
     agreements: dict[str, Agreement]
     rates: Rates
-    candidates: Sequence[Candidate]
-    chosen: Candidate
+    tables: FittedTables
     cost: Cost
     file_bytes: dict[str, int]
     latency: Latency
@@ -94,7 +64,7 @@ class Report:
             "bytes_per_image_percentiles": self.rates.coded_bytes_percentiles,
             "static_bits_per_image": self.rates.static_bits,
             "mixture_bits_per_image": self.rates.mixture_bits,
-            "components": self.chosen.n_components,
+            "components": self.tables.chosen.n_components,
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,11 +73,11 @@ class Report:
             "images": self.n_test_images,
             "latents": self.n_latents,
             "accuracy": asdict(self.accuracies) | {"drop_points": self.accuracies.drop_points},
-            "validation_accuracy": dict(zip(("before", "after"), self.validation_accuracy, strict=True)),
+            "validation_accuracy": dict(zip(("before", "after"), self.validation_accuracies, strict=True)),
             "agreement": {pair: asdict(agreement) for pair, agreement in self.agreements.items()},
             "rate": asdict(self.rates),
-            "tables": [_candidate(candidate) for candidate in self.candidates],
-            "chosen_tables": _candidate(self.chosen),
+            "tables": [candidate.to_dict() for candidate in self.tables.candidates],
+            "chosen_tables": self.tables.chosen.to_dict(),
             "encoder": asdict(self.cost) | {"ms": asdict(self.latency), "threads": 1},
             "file_bytes": self.file_bytes,
             "operators": [asdict(operator) for operator in self.operators],
@@ -133,7 +103,8 @@ class Report:
         percentiles = ", ".join(f"{name} {value:.0f}" for name, value in rates.coded_bytes_percentiles.items())
         sections = [
             f"# {self.title}",
-            f"Test split, {self.n_test_images} images. int8 costs {accuracy.drop_points:+.2f} points against the float model.",
+            f"Test split, {self.n_test_images:,} images. "
+            f"int8 loses {accuracy.drop_points:.2f} points against the float model.",
             _table(("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages]),
             "## Do the encoders agree?",
             _table(
@@ -148,8 +119,13 @@ class Report:
             _table(
                 ("components", "mirror images too", "bits per image", "chosen"),
                 [
-                    (c.n_components, "yes" if c.mirrored else "no", f"{c.validation_bits:.2f}", "●" if c is self.chosen else "")
-                    for c in self.candidates
+                    (
+                        c.n_components,
+                        "yes" if c.mirrored else "no",
+                        f"{c.validation_bits:.2f}",
+                        "●" if c is self.tables.chosen else "",
+                    )
+                    for c in self.tables.candidates
                 ],
             ),
             "## Encoder",
@@ -169,14 +145,6 @@ class Report:
             _table(("what", "value"), [(key, f"`{value}`") for key, value in self.provenance.items()]),
         ]
         return "\n\n".join(sections) + "\n"
-
-
-def _candidate(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "components": candidate.n_components,
-        "mirrored": candidate.mirrored,
-        "validation_bits": candidate.validation_bits,
-    }
 
 
 def _compiler_section(log: str | None) -> str:

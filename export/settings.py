@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class Settings:
     max_drop_points: float = 1.0
     "Percentage points that int8 may cost on the test split."
     threads: int = 1
-    fine_tuning: FineTuning = FineTuning()
+    fine_tuning: FineTuning = field(default_factory=FineTuning)
 
     def __post_init__(self) -> None:
         if min(self.components, default=0) < 1:
@@ -61,8 +61,9 @@ def load_data(settings: Settings, config: ModelConfig, checkpoint: dict[str, Any
     wanted = ((config.height, config.width, config.channels), tuple(checkpoint["classes"]))
     if (data.image_shape, data.classes) != wanted:
         raise ExportError(
-            f"data set {data.name} has images {data.image_shape} of {len(data.classes)} classes, {settings.checkpoint} was "
-            f"trained on {wanted[0]} of {len(wanted[1])} ({checkpoint['data_set']}); name its own with --dataset"
+            f"data set {data.name} has images {data.image_shape} of {len(data.classes)} classes, "
+            f"{settings.checkpoint} was trained on {wanted[0]} of {len(wanted[1])} ({checkpoint['data_set']}); "
+            "name its own with --dataset"
         )
     recipe = checkpoint["recipe"]
     if recipe["label_corruption"]:
@@ -78,18 +79,13 @@ def transmitted(latent_order: Sequence[int], n_latents: int | None) -> list[int]
     return list(latent_order[:n_latents])
 
 
-def preset_name(recipe: dict[str, Any], config: ModelConfig) -> str:
+def preset_name(config: ModelConfig) -> str:
     """The preset whose model this is, or "custom"; a checkpoint keeps what a preset said, not what it was called."""
+    data_given = (config.height, config.width, config.channels, config.n_classes)
     for name, preset in PRESETS.items():
-        if ModelConfig.from_dict(config.to_dict() | _defaults() | preset.model) == config:
+        if ModelConfig(*data_given, **preset.model) == config:
             return name
     return "custom"
-
-
-def _defaults() -> dict[str, Any]:
-    data_given = ("height", "width", "channels", "n_classes")
-    defaults = ModelConfig(2, 2, 1, 1).to_dict()
-    return {name: value for name, value in defaults.items() if name not in data_given}
 
 
 def provenance(settings: Settings, checkpoint: dict[str, Any], preset: str) -> dict[str, Any]:

@@ -1,18 +1,26 @@
-"""Symbols: what the int8 encoder makes of images. From here on it alone is *the* encoder, the float model is history."""
+"""Symbols: what the int8 encoder makes of images. It alone is *the* encoder from here on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+Encode = Callable[[np.ndarray], np.ndarray]
+"uint8 images (N, H, W, C) → symbols int8 (N, D)."
+
+
+def with_border(images: np.ndarray, pixel_pad: int) -> np.ndarray:
+    """uint8 (N, H, W, C) → (N, H + 2p, W + 2p, C), reflected."""
+    if pixel_pad == 0:
+        return images
+    return np.pad(images, ((0, 0), (pixel_pad, pixel_pad), (pixel_pad, pixel_pad), (0, 0)), mode="reflect")
+
 
 def to_encoder_input(images: np.ndarray, pixel_pad: int) -> np.ndarray:
-    """uint8 (N, H, W, C) → int8 (N, H + 2p, W + 2p, C): reflected border, then pixel − 128, which flips the top bit."""
-    if pixel_pad:
-        images = np.pad(images, ((0, 0), (pixel_pad, pixel_pad), (pixel_pad, pixel_pad), (0, 0)), mode="reflect")
-    return (images ^ np.uint8(0x80)).view(np.int8)
+    """uint8 (N, H, W, C) → int8 (N, H + 2p, W + 2p, C): pixel − 128, which is to flip the top bit."""
+    return (with_border(images, pixel_pad) ^ np.uint8(0x80)).view(np.int8)
 
 
 class Int8Encoder:
@@ -32,7 +40,7 @@ class Int8Encoder:
         with ThreadPoolExecutor(len(self.interpreters)) as pool:
             return np.concatenate(list(pool.map(self._encode, self.interpreters, shares)))
 
-    def _encode(self, interpreter: Interpreter, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    def _encode(self, interpreter: Interpreter, images: np.ndarray) -> np.ndarray:
         n_latents = interpreter.get_output_details()[0]["shape"][-1]
         symbols = np.empty((len(images), n_latents), np.int8)
         for row, image in zip(symbols, images, strict=True):

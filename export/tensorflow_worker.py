@@ -1,7 +1,7 @@
-"""ONNX to full-int8 TensorFlow Lite: the only file that imports TensorFlow, and always run as a process of its own.
+"""ONNX to full-int8 TensorFlow Lite: the only file that imports TensorFlow, always run as a process of its own.
 
-`python -m export.tensorflow_worker`, in a scratch folder that holds `encoder.onnx` and `calibration.npy` (float32 NHWC in 0…1), writes `encoder.tflite` there.
-TensorFlow and PyTorch then never share one process, and what TensorFlow allocates is gone when it ends.
+It reads `encoder.onnx` and `calibration.npy` (float32 NHWC in 0…1) in the working folder and writes `encoder.tflite`
+there. TensorFlow and PyTorch never share a process this way, and what TensorFlow allocates is gone when it ends.
 
 onnx2tf's command line makes seven models; here one is made, from the Keras model that onnx2tf returns.
 """
@@ -15,7 +15,7 @@ import onnx2tf
 import tensorflow as tf
 
 SAMPLE_IMAGES = "calibration_image_sample_data_20x128x128x3_float32.npy"
-"onnx2tf downloads this file for any input of three channels, unless it lies in the working folder. Its content is of no use here."
+"onnx2tf would download this file for an input of three channels unless it lies in the working folder."
 
 
 def main() -> None:

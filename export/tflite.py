@@ -1,9 +1,9 @@
 """ONNX encoder to an int8 TensorFlow Lite model whose input is the pixel and whose output is the symbol.
 
-Two facts make the node's work trivial and are checked here. Calibrated on images among which one is black and one is white, the
-input's scale is exactly 1/255 with zero point −128, so a pixel enters as `pixel − 128`. And the output tensor's scale is set to 1
-and its zero point to 0 after conversion: the last convolution then requantises its 32-bit sum straight to round(latent), once,
-in −128…127, and the int8 output *is* the symbol.
+Two facts make the node's work trivial and are seen to here. The calibration images hold a black and a white one, so the
+input's scale is exactly 1/255 and its zero point −128: a pixel enters as `pixel − 128`. And the output tensor's scale
+is set to 1 and its zero point to 0 after conversion: the last convolution then requantises its 32-bit sum straight to
+round(latent), kept in −128…127, and the int8 output *is* the symbol.
 """
 
 import os
@@ -27,7 +27,7 @@ SAME_SCALE_OPERATORS = (schema.BuiltinOperator.RESHAPE,)
 
 
 def convert(onnx_path: Path, calibration: np.ndarray, path: Path) -> None:
-    """Write the int8 model; `calibration` are uint8 images (N, H + 2p, W + 2p, C), a black and a white one are added."""
+    """Write the int8 model; `calibration` are images uint8 (N, H + 2p, W + 2p, C), black and white ones are added."""
     black, white = np.zeros_like(calibration[:1]), np.full_like(calibration[:1], 255)
     images = np.concatenate([calibration, black, white]).astype(np.float32) / np.float32(255)
     with tempfile.TemporaryDirectory() as scratch:
@@ -44,12 +44,18 @@ def run_worker(scratch: Path) -> None:
     """Let TensorFlow do its part in a process of its own; -P keeps this package's modules out of that process's way."""
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     done = subprocess.run(
-        [sys.executable, "-P", str(WORKER)], cwd=scratch, env=environment, capture_output=True, text=True, errors="replace"
+        [sys.executable, "-P", str(WORKER)],
+        cwd=scratch,
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
     )
     if done.returncode or not (scratch / "encoder.tflite").is_file():
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         raise ExportError(
-            f"onnx2tf or TensorFlow failed (exit code {done.returncode}); its last words were:\n" + "\n".join(lines[-12:])
+            f"onnx2tf or TensorFlow failed (exit code {done.returncode}); its last words were:\n"
+            + "\n".join(lines[-12:])
         )
 
 
@@ -73,8 +79,8 @@ def check_input(model: schema.ModelT) -> None:
     scale, zero_point = np.float32(tensor.quantization.scale[0]), int(tensor.quantization.zeroPoint[0])
     if scale != INPUT_SCALE or zero_point != INPUT_ZERO_POINT:
         raise ExportError(
-            f"the converted model reads pixels with scale {scale:.9f} and zero point {zero_point}, a node feeds them with "
-            f"{INPUT_SCALE:.9f} and {INPUT_ZERO_POINT}: the calibration images must span 0 to 255"
+            f"the converted model reads pixels with scale {scale:.9f} and zero point {zero_point}, a node feeds them "
+            f"with {INPUT_SCALE:.9f} and {INPUT_ZERO_POINT}: the calibration images must span 0 to 255"
         )
 
 

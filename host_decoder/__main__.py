@@ -53,7 +53,7 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
 def _live(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.interruption import Interruption
     from host_decoder.live import LiveOptions, LiveRun
-    from host_decoder.live_report import dataset_of, write_live_result
+    from host_decoder.live_report import write_live_result
     from host_decoder.view import make_view, summary
 
     options = LiveOptions(
@@ -80,7 +80,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
             _say(f"none of {outcome.tally.n_sent} images came through the line, which says: {outcome.line}")
             return 1
         command = shlex.join(["python", "-m", "host_decoder", *arguments.argv])
-        dataset = arguments.dataset or dataset_of(run.bundle)
+        dataset = arguments.dataset or run.bundle.data_set
         path = write_live_result(options, run.bundle, outcome, command, arguments.results, dataset)
         console.print(f"figures are in {path}", highlight=False, markup=False)
     return 0

@@ -102,8 +102,7 @@ class LiveRun:
     @property
     def title(self) -> Title:
         loss = "" if self.options.loss == "none" else f", loss {self.options.loss}"
-        name = self.bundle.path.resolve().name
-        return Title(f"{name} {self.bundle.id.hex()}", f"emulated {self.profile.name}{loss}", str(NODE))
+        return Title(f"{self.bundle.data_set} {self.bundle.id.hex()}", f"emulated {self.profile.name}{loss}", str(NODE))
 
     def run(self, view: View) -> Outcome:
         """Until every image has come through or is lost, or should_stop(); ChildError when a process dies."""

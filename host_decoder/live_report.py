@@ -16,11 +16,6 @@ def study_name(options: LiveOptions, dataset: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", "-".join(parts).lower())
 
 
-def dataset_of(bundle: Bundle) -> str:
-    """What the bundle was trained on, as its manifest says; else the folder's name."""
-    return str(bundle.provenance.get("dataset") or bundle.path.resolve().name)
-
-
 def figures(outcome: Outcome) -> dict[str, float]:
     """Numbers by name; what the run could not tell (accuracy without truth) is left out."""
     tally = outcome.tally

@@ -107,6 +107,11 @@ class Bundle:
             raise BundleError(f"{MANIFEST} of bundle {path} lacks or misstates: {error}; {REMEDY}") from error
 
     @property
+    def data_set(self) -> str:
+        """What it was trained on, as its provenance says; else the folder's name."""
+        return str(self.provenance.get("data_set") or self.path.resolve().name)
+
+    @property
     def encoder_path(self) -> Path:
         return self.path / ENCODER
 

@@ -158,6 +158,7 @@ def bench_link(bundle: Bundle) -> Figures:
                 n_arrived += len(deframer.push(host.read(0.05)))
             elapsed_s = time.monotonic() - started_s
         process.terminate()
+        process.communicate()  # its statistics
     assert n_arrived == len(packets), f"{n_arrived} of {len(packets)} packets arrived"
     return {"link_goodput_ratio": 8 * len(bitstream) / elapsed_s / profile.bitrate_bps}
 

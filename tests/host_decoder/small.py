@@ -75,7 +75,7 @@ def make_bundle(
         "input_zero_point": -128,
     }
     host = {"tasks": {"label": {"file": "decoder.onnx", "classes": list(CLASSES)}}}
-    return write_manifest(folder, node, host, provenance={"dataset": "blobs"}, measured={})
+    return write_manifest(folder, node, host, provenance={"data_set": "blobs"}, measured={})
 
 
 def right_label(symbols: np.ndarray, seed: int = 0) -> str:

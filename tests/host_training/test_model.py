@@ -36,7 +36,7 @@ def test_the_papers_encoder_has_the_papers_cost():
 
 
 def test_odd_images_are_refused_with_a_remedy():
-    with pytest.raises(ValueError, match="31x32.*crop or resize"):
+    with pytest.raises(ValueError, match=r"31x32.*crop or resize"):
         ModelConfig(31, 32, 3, 10)
 
 

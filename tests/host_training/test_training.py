@@ -140,7 +140,9 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path)
     assert os.listdir(tmp_path) == ["last.pt"]
 
 
-@pytest.mark.parametrize(("content", "sentence"), [(None, "run `make train` first"), (b"PK\x03\x04 rest lost", "is damaged")])
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(None, "run `make train` first"), (b"PK\x03\x04 rest lost", "is damaged")]
+)
 def test_a_missing_or_damaged_checkpoint_is_named(tmp_path: Path, content, sentence):
     path = tmp_path / "ce.pt"
     if content is not None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from export import ExportError
+from export.pipeline import export
 from export.settings import Settings
 from host_training.checkpoint import CheckpointError
 from host_training.dataset import DataSetError
@@ -14,8 +15,6 @@ from link.results import write_result
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    from export.pipeline import export  # torch and LiteRT take seconds to load; --help should not
-
     try:
         settings = Settings(**vars(options))
         written, report = export(settings)
@@ -57,7 +56,12 @@ def parser() -> argparse.ArgumentParser:
         default=Settings.max_drop_points,
         help="percentage points that int8 may cost on the test split (default: %(default)s)",
     )
-    add("--threads", type=int, default=len(os.sched_getaffinity(0)), help="CPU threads (default: all)")
+    add(
+        "--threads",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="threads that run the int8 encoder (default: all)",
+    )
     return top
 
 

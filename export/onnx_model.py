@@ -63,9 +63,9 @@ def _write(module: nn.Module, example: Tensor, path: Path, source: str, target: 
 class OnnxModel:
     """An ONNX file with one input and one output, run by ONNX Runtime as the host does."""
 
-    def __init__(self, path: Path, n_threads: int = 1) -> None:
+    def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = n_threads
+        options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.input_name = self.session.get_inputs()[0].name
 

@@ -53,9 +53,9 @@ def export(settings: Settings, say: Say = print) -> tuple[bundle.Bundle, Report]
 
 def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Report]:
     """Make everything in `folder` and measure it; ExportError when int8 costs too much."""
-    torch.set_num_threads(settings.threads)
+    torch.set_num_threads(1)  # small layers gain nothing from more, and the bytes must not depend on the machine
     model, checkpoint = load_model(settings.checkpoint)
-    config, preset = model.config, preset_name(model.config)
+    config, preset = model.config, preset_name(model.config, checkpoint["recipe"])
     data = load_data(settings, config, checkpoint)
     order = transmitted(checkpoint["latent_order"], settings.latents)
 
@@ -83,7 +83,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     say(f"coder     {rates.coded_bytes:.2f} bytes per test image, {rates.coder_overhead_bits:.2f} bits over the ideal")
 
     validation_accuracies = make_decoder(decoder, encode, data, settings.fine_tuning, folder)
-    host = onnx_model.OnnxModel(folder / DECODER, settings.threads)
+    host = onnx_model.OnnxModel(folder / DECODER)
     labels = data.test.labels
     accuracies = Accuracies(
         float_all_latents=measure.float_accuracy(model, data.test),

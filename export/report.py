@@ -103,8 +103,8 @@ class Report:
         percentiles = ", ".join(f"{name} {value:.0f}" for name, value in rates.coded_bytes_percentiles.items())
         sections = [
             f"# {self.title}",
-            f"Test split, {self.n_test_images:,} images. "
-            f"int8 loses {accuracy.drop_points:.2f} points against the float model.",
+            f"Test split, {self.n_test_images:,} images: {accuracy.through_coder:.2%} from {rates.coded_bytes:.2f} "
+            f"bytes each; the float model reaches {accuracy.float_rounded:.2%}.",
             _table(("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages]),
             "## Do the encoders agree?",
             _table(
@@ -142,9 +142,17 @@ class Report:
             ),
             _compiler_section(self.edge_tpu_compiler),
             "## Where it comes from",
-            _table(("what", "value"), [(key, f"`{value}`") for key, value in self.provenance.items()]),
+            _table(("what", "value"), [(key, f"`{value}`") for key, value in _flat(self.provenance).items()]),
         ]
         return "\n\n".join(sections) + "\n"
+
+
+def _flat(nested: dict[str, Any]) -> dict[str, Any]:
+    """One level of dictionaries inside a dictionary, laid out beside the rest."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= value if isinstance(value, dict) else {key: value}
+    return flat
 
 
 def _compiler_section(log: str | None) -> str:

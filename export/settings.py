@@ -34,6 +34,7 @@ class Settings:
     max_drop_points: float = 1.0
     "Percentage points that int8 may cost on the test split."
     threads: int = 1
+    "Interpreters of the int8 encoder side by side; the bundle is the same with any number."
     fine_tuning: FineTuning = field(default_factory=FineTuning)
 
     def __post_init__(self) -> None:
@@ -79,13 +80,18 @@ def transmitted(latent_order: Sequence[int], n_latents: int | None) -> list[int]
     return list(latent_order[:n_latents])
 
 
-def preset_name(config: ModelConfig) -> str:
-    """The preset whose model this is, or "custom"; a checkpoint keeps what a preset said, not what it was called."""
+def preset_name(config: ModelConfig, recipe: dict[str, Any]) -> str:
+    """The preset with this very model and the most of this recipe, or "custom".
+
+    A checkpoint keeps what a preset said, not what it was called.
+    """
     data_given = (config.height, config.width, config.channels, config.n_classes)
-    for name, preset in PRESETS.items():
-        if ModelConfig(*data_given, **preset.model) == config:
-            return name
-    return "custom"
+
+    def likeness(name: str) -> int:
+        return sum(recipe.get(field) == value for field, value in PRESETS[name].to_dict().items())
+
+    fitting = [name for name, preset in PRESETS.items() if ModelConfig(*data_given, **preset.model) == config]
+    return max(fitting, key=likeness, default="custom")
 
 
 def provenance(settings: Settings, checkpoint: dict[str, Any], preset: str) -> dict[str, Any]:

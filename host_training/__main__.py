@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--preset", choices=PRESETS, help="default: the one made for the data set")
     train.add_argument("--run", type=Path, help="folder of the run (default runs/DATASET-PRESET)")
     train.add_argument("--seed", type=int)
+    train.add_argument("--start-from", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run")
     train.add_argument("--ce-epochs", type=int)
     train.add_argument("--duphil-epochs", type=int)
     train.add_argument(
@@ -68,7 +69,7 @@ def command_train(options: argparse.Namespace) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     run_dir = options.run or Path("runs") / f"{data.name}-{preset}"
-    trainer = Trainer(data, chosen, run_dir, torch.device(options.device))
+    trainer = Trainer(data, chosen, run_dir, torch.device(options.device), options.start_from)
     interrupted: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: interrupted.append(number))

@@ -1,5 +1,7 @@
 """Mini-batches whose content depends on (seed, step) alone: a resumed run continues exactly where it was killed."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -38,7 +40,21 @@ def augment(pixels: Tensor, augmentation: Augmentation) -> Tensor:
     columns = columns + shifts[1]
     padded = torch.nn.functional.pad(pixels, (pad,) * 4).permute(0, 2, 3, 1)
     image_index = torch.arange(n, device=pixels.device)[:, None, None]
-    return padded[image_index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    cropped = padded[image_index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return _cut_out(cropped, augmentation.cutout) if augmentation.cutout else cropped
+
+
+def _cut_out(pixels: Tensor, side: int) -> Tensor:
+    """A black square around a random pixel of each image; near the border a part of it falls outside."""
+    n, _, height, width = pixels.shape
+
+    def stripe(length: int) -> Tensor:
+        first = torch.randint(length, (n, 1)).to(pixels.device) - side // 2
+        position = torch.arange(length, device=pixels.device)
+        return (position >= first) & (position < first + side)
+
+    square = stripe(height)[:, None, :, None] & stripe(width)[:, None, None, :]
+    return pixels.masked_fill(square, 0)
 
 
 def _rotate_and_zoom(pixels: Tensor, augmentation: Augmentation) -> Tensor:
@@ -56,12 +72,14 @@ def _rotate_and_zoom(pixels: Tensor, augmentation: Augmentation) -> Tensor:
 class Batches:
     """Shuffled, augmented training batches of a fixed size; the last, incomplete one of an epoch is dropped."""
 
-    def __init__(self, data: DataSet, batch_size: int, seed: int, device: torch.device, pixel_pad: int) -> None:
+    def __init__(
+        self, data: DataSet, batch_size: int, seed: int, device: torch.device, pixel_pad: int, cutout: int = 0
+    ) -> None:
         self.pixels = to_pixels(data.train.images).to(device)
         self.labels = torch.from_numpy(data.train.labels).to(device)
         self.batch_size = min(batch_size, len(self.labels))
         self.seed, self.pixel_pad = seed, pixel_pad
-        self.augmentation = data.augmentation
+        self.augmentation = replace(data.augmentation, cutout=cutout)
         self._epoch, self._order = -1, torch.empty(0)
 
     @property

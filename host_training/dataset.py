@@ -44,6 +44,8 @@ class Augmentation:
     rotation_degrees: float = 0.0
     zoom: float = 0.0
     "Random scale within 1 ± zoom."
+    cutout: int = 0
+    "Side of a square of black pixels somewhere on the image (DeVries and Taylor, arXiv:1708.04552)."
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ class ModelConfig:
     features: int = 128
     "Dimension of the side branch's output z."
     wavelet: str = "haar"
+    noise_half_width: float = 1.0
+    "Of the uniform noise that stands in for rounding: 1 in the paper and its authors' code, ½ in Ballé et al."
 
     def __post_init__(self) -> None:
         if self.height % 2 or self.width % 2:
@@ -145,15 +147,7 @@ class Decoder(nn.Module):
         return self.classifier(features.mean((2, 3)))
 
 
-NOISE_HALF_WIDTH = 1.0
-"y + U(−1, 1) in training, as in the paper and in its authors' code (Ballé et al. use ±½)."
-
 SYMBOL_MIN, SYMBOL_MAX = -128, 127
-
-
-def relax(latents: Tensor) -> Tensor:
-    """Training's stand-in for rounding: additive uniform noise, shape kept."""
-    return latents + torch.empty_like(latents).uniform_(-NOISE_HALF_WIDTH, NOISE_HALF_WIDTH)
 
 
 def quantise(latents: Tensor) -> Tensor:
@@ -171,7 +165,12 @@ class AutoEncoder(nn.Module):
         self.side_branch = SideBranch(config)
         self.decoder = Decoder(config)
 
+    def relax(self, latents: Tensor) -> Tensor:
+        """Training's stand-in for rounding: additive uniform noise, shape kept."""
+        half_width = self.config.noise_half_width
+        return latents + torch.empty_like(latents).uniform_(-half_width, half_width)
+
     def forward(self, images: Tensor) -> Tensor:
         """Class scores (N, K): through noise in training mode, through rounding in evaluation mode."""
         latents = self.encoder(images)
-        return self.decoder(relax(latents) if self.training else quantise(latents))
+        return self.decoder(self.relax(latents) if self.training else quantise(latents))

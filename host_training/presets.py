@@ -30,6 +30,8 @@ class Recipe:
     "Should be small (the authors): MCR² moves an encoder that already classifies."
     duphil_decoder_learning_rate: float = 1e-3
     eps_sq: float = EPS_SQ
+    cutout: int = 0
+    "Side of the square cut out of every training image, pixels."
     seed: int = 0
     label_corruption: float = 0.0
     corruption_seed: int = 10
@@ -61,6 +63,9 @@ PRESETS: dict[str, Recipe] = {
     "digits": replace(_NARROW, model=_DIGITS, ce_epochs=60, batch_size=64, duphil_batch_size=250),
     "cifar-16": replace(_NARROW, model=_CIFAR_16, ce_epochs=100),
     "cifar-32": replace(_NARROW, model=_CIFAR_32, ce_epochs=100),
+    "cifar-32-fine": replace(
+        _NARROW, model=dict(_CIFAR_32, noise_half_width=0.5), ce_epochs=60, learning_rate=0.05, cutout=8
+    ),
     "cifar-64": Recipe(model=_CIFAR_64),
     "cifar100-64": Recipe(model=dict(_CIFAR_64, blocks=(3, 4, 6))),
     "photo-32": replace(_NARROW, model=dict(_CIFAR_32, stem_stride=2), ce_epochs=60),

@@ -23,7 +23,7 @@ from host_training.batches import Batches
 from host_training.dataset import DataSet
 from host_training.evaluation import Evaluation, autocast, encode_split, evaluate, latent_order
 from host_training.mcr2 import RateReduction, rate_reduction
-from host_training.model import AutoEncoder, ModelConfig, relax
+from host_training.model import AutoEncoder, ModelConfig
 from host_training.presets import Recipe
 
 # TensorBoard imports all of TensorFlow where it is installed, unless this marker exists: saves seconds.
@@ -116,9 +116,9 @@ class DuPHiLStage:
         self.model.train()
         with autocast(images.device):
             latents = self.model.encoder(images)
-        rates = rate_reduction(self.model.side_branch(relax(latents.float())), labels, self.eps_sq)
+        rates = rate_reduction(self.model.side_branch(self.model.relax(latents.float())), labels, self.eps_sq)
         _descend(self.optimisers[0], -rates.reduction)
-        return rates
+        return RateReduction(rates.coding_rate.detach(), rates.class_coding_rate.detach())
 
     def phase2(self, images: Tensor, labels: Tensor) -> float:
         self.model.encoder.eval()
@@ -126,7 +126,7 @@ class DuPHiLStage:
         with autocast(images.device):
             with torch.no_grad():
                 latents = self.model.encoder(images)
-            scores = self.model.decoder(relax(latents))
+            scores = self.model.decoder(self.model.relax(latents))
         loss = cross_entropy(scores.float(), labels)
         _descend(self.optimisers[1], loss)
         return float(loss.detach())
@@ -144,12 +144,17 @@ Stage = CrossEntropyStage | DuPHiLStage
 class Trainer:
     """One run in one folder: `last.pt` to go on from, `ce.pt` and `duphil.pt` the best of each stage."""
 
-    def __init__(self, data: DataSet, recipe: Recipe, run_dir: Path, device: torch.device) -> None:
+    def __init__(
+        self, data: DataSet, recipe: Recipe, run_dir: Path, device: torch.device, start_from: Path | None = None
+    ) -> None:
+        """`start_from`: a checkpoint whose weights a new run begins with, instead of random ones."""
         height, width, channels = data.image_shape
         self.data, self.recipe, self.run_dir, self.device = data, recipe, run_dir, device
         torch.manual_seed(recipe.seed)
         config = ModelConfig(height, width, channels, len(data.classes), **recipe.model)
         self.model = AutoEncoder(config).to(device)
+        if start_from is not None:
+            self._start_from(start_from)
         self.stages: list[Stage] = [CrossEntropyStage(self.model, recipe), DuPHiLStage(self.model, recipe)]
         self.stage_index, self.step, self.best = 0, 0, NOTHING_YET
         self.writer: SummaryWriter | None = None
@@ -168,12 +173,21 @@ class Trainer:
             self._save_last()
         self.writer.close()
 
+    def _start_from(self, path: Path) -> None:
+        try:
+            self.model.load_state_dict(checkpoint.load(path, self.device)["model"])
+        except (KeyError, RuntimeError) as error:
+            raise checkpoint.CheckpointError(
+                f"a run of this preset can not start from {path}, which holds another model: {error}"
+            ) from error
+
     @property
     def is_finished(self) -> bool:
         return self.stage_index == len(self.stages)
 
     def _run_stage(self, stage: Stage, until: Callable[[], bool]) -> bool:
-        batches = Batches(self.data, stage.batch_size, self.recipe.seed, self.device, self.model.config.pixel_pad)
+        pad, cutout = self.model.config.pixel_pad, self.recipe.cutout
+        batches = Batches(self.data, stage.batch_size, self.recipe.seed, self.device, pad, cutout)
         n_steps = stage.epochs * batches.steps_per_epoch
         saved_at = time.monotonic()
         with tqdm(total=n_steps, initial=self.step, desc=stage.name, unit="step", mininterval=1.0) as bar:

@@ -74,6 +74,16 @@ def test_rotation_and_zoom_keep_shape_and_brightness():
     assert (turned[:, :, 6:10, 6:10] == 200).all()
 
 
+def test_cutout_blackens_one_square_and_nothing_else():
+    pixels = to_pixels(np.full((200, 20, 20, 3), 9, np.uint8))
+    black = (augment(pixels, Augmentation(cutout=6)) == 0).all(1)
+    n_black = black.sum((1, 2))
+    assert n_black.max() == 6 * 6
+    assert n_black.min() >= 3 * 3
+    rows, columns = black.any(2).sum(1), black.any(1).sum(1)
+    assert (rows * columns == n_black).all()
+
+
 def make_image_folder(folder: Path, counts: dict[str, int]) -> Path:
     rng = np.random.default_rng(0)
     for name, count in counts.items():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from host_training.batches import to_model_input
-from host_training.model import AutoEncoder, ModelConfig, quantise, relax
+from host_training.model import AutoEncoder, ModelConfig, quantise
 from host_training.presets import PRESETS, recipe
 
 SMALL = dict(base_width=8, blocks=(1, 1, 1), hidden=16, latents=6, latent_decoder_width=8, upsamplings=2, features=4)
@@ -40,12 +40,13 @@ def test_odd_images_are_refused_with_a_remedy():
         ModelConfig(31, 32, 3, 10)
 
 
-def test_rounding_is_relaxed_by_noise_of_width_two_in_training_only():
+@pytest.mark.parametrize("half_width", [1.0, 0.5])
+def test_rounding_is_relaxed_by_noise_in_training_only(half_width):
     torch.manual_seed(0)
-    noise = relax(torch.zeros(100_000))
-    assert -1 <= noise.min() < -0.99
-    assert 0.99 < noise.max() <= 1
-    model = AutoEncoder(ModelConfig(16, 16, 1, 3, **SMALL))
+    model = AutoEncoder(ModelConfig(16, 16, 1, 3, noise_half_width=half_width, **SMALL))
+    noise = model.relax(torch.zeros(100_000))
+    assert -half_width <= noise.min() < -0.99 * half_width
+    assert 0.99 * half_width < noise.max() <= half_width
     images = torch.rand(4, 1, 16, 16)
     model.eval()
     torch.testing.assert_close(model(images), model(images), rtol=0, atol=0)

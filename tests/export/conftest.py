@@ -1,0 +1,90 @@
+"""A small model really trained on the digits, and its real export, once for all tests."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from export.finetune import FineTuning
+from export.pipeline import export
+from export.report import Report
+from export.settings import Settings
+from host_training.dataset import load
+from host_training.model import AutoEncoder, ModelConfig
+from host_training.presets import recipe
+from host_training.training import Trainer
+from link.bundle import Bundle
+
+MODEL: dict[str, Any] = dict(
+    base_width=8, blocks=(1, 1, 1), pooled=2, hidden=24, latents=10, latent_decoder_width=16, upsamplings=2, features=8
+)
+
+
+SMALL: dict[str, Any] = MODEL | dict(height=16, width=12, channels=3, n_classes=5, base_width=6, pooled=1, latents=9)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A bundle with everything that was said and measured on the way to it."""
+
+    settings: Settings
+    bundle: Bundle
+    report: Report
+    lines: list[str]
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """A digits model after ten epochs: not good, but a classifier."""
+    torch.set_num_threads(1)
+    run = tmp_path_factory.mktemp("runs") / "digits-small"
+    short = replace(recipe("digits", ce_epochs=10, duphil_epochs=1), model=MODEL)
+    Trainer(load("digits"), short, run, torch.device("cpu")).train()
+    return run / "duphil.pt"
+
+
+@pytest.fixture(scope="session")
+def exported(checkpoint, tmp_path_factory) -> Exported:
+    """Eight of the ten latents, one fine-tuning pass or two."""
+    settings = Settings(
+        checkpoint,
+        tmp_path_factory.mktemp("export") / "bundle",
+        latents=8,
+        components=(1, 4, 10, 1000),
+        max_drop_points=3.0,
+        fine_tuning=FineTuning(max_epochs=3),
+    )
+    lines: list[str] = []
+    bundle, report = export(settings, lines.append)
+    return Exported(settings, bundle, report, lines)
+
+
+def random_model(seed: int = 0, **changes) -> AutoEncoder:
+    """An untrained model whose batch norms have seen something; smaller than any preset."""
+    torch.manual_seed(seed)
+    model = AutoEncoder(ModelConfig(**(SMALL | changes)))
+    with torch.no_grad():
+        for _ in range(5):
+            model(random_images(model.config, 32))
+        last = model.encoder.dense[3]
+        assert isinstance(last, torch.nn.Conv2d)
+        last.weight.mul_(40)
+    return model.eval()
+
+
+def random_images(config: ModelConfig, n: int) -> torch.Tensor:
+    """Float images with their reflected border, as the encoder reads them."""
+    pad = config.pixel_pad
+    return torch.rand(n, config.channels, config.height + 2 * pad, config.width + 2 * pad)
+
+
+@pytest.fixture(name="random_model")
+def random_model_fixture():
+    return random_model
+
+
+@pytest.fixture(name="random_images")
+def random_images_fixture():
+    return random_images

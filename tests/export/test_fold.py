@@ -1,0 +1,75 @@
+import pytest
+import torch
+
+from export import ExportError
+from export.fold import fixed_pool, fold, fold_stem
+from host_training.model import quantise
+from host_training.wavelet import WAVELETS
+
+
+def everything(model):
+    """Order and fill that send all latents as they are."""
+    return range(model.config.latents), torch.zeros(model.config.latents)
+
+
+@pytest.mark.parametrize("pooled", [1, 2])
+@pytest.mark.parametrize("stem_stride", [1, 2])
+@pytest.mark.parametrize("wavelet", WAVELETS)
+@torch.no_grad()
+def test_the_folded_encoder_is_the_encoder(wavelet, stem_stride, pooled, random_model, random_images):
+    model = random_model(wavelet=wavelet, stem_stride=stem_stride, pooled=pooled, height=16, width=32)
+    images = random_images(model.config, 8)
+    encoder, _ = fold(model, *everything(model))
+    latents = model.encoder(images)
+    assert latents.std() > 0.1
+    torch.testing.assert_close(encoder(images), latents, atol=1e-5, rtol=1e-5)
+
+
+def test_haar_and_a_three_by_three_stem_make_six_by_six(random_model):
+    stem = fold_stem(random_model().encoder)
+    assert (stem.kernel_size, stem.stride, stem.padding) == ((6, 6), (2, 2), (2, 2))
+
+
+@pytest.mark.parametrize(("wavelet", "size"), [("bior2.2", 10), ("bior4.4", 14)])
+def test_a_longer_wavelet_pads_nothing_inside_the_model(wavelet, size, random_model):
+    stem = fold_stem(random_model(wavelet=wavelet).encoder)
+    assert (stem.kernel_size, stem.stride, stem.padding) == ((size, size), (2, 2), (0, 0))
+
+
+@torch.no_grad()
+def test_latents_leave_the_encoder_in_their_order_and_enter_the_decoder_in_it(random_model, random_images):
+    model = random_model()
+    images = random_images(model.config, 8)
+    order = torch.randperm(model.config.latents).tolist()
+    encoder, decoder = fold(model, order, torch.zeros(model.config.latents))
+    torch.testing.assert_close(encoder(images), model.encoder(images)[:, order], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(decoder(quantise(encoder(images))), model(images), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_latents_that_are_not_sent_stay_at_their_mean(random_model, random_images):
+    model = random_model()
+    images = random_images(model.config, 8)
+    means = torch.randn(model.config.latents) * 3
+    order = [7, 2, 4]
+    encoder, decoder = fold(model, order, means)
+    symbols = quantise(encoder(images))
+    completed = means.repeat(len(images), 1)
+    completed[:, order] = symbols
+    torch.testing.assert_close(decoder(symbols), model.decoder(completed), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_what_is_folded_shares_no_weights_with_what_was_trained(random_model, random_images):
+    model = random_model()
+    images = random_images(model.config, 2)
+    before = model(images)
+    for half in fold(model, *everything(model)):
+        for parameter in half.parameters():
+            parameter.zero_()
+    assert torch.equal(model(images), before)
+
+
+def test_a_pool_that_does_not_divide_the_feature_map_is_refused():
+    with pytest.raises(ExportError, match="5x4 and is averaged to 2x2, which does not divide it"):
+        fixed_pool(torch.zeros(1, 3, 5, 4), 2)

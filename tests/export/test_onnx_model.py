@@ -1,0 +1,45 @@
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from export import onnx_model
+from export.fold import fold, input_shape
+
+
+@torch.no_grad()
+def test_the_onnx_encoder_is_the_encoder(random_model, random_images, tmp_path):
+    model = random_model()
+    encoder, _ = fold(model, range(9), torch.zeros(9))
+    onnx_model.write_encoder(encoder, input_shape(model.config), tmp_path / "encoder.onnx")
+    images = random_images(model.config, 3)
+    latents = onnx_model.OnnxModel(tmp_path / "encoder.onnx")(images.numpy(), batch_size=1)
+    assert np.allclose(latents, encoder(images).numpy(), atol=1e-4)
+
+
+def test_every_tensor_of_the_encoder_has_a_shape_for_onnx2tf_to_read(random_model, tmp_path):
+    model = random_model()
+    encoder, _ = fold(model, range(9), torch.zeros(9))
+    onnx_model.write_encoder(encoder, input_shape(model.config), tmp_path / "encoder.onnx")
+    graph = onnx.load(tmp_path / "encoder.onnx").graph
+    shapes = {value.name: value.type.tensor_type.shape for value in (*graph.value_info, *graph.output)}
+    for node in graph.node:
+        assert all(size.dim_value > 0 for size in shapes[node.output[0]].dim), node.name
+
+
+@torch.no_grad()
+def test_the_decoder_gives_probabilities_for_any_batch_and_is_written_alike_each_time(random_model, tmp_path):
+    model = random_model()
+    _, decoder = fold(model, range(9), torch.zeros(9))
+    for name in ("one.onnx", "two.onnx"):
+        onnx_model.write_decoder(decoder, tmp_path / name)
+    assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "two.onnx").read_bytes()
+    session = onnxruntime.InferenceSession(tmp_path / "one.onnx", providers=["CPUExecutionProvider"])
+    assert ([i.name for i in session.get_inputs()], [o.name for o in session.get_outputs()]) == (
+        ["symbols"],
+        ["probabilities"],
+    )
+    for n_images in (1, 7):
+        symbols = torch.randint(-9, 10, (n_images, 9)).float()
+        [probabilities] = session.run(None, {"symbols": symbols.numpy()})
+        assert np.allclose(probabilities, decoder(symbols).softmax(1).numpy(), atol=1e-5)

@@ -1,0 +1,65 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from export import ExportError
+from export.settings import Settings, load_data, preset_name, transmitted
+from host_training.dataset import DataSetError
+from host_training.model import ModelConfig
+from host_training.presets import PRESETS
+from host_training.training import load_model
+
+SETTINGS = Settings(Path("runs/digits-digits/duphil.pt"), Path("out"))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_checkpoint_is_traced_back_to_its_preset(name):
+    config = ModelConfig(32, 32, 3, 10, **PRESETS[name].model)
+    recipe = replace(PRESETS[name], seed=7, ce_epochs=3).to_dict()
+    assert preset_name(config, recipe) == name
+    assert preset_name(replace(config, hidden=77), recipe) == "custom"
+
+
+def test_the_recorded_command_names_nothing_of_this_machine():
+    settings = replace(SETTINGS, latents=8, data_dir=Path("/somewhere/data"), out=Path("/elsewhere"), threads=7)
+    expected = "--latents 8 --components 1,10,16,64,256 --max-drop-points 1"
+    assert settings.command == f"python -m export --checkpoint runs/digits-digits/duphil.pt {expected}"
+    elsewhere = replace(settings, checkpoint=Path("/home/someone/ce.pt"))
+    assert elsewhere.command == f"python -m export --checkpoint ce.pt {expected}"
+
+
+def test_more_latents_than_there_are_cannot_be_sent():
+    assert transmitted([2, 0, 1], 2) == [2, 0]
+    with pytest.raises(ExportError, match="4 latents asked for, the checkpoint has 3"):
+        transmitted([2, 0, 1], 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"), [({"components": (0, 4)}, "at least 1"), ({"latents": 0}, "at least one")]
+)
+def test_settings_that_make_no_sense_are_refused(change, sentence):
+    with pytest.raises(ExportError, match=sentence):
+        replace(SETTINGS, **change)
+
+
+def test_a_data_set_of_another_shape_is_refused(checkpoint):
+    model, state = load_model(checkpoint)
+    other = replace(model.config, height=32, width=32, channels=3)
+    with pytest.raises(ExportError, match=r"images \(8, 8, 1\) of 10 classes.*trained on \(32, 32, 3\)"):
+        load_data(replace(SETTINGS, checkpoint=checkpoint), other, state)
+
+
+def test_a_data_set_that_is_not_there_is_named(checkpoint):
+    model, state = load_model(checkpoint)
+    with pytest.raises(DataSetError, match="no-such-set"):
+        load_data(replace(SETTINGS, dataset="no-such-set"), model.config, state)
+
+
+def test_a_model_trained_on_corrupted_labels_is_exported_with_the_same_ones(checkpoint):
+    model, state = load_model(checkpoint)
+    clean = load_data(SETTINGS, model.config, state)
+    state["recipe"] |= {"label_corruption": 0.5, "corruption_seed": 3}
+    corrupted = load_data(SETTINGS, model.config, state)
+    assert 0.3 < (corrupted.train.labels != clean.train.labels).mean() < 0.6
+    assert (corrupted.test.labels == clean.test.labels).all()

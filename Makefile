@@ -10,6 +10,7 @@ LOSS ?= none
 IMAGES ?=
 SEED ?=
 IMAGE_SIZE ?= 64
+STAGE ?= duphil
 
 NAME := $(notdir $(patsubst %/,%,$(DATASET)))
 PRESET ?= $(or $(PRESET_$(NAME)),photo-32)
@@ -32,9 +33,10 @@ export DATA_DIR
 help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 	@echo
-	@echo 'Variables: DATASET=digits|cifar10|cifar100|FOLDER  PRESET=digits|cifar-16|cifar-32|cifar-64|cifar100-64|photo-32'
+	@echo 'Variables: DATASET=digits|cifar10|cifar100|FOLDER  PRESET=digits|cifar-16|cifar-32|cifar-32-fine|cifar-64|cifar100-64|photo-32'
 	@echo '           LINK=lora-sf7|lora-sf10-eu868|serial-9600|… LOSS=none|0.1|mild|mid|edge|ge:p,r  IMAGES=n  SEED=n'
-	@echo '           DATA_DIR=folder  RUN=folder  BUNDLE=folder  LATENTS=n  PYTHON=python3.11  TORCH_INDEX=url of a wheel index'
+	@echo '           DATA_DIR=folder  RUN=folder  BUNDLE=folder  START_FROM=checkpoint  STAGE=duphil|ce  LATENTS=n'
+	@echo '           PYTHON=python3.11  TORCH_INDEX=url of a wheel index'
 
 setup: $(READY)  ## build .venv from the pinned lock (TORCH_INDEX= chooses where PyTorch comes from)
 
@@ -42,24 +44,33 @@ $(READY): requirements/host.lock.txt requirements/setup.sh
 	@requirements/setup.sh $(VENV) $(PYTHON) $(TORCH_INDEX)
 	@touch $@
 
+TRAIN = $(PY) -m host_training train $(DATA_OPTIONS) --preset $(PRESET) --run $(RUN) $(if $(SEED),--seed $(SEED)) \
+	$(if $(START_FROM),--start-from $(START_FROM))
+EXPORT = $(PY) -m export --checkpoint $(RUN)/$(STAGE).pt --out $(RUN)/bundle --data-dir $(DATA_DIR) \
+	$(if $(LATENTS),--latents $(LATENTS))
+
 train: $(READY)  ## train DATASET with PRESET into RUN, or go on where it was interrupted
-	$(PY) -m host_training train $(DATA_OPTIONS) --preset $(PRESET) --run $(RUN) $(if $(SEED),--seed $(SEED))
+	$(TRAIN)
 
 $(RUN)/trained: | $(READY)
-	$(PY) -m host_training train $(DATA_OPTIONS) --preset $(PRESET) --run $(RUN) $(if $(SEED),--seed $(SEED))
+	$(TRAIN)
 	@touch $@
 
 export: $(RUN)/trained  ## turn the trained checkpoint into RUN/bundle: int8 encoder, tables, decoder, report
-	$(PY) -m export --checkpoint $(RUN)/duphil.pt --out $(RUN)/bundle --data-dir $(DATA_DIR) $(if $(LATENTS),--latents $(LATENTS))
+	$(EXPORT)
 
 $(RUN)/bundle/manifest.json: $(RUN)/trained
-	$(PY) -m export --checkpoint $(RUN)/duphil.pt --out $(RUN)/bundle --data-dir $(DATA_DIR) $(if $(LATENTS),--latents $(LATENTS))
+	$(EXPORT)
+
+%/manifest.json:
+	@echo "there is no bundle in $*; 'make export' writes one, BUNDLE= names another folder" >&2; exit 1
 
 $(RUN)/replay.npz: | $(READY)
 	$(PY) -m host_training replay $(DATA_OPTIONS) --out $@
 
 live: $(BUNDLE)/manifest.json $(RUN)/replay.npz  ## classify live: node process, throttled line, host process, on one screen
-	$(PY) -m host_decoder live --bundle $(BUNDLE) --replay $(RUN)/replay.npz --link $(LINK) --loss $(LOSS) $(if $(IMAGES),--images $(IMAGES)) $(if $(SEED),--seed $(SEED))
+	$(PY) -m host_decoder live --bundle $(BUNDLE) --replay $(RUN)/replay.npz --link $(LINK) --loss $(LOSS) \
+		$(if $(IMAGES),--images $(IMAGES)) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) $(RUN)/bundle/manifest.json $(RUN)/replay.npz  ## measure coder, node, host and link; writes results/bench.json
 	$(PY) -m tests.bench --bundle $(BUNDLE) --replay $(RUN)/replay.npz

@@ -64,7 +64,13 @@ PRESETS: dict[str, Recipe] = {
     "cifar-16": replace(_NARROW, model=_CIFAR_16, ce_epochs=100),
     "cifar-32": replace(_NARROW, model=_CIFAR_32, ce_epochs=100),
     "cifar-32-fine": replace(
-        _NARROW, model=dict(_CIFAR_32, noise_half_width=0.5), ce_epochs=60, learning_rate=0.05, cutout=8
+        _NARROW,
+        model=dict(_CIFAR_32, noise_half_width=0.5),
+        ce_epochs=45,
+        learning_rate=0.05,
+        cutout=8,
+        duphil_epochs=5,
+        mcr2_learning_rate=3e-4,
     ),
     "cifar-64": Recipe(model=_CIFAR_64),
     "cifar100-64": Recipe(model=dict(_CIFAR_64, blocks=(3, 4, 6))),

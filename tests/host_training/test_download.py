@@ -19,7 +19,8 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, body: bytes, cut_first_at: int | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.body, self.cut_at, self.ranges = body, cut_first_at, []
+        self.body, self.cut_at = body, cut_first_at
+        self.ranges: list[str | None] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -5,7 +7,9 @@ from host_training.batches import to_model_input
 from host_training.model import AutoEncoder, ModelConfig, quantise
 from host_training.presets import PRESETS, recipe
 
-SMALL = dict(base_width=8, blocks=(1, 1, 1), hidden=16, latents=6, latent_decoder_width=8, upsamplings=2, features=4)
+SMALL: dict[str, Any] = dict(
+    base_width=8, blocks=(1, 1, 1), hidden=16, latents=6, latent_decoder_width=8, upsamplings=2, features=4
+)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

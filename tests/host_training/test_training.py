@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from host_training.presets import Recipe
 from host_training.training import DuPHiLStage, Trainer, learning_rate_factor, load_model
 
 CPU = torch.device("cpu")
-MODEL = dict(base_width=8, blocks=(1, 1, 1), hidden=16, latents=6, latent_decoder_width=8, upsamplings=2, features=4)
+MODEL: dict[str, Any] = dict(
+    base_width=8, blocks=(1, 1, 1), hidden=16, latents=6, latent_decoder_width=8, upsamplings=2, features=4
+)
 RECIPE = Recipe(
     model=MODEL, ce_epochs=2, duphil_epochs=2, batch_size=16, duphil_batch_size=32, schedule="one-cycle",
     mcr2_learning_rate=1e-2,

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from export import ExportError
@@ -17,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         settings = Settings(**vars(options))
-        written, report = export(settings)
+        written, report = export(settings, partial(print, flush=True))
     except (ExportError, CheckpointError, DataSetError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -59,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--threads",
         type=int,
-        default=len(os.sched_getaffinity(0)),
+        default=os.cpu_count(),
         help="threads that run the int8 encoder (default: all)",
     )
     return top

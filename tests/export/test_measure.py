@@ -34,6 +34,8 @@ def test_what_the_coder_gives_back_is_what_it_was_given():
     assert coded.mean_bytes == pytest.approx(coded.n_bytes.mean())
 
 
-def test_the_drop_is_what_the_float_model_had_more():
-    accuracies = Accuracies(0.96, 0.95, 0.93, 0.945, through_coder=0.94)
-    assert accuracies.drop_points == pytest.approx(1.0)
+def test_the_drop_is_what_the_float_encoder_has_more_with_the_decoder_that_suits_it_better():
+    as_trained = Accuracies(0.96, 0.95, 0.94, 0.93, 0.945, through_coder=0.94)
+    assert as_trained.drop_points == pytest.approx(1.0)
+    fine_tuned = Accuracies(0.96, 0.81, 0.945, 0.80, 0.945, through_coder=0.94)
+    assert fine_tuned.drop_points == pytest.approx(0.5)

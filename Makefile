@@ -46,7 +46,7 @@ $(READY): requirements/host.lock.txt requirements/setup.sh
 
 TRAIN = $(PY) -m host_training train $(DATA_OPTIONS) --preset $(PRESET) --run $(RUN) $(if $(SEED),--seed $(SEED)) \
 	$(if $(START_FROM),--start-from $(START_FROM))
-EXPORT = $(PY) -m export --checkpoint $(RUN)/$(STAGE).pt --out $(RUN)/bundle --data-dir $(DATA_DIR) \
+EXPORT = $(PY) -m export --checkpoint $(RUN)/$(STAGE).pt --out $(RUN)/bundle --dataset $(DATASET) --data-dir $(DATA_DIR) \
 	$(if $(LATENTS),--latents $(LATENTS))
 
 train: $(READY)  ## train DATASET with PRESET into RUN, or go on where it was interrupted

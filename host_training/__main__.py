@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         "--label-corruption", type=float, metavar="RATIO", help="draw this ratio of the training labels anew"
     )
     train.add_argument("--corruption-seed", type=int)
-    train.add_argument("--threads", type=int, help="CPU threads (default: all)")
+    train.add_argument("--threads", type=int, help="CPU threads (default: the preset's, else all)")
     train.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     replay.add_argument("--split", choices=("train", "validation", "test"), default="test")
     replay.add_argument("--limit", type=int)
@@ -66,8 +66,8 @@ def command_train(options: argparse.Namespace) -> int:
     data = load(options.dataset, options.data_dir, options.image_size)
     if chosen.label_corruption:
         data = with_corrupted_labels(data, chosen.label_corruption, chosen.corruption_seed)
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    if threads := options.threads or chosen.cpu_threads:
+        torch.set_num_threads(threads)
     run_dir = options.run or Path("runs") / f"{data.name}-{preset}"
     trainer = Trainer(data, chosen, run_dir, torch.device(options.device), options.start_from)
     interrupted: list[int] = []

@@ -32,6 +32,8 @@ class Recipe:
     eps_sq: float = EPS_SQ
     cutout: int = 0
     "Side of the square cut out of every training image, pixels."
+    cpu_threads: int | None = None
+    "None: as many as there are cores. A small model gains nothing from a second one, and loses much on a busy machine."
     seed: int = 0
     label_corruption: float = 0.0
     corruption_seed: int = 10
@@ -60,7 +62,7 @@ _DIGITS = dict(
 )
 
 PRESETS: dict[str, Recipe] = {
-    "digits": replace(_NARROW, model=_DIGITS, ce_epochs=60, batch_size=64, duphil_batch_size=250),
+    "digits": replace(_NARROW, model=_DIGITS, ce_epochs=60, batch_size=64, duphil_batch_size=250, cpu_threads=1),
     "cifar-16": replace(_NARROW, model=_CIFAR_16, ce_epochs=100),
     "cifar-32": replace(_NARROW, model=_CIFAR_32, ce_epochs=100),
     "cifar-32-fine": replace(

@@ -27,7 +27,7 @@ READY := $(VENV)/.ready
 DATA_OPTIONS = --dataset $(DATASET) --data-dir $(DATA_DIR) --image-size $(IMAGE_SIZE)
 export DATA_DIR
 
-.PHONY: help setup train export live test lint bench golden clean
+.PHONY: help setup train export live bench plot test lint golden clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to make
@@ -72,8 +72,11 @@ live: $(BUNDLE)/manifest.json $(RUN)/replay.npz  ## classify live: node process,
 	$(PY) -m host_decoder live --bundle $(BUNDLE) --replay $(RUN)/replay.npz --link $(LINK) --loss $(LOSS) \
 		$(if $(IMAGES),--images $(IMAGES)) $(if $(SEED),--seed $(SEED))
 
-bench: $(READY) $(RUN)/bundle/manifest.json $(RUN)/replay.npz  ## measure coder, node, host and link; writes results/bench.json
-	$(PY) -m tests.bench --bundle $(BUNDLE) --replay $(RUN)/replay.npz
+bench: $(BUNDLE)/manifest.json $(RUN)/replay.npz  ## measure coder, node, host and link; writes results/bench.json
+	$(PY) -m tests.bench --bundle $(BUNDLE) --replay $(RUN)/replay.npz --study bench$(addprefix -,$(filter-out digits,$(NAME)))
+
+plot: $(READY)  ## draw docs/ from results/
+	$(PY) -m tests.plot
 
 test: $(READY)  ## all tests
 	$(PY) -m pytest

@@ -1,0 +1,37 @@
+"""`python -m tests.plot`: draw docs/accuracy-over-bytes.svg from the results files of `make bench`."""
+
+import json
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("svg")
+from matplotlib import pyplot as plt
+
+STUDIES = {"bench-cifar10": "CIFAR-10, cifar-32", "bench": "digits"}
+OUT = Path("docs/accuracy-over-bytes.svg")
+
+
+def main() -> None:
+    mpl.rcParams["svg.hashsalt"] = "latentlink"  # the same figures give the same file
+    figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    for study, label in STUDIES.items():
+        figures = json.loads(Path("results", f"{study}.json").read_text())["figures"]
+        points = sorted(
+            (int(match[1]), 100 * value)
+            for name, value in figures.items()
+            if (match := re.fullmatch(r"accuracy_after_(\d+)_bytes", name))
+        )
+        mean_bytes = figures["mixture_bits_per_image"] / 8
+        [line] = axes.plot(*zip(*points, strict=True), marker="o", label=f"{label}: {mean_bytes:.1f} bytes on average")
+        axes.axvline(mean_bytes, color=line.get_color(), linestyle=":", linewidth=1)
+    axes.set(xlabel="bytes of the bitstream that arrived, at most", ylabel="accuracy, %", xlim=(0, 24.5), ylim=(0, 100))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    OUT.parent.mkdir(exist_ok=True)
+    figure.savefig(OUT, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""What a newcomer meets first: the Makefile, the set-up, and results files that can be traced."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from link.results import check_result
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_help_explains_every_target():
+    [targets] = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    text = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {line.split()[0] for line in text.splitlines() if re.match(r"[a-z]+ {2,}\S", line)} == set(targets.split())
+
+
+def set_up(tmp_path: Path, python: str) -> subprocess.CompletedProcess[str]:
+    command = [ROOT / "requirements" / "setup.sh", tmp_path / "venv", python]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_set_up_without_that_python_says_what_to_install(tmp_path):
+    done = set_up(tmp_path, "python-of-nowhere")
+    assert done.returncode == 1
+    assert re.fullmatch(r"setup: there is no 'python-of-nowhere' here; install Python 3\.11, .*\n", done.stderr)
+
+
+def test_set_up_by_another_version_names_both(tmp_path):
+    other = tmp_path / "python3.9"
+    other.write_text("#!/bin/sh\necho 3.9\n")  # what it answers when asked for its version
+    other.chmod(0o755)
+    done = set_up(tmp_path, str(other))
+    assert done.returncode == 1
+    assert "is Python 3.9 and the host's lock is for 3.11" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_set_up_without_network_says_so_and_is_not_taken_for_done(tmp_path, monkeypatch):
+    for name, value in {"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    done = set_up(tmp_path, sys.executable)
+    assert done.returncode == 1
+    assert "is the network there? Then run 'make setup' again" in done.stderr
+
+
+def test_a_bundle_that_is_not_there_is_named_before_anything_runs():
+    done = subprocess.run(["make", "live", "BUNDLE=nowhere"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "there is no bundle in nowhere; 'make export' writes one" in done.stderr
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.json")), ids=lambda path: path.stem)
+def test_every_results_file_has_the_one_shape(path):
+    result = json.loads(path.read_text())
+    check_result(result)
+    assert result["study"] == path.stem

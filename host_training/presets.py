@@ -10,6 +10,10 @@ from typing import Any, Literal
 from host_training.mcr2 import EPS_SQ
 
 
+MIN_UPDATES_PER_EPOCH = 16
+MIN_BATCH_SIZE = 8
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One training run; lengths in epochs, rates per optimiser update."""
@@ -37,6 +41,14 @@ class Recipe:
     seed: int = 0
     label_corruption: float = 0.0
     corruption_seed: int = 10
+
+    def for_images(self, n_images: int) -> "Recipe":
+        """The recipe for a training split of that size: a small one is learned in smaller batches.
+
+        An epoch then has enough updates, and the learning rate goes down with the batch.
+        """
+        batch_size = min(self.batch_size, max(n_images // MIN_UPDATES_PER_EPOCH, MIN_BATCH_SIZE))
+        return replace(self, batch_size=batch_size, learning_rate=self.learning_rate * batch_size / self.batch_size)
 
     def to_dict(self) -> dict:
         return asdict(self)

@@ -149,6 +149,7 @@ class Trainer:
     ) -> None:
         """`start_from`: a checkpoint whose weights a new run begins with, instead of random ones."""
         height, width, channels = data.image_shape
+        recipe = recipe.for_images(len(data.train))
         self.data, self.recipe, self.run_dir, self.device = data, recipe, run_dir, device
         torch.manual_seed(recipe.seed)
         config = ModelConfig(height, width, channels, len(data.classes), **recipe.model)

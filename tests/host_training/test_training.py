@@ -154,6 +154,13 @@ def test_a_missing_or_damaged_checkpoint_is_named(tmp_path: Path, content, sente
         load_model(path)
 
 
+def test_a_small_set_is_learned_in_small_batches_and_a_large_one_as_the_recipe_says():
+    recipe = Recipe(batch_size=128, learning_rate=0.1)
+    small = recipe.for_images(160)
+    assert (small.batch_size, small.learning_rate) == (10, pytest.approx(0.1 * 10 / 128))
+    assert recipe.for_images(45_000) == recipe
+
+
 def test_the_papers_learning_rate_falls_tenfold_at_its_milestones():
     factors = [learning_rate_factor(Recipe(), progress) for progress in (0, 0.49, 0.5, 0.75, 0.9)]
     assert factors == pytest.approx([1, 1, 0.1, 0.01, 0.001])

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from host_training.mcr2 import EPS_SQ
 
-
 MIN_UPDATES_PER_EPOCH = 16
 MIN_BATCH_SIZE = 8
 

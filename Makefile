@@ -27,7 +27,7 @@ READY := $(VENV)/.ready
 DATA_OPTIONS = --dataset $(DATASET) --data-dir $(DATA_DIR) --image-size $(IMAGE_SIZE)
 export DATA_DIR
 
-.PHONY: help setup train export live bench plot test lint golden clean
+.PHONY: help setup train export live bench seeds plot test lint golden clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to make
@@ -74,6 +74,9 @@ live: $(BUNDLE)/manifest.json $(RUN)/replay.npz  ## classify live: node process,
 
 bench: $(BUNDLE)/manifest.json $(RUN)/replay.npz  ## measure coder, node, host and link; writes results/bench.json
 	$(PY) -m tests.bench --bundle $(BUNDLE) --replay $(RUN)/replay.npz --study bench$(addprefix -,$(filter-out digits,$(NAME)))
+
+seeds: $(READY)  ## train, export and classify live with five seeds; writes results/seeds-NAME.json
+	$(PY) -m tests.seeds --dataset $(DATASET) --data-dir $(DATA_DIR) --link $(LINK)
 
 plot: $(READY)  ## draw docs/ from results/
 	$(PY) -m tests.plot

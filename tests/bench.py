@@ -177,7 +177,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--replay", type=Path, required=True)
-    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--images", type=int, help="only the first so many of the replay file")
     parser.add_argument("--study", default="bench")
     options = parser.parse_args()
     bundle = Bundle.load(options.bundle, side="host")

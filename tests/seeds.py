@@ -1,0 +1,56 @@
+"""`python -m tests.seeds`: train, export and classify live with several seeds; means and spread into results/."""
+
+import argparse
+import json
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from link.results import write_result
+
+FIGURES = ("live_accuracy", "live_bytes_per_image", "live_wire_bytes_per_image", "live_airtime_s_per_image")
+
+
+def run(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def live_figures(dataset: str, data_dir: str, link: str, seed: int, folder: Path) -> dict[str, float]:
+    """One seed's whole path, in processes as a person runs them; what the live run measured on the test split."""
+    data = ["--dataset", dataset, "--data-dir", data_dir]
+    run("host_training", "train", *data, "--run", f"{folder}/run", "--seed", f"{seed}")
+    run("export", "--checkpoint", f"{folder}/run/duphil.pt", "--out", f"{folder}/bundle", *data)
+    run("host_training", "replay", *data, "--out", f"{folder}/replay.npz")
+    line = ["--replay", f"{folder}/replay.npz", "--link", link, "--results", f"{folder}/results"]
+    run("host_decoder", "live", "--bundle", f"{folder}/bundle", *line)
+    [path] = (folder / "results").glob("live-*.json")
+    return json.loads(path.read_text())["figures"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.seeds", description=__doc__)
+    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--data-dir", default="data")
+    parser.add_argument("--link", default="lora-sf7")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    options = parser.parse_args()
+    measured = []
+    for seed in options.seeds:
+        with tempfile.TemporaryDirectory(prefix="latentlink-seed-") as folder:
+            measured.append(live_figures(options.dataset, options.data_dir, options.link, seed, Path(folder)))
+    figures = {}
+    for name in FIGURES:
+        values = [each[name] for each in measured]
+        figures |= {f"{name}_mean": statistics.mean(values), f"{name}_stdev": statistics.stdev(values)}
+        print(f"{name:26} {figures[f'{name}_mean']:.4f} ± {figures[f'{name}_stdev']:.4f}  of {values}")
+    command = shlex.join(["python", "-m", "tests.seeds", *sys.argv[1:]])
+    extra = {"per_seed": [{name: each[name] for name in FIGURES} for each in measured]}
+    study = f"seeds-{Path(options.dataset).name}"
+    print(write_result(study, figures, command=command, seeds=options.seeds, extra=extra))
+
+
+if __name__ == "__main__":
+    main()

@@ -29,6 +29,7 @@ export DATA_DIR
 
 .PHONY: help setup train export live bench seeds plot test lint golden clean
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 
 help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10

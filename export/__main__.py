@@ -11,13 +11,14 @@ from export.pipeline import export
 from export.settings import Settings
 from host_training.checkpoint import CheckpointError
 from host_training.dataset import DataSetError
-from link.results import write_result
+from link.results import FOLDER, write_result
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    options = vars(parser().parse_args(arguments))
+    results_folder = options.pop("results")
     try:
-        settings = Settings(**vars(options))
+        settings = Settings(**options)
         written, report = export(settings, partial(print, flush=True))
     except (ExportError, CheckpointError, DataSetError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
             "bundle_id": written.id.hex(),
             "tables": [candidate.to_dict() for candidate in report.tables.candidates],
         },
+        folder=results_folder,
     )
     print(f"report    {settings.out / 'report.md'}, {path}")
     return 0
@@ -63,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
         default=os.cpu_count(),
         help="threads that run the int8 encoder (default: all)",
     )
+    add("--results", type=Path, default=FOLDER, metavar="DIR", help="where the figures go (default: %(default)s)")
     return top
 
 

@@ -51,6 +51,13 @@ def export(settings: Settings, say: Say = print) -> tuple[bundle.Bundle, Report]
     return replace(written, path=out), report
 
 
+def study_name(data_set: str, preset: str, stage: str, latents: int | None) -> str:
+    """A bundle of fewer latents or of another stage than the last never takes the place of the usual one's figures."""
+    parts = ["export", data_set, preset, *([stage] if stage != "duphil" else [])]
+    parts += [f"{latents}-latents"] if latents else []
+    return re.sub(r"[^a-z0-9._-]+", "-", "-".join(parts).lower())
+
+
 def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Report]:
     """Make everything in `folder` and measure it; ExportError when int8 costs too much."""
     torch.set_num_threads(1)  # small layers gain nothing from more, and the bytes must not depend on the machine
@@ -97,7 +104,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     check_drop(accuracies, settings.max_drop_points)
 
     report = Report(
-        study=re.sub(r"[^a-z0-9._-]+", "-", f"export-{data.name}-{preset}".lower()),
+        study=study_name(data.name, preset, checkpoint["stage"], settings.latents),
         title=f"{data.name}, {preset}, {checkpoint['stage']}",
         n_test_images=len(test),
         n_latents=len(order),

@@ -68,7 +68,14 @@ def load_data(settings: Settings, config: ModelConfig, checkpoint: dict[str, Any
         )
     recipe = checkpoint["recipe"]
     if recipe["label_corruption"]:
-        return with_corrupted_labels(data, recipe["label_corruption"], recipe["corruption_seed"])
+        data = with_corrupted_labels(data, recipe["label_corruption"], recipe["corruption_seed"])
+    trained_on = checkpoint.get("data_sha256", data.sha256)
+    if trained_on != data.sha256:
+        raise ExportError(
+            f"the images or labels of {data.name} are not those that {settings.checkpoint} was trained on "
+            f"(SHA-256 {data.sha256[:12]}…, not {trained_on[:12]}…), so its test images may have been trained on; "
+            "train again into another folder (RUN=…)"
+        )
     return data
 
 
@@ -106,6 +113,7 @@ def provenance(settings: Settings, checkpoint: dict[str, Any], preset: str) -> d
         "epoch": checkpoint["epoch"],
         "seed": recipe["seed"],
         "label_corruption": recipe["label_corruption"],
+        "started_from_sha256": checkpoint.get("started_from_sha256"),
         "checkpoint_sha256": hashlib.sha256(settings.checkpoint.read_bytes()).hexdigest(),
         "tools": {tool: version(tool) for tool in TOOLS},
     }

@@ -61,7 +61,7 @@ def read_config(path: Path | str) -> HostConfig:
     try:
         toml = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"there is no {path}; `python -m host_decoder listen --help` shows what it holds") from None
+        raise ConfigError(f"there is no {path}; write one as the README shows, or give the path of yours") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     table = _Table(str(path), toml, {"store", "bundles", "link", "node"})

@@ -9,8 +9,9 @@ from link.results import write_result
 
 
 def study_name(options: LiveOptions, dataset: str) -> str:
-    """A run with losses has a name of its own, so that it never takes the place of one without."""
+    """A run with losses or of a part of the images never takes the place of a whole one without."""
     parts = ["live", dataset, options.link]
+    parts += ["first", str(options.images)] if options.images is not None else []
     parts += ["loss", options.loss] if options.loss != "none" else []
     parts += ["bit-errors", f"{options.bit_errors:g}"] if options.bit_errors else []
     return re.sub(r"[^a-z0-9._-]+", "-", "-".join(parts).lower())

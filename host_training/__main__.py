@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return options.command(options)
-    except (CheckpointError, DataSetError, ValueError, FloatingPointError) as error:
+    except (CheckpointError, DataSetError, ValueError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

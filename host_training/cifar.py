@@ -7,7 +7,9 @@ The official files are pickles; they are read with an unpickler that builds noth
 import io
 import os
 import pickle
+import shutil
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,8 +97,11 @@ def fetch(name: str, data_dir: Path, home: str | None = None) -> Path:
     if not (folder / source.meta_file).exists():
         home = home or os.environ.get("LATENTLINK_CIFAR_HOME", HOME)
         archive = download(f"{home}/{source.archive}", data_dir / source.archive, source.sha256)
-        with tarfile.open(archive) as tar:
-            tar.extractall(data_dir, filter="data")
+        with tempfile.TemporaryDirectory(dir=data_dir) as unpacked:
+            with tarfile.open(archive) as tar:
+                tar.extractall(unpacked, filter="data")
+            shutil.rmtree(folder, ignore_errors=True)
+            (Path(unpacked) / source.folder).rename(folder)
         archive.unlink()
     return folder
 

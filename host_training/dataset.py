@@ -4,8 +4,10 @@ Validation images are taken from the training split, stratified and always the s
 chosen on them, never on the test split.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,16 @@ class DataSet:
     test: Split
     augmentation: Augmentation
 
+    @cached_property
+    def sha256(self) -> str:
+        """Over the images and labels of all splits: another set of images is another data set, whatever its name."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.validation, self.test):
+            for array in (split.images, split.labels):
+                digest.update(repr(array.shape).encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
@@ -93,7 +105,7 @@ def corrupt_labels(labels: np.ndarray, ratio: float, n_classes: int, seed: int) 
 
 
 def with_corrupted_labels(data: DataSet, ratio: float, seed: int) -> DataSet:
-    """The same data set with corrupted training and validation labels; test labels stay clean."""
+    """The same data set with corrupted training and validation labels, as in the field; test labels stay clean."""
 
     def corrupted(split: Split, seed: int) -> Split:
         return replace(split, labels=corrupt_labels(split.labels, ratio, len(data.classes), seed))
@@ -123,5 +135,7 @@ def load(name: str, data_dir: Path | str = "data", image_size: int = 64) -> Data
 def write_replay(split: Split, classes: tuple[str, ...], path: Path, limit: int | None = None) -> None:
     """Images and true labels for a node that replays them instead of opening a camera; nothing in it is pickled."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    unfinished = path.with_name(path.name + ".part")
+    with unfinished.open("wb") as file:
         np.savez(file, images=split.images[:limit], labels=split.labels[:limit], classes=np.array(classes))
+    unfinished.replace(path)

@@ -16,6 +16,8 @@ TIMEOUT_S = 30.0
 def download(url: str, path: Path, sha256: str) -> Path:
     """Fetch `url` into `path`; what arrived of an earlier, interrupted try lies in `<path>.part` and is continued."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and _sha256(path) == sha256:
+        return path
     part = path.with_name(path.name + ".part")
     try:
         _continue(url, part)

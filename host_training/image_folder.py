@@ -37,7 +37,7 @@ def load(folder: Path, image_size: int) -> DataSet:
             try:
                 images.append(read_image(path, image_size))
                 labels.append(label)
-            except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+            except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 warnings.warn(f"skipped {path}: {error}", stacklevel=2)
         n_read = len(images) - before
         if n_read < MIN_IMAGES_PER_CLASS:

@@ -4,6 +4,7 @@ A stage is a number of updates. Everything random in an update follows from (see
 weights, the optimisers' momenta and the step. The best weights of each stage are chosen on the validation split.
 """
 
+import hashlib
 import math
 import sys
 import time
@@ -154,8 +155,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         config = ModelConfig(height, width, channels, len(data.classes), **recipe.model)
         self.model = AutoEncoder(config).to(device)
-        if start_from is not None:
-            self._start_from(start_from)
+        self.started_from = None if start_from is None else self._start_from(start_from)
         self.stages: list[Stage] = [CrossEntropyStage(self.model, recipe), DuPHiLStage(self.model, recipe)]
         self.stage_index, self.step, self.best = 0, 0, NOTHING_YET
         self.writer: SummaryWriter | None = None
@@ -174,9 +174,11 @@ class Trainer:
             self._save_last()
         self.writer.close()
 
-    def _start_from(self, path: Path) -> None:
+    def _start_from(self, path: Path) -> str:
+        """Take over the weights of that checkpoint; returns its SHA-256."""
         try:
             self.model.load_state_dict(checkpoint.load(path, self.device)["model"])
+            return hashlib.sha256(path.read_bytes()).hexdigest()
         except (KeyError, RuntimeError) as error:
             raise checkpoint.CheckpointError(
                 f"a run of this preset can not start from {path}, which holds another model: {error}"
@@ -198,7 +200,8 @@ class Trainer:
                 progress = stage.update(*batches.batch(self.step))
                 if not math.isfinite(progress.loss):
                     raise FloatingPointError(
-                        f"{stage.name} loss is {progress.loss} at step {self.step}; lower the learning rate"
+                        f"{stage.name} loss is {progress.loss} at step {self.step}; "
+                        "the recipe's learning rate is too high for this data"
                     )
                 self.step += 1
                 bar.update()
@@ -234,8 +237,7 @@ class Trainer:
         return {
             "model": self.model.state_dict(),
             "model_config": self.model.config.to_dict(),
-            "recipe": self.recipe.to_dict(),
-            "data_set": self.data.name,
+            **self._origin(),
             "classes": list(self.data.classes),
             "stage": stage.name,
             "epoch": epoch,
@@ -245,8 +247,7 @@ class Trainer:
 
     def _save_last(self) -> None:
         state = {
-            "recipe": self.recipe.to_dict(),
-            "data_set": self.data.name,
+            **self._origin(),
             "stage_index": self.stage_index,
             "step": self.step,
             "best": list(self.best),
@@ -260,10 +261,9 @@ class Trainer:
         if not path.exists():
             return
         state = checkpoint.load(path, self.device)
-        made_with, wanted = (state["data_set"], state["recipe"]), (self.data.name, self.recipe.to_dict())
-        if made_with != wanted:
+        if differences := list(_differences(state, self._origin())):
             raise checkpoint.CheckpointError(
-                f"{self.run_dir} holds a run of another recipe ({_difference(made_with, wanted)}); "
+                f"{self.run_dir} holds another run ({'; '.join(differences)}); "
                 "continue it with its own settings, or train into another folder (RUN=…)"
             )
         self.stage_index, self.step, self.best = state["stage_index"], state["step"], tuple(state["best"])
@@ -272,18 +272,27 @@ class Trainer:
             for optimiser, optimiser_state in zip(stage.optimisers, states, strict=True):
                 optimiser.load_state_dict(optimiser_state)
 
+    def _origin(self) -> dict[str, Any]:
+        """What makes this run this run: every checkpoint says it, and only the same run is continued."""
+        return {
+            "data_set": self.data.name,
+            "data_sha256": self.data.sha256,
+            "recipe": self.recipe.to_dict(),
+            "started_from_sha256": self.started_from,
+        }
+
     def _best_path(self, stage: Stage) -> Path:
         return self.run_dir / f"{stage.name}.pt"
 
 
-def _difference(made_with: tuple[str, dict], wanted: tuple[str, dict]) -> str:
-    if made_with[0] != wanted[0]:
-        return f"data set {made_with[0]}, not {wanted[0]}"
-    return ", ".join(
-        f"{key} is {made_with[1].get(key)}, not {value}"
-        for key, value in wanted[1].items()
-        if made_with[1].get(key) != value
-    )
+def _differences(made_with: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
+    """What tells two runs apart, a phrase for each."""
+    for key, value in wanted.items():
+        before = made_with.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            yield from _differences(before, value)
+        elif before != value:
+            yield f"its {key} is {before}, not {value}"
 
 
 def describe(figures: Evaluation) -> str:

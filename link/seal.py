@@ -20,8 +20,8 @@ TAG_BYTES = 4
 COUNTER_BITS = 48
 COUNTER_LOW_BITS = 16
 "As many bits of the counter as the header carries."
-FIRST_CONTACT_TRIES = 16
-"A host that never heard a node finds its counter up to 2**20; each try makes a forgery that much likelier."
+COUNTER_WRAPS = 16
+"A host that was deaf for up to 2**20 packets still finds the counter; each try makes a forgery that much likelier."
 REPLAY_WINDOW = 64
 
 
@@ -86,10 +86,9 @@ def reconstruct_counter(low16: int, highest: int) -> int:
 
 
 def possible_counters(low16: int, highest: int) -> list[int]:
-    """What to try: one counter, or a few on first contact, since the node may have spoken to another host before."""
-    n_tries = 1 if highest >= 0 else FIRST_CONTACT_TRIES
+    """What to try: the nearest counter, then later wraps, since the node may have spoken while nobody heard."""
     first = reconstruct_counter(low16, highest)
-    return [first + (wrap << COUNTER_LOW_BITS) for wrap in range(n_tries)]
+    return [first + (wrap << COUNTER_LOW_BITS) for wrap in range(COUNTER_WRAPS)]
 
 
 class ReplayWindow:

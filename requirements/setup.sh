@@ -12,7 +12,7 @@ command -v "$python" >/dev/null || fail "there is no '$python' here; install Pyt
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 [ "$version" = 3.11 ] || fail "'$python' is Python $version and the host's lock is for 3.11; name one: make setup PYTHON=/path/to/python3.11"
 free_mb=$(df -Pm "$(dirname "$venv")" | awk 'NR == 2 { print $4 }')
-[ -d "$venv" ] || [ "$free_mb" -ge $need_mb ] || fail "the environment needs $need_mb MB and $free_mb MB are free in $(cd "$(dirname "$venv")" && pwd); make room"
+[ -x "$venv/bin/pip" ] || [ "$free_mb" -ge $need_mb ] || fail "the environment needs $need_mb MB and $free_mb MB are free in $(cd "$(dirname "$venv")" && pwd); make room"
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 install() { "$venv/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check "$@"; }
@@ -21,4 +21,9 @@ echo "setup: installing $(grep -c == "$lock") pinned packages into $venv (a minu
 {
     # PyTorch's own index has wheels without CUDA; the lock's version then matches what is already there.
     { [ -z "$torch_index" ] || install --index-url "$torch_index" "$(grep '^torch==' "$lock")"; } && install -r "$lock"
-} >"$log" 2>&1 || { tail -n 5 "$log" >&2; fail "the packages could not be installed (above, and $log); is the network there? Then run 'make setup' again"; }
+} >"$log" 2>&1 || {
+    tail -n 5 "$log" >&2
+    why="is the network there?"
+    grep -q "No space left" "$log" && why="the disk is full: make room (PyTorch with CUDA takes gigabytes more, TORCH_INDEX= avoids it)."
+    fail "the packages could not be installed (above, and $log); $why Then run 'make setup' again"
+}

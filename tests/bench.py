@@ -1,7 +1,8 @@
 """`python -m tests.bench`: what coder, node, host and link cost, on the images of one replay file and one bundle.
 
-Times are of one process on one thread, medians over the images; ratios are taken within the run. The static histogram
-that the mixture is held against is the mixture's own marginal: EM leaves it equal to the training symbols' histogram.
+Times are medians over the images, of one process on one thread (NumPy's matrix products are held to one as well);
+ratios are taken within the run. The static histogram that the mixture is held against is the mixture's own marginal:
+EM leaves it equal to the training symbols' histogram.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+import threadpoolctl
 from rich.console import Console
 from rich.table import Table
 
@@ -147,18 +149,20 @@ def bench_link(bundle: Bundle) -> Figures:
     packets = sender.packets_of(bitstream, image_number=0)
     emulator = [sys.executable, "-m", "link", "emulate", profile.name]
     with subprocess.Popen(emulator, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        ends = json.loads(process.stdout.readline())
-        with open_port(ends["a"], profile.bitrate_bps) as node, open_port(ends["b"], profile.bitrate_bps) as host:
-            started_s = time.monotonic()
-            for packet in packets:
-                node.write(frame(packet))
-            deframer, n_arrived = Deframer(), 0
-            while n_arrived < len(packets) and time.monotonic() < started_s + 30:
-                n_arrived += len(deframer.push(host.read(0.05)))
-            elapsed_s = time.monotonic() - started_s
-        process.terminate()
-        process.communicate()  # its statistics
+        try:
+            assert process.stdout is not None
+            ends = json.loads(process.stdout.readline())
+            with open_port(ends["a"], profile.bitrate_bps) as node, open_port(ends["b"], profile.bitrate_bps) as host:
+                started_s = time.monotonic()
+                for packet in packets:
+                    node.write(frame(packet))
+                deframer, n_arrived = Deframer(), 0
+                while n_arrived < len(packets) and time.monotonic() < started_s + 30:
+                    n_arrived += len(deframer.push(host.read(0.05)))
+                elapsed_s = time.monotonic() - started_s
+        finally:
+            process.terminate()
+            process.communicate()  # its statistics
     assert n_arrived == len(packets), f"{n_arrived} of {len(packets)} packets arrived"
     return {"link_goodput_ratio": 8 * len(bitstream) / elapsed_s / profile.bitrate_bps}
 
@@ -185,10 +189,11 @@ def main() -> int:
         images, labels = replay["images"][: options.images], replay["labels"][: options.images]
     table = Table("part", "figure", "value", title=f"{len(images)} images, bundle {options.bundle}")
     figures: Figures = {}
-    for part, measured in all_figures(bundle, images, labels):
-        figures |= measured
-        for name, value in measured.items():
-            table.add_row(part, name, f"{value:.4g}")
+    with threadpoolctl.threadpool_limits(1):
+        for part, measured in all_figures(bundle, images, labels):
+            figures |= measured
+            for name, value in measured.items():
+                table.add_row(part, name, f"{value:.4g}")
     Console().print(table)
     command = shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
     extra = {"bundle": bundle.id.hex(), "images": len(images), "goodput_profile": GOODPUT_PROFILE}

@@ -21,10 +21,11 @@ def run(*arguments: str) -> None:
 def live_figures(dataset: str, data_dir: str, link: str, seed: int, folder: Path) -> dict[str, float]:
     """One seed's whole path, in processes as a person runs them; what the live run measured on the test split."""
     data = ["--dataset", dataset, "--data-dir", data_dir]
+    results = ["--results", f"{folder}/results"]
     run("host_training", "train", *data, "--run", f"{folder}/run", "--seed", f"{seed}")
-    run("export", "--checkpoint", f"{folder}/run/duphil.pt", "--out", f"{folder}/bundle", *data)
+    run("export", "--checkpoint", f"{folder}/run/duphil.pt", "--out", f"{folder}/bundle", *results, *data)
     run("host_training", "replay", *data, "--out", f"{folder}/replay.npz")
-    line = ["--replay", f"{folder}/replay.npz", "--link", link, "--results", f"{folder}/results"]
+    line = ["--replay", f"{folder}/replay.npz", "--link", link, *results]
     run("host_decoder", "live", "--bundle", f"{folder}/bundle", *line)
     [path] = (folder / "results").glob("live-*.json")
     return json.loads(path.read_text())["figures"]
@@ -37,11 +38,13 @@ def main() -> None:
     parser.add_argument("--link", default="lora-sf7")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     options = parser.parse_args()
+    if len(options.seeds) < 2:
+        parser.error("a spread needs at least two seeds")
     measured = []
     for seed in options.seeds:
         with tempfile.TemporaryDirectory(prefix="latentlink-seed-") as folder:
             measured.append(live_figures(options.dataset, options.data_dir, options.link, seed, Path(folder)))
-    figures = {}
+    figures: dict[str, float] = {}
     for name in FIGURES:
         values = [each[name] for each in measured]
         figures |= {f"{name}_mean": statistics.mean(values), f"{name}_stdev": statistics.stdev(values)}

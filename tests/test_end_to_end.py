@@ -60,3 +60,18 @@ def test_digits_are_classified_live_over_a_lora_line_in_eight_bytes(workplace, b
     assert seen["live_bytes_per_image"] <= 8
     assert seen["live_wire_bytes_per_image"] == pytest.approx(seen["live_bytes_per_image"] + 11)
     assert f"{seen['live_accuracy']:.1%}" in live.stdout
+
+
+def test_bench_measures_all_that_is_promised(workplace, bundle):
+    (workplace / "tests").symlink_to(Path(__file__).parent)
+    run(workplace, "tests.bench", "--bundle", "run/bundle", "--replay", "run/replay.npz", "--images", "100")
+    measured = figures(workplace, "bench")
+    assert measured["coder_overhead_bits_mean"] <= 3
+    assert measured["coder_overhead_bits_max"] < 8
+    assert measured["mixture_bits_per_image"] < measured["static_bits_per_image"]
+    assert (measured["packet_overhead_bytes"], measured["stream_overhead_bytes"]) == (11, 15)
+    assert measured["node_ms_per_image"] == pytest.approx(
+        sum(measured[f"node_{part}_ms"] for part in ("preprocess", "model", "coder")), rel=0.5
+    )
+    assert measured["host_batch_images_per_s"] > measured["host_images_per_s"] > 300
+    assert 0.5 < measured["link_goodput_ratio"] < 0.8

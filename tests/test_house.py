@@ -1,6 +1,7 @@
 """What a newcomer meets first: the Makefile, the set-up, and results files that can be traced."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,7 +21,7 @@ def test_help_explains_every_target():
 
 
 def set_up(tmp_path: Path, python: str) -> subprocess.CompletedProcess[str]:
-    command = [ROOT / "requirements" / "setup.sh", tmp_path / "venv", python]
+    command = [str(ROOT / "requirements" / "setup.sh"), str(tmp_path / "venv"), python]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -38,6 +39,17 @@ def test_set_up_by_another_version_names_both(tmp_path):
     assert done.returncode == 1
     assert "is Python 3.9 and the host's lock is for 3.11" in done.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_set_up_on_a_full_disk_says_how_much_is_missing(tmp_path, monkeypatch):
+    df = tmp_path / "bin" / "df"
+    df.parent.mkdir()
+    df.write_text("#!/bin/sh\necho Filesystem\necho /dev/sda1 9000 8877 123 99% /\n")
+    df.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{df.parent}:{os.environ['PATH']}")
+    done = set_up(tmp_path, sys.executable)
+    assert done.returncode == 1
+    assert "needs 4500 MB and 123 MB are free" in done.stderr
 
 
 def test_set_up_without_network_says_so_and_is_not_taken_for_done(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 
 from export import ExportError
 from export.settings import Settings, load_data, preset_name, transmitted
-from host_training.dataset import DataSetError
+from host_training.dataset import DataSetError, with_corrupted_labels
 from host_training.model import ModelConfig
 from host_training.presets import PRESETS
 from host_training.training import load_model
@@ -56,10 +56,18 @@ def test_a_data_set_that_is_not_there_is_named(checkpoint):
         load_data(replace(SETTINGS, dataset="no-such-set"), model.config, state)
 
 
+def test_images_other_than_those_trained_on_are_refused(checkpoint):
+    model, state = load_model(checkpoint)
+    state["data_sha256"] = "00" * 32
+    with pytest.raises(ExportError, match=r"not those that .* was trained on.*train again into another folder"):
+        load_data(SETTINGS, model.config, state)
+
+
 def test_a_model_trained_on_corrupted_labels_is_exported_with_the_same_ones(checkpoint):
     model, state = load_model(checkpoint)
     clean = load_data(SETTINGS, model.config, state)
     state["recipe"] |= {"label_corruption": 0.5, "corruption_seed": 3}
+    state["data_sha256"] = with_corrupted_labels(clean, 0.5, seed=3).sha256
     corrupted = load_data(SETTINGS, model.config, state)
     assert 0.3 < (corrupted.train.labels != clean.train.labels).mean() < 0.6
     assert (corrupted.test.labels == clean.test.labels).all()

@@ -118,7 +118,7 @@ def test_losses_are_counted_and_never_stop_a_run(start):
     assert code == 0
     content = result(run)
     figures = content["figures"]
-    assert (content["loss"], content["seeds"], content["study"]) == ("0.4", [3], "live-blobs-lora-sf7-loss-0.4")
+    assert (content["loss"], content["seeds"], content["study"]) == ("0.4", [3], "live-blobs-lora-sf7-first-8-loss-0.4")
     assert figures["live_images"] == 8
     assert figures["live_images_received"] == 8 - content["line"]["frames_lost"] < 8
     assert figures["live_accuracy"] == 1.0

@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,8 +109,11 @@ def test_a_folder_of_any_sizes_and_formats_becomes_a_data_set(tmp_path):
 def test_an_unreadable_image_is_named_and_skipped(tmp_path):
     folder = make_image_folder(tmp_path / "pets", {"cat": 5, "dog": 5})
     (folder / "cat" / "torn.jpg").write_bytes(b"\xff\xd8\xff not a picture")
-    with pytest.warns(UserWarning, match=r"skipped .*cat/torn\.jpg"):
+    whole = (folder / "cat" / "0.png").read_bytes()
+    (folder / "dog" / "flipped.png").write_bytes(whole.replace(b"IDAT", b"I\xc4AT"))
+    with pytest.warns(UserWarning, match="skipped") as warned:
         data = load(str(folder), image_size=16)
+    assert [str(warning.message).split(":")[0].rsplit("/", 1)[1] for warning in warned] == ["torn.jpg", "flipped.png"]
     assert len(data.train) + len(data.validation) + len(data.test) == 10
 
 
@@ -134,6 +138,32 @@ def write_official_cifar10(folder: Path, n_per_batch: int = 40) -> None:
         (folder / name).write_bytes(pickle.dumps({b"data": rows, b"labels": labels}, protocol=2))
     names = [f"class {i}".encode() for i in range(10)]
     (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": names}, protocol=2))
+
+
+def test_cifar_100_comes_with_fine_and_coarse_labels(tmp_path):
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, n in (("train", 400), ("test", 100)):
+        fine = [i % 100 for i in range(n)]
+        rows = rng.integers(0, 256, (n, 3072), dtype=np.uint8)
+        batch = {b"data": rows, b"fine_labels": fine, b"coarse_labels": [label // 5 for label in fine]}
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+    names = [f"fine {i}".encode() for i in range(100)]
+    (folder / "meta").write_bytes(pickle.dumps({b"fine_label_names": names}, protocol=2))
+    data = load("cifar100", tmp_path)
+    assert (len(data.classes), data.classes[42]) == (100, "fine 42")
+    for split in (data.train, data.validation, data.test):
+        assert split.coarse_labels is not None
+        np.testing.assert_array_equal(split.coarse_labels, split.labels // 5)
+
+
+def test_a_changed_image_makes_another_data_set():
+    data = load("digits")
+    images = data.test.images.copy()
+    images[0, 0, 0] ^= 1
+    assert data.sha256 == load("digits").sha256
+    assert replace(data, test=replace(data.test, images=images)).sha256 != data.sha256
 
 
 def test_the_official_cifar_layout_is_read_channel_by_channel(tmp_path):

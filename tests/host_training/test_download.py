@@ -87,6 +87,11 @@ def test_a_part_that_was_already_whole_is_used(serve, tmp_path):
     assert download(f"{serve(CONTENT).url}/x", tmp_path / "set.tar.gz", sha256(CONTENT)).read_bytes() == CONTENT
 
 
+def test_a_whole_file_that_is_already_there_needs_no_network(tmp_path):
+    (tmp_path / "set.tar.gz").write_bytes(CONTENT)
+    assert download("http://127.0.0.1:9/x", tmp_path / "set.tar.gz", sha256(CONTENT)).read_bytes() == CONTENT
+
+
 def test_a_file_with_another_checksum_is_thrown_away(serve, tmp_path):
     with pytest.raises(DataSetError, match="not the file we know"):
         download(f"{serve(b'something else').url}/x", tmp_path / "set.tar.gz", sha256(CONTENT))

@@ -1,4 +1,5 @@
 import copy
+import hashlib
 import json
 import os
 import resource
@@ -123,8 +124,25 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
 
 def test_a_run_of_another_recipe_is_not_continued(tmp_path):
     Trainer(blobs(), RECIPE, tmp_path, CPU).train(until=stop_after(2))
-    with pytest.raises(CheckpointError, match=r"seed is 0, not 7.*another folder"):
+    with pytest.raises(CheckpointError, match=r"its seed is 0, not 7.*another folder"):
         Trainer(blobs(), replace(RECIPE, seed=7), tmp_path, CPU).train()
+
+
+def test_a_run_on_other_images_is_not_continued(tmp_path):
+    Trainer(blobs(seed=0), RECIPE, tmp_path, CPU).train(until=stop_after(2))
+    with pytest.raises(CheckpointError, match=r"its data_sha256 is .*another folder"):
+        Trainer(blobs(seed=1), RECIPE, tmp_path, CPU).train()
+
+
+def test_a_run_can_start_from_anothers_weights_and_says_so(tmp_path):
+    Trainer(blobs(), RECIPE, tmp_path / "first", CPU).train()
+    path = tmp_path / "first" / "ce.pt"
+    second = Trainer(blobs(), replace(RECIPE, seed=1), tmp_path / "second", CPU, start_from=path)
+    for name, tensor in checkpoint.load(path)["model"].items():
+        torch.testing.assert_close(weights(second)[name], tensor, rtol=0, atol=0)
+    second.train()
+    _, best = load_model(tmp_path / "second" / "ce.pt")
+    assert best["started_from_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path):

@@ -147,8 +147,8 @@ def test_counting_goes_on_across_the_16_bit_wrap():
     assert reconstruct_counter(0x0003, 0x5FFFE) == 0x60003
 
 
-def test_only_on_first_contact_several_counters_are_tried():
-    assert possible_counters(0x1234, highest=0x71000) == [0x71234]
+def test_the_nearest_counter_is_tried_first_and_then_later_wraps_only():
+    assert possible_counters(0x1234, highest=0x71000) == [wrap << 16 | 0x1234 for wrap in range(7, 23)]
     assert possible_counters(0x1234, highest=-1) == [wrap << 16 | 0x1234 for wrap in range(16)]
 
 

@@ -172,7 +172,12 @@ def test_thousands_of_lost_packets_do_not_lose_the_counter(bundle):
 def test_a_host_that_hears_a_node_for_the_first_time_finds_its_counter(bundle):
     [packet] = sender_of(bundle, start=1_000_000).packets(random_symbols(TABLES, 1), 0)
     assert receiver_of(bundle).receive(packet, 0.0).counter == 1_000_000
-    refused(receiver_of(bundle, highest_counter=5), packet, Reason.NOT_OPENED, "does not open")
+
+
+@pytest.mark.parametrize("n_missed", [33_000, 70_000, 900_000])
+def test_a_host_that_was_off_for_long_finds_the_counter_again(bundle, n_missed):
+    [packet] = sender_of(bundle, start=100_000 + n_missed).packets(random_symbols(TABLES, 0), 0)
+    assert receiver_of(bundle, highest_counter=100_000).receive(packet, 0.0).counter == 100_000 + n_missed
 
 
 def test_two_nodes_are_kept_apart(bundle):

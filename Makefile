@@ -21,21 +21,28 @@ RUN ?= runs/$(NAME)-$(PRESET)
 # A released bundle serves where there is one; `make live BUNDLE=…` takes any other.
 BUNDLE ?= $(if $(wildcard models/$(NAME)/manifest.json),models/$(NAME),$(RUN)/bundle)
 
+SETTINGS ?= node.toml
+SUITE ?= bookworm
+MIRROR ?=
+
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+FLASH = $(PY) -m device.flash
 DATA_OPTIONS = --dataset $(DATASET) --data-dir $(DATA_DIR) --image-size $(IMAGE_SIZE)
 export DATA_DIR
 
-.PHONY: help setup train export live bench seeds plot test lint golden clean
+.PHONY: help setup train export live bench seeds verdicts flash image test-image test-power-cuts \
+	deploy plot test nightly lint golden clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 help:  ## what there is to make
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
 	@echo
 	@echo 'Variables: DATASET=digits|cifar10|cifar100|FOLDER  PRESET=digits|cifar-16|cifar-32|cifar-32-fine|cifar-64|cifar100-64|photo-32'
-	@echo '           LINK=lora-sf7|lora-sf10-eu868|serial-9600|… LOSS=none|0.1|mild|mid|edge|ge:p,r  IMAGES=n  SEED=n'
+	@echo '           LINK=lora-sf7|lora-sf10-eu868|rn2483-sf9|serial-9600|… LOSS=none|0.1|mild|mid|edge|ge:p,r  IMAGES=n  SEED=n'
+	@echo '           INTERVAL=seconds between images  FEEDBACK=no  VERDICT=0.95  FIRST_CHUNK_BYTES=n  CHUNK_BYTES=n'
 	@echo '           DATA_DIR=folder  RUN=folder  BUNDLE=folder  START_FROM=checkpoint  STAGE=duphil|ce  LATENTS=n'
 	@echo '           PYTHON=python3.11  TORCH_INDEX=url of a wheel index'
 
@@ -71,7 +78,9 @@ $(RUN)/replay.npz: | $(READY)
 
 live: $(BUNDLE)/manifest.json $(RUN)/replay.npz  ## classify live: node process, throttled line, host process, on one screen
 	$(PY) -m host_decoder live --bundle $(BUNDLE) --replay $(RUN)/replay.npz --link $(LINK) --loss $(LOSS) \
-		$(if $(IMAGES),--images $(IMAGES)) $(if $(SEED),--seed $(SEED))
+		$(if $(IMAGES),--images $(IMAGES)) $(if $(SEED),--seed $(SEED)) $(if $(INTERVAL),--interval $(INTERVAL)) \
+		$(if $(filter no,$(FEEDBACK)),--no-feedback) $(if $(VERDICT),--verdict $(VERDICT)) \
+		$(if $(FIRST_CHUNK_BYTES),--first-chunk-bytes $(FIRST_CHUNK_BYTES)) $(if $(CHUNK_BYTES),--chunk-bytes $(CHUNK_BYTES))
 
 bench: $(BUNDLE)/manifest.json $(RUN)/replay.npz  ## measure coder, node, host and link; writes results/bench.json
 	$(PY) -m tests.bench --bundle $(BUNDLE) --replay $(RUN)/replay.npz --study bench$(addprefix -,$(filter-out digits,$(NAME)))
@@ -79,11 +88,40 @@ bench: $(BUNDLE)/manifest.json $(RUN)/replay.npz  ## measure coder, node, host a
 seeds: $(READY)  ## train, export and classify live with five seeds; writes results/seeds-NAME.json
 	$(PY) -m tests.seeds --dataset $(DATASET) --data-dir $(DATA_DIR) --link $(LINK)
 
+verdicts: $(BUNDLE)/manifest.json  ## measure what stop verdicts save; writes results/verdicts-NAME.json
+	$(PY) -m tests.verdicts --bundle $(BUNDLE) --dataset $(DATASET) --data-dir $(DATA_DIR)
+
+flash: $(READY)  ## make a node of TARGET=/dev/sdX|FILE.img|boot folder: SETTINGS=node.toml CONFIRM=yes [IMAGE=FILE.img]
+	$(FLASH) card "$(TARGET)" --settings $(SETTINGS) $(if $(HOST_TOML),--host $(HOST_TOML)) \
+		$(if $(IMAGE),--image $(IMAGE)) $(if $(NODE),--node $(NODE)) $(if $(USER_NAME),--user $(USER_NAME)) \
+		$(if $(SSH_KEY),--ssh-key $(SSH_KEY)) $(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(DRY_RUN),--dry-run) \
+		$(if $(REPLACE),--replace $(REPLACE))
+
+image: $(READY)  ## our own Debian arm64 image for Pi 3, 4, Zero 2 W (SUITE=bookworm|trixie MIRROR=url)
+	$(FLASH) image --suite $(SUITE) $(if $(MIRROR),--mirror $(MIRROR))
+
+test-image: $(READY)  ## make that image, boot it in QEMU, its labels to a real host; writes results/boot-SUITE.json
+	$(PY) -m tests.flash.boot_image --suite $(SUITE) $(if $(MIRROR),--mirror $(MIRROR))
+
+test-power-cuts: $(READY)  ## cut an emulated node's power 20 times; writes results/power-cuts.json
+	$(PY) -m tests.flash.power_cuts --longest 90 --limit 400 --suite $(SUITE) $(if $(MIRROR),--mirror $(MIRROR))
+
+deploy: $(READY)  ## new programs for the running node HOST=, over SSH; with BUNDLE= only that bundle
+	$(FLASH) deploy $(HOST) $(if $(filter command line,$(origin BUNDLE)),--bundle $(BUNDLE))
+
 plot: $(READY)  ## draw docs/ from results/
 	$(PY) -m tests.plot
 
 test: $(READY)  ## all tests
 	$(PY) -m pytest
+
+nightly: $(READY)  ## the link's long studies: loss, kills, adversary, fuzz; writes results/link-*.json (an hour)
+	$(PY) -m tests.link.simulation
+	$(PY) -m tests.link.many_nodes
+	$(PY) -m tests.erasure
+	$(PY) -m tests.kills
+	$(PY) -m tests.fuzz
+	LATENTLINK_NIGHTLY=1 $(PY) -m pytest tests/link tests/device tests/test_kills.py tests/fuzz
 
 lint: $(READY)  ## ruff and mypy
 	$(VENV)/bin/ruff check .
@@ -92,6 +130,7 @@ lint: $(READY)  ## ruff and mypy
 
 golden: $(READY)  ## rewrite tests/golden; review the diff
 	$(PY) -m tests.golden.make
+	$(PY) -m tests.golden.capture
 
 clean:  ## remove runs and caches; .venv and data stay
 	rm -rf runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

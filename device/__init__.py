@@ -1,1 +1,1 @@
-"""The node: capture, encode, send. It runs with numpy, LiteRT, pyserial and cryptography alone."""
+"""The node: capture, encode, send. It runs with numpy, LiteRT, pyserial, cryptography and reedsolo alone."""

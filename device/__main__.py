@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from device import console
 from device.config import ConfigError, load_config
+from device.console import Console, JsonConsole, SilentConsole, TextConsole
 from device.encoder import EncoderError
 from device.image_source import SourceError
 from device.interpreter import RuntimeMissingError
@@ -21,10 +21,11 @@ EXPLAINED = (ConfigError, BundleError, KeyStateError, EncoderError, SourceError,
 
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
-    n_sent = 0
+    console = CONSOLES[arguments.console]
+    n_images = 0
     try:
         _end_on(signal.default_int_handler)
-        n_sent = run(load_config(arguments.config), REPORTS[arguments.console], is_patient=not arguments.once)
+        n_images = run(load_config(arguments.config), console, is_patient=not arguments.once)
     except KeyboardInterrupt:
         pass  # before the first image
     except EXPLAINED as error:
@@ -32,8 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     finally:
         _end_on(signal.SIG_IGN)  # it is ending already
-    if arguments.console == "json":
-        print(console.json_end_line(n_sent), flush=True)
+    console.done(n_images)
     return 0
 
 
@@ -42,17 +42,13 @@ def _end_on(handler: Any) -> None:
         signal.signal(number, handler)
 
 
-REPORTS = {
-    "text": lambda outgoing: print(console.text_line(outgoing), flush=True),
-    "json": lambda outgoing: print(console.json_line(outgoing), flush=True),
-    "none": lambda outgoing: None,
-}
+CONSOLES: dict[str, Console] = {"text": TextConsole(), "json": JsonConsole(), "none": SilentConsole()}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m device", description=__doc__)
     parser.add_argument("config", type=Path, metavar="node.toml")
-    parser.add_argument("--console", choices=REPORTS, default="text", help="what to print for each image")
+    parser.add_argument("--console", choices=CONSOLES, default="text", help="what to print of each image and packet")
     parser.add_argument(
         "--once", action="store_true", help="end with an error when the port vanishes, instead of waiting for it"
     )

@@ -3,22 +3,37 @@
 node = 1
 bundle = "bundle"          # paths are relative to this file
 key_dir = "keys"           # node.key and counter.json, made by: python -m link provision
+state_dir = "state"        # optional (else key_dir): what waits to be sent, and the airtime spent
+max_queue_mb = 16          # optional: beyond it old refinements go first, then the oldest images
 [source]
 kind = "v4l2"              # replay, folder, v4l2 or picamera2
 device = 0
 [link]
 port = "/dev/ttyUSB0"
-profile = "lora-sf7"       # a name of: python -m link profiles
+profile = "rn2483-sf9"     # a name of: python -m link profiles; it says the modem too
+region = "eu868"           # whose rules the radio keeps: eu868, us915, wire (does not radiate); silent without
+frequency_hz = 869525000   # says the sub-band
+feedback = true            # false: nobody answers, every image is sent once, with parity
+parity = "8+2"             # without feedback only: 2 parity packets for every 8
+first_chunk_bytes = 4      # optional: cut images into chunks, so that the host can say when it knows enough
+chunk_bytes = 2
+[link.lorawan]             # optional: the modem (an RN2483) speaks LoRaWAN, at the profile's data rate in EU868
+app_key = "keys/app.key"   # a file with the 32 hex digits that the network server shows
+dev_eui = "70B3D57ED0001234"
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from link.airtime import LoRaConfig
+from link.erasure import ParityPlan
 from link.keys import MAX_NODE
 from link.profiles import LinkProfile, get_profile
+from link.sender import MIN_PACKET_BYTES
 
 SOURCE_KINDS = ("replay", "folder", "v4l2", "picamera2")
 KINDS_WITH_PATH = ("replay", "folder")
@@ -46,6 +61,16 @@ class SourceConfig:
 
 
 @dataclass(frozen=True)
+class LoRaWanConfig:
+    """How the modem joins a LoRaWAN network, whose security then takes our seal's place."""
+
+    app_key: str = field(repr=False)
+    join_eui: str = "0" * 16
+    dev_eui: str | None = None
+    "None: the one burnt into the module."
+
+
+@dataclass(frozen=True)
 class LinkConfig:
     """The port and the line behind it; what node.toml leaves out is the profile's."""
 
@@ -54,6 +79,18 @@ class LinkConfig:
     bitrate_bps: int
     "Of the serial port, which is not the radio's."
     max_packet_bytes: int
+    region: str | None = None
+    "Whose rules the radio keeps; None: a radio stays silent."
+    frequency_hz: int | None = None
+    power_dbm: int | None = None
+    has_feedback: bool = True
+    parity: ParityPlan | None = None
+    first_chunk_bytes: int | None = None
+    "Of an image's bitstream in chunk 0; None: as much as a packet takes."
+    chunk_bytes: int | None = None
+    wants_time: bool = False
+    wants_slot: bool = False
+    lorawan: LoRaWanConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -63,13 +100,42 @@ class NodeConfig:
     node: int
     bundle: Path
     key_dir: Path
+    state_dir: Path
+    max_queue_bytes: int
     source: SourceConfig
     link: LinkConfig
 
 
-NODE_KEYS = {"node": int, "bundle": str, "key_dir": str, "source": dict, "link": dict}
+DEFAULT_QUEUE_MB = 16
+NODE_KEYS = {
+    "node": int,
+    "bundle": str,
+    "key_dir": str,
+    "state_dir": str,
+    "max_queue_mb": int,
+    "source": dict,
+    "link": dict,
+}
+NODE_REQUIRED = ("node", "bundle", "key_dir", "source", "link")
 SOURCE_KEYS = {"kind": str, "path": str, "device": (int, str), "limit": int, "loop": bool, "interval_s": (int, float)}
-LINK_KEYS = {"port": str, "profile": str, "bitrate_bps": int, "max_packet_bytes": int}
+LINK_KEYS = {
+    "port": str,
+    "profile": str,
+    "bitrate_bps": int,
+    "max_packet_bytes": int,
+    "region": str,
+    "frequency_hz": int,
+    "power_dbm": int,
+    "feedback": bool,
+    "parity": str,
+    "first_chunk_bytes": int,
+    "chunk_bytes": int,
+    "wants_time": bool,
+    "wants_slot": bool,
+    "lorawan": dict,
+}
+LORAWAN_KEYS = {"app_key": str, "join_eui": str, "dev_eui": str}
+HEX_DIGITS = {"app_key": 32, "join_eui": 16, "dev_eui": 16}
 
 
 def load_config(path: Path | str) -> NodeConfig:
@@ -82,14 +148,18 @@ def load_config(path: Path | str) -> NodeConfig:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
     try:
-        _check_keys(table, NODE_KEYS, required=tuple(NODE_KEYS), section="")
+        _check_keys(table, NODE_KEYS, required=NODE_REQUIRED, section="")
         _check_range("node", table["node"], 1, MAX_NODE)
+        max_queue_mb = table.get("max_queue_mb", DEFAULT_QUEUE_MB)
+        _check_range("max_queue_mb", max_queue_mb, 1)
         return NodeConfig(
             node=table["node"],
             bundle=path.parent / table["bundle"],
             key_dir=path.parent / table["key_dir"],
+            state_dir=path.parent / table.get("state_dir", table["key_dir"]),
+            max_queue_bytes=max_queue_mb * 1_000_000,
             source=_source(table["source"], path.parent),
-            link=_link(table["link"]),
+            link=_link(table["link"], path.parent),
         )
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
@@ -106,7 +176,7 @@ def _source(table: Mapping[str, Any], folder: Path) -> SourceConfig:
     return SourceConfig(**{**table, "path": folder / table["path"] if "path" in table else None})
 
 
-def _link(table: Mapping[str, Any]) -> LinkConfig:
+def _link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
     _check_keys(table, LINK_KEYS, required=("port", "profile"), section="[link] ")
     profile = get_profile(table["profile"])
     link = LinkConfig(
@@ -114,10 +184,53 @@ def _link(table: Mapping[str, Any]) -> LinkConfig:
         profile=profile,
         bitrate_bps=table.get("bitrate_bps", profile.bitrate_bps),
         max_packet_bytes=table.get("max_packet_bytes", profile.max_packet_bytes),
+        region=table.get("region"),
+        frequency_hz=table.get("frequency_hz"),
+        power_dbm=table.get("power_dbm"),
+        has_feedback=table.get("feedback", True),
+        parity=_parity(table["parity"]) if "parity" in table else None,
+        first_chunk_bytes=table.get("first_chunk_bytes"),
+        chunk_bytes=table.get("chunk_bytes"),
+        wants_time=table.get("wants_time", False),
+        wants_slot=table.get("wants_slot", False),
+        lorawan=_lorawan(table["lorawan"], profile, folder) if "lorawan" in table else None,
     )
     _check_range("[link] bitrate_bps", link.bitrate_bps, 1)
-    _check_range("[link] max_packet_bytes", link.max_packet_bytes, 12, profile.max_packet_bytes)
+    _check_range("[link] max_packet_bytes", link.max_packet_bytes, MIN_PACKET_BYTES, profile.max_packet_bytes)
+    _check_range("[link] first_chunk_bytes", 1 if link.first_chunk_bytes is None else link.first_chunk_bytes, 1)
+    _check_range("[link] chunk_bytes", 1 if link.chunk_bytes is None else link.chunk_bytes, 1)
+    if link.has_feedback and link.parity:
+        raise ValueError("[link] parity is for feedback = false: with feedback what is lost is sent again")
+    if not link.has_feedback and (link.wants_time or link.wants_slot):
+        raise ValueError("[link] wants_time and wants_slot need feedback = true: the host has to answer")
     return link
+
+
+def _lorawan(table: Mapping[str, Any], profile: LinkProfile, folder: Path) -> LoRaWanConfig:
+    _check_keys(table, LORAWAN_KEYS, required=("app_key",), section="[link.lorawan] ")
+    if not profile.name.endswith("-eu868") or not isinstance(profile.medium, LoRaConfig):
+        raise ValueError(f"[link.lorawan] needs a profile such as lora-sf9-eu868, not {profile.name}")
+    path = folder / table["app_key"]
+    try:
+        told = {**table, "app_key": path.read_text(encoding="ascii", errors="replace").strip()}
+    except OSError as error:
+        raise ValueError(
+            f"[link.lorawan] app_key {path} cannot be read ({error.strerror}); write the key there"
+        ) from None
+    for name, text in told.items():
+        if not re.fullmatch(f"[0-9A-Fa-f]{{{HEX_DIGITS[name]}}}", text):
+            where = f"in {path} " if name == "app_key" else ""
+            raise ValueError(f"[link.lorawan] {name} {where}is not {HEX_DIGITS[name]} hex digits")
+    return LoRaWanConfig(**told)
+
+
+def _parity(text: str) -> ParityPlan:
+    """ "8+2": two parity packets for every eight."""
+    try:
+        n_data, n_parity = map(int, text.split("+"))
+        return ParityPlan(n_data, n_parity)
+    except ValueError as error:
+        raise ValueError(f'[link] parity is "{text}" ({error}); write for example "8+2"') from None
 
 
 def _check_keys(table: Mapping[str, Any], kinds: Mapping[str, Any], required: tuple[str, ...], section: str) -> None:

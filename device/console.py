@@ -1,40 +1,118 @@
-"""What the node tells its console: a line a person reads, or a line of JSON for the program that started it."""
+"""What the node tells its console: lines that a person reads, or lines of JSON for the program that started it."""
 
 import base64
 import json
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
 
-from device.node import Outgoing
+from link.packet import PacketType
+from link.sender import Acknowledged, Outgoing
 
-
-def text_line(outgoing: Outgoing) -> str:
-    label = f" ({outgoing.image.label})" if outgoing.image.label is not None else ""
-    packets = f"{len(outgoing.frames)} packet{'s' if len(outgoing.frames) > 1 else ''}"
-    airtime_ms = 1000 * sum(frame.airtime_s for frame in outgoing.frames)
-    work_ms = sum(outgoing.ms.values())
-    return (
-        f"image {outgoing.number}{label}: {outgoing.bitstream_bytes} bytes in {packets}, "
-        f"{airtime_ms:.1f} ms of airtime, {work_ms:.2f} ms of work"
-    )
+if TYPE_CHECKING:
+    from device.node import Captured
 
 
-def json_line(outgoing: Outgoing) -> str:
-    """One image: what was sent under which counter, and the pixels as the node saw them."""
-    pixels = outgoing.image.pixels
-    return json.dumps(
-        {
-            "image": outgoing.number,
-            "counter": outgoing.first_counter,
-            "bitstream_bytes": outgoing.bitstream_bytes,
-            "packets": len(outgoing.frames),
-            "wire_bytes": sum(frame.wire_bytes for frame in outgoing.frames),
-            "airtime_s": sum(frame.airtime_s for frame in outgoing.frames),
-            "label": outgoing.image.label,
-            "pixels": base64.b64encode(pixels.tobytes()).decode("ascii"),
-            "shape": list(pixels.shape),
-            "ms": {part: round(ms, 4) for part, ms in outgoing.ms.items()},
-        }
-    )
+class Console(Protocol):
+    """Each is called before what it tells of leaves the node."""
+
+    def image(self, captured: "Captured") -> None: ...
+
+    def packet(self, outgoing: Outgoing, wire_bytes: int) -> None: ...
+
+    def heard(self, heard: Acknowledged, budget_s: float | None) -> None: ...
+
+    def notice(self, sentence: str) -> None: ...
+
+    def done(self, n_images: int) -> None: ...
 
 
-def json_end_line(n_images: int) -> str:
-    return json.dumps({"done": True, "images": n_images})
+class SilentConsole:
+    """Notices alone, on stderr."""
+
+    def image(self, captured: "Captured") -> None:
+        pass
+
+    def packet(self, outgoing: Outgoing, wire_bytes: int) -> None:
+        pass
+
+    def heard(self, heard: Acknowledged, budget_s: float | None) -> None:
+        pass
+
+    def notice(self, sentence: str) -> None:
+        print(f"device: {sentence}", file=sys.stderr, flush=True)
+
+    def done(self, n_images: int) -> None:
+        pass
+
+
+class TextConsole(SilentConsole):
+    """A line for each image, packet and report."""
+
+    def image(self, captured: "Captured") -> None:
+        label = f" ({captured.image.label})" if captured.image.label is not None else ""
+        chunks = f"{captured.n_chunks} chunk{'s' if captured.n_chunks > 1 else ''}"
+        work_ms = sum(captured.ms.values())
+        print(
+            f"image {captured.id}{label}: {captured.bitstream_bytes} bytes in {chunks}, {work_ms:.2f} ms of work",
+            flush=True,
+        )
+
+    def packet(self, outgoing: Outgoing, wire_bytes: int) -> None:
+        carried = ", ".join(f"{image}.{index}" for image, index in outgoing.chunks)
+        print(
+            f"packet {PacketType(outgoing.packet_type).name}{f' of {carried}' if carried else ''}: {wire_bytes} bytes, "
+            f"{1000 * outgoing.airtime_s:.1f} ms of airtime{', then listen' if outgoing.listens else ''}",
+            flush=True,
+        )
+
+    def heard(self, heard: Acknowledged, budget_s: float | None) -> None:
+        stopped = f", {len(heard.stopped)} stopped early" if heard.stopped else ""
+        budget = "" if budget_s is None else f"; {budget_s:.1f} s of airtime left"
+        print(f"report: {len(heard.delivered)} images delivered{stopped}{budget}", flush=True)
+
+
+class JsonConsole(SilentConsole):
+    """One JSON object a line; further keys may be added, none will change its meaning."""
+
+    def image(self, captured: "Captured") -> None:
+        """With the pixels as the encoder saw them."""
+        pixels = captured.image.pixels
+        self._print(
+            "image",
+            image=captured.id,
+            label=captured.image.label,
+            pixels=base64.b64encode(pixels.tobytes()).decode("ascii"),
+            shape=list(pixels.shape),
+            bitstream_bytes=captured.bitstream_bytes,
+            chunks=captured.n_chunks,
+            ms={part: round(ms, 4) for part, ms in captured.ms.items()},
+        )
+
+    def packet(self, outgoing: Outgoing, wire_bytes: int) -> None:
+        self._print(
+            "packet",
+            type=PacketType(outgoing.packet_type).name,
+            counter=outgoing.counter,
+            packet_bytes=len(outgoing.packet),
+            wire_bytes=wire_bytes,
+            airtime_s=outgoing.airtime_s,
+            listens=outgoing.listens,
+            chunks=[
+                [image, index, n_bytes]
+                for (image, index), n_bytes in zip(outgoing.chunks, outgoing.bitstream_bytes, strict=True)
+            ],
+        )
+
+    def heard(self, heard: Acknowledged, budget_s: float | None) -> None:
+        self._print("heard", delivered=list(heard.delivered), stopped=list(heard.stopped), budget_s=budget_s)
+
+    def notice(self, sentence: str) -> None:
+        super().notice(sentence)
+        self._print("notice", sentence=sentence)
+
+    def done(self, n_images: int) -> None:
+        self._print("done", images=n_images)
+
+    @staticmethod
+    def _print(event: str, **content: Any) -> None:
+        print(json.dumps({"event": event, **content}), flush=True)

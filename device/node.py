@@ -1,114 +1,303 @@
-"""The node's loop: capture, encode, send, again."""
+"""The node's loop: capture, encode, queue; send what the channel allows; hear what the host says.
 
-import sys
+One thread. An image is safe in the outbox before the console tells of it; what the link makes of the queue is the
+sender's affair (link.sender), and this file brings it a clock and a radio.
+"""
+
+import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 
-from device.config import ConfigError, NodeConfig
+import numpy as np
+
+from device.config import NodeConfig
+from device.console import Console
 from device.encoder import Encoder
-from device.image_source import Capture, Image, UnreadableImageError, open_source
-from device.transmitter import Frame, Transmitter
+from device.image_source import Capture, Image, SourceError, UnreadableImageError, open_source
+from device.outbox import Outbox, open_outbox
+from device.radio import Radio
+from device.unit.notify import Notifier
 from link import latent_coder
+from link.airtime import LoRaConfig
 from link.bundle import Bundle
-from link.keys import CounterStore, NodeKey, read_key
-from link.uplink import UplinkSender
+from link.carrier import Carrier, CarrierSettings, open_carrier
+from link.clock import boot_id, boot_s
+from link.governor import Governor
+from link.keys import CounterStore, read_master_key
+from link.lorawan_sender import LoRaWanSender
+from link.packet import split
+from link.regions import governor_for
+from link.sender import Acknowledged, Outgoing, Sender, SenderOptions, TimeHeard
+from link.timing import LinkTiming
+
+OUTBOX_FILE = "outbox.sqlite"
+LEDGER_FILE = "airtime.json"
+RECHARGE_S = 10.0
+"A packet that waited longer for its port is sent at a time of which the ledger does not know."
+IDLE_S = 1.0
+"Longest sleep: a clock that jumps or a port that comes back is noticed within it."
 
 
 @dataclass(frozen=True, eq=False)
-class Outgoing:
-    """One image, ready to leave."""
+class Captured:
+    """One image, encoded and safe in the outbox."""
 
-    number: int
     image: Image
-    first_counter: int
-    "Of its first packet; the others follow it."
+    id: int
     bitstream_bytes: int
-    frames: list[Frame]
+    n_chunks: int
     ms: dict[str, float]
-    "Time of this process: preprocess, model, coder (with seal and framing)."
+    "Time of this process: preprocess, model, coder (with the outbox)."
 
 
-def run(config: NodeConfig, report: Callable[[Outgoing], None], is_patient: bool = True) -> int:
-    """Send the images of the source until it ends or Ctrl-C; each is reported before its first byte leaves.
+def run(config: NodeConfig, console: Console, is_patient: bool = True) -> int:
+    """Until the source has ended and the outbox is empty, or Ctrl-C; returns the number of images captured.
 
-    Returns how many were sent.
+    An impatient node raises PortError when its port vanishes.
     """
     bundle = Bundle.load(config.bundle, side="node")
-    key = _read_own_key(config)
-    n_sent = 0
-    with CounterStore(config.key_dir) as counters, Transmitter(config.link, is_patient) as line:
-        source = open_source(config.source, bundle.image)
-        packer = Packer(bundle, key, counters, line)
+    key = read_master_key(config.key_dir)
+    config.state_dir.mkdir(parents=True, exist_ok=True)
+    with (
+        CounterStore(config.key_dir, config.node) as counters,
+        closing(open_outbox(config.state_dir / OUTBOX_FILE, config.max_queue_bytes, boot_id())) as outbox,
+        Radio(partial(_open_carrier, config), console.notice, is_patient) as radio,
+    ):
+        node = Node(config, bundle, key, counters, outbox, radio, console)
+        for notice in (counters.notice, outbox.notice, node.ledger_notice):
+            if notice:
+                console.notice(notice)
+        notifier = Notifier()
+        notifier.ready()
+        with suppress(KeyboardInterrupt):
+            node.run(notifier)
+        notifier.stopping()
+        return node.n_images
+
+
+class Node:
+    """Everything of one running node but its files and its port."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        bundle: Bundle,
+        key: bytes,
+        counters: CounterStore,
+        outbox: Outbox,
+        radio: Radio,
+        console: Console,
+    ) -> None:
+        link = config.link
+        self._interval_s = config.source.interval_s
+        self._encoder, self._tables = Encoder(bundle), bundle.tables
+        self._counters, self._outbox, self._radio, self._console = counters, outbox, radio, console
+        self._timing = LinkTiming(link.profile, link.profile.turnaround_s)
+        ledger = config.state_dir / LEDGER_FILE
+        self._governor = governor_for(link.region, link.frequency_hz, link.profile, ledger)
+        self._sender = _sender(config, bundle, key, counters, outbox, self._governor, self._timing)
+        self._first_bytes, self._later_bytes = self._sender.chunk_bytes(link.first_chunk_bytes, link.chunk_bytes)
+        self._source: Iterator[Capture] | None = None
+        self._source_error: SourceError | None = None
         try:
-            for image in _captured(source, line, config.source.interval_s):
-                outgoing = packer.pack(image, number=n_sent)
-                report(outgoing)
-                line.send(outgoing.frames)
-                n_sent += 1
-        except KeyboardInterrupt:
-            pass
-    return n_sent
+            self._source = open_source(config.source, bundle.image)
+        except SourceError as error:
+            self._end_source(error)
+        self._capture_due_s = boot_s()
+        self._outgoing: Outgoing | None = None
+        "The packet that is on the air, or waits for the port to come back."
+        self._on_air_until_s: float | None = None
+        self._charged_s = 0.0
+        "When its airtime was entered in the ledger."
+        self._silent_because: str | None = None
+        self.n_images = 0
 
+    def run(self, notifier: Notifier) -> None:
+        """Until the source has ended and nothing waits; the watchdog hears of every turn in which something worked."""
+        while not self._is_done:
+            now_s = boot_s()
+            self._end_transmission(now_s)
+            is_well = self._capture() if self._is_capture_due(now_s) else True
+            self._transmit(boot_s())
+            self._listen()
+            if is_well and self._radio.is_open:
+                notifier.worked()
+        if self._source_error is not None:
+            raise self._source_error
 
-class Packer:
-    """From pixels to the frames that leave."""
+    @property
+    def ledger_notice(self) -> str | None:
+        return self._governor.ledger.notice
 
-    def __init__(self, bundle: Bundle, key: NodeKey, counters: CounterStore, line: Transmitter) -> None:
-        self._encoder = Encoder(bundle)
-        self._tables = bundle.tables
-        self._counters = _NotedCounters(counters)
-        self._sender = UplinkSender(
-            key.node, key.key, bundle.id, bundle.tables, self._counters, line.link.max_packet_bytes
-        )
-        self._line = line
+    @property
+    def _is_done(self) -> bool:
+        return self._source is None and self._outgoing is None and self._outbox.n_images == 0
 
-    def pack(self, image: Image, number: int) -> Outgoing:
+    def _is_capture_due(self, now_s: float) -> bool:
+        """At the interval's end; without one when the line can soon carry the image, since one that waits only ages."""
+        if self._source is None or now_s < self._capture_due_s:
+            return False
+        return self._interval_s > 0 or self._sender.wants_image(now_s)
+
+    def _capture(self) -> bool:
+        """Whether there is an image more, or no more to come."""
+        assert self._source is not None
+        try:
+            capture = next(self._source, None)
+            if capture is None:
+                self._end_source()
+                return True
+            self._capture_due_s = max(boot_s(), self._capture_due_s + self._interval_s)
+            captured = self._queue(capture())
+        except SourceError as error:
+            self._end_source(error)
+            return False
+        except UnreadableImageError as error:
+            self._console.notice(str(error))
+            return False
+        self.n_images += 1
+        self._console.image(captured)
+        return True
+
+    def _end_source(self, error: SourceError | None = None) -> None:
+        """No image comes any more. What waits is sent all the same, and only then the node ends with the error."""
+        self._source, self._source_error = None, error
+        self._sender.flush()
+        if error is not None and self._outbox.n_images:
+            self._console.notice(f"{error}; {self._outbox.n_images} images wait and are sent first")
+
+    def _queue(self, image: Image) -> Captured:
         watch = _Stopwatch()
         pixels = self._encoder.prepare(image.pixels)
         watch.lap("preprocess")
         symbols = self._encoder.infer(pixels)
         watch.lap("model")
-        bitstream = latent_coder.encode(symbols, self._tables)
-        packets = self._sender.packets_of(bitstream, number, age_s=time.monotonic() - image.captured_s)
-        frames = self._line.frames(packets)
+        bitstream, n_chunks, image_id = self._put(symbols, boot_s() - (time.monotonic() - image.captured_s))
         watch.lap("coder")
-        first_counter = self._counters.latest - len(packets) + 1
-        return Outgoing(number, image, first_counter, len(bitstream), frames, watch.ms)
+        return Captured(image, image_id, len(bitstream), n_chunks, watch.ms)
 
-
-def _captured(source: Iterator[Capture], line: Transmitter, interval_s: float) -> Iterator[Image]:
-    """The images of a source, each taken when the line can carry it and the interval is over."""
-    due_s = time.monotonic()
-    for capture in source:
-        line.wait_for_turn()
-        time.sleep(max(0.0, due_s - time.monotonic()))
-        due_s = time.monotonic() + interval_s
+    def _put(self, symbols: np.ndarray, captured_s: float) -> tuple[bytes, int, int]:
+        bitstream = latent_coder.encode(symbols, self._tables)
         try:
-            yield capture()
-        except UnreadableImageError as error:
-            print(f"device: {error}", file=sys.stderr, flush=True)
+            pieces = split(bitstream, self._first_bytes, self._later_bytes)
+        except ValueError as error:
+            raise UnreadableImageError(f"an image is left out: {error}") from None
+        image_id = self._counters.next()
+        offset_s = self._sender.unix_offset_s
+        self._outbox.put(image_id, pieces, captured_s, None if offset_s is None else captured_s + offset_s)
+        return bitstream, len(pieces), image_id
+
+    def _transmit(self, now_s: float) -> None:
+        """Send the next packet if there is one and nothing is on the air."""
+        if self._on_air_until_s is not None:
+            return
+        if self._outgoing is None:
+            self._outgoing = self._sender.next_packet(now_s)
+            self._tell_silence()
+            if self._outgoing is None:
+                return
+            self._charged_s = now_s
+            self._console.packet(self._outgoing, self._timing.wire_bytes(len(self._outgoing.packet)))
+        elif not self._is_charged(self._outgoing, now_s):
+            return
+        start_s, was_open = boot_s(), self._radio.is_open
+        if self._radio.send(self._outgoing.packet):
+            self._on_air_until_s = max(boot_s(), start_s + self._outgoing.airtime_s)
+            self._end_transmission(boot_s())  # a modem has sent it by now, and may have the answer already
+        elif was_open:
+            self._charged_s = -math.inf  # it may have been on the air when the port failed
+
+    def _is_charged(self, outgoing: Outgoing, now_s: float) -> bool:
+        """Whether a packet that waited for its port may leave: after a while its airtime is charged anew."""
+        if now_s > self._charged_s + RECHARGE_S:
+            if self._governor.start_s(outgoing.airtime_s, now_s) > now_s:
+                return False
+            self._governor.occupy(outgoing.airtime_s, now_s)
+            self._charged_s = now_s
+        return True
+
+    def _end_transmission(self, now_s: float) -> None:
+        if self._on_air_until_s is not None and now_s >= self._on_air_until_s:
+            self._sender.transmitted(self._on_air_until_s)
+            self._outgoing = self._on_air_until_s = None
+
+    def _listen(self) -> None:
+        """Until something is due, or something came."""
+        now_s = boot_s()
+        self._governor.keep_time(now_s)
+        due_s = [now_s + IDLE_S]
+        if self._on_air_until_s is not None:
+            due_s.append(self._on_air_until_s)
+        elif self._outgoing is None:
+            due_s += [due for due in (self._sender.next_due_s(now_s),) if due is not None]
+            if self._is_capture_due(now_s):
+                due_s.append(now_s)
+        if self._source is not None and self._interval_s > 0:
+            due_s.append(self._capture_due_s)
+        for received in self._radio.receive(max(0.0, min(due_s) - now_s)):
+            self._hear(received.packet)
+
+    def _hear(self, packet: bytes) -> None:
+        heard = self._sender.receive(packet, boot_s())
+        if isinstance(heard, Acknowledged):
+            self._console.heard(heard, self._governor.budget_s(boot_s()))
+        elif isinstance(heard, TimeHeard):
+            if (offset_s := self._sender.unix_offset_s) is not None:
+                self._outbox.date_images(offset_s)
+            self._console.notice(f"the host's clock says {time.strftime('%F %T', time.gmtime(heard.unix_s))} UTC")
+
+    def _tell_silence(self) -> None:
+        """Once for each reason that forbids the radio to speak."""
+        reason = self._sender.silent_because
+        if reason and reason != self._silent_because:
+            self._console.notice(reason)
+        self._silent_because = reason
 
 
-def _read_own_key(config: NodeConfig) -> NodeKey:
-    key = read_key(config.key_dir)
-    if key.node != config.node:
-        raise ConfigError(
-            f"node is {config.node}, {config.key_dir} is for node {key.node}: give each node its own key_dir"
+def _sender(
+    config: NodeConfig,
+    bundle: Bundle,
+    key: bytes,
+    counters: CounterStore,
+    outbox: Outbox,
+    governor: Governor,
+    timing: LinkTiming,
+) -> Sender | LoRaWanSender:
+    link = config.link
+    if link.lorawan:
+        return LoRaWanSender(config.node, bundle.id, counters, outbox, governor, timing)
+    options = SenderOptions(
+        has_downlink=link.has_feedback,
+        parity=link.parity,
+        max_packet_bytes=link.max_packet_bytes,
+        wants_time=link.wants_time,
+        wants_slot=link.wants_slot,
+    )
+    return Sender(config.node, key, bundle.id, counters, outbox, governor, timing, options)
+
+
+def _open_carrier(config: NodeConfig) -> Carrier:
+    link = config.link
+    if link.lorawan:
+        from link.carriers.rn2483_mac import MacSettings, Rn2483Mac
+
+        medium = link.profile.medium
+        assert isinstance(medium, LoRaConfig)
+        return Rn2483Mac(
+            MacSettings(
+                link.port,
+                config.node,
+                link.lorawan.app_key,
+                link.lorawan.join_eui,
+                link.lorawan.dev_eui,
+                medium.spreading_factor,
+            )
         )
-    return key
-
-
-class _NotedCounters:
-    """The node's counters, remembering the latest."""
-
-    def __init__(self, counters: CounterStore) -> None:
-        self._counters = counters
-        self.latest = -1
-
-    def next(self) -> int:
-        self.latest = self._counters.next()
-        return self.latest
+    settings = CarrierSettings(link.profile, link.port, bitrate_bps=link.bitrate_bps, frequency_hz=link.frequency_hz)
+    return open_carrier(settings if link.power_dbm is None else replace(settings, power_dbm=link.power_dbm))
 
 
 class _Stopwatch:

@@ -1,28 +1,50 @@
-"""`python -m export`: turn a checkpoint into a bundle, and measure it on the test split."""
+"""`python -m export`: turn a checkpoint into a bundle, and measure it on the test split.
+
+`python -m export calibrate --bundle DIR` fits the confidence of a bundle that is there, on the validation split.
+"""
 
 import argparse
 import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from export import ExportError
+from export.calibration import calibrate
 from export.pipeline import export
 from export.settings import Settings
 from host_training.checkpoint import CheckpointError
-from host_training.dataset import DataSetError
+from host_training.dataset import DataSetError, load
+from link.bundle import Bundle
 from link.results import FOLDER, write_result
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = vars(parser().parse_args(arguments))
-    results_folder = options.pop("results")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    is_calibration = arguments[:1] == ["calibrate"]
     try:
-        settings = Settings(**options)
-        written, report = export(settings, partial(print, flush=True))
+        if is_calibration:
+            run_calibration(calibration_parser().parse_args(arguments[1:]))
+        else:
+            run_export(vars(parser().parse_args(arguments)))
     except (ExportError, CheckpointError, DataSetError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def run_calibration(options: argparse.Namespace) -> None:
+    bundle = Bundle.load(options.bundle, "host")
+    data = load(options.dataset or bundle.data_set, options.data_dir, image_size=bundle.image.height)
+    calibrated, fitted = calibrate(options.bundle, data, options.threads)
+    print(f"calibrate {fitted.describe()}\nbundle    {calibrated.id.hex()} in {options.bundle}, the same id as before")
+
+
+def run_export(options: dict[str, Any]) -> None:
+    results_folder = options.pop("results")
+    settings = Settings(**options)
+    written, report = export(settings, partial(print, flush=True))
     path = write_result(
         report.study,
         report.figures(),
@@ -35,17 +57,17 @@ def main(arguments: list[str] | None = None) -> int:
         folder=results_folder,
     )
     print(f"report    {settings.out / 'report.md'}, {path}")
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m export", description=__doc__)
+    top = argparse.ArgumentParser(
+        prog="python -m export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = top.add_argument
     add("--checkpoint", type=Path, required=True, help="runs/…/duphil.pt or ce.pt")
     add("--out", type=Path, required=True, help="folder of the bundle; a bundle that is there is replaced at the end")
     add("--latents", type=int, metavar="N", help="send only the N most discriminative latents (default: all)")
-    add("--dataset", help="name or folder of the data set (default: the name in the checkpoint)")
-    add("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
+    add_data_options(top, "the name in the checkpoint")
     add(
         "--components",
         type=numbers,
@@ -59,14 +81,29 @@ def parser() -> argparse.ArgumentParser:
         default=Settings.max_drop_points,
         help="percentage points that int8 may cost on the test split (default: %(default)s)",
     )
-    add(
+    add("--results", type=Path, default=FOLDER, metavar="DIR", help="where the figures go (default: %(default)s)")
+    return top
+
+
+def calibration_parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m export calibrate",
+        description="Fit the confidence of a bundle's decoder on the validation split and write it into its manifest.",
+    )
+    top.add_argument("--bundle", type=Path, required=True, help="folder of the bundle; it keeps its id")
+    add_data_options(top, "the name in the bundle")
+    return top
+
+
+def add_data_options(top: argparse.ArgumentParser, default_name: str) -> None:
+    top.add_argument("--dataset", help=f"name or folder of the data set (default: {default_name})")
+    top.add_argument("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
+    top.add_argument(
         "--threads",
         type=int,
         default=os.cpu_count(),
         help="threads that run the int8 encoder (default: all)",
     )
-    add("--results", type=Path, default=FOLDER, metavar="DIR", help="where the figures go (default: %(default)s)")
-    return top
 
 
 def numbers(text: str) -> tuple[int, ...]:

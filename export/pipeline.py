@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from export import ExportError, entropy_model, measure, onnx_model, tflite
+from export import ExportError, calibration, entropy_model, measure, onnx_model, tflite
 from export.entropy_model import FittedTables
 from export.finetune import FineTuning, augmented_symbols, finetune, score
 from export.fold import FoldedDecoder, FoldedEncoder, fold, input_shape
@@ -91,6 +91,8 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
 
     validation_accuracies = make_decoder(decoder, encode, data, settings.fine_tuning, folder)
     host = onnx_model.OnnxModel(folder / DECODER)
+    validation = data.validation
+    fitted = calibration.fit(host, encode(validation.images), validation.labels, tables.chosen.tables)
     labels = data.test.labels
     accuracies = Accuracies(
         float_all_latents=measure.float_accuracy(model, data.test),
@@ -101,6 +103,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
         through_coder=measure.accuracy(host(coded.symbols), labels),
     )
     say(f"decoder   {accuracies.through_coder:.2%} on the test split, float encoder {accuracies.best_float:.2%}")
+    say(f"calibrate {fitted.describe()}")
     check_drop(accuracies, settings.max_drop_points)
 
     report = Report(
@@ -110,6 +113,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
         n_latents=len(order),
         accuracies=accuracies,
         validation_accuracies=validation_accuracies,
+        calibration=fitted,
         agreements=agreements,
         rates=rates,
         tables=tables,
@@ -191,4 +195,5 @@ def write_manifest(
         "input_zero_point": tflite.INPUT_ZERO_POINT,
     }
     host = {"tasks": {bundle.LABEL_TASK: {"file": DECODER, "classes": list(classes)}}}
-    return bundle.write_manifest(folder, node, host, report.provenance, report.measured())
+    written = bundle.write_manifest(folder, node, host, report.provenance, report.measured())
+    return bundle.with_calibration(written, report.calibration.calibration, report.calibration.fitted_on())

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from export.calibration import Fitted
 from export.entropy_model import FittedTables
 from export.measure import Accuracies, Agreement, Cost, Latency, Rates
 from export.operators import Operator
@@ -26,6 +27,7 @@ class Report:
     accuracies: Accuracies
     validation_accuracies: tuple[float, float]
     "Before and after fine-tuning the decoder, int8 encoder."
+    calibration: Fitted
     agreements: dict[str, Agreement]
     rates: Rates
     tables: FittedTables
@@ -74,6 +76,7 @@ class Report:
             "latents": self.n_latents,
             "accuracy": asdict(self.accuracies) | {"drop_points": self.accuracies.drop_points},
             "validation_accuracy": dict(zip(("before", "after"), self.validation_accuracies, strict=True)),
+            "calibration": self.calibration.calibration.to_dict() | self.calibration.fitted_on(),
             "agreement": {pair: asdict(agreement) for pair, agreement in self.agreements.items()},
             "rate": asdict(self.rates),
             "tables": [candidate.to_dict() for candidate in self.tables.candidates],
@@ -112,6 +115,8 @@ class Report:
                 ("symbols of", "equal", "within ±1", "whole images equal"),
                 [(p, f"{a.equal:.2%}", f"{a.within_one:.2%}", f"{a.images:.1%}") for p, a in self.agreements.items()],
             ),
+            "## Confidence",
+            f"By the known symbols: {self.calibration.describe()}.",
             "## Bytes per image",
             f"{rates.coded_bytes:.2f} bytes on average ({percentiles}), {rates.coder_overhead_bits:.2f} bits above the "
             f"tables' ideal. On the same symbols, static histograms need {rates.static_bits:.1f} bits, "

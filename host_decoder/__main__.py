@@ -52,9 +52,12 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
 
 def _live(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.interruption import Interruption
-    from host_decoder.live import LiveOptions, LiveRun
+    from host_decoder.live import LiveRun
+    from host_decoder.live_options import LiveOptions
     from host_decoder.live_report import write_live_result
-    from host_decoder.view import make_view, summary
+    from host_decoder.statistics_view import link_table
+    from host_decoder.summary import summary
+    from host_decoder.view import make_view
 
     options = LiveOptions(
         bundle=arguments.bundle,
@@ -65,6 +68,10 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
         images=arguments.images,
         interval_s=arguments.interval,
         seed=arguments.seed,
+        has_feedback=arguments.feedback,
+        verdict=arguments.verdict,
+        first_chunk_bytes=arguments.first_chunk_bytes,
+        chunk_bytes=arguments.chunk_bytes,
         store=arguments.store,
     )
     console = Console()
@@ -73,11 +80,12 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
         with make_view(run.title, console, is_plain=arguments.plain) as view:
             outcome = run.run(view)
         console.print(summary(run.title, outcome.tally, outcome.first_label_s))
+        console.print(link_table([outcome.link]))
         if interruption():
             _say(f"ended by {interruption.name}; no results file is written")
             return interruption.exit_code
         if not outcome.tally.n_answered:
-            _say(f"none of {outcome.tally.n_sent} images came through the line, which says: {outcome.line}")
+            _say(f"none of {outcome.tally.n_captured} images came through the line, which says: {outcome.line}")
             return 1
         command = shlex.join(["python", "-m", "host_decoder", *arguments.argv])
         dataset = arguments.dataset or run.bundle.data_set
@@ -93,20 +101,18 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
 
     bundle = Bundle.load(arguments.bundle, side="host")
     with Store(arguments.store, must_exist=True) as store:
-        n_packets = store.bundles()
-        if bundle.id.hex() not in n_packets:
-            held = ", ".join(n_packets) or "none"
-            raise HostError(
-                f"{arguments.store} holds no packet of bundle {bundle.id.hex()}; it holds packets of: {held}"
-            )
+        n_chunks = store.bundles()
+        if bundle.id.hex() not in n_chunks:
+            held = ", ".join(n_chunks) or "none"
+            raise HostError(f"{arguments.store} holds no chunk of bundle {bundle.id.hex()}; it holds chunks of: {held}")
         begun_s = time.monotonic()
         n_images = 0
         for answer in redecode(store, bundle):
             _print_json(answer)
             n_images += 1
         _say(f"{n_images} images decoded again in {time.monotonic() - begun_s:.2f} s")
-        if n_others := sum(n_packets.values()) - n_packets[bundle.id.hex()]:
-            _say(f"{n_others} packets of other bundles were left: {', '.join(set(n_packets) - {bundle.id.hex()})}")
+        if n_others := sum(n_chunks.values()) - n_chunks[bundle.id.hex()]:
+            _say(f"{n_others} chunks of other bundles were left: {', '.join(set(n_chunks) - {bundle.id.hex()})}")
     return 0
 
 
@@ -147,7 +153,9 @@ def _parser() -> argparse.ArgumentParser:
     listen.add_argument(
         "--view", action="store_true", help="the live view (plain lines without a terminal) instead of JSON lines"
     )
-    listen.add_argument("--count", type=_positive(int), metavar="N", help="end after N whole images")
+    listen.add_argument(
+        "--count", type=_positive(int), metavar="N", help="end after N images of which no further chunk is wanted"
+    )
     listen.add_argument(
         "--idle-timeout", type=_positive(float), metavar="S", help="end after S seconds without a packet"
     )
@@ -167,6 +175,19 @@ def _parser() -> argparse.ArgumentParser:
         "--interval", type=float, default=0.0, metavar="S", help="at least S seconds from one capture to the next"
     )
     live.add_argument("--seed", type=int, default=0, help="of losses and bit errors")
+    live.add_argument(
+        "--feedback", action=argparse.BooleanOptionalAction, default=True, help="the host answers (default), or not"
+    )
+    live.add_argument(
+        "--verdict",
+        type=_confidence,
+        metavar="C",
+        help="calibrated confidence, such as 0.95, at which the host wants no further chunk of an image",
+    )
+    live.add_argument(
+        "--first-chunk-bytes", type=_positive(int), metavar="N", help="of a bitstream in its first packet (else all)"
+    )
+    live.add_argument("--chunk-bytes", type=_positive(int), metavar="N", help="of a bitstream in each later packet")
     live.add_argument("--plain", action="store_true", help="plain lines even in a terminal")
     live.add_argument("--dataset", metavar="NAME", help="for the results file's name (else as the bundle says)")
     live.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
@@ -192,6 +213,13 @@ def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
         return value
 
     return parse
+
+
+def _confidence(text: str) -> float:
+    value = _positive(float)(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"{text} is above 1")
+    return float(value)
 
 
 if __name__ == "__main__":

@@ -3,33 +3,57 @@
 store = "host.sqlite"           # paths are relative to host.toml
 bundles = "bundles"             # optional: further bundles, to name the one an unexpected packet was made with
 
-[link]
+[link]                          # or several [[link]]: gateways that hear the same nodes
+name = "roof"                   # optional
 port = "/dev/ttyUSB0"
-profile = "lora-sf7"            # optional: says the bitrate of the port and the airtime of packets
-bitrate_bps = 115200            # optional with a profile
+profile = "rn2483-sf9"          # optional on a cable: says the modem, its settings and the airtime of packets
+bitrate_bps = 57600             # optional with a profile: of the port
+region = "eu868"                # whose rules the host's own radio keeps; without one it only listens
+frequency_hz = 869525000
+feedback = true                 # false: nothing is ever sent
+
+[[link]]                        # a LoRaWAN network: its server's MQTT broker
+kind = "chirpstack"             # or "things-stack"
+host = "localhost"
+application = "8a4f…"           # its id there
+user = "latentlink"             # optional, as password, port, tls = true, ca_file and client_id are
+password = "…"
+
+[verdict]                       # optional: tell nodes when an image needs no further chunk
+confidence = 0.95               # when its label is as sure as this,
+min_gain = 0.02                 # optional: or what is missing will put it right so seldom,
+price_per_s = 0.0               # optional: or so seldom for its airtime
 
 [[node]]
 id = 1
 key = "keys/node-1.key"         # the node.key that `python -m link provision` wrote
 bundle = "bundles/digits"
+one_way = false                 # true: this node does not listen
+device = "70b3d57ed005b89a"     # in a LoRaWAN network, instead of a key: DevEUI, or device id at The Things Stack
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from host_decoder.errors import HostError
+from host_decoder.toml_table import ConfigError, Table
+from host_decoder.verdict import MIN_CONFIDENCE, MIN_GAIN
+from link.airtime import UartConfig
 from link.bundle import MANIFEST, Bundle, BundleError
+from link.carrier import CARRIERS, Carrier, CarrierSettings, open_carrier
 from link.keys import KEY_FILE, MAX_NODE, parse_key
-from link.profiles import LinkProfile, get_profile
+from link.network_server import SERVERS
+from link.profiles import UART_BYTES, LinkProfile, get_profile
+
+if TYPE_CHECKING:  # it needs an MQTT library that only gateways of a network need
+    from link.carriers.lorawan import NetworkSettings
 
 DEFAULT_BITRATE_BPS = 9600
-
-
-class ConfigError(HostError):
-    """host.toml cannot be used; the message names the entry and says what to do."""
+RADIO_KEYS = {"profile", "bitrate_bps", "region", "frequency_hz", "power_dbm"}
+LINK_KEYS = RADIO_KEYS | {"name", "kind", "port", "peers", "feedback"}
+NETWORK_KEYS = {"name", "kind", "host", "port", "application", "user", "password", "tls", "ca_file", "client_id"}
 
 
 @dataclass(frozen=True)
@@ -39,18 +63,68 @@ class HostNode:
     number: int
     key: bytes = field(repr=False)
     bundle: Bundle
+    one_way: bool = False
+    "It does not listen."
+    device: str | None = None
+    "What a LoRaWAN network calls it; its frames are then sealed by the network alone, and it has no key of ours."
+
+
+@dataclass(frozen=True)
+class GatewayConfig:
+    """One place where the host listens, and speaks when it may."""
+
+    name: str
+    settings: "CarrierSettings | NetworkSettings"
+    region: str | None = None
+    "Whose rules its radio keeps; None: a radio stays silent."
+    has_downlink: bool = True
+
+    @property
+    def is_network(self) -> bool:
+        """Whether a LoRaWAN network lies between: it sees to seals, airtime and answers."""
+        return not isinstance(self.settings, CarrierSettings)
+
+    @property
+    def medium(self) -> str:
+        settings = self.settings
+        return settings.profile.name if isinstance(settings, CarrierSettings) else settings.server
+
+    @property
+    def where(self) -> str:
+        """The port as a person names it."""
+        settings = self.settings
+        if not isinstance(settings, CarrierSettings):
+            return f"{settings.server} at {settings.host}"
+        return f"{settings.port} at {settings.bitrate_bps or settings.profile.bitrate_bps} bit/s"
+
+    def open(self) -> Carrier:
+        """Raises PortError when it is not there, ValueError when the settings do not suit it."""
+        if isinstance(self.settings, CarrierSettings):
+            return open_carrier(self.settings)
+        from link.carriers.lorawan import LoRaWan
+
+        return LoRaWan(self.settings)
+
+
+@dataclass(frozen=True)
+class VerdictConfig:
+    """When an image needs no further chunk, as host_decoder.verdict explains."""
+
+    confidence: float = MIN_CONFIDENCE
+    min_gain: float = MIN_GAIN
+    price_per_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class HostConfig:
     """All of host.toml, its keys and bundles read and checked."""
 
-    port: str
-    bitrate_bps: int
+    gateways: tuple[GatewayConfig, ...]
     store: Path
     nodes: tuple[HostNode, ...]
     other_bundles: tuple[Bundle, ...] = ()
-    profile: LinkProfile | None = None
+    verdict: VerdictConfig | None = None
+    "None: nodes send every image whole."
     warnings: tuple[str, ...] = ()
     "What was left out, and why."
 
@@ -64,21 +138,101 @@ def read_config(path: Path | str) -> HostConfig:
         raise ConfigError(f"there is no {path}; write one as the README shows, or give the path of yours") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
-    table = _Table(str(path), toml, {"store", "bundles", "link", "node"})
+    table = Table(str(path), toml, {"store", "bundles", "link", "verdict", "node"})
     folder = table.get("bundles", str, "")
     others, warnings = _read_bundles(path.parent / folder) if folder else ((), ())
-    link = _Table(f"[link] of {path}", table.get("link", dict), {"port", "profile", "bitrate_bps"})
-    profile_name = link.get("profile", str, "")
-    profile = _profile(path, profile_name) if profile_name else None
+    nodes = _read_nodes(path, table.get("node", list))
     return HostConfig(
-        port=link.get("port", str),
-        bitrate_bps=link.get("bitrate_bps", int, profile.bitrate_bps if profile else DEFAULT_BITRATE_BPS),
+        gateways=_read_gateways(path, table.get("link", (dict, list)), nodes),
         store=path.parent / table.get("store", str, "host.sqlite"),
-        nodes=_read_nodes(path, table.get("node", list)),
+        nodes=nodes,
         other_bundles=others,
-        profile=profile,
+        verdict=_read_verdict(path, toml["verdict"]) if "verdict" in toml else None,
         warnings=warnings,
     )
+
+
+def _read_gateways(
+    path: Path, content: dict[str, Any] | list[Any], nodes: Sequence[HostNode]
+) -> tuple[GatewayConfig, ...]:
+    """One [link], or several [[link]], each with a name of its own."""
+    tables = content if isinstance(content, list) else [content]
+    devices = {node.device: node.number for node in nodes if node.device is not None}
+    gateways = [
+        _read_network(path, entry, devices)
+        if isinstance(entry, Mapping) and entry.get("kind") in SERVERS
+        else _read_gateway(path, entry)
+        for entry in tables
+    ]
+    names = [gateway.name for gateway in gateways]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"{path} has two [[link]] called {twice[0]}; give each another name")
+    if not gateways:
+        raise ConfigError(f"{path} has no [[link]]; add one with the port to listen at")
+    if devices and not any(gateway.is_network for gateway in gateways):
+        raise ConfigError(f"{path} has nodes with a device, but no [[link]] of kind {' or '.join(SERVERS)}; add it")
+    return tuple(gateways)
+
+
+def _read_gateway(path: Path, entry: Any) -> GatewayConfig:
+    link = Table(f"[link] of {path}", entry, LINK_KEYS)
+    port, profile_name = link.get("port", str), link.get("profile", str, "")
+    bitrate_bps = link.get("bitrate_bps", int, 0) or None
+    if profile_name:
+        profile = _profile(path, profile_name)
+    else:
+        cable = UartConfig(bitrate_bps or DEFAULT_BITRATE_BPS)
+        profile = LinkProfile(f"serial-{cable.bitrate_bps}", cable, UART_BYTES)
+    kind = link.get("kind", str, profile.carrier)
+    if kind not in CARRIERS:
+        raise ConfigError(f'[link] of {path} has kind = "{kind}"; there are: {", ".join([*CARRIERS, *SERVERS])}')
+    settings = CarrierSettings(
+        profile=profile,
+        port=port,
+        kind=kind,
+        bitrate_bps=bitrate_bps,
+        frequency_hz=link.get("frequency_hz", int, 0) or None,
+        power_dbm=link.get("power_dbm", int, CarrierSettings.power_dbm),
+        peers=tuple(link.get("peers", list, [])),
+    )
+    region = link.get("region", str, "") or None
+    return GatewayConfig(link.get("name", str, port), settings, region, link.get("feedback", bool, True))
+
+
+def _read_network(path: Path, entry: Mapping[str, Any], devices: Mapping[str, int]) -> GatewayConfig:
+    from link.carriers.lorawan import NetworkSettings
+
+    link = Table(f"[link] of {path}", entry, NETWORK_KEYS)
+    if not devices:
+        raise ConfigError(f"{path} has a LoRaWAN network, but no [[node]] with a device; add the DevEUI to one")
+    ca_file = link.get("ca_file", str, "")
+    settings = NetworkSettings(
+        server=link.get("kind", str),
+        host=link.get("host", str),
+        application=link.get("application", str),
+        devices=devices,
+        port=link.get("port", int, 0) or None,
+        user=link.get("user", str, "") or None,
+        password=link.get("password", str, "") or None,
+        has_tls=link.get("tls", bool, False),
+        ca_file=path.parent / ca_file if ca_file else None,
+        client_id=link.get("client_id", str, NetworkSettings.client_id),
+    )
+    return GatewayConfig(link.get("name", str, f"{settings.server} at {settings.host}"), settings)
+
+
+def _read_verdict(path: Path, entry: Any) -> VerdictConfig:
+    table = Table(f"[verdict] of {path}", entry, {"confidence", "min_gain", "price_per_s"})
+    verdict = VerdictConfig(
+        confidence=table.get("confidence", (int, float), VerdictConfig.confidence),
+        min_gain=table.get("min_gain", (int, float), VerdictConfig.min_gain),
+        price_per_s=table.get("price_per_s", (int, float), VerdictConfig.price_per_s),
+    )
+    if not 0 < verdict.confidence <= 1:
+        raise ConfigError(f"[verdict] of {path} has confidence = {verdict.confidence}; it must be above 0, at most 1")
+    if min(verdict.min_gain, verdict.price_per_s) < 0:
+        raise ConfigError(f"[verdict] of {path} has min_gain or price_per_s below 0; 0 takes the rule away")
+    return verdict
 
 
 def _profile(path: Path, name: str) -> LinkProfile:
@@ -91,22 +245,22 @@ def _profile(path: Path, name: str) -> LinkProfile:
 def _read_nodes(path: Path, entries: list[Any]) -> tuple[HostNode, ...]:
     nodes: dict[int, HostNode] = {}
     for entry in entries:
-        table = _Table(f"[[node]] of {path}", entry, {"id", "key", "bundle"})
+        table = Table(f"[[node]] of {path}", entry, {"id", "key", "bundle", "one_way", "device"})
         number = table.get("id", int)
         if not 1 <= number <= MAX_NODE or number in nodes:
             raise ConfigError(f"{path} has a node with id {number}; ids are from 1 to {MAX_NODE}, each once")
-        key_path = path.parent / table.get("key", str)
-        key_path = key_path / KEY_FILE if key_path.is_dir() else key_path
-        nodes[number] = HostNode(
-            number, read_key_file(key_path), Bundle.load(path.parent / table.get("bundle", str), side="host")
-        )
+        device = table.get("device", str, "") or None
+        key = b"" if device else read_key_file(path.parent / table.get("key", str))
+        bundle = Bundle.load(path.parent / table.get("bundle", str), side="host")
+        nodes[number] = HostNode(number, key, bundle, table.get("one_way", bool, False), device)
     if not nodes:
         raise ConfigError(f"{path} names no node; add a [[node]] with id, key and bundle")
     return tuple(nodes.values())
 
 
 def read_key_file(path: Path) -> bytes:
-    """A node's master key from a copy of its node.key."""
+    """A node's master key from a copy of its node.key, or the folder that it is in."""
+    path = path / KEY_FILE if path.is_dir() else path
     try:
         return parse_key(path.read_text(encoding="ascii", errors="replace"), origin=str(path))
     except OSError as error:
@@ -127,22 +281,3 @@ def _read_bundles(folder: Path) -> tuple[tuple[Bundle, ...], tuple[str, ...]]:
         except BundleError as error:
             warnings.append(f"a bundle is left out: {error}")
     return tuple(bundles), tuple(warnings)
-
-
-class _Table:
-    """A TOML table whose keys are known and whose values have a type."""
-
-    def __init__(self, name: str, content: Any, keys: set[str]) -> None:
-        if not isinstance(content, Mapping):
-            raise ConfigError(f"{name} must be a table")
-        if unknown := sorted(set(content) - keys):
-            raise ConfigError(f"{name} has an unknown key '{unknown[0]}'; known are {', '.join(sorted(keys))}")
-        self._name, self._content = name, content
-
-    def get(self, key: str, kind: type, default: Any = None) -> Any:
-        value = self._content.get(key, default)
-        if value is None:
-            raise ConfigError(f"{self._name} lacks '{key}'; add it")
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise ConfigError(f"{self._name} has {key} = {value!r}, it must be of type {kind.__name__}")
-        return value

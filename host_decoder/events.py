@@ -5,11 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from link.receiver import Reason
+
 TOP = 3
 "Classes named in a printed result."
 
 NOISE = "noise"
-"Reason of bytes that were no frame; the other reasons are those of link.uplink."
+"Reason of bytes that were no frame; the other reasons are those of link.receiver."
+
+ORDINARY = {Reason.DUPLICATE, Reason.REPEATED, Reason.GAP}
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,12 +21,10 @@ class Answer:
     """The class of one image as far as it has arrived; a further chunk gives another answer, better informed."""
 
     node: int
-    first_counter: int
-    "Counter of the image's first packet: with the node it names the image for good."
+    image: int
+    "The image's id: with the node it names the image for good."
     counter: int
     "Of the packet that led to this answer."
-    image: int
-    "The node's own image number."
     bundle: str
     "Id in hex."
     classes: tuple[str, ...]
@@ -36,10 +38,19 @@ class Answer:
     bitstream_bytes: int
     packet_bytes: int
     "Of all packets behind this answer."
-    age_s: float
-    "From capture to sending, as the node measured it."
+    age_s: float | None
+    "From capture to sending, as the node measured it; None where it cannot tell."
     received_s: float
     "Unix time."
+    confidence: float | None = None
+    "That the label is right, calibrated; None where the bundle has no calibration."
+    is_enough: bool = False
+    "The verdict: no further chunk of this image is wanted."
+
+    @property
+    def is_settled(self) -> bool:
+        """No further chunk will come, or need come."""
+        return self.is_complete or self.is_enough
 
     @property
     def label(self) -> str:
@@ -56,7 +67,6 @@ class Answer:
             "event": "answer",
             "node": self.node,
             "image": self.image,
-            "first_counter": self.first_counter,
             "counter": self.counter,
             "label": self.label,
             "top": [[label, round(probability, 4)] for label, probability in self.top()],
@@ -66,9 +76,11 @@ class Answer:
             "is_complete": self.is_complete,
             "bitstream_bytes": self.bitstream_bytes,
             "packet_bytes": self.packet_bytes,
-            "age_s": round(self.age_s, 3),
+            "age_s": None if self.age_s is None else round(self.age_s, 3),
             "received_s": round(self.received_s, 3),
             "bundle": self.bundle,
+            "confidence": None if self.confidence is None else round(self.confidence, 4),
+            "is_enough": self.is_enough,
         }
 
 
@@ -78,6 +90,11 @@ class Refusal:
 
     reason: str
     sentence: str
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Part of a lossy link's life, to be counted and not to be talked of."""
+        return self.reason in ORDINARY
 
     def to_json(self) -> dict[str, Any]:
         return {"event": "refusal", "reason": self.reason, "sentence": self.sentence}
@@ -103,7 +120,9 @@ class Explainer:
         self._n_silent: dict[str, int] = {}
 
     def explain(self, refusal: Refusal, now_s: float) -> str | None:
-        """The sentence, with how many alike were kept back since the last; None when it is too early for another."""
+        """The sentence, with how many alike were kept back since the last; None when there is no need, or not yet."""
+        if refusal.is_ordinary:
+            return None
         if now_s < self._next_s.get(refusal.reason, now_s):
             self._n_silent[refusal.reason] = self._n_silent.get(refusal.reason, 0) + 1
             return None

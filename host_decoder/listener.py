@@ -1,4 +1,4 @@
-"""The listener: a host at a real port, for as long as it is wanted; JSON lines for programs, the view for people."""
+"""The listener: a host at its gateways, for as long as it is wanted; JSON lines for programs, the view for people."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,14 +9,17 @@ from rich.console import Console
 
 from host_decoder.config import HostConfig
 from host_decoder.events import Answer, Event, Explainer, Notice, Refusal
-from host_decoder.service import Host, listen
+from host_decoder.gateways import governors_of, listen, timing_of
+from host_decoder.service import Host
+from host_decoder.statistics_view import link_table
 from host_decoder.store import Store
+from host_decoder.summary import Title, summary
 from host_decoder.tally import Tally
-from host_decoder.view import Title, make_view, summary
+from host_decoder.view import make_view
 
 
 class Listener:
-    """Runs what host.toml describes until should_stop(), `count` images, or idle_timeout_s without a packet."""
+    """Runs what host.toml describes until should_stop(), `count` settled images, or idle_timeout_s without a packet."""
 
     def __init__(
         self,
@@ -30,6 +33,8 @@ class Listener:
         self._count, self._idle_timeout_s = count, idle_timeout_s
         self._explainer = Explainer()
         self.tally = Tally()
+        self._governors = governors_of(config.gateways, config.store.parent)
+        self._figures: dict[int, dict[str, Any]] = {}
 
     def print_lines(self, print_json: Callable[[dict[str, Any]], None], say: Callable[[str], None]) -> None:
         """Answers and refusals (at most one of a kind in a while) as JSON, sentences for the person apart."""
@@ -48,7 +53,7 @@ class Listener:
         config = self._config
         title = Title(
             bundle=", ".join(sorted({f"{node.bundle.path.name} {node.bundle.id.hex()}" for node in config.nodes})),
-            link=config.profile.name if config.profile else config.port,
+            link=", ".join(f"{gateway.medium} at {gateway.name}" for gateway in config.gateways),
             node=", ".join(str(node.number) for node in config.nodes),
         )
         with make_view(title, console) as view:
@@ -62,15 +67,16 @@ class Listener:
                     view.notice(event.sentence)
                 view.tick(self.tally)
         console.print(summary(title, self.tally))
+        console.print(link_table([{"node": number, **figures} for number, figures in self._figures.items()]))
 
     def _events(self) -> Iterator[Event | Notice | None]:
         """What the host says, counted on the way, until it is time to end."""
         config = self._config
         yield from (Notice(warning, is_problem=True) for warning in config.warnings)
-        with Store(config.store) as store:
-            host = Host(config.nodes, store, config.other_bundles)
+        with Store(config.store) as store, closing(self._host(store)) as host:
+            yield from (Notice(sentence, is_problem=True) for sentence in [*self._silences(), *host.notices])
             last_packet_s = time.monotonic()
-            with closing(listen(host, config.port, config.bitrate_bps, self._should_stop)) as events:
+            with closing(listen(host, config.gateways, self._should_stop)) as events:
                 for event in events:
                     if isinstance(event, Answer):
                         self.tally.add_answer(event, time.time())
@@ -79,7 +85,30 @@ class Listener:
                     if isinstance(event, (Answer, Refusal)):
                         last_packet_s = time.monotonic()
                     yield event
-                    if self._count is not None and self.tally.n_complete >= self._count:
-                        return
+                    if self._count is not None and self.tally.n_settled >= self._count:
+                        break
                     if self._idle_timeout_s is not None and time.monotonic() > last_packet_s + self._idle_timeout_s:
-                        return
+                        break
+            self._figures = {node.number: host.figures(node.number) for node in config.nodes}
+
+    def _host(self, store: Store) -> Host:
+        config = self._config
+        return Host(
+            config.nodes,
+            store,
+            config.other_bundles,
+            timing_of(config.gateways),
+            config.verdict,
+            [gateway.name for gateway in config.gateways],
+            self._governors,
+            [gateway.is_network for gateway in config.gateways],
+        )
+
+    def _silences(self) -> list[str]:
+        """Why gateways that should speak will not."""
+        gateways = zip(self._config.gateways, self._governors, strict=True)
+        return [
+            f"gateway {gateway.name} only listens: {governor.silent_because}"
+            for gateway, governor in gateways
+            if gateway.has_downlink and not gateway.is_network and governor.silent_because
+        ]

@@ -1,33 +1,35 @@
 """Live: an emulated line, a node and a host, in three processes, on one screen.
 
-    replay file → [node process] → pseudo-terminal → [line process: slow, lossy] → pseudo-terminal → [this process]
+    replay file → [node process] ↔ pseudo-terminal ↔ [line process: slow, lossy] ↔ pseudo-terminal ↔ [this process]
 
 Only packets cross the line. The picture and the truth that the view shows come from the node's own console.
-Whatever happens, no process and no folder is left behind: the children are ended in order, then the run's folder goes.
+However it ends, no process is left behind, and unless it is killed no folder: the children are ended in order, then
+the run's folder goes.
 """
 
 import json
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from host_decoder.config import HostNode
-from host_decoder.errors import HostError
+from host_decoder.config import GatewayConfig, HostNode, VerdictConfig
 from host_decoder.events import Answer, Event, Explainer, Notice, Refusal
+from host_decoder.gateways import listen, timing_of
+from host_decoder.live_options import LiveError, LiveOptions, check_replay, node_toml
 from host_decoder.processes import Child, ChildError
-from host_decoder.service import Host, listen
+from host_decoder.row import Captured, Sent
+from host_decoder.service import Host
 from host_decoder.store import Store
-from host_decoder.tally import Sent, Tally
-from host_decoder.view import Title, View
+from host_decoder.summary import Title
+from host_decoder.tally import Tally
+from host_decoder.view import View
 from link.bundle import Bundle
+from link.carrier import CarrierSettings
 from link.channel import parse_loss
 from link.keys import provision
 from link.profiles import get_profile
@@ -37,29 +39,8 @@ START_TIMEOUT_S = 60.0
 "For the line to say where its ends are; a loaded machine starts slowly."
 QUIET_S = 1.0
 "Once the node is done and its last image could be here, how long to wait before what is missing counts as lost."
-
-
-class LiveError(HostError):
-    """The run cannot begin or go on; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class LiveOptions:
-    """What one live run is made of."""
-
-    bundle: Path
-    replay: Path
-    "Images uint8 (N, H, W, C), labels and classes in an .npz file."
-    link: str = "lora-sf7"
-    loss: str = "none"
-    "Of frames (radio) or bytes (serial), as link.channel.parse_loss reads it."
-    bit_errors: float = 0.0
-    images: int | None = None
-    "None: all of the replay file."
-    interval_s: float = 0.0
-    seed: int = 0
-    store: Path | None = None
-    "None: in the run's folder, gone at the end."
+FREQUENCY_HZ = 869_525_000
+"Modems have to be told one; nothing radiates."
 
 
 @dataclass(frozen=True)
@@ -71,6 +52,8 @@ class Outcome:
     "From the start of the command to the first answer."
     line: dict[str, Any]
     "Statistics of the emulated line."
+    link: dict[str, Any]
+    "What the host counted of its link to the node, link.statistics.NodeStatistics.to_json."
     is_interrupted: bool
 
 
@@ -83,21 +66,38 @@ class LiveRun:
                 f"live emulates its line and cannot use the port {options.link}; name a link profile, "
                 "or run `python -m host_decoder listen` here and `python -m device` on the node"
             )
+        if options.verdict is not None and not options.has_feedback:
+            raise LiveError("a verdict needs feedback, or the node never hears it; leave one of the two options out")
         self.options = options
         try:
             self.profile = get_profile(options.link)
             parse_loss(options.loss)
         except ValueError as error:
             raise LiveError(str(error)) from None
+        if self.profile.carrier == "udp":
+            raise LiveError(
+                "live emulates its line, and udp needs none; run `python -m host_decoder listen` here and "
+                "`python -m device` on the node, both with that profile"
+            )
         self.bundle = Bundle.load(options.bundle, side="host")
-        _check_replay(options.replay, self.bundle)
-        self.tally = Tally()
+        n_images = check_replay(options.replay, self.bundle)
+        self._n_images = n_images if options.images is None else min(options.images, n_images)
+        self.tally = Tally(self.profile)
         self._first_label_s: float | None = None
         self._started_s = started_s
         self._should_stop = should_stop
         self._explainer = Explainer()
         self._is_node_done = False
-        self._quiet_since_s = 0.0
+        self._quiet_since_s = self._answered_s = 0.0
+        self._last_airtime_s = 0.0
+        self._link: dict[str, Any] = {"node": NODE}
+        self._readers = {
+            "image": self._read_image,
+            "packet": self._read_packet,
+            "heard": self._read_heard,
+            "notice": self._read_notice,
+            "done": self._read_done,
+        }
 
     @property
     def title(self) -> Title:
@@ -113,18 +113,23 @@ class LiveRun:
                 Child("the emulated line", self._line_command()) as line,
                 Store(self.options.store or folder / "store.sqlite") as store,
             ):
-                host = Host([HostNode(NODE, key, self.bundle)], store)
+                node = HostNode(NODE, key, self.bundle, one_way=not self.options.has_feedback)
                 if ends := self._ends(line):
-                    self._join(ends, line, host, folder, view)
+                    gateway = self._gateway(ends["b"])
+                    verdict = None if self.options.verdict is None else VerdictConfig(self.options.verdict)
+                    with closing(Host([node], store, (), timing_of([gateway]), verdict)) as host:
+                        self._join(ends["a"], gateway, line, host, folder, view)
                 line.stop()
                 statistics = [json.loads(written.text) for written in line.take_lines()]
-            return Outcome(self.tally, self._first_label_s, (statistics or [{}])[-1], self._should_stop())
+            return Outcome(self.tally, self._first_label_s, (statistics or [{}])[-1], self._link, self._should_stop())
 
-    def _join(self, ends: dict[str, str], line: Child, host: Host, folder: Path, view: View) -> None:
+    def _join(self, port: str, gateway: GatewayConfig, line: Child, host: Host, folder: Path, view: View) -> None:
         """The node at one end of the line, the host at the other."""
+        for sentence in host.notices:
+            view.notice(sentence)
         config = folder / "node.toml"
-        config.write_text(self._node_toml(ends["a"]), encoding="utf-8")
-        with closing(listen(host, ends["b"], self.profile.bitrate_bps, self._should_stop)) as events:
+        config.write_text(node_toml(self.options, NODE, port, self._frequency_hz), encoding="utf-8")
+        with closing(listen(host, [gateway], self._should_stop)) as events:
             self._show(next(events, None), view)  # the port is open before the node speaks
             with Child(
                 "the node", [sys.executable, "-m", "device", str(config), "--console", "json", "--once"]
@@ -138,7 +143,8 @@ class LiveRun:
                     if not is_node_running:
                         self._take_leave(node, view)
                     if self._is_over():
-                        return
+                        break
+        self._link = {"node": NODE, **host.figures(NODE)}
 
     def _take_leave(self, node: Child, view: View) -> None:
         """The node's last words; ChildError when it ended without being done."""
@@ -168,24 +174,39 @@ class LiveRun:
             self._quiet_since_s = time.monotonic()
             try:
                 said = json.loads(written.text)
-                if said.get("done"):
-                    self._is_node_done = True
-                    continue
-                row = self.tally.add_sent(Sent.from_json(said, written.at_s), NODE)
+                if read := self._readers.get(said["event"]):
+                    read(said, written.at_s, view)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ChildError(
                     f"{node.name} wrote what is no line of its console ({error}): {written.text[:80]}"
                 ) from None
-            if row.answer is not None:
-                view.show(self.tally, row)
+
+    def _read_image(self, said: dict[str, Any], at_s: float, view: View) -> None:
+        row = self.tally.add_captured(Captured.from_json(said, at_s), NODE)
+        if row.answer is not None:
+            view.show(self.tally, row)
+
+    def _read_packet(self, said: dict[str, Any], at_s: float, view: View) -> None:
+        sent = Sent.from_json(said, at_s)
+        self._last_airtime_s = sent.airtime_s
+        self.tally.add_sent(sent, NODE)
+
+    def _read_heard(self, said: dict[str, Any], at_s: float, view: View) -> None:
+        self.tally.add_stopped(said["stopped"], NODE)
+
+    def _read_notice(self, said: dict[str, Any], at_s: float, view: View) -> None:
+        view.notice(f"the node says: {said['sentence']}")
+
+    def _read_done(self, said: dict[str, Any], at_s: float, view: View) -> None:
+        self._is_node_done = True
 
     def _show(self, event: Event | Notice | None, view: View) -> None:
         if isinstance(event, Answer):
             if self._first_label_s is None:
                 self._first_label_s = time.monotonic() - self._started_s
-            self._quiet_since_s = time.monotonic()
+            self._quiet_since_s = self._answered_s = time.monotonic()
             row = self.tally.add_answer(event, time.time())
-            if row.sent is not None:
+            if row.captured is not None:
                 view.show(self.tally, row)
         elif isinstance(event, Refusal):
             self._quiet_since_s = time.monotonic()
@@ -198,12 +219,21 @@ class LiveRun:
 
     def _is_over(self) -> bool:
         """The node is done, and every image is here or had its time to arrive."""
-        if not self._is_node_done:
-            return False
-        newest = self.tally.newest
-        airtime_s = newest.sent.airtime_s if newest and newest.sent else 0.0
-        is_quiet = time.monotonic() > self._quiet_since_s + 2 * airtime_s + QUIET_S
-        return is_quiet or self.tally.n_complete >= self.tally.n_sent
+        if self._is_node_done:
+            return self._is_past(self._quiet_since_s) or self.tally.n_settled >= self.tally.n_captured
+        # It may still ask, ever more rarely, for a report that is lost again and again.
+        return self.tally.n_settled >= self._n_images and self._is_past(self._answered_s)
+
+    def _is_past(self, since_s: float) -> bool:
+        return time.monotonic() > since_s + 2 * self._last_airtime_s + QUIET_S
+
+    def _gateway(self, port: str) -> GatewayConfig:
+        settings = CarrierSettings(self.profile, port, frequency_hz=self._frequency_hz)
+        return GatewayConfig("line", settings, region="wire", has_downlink=self.options.has_feedback)
+
+    @property
+    def _frequency_hz(self) -> int | None:
+        return FREQUENCY_HZ if self.profile.is_radio else None
 
     def _line_command(self) -> list[str]:
         options = self.options
@@ -211,40 +241,3 @@ class LiveRun:
             *(sys.executable, "-m", "link", "emulate", options.link),
             *("--loss", options.loss, "--bit-errors", str(options.bit_errors), "--seed", str(options.seed)),
         ]
-
-    def _node_toml(self, port: str) -> str:
-        """JSON's strings and numbers are TOML's."""
-        options = self.options
-        limit = "" if options.images is None else f"limit = {options.images}\n"
-        return (
-            f"node = {NODE}\n"
-            f"bundle = {_toml(options.bundle.resolve())}\n"
-            'key_dir = "keys"\n'
-            "[source]\n"
-            'kind = "replay"\n'
-            f"path = {_toml(options.replay.resolve())}\n"
-            f"interval_s = {options.interval_s}\n{limit}"
-            "[link]\n"
-            f"port = {_toml(port)}\n"
-            f"profile = {_toml(options.link)}\n"
-        )
-
-
-def _toml(text: object) -> str:
-    return json.dumps(str(text), ensure_ascii=False)
-
-
-def _check_replay(path: Path, bundle: Bundle) -> None:
-    """Readable, and labelled in the bundle's words: otherwise every answer would count as wrong."""
-    if not path.is_file():
-        raise LiveError(f"there is no replay file {path}; `python -m host_training replay` writes one")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            classes = [str(name) for name in file["classes"]] if "classes" in file else []
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise LiveError(f"replay file {path} cannot be read ({error}); write it again") from None
-    if unknown := [name for name in classes if name not in bundle.classes]:
-        raise LiveError(
-            f"replay file {path} has the class '{unknown[0]}', bundle {bundle.path} knows "
-            f"{', '.join(bundle.classes[:12])}; replay the data set that the bundle was made for"
-        )

@@ -1,8 +1,10 @@
 """Child processes: their output is read as it comes, so no pipe ever fills, and none is left behind."""
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -17,6 +19,8 @@ from host_decoder.errors import HostError
 
 KEPT_ERROR_LINES = 12
 STOP_TIMEOUT_S = 5.0
+PR_SET_PDEATHSIG = 1
+"linux/prctl.h: the signal that a process gets when its parent is gone."
 
 
 class ChildError(HostError):
@@ -34,7 +38,7 @@ class Line:
 class Child:
     """A process in a session of its own (a Ctrl-C reaches the parent alone, which then ends its children in order).
 
-    As a context manager it is ended on leaving, whatever happened.
+    As a context manager it is ended on leaving, whatever happened; on Linux also when this process is killed.
     """
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
@@ -47,6 +51,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            preexec_fn=_die_with_parent(),
             text=True,
             errors="replace",
         )
@@ -105,6 +110,20 @@ class Child:
     def _join(self) -> None:
         for reader in self._readers:
             reader.join(STOP_TIMEOUT_S)
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """What a child does before it begins, so that not even SIGKILL of its parent leaves it behind."""
+    if sys.platform != "linux":
+        return None
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def prepare() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it was gone before it could be watched
+            os._exit(1)
+
+    return prepare
 
 
 def _start_reader(stream: IO[str], keep: Callable[[str], object]) -> threading.Thread:

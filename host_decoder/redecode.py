@@ -19,7 +19,7 @@ BATCH_IMAGES = 2048
 
 
 def redecode(store: Store, bundle: Bundle) -> Iterator[dict[str, Any]]:
-    """A JSON-ready answer for every stored image of the bundle, in the order of sending."""
+    """A JSON-ready answer for every stored image of the bundle, in the order of capture."""
     classify = Classifier.of(bundle)
     images = store.images(bundle.id.hex())
     while batch := list(islice(images, BATCH_IMAGES)):
@@ -28,7 +28,7 @@ def redecode(store: Store, bundle: Bundle) -> Iterator[dict[str, Any]]:
         )
         probabilities = classify(latents.symbols)
         for image, row, n_known, is_valid in zip(batch, probabilities, latents.n_known, latents.is_valid, strict=True):
-            answer: dict[str, Any] = {"node": image.node, "image": image.image, "first_counter": image.first_counter}
+            answer: dict[str, Any] = {"node": image.node, "image": image.image}
             if is_valid:
                 best = np.argsort(-row, kind="stable")[:TOP]
                 answer["label"] = bundle.classes[best[0]]

@@ -1,133 +1,332 @@
-"""The host's work: bytes of a port in, answers and refusals out, everything stored on the way.
+"""The host's work: packets in, answers and refusals out, everything stored on the way, and what is to be said back.
 
-`Host` knows neither port nor clock. `listen` puts it behind a serial port that may vanish and come back.
+    for event in host.receive(packet, now_s): ...       stored when it returns, and only then acknowledged
+    downlink = host.next_packet(now_s)                  reports, verdicts, time, slots: send it now
+
+`Host` knows neither port nor clock; host_decoder.gateways brings it both.
 """
 
 import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from host_decoder.classifier import Classifier
-from host_decoder.config import HostNode
+from host_decoder.advice import Advisor
+from host_decoder.config import HostNode, VerdictConfig
 from host_decoder.events import NOISE, Answer, Event, Notice, Refusal
-from host_decoder.store import ReceivedPacket, Store
+from host_decoder.reader import Reader
+from host_decoder.receipt import Receipt, ReceivedPacket, RefusalCount, Totals, prefix_of
+from host_decoder.store import Store
+from link import latent_coder
+from link.assembler import CollisionError, is_same
 from link.bundle import Bundle
-from link.framing import Deframer
-from link.serial_port import PortError, open_port
-from link.uplink import NodeEntry, Reason, Rejected, Update, UplinkReceiver
+from link.control import NO_QUALITY, Quality
+from link.governor import Governor
+from link.image_reader import collision
+from link.latent_coder import Latent
+from link.lorawan_receiver import LoRaWanReceiver
+from link.packet import AGE_BYTES, CHUNK_HEAD_BYTES, Chunk, Header, PacketType
+from link.receiver import Downlink, HelloHeard, NodeEntry, Outcome, Reason, Receiver, Rejected, Update
+from link.seal import overhead_bytes
+from link.timing import LinkTiming
 
-POLL_S = 0.05
-RETRY_S = 2.0
+COUNT_PERIOD_S = 1.0
+"How often counts are stored that no packet takes along."
+SLOT_FRAMES = 2
+"Longest frames, each with its answer, that fit a slot."
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """An image as far as it has arrived."""
+
+    latent: Latent
+    n_chunks: int
+    is_complete: bool
+    bitstream_bytes: int
+    packet_bytes: int
+    age_s: float | None
 
 
 class Host:
-    """Deframe, open, decode, classify, store. Whatever arrives, the result is an event and never an exception."""
+    """Open, decode, classify, store, answer. Whatever arrives, the result is events and never an exception."""
 
-    def __init__(self, nodes: Sequence[HostNode], store: Store, other_bundles: Sequence[Bundle] = ()) -> None:
-        self._store = store
-        self._keys = {node.number: node.key for node in nodes}
-        classifiers = {path: Classifier.of(bundle) for path, bundle in {n.bundle.path: n.bundle for n in nodes}.items()}
-        self._classifiers = {node.number: classifiers[node.bundle.path] for node in nodes}
-        self._deframer = Deframer()
-        self._n_noise = 0
-        self._receiver = UplinkReceiver(
-            {
-                node.number: NodeEntry(
-                    node.key, node.bundle, store.highest_counter(node.number, node.key), tuple(other_bundles)
-                )
-                for node in nodes
-            }
+    def __init__(
+        self,
+        nodes: Sequence[HostNode],
+        store: Store,
+        other_bundles: Sequence[Bundle] = (),
+        timing: LinkTiming | None = None,
+        verdict: VerdictConfig | None = None,
+        gateways: Sequence[str] = ("",),
+        governors: Sequence[Governor] = (),
+        are_networks: Sequence[bool] = (),
+    ) -> None:
+        """Without timing nothing is ever sent; without verdict every image is awaited whole.
+
+        `governors` by gateway, on the clock of now_s; one that is silent stands for a gateway that only listens.
+        `are_networks` by gateway: its packets are in clear, since a LoRaWAN network has opened them.
+        """
+        self._store, self._timing, self._gateways = store, timing, tuple(gateways)
+        self._nodes = {node.number: node for node in nodes}
+        readers = {path: Reader(bundle, verdict) for path, bundle in {n.bundle.path: n.bundle for n in nodes}.items()}
+        self._readers = {node.number: readers[node.bundle.path] for node in nodes}
+        self.notices = [sentence for reader in readers.values() if (sentence := reader.notice)]
+        "Sentences for the person, to be said once."
+        self._slotted: set[int] = set()
+        self._speakers = [number for number, governor in enumerate(governors) if governor.silent_because is None]
+        self._started_s = time.time()
+        self._refusals: dict[str, RefusalCount] = {}
+        self._counted_s = float("-inf")
+        self._networks = {number for number, is_network in enumerate(are_networks) if is_network}
+        self._advisors = {number: Advisor(reader.gives_verdicts) for number, reader in self._readers.items()}
+        entries = {node.number: self._entry(node, other_bundles) for node in nodes if node.device is None}
+        self._radio, self._radio_nodes = Receiver(entries, timing, governors=governors), set(entries)
+        members = [node for node in nodes if node.device is not None]
+        self._network = LoRaWanReceiver(
+            {node.number: self._entry(node, other_bundles) for node in members},
+            told_images={node.number: image for node in members if (image := self._newest_image(node)) is not None},
         )
 
-    def receive(self, data: bytes, now_s: float) -> list[Event]:
-        """What these bytes of the stream lead to; now_s is Unix time."""
-        packets = self._deframer.push(data)
-        return self._noise(now_s) + [self.receive_packet(packet, now_s) for packet in packets]
+    def receive(
+        self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0
+    ) -> list[Event | Notice]:
+        """What a packet leads to, stored before it is acknowledged; now_s is any clock that only goes forward."""
+        unix_s = time.time()
+        self._radio.unix_offset_s = unix_s - now_s
+        # A packet in clear is believed only where the network has opened it.
+        receiver = self._network if gateway in self._networks else self._radio
+        heard = receiver.receive(packet, now_s, quality, self._speaker(gateway))
+        outcomes = [self._checked(outcome) for outcome in heard]
+        events: list[Event] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Update) or (isinstance(outcome, Rejected) and outcome.reason == Reason.GAP):
+                events.append(self._answer(outcome, unix_s))
+            elif isinstance(outcome, Rejected):
+                events.append(self._refuse(outcome.reason, outcome.sentence, unix_s, packet))
+            elif isinstance(outcome, HelloHeard) and outcome.hello.wants_slot:
+                self._grant_slot(outcome.node, now_s)
+        self._keep(outcomes, events, _Reception(packet, unix_s, self._gateways[gateway], quality))
+        return [*(Notice(sentence) for sentence in receiver.take_notices()), *events]
 
-    def receive_packet(self, packet: bytes, now_s: float) -> Event:
-        """One whole packet, as a radio gives it."""
-        outcome = self._receiver.receive(packet, now_s)
-        if isinstance(outcome, Rejected):
-            return self._refuse(outcome, packet, now_s)
-        answer = self._answer(outcome, now_s)
-        self._store.add(self._received(outcome, packet, now_s), answer)
-        return answer
-
-    def _answer(self, update: Update, now_s: float) -> Answer:
-        [probabilities] = self._classifiers[update.node](update.latent.symbols[None])
-        return Answer(
-            node=update.node,
-            first_counter=update.first_counter,
-            counter=update.counter,
-            image=update.image,
-            bundle=update.bundle.id.hex(),
-            classes=update.bundle.classes,
-            probabilities=probabilities,
-            n_known=update.latent.n_known,
-            n_latents=len(update.latent.symbols),
-            n_chunks=update.n_chunks,
-            is_complete=update.is_complete,
-            bitstream_bytes=update.bitstream_bytes,
-            packet_bytes=update.packet_bytes,
-            age_s=update.age_s,
-            received_s=now_s,
+    def noise(self, n_pieces: int) -> list[Event]:
+        """A gateway found so many pieces of input that were no packet."""
+        sentence = (
+            f"{n_pieces} frame(s) came damaged: noise on the line, a wrong bitrate, or the end of one begun before"
         )
+        return [self._refuse(NOISE, sentence, time.time(), n=n_pieces)] if n_pieces else []
 
-    def _refuse(self, rejected: Rejected, packet: bytes, now_s: float) -> Refusal:
-        """Counted; and stored when its seal was good, because its counter is used up and a later host may read it."""
-        if rejected.counter is not None and rejected.reason != Reason.REPLAY:
-            self._store.add(replace(self._received(rejected, packet, now_s), verdict=rejected.reason))
-        self._store.count_refusal(rejected.reason, rejected.sentence, now_s, packet)
-        return Refusal(rejected.reason, rejected.sentence)
+    def next_packet(self, now_s: float) -> Downlink | None:
+        """What to send now, and through which gateway; charged to its governor. Call `transmitted` when it has left."""
+        return self._radio.next_packet(now_s) or self._network.next_packet(now_s)
 
-    def _received(self, outcome: Update | Rejected, packet: bytes, now_s: float) -> ReceivedPacket:
-        """A packet whose tag verified, as the store keeps it, with its chunk where that is or may become of use."""
-        node, counter, bundle, chunk = outcome.node, outcome.counter, outcome.bundle, outcome.chunk
+    def transmitted(self, end_s: float) -> None:
+        """The packet's last bit left then."""
+        self._radio.transmitted(end_s)
+
+    def next_due_s(self, now_s: float) -> float | None:
+        """When there may be something to send; None: not before something comes."""
+        due = [self._radio.next_due_s(now_s), self._network.next_due_s(now_s)]
+        return min((due_s for due_s in due if due_s is not None), default=None)
+
+    def figures(self, node: int) -> dict[str, Any]:
+        """link.statistics.NodeStatistics.to_json of a node, without times on the clock of now_s."""
+        figures = self._receiver_of(node).statistics(node).to_json()
+        return {name: value for name, value in figures.items() if name not in ("first_s", "last_s")}
+
+    def count_in_time(self, now_s: float) -> None:
+        """Stores, once in a while, the counts that no packet took along."""
+        if self._refusals and now_s > self._counted_s + COUNT_PERIOD_S:
+            self._counted_s = now_s
+            self._store.count(self._totals())
+
+    def close(self) -> None:
+        """Stores what is counted; the store stays open."""
+        self._store.count(self._totals())
+
+    def _speaker(self, gateway: int) -> int:
+        """The gateway that answers for this one: itself, unless it only listens."""
+        is_able = gateway in self._speakers or gateway in self._networks
+        return gateway if is_able or not self._speakers else self._speakers[0]
+
+    def _entry(self, node: HostNode, other_bundles: Sequence[Bundle]) -> NodeEntry:
+        state = self._store.state(node.number, node.key)
+        return NodeEntry(node.key, node.bundle, tuple(other_bundles), state, node.one_way)
+
+    def _newest_image(self, node: HostNode) -> int | None:
+        return self._store.newest_image(node.number, node.key, node.bundle.id.hex())
+
+    def _receiver_of(self, node: int) -> Receiver | LoRaWanReceiver:
+        return self._radio if node in self._radio_nodes else self._network
+
+    def _grant_slot(self, node: int, now_s: float) -> None:
+        """A node without a slot asks; each newcomer makes a new plan, of which all are told when they listen."""
+        if node in self._slotted or self._timing is None or node not in self._radio_nodes:
+            return
+        self._slotted.add(node)
+        self._radio.grant_slots(self._slotted, slot_period_s(self._timing, len(self._slotted)), now_s)
+
+    def _checked(self, outcome: Outcome) -> Outcome:
+        """A collision in the place of a chunk for which the store has another: its node lost its counters."""
+        if not isinstance(outcome, Update | Rejected) or outcome.node not in self._radio_nodes:
+            return outcome
+        node, chunk, bundle, counter = outcome.node, outcome.chunk, outcome.bundle, outcome.counter
+        if chunk is None or bundle is None or counter is None:
+            return outcome
+        stored = self._store.chunks_of(node, self._nodes[node].key, bundle.id.hex(), chunk.image)
+        if all(one.index != chunk.index or is_same(one, chunk) for one in stored):
+            return outcome
+        self._radio.collide(node, counter)
+        return collision(node, counter, CollisionError.of(chunk), bundle)
+
+    def _answer(self, outcome: Update | Rejected, unix_s: float) -> Event:
+        """Of an image as far as it is known now; a refusal when it cannot be read yet."""
+        arrived = self._arrived(outcome)
+        if arrived is None:
+            assert isinstance(outcome, Rejected)
+            return self._refuse(outcome.reason, outcome.sentence, unix_s)
+        node, chunk, bundle, counter = outcome.node, outcome.chunk, outcome.bundle, outcome.counter
         assert node is not None
-        assert counter is not None
+        assert chunk is not None
         assert bundle is not None
-        received = ReceivedPacket(node, self._keys[node], counter, now_s, bundle.id.hex(), packet)
-        if chunk is None:
-            return received
-        return replace(
-            received,
-            first_counter=counter - chunk.index,
-            chunk=chunk.index,
-            is_last=chunk.is_last,
-            bitstream=chunk.bitstream,
+        assert counter is not None
+        verdict = self._readers[node].judge(arrived.latent, self._airtime_s(chunk))
+        return Answer(
+            node=node,
+            image=chunk.image,
+            counter=counter,
+            bundle=bundle.id.hex(),
+            classes=bundle.classes,
+            probabilities=verdict.probabilities,
+            n_known=arrived.latent.n_known,
+            n_latents=len(arrived.latent.symbols),
+            n_chunks=arrived.n_chunks,
+            is_complete=arrived.is_complete,
+            bitstream_bytes=arrived.bitstream_bytes,
+            packet_bytes=arrived.packet_bytes,
+            age_s=arrived.age_s,
+            received_s=unix_s,
+            confidence=verdict.confidence,
+            is_enough=verdict.is_enough and not arrived.is_complete,
         )
 
-    def _noise(self, now_s: float) -> list[Event]:
-        n_new = self._deframer.noise + self._deframer.too_long - self._n_noise
-        if not n_new:
-            return []
-        self._n_noise += n_new
-        sentence = f"{n_new} frame(s) came damaged: noise on the line, a wrong bitrate, or the end of one begun before"
-        self._store.count_refusal(NOISE, sentence, now_s, n=n_new)
-        return [Refusal(NOISE, sentence)]
+    def _arrived(self, outcome: Update | Rejected) -> Arrived | None:
+        """The longer of what the receiver has in memory and what is stored; None when chunk 0 is in neither."""
+        stored = self._stored(outcome)
+        if isinstance(outcome, Update) and (stored is None or stored.n_chunks <= outcome.n_chunks):
+            return Arrived(
+                outcome.latent,
+                outcome.n_chunks,
+                outcome.is_complete,
+                outcome.bitstream_bytes,
+                outcome.packet_bytes,
+                outcome.age_s,
+            )
+        return stored
 
+    def _stored(self, outcome: Update | Rejected) -> Arrived | None:
+        """An image from its stored chunks and this one; None when that gives nothing new.
 
-def listen(
-    host: Host, port_path: str, bitrate_bps: int, should_stop: Callable[[], bool], retry_s: float = RETRY_S
-) -> Generator[Event | Notice | None, None, None]:
-    """Events as they happen and, at least every POLL_S, a None so that the caller can look around.
-
-    A port that vanishes is waited for. Ends, its port closed, when should_stop() is true.
-    """
-    said = ""
-    while not should_stop():
+        The receiver forgets images of long ago and of an earlier start; the store does not.
+        """
+        node, chunk, bundle = outcome.node, outcome.chunk, outcome.bundle
+        if node is None or chunk is None or bundle is None or (isinstance(outcome, Update) and outcome.n_chunks > 1):
+            return None
+        stored = self._store.chunks_of(node, self._nodes[node].key, bundle.id.hex(), chunk.image)
+        prefix = prefix_of([*stored, chunk])
+        if not stored or len(prefix) <= chunk.index:
+            return None
+        bitstream, is_complete = b"".join(one.bitstream for one in prefix), prefix[-1].is_last
         try:
-            with open_port(port_path, bitrate_bps) as port:
-                said = ""
-                yield Notice(f"listening on {port_path} at {bitrate_bps} bit/s")
-                while not should_stop():
-                    yield from host.receive(port.read(POLL_S), time.time())
-                    yield None
-        except PortError as error:
-            if str(error) != said:
-                said = str(error)
-                yield Notice(f"{error}; trying again every {retry_s:g} s", is_problem=True)
-            retry_at_s = time.monotonic() + retry_s
-            while time.monotonic() < retry_at_s and not should_stop():
-                time.sleep(POLL_S)
-                yield None
+            latent = latent_coder.decode(bitstream, bundle.tables, is_complete)
+        except ValueError:  # chunks that contradict each other
+            return None
+        packet_bytes = AGE_BYTES + sum(map(_packet_bytes, prefix))
+        return Arrived(latent, len(prefix), is_complete, len(bitstream), packet_bytes, prefix[0].age_s)
+
+    def _airtime_s(self, chunk: Chunk) -> float:
+        """Of a later chunk as long as this one."""
+        return self._timing.airtime_s(_packet_bytes(chunk)) if self._timing else 0.0
+
+    def _refuse(self, reason: str, sentence: str, unix_s: float, packet: bytes | None = None, n: int = 1) -> Refusal:
+        """Counted, and stored with the next transaction."""
+        refusal = Refusal(reason, sentence)
+        n_before = self._refusals[reason].n if reason in self._refusals else 0
+        self._refusals[reason] = RefusalCount(n_before + n, refusal, unix_s, packet)
+        return refusal
+
+    def _keep(self, outcomes: Sequence[Outcome], events: Sequence[Event], reception: "_Reception") -> None:
+        """Everything that is new, in one transaction; then the node may be told that it is here."""
+        by_counter: dict[int, list[Outcome]] = {}
+        for outcome in outcomes:
+            if outcome.counter is not None:
+                by_counter.setdefault(outcome.counter, []).append(outcome)
+        if not by_counter:
+            return
+        node = outcomes[0].node
+        assert node is not None
+        receiver = self._receiver_of(node)
+        state = receiver.state(node)
+        assert state is not None
+        answers = [event for event in events if isinstance(event, Answer)]
+        packets = [reception.packet_of(counter, heard) for counter, heard in by_counter.items()]
+        receipt = Receipt(node, self._nodes[node].key, state, reception.unix_s, tuple(packets), tuple(answers))
+        self._store.add(receipt, self._totals([node]))
+        for counter in by_counter:
+            receiver.confirm(node, counter, _stopped([one for one in answers if one.counter == counter]))
+        self._advise(node, [outcome.chunk for outcome in outcomes if isinstance(outcome, Update)], answers)
+
+    def _advise(self, node: int, chunks: Sequence[Chunk], answers: Sequence[Answer]) -> None:
+        """Tell the node, with the next report, how many chunks to send before it asks."""
+        for answer in answers:
+            self._advisors[node].note(answer)
+        if self._timing is not None and chunks and node in self._radio_nodes:
+            advice = self._advisors[node].n_chunks(self._airtime_s(chunks[-1]), self._timing.report_airtime_s)
+            self._radio.advise(node, advice)
+
+    def _totals(self, nodes: Iterable[int] | None = None) -> Totals:
+        """What is counted since the last transaction, and the figures of these nodes, of all when None."""
+        refusals, self._refusals = tuple(self._refusals.values()), {}
+        return Totals(self._started_s, refusals, {node: self.figures(node) for node in nodes or self._nodes})
+
+
+def slot_period_s(timing: LinkTiming, n_nodes: int) -> float:
+    """In which each of so many nodes has a slot."""
+    exchange_s = timing.airtime_s(timing.profile.max_packet_bytes) + timing.report_wait_s
+    return n_nodes * SLOT_FRAMES * exchange_s
+
+
+@dataclass(frozen=True)
+class _Reception:
+    """What arrived, and how."""
+
+    packet: bytes
+    unix_s: float
+    gateway: str
+    quality: Quality
+
+    def packet_of(self, counter: int, outcomes: Iterable[Outcome]) -> ReceivedPacket:
+        """The packet with this counter as the store keeps it: the one that arrived, or one that it made readable."""
+        opened = [outcome for outcome in outcomes if isinstance(outcome, (Update, Rejected))]
+        bundles = [outcome.bundle.id.hex() for outcome in opened if outcome.bundle is not None]
+        reasons = [outcome.reason for outcome in opened if isinstance(outcome, Rejected)]
+        is_this = Header.unpack(self.packet).counter_low == counter % (1 << 16)
+        return ReceivedPacket(
+            counter=counter,
+            bundle=bundles[0] if bundles else "",
+            chunks=tuple(outcome.chunk for outcome in opened if outcome.chunk is not None),
+            packet=self.packet if is_this else None,
+            gateway=self.gateway,
+            quality=self.quality,
+            verdict=reasons[0] if reasons else None,
+        )
+
+
+def _packet_bytes(chunk: Chunk) -> int:
+    """Of a packet of its own for a later chunk like this."""
+    return overhead_bytes(PacketType.DATA) + CHUNK_HEAD_BYTES + len(chunk.bitstream)
+
+
+def _stopped(answers: Sequence[Answer]) -> list[int]:
+    """The images of one packet that need no more, when there is a verdict among them; a whole one needs none."""
+    return [one.image for one in answers if one.is_settled] if any(one.is_enough for one in answers) else []

@@ -1,9 +1,9 @@
-"""The store: every packet as it came and every answer, in one SQLite file.
+"""The store: what came, what it led to and where each node's session stands, in one SQLite file.
 
-A packet, its answer and the counter's high-water mark go into one transaction: after a crash either all three are there
-or none, so a restarted host refuses what it has stored and nothing else. Write-ahead logging without a flush per packet
-is enough for that: a power cut loses the last packets together with their marks.
-The opened bitstreams are kept too, so a better decoder can go over the past without any key.
+All that one packet leads to is a `Receipt`, and goes into one transaction that is on the disk when `add` returns. So
+the host can acknowledge what it has stored: a node deletes only what survives a power cut here, and a restarted host
+refuses what it has stored and nothing else.
+The opened bitstreams are kept chunk by chunk, so a better decoder can go over the past without any key.
 """
 
 import hashlib
@@ -19,49 +19,71 @@ from typing import Any
 
 from host_decoder.errors import HostError
 from host_decoder.events import Answer
+from host_decoder.receipt import Receipt, ReceivedPacket, Totals
+from link.packet import Chunk
+from link.receiver import NodeState
+from link.seal import NODE_SALT_BYTES
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
-CREATE TABLE senders (          -- a node under one key: a new key starts new counters
+CREATE TABLE senders (          -- a node under one key, for as long as its counters run on
     id INTEGER PRIMARY KEY,
     node INTEGER NOT NULL,
     key_id TEXT NOT NULL,
-    highest_counter INTEGER NOT NULL,
-    UNIQUE (node, key_id));
+    salt BLOB NOT NULL,         -- of its present session
+    highest INTEGER NOT NULL,   -- counter received
+    received BLOB NOT NULL,     -- the 64 up to it, one bit each
+    closed_salts BLOB NOT NULL);-- of sessions that are over, joined
+CREATE INDEX senders_by_key ON senders (node, key_id, id);
 CREATE TABLE packets (          -- every packet whose seal was good
     sender INTEGER NOT NULL REFERENCES senders,
     counter INTEGER NOT NULL,
     received_s REAL NOT NULL,
-    bundle TEXT NOT NULL,
-    first_counter INTEGER,      -- names the image; NULL, as what follows, when the body is no chunk
-    chunk INTEGER,
-    is_last INTEGER,
-    bitstream BLOB,
+    gateway TEXT NOT NULL,
+    snr_db REAL,
+    rssi_dbm REAL,
     verdict TEXT,               -- NULL, or why it gave no answer
-    packet BLOB NOT NULL,       -- as it came, sealed
+    packet BLOB,                -- as it came, sealed; NULL where it came before or was rebuilt from others
     PRIMARY KEY (sender, counter)) WITHOUT ROWID;
-CREATE INDEX packets_by_image ON packets (bundle, sender, first_counter, chunk);
+CREATE TABLE chunks (           -- each once, however often it came
+    sender INTEGER NOT NULL REFERENCES senders,
+    bundle TEXT NOT NULL,
+    image INTEGER NOT NULL,
+    chunk INTEGER NOT NULL,
+    counter INTEGER NOT NULL,   -- of the packet that brought it
+    is_last INTEGER NOT NULL,
+    bitstream BLOB NOT NULL,
+    age_s REAL,                 -- from capture to sending, of chunk 0
+    PRIMARY KEY (sender, bundle, image, chunk)) WITHOUT ROWID;
 CREATE TABLE answers (
     sender INTEGER NOT NULL REFERENCES senders,
-    counter INTEGER NOT NULL,   -- of the packet that led to it
-    first_counter INTEGER NOT NULL,
     image INTEGER NOT NULL,
+    counter INTEGER NOT NULL,   -- of the packet that led to it
     received_s REAL NOT NULL,
     label TEXT NOT NULL,
     probabilities TEXT NOT NULL,
+    confidence REAL,            -- calibrated
     symbols_known INTEGER NOT NULL,
+    chunks INTEGER NOT NULL,
     is_complete INTEGER NOT NULL,
+    is_enough INTEGER NOT NULL, -- the verdict
     bitstream_bytes INTEGER NOT NULL,
     packet_bytes INTEGER NOT NULL,
-    age_s REAL NOT NULL,
-    PRIMARY KEY (sender, counter)) WITHOUT ROWID;
+    age_s REAL,
+    PRIMARY KEY (sender, image, chunks)) WITHOUT ROWID;
 CREATE TABLE refusals (         -- what was not used, counted by reason, with the latest example
     reason TEXT PRIMARY KEY,
     n INTEGER NOT NULL,
     last_s REAL NOT NULL,
     last_sentence TEXT NOT NULL,
     last_packet BLOB) WITHOUT ROWID;
+CREATE TABLE statistics (       -- of a node since a start of the host, as link.statistics counts them
+    node INTEGER NOT NULL,
+    started_s REAL NOT NULL,
+    figures TEXT NOT NULL,
+    PRIMARY KEY (node, started_s)) WITHOUT ROWID;
 """
+BITMAP_BYTES = 8
 
 
 class StoreError(HostError):
@@ -69,29 +91,11 @@ class StoreError(HostError):
 
 
 @dataclass(frozen=True)
-class ReceivedPacket:
-    """A packet whose seal was good, with what was inside."""
-
-    node: int
-    key: bytes
-    counter: int
-    received_s: float
-    bundle: str
-    packet: bytes
-    first_counter: int | None = None
-    chunk: int | None = None
-    is_last: bool = False
-    bitstream: bytes = b""
-    verdict: str | None = None
-
-
-@dataclass(frozen=True)
 class StoredImage:
     """The received prefix of one image's bitstream."""
 
     node: int
-    first_counter: int
-    image: int | None
+    image: int
     bitstream: bytes
     is_complete: bool
 
@@ -106,7 +110,7 @@ class Store:
         with self._explained():
             self._db = sqlite3.connect(self.path)
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA synchronous = FULL")
             self._open_schema()
 
     def _open_schema(self) -> None:
@@ -119,94 +123,93 @@ class Store:
                 "name another file, or use the version that made it"
             )
 
-    def highest_counter(self, node: int, key: bytes) -> int:
-        """The highest counter stored of this node under this key; -1 when none is."""
-        rows = self._rows("SELECT highest_counter FROM senders WHERE node = ? AND key_id = ?", node, key_id(key))
-        return rows[0]["highest_counter"] if rows else -1
+    def state(self, node: int, key: bytes) -> NodeState | None:
+        """Where the session of this node under this key stands; None when nothing of it is stored."""
+        rows = self._rows(
+            "SELECT salt, highest, received, closed_salts FROM senders WHERE node = ? AND key_id = ? "
+            "ORDER BY id DESC LIMIT 1",
+            *(node, key_id(key)),
+        )
+        if not rows:
+            return None
+        [row] = rows
+        closed = row["closed_salts"]
+        salts = tuple(closed[start : start + NODE_SALT_BYTES] for start in range(0, len(closed), NODE_SALT_BYTES))
+        return NodeState(row["salt"], row["highest"], int.from_bytes(row["received"], "big"), salts)
 
-    def add(self, received: ReceivedPacket, answer: Answer | None = None) -> None:
-        """The packet, its mark and the answer it led to: all or nothing."""
+    def add(self, receipt: Receipt, totals: Totals | None = None) -> None:
+        """Everything, or nothing; on the disk when it returns."""
         with self._explained(), self._db:
-            (sender,) = self._db.execute(
-                "INSERT INTO senders (node, key_id, highest_counter) VALUES (?, ?, ?) "
-                "ON CONFLICT (node, key_id) DO UPDATE "
-                "SET highest_counter = max(highest_counter, excluded.highest_counter) RETURNING id",
-                (received.node, key_id(received.key), received.counter),
-            ).fetchone()
-            is_chunk = received.chunk is not None
-            self._insert(
-                "packets",
-                sender=sender,
-                counter=received.counter,
-                received_s=received.received_s,
-                bundle=received.bundle,
-                first_counter=received.first_counter,
-                chunk=received.chunk,
-                is_last=received.is_last if is_chunk else None,
-                bitstream=received.bitstream if is_chunk else None,
-                verdict=received.verdict,
-                packet=received.packet,
-            )
-            if answer is not None:
-                self._insert(
-                    "answers",
-                    sender=sender,
-                    counter=answer.counter,
-                    first_counter=answer.first_counter,
-                    image=answer.image,
-                    received_s=answer.received_s,
-                    label=answer.label,
-                    probabilities=json.dumps([round(float(p), 6) for p in answer.probabilities]),
-                    symbols_known=answer.n_known,
-                    is_complete=answer.is_complete,
-                    bitstream_bytes=answer.bitstream_bytes,
-                    packet_bytes=answer.packet_bytes,
-                    age_s=answer.age_s,
-                )
+            sender = self._keep_state(receipt)
+            for packet in receipt.packets:
+                self._keep_packet(sender, packet, receipt.received_s)
+            for answer in receipt.answers:
+                self._keep_answer(sender, answer)
+            if totals is not None:
+                self._keep_totals(totals)
 
-    def count_refusal(self, reason: str, sentence: str, now_s: float, packet: bytes | None = None, n: int = 1) -> None:
+    def count(self, totals: Totals) -> None:
+        """Counts alone, when no packet takes them along."""
         with self._explained(), self._db:
-            self._db.execute(
-                "INSERT INTO refusals VALUES (?, ?, ?, ?, ?) ON CONFLICT (reason) DO UPDATE SET n = n + excluded.n, "
-                "last_s = excluded.last_s, last_sentence = excluded.last_sentence, last_packet = excluded.last_packet",
-                (reason, n, now_s, sentence, packet),
-            )
+            self._keep_totals(totals)
+
+    def chunks_of(self, node: int, key: bytes, bundle: str, image: int) -> list[Chunk]:
+        """The stored chunks of an image, in order."""
+        rows = self._rows(
+            "SELECT chunk, is_last, bitstream, age_s FROM chunks WHERE sender = "
+            "(SELECT max(id) FROM senders WHERE node = ? AND key_id = ?) AND bundle = ? AND image = ? ORDER BY chunk",
+            *(node, key_id(key), bundle, image),
+        )
+        return [Chunk(image, row["chunk"], bool(row["is_last"]), row["bitstream"], row["age_s"]) for row in rows]
+
+    def newest_image(self, node: int, key: bytes, bundle: str) -> int | None:
+        """The image of the chunk stored last that was made with this bundle; None when there is none."""
+        rows = self._rows(
+            "SELECT image FROM chunks WHERE sender = (SELECT max(id) FROM senders WHERE node = ? AND key_id = ?) "
+            "AND bundle = ? ORDER BY counter DESC, image DESC LIMIT 1",
+            *(node, key_id(key), bundle),
+        )
+        return rows[0]["image"] if rows else None
 
     def images(self, bundle: str) -> Iterator[StoredImage]:
-        """Every image of a bundle whose first chunk is here, in the order of sending."""
+        """Every image of a bundle whose first chunk is here, in the order of capture."""
         with self._explained():
             chunks = self._db.execute(
-                "SELECT node, packets.sender, packets.first_counter, chunk, is_last, bitstream, image "
-                "FROM packets JOIN senders ON senders.id = packets.sender LEFT JOIN answers "
-                "ON answers.sender = packets.sender AND answers.counter = packets.first_counter "
-                "WHERE bundle = ? AND chunk IS NOT NULL ORDER BY packets.sender, packets.first_counter, chunk",
+                "SELECT node, sender, image, chunk, is_last, bitstream FROM chunks JOIN senders "
+                "ON senders.id = chunks.sender WHERE bundle = ? ORDER BY sender, image, chunk",
                 (bundle,),
             )
-            for (node, _, first_counter), rows in groupby(chunks, key=lambda row: row[:3]):
+            for (node, _, image), rows in groupby(chunks, key=lambda row: row[:3]):
                 prefix = [row for index, row in enumerate(rows) if row[3] == index]
                 if prefix:
                     bitstream = b"".join(row[5] for row in prefix)
-                    yield StoredImage(node, first_counter, prefix[0][6], bitstream, bool(prefix[-1][4]))
+                    yield StoredImage(node, image, bitstream, bool(prefix[-1][4]))
 
     def bundles(self) -> dict[str, int]:
-        """Number of stored packets by bundle."""
-        rows = self._rows("SELECT bundle, count(*) AS n FROM packets GROUP BY bundle ORDER BY bundle")
+        """Number of stored chunks by bundle."""
+        rows = self._rows("SELECT bundle, count(*) AS n FROM chunks GROUP BY bundle ORDER BY bundle")
         return {row["bundle"]: row["n"] for row in rows}
 
     def statistics(self) -> dict[str, Any]:
-        """What is stored, by node, and what was refused, by reason."""
+        """What is stored, by node, what was refused, by reason, and what links counted since the host's last start."""
         nodes = self._rows(
-            "SELECT node, key_id, highest_counter, count(*) AS packets, count(DISTINCT first_counter) AS images, "
+            "SELECT node, key_id, highest AS highest_counter, count(*) AS packets, "
+            "(SELECT count(DISTINCT image) FROM chunks WHERE chunks.sender = packets.sender) AS images, "
             "sum(length(packet)) AS packet_bytes, min(received_s) AS first_s, max(received_s) AS last_s "
             "FROM packets JOIN senders ON senders.id = sender GROUP BY sender ORDER BY node, first_s"
         )
         labels = self._rows(
-            "SELECT node, label, count(*) AS images FROM answers JOIN senders ON senders.id = sender WHERE counter = "
-            "(SELECT max(counter) FROM answers AS later WHERE later.sender = answers.sender "
-            "AND later.first_counter = answers.first_counter) GROUP BY node, label ORDER BY node, images DESC"
+            "SELECT node, label, count(*) AS images FROM answers JOIN senders ON senders.id = sender WHERE chunks = "
+            "(SELECT max(chunks) FROM answers AS later WHERE later.sender = answers.sender "
+            "AND later.image = answers.image) GROUP BY node, label ORDER BY node, images DESC"
         )
         refusals = self._rows("SELECT reason, n, last_s, last_sentence FROM refusals ORDER BY n DESC")
-        return {"store": str(self.path), "nodes": nodes, "labels": labels, "refusals": refusals}
+        latest = self._rows(
+            "SELECT node, started_s, figures FROM statistics AS one WHERE started_s = "
+            "(SELECT max(started_s) FROM statistics WHERE node = one.node) ORDER BY node"
+        )
+        link = [{"node": row["node"], "started_s": row["started_s"], **json.loads(row["figures"])} for row in latest]
+        return {"store": str(self.path), "nodes": nodes, "labels": labels, "refusals": refusals, "link": link}
 
     def close(self) -> None:
         self._db.close()
@@ -219,10 +222,92 @@ class Store:
     ) -> None:
         self.close()
 
+    def _keep_state(self, receipt: Receipt) -> int:
+        """The sender's row; a new one where counters began anew, as those of a one-way node may."""
+        state, names = receipt.state, (receipt.node, key_id(receipt.key))
+        values = (
+            state.salt,
+            state.highest,
+            state.received.to_bytes(BITMAP_BYTES, "big"),
+            b"".join(state.closed_salts),
+        )
+        known = self._db.execute(
+            "SELECT id, highest FROM senders WHERE node = ? AND key_id = ? ORDER BY id DESC LIMIT 1", names
+        ).fetchone()
+        if known is None or state.highest < known[1]:
+            added = self._db.execute("INSERT INTO senders VALUES (NULL, ?, ?, ?, ?, ?, ?)", (*names, *values))
+            assert added.lastrowid is not None
+            return added.lastrowid
+        self._db.execute(
+            "UPDATE senders SET salt = ?, highest = ?, received = ?, closed_salts = ? WHERE id = ?",
+            (*values, known[0]),
+        )
+        return int(known[0])
+
+    def _keep_packet(self, sender: int, packet: ReceivedPacket, received_s: float) -> None:
+        self._insert(
+            "packets",
+            sender=sender,
+            counter=packet.counter,
+            received_s=received_s,
+            gateway=packet.gateway,
+            snr_db=packet.quality.snr_db,
+            rssi_dbm=packet.quality.rssi_dbm,
+            verdict=packet.verdict,
+            packet=packet.packet,
+        )
+        for chunk in packet.chunks:
+            self._insert(
+                "chunks",
+                sender=sender,
+                bundle=packet.bundle,
+                image=chunk.image,
+                chunk=chunk.index,
+                counter=packet.counter,
+                is_last=chunk.is_last,
+                bitstream=chunk.bitstream,
+                age_s=chunk.age_s,
+            )
+
+    def _keep_answer(self, sender: int, answer: Answer) -> None:
+        self._insert(
+            "answers",
+            sender=sender,
+            image=answer.image,
+            counter=answer.counter,
+            received_s=answer.received_s,
+            label=answer.label,
+            probabilities=json.dumps([round(float(p), 6) for p in answer.probabilities]),
+            confidence=answer.confidence,
+            symbols_known=answer.n_known,
+            chunks=answer.n_chunks,
+            is_complete=answer.is_complete,
+            is_enough=answer.is_enough,
+            bitstream_bytes=answer.bitstream_bytes,
+            packet_bytes=answer.packet_bytes,
+            age_s=answer.age_s,
+        )
+
+    def _keep_totals(self, totals: Totals) -> None:
+        self._db.executemany(
+            "INSERT INTO refusals VALUES (?, ?, ?, ?, ?) ON CONFLICT (reason) DO UPDATE SET n = n + excluded.n, "
+            "last_s = excluded.last_s, last_sentence = excluded.last_sentence, last_packet = excluded.last_packet",
+            [
+                (count.last.reason, count.n, count.last_s, count.last.sentence, count.packet)
+                for count in totals.refusals
+            ],
+        )
+        self._db.executemany(
+            "INSERT OR REPLACE INTO statistics VALUES (?, ?, ?)",
+            [(node, totals.started_s, json.dumps(figures)) for node, figures in totals.figures.items()],
+        )
+
     def _insert(self, table: str, **values: Any) -> None:
-        """What is there already stays: a packet that comes twice is the same packet."""
+        """What is there already stays: a chunk that comes twice is the same chunk."""
         names, marks = ", ".join(values), ", ".join("?" * len(values))
-        self._db.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))
+        self._db.execute(
+            f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING", tuple(values.values())
+        )
 
     def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         with self._explained():

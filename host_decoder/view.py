@@ -1,7 +1,6 @@
 """The view: what a person sees while images arrive. A picture that is redrawn in a terminal, a line each elsewhere."""
 
 import time
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
@@ -14,24 +13,16 @@ from rich.text import Text
 
 from host_decoder.events import Answer
 from host_decoder.halfblock import PIXEL_ROWS, half_blocks
-from host_decoder.tally import Row, Tally
+from host_decoder.row import Row
+from host_decoder.summary import UNKNOWN, Title, duration, number, percent, refused, saved
+from host_decoder.tally import Tally
 
 REFRESH_PERIOD_S = 0.1
 BAR_COLUMNS = 28
 CAPTION = "picture and truth are from the node's own console; only packets cross the link"
 OTHER_LINES = 8
 "Of the whole picture, beside the image."
-UNKNOWN = "–"
 NO_PICTURE = "the picture stays\non the node"
-
-
-@dataclass(frozen=True)
-class Title:
-    """What does not change during a run."""
-
-    bundle: str
-    link: str
-    node: str
 
 
 class View(Protocol):
@@ -119,7 +110,7 @@ class LiveView:
 
     def tick(self, tally: Tally) -> None:
         self._tally = tally
-        shown = (tally.n_sent, tally.n_answered, tally.refusals.total(), self._row, self._notice)
+        shown = (tally.total("packets"), tally.n_answered, tally.refusals.total(), self._row, self._notice)
         if shown != self._drawn and time.monotonic() - self._drawn_s >= REFRESH_PERIOD_S:
             self._drawn = shown
             self._draw()
@@ -149,9 +140,9 @@ def dashboard(title: Title, tally: Tally, row: Row | None, notice: str = "", pic
 
 
 def _picture(row: Row | None, n_lines: int) -> RenderableType:
-    if row is None or row.sent is None:
+    if row is None or row.captured is None:
         return Panel(Align.center(Text(NO_PICTURE, style="dim"), vertical="middle"), width=32, height=10)
-    return half_blocks(row.sent.pixels, pixel_rows=min(PIXEL_ROWS, 2 * n_lines))
+    return half_blocks(row.captured.pixels, pixel_rows=min(PIXEL_ROWS, 2 * n_lines))
 
 
 def _answer(row: Row | None) -> RenderableType:
@@ -164,10 +155,10 @@ def _answer(row: Row | None) -> RenderableType:
 
 
 def _verdict(row: Row, answer: Answer) -> Text:
-    verdict = Text.assemble((f"image {answer.image}  ", "dim"), (answer.label, "bold"))
-    if row.is_right is not None and row.sent is not None:
+    verdict = Text.assemble((f"image {row.name}  ", "dim"), (answer.label, "bold"))
+    if row.is_right is not None:
         mark, style = ("✓", "bold green") if row.is_right else ("✗", "bold red")
-        verdict.append(f"  {mark} ", style).append(f"truth: {row.sent.truth}", "dim")
+        verdict.append(f"  {mark} ", style).append(f"truth: {row.truth}", "dim")
     return verdict
 
 
@@ -182,31 +173,45 @@ def _bars(answer: Answer) -> Table:
 
 def _facts(row: Row, answer: Answer) -> list[tuple[str, str]]:
     """Name and value of what the table beside the picture says."""
-    n_packets = f"{answer.n_chunks} packet{'s' if answer.n_chunks > 1 else ''}"
+    n_packets = row.n_packets or answer.n_chunks
+    whole = f" of {row.captured.bitstream_bytes}" if row.captured else ""
     facts = [
-        ("bitstream", f"{answer.bitstream_bytes} bytes"),
-        ("on the wire", f"{row.sent.wire_bytes if row.sent else answer.packet_bytes} bytes in {n_packets}"),
-        ("symbols", f"{answer.n_known} of {answer.n_latents}" + ("" if answer.is_complete else ", more to come")),
+        ("bitstream", f"{answer.bitstream_bytes}{whole} bytes"),
+        ("on the wire", f"{_wire_bytes(row, answer):.0f} bytes in {n_packets} packet{'s' if n_packets > 1 else ''}"),
+        ("symbols", f"{answer.n_known} of {answer.n_latents}{_outlook(answer)}"),
     ]
-    if row.sent is not None:
-        facts.append(("airtime", _duration(row.sent.airtime_s)))
-        facts.append(("node's work", _duration(sum(row.sent.node_ms.values()) / 1000)))
+    if answer.confidence is not None:
+        facts.append(("confidence", percent(answer.confidence)))
+    if row.captured is not None:
+        facts.append(("airtime", duration(row.airtime_s)))
+        facts.append(("node's work", duration(sum(row.captured.node_ms.values()) / 1000)))
     if row.latency_s is not None:
-        facts.append(("latency", _duration(row.latency_s)))
+        facts.append(("latency", duration(row.latency_s)))
     return facts
+
+
+def _wire_bytes(row: Row, answer: Answer) -> float:
+    """By the node's word where there is one."""
+    return row.wire_bytes or answer.packet_bytes
+
+
+def _outlook(answer: Answer) -> str:
+    if answer.is_complete:
+        return ""
+    return ", enough" if answer.is_enough else ", more to come"
 
 
 def _running(tally: Tally) -> Table:
     grid = Table.grid(padding=(0, 3))
     judged = f"{tally.total('right'):.0f} of {tally.total('judged'):.0f}"
-    on_wire = f"wire {_number(tally.wire_bytes_per_image)}"
+    on_wire = f"wire {number(tally.wire_bytes_per_image)}"
     cells = [
-        ("accuracy", f"{_percent(tally.accuracy)} ({judged})"),
-        ("bytes per image", f"{_number(tally.bitstream_bytes_per_image)} ({on_wire})"),
-        ("link in use", _percent(tally.link_use)),
-        ("answered", f"{tally.n_answered} images"),
-        ("lost", UNKNOWN if tally.n_lost is None else f"{tally.n_lost} of {tally.n_sent} sent"),
-        ("refused", _refused(tally)),
+        ("accuracy", f"{percent(tally.accuracy)} ({judged})"),
+        ("bytes per image", f"{number(tally.bitstream_bytes_per_image)} ({on_wire})"),
+        ("link in use", percent(tally.link_use)),
+        ("delivered", f"{tally.n_answered} of {tally.n_captured or UNKNOWN}"),
+        ("saved", saved(tally)),
+        ("refused", refused(tally)),
     ]
     texts = [Text.assemble((f"{name} ", "dim"), value) for name, value in cells]
     grid.add_row(*texts[:3])
@@ -229,56 +234,16 @@ def _line(row: Row, tally: Tally) -> str:
     assert row.answer is not None
     answer = row.answer
     [(label, probability)] = answer.top(1)
-    wire_bytes = row.sent.wire_bytes if row.sent else answer.packet_bytes
-    parts = [f"image {answer.image}: {label} {probability:.1%}"]
-    if row.sent is not None and row.sent.truth is not None:
-        parts.append(f"truth {row.sent.truth} {'✓' if row.is_right else '✗'}")
-    parts.append(f"{answer.bitstream_bytes} bytes, {wire_bytes} on the wire")
+    parts = [f"image {row.name}: {label} {probability:.1%}"]
+    if row.truth is not None:
+        parts.append(f"truth {row.truth} {'✓' if row.is_right else '✗'}")
+    parts.append(f"{answer.bitstream_bytes} bytes, {_wire_bytes(row, answer):.0f} on the wire")
     if not answer.is_complete:
-        parts.append(f"{answer.n_known} of {answer.n_latents} symbols, more to come")
-    if row.sent is not None:
-        parts.append(f"airtime {_duration(row.sent.airtime_s)}")
+        parts.append(f"{answer.n_known} of {answer.n_latents} symbols{_outlook(answer)}")
+    if row.captured is not None:
+        parts.append(f"airtime {duration(row.airtime_s)}")
     if row.latency_s is not None:
-        parts.append(f"latency {_duration(row.latency_s)}")
+        parts.append(f"latency {duration(row.latency_s)}")
     if tally.accuracy is not None:
-        parts.append(f"accuracy so far {_percent(tally.accuracy)}")
+        parts.append(f"accuracy so far {percent(tally.accuracy)}")
     return " · ".join(parts)
-
-
-def summary(title: Title, tally: Tally, first_label_s: float | None = None) -> Table:
-    """The table at the end of a run."""
-    n_sent = tally.n_sent or "?"
-    airtime_s = tally.airtime_s_per_image
-    rows = [
-        ("bundle", title.bundle),
-        ("link", title.link),
-        ("images answered / sent", f"{tally.n_answered} / {n_sent}"),
-        ("accuracy of the answered", _percent(tally.accuracy)),
-        ("accuracy of all sent", _percent(tally.accuracy_of_sent)),
-        ("bitstream per image", f"{_number(tally.bitstream_bytes_per_image)} bytes"),
-        ("on the wire per image", f"{_number(tally.wire_bytes_per_image)} bytes"),
-        ("airtime per image", UNKNOWN if airtime_s is None else _duration(airtime_s)),
-        ("link in use", _percent(tally.link_use)),
-        ("first label after", UNKNOWN if first_label_s is None else _duration(first_label_s)),
-        ("refused", _refused(tally)),
-    ]
-    table = Table(show_header=False)
-    for name, value in rows:
-        table.add_row(name, Text(value))
-    return table
-
-
-def _refused(tally: Tally) -> str:
-    return ", ".join(f"{n} {reason}" for reason, n in tally.refusals.most_common()) or "none"
-
-
-def _duration(seconds: float) -> str:
-    return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
-
-
-def _percent(ratio: float | None) -> str:
-    return UNKNOWN if ratio is None else f"{ratio:.1%}"
-
-
-def _number(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.1f}"

@@ -1,4 +1,4 @@
-"""python -m link: emulate a line, provision a node, list the profiles."""
+"""python -m link: emulate a line, watch or record one, provision a node, list the profiles."""
 
 import argparse
 import sys
@@ -8,7 +8,9 @@ from link.channel import Impairments, parse_loss
 from link.emulator import emulate
 from link.keys import KeyStateError, provision
 from link.line import Line
+from link.monitor_cli import add_commands
 from link.profiles import PROFILES, get_profile
+from link.radio import RadioLine
 
 TYPICAL_PACKET_BYTES = 20
 "An image of 9 bytes with its 11 bytes of header, seal and place."
@@ -31,7 +33,20 @@ def _emulate(arguments: argparse.Namespace) -> None:
         duplicate_probability=arguments.duplicates,
         delay_s=arguments.delay,
     )
-    emulate(Line(get_profile(arguments.profile), impairments, arguments.seed), arguments.link_dir)
+    emulate(_line(arguments, impairments), arguments.link_dir)
+
+
+def _line(arguments: argparse.Namespace, impairments: Impairments) -> Line | RadioLine:
+    profile = get_profile(arguments.profile)
+    if profile.is_radio:
+        return RadioLine(
+            profile, impairments, arguments.seed, arguments.ends, listens_before_talking=arguments.listen_before_talk
+        )
+    if profile.carrier != "serial":
+        raise ValueError(f"{profile.name} needs no emulated line: give both ends an address")
+    if arguments.ends != 2 or arguments.listen_before_talk:
+        raise ValueError(f"{profile.name} is a cable: it has two ends, and both may speak at any time")
+    return Line(profile, impairments, arguments.seed)
 
 
 def _provision(arguments: argparse.Namespace) -> None:
@@ -44,7 +59,7 @@ def _profiles(arguments: argparse.Namespace) -> None:
         f"{'name':22} {'longest packet':>14} {f'{TYPICAL_PACKET_BYTES}-byte packet':>15} {'one per':>11}   duty cycle"
     )
     for profile in PROFILES.values():
-        airtime_s = profile.medium.airtime_s(TYPICAL_PACKET_BYTES)
+        airtime_s = profile.airtime_s(TYPICAL_PACKET_BYTES)
         print(
             f"{profile.name:22} {profile.max_packet_bytes:12} B {1000 * airtime_s:12.1f} ms "
             f"{airtime_s / profile.duty_cycle:9.2f} s {100 * profile.duty_cycle:8.0f} %"
@@ -56,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
 
     emulator = commands.add_parser(
-        "emulate", help="join two pseudo-terminals by a slow and lossy line until SIGTERM or Ctrl-C"
+        "emulate", help="join pseudo-terminals by a slow and lossy line until SIGTERM or Ctrl-C"
     )
     emulator.add_argument("profile", help="a name of `python -m link profiles`")
     emulator.add_argument(
@@ -68,12 +83,18 @@ def _parser() -> argparse.ArgumentParser:
     emulator.add_argument(
         "--duplicates", type=float, default=0.0, metavar="SHARE", help="share of frames or bytes that arrive twice"
     )
+    emulator.add_argument("--ends", type=int, default=2, metavar="N", help="stations on the channel; a cable has two")
+    emulator.add_argument(
+        "--listen-before-talk", action="store_true", help="a station waits while another speaks, instead of colliding"
+    )
     emulator.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="after the airtime")
     emulator.add_argument("--seed", type=int, default=0, help="the same seed loses and damages the same frames")
     emulator.add_argument(
-        "--link-dir", type=Path, metavar="DIR", help="make the symbolic links DIR/a and DIR/b to the ends"
+        "--link-dir", type=Path, metavar="DIR", help="make the symbolic links DIR/a, DIR/b, … to the ends"
     )
     emulator.set_defaults(run=_emulate)
+
+    add_commands(commands)
 
     provisioning = commands.add_parser("provision", help="make a node's key and counter")
     provisioning.add_argument("folder", type=Path, help="where node.key and counter.json go")

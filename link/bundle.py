@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from link.calibration import Calibration
 from link.tables import Tables
 
 BUNDLE_FORMAT = 1
@@ -21,6 +22,9 @@ MANIFEST = "manifest.json"
 ENCODER = "encoder.tflite"
 TABLES = "tables.npz"
 LABEL_TASK = "label"
+CALIBRATION = "calibration"
+"Key of a task's calibration, and in it DECODER_SHA256: of the decoder that it was fitted to."
+DECODER_SHA256 = "decoder_sha256"
 
 ID_BYTES = 8
 MAX_FILE_BYTES = 64 << 20
@@ -72,6 +76,8 @@ class Bundle:
         bundle = cls._from_manifest(Path(path))
         for name, entry in _needed_files(bundle.node, bundle.host)[side].items():
             _check_file(bundle.path, name, entry)
+        if side == "host":
+            _ = bundle.calibration
         return bundle
 
     @classmethod
@@ -83,7 +89,7 @@ class Bundle:
                 f"bundle {path} has format {stored_format}, this program reads format {BUNDLE_FORMAT}; "
                 "export it again with this version, or run the version that made it"
             )
-        bundle_id, stored_id = compute_id(manifest.get("node")), manifest.get("bundle_id")
+        bundle_id, stored_id = _id_in(path, manifest), manifest.get("bundle_id")
         if stored_id != bundle_id.hex():
             raise BundleError(
                 f"{MANIFEST} of bundle {path} is damaged: it says bundle {stored_id}, "
@@ -103,7 +109,7 @@ class Bundle:
                 provenance=dict(manifest["provenance"]),
                 measured=dict(manifest["measured"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BundleError(f"{MANIFEST} of bundle {path} lacks or misstates: {error}; {REMEDY}") from error
 
     @property
@@ -119,6 +125,27 @@ class Bundle:
     def decoder_path(self) -> Path:
         """The label task's decoder."""
         return self.path / self.host["tasks"][LABEL_TASK]["file"]
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """Of the label task's decoder; None when it has none, or one that was fitted to another decoder."""
+        try:
+            task = self.host["tasks"][LABEL_TASK]
+            stored = task.get(CALIBRATION)
+            if stored is None or stored[DECODER_SHA256] != self.host["files"][task["file"]]["sha256"]:
+                return None
+            calibration = Calibration.from_dict(stored)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise BundleError(
+                f"{MANIFEST} of bundle {self.path} has a calibration that lacks or misstates: {error}; "
+                "make it anew with 'python -m export calibrate'"
+            ) from error
+        if calibration.n_latents != self.n_latents:
+            raise BundleError(
+                f"{MANIFEST} of bundle {self.path} has a calibration that is for {calibration.n_latents} latents, "
+                f"the bundle has {self.n_latents}; make it anew with 'python -m export calibrate'"
+            )
+        return calibration
 
     @cached_property
     def tables(self) -> Tables:
@@ -158,8 +185,18 @@ def write_manifest(
         "measured": dict(measured),
     }
     text = json.dumps(manifest, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    (path / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    unfinished = path / f"{MANIFEST}.part"
+    unfinished.write_text(text + "\n", encoding="utf-8")
+    unfinished.replace(path / MANIFEST)
     return Bundle._from_manifest(path)
+
+
+def with_calibration(bundle: Bundle, calibration: Calibration, fitted_on: Mapping[str, Any]) -> Bundle:
+    """Write the label task's calibration into the manifest, with what it was fitted on; the bundle keeps its id."""
+    task = bundle.host["tasks"][LABEL_TASK]
+    entry = calibration.to_dict() | dict(fitted_on) | {DECODER_SHA256: bundle.host["files"][task["file"]]["sha256"]}
+    tasks = bundle.host["tasks"] | {LABEL_TASK: task | {CALIBRATION: entry}}
+    return write_manifest(bundle.path, bundle.node, bundle.host | {"tasks": tasks}, bundle.provenance, bundle.measured)
 
 
 def compute_id(node: object) -> bytes:
@@ -167,6 +204,13 @@ def compute_id(node: object) -> bytes:
     shared = {"format": BUNDLE_FORMAT, "node": node}
     text = json.dumps(shared, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).digest()[:ID_BYTES]
+
+
+def _id_in(path: Path, manifest: Mapping[str, Any]) -> bytes:
+    try:
+        return compute_id(manifest.get("node"))
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise BundleError(f"{MANIFEST} of bundle {path} is damaged: {error}; {REMEDY}") from error
 
 
 def _needed_files(node: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""The emulator: a Line between two pseudo-terminals, which both ends open as they would open a serial port."""
+"""The emulator: a line between pseudo-terminals, which its ends open as they would open a serial port."""
 
 import json
 import os
@@ -10,7 +10,10 @@ import tty
 from pathlib import Path
 from typing import Any
 
-from link.line import ENDS, Line
+from link.line import Line
+from link.radio import RadioLine
+
+Emulated = Line | RadioLine
 
 SHORTEST_SLEEP_S = 0.002
 "Bytes of a fast UART are delivered in handfuls, as a USB adapter does."
@@ -48,12 +51,12 @@ class Terminal:
         os.close(self._slave)
 
 
-def emulate(line: Line, link_dir: Path | None = None) -> None:
+def emulate(line: Emulated, link_dir: Path | None = None) -> None:
     """Print where the ends are as one JSON line, carry bytes until SIGTERM or SIGINT, then print the statistics.
 
-    With link_dir the ends also stand there as the symbolic links "a" and "b".
+    With link_dir the ends also stand there as the symbolic links "a", "b", ….
     """
-    terminals = {end: Terminal() for end in ENDS}
+    terminals = {end: Terminal() for end in line.ends}
     links = _link(link_dir, terminals) if link_dir else []
     started_s = time.monotonic()
     try:
@@ -77,7 +80,7 @@ def _end_on(handler: Any) -> None:
         signal.signal(number, handler)
 
 
-def _carry(line: Line, terminals: dict[str, Terminal]) -> None:
+def _carry(line: Emulated, terminals: dict[str, Terminal]) -> None:
     while True:
         now_s = time.monotonic()
         for end, terminal in terminals.items():

@@ -26,6 +26,7 @@ class Deframer:
     """Bytes in, however they were cut, packets out; what is no frame is counted, never an error."""
 
     def __init__(self, max_packet_bytes: int = MAX_PACKET_BYTES) -> None:
+        self._max_packet_bytes = max_packet_bytes
         self._max_frame_bytes = len(cobs_encode(bytes([1] * (max_packet_bytes + CRC_BYTES))))
         self._pending = bytearray()
         self._is_overlong = False
@@ -59,6 +60,9 @@ class Deframer:
         content = cobs_decode(encoded)
         if content is None or len(content) < CRC_BYTES or not _is_intact(content):
             self.noise += 1
+            return []
+        if len(content) - CRC_BYTES > self._max_packet_bytes:  # its zeros made it shorter
+            self.too_long += 1
             return []
         return [content[:-CRC_BYTES]]
 

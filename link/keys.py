@@ -3,17 +3,20 @@
     node.key       the node's master key in hex, readable by its owner only; the host is given the same key
     counter.json   the first packet counter that is certainly unused
 
-A counter used twice would break the seal. So counters are reserved in blocks: the end of the block is on the
-disk before the first of it is used, and a node that lost its power continues at that end. A node whose state
-is missing or damaged does not speak (that it could announce a fresh boot and continue is left to HELLO).
+Counters are reserved in blocks: the end of the block is on the disk before the first of it is used, and a node that
+lost its power continues at that end, so counters never repeat and tell a node's sessions and images apart in their
+order. A file that is missing or damaged is set aside and counting begins anew: each start seals with a key of its own
+(link.seal), and the host tells a node whose counters fell back where to go on. A node without its key does not speak.
 """
 
 import fcntl
-import json
 import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
+
+from link.durable import read_state, set_aside, write_durably, write_state
 
 KEY_FILE = "node.key"
 COUNTER_FILE = "counter.json"
@@ -23,7 +26,9 @@ MAX_NODE = 254
 
 COUNTER_END = 1 << 48
 BLOCK = 64
-STATE_FORMAT = 1
+LOST_BEGIN = 1 << 20
+"Below this, at random, a node begins that lost its counter: most likely above all it used, and its host finds it."
+STATE_FORMAT = 2
 
 
 START_ANEW = (
@@ -34,6 +39,14 @@ START_ANEW = (
 
 class KeyStateError(ValueError):
     """Key or counter cannot be used; the message says which file and what to do."""
+
+
+class CounterStateError(KeyStateError):
+    """The counter's file is missing or damaged; who knows the node's number can begin anew all the same."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; {START_ANEW}")
+        self.what = what
 
 
 @dataclass(frozen=True)
@@ -58,8 +71,8 @@ def provision(folder: Path | str, node: int) -> NodeKey:
     if (folder / KEY_FILE).exists():
         raise KeyStateError(f"{folder} already holds a {KEY_FILE}; to replace it {START_ANEW}")
     made = NodeKey(node, secrets.token_bytes(KEY_BYTES))
-    _write_durably(folder / COUNTER_FILE, _state(node, 0), mode=0o644)
-    _write_durably(folder / KEY_FILE, made.hex + "\n", mode=0o600)
+    write_state(folder / COUNTER_FILE, _state(node, 0))
+    write_durably(folder / KEY_FILE, made.hex + "\n", mode=0o600)
     return made
 
 
@@ -77,7 +90,7 @@ def parse_key(text: str, origin: str) -> bytes:
 def read_key(folder: Path | str) -> NodeKey:
     """The key and number of the node provisioned in `folder`."""
     folder = Path(folder)
-    key = parse_key(_read(folder, KEY_FILE), origin=str(folder / KEY_FILE))
+    key = read_master_key(folder)
     node, _ = _read_state(folder)
     return NodeKey(node, key)
 
@@ -85,22 +98,38 @@ def read_key(folder: Path | str) -> NodeKey:
 class CounterStore:
     """Counters that never repeat, whatever happens to the process; one process at a time holds a folder."""
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, node: int | None = None) -> None:
+        """With the node's number given, a missing or damaged file is no reason to be silent: see `notice`.
+
+        Raises KeyStateError when the folder is another node's, is held by another process or cannot be used.
+        """
         self._folder = Path(folder)
+        self._turn = Lock()
+        self.notice: str | None = None
+        "What had to be done about the file, in a sentence."
         self._lock = _lock(self._folder)
         try:
-            self.node, self._next = _read_state(self._folder)
-        except KeyStateError:
+            self.node, self._next = self._read(node)
+        except BaseException:
             self.close()
             raise
         self._reserved_end = self._next
 
     def next(self) -> int:
         """A counter never given before. Raises OSError and gives none when a block cannot be stored."""
-        if self._next == self._reserved_end:
-            self._reserve()
-        self._next += 1
-        return self._next - 1
+        with self._turn:
+            if self._next == self._reserved_end:
+                self._reserve()
+            self._next += 1
+            return self._next - 1
+
+    def advance_to(self, counter: int) -> None:
+        """Give no counter below this one any more; on the disk with the next block."""
+        if not 0 <= counter < COUNTER_END:
+            raise KeyStateError(f"node {self.node} cannot go on at counter {counter}; provision it anew with a new key")
+        with self._turn:
+            self._next = max(self._next, counter)
+            self._reserved_end = max(self._reserved_end, self._next)
 
     def close(self) -> None:
         """Let another process have the folder; writes nothing, so a kill leaves the same behind."""
@@ -114,44 +143,61 @@ class CounterStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _read(self, node: int | None) -> tuple[int, int]:
+        path = self._folder / COUNTER_FILE
+        try:
+            stored_node, next_counter = _read_state(self._folder)
+        except CounterStateError as error:
+            if node is None:
+                raise
+            read_master_key(self._folder)  # where there is no key, no node was provisioned
+            kept = f"; it is now {set_aside(path).name}" if path.exists() else ""
+            begin = secrets.randbelow(LOST_BEGIN)
+            self.notice = f"{error.what}{kept}, and node {node} counts on from {begin}"
+            return node, begin
+        if node not in (None, stored_node):
+            raise KeyStateError(f"{path} is for node {stored_node}, not {node}: give each node its own folder of keys")
+        return stored_node, next_counter
+
     def _reserve(self) -> None:
         if self._lock < 0:
             raise KeyStateError(f"counters of {self._folder} were closed; open them again")
-        end = self._reserved_end + BLOCK
+        end = self._next + BLOCK
         if end > COUNTER_END:
             raise KeyStateError(f"node {self.node} has used all of its counters; provision it anew with a new key")
-        _write_durably(self._folder / COUNTER_FILE, _state(self.node, end), mode=0o644)
+        write_state(self._folder / COUNTER_FILE, _state(self.node, end))
         self._reserved_end = end
 
 
-def _state(node: int, next_counter: int) -> str:
-    return json.dumps({"format": STATE_FORMAT, "node": node, "next_counter": next_counter}) + "\n"
+def _state(node: int, next_counter: int) -> dict[str, int]:
+    return {"format": STATE_FORMAT, "node": node, "next_counter": next_counter}
 
 
 def _read_state(folder: Path) -> tuple[int, int]:
-    text = _read(folder, COUNTER_FILE)
+    path = folder / COUNTER_FILE
     try:
-        state = json.loads(text)
-        stored_format, node, next_counter = state["format"], state["node"], state["next_counter"]
-        if (stored_format, type(node), type(next_counter)) != (STATE_FORMAT, int, int):
-            raise ValueError(f"unexpected content {text.strip()[:80]}")
+        state = read_state(path, STATE_FORMAT)
+        node, next_counter = state["node"], state["next_counter"]
+        if (type(node), type(next_counter)) != (int, int):
+            raise ValueError("unexpected content")
         if not (1 <= node <= MAX_NODE and 0 <= next_counter <= COUNTER_END):
             raise ValueError(f"node {node} with counter {next_counter}")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise KeyStateError(
-            f"{folder / COUNTER_FILE} is damaged ({error}); a counter must never be used twice with one key, "
-            f"so this node does not speak: {START_ANEW}"
-        ) from error
+    except FileNotFoundError:
+        raise CounterStateError(f"{path} is missing") from None
+    except (ValueError, KeyError) as error:
+        raise CounterStateError(f"{path} is damaged ({error})") from error
     return node, next_counter
 
 
-def _read(folder: Path, name: str) -> str:
+def read_master_key(folder: Path | str) -> bytes:
+    """The key of the node provisioned in `folder`, 16 bytes."""
+    path = Path(folder) / KEY_FILE
     try:
-        return (folder / name).read_text(encoding="ascii")
-    except FileNotFoundError as error:
-        raise KeyStateError(f"{folder / name} is missing, so this node does not speak: {START_ANEW}") from error
-    except UnicodeDecodeError as error:
-        raise KeyStateError(f"{folder / name} is damaged, so this node does not speak: {START_ANEW}") from error
+        return parse_key(path.read_text(encoding="ascii"), origin=str(path))
+    except FileNotFoundError:
+        raise KeyStateError(f"{path} is missing, so this node does not speak: {START_ANEW}") from None
+    except UnicodeDecodeError:
+        raise KeyStateError(f"{path} is damaged, so this node does not speak: {START_ANEW}") from None
 
 
 def _lock(folder: Path) -> int:
@@ -168,20 +214,3 @@ def _lock(folder: Path) -> int:
         os.close(descriptor)
         raise KeyStateError(f"another process already speaks with the key in {folder}; end it first") from error
     return descriptor
-
-
-def _write_durably(path: Path, text: str, mode: int) -> None:
-    """Replace a file so that after a power cut either the old or the new one is there, whole."""
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -1,132 +1,227 @@
-"""Packet format, wire version 1: which byte means what.
+"""Packet format, wire version 2: which byte means what. docs/wire-format.md draws every packet.
 
     byte 0    version (2 bits) | type (3 bits) | flags (3 bits)   ┐
-    byte 1    node                                                ├ header, in clear, authenticated
-    byte 2-3  low 16 bits of the node's packet counter            ┘
-    sealed    body of the type, then the 4-byte tag
+    byte 1    node                                                │ header, in clear, authenticated
+    byte 2-3  low 16 bits of the sender's packet counter          │
+    [salt]    4 bytes uplink, 8 downlink, when flag SALT is set   ┘
+    sealed    body of the type (link.control has those of the rarer types), then the tag
 
     body of DATA, one chunk of an image's bitstream:
-    byte 0    image number modulo 256
-    byte 1    bit 7: last chunk of this image | bits 0-6: index of the chunk
-    byte 2    only in chunk 0: age of the image when it was sent, log-scaled
+    byte 0-1  low 10 bits of the image's id | last chunk of this image (1 bit) | index of the chunk (5 bits)
+    [5 bytes] only when the index reads 31: low 32 bits of the id, then last (1 bit) | 0 (2) | index (5)
+    [age]     only in chunk 0: time from capture to sending, log-scaled
     rest      bytes of the bitstream
 
-Chunk i of an image travels under the counter of chunk 0 plus i, so counter - index names the image without a
-further byte. A packet is exactly as long as its radio frame or stream frame says; it carries no length.
+    body of BATCH: such chunks one behind the other, each with a byte of length before its bitstream
+
+An image's id is a packet counter set aside when it was taken, so it is unique for good, and always the nearest
+number with these low bits that is not above the packet's own counter. The long form serves images that waited while
+a thousand counters passed. A packet is exactly as long as its radio frame or stream frame says; it carries no length.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from itertools import pairwise
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 HEADER_BYTES = 4
+"Without a salt."
 MAX_PACKET_BYTES = 255
 "What one radio frame can carry; a cable keeps to it too."
 
 CHUNK_HEAD_BYTES = 2
+LONG_HEAD_BYTES = 7
 AGE_BYTES = 1
-MAX_CHUNKS = 128
+IMAGE_LOW_BITS = 10
+LONG_IMAGE_LOW_BITS = 32
+MAX_CHUNKS = 31
+LONG_FORM = 31
+"In the place of an index: the long form follows."
 
-AGE_STEPS_PER_OCTAVE = 12
-"6 % per step: 0 is less than 30 ms, 255 stands for 29 days or more."
+DURATION_STEPS_PER_OCTAVE = 12
+DURATION_UNKNOWN = 255
+"6 % per step: 0 is less than 30 ms, 254 stands for 27 days or more."
 
 
 class PacketType(IntEnum):
-    """What the sealed body is. Only DATA is spoken yet."""
+    """What the sealed body is; the first five travel uplink, the others downlink."""
 
     DATA = 0
-    PARITY = 1
-    REPORT = 2
-    COMMAND = 3
+    BATCH = 1
+    PARITY = 2
+    STATUS = 3
     HELLO = 4
-    TIME = 5
-    FRAGMENT = 6
+    REPORT = 5
+    COMMAND = 6
+    TIME = 7
+
+    @property
+    def is_uplink(self) -> bool:
+        return self <= PacketType.HELLO
 
 
 class Flag(IntFlag):
-    """Reserved in version 1; authenticated like the rest of the header."""
+    """Authenticated like the rest of the header."""
 
-    LISTEN_AFTER_ME = 1
-    KEY_EPOCH = 2
-    MODEL_SLOT = 4
+    SALT = 1
+    "The salt of the sender's session follows the header."
+    LISTEN = 2
+    "The node listens after this packet: the host may answer."
+    KNOWN = 4
+    "The sender knows the salt of the other end, which need not send it any more."
+
+
+NODE_SALT_BYTES = 4
+HOST_SALT_BYTES = 8
+"Longer than the node's: the node's counters never repeat in ordinary life either, the host's begin anew."
 
 
 @dataclass(frozen=True)
 class Header:
-    """The four bytes in clear; as read they may hold any version and type."""
+    """The bytes in clear; as read they may hold any version and type."""
 
     node: int
     counter_low: int
     packet_type: int = PacketType.DATA
     flags: int = 0
+    salt: bytes = b""
+    "Present exactly when flags has SALT."
     version: int = WIRE_VERSION
+
+    @property
+    def n_bytes(self) -> int:
+        return HEADER_BYTES + len(self.salt)
 
     def pack(self) -> bytes:
         first = self.version << 6 | self.packet_type << 3 | self.flags
-        return bytes([first, self.node]) + self.counter_low.to_bytes(2, "big")
+        return bytes([first, self.node]) + self.counter_low.to_bytes(2, "big") + self.salt
 
     @classmethod
     def unpack(cls, packet: bytes) -> "Header":
-        """Of a packet of at least HEADER_BYTES."""
+        """Raises ValueError when the packet is shorter than its header."""
+        if len(packet) < HEADER_BYTES:
+            raise ValueError(f"packet has {len(packet)} bytes, a header has {HEADER_BYTES}")
         first, node = packet[0], packet[1]
-        return cls(node, int.from_bytes(packet[2:4], "big"), first >> 3 & 7, first & 7, first >> 6)
+        packet_type, flags = first >> 3 & 7, first & 7
+        end = HEADER_BYTES + (salt_bytes(packet_type) if flags & Flag.SALT else 0)
+        if len(packet) < end:
+            raise ValueError(f"packet has {len(packet)} bytes, its header with the salt has {end}")
+        return cls(node, int.from_bytes(packet[2:4], "big"), packet_type, flags, packet[HEADER_BYTES:end], first >> 6)
+
+
+def salt_bytes(packet_type: int) -> int:
+    """Length of the salt that the sender of such a packet has."""
+    return NODE_SALT_BYTES if PacketType(packet_type).is_uplink else HOST_SALT_BYTES
 
 
 @dataclass(frozen=True)
 class Chunk:
     """A piece of one image's bitstream; chunk 0 alone gives a first answer, each further one refines it."""
 
-    image_low: int
-    "Image number modulo 256."
+    image: int
+    "The image's id."
     index: int
     is_last: bool
     bitstream: bytes
-    age_s: float = 0.0
-    "Time from capture to sending; travels in chunk 0 only, to 6 %."
+    age_s: float | None = None
+    "Time from capture to sending, to 6 %; travels in chunk 0 only, None where the node cannot tell."
 
-    def pack(self) -> bytes:
-        age = bytes([pack_age(self.age_s)]) if self.index == 0 else b""
-        return bytes([self.image_low, self.is_last << 7 | self.index]) + age + self.bitstream
+    def pack(self, counter: int) -> bytes:
+        """Body of the DATA packet sent under `counter`."""
+        return self._head(counter) + self.bitstream
 
     @classmethod
-    def unpack(cls, body: bytes) -> "Chunk":
-        """Raises ValueError when the body is too short to be a chunk."""
-        n_head = chunk_head_bytes(body[1] & 0x7F) if len(body) >= CHUNK_HEAD_BYTES else CHUNK_HEAD_BYTES
-        if len(body) < n_head:
-            raise ValueError(f"body of a DATA packet has {len(body)} bytes, a chunk begins with {n_head}")
-        age_s = unpack_age(body[2]) if n_head > CHUNK_HEAD_BYTES else 0.0
-        return cls(body[0], body[1] & 0x7F, bool(body[1] >> 7), body[n_head:], age_s)
+    def unpack(cls, body: bytes, counter: int) -> "Chunk":
+        """Raises ValueError when the body is no chunk."""
+        chunk, n_head = _unpack_head(body, counter)
+        return cls(chunk.image, chunk.index, chunk.is_last, body[n_head:], chunk.age_s)
+
+    def _head(self, counter: int) -> bytes:
+        age = bytes([pack_duration(self.age_s)]) if self.index == 0 else b""
+        place = self.is_last << 5 | self.index
+        if counter - self.image < 1 << IMAGE_LOW_BITS:
+            return (self.image % (1 << IMAGE_LOW_BITS) << 6 | place).to_bytes(CHUNK_HEAD_BYTES, "big") + age
+        long_place = self.is_last << 7 | self.index
+        low = self.image % (1 << LONG_IMAGE_LOW_BITS)
+        return LONG_FORM.to_bytes(CHUNK_HEAD_BYTES, "big") + low.to_bytes(4, "big") + bytes([long_place]) + age
 
 
-def chunk_head_bytes(index: int) -> int:
-    """Bytes in front of the bitstream in the body of chunk `index`."""
-    return CHUNK_HEAD_BYTES + (AGE_BYTES if index == 0 else 0)
+def chunk_head_bytes(image: int, index: int, counter: int) -> int:
+    """Bytes in front of the bitstream when this chunk travels under `counter`."""
+    is_short = counter - image < 1 << IMAGE_LOW_BITS
+    return (CHUNK_HEAD_BYTES if is_short else LONG_HEAD_BYTES) + (AGE_BYTES if index == 0 else 0)
 
 
-def split(bitstream: bytes, image_number: int, age_s: float, max_body_bytes: int) -> list[Chunk]:
-    """Cut a bitstream into as few chunks as their bodies allow; an empty one is one empty chunk."""
-    first_room = max_body_bytes - chunk_head_bytes(0)
-    later_room = max_body_bytes - chunk_head_bytes(1)
-    if first_room < 1:
-        raise ValueError(f"bodies of {max_body_bytes} bytes leave no room for a bitstream; allow longer packets")
-    cuts = [0, *range(first_room, max(len(bitstream), 1), later_room), len(bitstream)]
+def pack_batch(chunks: Iterable[Chunk], counter: int) -> bytes:
+    """Body of the BATCH packet sent under `counter`."""
+    return b"".join(chunk._head(counter) + bytes([len(chunk.bitstream)]) + chunk.bitstream for chunk in chunks)
+
+
+def unpack_batch(body: bytes, counter: int) -> list[Chunk]:
+    """Raises ValueError when the body is not made of whole chunks."""
+    chunks: list[Chunk] = []
+    while body:
+        chunk, n_head = _unpack_head(body, counter)
+        end = n_head + 1 + body[n_head] if n_head < len(body) else len(body) + 1
+        if end > len(body):
+            raise ValueError(f"a batch ends within its chunk {len(chunks)}")
+        chunks.append(Chunk(chunk.image, chunk.index, chunk.is_last, body[n_head + 1 : end], chunk.age_s))
+        body = body[end:]
+    return chunks
+
+
+def split(bitstream: bytes, first_bytes: int, later_bytes: int) -> list[bytes]:
+    """Cut a bitstream for chunks of at most so many bytes; an empty one is one empty piece.
+
+    Raises ValueError when that takes more than MAX_CHUNKS.
+    """
+    if first_bytes < 1 or later_bytes < 1:
+        raise ValueError(f"chunks of {first_bytes} and {later_bytes} bytes hold nothing; allow longer packets")
+    cuts = [0, *range(first_bytes, max(len(bitstream), 1), later_bytes), len(bitstream)]
     pieces = [bitstream[start:end] for start, end in pairwise(cuts)]
     if len(pieces) > MAX_CHUNKS:
         raise ValueError(
-            f"a bitstream of {len(bitstream)} bytes needs {len(pieces)} packets, "
-            f"an image has at most {MAX_CHUNKS}; allow longer packets"
+            f"a bitstream of {len(bitstream)} bytes needs {len(pieces)} chunks, an image has at most {MAX_CHUNKS}; "
+            "allow longer ones"
         )
-    return [
-        Chunk(image_number % 256, index, index == len(pieces) - 1, piece, age_s) for index, piece in enumerate(pieces)
-    ]
+    return pieces
 
 
-def pack_age(age_s: float) -> int:
-    """Age to its byte, 12 steps per octave of 1 s + age."""
-    return min(255, round(AGE_STEPS_PER_OCTAVE * math.log2(1 + max(0.0, age_s))))
+def pack_duration(duration_s: float | None) -> int:
+    """A duration to its byte, 12 steps per octave of 1 s + duration; None to DURATION_UNKNOWN."""
+    if duration_s is None:
+        return DURATION_UNKNOWN
+    return min(DURATION_UNKNOWN - 1, round(DURATION_STEPS_PER_OCTAVE * math.log2(1 + max(0.0, duration_s))))
 
 
-def unpack_age(code: int) -> float:
-    return 2 ** (code / AGE_STEPS_PER_OCTAVE) - 1
+def unpack_duration(code: int) -> float | None:
+    return None if code == DURATION_UNKNOWN else 2 ** (code / DURATION_STEPS_PER_OCTAVE) - 1
+
+
+def at_most(limit: int, low: int, bits: int) -> int:
+    """The largest number with these low bits that is not above `limit`; negative when there is none."""
+    return limit - (limit - low) % (1 << bits)
+
+
+def _unpack_head(body: bytes, counter: int) -> tuple[Chunk, int]:
+    """A chunk without its bitstream, and the length of its head."""
+    head = int.from_bytes(body[:CHUNK_HEAD_BYTES], "big")
+    is_long = head % 32 == LONG_FORM
+    n_head = LONG_HEAD_BYTES if is_long else CHUNK_HEAD_BYTES
+    if len(body) < n_head:
+        raise ValueError(f"a chunk has {len(body)} bytes, its head alone has {n_head}")
+    if is_long:
+        image = at_most(counter, int.from_bytes(body[2:6], "big"), LONG_IMAGE_LOW_BITS)
+        is_last, index = bool(body[6] >> 7), body[6] & 0x7F
+    else:
+        image = at_most(counter, head >> 6, IMAGE_LOW_BITS)
+        is_last, index = bool(head >> 5 & 1), head % 32
+    if image < 0 or index >= MAX_CHUNKS:
+        raise ValueError(f"chunk {index} of image {image} cannot travel under counter {counter}")
+    if index:
+        return Chunk(image, index, is_last, b""), n_head
+    if len(body) == n_head:
+        raise ValueError("chunk 0 ends before the age of its image")
+    return Chunk(image, index, is_last, b"", unpack_duration(body[n_head])), n_head + AGE_BYTES

@@ -1,11 +1,13 @@
-"""Seal: AES-128-CCM with a 4-byte tag, and a nonce that costs no byte because both ends can count.
+"""Seal: AES-128-CCM with a short tag, and a nonce that costs no byte because both ends can count.
 
-    nonce   direction (1) ‖ node (2) ‖ key epoch (2) ‖ boot (2) ‖ counter (6)     13 bytes, never sent
-    AAD     4 header bytes ‖ 8-byte bundle id          so a packet of another bundle does not open
-    key     HKDF-SHA256(master key of the node, salt of the boot, purpose)
+    nonce   direction (1) ‖ node (2) ‖ salt of the node's session (4) ‖ counter (6)     13 bytes, never sent
+    AAD     header, salt included ‖ 8-byte bundle id where the body holds latents        so a packet of another bundle
+                                                                                         does not open
+    keys    HKDF-SHA256(master key, node salt) uplink, HKDF-SHA256(master key, node salt ‖ host salt) downlink
 
-A nonce must never be used twice under one key: counters come from link.keys, which reserves them before use.
-Epoch and boot stay 0 and the boot salt empty until nodes can announce others (HELLO).
+A nonce must never be used twice under one key. Each end draws its salt anew whenever it starts, so every start has a
+key of its own, also on a card that was copied, restored or emptied; within a start counters only grow. The host's
+salt is longer because nothing but it tells the host's starts apart.
 """
 
 from enum import IntEnum
@@ -15,78 +17,99 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from link.packet import HEADER_BYTES, HOST_SALT_BYTES, NODE_SALT_BYTES, Header, PacketType, salt_bytes
+
 KEY_BYTES = 16
-TAG_BYTES = 4
 COUNTER_BITS = 48
 COUNTER_LOW_BITS = 16
 "As many bits of the counter as the header carries."
 COUNTER_WRAPS = 16
 "A host that was deaf for up to 2**20 packets still finds the counter; each try makes a forgery that much likelier."
 REPLAY_WINDOW = 64
+SHORT_TAG_BYTES, LONG_TAG_BYTES = 4, 8
+TAG_BYTES = {
+    kind: SHORT_TAG_BYTES
+    if kind in (PacketType.DATA, PacketType.BATCH, PacketType.PARITY, PacketType.STATUS)
+    else LONG_TAG_BYTES
+    for kind in PacketType
+}
+"A forged image is one wrong answer among many; a forged command or report costs a node its data."
+
+FAILURE_BURST = 64
+FAILURES_PER_S = 1.0
+RENEW_AFTER_FAILURES = 1 << 12
 
 
 class Direction(IntEnum):
-    """Keeps the two ends' nonces apart, since they share a key."""
+    """Keeps the two ends' nonces apart."""
 
     UPLINK = 0
     DOWNLINK = 1
 
 
-def traffic_key(master_key: bytes, boot_salt: bytes = b"") -> bytes:
-    """The key that packets are sealed with, 16 bytes, from the node's master key."""
+def uplink_key(master_key: bytes, node_salt: bytes) -> bytes:
+    """The key, 16 bytes, that a node seals with in one session."""
+    return _derive(master_key, node_salt, b"latentlink 2 uplink", NODE_SALT_BYTES)
+
+
+def downlink_key(master_key: bytes, node_salt: bytes, host_salt: bytes) -> bytes:
+    """The key, 16 bytes, that a host seals with towards one session of a node."""
+    return _derive(master_key, node_salt + host_salt, b"latentlink 2 downlink", NODE_SALT_BYTES + HOST_SALT_BYTES)
+
+
+def _derive(master_key: bytes, salt: bytes, purpose: bytes, n_salt: int) -> bytes:
     if len(master_key) != KEY_BYTES:
         raise ValueError(f"key has {len(master_key)} bytes, a node's key has {KEY_BYTES}")
-    return HKDF(SHA256(), KEY_BYTES, salt=boot_salt or None, info=b"latentlink 1 traffic").derive(master_key)
+    assert len(salt) == n_salt
+    return HKDF(SHA256(), KEY_BYTES, salt=salt, info=purpose).derive(master_key)
 
 
-def nonce(direction: Direction, node: int, counter: int, epoch: int = 0, boot: int = 0) -> bytes:
-    fields = ((direction, 1), (node, 2), (epoch, 2), (boot, 2), (counter, COUNTER_BITS // 8))
-    return b"".join(value.to_bytes(n_bytes, "big") for value, n_bytes in fields)
+def nonce(direction: Direction, node: int, node_salt: bytes, counter: int) -> bytes:
+    return bytes([direction]) + node.to_bytes(2, "big") + node_salt + counter.to_bytes(COUNTER_BITS // 8, "big")
 
 
-class Sealer:
-    """Seals one node's packets of one bundle in one direction; `key` is its traffic key."""
+class Seal:
+    """One direction of one session: seals at one end what it opens at the other."""
 
-    def __init__(self, key: bytes, node: int, bundle_id: bytes, direction: Direction = Direction.UPLINK) -> None:
-        self._cipher = AESCCM(key, TAG_BYTES)
-        self._node, self._bundle_id, self._direction = node, bundle_id, direction
+    def __init__(self, key: bytes, node: int, node_salt: bytes, direction: Direction) -> None:
+        self._ciphers = {n_bytes: AESCCM(key, n_bytes) for n_bytes in (SHORT_TAG_BYTES, LONG_TAG_BYTES)}
+        self._node, self._node_salt, self._direction = node, node_salt, direction
 
-    def seal(self, header: bytes, counter: int, body: bytes) -> bytes:
-        """Sealed body and tag, to be sent behind the header. Never call it twice with one counter."""
-        return self._cipher.encrypt(nonce(self._direction, self._node, counter), body, header + self._bundle_id)
+    def seal(self, header: Header, counter: int, body: bytes, bundle_id: bytes = b"") -> bytes:
+        """The whole packet: header, sealed body, tag. Never call it twice with one counter."""
+        clear = header.pack()
+        cipher = self._ciphers[TAG_BYTES[PacketType(header.packet_type)]]
+        return clear + cipher.encrypt(self._nonce(counter), body, clear + bundle_id)
 
-
-class Opener:
-    """Opens what the Sealer of the same key, node and direction sealed."""
-
-    def __init__(self, key: bytes, node: int, direction: Direction = Direction.UPLINK) -> None:
-        self._cipher = AESCCM(key, TAG_BYTES)
-        self._node, self._direction = node, direction
-
-    def open(self, header: bytes, counter: int, sealed: bytes, bundle_id: bytes) -> bytes | None:
-        """The body, or None when header, counter, sealed bytes, bundle and key do not belong together."""
-        if len(sealed) < TAG_BYTES or not 0 <= counter < 1 << COUNTER_BITS:
+    def open(self, packet: bytes, header: Header, counter: int, bundle_id: bytes = b"") -> bytes | None:
+        """The body, or None when packet, counter, bundle and key do not belong together."""
+        n_tag = TAG_BYTES[PacketType(header.packet_type)]
+        clear, sealed = packet[: header.n_bytes], packet[header.n_bytes :]
+        if len(sealed) < n_tag or not 0 <= counter < 1 << COUNTER_BITS:
             return None
         try:
-            return self._cipher.decrypt(nonce(self._direction, self._node, counter), sealed, header + bundle_id)
+            return self._ciphers[n_tag].decrypt(self._nonce(counter), sealed, clear + bundle_id)
         except InvalidTag:
             return None
 
+    def _nonce(self, counter: int) -> bytes:
+        return nonce(self._direction, self._node, self._node_salt, counter)
 
-def reconstruct(low: int, highest: int, bits: int) -> int:
-    """The number with these low bits nearest to the one after `highest` (-1: none yet), never negative."""
-    earliest = highest + 1 - (1 << bits - 1)
-    number = earliest + (low - earliest) % (1 << bits)
-    return number if number >= 0 else number + (1 << bits)
+
+def overhead_bytes(packet_type: PacketType, has_salt: bool = False) -> int:
+    """Bytes of a packet that are neither body nor framing."""
+    return HEADER_BYTES + TAG_BYTES[packet_type] + (salt_bytes(packet_type) if has_salt else 0)
 
 
 def reconstruct_counter(low16: int, highest: int) -> int:
-    """The whole counter of a packet, given the highest received; fewer than 2**15 in a row may be lost."""
-    return reconstruct(low16, highest, COUNTER_LOW_BITS)
+    """The whole counter nearest to the one after `highest` (-1: none yet), never negative."""
+    earliest = highest + 1 - (1 << COUNTER_LOW_BITS - 1)
+    counter = earliest + (low16 - earliest) % (1 << COUNTER_LOW_BITS)
+    return counter if counter >= 0 else counter + (1 << COUNTER_LOW_BITS)
 
 
 def possible_counters(low16: int, highest: int) -> list[int]:
-    """What to try: the nearest counter, then later wraps, since the node may have spoken while nobody heard."""
+    """What to try: the nearest counter, then later wraps, since the other end may have spoken while nobody heard."""
     first = reconstruct_counter(low16, highest)
     return [first + (wrap << COUNTER_LOW_BITS) for wrap in range(COUNTER_WRAPS)]
 
@@ -94,18 +117,38 @@ def possible_counters(low16: int, highest: int) -> list[int]:
 class ReplayWindow:
     """Which counters were received. Ask before use, `mark` only after the tag has verified."""
 
-    def __init__(self, highest: int = -1) -> None:
-        """After a restart everything up to the stored `highest` counts as received."""
+    def __init__(self, highest: int = -1, received: int = (1 << REPLAY_WINDOW) - 1) -> None:
         self.highest = highest
-        self._received = (1 << REPLAY_WINDOW) - 1
-        "Bit i stands for highest - i."
+        self.received = received
+        "Bit i stands for highest - i; without a stored one everything up to `highest` counts as received."
 
     def is_new(self, counter: int) -> bool:
         age = self.highest - counter
-        return age < 0 or (age < REPLAY_WINDOW and not self._received >> age & 1)
+        return age < 0 or (age < REPLAY_WINDOW and not self.received >> age & 1)
 
     def mark(self, counter: int) -> None:
         ahead = max(0, counter - self.highest)
         self.highest += ahead
-        self._received = self._received << min(ahead, REPLAY_WINDOW) & (1 << REPLAY_WINDOW) - 1
-        self._received |= 1 << self.highest - counter
+        self.received = self.received << min(ahead, REPLAY_WINDOW) & (1 << REPLAY_WINDOW) - 1
+        self.received |= 1 << self.highest - counter
+
+
+class BadTagLimiter:
+    """Bounds how many forgeries can be tried: failures beyond a burst are not even looked at for a while."""
+
+    def __init__(self) -> None:
+        self.n_failed = 0
+        self._credit = float(FAILURE_BURST)
+        self._credited_s: float | None = None
+
+    def allows(self, now_s: float) -> bool:
+        if self._credited_s is not None:
+            elapsed_s = max(0.0, now_s - self._credited_s)
+            self._credit = min(float(FAILURE_BURST), self._credit + FAILURES_PER_S * elapsed_s)
+        self._credited_s = now_s
+        return self._credit >= 1
+
+    def failed(self, now_s: float) -> None:
+        self.allows(now_s)
+        self._credit -= 1
+        self.n_failed += 1

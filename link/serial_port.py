@@ -8,10 +8,7 @@ import termios
 import serial
 from serial.tools import list_ports
 
-
-class PortError(OSError):
-    """The port cannot be used; the message names it and says what to do."""
-
+from link.carrier import PortError
 
 _BROKEN = (serial.SerialException, OSError, termios.error)
 

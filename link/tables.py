@@ -148,7 +148,8 @@ class Tables:
     def from_npz(cls, path: Path | str) -> "Tables":
         """Read what to_npz wrote; a damaged file is a ValueError naming it. Nothing in it is unpickled."""
         try:
-            with zipfile.ZipFile(path) as archive:
+            content = io.BytesIO(Path(path).read_bytes())  # a file would be asked for as much as the archive claims
+            with zipfile.ZipFile(content) as archive:
                 stored = {name: _read_member(archive, name, *kind) for name, kind in STORED.items()}
             alphabet = stored["alphabet"].astype(np.int64)
             _require(
@@ -218,6 +219,7 @@ def _read_member(archive: zipfile.ZipFile, name: str, dtype: str, n_dimensions: 
     """One .npy member, its size bounded before anything is allocated, its type and shape checked."""
     entry = archive.getinfo(f"{name}.npy")
     _require(entry.file_size <= 2 * MAX_FREQUENCIES + 4096, f"{name} claims {entry.file_size} bytes")
+    _require(entry.compress_type == zipfile.ZIP_STORED, f"{name} is compressed, which takes any amount of memory")
     member = io.BytesIO(archive.read(entry))
     _require(np.lib.format.read_magic(member) == (1, 0), f"{name} is not a version 1 array")
     shape, fortran_order, stored_dtype = np.lib.format.read_array_header_1_0(member)

@@ -10,9 +10,10 @@ import json
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from itertools import count
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -25,26 +26,24 @@ from host_decoder.bulk import decode_bulk
 from host_decoder.classifier import Classifier
 from link import latent_coder
 from link.bundle import Bundle
-from link.framing import Deframer, frame
+from link.carrier import CarrierSettings, open_carrier
+from link.framing import frame
+from link.packet import split
+from link.packing import LATER_CHUNK_OVERHEAD_BYTES
 from link.profiles import get_profile
+from link.receiver import Update
 from link.results import write_result
-from link.serial_port import open_port
+from link.sender import SenderOptions
 from link.tables import Tables
-from link.uplink import NodeEntry, Update, UplinkReceiver, UplinkSender
+from tests.link.ends import NodeEnd, host_end
 
-KEY = bytes(range(16))
-GOODPUT_PROFILE = "serial-9600"
+NODE_PARTS = ("preprocess", "model", "coder", "outbox", "packet")
+GOODPUT = {"serial-9600": 252, "lora-sf7": 222}
+"Profile: bytes of the packets that saturate it."
 GOODPUT_PACKETS = 12
 PREFIX_BYTES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 
 Figures = dict[str, float]
-
-
-class Counters:
-    """Consecutive numbers; nothing here outlives the process, so nothing is kept."""
-
-    def __init__(self) -> None:
-        self.next = count().__next__
 
 
 def static_tables(tables: Tables) -> Tables:
@@ -69,28 +68,31 @@ def bench_coder(symbols: list[np.ndarray], tables: Tables) -> Figures:
     }
 
 
-def bench_node(images: np.ndarray, bundle: Bundle) -> tuple[Figures, list[np.ndarray]]:
-    """Pixels to framed packet, by part; also the symbols."""
-    encoder = Encoder(bundle)
-    sender = UplinkSender(1, KEY, bundle.id, bundle.tables, Counters(), max_packet_bytes=252)
+def bench_node(images: np.ndarray, bundle: Bundle, folder: Path) -> tuple[Figures, list[np.ndarray]]:
+    """Pixels to framed packet, by part; the outbox is on the disk, as on a node. Also the symbols."""
+    encoder, end = Encoder(bundle), NodeEnd(folder, bundle, SenderOptions(has_downlink=False))
+    first_bytes, later_bytes = end.sender.chunk_bytes()
     symbols, ms = [], []
-    for number, image in enumerate(images):
+    for image in images:
         times = [time.perf_counter()]
         prepared = encoder.prepare(image)
         times.append(time.perf_counter())
         row = encoder.infer(prepared)
         times.append(time.perf_counter())
-        for packet in sender.packets(row, number):
-            frame(packet)
+        bitstream = latent_coder.encode(row, bundle.tables)
+        times.append(time.perf_counter())
+        end.put(*split(bitstream, first_bytes, later_bytes))
+        times.append(time.perf_counter())
+        while outgoing := end.sender.next_packet(0.0):
+            frame(outgoing.packet)
+            end.sender.transmitted(0.0)
         times.append(time.perf_counter())
         symbols.append(row)
         ms.append(np.diff(times) * 1000)
-    preprocess, model, coder = np.median(ms, axis=0)
+    parts = np.median(ms, axis=0)
     figures = {
         "node_ms_per_image": float(np.median(np.sum(ms, axis=1))),
-        "node_preprocess_ms": preprocess,
-        "node_model_ms": model,
-        "node_coder_ms": coder,
+        **{f"node_{part}_ms": value for part, value in zip(NODE_PARTS, parts, strict=True)},
     }
     return figures, symbols
 
@@ -125,56 +127,83 @@ def bench_prefixes(symbols: list[np.ndarray], labels: np.ndarray, bundle: Bundle
     return figures
 
 
-def bench_packets(symbols: list[np.ndarray], bundle: Bundle) -> Figures:
-    """Bytes around the bitstream of a one-packet image; the packets are opened again to prove that they are whole."""
-    sender = UplinkSender(1, KEY, bundle.id, bundle.tables, Counters(), max_packet_bytes=252)
-    receiver = UplinkReceiver({1: NodeEntry(KEY, bundle)})
-    around_packet, around_frame = set(), set()
-    for number, row in enumerate(symbols):
-        [packet] = sender.packets(row, number)
-        update = receiver.receive(packet, 0.0)
+def bench_packets(symbols: list[np.ndarray], bundle: Bundle, folder: Path) -> Figures:
+    """Both ends of the link in one process, every image acknowledged: bytes around a one-packet image, CPU time.
+
+    What arrives is decoded to prove that it is whole, outside the time. The first packet carries the node's salt.
+    """
+    end, host = NodeEnd(folder, bundle, SenderOptions(status_every=0)), host_end(bundle)
+    first_bytes, later_bytes = end.sender.chunk_bytes()
+    around_packet, around_frame, cpu_s = set(), set(), 0.0
+    now_s = 0.0
+    for row in symbols:
+        end.put(*split(latent_coder.encode(row, bundle.tables), first_bytes, later_bytes))
+        began_s = time.process_time()
+        outgoing = end.sender.next_packet(now_s)
+        assert outgoing is not None
+        end.sender.transmitted(now_s := now_s + outgoing.airtime_s)
+        [update] = host.receive(outgoing.packet, now_s)
         assert isinstance(update, Update), update
-        sent = bundle.tables.symbol_min + bundle.tables.indices(row)
-        np.testing.assert_array_equal(update.latent.symbols, sent)
-        around_packet.add(len(packet) - update.bitstream_bytes)
-        around_frame.add(len(frame(packet)) - update.bitstream_bytes)
-    return {"packet_overhead_bytes": max(around_packet), "stream_overhead_bytes": max(around_frame)}
+        host.confirm(update.node, update.counter)
+        while downlink := host.next_packet(now_s := now_s + end.timing.turnaround_s):
+            host.transmitted(now_s := now_s + downlink.airtime_s)
+            end.sender.receive(downlink.packet, now_s)
+        cpu_s += time.process_time() - began_s
+        arrived = latent_coder.decode(update.chunk.bitstream, bundle.tables).symbols
+        np.testing.assert_array_equal(arrived, bundle.tables.symbol_min + bundle.tables.indices(row))
+        around_packet.add(len(outgoing.packet) - update.bitstream_bytes)
+        around_frame.add(len(frame(outgoing.packet)) - update.bitstream_bytes)
+    assert end.outbox.n_images == 0
+    return {
+        "packet_overhead_bytes": min(around_packet),
+        "first_packet_overhead_bytes": max(around_packet),
+        "stream_overhead_bytes": min(around_frame),
+        "packet_with_report_cpu_us": 1e6 * cpu_s / len(symbols),
+    }
 
 
-def bench_link(bundle: Bundle) -> Figures:
-    """Bitstream bits per second through a real emulated line, against the line's raw bits per second."""
-    profile = get_profile(GOODPUT_PROFILE)
-    sender = UplinkSender(1, KEY, bundle.id, bundle.tables, Counters(), profile.max_packet_bytes)
-    bitstream = bytes(np.random.default_rng(0).integers(1, 256, GOODPUT_PACKETS * 200, dtype=np.uint8))
-    packets = sender.packets_of(bitstream, image_number=0)
+def bench_link(name: str, packet_bytes: int) -> float:
+    """Bitstream bytes per second through a real emulated line, over what the line carries of raw bytes."""
+    profile = get_profile(name)
+    packets = [bytes([number]) * packet_bytes for number in range(1, GOODPUT_PACKETS + 1)]
     emulator = [sys.executable, "-m", "link", "emulate", profile.name]
     with subprocess.Popen(emulator, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             ends = json.loads(process.stdout.readline())
-            with open_port(ends["a"], profile.bitrate_bps) as node, open_port(ends["b"], profile.bitrate_bps) as host:
+            with (
+                closing(open_carrier(CarrierSettings(profile, ends["a"]))) as node,
+                closing(open_carrier(CarrierSettings(profile, ends["b"]))) as host,
+            ):
                 started_s = time.monotonic()
                 for packet in packets:
-                    node.write(frame(packet))
-                deframer, n_arrived = Deframer(), 0
-                while n_arrived < len(packets) and time.monotonic() < started_s + 30:
-                    n_arrived += len(deframer.push(host.read(0.05)))
+                    node.send(packet)
+                arrived: list[bytes] = []
+                while len(arrived) < len(packets) and time.monotonic() < started_s + 30:
+                    arrived += [received.packet for received in host.receive(0.05)]
                 elapsed_s = time.monotonic() - started_s
         finally:
             process.terminate()
             process.communicate()  # its statistics
-    assert n_arrived == len(packets), f"{n_arrived} of {len(packets)} packets arrived"
-    return {"link_goodput_ratio": 8 * len(bitstream) / elapsed_s / profile.bitrate_bps}
+    assert arrived == packets, f"{len(arrived)} of {len(packets)} packets arrived"
+    raw_s = profile.medium.airtime_s(packet_bytes) * len(packets)
+    return raw_s / elapsed_s * (packet_bytes - LATER_CHUNK_OVERHEAD_BYTES) / packet_bytes
 
 
-def all_figures(bundle: Bundle, images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[str, Figures]]:
-    node, symbols = bench_node(images, bundle)
+def all_figures(bundle: Bundle, images: np.ndarray, labels: np.ndarray, folder: Path) -> Iterator[tuple[str, Figures]]:
+    node, symbols = bench_node(images, bundle, fresh(folder / "node"))
     yield "coder", bench_coder(symbols, bundle.tables)
     yield "prefix", bench_prefixes(symbols, labels, bundle)
-    yield "packets", bench_packets(symbols, bundle)
+    yield "packets", bench_packets(symbols, bundle, fresh(folder / "packets"))
     yield "node", node
     yield "host", bench_host(symbols, bundle)
-    yield "link", bench_link(bundle)
+    for name, packet_bytes in GOODPUT.items():
+        yield "link", {f"goodput_ratio_{name}": bench_link(name, packet_bytes)}
+
+
+def fresh(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def main() -> int:
@@ -189,14 +218,14 @@ def main() -> int:
         images, labels = replay["images"][: options.images], replay["labels"][: options.images]
     table = Table("part", "figure", "value", title=f"{len(images)} images, bundle {options.bundle}")
     figures: Figures = {}
-    with threadpoolctl.threadpool_limits(1):
-        for part, measured in all_figures(bundle, images, labels):
+    with threadpoolctl.threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
+        for part, measured in all_figures(bundle, images, labels, Path(folder)):
             figures |= measured
             for name, value in measured.items():
                 table.add_row(part, name, f"{value:.4g}")
     Console().print(table)
     command = shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
-    extra = {"bundle": bundle.id.hex(), "images": len(images), "goodput_profile": GOODPUT_PROFILE}
+    extra = {"bundle": bundle.id.hex(), "images": len(images)}
     print(write_result(options.study, figures, command=command, extra=extra))
     return 0
 

@@ -48,9 +48,13 @@ def test_a_package_imports_only_its_neighbours(package):
         assert not forbidden, f"{path.relative_to(ROOT)} imports {sorted(forbidden)}"
 
 
-def test_pyserial_is_imported_in_one_file():
-    users = [path for package in MAY_IMPORT for path in sources(package) if "serial" in imports(path)]
-    assert [str(path.relative_to(ROOT)) for path in users] == ["link/serial_port.py"]
+@pytest.mark.parametrize(
+    ("library", "file"),
+    [("serial", "link/serial_port.py"), ("paho", "link/carriers/lorawan.py"), ("reedsolo", "link/erasure.py")],
+)
+def test_a_library_that_few_need_is_imported_in_one_file(library, file):
+    users = [path for package in MAY_IMPORT for path in sources(package) if library in imports(path)]
+    assert [str(path.relative_to(ROOT)) for path in users] == [file]
 
 
 @pytest.mark.parametrize("package", ["device", "host_decoder", "link"])

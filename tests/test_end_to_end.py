@@ -58,7 +58,8 @@ def test_digits_are_classified_live_over_a_lora_line_in_eight_bytes(workplace, b
     assert seen["live_images"] == 359
     assert seen["live_accuracy"] >= 0.97
     assert seen["live_bytes_per_image"] <= 8
-    assert seen["live_wire_bytes_per_image"] == pytest.approx(seen["live_bytes_per_image"] + 11)
+    assert seen["live_wire_bytes_per_image"] == pytest.approx(seen["live_bytes_per_image"] + 11, abs=0.15)  # the salt
+    assert seen["live_images_received"] == 359
     assert f"{seen['live_accuracy']:.1%}" in live.stdout
 
 
@@ -71,7 +72,8 @@ def test_bench_measures_all_that_is_promised(workplace, bundle):
     assert measured["mixture_bits_per_image"] < measured["static_bits_per_image"]
     assert (measured["packet_overhead_bytes"], measured["stream_overhead_bytes"]) == (11, 15)
     assert measured["node_ms_per_image"] == pytest.approx(
-        sum(measured[f"node_{part}_ms"] for part in ("preprocess", "model", "coder")), rel=0.5
+        sum(measured[f"node_{part}_ms"] for part in ("preprocess", "model", "coder", "outbox", "packet")), rel=0.5
     )
-    assert measured["host_batch_images_per_s"] > measured["host_images_per_s"] > 300
-    assert 0.5 < measured["link_goodput_ratio"] < 0.8
+    assert measured["host_batch_images_per_s"] > measured["host_images_per_s"] > 100
+    assert 0.8 < measured["goodput_ratio_serial-9600"] <= 1
+    assert 0.8 < measured["goodput_ratio_lora-sf7"] <= 1

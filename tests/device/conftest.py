@@ -104,7 +104,7 @@ class Home:
     """A node's folder: bundle, keys, a replay file, and node.toml with anything in it changed."""
 
     def __init__(self, folder: Path, bundle, images):
-        self.folder, self.bundle = folder, bundle
+        self.folder, self.bundle, self.node = folder, bundle, NODE
         self.key = provision(folder / "keys", NODE).key
         self.labels = np.arange(len(images)) % 2
         np.savez(folder / "replay.npz", images=images, labels=self.labels, classes=np.array(CLASSES))

@@ -3,6 +3,7 @@
 import pytest
 
 from device.config import ConfigError, SourceConfig, load_config
+from link.erasure import ParityPlan
 from link.profiles import get_profile
 
 
@@ -10,16 +11,30 @@ def test_what_the_file_leaves_out_is_the_profiles(home):
     config = load_config(home.config(port="/dev/ttyUSB0", profile="lora-sf9-eu868"))
     assert config.node == 3
     assert config.bundle == home.folder / "bundle"
-    assert config.key_dir == home.folder / "keys"
+    assert config.key_dir == config.state_dir == home.folder / "keys"
+    assert config.link.has_feedback
+    assert config.link.region is None
     assert config.source == SourceConfig("replay", home.folder / "replay.npz")
     assert config.link.profile == get_profile("lora-sf9-eu868")
     assert (config.link.bitrate_bps, config.link.max_packet_bytes) == (115_200, 115)
 
 
 def test_what_the_file_says_holds(home):
+    link = """
+        bitrate_bps = 57600
+        max_packet_bytes = 51
+        region = "wire"
+        feedback = false
+        parity = "8+2"
+        first_chunk_bytes = 4
+        chunk_bytes = 2
+    """
     config = load_config(
-        home.config(source="limit = 5\nloop = true\ninterval_s = 2", link="bitrate_bps = 57600\nmax_packet_bytes = 51")
+        home.config(node='state_dir = "state"', source="limit = 5\nloop = true\ninterval_s = 2", link=link)
     )
+    assert config.state_dir == home.folder / "state"
+    assert (config.link.region, config.link.has_feedback, config.link.parity) == ("wire", False, ParityPlan(8, 2))
+    assert (config.link.first_chunk_bytes, config.link.chunk_bytes) == (4, 2)
     assert (config.source.limit, config.source.loop, config.source.interval_s) == (5, True, 2)
     assert (config.link.bitrate_bps, config.link.max_packet_bytes) == (57_600, 51)
 
@@ -27,7 +42,7 @@ def test_what_the_file_says_holds(home):
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("key_dir", "keydir", 'key "keydir" is unknown; the keys are node, bundle, key_dir, source, link'),
+        ("key_dir", "keydir", 'key "keydir" is unknown; the keys are node, bundle, key_dir, state_dir'),
         ('bundle = "bundle"', "", 'key "bundle" is missing'),
         ("node = 3", "node = 0", "node is 0; it must be from 1 to 254"),
         ("node = 3", 'node = "three"', """key "node" is 'three', it must be a whole number"""),
@@ -38,7 +53,20 @@ def test_what_the_file_says_holds(home):
         ('path = "replay.npz"', 'path = "x"\nlimit = 0', r"\[source\] limit is 0; it must be 1 or more"),
         ('path = "replay.npz"', 'path = "x"\nloop = 1', r'\[source\] key "loop" is 1, it must be true or false'),
         ("serial-115200", "lora-sf5", 'there is no link profile "lora-sf5"; there are: serial-1200'),
-        ("[link]", "[link]\nmax_packet_bytes = 300", r"\[link\] max_packet_bytes is 300; it must be from 12 to 252"),
+        ("[link]", "[link]\nmax_packet_bytes = 300", r"\[link\] max_packet_bytes is 300; it must be from 2[45] to 252"),
+        ("[link]", '[link]\nparity = "8+2"', r"\[link\] parity is for feedback = false: with feedback what is lost is"),
+        (
+            "[link]",
+            '[link]\nfeedback = false\nparity = "much"',
+            r'\[link\] parity is "much" \(.*write for example "8\+2"',
+        ),
+        (
+            "[link]",
+            "[link]\nfeedback = false\nwants_time = true",
+            r"\[link\] wants_time and wants_slot need feedback = true",
+        ),
+        ("[link]", "[link]\nchunk_bytes = 0", r"\[link\] chunk_bytes is 0; it must be 1 or more"),
+        ("node = 3", "node = 3\nmax_queue_mb = 0", "max_queue_mb is 0; it must be 1 or more"),
         ("[link]", "[uplink]", 'key "uplink" is unknown'),
         ("[link]", "[link", "node.toml cannot be read: .*line"),
     ],

@@ -13,11 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from link.framing import Deframer, frame
-from link.keys import CounterStore
+from device.outbox import open_outbox
+from link.framing import frame
+from link.keys import COUNTER_FILE, CounterStore
+from link.packet import Header
 from link.profiles import get_profile
-from link.serial_port import open_port
-from link.uplink import FIRST_CHUNK_OVERHEAD_BYTES, NodeEntry, Rejected, UplinkReceiver
+from link.sender import FIRST_CHUNK_OVERHEAD_BYTES
+from tests.device.far_host import FarHost, far_end
+
+ONE_WAY = "feedback = false"
 
 
 @contextmanager
@@ -41,108 +45,153 @@ def run_node(config, *options, timeout_s=60):
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
 
 
-def arrived(far):
-    try:
-        return os.read(far, 65536)
-    except BlockingIOError:
-        return b""
+def finish(process, timeout_s=60):
+    """What the console said, by event."""
+    out, err = process.communicate(timeout=timeout_s)
+    assert process.returncode == 0, err
+    said: dict[str, list[dict]] = {"image": [], "packet": [], "heard": [], "notice": [], "done": []}
+    for line in map(json.loads, out.splitlines()):
+        said[line["event"]].append(line)
+    return said
 
 
-def lines(text):
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def received(home, packets):
-    receiver = UplinkReceiver({3: NodeEntry(home.key, home.bundle)})
-    return [receiver.receive(packet, now_s=0.0) for packet in packets]
+def arrived_symbols(host):
+    return np.array([update.latent.symbols for update in host.complete])
 
 
 def test_the_symbols_that_arrive_are_those_of_the_encoder(home, port, symbols, images):
     path, far = port
-    with node(home.config(path)) as process:
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err
-    packets = Deframer().push(arrived(far))
-    updates = received(home, packets)
-    assert (np.array([update.latent.symbols for update in updates]) == symbols).all()
-    assert [update.image for update in updates] == list(range(12))
-
-    *told, end = lines(out)
-    assert end == {"done": True, "images": 12}
-    for line, update, packet, image, label in zip(told, updates, packets, images, home.labels, strict=True):
-        assert line["counter"] == update.first_counter == update.counter
-        assert line["bitstream_bytes"] == update.bitstream_bytes == len(packet) - FIRST_CHUNK_OVERHEAD_BYTES
-        assert line["packets"] == 1
-        assert line["wire_bytes"] == len(frame(packet))
-        assert line["airtime_s"] == get_profile("serial-115200").medium.airtime_s(len(frame(packet)))
+    with FarHost(home, far) as host, node(home.config(path)) as process:
+        said = finish(process)
+    assert (arrived_symbols(host) == symbols).all()
+    assert said["done"] == [{"event": "done", "images": 12}]
+    for line, update, image, label in zip(said["image"], host.complete, images, home.labels, strict=True):
+        assert line["image"] == update.image
+        assert line["bitstream_bytes"] == update.bitstream_bytes
+        assert line["chunks"] == 1
         assert line["label"] == ["no", "yes"][label]
         assert base64.b64decode(line["pixels"]) == image.tobytes()
         assert line["shape"] == [8, 8, 1]
         assert set(line["ms"]) == {"preprocess", "model", "coder"}
+    assert sorted(image for line in said["heard"] for image in line["delivered"]) == [u.image for u in host.complete]
+    assert not list(open_outbox(home.folder / "keys" / "outbox.sqlite").base_chunks(1))
 
 
-def test_an_image_that_is_too_long_for_one_packet_travels_in_several(home, port, symbols):
+def test_the_console_tells_what_each_packet_costs_before_it_leaves(home, port):
     path, far = port
-    with node(home.config(path, source="limit = 3", link="max_packet_bytes = 14")) as process:
-        out, _ = process.communicate(timeout=60)
-    packets = Deframer().push(arrived(far))
-    assert max(map(len, packets)) == 14
-    complete = [update for update in received(home, packets) if update.is_complete]
-    assert (np.array([update.latent.symbols for update in complete]) == symbols[:3]).all()
-    *told, _ = lines(out)
-    assert [line["counter"] for line in told] == [update.first_counter for update in complete]
-    assert sum(line["packets"] for line in told) == len(packets) > 3
+    with FarHost(home, far, answers=False) as host, node(home.config(path, link=ONE_WAY)) as process:
+        said = finish(process)
+    medium = get_profile("serial-115200").medium
+    for line, packet in zip(said["packet"], host.packets, strict=True):
+        header = Header.unpack(packet)
+        assert (line["type"], line["counter"] & 0xFFFF) == ("DATA", header.counter_low)
+        assert (line["packet_bytes"], line["wire_bytes"]) == (len(packet), len(frame(packet)))
+        assert line["airtime_s"] == medium.airtime_s(len(frame(packet)))
+        [[image, index, n_bytes]] = line["chunks"]
+        assert index == 0
+        assert n_bytes == len(packet) - FIRST_CHUNK_OVERHEAD_BYTES - len(header.salt)
+        assert image < line["counter"]
+
+
+def test_an_image_travels_in_the_chunks_that_the_configuration_asks_for(home, port, symbols):
+    path, far = port
+    config = home.config(path, source="limit = 3", link="first_chunk_bytes = 3\nchunk_bytes = 2")
+    with FarHost(home, far) as host, node(config) as process:
+        said = finish(process)
+    assert sorted(arrived_symbols(host).tolist()) == sorted(symbols[:3].tolist())
+    for line in said["image"]:
+        assert line["chunks"] == 1 + -(-(line["bitstream_bytes"] - 3) // 2)
+        sizes = [size for packet in said["packet"] for image, _, size in packet["chunks"] if image == line["image"]]
+        assert sorted(sizes, reverse=True)[:2] == [3, 2]
+        assert sum(sizes) == line["bitstream_bytes"]
 
 
 def test_over_the_emulated_radio_the_node_and_the_line_agree_on_what_was_spent(home, symbols):
-    packets: list[bytes] = []
-    with running("link", "emulate", "lora-sf7") as emulator:
+    with ExitStack() as stack:
+        emulator = stack.enter_context(running("link", "emulate", "lora-sf7"))
         ends = json.loads(emulator.stdout.readline())
-        config = home.config(ends["a"], "lora-sf7", source="limit = 6")
-        with open_port(ends["b"], 115_200) as host, node(config) as process:
-            deframer = Deframer()
-            while len(packets) < 6:
-                data = host.read(timeout_s=20.0)
-                assert data, "the node went silent"
-                packets += deframer.push(data)
-            *told, _ = lines(process.communicate(timeout=30)[0])
+        far = stack.enter_context(far_end(ends["b"]))
+        host = stack.enter_context(FarHost(home, far, "lora-sf7", answers=False))
+        config = home.config(ends["a"], "lora-sf7", source="limit = 6", link=f'{ONE_WAY}\nregion = "wire"')
+        said = finish(stack.enter_context(node(config)))
+        host.wait_for(6)
         emulator.terminate()
         line = json.loads(emulator.communicate(timeout=10)[0])
-    assert (np.array([update.latent.symbols for update in received(home, packets)]) == symbols[:6]).all()
-    assert [entry["wire_bytes"] for entry in told] == [len(packet) for packet in packets]  # a radio carries no framing
-    assert sum(entry["airtime_s"] for entry in told) == pytest.approx(line["airtime_s"])
+    assert (arrived_symbols(host) == symbols[:6]).all()
+    assert [entry["wire_bytes"] for entry in said["packet"]] == [len(packet) for packet in host.packets]
+    assert sum(entry["airtime_s"] for entry in said["packet"]) == pytest.approx(line["airtime_s"])
 
 
-def test_the_node_keeps_the_duty_cycle_itself(home, port):
-    config = home.config(port[0], "lora-sf7-eu868-10pct", source="loop = true")
-    started_s = time.monotonic()
-    with node(config) as process:
-        process.stdout.readline()
-        time.sleep(4)
+def test_a_radio_without_a_region_stays_silent_and_says_why(home, port):
+    with node(home.config(port[0], "lora-sf7", source="limit = 2")) as process:
+        for line in map(json.loads, process.stdout):
+            if line["event"] == "notice":
+                break
+        assert "no region is set, so the radio stays silent" in line["sentence"]
         process.send_signal(signal.SIGTERM)
-        *told, end = lines(process.communicate(timeout=10)[0])
-    elapsed_s = time.monotonic() - started_s
-    longest_s = get_profile("lora-sf7-eu868-10pct").longest_airtime_s
-    assert (
-        sum(line["airtime_s"] for line in told[:-1]) < longest_s + 0.1 * elapsed_s
-    )  # the last one may still be waiting
-    assert end["images"] >= 8  # and it does not waste it
+        assert finish(process, timeout_s=10)["packet"] == []
+    assert os.read(port[1], 100) == b"\0"  # ends whatever half a frame the modem still holds
+
+
+def test_the_node_keeps_the_duty_cycle_over_its_restarts(home, port):
+    """At 1 % a quarter of the hour's 36 s may go at once; the second run has only what the first left."""
+    config = home.config(
+        port[0], "lora-sf12-eu868", source="loop = true", link=f'{ONE_WAY}\nregion = "eu868"\nfrequency_hz = 868100000'
+    )
+    spent_s = []
+    for _ in range(2):
+        with node(config) as process:
+            time.sleep(8)
+            process.send_signal(signal.SIGTERM)
+            spent_s.append([line["airtime_s"] for line in finish(process, timeout_s=10)["packet"]])
+    assert len(spent_s[0]) >= 2
+    assert sum(map(sum, spent_s)) <= 9 + 1e-6
 
 
 def test_counters_go_on_after_a_restart_and_none_is_used_twice(home, port):
     path, far = port
     counters = []
-    for _ in range(2):
-        with node(home.config(path, source="limit = 2")) as process:
-            *told, _ = lines(process.communicate(timeout=60)[0])
-        counters += [line["counter"] for line in told]
+    with FarHost(home, far) as host:
+        for _ in range(2):
+            with node(home.config(path, source="limit = 2")) as process:
+                counters += [line["counter"] for line in finish(process)["packet"]]
     assert counters == sorted(set(counters))
-    assert not any(isinstance(update, Rejected) for update in received(home, Deframer().push(arrived(far))))
+    assert len(host.complete) == 4
+    assert host.rejected == []
+
+
+def test_what_a_killed_node_has_captured_is_sent_by_the_next(home, port, symbols):
+    """The host is deaf until the node is dead: nothing of it was acknowledged."""
+    path, far = port
+    with node(home.config(path, source="interval_s = 0.05")) as process:
+        told = [json.loads(process.stdout.readline()) for _ in range(12)]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    captured = [line["image"] for line in told if line["event"] == "image"]
+    assert captured
+    with FarHost(home, far) as host, node(home.config(path, source="limit = 1")) as process:
+        finish(process)
+    assert [update.image for update in host.complete][: len(captured)] == captured
+    assert (arrived_symbols(host)[: len(captured)] == symbols[: len(captured)]).all()
+
+
+def test_a_node_that_lost_its_counter_goes_on_above_what_its_host_has_seen(home, port):
+    path, far = port
+    with FarHost(home, far) as host:
+        with node(home.config(path, source="limit = 4")) as process:
+            finish(process)
+        highest = host.state.highest
+        (home.folder / "keys" / COUNTER_FILE).write_text("not what was written")
+        with node(home.config(path, source="limit = 4")) as process:
+            said = finish(process)
+    assert any("set aside" in line["sentence"] or "damaged" in line["sentence"] for line in said["notice"])
+    assert len(host.complete) == 8
+    assert host.state.highest > highest
 
 
 def test_images_are_taken_no_faster_than_the_interval(home, port):
     started_s = time.monotonic()
-    assert run_node(home.config(port[0], source="limit = 3\ninterval_s = 1.0")).returncode == 0
+    assert run_node(home.config(port[0], source="limit = 3\ninterval_s = 1.0", link=ONE_WAY)).returncode == 0
     assert time.monotonic() - started_s > 2.0
 
 
@@ -153,44 +202,41 @@ def test_a_signal_ends_the_node_cleanly(home, port, how):
         process.send_signal(how)
         out, err = process.communicate(timeout=10)
         assert process.returncode == 0
-        assert lines(out)[-1]["done"]
+        assert json.loads(out.splitlines()[-1])["event"] == "done"
         assert "Traceback" not in err
     CounterStore(home.folder / "keys").close()  # nobody holds the keys any more
 
 
-def test_a_port_that_vanishes_is_waited_for_and_the_image_is_kept(home, symbols):
+def test_a_port_that_vanishes_is_waited_for_and_no_image_is_lost(home, symbols):
     """The port is a symbolic link, as in /dev/serial/by-id; the line behind it is killed and replaced by another."""
     port = home.folder / "ttyNODE"
-    packets: list[bytes] = []
+    state = None
+    complete = []
 
     @contextmanager
-    def line():
+    def line(n_images):
+        nonlocal state
         with running("link", "emulate", "serial-115200") as emulator:
             ends = json.loads(emulator.stdout.readline())
-            with open_port(ends["b"], 115_200) as host:
-                port.symlink_to(ends["a"])
+            port.symlink_to(ends["a"])
+            with far_end(ends["b"]) as far, FarHost(home, far, state=state) as host:
                 yield host
+                host.wait_for(n_images)
+            state = host.state
+            complete.extend(host.complete)
         port.unlink()
 
-    def receive(host, n_packets):
-        deframer = Deframer()
-        while len(packets) < n_packets:
-            data = host.read(timeout_s=20.0)
-            assert data, "the node went silent"
-            packets.extend(deframer.push(data))
-
     first_line = ExitStack()
-    host = first_line.enter_context(line())
+    first_line.enter_context(line(3))
     with first_line, node(home.config(str(port), source="limit = 8\ninterval_s = 0.3")) as process:
-        receive(host, 3)
         first_line.close()
         assert any("vanished" in said for said in process.stderr)
-        with line() as host:
-            receive(host, 8)
-        _, err = process.communicate(timeout=30)
+        with line(4):
+            _, err = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "is back" in err
-    assert (np.array([update.latent.symbols for update in received(home, packets)]) == symbols[:8]).all()
+    assert len({update.image for update in complete}) == 8
+    assert {tuple(update.latent.symbols) for update in complete} == {tuple(row) for row in symbols[:8]}
 
 
 def test_with_once_a_vanished_port_ends_the_node(home):
@@ -212,13 +258,13 @@ def test_an_unreadable_image_in_a_folder_is_named_and_skipped(home, port):
     for name in ("a.png", "c.png"):
         Image.new("RGB", (30, 20), (90, 90, 90)).save(folder / name)
     (folder / "b.png").write_bytes(b"no picture")
-    config = home.config(port[0])
+    config = home.config(port[0], link=ONE_WAY)
     config.write_text(
         config.read_text().replace('kind = "replay"\npath = "replay.npz"', 'kind = "folder"\npath = "pictures"')
     )
     run = run_node(config, "--console", "json")
     assert "b.png cannot be read and is skipped" in run.stderr
-    assert lines(run.stdout)[-1] == {"done": True, "images": 2}
+    assert json.loads(run.stdout.splitlines()[-1]) == {"event": "done", "images": 2}
 
 
 def test_a_second_node_with_the_same_keys_is_refused(home, port):
@@ -227,3 +273,19 @@ def test_a_second_node_with_the_same_keys_is_refused(home, port):
         second = run_node(home.config())
         assert second.returncode == 1
         assert "another process already speaks with the key" in second.stderr
+
+
+def test_without_its_camera_a_node_sends_what_waits_and_then_ends_with_the_reason(home, port, symbols):
+    path, far = port
+    with node(home.config(path, source="interval_s = 0.05")) as process:
+        while json.loads(process.stdout.readline())["event"] != "image":
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    (home.folder / "replay.npz").unlink()
+    with FarHost(home, far) as host, node(home.config(path)) as process:
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 1
+    assert "images wait and are sent first" in err
+    assert "Traceback" not in err
+    assert (arrived_symbols(host)[:1] == symbols[:1]).all()

@@ -35,8 +35,7 @@ def test_a_missing_key_is_named_with_the_command_that_makes_one(home):
 
 
 def test_the_key_of_another_node_is_refused_with_both_numbers(home):
-    assert "node is 4" in (said := refusal(home.replace("node = 3", "node = 4")))
-    assert "keys is for node 3" in said
+    assert "is for node 3, not 4: give each node its own folder" in refusal(home.replace("node = 3", "node = 4"))
 
 
 def test_a_port_that_does_not_exist_is_named_with_the_ports_there_are(home):

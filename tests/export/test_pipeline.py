@@ -82,7 +82,7 @@ def test_the_report_says_everything_and_the_progress_one_line_a_stage(exported):
     assert stored["accuracy"]["through_coder"] == exported.report.accuracies.through_coder
     assert stored["encoder"]["macs"] == exported.report.cost.macs
     stages = [line.split()[0] for line in exported.lines]
-    assert stages == ["fold", "int8", "agree", "tables", "tables", "tables", "coder", "decoder", "bundle"]
+    assert stages == ["fold", "int8", "agree", "tables", "tables", "tables", "coder", "decoder", "calibrate", "bundle"]
 
 
 @pytest.mark.usefixtures("converted_already")

@@ -1,4 +1,4 @@
-"""Golden bytes: what version 1 of every format looks like. Run this file to rewrite them, then review the difference.
+"""Golden bytes: what every format looks like now. Run this file to rewrite them, then review the difference.
 
 Each file holds JSON lines {"arguments": {...}, "hex": "..."}: the arguments of one function and the bytes it must give.
 Inputs are written out in full and tables are small, so a line can be checked without this project.
@@ -14,12 +14,25 @@ import numpy as np
 
 from link import latent_coder
 from link.bundle import compute_id
+from link.control import (
+    Advance,
+    AskStatus,
+    Command,
+    Hello,
+    Parity,
+    Quality,
+    Renew,
+    Report,
+    Slot,
+    Status,
+    Time,
+    pack_command,
+)
 from link.framing import frame
-from link.packet import Chunk, Header
+from link.packet import Chunk, Header, pack_batch
 from link.range_coder import RangeEncoder
-from link.seal import Sealer, traffic_key
+from link.seal import Direction, Seal, downlink_key, uplink_key
 from link.tables import Tables
-from link.uplink import UplinkSender
 
 FOLDER = Path(__file__).parent
 KEY = bytes(range(16)).hex()
@@ -33,17 +46,6 @@ TABLES = {
     ],
     "prior": [16777215, 4000000],
 }
-
-
-class Counting:
-    """Counters from a given one on."""
-
-    def __init__(self, first: int) -> None:
-        self._next = first
-
-    def next(self) -> int:
-        self._next += 1
-        return self._next - 1
 
 
 def tables_of(arguments: dict[str, Any]) -> Tables:
@@ -69,42 +71,74 @@ def bitstream(tables: dict[str, Any], symbols: list[int]) -> bytes:
     return latent_coder.encode(np.array(symbols), tables_of(tables))
 
 
-def header(**fields: int) -> bytes:
-    return Header(**fields).pack()
+def header(salt: str = "", **fields: int) -> bytes:
+    return Header(salt=bytes.fromhex(salt), **fields).pack()
 
 
-def chunk(bitstream: str, **fields: Any) -> bytes:
-    return Chunk(bitstream=bytes.fromhex(bitstream), **fields).pack()
+def chunk_of(bitstream: str, **fields: Any) -> Chunk:
+    return Chunk(bitstream=bytes.fromhex(bitstream), **fields)
+
+
+def chunk(counter: int, **fields: Any) -> bytes:
+    return chunk_of(**fields).pack(counter)
+
+
+def batch(counter: int, chunks: list[dict[str, Any]]) -> bytes:
+    return pack_batch([chunk_of(**fields) for fields in chunks], counter)
+
+
+def report(quality: list[float | None], **fields: Any) -> bytes:
+    return Report(quality=Quality(*quality), **fields).pack()
+
+
+def command_of(name: str, **fields: Any) -> Command:
+    kinds: dict[str, type[Command]] = {kind.__name__: kind for kind in (Advance, AskStatus, Renew, Slot)}
+    return kinds[name](**fields)
+
+
+def command(**fields: Any) -> bytes:
+    return pack_command(command_of(**fields))
+
+
+def hello(bundle_id: str, **wants: bool) -> bytes:
+    return Hello(bytes.fromhex(bundle_id), **wants).pack()
+
+
+def status(**fields: Any) -> bytes:
+    return Status(**fields).pack()
+
+
+def parity(counter: int, members: list[int], symbol: str, **fields: int) -> bytes:
+    return Parity(tuple(members), symbol=bytes.fromhex(symbol), **fields).pack(counter)
+
+
+def time(unix_s: float) -> bytes:
+    return Time(unix_s).pack()
 
 
 def stream_frame(packet: str) -> bytes:
     return frame(bytes.fromhex(packet))
 
 
-def seal(master_key: str, node: int, bundle_id: str, header: str, counter: int, body: str) -> bytes:
-    sealer = Sealer(traffic_key(bytes.fromhex(master_key)), node, bytes.fromhex(bundle_id))
-    return sealer.seal(bytes.fromhex(header), counter, bytes.fromhex(body))
+def seal(
+    master_key: str, node: int, node_salt: str, host_salt: str, header: str, counter: int, bundle_id: str, body: str
+) -> bytes:
+    """A whole packet; downlink where there is a host salt."""
+    clear = Header.unpack(bytes.fromhex(header))
+    return seal_of(master_key, node, node_salt, host_salt).seal(
+        clear, counter, bytes.fromhex(body), bytes.fromhex(bundle_id)
+    )
+
+
+def seal_of(master_key: str, node: int, node_salt: str, host_salt: str) -> Seal:
+    key, salt, other = bytes.fromhex(master_key), bytes.fromhex(node_salt), bytes.fromhex(host_salt)
+    if other:
+        return Seal(downlink_key(key, salt, other), node, salt, Direction.DOWNLINK)
+    return Seal(uplink_key(key, salt), node, salt, Direction.UPLINK)
 
 
 def bundle_id(node_half: dict[str, Any]) -> bytes:
     return compute_id(node_half)
-
-
-def uplink(
-    tables: dict[str, Any],
-    master_key: str,
-    node: int,
-    bundle_id: str,
-    first_counter: int,
-    max_packet_bytes: int,
-    symbols: list[int],
-    image_number: int,
-    age_s: float,
-) -> bytes:
-    """Frames of all packets of an image, one behind the other."""
-    key, identity, counters = bytes.fromhex(master_key), bytes.fromhex(bundle_id), Counting(first_counter)
-    sender = UplinkSender(node, key, identity, tables_of(tables), counters, max_packet_bytes)
-    return b"".join(map(frame, sender.packets(np.array(symbols), image_number, age_s)))
 
 
 def range_coder_cases() -> Iterable[dict[str, Any]]:
@@ -127,22 +161,13 @@ def bitstream_cases() -> Iterable[dict[str, Any]]:
         yield {"tables": TABLES, "symbols": symbols}
 
 
-def uplink_cases() -> Iterable[dict[str, Any]]:
-    ends = {"tables": TABLES, "master_key": KEY, "node": 5, "bundle_id": BUNDLE_ID}
-    yield ends | {
-        "first_counter": 0,
-        "max_packet_bytes": 51,
-        "symbols": [0, 0, 0],
-        "image_number": 0,
-        "age_s": 0.0,
-    }
-    yield ends | {
-        "first_counter": 65535,
-        "max_packet_bytes": 12,
-        "symbols": [2, 1, -1],
-        "image_number": 300,
-        "age_s": 60.0,
-    }
+def seal_cases() -> Iterable[dict[str, Any]]:
+    up = {"master_key": KEY, "node": 5, "node_salt": "a0a1a2a3", "host_salt": "", "counter": 0x71234}
+    yield up | {"header": "80051234", "bundle_id": BUNDLE_ID, "body": ""}
+    yield up | {"header": "80051234", "bundle_id": BUNDLE_ID, "body": "48c020a1b2c3"}
+    yield up | {"header": "81051234a0a1a2a3", "bundle_id": BUNDLE_ID, "body": "48c020a1b2c3"}
+    yield up | {"header": "a1051234a0a1a2a3", "bundle_id": "", "body": BUNDLE_ID + "03"}
+    yield up | {"header": "ac051234", "host_salt": "b0b1b2b3b4b5b6b7", "bundle_id": "", "body": "2345000b0002874a"}
 
 
 GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
@@ -153,35 +178,71 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
         header,
         [
             {"node": 5, "counter_low": 0x1234},
-            {"node": 254, "counter_low": 65535, "packet_type": 4, "flags": 5, "version": 1},
+            {"node": 254, "counter_low": 65535, "packet_type": 4, "flags": 6, "version": 1},
+            {"node": 5, "counter_low": 1, "packet_type": 0, "flags": 3, "salt": "a0a1a2a3"},
+            {"node": 5, "counter_low": 1, "packet_type": 7, "flags": 1, "salt": "b0b1b2b3b4b5b6b7"},
         ],
     ),
     "chunk": (
         chunk,
         [
-            {"image_low": 9, "index": 0, "is_last": True, "bitstream": "a1b2c3", "age_s": 0.0},
-            {"image_low": 255, "index": 0, "is_last": False, "bitstream": "00", "age_s": 3600.0},
-            {"image_low": 0, "index": 127, "is_last": True, "bitstream": "ff"},
+            {"counter": 300, "image": 299, "index": 0, "is_last": True, "bitstream": "a1b2c3", "age_s": 0.0},
+            {"counter": 1023, "image": 0, "index": 0, "is_last": False, "bitstream": "00", "age_s": 3600.0},
+            {"counter": 70000, "image": 69990, "index": 30, "is_last": True, "bitstream": "ff"},
+            {"counter": 70000, "image": 5, "index": 0, "is_last": True, "bitstream": "ff", "age_s": None},
         ],
     ),
-    "framing": (
-        stream_frame,
-        [{"packet": ""}, {"packet": "00"}, {"packet": "400512340000ff"}, {"packet": bytes(range(1, 256)).hex()}],
+    "batch": (
+        batch,
+        [
+            {"counter": 7, "chunks": []},
+            {
+                "counter": 3000,
+                "chunks": [
+                    {"image": 2995, "index": 0, "is_last": True, "bitstream": "a1b2c3", "age_s": 60.0},
+                    {"image": 17, "index": 1, "is_last": False, "bitstream": ""},
+                ],
+            },
+        ],
     ),
-    "seal": (
-        seal,
+    "report": (
+        report,
+        [
+            {"highest": 0x12345, "received": 11, "enough": 2, "quality": [-4, -100], "n_chunks": 2, "budget_s": 31},
+            {"highest": 0, "received": 1, "enough": 0, "quality": [None, None]},
+        ],
+    ),
+    "command": (
+        command,
+        [
+            {"name": "Advance", "counter": 0x0102030405},
+            {"name": "Renew"},
+            {"name": "Slot", "start_in_s": 1.5, "period_s": 60, "width_s": 0.8},
+            {"name": "AskStatus"},
+        ],
+    ),
+    "time": (time, [{"unix_s": 1700000000.5}]),
+    "hello": (hello, [{"bundle_id": BUNDLE_ID, "wants_time": True, "wants_slot": False}]),
+    "status": (
+        status,
         [
             {
-                "master_key": KEY,
-                "node": 5,
-                "bundle_id": BUNDLE_ID,
-                "header": "40051234",
-                "counter": 0x71234,
-                "body": body,
-            }
-            for body in ("", "098000a1b2c3")
+                "queue_images": 300,
+                "oldest_age_s": None,
+                "budget_s": None,
+                "n_evicted": 65543,
+                "n_heard": 259,
+                "n_bad": 2,
+            },
+            {"queue_images": 1, "oldest_age_s": 3600.0, "budget_s": 36.0},
         ],
     ),
+    "parity": (parity, [{"counter": 40, "members": [30, 31, 35], "index": 1, "n_parity": 2, "symbol": "a1b2"}]),
+    "framing": (
+        stream_frame,
+        [{"packet": ""}, {"packet": "00"}, {"packet": "800512340000ff"}, {"packet": bytes(range(1, 256)).hex()}],
+    ),
+    "seal": (seal, list(seal_cases())),
     "bundle_id": (
         bundle_id,
         [
@@ -189,7 +250,6 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
             {"node_half": {"latents": 3, "wavelet": "haar", "image": {"width": 8, "height": 8}, "name": "é"}},
         ],
     ),
-    "uplink": (uplink, list(uplink_cases())),
 }
 
 

@@ -1,5 +1,8 @@
 """Real bundles for the host: some with tables alone, and one whose encoder a node process can run."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -7,6 +10,8 @@ from ai_edge_litert.interpreter import Interpreter
 from device.interpreter import SELFTEST_MODEL
 from host_decoder.config import HostNode
 from host_decoder.store import Store
+from link.bundle import Bundle, with_calibration
+from link.calibration import Calibration
 from link.tables import Tables
 from tests.host_decoder.small import CLASSES, KEY, NODE, make_bundle, right_label
 from tests.link.small import random_tables
@@ -48,6 +53,23 @@ def replay_file(tmp_path_factory):
 def bundle(tmp_path_factory):
     """What a host needs of a bundle: 12 latents, 5 components."""
     return make_bundle(tmp_path_factory.mktemp("bundles") / "blobs", random_tables(seed=1))
+
+
+@pytest.fixture(scope="session")
+def calibrated_bundle(bundle, tmp_path_factory):
+    """The same with a calibration that changes no probability."""
+    return calibrated(bundle, tmp_path_factory.mktemp("bundles") / "calibrated")
+
+
+@pytest.fixture(scope="session")
+def calibrated_live_bundle(live_bundle, tmp_path_factory):
+    return calibrated(live_bundle, tmp_path_factory.mktemp("live") / "calibrated")
+
+
+def calibrated(bundle: Bundle, folder: Path) -> Bundle:
+    shutil.copytree(bundle.path, folder)
+    unchanged = Calibration((0, bundle.n_latents), (1.0, 1.0), (0.5, 0.0))
+    return with_calibration(Bundle.load(folder, side="host"), unchanged, {})
 
 
 @pytest.fixture(scope="session")

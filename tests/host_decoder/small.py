@@ -10,11 +10,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from host_decoder.events import Answer
-from host_decoder.tally import Sent
+from host_decoder.row import Captured, Sent
+from link import latent_coder
 from link.bundle import Bundle, write_manifest
+from link.control import Command, Hello, Report, Time, unpack_command
 from link.framing import frame
+from link.packet import Chunk, Flag, Header, PacketType, split
+from link.seal import Direction, Seal, downlink_key, uplink_key
 from link.tables import Tables
-from link.uplink import UplinkSender
 
 CLASSES = ("ape", "bee", "cat", "dog")
 KEY = bytes(range(16))
@@ -22,17 +25,25 @@ NODE = 7
 BUNDLE = "00" * 8
 "The id that `answer` names."
 
-CONSOLE_LINE = {
-    "image": 3,
-    "counter": 5,
-    "bitstream_bytes": 4,
-    "packets": 1,
-    "wire_bytes": 15,
-    "airtime_s": 0.05,
+IMAGE_LINE = {
+    "event": "image",
+    "image": 5,
     "label": "bee",
     "pixels": base64.b64encode(bytes(range(12))).decode(),
     "shape": [2, 2, 3],
+    "bitstream_bytes": 8,
+    "chunks": 3,
     "ms": {"preprocess": 0.1, "model": 0.2, "coder": 0.3},
+}
+PACKET_LINE = {
+    "event": "packet",
+    "type": "DATA",
+    "counter": 6,
+    "packet_bytes": 15,
+    "wire_bytes": 15,
+    "airtime_s": 0.05,
+    "listens": True,
+    "chunks": [[5, 0, 4]],
 }
 
 
@@ -83,50 +94,91 @@ def right_label(symbols: np.ndarray, seed: int = 0) -> str:
     return CLASSES[int((symbols.astype(np.float32) @ weights(len(symbols), seed)).argmax())]
 
 
-class Counters:
-    """Consecutive numbers, as link.keys.CounterStore gives them."""
-
-    def __init__(self, start: int = 0) -> None:
-        self._numbers = count(start)
-
-    def next(self) -> int:
-        return next(self._numbers)
-
-
 class SmallNode:
-    """Seals symbols with a bundle and a key; what a node is to the host."""
+    """Seals what it is given; what a node is to the host. Its salt travels in every packet."""
 
-    def __init__(self, bundle: Bundle, key: bytes = KEY, node: int = NODE, start: int = 0, max_packet_bytes: int = 250):
-        self._sender = UplinkSender(node, key, bundle.id, bundle.tables, Counters(start), max_packet_bytes)
-        self._n_images = 0
+    def __init__(
+        self,
+        bundle: Bundle,
+        key: bytes = KEY,
+        node: int = NODE,
+        start: int = 0,
+        chunk_bytes: int = 200,
+        salt: bytes = b"salt",
+    ) -> None:
+        self.bundle, self.number, self.salt = bundle, node, salt
+        self._key, self._chunk_bytes = key, chunk_bytes
+        self._seal = Seal(uplink_key(key, salt), node, salt, Direction.UPLINK)
+        self._counters = count(start)
+        self._host_salt: bytes | None = None
+        self._latest = 0
 
-    def packets(self, symbols: np.ndarray, age_s: float = 0.0) -> list[bytes]:
-        self._n_images += 1
-        return self._sender.packets(symbols, self._n_images - 1, age_s)
+    def packets(self, symbols: np.ndarray, age_s: float | None = 0.0, flags: int = 0) -> list[bytes]:
+        """One image; its id is the counter before those of its packets."""
+        image = next(self._counters)
+        return [self.seal_chunk(chunk, flags) for chunk in self.chunks(symbols, image, age_s)]
+
+    def chunks(self, symbols: np.ndarray, image: int, age_s: float | None = 0.0) -> list[Chunk]:
+        pieces = split(latent_coder.encode(symbols, self.bundle.tables), self._chunk_bytes, self._chunk_bytes)
+        last = len(pieces) - 1
+        return [Chunk(image, i, i == last, piece, None if i else age_s) for i, piece in enumerate(pieces)]
 
     def frames(self, symbols: np.ndarray) -> bytes:
         return b"".join(map(frame, self.packets(symbols)))
 
+    def seal_chunk(self, chunk: Chunk, flags: int = 0) -> bytes:
+        counter = next(self._counters)
+        return self._sealed(PacketType.DATA, counter, chunk.pack(counter), flags, self.bundle.id)
 
-def answer(counter: int, label: int = 1, first_counter: int | None = None) -> Answer:
+    def hello(self, wants_time: bool = False, wants_slot: bool = False) -> bytes:
+        body = Hello(self.bundle.id, wants_time, wants_slot).pack()
+        return self._sealed(PacketType.HELLO, next(self._counters), body, Flag.LISTEN)
+
+    def seal(self, packet_type: PacketType, body: bytes, flags: int = 0, bundle_id: bytes = b"") -> bytes:
+        return self._sealed(packet_type, next(self._counters), body, flags, bundle_id)
+
+    def hear(self, packet: bytes) -> Report | Command | Time:
+        """What a packet of the host says."""
+        header = Header.unpack(packet)
+        self._host_salt = header.salt or self._host_salt
+        assert self._host_salt is not None
+        key = downlink_key(self._key, self.salt, self._host_salt)
+        seal = Seal(key, self.number, self.salt, Direction.DOWNLINK)
+        body = seal.open(packet, header, header.counter_low)
+        assert body is not None
+        if header.packet_type == PacketType.REPORT:
+            return Report.unpack(body, latest=self._latest)
+        return Time.unpack(body) if header.packet_type == PacketType.TIME else unpack_command(body)
+
+    def _sealed(self, packet_type: PacketType, counter: int, body: bytes, flags: int, bundle_id: bytes = b"") -> bytes:
+        self._latest = counter
+        header = Header(self.number, counter & 0xFFFF, packet_type, flags | Flag.SALT, self.salt)
+        return self._seal.seal(header, counter, body, bundle_id)
+
+
+def answer(image: int, label: int = 1, n_chunks: int = 1) -> Answer:
     return Answer(
         node=NODE,
-        first_counter=counter if first_counter is None else first_counter,
-        counter=counter,
-        image=counter,
+        image=image,
+        counter=image + n_chunks,
         bundle=BUNDLE,
         classes=CLASSES,
         probabilities=np.eye(len(CLASSES), dtype=np.float32)[label],
         n_known=12,
         n_latents=12,
-        n_chunks=1,
+        n_chunks=n_chunks,
         is_complete=True,
-        bitstream_bytes=1,
-        packet_bytes=12,
+        bitstream_bytes=4,
+        packet_bytes=15,
         age_s=0.0,
         received_s=1000.0,
     )
 
 
-def sent(counter: int, truth: str | None = "bee", seen_s: float = 0.0) -> Sent:
-    return replace(Sent.from_json(CONSOLE_LINE, seen_s), counter=counter, image=counter, truth=truth)
+def captured(image: int, truth: str | None = "bee", seen_s: float = 0.0) -> Captured:
+    return replace(Captured.from_json(IMAGE_LINE, seen_s), image=image, truth=truth)
+
+
+def sent(*chunks: tuple[int, int, int], seen_s: float = 0.0) -> Sent:
+    """A packet of 15 bytes and 50 ms with these chunks: image, index, bytes of bitstream."""
+    return replace(Sent.from_json(PACKET_LINE, seen_s), chunks=chunks)

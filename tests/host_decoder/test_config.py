@@ -4,8 +4,10 @@ import shutil
 
 import pytest
 
-from host_decoder.config import ConfigError, read_config
+from host_decoder.config import GatewayConfig, VerdictConfig, read_config
+from host_decoder.toml_table import ConfigError
 from link.bundle import BundleError
+from link.carrier import CarrierSettings
 from link.keys import KeyStateError, provision
 from link.profiles import get_profile
 
@@ -37,13 +39,24 @@ def write(tmp_path, bundle, other_bundle):
     return write
 
 
+def radio(gateway: GatewayConfig) -> CarrierSettings:
+    assert isinstance(gateway.settings, CarrierSettings)
+    return gateway.settings
+
+
 def test_everything_is_read(write, tmp_path, bundle, other_bundle):
     config = read_config(write())
-    assert (config.port, config.bitrate_bps) == ("/dev/ttyUSB0", 115_200)
-    assert config.profile == get_profile("lora-sf9")
+    [gateway] = config.gateways
+    assert (gateway.name, radio(gateway).port, radio(gateway).kind) == ("/dev/ttyUSB0", "/dev/ttyUSB0", "serial")
+    assert radio(gateway).profile == get_profile("lora-sf9")
+    assert (gateway.region, gateway.has_downlink, config.verdict) == (None, True, None)
     assert config.store == tmp_path / "data.sqlite"
     [node] = config.nodes
-    assert (node.number, node.key.hex()) == (7, (tmp_path / "keys" / "node.key").read_text().strip())
+    assert (node.number, node.one_way, node.key.hex()) == (
+        7,
+        False,
+        (tmp_path / "keys" / "node.key").read_text().strip(),
+    )
     assert node.bundle.id == bundle.id
     assert {held.id for held in config.other_bundles} == {bundle.id, other_bundle.id}
     assert config.warnings == ()
@@ -59,9 +72,70 @@ def test_a_key_may_be_a_file(write, tmp_path):
     assert read_config(write('"keys"', '"copy.key"')).nodes[0].key == read_config(write()).nodes[0].key
 
 
-def test_a_cable_without_a_profile_has_a_usual_bitrate(write):
-    assert read_config(write('profile = "lora-sf9"', "")).bitrate_bps == 9600
-    assert read_config(write('profile = "lora-sf9"', "bitrate_bps = 57600")).bitrate_bps == 57_600
+@pytest.mark.parametrize(("line", "bitrate_bps"), [("", 9600), ("bitrate_bps = 57600", 57_600)])
+def test_a_cable_without_a_profile_has_its_bitrate_or_a_usual_one(write, line, bitrate_bps):
+    [gateway] = read_config(write('profile = "lora-sf9"', line)).gateways
+    assert not radio(gateway).profile.is_radio
+    assert radio(gateway).profile.bitrate_bps == bitrate_bps
+
+
+def test_several_gateways_each_with_a_modem_and_rules(write):
+    second = '[[link]]\nname = "roof"\nport = "/dev/ttyUSB1"\nprofile = "rn2483-sf9"\nregion = "eu868"\n'
+    second += "frequency_hz = 869525000\nfeedback = false\n[[node]]"
+    path = write("[[node]]", second)
+    path.write_text(path.read_text().replace("[link]\n", "[[link]]\n"))
+    first, roof = read_config(path).gateways
+    assert radio(first).kind == "serial"
+    assert (roof.name, radio(roof).kind, roof.region, roof.has_downlink) == ("roof", "rn2483", "eu868", False)
+    assert radio(roof).frequency_hz == 869_525_000
+
+
+def test_two_gateways_of_one_name_are_refused(write):
+    link = '[[link]]\nname = "a"\nport = "/dev/ttyUSB0"\n'
+    path = write("[[node]]", f"{link}[[node]]")
+    path.write_text(path.read_text().replace("[link]\n", '[[link]]\nname = "a"\n'))
+    with pytest.raises(ConfigError, match=r"two \[\[link\]\] called a"):
+        read_config(path)
+
+
+NETWORK = """
+[[link]]
+kind = "chirpstack"
+host = "localhost"
+application = "a1"
+password = "secret"
+"""
+
+
+def test_a_lorawan_network_is_a_gateway_and_its_devices_are_nodes_without_a_key(write):
+    path = write('key = "keys"', 'device = "70b3d57ed005b89a"')
+    path.write_text(path.read_text().replace("[link]\n", "[[link]]\n") + NETWORK)
+    config = read_config(path)
+    _, network = config.gateways
+    assert (network.is_network, network.medium, network.where) == (True, "chirpstack", "chirpstack at localhost")
+    assert (config.nodes[0].device, config.nodes[0].key) == ("70b3d57ed005b89a", b"")
+    assert not isinstance(network.settings, CarrierSettings)
+    assert network.settings.devices == {"70b3d57ed005b89a": 7}
+    assert "secret" not in repr(config)
+
+
+def test_devices_and_networks_need_each_other(write):
+    with pytest.raises(ConfigError, match=r"no \[\[link\]\] of kind chirpstack"):
+        read_config(write('key = "keys"', 'device = "70b3d57ed005b89a"'))
+    path = write()
+    path.write_text(path.read_text().replace("[link]\n", "[[link]]\n") + NETWORK)
+    with pytest.raises(ConfigError, match=r"no \[\[node\]\] with a device"):
+        read_config(path)
+
+
+def test_verdicts_are_given_when_they_are_asked_for(write):
+    verdict = read_config(write("[[node]]", "[verdict]\nconfidence = 0.9\n[[node]]")).verdict
+    assert verdict == VerdictConfig(confidence=0.9)
+    assert read_config(write("[[node]]", "[verdict]\n[[node]]")).verdict == VerdictConfig()
+
+
+def test_a_node_that_does_not_listen_is_marked(write):
+    assert read_config(write("id = 7", "id = 7\none_way = true")).nodes[0].one_way
 
 
 def test_a_damaged_bundle_among_the_others_is_left_out_and_said(write, tmp_path):
@@ -75,10 +149,14 @@ def test_a_damaged_bundle_among_the_others_is_left_out_and_said(write, tmp_path)
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("store", "sotre", "unknown key 'sotre'; known are bundles, link, node, store"),
+        ("store", "sotre", "unknown key 'sotre'; known are bundles, link, node, store, verdict"),
         ('port = "/dev/ttyUSB0"', "", r"\[link\] of .* lacks 'port'"),
         ('"/dev/ttyUSB0"', "4", "port = 4, it must be of type str"),
         ("lora-sf9", "lora-sf99", "lora-sf99.*there are: .*lora-sf7"),
+        ('profile = "lora-sf9"', 'kind = "pigeon"', 'kind = "pigeon"; there are: serial'),
+        ("[[node]]", "[verdict]\nconfidence = 95\n[[node]]", "confidence = 95; it must be above 0, at most 1"),
+        ("[[node]]", "[verdict]\nmin_gain = -1\n[[node]]", "min_gain or price_per_s below 0"),
+        ("id = 7", "id = 7\none_way = 1", "one_way = 1, it must be of type bool"),
         ("id = 7", "id = 0", "node with id 0; ids are from 1 to 254"),
         ("id = 7", "id = true", "id = True, it must be of type int"),
         ("[[node]]", "[[node]", "is not valid TOML"),

@@ -6,25 +6,41 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
+from host_decoder.config import GatewayConfig, HostConfig
 from host_decoder.events import Answer, Notice, Refusal
+from host_decoder.gateways import listen, timing_of
+from host_decoder.listener import Listener
 from host_decoder.processes import Child
-from host_decoder.service import Host, listen
+from host_decoder.service import Host
+from link.carrier import CarrierSettings, CarrierStatistics, Received
+from link.carriers.lorawan import NetworkSettings
+from link.control import Quality, Report
+from link.lorawan import Greeting, pack_chunk, port_of
+from link.packet import Flag, PacketType
+from link.profiles import get_profile
 from link.serial_port import open_port
 from tests.host_decoder.small import KEY, NODE, SmallNode, right_label
+from tests.link.broker import FakeNetwork, broker, chirpstack_uplink
 from tests.link.small import random_symbols
 
 PATIENCE_S = 20.0
 
 
-def start_line(link_dir, *options) -> Child:
+def start_line(link_dir, profile: str = "serial-115200") -> Child:
     """Two ends at link_dir/a and link_dir/b, ready for use."""
-    command = [sys.executable, "-m", "link", "emulate", "serial-115200", "--link-dir", str(link_dir), *options]
+    command = [sys.executable, "-m", "link", "emulate", profile, "--link-dir", str(link_dir)]
     child = Child("the line", command)
     assert child.take_lines(wait_s=PATIENCE_S), child.why_ended()
     return child
+
+
+def gateway(port, profile: str = "serial-115200", has_downlink: bool = False, name: str = "line") -> GatewayConfig:
+    settings = CarrierSettings(get_profile(profile), str(port), frequency_hz=869_525_000)
+    return GatewayConfig(name, settings, "wire", has_downlink)
 
 
 @pytest.fixture
@@ -73,7 +89,7 @@ def test_what_crosses_a_real_line_is_answered_or_explained(line, node_entry, sto
     node = SmallNode(bundle)
     with (
         open_port(str(line / "a"), 115_200) as port,
-        closing(listen(host, str(line / "b"), 115_200, lambda: False)) as events,
+        closing(listen(host, [gateway(line / "b")], lambda: False)) as events,
     ):
         waiting = Waiting(events)
         [notice] = waiting.until(Notice)
@@ -87,24 +103,25 @@ def test_what_crosses_a_real_line_is_answered_or_explained(line, node_entry, sto
         assert answer.label == right_label(symbols[0])
         refusals = waiting.until(Refusal, n=4)
         said = {refusal.reason: refusal.sentence for refusal in refusals}
-        assert set(said) == {"not opened", "other bundle", "replay", "noise"}
+        assert set(said) == {"not opened", "other bundle", "duplicate", "noise"}
         assert str(other_bundle.path) in said["other bundle"]
         later = SmallNode(bundle, start=101)
         port.write(later.frames(symbols[1]))
         [answer] = waiting.until(Answer)
         assert answer.label == right_label(symbols[1])
+    host.close()
     assert {row["reason"]: row["n"] for row in store.statistics()["refusals"]} == {
         "not opened": 1,
         "other bundle": 1,
-        "replay": 1,
+        "duplicate": 1,
         "noise": 1,
     }
 
 
 def test_a_port_that_vanishes_is_waited_for(tmp_path, node_entry, store, bundle):
-    port_b, node = str(tmp_path / "line" / "b"), SmallNode(bundle)
+    port_b, node = gateway(tmp_path / "line" / "b"), SmallNode(bundle)
     symbols = random_symbols(bundle.tables, 0)
-    with closing(listen(Host([node_entry], store), port_b, 115_200, lambda: False, retry_s=0.05)) as events:
+    with closing(listen(Host([node_entry], store), [port_b], lambda: False, retry_s=0.05)) as events:
         waiting = Waiting(events)
         [notice] = waiting.until(Notice)
         assert notice.is_problem
@@ -124,6 +141,130 @@ def test_a_port_that_vanishes_is_waited_for(tmp_path, node_entry, store, bundle)
                 waiting.until(Notice)  # then it is gone for good
 
 
+def test_a_second_gateway_that_vanished_keeps_nobody_waiting(tmp_path, node_entry, store, bundle):
+    symbols = random_symbols(bundle.tables, 0)
+    missing = gateway(tmp_path / "nowhere", name="cellar")
+    with (
+        start_line(tmp_path / "line"),
+        open_port(str(tmp_path / "line" / "a"), 115_200) as port,
+        closing(
+            listen(
+                Host([node_entry], store, gateways=("cellar", "roof")),
+                [missing, gateway(tmp_path / "line" / "b", name="roof")],
+                lambda: False,
+            )
+        ) as events,
+    ):
+        waiting = Waiting(events)
+        waiting.until(Notice, n=2)
+        port.write(SmallNode(bundle).frames(symbols))
+        [answer] = waiting.until(Answer)
+        assert answer.label == right_label(symbols)
+    assert store._rows("SELECT gateway FROM packets") == [{"gateway": "roof"}]
+
+
+class Roof(GatewayConfig):
+    """A gateway without a port: it hears `coming`, each packet as well as its number says, and keeps what it `said`."""
+
+    coming: list[Received]
+    said: list[bytes]
+    statistics = CarrierStatistics()
+
+    def open(self):
+        return self
+
+    def receive(self, timeout_s):
+        time.sleep(min(timeout_s, 0.001))
+        heard = list(self.coming)
+        self.coming.clear()
+        return heard
+
+    def send(self, packet):
+        self.said.append(packet)
+
+    def close(self):
+        pass
+
+
+def make_roofs(n: int) -> list[Roof]:
+    roofs = [Roof(str(number), gateway("nowhere").settings, "wire") for number in range(n)]
+    for roof in roofs:
+        object.__setattr__(roof, "coming", [])
+        object.__setattr__(roof, "said", [])
+    return roofs
+
+
+@pytest.mark.parametrize("best", [0, 1, 2])
+def test_the_gateway_that_heard_best_answers_and_the_others_take_no_notice(node_entry, store, bundle, best):
+    roofs = make_roofs(3)
+    host = Host([node_entry], store, timing=timing_of(roofs), gateways=("0", "1", "2"))
+    [packet] = SmallNode(bundle).packets(random_symbols(bundle.tables, 0), flags=Flag.LISTEN)
+    with closing(listen(host, roofs, lambda: False)) as events:
+        waiting = Waiting(events)
+        waiting.until(Notice)
+        for roof in roofs:
+            roof.coming.append(Received(packet, Quality(5.0, -80.0 if roof is roofs[best] else -100.0)))
+        waiting.until(Refusal, n=2)
+        next(events)
+        assert [len(roof.said) for roof in roofs] == [roof is roofs[best] for roof in roofs]
+        for roof in roofs:
+            roof.coming += [Received(roofs[best].said[0])] if roof is not roofs[best] else []
+        for _ in range(10):
+            assert not isinstance(next(events), Refusal)
+    assert {type(event) for event in waiting.heard} == {Answer, Refusal, Notice}
+
+
+@pytest.mark.parametrize("profile", ["serial-115200", "lora-sf7", "rn2483-sf7"])
+def test_a_node_that_listens_is_answered_over_a_real_line(tmp_path, node_entry, store, bundle, profile):
+    port_b = gateway(tmp_path / "line" / "b", profile, has_downlink=True)
+    port_a = gateway(tmp_path / "line" / "a", profile)
+    with start_line(tmp_path / "line", profile), closing(port_a.open()) as carrier:
+        host = Host([node_entry], store, timing=timing_of([port_b]))
+        with closing(listen(host, [port_b], lambda: False)) as events:
+            waiting, node = Waiting(events), SmallNode(bundle)
+            waiting.until(Notice)
+            [packet] = node.packets(random_symbols(bundle.tables, 0), flags=Flag.LISTEN)
+            carrier.send(packet)
+            waiting.until(Answer)
+            deadline_s = time.monotonic() + PATIENCE_S
+            while not (heard := carrier.receive(0.05)) and time.monotonic() < deadline_s:
+                next(events)
+    report = node.hear(heard[0].packet)
+    assert isinstance(report, Report)
+    assert report.received == 1
+
+
+def test_a_node_behind_a_lorawan_network_is_answered_over_a_real_broker(tmp_path, node_entry, store, bundle):
+    device, symbols = "70b3d57ed005b89a", random_symbols(bundle.tables, 0)
+    [chunk] = SmallNode(bundle).chunks(symbols, image=5)
+    with broker(tmp_path) as mosquitto, closing(FakeNetwork(mosquitto.port)) as network:
+        settings = NetworkSettings("chirpstack", "localhost", "a1", {device: NODE}, port=mosquitto.port)
+        host = Host([replace(node_entry, key=b"", device=device)], store, are_networks=[True])
+        with closing(listen(host, [GatewayConfig("network", settings)], lambda: False)) as events:
+            waiting = Waiting(events)
+            [notice] = waiting.until(Notice)
+            assert notice.sentence == "listening on chirpstack at localhost"
+            topic = f"application/a1/device/{device}/event/up"
+            network.publish(topic, b"no JSON")
+            for frame_counter, (kind, body) in enumerate(
+                [(PacketType.HELLO, Greeting(bundle.id, 5).pack()), (PacketType.DATA, pack_chunk(chunk))]
+            ):
+                network.publish(topic, chirpstack_uplink(device, frame_counter, port_of(kind), body))
+            [answer] = waiting.until(Answer)
+        heard = [event.sentence for event in waiting.heard if isinstance(event, Notice)]
+    assert answer.label == right_label(symbols)
+    assert any("JSON" in sentence for sentence in heard)
+
+
+def test_a_radio_whose_region_is_not_set_says_that_it_only_listens(tmp_path, node_entry):
+    radio = GatewayConfig("roof", CarrierSettings(get_profile("rn2483-sf7"), "/dev/nowhere"))
+    said: list[str] = []
+    listener = Listener(HostConfig((radio,), tmp_path / "host.sqlite", (node_entry,)), should_stop=lambda: True)
+    listener.print_lines(print_json=lambda line: None, say=said.append)
+    [sentence] = said
+    assert sentence.startswith("gateway roof only listens: no region is set")
+
+
 def test_the_command_prints_json_lines_and_ends_after_a_count(host_toml, line, bundle, tmp_path):
     symbols = [random_symbols(bundle.tables, seed) for seed in range(3)]
     command = [sys.executable, "-m", "host_decoder", "listen", str(host_toml), "--count", "3"]
@@ -135,9 +276,9 @@ def test_the_command_prints_json_lines_and_ends_after_a_count(host_toml, line, b
         port.write(b"garbage\0" + b"".join(node.frames(row) for row in symbols))
         out, err = listener.communicate(timeout=PATIENCE_S)
     events = [json.loads(line) for line in out.splitlines()]
-    assert [event["event"] for event in events] == ["refusal", "answer", "answer", "answer"]
-    assert (events[0]["reason"], events[0]["n"]) == ("noise", 1)
-    assert [event["label"] for event in events[1:]] == [right_label(row) for row in symbols]
+    [refusal] = [event for event in events if event["event"] == "refusal"]
+    assert (refusal["reason"], refusal["n"]) == ("noise", 1)
+    assert [event["label"] for event in events if event["event"] == "answer"] == [right_label(row) for row in symbols]
     assert "came damaged" in err
     assert listener.returncode == 0
     assert (tmp_path / "host.sqlite").exists()
@@ -151,7 +292,7 @@ def test_the_command_ends_when_nothing_comes_or_on_sigterm(host_toml):
     assert "0 / ?" in out
     stopped = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     assert stopped.stdout
-    assert "over serial-115200, node 7" in stopped.stdout.readline()
+    assert "over serial-115200 at" in stopped.stdout.readline()
     stopped.terminate()
     out, _ = stopped.communicate(timeout=PATIENCE_S)
     assert stopped.returncode == 0

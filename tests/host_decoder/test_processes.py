@@ -1,6 +1,7 @@
 """Children are read without pause and ended without remains."""
 
 import os
+import signal
 import sys
 import time
 
@@ -81,6 +82,22 @@ def test_a_child_that_will_not_end_is_killed_with_its_own_children(monkeypatch):
         [line] = child.take_lines(wait_s=10.0)
     assert not child.is_running
     wait_until(lambda: not is_alive(int(line.text)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
+def test_children_do_not_outlive_a_parent_that_is_killed():
+    sleeper = "import time; print(1, flush=True); time.sleep(60)"
+    parent = (
+        "import sys, time; from host_decoder.processes import Child\n"
+        f"child = Child('sleeper', [sys.executable, '-c', {sleeper!r}])\n"
+        "child.take_lines(wait_s=10.0)\n"
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
+    with Child("orchestrator", python(parent)) as orchestrator:
+        [line] = orchestrator.take_lines(wait_s=10.0)
+        assert is_alive(int(line.text))
+        os.kill(orchestrator.pid, signal.SIGKILL)
+        wait_until(lambda: not is_alive(int(line.text)))
 
 
 def is_alive(pid: int) -> bool:

@@ -24,12 +24,13 @@ def filled(tmp_path, node_entry, bundle, other_bundle, symbols):
     path = tmp_path / "filled.sqlite"
     with Store(path) as store:
         host = Host([node_entry], store, [other_bundle])
-        node = SmallNode(bundle, max_packet_bytes=14)
+        node = SmallNode(bundle, chunk_bytes=3)
         for number, row in enumerate(symbols):
             packets = node.packets(row)
             for packet in packets[:1] if number % 3 == 2 else packets:
-                host.receive_packet(packet, now_s=float(number))
-        host.receive_packet(SmallNode(other_bundle, start=500).packets(random_symbols(other_bundle.tables, 0))[0], 99.0)
+                host.receive(packet, now_s=float(number))
+        host.receive(SmallNode(other_bundle, start=500).packets(random_symbols(other_bundle.tables, 0))[0], 99.0)
+        host.close()
     return path
 
 
@@ -44,20 +45,22 @@ def new_bundle(bundle, tmp_path):
 def test_whole_images_get_the_new_decoder_s_label(filled, new_bundle, symbols):
     with Store(filled) as store:
         answers = list(redecode(store, new_bundle))
-    assert [answer["image"] for answer in answers] == list(range(30))
-    whole = [answer for answer in answers if answer["is_complete"]]
+    assert len(answers) == 30
+    assert [answer["image"] for answer in answers] == sorted(answer["image"] for answer in answers)
+    whole = [(answer, row) for answer, row in zip(answers, symbols, strict=True) if answer["is_complete"]]
     assert len(whole) >= 20
-    for answer in whole:
-        assert answer["label"] == right_label(symbols[answer["image"]], seed=1)
+    for answer, row in whole:
+        assert answer["label"] == right_label(row, seed=1)
         assert answer["symbols_known"] == answer["symbols"] == 12
 
 
 def test_images_that_came_in_part_are_decoded_as_far_as_they_came(filled, new_bundle, symbols):
     with Store(filled) as store:
-        partial = [answer for answer in redecode(store, new_bundle) if not answer["is_complete"]]
+        answers = redecode(store, new_bundle)
+        partial = [(answer, row) for answer, row in zip(answers, symbols, strict=True) if not answer["is_complete"]]
     assert partial
-    for answer in partial:
-        bitstream = latent_coder.encode(symbols[answer["image"]], new_bundle.tables)
+    for answer, row in partial:
+        bitstream = latent_coder.encode(row, new_bundle.tables)
         latent = latent_coder.decode(bitstream[: answer["bitstream_bytes"]], new_bundle.tables, complete=False)
         assert answer["symbols_known"] == latent.n_known < 12
         assert answer["label"] == right_label(latent.symbols, seed=1)
@@ -70,13 +73,13 @@ def test_the_command_prints_a_line_per_image(filled, new_bundle, other_bundle, c
     assert len(lines) == 30
     assert {line["node"] for line in lines} == {NODE}
     assert "30 images decoded again" in printed.err
-    assert f"1 packets of other bundles were left: {other_bundle.id.hex()}" in printed.err
+    assert f"1 chunks of other bundles were left: {other_bundle.id.hex()}" in printed.err
 
 
 def test_a_bundle_that_nothing_was_sent_with_is_told_what_there_is(filled, bundle, live_bundle, capsys):
     assert main(["decode", str(filled), "--bundle", str(live_bundle.path)]) == 1
     said = capsys.readouterr().err
-    assert f"no packet of bundle {live_bundle.id.hex()}" in said
+    assert f"no chunk of bundle {live_bundle.id.hex()}" in said
     assert bundle.id.hex() in said
 
 
@@ -87,8 +90,8 @@ def test_a_bitstream_of_other_tables_is_an_error_of_its_image_alone(tmp_path, no
         host = Host([node_entry], store)
         node = SmallNode(bundle, KEY)
         for seed in range(2):
-            host.receive_packet(node.packets(random_symbols(bundle.tables, seed))[0], 0.0)
-        store._db.execute("UPDATE packets SET bitstream = ? WHERE counter = 0", (b"\xff" * 40,))
+            host.receive(node.packets(random_symbols(bundle.tables, seed))[0], 0.0)
+        store._db.execute("UPDATE chunks SET bitstream = ? WHERE image = 0", (b"\xff" * 40,))
         bad, good = redecode(store, new_bundle)
     assert "was not written with the tables" in bad["error"]
     assert "label" in good
@@ -103,6 +106,7 @@ def test_stats_tell_what_a_store_holds(filled, capsys):
     table = capsys.readouterr().out
     assert f"│ {NODE} " in table
     assert "other bundle" in table
+    assert "SNR" in table
 
 
 def test_stats_of_no_store_is_a_sentence(tmp_path, capsys):

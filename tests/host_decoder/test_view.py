@@ -8,23 +8,29 @@ import pytest
 from rich.console import Console
 
 from host_decoder.events import Refusal
+from host_decoder.statistics_view import link_table
+from host_decoder.summary import Title, summary
 from host_decoder.tally import Tally
-from host_decoder.view import LiveView, PlainView, Title, dashboard, make_view, summary
-from tests.host_decoder.small import CLASSES, NODE, answer, sent
+from host_decoder.view import LiveView, PlainView, dashboard, make_view
+from link.profiles import get_profile
+from link.statistics import NodeStatistics
+from tests.host_decoder.small import CLASSES, NODE, answer, captured, sent
 
 TITLE = Title(bundle="blobs 3fa2", link="emulated lora-sf7", node="7")
 
 
 @pytest.fixture
 def tally():
-    """One right answer, one loss, one wrong answer, one refusal."""
-    tally = Tally()
+    """One right answer, one image that is missing, one wrong answer, one refusal."""
+    tally = Tally(get_profile("lora-sf7"))
     probabilities = np.array([0.02, 0.917, 0.06, 0.003], np.float32)
-    for counter, label in ((0, 1), (1, None), (2, 2)):
-        tally.add_sent(replace(sent(counter, seen_s=counter), pixels=np.full((8, 8, 1), 200, np.uint8)), NODE)
+    for image, label in ((0, 1), (1, None), (2, 2)):
+        pixels = np.full((8, 8, 1), 200, np.uint8)
+        tally.add_captured(replace(captured(image, seen_s=image), pixels=pixels), NODE)
+        tally.add_sent(sent((image, 0, 4), seen_s=image), NODE)
         if label is not None:
             order = np.roll(probabilities, label - 1)
-            tally.add_answer(replace(answer(counter), probabilities=order), now_s=counter + 0.25)
+            tally.add_answer(replace(answer(image), probabilities=order), now_s=image + 0.25)
     tally.add_refusal(Refusal("replay", "seen before"))
     return tally
 
@@ -43,7 +49,7 @@ def test_the_picture_shows_image_answer_and_running_figures(tally):
         assert any(label in line and percent in line for line in text.splitlines())
     assert "0.3%" not in text, "only the top three are shown"
     assert "▀" * 40 in text
-    for figure in ("15 bytes in 1 packet", "50.0 ms", "250.0 ms", "50.0% (1 of 2)", "1 of 3 sent", "1 replay"):
+    for figure in ("15 bytes in 1 packet", "50.0 ms", "250.0 ms", "50.0% (1 of 2)", "2 of 3", "1 replay"):
         assert figure in text
     assert "bee✓" in text
     assert "cat✗" in text
@@ -74,7 +80,7 @@ def test_it_fits_the_terminal(tally, columns, lines):
 def test_before_the_first_answer_it_waits_and_shows_what_was_sent():
     tally = Tally()
     assert "waiting for the first image" in drawn(dashboard(TITLE, tally, None))
-    tally.add_sent(sent(0), NODE)
+    tally.add_captured(captured(0), NODE)
     assert "▀" in drawn(dashboard(TITLE, tally, None))
 
 
@@ -92,7 +98,7 @@ def test_a_listener_s_view_has_no_picture_and_no_verdict():
     assert "stays" in text
     assert "bee" in text
     assert "truth:" not in text
-    assert "12 bytes in 1 packet" in text
+    assert "15 bytes in 1 packet" in text
 
 
 def test_without_a_terminal_there_is_a_line_per_image(tally):
@@ -107,18 +113,19 @@ def test_without_a_terminal_there_is_a_line_per_image(tally):
     first, *images, notice = stream.getvalue().splitlines()
     assert first == "bundle blobs 3fa2 over emulated lora-sf7, node 7"
     assert images[0] == (
-        "image 0: bee 91.7% · truth bee ✓ · 1 bytes, 15 on the wire · airtime 50.0 ms · latency 250.0 ms · "
+        "image 0: bee 91.7% · truth bee ✓ · 4 bytes, 15 on the wire · airtime 50.0 ms · latency 250.0 ms · "
         "accuracy so far 50.0%"
     )
     assert images[1].startswith("image 2: cat 91.7% · truth bee ✗")
     assert notice == "a notice"
 
 
-def test_a_partial_answer_says_that_more_comes(tally):
-    row = tally.add_answer(replace(answer(2), n_known=5, is_complete=False), now_s=3.0)
+@pytest.mark.parametrize(("is_enough", "outlook"), [(False, "more to come"), (True, "enough")])
+def test_a_partial_answer_says_whether_more_comes(tally, is_enough, outlook):
+    row = tally.add_answer(replace(answer(2), n_known=5, is_complete=False, is_enough=is_enough), now_s=3.0)
     stream = io.StringIO()
     PlainView(TITLE, Console(file=stream)).show(tally, row)
-    assert "5 of 12 symbols, more to come" in stream.getvalue()
+    assert f"5 of 12 symbols, {outlook}" in stream.getvalue()
 
 
 def test_a_terminal_gets_the_live_view_unless_lines_are_wanted(tally):
@@ -133,11 +140,37 @@ def test_a_terminal_gets_the_live_view_unless_lines_are_wanted(tally):
     assert "a notice" in stream.getvalue()
 
 
+def rows_of(table) -> dict[str, str]:
+    lines = [line.split("│") for line in drawn(table).splitlines() if "│" in line]
+    return {line[1].strip(): line[2].strip() for line in lines}
+
+
 def test_the_summary_says_both_accuracies(tally):
-    text = drawn(summary(TITLE, tally, first_label_s=2.5))
-    rows = {line.split("│")[1].strip(): line.split("│")[2].strip() for line in text.splitlines() if "│" in line}
-    assert rows["images answered / sent"] == "2 / 3"
+    rows = rows_of(summary(TITLE, tally, first_label_s=2.5))
+    assert rows["images answered / captured"] == "2 / 3"
     assert rows["accuracy of the answered"] == "50.0%"
-    assert rows["accuracy of all sent"] == "33.3%"
+    assert rows["accuracy of all captured"] == "33.3%"
     assert rows["first label after"] == "2.50 s"
     assert rows["refused"] == "1 replay"
+    assert (rows["stopped by verdict"], rows["accuracy at the verdict"]) == ("none", "–")
+
+
+def test_the_summary_says_what_verdicts_saved_and_how_right_they_were(tally):
+    for image in (0, 2):
+        tally.add_answer(replace(tally._rows[NODE, image].answer, is_complete=False, is_enough=True), now_s=3.0)
+    tally.add_stopped([0, 2], NODE)
+    tally.add_sent(sent((0, 0, 4)), NODE)
+    rows = rows_of(summary(TITLE, tally))
+    assert rows["stopped by verdict"] == "2 images, after 1.0 chunks"
+    assert rows["accuracy at the verdict"] == "50.0%"
+    assert rows["saved by verdicts per image"].startswith("2.7 bytes (33.3%), ")
+    assert rows["chunks sent again"] == "1"
+
+
+def test_a_link_s_figures_are_a_column_per_node():
+    statistics = NodeStatistics(n_received=3, n_lost=1)
+    statistics.snr_db.add(7.5)
+    text = drawn(link_table([{"node": node, **statistics.to_json()} for node in (1, 2)]))
+    assert "node 1" in text
+    assert any("received / lost" in line and line.count("3 / 1") == 2 for line in text.splitlines())
+    assert any("SNR" in line and line.count("7.5 / 7.5") == 2 for line in text.splitlines())

@@ -149,6 +149,7 @@ def rewrite_node(change):
         rewrite_node(lambda node: node.pop("image")),
         rewrite_node(lambda node: node["image"].update(depth=3)),
         rewrite_node(lambda node: node.update(latents="many")),
+        rewrite_node(lambda node: node.update(latents=float("inf"))),
         rewrite_node(lambda node: node["files"].pop("tables.npz")),
     ],
 )
@@ -158,7 +159,10 @@ def test_a_manifest_that_lacks_something_is_refused(folder, change):
         Bundle.load(folder, "node")
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000])
+LONE_SURROGATE = b'{"format": 1, "node": "\\ud800"}'
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000, LONE_SURROGATE])
 def test_a_manifest_that_is_no_json_object_is_refused(folder, text):
     (folder / "manifest.json").write_bytes(text)
     with pytest.raises(BundleError, match=r"manifest\.json of bundle .* is damaged"):

@@ -1,14 +1,16 @@
-"""The emulator as a process of its own, with real pyserial at both ends."""
+"""The emulator as a process of its own, with real pyserial at its ends."""
 
 import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 
 import pytest
 
+from link.carrier import CarrierSettings, open_carrier
 from link.framing import Deframer, frame
 from link.profiles import get_profile
 from link.serial_port import open_port
@@ -82,6 +84,82 @@ def test_a_radio_packet_takes_its_airtime_between_real_ports():
         assert airtime_s < arrivals[-1][0] - started_s < airtime_s + 1.0
 
 
+def open_end(profile, path):
+    return open_carrier(CarrierSettings(get_profile(profile), path))
+
+
+def collect(carrier, n_packets, within_s=10.0):
+    """What a carrier receives until n_packets are there."""
+    received: list[bytes] = []
+    deadline_s = time.monotonic() + within_s
+    while len(received) < n_packets and time.monotonic() < deadline_s:
+        received += [each.packet for each in carrier.receive(0.1)]
+    return received
+
+
+class Listener(threading.Thread):
+    """A host of its own: a carrier that hands over what comes while others speak."""
+
+    def __init__(self, profile, path, n_packets):
+        super().__init__(daemon=True)
+        self.carrier, self.n_packets, self.received = open_end(profile, path), n_packets, []
+        self.start()
+
+    def run(self):
+        self.received = collect(self.carrier, self.n_packets)
+        self.ended_s = time.monotonic()
+
+
+def broadcast(name, sent):
+    """Two hosts hear what a node sends without a pause, then one answers; what they and the emulator say of it."""
+    with emulator(name, "--ends", 3) as (process, ends):
+        assert sorted(ends) == ["a", "b", "c"]
+        listeners = [Listener(name, ends[end], len(sent)) for end in "bc"]
+        node = open_end(name, ends["a"])
+        for packet_sent in sent:
+            node.send(packet_sent)
+        for listener in listeners:
+            listener.join()
+        listeners[0].carrier.send(b"REPORT")
+        answer = collect(node, 1)
+        process.send_signal(signal.SIGTERM)
+        counted = json.loads(process.communicate(timeout=10)[0])
+    return [listener.received for listener in listeners], answer, counted
+
+
+@pytest.mark.parametrize("name", ["rn2483-sf7", "rak3172-sf7", "e22-9600"])
+def test_frames_that_follow_one_another_pass_real_ports_through_every_modem(name):
+    sent = [bytes(120), bytes([1]) * 3, bytes([2]) * 60, bytes([3])]
+    for _ in range(3):  # a host that is kept from its port for 50 ms misses a frame, as it would in the field
+        received, answer, counted = broadcast(name, sent)
+        if received == [sent, sent]:
+            break
+    assert (received, answer) == ([sent, sent], [b"REPORT"])
+    assert (counted["frames_in"], counted["frames_missed"], counted["frames_collided"]) == (5, 0, 0)
+
+
+def goodput_ratio(name, n_bytes, n_packets):
+    """Packet bytes that come through in a time, over what the medium can carry of them in that time."""
+    with emulator(name) as (_, ends):
+        listener = Listener(name, ends["b"], n_packets)
+        node = open_end(name, ends["a"])
+        started_s = time.monotonic()
+        for number in range(n_packets):
+            node.send(packet(number, n_bytes))
+        listener.join()
+        assert listener.received == [packet(number, n_bytes) for number in range(n_packets)]
+    raw_s = n_packets * n_bytes * get_profile(name).medium.airtime_s(n_bytes) / n_bytes
+    return raw_s / (listener.ended_s - started_s)
+
+
+@pytest.mark.parametrize(("name", "n_bytes", "n_packets"), [("serial-115200", 252, 40), ("lora-sf7", 222, 10)])
+def test_a_saturated_line_carries_nine_tenths_of_what_it_can(name, n_bytes, n_packets):
+    ratios: list[float] = []
+    while len(ratios) < 3 and max(ratios, default=0.0) < 0.9:  # a busy machine may spoil one
+        ratios.append(goodput_ratio(name, n_bytes, n_packets))
+    assert max(ratios) >= 0.9
+
+
 def test_ends_survive_being_closed_and_opened_again():
     with emulator("serial-115200") as (process, ends):
         for number in range(3):
@@ -125,6 +203,9 @@ def test_a_signal_ends_the_emulator_with_its_statistics(how, tmp_path):
         (["lora-sf7", "--loss", "much"], 'loss "much" is not understood'),
         (["lora-sf7", "--bit-errors", "2"], "bit error rate is 2; it must be between 0 and 1"),
         (["lora-sf7", "--delay", "-1"], "delay is -1 s"),
+        (["lora-sf7", "--ends", "1"], "a radio line has 2 to 26 ends, not 1"),
+        (["serial-9600", "--ends", "3"], "serial-9600 is a cable: it has two ends"),
+        (["udp"], "udp needs no emulated line"),
     ],
 )
 def test_a_line_that_cannot_be_is_refused_in_a_sentence(arguments, sentence):

@@ -100,7 +100,7 @@ def test_a_flipped_bit_never_gives_another_packet(packet, data):
 def test_any_bytes_are_taken_and_little_is_kept(pieces):
     deframer = Deframer()
     for piece in pieces:
-        assert all(len(packet) <= 257 for packet in deframer.push(piece))
+        assert all(len(packet) <= 255 for packet in deframer.push(piece))
         assert len(deframer._pending) <= 260
 
 
@@ -116,7 +116,8 @@ def test_the_longest_packet_passes_and_one_byte_more_does_not():
     deframer = Deframer(max_packet_bytes=20)
     assert deframer.push(frame(bytes([7] * 20))) == [bytes([7] * 20)]
     assert deframer.push(frame(bytes([7] * 21))) == []
-    assert deframer.too_long == 1
+    assert deframer.push(frame(bytes(21))) == []
+    assert deframer.too_long == 2
 
 
 def test_zeros_between_frames_are_silence():

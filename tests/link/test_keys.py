@@ -1,4 +1,4 @@
-"""No counter is ever given twice, whatever ends the process and whenever; and a node without state does not speak."""
+"""No counter is ever given twice, whatever ends the process and whenever; and a node without a key does not speak."""
 
 import errno
 import json
@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from link import keys
-from link.keys import BLOCK, CounterStore, KeyStateError, parse_key, provision, read_key
+from link.durable import write_state
+from link.keys import BLOCK, LOST_BEGIN, CounterStore, KeyStateError, parse_key, provision, read_key
 
 
 @pytest.fixture
@@ -157,14 +159,40 @@ def test_the_disk_holds_the_new_file_before_the_old_one_is_replaced(folder, monk
     assert steps == ["fsync", "replace", "fsync"]
 
 
-@pytest.mark.parametrize("name", ["node.key", "counter.json"])
-def test_a_node_that_lost_its_state_does_not_speak(folder, name):
-    (folder / name).unlink()
-    with pytest.raises(KeyStateError, match=rf"{name} is missing, so this node does not speak: remove .* provision"):
+def test_a_node_without_its_key_does_not_speak(folder):
+    (folder / "node.key").unlink()
+    with pytest.raises(KeyStateError, match=r"node\.key is missing, so this node does not speak: remove .* provision"):
         read_key(folder)
-    if name == "counter.json":
-        with pytest.raises(KeyStateError, match=r"counter\.json is missing"):
-            CounterStore(folder)
+    (folder / "counter.json").unlink()
+    with pytest.raises(KeyStateError, match=r"node\.key is missing, so this node does not speak"):
+        CounterStore(folder, node=3)
+
+
+def test_a_key_that_is_no_text_is_named(folder):
+    (folder / "node.key").write_bytes(b"\xff\xfe")
+    with pytest.raises(KeyStateError, match=r"node\.key is damaged, so this node does not speak: remove"):
+        read_key(folder)
+
+
+def test_a_missing_counter_begins_anew_where_the_node_s_number_is_known(folder):
+    (folder / "counter.json").unlink()
+    with pytest.raises(KeyStateError, match=r"counter\.json is missing; remove node\.key and counter\.json, provision"):
+        CounterStore(folder)
+    with CounterStore(folder, node=3) as store:
+        begin = store.next()
+        assert store.notice == f"{folder}/counter.json is missing, and node 3 counts on from {begin}"
+        assert 0 <= begin < LOST_BEGIN
+    with CounterStore(folder, node=3) as store:
+        assert (store.node, store.notice, store.next()) == (3, None, begin + BLOCK)
+
+
+def test_a_counter_that_is_lost_again_begins_elsewhere(folder):
+    begins = set()
+    for _ in range(3):
+        (folder / "counter.json").unlink()
+        with CounterStore(folder, node=3) as store:
+            begins.add(store.next())
+    assert len(begins) > 1
 
 
 @pytest.mark.parametrize(
@@ -175,22 +203,87 @@ def test_a_node_that_lost_its_state_does_not_speak(folder, name):
         b"\xff\xfe",
         b"[]",
         b"{}",
-        b'{"format": 1, "node": 3}',
+        b'{"format": 1, "node": 3, "next_counter": 64}',
         b'{"format": 2, "node": 3, "next_counter": 64}',
-        b'{"format": 1, "node": 3, "next_counter": -1}',
-        b'{"format": 1, "node": 3, "next_counter": 64.5}',
-        b'{"format": 1, "node": 3, "next_counter": true}',
-        b'{"format": 1, "node": 0, "next_counter": 64}',
-        b'{"format": 1, "node": 3, "next_counter": 281474976710657}',
         b"[" * 100_000,
     ],
 )
-def test_a_damaged_counter_is_refused_and_left_as_it_is(folder, text):
+def test_a_damaged_counter_is_set_aside_where_the_node_s_number_is_known(folder, text):
     (folder / "counter.json").write_bytes(text)
     for _ in range(2):
-        with pytest.raises(KeyStateError, match=r"counter\.json is damaged.*so this node does not speak: remove"):
+        with pytest.raises(KeyStateError, match=r"counter\.json is damaged \(.*\); remove node\.key and counter\.json"):
             CounterStore(folder)
-    assert (folder / "counter.json").read_bytes() == text
+    with CounterStore(folder, node=3) as store:
+        assert "counter.json is damaged (" in str(store.notice)
+        told = f"it is now counter.json.damaged-1, and node 3 counts on from {store.next()}"
+        assert told in str(store.notice)
+    assert (folder / "counter.json.damaged-1").read_bytes() == text
+    assert read_key(folder).node == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"next_counter": None},
+        {"next_counter": -1},
+        {"next_counter": 64.5},
+        {"next_counter": True},
+        {"next_counter": (1 << 48) + 1},
+        {"node": 0},
+        {"node": "3"},
+    ],
+)
+def test_a_state_that_cannot_be_is_damaged(folder, change):
+    write_state(folder / "counter.json", {"format": 2, "node": 3, "next_counter": 64, **change})
+    with pytest.raises(KeyStateError, match=r"counter\.json is damaged"):
+        CounterStore(folder)
+    with CounterStore(folder, node=3) as store:
+        assert 0 <= store.next() < LOST_BEGIN
+
+
+def test_a_digit_that_changed_on_the_card_is_noticed(folder):
+    take(folder, 1)
+    text = (folder / "counter.json").read_text()
+    for changed in (text.replace('"next_counter": 64', '"next_counter": 14'), text.replace('"node": 3', '"node": 4')):
+        assert changed != text
+        (folder / "counter.json").write_text(changed)
+        with pytest.raises(KeyStateError, match=r"counter\.json is damaged \(its checksum is wrong\)"):
+            CounterStore(folder)
+
+
+def test_the_counters_of_another_node_are_refused(folder):
+    with pytest.raises(
+        KeyStateError, match=r"counter\.json is for node 3, not 4: give each node its own folder of keys"
+    ):
+        CounterStore(folder, node=4)
+    assert take(folder, 1) == [0]
+
+
+@pytest.mark.parametrize("counter", [0, 1, 10, BLOCK - 1, BLOCK, BLOCK + 1, 1_000_000])
+def test_counters_go_on_where_they_are_told_to_and_never_back(folder, counter):
+    with CounterStore(folder) as store:
+        given_out = [store.next() for _ in range(10)]
+        store.advance_to(counter)
+        given_out += [store.next() for _ in range(BLOCK + 2)]
+        assert given_out[10] == max(10, counter)
+        assert given_out[-1] < stored_counter(folder)
+    given_out += take(folder, 2)
+    assert given_out == sorted(set(given_out))
+
+
+def test_counters_cannot_go_on_beyond_their_end(folder):
+    with CounterStore(folder) as store:
+        with pytest.raises(KeyStateError, match="node 3 cannot go on at counter 281474976710656; provision it anew"):
+            store.advance_to(1 << 48)
+        store.advance_to((1 << 48) - 1)
+        with pytest.raises(KeyStateError, match="node 3 has used all of its counters"):
+            store.next()
+
+
+def test_threads_never_share_a_counter(folder):
+    with CounterStore(folder) as store, ThreadPoolExecutor(4) as threads:
+        given_out = list(threads.map(lambda _: store.next(), range(1000)))
+    assert sorted(given_out) == list(range(1000))
 
 
 @pytest.mark.parametrize("text", ["", "xyz", "00" * 15, "00" * 17])
@@ -218,8 +311,7 @@ def test_a_folder_that_is_not_there_is_said_so(tmp_path):
 
 
 def test_the_last_counter_is_not_followed_by_the_first(folder):
-    state = {"format": 1, "node": 3, "next_counter": (1 << 48) - BLOCK}
-    (folder / "counter.json").write_text(json.dumps(state))
+    write_state(folder / "counter.json", {"format": 2, "node": 3, "next_counter": (1 << 48) - BLOCK})
     with CounterStore(folder) as store:
         assert [store.next() for _ in range(BLOCK)][-1] == (1 << 48) - 1
         with pytest.raises(KeyStateError, match="node 3 has used all of its counters"):

@@ -3,8 +3,8 @@
 import pytest
 
 from link.airtime import LoRaConfig, UartConfig
-from link.pacing import Pacer
-from link.profiles import PROFILES, get_profile
+from link.carrier import CARRIERS
+from link.profiles import PROFILES, framed_bytes, get_profile
 
 
 def test_a_lora_profile_is_a_radio_that_carries_whole_packets():
@@ -33,11 +33,33 @@ def test_us915_profiles_keep_the_dwell_time():
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_every_profile_can_be_paced_and_knows_its_name(name):
+def test_every_profile_knows_its_name_its_carrier_and_its_longest_airtime(name):
     profile = get_profile(name)
-    pacer = Pacer(profile.duty_cycle, profile.longest_airtime_s)
-    assert pacer.start_s(profile.longest_airtime_s, now_s=0.0) == 0.0
     assert profile.name == name
+    assert profile.carrier in CARRIERS
+    assert 0 < profile.airtime_s(1) < profile.airtime_s(profile.max_packet_bytes) == profile.longest_airtime_s
+    assert 0.1 <= profile.turnaround_s < 1.0
+
+
+def test_framing_counts_where_it_travels_and_only_there():
+    assert get_profile("serial-9600").airtime_s(100) == pytest.approx(104 * 10 / 9600)
+    assert get_profile("lora-sf7").airtime_s(100) == LoRaConfig(7).airtime_s(100)
+    assert get_profile("rn2483-sf7").airtime_s(100) == LoRaConfig(7).airtime_s(100)
+    assert get_profile("e22-300").airtime_s(100) == LoRaConfig(12).airtime_s(104 + 7)
+    assert get_profile("e22-300").airtime_s(240) == LoRaConfig(12).airtime_s(247) + LoRaConfig(12).airtime_s(4 + 7)
+    assert [framed_bytes(n) - n for n in (0, 1, 252, 253, 255)] == [4, 4, 4, 5, 5]
+
+
+def test_modems_have_the_serial_ports_that_they_start_with():
+    ports = {name: get_profile(name).bitrate_bps for name in ("rn2483-sf7", "rak3172-sf12", "e22-2400", "lora-sf7")}
+    assert ports == {"rn2483-sf7": 57_600, "rak3172-sf12": 115_200, "e22-2400": 9600, "lora-sf7": 115_200}
+
+
+def test_the_turnaround_of_a_modem_covers_its_serial_port():
+    for name in ("rn2483-sf7", "rak3172-sf7", "e22-2400"):
+        profile = get_profile(name)
+        unload_s = UartConfig(profile.bitrate_bps).airtime_s(profile.max_packet_bytes)
+        assert profile.turnaround_s > get_profile("lora-sf7").turnaround_s + unload_s
 
 
 def test_an_unknown_name_is_answered_with_the_names_there_are():

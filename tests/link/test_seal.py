@@ -10,22 +10,31 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from hypothesis import given
 from hypothesis import strategies as st
 
+from link.packet import Flag, Header, PacketType
 from link.seal import (
+    FAILURE_BURST,
     REPLAY_WINDOW,
+    BadTagLimiter,
     Direction,
-    Opener,
     ReplayWindow,
-    Sealer,
+    Seal,
+    downlink_key,
     nonce,
+    overhead_bytes,
     possible_counters,
     reconstruct_counter,
-    traffic_key,
+    uplink_key,
 )
 
 KEY = bytes(range(16))
 BUNDLE = bytes.fromhex("3fa2c1d4e5f60718")
-HEADER = bytes.fromhex("40051234")
+SALT = b"salt"
+HEADER = Header(5, 0x1234)
 COUNTER = 0x0000_0007_1234
+
+
+def seal(key=KEY, node=5, salt=SALT, direction=Direction.UPLINK):
+    return Seal(key, node, salt, direction)
 
 
 def ccm(key, nonce_, aad, plaintext, tag_bytes):
@@ -74,56 +83,63 @@ def test_the_library_reproduces_the_4_byte_tag_of_nist_sp_800_38c_example_1():
 
 
 @pytest.mark.parametrize("n_bytes", [0, 1, 15, 16, 17, 40, 247])
-def test_a_seal_is_ccm_over_the_drawn_nonce_and_associated_data(n_bytes):
+@pytest.mark.parametrize(("kind", "n_tag"), [(PacketType.DATA, 4), (PacketType.REPORT, 8)])
+def test_a_packet_is_header_and_ccm_over_the_drawn_nonce_and_associated_data(n_bytes, kind, n_tag):
     body = bytes(i % 256 for i in range(n_bytes))
-    drawn_nonce = bytes.fromhex("00000500000000000000071234")
-    expected = ccm(KEY, drawn_nonce, HEADER + BUNDLE, body, tag_bytes=4)
-    assert Sealer(KEY, 5, BUNDLE).seal(HEADER, COUNTER, body) == expected
-    assert len(expected) == n_bytes + 4
+    drawn_nonce = bytes.fromhex("000005") + SALT + bytes.fromhex("000000071234")
+    header = Header(5, 0x1234, kind)
+    expected = header.pack() + ccm(KEY, drawn_nonce, header.pack() + BUNDLE, body, n_tag)
+    assert seal().seal(header, COUNTER, body, BUNDLE) == expected
+    assert len(expected) == n_bytes + overhead_bytes(kind)
 
 
-def test_a_nonce_holds_direction_node_epoch_boot_and_counter():
-    assert nonce(Direction.DOWNLINK, 0x0102, 0x0A0B0C0D0E0F, 0x0304, 0x0506).hex() == "010102030405060a0b0c0d0e0f"
+def test_a_nonce_holds_direction_node_salt_and_counter():
+    assert nonce(Direction.DOWNLINK, 0x0102, SALT, 0x0A0B0C0D0E0F).hex() == "010102" + SALT.hex() + "0a0b0c0d0e0f"
 
 
-@given(st.binary(max_size=247), st.integers(0, (1 << 48) - 1))
-def test_what_was_sealed_opens(body, counter):
-    sealed = Sealer(KEY, 5, BUNDLE).seal(HEADER, counter, body)
-    assert Opener(KEY, 5).open(HEADER, counter, sealed, BUNDLE) == body
+@given(st.binary(max_size=247), st.integers(0, (1 << 48) - 1), st.sampled_from(PacketType), st.booleans())
+def test_what_was_sealed_opens(body, counter, kind, has_salt):
+    salt = (SALT if kind.is_uplink else bytes(8)) if has_salt else b""
+    header = Header(5, counter & 0xFFFF, kind, Flag.SALT if has_salt else 0, salt)
+    packet = seal().seal(header, counter, body, BUNDLE)
+    assert seal().open(packet, Header.unpack(packet), counter, BUNDLE) == body
+    assert len(packet) == len(body) + overhead_bytes(kind, has_salt)
 
 
 def test_nothing_opens_when_one_thing_differs():
-    sealed = Sealer(KEY, 5, BUNDLE).seal(HEADER, COUNTER, b"body")
-    good: dict[str, Any] = {"header": HEADER, "counter": COUNTER, "sealed": sealed, "bundle_id": BUNDLE}
-    assert Opener(KEY, 5).open(**good) == b"body"
-    assert Opener(bytes(16), 5).open(**good) is None
-    assert Opener(KEY, 6).open(**good) is None
-    assert Opener(KEY, 5, Direction.DOWNLINK).open(**good) is None
-    assert Opener(KEY, 5).open(**good | {"header": b"\x41" + HEADER[1:]}) is None
-    assert Opener(KEY, 5).open(**good | {"counter": COUNTER + 1}) is None
-    assert Opener(KEY, 5).open(**good | {"bundle_id": bytes(8)}) is None
-    for position in range(len(sealed)):
-        damaged = sealed[:position] + bytes([sealed[position] ^ 1]) + sealed[position + 1 :]
-        assert Opener(KEY, 5).open(**good | {"sealed": damaged}) is None
-        assert Opener(KEY, 5).open(**good | {"sealed": sealed[:position]}) is None
+    packet = seal().seal(HEADER, COUNTER, b"body", BUNDLE)
+    good: dict[str, Any] = {"packet": packet, "header": HEADER, "counter": COUNTER, "bundle_id": BUNDLE}
+    assert seal().open(**good) == b"body"
+    assert seal(key=bytes(16)).open(**good) is None
+    assert seal(node=6).open(**good) is None
+    assert seal(salt=b"SALT").open(**good) is None
+    assert seal(direction=Direction.DOWNLINK).open(**good) is None
+    assert seal().open(**good | {"counter": COUNTER + 1}) is None
+    assert seal().open(**good | {"bundle_id": bytes(8)}) is None
+    for position in range(len(packet)):
+        damaged = packet[:position] + bytes([packet[position] ^ 1]) + packet[position + 1 :]
+        assert seal().open(**good | {"packet": damaged}) is None
+        assert seal().open(**good | {"packet": packet[:position]}) is None
 
 
 def test_counters_that_cannot_be_do_not_open():
-    sealed = Sealer(KEY, 5, BUNDLE).seal(HEADER, 0, b"body")
-    assert Opener(KEY, 5).open(HEADER, 1 << 48, sealed, BUNDLE) is None
-    assert Opener(KEY, 5).open(HEADER, -1, sealed, BUNDLE) is None
+    packet = seal().seal(HEADER, 0, b"body")
+    assert seal().open(packet, HEADER, 1 << 48) is None
+    assert seal().open(packet, HEADER, -1) is None
 
 
-@pytest.mark.parametrize("boot_salt", [b"", b"bootsalt"])
-def test_the_traffic_key_is_hkdf_sha256(boot_salt):
-    extracted = hmac.digest(boot_salt or bytes(32), KEY, hashlib.sha256)
-    expanded = hmac.digest(extracted, b"latentlink 1 traffic\x01", hashlib.sha256)
-    assert traffic_key(KEY, boot_salt) == expanded[:16]
+def test_the_keys_are_hkdf_sha256_of_both_salts_and_differ_by_purpose():
+    for derived, salt, purpose in (
+        (uplink_key(KEY, SALT), SALT, b"latentlink 2 uplink"),
+        (downlink_key(KEY, SALT, b"the host"), SALT + b"the host", b"latentlink 2 downlink"),
+    ):
+        extracted = hmac.digest(salt, KEY, hashlib.sha256)
+        assert derived == hmac.digest(extracted, purpose + b"\x01", hashlib.sha256)[:16]
 
 
 def test_a_key_of_another_length_is_refused():
     with pytest.raises(ValueError, match="key has 15 bytes, a node's key has 16"):
-        traffic_key(bytes(15))
+        uplink_key(bytes(15), SALT)
 
 
 @given(st.integers(-1, (1 << 48) - 1), st.integers(-(2**15) + 1, 2**15))
@@ -174,3 +190,35 @@ def test_a_window_lets_late_packets_in_once():
     window.mark(37)
     assert not window.is_new(37)
     assert window.is_new(38)
+
+
+def test_a_window_goes_on_from_what_was_stored_of_it():
+    window = ReplayWindow()
+    for counter in (3, 7, 90, 88):
+        window.mark(counter)
+    again = ReplayWindow(window.highest, window.received)
+    assert [counter for counter in range(27, 95) if again.is_new(counter)] == [
+        counter for counter in range(27, 95) if window.is_new(counter)
+    ]
+
+
+def test_failures_beyond_a_burst_wait_a_second_each():
+    limiter = BadTagLimiter()
+    for _ in range(FAILURE_BURST):
+        assert limiter.allows(0.0)
+        limiter.failed(0.0)
+    assert not limiter.allows(0.5)
+    assert limiter.allows(1.0)
+    limiter.failed(1.0)
+    assert not limiter.allows(1.9)
+    assert limiter.allows(2.0)
+    assert limiter.n_failed == FAILURE_BURST + 1
+
+
+def test_waiting_long_gives_no_more_than_one_burst():
+    limiter = BadTagLimiter()
+    limiter.failed(0.0)
+    for _ in range(FAILURE_BURST):
+        assert limiter.allows(1e6)
+        limiter.failed(1e6)
+    assert not limiter.allows(1e6)

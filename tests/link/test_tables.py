@@ -1,6 +1,8 @@
 """Tables stay integer tables under every weight, and their file is exactly as trustworthy as its bytes."""
 
+import tracemalloc
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -233,6 +235,30 @@ def test_a_file_whose_content_unfolds_without_bound_is_refused(tmp_path):
             bomb.writestr(f"{name}.npy", bytes(40 << 20))
     with pytest.raises(ValueError, match="claims 41943040 bytes"):
         Tables.from_npz(tmp_path / "tables.npz")
+
+
+def test_a_compressed_file_is_refused_since_some_methods_take_any_memory(tmp_path):
+    random_tables(seed=5).to_npz(tmp_path / "good.npz")
+    lzma = zipfile.ZipFile(tmp_path / "tables.npz", "w", zipfile.ZIP_LZMA)
+    with zipfile.ZipFile(tmp_path / "good.npz") as good, lzma as packed:
+        for name in good.namelist():
+            packed.writestr(name, good.read(name))
+    with pytest.raises(ValueError, match="symbol_min is compressed"):
+        Tables.from_npz(tmp_path / "tables.npz")
+
+
+def test_an_archive_that_claims_a_huge_directory_takes_no_memory_for_it(tmp_path):
+    path = tmp_path / "tables.npz"
+    random_tables(seed=5).to_npz(path)
+    data = path.read_bytes()
+    end = data.rindex(b"PK\5\6")
+    path.write_bytes(data[: end + 12] + (1 << 30).to_bytes(4, "little") + data[end + 16 :])  # size of the directory
+    tracemalloc.start()
+    with suppress(ValueError):
+        Tables.from_npz(path)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 1 << 20
 
 
 def test_no_damaged_byte_raises_anything_but_the_named_error(tmp_path):

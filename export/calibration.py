@@ -1,0 +1,176 @@
+"""Calibration of a decoder, fitted to the validation split as the host will see it: prefixes of coded bitstreams.
+
+One temperature per knot, chosen by the likelihood of the true labels; then how many of the labels that are wrong at a
+knot the missing symbols went on to put right. What is fitted is what link.calibration applies.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from export import ExportError
+from export.onnx_model import OnnxModel
+from export.symbols import Int8Encoder
+from host_training.dataset import DataSet, Split
+from link import latent_coder
+from link.bundle import Bundle, with_calibration
+from link.calibration import DECIMALS, TEMPERATURES, TINIEST, Calibration, softmax
+from link.tables import Tables
+
+KNOT_SHARES = (0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
+"Of the latents: what is known changes most at the beginning."
+MAX_PREFIXES = 15_000
+"Cut bitstreams to decode besides the whole ones; more make the fit no better."
+PREFIX_SEED = 0
+STIFFNESS = 1e-3
+"Weight of the squared steps between neighbouring knots, against nats per prefix: a knot without data follows them."
+SHARE_PRIOR = 1.0
+"Wrong labels, all put right later, that every knot has seen before the first: without data nothing is given up."
+N_BINS = 15
+"Of the expected calibration error, as is usual (Guo et al., arXiv:1706.04599)."
+
+
+@dataclass(frozen=True, eq=False)
+class Prefixes:
+    """Coded images of which some are cut short, as the host decodes them: first all images whole, then the cut ones."""
+
+    image: np.ndarray
+    "int64 (P,): which image each row is of."
+    symbols: np.ndarray
+    "float32 (P, D): known symbols, then expectations."
+    n_known: np.ndarray
+    "int64 (P,)"
+
+    @classmethod
+    def of(cls, symbols: np.ndarray, tables: Tables, max_prefixes: int = MAX_PREFIXES) -> "Prefixes":
+        """Code symbols (N, D) and cut the bitstreams after every byte, or after so many bytes drawn among these."""
+        bitstreams = [latent_coder.encode(image, tables) for image in symbols]
+        cuts = np.array([(i, n) for i, bitstream in enumerate(bitstreams) for n in range(1, len(bitstream))])
+        if len(cuts) > max_prefixes:
+            rng = np.random.default_rng(PREFIX_SEED)
+            cuts = cuts[np.sort(rng.choice(len(cuts), max_prefixes, replace=False))]
+        cut_at = [(i, len(bitstream)) for i, bitstream in enumerate(bitstreams)] + [(i, n) for i, n in cuts.tolist()]
+        latents = [latent_coder.decode(bitstreams[i][:n], tables, complete=n == len(bitstreams[i])) for i, n in cut_at]
+        return cls(
+            np.array([i for i, _ in cut_at]),
+            np.stack([latent.symbols for latent in latents]),
+            np.array([latent.n_known for latent in latents]),
+        )
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A calibration and what it was worth where it was fitted."""
+
+    calibration: Calibration
+    n_images: int
+    n_prefixes: int
+    ece_before: float
+    ece_after: float
+
+    def fitted_on(self) -> dict[str, Any]:
+        """For the manifest, beside the calibration."""
+        return {
+            "split": "validation",
+            "images": self.n_images,
+            "prefixes": self.n_prefixes,
+            "ece_before": round(self.ece_before, DECIMALS),
+            "ece_after": round(self.ece_after, DECIMALS),
+        }
+
+    def describe(self) -> str:
+        return (
+            f"calibration error {self.ece_before:.2%} → {self.ece_after:.2%} over {self.n_prefixes} prefixes of "
+            f"{self.n_images} validation images; temperature {self.calibration.temperature[0]:.2f} with nothing known, "
+            f"{self.calibration.temperature[-1]:.2f} with all"
+        )
+
+
+def fit(decoder: OnnxModel, symbols: np.ndarray, labels: np.ndarray, tables: Tables) -> Fitted:
+    """Fit to the symbols (N, D) and labels (N,) of a split that the decoder did not learn from."""
+    prefixes = Prefixes.of(symbols, tables)
+    probabilities, truth = decoder(prefixes.symbols), labels[prefixes.image]
+    knots = tuple(sorted({round(share * tables.n_latents) for share in KNOT_SHARES}))
+    hats = hat_functions(prefixes.n_known, knots)
+    temperature = fit_temperature(probabilities, truth, hats)
+    calibration = Calibration(knots, temperature, (1.0,) * (len(knots) - 1) + (0.0,))
+    confidence = calibration.apply(probabilities, prefixes.n_known).max(1)
+    correct = probabilities.argmax(1) == truth
+    shares = fit_share_to_come(confidence, correct, correct[: len(symbols)][prefixes.image], hats)
+    return Fitted(
+        Calibration.from_dict(Calibration(knots, temperature, shares).to_dict()),
+        n_images=len(symbols),
+        n_prefixes=len(prefixes.image),
+        ece_before=expected_calibration_error(probabilities.max(1), correct),
+        ece_after=expected_calibration_error(confidence, correct),
+    )
+
+
+def hat_functions(n_known: np.ndarray, knots: tuple[int, ...]) -> np.ndarray:
+    """How much each knot counts at n_known (P,) under linear interpolation; (P, knots), rows sum to 1."""
+    return np.stack([np.interp(n_known, knots, unit) for unit in np.eye(len(knots))], axis=1)
+
+
+def fit_temperature(probabilities: np.ndarray, labels: np.ndarray, hats: np.ndarray) -> tuple[float, ...]:
+    """The temperature of each knot under which the labels (P,) are most likely; probabilities (P, C), hats (P, knots).
+
+    Never below 1/20 or above 100, as a calibration allows.
+    """
+    logits = np.log(np.maximum(probabilities, TINIEST, dtype=np.float64))
+    rows = np.arange(len(labels))
+
+    def loss(log_temperature: np.ndarray) -> tuple[float, np.ndarray]:
+        scaled = logits / np.exp(hats @ log_temperature)[:, None]
+        posterior = softmax(scaled)
+        steps = np.diff(log_temperature)
+        value = -np.log(np.maximum(posterior[rows, labels], TINIEST)).mean() + STIFFNESS * (steps**2).sum()
+        slope = scaled[rows, labels] - (posterior * scaled).sum(1)
+        pull = 2 * STIFFNESS * (np.append(0, steps) - np.append(steps, 0))
+        return value, hats.T @ slope / len(labels) + pull
+
+    bounds = [tuple(np.log(TEMPERATURES))] * hats.shape[1]
+    found = minimize(loss, np.zeros(hats.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds)
+    return tuple(np.clip(np.exp(found.x), *TEMPERATURES).tolist())
+
+
+def fit_share_to_come(
+    confidence: np.ndarray, correct: np.ndarray, correct_whole: np.ndarray, hats: np.ndarray
+) -> tuple[float, ...]:
+    """Per knot: labels that the rest of the image put right, less those it spoiled, over the labels expected wrong.
+
+    confidence (P,), correct (P,) now and with the whole image; hats (P, knots). Falls from knot to knot, to 0.
+    """
+    put_right = hats.T @ (correct_whole.astype(float) - correct)
+    shares = (put_right + SHARE_PRIOR) / (hats.T @ (1 - confidence) + SHARE_PRIOR)
+    shares[-1] = 0
+    falling = np.maximum.accumulate(shares[::-1])[::-1]
+    return tuple(np.clip(falling, 0, 1).tolist())
+
+
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, n_bins: int = N_BINS) -> float:
+    """Mean distance of confidence (P,) and accuracy over equally wide bins, weighted by their rows; 0 is perfect."""
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    gaps = np.bincount(bins, confidence, n_bins) - np.bincount(bins, correct, n_bins)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def calibrate(path: Path, data: DataSet, n_threads: int = 1) -> tuple[Bundle, Fitted]:
+    """Add a calibration to the bundle at `path`, or replace the one that is there; its id stays."""
+    Bundle.load(path, "node")
+    bundle = Bundle.load(path, "host")
+    check_data(bundle, data)
+    encode = Int8Encoder(bundle.encoder_path, bundle.image.pixel_pad, n_threads)
+    split: Split = data.validation
+    fitted = fit(OnnxModel(bundle.decoder_path), encode(split.images), split.labels, bundle.tables)
+    return with_calibration(bundle, fitted.calibration, fitted.fitted_on()), fitted
+
+
+def check_data(bundle: Bundle, data: DataSet) -> None:
+    if (data.image_shape, data.classes) != (bundle.image.shape, bundle.classes):
+        raise ExportError(
+            f"data set {data.name} has images {data.image_shape} of {len(data.classes)} classes, bundle {bundle.path} "
+            f"is for {bundle.image.shape} of {len(bundle.classes)} ({bundle.data_set}); name its own with --dataset"
+        )

@@ -1,0 +1,89 @@
+"""What one live run is made of, and what its node is told."""
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from host_decoder.errors import HostError
+from link.bundle import Bundle
+
+
+class LiveError(HostError):
+    """The run cannot begin or go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What one live run is made of."""
+
+    bundle: Path
+    replay: Path
+    "Images uint8 (N, H, W, C), labels and classes in an .npz file."
+    link: str = "lora-sf7"
+    loss: str = "none"
+    "Of frames (radio) or bytes (serial), as link.channel.parse_loss reads it."
+    bit_errors: float = 0.0
+    images: int | None = None
+    "None: all of the replay file."
+    interval_s: float = 0.0
+    seed: int = 0
+    has_feedback: bool = True
+    "The host answers; without it every image is sent once and what is lost is lost."
+    verdict: float | None = None
+    "Calibrated confidence at which the host tells the node that an image needs no further chunk; None: never."
+    first_chunk_bytes: int | None = None
+    chunk_bytes: int | None = None
+    "Of an image's bitstream in its chunk 0 and in later ones; None: as much as a packet takes."
+    store: Path | None = None
+    "None: in the run's folder, gone at the end."
+
+
+def node_toml(options: LiveOptions, node: int, port: str, frequency_hz: int | None) -> str:
+    """JSON's strings, numbers and booleans are TOML's. An emulated line does not radiate."""
+    source = {
+        "kind": "replay",
+        "path": str(options.replay.resolve()),
+        "interval_s": options.interval_s,
+        "limit": options.images,
+    }
+    link = {
+        "port": port,
+        "profile": options.link,
+        "region": "wire",
+        "frequency_hz": frequency_hz,
+        "feedback": options.has_feedback,
+        "first_chunk_bytes": options.first_chunk_bytes,
+        "chunk_bytes": options.chunk_bytes,
+    }
+    entries = {"node": node, "bundle": str(options.bundle.resolve()), "key_dir": "keys"}
+    return _toml(entries) + "[source]\n" + _toml(source) + "[link]\n" + _toml(link)
+
+
+def _toml(entries: dict[str, Any]) -> str:
+    """What is None is left out."""
+    lines = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in entries.items() if value is not None
+    ]
+    return "".join(lines)
+
+
+def check_replay(path: Path, bundle: Bundle) -> int:
+    """How many images it has; checked to be labelled in the words of the bundle, or every answer would be wrong."""
+    if not path.is_file():
+        raise LiveError(f"there is no replay file {path}; `python -m host_training replay` writes one")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            classes = [str(name) for name in file["classes"]] if "classes" in file else []
+            n_images = len(file["labels" if "labels" in file else "images"])  # the former are read at once
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise LiveError(f"replay file {path} cannot be read ({error}); write it again") from None
+    if unknown := [name for name in classes if name not in bundle.classes]:
+        raise LiveError(
+            f"replay file {path} has the class '{unknown[0]}', bundle {bundle.path} knows "
+            f"{', '.join(bundle.classes[:12])}; replay the data set that the bundle was made for"
+        )
+    return n_images

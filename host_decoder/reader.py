@@ -1,0 +1,29 @@
+"""Reader: what a bundle makes of its latents."""
+
+from dataclasses import replace
+
+from host_decoder.classifier import Classifier
+from host_decoder.config import VerdictConfig
+from host_decoder.verdict import Verdict, VerdictPolicy
+from link.bundle import Bundle
+from link.latent_coder import Latent
+
+
+class Reader:
+    """What a bundle makes of its latents: a label, how sure it is, and whether that is enough."""
+
+    def __init__(self, bundle: Bundle, verdict: VerdictConfig | None) -> None:
+        self._classify = Classifier.of(bundle)
+        self.gives_verdicts = verdict is not None and bundle.calibration is not None
+        self._is_asked = verdict is not None
+        rules = verdict or VerdictConfig()
+        self._policy = VerdictPolicy(bundle.calibration, rules.confidence, rules.min_gain, rules.price_per_s)
+
+    @property
+    def notice(self) -> str | None:
+        return self._policy.notice if self._is_asked else None
+
+    def judge(self, latent: Latent, next_chunk_s: float) -> Verdict:
+        [probabilities] = self._classify(latent.symbols[None])
+        verdict = self._policy.judge(probabilities, latent.n_known, next_chunk_s)
+        return verdict if self._is_asked else replace(verdict, is_enough=False)

@@ -1,0 +1,63 @@
+"""Receipts: what is to be kept of a packet, all of it or nothing."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from host_decoder.events import Answer, Refusal
+from link.control import NO_QUALITY, Quality
+from link.packet import Chunk
+from link.receiver import NodeState
+
+
+@dataclass(frozen=True)
+class ReceivedPacket:
+    """A packet whose seal was good, with the chunks inside."""
+
+    counter: int
+    bundle: str
+    chunks: tuple[Chunk, ...] = ()
+    packet: bytes | None = None
+    gateway: str = ""
+    quality: Quality = NO_QUALITY
+    verdict: str | None = None
+
+
+@dataclass(frozen=True)
+class RefusalCount:
+    """Refusals of one reason, with the latest example."""
+
+    n: int
+    last: Refusal
+    last_s: float
+    packet: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """All that is to be kept of what one packet led to."""
+
+    node: int
+    key: bytes = field(repr=False)
+    state: NodeState
+    received_s: float
+    packets: tuple[ReceivedPacket, ...] = ()
+    answers: tuple[Answer, ...] = ()
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Counts that go with the next transaction."""
+
+    started_s: float
+    refusals: tuple[RefusalCount, ...] = ()
+    figures: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    "link.statistics.NodeStatistics.to_json by node."
+
+
+def prefix_of(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """Of chunks of one image those from 0 on without a gap: only they can be decoded. The first of an index counts."""
+    by_index: dict[int, Chunk] = {}
+    for chunk in chunks:
+        by_index.setdefault(chunk.index, chunk)
+    return [by_index[index] for place, index in enumerate(sorted(by_index)) if place == index]

@@ -1,0 +1,129 @@
+"""Rows: one image each, what the node's console says of it beside what the host made of it."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from host_decoder.events import Answer
+
+
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """What the node's console says of an image as it is queued."""
+
+    image: int
+    truth: str | None
+    pixels: np.ndarray
+    "uint8 (H, W, C), as the encoder saw them."
+    bitstream_bytes: int
+    "All of it, whether it will be sent or not."
+    n_chunks: int
+    node_ms: dict[str, float]
+    seen_s: float
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any], seen_s: float) -> "Captured":
+        """Raises KeyError, TypeError, AttributeError or ValueError when that is not the console's line of an image."""
+        return cls(
+            image=int(line["image"]),
+            truth=line["label"],
+            pixels=np.frombuffer(base64.b64decode(line["pixels"]), np.uint8).reshape(line["shape"]),
+            bitstream_bytes=int(line["bitstream_bytes"]),
+            n_chunks=int(line["chunks"]),
+            node_ms={part: float(ms) for part, ms in line["ms"].items()},
+            seen_s=seen_s,
+        )
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the node's console says of a packet before it leaves."""
+
+    wire_bytes: int
+    airtime_s: float
+    chunks: tuple[tuple[int, int, int], ...]
+    "Image, index and bytes of bitstream of each; none in a packet that carries no image."
+    seen_s: float
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any], seen_s: float) -> "Sent":
+        """Raises as Captured.from_json."""
+        chunks = tuple((int(image), int(index), int(n_bytes)) for image, index, n_bytes in line["chunks"])
+        return cls(int(line["wire_bytes"]), float(line["airtime_s"]), chunks, seen_s)
+
+
+@dataclass(eq=False)
+class Row:
+    """One image: what the node says of it, and the latest answer."""
+
+    position: int | None = None
+    "In the order of capture, from 0; None without the node's word."
+    captured: Captured | None = None
+    sent_bytes: dict[int, int] = field(default_factory=dict)
+    "Bytes of bitstream by the index of each chunk that was sent at least once."
+    n_packets: int = 0
+    n_repeated: int = 0
+    "Chunks sent again."
+    wire_bytes: float = 0.0
+    airtime_s: float = 0.0
+    "Its shares of the packets it travelled in."
+    is_stopped: bool = False
+    "The node heard the host's verdict and dropped the rest."
+    answer: Answer | None = None
+    answered_s: float = 0.0
+    "When the first answer was there."
+    decision: Answer | None = None
+    "The answer on which the host decided that it knows enough."
+
+    @property
+    def name(self) -> str:
+        """What a person calls the image."""
+        if self.position is not None:
+            return str(self.position)
+        return "?" if self.answer is None else str(self.answer.image)
+
+    @property
+    def truth(self) -> str | None:
+        return self.captured.truth if self.captured else None
+
+    @property
+    def is_right(self) -> bool | None:
+        """None while there is no truth or no answer."""
+        return None if self.truth is None or self.answer is None else self.answer.label == self.truth
+
+    @property
+    def latency_s(self) -> float | None:
+        """From capture, as the node's console tells of it, to the first answer; None without both."""
+        if self.answer is None or self.captured is None:
+            return None
+        return max(0.0, self.answered_s - self.captured.seen_s)
+
+    @property
+    def unsent(self) -> tuple[int, int]:
+        """Chunks that the node dropped after the verdict, and their bytes of bitstream."""
+        if self.captured is None or not self.is_stopped:
+            return 0, 0
+        n_bytes = self.captured.bitstream_bytes - sum(self.sent_bytes.values())
+        return self.captured.n_chunks - len(self.sent_bytes), n_bytes
+
+    def counts(self, airtime_of: Callable[[int], float]) -> dict[str, float]:
+        """What this image adds to the totals."""
+        counts: dict[str, float] = {"repeated": self.n_repeated, "sent_bitstream_bytes": sum(self.sent_bytes.values())}
+        if self.captured is not None:
+            n_saved, saved_bytes = self.unsent
+            saved_s = n_saved * airtime_of(round(saved_bytes / n_saved)) if n_saved else 0.0
+            counts.update(captured=1, with_truth=self.truth is not None, whole_bytes=self.captured.bitstream_bytes)
+            counts.update(stopped=self.is_stopped, saved_bytes=saved_bytes, saved_airtime_s=saved_s)
+        if self.answer is not None:
+            counts.update(answered=1, settled=self.answer.is_settled, chunks=self.answer.n_chunks)
+            counts.update(bitstream_bytes=self.answer.bitstream_bytes, packet_bytes=self.answer.packet_bytes)
+        if self.is_right is not None:
+            counts.update(judged=1, right=self.is_right)
+        if self.decision is not None:
+            counts.update(decided=1, chunks_at_decision=self.decision.n_chunks)
+            if self.truth is not None:
+                counts.update(judged_at_stop=1, right_at_stop=self.decision.label == self.truth)
+        return counts

@@ -1,0 +1,1 @@
+"""Carriers, one file each; link.carrier opens them by name."""

@@ -1,0 +1,154 @@
+"""RAK3172: RAKwireless's LoRa module in its point-to-point mode, `AT+PSEND` and `AT+PRECV`.
+
+Source: RAKwireless, RUI3 AT Command Manual, and the release notes of RUI3 3.4.0. The module has to stop receiving
+before it sends (newer firmware knows an AT+PRECV=65533 that spares this; 0 and 65534 serve all). Of the bandwidth
+firmware before RUI3 wants kHz and RUI3 a number: the number is tried first, and the module refuses what it is not.
+"""
+
+import time
+
+from link.airtime import LoRaConfig
+from link.carrier import (
+    DEFAULT_FREQUENCY_HZ,
+    CarrierSettings,
+    CarrierStatistics,
+    PortError,
+    Received,
+    check_packet,
+)
+from link.carriers.command_line import CommandLine, parse_level, parse_packet
+from link.control import Quality
+
+BANDWIDTHS_HZ = (125_000, 250_000, 500_000)
+"By RUI3's number."
+UNTIL_STOPPED = 65534
+BANNER = "Current Work Mode"
+GREETING_S = 0.3
+N_GREETINGS = 20
+"A module that starts needs a few seconds."
+BUSY_S = 0.02
+N_BUSY = 50
+LATE = 1.5, 1.0
+"A frame that has not left after so many times its airtime and so many seconds never will."
+
+
+class Rak3172:
+    """A module at a serial port, always receiving when it does not send."""
+
+    def __init__(self, settings: CarrierSettings) -> None:
+        medium = settings.profile.medium
+        if not isinstance(medium, LoRaConfig) or medium.bandwidth_hz not in BANDWIDTHS_HZ:
+            raise ValueError(
+                f"a RAK3172 speaks LoRa of 125, 250 or 500 kHz, and profile {settings.profile.name} is something else"
+            )
+        self.max_packet_bytes = settings.profile.max_packet_bytes
+        self.statistics = CarrierStatistics()
+        self._lora = medium
+        self._waiting: list[Received] = []
+        bitrate_bps = settings.bitrate_bps or settings.profile.bitrate_bps
+        self._modem = CommandLine(settings.port, bitrate_bps, "the RAK3172", "+EVT:", BANNER, self.statistics)
+        try:
+            self._greet()
+            self._leave_lorawan()
+            self._obeyed("AT+PRECV=0")
+            self._tune(settings)
+            self._obeyed(f"AT+PRECV={UNTIL_STOPPED}")
+        except PortError:
+            self._modem.close()
+            raise
+
+    def send(self, packet: bytes) -> None:
+        check_packet(packet, self.max_packet_bytes)
+        self._obeyed("AT+PRECV=0")
+        self._obeyed(f"AT+PSEND={packet.hex().upper()}")
+        airtime_s = self._lora.airtime_s(len(packet))
+        if self._modem.wait_for(("+EVT:TXP2P",), LATE[0] * airtime_s + LATE[1]) is None:
+            raise PortError(
+                f"the RAK3172 at {self._modem.path} says no word of a frame of {airtime_s:.2f} s; open it again"
+            )
+        self.statistics.n_sent += 1
+        self._obeyed(f"AT+PRECV={UNTIL_STOPPED}")
+
+    def receive(self, timeout_s: float) -> list[Received]:
+        event = self._modem.event(timeout_s)
+        return [] if event is None else self._packets(event)
+
+    def close(self) -> None:
+        self._modem.close()
+
+    def _greet(self) -> None:
+        """Until the module answers, whatever it was doing; half a command of whoever had the port before is over."""
+        self._modem.write("")
+        for _ in range(N_GREETINGS):
+            self._modem.write("AT")
+            deadline_s = time.monotonic() + GREETING_S
+            while (line := self._modem.answer(max(0.0, deadline_s - time.monotonic()))) is not None:
+                if line == "OK":
+                    self._forget()
+                    return
+        raise PortError(
+            f"no RAK3172 answers at {self._modem.path} with {self._modem.uart.bitrate_bps} bit/s: "
+            "is it the right port, and has the module power?"
+        )
+
+    def _forget(self) -> None:
+        """What is still said of before."""
+        while self._modem.answer(0.05) is not None:
+            pass
+        self._modem.events.clear()
+
+    def _leave_lorawan(self) -> None:
+        mode = self._ask("AT+NWM=?")
+        if mode != "0":
+            self._obeyed("AT+NWM=0")
+            self._greet()
+
+    def _tune(self, settings: CarrierSettings) -> None:
+        lora, frequency_hz = self._lora, settings.frequency_hz or DEFAULT_FREQUENCY_HZ
+        for bandwidth in (BANDWIDTHS_HZ.index(lora.bandwidth_hz), lora.bandwidth_hz // 1000):
+            where = f"{frequency_hz}:{lora.spreading_factor}:{bandwidth}"
+            how = f"{lora.coding_rate_denominator - 5}:{lora.n_preamble_symbols}:{settings.power_dbm}"
+            answer = self._modem.command(f"AT+P2P={where}:{how}")
+            if answer == "OK":
+                return
+        raise PortError(
+            f"the RAK3172 at {self._modem.path} answers '{answer}' to {frequency_hz} Hz, "
+            f"SF{lora.spreading_factor} and {settings.power_dbm} dBm: it cannot do that; change the settings"
+        )
+
+    def _ask(self, command: str) -> str:
+        """The value that the module tells."""
+        answer = self._modem.command(command)
+        if self._modem.answer() != "OK":
+            raise PortError(f"the RAK3172 at {self._modem.path} answers '{answer}' to '{command}': update its firmware")
+        return answer.rpartition("=")[2]
+
+    def _obeyed(self, command: str) -> None:
+        """Again while the module is busy; PortError for any other answer than OK."""
+        for _ in range(N_BUSY):
+            answer = self._modem.command(command)
+            if answer == "OK":
+                return
+            self.statistics.n_refused += 1
+            if answer != "AT_BUSY_ERROR":
+                break
+            time.sleep(BUSY_S)
+        raise PortError(f"the RAK3172 at {self._modem.path} answers '{answer}' to '{command[:40]}': open it again")
+
+    def _packets(self, event: str) -> list[Received]:
+        try:
+            received = [parse_event(event)]
+        except ValueError:
+            self.statistics.n_noise += 1
+            return []
+        self.statistics.n_received += 1
+        return received
+
+
+def parse_event(line: str) -> Received:
+    """The packet of `+EVT:RXP2P:<rssi>:<snr>:<digits>`; ValueError when the line is something else."""
+    match line.split(":"):
+        case ["+EVT", "RXP2P", rssi, snr, digits]:
+            return Received(parse_packet(digits), Quality(parse_level(snr), parse_level(rssi)))
+        case _:
+            raise ValueError(f"'{line[:40]}' tells of no packet")

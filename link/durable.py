@@ -1,0 +1,63 @@
+"""Durable: small files that a power cut cannot tear, and what to do with one that is damaged all the same."""
+
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+MAX_SET_ASIDE = 5
+"Damaged files that are kept; a failing card must not fill itself with them."
+
+
+def write_durably(path: Path, text: str, mode: int = 0o644) -> None:
+    """Replace a file so that after a power cut either the old or the new one is there, whole."""
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with open(descriptor, "w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Durably, as JSON with a checksum: a card that changes one digit must not change what a node believes."""
+    write_durably(path, json.dumps({**state, "checksum": _checksum(state)}) + "\n")
+
+
+def read_state(path: Path, state_format: int) -> dict[str, Any]:
+    """What write_state wrote, with this "format". Raises FileNotFoundError, or ValueError for anything else."""
+    try:
+        state = json.loads(path.read_text(encoding="ascii"))
+        checksum = state.pop("checksum", None)
+    except (AttributeError, TypeError, RecursionError) as error:
+        raise ValueError(f"unexpected content: {error}") from None
+    if state.get("format") != state_format:
+        raise ValueError(f"it has format {state.get('format')}, this program has {state_format}")
+    if checksum != _checksum(state):
+        raise ValueError("its checksum is wrong")
+    return state
+
+
+def _checksum(state: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(state, sort_keys=True).encode("ascii"))
+
+
+def set_aside(path: Path, companions: tuple[str, ...] = ()) -> Path:
+    """Rename a damaged file to `name`.damaged-1, -2, …, with the files whose names go on after its; the new path."""
+    names = [path.with_name(f"{path.name}.damaged-{n}") for n in range(1, MAX_SET_ASIDE + 1)]
+    aside = next((name for name in names if not name.exists()), names[-1])
+    for suffix in (*companions, ""):
+        source, target = path.with_name(path.name + suffix), aside.with_name(aside.name + suffix)
+        target.unlink(missing_ok=True)
+        if source.exists():
+            source.replace(target)
+    return aside

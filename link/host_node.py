@@ -1,0 +1,313 @@
+"""Host node: all that a host knows of one node: its sessions, its images, what it is owed."""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from link.control import (
+    NO_QUALITY,
+    REPORT_BYTES,
+    Advance,
+    Command,
+    Hello,
+    Parity,
+    Quality,
+    Renew,
+    Slot,
+    Status,
+    Time,
+    pack_command,
+)
+from link.erasure import ParityDecoder, Recovered
+from link.governor import Governor
+from link.host_session import HostSession, NodeState, Opened, Reason
+from link.image_reader import Decode, ImageReader, malformed
+from link.packet import Chunk, Flag, Header, PacketType, chunk_head_bytes, unpack_batch
+from link.receiving import Downlink, HelloHeard, NodeEntry, Outcome, Rejected, StatusHeard
+from link.reporter import Reporter
+from link.seal import REPLAY_WINDOW, overhead_bytes
+from link.slots import SlotPlan
+from link.statistics import NodeStatistics
+from link.timing import LinkTiming
+
+
+class HostNode:
+    """One node, as its host sees it."""
+
+    def __init__(
+        self, node: int, entry: NodeEntry, timing: LinkTiming | None, host_salt: bytes, decode: Decode
+    ) -> None:
+        self.node, self._timing = node, timing
+        bundles = list({bundle.id: bundle for bundle in (entry.bundle, *entry.other_bundles)}.values())
+        is_one_way = entry.one_way or timing is None
+        self._session = HostSession(node, entry.key, bundles, host_salt, entry.state, is_one_way)
+        self._new_reader = partial(ImageReader, node, entry.bundle, decode)
+        self._images = self._new_reader()
+        self._parity = ParityDecoder()
+        self._reporter: Reporter | None = None
+        if timing is not None and not entry.one_way:
+            stored = (entry.state.highest, entry.state.received) if entry.state else ()
+            self._reporter = Reporter(timing, *stored)
+        self.statistics = NodeStatistics()
+        self.notices: list[str] = []
+        self.commands: deque[Command] = deque()
+        self._collided: OrderedDict[int, None] = OrderedDict()
+        "Counters of packets that are not to be acknowledged."
+        self.advice: int | None = None
+        self._stale_asked_s: float | None = None
+        self._wants_time = False
+        self.wants_slot = False
+        "The node said that it has none."
+        self._heard_s: OrderedDict[int, float] = OrderedDict()
+        "When each packet of late came, by counter."
+        self._best = (-1, NO_QUALITY, 0)
+        "Counter heard last, how well, and through which gateway."
+
+    @property
+    def state(self) -> NodeState | None:
+        return self._session.state
+
+    @property
+    def gateway(self) -> int:
+        return self._best[2]
+
+    # Uplink
+
+    def receive(self, packet: bytes, header: Header, now_s: float, quality: Quality, gateway: int) -> list[Outcome]:
+        """What a packet in this node's name brings."""
+        news = self._session.open(packet, header, now_s)
+        if news.turned is not None:
+            self._count(news.turned.reason)
+            if news.turned.reason == Reason.DUPLICATE:
+                self._note_gateway(self._best[0], quality, gateway)
+            if news.turned.reason == Reason.STALE_SESSION and header.flags & Flag.LISTEN:
+                self._stale_asked_s = now_s
+            return [Rejected(news.turned.reason, news.turned.sentence, self.node)]
+        if news.began is not None:
+            self._begin_anew(news.began)
+        if news.is_regression:
+            self._images = self._new_reader()
+        outcomes: list[Outcome] = []
+        for opened in news.opened:
+            self._note_gateway(opened.counter, quality, gateway)
+            outcomes += self._take(opened, now_s, quality)
+        return outcomes
+
+    def confirm(self, counter: int, enough: Iterable[int]) -> None:
+        """The store has this packet; these images need no more."""
+        if counter in self._collided:
+            return
+        images = list(enough)
+        if self._reporter:
+            self._reporter.confirm(counter, images)
+        for image in images:
+            self.statistics.decided(image, self._images.n_chunks(image), self._heard_s.get(counter, 0.0))
+
+    def collide(self, counter: int) -> None:
+        """An image in this packet has another's id: the packet is never acknowledged, the node is to go on above."""
+        self._collided[counter] = None
+        if len(self._collided) > REPLAY_WINDOW:
+            self._collided.popitem(last=False)
+        if not any(isinstance(command, Advance) for command in self.commands):
+            self.commands.append(Advance(self._session.highest))
+
+    def _begin_anew(self, sentence: str) -> None:
+        self.notices.append(sentence)
+        self.statistics.restarted()
+        self._parity = ParityDecoder()
+        self._heard_s.clear()
+        self._best = -1, *self._best[1:]
+        self._stale_asked_s = None
+        if self._reporter:
+            self._reporter.began_anew()
+
+    def _take(self, opened: Opened, now_s: float, quality: Quality) -> list[Outcome]:
+        """A packet that is good and new, and what parity makes of it."""
+        self._heard_s[opened.counter] = now_s
+        if len(self._heard_s) > REPLAY_WINDOW:
+            self._heard_s.popitem(last=False)
+        airtime_s = self._timing.airtime_s(opened.packet_bytes) if self._timing else 0.0
+        chunks: list[Chunk] = []
+        images: list[int] | None = None
+        try:
+            outcomes = self._read(opened, chunks, now_s)
+            images = [chunk.image for chunk in chunks]
+        except ValueError as error:
+            outcomes = [malformed(self.node, opened.counter, error)]
+        self.statistics.heard(opened.counter, opened.packet_bytes, now_s, airtime_s, quality, chunks)
+        for outcome in outcomes:
+            if isinstance(outcome, Rejected):
+                self._count(outcome.reason)
+                if outcome.reason == Reason.COLLISION:
+                    self.collide(opened.counter)
+        if self._reporter:
+            self._reporter.heard(opened.counter, images, now_s, airtime_s, bool(opened.header.flags & Flag.LISTEN))
+        return outcomes
+
+    def _read(self, opened: Opened, chunks: list[Chunk], now_s: float) -> list[Outcome]:
+        """Raises ValueError when the body makes no sense; `chunks` receives those that it holds."""
+        counter, body = opened.counter, opened.body
+        match opened.header.packet_type:
+            case PacketType.DATA | PacketType.BATCH:
+                packet_type = PacketType(opened.header.packet_type)
+                chunks += _chunks(packet_type, body, counter)
+                outcomes = self._add_all(chunks, opened, now_s, packet_type)
+                return outcomes + self._take_back(self._parity.push(counter, body, packet_type), opened, now_s)
+            case PacketType.PARITY:
+                return self._take_back(self._parity.push_parity(Parity.unpack(body, counter)), opened, now_s)
+            case PacketType.STATUS:
+                self.statistics.status = Status.unpack(body)
+                return [StatusHeard(self.node, counter, self.statistics.status)]
+            case _:
+                hello = Hello.unpack(body)
+                self._wants_time |= hello.wants_time
+                self.wants_slot |= hello.wants_slot
+                return [HelloHeard(self.node, counter, hello)]
+
+    def _take_back(self, recovered: Iterable[Recovered], opened: Opened, now_s: float) -> list[Outcome]:
+        """Packets that parity brought back; they came, as it were, when their nearest neighbour did."""
+        outcomes: list[Outcome] = []
+        for back in recovered:
+            if not self._session.recovered(back.counter):
+                continue
+            nearest = min(self._heard_s, key=lambda counter: abs(counter - back.counter), default=None)
+            then_s = now_s if nearest is None else self._heard_s[nearest]
+            packet_bytes = overhead_bytes(back.packet_type) + len(back.body)
+            again = Opened(opened.header, back.counter, back.body, opened.bundle, packet_bytes)
+            try:
+                outcomes += self._add_all(
+                    _chunks(back.packet_type, back.body, back.counter), again, then_s, back.packet_type
+                )
+            except ValueError as error:
+                outcomes.append(malformed(self.node, back.counter, error))
+        return outcomes
+
+    def _add_all(self, chunks: list[Chunk], opened: Opened, now_s: float, packet_type: PacketType) -> list[Outcome]:
+        """The overhead of a packet is charged to its first chunk."""
+        assert opened.bundle is not None
+        outcomes: list[Outcome] = []
+        left = opened.packet_bytes
+        for chunk in reversed(chunks):
+            head_bytes = chunk_head_bytes(chunk.image, chunk.index, opened.counter) + (packet_type == PacketType.BATCH)
+            n_bytes = left if chunk is chunks[0] else head_bytes + len(chunk.bitstream)
+            left -= n_bytes
+            outcomes.insert(0, self._images.read(chunk, n_bytes, opened.counter, opened.bundle, now_s))
+        return outcomes
+
+    def _note_gateway(self, counter: int, quality: Quality, gateway: int) -> None:
+        """The answer goes through the gateway that heard the newest packet best."""
+        newest, best, _ = self._best
+        if counter > newest or (counter == newest and _strength(quality) > _strength(best)):
+            self._best = counter, quality, gateway
+
+    def _count(self, reason: Reason) -> None:
+        field = _COUNTED.get(reason)
+        if field is not None:
+            setattr(self.statistics, field, getattr(self.statistics, field) + 1)
+
+    # Downlink
+
+    def due_s(self) -> float | None:
+        """When something is due for the node; None: nothing."""
+        if self._reporter is None:
+            return None
+        due = [due_s for due_s in (self._reporter.due_s(), self._stale_asked_s) if due_s is not None]
+        return min(due, default=None)
+
+    def next_packet(
+        self, now_s: float, governor: Governor | None, unix_offset_s: float | None, slots: SlotPlan | None
+    ) -> Downlink | None:
+        """The most urgent of what is due, when it may be sent now; a REPORT comes last and ends the exchange."""
+        due_s = self.due_s()
+        if due_s is None or now_s < due_s or self._timing is None or self._reporter is None:
+            return None
+        is_stale = self._stale_asked_s is not None and self._session.is_stale
+        content = ADVANCE if is_stale else self._next_content(now_s, unix_offset_s, slots)
+        has_salt = is_stale or self._session.owes_salt
+        airtime_s = self._timing.airtime_s(overhead_bytes(content.packet_type, has_salt) + content.n_bytes)
+        if governor is not None and governor.start_s(airtime_s, now_s) > now_s:
+            return None
+        if governor is not None:
+            governor.occupy(airtime_s, now_s)
+        budget_s = governor.budget_s(now_s) if governor is not None else None
+        body = self._body(content, now_s + airtime_s, unix_offset_s, slots, budget_s)
+        packet = (self._session.seal_stale if is_stale else self._session.seal)(content.packet_type, body)
+        if is_stale:
+            self._stale_asked_s = None
+        self.statistics.transmitted(len(packet), airtime_s)
+        return Downlink(packet, self.node, self.gateway, airtime_s)
+
+    def _next_content(self, now_s: float, unix_offset_s: float | None, slots: SlotPlan | None) -> "_Content":
+        assert self._reporter is not None
+        if self._reporter.is_asked:
+            if self._session.wants_renewal:
+                return RENEW
+            if self._wants_time and unix_offset_s is not None:
+                return TIME
+            if slots is not None and slots.is_due(self.node, now_s, self.wants_slot):
+                return SLOT
+            if self.commands:
+                return _Content(PacketType.COMMAND, len(pack_command(self.commands[0])))
+        return REPORT
+
+    def _body(
+        self,
+        content: "_Content",
+        end_s: float,
+        unix_offset_s: float | None,
+        slots: SlotPlan | None,
+        budget_s: float | None,
+    ) -> bytes:
+        """What the content says in a frame that ends at end_s; it is said then."""
+        if content is ADVANCE:
+            return pack_command(Advance(self._session.highest))
+        if content is RENEW:
+            return pack_command(Renew())
+        if content is TIME:
+            assert unix_offset_s is not None
+            self._wants_time = False
+            return Time(end_s + unix_offset_s).pack()
+        if content is SLOT:
+            assert slots is not None
+            self.wants_slot = False
+            return pack_command(slots.grant(self.node, end_s))
+        if content is REPORT:
+            assert self._reporter is not None
+            return self._reporter.report(self._best[1], self.advice, budget_s).pack()
+        return pack_command(self.commands.popleft())
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What the next downlink packet would be."""
+
+    packet_type: PacketType
+    n_bytes: int
+
+
+ADVANCE = _Content(PacketType.COMMAND, len(pack_command(Advance(0))))
+RENEW = _Content(PacketType.COMMAND, len(pack_command(Renew())))
+SLOT = _Content(PacketType.COMMAND, len(pack_command(Slot(0, 0, 0))))
+TIME = _Content(PacketType.TIME, len(Time(0).pack()))
+REPORT = _Content(PacketType.REPORT, REPORT_BYTES)
+
+_COUNTED = {
+    Reason.MALFORMED: "n_malformed",
+    Reason.COLLISION: "n_malformed",
+    Reason.NOT_OPENED: "n_bad_tag",
+    Reason.REPLAY: "n_replayed",
+    Reason.DUPLICATE: "n_duplicate",
+    Reason.STALE_SESSION: "n_stale",
+    Reason.UNKNOWN_SESSION: "n_stale",
+}
+"Reason: the figure that it raises."
+
+
+def _strength(quality: Quality) -> tuple[float, float]:
+    rssi_dbm, snr_db = quality.rssi_dbm, quality.snr_db
+    return -200.0 if rssi_dbm is None else rssi_dbm, -50.0 if snr_db is None else snr_db
+
+
+def _chunks(packet_type: PacketType, body: bytes, counter: int) -> list[Chunk]:
+    return [Chunk.unpack(body, counter)] if packet_type == PacketType.DATA else unpack_batch(body, counter)

@@ -1,0 +1,96 @@
+"""Receiving: what the host's end of the link is given and what it tells; link.receiver is the end itself."""
+
+from dataclasses import dataclass, field
+
+from link.bundle import Bundle
+from link.control import Hello, Status
+from link.host_session import NodeState, Reason
+from link.latent_coder import Latent
+from link.packet import Chunk
+
+
+@dataclass(frozen=True)
+class NodeEntry:
+    """What a host holds about one node."""
+
+    key: bytes = field(repr=False)
+    "Master key, as in the node's node.key."
+    bundle: Bundle
+    other_bundles: tuple[Bundle, ...] = ()
+    "Further bundles held, to name the one that a packet was made with."
+    state: NodeState | None = None
+    "As stored with the last result before this start; None: the node was never heard."
+    one_way: bool = False
+    "The node cannot be answered."
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What is now known of an image; every further chunk of it gives a new one."""
+
+    node: int
+    counter: int
+    "Of the packet that brought this update; a batch brings several under one."
+    image: int
+    "The image's id; with the node it names the image for good."
+    latent: Latent
+    bundle: Bundle
+    n_chunks: int
+    "Chunks 0 .. n_chunks - 1 are in the latent."
+    is_complete: bool
+    age_s: float | None
+    "From capture to sending, as the node measured it; None: it cannot tell."
+    captured_s: float | None
+    "When the image was captured, on the receiver's clock."
+    bitstream_bytes: int
+    packet_bytes: int
+    "Bytes that these chunks took of their packets."
+    chunk: Chunk
+    "The one that led to this update, to be stored."
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """No update, and the sentence that explains it. A GAP is no fault: the chunk is kept for its turn."""
+
+    reason: Reason
+    sentence: str
+    node: int | None = None
+    counter: int | None = None
+    "Of a packet that counts as received: it is to be stored, and confirmed. None: nothing is to be stored."
+    bundle: Bundle | None = None
+    "The bundle with which it verified."
+    chunk: Chunk | None = None
+    "What it carried, where that may still become of use: of a GAP, and of an OTHER_BUNDLE."
+
+
+@dataclass(frozen=True)
+class StatusHeard:
+    """How a node says it is."""
+
+    node: int
+    counter: int
+    status: Status
+
+
+@dataclass(frozen=True)
+class HelloHeard:
+    """A node has begun, or asks for something; it is answered by itself."""
+
+    node: int
+    counter: int
+    hello: Hello
+
+
+Outcome = Update | Rejected | StatusHeard | HelloHeard
+
+
+@dataclass(frozen=True)
+class Downlink:
+    """A packet to transmit now."""
+
+    packet: bytes
+    node: int
+    gateway: int
+    "The one that heard the node best."
+    airtime_s: float

@@ -1,0 +1,86 @@
+"""The other end of a node's port: it takes what arrives and, if it answers, acknowledges it as a host does."""
+
+import os
+import threading
+import time
+import tty
+from contextlib import contextmanager
+
+from link.framing import Deframer, frame
+from link.profiles import get_profile
+from link.receiver import NodeEntry, Receiver, Rejected, Update
+from link.timing import LinkTiming
+
+
+@contextmanager
+def far_end(path):
+    """File descriptor of a terminal's far end, opened without waiting."""
+    far = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    tty.setraw(far)
+    yield far
+    os.close(far)
+
+
+class FarHost:
+    """Runs in a thread of its own as a context manager; `far` is the file descriptor of the port's far end."""
+
+    def __init__(self, home, far, profile="serial-115200", answers=True, state=None):
+        timing = LinkTiming(get_profile(profile)) if answers else None
+        self._node = home.node
+        self._receiver = Receiver({home.node: NodeEntry(home.key, home.bundle, state=state)}, timing)
+        self._far, self._deframer = far, Deframer()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self.packets: list[bytes] = []
+        self.updates: list[Update] = []
+        self.rejected: list[Rejected] = []
+
+    @property
+    def state(self):
+        return self._receiver.state(self._node)
+
+    @property
+    def complete(self) -> list[Update]:
+        """One update for each whole image, in the order of arrival."""
+        return [update for update in self.updates if update.is_complete]
+
+    def wait_for(self, n_images, timeout_s=20.0):
+        deadline_s = time.monotonic() + timeout_s
+        while len(self.complete) < n_images:
+            assert time.monotonic() < deadline_s, f"{len(self.complete)} of {n_images} images came"
+            time.sleep(0.01)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        time.sleep(0.05)  # for what is in the port already
+        self._is_over.set()
+        self._thread.join()
+
+    def _serve(self):
+        while not self._is_over.is_set():
+            now_s = time.monotonic()
+            for packet in self._deframer.push(self._read()):
+                self._take(packet, now_s)
+            if (downlink := self._receiver.next_packet(now_s)) is not None:
+                os.write(self._far, frame(downlink.packet))
+                self._receiver.transmitted(time.monotonic())
+            time.sleep(0.002)
+
+    def _take(self, packet, now_s):
+        self.packets.append(packet)
+        for event in self._receiver.receive(packet, now_s):
+            if isinstance(event, Update):
+                self.updates.append(event)
+            elif isinstance(event, Rejected):
+                self.rejected.append(event)
+            if event.counter is not None:
+                self._receiver.confirm(self._node, event.counter)
+
+    def _read(self):
+        try:
+            return os.read(self._far, 65536)
+        except OSError:
+            return b""

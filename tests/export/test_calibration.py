@@ -1,0 +1,113 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from export.__main__ import main
+from export.calibration import (
+    Prefixes,
+    expected_calibration_error,
+    fit_share_to_come,
+    fit_temperature,
+    hat_functions,
+)
+from link import latent_coder
+from link.bundle import Bundle
+from link.calibration import softmax
+from tests.link.small import random_symbols, random_tables
+
+
+def test_prefixes_are_what_the_host_decodes():
+    tables = random_tables(seed=1)
+    symbols = np.stack([random_symbols(tables, seed) for seed in range(20)])
+    prefixes = Prefixes.of(symbols, tables)
+    bitstreams = [latent_coder.encode(image, tables) for image in symbols]
+    assert len(prefixes.image) == sum(map(len, bitstreams))
+    assert prefixes.image[:20].tolist() == list(range(20))
+    assert np.array_equal(prefixes.symbols[:20], symbols)
+    assert (prefixes.n_known[:20] == tables.n_latents).all()
+    of_first = np.flatnonzero(prefixes.image == 0)[1:]
+    for n_bytes, row in enumerate(of_first, start=1):
+        latent = latent_coder.decode(bitstreams[0][:n_bytes], tables, complete=False)
+        assert latent.n_known == prefixes.n_known[row]
+        assert np.array_equal(latent.symbols, prefixes.symbols[row])
+
+
+def test_no_more_prefixes_than_asked_for_and_the_same_each_time():
+    tables = random_tables(seed=1)
+    symbols = np.stack([random_symbols(tables, seed) for seed in range(20)])
+    first, second = (Prefixes.of(symbols, tables, max_prefixes=7) for _ in range(2))
+    assert len(first.image) == 27
+    assert np.array_equal(first.image, second.image)
+
+
+def test_the_temperature_that_labels_were_drawn_with_is_found_again():
+    rng = np.random.default_rng(0)
+    knots = (0, 10, 20)
+    n_known = rng.integers(0, 21, 30_000)
+    true = np.exp(np.interp(n_known, knots, np.log([4.0, 2.0, 1.0])))
+    logits = rng.normal(0, 4, (len(n_known), 5))
+    labels = (softmax(logits / true[:, None]).cumsum(1) < rng.random((len(n_known), 1))).sum(1)
+    found = fit_temperature(softmax(logits), labels, hat_functions(n_known, knots))
+    assert found == pytest.approx((4, 2, 1), rel=0.1)
+
+
+def test_a_knot_without_data_follows_its_neighbours():
+    probabilities = np.tile([0.9, 0.1], (100, 1))
+    labels = np.repeat([0, 1], (70, 30))
+    first, second, third = fit_temperature(probabilities, labels, hat_functions(np.zeros(100), (0, 5, 9)))
+    assert first == pytest.approx(np.log(9) / np.log(70 / 30), rel=0.1)
+    assert second == pytest.approx(first, rel=0.2)
+    assert third == pytest.approx(second, rel=0.2)
+
+
+def test_the_share_to_come_is_what_became_right_of_what_was_expected_wrong():
+    hats = hat_functions(np.repeat([0, 5], 1000), (0, 5, 9))
+    confidence = np.repeat([0.6, 0.8], 1000)
+    correct = np.arange(2000) % 10 < np.repeat([6, 8], 1000)
+    whole = np.arange(2000) % 10 < 9
+    assert fit_share_to_come(confidence, correct, whole, hats) == pytest.approx((0.75, 0.5, 0), abs=0.01)
+
+
+def test_without_data_nothing_is_given_up():
+    shares = fit_share_to_come(np.zeros(0), np.zeros(0, bool), np.zeros(0, bool), np.zeros((0, 3)))
+    assert shares == (1, 1, 0)
+
+
+def test_the_calibration_error_of_known_cases():
+    assert expected_calibration_error(np.array([0.75] * 4), np.array([1, 1, 1, 0])) == 0
+    assert expected_calibration_error(np.array([1.0, 1.0]), np.array([1, 0])) == 0.5
+    assert expected_calibration_error(np.array([0.2, 0.9]), np.array([0, 1])) == pytest.approx(0.15)
+
+
+def test_an_export_is_calibrated_on_its_validation_split(exported):
+    fitted = exported.report.calibration
+    assert exported.bundle.calibration == fitted.calibration
+    assert fitted.calibration.n_latents == 8
+    assert fitted.ece_after <= fitted.ece_before + 0.01
+    assert "## Confidence" in (exported.settings.out / "report.md").read_text()
+
+
+def test_a_bundle_calibrated_later_is_the_same_and_keeps_its_id(exported, tmp_path, capsys):
+    path = tmp_path / "bundle"
+    shutil.copytree(exported.settings.out, path)
+    manifest = json.loads((path / "manifest.json").read_text())
+    del manifest["host"]["tasks"]["label"]["calibration"]
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    assert Bundle.load(path, "host").calibration is None
+    assert main(["calibrate", "--bundle", str(path), "--threads", "1"]) == 0
+    assert f"{exported.bundle.id.hex()} in {path}, the same id" in capsys.readouterr().out
+    assert (path / "manifest.json").read_bytes() == (exported.settings.out / "manifest.json").read_bytes()
+
+
+def test_a_bundle_that_is_not_there_or_of_other_images_is_one_sentence(exported, tmp_path, capsys):
+    assert main(["calibrate", "--bundle", str(tmp_path / "nowhere")]) == 1
+    assert "there is no bundle at" in capsys.readouterr().err
+    other = tmp_path / "bundle"
+    shutil.copytree(exported.settings.out, other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["host"]["tasks"]["label"]["classes"] = ["even", "odd"]
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    assert main(["calibrate", "--bundle", str(other), "--threads", "1"]) == 1
+    assert "data set digits has images (8, 8, 1) of 10 classes" in capsys.readouterr().err

@@ -1,0 +1,350 @@
+"""Carriers: packets through each of them, against emulated modems in virtual time, and UDP between real sockets."""
+
+import socket
+
+import pytest
+
+from link.carrier import CarrierSettings, PortError, open_carrier
+from link.carriers.command_line import parse_level
+from link.channel import IidLoss, Impairments
+from link.control import NO_QUALITY
+from link.profiles import get_profile
+from tests.link.virtual import VirtualWorld
+
+EVERY_KIND = ["serial-9600", "lora-sf7", "rn2483-sf7", "rn2483-sf12", "rak3172-sf9", "e22-2400"]
+MODEMS_THAT_TELL = ["rn2483-sf9", "rak3172-sf9"]
+
+
+@pytest.fixture
+def world(monkeypatch):
+    return lambda profile, **options: VirtualWorld(monkeypatch, profile, **options)
+
+
+def packets(received):
+    return [each.packet for each in received]
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+def test_packets_of_every_length_pass_in_both_directions(world, name):
+    here = world(name)
+    node, host = here.open("a"), here.open("b")
+    for n_bytes in (1, 2, 51, node.max_packet_bytes):
+        packet = bytes(n_bytes - 1) + b"\xff"
+        node.send(packet)
+        assert packets(host.receive(30.0)) == [packet]
+        host.send(b"REPORT")
+        assert packets(node.receive(30.0)) == [b"REPORT"]
+    assert node.receive(1.0) == []
+    assert (node.statistics.n_sent, node.statistics.n_received, node.statistics.n_noise) == (4, 4, 0)
+    assert here.line.statistics(1.0).get("frames_missed", 0) == 0
+
+
+@pytest.mark.parametrize("name", ["rn2483-sf9", "rak3172-sf9", "e22-2400"])
+def test_a_modem_returns_from_sending_when_the_frame_has_left(world, name):
+    here = world(name)
+    node = here.open("a")
+    elapsed_s = here.elapsed_s(lambda: node.send(bytes(50)))
+    least_s = here.profile.load_s(50) + here.profile.airtime_s(50)
+    assert least_s <= elapsed_s < least_s + 0.015
+
+
+@pytest.mark.parametrize("name", ["lora-sf7", "rn2483-sf9", "rak3172-sf9", "e22-2400"])
+@pytest.mark.parametrize("n_bytes", [1, 25, 200])
+def test_the_profile_knows_when_a_packet_is_at_the_other_computer(world, name, n_bytes):
+    here = world(name)
+    node, host = here.open("a"), here.open("b")
+    here.sleep(1.0)
+    profile, began_s = here.profile, here.now_s
+    node.send(bytes(n_bytes))
+    node.receive(3.0)
+    due_s = began_s + profile.load_s(n_bytes) + profile.airtime_s(n_bytes) + profile.unload_s(n_bytes)
+    assert here.arrived_s["b"] == pytest.approx(due_s, abs=0.005)
+    assert packets(host.receive(0.1)) == [bytes(n_bytes)]
+
+
+def test_a_stream_returns_at_once(world):
+    here = world("serial-9600")
+    node = here.open("a")
+    assert here.elapsed_s(lambda: node.send(bytes(50))) == 0.0
+
+
+@pytest.mark.parametrize("name", MODEMS_THAT_TELL)
+def test_modems_tell_how_well_they_heard(world, name):
+    here = world(name)
+    node, host = here.open("a"), here.open("b")
+    node.send(b"hello")
+    [received] = host.receive(1.0)
+    assert received.quality.rssi_dbm - received.quality.snr_db == -117
+
+
+def test_streams_do_not_tell(world):
+    here = world("lora-sf7")
+    node, host = here.open("a"), here.open("b")
+    node.send(b"hello")
+    assert [received.quality for received in host.receive(1.0)] == [NO_QUALITY]
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+def test_what_is_too_long_is_refused_in_a_sentence_and_what_is_lost_is_not_there(world, name):
+    here = world(name, **({"impairments": Impairments(loss=IidLoss(1.0))}))
+    node, host = here.open("a"), here.open("b")
+    with pytest.raises(ValueError, match=r"packet has \d+ bytes, this carrier takes \d+"):
+        node.send(bytes(node.max_packet_bytes + 1))
+    node.send(b"lost")
+    assert host.receive(5.0) == []
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+def test_receiving_waits_as_long_as_asked_and_no_longer(world, name):
+    here = world(name)
+    host = here.open("b")
+    assert here.elapsed_s(lambda: host.receive(2.5)) == pytest.approx(2.5, abs=1e-3)
+    assert here.elapsed_s(lambda: host.receive(0.0)) == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", MODEMS_THAT_TELL)
+def test_a_packet_that_comes_in_just_before_sending_is_not_forgotten(world, name):
+    here = world(name)
+    node, host = here.open("a"), here.open("b")
+    node.send(b"first")
+    host.send(b"answer, sent before anybody has looked")
+    assert packets(host.receive(1.0)) == [b"first"]
+    assert packets(node.receive(1.0)) == [b"answer, sent before anybody has looked"]
+    node.send(b"second")
+    assert packets(host.receive(1.0)) == [b"second"]
+
+
+@pytest.mark.parametrize("name", MODEMS_THAT_TELL)
+def test_whoever_had_the_port_before_leaves_no_trace(world, name):
+    here = world(name)
+    node = here.open("a")
+    here.open("b").send(b"for the one before")
+    here.line.push("a", b"radio rx 0\r\nAT+PRECV=65534\r\nradio tx 0", here.now_s)
+    assert node.statistics.n_received == 0
+    again, host = here.open("a"), here.open("b")
+    assert again.receive(0.5) == []
+    again.send(b"hello")
+    assert packets(host.receive(1.0)) == [b"hello"]
+
+
+def test_an_rn2483_gives_the_others_time_to_hand_over_a_frame_before_it_sends_the_next(world):
+    here = world("rn2483-sf7")
+    node = here.open("a")
+    node.send(bytes(255))
+    waited_s = here.elapsed_s(lambda: node.send(bytes(1))) - here.profile.airtime_s(1)
+    assert waited_s > 2 * 255 * 10 / 57_600
+    here.sleep(1.0)
+    assert here.elapsed_s(lambda: node.send(bytes(1))) - here.profile.airtime_s(1) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "sentence"),
+    [
+        ("rn2483-sf7", {"frequency_hz": 915_000_000}, "answers 'invalid_param' to 'radio set freq 915000000': this"),
+        ("rn2483-sf7", {"power_dbm": 27}, "answers 'invalid_param' to 'radio set pwr 27': this module cannot do that"),
+        ("rak3172-sf7", {"power_dbm": 27}, r"answers 'AT_PARAM_ERROR' to 868100000 Hz, SF7 and 27 dBm: it cannot"),
+    ],
+)
+def test_settings_that_the_module_refuses_are_told_in_a_sentence(world, name, settings, sentence):
+    with pytest.raises(PortError, match=sentence):
+        world(name).open("a", **settings)
+
+
+@pytest.mark.parametrize(("kind", "module"), [("rn2483", "RN2483 or RN2903"), ("rak3172", "RAK3172")])
+def test_a_port_at_which_something_else_answers_is_told_in_a_sentence(world, kind, module):
+    here = world("serial-9600")
+    here.profile = get_profile(f"{kind}-sf7")
+    with pytest.raises(PortError, match=rf"no {module} answers at a with \d+ bit/s: is it the right port"):
+        here.open("a")
+
+
+def test_a_modem_that_starts_anew_is_noticed(world):
+    here = world("rn2483-sf7")
+    node = here.open("a")
+    here.line.push("a", b"sys reset\r\n", here.now_s)  # as when its power fails for a moment
+    with pytest.raises(PortError, match="the RN2483 at a has started anew: mind its power supply"):
+        node.receive(5.0)
+
+
+def test_a_modem_that_falls_silent_is_noticed(world, monkeypatch):
+    here = world("rak3172-sf7")
+    node = here.open("a")
+    monkeypatch.setattr(here.line, "push", lambda *_: None)
+    with pytest.raises(PortError, match=r"the RAK3172 at a does not answer 'AT\+PRECV=0': has it power"):
+        node.send(b"hello")
+
+
+class Script:
+    """A line at whose other side somebody answers from a list, whatever is written."""
+
+    ends = ("a",)
+
+    def __init__(self, *answers):
+        self.answers, self.written, self.waiting = list(answers), b"", b""
+
+    def push(self, _, data, __):
+        self.written += data
+        if self.answers and data.endswith(b"\n"):
+            self.waiting += self.answers.pop(0)
+
+    def pop(self, _, __):
+        data, self.waiting = self.waiting, b""
+        return data
+
+    def next_due_s(self):
+        return None
+
+
+RN2483_UP = [b"", b"RN2903 1.0.5\r\n", b"4294967245\r\n", *[b"ok\r\n"] * 12]
+RAK3172_UP = [b"", b"OK\r\n", b"AT+NWM=0\r\nOK\r\n", b"OK\r\n", b"OK\r\n", b"OK\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "later", "sentence"),
+    [
+        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"invalid_param\r\n"], "answers 'invalid_param' to a frame to send"),
+        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", *[b"busy\r\n"] * 50], "answers 'busy' to a frame to send; open it again"),
+        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"ok\r\nradio_err\r\n"], r"not sent a frame of 0.\d\d s \(radio_err\)"),
+        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"ok\r\n"], r"not sent a frame of 0.\d\d s \(no word of it\)"),
+        ("rak3172-sf7", RAK3172_UP, [b"OK\r\n", b"AT_PARAM_ERROR\r\n"], r"'AT_PARAM_ERROR' to 'AT\+PSEND=00"),
+        ("rak3172-sf7", RAK3172_UP, [b"OK\r\n", b"OK\r\n"], r"says no word of a frame of 0.\d\d s"),
+    ],
+)
+def test_a_modem_that_does_not_send_is_told_in_a_sentence(world, name, start, later, sentence):
+    node = world(name, line=Script(*start, *later)).open("a")
+    with pytest.raises(PortError, match=sentence):
+        node.send(bytes(10))
+
+
+def test_a_busy_modem_is_asked_again(world):
+    script = Script(*RN2483_UP, b"ok\r\n", b"busy\r\n", b"busy\r\n", b"ok\r\nradio_tx_ok\r\n", b"ok\r\n")
+    node = world("rn2483-sf7", line=script).open("a")
+    node.send(b"hello")
+    assert (node.statistics.n_sent, node.statistics.n_refused) == (1, 2)
+
+
+def test_lines_that_no_modem_writes_are_noise(world):
+    for name, start, noise in [
+        ("rn2483-sf7", RN2483_UP, b"radio_rx  0g\r\n\xff\xfe\r\n"),
+        ("rak3172-sf7", RAK3172_UP, b"+EVT:RXP2P:-1:00\r\n+EVT:JOINED\r\n\xff\r\n"),
+    ]:
+        script = Script(*start, *[b"ok\r\n"] * 9)
+        host = world(name, line=script).open("a")
+        script.waiting += noise + bytes([65]) * 5000
+        assert [host.receive(0.1) for _ in range(3)] == [[], [], []]
+        assert host.statistics.n_noise >= 3
+
+
+def test_a_command_may_repeat_what_the_module_said_whatever_that_was(world):
+    assert world("rn2483-sf7").open("a")._modem.command("radio set sync \xab\u20ac") == "invalid_param"
+
+
+@pytest.mark.parametrize("level", ["9" * 400, "1e3", "-999", ""])
+def test_a_level_that_cannot_be_is_refused(level):
+    with pytest.raises(ValueError, match=r"."):
+        parse_level(level)
+
+
+def test_firmware_that_counts_bandwidth_in_khz_is_told_so(world):
+    refusal = [b"AT_PARAM_ERROR\r\n"]
+    script = Script(*RAK3172_UP[:4], *refusal, b"OK\r\n", b"OK\r\n")
+    world("rak3172-sf9", line=script).open("a", frequency_hz=869_525_000, power_dbm=22)
+    assert b"AT+P2P=869525000:9:0:0:8:22\r\nAT+P2P=869525000:9:125:0:8:22\r\n" in script.written
+
+
+def test_an_rn2483_is_told_everything_that_the_profile_says(world):
+    script = Script(*RN2483_UP)
+    world("rn2483-sf9", line=script).open("a", frequency_hz=869_525_000)
+    told = script.written.decode().split("\r\n")
+    settings = {line.split()[2]: line.split()[3] for line in told if line.startswith("radio set")}
+    assert settings == {
+        **{"mod": "lora", "freq": "869525000", "pwr": "14", "sf": "sf9", "bw": "125", "cr": "4/5"},
+        **{"crc": "on", "prlen": "8", "sync": "12", "iqi": "off", "wdt": "0"},
+    }
+    assert told.index("mac pause") < told.index("radio set mod lora") < told.index("radio rx 0")
+
+
+def test_kinds_and_profiles_that_do_not_go_together_are_told_in_a_sentence():
+    for profile, kind, sentence in [
+        ("lora-sf7", "carrier-pigeon", 'there is no carrier "carrier-pigeon"; there are: serial, udp, rn2483'),
+        ("fsk-50k-eu868", "rn2483", "an RN2483 speaks LoRa, and profile fsk-50k-eu868 is something else"),
+        ("e22-300", "rak3172", None),
+        ("serial-9600", "rak3172", "a RAK3172 speaks LoRa of 125, 250 or 500 kHz, and profile serial-9600"),
+    ]:
+        with pytest.raises((ValueError, PortError), match=sentence or "does not exist"):
+            open_carrier(CarrierSettings(get_profile(profile), "/dev/ttyNOWHERE", kind))
+
+
+# --- UDP --------------------------------------------------------------------------------------------------------------
+
+
+def udp(port="127.0.0.1:0", peers=()):
+    return open_carrier(CarrierSettings(get_profile("udp"), port, peers=peers))
+
+
+def test_a_host_answers_whom_it_heard():
+    host = udp()
+    node = udp(peers=(f"127.0.0.1:{host.port}",))
+    host.send(b"nobody is there yet")
+    node.send(b"hello")
+    assert packets(host.receive(5.0)) == [b"hello"]
+    host.send(b"REPORT")
+    assert packets(node.receive(5.0)) == [b"REPORT"]
+    assert node.receive(0.01) == []
+    node.close()
+    host.close()
+
+
+def test_with_peers_named_strangers_are_not_listened_to_and_lengths_are_kept():
+    node = udp(peers=("127.0.0.1:9",))
+    stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    stranger.sendto(b"hello", ("127.0.0.1", node.port))
+    assert node.receive(0.2) == []
+    host = udp()
+    stranger.sendto(bytes(256), ("127.0.0.1", host.port))
+    stranger.sendto(bytes(255), ("127.0.0.1", host.port))
+    assert packets(host.receive(5.0)) == [bytes(255)]
+    assert (node.statistics.n_noise, host.statistics.n_noise) == (1, 1)
+    stranger.close()
+    node.close()
+    host.close()
+
+
+def test_a_peer_that_is_not_there_yet_is_no_failure():
+    vacant = udp()
+    address = f"127.0.0.1:{vacant.port}"
+    vacant.close()
+    node = udp(peers=(address,))
+    for _ in range(5):
+        node.send(b"hello")
+        assert node.receive(0.02) == []
+    host = udp(address)
+    node.send(b"now")
+    assert packets(host.receive(5.0)) == [b"now"]
+    node.close()
+    host.close()
+
+
+def test_every_peer_gets_every_packet_and_many_are_handed_over_at_a_time():
+    hosts = [udp() for _ in range(3)]
+    gateway = udp(peers=tuple(f"127.0.0.1:{host.port}" for host in hosts))
+    for number in range(20):
+        gateway.send(bytes([number]))
+    for host in hosts:
+        received: list[bytes] = []
+        while len(received) < 20 and (more := packets(host.receive(5.0))):
+            received += more
+        assert received == [bytes([number]) for number in range(20)]
+        host.close()
+    gateway.close()
+
+
+def test_addresses_that_cannot_be_are_told_in_a_sentence():
+    with pytest.raises(ValueError, match='"4300" is no UDP address: write host:port'):
+        udp("4300")
+    with pytest.raises(ValueError, match='"host:port" is no UDP address'):
+        udp(peers=("host:port",))
+    taken = udp()
+    with pytest.raises(PortError, match=rf"UDP 127.0.0.1:{taken.port} cannot be used .*give an address of this"):
+        udp(f"127.0.0.1:{taken.port}")
+    taken.close()

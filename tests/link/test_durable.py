@@ -1,0 +1,72 @@
+"""Small files that a power cut cannot tear."""
+
+import errno
+import os
+from contextlib import suppress
+
+import pytest
+
+from link.durable import MAX_SET_ASIDE, read_state, set_aside, write_durably, write_state
+
+
+def test_a_file_is_replaced_whole_and_keeps_no_rest(tmp_path):
+    path = tmp_path / "state"
+    write_durably(path, "a longer text")
+    write_durably(path, "short", mode=0o600)
+    assert path.read_text() == "short"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [file.name for file in tmp_path.iterdir()] == ["state"]
+
+
+@pytest.mark.parametrize("step", ["open", "fsync", "replace"])
+def test_a_failure_at_any_step_leaves_the_old_file_and_the_next_try_succeeds(tmp_path, monkeypatch, step):
+    path = tmp_path / "state"
+    write_durably(path, "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "power cut")))
+        with pytest.raises(OSError, match="power cut"):
+            write_durably(path, "new")
+    assert path.read_text() == "old"
+    write_durably(path, "new")
+    assert path.read_text() == "new"
+
+
+def test_damaged_files_are_set_aside_with_their_companions_and_only_so_many_are_kept(tmp_path):
+    path = tmp_path / "state"
+    for n in range(MAX_SET_ASIDE + 3):
+        path.write_text(f"damaged {n}")
+        (tmp_path / "state-wal").write_text(f"log {n}")
+        aside = set_aside(path, companions=("-shm", "-wal"))
+        assert aside.name == f"state.damaged-{min(n + 1, MAX_SET_ASIDE)}"
+        assert aside.read_text() == f"damaged {n}"
+        assert (tmp_path / f"{aside.name}-wal").read_text() == f"log {n}"
+        assert not path.exists()
+    assert len(list(tmp_path.iterdir())) == 2 * MAX_SET_ASIDE
+
+
+def test_a_state_comes_back_as_it_was(tmp_path):
+    state = {"format": 3, "times": [0.1, -1e-9, 1e300], "name": "é", "nothing": None}
+    write_state(tmp_path / "state", state)
+    assert read_state(tmp_path / "state", state_format=3) == state
+    with pytest.raises(ValueError, match="it has format 3, this program has 4"):
+        read_state(tmp_path / "state", state_format=4)
+    with pytest.raises(FileNotFoundError):
+        read_state(tmp_path / "none", state_format=3)
+
+
+def test_no_change_of_a_byte_goes_unnoticed(tmp_path):
+    path = tmp_path / "state"
+    state = {"format": 1, "node": 3, "next_counter": 64}
+    write_state(path, state)
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 5]) + content[place + 1 :])
+        with suppress(ValueError):
+            assert read_state(path, state_format=1) == state
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b"3", b"null", b'"text"', b"{}", b"[" * 100_000])
+def test_what_is_no_state_is_a_value_error(tmp_path, content):
+    (tmp_path / "state").write_bytes(content)
+    with pytest.raises(ValueError, match=r"."):
+        read_state(tmp_path / "state", state_format=1)

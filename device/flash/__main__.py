@@ -1,0 +1,156 @@
+"""python -m device.flash: make a node's image, prepare its card, boot it in an emulator."""
+
+import argparse
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from device.flash.tools import FlashError, UnreachableError
+
+WORK = Path("runs/flash")
+UNREACHABLE = 3
+"Exit code when packages cannot be had: it says nothing about this program."
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = _parser().parse_args(argv, argparse.Namespace(argv=argv))
+    try:
+        return arguments.run(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except (FlashError, OSError) as error:
+        print(f"flash: {error}", file=sys.stderr)
+        return UNREACHABLE if isinstance(error, UnreachableError) else 1
+
+
+def _image(arguments: argparse.Namespace) -> int:
+    from device.flash.image import as_root, make_image
+    from device.flash.release import make_release
+    from device.flash.rootfs import Debian
+
+    code = as_root(arguments.argv)
+    if code is not None:
+        return code
+    started_s = time.monotonic()
+    debian = Debian(arguments.suite, arguments.mirror)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    release = make_release(debian.python, arguments.work, arguments.source)
+    image = arguments.out or arguments.work / f"latentlink-{arguments.suite}.img"
+    make_image(debian, release, arguments.work, image)
+    taken_mb = 512 * image.stat().st_blocks / 1e6
+    print(f"{image}: {taken_mb:.0f} MB, release {release.id}, {time.monotonic() - started_s:.0f} s")
+    return 0
+
+
+def _card(arguments: argparse.Namespace) -> int:
+    from device.flash.card import CardOptions, flash_card
+
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    options = CardOptions(
+        target=arguments.target,
+        settings=arguments.settings,
+        host=arguments.host,
+        work=arguments.work,
+        image=arguments.image,
+        bundle=arguments.bundle,
+        node=arguments.node,
+        hostname=arguments.hostname,
+        user=arguments.user,
+        ssh_key=arguments.ssh_key,
+        is_confirmed=arguments.confirm == "yes" and not arguments.dry_run,
+        replaces=arguments.replace == "yes",
+    )
+    is_written = flash_card(options, print, _show)
+    return 0 if is_written or arguments.dry_run else 2
+
+
+def _deploy(arguments: argparse.Namespace) -> int:
+    from device.flash.deploy import Node, deploy_bundle, deploy_release
+
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    node = Node(arguments.address, shlex.split(arguments.ssh_options))
+    if arguments.bundle:
+        deploy_bundle(node, arguments.bundle, arguments.work, print)
+    else:
+        deploy_release(node, arguments.work, arguments.source, print)
+    return 0
+
+
+def _show(share: float) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{100 * share:3.0f} %", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+
+
+def _boot(arguments: argparse.Namespace) -> int:
+    from device.flash.boot import start
+
+    with tempfile.TemporaryDirectory() as folder:
+        console = arguments.console or Path(folder)
+        process = start(arguments.image, console, arguments.line, arguments.machine, arguments.keep, arguments.network)
+        try:
+            return process.wait()
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    from device.flash.boot import MACHINES
+    from device.flash.release import SOURCE_WHEELS
+    from device.flash.rootfs import PYTHON_OF
+
+    parser = argparse.ArgumentParser(prog="python -m device.flash", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    image = command("image", _image, "make a whole Debian arm64 image with our runtime for Pi 3, 4 and Zero 2 W")
+    image.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
+    image.add_argument("--mirror", default="", help="serves /debian and /debian-security (default: mmdebstrap's)")
+    image.add_argument("--source", choices=SOURCE_WHEELS, default="", help="add what this image source needs")
+    image.add_argument("--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)")
+    image.add_argument("--out", type=Path, metavar="FILE.img", help="default: WORK/latentlink-SUITE.img")
+
+    card = command("card", _card, "make a node of a card, an image file or a mounted boot folder")
+    card.add_argument("target", type=Path, help="/dev/sdX, FILE.img, or the folder where a boot partition is mounted")
+    card.add_argument("--settings", type=Path, required=True, metavar="node.toml", help="as python -m device takes it")
+    card.add_argument("--host", type=Path, default=Path("host.toml"), help="where the node is registered")
+    card.add_argument("--image", type=Path, metavar="FILE.img", help="write this image to the whole target first")
+    card.add_argument("--bundle", type=Path, metavar="DIR", help="instead of the one that node.toml names")
+    card.add_argument("--node", type=int, metavar="N", help="instead of the number in node.toml")
+    card.add_argument("--hostname", help="default: latentlink-N")
+    card.add_argument("--user", default="", help="make this account (with --ssh-key; Raspberry Pi OS)")
+    card.add_argument("--ssh-key", type=Path, metavar="FILE.pub")
+    card.add_argument("--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)")
+    card.add_argument("--confirm", default="", metavar="yes", help="without it nothing is written")
+    card.add_argument("--dry-run", action="store_true", help="show everything, write nothing")
+    card.add_argument("--replace", default="", metavar="yes", help="the host forgets that number's former card")
+
+    deploy = command("deploy", _deploy, "give a running node this checkout's programs, or a bundle, over SSH")
+    deploy.add_argument("address", metavar="HOST", help="as ssh takes it; the account is root or may sudo")
+    deploy.add_argument("--bundle", type=Path, metavar="DIR", help="deploy this bundle instead of the programs")
+    deploy.add_argument("--source", choices=SOURCE_WHEELS, default="", help="add what this image source needs")
+    deploy.add_argument("--ssh-options", default="", help="more options for ssh, in one argument")
+    deploy.add_argument("--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)")
+
+    boot = command("boot", _boot, "start an image in QEMU until Ctrl-C")
+    boot.add_argument("image", type=Path)
+    boot.add_argument(
+        "--line", type=Path, metavar="TERMINAL", help="join the node's serial port to it (default: a new one)"
+    )
+    boot.add_argument("--machine", choices=MACHINES, default="virt")
+    boot.add_argument("--keep", action="store_true", help="what the node writes stays in the image")
+    boot.add_argument("--console", type=Path, metavar="DIR", help="write console.log there")
+    boot.add_argument("--network", default="", metavar="OPTIONS", help="of QEMU's user network (default: no network)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""First boot: how the system on a card is told to run our installer, by what it listens to.
+
+    image        our own: its installer looks at the boot partition at each boot
+    cloud-init   Raspberry Pi OS since Trixie (October 2025): user-data, meta-data, network-config
+    firstrun     Raspberry Pi OS Bookworm: systemd.run= in cmdline.txt
+
+Whatever else is on the card is refused by name. What the Imager has put there (account, Wi-Fi) is kept.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+
+from device.flash.target import BootPartition
+from device.flash.tools import FlashError
+
+SEED = "latentlink"
+"Folder of everything of ours on the boot partition."
+BOOKWORM_DATE, TRIXIE_DATE = "2023-10-10", "2025-10-01"
+"Of the first Raspberry Pi OS of each."
+FIRMWARE = "/boot/firmware"
+BEGIN = f"""#!/bin/sh
+# Hand over to latentlink-install.service, which does its work again at the next boot when the power fails meanwhile.
+set -eu
+install -D -m 755 {FIRMWARE}/{SEED}/install.sh /opt/latentlink/install.sh
+install -m 644 {FIRMWARE}/{SEED}/latentlink-install.service /etc/systemd/system/latentlink-install.service
+systemctl daemon-reload
+systemctl enable latentlink-install.service
+"""
+BEGIN_CLOUD_INIT = BEGIN + "systemctl start --no-block latentlink-install.service\n"
+BEGIN_FIRSTRUN = BEGIN + f"sed -i 's| systemd\\.run.*||' {FIRMWARE}/cmdline.txt\nsync\n"
+FIRSTRUN = (
+    f"systemd.run={FIRMWARE}/{SEED}/begin.sh",
+    "systemd.run_success_action=reboot",
+    "systemd.unit=kernel-command-line.target",
+)
+NETWORK = "network:\n  version: 2\n  ethernets:\n    eth0:\n      dhcp4: true\n      optional: true\n"
+NODE_UART = "/dev/ttyAMA0"
+UART_MARK = "# latentlink: the UART on GPIO 14 and 15 is the link's"
+UART_CONFIG = f"""
+{UART_MARK}
+[pi02]
+dtoverlay=disable-bt
+[pi3]
+dtoverlay=disable-bt
+[pi4]
+dtoverlay=disable-bt
+[pi5]
+dtparam=uart0=on
+[all]
+enable_uart=1
+"""
+SERIAL_CONSOLES = ("console=serial0", "console=ttyAMA0", "console=ttyS0")
+MERGE = "list(append)+dict(no_replace,recurse_list)+str()"
+
+
+@dataclass(frozen=True)
+class System:
+    """What a card holds: how its first boot is told things, its Python, and its name for the person."""
+
+    first_boot: str
+    python: str
+    name: str
+    release: str | None = None
+    "Of our own image: the release inside."
+
+
+@dataclass(frozen=True)
+class Personal:
+    """What the person wants of the system itself."""
+
+    hostname: str
+    instance: str
+    "New for each flash: cloud-init does its work once per instance."
+    user: str = ""
+    authorized_key: str = ""
+
+
+def detect(boot: BootPartition) -> System:
+    """What is on the card, or FlashError with the name of what cannot be used."""
+    names = set(boot.names())
+    if SEED in names and "image.json" in boot.names(SEED):
+        about = json.loads(boot.read(f"{SEED}/image.json"))
+        return System("image", about["python"], f"our image (Debian {about['suite']})", about["release"])
+    issue = boot.read("issue.txt").decode(errors="replace") if "issue.txt" in names else ""
+    found = re.search(r"Raspberry Pi reference (\d{4}-\d\d-\d\d)", issue)
+    if not found:
+        raise FlashError(
+            f"the card holds {_guess(boot, names)}; write Raspberry Pi OS (64-bit) or our image to it first"
+        )
+    date = found[1]
+    if date < BOOKWORM_DATE:
+        raise FlashError(
+            f"the card holds Raspberry Pi OS of {date}, older than Bookworm; write a newer one to it first"
+        )
+    if "kernel8.img" not in names:
+        raise FlashError(f"the card holds a 32-bit Raspberry Pi OS of {date}; LiteRT needs the 64-bit one")
+    if date >= TRIXIE_DATE:
+        if "user-data" not in names:
+            raise FlashError(f"the card's Raspberry Pi OS of {date} has no user-data, so no cloud-init: write it anew")
+        return System("cloud-init", "3.13", f"Raspberry Pi OS Trixie of {date}")
+    return System("firstrun", "3.11", f"Raspberry Pi OS Bookworm of {date}")
+
+
+def _guess(boot: BootPartition, names: Iterable[str]) -> str:
+    marks = {
+        "rpi-preseed.toml": "a system of rpi-preseed",
+        "volumioconfig.txt": "Volumio",
+        "LICENCE.oe": "LibreELEC",
+        "dietpi.txt": "DietPi",
+        "user-data": "a system with cloud-init that is not Raspberry Pi OS (Ubuntu?)",
+    }
+    return next((system for name, system in marks.items() if name in names), "no system that is known here")
+
+
+def first_boot_files(boot: BootPartition, system: System, personal: Personal, port: str) -> dict[str, bytes]:
+    """What is to be written besides the seed, by its path on the boot partition."""
+    files: dict[str, str] = {}
+    if system.first_boot != "image":
+        cmdline, config = boot.read("cmdline.txt").decode(), boot.read("config.txt").decode()
+        files |= uart_files(cmdline, config) if port == NODE_UART else {"cmdline.txt": cmdline}
+    if system.first_boot == "cloud-init":
+        files |= cloud_init_files(boot, personal, files["cmdline.txt"])
+    elif system.first_boot == "firstrun":
+        files |= {f"{SEED}/begin.sh": BEGIN_FIRSTRUN, "cmdline.txt": with_firstrun(files["cmdline.txt"])}
+    return {name: content.encode() for name, content in files.items()}
+
+
+def cloud_init_files(boot: BootPartition, personal: Personal, cmdline: str) -> dict[str, str]:
+    names = boot.names()
+    old_user_data = boot.read("user-data").decode()
+    old_meta_data = boot.read("meta-data").decode() if "meta-data" in names else ""
+    words = [word for word in cmdline.split() if not word.startswith("ds=nocloud")]
+    files = {
+        "user-data": merged(old_user_data, user_data(personal)),
+        "meta-data": meta_data(old_meta_data, personal.instance),
+        "cmdline.txt": " ".join([*words, f"ds=nocloud;i={personal.instance}"]) + "\n",
+        f"{SEED}/begin.sh": BEGIN_CLOUD_INIT,
+    }
+    if "network-config" not in names or not _says_something(boot.read("network-config").decode()):
+        files["network-config"] = NETWORK
+    return files
+
+
+def user_data(personal: Personal) -> str:
+    """Ours alone, as cloud-config; texts are quoted as JSON, which YAML contains."""
+    lines = ["#cloud-config", f"hostname: {json.dumps(personal.hostname)}", "manage_etc_hosts: true"]
+    commands = [f"[sh, {FIRMWARE}/{SEED}/begin.sh]"]
+    if personal.user:
+        lines += ["user:", f"  name: {json.dumps(personal.user)}", "  lock_passwd: true"]
+        lines += ["  shell: /bin/bash", "  sudo: ALL=(ALL) NOPASSWD:ALL"]
+        lines += ["  ssh_authorized_keys:", f"    - {json.dumps(personal.authorized_key)}"]
+        commands.append("[systemctl, enable, --now, ssh]")
+    return "\n".join([*lines, "runcmd:", *(f"  - {command}" for command in commands)]) + "\n"
+
+
+def merged(old: str, ours: str) -> str:
+    """Ours, and before it what the Imager wrote: a MIME archive of both, which cloud-init takes one after the other."""
+    if not _says_something(old) or f"{SEED}/begin.sh" in old:
+        return ours
+    archive = MIMEMultipart(boundary="latentlink-part")
+    for text, merge in ((old, ""), (ours, MERGE)):
+        part = MIMEText(text, "cloud-config", "utf-8")
+        part.replace_header("Content-Transfer-Encoding", "8bit")
+        part.set_payload(text)
+        if merge:
+            part["Merge-Type"] = merge
+        archive.attach(part)
+    return archive.as_string()
+
+
+def meta_data(old: str, instance: str) -> str:
+    kept = [line for line in old.splitlines() if not re.match(r"\s*instance[-_]id\s*:", line)]
+    return "\n".join([*kept, f"instance-id: {instance}"]) + "\n"
+
+
+def with_firstrun(cmdline: str) -> str:
+    """Ours comes first: another firstrun may cut its own off the line, and ours with it."""
+    words = cmdline.split()
+    words = [word for word in words if word not in FIRSTRUN]
+    first = next((index for index, word in enumerate(words) if word.startswith("systemd.run=")), len(words))
+    return " ".join([*words[:first], *FIRSTRUN[:1], *words[first:], *FIRSTRUN[1:]]) + "\n"
+
+
+def uart_files(cmdline: str, config: str) -> dict[str, str]:
+    """The good UART on the pins of every model, and no console on it."""
+    words = [word for word in cmdline.split() if not word.startswith(SERIAL_CONSOLES)]
+    return {
+        "cmdline.txt": " ".join(words) + "\n",
+        "config.txt": config if UART_MARK in config else config.rstrip("\n") + "\n" + UART_CONFIG,
+    }
+
+
+def _says_something(yaml: str) -> bool:
+    return any(line.strip() and not line.lstrip().startswith("#") for line in yaml.splitlines())

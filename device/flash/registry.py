@@ -1,0 +1,78 @@
+"""Registry: the host learns of a new node; host.toml gets an entry, and the key a file beside it."""
+
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+
+from device.flash.tools import FlashError
+
+NEW_HOST = """# What listens: python -m host_decoder listen {name}
+store = "host.sqlite"
+
+[link]
+port = "{port}"
+profile = "{profile}"
+"""
+HOST_PORT = "/dev/ttyUSB0"
+
+
+def check_free(host: Path, node: int, replaces: bool) -> None:
+    """Raise FlashError when the host knows that node and it is not to be replaced."""
+    if node in _nodes(host) and not replaces:
+        raise FlashError(
+            f"node {node} is in {host} already, with the key of another card; "
+            "give this one another number (NODE=), or replace that one for good (REPLACE=yes)"
+        )
+
+
+def next_free(host: Path) -> int:
+    return max(_nodes(host), default=0) + 1
+
+
+def register(host: Path, node: int, key_text: str, bundle: Path, profile: str) -> Path:
+    """Store the key (readable by its owner only) and name the node in host.toml; returns the key's file."""
+    host.parent.mkdir(parents=True, exist_ok=True)
+    key_path = host.parent / "keys" / f"node-{node}.key"
+    key_path.parent.mkdir(exist_ok=True)
+    _replace(key_path, key_text, 0o600)
+    text = host.read_text() if host.exists() else NEW_HOST.format(name=host.name, port=HOST_PORT, profile=profile)
+    entry = {"id": node, "key": f"keys/{key_path.name}", "bundle": _relative(bundle, host.parent)}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in entry.items()]
+    text = _without(text, node).rstrip("\n") + "\n\n" + "\n".join(["[[node]]", *lines]) + "\n"
+    _replace(host, text, 0o644)
+    return key_path
+
+
+def _nodes(host: Path) -> list[int]:
+    if not host.exists():
+        return []
+    try:
+        return [entry["id"] for entry in tomllib.loads(host.read_text()).get("node", [])]
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise FlashError(f"{host} cannot be read: {error}") from None
+
+
+def _without(text: str, node: int) -> str:
+    """host.toml without that node's section."""
+    parts = re.split(r"(?m)^(?=\s*\[)", text)
+    return "".join(part for part in parts if not _is_node(part, node))
+
+
+def _is_node(part: str, node: int) -> bool:
+    return part.lstrip().startswith("[[node]]") and tomllib.loads(part)["node"][0].get("id") == node
+
+
+def _relative(bundle: Path, folder: Path) -> str:
+    return Path(os.path.relpath(bundle.resolve(), folder.resolve())).as_posix()
+
+
+def _replace(path: Path, text: str, mode: int) -> None:
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.unlink(missing_ok=True)
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)

@@ -1,0 +1,141 @@
+"""install.sh on a node's root that is a folder: what first boot does, done again after power cuts."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from device.flash.card import CardOptions, flash_card
+from tests.flash.conftest import ROOT, TRIXIE
+from tests.scale import size
+
+INSTALL = ROOT / "device/unit/install.sh"
+
+
+@pytest.fixture
+def node(boot_folder, node_toml, release, tmp_path):
+    """The root of a node whose boot partition was just flashed."""
+    root = tmp_path / "root"
+    (root / "boot").mkdir(parents=True)
+    options = CardOptions(boot_folder(TRIXIE), node_toml, tmp_path / "host.toml", tmp_path, is_confirmed=True)
+    flash_card(options, lambda text: None, lambda share: None)
+    shutil.copytree(options.target, root / "boot/firmware")
+    (root / "etc").mkdir()
+    return root
+
+
+def install(root: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"LATENTLINK_ROOT": str(root)}
+    return subprocess.run(["sh", INSTALL], env=environment, capture_output=True, text=True)
+
+
+def state(root: Path) -> dict[str, bytes]:
+    """Every file of the node, its links followed."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for folder in ("opt/latentlink/current", "opt/latentlink/bundle", "var/lib/latentlink", "etc/latentlink")
+        for path in (root / folder).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+
+
+def test_a_seed_becomes_a_node(node):
+    key = (node / "boot/firmware/latentlink/node.key").read_bytes()
+    done = install(node)
+    assert done.returncode == 0, done.stderr
+    assert (node / "var/lib/latentlink/keys/node.key").read_bytes() == key
+    assert (node / "var/lib/latentlink/keys/node.key").stat().st_mode & 0o777 == 0o600
+    assert (node / "opt/latentlink/bundle/encoder.tflite").exists()
+    assert (node / "opt/latentlink/current/device/unit/notify.py").exists()
+    assert os.readlink(node / "opt/latentlink/current") == "releases/fedcba987654"
+    assert 'bundle = "/opt/latentlink/bundle"' in (node / "etc/latentlink/node.toml").read_text()
+
+
+def test_the_key_leaves_the_boot_partition(node):
+    install(node)
+    assert not (node / "boot/firmware/latentlink/node.key").exists()
+
+
+def test_the_second_boot_changes_nothing(node):
+    install(node)
+    (node / "var/lib/latentlink/keys/counter.json").write_text('{"format": 1, "node": 1, "next_counter": 640}')
+    before = state(node)
+    assert install(node).stdout == ""
+    assert state(node) == before
+
+
+def test_a_card_flashed_again_brings_a_new_key_with_its_counter(node):
+    install(node)
+    (node / "var/lib/latentlink/keys/counter.json").write_text('{"format": 1, "node": 1, "next_counter": 640}')
+    (node / "boot/firmware/latentlink/node.key").write_text("ff" * 16 + "\n")
+    install(node)
+    assert (node / "var/lib/latentlink/keys/node.key").read_text() == "ff" * 16 + "\n"
+    assert '"next_counter": 0' in (node / "var/lib/latentlink/keys/counter.json").read_text()
+
+
+def test_a_key_that_was_overwritten_but_not_yet_removed_is_not_taken_for_one(node):
+    install(node)
+    before = state(node)
+    (node / "boot/firmware/latentlink/node.key").write_bytes(bytes(64))
+    install(node)
+    assert state(node) == before
+    assert not (node / "boot/firmware/latentlink/node.key").exists()
+
+
+def test_a_damaged_boot_partition_is_refused_and_the_node_stays_as_it_was(node):
+    install(node)
+    before = state(node)
+    (node / "boot/firmware/latentlink/bundle/encoder.tflite").write_bytes(b"half")
+    with (node / "boot/firmware/latentlink/SHA256SUMS").open("a") as sums:
+        sums.write(f"{'0' * 64}  bundle.id\n")
+    done = install(node)
+    assert done.returncode == 1
+    assert "the boot partition is damaged; flash the card again" in done.stderr
+    assert state(node) == before
+
+
+def test_an_empty_boot_partition_is_no_error(node):
+    shutil.rmtree(node / "boot/firmware/latentlink")
+    done = install(node)
+    assert done.returncode == 0
+    assert "nothing to install" in done.stdout
+
+
+def test_whenever_the_power_is_cut_the_next_boot_makes_the_same_node(node, tmp_path):
+    """Each command of install.sh is where the power is cut once (in short runs every thirteenth)."""
+    key = (node / "boot/firmware/latentlink/node.key").read_bytes()
+    whole = tmp_path / "whole"
+    shutil.copytree(node, whole, symlinks=True)
+    install(whole)
+    expected = state(whole)
+    cut = 0
+    while True:
+        cut_root = tmp_path / "cut"
+        shutil.rmtree(cut_root, ignore_errors=True)
+        shutil.copytree(node, cut_root, symlinks=True)
+        if not _install_until(cut_root, cut):
+            break
+        install(cut_root)
+        assert state(cut_root) == expected, f"cut before command {cut}"
+        assert (cut_root / "var/lib/latentlink/keys/node.key").read_bytes() == key
+        cut += size(13, 1)
+    assert cut > 30
+
+
+def _install_until(root: Path, n_commands: int) -> bool:
+    """Run install.sh and end it before its next command; whether there was one."""
+    count, stub = root.parent / "count", root.parent / "stub"
+    shutil.rmtree(stub, ignore_errors=True)
+    stub.mkdir()
+    for tool in ("mkdir", "rm", "mv", "cp", "ln", "tar", "sync", "dd", "chmod", "cut", "cmp", "sha256sum", "readlink"):
+        (stub / tool).write_text(
+            f'#!/bin/sh\nread -r n <{count}\n[ "$n" -gt 0 ] || kill -9 $PPID\necho $((n - 1)) >{count}\n'
+            f'exec {shutil.which(tool)} "$@"\n'
+        )
+        (stub / tool).chmod(0o755)
+    count.write_text(f"{n_commands}\n")
+    environment = os.environ | {"LATENTLINK_ROOT": str(root), "PATH": f"{stub}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", INSTALL], env=environment, capture_output=True)
+    return done.returncode != 0

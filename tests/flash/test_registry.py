@@ -1,0 +1,35 @@
+import pytest
+
+from device.flash.registry import check_free, next_free, register
+from device.flash.tools import FlashError
+from host_decoder.config import read_config
+from tests.flash.conftest import BUNDLE
+
+KEY = "00112233445566778899aabbccddeeff\n"
+
+
+def test_the_host_reads_what_was_registered(tmp_path):
+    host = tmp_path / "host.toml"
+    key_path = register(host, 3, KEY, BUNDLE, "serial-9600")
+    register(host, 5, KEY[::-1].strip() + "\n", BUNDLE, "serial-9600")
+    config = read_config(host)
+    assert [(node.number, node.key.hex()) for node in config.nodes] == [(3, KEY.strip()), (5, KEY.strip()[::-1])]
+    assert key_path.stat().st_mode & 0o777 == 0o600
+    assert next_free(host) == 6
+
+
+def test_a_number_that_is_taken_is_refused_and_may_be_replaced(tmp_path):
+    host = tmp_path / "host.toml"
+    register(host, 3, KEY, BUNDLE, "serial-9600")
+    host.write_text(host.read_text() + "# a comment\n")
+    with pytest.raises(FlashError, match=r"node 3 is in .* already"):
+        check_free(host, 3, replaces=False)
+    check_free(host, 3, replaces=True)
+    register(host, 3, KEY.replace("0", "1"), BUNDLE, "serial-9600")
+    assert [node.key.hex() for node in read_config(host).nodes] == [KEY.strip().replace("0", "1")]
+
+
+def test_a_host_toml_that_cannot_be_read_is_left_alone(tmp_path):
+    (tmp_path / "host.toml").write_text("[[node\n")
+    with pytest.raises(FlashError, match=r"host\.toml cannot be read"):
+        check_free(tmp_path / "host.toml", 1, replaces=False)

@@ -1,7 +1,7 @@
 """Folding: a trained auto-encoder becomes the two networks that are deployed, the same functions in fewer layers.
 
     encoder   DWT, first convolution, batch norm → one strided convolution on pixels; latents in transmitted order
-    decoder   first transposed convolution → one dense layer that takes the latents in that order
+    decoder   first layer, transposed convolution or dense → one dense layer that takes the latents in that order
 
 Every step is exact up to float rounding. Wavelet transform and convolution are both linear, so their product is one
 convolution: Haar and 3 × 3 make 6 × 6 with stride 2 and padding 2. A longer wavelet reads pixels that were reflected
@@ -18,7 +18,7 @@ from torch.nn.functional import conv_transpose2d
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from export import ExportError
-from host_training.model import AutoEncoder, Decoder, Encoder, ModelConfig
+from host_training.model import AutoEncoder, Decoder, DenseDecoder, Encoder, ModelConfig
 
 
 def input_shape(config: ModelConfig) -> tuple[int, int, int]:
@@ -34,12 +34,13 @@ class FoldedEncoder(nn.Module):
         self.stem = nn.Sequential(fold_stem(encoder), nn.ReLU())
         self.module1 = nn.Sequential(*(FoldedBlock(block) for block in encoder.module1))
         self.module2 = nn.Sequential(*(FoldedBlock(block) for block in encoder.module2))
+        self.module3 = nn.Sequential(*(FoldedBlock(block) for block in encoder.module3))
         self.pool = fixed_pool(self.features(torch.zeros(1, *input_shape(config))), config.pooled)
         dense, norm, _, last = encoder.dense
         self.dense = nn.Sequential(fuse(dense, norm), nn.ReLU(), select_outputs(last, order))
 
     def features(self, images: Tensor) -> Tensor:
-        return self.module2(self.module1(self.stem(images)))
+        return self.module3(self.module2(self.module1(self.stem(images))))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.dense(self.pool(self.features(images))).flatten(1)
@@ -96,35 +97,49 @@ def select_outputs(convolution: Any, order: Sequence[int]) -> nn.Conv2d:
 
 
 class FoldedDecoder(nn.Module):
-    """Symbols (N, n) in transmitted order to class scores (N, K)."""
+    """Symbols (N, n) in transmitted order to class scores (N, K): a dense layer, then the decoder's other layers."""
 
-    def __init__(self, decoder: Decoder, order: Sequence[int], fill: Tensor) -> None:
+    def __init__(self, first: nn.Linear, rest: nn.Sequential) -> None:
         super().__init__()
-        self.first, self.grid = fold_first_upsampling(decoder.latent_decoder[0], order, fill)
-        self.latent_decoder = copy.deepcopy(decoder.latent_decoder[1:])
-        self.module3 = copy.deepcopy(decoder.module3)
-        self.classifier = copy.deepcopy(decoder.classifier)
+        self.first, self.rest = first, rest
 
     def forward(self, symbols: Tensor) -> Tensor:
-        grid = self.first(symbols).unflatten(1, self.grid)
-        return self.classifier(self.module3(self.latent_decoder(grid)).mean((2, 3)))
+        return self.rest(self.first(symbols))
 
 
-def fold_first_upsampling(
-    upsampling: Any, order: Sequence[int], fill: Tensor
-) -> tuple[nn.Linear, tuple[int, int, int]]:
-    """The transposed convolution on the 1 × 1 latent grid as a dense layer, and the (C, h, w) of its output.
+def fold_decoder(decoder: Decoder | DenseDecoder, order: Sequence[int], fill: Tensor) -> FoldedDecoder:
+    """Latents that are not in `order` are taken to be constant at `fill` (D,), their mean symbol.
 
-    Latents that are not in `order` are taken to be constant at `fill` (D,), their mean symbol. What they contribute
-    differs from one output position to the next, which a transposed convolution's bias, one number per channel,
-    cannot hold; the dense layer's bias, one number per channel and position, holds it exactly.
+    What they contribute differs from one output position of a transposed convolution to the next, which its bias, one
+    number per channel, cannot hold; the dense layer's bias, one number per channel and position, holds it exactly.
     """
-    weight, bias = upsampling.weight.detach(), upsampling.bias.detach()  # (D, C, h, w), (C,)
-    n_latents, *grid = weight.shape
-    pruned = sorted(set(range(n_latents)) - set(order))
-    constant = bias[:, None, None] + torch.tensordot(fill[pruned].to(weight), weight[pruned], dims=1)
-    dense = nn.Linear(len(order), constant.numel())
-    return _with_weights(dense, weight[list(order)].flatten(1).T, constant.flatten()), (grid[0], grid[1], grid[2])
+    own = copy.deepcopy(decoder)
+    if isinstance(own, DenseDecoder):
+        weight = own.first.weight.T
+        return FoldedDecoder(
+            dense(weight, torch.zeros(weight.shape[1]), order, fill),
+            nn.Sequential(own.norm, nn.ReLU(), own.classifier),
+        )
+    upsampling, *others = own.latent_decoder
+    _, n_channels, height, width = upsampling.weight.shape  # on the 1 × 1 latent grid
+    return FoldedDecoder(
+        dense(upsampling.weight.flatten(1), upsampling.bias.repeat_interleave(height * width), order, fill),
+        nn.Sequential(
+            nn.Unflatten(1, (n_channels, height, width)),
+            *others,
+            own.module3,
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            own.classifier,
+        ),
+    )
+
+
+def dense(weight: Tensor, bias: Tensor, order: Sequence[int], fill: Tensor) -> nn.Linear:
+    """A dense layer on the latents in `order`, the others constant at `fill` (D,); weight (D, M), bias (M,)."""
+    pruned = sorted(set(range(len(weight))) - set(order))
+    constant = bias + fill[pruned].to(weight) @ weight[pruned]
+    return _with_weights(nn.Linear(len(order), len(bias)), weight[list(order)].T, constant)
 
 
 def fuse(convolution: Any, norm: Any) -> nn.Conv2d:
@@ -142,4 +157,5 @@ def _with_weights(layer: Any, weight: Tensor, bias: Tensor | None) -> Any:
 
 def fold(model: AutoEncoder, order: Sequence[int], fill: Tensor) -> tuple[FoldedEncoder, FoldedDecoder]:
     """Both halves of a model in evaluation mode; `order` may leave latents out, which stay at `fill` (D,)."""
-    return FoldedEncoder(model.encoder, model.config, order).eval(), FoldedDecoder(model.decoder, order, fill).eval()
+    encoder = FoldedEncoder(model.encoder, model.config, order)
+    return encoder.eval(), fold_decoder(model.decoder, order, fill).eval()

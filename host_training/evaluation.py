@@ -1,6 +1,8 @@
 """What a model is worth: accuracy, coding rates and bits per image on a split; discriminative power of each latent."""
 
+import platform
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -86,5 +88,12 @@ def latent_order(symbols: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 where it is safe, on CPU and CUDA alike."""
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    """bfloat16 where it is safe and the processor has it: a CPU without AVX512-BF16 or AMX is 15 times slower in it."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type != "cpu" or _has_bfloat16())
+
+
+@cache
+def _has_bfloat16() -> bool:
+    if platform.machine() in ("x86_64", "AMD64"):
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return True

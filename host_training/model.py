@@ -25,8 +25,12 @@ class ModelConfig:
     n_classes: int
     base_width: int = 64
     "Channels of the stem and M1; M2 has twice, M3 four times as many."
+    widths: tuple[int, int, int] | None = None
+    "Channels of M1, M2 and M3 where they are not in those proportions."
     blocks: tuple[int, int, int] = (2, 2, 2)
     "Residual blocks in M1, M2 (encoder) and M3 (decoder)."
+    has_module3_on_node: bool = False
+    "M3 ends the encoder, where its small maps are cheap, and the decoder is two dense layers: not the paper's cut."
     stem_stride: int = 1
     pooled: int = 1
     "Side of the grid that the last feature map is averaged to; the paper pools it to one point."
@@ -47,6 +51,11 @@ class ModelConfig:
             )
 
     @property
+    def module_widths(self) -> tuple[int, int, int]:
+        """Channels of M1, M2 and M3."""
+        return self.widths or (self.base_width, 2 * self.base_width, 4 * self.base_width)
+
+    @property
     def pixel_pad(self) -> int:
         return pixel_pad(self.wavelet)
 
@@ -55,7 +64,8 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, fields: dict) -> "ModelConfig":
-        return cls(**{**fields, "blocks": tuple(fields["blocks"])})
+        widths = fields.get("widths")
+        return cls(**{**fields, "blocks": tuple(fields["blocks"]), "widths": widths and tuple(widths)})
 
 
 class BasicBlock(nn.Module):
@@ -93,26 +103,29 @@ class Encoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        width = config.base_width
+        width1, width2, width3 = config.module_widths
         self.dwt = DWT(config.channels, config.wavelet)
         stem_padding = 0 if config.pixel_pad else 1
         self.stem = nn.Sequential(
-            nn.Conv2d(4 * config.channels, width, 3, config.stem_stride, stem_padding, bias=False),
-            nn.BatchNorm2d(width),
+            nn.Conv2d(4 * config.channels, width1, 3, config.stem_stride, stem_padding, bias=False),
+            nn.BatchNorm2d(width1),
             nn.ReLU(),
         )
-        self.module1 = resnet_module(width, width, config.blocks[0], stride=1)
-        self.module2 = resnet_module(width, 2 * width, config.blocks[1], stride=2)
+        self.module1 = resnet_module(width1, width1, config.blocks[0], stride=1)
+        self.module2 = resnet_module(width1, width2, config.blocks[1], stride=2)
+        self.module3 = nn.Sequential()
+        if config.has_module3_on_node:
+            self.module3 = resnet_module(width2, width3, config.blocks[2], stride=2)
         self.pool = nn.AdaptiveAvgPool2d(config.pooled)
         self.dense = nn.Sequential(
-            nn.Conv2d(2 * width, config.hidden, config.pooled, bias=False),
+            nn.Conv2d(width3 if config.has_module3_on_node else width2, config.hidden, config.pooled, bias=False),
             nn.BatchNorm2d(config.hidden),
             nn.ReLU(),
             nn.Conv2d(config.hidden, config.latents, 1),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        features = self.module2(self.module1(self.stem(self.dwt(images))))
+        features = self.module3(self.module2(self.module1(self.stem(self.dwt(images)))))
         return self.dense(self.pool(features)).flatten(1)
 
 
@@ -134,17 +147,30 @@ class Decoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        width = config.latent_decoder_width
+        width, width3 = config.latent_decoder_width, config.module_widths[2]
         layers: list[nn.Module] = []
         for i in range(config.upsamplings):
             layers += [nn.ConvTranspose2d(config.latents if i == 0 else width, width, 2, 2), nn.ReLU()]
         self.latent_decoder = nn.Sequential(*layers[:-1])
-        self.module3 = resnet_module(width, 4 * config.base_width, config.blocks[2], stride=2)
-        self.classifier = nn.Linear(4 * config.base_width, config.n_classes)
+        self.module3 = resnet_module(width, width3, config.blocks[2], stride=2)
+        self.classifier = nn.Linear(width3, config.n_classes)
 
     def forward(self, symbols: Tensor) -> Tensor:
         features = self.module3(self.latent_decoder(symbols[:, :, None, None]))
         return self.classifier(features.mean((2, 3)))
+
+
+class DenseDecoder(nn.Module):
+    """Symbols (N, D) → class scores (N, K), when M3 is on the node."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.first = nn.Linear(config.latents, config.hidden, bias=False)
+        self.norm = nn.BatchNorm1d(config.hidden)
+        self.classifier = nn.Linear(config.hidden, config.n_classes)
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        return self.classifier(self.norm(self.first(symbols)).relu())
 
 
 SYMBOL_MIN, SYMBOL_MAX = -128, 127
@@ -163,7 +189,7 @@ class AutoEncoder(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.side_branch = SideBranch(config)
-        self.decoder = Decoder(config)
+        self.decoder = DenseDecoder(config) if config.has_module3_on_node else Decoder(config)
 
     def relax(self, latents: Tensor) -> Tensor:
         """Training's stand-in for rounding: additive uniform noise, shape kept."""

@@ -77,6 +77,7 @@ class CrossEntropyStage:
 
     def __init__(self, model: AutoEncoder, recipe: Recipe) -> None:
         self.model, self.epochs, self.batch_size = model, recipe.ce_epochs, recipe.batch_size
+        self.label_smoothing = recipe.label_smoothing
         parts = nn.ModuleList([model.encoder, model.decoder])
         self.learning_rates = [recipe.learning_rate]
         self.optimisers = [sgd(recipe, parts.parameters(), recipe.learning_rate)]
@@ -85,7 +86,7 @@ class CrossEntropyStage:
         self.model.train()
         with autocast(images.device):
             scores = self.model(images)
-        loss = cross_entropy(scores.float(), labels)
+        loss = cross_entropy(scores.float(), labels, label_smoothing=self.label_smoothing)
         _descend(self.optimisers[0], loss)
         return Progress(float(loss.detach()))
 
@@ -170,9 +171,17 @@ class Trainer:
                 break
             self.stage_index, self.step, self.best = self.stage_index + 1, 0, NOTHING_YET
             if stage.epochs:
-                self.model.load_state_dict(checkpoint.load(self._best_path(stage), self.device)["model"])
+                self._take_best(stage)
             self._save_last()
         self.writer.close()
+
+    def _take_best(self, stage: Stage) -> None:
+        """Go on with the stage's best weights, whose latents are ranked now that they are known to be the best."""
+        result = checkpoint.load(self._best_path(stage), self.device)
+        self.model.load_state_dict(result["model"])
+        symbols, labels = encode_split(self.model, self.data.train, self.device)
+        order = latent_order(symbols.cpu().numpy(), labels.cpu().numpy())
+        checkpoint.save({**result, "latent_order": order.tolist()}, self._best_path(stage))
 
     def _start_from(self, path: Path) -> str:
         """Take over the weights of that checkpoint; returns its SHA-256."""
@@ -233,7 +242,6 @@ class Trainer:
             self.writer.add_scalar(f"{stage.name}/{name}", value, epoch)
 
     def _result(self, stage: Stage, figures: Evaluation, epoch: int) -> dict[str, Any]:
-        symbols, labels = encode_split(self.model, self.data.train, self.device)
         return {
             "model": self.model.state_dict(),
             "model_config": self.model.config.to_dict(),
@@ -242,7 +250,6 @@ class Trainer:
             "stage": stage.name,
             "epoch": epoch,
             "validation": vars(figures),
-            "latent_order": latent_order(symbols.cpu().numpy(), labels.cpu().numpy()).tolist(),
         }
 
     def _save_last(self) -> None:

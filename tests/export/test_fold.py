@@ -12,12 +12,16 @@ def everything(model):
     return range(model.config.latents), torch.zeros(model.config.latents)
 
 
+NARROW = dict(has_module3_on_node=True, widths=(6, 10, 14))
+
+
+@pytest.mark.parametrize("cut", [{}, NARROW])
 @pytest.mark.parametrize("pooled", [1, 2])
 @pytest.mark.parametrize("stem_stride", [1, 2])
 @pytest.mark.parametrize("wavelet", WAVELETS)
 @torch.no_grad()
-def test_the_folded_encoder_is_the_encoder(wavelet, stem_stride, pooled, random_model, random_images):
-    model = random_model(wavelet=wavelet, stem_stride=stem_stride, pooled=pooled, height=16, width=32)
+def test_the_folded_encoder_is_the_encoder(wavelet, stem_stride, pooled, cut, random_model, random_images):
+    model = random_model(wavelet=wavelet, stem_stride=stem_stride, pooled=pooled, height=32, width=64, **cut)
     images = random_images(model.config, 8)
     encoder, _ = fold(model, *everything(model))
     latents = model.encoder(images)
@@ -36,9 +40,10 @@ def test_a_longer_wavelet_pads_nothing_inside_the_model(wavelet, size, random_mo
     assert (stem.kernel_size, stem.stride, stem.padding) == ((size, size), (2, 2), (0, 0))
 
 
+@pytest.mark.parametrize("cut", [{}, NARROW])
 @torch.no_grad()
-def test_latents_leave_the_encoder_in_their_order_and_enter_the_decoder_in_it(random_model, random_images):
-    model = random_model()
+def test_latents_leave_the_encoder_in_their_order_and_enter_the_decoder_in_it(cut, random_model, random_images):
+    model = random_model(**cut)
     images = random_images(model.config, 8)
     order = torch.randperm(model.config.latents).tolist()
     encoder, decoder = fold(model, order, torch.zeros(model.config.latents))
@@ -46,9 +51,10 @@ def test_latents_leave_the_encoder_in_their_order_and_enter_the_decoder_in_it(ra
     torch.testing.assert_close(decoder(quantise(encoder(images))), model(images), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("cut", [{}, NARROW])
 @torch.no_grad()
-def test_latents_that_are_not_sent_stay_at_their_mean(random_model, random_images):
-    model = random_model()
+def test_latents_that_are_not_sent_stay_at_their_mean(cut, random_model, random_images):
+    model = random_model(**cut)
     images = random_images(model.config, 8)
     means = torch.randn(model.config.latents) * 3
     order = [7, 2, 4]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device.flash.release import EPOCH_S, Release, unpack
-from device.flash.tools import UnreachableError, find, last_words, run
+from device.flash.tools import FlashError, UnreachableError, find, last_words, run
 
 HOST_PYTHON = "{}.{}".format(*sys.version_info[:2])
 PYTHON_OF = {"bookworm": "3.11", "trixie": "3.13"}
@@ -27,6 +27,8 @@ PACKAGES = (
     *("raspi-firmware", "e2fsprogs", "dosfstools", "fdisk", "libstdc++6", "openssh-server"),
 )
 COMPONENTS = ("main", "non-free-firmware")
+UNREACHABLE = (b"apt-get update", b"Failed to fetch", b"Could not connect", b"Could not resolve")
+"What apt's words hold when a mirror is down, as against a package that does not exist."
 MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
 
 ROOT_LABEL, BOOT_LABEL = "latentlink", "LLBOOT"
@@ -127,7 +129,10 @@ def fetch(debian: Debian, work: Path) -> Path:
     )
     if done.returncode:
         where = f" from {debian.mirror}" if debian.mirror else ""
-        raise UnreachableError(f"Debian {debian.suite} cannot be fetched{where}: {last_words(done.stderr)}")
+        is_unreachable = any(mark in done.stderr for mark in UNREACHABLE)
+        raise (UnreachableError if is_unreachable else FlashError)(
+            f"Debian {debian.suite} cannot be fetched{where}: {last_words(done.stderr)}"
+        )
     unfinished.rename(archive)
     return archive
 

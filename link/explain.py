@@ -17,6 +17,7 @@ class Explained:
     reference: int | None = None
     "LoRaWAN: the image id that this body told."
     is_malformed: bool = False
+    is_open: bool = True
 
 
 def explain_uplink(kind: PacketType, body: bytes, counter: int) -> Explained:
@@ -68,7 +69,7 @@ def explain_downlink(kind: PacketType, body: bytes, latest: int) -> str:
 
 
 def figure(value: float | None, unit: str) -> str:
-    return "-" if value is None else f"{value:.1f} {unit}"
+    return "-" if value is None else f"{value:.1f} {unit}".rstrip()
 
 
 def _chunks(chunks: list[Chunk]) -> Explained:

@@ -6,18 +6,21 @@ its bundle the bodies open too, from the first packet on in which the node tells
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from link import lorawan
-from link.control import NO_QUALITY, Quality
+from link.control import NO_QUALITY, Quality, Report
 from link.explain import Explained, explain_downlink, explain_lorawan, explain_uplink, figure
+from link.in_flight import ChunkId
 from link.packet import MAX_PACKET_BYTES, WIRE_VERSION, Flag, Header, PacketType
 from link.seal import Direction, ReplayWindow, Seal, downlink_key, possible_counters, reconstruct_counter, uplink_key
 from link.statistics import NodeStatistics
 
 MAX_SESSIONS = 4
 "Of one node: sessions still opened, and host salts still tried."
-MAX_NODES = 255
+MAX_PACKETS = 256
+"Of one node: packets of which it is remembered what they held."
 WITH_BUNDLE = (PacketType.DATA, PacketType.BATCH, PacketType.PARITY)
 
 
@@ -58,10 +61,36 @@ class _Node:
     sessions: "OrderedDict[bytes, _Session]" = field(default_factory=OrderedDict)
     latest: int = 0
     "The counter of the last uplink."
+    chunks: "OrderedDict[int, tuple[ChunkId, ...]]" = field(default_factory=OrderedDict)
+    "Of the latest packets, by counter: a report names images by their place among them."
     address: bytes = b""
     "LoRaWAN: of the network's session."
     reference: int = 0
     "LoRaWAN: the image id told last."
+
+    def remember(self, counter: int, explained: Explained) -> None:
+        """What a packet held, if it was opened."""
+        if explained.is_open:
+            self.chunks[counter] = tuple((chunk.image, chunk.index) for chunk in explained.chunks)
+            if len(self.chunks) > MAX_PACKETS:
+                self.chunks.popitem(last=False)
+
+    def note_verdicts(self, body: bytes, now_s: float) -> None:
+        """Of a REPORT, as far back as what the packets held is known here."""
+        with suppress(ValueError):
+            report = Report.unpack(body, self.latest)
+            images: list[int] = []
+            for counter in report.received_counters():
+                if counter not in self.chunks:
+                    break
+                images += [image for image, _ in reversed(self.chunks[counter])]
+            for place in report.enough_places():
+                if place < len(images):
+                    self.statistics.decided(images[place], self._n_chunks(images[place]), now_s)
+
+    def _n_chunks(self, image: int) -> int:
+        """Chunks of it that were heard here."""
+        return len({chunk for chunks in self.chunks.values() for chunk in chunks if chunk[0] == image})
 
 
 class Monitor:
@@ -102,7 +131,7 @@ class Monitor:
         )
         if not kind.is_uplink:
             node.statistics.transmitted(len(packet), self._airtime_s(len(packet)))
-            text = self._downlink_text(node, header, packet)
+            text = self._downlink_text(node, header, packet, now_s)
         elif header.version == lorawan.LORAWAN_VERSION:
             text = self._hear_lorawan(node, header, packet, now_s, quality)
         else:
@@ -120,7 +149,7 @@ class Monitor:
             return f"counter …{header.counter_low}, does not open with the key and the bundles given"
         if opened is None:
             counter = reconstruct_counter(header.counter_low, node.window.highest)
-            return self._count(node, node.window, counter, packet, now_s, quality, Explained("sealed"))
+            return self._count(node, node.window, counter, packet, now_s, quality, Explained("sealed", is_open=False))
         window, counter, body = opened
         explained = explain_uplink(PacketType(header.packet_type), body, counter)
         return self._count(node, window, counter, packet, now_s, quality, explained)
@@ -141,6 +170,7 @@ class Monitor:
             return f"counter {counter}, again"
         window.mark(counter)
         node.latest = counter
+        node.remember(counter, explained)
         node.statistics.status = explained.status or node.statistics.status
         node.statistics.n_malformed += explained.is_malformed
         airtime_s = self._airtime_s(len(packet))
@@ -172,16 +202,20 @@ class Monitor:
         if session.salt not in node.sessions:
             node.statistics.restarted()
             node.sessions[session.salt] = session
+            node.chunks.clear()
             if len(node.sessions) > MAX_SESSIONS:
                 node.sessions.popitem(last=False)
 
-    def _downlink_text(self, node: _Node, header: Header, packet: bytes) -> str:
+    def _downlink_text(self, node: _Node, header: Header, packet: bytes, now_s: float) -> str:
         if header.version == lorawan.LORAWAN_VERSION:
             return packet[header.n_bytes :].hex() or "acknowledged by the network"
         body = self._open_downlink(node, header, packet)
         if body is None:
             return "sealed"
-        return explain_downlink(PacketType(header.packet_type), body, node.latest)
+        kind = PacketType(header.packet_type)
+        if kind == PacketType.REPORT:
+            node.note_verdicts(body, now_s)
+        return explain_downlink(kind, body, node.latest)
 
     def _open_downlink(self, node: _Node, header: Header, packet: bytes) -> bytes | None:
         for session in reversed(node.sessions.values()):
@@ -216,11 +250,16 @@ def _frame_bytes(header: Header, packet: bytes) -> int:
     return len(packet) if is_native else lorawan.FRAME_BYTES + len(packet) - header.n_bytes
 
 
+HEADINGS = (
+    *("node", "sent", "came", "lost", "again", "bad", "images", "airtime", "SNR", "RSSI"),
+    *("chunks at stop", "stop took", "queue", "oldest", "budget"),
+)
+
+
 def table(statistics: Mapping[int, NodeStatistics]) -> list[str]:
     """The figures of all nodes, as lines of text."""
-    headings = ("node", "sent", "came", "lost", "again", "bad", "images", "airtime", "SNR", "RSSI", "queue", "budget")
-    rows = [headings, *(_row(number, figures) for number, figures in statistics.items())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
+    rows = [HEADINGS, *(_row(number, figures) for number, figures in statistics.items())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     for number, figures in statistics.items():
         if figures.lost_by_chunk:
@@ -246,7 +285,10 @@ def _row(number: int, figures: NodeStatistics) -> tuple[str, ...]:
         f"{figures.airtime_s:.1f} s",
         figure(figures.snr_db.mean, "dB"),
         figure(figures.rssi_dbm.mean, "dBm"),
+        figure(figures.mean_chunks_at_decision, ""),
+        figure(figures.mean_stop_latency_s, "s"),
         "-" if status is None else str(status.queue_images),
+        figure(status.oldest_age_s if status else None, "s"),
         figure(status.budget_s if status else None, "s"),
     )
 

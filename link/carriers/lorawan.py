@@ -72,7 +72,11 @@ class LoRaWan:
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
-        self._connect(settings)
+        try:
+            self._connect(settings)
+        except PortError:
+            self._client.disconnect()
+            raise
 
     def send(self, packet: bytes) -> None:
         """Puts a packet of link.lorawan.plain_packet into its node's downlink queue at the network server."""

@@ -44,7 +44,7 @@ class FarHost:
         """One update for each whole image, in the order of arrival."""
         return [update for update in self.updates if update.is_complete]
 
-    def wait_for(self, n_images, timeout_s=20.0):
+    def wait_for(self, n_images, timeout_s=60.0):
         deadline_s = time.monotonic() + timeout_s
         while len(self.complete) < n_images:
             assert time.monotonic() < deadline_s, f"{len(self.complete)} of {n_images} images came"
@@ -55,14 +55,16 @@ class FarHost:
         return self
 
     def __exit__(self, *_):
-        time.sleep(0.05)  # for what is in the port already
         self._is_over.set()
         self._thread.join()
 
     def _serve(self):
-        while not self._is_over.is_set():
-            now_s = time.monotonic()
-            for packet in self._deframer.push(self._read()):
+        """Until it is over, and nothing is in the port any more."""
+        is_over = False
+        while not is_over:
+            is_over, now_s, received = self._is_over.is_set(), time.monotonic(), self._read()
+            is_over = is_over and not received
+            for packet in self._deframer.push(received):
                 self._take(packet, now_s)
             if (downlink := self._receiver.next_packet(now_s)) is not None:
                 os.write(self._far, frame(downlink.packet))

@@ -82,7 +82,7 @@ def test_two_nodes_in_slots_before_two_gateways_are_answered_once_for_each_image
             assert "listening on" in host.stderr.readline()
         said = [finish(one) for one in [stack.enter_context(node(config)) for config in configs]]
         host.send_signal(signal.SIGTERM)
-        out, err = host.communicate(timeout=10)
+        out, err = host.communicate(timeout=60)
     assert host.returncode == 0, err
     lines = [json.loads(line) for line in out.splitlines()]
     answers = [line for line in lines if line["event"] == "answer"]

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import ExitStack, contextmanager
+from math import inf
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from link.framing import frame
 from link.keys import COUNTER_FILE, CounterStore
 from link.packet import Header
 from link.profiles import get_profile
+from link.receiver import Reason
 from link.sender import FIRST_CHUNK_OVERHEAD_BYTES
 from tests.device.far_host import FarHost, far_end
 
@@ -74,7 +77,7 @@ def test_the_symbols_that_arrive_are_those_of_the_encoder(home, port, symbols, i
         assert line["shape"] == [8, 8, 1]
         assert set(line["ms"]) == {"preprocess", "model", "coder"}
     assert sorted(image for line in said["heard"] for image in line["delivered"]) == [u.image for u in host.complete]
-    assert not list(open_outbox(home.folder / "keys" / "outbox.sqlite").base_chunks(1))
+    assert not list(open_outbox(home.folder / "keys" / f"outbox-{home.bundle.id.hex()}.sqlite").base_chunks(1))
 
 
 def test_the_console_tells_what_each_packet_costs_before_it_leaves(home, port):
@@ -101,8 +104,15 @@ def test_an_image_travels_in_the_chunks_that_the_configuration_asks_for(home, po
     assert sorted(arrived_symbols(host).tolist()) == sorted(symbols[:3].tolist())
     for line in said["image"]:
         assert line["chunks"] == 1 + -(-(line["bitstream_bytes"] - 3) // 2)
-        sizes = [size for packet in said["packet"] for image, _, size in packet["chunks"] if image == line["image"]]
-        assert sorted(sizes, reverse=True)[:2] == [3, 2]
+        sent = {
+            (index, size)
+            for packet in said["packet"]
+            for image, index, size in packet["chunks"]
+            if image == line["image"]
+        }
+        sizes = [size for _, size in sorted(sent)]  # what a slow host made the node send again counts once
+        assert sizes[:-1] == [3, *[2] * (len(sizes) - 2)]
+        assert len(sizes) == line["chunks"]
         assert sum(sizes) == line["bitstream_bytes"]
 
 
@@ -116,7 +126,7 @@ def test_over_the_emulated_radio_the_node_and_the_line_agree_on_what_was_spent(h
         said = finish(stack.enter_context(node(config)))
         host.wait_for(6)
         emulator.terminate()
-        line = json.loads(emulator.communicate(timeout=10)[0])
+        line = json.loads(emulator.communicate(timeout=60)[0])
     assert (arrived_symbols(host) == symbols[:6]).all()
     assert [entry["wire_bytes"] for entry in said["packet"]] == [len(packet) for packet in host.packets]
     assert sum(entry["airtime_s"] for entry in said["packet"]) == pytest.approx(line["airtime_s"])
@@ -129,7 +139,7 @@ def test_a_radio_without_a_region_stays_silent_and_says_why(home, port):
                 break
         assert "no region is set, so the radio stays silent" in line["sentence"]
         process.send_signal(signal.SIGTERM)
-        assert finish(process, timeout_s=10)["packet"] == []
+        assert finish(process, timeout_s=60)["packet"] == []
     assert os.read(port[1], 100) == b"\0"  # ends whatever half a frame the modem still holds
 
 
@@ -138,14 +148,26 @@ def test_the_node_keeps_the_duty_cycle_over_its_restarts(home, port):
     config = home.config(
         port[0], "lora-sf12-eu868", source="loop = true", link=f'{ONE_WAY}\nregion = "eu868"\nfrequency_hz = 868100000'
     )
-    spent_s = []
-    for _ in range(2):
-        with node(config) as process:
-            time.sleep(8)
-            process.send_signal(signal.SIGTERM)
-            spent_s.append([line["airtime_s"] for line in finish(process, timeout_s=10)["packet"]])
-    assert len(spent_s[0]) >= 2
-    assert sum(map(sum, spent_s)) <= 9 + 1e-6
+    first_s, second_s = (airtime_s(config, enough_s) for enough_s in (4.0, inf))
+    assert first_s >= 4
+    assert second_s > 0
+    assert first_s + second_s <= 9 + 1e-6
+
+
+def airtime_s(config, enough_s, patience_s=8.0):
+    """What a node sends until it is enough, or for some time after its first word; then it is told to end."""
+    with node(config) as process:
+        lines = map(json.loads, process.stdout)
+        spent_s = next(lines).get("airtime_s", 0.0)
+        timer = threading.Timer(patience_s, process.terminate)
+        timer.start()
+        for line in lines:
+            spent_s += line.get("airtime_s", 0.0)
+            if spent_s >= enough_s:
+                process.terminate()
+        timer.cancel()
+        assert process.wait(timeout=60) == 0
+    return spent_s
 
 
 def test_counters_go_on_after_a_restart_and_none_is_used_twice(home, port):
@@ -156,8 +178,10 @@ def test_counters_go_on_after_a_restart_and_none_is_used_twice(home, port):
             with node(home.config(path, source="limit = 2")) as process:
                 counters += [line["counter"] for line in finish(process)["packet"]]
     assert counters == sorted(set(counters))
-    assert len(host.complete) == 4
-    assert host.rejected == []
+    assert [Header.unpack(packet).counter_low for packet in host.packets] == counters
+    assert len({update.image for update in host.complete}) == len(host.complete) == 4
+    refused = {rejected.reason for rejected in host.rejected}
+    assert refused <= {Reason.REPEATED}, "a node that hears its answer too late may say an image twice"
 
 
 def test_what_a_killed_node_has_captured_is_sent_by_the_next(home, port, symbols):
@@ -200,7 +224,7 @@ def test_a_signal_ends_the_node_cleanly(home, port, how):
     with node(home.config(port[0], "serial-1200", source="loop = true")) as process:
         process.stdout.readline()
         process.send_signal(how)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == 0
         assert json.loads(out.splitlines()[-1])["event"] == "done"
         assert "Traceback" not in err
@@ -210,31 +234,31 @@ def test_a_signal_ends_the_node_cleanly(home, port, how):
 def test_a_port_that_vanishes_is_waited_for_and_no_image_is_lost(home, symbols):
     """The port is a symbolic link, as in /dev/serial/by-id; the line behind it is killed and replaced by another."""
     port = home.folder / "ttyNODE"
-    state = None
-    complete = []
+    hosts = []
 
     @contextmanager
-    def line(n_images):
-        nonlocal state
+    def line():
         with running("link", "emulate", "serial-115200") as emulator:
             ends = json.loads(emulator.stdout.readline())
             port.symlink_to(ends["a"])
+            state = hosts[-1].state if hosts else None
             with far_end(ends["b"]) as far, FarHost(home, far, state=state) as host:
+                hosts.append(host)
                 yield host
-                host.wait_for(n_images)
-            state = host.state
-            complete.extend(host.complete)
         port.unlink()
 
-    first_line = ExitStack()
-    first_line.enter_context(line(3))
-    with first_line, node(home.config(str(port), source="limit = 8\ninterval_s = 0.3")) as process:
+    with ExitStack() as stack:
+        first_line = stack.enter_context(ExitStack())
+        host = first_line.enter_context(line())
+        process = stack.enter_context(node(home.config(str(port), source="limit = 8\ninterval_s = 0.3")))
+        host.wait_for(3)
         first_line.close()
         assert any("vanished" in said for said in process.stderr)
-        with line(4):
-            _, err = process.communicate(timeout=30)
+        with line():
+            _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "is back" in err
+    complete = [update for host in hosts for update in host.complete]
     assert len({update.image for update in complete}) == 8
     assert {tuple(update.latent.symbols) for update in complete} == {tuple(row) for row in symbols[:8]}
 
@@ -246,7 +270,7 @@ def test_with_once_a_vanished_port_ends_the_node(home):
     with node(config, "--once") as process:
         process.stdout.readline()
         os.close(far)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 1
         assert "vanished" in err
         assert "Traceback" not in err
@@ -284,7 +308,7 @@ def test_without_its_camera_a_node_sends_what_waits_and_then_ends_with_the_reaso
         process.wait()
     (home.folder / "replay.npz").unlink()
     with FarHost(home, far) as host, node(home.config(path)) as process:
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 1
     assert "images wait and are sent first" in err
     assert "Traceback" not in err

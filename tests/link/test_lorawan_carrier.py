@@ -192,3 +192,4 @@ def test_a_user_who_may_not_read_the_application_is_told_so():
         with pytest.raises(PortError, match=r"\(no right to read application/a1/.*\): check user, password"):
             LoRaWan(settings(server.getsockname()[1], host="127.0.0.1"))
         thread.join(PATIENCE_S)
+        assert not thread.is_alive(), "the carrier left its connection open"

@@ -76,6 +76,34 @@ def test_what_the_host_says_opens_too():
     assert monitor.statistics[7].n_downlink == 3
 
 
+def report(counter, **said):
+    has_salt = not counter
+    return control(PacketType.REPORT, Report(**said).pack(), counter, is_uplink=False, has_salt=has_salt)
+
+
+def test_verdicts_are_counted_with_the_chunks_that_they_took_and_how_long_they_needed():
+    monitor = Monitor({7: KEY}, [BUNDLE_ID])
+    monitor.hear(data(2, image=0, has_salt=True), 0.0)
+    monitor.hear(data(3, image=1), 1.0)
+    monitor.hear(data(4, image=0, index=1), 2.0)
+    monitor.hear(report(0, highest=4, received=0b111, enough=0b001), 3.0)  # of packet 4: image 0
+    monitor.hear(data(5, image=0, index=2), 5.0)
+    monitor.hear(report(1, highest=5, received=0b1111, enough=0b0111), 6.0)  # images 0, 0 and 1
+    figures = monitor.statistics[7]
+    assert dict(figures.chunks_at_decision) == {1: 1, 2: 1}
+    assert (figures.mean_stop_latency_s, figures.n_chunks_unneeded) == (1.0, 1)
+    heading, row, *_ = table(monitor.statistics)
+    assert row[heading.index("chunks at stop") :].split()[:3] == ["1.5", "1.0", "s"]
+
+
+def test_verdicts_on_what_was_not_heard_here_are_left_out():
+    monitor = Monitor({7: KEY}, [BUNDLE_ID])
+    monitor.hear(data(2, image=0, has_salt=True), 0.0)
+    monitor.hear(data(4, image=1), 1.0)
+    monitor.hear(report(0, highest=4, received=0b111, enough=0b110), 2.0)  # of packets 3 and 2
+    assert not monitor.statistics[7].chunks_at_decision
+
+
 def test_a_new_start_of_the_node_is_seen():
     monitor = Monitor({7: KEY}, [BUNDLE_ID])
     monitor.hear(data(1, has_salt=True), 0.0)

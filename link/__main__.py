@@ -6,7 +6,7 @@ from pathlib import Path
 
 from link.channel import Impairments, parse_loss
 from link.emulator import emulate
-from link.keys import KeyStateError, provision
+from link.keys import provision
 from link.line import Line
 from link.monitor_cli import add_commands
 from link.profiles import PROFILES, get_profile
@@ -20,10 +20,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
-    except (KeyStateError, ValueError, OSError) as error:
-        print(f"link: {error}", file=sys.stderr)
-        return 1
-    return 0
+    except OSError as error:
+        sentence = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+    except ValueError as error:
+        sentence = str(error)
+    else:
+        return 0
+    print(f"link: {sentence}", file=sys.stderr)
+    return 1
 
 
 def _emulate(arguments: argparse.Namespace) -> None:

@@ -94,7 +94,7 @@ def is_uplink(packet: bytes) -> bool:
 
 def pace(packets: Iterable[Captured], speed: float = 1.0) -> Iterator[tuple[float, Captured]]:
     """Each packet with when to send it, in seconds from the start; pauses of more than an hour are cut to one."""
-    if speed <= 0:
+    if not speed > 0:
         raise ValueError(f"a capture cannot be replayed {speed:g} times as fast; 1 is its own speed")
     due_s = previous_s = 0.0
     for captured in packets:

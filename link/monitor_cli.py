@@ -44,7 +44,7 @@ def add_commands(commands: Any) -> None:
     replay.add_argument("port", nargs="?", help="where to send them; without it they are shown")
     replay.add_argument("--profile", help="of the line that the packets go to; its own unless given")
     replay.add_argument("--frequency", type=int, metavar="HZ", help="radio modems: where to transmit")
-    replay.add_argument("--speed", type=float, default=1.0, help="10 is ten times as fast")
+    replay.add_argument("--speed", type=_positive, default=1.0, help="10 is ten times as fast")
     replay.add_argument("--down", action="store_true", help="send what came from the host, not what nodes sent")
     _add_keys(replay)
     replay.set_defaults(run=_replay)
@@ -54,8 +54,8 @@ def _add_line(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("port", help="a serial port, or for UDP the address to receive at")
     parser.add_argument("--profile", required=True, help="a name of `python -m link profiles`")
     parser.add_argument("--frequency", type=int, metavar="HZ", help="radio modems: what to listen to")
-    parser.add_argument("--count", type=int, metavar="N", help="end after so many packets")
-    parser.add_argument("--duration", type=float, metavar="SECONDS", help="end after so long")
+    parser.add_argument("--count", type=_positive, metavar="N", help="end after so many packets")
+    parser.add_argument("--duration", type=_positive, metavar="SECONDS", help="end after so long")
 
 
 def _add_keys(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +69,13 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bundle", action="append", default=[], type=Path, metavar="DIR", help="that the images were made with"
     )
+
+
+def _positive(text: str) -> float:
+    with suppress(ValueError):
+        if (value := float(text)) > 0:
+            return value
+    raise argparse.ArgumentTypeError(f'"{text}" is no number above 0')
 
 
 def _monitor(arguments: argparse.Namespace) -> None:
@@ -147,8 +154,9 @@ def _open(arguments: argparse.Namespace, profile: LinkProfile) -> Carrier:
 
 def _hear(carrier: Carrier, arguments: argparse.Namespace) -> Iterator[tuple[float, Received | None]]:
     """What comes in, with the time since the beginning; None now and then, so that a screen stays alive."""
-    n_left, started_s, t_s = arguments.count or inf, time.monotonic(), 0.0
-    while n_left > 0 and t_s < (arguments.duration or inf):
+    n_left, duration_s = arguments.count or inf, arguments.duration or inf
+    started_s, t_s = time.monotonic(), 0.0
+    while n_left > 0 and t_s < duration_s:
         received = carrier.receive(POLL_S)
         t_s = time.monotonic() - started_s
         n_left -= len(received)

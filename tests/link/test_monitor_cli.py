@@ -10,6 +10,7 @@ import tty
 
 import pytest
 
+from link.__main__ import main
 from link.capture import Captured, CaptureHead, CaptureWriter, read_capture
 from link.control import Hello
 from link.framing import Deframer, frame
@@ -113,6 +114,26 @@ def test_a_bundle_that_is_not_the_one_opens_nothing(speaking, tmp_path, capsys):
     bundle, key = ("--bundle", tmp_path / "bundle"), ("--key", f"7={tmp_path / 'node.key'}")
     run("monitor", speaking, "--profile", PROFILE, "--count", "3", *key, *bundle)
     assert "does not open" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["replay", "nowhere.jsonl"], "link: nowhere.jsonl: No such file or directory"),
+        (["monitor", "/dev/ttyNO", "--profile", PROFILE], "link: port /dev/ttyNO does not exist; ports here:"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_in_one_line(arguments, sentence, capsys):
+    assert main(arguments) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert sentence in line
+
+
+@pytest.mark.parametrize("option", [("--count", "0"), ("--count", "two"), ("--duration", "-1"), ("--duration", "nan")])
+def test_a_number_that_ends_nothing_is_refused(option, capsys):
+    with pytest.raises(SystemExit):
+        main(["monitor", "/dev/ttyNO", "--profile", PROFILE, *option])
+    assert f'argument {option[0]}: "{option[1]}" is no number above 0' in capsys.readouterr().err
 
 
 def test_wrong_arguments_are_told(tmp_path):

@@ -4,6 +4,7 @@ node = 1
 bundle = "bundle"          # paths are relative to this file
 key_dir = "keys"           # node.key and counter.json, made by: python -m link provision
 state_dir = "state"        # optional (else key_dir): what waits to be sent, and the airtime spent
+bundle_signer = "bundle-signing.pub"   # optional: run only bundles that the owner of this key has signed
 max_queue_mb = 16          # optional: beyond it old refinements go first, then the oldest images
 [source]
 kind = "v4l2"              # replay, folder, v4l2 or picamera2
@@ -104,6 +105,8 @@ class NodeConfig:
     max_queue_bytes: int
     source: SourceConfig
     link: LinkConfig
+    bundle_signer: Path | None = None
+    "The public key of whoever may give this node bundles; None: bundles are not signed."
 
 
 DEFAULT_QUEUE_MB = 16
@@ -113,6 +116,7 @@ NODE_KEYS = {
     "key_dir": str,
     "state_dir": str,
     "max_queue_mb": int,
+    "bundle_signer": str,
     "source": dict,
     "link": dict,
 }
@@ -160,6 +164,7 @@ def load_config(path: Path | str) -> NodeConfig:
             max_queue_bytes=max_queue_mb * 1_000_000,
             source=_source(table["source"], path.parent),
             link=_link(table["link"], path.parent),
+            bundle_signer=path.parent / table["bundle_signer"] if "bundle_signer" in table else None,
         )
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None

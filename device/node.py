@@ -6,8 +6,9 @@ sender's affair (link.sender), and this file brings it a clock and a radio.
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,14 +16,14 @@ import numpy as np
 
 from device.config import NodeConfig
 from device.console import Console
-from device.encoder import Encoder
 from device.image_source import Capture, Image, SourceError, UnreadableImageError, open_source
 from device.outbox import Outbox, open_outbox
 from device.radio import Radio
+from device.slots import Loaded, Slots, Trial
 from device.unit.notify import Notifier
 from link import latent_coder
 from link.airtime import LoRaConfig
-from link.bundle import Bundle
+from link.bundle import ID_BYTES
 from link.carrier import Carrier, CarrierSettings, open_carrier
 from link.clock import boot_id, boot_s
 from link.governor import Governor
@@ -33,7 +34,8 @@ from link.regions import governor_for
 from link.sender import Acknowledged, Outgoing, Sender, SenderOptions, TimeHeard
 from link.timing import LinkTiming
 
-OUTBOX_FILE = "outbox.sqlite"
+OUTBOX_FILE = "outbox-{}.sqlite"
+"By the id of the bundle that made what waits in it: a packet is sealed for one bundle."
 LEDGER_FILE = "airtime.json"
 RECHARGE_S = 10.0
 "A packet that waited longer for its port is sent at a time of which the ledger does not know."
@@ -58,16 +60,15 @@ def run(config: NodeConfig, console: Console, is_patient: bool = True) -> int:
 
     An impatient node raises PortError when its port vanishes.
     """
-    bundle = Bundle.load(config.bundle, side="node")
     key = read_master_key(config.key_dir)
     config.state_dir.mkdir(parents=True, exist_ok=True)
-    with (
-        CounterStore(config.key_dir, config.node) as counters,
-        closing(open_outbox(config.state_dir / OUTBOX_FILE, config.max_queue_bytes, boot_id())) as outbox,
-        Radio(partial(_open_carrier, config), console.notice, is_patient) as radio,
-    ):
-        node = Node(config, bundle, key, counters, outbox, radio, console)
-        for notice in (counters.notice, outbox.notice, node.ledger_notice):
+    with CounterStore(config.key_dir, config.node) as counters, ExitStack() as stack:
+        loaded, trial = Slots(config).choose(console.notice)
+        stack.enter_context(trial or nullcontext())
+        radio = stack.enter_context(Radio(partial(_open_carrier, config), console.notice, is_patient))
+        queues = [stack.enter_context(closing(queue)) for queue in open_queues(config, loaded.bundle.id)]
+        node = Node(config, loaded, trial, key, counters, queues, radio, console)
+        for notice in (counters.notice, *(queue.outbox.notice for queue in queues), node.ledger_notice):
             if notice:
                 console.notice(notice)
         notifier = Notifier()
@@ -78,27 +79,55 @@ def run(config: NodeConfig, console: Console, is_patient: bool = True) -> int:
         return node.n_images
 
 
+@dataclass(frozen=True)
+class Queue:
+    """Images of one bundle that wait."""
+
+    bundle_id: bytes
+    outbox: Outbox
+
+    def close(self) -> None:
+        self.outbox.close()
+
+
+def open_queues(config: NodeConfig, bundle_id: bytes) -> list[Queue]:
+    """What earlier bundles left, in the order in which they ended, and last the queue of this bundle."""
+
+    def opened(one: bytes) -> Queue:
+        path = config.state_dir / OUTBOX_FILE.format(one.hex())
+        return Queue(one, open_outbox(path, config.max_queue_bytes, boot_id()))
+
+    found = sorted(config.state_dir.glob(OUTBOX_FILE.format("?" * 2 * ID_BYTES)), key=lambda path: path.stat().st_mtime)
+    names = [path.stem.partition("-")[2] for path in found]
+    earlier = [opened(bytes.fromhex(name)) for name in names if name != bundle_id.hex()]
+    return [*earlier, opened(bundle_id)]
+
+
 class Node:
     """Everything of one running node but its files and its port."""
 
     def __init__(
         self,
         config: NodeConfig,
-        bundle: Bundle,
+        loaded: Loaded,
+        trial: Trial | None,
         key: bytes,
         counters: CounterStore,
-        outbox: Outbox,
+        queues: Sequence[Queue],
         radio: Radio,
         console: Console,
     ) -> None:
-        link = config.link
+        """Images are put into the last of the queues; those before it are sent first."""
+        link, bundle = config.link, loaded.bundle
         self._interval_s = config.source.interval_s
-        self._encoder, self._tables = Encoder(bundle), bundle.tables
-        self._counters, self._outbox, self._radio, self._console = counters, outbox, radio, console
+        self._encoder, self._tables, self._trial = loaded.encoder, bundle.tables, trial
+        self._queues, self._outbox = deque(queues), queues[-1].outbox
+        self._counters, self._radio, self._console = counters, radio, console
         self._timing = LinkTiming(link.profile, link.profile.turnaround_s)
         ledger = config.state_dir / LEDGER_FILE
         self._governor = governor_for(link.region, link.frequency_hz, link.profile, ledger)
-        self._sender = _sender(config, bundle, key, counters, outbox, self._governor, self._timing)
+        self._new_sender = partial(_sender, config, key, counters, self._governor, self._timing)
+        self._sender = self._new_sender(self._queues[0])
         self._first_bytes, self._later_bytes = self._sender.chunk_bytes(link.first_chunk_bytes, link.chunk_bytes)
         self._source: Iterator[Capture] | None = None
         self._source_error: SourceError | None = None
@@ -134,13 +163,14 @@ class Node:
 
     @property
     def _is_done(self) -> bool:
-        return self._source is None and self._outgoing is None and self._outbox.n_images == 0
+        waits = any(queue.outbox.n_images for queue in self._queues)
+        return self._source is None and self._outgoing is None and not waits
 
     def _is_capture_due(self, now_s: float) -> bool:
         """At the interval's end; without one when the line can soon carry the image, since one that waits only ages."""
         if self._source is None or now_s < self._capture_due_s:
             return False
-        return self._interval_s > 0 or self._sender.wants_image(now_s)
+        return self._interval_s > 0 or (not self._has_earlier and self._sender.wants_image(now_s))
 
     def _capture(self) -> bool:
         """Whether there is an image more, or no more to come."""
@@ -160,6 +190,8 @@ class Node:
             return False
         self.n_images += 1
         self._console.image(captured)
+        if self._trial is not None:
+            self._trial.image_queued()
         return True
 
     def _end_source(self, error: SourceError | None = None) -> None:
@@ -195,9 +227,12 @@ class Node:
         if self._on_air_until_s is not None:
             return
         if self._outgoing is None:
+            if self._has_earlier and not self._queues[0].outbox.n_images:
+                self._sender.flush()
             self._outgoing = self._sender.next_packet(now_s)
             self._tell_silence()
             if self._outgoing is None:
+                self._end_queue()
                 return
             self._charged_s = now_s
             self._console.packet(self._outgoing, self._timing.wire_bytes(len(self._outgoing.packet)))
@@ -209,6 +244,23 @@ class Node:
             self._end_transmission(boot_s())  # a modem has sent it by now, and may have the answer already
         elif was_open:
             self._charged_s = -math.inf  # it may have been on the air when the port failed
+
+    @property
+    def _has_earlier(self) -> bool:
+        """Whether images of an earlier bundle are still being sent."""
+        return len(self._queues) > 1
+
+    def _end_queue(self) -> None:
+        """What an earlier bundle left has arrived: go on with what was made after it."""
+        if not self._has_earlier or self._queues[0].outbox.n_images:
+            return
+        ended = self._queues.popleft()
+        ended.close()
+        for path in ended.outbox.path.parent.glob(ended.outbox.path.name + "*"):
+            path.unlink(missing_ok=True)
+        unix_offset_s = self._sender.unix_offset_s
+        self._sender = self._new_sender(self._queues[0])
+        self._sender.unix_offset_s = unix_offset_s
 
     def _is_charged(self, outgoing: Outgoing, now_s: float) -> bool:
         """Whether a packet that waited for its port may leave: after a while its airtime is charged anew."""
@@ -258,17 +310,11 @@ class Node:
 
 
 def _sender(
-    config: NodeConfig,
-    bundle: Bundle,
-    key: bytes,
-    counters: CounterStore,
-    outbox: Outbox,
-    governor: Governor,
-    timing: LinkTiming,
+    config: NodeConfig, key: bytes, counters: CounterStore, governor: Governor, timing: LinkTiming, queue: Queue
 ) -> Sender | LoRaWanSender:
     link = config.link
     if link.lorawan:
-        return LoRaWanSender(config.node, bundle.id, counters, outbox, governor, timing)
+        return LoRaWanSender(config.node, queue.bundle_id, counters, queue.outbox, governor, timing)
     options = SenderOptions(
         has_downlink=link.has_feedback,
         parity=link.parity,
@@ -276,7 +322,7 @@ def _sender(
         wants_time=link.wants_time,
         wants_slot=link.wants_slot,
     )
-    return Sender(config.node, key, bundle.id, counters, outbox, governor, timing, options)
+    return Sender(config.node, key, queue.bundle_id, counters, queue.outbox, governor, timing, options)
 
 
 def _open_carrier(config: NodeConfig) -> Carrier:

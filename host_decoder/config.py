@@ -27,7 +27,7 @@ price_per_s = 0.0               # optional: or so seldom for its airtime
 [[node]]
 id = 1
 key = "keys/node-1.key"         # the node.key that `python -m link provision` wrote
-bundle = "bundles/digits"
+bundle = "bundles/digits"       # or several, the newest first, while the node goes from one to the next
 one_way = false                 # true: this node does not listen
 device = "70b3d57ed005b89a"     # in a LoRaWAN network, instead of a key: DevEUI, or device id at The Things Stack
 """
@@ -67,6 +67,8 @@ class HostNode:
     "It does not listen."
     device: str | None = None
     "What a LoRaWAN network calls it; its frames are then sealed by the network alone, and it has no key of ours."
+    earlier_bundles: tuple[Bundle, ...] = ()
+    "Decoded too."
 
 
 @dataclass(frozen=True)
@@ -251,11 +253,18 @@ def _read_nodes(path: Path, entries: list[Any]) -> tuple[HostNode, ...]:
             raise ConfigError(f"{path} has a node with id {number}; ids are from 1 to {MAX_NODE}, each once")
         device = table.get("device", str, "") or None
         key = b"" if device else read_key_file(path.parent / table.get("key", str))
-        bundle = Bundle.load(path.parent / table.get("bundle", str), side="host")
-        nodes[number] = HostNode(number, key, bundle, table.get("one_way", bool, False), device)
+        bundle, *earlier = _read_own_bundles(path, number, table.get("bundle", (str, list)))
+        nodes[number] = HostNode(number, key, bundle, table.get("one_way", bool, False), device, tuple(earlier))
     if not nodes:
         raise ConfigError(f"{path} names no node; add a [[node]] with id, key and bundle")
     return tuple(nodes.values())
+
+
+def _read_own_bundles(path: Path, number: int, names: str | list[Any]) -> list[Bundle]:
+    names = [names] if isinstance(names, str) else names
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"{path}: the bundle of node {number} is {names}; name one folder, or several in a list")
+    return [Bundle.load(path.parent / name, side="host") for name in names]
 
 
 def read_key_file(path: Path) -> bytes:

@@ -69,9 +69,9 @@ class Host:
         """
         self._store, self._timing, self._gateways = store, timing, tuple(gateways)
         self._nodes = {node.number: node for node in nodes}
-        readers = {path: Reader(bundle, verdict) for path, bundle in {n.bundle.path: n.bundle for n in nodes}.items()}
-        self._readers = {node.number: readers[node.bundle.path] for node in nodes}
-        self.notices = [sentence for reader in readers.values() if (sentence := reader.notice)]
+        own = {bundle.path: bundle for node in nodes for bundle in (node.bundle, *node.earlier_bundles)}
+        self._readers = {path: Reader(bundle, verdict) for path, bundle in own.items()}
+        self.notices = [sentence for reader in self._readers.values() if (sentence := reader.notice)]
         "Sentences for the person, to be said once."
         self._slotted: set[int] = set()
         self._speakers = [number for number, governor in enumerate(governors) if governor.silent_because is None]
@@ -79,7 +79,7 @@ class Host:
         self._refusals: dict[str, RefusalCount] = {}
         self._counted_s = float("-inf")
         self._networks = {number for number, is_network in enumerate(are_networks) if is_network}
-        self._advisors = {number: Advisor(reader.gives_verdicts) for number, reader in self._readers.items()}
+        self._advisors = {node.number: Advisor(self._readers[node.bundle.path].gives_verdicts) for node in nodes}
         entries = {node.number: self._entry(node, other_bundles) for node in nodes if node.device is None}
         self._radio, self._radio_nodes = Receiver(entries, timing, governors=governors), set(entries)
         members = [node for node in nodes if node.device is not None]
@@ -151,7 +151,7 @@ class Host:
 
     def _entry(self, node: HostNode, other_bundles: Sequence[Bundle]) -> NodeEntry:
         state = self._store.state(node.number, node.key)
-        return NodeEntry(node.key, node.bundle, tuple(other_bundles), state, node.one_way)
+        return NodeEntry(node.key, node.bundle, node.earlier_bundles, tuple(other_bundles), state, node.one_way)
 
     def _newest_image(self, node: HostNode) -> int | None:
         return self._store.newest_image(node.number, node.key, node.bundle.id.hex())
@@ -190,7 +190,7 @@ class Host:
         assert chunk is not None
         assert bundle is not None
         assert counter is not None
-        verdict = self._readers[node].judge(arrived.latent, self._airtime_s(chunk))
+        verdict = self._readers[bundle.path].judge(arrived.latent, self._airtime_s(chunk))
         return Answer(
             node=node,
             image=chunk.image,

@@ -39,10 +39,10 @@ class HostNode:
         self, node: int, entry: NodeEntry, timing: LinkTiming | None, host_salt: bytes, decode: Decode
     ) -> None:
         self.node, self._timing = node, timing
-        bundles = list({bundle.id: bundle for bundle in (entry.bundle, *entry.other_bundles)}.values())
+        bundles = list(reversed(entry.bundles.values()))
         is_one_way = entry.one_way or timing is None
         self._session = HostSession(node, entry.key, bundles, host_salt, entry.state, is_one_way)
-        self._new_reader = partial(ImageReader, node, entry.bundle, decode)
+        self._new_reader = partial(ImageReader, node, entry.own_bundles, decode)
         self._images = self._new_reader()
         self._parity = ParityDecoder()
         self._reporter: Reporter | None = None

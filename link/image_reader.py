@@ -1,6 +1,6 @@
 """Image reader: one node's chunks to what is known of its images, or the sentence that says why not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from link.assembler import CollisionError, ImageAssembler
 from link.bundle import Bundle
@@ -17,8 +17,9 @@ Decode = Callable[[bytes, Tables, bool], Latent]
 class ImageReader:
     """Puts chunks together and decodes; whatever is wrong with one is an answer to this one alone."""
 
-    def __init__(self, node: int, bundle: Bundle, decode: Decode) -> None:
-        self._node, self._own, self._decode = node, bundle, decode
+    def __init__(self, node: int, bundles: Sequence[Bundle], decode: Decode) -> None:
+        """Chunks made with any of these bundles are decoded; the first one is the node's present one."""
+        self._node, self._own, self._decode = node, bundles, decode
         self._images = ImageAssembler()
 
     def n_chunks(self, image: int) -> int:
@@ -31,11 +32,11 @@ class ImageReader:
         def reject(reason: Reason, sentence: str, is_of_use: bool = False) -> Rejected:
             return Rejected(reason, sentence, self._node, counter, bundle, chunk if is_of_use else None)
 
-        if bundle.id != self._own.id:
+        if all(bundle.id != own.id for own in self._own):
             return reject(
                 Reason.OTHER_BUNDLE,
-                f"packet made with bundle {bundle.id.hex()} ({bundle.path}), this host has {self._own.id.hex()} "
-                f"({self._own.path}) for node {self._node}; configure the former here, or flash the latter there",
+                f"packet made with bundle {bundle.id.hex()} ({bundle.path}), this host has {self._own[0].id.hex()} "
+                f"({self._own[0].path}) for node {self._node}; configure the former here, or flash the latter there",
                 is_of_use=True,
             )
         name = f"chunk {chunk.index} of image {chunk.image} of node {self._node}"

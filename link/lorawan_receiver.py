@@ -136,7 +136,7 @@ class _Node:
         self, number: int, entry: NodeEntry, timing: LinkTiming | None, told_image: int | None, decode: Decode
     ) -> None:
         self._number, self._own, self._timing = number, entry.bundle, timing
-        self._bundles = {bundle.id: bundle for bundle in (*entry.other_bundles, entry.bundle)}
+        self._bundles = entry.bundles
         self._is_one_way = entry.one_way
         self._address: bytes | None = entry.state.salt if entry.state else None
         self._window = ReplayWindow(entry.state.highest, entry.state.received) if entry.state else ReplayWindow()
@@ -147,7 +147,7 @@ class _Node:
             self._bundle_id = entry.bundle.id
         self._held: deque[_Frame] = deque(maxlen=MAX_HELD)
         self._n_unknown = 0
-        self._reader = ImageReader(number, entry.bundle, decode)
+        self._reader = ImageReader(number, entry.own_bundles, decode)
         self._is_complete: OrderedDict[int, bool] = OrderedDict()
         "Images of late: whether their last chunk is here."
         self._enough: OrderedDict[int, None] = OrderedDict()

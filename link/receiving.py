@@ -16,12 +16,24 @@ class NodeEntry:
     key: bytes = field(repr=False)
     "Master key, as in the node's node.key."
     bundle: Bundle
+    earlier_bundles: tuple[Bundle, ...] = ()
+    "Decoded too: the node may still send, or go back to, what it had before."
     other_bundles: tuple[Bundle, ...] = ()
     "Further bundles held, to name the one that a packet was made with."
     state: NodeState | None = None
     "As stored with the last result before this start; None: the node was never heard."
     one_way: bool = False
     "The node cannot be answered."
+
+    @property
+    def own_bundles(self) -> tuple[Bundle, ...]:
+        """Those that are decoded."""
+        return self.bundle, *self.earlier_bundles
+
+    @property
+    def bundles(self) -> dict[bytes, Bundle]:
+        """All that are held, by their ids; of two with one id the node's own."""
+        return {bundle.id: bundle for bundle in reversed((*self.own_bundles, *self.other_bundles))}
 
 
 @dataclass(frozen=True, eq=False)

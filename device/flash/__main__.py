@@ -74,7 +74,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
     arguments.work.mkdir(parents=True, exist_ok=True)
     node = Node(arguments.address, shlex.split(arguments.ssh_options))
     if arguments.bundle:
-        deploy_bundle(node, arguments.bundle, arguments.work, print)
+        deploy_bundle(node, arguments.bundle, arguments.host, arguments.work, print)
     else:
         deploy_release(node, arguments.work, arguments.source, print)
     return 0
@@ -136,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     deploy = command("deploy", _deploy, "give a running node this checkout's programs, or a bundle, over SSH")
     deploy.add_argument("address", metavar="HOST", help="as ssh takes it; the account is root or may sudo")
     deploy.add_argument("--bundle", type=Path, metavar="DIR", help="deploy this bundle instead of the programs")
+    deploy.add_argument("--host", type=Path, default=Path("host.toml"), help="of the host that flashed and hears it")
     deploy.add_argument("--source", choices=SOURCE_WHEELS, default="", help="add what this image source needs")
     deploy.add_argument("--ssh-options", default="", help="more options for ssh, in one argument")
     deploy.add_argument("--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)")

@@ -12,15 +12,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from device.flash import registry
 from device.flash.firstboot import SEED, Personal, System, detect, first_boot_files
 from device.flash.release import PROJECT, Release, make_release
 from device.flash.rootfs import UNITS
 from device.flash.settings import Settings, read_settings
+from device.flash.signing import signed_files, signing_key
 from device.flash.target import BootPartition, check_file, copy_image, describe, free_bytes, open_target
 from device.flash.tools import FlashError
-from link.bundle import ENCODER, MANIFEST, TABLES, Bundle
+from link.bundle import Bundle
 from link.keys import COUNTER_FILE, KEY_FILE, provision
+from link.signature import SIGNER, signer_text
 
 SECRETS = (f"{SEED}/{KEY_FILE}",)
 SUMS = f"{SEED}/SHA256SUMS"
@@ -66,7 +70,8 @@ def flash_card(options: CardOptions, say: Callable[[str], None], show: Callable[
     bundle = Bundle.load(settings.bundle, side="node")
     personal = _personal(options, settings)
     key_files = new_key(settings.node)
-    seed = seed_files(settings, system, release, bundle, personal) | key_files
+    signer = signing_key(options.host, may_make=True) if options.is_confirmed else Ed25519PrivateKey.generate()
+    seed = seed_files(settings, system, release, bundle, signer, personal) | key_files
     files = first_boot_files(boot, system, personal, settings.port) | seed
     _tell(files, settings, release, bundle, say)
     if not options.is_confirmed:
@@ -85,14 +90,20 @@ def flash_card(options: CardOptions, say: Callable[[str], None], show: Callable[
 
 
 def seed_files(
-    settings: Settings, system: System, release: Release, bundle: Bundle, personal: Personal
+    settings: Settings,
+    system: System,
+    release: Release,
+    bundle: Bundle,
+    signer: Ed25519PrivateKey,
+    personal: Personal,
 ) -> dict[str, bytes]:
     """The folder `latentlink` of the boot partition but for the key; SHA256SUMS names every file in it."""
     seed = {
         "bundle.id": bundle.id.hex().encode(),
         "node.toml": settings.text.encode(),
         "hostname": f"{personal.hostname}\n".encode(),
-        **{f"bundle/{name}": (bundle.path / name).read_bytes() for name in (MANIFEST, ENCODER, TABLES)},
+        **{f"bundle/{name}": content for name, content in signed_files(bundle, signer).items()},
+        SIGNER: signer_text(signer).encode(),
         **{f"source/{name}": content for name, content in settings.source_files.items()},
     }
     if system.release != release.id:

@@ -6,17 +6,21 @@ unpack beside, try, switch, and switch back when the service does not become rea
 
 import hashlib
 import subprocess
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from device.flash import registry
 from device.flash.release import PROJECT, PYTHONS, make_release, write_archive
+from device.flash.signing import signed_files, signing_key
 from device.flash.tools import FlashError, find, last_words
-from link.bundle import ENCODER, MANIFEST, TABLES, Bundle
+from link.bundle import Bundle
 
 UPDATE = PROJECT / "device/unit/update.sh"
 PROBE = "import platform, os; print(*platform.python_version_tuple()[:2], platform.machine(), os.getuid())"
 PROCESSOR = "aarch64"
+NODE_TOML = "/etc/latentlink/node.toml"
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,15 @@ def deploy_release(node: Node, work: Path, source_kind: str, say: Callable[[str]
     say(_update(node, probed, "release", release.id, release.archive.read_bytes()))
 
 
-def deploy_bundle(node: Node, path: Path, work: Path, say: Callable[[str], None]) -> None:
-    """A bundle alone; the host needs it too, before the first packet made with it can be decoded."""
+def deploy_bundle(node: Node, path: Path, host: Path, work: Path, say: Callable[[str], None]) -> None:
+    """A bundle alone, signed. The host decodes both from then on: images of the former one may still be under way."""
     probed = probe(node)
-    bundle = Bundle.load(path, side="node")
+    bundle, key = Bundle.load(path, side="node"), signing_key(host)
+    number = tomllib.loads(node.run(f"cat {node.root}{NODE_TOML}"))["node"]
+    if registry.add_bundle(host, number, path):
+        say(f"{host}: node {number} may send bundle {bundle.id.hex()} too; start the host again if it runs")
     archive = work / f"bundle-{bundle.id.hex()}.tar.gz"
-    write_archive(archive, {name: (path / name).read_bytes() for name in (MANIFEST, ENCODER, TABLES)})
+    write_archive(archive, signed_files(bundle, key))
     say(_update(node, probed, "bundle", bundle.id.hex(), archive.read_bytes()))
 
 

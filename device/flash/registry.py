@@ -45,6 +45,38 @@ def register(host: Path, node: int, key_text: str, bundle: Path, profile: str) -
     return key_path
 
 
+def add_bundle(host: Path, node: int, bundle: Path) -> bool:
+    """The host decodes this bundle of the node too, and the newest of those it knows; whether that was new to it."""
+    if node not in _nodes(host):
+        raise FlashError(f"{host} has no node {node}; name the host.toml of the host that hears it (HOST_TOML=)")
+    text = host.read_text()
+    [entry] = [one for one in tomllib.loads(text)["node"] if one["id"] == node]
+    known = [entry["bundle"]] if isinstance(entry["bundle"], str) else entry["bundle"]
+    new = _relative(bundle, host.parent)
+    if known[0] == new:
+        return False
+    bundles = json.dumps([new, *(one for one in known if one != new)][:2])
+    parts = re.split(r"(?m)^(?=\s*\[\[?\w)", text)
+    changed = [
+        re.sub(r"(?m)^(\s*bundle\s*=\s*).*$", lambda found: found[1] + bundles, part) if _is_node(part, node) else part
+        for part in parts
+    ]
+    _check_bundles("".join(changed), host, node, json.loads(bundles))
+    _replace(host, "".join(changed), 0o644)
+    return True
+
+
+def _check_bundles(text: str, host: Path, node: int, bundles: list[str]) -> None:
+    try:
+        is_right = any(one["id"] == node and one["bundle"] == bundles for one in tomllib.loads(text)["node"])
+    except tomllib.TOMLDecodeError:
+        is_right = False
+    if not is_right:
+        raise FlashError(
+            f"{host} has a bundle over several lines; write bundle = {json.dumps(bundles)} for node {node}"
+        )
+
+
 def _nodes(host: Path) -> list[int]:
     if not host.exists():
         return []

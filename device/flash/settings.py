@@ -8,11 +8,13 @@ from pathlib import Path
 
 from device.config import ConfigError, load_config
 from device.flash.tools import FlashError
+from link.signature import SIGNER
 
 ON_NODE = {
     "bundle": "/opt/latentlink/bundle",
     "key_dir": "/var/lib/latentlink/keys",
     "state_dir": "/var/lib/latentlink",
+    "bundle_signer": f"/etc/latentlink/{SIGNER}",
 }
 SOURCE_ON_NODE = "/opt/latentlink/source"
 PI5_DEBUG_PORT = "/dev/serial0"

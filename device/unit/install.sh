@@ -21,6 +21,19 @@ point() {                     # point LINK TARGET, in one step
     mv -T "$1.part" "$1"
 }
 
+# The power failed while a release was being proved (update.sh): the one before it goes on.
+before=$(cat "$opt/current.undo" 2>/dev/null || true)
+if [ -n "$before" ] && [ -d "$opt/$before" ]; then
+    say "release $(readlink "$opt/current") was not proved, so $before goes on"
+    point "$opt/current" "$before"
+    if [ -z "$root" ]; then
+        cp "$opt"/current/device/unit/latentlink*.service /etc/systemd/system/
+        systemctl daemon-reload
+    fi
+    sync
+fi
+rm -f "$opt/current.undo"
+
 [ -f "$seed/SHA256SUMS" ] || { say "the boot partition holds nothing to install"; exit 0; }
 id=$(sha256sum <"$seed/SHA256SUMS" | cut -c1-16)
 if [ "$id" = "$(cat "$state/installed" 2>/dev/null || true)" ] && [ ! -f "$seed/node.key" ]; then exit 0; fi
@@ -45,12 +58,18 @@ fi
 [ -d "$opt/current/device" ] || fail "there is no release on this node; flash the card again with one"
 
 bundle=$(cat "$seed/bundle.id")
-if [ ! -d "$opt/bundles/$bundle" ]; then
-    rm -rf "$opt/bundles/part"
-    cp -r "$seed/bundle" "$opt/bundles/part"
-    place "$opt/bundles/part" "$opt/bundles/$bundle"
+rm -rf "$opt/bundles/part"
+cp -r "$seed/bundle" "$opt/bundles/part"
+place "$opt/bundles/part" "$opt/bundles/$bundle"
+before=$(readlink "$opt/bundle" || true)
+if [ -n "$before" ] && [ "$before" != "bundles/$bundle" ]; then
+    point "$opt/bundle.previous" "$before"  # the node goes back to it when the new one fails (device/slots.py)
 fi
+rm -f "$state/bundle.json"
 point "$opt/bundle" "bundles/$bundle"
+cp "$seed/bundle-signing.pub" "$root/etc/latentlink/bundle-signing.pub.part"
+chmod 644 "$root/etc/latentlink/bundle-signing.pub.part"
+place "$root/etc/latentlink/bundle-signing.pub.part" "$root/etc/latentlink/bundle-signing.pub"
 
 if [ -d "$seed/source" ]; then
     rm -rf "$opt/source.part"

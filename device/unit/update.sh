@@ -1,10 +1,13 @@
 #!/bin/sh
 # update.sh release|bundle ID SHA256 [ROOT SYSTEMCTL PYTHON]: take over the tar.gz on standard input, a release or a bundle.
-# It is unpacked beside what runs, tries itself there, takes its place in one step and gives it back when the service does
-# not become ready. Sent by `python -m device.flash deploy`; The last three are for tests.
+# It is unpacked beside what runs, tries itself there and takes its place in one step. A release is taken back when the
+# service does not become ready; a power cut meanwhile takes it back at the next boot (install.sh). A bundle is on trial:
+# the node itself goes back to the one before it (device/slots.py), and here the verdict is awaited and cleaned up after.
+# Sent by `python -m device.flash deploy`. The last three are for tests.
 set -eu
 kind=$1 id=$2 sha256=$3 root=${4-} systemctl=${5-systemctl} python=${6-python3}
 opt=$root/opt/latentlink
+settings=$root/etc/latentlink/node.toml
 patience_s=120
 case $kind in
     release) folder=$opt/releases link=$opt/current ;;
@@ -16,12 +19,12 @@ refuse() {
     [ "$id" = "${before##*/}" ] || rm -rf "${folder:?}/$id"
     fail "$@"
 }
-point() {
-    ln -sfn "$1" "$link.part"
-    mv -T "$link.part" "$link"
+point() { # point TARGET [LINK], in one step
+    ln -sfn "$1" "${2-$link}.part"
+    mv -T "${2-$link}.part" "${2-$link}"
     sync
 }
-start() { # with the unit files of the release that is now current
+restart() { # with the unit files of the release that is now current
     if [ -z "$root" ]; then
         cp "$opt"/current/device/unit/latentlink*.service /etc/systemd/system/
         $systemctl daemon-reload
@@ -29,6 +32,9 @@ start() { # with the unit files of the release that is now current
     # `restart` alone would wait for ever for a service that systemd starts again and again.
     $systemctl stop latentlink.service
     $systemctl start --no-block latentlink.service
+}
+start() {
+    restart
     seconds=0
     until $systemctl is-active --quiet latentlink.service; do
         seconds=$((seconds + 1))
@@ -39,13 +45,46 @@ start() { # with the unit files of the release that is now current
     $systemctl is-active --quiet latentlink.service
 }
 try() { # TRY RELEASE BUNDLE
-    PYTHONPATH=$1:$1/lib $python -P -m device.unit.selftest "$root/etc/latentlink/node.toml" "$2"
+    PYTHONPATH=$1:$1/lib $python -P -m device.unit.selftest "$settings" "$2"
+}
+slots() { # the name of the bundle in use, how the installed one does, and why
+    PYTHONPATH=$opt/current:$opt/current/lib $python -P -m device.slots "$settings"
+}
+keep_only() {
+    for old in "$folder"/*; do
+        [ "${old##*/}" = "$1" ] || [ "${old##*/}" = "$2" ] || rm -rf "$old"
+    done
+}
+settle() { # the bundle in use is the installed one, and the only one
+    point "$before"
+    rm -f "$link.previous" "$state"
+    keep_only "${before##*/}" ""
+}
+await_verdict() {
+    seconds=0
+    while [ $seconds -lt $patience_s ]; do
+        verdict=$(slots) || fail "the node cannot say how bundle $id does; see: journalctl -u latentlink"
+        case ${verdict#* } in
+            passed*) keep_only "$id" "${before##*/}"; echo "bundle $id runs (before: ${before##*/})"; return ;;
+            failed*) settle; fail "bundle $id failed its trial, so ${before##*/} goes on: ${verdict#* failed }" ;;
+        esac
+        seconds=$((seconds + 1))
+        sleep 1
+    done
+    echo "bundle $id is on trial and has not encoded enough images in $patience_s s; if it fails, the node goes back by itself"
 }
 
 mkdir -p "$folder"
 part=$folder/part
 trap 'rm -rf "$part" "$part.tar.gz"' EXIT
 rm -rf "$part" "$part.tar.gz"
+before=$(readlink "$link" || true)
+if [ "$kind" = bundle ] && [ -n "$before" ]; then
+    state=$root/var/lib/latentlink/bundle.json
+    before=$(slots) || fail "the node cannot say which bundle it runs; see: journalctl -u latentlink"
+    before=bundles/${before%% *}
+    [ "$before" = "bundles/$id" ] || rm -rf "${folder:?}/$id"
+fi
 if [ ! -d "$folder/$id" ]; then
     cat >"$part.tar.gz" || fail "the card is full: $(df -h "$opt" | tail -n 1)"
     [ "$(sha256sum <"$part.tar.gz" | cut -d' ' -f1)" = "$sha256" ] || fail "it arrived damaged or not whole; deploy again"
@@ -55,20 +94,34 @@ if [ ! -d "$folder/$id" ]; then
     sync
     mv -T "$part" "$folder/$id"
 fi
-before=$(readlink "$link" || true)
 case $kind in
     release) try "$folder/$id" "$opt/bundle" ;;
     bundle) try "$opt/current" "$folder/$id" ;;
 esac || refuse "$kind $id does not work on this node, so ${before##*/} goes on"
+if [ "$kind" = bundle ] && [ -n "$before" ]; then
+    if [ "$before" = "bundles/$id" ]; then
+        settle
+        echo "bundle $id runs already"
+        exit
+    fi
+    point "$before" "$link.previous"
+    rm -f "$state"
+    point "bundles/$id"
+    restart
+    await_verdict
+    exit
+fi
+if [ -n "$before" ]; then echo "$before" >"$link.undo"; sync; fi
 point "${folder##*/}/$id"
 if ! start; then
     [ -n "$before" ] || fail "$kind $id does not start, and there is none before it"
     point "$before"
+    rm -f "$link.undo"
     start || fail "neither $kind $id nor ${before##*/} starts; see: journalctl -u latentlink"
     refuse "$kind $id does not start; ${before##*/} runs again"
 fi
-for old in "$folder"/*; do
-    [ "$old" = "$folder/$id" ] || [ "${old##*/}" = "${before##*/}" ] || rm -rf "$old"
-done
+rm -f "$link.undo"
+sync
+keep_only "$id" "${before##*/}"
 [ "$kind" = bundle ] || $systemctl --no-block start latentlink-compile.service
 echo "$kind $id runs (before: ${before##*/})"

@@ -1,0 +1,77 @@
+"""Canary: images with the symbols that the bundle's encoder makes of them on the host that sends it.
+
+A node computes them before it trusts a bundle. Runtimes may differ by 1 in a symbol (link's integers are what is
+transmitted, so that is harmless); a larger difference means a broken model, kernel or pre-processing.
+"""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from device.encoder import Encoder
+from link.bundle import Bundle, BundleError
+
+CANARY = "canary.npz"
+N_IMAGES = 4
+SEED = 20
+TOLERANCE = 1
+MAX_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class CanaryReport:
+    """How this machine's symbols differ from the expected ones."""
+
+    n_symbols: int
+    n_differ: int
+    largest: int
+
+    @property
+    def is_good(self) -> bool:
+        return self.largest <= TOLERANCE
+
+    def __str__(self) -> str:
+        return f"{self.n_differ} of {self.n_symbols} canary symbols differ, by at most {self.largest}"
+
+
+def make_canary(bundle: Bundle) -> bytes:
+    """canary.npz: soft shapes under noise, images uint8 (n, H, W, C), and symbols int8 (n, D) of this machine."""
+    height, width, channels = bundle.image.shape
+    draw, encoder = np.random.default_rng(SEED), Encoder(bundle)
+    coarse = draw.uniform(0, 255, (N_IMAGES, -(-height // 8), -(-width // 8), channels))
+    shapes = coarse.repeat(8, axis=1).repeat(8, axis=2)[:, :height, :width]
+    images = np.clip(shapes + draw.normal(0, 8, shapes.shape), 0, 255).round().astype(np.uint8)
+    file = BytesIO()
+    np.savez(file, images=images, symbols=np.stack([encoder(image) for image in images]))
+    return file.getvalue()
+
+
+def check_canary(bundle: Bundle, encoder: Encoder) -> CanaryReport | None:
+    """None when the bundle has no canary; BundleError when it is damaged, or the symbols are others."""
+    path = bundle.path / CANARY
+    if not path.exists():
+        return None
+    images, symbols = _read(path, bundle)
+    difference = np.abs(np.stack([encoder(image) for image in images]).astype(int) - symbols)
+    report = CanaryReport(difference.size, int((difference > 0).sum()), int(difference.max()))
+    if not report.is_good:
+        raise BundleError(f"bundle {bundle.path} does not compute here what it computes on its host: {report}")
+    return report
+
+
+def _read(path: Path, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"{path.stat().st_size} bytes")
+        with np.load(path, allow_pickle=False) as file:
+            images, symbols = file["images"], file["symbols"]
+        is_right = images.shape[1:] == bundle.image.shape and symbols.shape == (len(images), bundle.n_latents)
+        if not len(images) or not is_right:
+            raise ValueError(f"images {images.shape}, symbols {symbols.shape}")
+        if images.dtype != np.uint8 or symbols.dtype != np.int8:
+            raise ValueError(f"images {images.dtype}, symbols {symbols.dtype}")
+    except Exception as error:  # numpy answers a damaged archive with whatever its parts raise
+        raise BundleError(f"{path} is damaged ({error}); deploy the bundle again") from None
+    return images, symbols

@@ -1,0 +1,40 @@
+"""Signing: a bundle as a node takes it, with a canary and the signature of the host that flashed the node.
+
+The key is made at the first flashing, in keys/ beside host.toml, readable by its owner only. A host that is to send
+bundles to nodes which another one flashed needs a copy of it.
+"""
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from device.canary import CANARY, make_canary
+from device.flash.tools import FlashError
+from link.bundle import ENCODER, MANIFEST, TABLES, Bundle
+from link.signature import SIGNATURE, SIGNING_KEY, SignatureError, make_signing_key, read_signing_key, sign
+
+NODE_FILES = (MANIFEST, ENCODER, TABLES)
+
+
+def key_path(host: Path) -> Path:
+    return host.parent / "keys" / SIGNING_KEY
+
+
+def signing_key(host: Path, may_make: bool = False) -> Ed25519PrivateKey:
+    """The key of the host with that host.toml; FlashError when there is none."""
+    path = key_path(host)
+    try:
+        if not may_make:
+            return read_signing_key(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return make_signing_key(path)
+    except SignatureError as error:
+        raise FlashError(
+            f"{error}; nodes take bundles that the host which flashed them has signed: copy its {SIGNING_KEY} there"
+        ) from None
+
+
+def signed_files(bundle: Bundle, key: Ed25519PrivateKey) -> dict[str, bytes]:
+    """Every file of a bundle that a node is sent, by its name."""
+    files = {name: (bundle.path / name).read_bytes() for name in NODE_FILES} | {CANARY: make_canary(bundle)}
+    return files | {SIGNATURE: sign(bundle.id, files, key)}

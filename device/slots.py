@@ -1,0 +1,165 @@
+"""Slots: the installed bundle and the one before it. A new bundle is on trial until it has shown that it works here.
+
+    bundle             the installed bundle, a link to bundles/ID
+    bundle.previous    the one before it; without it nothing is on trial, since there is nothing to go back to
+    bundle.json        in the node's state: how the installed one does
+
+       installed ──▶ BEGUN ──▶ PASSED     canary right, PROBATION_IMAGES encoded and queued
+                       └─────▶ FAILED     anything else, a power cut included: the previous one runs
+
+BEGUN is on the disk before the new bundle is touched. A start that finds it was preceded by one that died with the new
+bundle, and goes back. So does a start that cannot use the installed bundle, whenever it was damaged.
+
+`python -m device.slots node.toml` says which bundle is in use and how it does.
+"""
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from device.canary import CanaryReport, check_canary
+from device.config import NodeConfig, load_config
+from device.encoder import Encoder, EncoderError
+from link.bundle import Bundle, BundleError
+from link.carrier import PortError
+from link.durable import read_state, write_state
+from link.signature import check_signature
+
+STATE_FILE = "bundle.json"
+STATE_FORMAT = 1
+PROBATION_IMAGES = 3
+
+
+class Stage(StrEnum):
+    """How far a new bundle has come."""
+
+    NEW = "new"
+    BEGUN = "begun"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A bundle that this machine can run."""
+
+    bundle: Bundle
+    encoder: Encoder
+    canary: CanaryReport | None
+
+
+class Slots:
+    """The two bundles of one node, by name, and what is written about the installed one."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self._config = config
+        self._installed = config.bundle
+        previous = config.bundle.with_name(config.bundle.name + ".previous")
+        has_other = previous.exists() and previous.resolve() != config.bundle.resolve()
+        self._previous = previous if has_other else None
+        self._state = config.state_dir / STATE_FILE
+        self.name = config.bundle.resolve().name
+        "Of the installed bundle."
+        self.stage, self.why = self._read()
+
+    @property
+    def in_use(self) -> str:
+        """The name of the bundle that the node runs."""
+        is_back = self.stage == Stage.FAILED and self._previous is not None
+        return self._previous.resolve().name if is_back and self._previous else self.name
+
+    def choose(self, say: Callable[[str], None]) -> tuple[Loaded, "Trial | None"]:
+        """The bundle to run from now on; BundleError or EncoderError when there is none."""
+        if self._previous is None:
+            return load(self._installed, self._config.bundle_signer), None
+        if self.stage == Stage.BEGUN:
+            self._write(Stage.FAILED, "the node stopped while it was on trial")
+        if self.stage == Stage.FAILED:
+            return self._go_back(say), None
+        is_on_trial = self.stage == Stage.NEW
+        try:
+            if is_on_trial:
+                self._write(Stage.BEGUN)
+            loaded = load(self._installed, self._config.bundle_signer)
+        except (BundleError, EncoderError, OSError) as error:
+            with suppress(OSError):  # a full card: it is found out anew at the next start
+                self._write(Stage.FAILED, str(error))
+            self.stage, self.why = Stage.FAILED, str(error)
+            return self._go_back(say), None
+        return loaded, Trial(self, loaded, say) if is_on_trial else None
+
+    def passed(self) -> None:
+        self._write(Stage.PASSED)
+
+    def interrupted(self) -> None:
+        """The trial begins anew at the next start."""
+        self._write(Stage.NEW)
+
+    def _go_back(self, say: Callable[[str], None]) -> Loaded:
+        assert self._previous is not None
+        say(f"bundle {self.name} failed ({self.why}); {self._previous.resolve().name}, the one before it, goes on")
+        try:
+            return load(self._previous, self._config.bundle_signer)
+        except (BundleError, EncoderError) as error:
+            raise BundleError(f"neither bundle can be used. {self.name}: {self.why}. The one before: {error}") from None
+
+    def _read(self) -> tuple[Stage, str]:
+        """What is written; NEW when that is about another bundle, or cannot be read."""
+        with suppress(OSError, ValueError, KeyError):
+            state = read_state(self._state, STATE_FORMAT)
+            if state["bundle"] == self.name:
+                return Stage(state["stage"]), str(state["why"])
+        return Stage.NEW, ""
+
+    def _write(self, stage: Stage, why: str = "") -> None:
+        state: dict[str, Any] = {"format": STATE_FORMAT, "bundle": self.name, "stage": stage.value, "why": why}
+        self._state.parent.mkdir(parents=True, exist_ok=True)
+        write_state(self._state, state)
+        self.stage, self.why = stage, why
+
+
+class Trial:
+    """The probation of the bundle that runs; it is over when enough images are safe in the outbox."""
+
+    def __init__(self, slots: Slots, loaded: Loaded, say: Callable[[str], None]) -> None:
+        self._slots, self._say = slots, say
+        self._n_left = PROBATION_IMAGES
+        self._canary = str(loaded.canary) if loaded.canary else "it brought no canary"
+        say(f"bundle {slots.name} is on trial: {self._canary}")
+
+    def image_queued(self) -> None:
+        self._n_left -= 1
+        if self._n_left == 0:
+            self._slots.passed()
+            self._say(f"bundle {self._slots.name} has passed: {PROBATION_IMAGES} images encoded")
+
+    def __enter__(self) -> "Trial":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """A person ended the node, or its port is not there: neither is the bundle's fault."""
+        if self._n_left > 0 and (kind is None or issubclass(kind, PortError | KeyboardInterrupt)):
+            self._slots.interrupted()
+
+
+def load(path: Path, signer: Path | None) -> Loaded:
+    """A bundle whose signature, files, model and canary are right, or BundleError or EncoderError."""
+    bundle = Bundle.load(path, side="node")
+    if signer is not None:
+        check_signature(bundle, signer)
+    _ = bundle.tables
+    encoder = Encoder(bundle)
+    return Loaded(bundle, encoder, check_canary(bundle, encoder))
+
+
+def main(settings: str) -> None:
+    slots = Slots(load_config(settings))
+    print(slots.in_use, slots.stage.value, slots.why)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -57,7 +57,7 @@ def explain_lorawan(kind: PacketType, body: bytes, reference: int) -> Explained:
 
 
 def explain_downlink(kind: PacketType, body: bytes, latest: int) -> str:
-    """A native body, opened; `latest` is the counter that its node used last."""
+    """A native body, opened; `latest` is the highest counter that its node may have used."""
     try:
         if kind == PacketType.REPORT:
             return _report(Report.unpack(body, latest))

@@ -14,7 +14,16 @@ from link.control import NO_QUALITY, Quality, Report
 from link.explain import Explained, explain_downlink, explain_lorawan, explain_uplink, figure
 from link.in_flight import ChunkId
 from link.packet import MAX_PACKET_BYTES, WIRE_VERSION, Flag, Header, PacketType
-from link.seal import Direction, ReplayWindow, Seal, downlink_key, possible_counters, reconstruct_counter, uplink_key
+from link.seal import (
+    COUNTER_LOW_BITS,
+    Direction,
+    ReplayWindow,
+    Seal,
+    downlink_key,
+    possible_counters,
+    reconstruct_counter,
+    uplink_key,
+)
 from link.statistics import NodeStatistics
 
 MAX_SESSIONS = 4
@@ -68,6 +77,11 @@ class _Node:
     reference: int = 0
     "LoRaWAN: the image id told last."
 
+    @property
+    def newest(self) -> int:
+        """The highest counter that a report may speak of: packets may have come to the host and not here."""
+        return self.latest + (1 << COUNTER_LOW_BITS - 1)
+
     def remember(self, counter: int, explained: Explained) -> None:
         """What a packet held, if it was opened."""
         if explained.is_open:
@@ -78,7 +92,7 @@ class _Node:
     def note_verdicts(self, body: bytes, now_s: float) -> None:
         """Of a REPORT, as far back as what the packets held is known here."""
         with suppress(ValueError):
-            report = Report.unpack(body, self.latest)
+            report = Report.unpack(body, self.newest)
             images: list[int] = []
             for counter in report.received_counters():
                 if counter not in self.chunks:
@@ -215,7 +229,7 @@ class Monitor:
         kind = PacketType(header.packet_type)
         if kind == PacketType.REPORT:
             node.note_verdicts(body, now_s)
-        return explain_downlink(kind, body, node.latest)
+        return explain_downlink(kind, body, node.newest)
 
     def _open_downlink(self, node: _Node, header: Header, packet: bytes) -> bytes | None:
         for session in reversed(node.sessions.values()):

@@ -82,13 +82,15 @@ def _monitor(arguments: argparse.Namespace) -> None:
     profile = get_profile(arguments.profile)
     monitor = _make_monitor(arguments, profile)
     screen = _Screen(monitor)
-    with closing(_open(arguments, profile)) as carrier, suppress(KeyboardInterrupt):
-        for t_s, received in _hear(carrier, arguments):
-            line = monitor.hear(received.packet, t_s, received.quality) if received else None
-            screen.show(line, t_s)
-    screen.end()
-    if arguments.json:
-        print(json.dumps({str(node): figures.to_json() for node, figures in monitor.statistics.items()}))
+    with closing(_open(arguments, profile)) as carrier:
+        try:
+            with suppress(KeyboardInterrupt):
+                for t_s, received in _hear(carrier, arguments):
+                    screen.show(monitor.hear(received.packet, t_s, received.quality) if received else None, t_s)
+        finally:
+            screen.end()
+            if arguments.json:
+                print(json.dumps({str(node): figures.to_json() for node, figures in monitor.statistics.items()}))
 
 
 def _capture(arguments: argparse.Namespace) -> None:

@@ -102,6 +102,8 @@ def test_verdicts_on_what_was_not_heard_here_are_left_out():
     monitor.hear(data(4, image=1), 1.0)
     monitor.hear(report(0, highest=4, received=0b111, enough=0b110), 2.0)  # of packets 3 and 2
     assert not monitor.statistics[7].chunks_at_decision
+    text = monitor.hear(report(1, highest=9, received=0b11), 3.0).text
+    assert text.startswith("all up to 9 but"), "the host may hear more than the monitor"
 
 
 def test_a_new_start_of_the_node_is_seen():

@@ -12,9 +12,10 @@ import pytest
 
 from link.__main__ import main
 from link.capture import Captured, CaptureHead, CaptureWriter, read_capture
+from link.carrier import PortError
 from link.control import Hello
 from link.framing import Deframer, frame
-from link.monitor_cli import _open, add_commands
+from link.monitor_cli import _hear, _open, add_commands
 from link.packet import PacketType
 from tests.link.small import make_bundle
 from tests.link.test_monitor import BUNDLE_ID, KEY, control, data
@@ -106,6 +107,26 @@ def test_replay_speaks_at_the_pace_of_the_record(line, tmp_path, capsys):
     assert capsys.readouterr().out == f"3 packets were sent to {port}\n"
     run("replay", record, port, "--speed", "1000", "--down")
     assert heard(far, 1) == [b"what the host said"]
+
+
+def test_a_port_that_vanishes_takes_no_figures_along(monkeypatch, capsys):
+    far, near = pty.openpty()
+    tty.setraw(near)
+
+    def hear_and_unplug(carrier, arguments):
+        os.write(far, b"".join(map(frame, PACKETS)))
+        os.close(near)
+        n_left = len(PACKETS)
+        for t_s, received in _hear(carrier, arguments):
+            yield t_s, received
+            n_left -= received is not None
+            if n_left == 0:
+                os.close(far)
+
+    monkeypatch.setattr("link.monitor_cli._hear", hear_and_unplug)
+    with pytest.raises(PortError, match="vanished"):
+        run("monitor", os.ttyname(near), "--profile", PROFILE)
+    assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["7", "4", "3"]
 
 
 def test_a_bundle_that_is_not_the_one_opens_nothing(speaking, tmp_path, capsys):

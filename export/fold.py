@@ -39,6 +39,12 @@ class FoldedEncoder(nn.Module):
         dense, norm, _, last = encoder.dense
         self.dense = nn.Sequential(fuse(dense, norm), nn.ReLU(), select_outputs(last, order))
 
+    def with_last(self, layer: nn.Conv2d) -> "FoldedEncoder":
+        """A copy with another last layer."""
+        encoder = copy.deepcopy(self)
+        encoder.dense[-1] = layer
+        return encoder
+
     def features(self, images: Tensor) -> Tensor:
         return self.module3(self.module2(self.module1(self.stem(images))))
 
@@ -73,7 +79,7 @@ def fold_stem(encoder: Encoder) -> nn.Conv2d:
     n_out, n_in, size, _ = kernel.shape
     assert isinstance(stem.padding, tuple)
     folded = nn.Conv2d(n_in, n_out, size, 2 * stem.stride[0], 2 * stem.padding[0])
-    return _with_weights(folded, kernel, stem.bias)
+    return with_weights(folded, kernel, stem.bias)
 
 
 def fixed_pool(features: Tensor, pooled: int) -> nn.Module:
@@ -93,7 +99,7 @@ def fixed_pool(features: Tensor, pooled: int) -> nn.Module:
 def select_outputs(convolution: Any, order: Sequence[int]) -> nn.Conv2d:
     """The 1 × 1 convolution with only the outputs in `order`, in that order."""
     selected = nn.Conv2d(convolution.in_channels, len(order), 1)
-    return _with_weights(selected, convolution.weight[list(order)], convolution.bias[list(order)])
+    return with_weights(selected, convolution.weight[list(order)], convolution.bias[list(order)])
 
 
 class FoldedDecoder(nn.Module):
@@ -120,10 +126,13 @@ def fold_decoder(decoder: Decoder | DenseDecoder, order: Sequence[int], fill: Te
             dense(weight, torch.zeros(weight.shape[1]), order, fill),
             nn.Sequential(own.norm, nn.ReLU(), own.classifier),
         )
-    upsampling, *others = own.latent_decoder
+    upsampling, *others = list(own.latent_decoder)
+    assert isinstance(upsampling, nn.ConvTranspose2d)
     _, n_channels, height, width = upsampling.weight.shape  # on the 1 × 1 latent grid
+    bias = upsampling.bias
+    assert bias is not None
     return FoldedDecoder(
-        dense(upsampling.weight.flatten(1), upsampling.bias.repeat_interleave(height * width), order, fill),
+        dense(upsampling.weight.flatten(1), bias.repeat_interleave(height * width), order, fill),
         nn.Sequential(
             nn.Unflatten(1, (n_channels, height, width)),
             *others,
@@ -139,7 +148,7 @@ def dense(weight: Tensor, bias: Tensor, order: Sequence[int], fill: Tensor) -> n
     """A dense layer on the latents in `order`, the others constant at `fill` (D,); weight (D, M), bias (M,)."""
     pruned = sorted(set(range(len(weight))) - set(order))
     constant = bias + fill[pruned].to(weight) @ weight[pruned]
-    return _with_weights(nn.Linear(len(order), len(bias)), weight[list(order)].T, constant)
+    return with_weights(nn.Linear(len(order), len(bias)), weight[list(order)].T, constant)
 
 
 def fuse(convolution: Any, norm: Any) -> nn.Conv2d:
@@ -147,7 +156,7 @@ def fuse(convolution: Any, norm: Any) -> nn.Conv2d:
     return fuse_conv_bn_eval(convolution, norm)
 
 
-def _with_weights(layer: Any, weight: Tensor, bias: Tensor | None) -> Any:
+def with_weights(layer: Any, weight: Tensor, bias: Tensor | None) -> Any:
     """The layer with copies of these weights; what is folded never shares memory with what was trained."""
     with torch.no_grad():
         layer.weight.copy_(weight)

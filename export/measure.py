@@ -38,10 +38,15 @@ class Agreement:
 
 
 @torch.no_grad()
+def float_latents(encoder: Encoder | FoldedEncoder, split: Split, pixel_pad: int) -> Tensor:
+    """Latents of a split, float32 (N, D), not rounded."""
+    batches = evaluation_batches(split, BATCH_SIZE, torch.device("cpu"), pixel_pad)
+    return torch.cat([encoder(images) for images, _ in batches])
+
+
 def float_symbols(encoder: Encoder | FoldedEncoder, split: Split, pixel_pad: int) -> np.ndarray:
     """Rounded float32 latents of a split as int8 (N, D)."""
-    batches = evaluation_batches(split, BATCH_SIZE, torch.device("cpu"), pixel_pad)
-    return torch.cat([quantise(encoder(images)) for images, _ in batches]).numpy().astype(np.int8)
+    return quantise(float_latents(encoder, split, pixel_pad)).numpy().astype(np.int8)
 
 
 def onnx_symbols(path: Path, split: Split, pixel_pad: int) -> np.ndarray:

@@ -13,13 +13,14 @@ from export import ExportError, calibration, entropy_model, measure, onnx_model,
 from export.entropy_model import FittedTables
 from export.finetune import FineTuning, augmented_symbols, finetune, score
 from export.fold import FoldedDecoder, FoldedEncoder, fold, input_shape
+from export.importance import fold_rotation, rotation, sensitivity
 from export.measure import Accuracies, Agreement, Rates
 from export.operators import edge_tpu_compiler_log, list_operators, require_integer
 from export.report import Report
-from export.settings import Settings, load_data, preset_name, provenance, transmitted
+from export.settings import ORDERS, Settings, load_data, n_transmitted, preset_name, provenance
 from export.symbols import Encode, Int8Encoder, with_border
 from host_training.dataset import DataSet, Split
-from host_training.model import ModelConfig
+from host_training.model import AutoEncoder, ModelConfig
 from host_training.training import load_model
 from link import bundle, results
 
@@ -51,10 +52,11 @@ def export(settings: Settings, say: Say = print) -> tuple[bundle.Bundle, Report]
     return replace(written, path=out), report
 
 
-def study_name(data_set: str, preset: str, stage: str, latents: int | None) -> str:
-    """A bundle of fewer latents or of another stage than the last never takes the place of the usual one's figures."""
+def study_name(data_set: str, preset: str, stage: str, settings: Settings) -> str:
+    """A bundle that is not the usual one of its run never takes the place of that one's figures."""
     parts = ["export", data_set, preset, *([stage] if stage != "duphil" else [])]
-    parts += [f"{latents}-latents"] if latents else []
+    parts += [f"{settings.latents}-latents"] if settings.latents else []
+    parts += [settings.order, f"{settings.coarseness:g}"] if settings.order != ORDERS[0] else []
     return re.sub(r"[^a-z0-9._-]+", "-", "-".join(parts).lower())
 
 
@@ -64,12 +66,13 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     model, checkpoint = load_model(settings.checkpoint)
     config, preset = model.config, preset_name(model.config, checkpoint["recipe"])
     data = load_data(settings, config, checkpoint)
-    order = transmitted(checkpoint["latent_order"], settings.latents)
-
-    means = measure.float_symbols(model.encoder, first(data.train, N_IMAGES_FOR_MEANS), config.pixel_pad).mean(0)
-    encoder, decoder = fold(model, order, torch.from_numpy(means))
+    n_latents = n_transmitted(config.latents, settings.latents)
+    encoder, decoder = halves(model, checkpoint["latent_order"], n_latents, settings, data)
     cost = measure.encoder_cost(encoder, input_shape(config))
-    say(f"fold      {config.wavelet} and stem in one; {len(order)} of {config.latents} latents; {cost.macs:,} MACs")
+    say(
+        f"fold      {config.wavelet} and stem in one; {n_latents} of {config.latents} latents, {settings.order} order; "
+        f"{cost.macs:,} MACs"
+    )
 
     onnx_symbols = make_encoder(encoder, config, data, folder)
     encode = Int8Encoder(folder / bundle.ENCODER, config.pixel_pad, settings.threads)
@@ -107,10 +110,10 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     check_drop(accuracies, settings.max_drop_points)
 
     report = Report(
-        study=study_name(data.name, preset, checkpoint["stage"], settings.latents),
+        study=study_name(data.name, preset, checkpoint["stage"], settings),
         title=f"{data.name}, {preset}, {checkpoint['stage']}",
         n_test_images=len(test),
-        n_latents=len(order),
+        n_latents=n_latents,
         accuracies=accuracies,
         validation_accuracies=validation_accuracies,
         calibration=fitted,
@@ -126,7 +129,21 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
         machine=results.machine(),
     )
     report.write(folder)
-    return write_manifest(folder, config, len(order), data.classes, report), report
+    return write_manifest(folder, config, n_latents, data.classes, report), report
+
+
+def halves(
+    model: AutoEncoder, latent_order: Sequence[int], n_latents: int, settings: Settings, data: DataSet
+) -> tuple[FoldedEncoder, FoldedDecoder]:
+    """Encoder and decoder with the most useful latents, in the order in which they are sent."""
+    pad, some = model.config.pixel_pad, first(data.train, N_IMAGES_FOR_MEANS)
+    if settings.order == "discriminative":
+        means = measure.float_symbols(model.encoder, some, pad).mean(0)
+        return fold(model, latent_order[:n_latents], torch.from_numpy(means))
+    encoder, decoder = fold(model, range(model.config.latents), torch.zeros(model.config.latents))
+    latents = measure.float_latents(encoder, some, pad)
+    turned = rotation(latents, sensitivity(decoder, latents), settings.coarseness)
+    return fold_rotation(encoder, decoder, turned.leading(n_latents))
 
 
 def first(split: Split, n_images: int) -> Split:

@@ -1,7 +1,7 @@
 """What an export is told, and what it starts from: settings, the checkpoint's data set, provenance."""
 
 import hashlib
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,9 @@ from host_training.model import ModelConfig
 from host_training.presets import PRESETS
 from link import results
 
+ORDERS = ("discriminative", "importance")
+"By discriminative power (DuPHiL), or turned by importance (NAIR)."
+
 TOOLS = ("torch", "onnx", "onnx2tf", "tensorflow", "ai-edge-litert", "onnxruntime")
 "Whose versions decide the bytes of a bundle."
 
@@ -25,7 +28,11 @@ class Settings:
     checkpoint: Path
     out: Path
     latents: int | None = None
-    "Send only so many latents, the most discriminative ones; None sends all."
+    "Send only so many latents, the most useful ones; None sends all."
+    order: str = "discriminative"
+    "What useful means, one of ORDERS."
+    coarseness: float = 1.0
+    "Of the quantiser in importance order: 1 costs as much accuracy as the trained one, more is fewer bits."
     dataset: str | None = None
     "Name or folder of the data set; None takes the name in the checkpoint."
     data_dir: Path = Path("data")
@@ -42,6 +49,12 @@ class Settings:
             raise ExportError(f"components are {self.components}; every number of latent classes must be at least 1")
         if self.latents is not None and self.latents < 1:
             raise ExportError(f"latents is {self.latents}; at least one must be sent")
+        if self.order not in ORDERS:
+            raise ExportError(f"order is '{self.order}'; it must be one of {', '.join(ORDERS)}")
+        if not 0 < self.coarseness < math.inf:
+            raise ExportError(f"coarseness is {self.coarseness:g}; it must be above 0")
+        if self.coarseness != 1 and self.order != "importance":
+            raise ExportError("coarseness is the step of the importance order: add --order importance")
 
     @property
     def command(self) -> str:
@@ -49,9 +62,10 @@ class Settings:
         is_inside = not self.checkpoint.is_absolute() and ".." not in self.checkpoint.parts
         checkpoint = self.checkpoint.as_posix() if is_inside else self.checkpoint.name
         latents = f" --latents {self.latents}" if self.latents is not None else ""
+        order = f" --order {self.order} --coarseness {self.coarseness:g}" if self.order != ORDERS[0] else ""
         components = ",".join(map(str, self.components))
         return (
-            f"python -m export --checkpoint {checkpoint}{latents} "
+            f"python -m export --checkpoint {checkpoint}{latents}{order} "
             f"--components {components} --max-drop-points {self.max_drop_points:g}"
         )
 
@@ -79,12 +93,11 @@ def load_data(settings: Settings, config: ModelConfig, checkpoint: dict[str, Any
     return data
 
 
-def transmitted(latent_order: Sequence[int], n_latents: int | None) -> list[int]:
-    """The latents to send, most useful first."""
-    n_latents = len(latent_order) if n_latents is None else n_latents
-    if n_latents > len(latent_order):
-        raise ExportError(f"{n_latents} latents asked for, the checkpoint has {len(latent_order)}")
-    return list(latent_order[:n_latents])
+def n_transmitted(n_trained: int, n_latents: int | None) -> int:
+    """How many latents to send of those that the checkpoint has."""
+    if n_latents is not None and n_latents > n_trained:
+        raise ExportError(f"{n_latents} latents asked for, the checkpoint has {n_trained}")
+    return n_latents or n_trained
 
 
 def preset_name(config: ModelConfig, recipe: dict[str, Any]) -> str:

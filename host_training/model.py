@@ -44,6 +44,9 @@ class ModelConfig:
     noise_half_width: float = 1.0
     "Of the uniform noise that stands in for rounding: 1 in the paper and its authors' code, ½ in Ballé et al."
 
+    min_kept: float = 1.0
+    "Training keeps a random leading share of the latents, at least this, the rest is 0: stochastic tail-drop."
+
     def __post_init__(self) -> None:
         if self.height % 2 or self.width % 2:
             raise ValueError(
@@ -181,6 +184,13 @@ def quantise(latents: Tensor) -> Tensor:
     return latents.round().clamp(SYMBOL_MIN, SYMBOL_MAX)
 
 
+def drop_tail(latents: Tensor, min_kept: float) -> Tensor:
+    """Latents (N, D) of which each image keeps a leading share, uniform in (min_kept, 1); the rest is 0."""
+    n, n_latents = latents.shape
+    kept = torch.empty(n, 1, device=latents.device).uniform_(min_kept, 1) * n_latents
+    return latents * (torch.arange(n_latents, device=latents.device) < kept)
+
+
 class AutoEncoder(nn.Module):
     """Encoder, side branch and decoder of one model."""
 
@@ -192,9 +202,10 @@ class AutoEncoder(nn.Module):
         self.decoder = DenseDecoder(config) if config.has_module3_on_node else Decoder(config)
 
     def relax(self, latents: Tensor) -> Tensor:
-        """Training's stand-in for rounding: additive uniform noise, shape kept."""
+        """Training's stand-in for the link: additive uniform noise for rounding, a dropped tail; shape kept."""
         half_width = self.config.noise_half_width
-        return latents + torch.empty_like(latents).uniform_(-half_width, half_width)
+        noisy = latents + torch.empty_like(latents).uniform_(-half_width, half_width)
+        return noisy if self.config.min_kept == 1 else drop_tail(noisy, self.config.min_kept)
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores (N, K): through noise in training mode, through rounding in evaluation mode."""

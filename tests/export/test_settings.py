@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from export import ExportError
-from export.settings import Settings, load_data, preset_name, transmitted
+from export.settings import Settings, load_data, n_transmitted, preset_name
 from host_training.dataset import DataSetError, with_corrupted_labels
 from host_training.model import ModelConfig
 from host_training.presets import PRESETS
@@ -30,9 +30,9 @@ def test_the_recorded_command_names_nothing_of_this_machine():
 
 
 def test_more_latents_than_there_are_cannot_be_sent():
-    assert transmitted([2, 0, 1], 2) == [2, 0]
+    assert (n_transmitted(3, 2), n_transmitted(3, None)) == (2, 3)
     with pytest.raises(ExportError, match="4 latents asked for, the checkpoint has 3"):
-        transmitted([2, 0, 1], 4)
+        n_transmitted(3, 4)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,266 @@
+"""What the studies share: how large they are, trained checkpoints, and what a checkpoint is worth when deployed.
+
+A study trains what it needs into runs/study, skips what is finished there, and goes on with what was interrupted.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from torch import Tensor
+
+from export import entropy_model, further_decoders, measure, onnx_model
+from export.fold import FoldedDecoder, FoldedEncoder, fold, input_shape
+from export.pipeline import N_IMAGES_FOR_MEANS, first, make_encoder
+from export.symbols import Int8Encoder
+from host_decoder.bulk import decode_bulk
+from host_training.dataset import DataSet, with_corrupted_labels
+from host_training.presets import recipe
+from host_training.training import Trainer, load_model
+from link import latent_coder
+from link.results import write_result
+from link.tables import Tables
+
+mpl.use("svg")
+mpl.rcParams |= {"svg.hashsalt": "latentlink", "axes.grid": True, "grid.alpha": 0.3}  # the same figures, the same file
+from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
+
+RUNS, DOCS = Path("runs/study"), Path("docs")
+SPLITS = ("train", "validation", "test")
+COMPONENTS = 64
+"Latent classes of the mixture in studies; a released bundle tries several numbers."
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a study is: the preset of each data set, and the seeds."""
+
+    presets: Mapping[str, str]
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+SIZES = {
+    "small": Size({"digits": "digits"}, (0, 1, 2, 3, 4)),
+    "reduced": Size({"cifar10": "cifar-16-short", "cifar100": "cifar-16-short"}),
+    "full": Size({"cifar10": "cifar-64", "cifar100": "cifar100-64"}),
+}
+"""small: the embedded digits, minutes; reduced: hours on one core; full: the paper's models and schedules, a GPU."""
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """What every study's command takes."""
+    top = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    top.add_argument("--size", choices=SIZES, default="reduced")
+    top.add_argument("--datasets", nargs="+", help="default: the size's")
+    top.add_argument("--seeds", type=int, nargs="+", help="default: the size's")
+    top.add_argument("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
+    top.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return top
+
+
+def command(module: str) -> str:
+    """As a person would type it, without where this machine keeps its data."""
+    arguments = [word for word in sys.argv[1:] if not word.startswith("--data-dir=")]
+    if "--data-dir" in arguments:
+        at = arguments.index("--data-dir")
+        del arguments[at : at + 2]
+    return shlex.join(["python", "-m", module, *arguments])
+
+
+def trained(
+    data: DataSet,
+    preset: str,
+    seed: int,
+    device: str = "cpu",
+    variant: str = "",
+    start_from: Path | None = None,
+    **changes: Any,
+) -> Path:
+    """The folder of a finished run; trains it, or goes on with it, where it is not finished.
+
+    `changes` are fields of the recipe, and `variant` is what they are called in the folder's name. `data` has clean
+    labels: a recipe that corrupts them gets them corrupted.
+    """
+    chosen = replace(recipe(preset, seed=seed), **changes)
+    run = RUNS / "-".join([data.name, preset, *([variant] if variant else []), "seed", f"{seed}"])
+    last = run / ("duphil.pt" if chosen.duphil_epochs else "ce.pt")
+    if last.exists() and "latent_order" in load_model(last)[1]:
+        return run
+    if chosen.cpu_threads:
+        torch.set_num_threads(chosen.cpu_threads)
+    if chosen.label_corruption:
+        data = with_corrupted_labels(data, chosen.label_corruption, chosen.corruption_seed)
+    Trainer(data, chosen, run, torch.device(device), start_from).train()
+    return run
+
+
+Halves = tuple[FoldedEncoder, FoldedDecoder]
+Change = Callable[[FoldedEncoder, FoldedDecoder, Tensor], Halves]
+"Encoder and decoder with all latents, and float latents (n, D) of training images → other halves."
+
+
+@dataclass(frozen=True, eq=False)
+class Deployed:
+    """A checkpoint as node and host run it: the int8 encoder's symbols of all images, and the decoder for them."""
+
+    data: DataSet
+    symbols: Mapping[str, np.ndarray]
+    "int8 (N, D) by split, in the order in which they are sent."
+    decoder: FoldedDecoder
+    folder: Path
+    cost: measure.Cost
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The mixture, fitted to the training split."""
+        path = self.folder / f"tables-{COMPONENTS}.npz"
+        if not path.exists():
+            labels = self.data.train.labels
+            entropy_model.fit_mixture(self.symbols["train"], labels, COMPONENTS).quantised().to_npz(path)
+        return Tables.from_npz(path)
+
+    @cached_property
+    def static_tables(self) -> Tables:
+        """The paper's: each latent's histogram."""
+        return entropy_model.static_histogram(self.symbols["train"]).quantised()
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        """float32 (D,): what stands for a latent that is not sent."""
+        return self.symbols["train"].mean(0, dtype=np.float64).astype(np.float32)
+
+    def in_order(self, order: Iterable[int], name: str) -> "Deployed":
+        """The same encoder with its latents sent in another order, maybe not all of them."""
+        order = list(order)
+        weight, bias = self.decoder.first.weight.detach(), self.decoder.first.bias.detach()
+        left_out = sorted(set(range(len(self.means))) - set(order))
+        layer = torch.nn.Linear(len(order), len(bias))
+        with torch.no_grad():
+            layer.weight.copy_(weight[:, order])
+            layer.bias.copy_(bias + weight[:, left_out] @ torch.from_numpy(self.means[left_out]))
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        symbols = {split: values[:, order] for split, values in self.symbols.items()}
+        return replace(self, symbols=symbols, decoder=FoldedDecoder(layer, self.decoder.rest), folder=folder)
+
+    def receive(self, tables: Tables | None = None) -> "Received":
+        """All test images through the wire coder with these tables, else the mixture; what the host has then."""
+        tables = tables or self.tables
+        bitstreams = [latent_coder.encode(image, tables) for image in self.symbols["test"]]
+        latents = decode_bulk(bitstreams, tables)
+        assert latents.is_valid.all()
+        return Received(latents.symbols, self.data.test.labels, np.array([len(bitstream) for bitstream in bitstreams]))
+
+    def accuracy(self, received: "Received") -> float:
+        """Share 0…1 of the test images that the decoder, run as the host runs it, gets right."""
+        path = self.folder / "decoder.onnx"
+        onnx_model.write_decoder(self.decoder, path)
+        return measure.accuracy(onnx_model.OnnxModel(path)(received.symbols), received.labels)
+
+    def new_decoder_accuracy(self, received: "Received", loss: str, seed: int) -> float:
+        """The same of a decoder that learns from scratch on clean labels, with one of further_decoders.LOSSES."""
+        train, validation = (self.symbols[split] for split in ("train", "validation"))
+        labels = self.data.train.labels, self.data.validation.labels
+        wanted = (
+            labels if loss != further_decoders.KL else (self._probabilities(train), self._probabilities(validation))
+        )
+        lessons = further_decoders.Lessons(train[None], wanted[0], validation, wanted[1])
+        learning = further_decoders.Learning(seed=seed)
+        learnt = further_decoders.learn_classes(lessons, labels[1], len(self.data.classes), loss, learning)
+        return measure.accuracy(further_decoders.run(learnt, received.symbols).numpy(), received.labels)
+
+    def _probabilities(self, symbols: np.ndarray) -> np.ndarray:
+        return further_decoders.run(self.decoder, symbols).softmax(1).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class Received:
+    """The test split as it arrived at the host."""
+
+    symbols: np.ndarray
+    "float32 (N, D)"
+    labels: np.ndarray
+    "int64 (N,)"
+    n_bytes: np.ndarray
+    "int64 (N,): length of each bitstream."
+
+    @property
+    def mean_bytes(self) -> float:
+        return float(self.n_bytes.mean())
+
+
+def leading(tables: Tables, n_latents: int) -> Tables:
+    """Tables of the first latents: a mixture of products needs no new fit when the last ones go."""
+    return Tables(tables.symbol_min[:n_latents], tables.cumulative[:n_latents], tables.prior)
+
+
+def deploy(checkpoint: Path, data: DataSet, name: str = "raw", change: Change | None = None) -> Deployed:
+    """Convert a checkpoint's encoder to int8 and let all images through it, once: the result is kept beside it.
+
+    All latents are sent as they are and in raw order, unless `change` makes other halves of the two; `name` says what.
+    """
+    model, _ = load_model(checkpoint)
+    config = model.config
+    encoder, decoder = fold(model, range(config.latents), torch.zeros(config.latents))
+    if change is not None:
+        latents = measure.float_latents(encoder, first(data.train, N_IMAGES_FOR_MEANS), config.pixel_pad)
+        encoder, decoder = change(encoder, decoder, latents)
+    folder = checkpoint.parent / f"{checkpoint.stem}-{name}"
+    folder.mkdir(exist_ok=True)
+    kept = folder / "symbols.npz"
+    if not kept.exists():
+        make_encoder(encoder, config, data, folder)
+        encode = Int8Encoder(folder / "encoder.tflite", config.pixel_pad)
+        unfinished = folder / "unfinished.npz"
+        np.savez(unfinished, **{split: encode(getattr(data, split).images) for split in SPLITS})
+        unfinished.replace(kept)
+    with np.load(kept) as file:
+        symbols = {split: file[split] for split in SPLITS}
+    return Deployed(data, symbols, decoder, folder, measure.encoder_cost(encoder, input_shape(config)))
+
+
+def spread(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Mean and standard deviation over seeds of each figure."""
+    rows = list(rows)
+    figures: dict[str, float] = {}
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        figures[f"{name}_mean"] = statistics.mean(values)
+        figures[f"{name}_stdev"] = statistics.stdev(values) if len(values) > 1 else 0.0
+    return figures
+
+
+Plot = Callable[[dict[str, Any], list[Axes]], None]
+"Draws a results file's content onto that many axes, side by side."
+
+
+def draw(result: dict[str, Any], plot: Plot, n_axes: int) -> Path:
+    """docs/STUDY.svg of a results file's content."""
+    figure, axes = plt.subplots(1, n_axes, figsize=(4.8 * n_axes, 3.6), layout="constrained", squeeze=False)
+    plot(result, list(axes[0]))
+    path = DOCS / f"{result['study']}.svg"
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+    return path
+
+
+def finish(
+    module: str, figures: Mapping[str, float], seeds: Iterable[int], extra: Mapping[str, Any], plot: Plot, n_axes: int
+) -> None:
+    """Write results/study-NAME.json and docs/study-NAME.svg."""
+    study = f"study-{module.rpartition('.')[2]}"
+    path = write_result(study, figures, command=command(module), seeds=list(seeds), extra=extra)
+    print(path, draw(json.loads(path.read_text()), plot, n_axes))

@@ -1,0 +1,179 @@
+"""`python -m tests.studies.nair`: the order of a finished model's latents, and what a lost tail then costs (NAIR).
+
+One model per seed, trained end to end without a thought of loss. Its latents are sent raw, in random order, by falling
+variance, by falling discriminative power; or turned, by principal components or by importance. Against them: a model
+retrained with stochastic tail-drop. Three channels: bitstreams cut after a share of their bytes; and frames, each
+coded on its own, lost independently or in bursts.
+"""
+
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from export import measure, onnx_model
+from export.fold import FoldedDecoder, FoldedEncoder
+from export.importance import fold_rotation, rotation, sensitivity
+from host_decoder.bulk import decode_bulk
+from host_training.dataset import DataSet, load
+from host_training.evaluation import latent_order
+from host_training.presets import recipe
+from link import latent_coder
+from link.channel import GilbertElliott, IidLoss, LossModel
+from link.tables import Tables
+from tests.studies.common import SIZES, Deployed, Halves, deploy, finish, parser, spread, trained
+
+MODULE = "tests.studies.nair"
+SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
+"Of an image's bytes that arrive."
+N_FRAMES = 4
+LOSSES = (0.1, 0.25, 0.5)
+MEAN_BURST = 4
+MIN_KEPT = 0.1
+"Of the retrained model's latents in training."
+
+
+def by_importance(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor) -> Halves:
+    return fold_rotation(encoder, decoder, rotation(latents, sensitivity(decoder, latents)))
+
+
+def by_principal_components(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor) -> Halves:
+    return fold_rotation(encoder, decoder, rotation(latents, torch.eye(latents.shape[1])))
+
+
+ORDERS: dict[str, Callable[[Deployed], np.ndarray]] = {
+    "random": lambda raw: np.random.default_rng(0).permutation(len(raw.means)),
+    "variance": lambda raw: np.argsort(-raw.symbols["train"].astype(float).var(0), kind="stable"),
+    "discriminative": lambda raw: latent_order(raw.symbols["train"], raw.data.train.labels),
+}
+
+
+def senders(data: DataSet, preset: str, seed: int, device: str) -> dict[str, Deployed]:
+    """The same model with its latents in every order, and the retrained one."""
+    checkpoint = trained(data, preset, seed, device) / "ce.pt"
+    raw = deploy(checkpoint, data)
+    retrained = trained(
+        data, preset, seed, device, "tail-drop", model={**recipe(preset).model, "min_kept": MIN_KEPT}, duphil_epochs=0
+    )
+    return {
+        "raw": raw,
+        **{name: raw.in_order(order(raw), name) for name, order in ORDERS.items()},
+        "principal components": deploy(checkpoint, data, "pca", by_principal_components),
+        "importance": deploy(checkpoint, data, "importance", by_importance),
+        "tail-drop, retrained": deploy(retrained / "ce.pt", data),
+    }
+
+
+class Host:
+    """A decoder and how it completes what is missing: by the mixture's expectation, or by 0 as it was trained to."""
+
+    def __init__(self, deployed: Deployed, fills_with_zero: bool) -> None:
+        self.deployed, self.fills_with_zero = deployed, fills_with_zero
+        path = deployed.folder / "decoder.onnx"
+        onnx_model.write_decoder(deployed.decoder, path)
+        self.decoder = onnx_model.OnnxModel(path)
+
+    def accuracy(self, symbols: np.ndarray, is_known: np.ndarray) -> float:
+        """Of the test images; symbols float32 (N, D), completed where they are not known, bool (N, D)."""
+        if self.fills_with_zero:
+            symbols = np.where(is_known, symbols, np.float32(0))
+        return measure.accuracy(self.decoder(symbols), self.deployed.data.test.labels)
+
+
+def cut(host: Host) -> dict[str, float]:
+    """Bytes per image, and accuracy after each share of an image's bytes."""
+    deployed = host.deployed
+    bitstreams = [latent_coder.encode(image, deployed.tables) for image in deployed.symbols["test"]]
+    figures = {"bytes": sum(map(len, bitstreams)) / len(bitstreams)}
+    for share in SHARES:
+        lengths = [round(share * len(bitstream)) for bitstream in bitstreams]
+        prefixes = [bitstream[:n] for bitstream, n in zip(bitstreams, lengths, strict=True)]
+        whole = [len(prefix) == len(bitstream) for prefix, bitstream in zip(prefixes, bitstreams, strict=True)]
+        latents = decode_bulk(prefixes, deployed.tables, whole)
+        is_known = np.arange(latents.symbols.shape[1]) < latents.n_known[:, None]
+        figures[f"cut_{share:g}"] = host.accuracy(latents.symbols, is_known)
+    return figures
+
+
+def frames_lost(host: Host, seed: int) -> dict[str, float]:
+    """Accuracy when an image's frames, each with a coder of its own, are lost independently or in bursts."""
+    deployed = host.deployed
+    test = deployed.symbols["test"]
+    parts = np.array_split(np.arange(test.shape[1]), N_FRAMES)
+    n_bytes = sum(
+        len(latent_coder.encode(image[part], only(deployed.tables, part))) for part in parts for image in test
+    )
+    figures = {"frames_bytes": n_bytes / len(test)}
+    for loss in LOSSES:
+        models: dict[str, LossModel] = {
+            "independent": IidLoss(loss),
+            "bursts": GilbertElliott.with_burst(loss, MEAN_BURST),
+        }
+        for name, model in models.items():
+            losses = model.losses(Random(seed))
+            arrived = np.array([[not next(losses) for _ in parts] for _ in test])
+            is_known = np.repeat(arrived, [len(part) for part in parts], axis=1)
+            figures[f"{name}_{loss:g}"] = host.accuracy(complete(test, is_known, deployed.tables), is_known)
+    return figures
+
+
+def only(tables: Tables, latents: np.ndarray) -> Tables:
+    """Tables of some of the latents, the weights at their prior: what a frame with its own coder needs."""
+    return Tables(tables.symbol_min[latents], tuple(tables.cumulative[d] for d in latents), tables.prior)
+
+
+def complete(symbols: np.ndarray, is_known: np.ndarray, tables: Tables) -> np.ndarray:
+    """Known symbols, and expectations given them for the others: float32 (N, D) of integers (N, D), bool (N, D)."""
+    probabilities = [np.diff(counts, axis=0) / counts[-1] for counts in tables.cumulative]
+    log_weights = np.tile(np.log(tables.prior / tables.prior.sum()), (len(symbols), 1))
+    for d, table in enumerate(probabilities):
+        index = np.clip(symbols[:, d].astype(int) - tables.symbol_min[d], 0, len(table) - 1)
+        log_weights += is_known[:, d, None] * np.log(table[index])
+    weights = np.exp(log_weights - log_weights.max(1, keepdims=True))
+    weights /= weights.sum(1, keepdims=True)
+    means = np.stack([tables.symbol_min[d] + np.arange(len(table)) @ table for d, table in enumerate(probabilities)], 1)
+    return np.where(is_known, symbols, weights @ means).astype(np.float32)
+
+
+def main() -> None:
+    options = parser(__doc__).parse_args()
+    size, started = SIZES[options.size], time.monotonic()
+    seeds = options.seeds or list(size.seeds)
+    figures: dict[str, float] = {}
+    rows: list[dict] = []
+    for name in options.datasets or size.presets:
+        data = load(name, options.data_dir)
+        by_order: dict[str, list[dict[str, float]]] = {}
+        for seed in seeds:
+            for order, deployed in senders(data, size.presets[name], seed, options.device).items():
+                host = Host(deployed, fills_with_zero="retrained" in order)
+                row = {**cut(host), **frames_lost(host, seed)}
+                by_order.setdefault(order, []).append(row)
+                rows.append({"data_set": name, "order": order, "seed": seed, **row})
+                print(name, order, seed, {key: round(value, 4) for key, value in row.items()}, flush=True)
+        for order, measured in by_order.items():
+            figures |= {f"{name} {order} {key}": value for key, value in spread(measured).items()}
+    extra = {"size": options.size, "wall_s": time.monotonic() - started, "rows": rows}
+    finish(MODULE, figures, seeds, extra, plot, n_axes=2)
+
+
+def plot(result: dict[str, Any], axes: list[Axes]) -> None:
+    rows = [row for row in result["rows"] if row["data_set"] == result["rows"][0]["data_set"]]
+    for order in dict.fromkeys(row["order"] for row in rows):
+        mine = [row for row in rows if row["order"] == order]
+        for ax, prefix, points in ((axes[0], "cut", SHARES), (axes[1], "bursts", LOSSES)):
+            ax.plot(
+                points, [100 * np.mean([row[f"{prefix}_{x:g}"] for row in mine]) for x in points], "o-", label=order
+            )
+    axes[0].set(xlabel="share of the bytes that arrived", ylabel="accuracy, %", title="cut bitstreams")
+    axes[1].set(xlabel="share of frames lost, in bursts", title=f"{N_FRAMES} frames an image")
+    axes[0].legend(fontsize="small")
+
+
+if __name__ == "__main__":
+    main()

@@ -2,11 +2,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from host_training.batches import to_model_input
-from host_training.model import AutoEncoder, ModelConfig, quantise
+from host_training.model import AutoEncoder, ModelConfig, drop_tail, quantise
 from host_training.presets import PRESETS, recipe
 
+NARROW: dict[str, Any] = dict(has_module3_on_node=True, widths=(6, 10, 14))
 SMALL: dict[str, Any] = dict(
     base_width=8, blocks=(1, 1, 1), hidden=16, latents=6, latent_decoder_width=8, upsamplings=2, features=4
 )
@@ -65,3 +67,24 @@ def test_symbols_are_whole_numbers_within_int8():
 def test_an_unknown_preset_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"cifar-8.*digits, cifar-16, cifar-32"):
         recipe("cifar-8")
+
+
+def test_with_m3_on_the_node_the_decoder_is_two_dense_layers():
+    model = AutoEncoder(ModelConfig(16, 12, 3, 5, **(SMALL | NARROW)))
+    assert model.encoder.dense[0].in_channels == 14
+    assert sum(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in model.decoder.modules()) == 0
+    assert model(torch.rand(4, 3, 16, 12)).shape == (4, 5)
+
+
+def test_a_configuration_with_widths_survives_a_checkpoint():
+    config = ModelConfig(16, 12, 3, 5, **(SMALL | NARROW))
+    assert ModelConfig.from_dict(config.to_dict() | {"widths": [6, 10, 14]}) == config
+
+
+def test_tail_drop_keeps_a_leading_share_of_each_latent():
+    torch.manual_seed(0)
+    kept = drop_tail(torch.ones(2000, 10), 0.3)
+    lengths = kept.sum(1)
+    assert (kept.diff(dim=1) <= 0).all()
+    assert (lengths.min(), lengths.max()) == (4, 10)
+    assert abs(float(lengths.mean()) - 7) < 0.1

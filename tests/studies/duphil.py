@@ -1,8 +1,9 @@
 """`python -m tests.studies.duphil`: DuPHiL against end-to-end cross-entropy (the paper's Table 1 and Fig. 2).
 
-Three encoders per seed: `ce`, trained end to end; `duphil`, which goes on from it by DuPHiL's two phases; and
-`ce-longer`, which goes on from it by cross-entropy for as many epochs: what DuPHiL's must be held against. The latents of each int8 encoder are pruned by discriminative power, with and without a short fine-tuning of the
-decoder's last dense layer, and new decoders learn from scratch on the frozen encoder.
+Three encoders per seed: `ce`, trained end to end; `duphil`, which goes on from it by DuPHiL's two phases; `ce-longer`,
+which goes on from it by cross-entropy for as many epochs, and is what DuPHiL must be held against. The latents of each
+int8 encoder are pruned by discriminative power, with and without a short fine-tuning of the decoder's last dense layer,
+and new decoders learn from scratch on the frozen encoder.
 """
 
 import time

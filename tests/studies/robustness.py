@@ -1,8 +1,8 @@
 """`python -m tests.studies.robustness`: discriminative power per layer, corrupted labels (Figs. 3 and 4).
 
 Training and validation labels are corrupted, test labels are clean. Each figure is of the int8 encoder, through the
-wire coder, with the decoder that was trained with it, and with one that learned from scratch on clean labels: a host that
-gets better labels later does not touch the node.
+wire coder, with the decoder that was trained with it, and with one that learned from scratch on clean labels: a host
+that gets better labels later does not touch the node.
 """
 
 import time

@@ -142,9 +142,13 @@ LORAWAN_KEYS = {"app_key": str, "join_eui": str, "dev_eui": str}
 HEX_DIGITS = {"app_key": 32, "join_eui": 16, "dev_eui": 16}
 
 
-def load_config(path: Path | str) -> NodeConfig:
-    """Read node.toml; ConfigError when it is missing, no TOML, or says something that cannot be."""
+def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
+    """Read node.toml; ConfigError when it is missing, no TOML, or says something that cannot be.
+
+    `folder`: what its paths are relative to, of a copy that lies elsewhere.
+    """
     path = Path(path)
+    folder = folder or path.parent
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -158,13 +162,13 @@ def load_config(path: Path | str) -> NodeConfig:
         _check_range("max_queue_mb", max_queue_mb, 1)
         return NodeConfig(
             node=table["node"],
-            bundle=path.parent / table["bundle"],
-            key_dir=path.parent / table["key_dir"],
-            state_dir=path.parent / table.get("state_dir", table["key_dir"]),
+            bundle=folder / table["bundle"],
+            key_dir=folder / table["key_dir"],
+            state_dir=folder / table.get("state_dir", table["key_dir"]),
             max_queue_bytes=max_queue_mb * 1_000_000,
-            source=_source(table["source"], path.parent),
-            link=_link(table["link"], path.parent),
-            bundle_signer=path.parent / table["bundle_signer"] if "bundle_signer" in table else None,
+            source=_source(table["source"], folder),
+            link=_link(table["link"], folder),
+            bundle_signer=folder / table["bundle_signer"] if "bundle_signer" in table else None,
         )
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None

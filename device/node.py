@@ -7,7 +7,7 @@ sender's affair (link.sender), and this file brings it a clock and a radio.
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +19,7 @@ from device.console import Console
 from device.image_source import Capture, Image, SourceError, UnreadableImageError, open_source
 from device.outbox import Outbox, open_outbox
 from device.radio import Radio
+from device.safe_mode import SafeMode
 from device.slots import Loaded, Slots, Trial
 from device.unit.notify import Notifier
 from link import latent_coder
@@ -28,10 +29,10 @@ from link.carrier import Carrier, CarrierSettings, open_carrier
 from link.clock import boot_id, boot_s
 from link.governor import Governor
 from link.keys import CounterStore, read_master_key
-from link.lorawan_sender import LoRaWanSender
+from link.lorawan_sender import LoRaWanOptions, LoRaWanSender
 from link.packet import split
 from link.regions import governor_for
-from link.sender import Acknowledged, Outgoing, Sender, SenderOptions, TimeHeard
+from link.sender import Acknowledged, Outgoing, Refused, Sender, SenderOptions, TimeHeard
 from link.timing import LinkTiming
 
 OUTBOX_FILE = "outbox-{}.sqlite"
@@ -55,10 +56,17 @@ class Captured:
     "Time of this process: preprocess, model, coder (with the outbox)."
 
 
-def run(config: NodeConfig, console: Console, is_patient: bool = True) -> int:
+def run(
+    config: NodeConfig,
+    console: Console,
+    is_patient: bool = True,
+    safe_mode: SafeMode | None = None,
+    on_proved: Callable[[], None] | None = None,
+) -> int:
     """Until the source has ended and the outbox is empty, or Ctrl-C; returns the number of images captured.
 
-    An impatient node raises PortError when its port vanishes.
+    An impatient node raises PortError when its port vanishes. `on_proved` is called once, when the settings have shown
+    that they work: the host answered, or a packet left where nobody answers.
     """
     key = read_master_key(config.key_dir)
     config.state_dir.mkdir(parents=True, exist_ok=True)
@@ -67,12 +75,14 @@ def run(config: NodeConfig, console: Console, is_patient: bool = True) -> int:
         stack.enter_context(trial or nullcontext())
         radio = stack.enter_context(Radio(partial(_open_carrier, config), console.notice, is_patient))
         queues = [stack.enter_context(closing(queue)) for queue in open_queues(config, loaded.bundle.id)]
-        node = Node(config, loaded, trial, key, counters, queues, radio, console)
+        node = Node(config, loaded, trial, key, counters, queues, radio, console, safe_mode, on_proved)
         for notice in (counters.notice, *(queue.outbox.notice for queue in queues), node.ledger_notice):
             if notice:
                 console.notice(notice)
         notifier = Notifier()
         notifier.ready()
+        if safe_mode is not None:
+            notifier.status(f"safe mode: {safe_mode.fault}")
         with suppress(KeyboardInterrupt):
             node.run(notifier)
         notifier.stopping()
@@ -116,6 +126,8 @@ class Node:
         queues: Sequence[Queue],
         radio: Radio,
         console: Console,
+        safe_mode: SafeMode | None = None,
+        on_proved: Callable[[], None] | None = None,
     ) -> None:
         """Images are put into the last of the queues; those before it are sent first."""
         link, bundle = config.link, loaded.bundle
@@ -123,16 +135,19 @@ class Node:
         self._encoder, self._tables, self._trial = loaded.encoder, bundle.tables, trial
         self._queues, self._outbox = deque(queues), queues[-1].outbox
         self._counters, self._radio, self._console = counters, radio, console
+        self._safe_mode, self._on_proved, self._is_answered = safe_mode, on_proved, link.has_feedback
         self._timing = LinkTiming(link.profile, link.profile.turnaround_s)
         ledger = config.state_dir / LEDGER_FILE
         self._governor = governor_for(link.region, link.frequency_hz, link.profile, ledger)
-        self._new_sender = partial(_sender, config, key, counters, self._governor, self._timing)
+        fault = safe_mode.fault if safe_mode else None
+        self._new_sender = partial(_sender, config, key, counters, self._governor, self._timing, fault)
         self._sender = self._new_sender(self._queues[0])
         self._first_bytes, self._later_bytes = self._sender.chunk_bytes(link.first_chunk_bytes, link.chunk_bytes)
         self._source: Iterator[Capture] | None = None
         self._source_error: SourceError | None = None
         try:
-            self._source = open_source(config.source, bundle.image)
+            if safe_mode is None:
+                self._source = open_source(config.source, bundle.image)
         except SourceError as error:
             self._end_source(error)
         self._capture_due_s = boot_s()
@@ -163,6 +178,8 @@ class Node:
 
     @property
     def _is_done(self) -> bool:
+        if self._safe_mode is not None:
+            return self._safe_mode.is_over
         waits = any(queue.outbox.n_images for queue in self._queues)
         return self._source is None and self._outgoing is None and not waits
 
@@ -275,6 +292,8 @@ class Node:
         if self._on_air_until_s is not None and now_s >= self._on_air_until_s:
             self._sender.transmitted(self._on_air_until_s)
             self._outgoing = self._on_air_until_s = None
+            if not self._is_answered:
+                self._prove()
 
     def _listen(self) -> None:
         """Until something is due, or something came."""
@@ -294,12 +313,20 @@ class Node:
 
     def _hear(self, packet: bytes) -> None:
         heard = self._sender.receive(packet, boot_s())
+        if heard is not None and not isinstance(heard, Refused):
+            self._prove()
         if isinstance(heard, Acknowledged):
             self._console.heard(heard, self._governor.budget_s(boot_s()))
         elif isinstance(heard, TimeHeard):
             if (offset_s := self._sender.unix_offset_s) is not None:
                 self._outbox.date_images(offset_s)
             self._console.notice(f"the host's clock says {time.strftime('%F %T', time.gmtime(heard.unix_s))} UTC")
+
+    def _prove(self) -> None:
+        """The settings work."""
+        if self._on_proved is not None:
+            on_proved, self._on_proved = self._on_proved, None
+            on_proved()
 
     def _tell_silence(self) -> None:
         """Once for each reason that forbids the radio to speak."""
@@ -310,17 +337,25 @@ class Node:
 
 
 def _sender(
-    config: NodeConfig, key: bytes, counters: CounterStore, governor: Governor, timing: LinkTiming, queue: Queue
+    config: NodeConfig,
+    key: bytes,
+    counters: CounterStore,
+    governor: Governor,
+    timing: LinkTiming,
+    fault: str | None,
+    queue: Queue,
 ) -> Sender | LoRaWanSender:
     link = config.link
     if link.lorawan:
-        return LoRaWanSender(config.node, queue.bundle_id, counters, queue.outbox, governor, timing)
+        network_options = LoRaWanOptions(fault=fault)
+        return LoRaWanSender(config.node, queue.bundle_id, counters, queue.outbox, governor, timing, network_options)
     options = SenderOptions(
         has_downlink=link.has_feedback,
         parity=link.parity,
         max_packet_bytes=link.max_packet_bytes,
         wants_time=link.wants_time,
         wants_slot=link.wants_slot,
+        fault=fault,
     )
     return Sender(config.node, key, queue.bundle_id, counters, queue.outbox, governor, timing, options)
 

@@ -26,7 +26,7 @@ from link.image_reader import collision
 from link.latent_coder import Latent
 from link.lorawan_receiver import LoRaWanReceiver
 from link.packet import AGE_BYTES, CHUNK_HEAD_BYTES, Chunk, Header, PacketType
-from link.receiver import Downlink, HelloHeard, NodeEntry, Outcome, Reason, Receiver, Rejected, Update
+from link.receiver import Downlink, HelloHeard, NodeEntry, Outcome, Reason, Receiver, Rejected, StatusHeard, Update
 from link.seal import overhead_bytes
 from link.timing import LinkTiming
 
@@ -99,6 +99,7 @@ class Host:
         heard = receiver.receive(packet, now_s, quality, self._speaker(gateway))
         outcomes = [self._checked(outcome) for outcome in heard]
         events: list[Event] = []
+        faults: list[Notice] = []
         for outcome in outcomes:
             if isinstance(outcome, Update) or (isinstance(outcome, Rejected) and outcome.reason == Reason.GAP):
                 events.append(self._answer(outcome, unix_s))
@@ -106,8 +107,11 @@ class Host:
                 events.append(self._refuse(outcome.reason, outcome.sentence, unix_s, packet))
             elif isinstance(outcome, HelloHeard) and outcome.hello.wants_slot:
                 self._grant_slot(outcome.node, now_s)
+            elif isinstance(outcome, StatusHeard) and outcome.status.fault:
+                sentence = f"node {outcome.node} is in safe mode and captures nothing: {outcome.status.fault}"
+                faults.append(Notice(sentence, is_problem=True))
         self._keep(outcomes, events, _Reception(packet, unix_s, self._gateways[gateway], quality))
-        return [*(Notice(sentence) for sentence in receiver.take_notices()), *events]
+        return [*(Notice(sentence) for sentence in receiver.take_notices()), *faults, *events]
 
     def noise(self, n_pieces: int) -> list[Event]:
         """A gateway found so many pieces of input that were no packet."""

@@ -19,6 +19,9 @@ REPORT_SPAN = 16
 COUNTER_LOW_BITS = 16
 COUNTER_BYTES = 6
 BUNDLE_ID_BYTES = 8
+STATUS_BYTES = 8
+MAX_FAULT_BYTES = 100
+"Of a sentence on what keeps a node from its work."
 MAX_ADVISED_CHUNKS = 7
 MAX_PARITY = 16
 MAX_MEMBERS = 16
@@ -206,6 +209,8 @@ class Status:
     "Downlink packets opened, modulo 256."
     n_bad: int = 0
     "Downlink packets that did not open, modulo 256."
+    fault: str | None = None
+    "What keeps the node from its work: it captures nothing. None: it works."
 
     def pack(self) -> bytes:
         queue = min(self.queue_images, 0xFFFF).to_bytes(2, "big")
@@ -216,11 +221,14 @@ class Status:
             + (self.n_evicted % 65536).to_bytes(2, "big")
             + bytes([self.n_heard % 256])
             + bytes([self.n_bad % 256])
+            + (self.fault or "").encode()
         )
 
     @classmethod
     def unpack(cls, body: bytes) -> "Status":
-        _check_length("STATUS", body, 8)
+        if len(body) < STATUS_BYTES:
+            raise ValueError(f"body of a STATUS has {len(body)} bytes, it must have {STATUS_BYTES} or more")
+        text = body[STATUS_BYTES:].decode(errors="replace")
         return cls(
             queue_images=int.from_bytes(body[:2], "big"),
             oldest_age_s=unpack_duration(body[2]),
@@ -228,6 +236,7 @@ class Status:
             n_evicted=int.from_bytes(body[4:6], "big"),
             n_heard=body[6],
             n_bad=body[7],
+            fault="".join(letter if letter.isprintable() else "?" for letter in text) or None,
         )
 
 
@@ -274,6 +283,13 @@ class Parity:
         if newest >= counter or descending[-1] < 0 or index >= n_parity:
             raise ValueError(f"a PARITY names packets {descending} and place {index} of {n_parity}: that cannot be")
         return cls(tuple(descending[::-1]), index, n_parity, body[end:])
+
+
+def cut_fault(sentence: str | None, room_bytes: int) -> str | None:
+    """As much of a fault as a STATUS with that room has place for; only whole letters."""
+    if sentence is None:
+        return None
+    return sentence.encode()[: max(0, min(room_bytes, MAX_FAULT_BYTES))].decode(errors="ignore")
 
 
 def _pack_steps(steps: Sequence[int], width: int) -> bytes:

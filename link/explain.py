@@ -83,7 +83,9 @@ def _chunks(chunks: list[Chunk]) -> Explained:
 
 def _status(status: Status) -> Explained:
     budget = figure(status.budget_s, "s")
-    return Explained(f"{status.queue_images} images wait, budget {budget}, {status.n_evicted} evicted", status=status)
+    fault = f"; SAFE MODE: {status.fault}" if status.fault else ""
+    text = f"{status.queue_images} images wait, budget {budget}, {status.n_evicted} evicted{fault}"
+    return Explained(text, status=status)
 
 
 def _hello(hello: Hello) -> str:

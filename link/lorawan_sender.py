@@ -16,7 +16,17 @@ from dataclasses import dataclass
 from math import inf
 from random import Random
 
-from link.control import NO_QUALITY, AskStatus, Quality, Renew, Report, Status, unpack_command
+from link.control import (
+    NO_QUALITY,
+    STATUS_BYTES,
+    AskStatus,
+    Quality,
+    Renew,
+    Report,
+    Status,
+    cut_fault,
+    unpack_command,
+)
 from link.governor import Governor
 from link.lorawan import (
     CHUNK_HEAD_BYTES,
@@ -63,6 +73,8 @@ class LoRaWanOptions:
     "Times that a refinement is sent before it is given up."
     status_every: int = 128
     "Packets from one STATUS to the next; 0: only when the host asks."
+    fault: str | None = None
+    "What keeps the node from its work: each STATUS says it, and one is sent until the network has it."
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,8 @@ class LoRaWanSender:
         self._n_missed = 0
         self._tries: Counter[tuple[int, int]] = Counter()
         self._stopped: OrderedDict[int, None] = OrderedDict()
-        self._owes_status = False
+        self._fault = cut_fault(self._options.fault, self._max_body_bytes - STATUS_BYTES)
+        self._owes_status = self._fault is not None
         self._n_since_status = 0
         self.silent_because: str | None = None
         "Why the governor will never let the next packet pass, in a sentence."
@@ -239,6 +252,7 @@ class LoRaWanSender:
             budget_s=self._governor.budget_s(now_s),
             n_evicted=self._outbox.n_evicted,
             n_heard=self.statistics.n_heard,
+            fault=self._fault,
         )
 
     def _airtime_s(self, content: _Content) -> float:

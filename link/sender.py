@@ -23,6 +23,7 @@ from link.control import (
     MAX_PARITY_LAG,
     NO_QUALITY,
     REPORT_SPAN,
+    STATUS_BYTES,
     Advance,
     AskStatus,
     Hello,
@@ -33,6 +34,7 @@ from link.control import (
     Slot,
     Status,
     Time,
+    cut_fault,
     unpack_command,
 )
 from link.governor import Governor
@@ -48,6 +50,7 @@ from link.packing import (
     Packer,
 )
 from link.parity_queue import ParityQueue
+from link.seal import overhead_bytes
 from link.sending import (
     Acknowledged,
     CommandHeard,
@@ -123,10 +126,15 @@ class Sender:
         self._reported = -1
         "The highest counter that a report spoke of."
         self._hello_s = -inf
-        "When the next HELLO is due, if one is wanted."
+        "When the next HELLO, or STATUS with a fault, is due, if one is wanted."
         self._n_hellos = 0
         self._owes_status = False
         self._n_since_status = 0
+        room_bytes = max_bytes - overhead_bytes(PacketType.STATUS, has_salt=True) - STATUS_BYTES
+        self._fault = cut_fault(options.fault, room_bytes)
+        self._owes_fault = self._fault is not None
+        self._fault_counter = -1
+        "Of the STATUS that told it last."
 
         self.unix_offset_s: float | None = None
         "Unix time less this node's clock, once the host has told it."
@@ -232,7 +240,7 @@ class Sender:
         """The most useful thing that could be sent, whether or not it may be now."""
         hello_s = self._hello_due_s(now_s)
         if hello_s is not None and hello_s <= now_s:
-            return self._hello(now_s)
+            return self._alarm(now_s) if self._owes_fault else self._hello(now_s)
         if parity := self._parity.next(self._packer.planned_counter):
             return Content(PacketType.PARITY, control=parity)
         if self._answer.is_silent:
@@ -249,6 +257,9 @@ class Sender:
         hello = Hello(self._bundle_id, self._wants_time, self._wants_slot(now_s))
         return Content(PacketType.HELLO, control=hello, listens=self._options.has_downlink)
 
+    def _alarm(self, now_s: float) -> Content:
+        return Content(PacketType.STATUS, control=self._status(now_s), listens=self._options.has_downlink)
+
     def _status(self, now_s: float) -> Status:
         return Status(
             queue_images=self._outbox.n_images,
@@ -257,6 +268,7 @@ class Sender:
             n_evicted=self._outbox.n_evicted,
             n_heard=self.statistics.n_heard,
             n_bad=self._session.n_bad,
+            fault=self._fault,
         )
 
     def _probe(self, now_s: float) -> Content | None:
@@ -277,7 +289,7 @@ class Sender:
         return self._answer.probe_s if self._in_flight.chunks or self._answer.is_silent else None
 
     def _hello_due_s(self, now_s: float) -> float | None:
-        return self._hello_s if self._wants_time or self._wants_slot(now_s) else None
+        return self._hello_s if self._owes_fault or self._wants_time or self._wants_slot(now_s) else None
 
     @property
     def _wants_time(self) -> bool:
@@ -369,7 +381,9 @@ class Sender:
             if chunk.index == 0:
                 airtime_s = outgoing.airtime_s / len(content.chunks)
                 self._choice.rate.sent_base(chunk.image, chunk.captured_s, airtime_s)
-        if outgoing.packet_type == PacketType.HELLO:
+        if outgoing.packet_type == PacketType.STATUS:
+            self._fault_counter = outgoing.counter
+        if outgoing.packet_type == PacketType.HELLO or (outgoing.packet_type == PacketType.STATUS and self._owes_fault):
             self._n_hellos += 1
             pause_s = self._timing.probe_s(outgoing.airtime_s, self._n_hellos, self._governor.share)
             self._hello_s = now_s + outgoing.airtime_s + self._timing.report_wait_s + pause_s
@@ -403,6 +417,7 @@ class Sender:
         if packet_type == PacketType.REPORT:
             report = Report.unpack(body, self._packer.latest)
             self._reported = max(self._reported, report.highest)
+            self._owes_fault &= self._fault_counter not in report.received_counters()
             self._answer.answered()
             return self._settle(report, now_s - self._timing.airtime_s(packet_bytes))
         self._answer.heard(now_s)

@@ -71,6 +71,8 @@ class SenderOptions:
     wants_slot: bool = False
     status_every: int = 128
     "Packets from one STATUS to the next; 0: only when the host asks."
+    fault: str | None = None
+    "What keeps the node from its work: each STATUS says it, and one is sent until the host has it."
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from link.framing import Deframer, frame
 from link.profiles import get_profile
-from link.receiver import NodeEntry, Receiver, Rejected, Update
+from link.receiver import NodeEntry, Receiver, Rejected, StatusHeard, Update
 from link.timing import LinkTiming
 
 
@@ -34,6 +34,7 @@ class FarHost:
         self.packets: list[bytes] = []
         self.updates: list[Update] = []
         self.rejected: list[Rejected] = []
+        self.statuses: list[StatusHeard] = []
 
     @property
     def state(self):
@@ -78,6 +79,8 @@ class FarHost:
                 self.updates.append(event)
             elif isinstance(event, Rejected):
                 self.rejected.append(event)
+            elif isinstance(event, StatusHeard):
+                self.statuses.append(event)
             if event.counter is not None:
                 self._receiver.confirm(self._node, event.counter)
 

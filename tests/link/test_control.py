@@ -18,6 +18,7 @@ from link.control import (
     Slot,
     Status,
     Time,
+    cut_fault,
     pack_command,
     unpack_command,
 )
@@ -112,6 +113,20 @@ def test_a_status_is_eight_bytes_whose_counts_wrap():
     assert back == Status(300, None, None, 7, 3, 2)
     assert Status.unpack(Status(70_000, 3600.0, 36.0).pack()).queue_images == 65535
     assert Status.unpack(Status(1, 3600.0, 36.0).pack()).budget_s == pytest.approx(36, rel=0.06)
+
+
+def test_a_status_may_say_what_keeps_the_node_from_its_work():
+    status = Status(3, None, None, fault='key "intervall_s" is unknown: Übung')
+    assert status.pack() == Status(3, None, None).pack() + status.fault.encode()
+    assert Status.unpack(status.pack()) == status
+    assert Status.unpack(Status(3, None, None, fault="\x1b[2J").pack()).fault == "?[2J", "it goes to a terminal"
+
+
+@pytest.mark.parametrize(("room_bytes", "left"), [(400, 100), (3, 3), (0, 0), (-2, 0)])
+def test_a_fault_is_cut_to_what_the_packet_takes(room_bytes, left):
+    assert cut_fault("x" * 300, room_bytes) == "x" * left
+    assert cut_fault("Ü", 1) == "", "half a letter is none"
+    assert cut_fault(None, room_bytes) is None
 
 
 @given(st.integers(0, 1 << 40), st.lists(st.integers(1, 1 << 15), max_size=15), st.integers(0, 15), st.data())

@@ -297,6 +297,15 @@ def test_status_comes_now_and_then(outbox):
     assert kinds.count(PacketType.DATA) == 6
 
 
+def test_a_fault_is_told_until_the_network_has_it(outbox):
+    world = World(outbox, fault="node.toml: no port")
+    assert world.send() == greeting(0)
+    for is_acknowledged in (False, True):
+        packet_type, body = world.send(is_acknowledged=is_acknowledged)
+        assert (packet_type, Status.unpack(body).fault) == (PacketType.STATUS, "node.toml: no port")
+    assert world.send() is None
+
+
 def test_ids_never_begin_below_what_waits(outbox):
     counters = Counters()
     outbox.put(70, [b"x"], captured_s=0.0)

@@ -52,8 +52,10 @@ def test_with_key_and_bundle_bodies_open_from_the_first_salt_on():
     assert text == f"[salt] counter 2, bundle {BUNDLE_ID.hex()}, wants time and a slot"
     assert monitor.hear(data(4, image=3), 0.0).text == "counter 4, image 3 chunk 0, 4 B, 1.0 s old"
     assert monitor.hear(data(6, image=3, index=2), 0.0).text == "counter 6, image 3 chunk 2 (last), 4 B"
-    status = Status(5, 10.0, 3.0, 2)
-    assert "5 images wait, budget" in monitor.hear(control(PacketType.STATUS, status.pack(), 7), 0.0).text
+    status = Status(5, 10.0, 3.0, 2, fault="no port")
+    text = monitor.hear(control(PacketType.STATUS, status.pack(), 7), 0.0).text
+    assert "5 images wait, budget" in text
+    assert text.endswith("2 evicted; SAFE MODE: no port")
     figures = monitor.statistics[7]
     assert figures.status is not None
     assert (figures.status.queue_images, figures.n_bad_tag, dict(figures.lost_by_chunk)) == (5, 0, {1: 1})

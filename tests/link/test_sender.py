@@ -496,6 +496,40 @@ def test_status_comes_when_asked_for_and_now_and_then(tmp_path, bundle):
     assert types[3] == PacketType.STATUS
 
 
+def faulty(tmp_path, bundle, **options):
+    return NodeEnd(tmp_path, bundle, SenderOptions(fault="node.toml: no port", **options), salt=SALT)
+
+
+def test_a_fault_is_told_at_once_and_again_until_the_host_has_it(tmp_path, bundle):
+    node, host = faulty(tmp_path, bundle), FakeHost(bundle)
+    outgoing = send(node, 0.0)
+    assert (outgoing.packet_type, outgoing.listens) == (PacketType.STATUS, True)
+    assert Status.unpack(host.open(outgoing.packet, outgoing.counter)).fault == "node.toml: no port"
+    again_s = node.sender.next_due_s(1.0)
+    again_s = node.sender.next_due_s(again_s) if again_s < 1.5 else again_s
+    again = send(node, again_s)
+    assert again.packet_type == PacketType.STATUS
+    node.sender.receive(host.report(again.counter, 0b10), again_s + 0.2)
+    assert send(node, 1e4).packet_type == PacketType.STATUS, "the report spoke of another packet"
+    node.sender.receive(host.report(again.counter + 1, 0b1), 1e4 + 0.2)
+    assert send(node, 2e4) is None
+    node.sender.receive(host.say(PacketType.COMMAND, pack_command(AskStatus())), 2e4)
+    asked = send(node, 2e4 + 1)
+    assert Status.unpack(host.open(asked.packet, asked.counter)).fault == "node.toml: no port"
+
+
+def test_a_fault_is_told_again_and_again_where_nobody_answers(tmp_path, bundle):
+    node = faulty(tmp_path, bundle, has_downlink=False)
+    now_s, told_s = 0.0, []
+    while len(told_s) < 12:
+        assert send(node, now_s).packet_type == PacketType.STATUS
+        told_s.append(now_s)
+        now_s = node.sender.next_due_s(now_s + 0.001)
+    gaps = [later - earlier for earlier, later in pairwise(told_s)]
+    assert all(later > 0.9 * earlier for earlier, later in pairwise(gaps)), gaps
+    assert gaps[-1] > 5 * gaps[0]
+
+
 # One way
 
 

@@ -6,7 +6,7 @@ rotation is folded into the node's last and the host's first dense layer, so nei
     y latents, with mean μ and covariance Σ;  G = E[g gᵀ], g the loss's gradient by y, on labels the model itself draws
     Σ^½ G Σ^½ = U Λ Uᵀ, Λ falling             to second order, losing coordinate i of Uᵀ Σ^-½ (y − μ) costs ½ Λ_i nats
     z = (Λ^½ / Δ) Uᵀ Σ^-½ (y − μ)             rounded to symbols: rounding each costs the same, Δ²/24 nats
-    y_hat = μ + Σ^½ U Λ^-½ Δ z                a coordinate that has not arrived is 0, its linear estimate from the others
+    y_hat = μ + Σ^½ U Λ^-½ Δ z                a coordinate that has not arrived is 0, its linear estimate
 
 With G = I this is principal component analysis.
 """

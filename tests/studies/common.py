@@ -9,7 +9,7 @@ import os
 import shlex
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -240,6 +240,19 @@ def spread(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
         figures[f"{name}_mean"] = statistics.mean(values)
         figures[f"{name}_stdev"] = statistics.stdev(values) if len(values) > 1 else 0.0
     return figures
+
+
+@dataclass(frozen=True)
+class Table:
+    """A header row and rows of cells, for the report."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def percent(figures: Mapping[str, float], name: str) -> str:
+    """A share's mean and deviation over seeds as a percentage."""
+    return f"{100 * figures[f'{name}_mean']:.2f} ± {100 * figures[f'{name}_stdev']:.2f}"
 
 
 Plot = Callable[[dict[str, Any], list[Axes]], None]

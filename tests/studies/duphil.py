@@ -24,7 +24,7 @@ from export.further_decoders import LOSSES
 from host_training.dataset import DataSet, load
 from host_training.evaluation import latent_order
 from host_training.presets import recipe
-from tests.studies.common import SIZES, Deployed, deploy, finish, leading, parser, spread, trained
+from tests.studies.common import SIZES, Deployed, Table, deploy, finish, leading, parser, percent, spread, trained
 
 MODULE = "tests.studies.duphil"
 ENCODERS = ("ce", "ce-longer", "duphil")
@@ -128,6 +128,36 @@ def main() -> None:
         "curves": curves,
     }
     finish(MODULE, figures, seeds, extra, plot, n_axes=len(chosen))
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    figures = result["figures"]
+    names = list(dict.fromkeys(row["data_set"] for row in result["curves"]))
+    kinds = ("accuracy", *(f"new_{loss}_accuracy" for loss in LOSSES))
+    rows = []
+    for name in names:
+        for encoder in ENCODERS:
+            of = f"{name}_{encoder}"
+            bits = [f"{figures[f'{of}_{key}_mean']:.1f}" for key in ("bytes", "static_bits", "mixture_bits")]
+            rows.append([name, encoder, *(percent(figures, f"{of}_{kind}") for kind in kinds), *bits])
+        for other in ("ce", "ce-longer"):
+            of = f"{name}_duphil_over_{other}"
+            gains = [(figures[f"{of}_{kind}_mean_points"], figures[f"{of}_{kind}_half_width_points"]) for kind in kinds]
+            rows.append(
+                [name, f"duphil − {other}, 95 %", *(f"{mean:+.2f} ± {half:.2f}" for mean, half in gains), *"   "]
+            )
+    header = [
+        "data set",
+        "encoder",
+        "its decoder, %",
+        "new: CE",
+        "new: KL-D",
+        "new: SVM",
+        "bytes",
+        "static bits",
+        "bits",
+    ]
+    return [Table(header, rows)]
 
 
 def plot(result: dict[str, Any], axes: list[Axes]) -> None:

@@ -26,7 +26,7 @@ from host_training.presets import recipe
 from link import latent_coder
 from link.channel import GilbertElliott, IidLoss, LossModel
 from link.tables import Tables
-from tests.studies.common import SIZES, Deployed, Halves, deploy, finish, parser, spread, trained
+from tests.studies.common import SIZES, Deployed, Halves, Table, deploy, finish, parser, percent, spread, trained
 
 MODULE = "tests.studies.nair"
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -160,6 +160,21 @@ def main() -> None:
             figures |= {f"{name} {order} {key}": value for key, value in spread(measured).items()}
     extra = {"size": options.size, "wall_s": time.monotonic() - started, "rows": rows}
     finish(MODULE, figures, seeds, extra, plot, n_axes=2)
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    pairs = dict.fromkeys((row["data_set"], row["order"]) for row in result["rows"])
+    keys = [*(f"cut_{x:g}" for x in SHARES), *(f"{kind}_{x:g}" for kind in ("independent", "bursts") for x in LOSSES)]
+    rows = [
+        [name, order, f"{result['figures'][f'{name} {order} bytes_mean']:.1f}"]
+        + [percent(result["figures"], f"{name} {order} {key}") for key in keys]
+        for name, order in pairs
+    ]
+    headings = [
+        *(f"{x:.0%} of the bytes" for x in SHARES),
+        *(f"{x:.0%} {k}" for k in ("lost", "bursts") for x in LOSSES),
+    ]
+    return [Table(["data set", "order", "bytes", *headings], rows)]
 
 
 def plot(result: dict[str, Any], axes: list[Axes]) -> None:

@@ -18,7 +18,7 @@ from host_training.batches import evaluation_batches
 from host_training.dataset import DataSet, load
 from host_training.evaluation import BATCH_SIZE, discriminative_power
 from host_training.training import load_model
-from tests.studies.common import SIZES, Deployed, deploy, finish, parser, spread, trained
+from tests.studies.common import SIZES, Deployed, Table, deploy, finish, parser, percent, spread, trained
 
 MODULE = "tests.studies.robustness"
 STAGES = ("ce", "duphil")
@@ -86,6 +86,27 @@ def main() -> None:
                 figures |= {f"{name}_{ratio:g}_{stage}_{key}": value for key, value in spread(measured).items()}
     extra = {"size": options.size, "wall_s": time.monotonic() - started, "rows": rows, "layers": layers}
     finish(MODULE, figures, seeds, extra, plot, n_axes=2)
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    cells = dict.fromkeys((row["data_set"], row["ratio"], row["stage"]) for row in result["rows"])
+    kinds = ("accuracy", "clean_decoder_accuracy")
+    rows = [
+        [
+            name,
+            f"{ratio:.0%}",
+            stage,
+            *(percent(result["figures"], f"{name}_{ratio:g}_{stage}_{kind}") for kind in kinds),
+        ]
+        for name, ratio, stage in cells
+    ]
+    header = ["data set", "labels drawn anew", "encoder", "its decoder, %", "new decoder on clean labels, %"]
+    layers = [
+        [row["data_set"], row["stage"], str(row["seed"]), *(f"{power:.3f}" for power in row["power"].values())]
+        for row in result["layers"]
+    ]
+    names = list(result["layers"][0]["power"])
+    return [Table(header, rows), Table(["data set", "encoder", "seed", *(f"power, {name}" for name in names)], layers)]
 
 
 def plot(result: dict[str, Any], axes: list[Axes]) -> None:

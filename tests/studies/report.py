@@ -1,0 +1,107 @@
+"""`python -m tests.studies.report`: docs/results.md and docs/results.html, from the results files that are here.
+
+The HTML file holds its plots and needs nothing beside it.
+"""
+
+import html
+import importlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from link.results import FOLDER
+from tests.studies.__main__ import STUDIES
+from tests.studies.common import DOCS, Table
+
+TITLE = "latentlink: results of the studies"
+INTRODUCTION = (
+    "Every figure is of test images, each through the int8 encoder, the wire coder and the host's decoder; bytes are "
+    "per image. Checkpoints are chosen on a validation split. Of the copy of CIFAR-10 measured here, 170 of the 60,000 "
+    "images (32 of the test split) are JPEG copies of the originals. ± is the standard deviation over seeds. Reduced "
+    "sizes are what a CPU can train in an hour or two, far from the published schedules; `--size full` is the same "
+    "command."
+)
+STYLE = (
+    "body{font:15px sans-serif;max-width:70em;margin:2em auto}"
+    "td,th{padding:.2em .8em;text-align:left}svg{max-width:100%}"
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One study in the report."""
+
+    title: str
+    about: str
+    made_by: str
+    tables: Sequence[Table]
+    plot: Path
+
+
+def sections() -> Iterator[Section]:
+    for study in STUDIES:
+        path = FOLDER / f"study-{study}.json"
+        if not path.exists():
+            continue
+        module = importlib.import_module(f"tests.studies.{study}")
+        result = json.loads(path.read_text(encoding="utf-8"))
+        first, _, rest = (module.__doc__ or "").partition("\n\n")
+        title = first.partition(": ")[2].replace("\n", " ").rstrip(".")
+        yield Section(title, " ".join(rest.split()), origin(result), module.tables(result), DOCS / f"study-{study}.svg")
+
+
+def origin(result: dict[str, Any]) -> str:
+    """Command, revision, machine, seeds, epochs, time."""
+    parts = [
+        f"`{result['command']}`",
+        f"revision {result['commit'][:12]}",
+        f"{result['machine']['cpu']}, {result['machine']['cores']} cores",
+        f"seeds {', '.join(map(str, result['seeds']))}" if result["seeds"] else "",
+        f"epochs {json.dumps(result['epochs'])}" if "epochs" in result else "",
+        f"{result['wall_s'] / 60:.0f} min (what was trained before not counted)" if "wall_s" in result else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def markdown(all_sections: Sequence[Section]) -> str:
+    lines = [f"# {TITLE}", "", INTRODUCTION, ""]
+    for section in all_sections:
+        lines += [f"## {section.title}", "", section.about, "", section.made_by, ""]
+        lines += [f"![{section.title}]({section.plot.name})", ""]
+        for table in section.tables:
+            lines += [row(table.header), row(["---"] * len(table.header)), *map(row, table.rows), ""]
+    return "\n".join(lines)
+
+
+def row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def page(all_sections: Sequence[Section]) -> str:
+    body = [f"<h1>{html.escape(TITLE)}</h1><p>{html.escape(INTRODUCTION)}</p>"]
+    for section in all_sections:
+        body.append(f"<h2>{html.escape(section.title)}</h2><p>{html.escape(section.about)}</p>")
+        body.append(f"<p><small>{html.escape(section.made_by)}</small></p>")
+        drawing = section.plot.read_text(encoding="utf-8")
+        body.append(drawing[drawing.index("<svg") :])
+        for table in section.tables:
+            rows = [html_row("th", table.header), *(html_row("td", cells) for cells in table.rows)]
+            body.append(f"<table>{''.join(rows)}</table>")
+    return f"<!doctype html><meta charset=utf-8><title>{TITLE}</title><style>{STYLE}</style>{''.join(body)}\n"
+
+
+def html_row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+
+def main() -> None:
+    found = list(sections())
+    for name, text in (("results.md", markdown(found)), ("results.html", page(found))):
+        (DOCS / name).write_text(text, encoding="utf-8")
+        print(DOCS / name)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from link.results import FOLDER
 
-STUDIES = ("duphil", "robustness", "nair", "rivals", "tasks")
+STUDIES = ("duphil", "robustness", "nair", "recipe", "rivals", "tasks")
 "Modules of this package; each writes results/study-NAME.json and docs/study-NAME.svg."
 OTHERS = {
     "verdicts-cifar10": "make verdicts DATASET=cifar10",

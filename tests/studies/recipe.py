@@ -1,0 +1,128 @@
+"""`python -m tests.studies.recipe`: our own recipe for small nodes, and what each part of it buys.
+
+Training: from the paper's model to ours, one change at a time, at the same five million multiplications on the node.
+Then, on the last of these models and without training anything again: the coarseness of the quantiser in importance
+order, which sets the rate of a finished model, and the number of the mixture's components.
+"""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from export.entropy_model import fit_mixture, mean_bits
+from export.fold import FoldedDecoder, FoldedEncoder
+from export.importance import fold_rotation, rotation, sensitivity
+from host_training.dataset import DataSet, load
+from host_training.presets import recipe
+from tests.studies.common import Deployed, Halves, Table, deploy, finish, parser, percent, spread, trained
+
+MODULE = "tests.studies.recipe"
+DATA_SET = "cifar10"
+EPOCHS = {"reduced": 12, "full": 200}
+OURS = "narrow-5"
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "paper's model": ("cifar-16-short", {}),
+    "M3 on the node": (OURS, {"model": {**recipe(OURS).model, "noise_half_width": 1.0}, "label_smoothing": 0.0}),
+    "noise ± ½": (OURS, {"label_smoothing": 0.0}),
+    "label smoothing": (OURS, {}),
+}
+"Preset and changes to it; each keeps the changes before."
+COARSENESS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+COMPONENTS = (1, 16, 64, 256, 1024)
+
+
+def point(deployed: Deployed) -> dict[str, float]:
+    received = deployed.receive()
+    return {
+        "accuracy": deployed.accuracy(received),
+        "bytes": received.mean_bytes,
+        "static_bits": mean_bits(deployed.symbols["test"], deployed.static_tables),
+        "mixture_bits": mean_bits(deployed.symbols["test"], deployed.tables),
+        "macs": deployed.cost.macs,
+    }
+
+
+def turned(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor, coarseness: float) -> Halves:
+    return fold_rotation(encoder, decoder, rotation(latents, sensitivity(decoder, latents), coarseness))
+
+
+def rates(checkpoint: Path, data: DataSet) -> Iterator[dict[str, float]]:
+    """One model at several rates."""
+    for coarseness in COARSENESS:
+        name = f"importance-{coarseness:g}"
+        yield {
+            "coarseness": coarseness,
+            **point(deploy(checkpoint, data, name, partial(turned, coarseness=coarseness))),
+        }
+
+
+def components(deployed: Deployed) -> Iterator[dict[str, float]]:
+    """One model's symbols under mixtures of several sizes."""
+    for n_components in COMPONENTS:
+        tables = deployed.static_tables
+        if n_components > 1:
+            labels = deployed.data.train.labels
+            tables = fit_mixture(deployed.symbols["train"], labels, n_components).quantised()
+        yield {"components": n_components, "bits": mean_bits(deployed.symbols["test"], tables)}
+
+
+def main() -> None:
+    top = parser(__doc__)
+    top.set_defaults(seeds=[0])
+    options = top.parse_args()
+    if options.size not in EPOCHS:
+        top.error(f"this study has the sizes {', '.join(EPOCHS)}")
+    started, data = time.monotonic(), load(DATA_SET, options.data_dir)
+    figures: dict[str, float] = {}
+    for name, (preset, changes) in VARIANTS.items():
+        measured = []
+        for seed in options.seeds:
+            length = {"ce_epochs": EPOCHS[options.size], "duphil_epochs": 0}
+            run = trained(data, preset, seed, options.device, f"recipe-{name.replace(' ', '-')}", **length, **changes)
+            measured.append(point(deploy(run / "ce.pt", data)))
+            print(name, seed, measured[-1], flush=True)
+        figures |= {f"{name} {key}": value for key, value in spread(measured).items()}
+    extra = {
+        "size": options.size,
+        "epochs": EPOCHS[options.size],
+        "rates": list(rates(run / "ce.pt", data)),
+        "components": list(components(deploy(run / "ce.pt", data))),
+        "wall_s": time.monotonic() - started,
+    }
+    finish(MODULE, figures, options.seeds, extra, plot, n_axes=2)
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    figures = result["figures"]
+    steps = [
+        [name, percent(figures, f"{name} accuracy"), f"{figures[f'{name} macs_mean'] / 1e6:.1f} M"]
+        + [f"{figures[f'{name} {key}_mean']:.1f}" for key in ("bytes", "static_bits", "mixture_bits")]
+        for name in VARIANTS
+    ]
+    rows = [
+        [f"{row['coarseness']:g}", f"{100 * row['accuracy']:.2f}", f"{row['bytes']:.2f}", f"{row['mixture_bits']:.1f}"]
+        for row in result["rates"]
+    ]
+    sizes = [[str(row["components"]), f"{row['bits']:.1f}"] for row in result["components"]]
+    return [
+        Table(["recipe up to", "accuracy, %", "node MACs", "bytes", "static bits", "mixture bits"], steps),
+        Table(["coarseness", "accuracy, %", "bytes", "mixture bits"], rows),
+        Table(["components of the mixture", "bits"], sizes),
+    ]
+
+
+def plot(result: dict[str, Any], axes: list[Axes]) -> None:
+    rows, sizes = result["rates"], result["components"]
+    axes[0].plot([row["bytes"] for row in rows], [100 * row["accuracy"] for row in rows], "o-")
+    axes[0].set(xlabel="bytes per image", ylabel="accuracy, %", title="one model, coarser and coarser")
+    axes[1].plot([row["components"] for row in sizes], [row["bits"] for row in sizes], "o-")
+    axes[1].set(xlabel="components of the mixture", ylabel="bits per image", xscale="log", ylim=(0, None))
+
+
+if __name__ == "__main__":
+    main()

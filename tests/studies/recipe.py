@@ -82,7 +82,7 @@ def main() -> None:
     for name, (preset, changes) in VARIANTS.items():
         measured = []
         for seed in options.seeds:
-            length = {"ce_epochs": EPOCHS[options.size], "duphil_epochs": 0}
+            length: dict[str, Any] = {"ce_epochs": EPOCHS[options.size], "duphil_epochs": 0}
             run = trained(data, preset, seed, options.device, f"recipe-{name.replace(' ', '-')}", **length, **changes)
             measured.append(point(deploy(run / "ce.pt", data)))
             print(name, seed, measured[-1], flush=True)

@@ -19,15 +19,13 @@ from types import TracebackType
 
 from device.chunk_file import ChunkFile, DamagedError, OutboxError, QueuedChunk, whole_chunks
 from link.durable import set_aside
+from link.in_flight import ChunkId
 
 __all__ = ["DamagedError", "Outbox", "OutboxError", "QueuedChunk", "open_outbox"]
 
 CHUNK_BYTES = 40
 "What a chunk costs the file beside its bitstream, about."
 DEFAULT_MAX_BYTES = 16 << 20
-
-ChunkId = tuple[int, int]
-"Image and index."
 
 
 class Outbox:

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from link.packet import at_most, pack_duration, unpack_duration
+from link.packet import COUNTER_LOW_BITS, at_most, pack_duration, unpack_duration
 
 REPORT_BYTES = 8
 REPORT_SPAN = 16
 "Counters that one report speaks of."
-COUNTER_LOW_BITS = 16
 COUNTER_BYTES = 6
 BUNDLE_ID_BYTES = 8
 STATUS_BYTES = 8

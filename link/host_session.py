@@ -12,9 +12,8 @@ from enum import StrEnum
 
 from link.bundle import Bundle
 from link.node_session import WITH_BUNDLE
-from link.packet import Flag, Header, PacketType
+from link.packet import COUNTER_LOW_BITS, Flag, Header, PacketType
 from link.seal import (
-    COUNTER_LOW_BITS,
     RENEW_AFTER_FAILURES,
     REPLAY_WINDOW,
     BadTagLimiter,

@@ -29,9 +29,9 @@ from link.lorawan import (
     unpack_chunk,
     unpack_packet,
 )
-from link.packet import Chunk, Header, PacketType
+from link.packet import COUNTER_LOW_BITS, Chunk, Header, PacketType
 from link.receiving import Downlink, HelloHeard, NodeEntry, Outcome, Rejected, StatusHeard, Update
-from link.seal import COUNTER_LOW_BITS, REPLAY_WINDOW, ReplayWindow, reconstruct_counter
+from link.seal import REPLAY_WINDOW, ReplayWindow, reconstruct_counter
 from link.statistics import NodeStatistics
 from link.timing import LinkTiming
 

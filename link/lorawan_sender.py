@@ -28,6 +28,8 @@ from link.control import (
     unpack_command,
 )
 from link.governor import Governor
+from link.in_flight import ChunkId
+from link.ledger import SAME_MOMENT_S
 from link.lorawan import (
     CHUNK_HEAD_BYTES,
     FRAME_BYTES,
@@ -62,7 +64,6 @@ MAX_STOPPED = 256
 PAUSE_FRAMES = 4
 PAUSE_DOUBLINGS = 10
 "The pause behind a frame that was not acknowledged, in its airtimes: 4 at first, 4096 when nobody hears for long."
-SAME_MOMENT_S = 1e-6
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class LoRaWanSender:
         "What has left and may still be acknowledged."
         self._free_s = -inf
         self._n_missed = 0
-        self._tries: Counter[tuple[int, int]] = Counter()
+        self._tries: Counter[ChunkId] = Counter()
         self._stopped: OrderedDict[int, None] = OrderedDict()
         self._fault = cut_fault(self._options.fault, self._max_body_bytes - STATUS_BYTES)
         self._owes_status = self._fault is not None

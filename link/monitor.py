@@ -13,9 +13,9 @@ from link import lorawan
 from link.control import NO_QUALITY, Quality, Report
 from link.explain import Explained, explain_downlink, explain_lorawan, explain_uplink, figure
 from link.in_flight import ChunkId
-from link.packet import MAX_PACKET_BYTES, WIRE_VERSION, Flag, Header, PacketType
+from link.node_session import WITH_BUNDLE
+from link.packet import COUNTER_LOW_BITS, MAX_PACKET_BYTES, WIRE_VERSION, Flag, Header, PacketType
 from link.seal import (
-    COUNTER_LOW_BITS,
     Direction,
     ReplayWindow,
     Seal,
@@ -30,7 +30,6 @@ MAX_SESSIONS = 4
 "Of one node: sessions still opened, and host salts still tried."
 MAX_PACKETS = 256
 "Of one node: packets of which it is remembered what they held."
-WITH_BUNDLE = (PacketType.DATA, PacketType.BATCH, PacketType.PARITY)
 
 
 @dataclass(frozen=True)

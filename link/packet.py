@@ -28,6 +28,8 @@ from itertools import pairwise
 WIRE_VERSION = 2
 HEADER_BYTES = 4
 "Without a salt."
+COUNTER_LOW_BITS = 16
+"As many bits of the sender's counter as the header carries."
 MAX_PACKET_BYTES = 255
 "What one radio frame can carry; a cable keeps to it too."
 

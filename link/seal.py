@@ -17,12 +17,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from link.packet import HEADER_BYTES, HOST_SALT_BYTES, NODE_SALT_BYTES, Header, PacketType, salt_bytes
+from link.keys import KEY_BYTES
+from link.packet import (
+    COUNTER_LOW_BITS,
+    HEADER_BYTES,
+    HOST_SALT_BYTES,
+    NODE_SALT_BYTES,
+    Header,
+    PacketType,
+    salt_bytes,
+)
 
-KEY_BYTES = 16
 COUNTER_BITS = 48
-COUNTER_LOW_BITS = 16
-"As many bits of the counter as the header carries."
 COUNTER_WRAPS = 16
 "A host that was deaf for up to 2**20 packets still finds the counter; each try makes a forgery that much likelier."
 REPLAY_WINDOW = 64

@@ -39,6 +39,7 @@ from link.control import (
 )
 from link.governor import Governor
 from link.in_flight import ChunkId, InFlight
+from link.ledger import SAME_MOMENT_S
 from link.node_session import NodeSession
 from link.packet import MAX_PACKET_BYTES, WIRE_VERSION, Header, PacketType
 from link.packing import (
@@ -83,7 +84,6 @@ __all__ = [
     "TimeHeard",
 ]
 
-SAME_MOMENT_S = 1e-6
 MAX_TRIED = 4096
 "Chunks that wait of which it is remembered how often they were sent."
 

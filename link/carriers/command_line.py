@@ -2,9 +2,10 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 
 from link.airtime import UartConfig
-from link.carrier import CarrierStatistics, PortError
+from link.carrier import CarrierStatistics, PortError, Received
 from link.packet import MAX_PACKET_BYTES
 from link.serial_port import open_port
 
@@ -13,6 +14,10 @@ LEVELS = range(-200, 101)
 "Of RSSI in dBm and SNR in dB."
 ANSWER_S = 0.5
 "A modem answers within milliseconds; this is for a busy computer."
+BUSY_S = 0.02
+N_BUSY = 50
+LATE = 1.5, 1.0
+"A frame that has not left after so many times its airtime and so many seconds never will."
 
 
 class CommandLine:
@@ -65,6 +70,18 @@ class CommandLine:
         if (answer := self.command(line)) != expected:
             raise PortError(f"{self.name} at {self.path} answers '{answer[:60]}' to '{line[:60]}': {advice}")
 
+    def obey(self, line: str, good: str, busy: str) -> None:
+        """Asked again while the modem is busy; PortError for any other answer than the good one."""
+        for _ in range(N_BUSY):
+            answer = self.command(line)
+            if answer == good:
+                return
+            self._statistics.n_refused += 1
+            if answer != busy:
+                break
+            time.sleep(BUSY_S)
+        raise PortError(f"{self.name} at {self.path} answers '{answer[:60]}' to '{line[:40]}': open it again")
+
     def event(self, timeout_s: float) -> str | None:
         """The next event; None when none comes in time. Answers that nobody waits for are noise.
 
@@ -97,6 +114,16 @@ class CommandLine:
                 kept.append(event)
         self.events.extendleft(reversed(kept))
         return found
+
+    def read(self, parse: Callable[[], Received]) -> list[Received]:
+        """The packet that an event tells of; none, and noise, when parsing raises ValueError."""
+        try:
+            received = [parse()]
+        except ValueError:
+            self._statistics.n_noise += 1
+            return []
+        self._statistics.n_received += 1
+        return received
 
     def close(self) -> None:
         self._port.close()

@@ -16,7 +16,7 @@ from link.carrier import (
     Received,
     check_packet,
 )
-from link.carriers.command_line import CommandLine, parse_level, parse_packet
+from link.carriers.command_line import LATE, CommandLine, parse_level, parse_packet
 from link.control import Quality
 
 BANDWIDTHS_HZ = (125_000, 250_000, 500_000)
@@ -26,10 +26,6 @@ BANNER = "Current Work Mode"
 GREETING_S = 0.3
 N_GREETINGS = 20
 "A module that starts needs a few seconds."
-BUSY_S = 0.02
-N_BUSY = 50
-LATE = 1.5, 1.0
-"A frame that has not left after so many times its airtime and so many seconds never will."
 
 
 class Rak3172:
@@ -44,7 +40,6 @@ class Rak3172:
         self.max_packet_bytes = settings.profile.max_packet_bytes
         self.statistics = CarrierStatistics()
         self._lora = medium
-        self._waiting: list[Received] = []
         bitrate_bps = settings.bitrate_bps or settings.profile.bitrate_bps
         self._modem = CommandLine(settings.port, bitrate_bps, "the RAK3172", "+EVT:", BANNER, self.statistics)
         try:
@@ -71,7 +66,7 @@ class Rak3172:
 
     def receive(self, timeout_s: float) -> list[Received]:
         event = self._modem.event(timeout_s)
-        return [] if event is None else self._packets(event)
+        return [] if event is None else self._modem.read(lambda: parse_event(event))
 
     def close(self) -> None:
         self._modem.close()
@@ -124,25 +119,7 @@ class Rak3172:
         return answer.rpartition("=")[2]
 
     def _obeyed(self, command: str) -> None:
-        """Again while the module is busy; PortError for any other answer than OK."""
-        for _ in range(N_BUSY):
-            answer = self._modem.command(command)
-            if answer == "OK":
-                return
-            self.statistics.n_refused += 1
-            if answer != "AT_BUSY_ERROR":
-                break
-            time.sleep(BUSY_S)
-        raise PortError(f"the RAK3172 at {self._modem.path} answers '{answer}' to '{command[:40]}': open it again")
-
-    def _packets(self, event: str) -> list[Received]:
-        try:
-            received = [parse_event(event)]
-        except ValueError:
-            self.statistics.n_noise += 1
-            return []
-        self.statistics.n_received += 1
-        return received
+        self._modem.obey(command, "OK", "AT_BUSY_ERROR")
 
 
 def parse_event(line: str) -> Received:

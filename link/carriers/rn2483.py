@@ -16,7 +16,7 @@ from link.carrier import (
     Received,
     check_packet,
 )
-from link.carriers.command_line import CommandLine, parse_level, parse_packet
+from link.carriers.command_line import LATE, CommandLine, parse_level, parse_packet
 from link.control import NO_QUALITY, Quality
 
 BANNER = "RN2"
@@ -25,14 +25,10 @@ SYNC_WORD = "12"
 "LoRa's for private networks: LoRaWAN gateways, which use 34, do not even demodulate our frames."
 RESET_S = 1.0
 N_RESETS = 3
-BUSY_S = 0.02
-N_BUSY = 50
 UNLOAD_BYTES = 70
 "What goes over the serial port of a receiver beside the packet's digits: events, signal values, `radio rx 0`."
 SLACK_S = 0.050
 "For the receiver's computer to react: three answers, each as late as a slow USB adapter makes it."
-LATE = 1.5, 1.0
-"A frame that has not left after so many times its airtime and so many seconds never will."
 UNKNOWN_LEVEL = "-128"
 
 
@@ -66,7 +62,7 @@ class Rn2483:
         self._modem.insist("radio rxstop", "ok", "update its firmware to 1.0.5 or later")
         while self._modem.events:  # came while we asked
             self._waiting += self._packets(self._modem.events.popleft(), NO_QUALITY)
-        self._transmit(command)
+        self._modem.obey(command, "ok", "busy")
         airtime_s = self._lora.airtime_s(len(packet))
         event = self._modem.wait_for(("radio_tx_ok", "radio_err"), LATE[0] * airtime_s + LATE[1])
         if event != "radio_tx_ok":
@@ -130,17 +126,6 @@ class Rn2483:
         """Set the module to receive."""
         self._modem.insist("radio rx 0", "ok", "open it again")
 
-    def _transmit(self, command: str) -> None:
-        for _ in range(N_BUSY):
-            answer = self._modem.command(command)
-            if answer == "ok":
-                return
-            self.statistics.n_refused += 1
-            if answer != "busy":
-                break
-            time.sleep(BUSY_S)
-        raise PortError(f"the RN2483 at {self._modem.path} answers '{answer}' to a frame to send; open it again")
-
     def _signal(self, name: str) -> float | None:
         answer = self._modem.command(f"radio get {name}")
         try:
@@ -149,13 +134,7 @@ class Rn2483:
             return None  # firmware before 1.0.5 knows no RSSI
 
     def _packets(self, event: str, quality: Quality) -> list[Received]:
-        try:
-            received = [Received(parse_event(event), quality)]
-        except ValueError:
-            self.statistics.n_noise += 1
-            return []
-        self.statistics.n_received += 1
-        return received
+        return self._modem.read(lambda: Received(parse_event(event), quality))
 
 
 def parse_event(line: str) -> bytes:

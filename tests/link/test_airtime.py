@@ -65,7 +65,13 @@ def test_symbol_counts_are_the_published_ones():  # B
     assert LoRaConfig(12, low_data_rate=True).symbol_count(50) == 58
 
 
-@pytest.mark.parametrize(("bandwidth_hz", "lowest_sf"), [(62_500, 10), (125_000, 11), (250_000, 12), (500_000, 13)])
+@pytest.mark.parametrize(
+    ("bandwidth_hz", "lowest_sf"),
+    [
+        *((7_800, 7), (10_400, 8), (15_600, 8), (20_800, 9), (31_250, 9)),
+        *((41_700, 10), (62_500, 10), (125_000, 11), (250_000, 12), (500_000, 13)),
+    ],
+)
 def test_the_low_data_rate_rule_holds_over_all_spreading_factors_and_bandwidths(bandwidth_hz, lowest_sf):
     dropping = [sf for sf in range(7, 13) if LoRaConfig(sf, bandwidth_hz).drops_low_bits]
     assert dropping == list(range(lowest_sf, 13))

@@ -202,8 +202,8 @@ RAK3172_UP = [b"", b"OK\r\n", b"AT+NWM=0\r\nOK\r\n", b"OK\r\n", b"OK\r\n", b"OK\
 @pytest.mark.parametrize(
     ("name", "start", "later", "sentence"),
     [
-        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"invalid_param\r\n"], "answers 'invalid_param' to a frame to send"),
-        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", *[b"busy\r\n"] * 50], "answers 'busy' to a frame to send; open it again"),
+        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"invalid_param\r\n"], "answers 'invalid_param' to 'radio tx"),
+        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", *[b"busy\r\n"] * 50], "answers 'busy' to 'radio tx .*: open it again"),
         ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"ok\r\nradio_err\r\n"], r"not sent a frame of 0.\d\d s \(radio_err\)"),
         ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"ok\r\n"], r"not sent a frame of 0.\d\d s \(no word of it\)"),
         ("rak3172-sf7", RAK3172_UP, [b"OK\r\n", b"AT_PARAM_ERROR\r\n"], r"'AT_PARAM_ERROR' to 'AT\+PSEND=00"),

@@ -32,7 +32,7 @@ FLASH = $(PY) -m device.flash
 DATA_OPTIONS = --dataset $(DATASET) --data-dir $(DATA_DIR) --image-size $(IMAGE_SIZE)
 export DATA_DIR
 
-.PHONY: help setup train export live bench seeds verdicts flash image test-image test-power-cuts \
+.PHONY: help setup train export decoder live bench seeds verdicts experiments report flash image test-image test-power-cuts \
 	deploy plot test nightly lint golden clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -40,10 +40,11 @@ export DATA_DIR
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
 	@echo
-	@echo 'Variables: DATASET=digits|cifar10|cifar100|FOLDER  PRESET=digits|cifar-16|cifar-32|cifar-32-fine|cifar-64|cifar100-64|photo-32'
+	@echo 'Variables: DATASET=digits|cifar10|cifar100|FOLDER  PRESET=narrow-5|narrow-20|digits|cifar-16|cifar-32|cifar-32-fine|cifar-64|cifar100-64|photo-32'
 	@echo '           LINK=lora-sf7|lora-sf10-eu868|rn2483-sf9|serial-9600|… LOSS=none|0.1|mild|mid|edge|ge:p,r  IMAGES=n  SEED=n'
 	@echo '           INTERVAL=seconds between images  FEEDBACK=no  VERDICT=0.95  FIRST_CHUNK_BYTES=n  CHUNK_BYTES=n'
-	@echo '           DATA_DIR=folder  RUN=folder  BUNDLE=folder  START_FROM=checkpoint  STAGE=duphil|ce  LATENTS=n'
+	@echo '           TASK=name of a decoder  TASK_LOSS=ce|kl|svm  EXAMPLES=folder|cifar100:bicycle  SHOTS=n'
+	@echo '           DATA_DIR=folder  RUN=folder  BUNDLE=folder  START_FROM=checkpoint  STAGE=duphil|ce  LATENTS=n  ORDER=importance  COARSENESS=1.5'
 	@echo '           PYTHON=python3.11  TORCH_INDEX=url of a wheel index'
 
 setup: $(READY)  ## build .venv from the pinned lock (TORCH_INDEX= chooses where PyTorch comes from)
@@ -55,7 +56,7 @@ $(READY): requirements/host.lock.txt requirements/setup.sh
 TRAIN = $(PY) -m host_training train $(DATA_OPTIONS) --preset $(PRESET) --run $(RUN) $(if $(SEED),--seed $(SEED)) \
 	$(if $(START_FROM),--start-from $(START_FROM))
 EXPORT = $(PY) -m export --checkpoint $(RUN)/$(STAGE).pt --out $(RUN)/bundle --dataset $(DATASET) --data-dir $(DATA_DIR) \
-	$(if $(LATENTS),--latents $(LATENTS))
+	$(if $(LATENTS),--latents $(LATENTS)) $(if $(ORDER),--order $(ORDER)) $(if $(COARSENESS),--coarseness $(COARSENESS))
 
 train: $(READY)  ## train DATASET with PRESET into RUN, or go on where it was interrupted
 	$(TRAIN)
@@ -72,6 +73,11 @@ $(RUN)/bundle/manifest.json: $(RUN)/trained
 
 %/manifest.json:
 	@echo "there is no bundle in $*; 'make export' writes one, BUNDLE= names another folder" >&2; exit 1
+
+decoder: $(BUNDLE)/manifest.json  ## another decoder for BUNDLE's host, its node untouched: TASK=label|coarse|fine|living|anomaly|thumbnail|new-class
+	$(PY) -m export decoder --bundle $(BUNDLE) --task "$(TASK)" --data-dir $(DATA_DIR) \
+		$(if $(filter-out file,$(origin DATASET)),--dataset $(DATASET)) $(if $(TASK_NAME),--name $(TASK_NAME)) $(if $(TASK_LOSS),--loss $(TASK_LOSS)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SHOTS),--shots $(SHOTS))
 
 $(RUN)/replay.npz: | $(READY)
 	$(PY) -m host_training replay $(DATA_OPTIONS) --out $@
@@ -108,6 +114,12 @@ test-power-cuts: $(READY)  ## cut an emulated node's power 20 times; writes resu
 
 deploy: $(READY)  ## new programs for the running node HOST=, over SSH; with BUNDLE= only that bundle
 	$(FLASH) deploy $(HOST) $(if $(filter command line,$(origin BUNDLE)),--bundle $(BUNDLE))
+
+experiments: $(READY)  ## the studies, the command of each, and which results are here
+	@$(PY) -m tests.studies
+
+report: $(READY)  ## docs/results.md and docs/results.html from results/study-*.json
+	$(PY) -m tests.studies.report
 
 plot: $(READY)  ## draw docs/ from results/
 	$(PY) -m tests.plot

@@ -1,0 +1,380 @@
+"""`python -m tests.studies.rivals`: honest rivals on CIFAR-10's test images, per image and through real bytes.
+
+    coders   the bundle's symbols by other coders: Huffman as in PNC, static histograms, Deflate, …
+    prior    CompressAI's factorised prior on those symbols, and trained with a rate term on a frozen backbone
+    label    a node that classifies by itself and sends the label
+    codecs   JPEG, WebP, JPEG 2000 and AVIF without their headers, classified by a network trained on such images
+
+Networks start from the checkpoint of PRESET, which `make train DATASET=cifar10 PRESET=…` trains. What a part measured
+is kept in runs/study/rivals, so parts may be run one by one; the results say which are still missing.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor, nn
+
+from export import entropy_model
+from export.symbols import Int8Encoder
+from host_decoder.classifier import Classifier
+from host_training.batches import evaluation_batches
+from host_training.dataset import DataSet, Split, load
+from host_training.model import AutoEncoder, ModelConfig
+from host_training.presets import recipe
+from host_training.training import load_model
+from link.bundle import Bundle
+from link.tables import Tables
+from tests.studies import coded_images, factorised_prior
+from tests.studies.common import RUNS, finish, parser, trained
+from tests.studies.factorised_prior import LearnedBottleneck, MissingError, backbone_features, outside
+from tests.studies.image_codecs import SETTINGS
+from tests.studies.symbol_codecs import Deflate, PrefixCoder, RangeCoder, Raw, SymbolCoder, Zstandard
+
+MODULE = "tests.studies.rivals"
+FOLDER = RUNS / "rivals"
+JPEG_COPIES = (
+    "170 of the 60,000 CIFAR-10 images measured here, 32 of them in the test split, are JPEG copies of the originals"
+)
+PRICES = (3e-4, 1e-3, 3e-3, 1e-2)
+"Of a bit, in nats of cross-entropy."
+BRIEF = dict(duphil_epochs=0, learning_rate=0.02)
+"Training that goes on with a trained network."
+
+
+@dataclass(frozen=True)
+class Point:
+    """One rival in the picture of accuracy against bytes."""
+
+    name: str
+    group: str
+    bytes_per_image: float
+    accuracy: float
+    node_macs: int
+    note: str = ""
+    more: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What all parts look at."""
+
+    bundle: Bundle
+    data: DataSet
+    preset: str
+    checkpoint: Path
+    epochs: int
+    seed: int
+
+    @cached_property
+    def symbols(self) -> dict[str, np.ndarray]:
+        """int8 (N, D) of the training and the test split, by the bundle's encoder."""
+        path = FOLDER / f"symbols-{self.bundle.id.hex()}.npz"
+        if not path.exists():
+            encode = Int8Encoder(self.bundle.encoder_path, self.bundle.image.pixel_pad)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(path, train=encode(self.data.train.images), test=encode(self.data.test.images))
+        with np.load(path) as file:
+            return dict(file)
+
+    @cached_property
+    def classify(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Symbols (N, D) to the class of each, by the bundle's decoder."""
+        classifier = Classifier.of(self.bundle)
+        return lambda symbols: classifier(symbols.astype(np.float32)).argmax(1)
+
+    @cached_property
+    def encoder_macs(self) -> int:
+        return json.loads((self.bundle.path / "report.json").read_text())["encoder"]["macs"]
+
+    @cached_property
+    def model(self) -> AutoEncoder:
+        """The float network whose weights the rivals begin with."""
+        if not self.checkpoint.exists():
+            raise MissingError(
+                f"there is no checkpoint {self.checkpoint}: make train DATASET=cifar10 PRESET={self.preset}"
+            )
+        return load_model(self.checkpoint)[0]
+
+    def train_on(self, data: DataSet, variant: str, epochs: int) -> AutoEncoder:
+        """That network, trained further without a bottleneck."""
+        _ = self.model
+        changes = BRIEF | dict(model=recipe(self.preset).model | dict(noise_half_width=0.0), ce_epochs=epochs)
+        run = trained(data, self.preset, self.seed, variant=variant, start_from=self.checkpoint, **changes)
+        return load_model(run / "ce.pt")[0]
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """What a part's figures depend on."""
+        checkpoint = hashlib.sha256(self.checkpoint.read_bytes()).hexdigest() if self.checkpoint.exists() else None
+        return {
+            "bundle": self.bundle.id.hex(),
+            "checkpoint_sha256": checkpoint,
+            "epochs": self.epochs,
+            "seed": self.seed,
+        }
+
+
+def accuracy(classes: np.ndarray, split: Split) -> float:
+    return float((classes == split.labels).mean())
+
+
+@torch.no_grad()
+def classes_of(model: AutoEncoder, split: Split) -> np.ndarray:
+    """int64 (N,): the whole float network, nothing rounded in the middle."""
+    batches = evaluation_batches(split, 500, torch.device("cpu"), model.config.pixel_pad)
+    return torch.cat([model.decoder(model.encoder(images)).argmax(1) for images, _ in batches]).numpy()
+
+
+def slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in name.lower())
+
+
+# coders
+
+
+def coders(study: Study) -> Iterator[Point]:
+    """The same int8 symbols, so the same accuracy, in as many bytes as each coder makes of them."""
+    train, test = study.symbols["train"], study.symbols["test"]
+    static = entropy_model.static_histogram(train).quantised()
+    huffman = PrefixCoder.huffman(train)
+    rivals: dict[str, tuple[SymbolCoder, str]] = {
+        "mixture tables, range coder (ours)": (RangeCoder(study.bundle.tables), "the bundle as it is"),
+        "static histograms, range coder": (RangeCoder(static), "the paper's tables, our coder"),
+        "Huffman, a code per latent": (huffman, "as in PNC; the last byte filled"),
+        "fixed length, bits per latent": (PrefixCoder.fixed(train), "as many bits as the latent's alphabet needs"),
+        "Deflate with a dictionary": (Deflate.of(train), "zlib level 9, raw, window of training symbols"),
+        "raw int8": (Raw(), "a byte per symbol"),
+    }
+    try:
+        rivals["Zstandard with a dictionary"] = (
+            Zstandard(outside("zstandard"), train),
+            "trained dictionary, no header",
+        )
+    except MissingError as error:
+        print(error)
+    for name, (coder, note) in rivals.items():
+        coded = [coder.encode(symbols) for symbols in test]
+        decoded = coder.decode(coded)
+        more = {"images_with_a_clamped_symbol": float((decoded != test).any(1).mean())}
+        if coder is huffman:
+            more["bits_before_filling"] = float(np.mean([huffman.bits(symbols) for symbols in test]))
+        hits = accuracy(study.classify(decoded), study.data.test)
+        yield Point(name, "coders", float(np.mean([len(each) for each in coded])), hits, study.encoder_macs, note, more)
+
+
+# prior
+
+
+def prior(study: Study) -> Iterator[Point]:
+    """CompressAI's EntropyBottleneck."""
+    coded = factorised_prior.same_symbols(study.symbols["train"], study.symbols["test"], seed=study.seed)
+    hits = accuracy(study.classify(coded.latents), study.data.test)
+    yield from two_ways("factorised prior, the bundle's symbols", coded.figures(), hits, study.encoder_macs)
+    train, test = study.data.train, study.data.test
+    mirrored = replace(train, images=train.images[:, :, ::-1])
+    features = torch.cat([backbone_features(study.model, split) for split in (train, mirrored)])
+    test_features = backbone_features(study.model, test)
+    labels = torch.from_numpy(np.tile(train.labels, 2))
+    macs = encoder_macs(study.model)
+    for price in PRICES:
+        learned = LearnedBottleneck(study.model)
+        learned.fit(features, labels, price, seed=study.seed)
+        figures = learned.measure(test_features, test.labels)
+        yield from two_ways(f"factorised prior, learned at {price:g} a bit", figures, figures["accuracy"], macs)
+
+
+def two_ways(name: str, figures: dict[str, float], hits: float, macs: int) -> Iterator[Point]:
+    """The same probabilities through two coders."""
+    yield Point(name, "prior", figures["bytes"], hits, macs, "CompressAI's own coder, in 32-bit words")
+    yield Point(f"{name}, our coder", "prior", figures["shortest_bytes"], hits, macs, "ended at the shortest string")
+
+
+# label
+
+
+def label(study: Study) -> Iterator[Point]:
+    """A node that classifies: the bundle's two halves on it, and the same encoder trained on without a bottleneck."""
+    train, test = study.data.train, study.data.test
+    tables = Tables.from_counts([0], [np.bincount(train.labels)])
+
+    def sent(name: str, classes: np.ndarray, macs: int, note: str) -> Point:
+        coder = RangeCoder(tables)
+        coded = [coder.encode(np.array([each])) for each in classes]
+        decoded = coder.decode(coded)[:, 0]
+        assert (decoded == classes).all()
+        n_bytes = float(np.mean([len(each) for each in coded]))
+        return Point(name, "label", n_bytes, accuracy(decoded, test), macs, note, {"whole_bytes": 1.0})
+
+    macs = study.encoder_macs + decoder_macs(str(study.bundle.provenance["preset"]), study.data)
+    classes = study.classify(study.symbols["test"])
+    yield sent("label only, the bundle's two halves on the node", classes, macs, "int8 encoder, float decoder")
+    model = study.train_on(study.data, "no-bottleneck", 2)
+    macs = encoder_macs(model) + decoder_macs(study.preset, study.data)
+    note = f"{study.preset} trained on for 2 epochs without noise; float, so int8 may lose a little"
+    yield sent("label only, trained for it", classes_of(model, test), macs, note)
+
+
+def multiply_accumulates(module: nn.Module, example: Tensor) -> int:
+    """Of one example (1, …) through all convolutions and dense layers."""
+    macs = 0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal macs
+        assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+        each = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
+        macs += each.numel() * layer.weight[0].numel()
+
+    kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+    hooks = [layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, kinds)]
+    with torch.no_grad():
+        module.eval()(example)
+    for hook in hooks:
+        hook.remove()
+    return macs
+
+
+def decoder_macs(preset: str, data: DataSet) -> int:
+    config = ModelConfig(*data.image_shape, len(data.classes), **recipe(preset).model)
+    return multiply_accumulates(AutoEncoder(config).decoder, torch.zeros(1, config.latents))
+
+
+def encoder_macs(model: AutoEncoder) -> int:
+    """As deployed: the wavelet transform is folded into the first convolution and costs nothing beside it."""
+    config = model.config
+    side = config.height + 2 * config.pixel_pad, config.width + 2 * config.pixel_pad
+    image = torch.zeros(1, config.channels, *side)
+    return multiply_accumulates(model.encoder, image) - multiply_accumulates(model.encoder.dwt, image)
+
+
+# codecs
+
+
+def codecs(study: Study) -> Iterator[Point]:
+    """Image codecs at few bytes; the whole network is on the host."""
+    mixed = coded_images.mixed(study.data, SETTINGS, study.epochs, FOLDER, study.seed)
+    model = study.train_on(mixed, f"codecs-{study.epochs}", 1)
+    for setting in SETTINGS:
+        coded = coded_images.coded(study.data.test.images, setting, FOLDER)
+        split = Split(coded_images.enlarge(coded.images), study.data.test.labels)
+        hits = accuracy(classes_of(model, split), split)
+        note = f"one network for all codecs, {study.epochs} epochs on such images; more would give it more"
+        n_bytes = float(coded.n_bytes.mean())
+        yield Point(setting.name, setting.codec, n_bytes, hits, 0, note, {"most_bytes": float(coded.n_bytes.max())})
+
+
+def codec_bytes() -> dict[str, float]:
+    """Mean bytes of the settings that have been coded so far, classified or not."""
+    sizes = {}
+    for setting in SETTINGS:
+        if (path := FOLDER / f"{setting.name}.npz").exists():
+            with np.load(path) as file:
+                sizes[setting.name] = float(file["n_bytes"].mean())
+    return sizes
+
+
+PARTS: dict[str, tuple[Callable[[Study], Iterator[Point]], tuple[str, ...]]] = {
+    "coders": (coders, ("bundle",)),
+    "prior": (prior, ("bundle", "checkpoint_sha256", "seed")),
+    "label": (label, ("bundle", "checkpoint_sha256", "seed")),
+    "codecs": (codecs, ("checkpoint_sha256", "epochs", "seed")),
+}
+"How each part is measured, and the inputs that its figures depend on."
+
+
+def measure(study: Study, part: str) -> None:
+    """Keep the part's points as they come, unless they are there already."""
+    make, names = PARTS[part]
+    kept: dict[str, Any] = {
+        "inputs": {name: study.inputs[name] for name in names},
+        "points": [],
+        "missing": "unfinished",
+    }
+    before = kept_part(study, part)
+    if before and not before["missing"]:
+        return
+    started = time.process_time()
+    try:
+        for point in make(study):
+            print(f"{point.bytes_per_image:8.2f} B {point.accuracy:7.2%}  {point.name}", flush=True)
+            kept["points"].append(asdict(point))
+            keep(part, kept, started)
+        kept["missing"] = ""
+    except MissingError as error:
+        print(error)
+        kept["missing"] = str(error)
+    keep(part, kept, started)
+
+
+def keep(part: str, kept: dict[str, Any], started: float) -> None:
+    kept["processor_s"] = time.process_time() - started
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    unfinished = FOLDER / f"part-{part}.json.part"
+    unfinished.write_text(json.dumps(kept, indent=1))
+    unfinished.replace(FOLDER / f"part-{part}.json")
+
+
+def kept_part(study: Study, part: str) -> dict[str, Any] | None:
+    """What was kept of a part, if it was measured with these inputs."""
+    path = FOLDER / f"part-{part}.json"
+    kept = json.loads(path.read_text()) if path.exists() else {"inputs": None}
+    return kept if kept["inputs"] == {name: study.inputs[name] for name in PARTS[part][1]} else None
+
+
+def main() -> None:
+    top = parser(__doc__)
+    top.add_argument("--bundle", type=Path, default=Path("models/cifar10"))
+    top.add_argument("--preset", default="narrow-20", help="the rivals' networks begin with its weights")
+    top.add_argument("--checkpoint", type=Path, help="default: the cross-entropy stage of runs/cifar10-PRESET")
+    top.add_argument("--epochs", type=int, default=2, help="of the codecs' network, each on other settings")
+    top.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    options = top.parse_args()
+    torch.set_num_threads(1)
+    started = time.monotonic()
+    seed = (options.seeds or [0])[0]
+    checkpoint = options.checkpoint or Path(f"runs/cifar10-{options.preset}/ce.pt")
+    bundle, data = Bundle.open(options.bundle, "host"), load("cifar10", options.data_dir)
+    study = Study(bundle, data, options.preset, checkpoint, options.epochs, seed)
+    for part in options.parts:
+        measure(study, part)
+    parts = {part: kept_part(study, part) or {"points": [], "missing": "not measured"} for part in PARTS}
+    points = [point for part in parts.values() for point in part["points"]]
+    figures = {f"{slug(point['name'])}_bytes": point["bytes_per_image"] for point in points}
+    figures |= {f"{slug(point['name'])}_accuracy": point["accuracy"] for point in points}
+    extra = {
+        "inputs": study.inputs | {"preset": options.preset},
+        "notes": [JPEG_COPIES, *(f"{part}: {kept['missing']}" for part, kept in parts.items() if kept["missing"])],
+        "points": points,
+        "codec_bytes": codec_bytes(),
+        "wall_s": time.monotonic() - started,
+        "processor_s": {part: kept.get("processor_s", 0.0) for part, kept in parts.items()},
+    }
+    finish(MODULE, figures, [seed], extra, plot, n_axes=2)
+
+
+def plot(result: dict[str, Any], axes: list[Axes]) -> None:
+    """Left: everything, bytes on a logarithmic axis; right: what the bundle's symbols cost by each coder."""
+    points = result["points"]
+    everything, coders_only = axes
+    for group in dict.fromkeys(point["group"] for point in points):
+        rows = sorted((p["bytes_per_image"], 100 * p["accuracy"]) for p in points if p["group"] == group)
+        everything.plot(*zip(*rows, strict=True), marker="o", markersize=3, linewidth=0.8, label=group)
+    everything.set(xscale="log", xlabel="bytes per image", ylabel="accuracy, %")
+    everything.legend(fontsize=7)
+    rows = sorted((p["bytes_per_image"], p["name"]) for p in points if p["group"] == "coders")
+    coders_only.barh([name for _, name in rows], [n_bytes for n_bytes, _ in rows])
+    coders_only.invert_yaxis()
+    coders_only.tick_params(axis="y", labelsize=6)
+    coders_only.set(xlabel="bytes per image, the same symbols")
+
+
+if __name__ == "__main__":
+    main()

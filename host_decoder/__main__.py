@@ -95,6 +95,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
 
 
 def _decode(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.picture import save_picture
     from host_decoder.redecode import redecode
     from host_decoder.store import Store
     from link.bundle import Bundle
@@ -107,7 +108,11 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
             raise HostError(f"{arguments.store} holds no chunk of bundle {bundle.id.hex()}; it holds chunks of: {held}")
         begun_s = time.monotonic()
         n_images = 0
-        for answer in redecode(store, bundle):
+        if arguments.pictures:
+            arguments.pictures.mkdir(parents=True, exist_ok=True)
+        for answer in redecode(store, bundle, arguments.task):
+            if arguments.pictures:
+                answer = save_picture(answer, arguments.pictures)
             _print_json(answer)
             n_images += 1
         _say(f"{n_images} images decoded again in {time.monotonic() - begun_s:.2f} s")
@@ -198,6 +203,10 @@ def _parser() -> argparse.ArgumentParser:
     decode = command("decode", _decode, "decode stored packets again with a bundle's present decoder; JSON lines")
     decode.add_argument("store", type=Path, metavar="STORE.sqlite")
     decode.add_argument("--bundle", type=Path, required=True, metavar="DIR")
+    decode.add_argument("--task", default="label", metavar="NAME", help="one of the bundle's tasks (default: label)")
+    decode.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="write what a thumbnail task decodes there, as PNG files"
+    )
 
     stats = command("stats", _stats, "what a store holds")
     stats.add_argument("store", type=Path, metavar="STORE.sqlite")

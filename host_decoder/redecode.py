@@ -7,32 +7,27 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
 from host_decoder.bulk import decode_bulk
-from host_decoder.classifier import Classifier
-from host_decoder.events import TOP
 from host_decoder.store import Store
-from link.bundle import Bundle
+from host_decoder.task_reader import task_reader
+from link.bundle import LABEL_TASK, Bundle
 
 BATCH_IMAGES = 2048
 
 
-def redecode(store: Store, bundle: Bundle) -> Iterator[dict[str, Any]]:
-    """A JSON-ready answer for every stored image of the bundle, in the order of capture."""
-    classify = Classifier.of(bundle)
+def redecode(store: Store, bundle: Bundle, task: str = LABEL_TASK) -> Iterator[dict[str, Any]]:
+    """A JSON-ready answer to the task for every stored image of the bundle, in the order of capture."""
+    read = task_reader(bundle, task)
     images = store.images(bundle.id.hex())
     while batch := list(islice(images, BATCH_IMAGES)):
         latents = decode_bulk(
             [image.bitstream for image in batch], bundle.tables, [image.is_complete for image in batch]
         )
-        probabilities = classify(latents.symbols)
-        for image, row, n_known, is_valid in zip(batch, probabilities, latents.n_known, latents.is_valid, strict=True):
+        said = read(latents.symbols)
+        for image, says, n_known, is_valid in zip(batch, said, latents.n_known, latents.is_valid, strict=True):
             answer: dict[str, Any] = {"node": image.node, "image": image.image}
             if is_valid:
-                best = np.argsort(-row, kind="stable")[:TOP]
-                answer["label"] = bundle.classes[best[0]]
-                answer["top"] = [[bundle.classes[index], round(float(row[index]), 4)] for index in best]
+                answer |= says
             else:
                 answer["error"] = f"the stored bitstream was not written with the tables of bundle {bundle.id.hex()}"
             answer |= {"symbols_known": int(n_known), "symbols": bundle.n_latents}

@@ -8,6 +8,7 @@ read, hashes are checked before it is used.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,10 @@ LABEL_TASK = "label"
 CALIBRATION = "calibration"
 "Key of a task's calibration, and in it DECODER_SHA256: of the decoder that it was fitted to."
 DECODER_SHA256 = "decoder_sha256"
+
+PROBABILITIES, SCORE, PIXELS = OUTPUTS = ("probabilities", "score", "pixels")
+"What a task's decoder gives for each image: float32 (classes,), float32 () or uint8 (height, width, channels)."
+TASK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 ID_BYTES = 8
 MAX_FILE_BYTES = 64 << 20
@@ -51,6 +56,19 @@ class ImageSpec:
     def shape(self) -> tuple[int, int, int]:
         """Shape of an image as captured, without the pad."""
         return self.height, self.width, self.channels
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one of the host's decoders is asked about every image."""
+
+    name: str
+    decoder_path: Path
+    output: str = PROBABILITIES
+    classes: tuple[str, ...] = ()
+    "Of probabilities, in their order."
+    threshold: float = 0.0
+    "Of a score: images like those it learned from rarely pass it."
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +144,34 @@ class Bundle:
         """The label task's decoder."""
         return self.path / self.host["tasks"][LABEL_TASK]["file"]
 
+    def task(self, name: str) -> Task:
+        """One of the host's tasks, or a BundleError that names those there are."""
+        tasks = self.host["tasks"]
+        if name not in tasks:
+            raise BundleError(
+                f"bundle {self.path} has no task '{name}', it has {', '.join(sorted(tasks))}; "
+                "'python -m export decoder' adds one"
+            )
+        try:
+            entry = tasks[name]
+            task = Task(
+                name,
+                self.path / entry["file"],
+                output=entry.get("output", PROBABILITIES),
+                classes=tuple(map(str, entry.get("classes", ()))),
+                threshold=float(entry.get("threshold", 0.0)),
+            )
+            if task.output not in OUTPUTS:
+                raise ValueError(f"its output is '{task.output}', there are {', '.join(OUTPUTS)}")
+            if task.output == PROBABILITIES and len(task.classes) < 2:
+                raise ValueError(f"it has {len(task.classes)} classes, at least two are needed")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError(
+                f"{MANIFEST} of bundle {self.path} lacks or misstates of task '{name}': {error}; "
+                "make it anew with 'python -m export decoder'"
+            ) from error
+        return task
+
     @cached_property
     def calibration(self) -> Calibration | None:
         """Of the label task's decoder; None when it has none, or one that was fitted to another decoder."""
@@ -197,6 +243,21 @@ def with_calibration(bundle: Bundle, calibration: Calibration, fitted_on: Mappin
     entry = calibration.to_dict() | dict(fitted_on) | {DECODER_SHA256: bundle.host["files"][task["file"]]["sha256"]}
     tasks = bundle.host["tasks"] | {LABEL_TASK: task | {CALIBRATION: entry}}
     return write_manifest(bundle.path, bundle.node, bundle.host | {"tasks": tasks}, bundle.provenance, bundle.measured)
+
+
+def with_task(bundle: Bundle, name: str, entry: Mapping[str, Any]) -> Bundle:
+    """Write a further task of the host into the manifest, or replace it; its decoder file is there already.
+
+    The bundle keeps its id: no node need know.
+    """
+    check_task_name(name)
+    tasks = bundle.host["tasks"] | {name: dict(entry)}
+    return write_manifest(bundle.path, bundle.node, bundle.host | {"tasks": tasks}, bundle.provenance, bundle.measured)
+
+
+def check_task_name(name: str) -> None:
+    if not TASK_NAME.fullmatch(name):
+        raise BundleError(f"'{name}' cannot name a task; use up to 40 of a-z, 0-9 and '-'")
 
 
 def compute_id(node: object) -> bytes:

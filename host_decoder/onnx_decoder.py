@@ -1,0 +1,60 @@
+"""A decoder file of a bundle, run by ONNX Runtime on one thread: symbols in, what its task asks for out."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from link.bundle import BundleError
+
+INPUT = "symbols"
+REMEDY = "export the bundle again with this version"
+
+
+class OnnxDecoder:
+    """Maps symbols (N, D) to `output` (N, …); checked once, on loading, by running it on two latents."""
+
+    def __init__(self, path: Path, n_latents: int, output: str) -> None:
+        self.n_latents, self.output = n_latents, output
+        self._path = path
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has an exception of its own for every way a file can be wrong
+            raise BundleError(
+                f"{path} is no model that ONNX Runtime can run ({_first_line(error)}); {REMEDY}"
+            ) from None
+        self._check_ends()
+        self.example = self._first_run()
+        "What two latents of zeros give, for further checks."
+
+    def __call__(self, symbols: np.ndarray) -> np.ndarray:
+        """The output (N, …) of the symbols (N, D)."""
+        if symbols.ndim != 2 or symbols.shape[1] != self.n_latents:
+            raise ValueError(f"symbols have shape {symbols.shape}, {self._path} takes (N, {self.n_latents})")
+        [output] = self._session.run([self.output], {INPUT: np.ascontiguousarray(symbols, np.float32)})
+        return output
+
+    def _check_ends(self) -> None:
+        ends = (
+            [entry.name for entry in self._session.get_inputs()],
+            [entry.name for entry in self._session.get_outputs()],
+        )
+        if ends[0] != [INPUT] or self.output not in ends[1]:
+            raise BundleError(
+                f'{self._path} maps {ends[0]} to {ends[1]}, expected ["{INPUT}"] to ["{self.output}"]; {REMEDY}'
+            )
+
+    def _first_run(self) -> np.ndarray:
+        try:
+            return self(np.zeros((2, self.n_latents), np.float32))
+        except Exception as error:
+            raise BundleError(
+                f"{self._path} does not take {self.n_latents} symbols per image ({_first_line(error)}); {REMEDY}"
+            ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]

@@ -1,0 +1,62 @@
+"""Task readers: what a decoder of the bundle, the label's or a further task's, says of each image, ready for JSON."""
+
+import base64
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from host_decoder.classifier import Classifier
+from host_decoder.events import TOP
+from host_decoder.onnx_decoder import REMEDY, OnnxDecoder
+from link.bundle import PIXELS, PROBABILITIES, Bundle, BundleError, Task
+
+TaskReader = Callable[[np.ndarray], Iterator[dict[str, Any]]]
+"Symbols (N, D) → N answers."
+
+
+def task_reader(bundle: Bundle, name: str) -> TaskReader:
+    """The reader of one of the bundle's tasks; a BundleError says what does not fit."""
+    task = bundle.task(name)
+    if task.output == PROBABILITIES:
+        return _labels(task, Classifier(task.decoder_path, bundle.n_latents, len(task.classes)))
+    decoder = OnnxDecoder(task.decoder_path, bundle.n_latents, task.output)
+    return _pictures(bundle, task, decoder) if task.output == PIXELS else _scores(task, decoder)
+
+
+def _labels(task: Task, classify: Classifier) -> TaskReader:
+    def read(symbols: np.ndarray) -> Iterator[dict[str, Any]]:
+        for row in classify(symbols):
+            best = np.argsort(-row, kind="stable")[:TOP]
+            top = [[task.classes[index], round(float(row[index]), 4)] for index in best]
+            yield {"label": task.classes[best[0]], "top": top}
+
+    return read
+
+
+def _scores(task: Task, decoder: OnnxDecoder) -> TaskReader:
+    if decoder.example.shape != (2,):
+        raise BundleError(
+            f"{task.decoder_path} gives {decoder.example.shape[1:]} numbers per image, a score is one; {REMEDY}"
+        )
+
+    def read(symbols: np.ndarray) -> Iterator[dict[str, Any]]:
+        for score in decoder(symbols):
+            yield {"score": round(float(score), 4), "is_anomaly": bool(score > task.threshold)}
+
+    return read
+
+
+def _pictures(bundle: Bundle, task: Task, decoder: OnnxDecoder) -> TaskReader:
+    shape = bundle.image.shape
+    if decoder.example.shape[1:] != shape or decoder.example.dtype != np.uint8:
+        raise BundleError(
+            f"{task.decoder_path} gives {decoder.example.dtype} {decoder.example.shape[1:]} per image, "
+            f"the bundle's images are uint8 {shape}; {REMEDY}"
+        )
+
+    def read(symbols: np.ndarray) -> Iterator[dict[str, Any]]:
+        for pixels in decoder(symbols):
+            yield {"pixels": base64.b64encode(pixels.tobytes()).decode(), "shape": list(shape)}
+
+    return read

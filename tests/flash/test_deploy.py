@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from device.flash import deploy as deploy_module
-from device.flash.deploy import Node, deploy_bundle, deploy_release
+from device.flash.deploy import Node, deploy_release
 from device.flash.release import Release, write_archive
 from device.flash.tools import FlashError
-from link.bundle import Bundle
-from tests.flash.conftest import BUNDLE
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin") or ""
 pytestmark = pytest.mark.skipif(not SSHD or not shutil.which("ssh"), reason="no sshd: apt install openssh-server")
@@ -142,11 +140,15 @@ def test_half_a_release_is_refused(node, make_release, tmp_path, monkeypatch):
     assert os.listdir(f"{node.root}/opt/latentlink/releases") == ["old"]
 
 
-def test_a_bundle_alone_is_deployed(node, tmp_path):
-    deploy_bundle(node, BUNDLE, tmp_path, lambda text: None)
-    bundle_id = Bundle.load(BUNDLE, side="node").id.hex()
-    assert os.readlink(f"{node.root}/opt/latentlink/bundle") == f"bundles/{bundle_id}"
-    assert Bundle.load(f"{node.root}/opt/latentlink/bundle", side="node").id.hex() == bundle_id
+def test_while_a_release_is_being_proved_the_node_knows_what_to_go_back_to(node, make_release, tmp_path):
+    """update.sh ends while it waits for the service; install.sh finds its note at the next boot."""
+    make_release("slow", starts=False)
+    systemctl = Path(node.systemctl)
+    systemctl.write_text(systemctl.read_text().replace("is-active)", "is-active) kill -9 $PPID;"))
+    with pytest.raises(FlashError):
+        deploy_release(node, tmp_path, "", lambda text: None)
+    assert current(node) == "releases/slow"
+    assert Path(f"{node.root}/opt/latentlink/current.undo").read_text() == "releases/old\n"
 
 
 @pytest.mark.parametrize("answer", ["3 9 aarch64 0", "3 11 armv7l 0"])

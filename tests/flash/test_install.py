@@ -1,5 +1,6 @@
 """install.sh on a node's root that is a folder: what first boot does, done again after power cuts."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from device.flash.card import CardOptions, flash_card
+from link.bundle import Bundle
+from link.signature import check_signature
 from tests.flash.conftest import ROOT, TRIXIE
 from tests.scale import size
 
@@ -94,6 +97,45 @@ def test_a_damaged_boot_partition_is_refused_and_the_node_stays_as_it_was(node):
     assert done.returncode == 1
     assert "the boot partition is damaged; flash the card again" in done.stderr
     assert state(node) == before
+
+
+def test_the_signers_key_comes_along_and_the_bundle_is_signed_with_it(node):
+    install(node)
+    bundle = Bundle.load(node / "opt/latentlink/bundle", side="node")
+    check_signature(bundle, node / "etc/latentlink/bundle-signing.pub")
+
+
+def test_another_bundle_on_the_card_leaves_the_one_before_it_to_go_back_to(node):
+    install(node)
+    seed, opt = node / "boot/firmware/latentlink", node / "opt/latentlink"
+    before = os.readlink(opt / "bundle")
+    (node / "var/lib/latentlink/bundle.json").write_text("of an earlier one")
+    (seed / "bundle.id").write_text("0123456789abcdef")
+    names = sorted(str(path.relative_to(seed)) for path in seed.rglob("*") if path.is_file())
+    sums = [
+        f"{hashlib.sha256((seed / name).read_bytes()).hexdigest()}  {name}" for name in names if name != "SHA256SUMS"
+    ]
+    (seed / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    assert install(node).returncode == 0
+    assert os.readlink(opt / "bundle") == "bundles/0123456789abcdef"
+    assert os.readlink(opt / "bundle.previous") == before
+    assert not (node / "var/lib/latentlink/bundle.json").exists()
+
+
+def test_a_release_that_was_being_proved_when_the_power_failed_is_taken_back(node):
+    install(node)
+    opt = node / "opt/latentlink"
+    before = os.readlink(opt / "current")
+    shutil.copytree(opt / before, opt / "releases/unproved")
+    (opt / "current").unlink()
+    (opt / "current").symlink_to("releases/unproved")
+    (opt / "current.undo").write_text(before + "\n")
+    for said in (f"release releases/unproved was not proved, so {before} goes on", ""):
+        done = install(node)
+        assert done.returncode == 0
+        assert said in done.stdout
+        assert os.readlink(opt / "current") == before
+        assert not (opt / "current.undo").exists()
 
 
 def test_an_empty_boot_partition_is_no_error(node):

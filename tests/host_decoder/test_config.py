@@ -197,3 +197,15 @@ def test_a_damaged_key_keeps_its_own_sentence(write, tmp_path):
 def test_a_missing_bundle_keeps_its_own_sentence(write):
     with pytest.raises(BundleError, match="there is no bundle at"):
         read_config(write("bundles/blobs", "bundles/nothing"))
+
+
+def test_a_node_may_go_from_one_bundle_to_the_next(write, bundle, other_bundle):
+    [node] = read_config(write('"bundles/blobs"', '["bundles/other", "bundles/blobs"]')).nodes
+    assert node.bundle.id == other_bundle.id
+    assert [earlier.id for earlier in node.earlier_bundles] == [bundle.id]
+
+
+@pytest.mark.parametrize("names", ["[]", "[7]"])
+def test_a_list_of_no_bundles_is_refused(write, names):
+    with pytest.raises(ConfigError, match="name one folder, or several in a list"):
+        read_config(write('"bundles/blobs"', names))

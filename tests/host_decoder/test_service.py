@@ -17,8 +17,8 @@ from link.lorawan import Greeting, pack_chunk, uplink_packet
 from link.packet import Chunk, Flag, PacketType, pack_batch
 from link.profiles import get_profile
 from link.timing import LinkTiming
-from tests.host_decoder.small import CLASSES, KEY, NODE, SmallNode, right_label
-from tests.link.small import random_symbols
+from tests.host_decoder.small import CLASSES, KEY, NODE, SmallNode, make_bundle, right_label
+from tests.link.small import random_symbols, random_tables
 
 TIMING = LinkTiming(get_profile("lora-sf7"))
 
@@ -147,6 +147,22 @@ def test_a_packet_of_another_bundle_is_kept_for_a_host_that_has_it(host, other_b
     receive(host, *SmallNode(other_bundle).packets(sent))
     [image] = store.images(other_bundle.id.hex())
     assert image.bitstream == latent_coder.encode(sent, other_bundle.tables)
+
+
+def test_packets_of_two_bundles_of_one_node_are_each_read_by_their_own_decoder(node_entry, store, bundle, tmp_path):
+    new = make_bundle(tmp_path / "new", random_tables(seed=3), decoder_seed=1)
+    host = Host([replace(node_entry, bundle=new, earlier_bundles=(bundle,))], store, [], TIMING)
+    before, after = SmallNode(bundle), SmallNode(new, start=400, salt=b"new!")
+    labels = []
+    for seed in range(10):
+        answers = receive(host, *before.packets(symbols(bundle, seed)))
+        labels += [(answers[0].bundle, answers[0].label, right_label(symbols(bundle, seed), seed=0))]
+    for seed in range(10):
+        answers = receive(host, *after.packets(symbols(new, seed)))
+        labels += [(answers[0].bundle, answers[0].label, right_label(symbols(new, seed), seed=1))]
+    assert [said for said, _, _ in labels] == [bundle.id.hex()] * 10 + [new.id.hex()] * 10
+    assert [label for _, label, _ in labels] == [right for _, _, right in labels]
+    assert store.bundles() == {bundle.id.hex(): 10, new.id.hex(): 10}
 
 
 def test_the_same_packet_by_a_second_gateway_is_dropped_and_counted(host, node, bundle, store):

@@ -27,7 +27,7 @@ from tests.host_decoder.small import KEY, NODE, SmallNode, right_label
 from tests.link.broker import FakeNetwork, broker, chirpstack_uplink
 from tests.link.small import random_symbols
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def start_line(link_dir, profile: str = "serial-115200") -> Child:

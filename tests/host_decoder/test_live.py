@@ -24,7 +24,7 @@ from link.results import check_result
 from tests.host_decoder.conftest import N_IMAGES
 from tests.scale import size
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 MARK = "LATENTLINK_TEST_RUN"
 
 
@@ -227,7 +227,7 @@ def test_an_interrupted_run_ends_at_once_and_leaves_nothing(start, number, to_gr
     (os.killpg if to_group else os.kill)(run.process.pid, number)
     interrupted_s = time.monotonic()
     code, out, err = run.finish()
-    assert time.monotonic() - interrupted_s < 10
+    assert time.monotonic() - interrupted_s < 30
     assert code == 128 + number
     assert "images answered / captured" in out
     assert f"ended by {signal.Signals(number).name}; no results file is written" in err

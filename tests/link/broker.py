@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def free_port() -> int:

@@ -42,7 +42,7 @@ def emulator(*arguments):
         process.stdout.close()
 
 
-def read(port, n_bytes, within_s=10.0):
+def read(port, n_bytes, within_s=30.0):
     """What arrives until n_bytes are there, and at which time each piece did."""
     received, arrivals, deadline_s = b"", [], time.monotonic() + within_s
     while len(received) < n_bytes and time.monotonic() < deadline_s:
@@ -90,7 +90,7 @@ def open_end(profile, path):
     return open_carrier(CarrierSettings(get_profile(profile), path))
 
 
-def collect(carrier, n_packets, within_s=10.0):
+def collect(carrier, n_packets, within_s=30.0):
     """What a carrier receives until n_packets are there."""
     received: list[bytes] = []
     deadline_s = time.monotonic() + within_s

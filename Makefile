@@ -33,7 +33,7 @@ DATA_OPTIONS = --dataset $(DATASET) --data-dir $(DATA_DIR) --image-size $(IMAGE_
 export DATA_DIR
 
 .PHONY: help setup train export decoder live bench seeds verdicts experiments report flash image test-image test-power-cuts \
-	deploy plot test nightly lint golden clean
+	deploy deploy-model plot test nightly lint golden clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -112,8 +112,11 @@ test-image: $(READY)  ## make that image, boot it in QEMU, its labels to a real 
 test-power-cuts: $(READY)  ## cut an emulated node's power 20 times; writes results/power-cuts.json
 	$(PY) -m tests.flash.power_cuts --longest 90 --limit 400 --suite $(SUITE) $(if $(MIRROR),--mirror $(MIRROR))
 
-deploy: $(READY)  ## new programs for the running node HOST=, over SSH; with BUNDLE= only that bundle
-	$(FLASH) deploy $(HOST) $(if $(filter command line,$(origin BUNDLE)),--bundle $(BUNDLE))
+deploy: $(READY)  ## new programs for the running node HOST=, over SSH
+	$(FLASH) deploy $(HOST)
+
+deploy-model: $(BUNDLE)/manifest.json  ## a bundle for the running node HOST=, signed; taken back when it fails there (BUNDLE= HOST_TOML=)
+	$(FLASH) deploy $(HOST) --bundle $(BUNDLE) $(if $(HOST_TOML),--host $(HOST_TOML))
 
 experiments: $(READY)  ## the studies, the command of each, and which results are here
 	@$(PY) -m tests.studies

@@ -1,6 +1,7 @@
 """`python -m export`: turn a checkpoint into a bundle, and measure it on the test split.
 
 `python -m export calibrate --bundle DIR` fits the confidence of a bundle that is there, on the validation split.
+`python -m export decoder --bundle DIR --task NAME` adds another decoder to its host side.
 """
 
 import argparse
@@ -12,8 +13,10 @@ from typing import Any
 
 from export import ExportError
 from export.calibration import calibrate
+from export.decoder import Request, add_decoder
 from export.pipeline import export
-from export.settings import Settings
+from export.settings import ORDERS, Settings
+from export.tasks import TASKS
 from host_training.checkpoint import CheckpointError
 from host_training.dataset import DataSetError, load
 from link.bundle import Bundle
@@ -22,10 +25,11 @@ from link.results import FOLDER, write_result
 
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    is_calibration = arguments[:1] == ["calibrate"]
     try:
-        if is_calibration:
+        if arguments[:1] == ["calibrate"]:
             run_calibration(calibration_parser().parse_args(arguments[1:]))
+        elif arguments[:1] == ["decoder"]:
+            run_decoder(vars(decoder_parser().parse_args(arguments[1:])))
         else:
             run_export(vars(parser().parse_args(arguments)))
     except (ExportError, CheckpointError, DataSetError, ValueError, OSError) as error:
@@ -39,6 +43,13 @@ def run_calibration(options: argparse.Namespace) -> None:
     data = load(options.dataset or bundle.data_set, options.data_dir, image_size=bundle.image.height)
     calibrated, fitted = calibrate(options.bundle, data, options.threads)
     print(f"calibrate {fitted.describe()}\nbundle    {calibrated.id.hex()} in {options.bundle}, the same id as before")
+
+
+def run_decoder(options: dict[str, Any]) -> None:
+    bundle, name, figures = add_decoder(Request(**options))
+    measured = ", ".join(f"{figure} {value:.4g}" for figure, value in figures.items())
+    print(f"decoder   {name}: {measured} on the test split")
+    print(f"bundle    {bundle.id.hex()} in {bundle.path}, the same id as before; no node need know")
 
 
 def run_export(options: dict[str, Any]) -> None:
@@ -66,7 +77,9 @@ def parser() -> argparse.ArgumentParser:
     add = top.add_argument
     add("--checkpoint", type=Path, required=True, help="runs/…/duphil.pt or ce.pt")
     add("--out", type=Path, required=True, help="folder of the bundle; a bundle that is there is replaced at the end")
-    add("--latents", type=int, metavar="N", help="send only the N most discriminative latents (default: all)")
+    add("--latents", type=int, metavar="N", help="send only the N most useful latents (default: all)")
+    add("--order", choices=ORDERS, default=ORDERS[0], help="what useful means (default: %(default)s)")
+    add("--coarseness", type=float, default=1.0, metavar="C", help="with --order importance: above 1 for fewer bits")
     add_data_options(top, "the name in the checkpoint")
     add(
         "--components",
@@ -91,6 +104,23 @@ def calibration_parser() -> argparse.ArgumentParser:
         description="Fit the confidence of a bundle's decoder on the validation split and write it into its manifest.",
     )
     top.add_argument("--bundle", type=Path, required=True, help="folder of the bundle; it keeps its id")
+    add_data_options(top, "the name in the bundle")
+    return top
+
+
+def decoder_parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m export decoder",
+        description="Train another decoder on the symbols of a bundle's encoder and add it to the bundle's host side.",
+    )
+    add = top.add_argument
+    add("--bundle", type=Path, required=True, help="folder of the bundle; it keeps its id")
+    add("--task", required=True, help=", ".join(TASKS))
+    add("--name", default="", help="what the bundle calls it (default: after the task)")
+    add("--loss", default=Request.loss, help="of a task with classes: ce, kl (as the bundle's own decoder says), svm")
+    add("--examples", default="", help="of a new class: a folder of images, or DATASET:CLASS such as cifar100:bicycle")
+    add("--shots", type=int, default=Request.shots, metavar="K", help="how many of them (default: %(default)s)")
+    add("--seed", type=int, default=Request.seed)
     add_data_options(top, "the name in the bundle")
     return top
 

@@ -44,6 +44,13 @@ def write_decoder(decoder: FoldedDecoder, path: Path) -> None:
     _write(Probabilities(decoder), torch.zeros(2, n_latents), path, DECODER_INPUT, DECODER_OUTPUT, dynamic_batch=True)
 
 
+def write_task(decoder: nn.Module, n_latents: int, output: str, path: Path) -> None:
+    """A further task's decoder for any batch: "symbols" float32 (N, D) → its output (N, …), in one step."""
+    unfinished = path.with_suffix(".part")
+    _write(decoder, torch.zeros(2, n_latents), unfinished, DECODER_INPUT, output, dynamic_batch=True)
+    unfinished.replace(path)
+
+
 def _write(module: nn.Module, example: Tensor, path: Path, source: str, target: str, dynamic_batch: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of the TorchScript exporter, see above

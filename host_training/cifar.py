@@ -10,7 +10,7 @@ import pickle
 import shutil
 import tarfile
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from host_training.dataset import Augmentation, DataSet, DataSetError, Split, st
 from host_training.download import download
 
 VALIDATION_FRACTION = 0.1
+COARSE_NAMES_KEY = b"coarse_label_names"
 HOME = "https://www.cs.toronto.edu/~kriz"
 
 
@@ -112,12 +113,36 @@ def load(name: str, data_dir: Path) -> DataSet:
     folder = fetch(name, data_dir)
     train = _split(folder, source.train_files, source)
     kept, held_out = stratified_holdout(train.labels, VALIDATION_FRACTION)
-    names = _read(folder / source.meta_file)[source.names_key]
+    meta = _read(folder / source.meta_file)
     return DataSet(
         name=name,
-        classes=tuple(label.decode() for label in names),
+        classes=_names(meta, source.names_key),
         train=train.subset(kept),
         validation=train.subset(held_out),
         test=_split(folder, (source.test_file,), source),
         augmentation=Augmentation(crop_pad=4, flip=True),
+        coarse_classes=_names(meta, COARSE_NAMES_KEY) if COARSE_NAMES_KEY in meta else (),
     )
+
+
+def load_coarse(data_dir: Path) -> DataSet:
+    """CIFAR-100, the same images in the same splits, with its 20 superclasses as its classes."""
+    data = load("cifar100", data_dir)
+
+    def coarse(split: Split) -> Split:
+        assert split.coarse_labels is not None
+        return Split(split.images, split.coarse_labels)
+
+    return replace(
+        data,
+        name="cifar100-coarse",
+        classes=data.coarse_classes,
+        train=coarse(data.train),
+        validation=coarse(data.validation),
+        test=coarse(data.test),
+        coarse_classes=(),
+    )
+
+
+def _names(meta: dict[bytes, Any], key: bytes) -> tuple[str, ...]:
+    return tuple(name.decode() for name in meta[key])

@@ -60,6 +60,8 @@ class DataSet:
     validation: Split
     test: Split
     augmentation: Augmentation
+    coarse_classes: tuple[str, ...] = ()
+    "Names of the superclasses, where there are any."
 
     @cached_property
     def sha256(self) -> str:
@@ -114,13 +116,14 @@ def with_corrupted_labels(data: DataSet, ratio: float, seed: int) -> DataSet:
 
 
 def load(name: str, data_dir: Path | str = "data", image_size: int = 64) -> DataSet:
-    """`digits`, `cifar10`, `cifar100`, or a folder with one folder of images per class (resized to `image_size`)."""
+    """A data set by name, or a folder with one folder of images per class, which are resized to `image_size`."""
     from host_training import cifar, digits, image_folder
 
     loaders: dict[str, Callable[[], DataSet]] = {
         "digits": digits.load,
         "cifar10": lambda: cifar.load("cifar10", Path(data_dir)),
         "cifar100": lambda: cifar.load("cifar100", Path(data_dir)),
+        "cifar100-coarse": lambda: cifar.load_coarse(Path(data_dir)),
     }
     if name in loaders:
         return loaders[name]()

@@ -124,7 +124,7 @@ def test_an_empty_class_is_an_error(tmp_path):
 
 
 def test_a_data_set_that_is_not_there_is_named_with_what_there_is():
-    with pytest.raises(DataSetError, match=r"'imagenet' is neither digits, cifar10, cifar100 nor a folder"):
+    with pytest.raises(DataSetError, match=r"'imagenet' is neither digits, cifar10, cifar100, cifar100-coarse nor a folder"):
         load("imagenet")
 
 
@@ -140,6 +140,9 @@ def write_official_cifar10(folder: Path, n_per_batch: int = 40) -> None:
     (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": names}, protocol=2))
 
 
+CIFAR100_NAMES = {b"fine_label_names": 100, b"coarse_label_names": 20}
+
+
 def test_cifar_100_comes_with_fine_and_coarse_labels(tmp_path):
     folder = tmp_path / "cifar-100-python"
     folder.mkdir()
@@ -149,13 +152,18 @@ def test_cifar_100_comes_with_fine_and_coarse_labels(tmp_path):
         rows = rng.integers(0, 256, (n, 3072), dtype=np.uint8)
         batch = {b"data": rows, b"fine_labels": fine, b"coarse_labels": [label // 5 for label in fine]}
         (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
-    names = [f"fine {i}".encode() for i in range(100)]
-    (folder / "meta").write_bytes(pickle.dumps({b"fine_label_names": names}, protocol=2))
+    names = {key: [f"{key[:6].decode()} {i}".encode() for i in range(n)] for key, n in CIFAR100_NAMES.items()}
+    (folder / "meta").write_bytes(pickle.dumps(names, protocol=2))
     data = load("cifar100", tmp_path)
-    assert (len(data.classes), data.classes[42]) == (100, "fine 42")
+    assert (len(data.classes), data.classes[42]) == (100, "fine_l 42")
+    assert (len(data.coarse_classes), data.coarse_classes[7]) == (20, "coarse 7")
     for split in (data.train, data.validation, data.test):
         assert split.coarse_labels is not None
         np.testing.assert_array_equal(split.coarse_labels, split.labels // 5)
+    superclasses = load("cifar100-coarse", tmp_path)
+    assert superclasses.classes == data.coarse_classes
+    np.testing.assert_array_equal(superclasses.test.images, data.test.images)
+    np.testing.assert_array_equal(superclasses.train.labels, data.train.labels // 5)
 
 
 def test_a_changed_image_makes_another_data_set():

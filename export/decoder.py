@@ -1,0 +1,254 @@
+"""`make decoder`: another decoder for the host of a bundle whose node is in the field and stays as it is.
+
+Images go through the bundle's int8 encoder; what arrives at the host is learned from, measured on the test split and
+written beside the other decoders. The bundle keeps its id.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from export import ExportError, onnx_model
+from export.further_decoders import (
+    CE,
+    KL,
+    LOSSES,
+    Components,
+    Distances,
+    Learning,
+    Lessons,
+    Unlikeness,
+    learn_classes,
+    learn_pixels,
+    run,
+)
+from export.measure import accuracy
+from export.onnx_model import OnnxModel
+from export.pictures import RADIUS, psnr, ssim
+from export.symbols import Encode, Int8Encoder
+from export.tasks import ANOMALY, CLASS_TASKS, LABEL, NEW_CLASS, TASKS, THUMBNAIL, NewClass, check_shape, classes_of
+from host_training.batches import augment, to_pixels
+from host_training.dataset import Augmentation, DataSet, load
+from link.bundle import LABEL_TASK, PIXELS, PROBABILITIES, SCORE, Bundle, check_task_name, with_task
+from link.tables import Tables
+
+VIEWED_IMAGES, MAX_VIEWS = 60_000, 16
+"How many images to learn from in all, and how often each at most: as it is, then changed as in training."
+FEW_VIEWS = 4
+"Of each example of a new class."
+VIEW_SEED = 0
+NORMAL_SHARE = 0.95
+"Of the validation images, that an anomaly score lets pass."
+N_OTHERS = 5000
+"Training images that a new class is held against."
+FEW_HIDDEN, FEW_STEPS = 64, 150
+"A small network, trained briefly: there is little to learn from."
+DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class Request:
+    """One further decoder."""
+
+    bundle: Path
+    task: str
+    name: str = ""
+    "What the bundle calls it; none: after the task."
+    loss: str = CE
+    dataset: str | None = None
+    "Name or folder; None: the bundle's own."
+    data_dir: Path = Path("data")
+    examples: str = ""
+    "Of a new class: a folder of images, or DATASET:CLASS."
+    shots: int = 20
+    seed: int = 0
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ExportError(f"there is no task '{self.task}'; there are {', '.join(TASKS)}")
+        if self.loss not in LOSSES:
+            raise ExportError(f"there is no loss '{self.loss}'; there are {', '.join(LOSSES)}")
+        if self.loss != CE and self.task not in CLASS_TASKS:
+            raise ExportError(f"the loss {self.loss} is for {', '.join(CLASS_TASKS)}; {self.task} has its own")
+        if self.name == LABEL_TASK:
+            raise ExportError(f"'{LABEL_TASK}' is the decoder that the export made, and stays; give another --name")
+        if self.name:
+            check_task_name(self.name)
+        if (self.task == NEW_CLASS) != bool(self.examples):
+            raise ExportError(
+                f"--examples FOLDER or DATASET:CLASS shows a new class; it goes with --task {NEW_CLASS} and no other"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A data set as it arrives at the host: symbols int8 of its images."""
+
+    data: DataSet
+    train: np.ndarray
+    "(views, N, D)"
+    validation: np.ndarray
+    test: np.ndarray
+
+    @classmethod
+    def of(cls, data: DataSet, encode: Encode) -> "Heard":
+        n_views = min(max(VIEWED_IMAGES // len(data.train), 1), MAX_VIEWS)
+        train = np.stack([encode(view) for view in views(data.train.images, data.augmentation, n_views)])
+        return cls(data, train, encode(data.validation.images), encode(data.test.images))
+
+
+def views(images: np.ndarray, augmentation: Augmentation, n_views: int) -> Iterator[np.ndarray]:
+    """Images uint8 (N, H, W, C) as they are, then changed as in training, the same each time."""
+    yield images
+    for seed in range(VIEW_SEED, VIEW_SEED + n_views - 1):
+        torch.manual_seed(seed)
+        yield augment(to_pixels(images), augmentation).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def received(encode: Encode, tables: Tables) -> Encode:
+    """The encoder as the host hears it: a symbol outside its table is clamped to it, and nothing else is lost."""
+    low = tables.symbol_min.astype(np.int64)
+    high = low + tables.alphabet - 1
+    return lambda images: np.clip(encode(images), low, high).astype(np.int8)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoder:
+    """What was learned, and what the manifest is to say of it."""
+
+    module: nn.Module
+    output: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def class_lessons(heard: Heard, loss: str, own_decoder: OnnxModel) -> Lessons:
+    """To learn the classes; KL-D learns from what the bundle's own decoder says, and needs no labels."""
+    if loss != KL:
+        return Lessons(heard.train, heard.data.train.labels, heard.validation, heard.data.validation.labels)
+    wanted, validation = (own_decoder(part.astype(np.float32)) for part in (heard.train[0], heard.validation))
+    return Lessons(heard.train[:1], wanted, heard.validation, validation)
+
+
+def class_decoder(heard: Heard, lessons: Lessons, loss: str, learning: Learning) -> Decoder:
+    classes, labels = heard.data.classes, heard.data.validation.labels
+    module = learn_classes(lessons, labels, len(classes), loss, learning)
+    return Decoder(module, PROBABILITIES, {"classes": list(classes)})
+
+
+def anomaly_decoder(heard: Heard) -> Decoder:
+    """A score from normal images alone."""
+    unlikeness = Unlikeness(Distances(heard.train[0], heard.data.train.labels))
+    with torch.no_grad():
+        scores = unlikeness(torch.from_numpy(heard.validation).float()).numpy()
+    return Decoder(unlikeness, SCORE, {"threshold": round(float(np.quantile(scores, NORMAL_SHARE)), DECIMALS)})
+
+
+def thumbnail_lessons(heard: Heard) -> tuple[Lessons, Components]:
+    """To learn the pictures: coefficients of their principal components."""
+    data = heard.data
+    components = Components.of(data.train.images)
+    seen = views(data.train.images, data.augmentation, len(heard.train))
+    wanted = np.stack([components.coefficients(view) for view in seen])
+    return Lessons(heard.train, wanted, heard.validation, components.coefficients(data.validation.images)), components
+
+
+def new_class_decoder(heard: Heard, few: np.ndarray, name: str, learning: Learning) -> Decoder:
+    """Is it the new class or any other? `few` (views, k, D) are symbols of its examples.
+
+    Both sides count the same in learning; then the bias is set so that few validation images are taken for new ones.
+    """
+    drawn = np.random.default_rng(learning.seed).permutation(heard.train.shape[1])[:N_OTHERS]
+    others = heard.train[np.arange(len(few)) % len(heard.train)][:, drawn]
+    new = few[:, np.arange(len(drawn)) % few.shape[1]]
+    lessons = Lessons(
+        np.concatenate([others, new], axis=1),
+        np.repeat([0, 1], len(drawn)),
+        np.concatenate([heard.validation, new[-1]]),
+        np.repeat([0, 1], [len(heard.validation), len(drawn)]),
+    )
+    short = replace(learning, hidden=FEW_HIDDEN, min_steps=FEW_STEPS)
+    module = learn_classes(lessons, lessons.validation_wanted, 2, CE, short)
+    scores = run(module.scores, heard.validation).numpy()
+    module.shift(1, -float(np.quantile(scores[:, 1] - scores[:, 0], NORMAL_SHARE)))
+    return Decoder(module, PROBABILITIES, {"classes": ["other", name]})
+
+
+def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
+    """Learn a decoder, measure it on the test split and add it; the bundle, the decoder's name, and the figures."""
+    torch.set_num_threads(1)  # as in the export: the bytes must not depend on the machine
+    Bundle.load(request.bundle, "node")
+    bundle = Bundle.load(request.bundle, "host")
+    data = load(request.dataset or bundle.data_set, request.data_dir, image_size=bundle.image.height)
+    if request.task in CLASS_TASKS:
+        data = classes_of(request.task, data, request.data_dir)
+    check_shape(data, bundle.image)
+    if request.loss == KL and data.classes != bundle.classes:
+        raise ExportError("the loss kl learns what the bundle's own decoder says: it is for the bundle's own classes")
+    encode = received(Int8Encoder(bundle.encoder_path, bundle.image.pixel_pad, request.threads), bundle.tables)
+    new = None
+    if request.task == NEW_CLASS:
+        new = NewClass.find(request.examples, request.shots, request.seed, bundle.image, request.data_dir)
+    heard = Heard.of(data, encode)
+    decoder = _learn(request, bundle, heard, new, encode)
+    name = request.name or _name(request, data, bundle, new)
+    file = f"decoder-{name}.onnx"
+    onnx_model.write_task(decoder.module, bundle.n_latents, decoder.output, bundle.path / file)
+    figures = _measure(OnnxModel(bundle.path / file), decoder, heard, new, encode)
+    entry = decoder.facts | {
+        "file": file,
+        "output": decoder.output,
+        "learned": {"task": request.task, "data_set": data.name, "loss": request.loss, "seed": request.seed},
+        "measured": {"split": "test", "images": len(heard.test)} | figures,
+    }
+    return with_task(bundle, name, entry), name, figures
+
+
+def _learn(request: Request, bundle: Bundle, heard: Heard, new: NewClass | None, encode: Encode) -> Decoder:
+    learning = Learning(seed=request.seed)
+    if new is not None:
+        few = np.stack([encode(view) for view in views(new.few, heard.data.augmentation, FEW_VIEWS)])
+        return new_class_decoder(heard, few, new.name, learning)
+    if request.task == ANOMALY:
+        return anomaly_decoder(heard)
+    if request.task == THUMBNAIL:
+        return Decoder(learn_pixels(*thumbnail_lessons(heard), heard.data.image_shape, learning), PIXELS)
+    lessons = class_lessons(heard, request.loss, OnnxModel(bundle.decoder_path))
+    return class_decoder(heard, lessons, request.loss, learning)
+
+
+def _name(request: Request, data: DataSet, bundle: Bundle, new: NewClass | None) -> str:
+    """label-svm, cifar100 for the classes of another data set, coarse, new-bicycle, …"""
+    words = [request.task]
+    if new is not None:
+        words = ["new", new.name]
+    elif request.task == LABEL:
+        words = [LABEL, request.loss] if data.classes == bundle.classes else [data.name]
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")[:40]
+
+
+def _measure(
+    decode: OnnxModel, decoder: Decoder, heard: Heard, new: NewClass | None, encode: Encode
+) -> dict[str, float]:
+    """On the test split, by the file that the host will run."""
+    data, answers = heard.data.test, decode(heard.test.astype(np.float32))
+    if new is not None:
+        figures = {"false_alarms": float((answers.argmax(1) == 1).mean())}
+        if len(new.test):
+            found = decode(encode(new.test).astype(np.float32)).argmax(1) == 1
+            figures |= {"found": float(found.mean()), "images_of_new_class": len(found)}
+        return figures
+    if decoder.output == PROBABILITIES:
+        return {"accuracy": accuracy(answers, data.labels)}
+    if decoder.output == SCORE:
+        return {"false_alarms": float((answers > decoder.facts["threshold"]).mean())}
+    figures = {"psnr_db": float(psnr(answers, data.images).mean())}
+    if min(data.images.shape[1:3]) > 2 * RADIUS:
+        figures["ssim"] = float(ssim(answers, data.images).mean())
+    return figures

@@ -31,7 +31,7 @@ class Coded:
 
 def coded(images: np.ndarray, setting: Setting, folder: Path) -> Coded:
     """Each image (N, 32, 32, 3) to its body and back: the host decodes the file that it rebuilt."""
-    path = folder / f"{setting.name}.npz"
+    path = folder / f"{setting.name}-{len(images)}.npz"
     if not path.exists():
         template = setting.encode(blank())
         bodies = [body(setting, setting.encode(Image.fromarray(image)), template) for image in images]

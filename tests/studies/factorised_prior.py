@@ -143,6 +143,8 @@ class LearnedBottleneck(nn.Module):
     def __init__(self, model: AutoEncoder) -> None:
         super().__init__()
         last = model.encoder.dense[3]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
         self.dense = nn.Linear(last.in_channels, last.out_channels)
         self.dense.weight.data = last.weight.data[:, :, 0, 0].clone()
         self.dense.bias.data = last.bias.data.clone()

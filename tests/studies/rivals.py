@@ -1,9 +1,11 @@
 """`python -m tests.studies.rivals`: honest rivals on CIFAR-10's test images, per image and through real bytes.
 
-    coders   the bundle's symbols by other coders: Huffman as in PNC, static histograms, Deflate, …
-    prior    CompressAI's factorised prior on those symbols, and trained with a rate term on a frozen backbone
-    label    a node that classifies by itself and sends the label
-    codecs   JPEG, WebP, JPEG 2000 and AVIF without their headers, classified by a network trained on such images
+    coders      the bundle's symbols by other coders: Huffman as in PNC, static histograms, Deflate, …
+    prior       those symbols by CompressAI's factorised prior
+    label       the bundle's encoder and decoder both on the node, which sends the label
+    codecs      JPEG, WebP, JPEG 2000, AVIF without their headers, classified by a network trained on such images
+    learned     a bottleneck trained with that prior's rate on a frozen backbone
+    classifier  a network of the node's size that was trained for the label alone
 
 Networks start from the checkpoint of PRESET, which `make train DATASET=cifar10 PRESET=…` trains. What a part measured
 is kept in runs/study/rivals, so parts may be run one by one; the results say which are still missing.
@@ -13,7 +15,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,7 @@ class Study:
     preset: str
     checkpoint: Path
     epochs: int
+    n_images: int
     seed: int
 
     @cached_property
@@ -84,6 +87,10 @@ class Study:
             np.savez(path, train=encode(self.data.train.images), test=encode(self.data.test.images))
         with np.load(path) as file:
             return dict(file)
+
+    @property
+    def codec_images(self) -> Split:
+        return self.data.test.subset(np.arange(self.n_images))
 
     @cached_property
     def classify(self) -> Callable[[np.ndarray], np.ndarray]:
@@ -104,10 +111,24 @@ class Study:
             )
         return load_model(self.checkpoint)[0]
 
+    @cached_property
+    def features(self) -> dict[str, np.ndarray]:
+        """float32 (N, hidden) of the training and the test split: what its last dense layer is given."""
+        path = FOLDER / f"features-{self.inputs['checkpoint_sha256']}.npz"
+        if not path.exists():
+            splits = {"train": self.data.train, "test": self.data.test}
+            features = {name: backbone_features(self.model, split).numpy() for name, split in splits.items()}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(path, **features)  # type: ignore[arg-type]
+        with np.load(path) as file:
+            return dict(file)
+
     def train_on(self, data: DataSet, variant: str, epochs: int) -> AutoEncoder:
         """That network, trained further without a bottleneck."""
         _ = self.model
-        changes = BRIEF | dict(model=recipe(self.preset).model | dict(noise_half_width=0.0), ce_epochs=epochs)
+        changes: dict[str, Any] = BRIEF | dict(
+            model=recipe(self.preset).model | dict(noise_half_width=0.0), ce_epochs=epochs
+        )
         run = trained(data, self.preset, self.seed, variant=variant, start_from=self.checkpoint, **changes)
         return load_model(run / "ce.pt")[0]
 
@@ -119,6 +140,7 @@ class Study:
             "bundle": self.bundle.id.hex(),
             "checkpoint_sha256": checkpoint,
             "epochs": self.epochs,
+            "images": self.n_images,
             "seed": self.seed,
         }
 
@@ -175,21 +197,22 @@ def coders(study: Study) -> Iterator[Point]:
 
 
 def prior(study: Study) -> Iterator[Point]:
-    """CompressAI's EntropyBottleneck."""
+    """CompressAI's EntropyBottleneck, fitted to the bundle's symbols."""
     coded = factorised_prior.same_symbols(study.symbols["train"], study.symbols["test"], seed=study.seed)
     hits = accuracy(study.classify(coded.latents), study.data.test)
     yield from two_ways("factorised prior, the bundle's symbols", coded.figures(), hits, study.encoder_macs)
+
+
+def learned(study: Study) -> Iterator[Point]:
+    """The same, trained with the last dense layer and the decoder at several prices of a bit; in floats."""
     train, test = study.data.train, study.data.test
-    mirrored = replace(train, images=train.images[:, :, ::-1])
-    features = torch.cat([backbone_features(study.model, split) for split in (train, mirrored)])
-    test_features = backbone_features(study.model, test)
-    labels = torch.from_numpy(np.tile(train.labels, 2))
-    macs = encoder_macs(study.model)
+    features = {split: torch.from_numpy(study.features[split]) for split in ("train", "test")}
     for price in PRICES:
-        learned = LearnedBottleneck(study.model)
-        learned.fit(features, labels, price, seed=study.seed)
-        figures = learned.measure(test_features, test.labels)
-        yield from two_ways(f"factorised prior, learned at {price:g} a bit", figures, figures["accuracy"], macs)
+        bottleneck = LearnedBottleneck(study.model)
+        bottleneck.fit(features["train"], torch.from_numpy(train.labels), price, seed=study.seed)
+        figures = bottleneck.measure(features["test"], test.labels)
+        name = f"factorised prior, learned at {price:g} a bit"
+        yield from two_ways(name, figures, figures["accuracy"], encoder_macs(study.model))
 
 
 def two_ways(name: str, figures: dict[str, float], hits: float, macs: int) -> Iterator[Point]:
@@ -202,25 +225,28 @@ def two_ways(name: str, figures: dict[str, float], hits: float, macs: int) -> It
 
 
 def label(study: Study) -> Iterator[Point]:
-    """A node that classifies: the bundle's two halves on it, and the same encoder trained on without a bottleneck."""
-    train, test = study.data.train, study.data.test
-    tables = Tables.from_counts([0], [np.bincount(train.labels)])
-
-    def sent(name: str, classes: np.ndarray, macs: int, note: str) -> Point:
-        coder = RangeCoder(tables)
-        coded = [coder.encode(np.array([each])) for each in classes]
-        decoded = coder.decode(coded)[:, 0]
-        assert (decoded == classes).all()
-        n_bytes = float(np.mean([len(each) for each in coded]))
-        return Point(name, "label", n_bytes, accuracy(decoded, test), macs, note, {"whole_bytes": 1.0})
-
+    """The bundle's two halves on the node."""
     macs = study.encoder_macs + decoder_macs(str(study.bundle.provenance["preset"]), study.data)
     classes = study.classify(study.symbols["test"])
-    yield sent("label only, the bundle's two halves on the node", classes, macs, "int8 encoder, float decoder")
-    model = study.train_on(study.data, "no-bottleneck", 2)
+    yield sent_label("label only, the bundle's two halves", study, classes, macs, "int8 encoder, float decoder")
+
+
+def classifier(study: Study) -> Iterator[Point]:
+    """The same encoder and a decoder of two dense layers, trained on without a bottleneck."""
+    model = study.train_on(study.data, "no-bottleneck", 1)
     macs = encoder_macs(model) + decoder_macs(study.preset, study.data)
-    note = f"{study.preset} trained on for 2 epochs without noise; float, so int8 may lose a little"
-    yield sent("label only, trained for it", classes_of(model, test), macs, note)
+    note = f"{study.preset}, trained on for an epoch without noise; in floats, int8 may lose a little"
+    yield sent_label("label only, trained for it", study, classes_of(model, study.data.test), macs, note)
+
+
+def sent_label(name: str, study: Study, classes: np.ndarray, macs: int, note: str) -> Point:
+    """Classes (N,) through the wire coder, each by itself: a byte, or none where the coder's shortest end has none."""
+    coder = RangeCoder(Tables.from_counts([0], [np.bincount(study.data.train.labels)]))
+    coded = [coder.encode(np.array([each])) for each in classes]
+    decoded = coder.decode(coded)[:, 0]
+    n_bytes = np.array([len(each) for each in coded])
+    more = {"most_bytes": float(n_bytes.max())}
+    return Point(name, "label", float(n_bytes.mean()), accuracy(decoded, study.data.test), macs, note, more)
 
 
 def multiply_accumulates(module: nn.Module, example: Tensor) -> int:
@@ -262,20 +288,21 @@ def codecs(study: Study) -> Iterator[Point]:
     """Image codecs at few bytes; the whole network is on the host."""
     mixed = coded_images.mixed(study.data, SETTINGS, study.epochs, FOLDER, study.seed)
     model = study.train_on(mixed, f"codecs-{study.epochs}", 1)
+    test = study.codec_images
     for setting in SETTINGS:
-        coded = coded_images.coded(study.data.test.images, setting, FOLDER)
-        split = Split(coded_images.enlarge(coded.images), study.data.test.labels)
+        coded = coded_images.coded(test.images, setting, FOLDER)
+        split = Split(coded_images.enlarge(coded.images), test.labels)
         hits = accuracy(classes_of(model, split), split)
         note = f"one network for all codecs, {study.epochs} epochs on such images; more would give it more"
         n_bytes = float(coded.n_bytes.mean())
         yield Point(setting.name, setting.codec, n_bytes, hits, 0, note, {"most_bytes": float(coded.n_bytes.max())})
 
 
-def codec_bytes() -> dict[str, float]:
+def codec_bytes(n_images: int) -> dict[str, float]:
     """Mean bytes of the settings that have been coded so far, classified or not."""
     sizes = {}
     for setting in SETTINGS:
-        if (path := FOLDER / f"{setting.name}.npz").exists():
+        if (path := FOLDER / f"{setting.name}-{n_images}.npz").exists():
             with np.load(path) as file:
                 sizes[setting.name] = float(file["n_bytes"].mean())
     return sizes
@@ -283,9 +310,11 @@ def codec_bytes() -> dict[str, float]:
 
 PARTS: dict[str, tuple[Callable[[Study], Iterator[Point]], tuple[str, ...]]] = {
     "coders": (coders, ("bundle",)),
-    "prior": (prior, ("bundle", "checkpoint_sha256", "seed")),
-    "label": (label, ("bundle", "checkpoint_sha256", "seed")),
-    "codecs": (codecs, ("checkpoint_sha256", "epochs", "seed")),
+    "prior": (prior, ("bundle", "seed")),
+    "label": (label, ("bundle",)),
+    "codecs": (codecs, ("checkpoint_sha256", "epochs", "images", "seed")),
+    "learned": (learned, ("checkpoint_sha256", "seed")),
+    "classifier": (classifier, ("checkpoint_sha256", "seed")),
 }
 "How each part is measured, and the inputs that its figures depend on."
 
@@ -335,29 +364,35 @@ def main() -> None:
     top.add_argument("--preset", default="narrow-20", help="the rivals' networks begin with its weights")
     top.add_argument("--checkpoint", type=Path, help="default: the cross-entropy stage of runs/cifar10-PRESET")
     top.add_argument("--epochs", type=int, default=2, help="of the codecs' network, each on other settings")
+    top.add_argument("--images", type=int, default=10_000, help="how many of the test split the codecs code")
     top.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     options = top.parse_args()
     torch.set_num_threads(1)
     started = time.monotonic()
     seed = (options.seeds or [0])[0]
     checkpoint = options.checkpoint or Path(f"runs/cifar10-{options.preset}/ce.pt")
-    bundle, data = Bundle.open(options.bundle, "host"), load("cifar10", options.data_dir)
-    study = Study(bundle, data, options.preset, checkpoint, options.epochs, seed)
+    bundle, data = Bundle.load(options.bundle, "host"), load("cifar10", options.data_dir)
+    study = Study(bundle, data, options.preset, checkpoint, options.epochs, options.images, seed)
     for part in options.parts:
         measure(study, part)
+        write(study, time.monotonic() - started)
+
+
+def write(study: Study, wall_s: float) -> None:
+    """Results and plot of all that is kept."""
     parts = {part: kept_part(study, part) or {"points": [], "missing": "not measured"} for part in PARTS}
     points = [point for part in parts.values() for point in part["points"]]
     figures = {f"{slug(point['name'])}_bytes": point["bytes_per_image"] for point in points}
     figures |= {f"{slug(point['name'])}_accuracy": point["accuracy"] for point in points}
     extra = {
-        "inputs": study.inputs | {"preset": options.preset},
+        "inputs": study.inputs | {"preset": study.preset},
         "notes": [JPEG_COPIES, *(f"{part}: {kept['missing']}" for part, kept in parts.items() if kept["missing"])],
         "points": points,
-        "codec_bytes": codec_bytes(),
-        "wall_s": time.monotonic() - started,
+        "codec_bytes": codec_bytes(study.n_images),
+        "wall_s": wall_s,
         "processor_s": {part: kept.get("processor_s", 0.0) for part, kept in parts.items()},
     }
-    finish(MODULE, figures, [seed], extra, plot, n_axes=2)
+    finish(MODULE, figures, [study.seed], extra, plot, n_axes=2)
 
 
 def plot(result: dict[str, Any], axes: list[Axes]) -> None:

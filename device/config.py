@@ -5,6 +5,7 @@ bundle = "bundle"          # paths are relative to this file
 key_dir = "keys"           # node.key and counter.json, made by: python -m link provision
 state_dir = "state"        # optional (else key_dir): what waits to be sent, and the airtime spent
 bundle_signer = "bundle-signing.pub"   # optional: run only bundles that the owner of this key has signed
+edgetpu = true             # optional: a Coral computes the encoder, where there is one
 max_queue_mb = 16          # optional: beyond it old refinements go first, then the oldest images
 [source]
 kind = "v4l2"              # replay, folder, v4l2 or picamera2
@@ -107,6 +108,8 @@ class NodeConfig:
     link: LinkConfig
     bundle_signer: Path | None = None
     "The public key of whoever may give this node bundles; None: bundles are not signed."
+    edgetpu: bool = False
+    "A Coral computes the encoder, where there is one."
 
 
 DEFAULT_QUEUE_MB = 16
@@ -117,6 +120,7 @@ NODE_KEYS = {
     "state_dir": str,
     "max_queue_mb": int,
     "bundle_signer": str,
+    "edgetpu": bool,
     "source": dict,
     "link": dict,
 }
@@ -169,6 +173,7 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
             source=_source(table["source"], folder),
             link=_link(table["link"], folder),
             bundle_signer=folder / table["bundle_signer"] if "bundle_signer" in table else None,
+            edgetpu=table.get("edgetpu", False),
         )
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from device.edgetpu import load_for_edgetpu, sentence
 from device.interpreter import load_model
 from link.bundle import ENCODER, Bundle
 
@@ -11,12 +12,19 @@ class EncoderError(ValueError):
 
 
 class Encoder:
-    """A bundle's encoder.tflite on this machine's runtime."""
+    """A bundle's encoder.tflite on this machine's runtime, on an Edge TPU if that is wanted and there."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, wants_edgetpu: bool = False) -> None:
         self._image = bundle.image
+        self.notice: str | None = None
+        "What computes, when an Edge TPU was wanted."
+        self.uses_edgetpu = False
         try:
-            self._interpreter = load_model(bundle.encoder_path)
+            if wants_edgetpu:
+                self._interpreter, why = load_for_edgetpu(bundle.encoder_path)
+                self.notice, self.uses_edgetpu = sentence(why), why is None
+            else:
+                self._interpreter = load_model(bundle.encoder_path)
         except (ValueError, RuntimeError) as error:  # LiteRT's answer to what is no model, or uses operators it lacks
             reason = " ".join(str(error).split())
             raise EncoderError(f"{ENCODER} of bundle {bundle.path} does not run: {reason}; export it again") from None

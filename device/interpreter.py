@@ -63,17 +63,24 @@ def working_runtime() -> str:
 
 def fault_of(runtime: str) -> str | None:
     """Run the tiny model in a process of its own; what went wrong, or None."""
-    command = [sys.executable, "-c", SELFTEST, runtime, str(SELFTEST_MODEL)]
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=SELFTEST_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        return f"no answer within {SELFTEST_TIMEOUT_S} s"
-    if run.returncode < 0:
-        return f"died by signal {-run.returncode}"
-    if run.returncode:
-        return run.stderr.strip().splitlines()[-1] if run.stderr.strip() else f"exit code {run.returncode}"
-    output = [int(word) for word in run.stdout.split()]
+    fault, words = try_out([sys.executable, "-c", SELFTEST, runtime, str(SELFTEST_MODEL)])
+    if fault is not None:
+        return fault
+    output = [int(word) for word in words.split()]
     is_right = len(output) == len(SELFTEST_OUTPUT) and all(
         abs(value - right) <= 1 for value, right in zip(output, SELFTEST_OUTPUT, strict=True)
     )
     return None if is_right else f"computes {output[:8]}… where {list(SELFTEST_OUTPUT[:8])}… is right"
+
+
+def try_out(command: list[str]) -> tuple[str | None, str]:
+    """Run that; what went wrong, or None, and what it printed."""
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=SELFTEST_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {SELFTEST_TIMEOUT_S} s", ""
+    if run.returncode < 0:
+        return f"died by signal {-run.returncode}", ""
+    if run.returncode:
+        return run.stderr.strip().splitlines()[-1] if run.stderr.strip() else f"exit code {run.returncode}", ""
+    return None, run.stdout

@@ -76,7 +76,12 @@ def run(
         radio = stack.enter_context(Radio(partial(_open_carrier, config), console.notice, is_patient))
         queues = [stack.enter_context(closing(queue)) for queue in open_queues(config, loaded.bundle.id)]
         node = Node(config, loaded, trial, key, counters, queues, radio, console, safe_mode, on_proved)
-        for notice in (counters.notice, *(queue.outbox.notice for queue in queues), node.ledger_notice):
+        for notice in (
+            loaded.encoder.notice,
+            counters.notice,
+            *(queue.outbox.notice for queue in queues),
+            node.ledger_notice,
+        ):
             if notice:
                 console.notice(notice)
         notifier = Notifier()

@@ -23,6 +23,7 @@ from typing import Any
 
 from device.canary import CanaryReport, check_canary
 from device.config import NodeConfig, load_config
+from device.edgetpu import is_wanted, sentence
 from device.encoder import Encoder, EncoderError
 from link.bundle import Bundle, BundleError
 from link.carrier import PortError
@@ -75,7 +76,7 @@ class Slots:
     def choose(self, say: Callable[[str], None]) -> tuple[Loaded, "Trial | None"]:
         """The bundle to run from now on; BundleError or EncoderError when there is none."""
         if self._previous is None:
-            return load(self._installed, self._config.bundle_signer), None
+            return self._load(self._installed), None
         if self.stage == Stage.BEGUN:
             self._write(Stage.FAILED, "the node stopped while it was on trial")
         if self.stage == Stage.FAILED:
@@ -84,7 +85,7 @@ class Slots:
         try:
             if is_on_trial:
                 self._write(Stage.BEGUN)
-            loaded = load(self._installed, self._config.bundle_signer)
+            loaded = self._load(self._installed)
         except (BundleError, EncoderError, OSError) as error:
             with suppress(OSError):  # a full card: it is found out anew at the next start
                 self._write(Stage.FAILED, str(error))
@@ -103,9 +104,12 @@ class Slots:
         assert self._previous is not None
         say(f"bundle {self.name} failed ({self.why}); {self._previous.resolve().name}, the one before it, goes on")
         try:
-            return load(self._previous, self._config.bundle_signer)
+            return self._load(self._previous)
         except (BundleError, EncoderError) as error:
             raise BundleError(f"neither bundle can be used. {self.name}: {self.why}. The one before: {error}") from None
+
+    def _load(self, path: Path) -> Loaded:
+        return load(path, self._config.bundle_signer, is_wanted(self._config.edgetpu))
 
     def _read(self) -> tuple[Stage, str]:
         """What is written; NEW when that is about another bundle, or cannot be read."""
@@ -146,14 +150,22 @@ class Trial:
             self._slots.interrupted()
 
 
-def load(path: Path, signer: Path | None) -> Loaded:
+def load(path: Path, signer: Path | None, wants_edgetpu: bool = False) -> Loaded:
     """A bundle whose signature, files, model and canary are right, or BundleError or EncoderError."""
     bundle = Bundle.load(path, side="node")
     if signer is not None:
         check_signature(bundle, signer)
     _ = bundle.tables
-    encoder = Encoder(bundle)
-    return Loaded(bundle, encoder, check_canary(bundle, encoder))
+    encoder = Encoder(bundle, wants_edgetpu)
+    try:
+        canary = check_canary(bundle, encoder)
+    except BundleError as error:
+        if not encoder.uses_edgetpu:
+            raise
+        encoder = Encoder(bundle)
+        encoder.notice = sentence(str(error))
+        canary = check_canary(bundle, encoder)
+    return Loaded(bundle, encoder, canary)
 
 
 def main(settings: str) -> None:

@@ -82,11 +82,13 @@ def require_integer(operators: Sequence[Operator]) -> None:
 
 
 def edge_tpu_compiler_log(path: Path) -> str | None:
-    """What edgetpu_compiler says about the model, or None where it is not installed."""
+    """What edgetpu_compiler says about the model, or None where it is not installed; what it makes lies beside it."""
     compiler = shutil.which("edgetpu_compiler")
     if compiler is None:
         return None
     with tempfile.TemporaryDirectory() as scratch:
         arguments = [compiler, "--show_operations", "--out_dir", scratch, str(path.resolve())]
         done = subprocess.run(arguments, capture_output=True, text=True, errors="replace")
+        for compiled in Path(scratch).glob("*_edgetpu.tflite"):
+            shutil.copyfile(compiled, path.with_name(compiled.name))
     return (done.stdout + done.stderr).strip()

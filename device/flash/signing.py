@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from device.canary import CANARY, make_canary
+from device.edgetpu import COMPILED
 from device.flash.tools import FlashError
 from link.bundle import ENCODER, MANIFEST, TABLES, Bundle
 from link.signature import SIGNATURE, SIGNING_KEY, SignatureError, make_signing_key, read_signing_key, sign
@@ -36,5 +37,6 @@ def signing_key(host: Path, may_make: bool = False) -> Ed25519PrivateKey:
 
 def signed_files(bundle: Bundle, key: Ed25519PrivateKey) -> dict[str, bytes]:
     """Every file of a bundle that a node is sent, by its name."""
-    files = {name: (bundle.path / name).read_bytes() for name in NODE_FILES} | {CANARY: make_canary(bundle)}
+    names = [*NODE_FILES, *(name for name in (COMPILED,) if (bundle.path / name).exists())]
+    files = {name: (bundle.path / name).read_bytes() for name in names} | {CANARY: make_canary(bundle)}
     return files | {SIGNATURE: sign(bundle.id, files, key)}

@@ -39,6 +39,9 @@ def test_the_edge_tpu_compiler_is_asked_where_it_is_installed(exported, tmp_path
     monkeypatch.setenv("PATH", str(tmp_path))
     assert edge_tpu_compiler_log(exported.bundle.encoder_path) is None
     compiler = tmp_path / "edgetpu_compiler"
-    compiler.write_text('#!/bin/sh\necho "asked about $4"\n')
+    compiler.write_text('#!/bin/sh\necho "asked about $4"\necho compiled >"$3/encoder_edgetpu.tflite"\n')
     compiler.chmod(0o755)
-    assert edge_tpu_compiler_log(exported.bundle.encoder_path) == f"asked about {exported.bundle.encoder_path}"
+    model = tmp_path / "encoder.tflite"
+    model.write_bytes(exported.bundle.encoder_path.read_bytes())
+    assert edge_tpu_compiler_log(model) == f"asked about {model}"
+    assert (tmp_path / "encoder_edgetpu.tflite").read_text() == "compiled\n"

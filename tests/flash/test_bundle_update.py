@@ -72,8 +72,10 @@ class FolderNode:
         environment = os.environ | {"LATENTLINK_ROOT": str(self.root)}
         subprocess.run(["sh", ROOT / "device/unit/install.sh"], env=environment, check=True, capture_output=True)
         for package in ("device", "link"):
-            shutil.rmtree(self.opt / "current" / package, ignore_errors=True)
-            (self.opt / "current" / package).symlink_to(ROOT / package)
+            own = self.opt / "current" / package
+            if not own.is_symlink():
+                shutil.rmtree(own)
+                own.symlink_to(ROOT / package)
         settings = self.root / "etc/latentlink/node.toml"
         text = settings.read_text()
         for top in ("/opt", "/var", "/etc"):

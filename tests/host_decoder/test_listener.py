@@ -273,13 +273,14 @@ def test_the_command_prints_json_lines_and_ends_after_a_count(host_toml, line, b
         assert listener.stderr
         assert "listening on" in listener.stderr.readline()
         node = SmallNode(bundle)
-        port.write(b"garbage\0" + b"".join(node.frames(row) for row in symbols))
-        out, err = listener.communicate(timeout=PATIENCE_S)
+        port.write(b"garbage\0")
+        assert "came damaged" in listener.stderr.readline()
+        port.write(b"".join(node.frames(row) for row in symbols))
+        out, _ = listener.communicate(timeout=PATIENCE_S)
     events = [json.loads(line) for line in out.splitlines()]
     [refusal] = [event for event in events if event["event"] == "refusal"]
     assert (refusal["reason"], refusal["n"]) == ("noise", 1)
     assert [event["label"] for event in events if event["event"] == "answer"] == [right_label(row) for row in symbols]
-    assert "came damaged" in err
     assert listener.returncode == 0
     assert (tmp_path / "host.sqlite").exists()
 

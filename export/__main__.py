@@ -2,6 +2,7 @@
 
 `python -m export calibrate --bundle DIR` fits the confidence of a bundle that is there, on the validation split.
 `python -m export decoder --bundle DIR --task NAME` adds another decoder to its host side.
+`python -m export turn --bundle DIR --out NEW` turns its latents by importance: the same accuracy from fewer bytes.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from export.decoder import Request, add_decoder
 from export.pipeline import export
 from export.settings import ORDERS, Settings
 from export.tasks import TASKS
+from export.turn import Turning, turn
 from host_training.checkpoint import CheckpointError
 from host_training.dataset import DataSetError, load
 from link.bundle import Bundle
@@ -30,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
             run_calibration(calibration_parser().parse_args(arguments[1:]))
         elif arguments[:1] == ["decoder"]:
             run_decoder(vars(decoder_parser().parse_args(arguments[1:])))
+        elif arguments[:1] == ["turn"]:
+            run_turn(vars(turn_parser().parse_args(arguments[1:])))
         else:
             run_export(vars(parser().parse_args(arguments)))
     except (ExportError, CheckpointError, DataSetError, ValueError, OSError) as error:
@@ -50,6 +54,18 @@ def run_decoder(options: dict[str, Any]) -> None:
     measured = ", ".join(f"{figure} {value:.4g}" for figure, value in figures.items())
     print(f"decoder   {name}: {measured} on the test split")
     print(f"bundle    {bundle.id.hex()} in {bundle.path}, the same id as before; no node need know")
+
+
+def run_turn(options: dict[str, Any]) -> None:
+    results_folder = options.pop("results")
+    settings = Turning(**options)
+    written, figures = turn(settings, partial(print, flush=True))
+    study = f"turn-{written.data_set}-{settings.coarseness:g}"
+    extra = {"bundle_id": written.id.hex()}
+    path = write_result(
+        study, figures, command=settings.command, seeds=[settings.seed], extra=extra, folder=results_folder
+    )
+    print(f"report    {settings.out / 'report.md'}, {path}")
 
 
 def run_export(options: dict[str, Any]) -> None:
@@ -121,6 +137,22 @@ def decoder_parser() -> argparse.ArgumentParser:
     add("--examples", default="", help="of a new class: a folder of images, or DATASET:CLASS such as cifar100:bicycle")
     add("--shots", type=int, default=Request.shots, metavar="K", help="how many of them (default: %(default)s)")
     add("--seed", type=int, default=Request.seed)
+    add_data_options(top, "the name in the bundle")
+    return top
+
+
+def turn_parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m export turn",
+        description="Turn the latents of a finished bundle by importance; its encoder is not trained again.",
+    )
+    add = top.add_argument
+    add("--bundle", type=Path, required=True, help="folder of the bundle; it stays as it is")
+    add("--out", type=Path, required=True, help="folder of the turned bundle, which has an id of its own")
+    add("--coarseness", type=float, default=Turning.coarseness, metavar="C", help="above 1 for fewer bits")
+    add("--components", type=numbers, default=Turning.components, metavar="K,K,…")
+    add("--seed", type=int, default=Turning.seed)
+    add("--results", type=Path, default=FOLDER, metavar="DIR", help="where the figures go (default: %(default)s)")
     add_data_options(top, "the name in the bundle")
     return top
 

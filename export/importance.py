@@ -23,6 +23,8 @@ SEED = 0
 BATCH_SIZE = 500
 SMALLEST = 1e-6
 "Share of the largest eigenvalue below which a direction counts as constant."
+SMALLEST_DEVIATION = 0.15
+"A coordinate that varies less rounds to 0 in all but one image of a thousand."
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,18 +39,29 @@ class Rotation:
     "float64 (D, n)"
     importance: Tensor
     "float64 (n,), falling: what losing each coordinate costs, in nats."
+    deviation: Tensor
+    "float64 (n,), falling: standard deviation of each coordinate before rounding."
+
+    @property
+    def n_useful(self) -> int:
+        """How many coordinates say anything once they are rounded; at least one."""
+        return max(int((self.deviation > SMALLEST_DEVIATION).sum()), 1)
 
     def leading(self, n_latents: int) -> "Rotation":
         """Only the most important coordinates; the others stay at their mean."""
         return Rotation(
-            self.mean, self.analysis[:n_latents], self.synthesis[:, :n_latents], self.importance[:n_latents]
+            self.mean,
+            self.analysis[:n_latents],
+            self.synthesis[:, :n_latents],
+            self.importance[:n_latents],
+            self.deviation[:n_latents],
         )
 
 
-def sensitivity(decoder: FoldedDecoder, latents: Tensor) -> Tensor:
+def sensitivity(decoder: nn.Module, latents: Tensor) -> Tensor:
     """G = E[g gᵀ], float64 (D, D), at latents (N, D): the Fisher information of the decoder's own prediction.
 
-    Labels are drawn from the decoder's softmax, so none are needed.
+    The decoder maps symbols (N, D) to class scores (N, K). Labels are drawn from its softmax, so none are needed.
     """
     generator = torch.Generator().manual_seed(SEED)
     total = torch.zeros(latents.shape[1], latents.shape[1], dtype=torch.float64)
@@ -75,7 +88,8 @@ def rotation(latents: Tensor, weight: Tensor, coarseness: float = 1.0) -> Rotati
     curvature, turn = curvature.flip(0), turn.flip(1)
     step = coarseness * (weight.trace() / len(weight)).sqrt()
     scale = curvature.clamp(min=SMALLEST * float(curvature.max())).sqrt() / step
-    return Rotation(mean, scale[:, None] * (turn.T @ inverse_root), (root @ turn) / scale, curvature / 2)
+    analysis, synthesis = scale[:, None] * (turn.T @ inverse_root), (root @ turn) / scale
+    return Rotation(mean, analysis, synthesis, curvature / 2, curvature.clamp(min=0).sqrt() / step)
 
 
 def fold_rotation(

@@ -66,8 +66,8 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     model, checkpoint = load_model(settings.checkpoint)
     config, preset = model.config, preset_name(model.config, checkpoint["recipe"])
     data = load_data(settings, config, checkpoint)
-    n_latents = n_transmitted(config.latents, settings.latents)
-    encoder, decoder = halves(model, checkpoint["latent_order"], n_latents, settings, data)
+    encoder, decoder = halves(model, checkpoint["latent_order"], settings, data)
+    n_latents = decoder.first.in_features
     cost = measure.encoder_cost(encoder, input_shape(config))
     say(
         f"fold      {config.wavelet} and stem in one; {n_latents} of {config.latents} latents, {settings.order} order; "
@@ -133,9 +133,10 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
 
 
 def halves(
-    model: AutoEncoder, latent_order: Sequence[int], n_latents: int, settings: Settings, data: DataSet
+    model: AutoEncoder, latent_order: Sequence[int], settings: Settings, data: DataSet
 ) -> tuple[FoldedEncoder, FoldedDecoder]:
     """Encoder and decoder with the most useful latents, in the order in which they are sent."""
+    n_latents = n_transmitted(model.config.latents, settings.latents)
     pad, some = model.config.pixel_pad, first(data.train, N_IMAGES_FOR_MEANS)
     if settings.order == "discriminative":
         means = measure.float_symbols(model.encoder, some, pad).mean(0)
@@ -143,7 +144,7 @@ def halves(
     encoder, decoder = fold(model, range(model.config.latents), torch.zeros(model.config.latents))
     latents = measure.float_latents(encoder, some, pad)
     turned = rotation(latents, sensitivity(decoder, latents), settings.coarseness)
-    return fold_rotation(encoder, decoder, turned.leading(n_latents))
+    return fold_rotation(encoder, decoder, turned.leading(min(n_latents, turned.n_useful)))
 
 
 def first(split: Split, n_images: int) -> Split:

@@ -109,9 +109,9 @@ class Report:
             f"# {self.title}",
             f"Test split, {self.n_test_images:,} images: {accuracy.through_coder:.2%} from {rates.coded_bytes:.2f} "
             f"bytes each; with the float encoder {accuracy.best_float:.2%}.",
-            _table(("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages]),
+            markdown_table(("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages]),
             "## Do the encoders agree?",
-            _table(
+            markdown_table(
                 ("symbols of", "equal", "within ±1", "whole images equal"),
                 [(p, f"{a.equal:.2%}", f"{a.within_one:.2%}", f"{a.images:.1%}") for p, a in self.agreements.items()],
             ),
@@ -122,7 +122,7 @@ class Report:
             f"tables' ideal. On the same symbols, static histograms need {rates.static_bits:.1f} bits, "
             f"the mixture {rates.mixture_bits:.1f}: {rates.mixture_bits / rates.static_bits:.0%}.",
             "Bits on the validation split, where the tables are chosen:",
-            _table(
+            markdown_table(
                 ("components", "mirror images too", "bits per image", "chosen"),
                 [
                     (
@@ -137,9 +137,9 @@ class Report:
             "## Encoder",
             f"{self.cost.macs:,} multiply-accumulates, {self.cost.parameters:,} parameters. One thread of "
             f"{self.machine['cpu']}: {self.latency.median:.3f} ms an image (fastest {self.latency.minimum:.3f}).",
-            _table(("file", "bytes"), [(name, f"{size:,}") for name, size in self.file_bytes.items()]),
+            markdown_table(("file", "bytes"), [(name, f"{size:,}") for name, size in self.file_bytes.items()]),
             "## Operators and the Edge TPU",
-            _table(
+            markdown_table(
                 ("#", "operator", "types", "Edge TPU"),
                 [
                     (i, operator.name, ", ".join(operator.tensor_types), operator.obstacle or "yes")
@@ -148,7 +148,7 @@ class Report:
             ),
             _compiler_section(self.edge_tpu_compiler),
             "## Where it comes from",
-            _table(("what", "value"), [(key, f"`{value}`") for key, value in _flat(self.provenance).items()]),
+            markdown_table(("what", "value"), [(key, f"`{value}`") for key, value in _flat(self.provenance).items()]),
         ]
         return "\n\n".join(sections) + "\n"
 
@@ -167,6 +167,6 @@ def _compiler_section(log: str | None) -> str:
     return f"`edgetpu_compiler` says:\n\n```\n{log}\n```"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

@@ -17,6 +17,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export import ExportError
+from export.importance import Rotation
 
 INPUT_SCALE = np.float32(1 / 255)
 INPUT_ZERO_POINT = -128
@@ -99,6 +100,57 @@ def make_output_the_symbol(model: schema.ModelT) -> None:
             open_tensors.append(producer.inputs[0])
         elif kind not in (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED):
             raise ExportError(f"the latents come out of builtin operator {kind}, whose output scale cannot be set to 1")
+
+
+def turn_latents(source: Path, turned: Rotation, path: Path) -> None:
+    """A model whose symbols are those of `source` turned: only its last convolution changes, the rest stays bit by bit.
+
+    Its weights are quantised anew, each output with a scale of its own, as the converter does.
+    """
+    model = read_model(source)
+    graph = model.subgraphs[0]
+    last = graph.operators[-1]
+    while builtin_operator(model, last) in SAME_SCALE_OPERATORS:
+        [last] = [operator for operator in graph.operators if last.inputs[0] in list(operator.outputs)]
+    if builtin_operator(model, last) != schema.BuiltinOperator.CONV_2D:
+        raise ExportError(f"the latents of {source} do not come out of a convolution; export the bundle anew")
+    inputs, weights, biases = (graph.tensors[index] for index in last.inputs)
+    scales = np.array(weights.quantization.scale, np.float64)
+    kernel = _values(model, weights, np.int8).reshape(len(scales), -1) * scales[:, None]
+    input_scale = float(inputs.quantization.scale[0])
+    bias = _values(model, biases, np.int32) * scales * input_scale
+    analysis, mean = turned.analysis.numpy(), turned.mean.numpy()
+    kernel, bias = analysis @ kernel, analysis @ (bias - mean)
+    scales = np.abs(kernel).max(1) / 127
+    _set_values(model, weights, np.rint(kernel / scales[:, None]).astype(np.int8), scales)
+    _set_values(model, biases, np.rint(bias / (scales * input_scale)).astype(np.int32), scales * input_scale)
+    open_tensors = list(last.outputs)
+    while open_tensors:
+        index = open_tensors.pop()
+        tensor = graph.tensors[index]
+        tensor.shape = [*tensor.shape[:-1], len(scales)]
+        for operator in graph.operators:
+            if index in list(operator.inputs):
+                shape = graph.tensors[operator.inputs[1]]  # of a reshape
+                _set_values(model, shape, np.array([1, len(scales)], np.int32))
+                open_tensors += list(operator.outputs)
+    write_model(model, path)
+
+
+def _values(model: schema.ModelT, tensor: schema.TensorT, dtype: type) -> np.ndarray:
+    return np.frombuffer(bytes(model.buffers[tensor.buffer].data), dtype)
+
+
+def _set_values(
+    model: schema.ModelT, tensor: schema.TensorT, values: np.ndarray, scales: np.ndarray | None = None
+) -> None:
+    """New constants, the first axis as long as it is now."""
+    model.buffers[tensor.buffer].data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+    tensor.shape = [len(values), *tensor.shape[1:]]
+    if scales is not None:
+        tensor.quantization.scale = scales.astype(np.float32).tolist()
+        tensor.quantization.zeroPoint = [0] * len(scales)
+        tensor.quantization.min = tensor.quantization.max = None
 
 
 def builtin_operator(model: schema.ModelT, operator: schema.OperatorT) -> int:

@@ -77,7 +77,7 @@ def test_the_tail_costs_least_to_lose(random_model, random_images):
     turned = rotation(small, sensitivity(decoder, small))
     z = (small.double() - turned.mean) @ turned.analysis.T
     measured = []
-    for i in (0, 4, 8):
+    for i in (0, 2, 4):  # five classes: the fifth coordinate says nothing
         without = z.clone()
         without[:, i] = 0
         with torch.no_grad():

@@ -39,7 +39,8 @@ MIN_KEPT = 0.1
 
 
 def by_importance(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor) -> Halves:
-    return fold_rotation(encoder, decoder, rotation(latents, sensitivity(decoder, latents)))
+    turned = rotation(latents, sensitivity(decoder, latents))
+    return fold_rotation(encoder, decoder, turned.leading(turned.n_useful))
 
 
 def by_principal_components(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor) -> Halves:

@@ -47,8 +47,9 @@ def point(deployed: Deployed) -> dict[str, float]:
     }
 
 
-def turned(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor, coarseness: float) -> Halves:
-    return fold_rotation(encoder, decoder, rotation(latents, sensitivity(decoder, latents), coarseness))
+def by_importance(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor, coarseness: float) -> Halves:
+    importance = rotation(latents, sensitivity(decoder, latents), coarseness)
+    return fold_rotation(encoder, decoder, importance.leading(importance.n_useful))
 
 
 def rates(checkpoint: Path, data: DataSet) -> Iterator[dict[str, float]]:
@@ -57,7 +58,7 @@ def rates(checkpoint: Path, data: DataSet) -> Iterator[dict[str, float]]:
         name = f"importance-{coarseness:g}"
         yield {
             "coarseness": coarseness,
-            **point(deploy(checkpoint, data, name, partial(turned, coarseness=coarseness))),
+            **point(deploy(checkpoint, data, name, partial(by_importance, coarseness=coarseness))),
         }
 
 

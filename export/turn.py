@@ -1,0 +1,162 @@
+"""`python -m export turn`: a finished bundle's latents turned by importance; its encoder is not trained again.
+
+No checkpoint is needed. The importance rotation is put into the int8 encoder's last convolution; everything before it
+stays bit by bit. The host's side is made anew for the new symbols: a dense decoder, tables, calibration. What the label
+does not need is not sent any more, so further decoders for other tasks have less to learn from.
+"""
+
+import json
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from export import ExportError, calibration, measure, onnx_model, tflite
+from export.calibration import check_data
+from export.decoder import Heard, received
+from export.further_decoders import CE, Learning, Lessons, Probabilities, learn_classes
+from export.importance import Rotation, rotation, sensitivity
+from export.measure import Rates
+from export.pipeline import DECODER, Say, make_tables
+from export.report import markdown_table
+from export.symbols import Int8Encoder
+from host_training.dataset import DataSet, load
+from link import bundle as bundles
+from link import results
+from link.bundle import PROBABILITIES, Bundle
+
+N_IMAGES = 10_000
+"Training images that the rotation follows from."
+
+
+@dataclass(frozen=True)
+class Turning:
+    """One turning."""
+
+    bundle: Path
+    out: Path
+    coarseness: float = 1.0
+    components: tuple[int, ...] = (16, 64, 256)
+    dataset: str | None = None
+    data_dir: Path = Path("data")
+    seed: int = 0
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.coarseness > 0:
+            raise ExportError(f"coarseness is {self.coarseness:g}; it must be above 0")
+        if self.out.exists():
+            raise ExportError(f"{self.out} is there already; give --out another name, or move it away")
+
+    @property
+    def command(self) -> str:
+        """Without what is this machine's own."""
+        return f"python -m export turn --bundle {self.bundle.name} --coarseness {self.coarseness:g}"
+
+
+def turn(settings: Turning, say: Say = print) -> tuple[Bundle, dict[str, float]]:
+    """Write the turned bundle to `settings.out`, all of it or nothing; the bundle and its figures."""
+    torch.set_num_threads(1)  # as in the export: the bytes must not depend on the machine
+    Bundle.load(settings.bundle, "node")
+    old = Bundle.load(settings.bundle, "host")
+    data = load(settings.dataset or old.data_set, settings.data_dir, image_size=old.image.height)
+    check_data(old, data)
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{settings.out.name}-", dir=settings.out.parent) as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        written, figures = build(settings, old, data, new, say)
+        new.rename(settings.out)
+    say(f"bundle    {written.id.hex()} in {settings.out}")
+    return replace(written, path=settings.out), figures
+
+
+def build(settings: Turning, old: Bundle, data: DataSet, folder: Path, say: Say) -> tuple[Bundle, dict[str, float]]:
+    """Make everything in `folder` and measure it on the test split."""
+    turned = importance_of(old, data, settings)
+    say(f"turn      {old.n_latents} latents into {len(turned.importance)}, coarseness {settings.coarseness:g}")
+    tflite.turn_latents(old.encoder_path, turned, folder / bundles.ENCODER)
+    encode = Int8Encoder(folder / bundles.ENCODER, old.image.pixel_pad, settings.threads)
+    tables = make_tables(encode, data, settings.components, folder, say)
+    heard = Heard.of(data, received(encode, tables.chosen.tables))
+    decoder = classes_decoder(heard.train, heard.validation, data, settings.seed)
+    onnx_model.write_task(decoder, len(turned.importance), PROBABILITIES, folder / DECODER)
+    host = onnx_model.OnnxModel(folder / DECODER)
+    fitted = calibration.fit(host, heard.validation, data.validation.labels, tables.chosen.tables)
+
+    coded = measure.through_coder(heard.test, tables.chosen.tables)
+    rates = Rates.of(heard.test, coded, tables)
+    accuracy = measure.accuracy(host(coded.symbols), data.test.labels)
+    say(f"decoder   {accuracy:.2%} on the test split, {old.measured['accuracy']:.2%} before")
+    say(f"coder     {rates.coded_bytes:.2f} bytes per test image, {old.measured['bytes_per_image']:.2f} before")
+    measured = old.measured | {
+        "accuracy": accuracy,
+        "bytes_per_image": rates.coded_bytes,
+        "bytes_per_image_percentiles": rates.coded_bytes_percentiles,
+        "static_bits_per_image": rates.static_bits,
+        "mixture_bits_per_image": rates.mixture_bits,
+        "components": tables.chosen.n_components,
+    }
+    turning = {"from_bundle": old.id.hex(), "command": settings.command, "commit": results.commit()}
+    written = bundles.write_manifest(
+        folder,
+        old.node | {"latents": len(turned.importance)},
+        {"tasks": {bundles.LABEL_TASK: {"file": DECODER, "classes": list(old.classes)}}},
+        old.provenance | {"turned": turning},
+        measured,
+    )
+    written = bundles.with_calibration(written, fitted.calibration, fitted.fitted_on())
+    figures = {
+        "accuracy": accuracy,
+        "accuracy_before": old.measured["accuracy"],
+        "bytes_per_image": rates.coded_bytes,
+        "bytes_per_image_before": old.measured["bytes_per_image"],
+        "largest_bytes": float(coded.n_bytes.max()),
+        "static_bits_per_image": rates.static_bits,
+        "mixture_bits_per_image": rates.mixture_bits,
+        "latents": len(turned.importance),
+        "latents_before": old.n_latents,
+        "validation_accuracy": measure.accuracy(host(heard.validation.astype(np.float32)), data.validation.labels),
+    }
+    write_report(folder, old, turning, figures, fitted.describe())
+    return written, figures
+
+
+def importance_of(old: Bundle, data: DataSet, settings: Turning) -> Rotation:
+    """From a decoder that learns the old symbols first: the bundle's own is an ONNX file and has no gradients."""
+    encode = Int8Encoder(old.encoder_path, old.image.pixel_pad, settings.threads)
+    train, validation = encode(data.train.images), encode(data.validation.images)
+    decoder = classes_decoder(train[None], validation, data, settings.seed)
+    latents = torch.from_numpy(train[:N_IMAGES].astype(np.float32))
+    turned = rotation(latents, sensitivity(decoder.scores, latents), settings.coarseness)
+    return turned.leading(turned.n_useful)
+
+
+def classes_decoder(train: np.ndarray, validation: np.ndarray, data: DataSet, seed: int) -> Probabilities:
+    """A dense decoder for symbols int8 (views, N, D) of the training images and (M, D) of the validation images."""
+    lessons = Lessons(train, data.train.labels, validation, data.validation.labels)
+    return learn_classes(lessons, data.validation.labels, len(data.classes), CE, Learning(seed=seed))
+
+
+def write_report(
+    folder: Path, old: Bundle, turning: dict[str, Any], figures: dict[str, float], confidence: str
+) -> None:
+    """report.json and report.md; the encoder's own report is that of the bundle it comes from."""
+    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if not path.name.startswith("report")}
+    content = {"figures": figures, "file_bytes": sizes, "turned": turning, "provenance": old.provenance}
+    (folder / "report.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    sections = [
+        f"# {old.data_set}, turned by importance",
+        f"Test split: {figures['accuracy']:.2%} from {figures['bytes_per_image']:.2f} bytes an image, at most "
+        f"{figures['largest_bytes']:.0f}; before turning {figures['accuracy_before']:.2%} from "
+        f"{figures['bytes_per_image_before']:.2f}. Made from bundle {turning['from_bundle']} by `{turning['command']}`",
+        markdown_table(("figure", "value"), [(name, f"{value:.4g}") for name, value in figures.items()]),
+        f"Confidence, by the known symbols: {confidence}.",
+        markdown_table(("file", "bytes"), [(name, f"{size:,}") for name, size in sizes.items()]),
+        "The encoder before its last layer comes from",
+        markdown_table(("what", "value"), [(key, f"`{value}`") for key, value in old.provenance.items()]),
+    ]
+    (folder / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")

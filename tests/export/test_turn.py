@@ -1,0 +1,79 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export import ExportError, tflite
+from export.__main__ import main
+from export.importance import Rotation
+from export.operators import list_operators, require_integer
+from export.symbols import Int8Encoder
+from export.turn import Turning, turn
+from host_decoder.bulk import decode_bulk
+from host_decoder.classifier import Classifier
+from host_training.dataset import load
+from link import latent_coder
+from link.bundle import Bundle
+
+
+@pytest.fixture(scope="module")
+def turned(exported, tmp_path_factory):
+    settings = Turning(exported.settings.out, tmp_path_factory.mktemp("turned") / "bundle", components=(4, 10))
+    return settings, *turn(settings, lambda line: None)
+
+
+def test_the_last_layer_alone_is_changed(exported, tmp_path):
+    """Turned by a selection and an offset, the symbols are those of the encoder it comes from."""
+    images = load("digits").test.images
+    order = [5, 0, 3]
+    selection = torch.eye(8, dtype=torch.float64)[order]
+    mean = torch.arange(8, dtype=torch.float64)
+    ones = torch.ones(3, dtype=torch.float64)
+    path = tmp_path / "encoder.tflite"
+    tflite.turn_latents(exported.bundle.encoder_path, Rotation(mean, selection, selection.T, ones, ones), path)
+    before = Int8Encoder(exported.bundle.encoder_path, 0)(images)[:, order].astype(int) - order
+    after = Int8Encoder(path, 0)(images)
+    assert after.shape == (len(images), 3)
+    assert (before == after).mean() > 0.99
+    assert np.abs(before - after).max() <= 1
+    require_integer(list_operators(path))
+
+
+def test_a_turned_bundle_is_a_bundle_of_fewer_bytes_and_the_same_worth(exported, turned):
+    settings, bundle, figures = turned
+    for side in ("node", "host"):
+        assert Bundle.load(settings.out, side).id == bundle.id
+    assert bundle.id != exported.bundle.id
+    assert bundle.n_latents <= exported.bundle.n_latents
+    assert figures["bytes_per_image"] <= figures["bytes_per_image_before"] + 0.1
+    assert figures["accuracy"] >= figures["accuracy_before"] - 0.03
+    assert bundle.provenance["turned"]["from_bundle"] == exported.bundle.id.hex()
+
+
+def test_its_figures_are_those_of_images_decoded_from_bytes(turned):
+    settings, _, figures = turned
+    bundle, test = Bundle.load(settings.out, "host"), load("digits").test
+    symbols = Int8Encoder(bundle.encoder_path, 0)(test.images)
+    bitstreams = [latent_coder.encode(image, bundle.tables) for image in symbols]
+    decoded = decode_bulk(bitstreams, bundle.tables).symbols
+    assert (Classifier.of(bundle)(decoded).argmax(1) == test.labels).mean() == figures["accuracy"]
+    assert sum(map(len, bitstreams)) / len(test) == figures["bytes_per_image"]
+
+
+def test_a_coarser_one_takes_fewer_bytes(turned, tmp_path):
+    settings, _, figures = turned
+    _, coarse = turn(dataclasses.replace(settings, out=tmp_path / "coarse", coarseness=3.0), lambda line: None)
+    assert coarse["bytes_per_image"] < figures["bytes_per_image"]
+
+
+def test_what_is_there_is_not_overwritten(exported, capsys):
+    out = str(exported.settings.out)
+    assert main(["turn", "--bundle", out, "--out", out]) == 1
+    assert "is there already; give --out another name" in capsys.readouterr().err
+
+
+def test_a_coarseness_that_is_none_is_refused():
+    with pytest.raises(ExportError, match="coarseness is 0; it must be above 0"):
+        Turning(Path("a"), Path("b"), coarseness=0)

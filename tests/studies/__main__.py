@@ -7,7 +7,7 @@ from pathlib import Path
 from link.results import FOLDER
 
 STUDIES = ("duphil", "robustness", "nair", "recipe", "rivals", "tasks")
-"Modules of this package; each writes results/study-NAME.json and docs/study-NAME.svg."
+"Modules of this package; each writes results/study-NAME….json and docs/study-NAME….svg."
 OTHERS = {
     "verdicts-cifar10": "make verdicts DATASET=cifar10",
     "bench-cifar10": "make bench DATASET=cifar10",
@@ -21,20 +21,23 @@ def described(study: str) -> str:
     return doc.partition(": ")[2].partition("\n")[0]
 
 
-def state(path: Path) -> str:
-    if not path.exists():
-        return "not here yet"
-    result = json.loads(path.read_text(encoding="utf-8"))
-    return f"{path}, revision {result['commit'][:12]}"
+def results_files() -> list[tuple[str, Path]]:
+    """Each study's results files, of whatever size."""
+    return [(study, path) for study in STUDIES for path in sorted(FOLDER.glob(f"study-{study}*.json"))]
+
+
+def state(paths: list[Path]) -> str:
+    lines = [f"{path}, revision {json.loads(path.read_text(encoding='utf-8'))['commit'][:12]}" for path in paths]
+    return "; ".join(lines) or "no result here yet"
 
 
 def main() -> None:
     for study in STUDIES:
         print(f"{study:18} {described(study)}")
         print(f"{'':18} python -m tests.studies.{study} [--size small|reduced|full]")
-        print(f"{'':18} {state(FOLDER / f'study-{study}.json')}")
+        print(f"{'':18} {state([path for name, path in results_files() if name == study])}")
     for study, typed in OTHERS.items():
-        print(f"{study:18} {typed}\n{'':18} {state(FOLDER / f'{study}.json')}")
+        print(f"{study:18} {typed}\n{'':18} {state(list(FOLDER.glob(f'{study}.json')))}")
 
 
 if __name__ == "__main__":

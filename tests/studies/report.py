@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from link.results import FOLDER
-from tests.studies.__main__ import STUDIES
+from tests.studies.__main__ import results_files
 from tests.studies.common import DOCS, Table
 
 TITLE = "latentlink: results of the studies"
@@ -41,15 +40,13 @@ class Section:
 
 
 def sections() -> Iterator[Section]:
-    for study in STUDIES:
-        path = FOLDER / f"study-{study}.json"
-        if not path.exists():
-            continue
+    for study, path in results_files():
         module = importlib.import_module(f"tests.studies.{study}")
         result = json.loads(path.read_text(encoding="utf-8"))
         first, _, rest = (module.__doc__ or "").partition("\n\n")
         title = first.partition(": ")[2].replace("\n", " ").rstrip(".")
-        yield Section(title, " ".join(rest.split()), origin(result), module.tables(result), DOCS / f"study-{study}.svg")
+        title = f"{title} ({result['size']} size)" if "size" in result else title
+        yield Section(title, " ".join(rest.split()), origin(result), module.tables(result), DOCS / f"{path.stem}.svg")
 
 
 def origin(result: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ id = 1
 key = "keys/node-1.key"         # the node.key that `python -m link provision` wrote
 bundle = "bundles/digits"       # or several, the newest first, while the node goes from one to the next
 one_way = false                 # true: this node does not listen
+tasks = ["thumbnail"]           # optional: asked of its images besides the label; its bundle has their decoders
 device = "70b3d57ed005b89a"     # in a LoRaWAN network, instead of a key: DevEUI, or device id at The Things Stack
 """
 
@@ -69,6 +70,8 @@ class HostNode:
     "What a LoRaWAN network calls it; its frames are then sealed by the network alone, and it has no key of ours."
     earlier_bundles: tuple[Bundle, ...] = ()
     "Decoded too."
+    tasks: tuple[str, ...] = ()
+    "Asked besides the label; an earlier bundle is asked those that it knows."
 
 
 @dataclass(frozen=True)
@@ -247,14 +250,16 @@ def _profile(path: Path, name: str) -> LinkProfile:
 def _read_nodes(path: Path, entries: list[Any]) -> tuple[HostNode, ...]:
     nodes: dict[int, HostNode] = {}
     for entry in entries:
-        table = Table(f"[[node]] of {path}", entry, {"id", "key", "bundle", "one_way", "device"})
+        table = Table(f"[[node]] of {path}", entry, {"id", "key", "bundle", "one_way", "device", "tasks"})
         number = table.get("id", int)
         if not 1 <= number <= MAX_NODE or number in nodes:
             raise ConfigError(f"{path} has a node with id {number}; ids are from 1 to {MAX_NODE}, each once")
         device = table.get("device", str, "") or None
         key = b"" if device else read_key_file(path.parent / table.get("key", str))
         bundle, *earlier = _read_own_bundles(path, number, table.get("bundle", (str, list)))
-        nodes[number] = HostNode(number, key, bundle, table.get("one_way", bool, False), device, tuple(earlier))
+        tasks = tuple(bundle.task(str(name)).name for name in table.get("tasks", list, []))
+        one_way = table.get("one_way", bool, False)
+        nodes[number] = HostNode(number, key, bundle, one_way, device, tuple(earlier), tasks)
     if not nodes:
         raise ConfigError(f"{path} names no node; add a [[node]] with id, key and bundle")
     return tuple(nodes.values())

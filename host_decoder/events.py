@@ -1,6 +1,7 @@
 """Events: what the host has to say. An answer on an image, or the reason why something that came is not used."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,8 @@ class Answer:
     "That the label is right, calibrated; None where the bundle has no calibration."
     is_enough: bool = False
     "The verdict: no further chunk of this image is wanted."
+    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    "What further decoders say of it, by task."
 
     @property
     def is_settled(self) -> bool:
@@ -81,6 +84,7 @@ class Answer:
             "bundle": self.bundle,
             "confidence": None if self.confidence is None else round(self.confidence, 4),
             "is_enough": self.is_enough,
+            **({"tasks": dict(self.tasks)} if self.tasks else {}),
         }
 
 

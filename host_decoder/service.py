@@ -17,6 +17,7 @@ from host_decoder.events import NOISE, Answer, Event, Notice, Refusal
 from host_decoder.reader import Reader
 from host_decoder.receipt import Receipt, ReceivedPacket, RefusalCount, Totals, prefix_of
 from host_decoder.store import Store
+from host_decoder.task_reader import task_reader
 from link import latent_coder
 from link.assembler import CollisionError, is_same
 from link.bundle import Bundle
@@ -71,6 +72,13 @@ class Host:
         self._nodes = {node.number: node for node in nodes}
         own = {bundle.path: bundle for node in nodes for bundle in (node.bundle, *node.earlier_bundles)}
         self._readers = {path: Reader(bundle, verdict) for path, bundle in own.items()}
+        self._tasks = {
+            (node.number, bundle.path): {
+                name: task_reader(bundle, name) for name in node.tasks if bundle.has_task(name)
+            }
+            for node in nodes
+            for bundle in (node.bundle, *node.earlier_bundles)
+        }
         self.notices = [sentence for reader in self._readers.values() if (sentence := reader.notice)]
         "Sentences for the person, to be said once."
         self._slotted: set[int] = set()
@@ -212,6 +220,9 @@ class Host:
             received_s=unix_s,
             confidence=verdict.confidence,
             is_enough=verdict.is_enough and not arrived.is_complete,
+            tasks={
+                name: next(read(arrived.latent.symbols[None])) for name, read in self._tasks[node, bundle.path].items()
+            },
         )
 
     def _arrived(self, outcome: Update | Rejected) -> Arrived | None:

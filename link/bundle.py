@@ -144,6 +144,9 @@ class Bundle:
         """The label task's decoder."""
         return self.path / self.host["tasks"][LABEL_TASK]["file"]
 
+    def has_task(self, name: str) -> bool:
+        return name in self.host["tasks"]
+
     def task(self, name: str) -> Task:
         """One of the host's tasks, or a BundleError that names those there are."""
         tasks = self.host["tasks"]

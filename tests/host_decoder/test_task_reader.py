@@ -12,12 +12,14 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from host_decoder.__main__ import main
+from host_decoder.config import HostNode, read_config
+from host_decoder.events import Answer
 from host_decoder.picture import to_png
 from host_decoder.service import Host
 from host_decoder.store import Store
 from host_decoder.task_reader import task_reader
 from link.bundle import Bundle, BundleError, with_task
-from tests.host_decoder.small import SmallNode, weights, write_decoder
+from tests.host_decoder.small import CLASSES, KEY, NODE, SmallNode, weights, write_decoder
 from tests.link.small import random_symbols
 
 SYMBOLS = np.arange(24, dtype=np.float32).reshape(2, 12)
@@ -135,6 +137,43 @@ def test_a_picture_of_another_shape_than_the_images_is_refused(tasked):
 def test_a_name_that_is_no_file_name_is_refused(tasked, name):
     with pytest.raises(BundleError, match="cannot name a task"):
         with_task(tasked, name, {"file": "decoder-size.onnx"})
+
+
+def answer_of(events) -> Answer:
+    [answer] = [event for event in events if isinstance(event, Answer)]
+    return answer
+
+
+def test_answers_as_they_come_carry_the_tasks_that_a_node_is_asked(tasked, tmp_path):
+    node = HostNode(NODE, KEY, tasked, tasks=("odd", "size"))
+    symbols = random_symbols(tasked.tables, 0)
+    with Store(tmp_path / "store.sqlite") as store:
+        [packet] = SmallNode(tasked).packets(symbols)
+        answer = answer_of(Host([node], store).receive(packet, now_s=0.0))
+    said = json.loads(json.dumps(answer.to_json()))
+    assert said["label"] in CLASSES
+    assert said["tasks"]["odd"]["score"] == symbols.sum()
+    assert said["tasks"]["size"]["label"] == ("small", "large", "huge")[(symbols @ weights(12, seed=5)[:, :3]).argmax()]
+
+
+def test_an_earlier_bundle_is_asked_the_tasks_that_it_knows(tasked, other_bundle, tmp_path):
+    node = HostNode(NODE, KEY, tasked, earlier_bundles=(other_bundle,), tasks=("odd",))
+    with Store(tmp_path / "store.sqlite") as store:
+        host, sender = Host([node], store), SmallNode(other_bundle)
+        [packet] = sender.packets(random_symbols(other_bundle.tables, 0))
+        answer = answer_of(host.receive(packet, now_s=0.0))
+    assert "tasks" not in answer.to_json()
+
+
+def test_host_toml_names_tasks_that_the_bundle_has(tasked, tmp_path):
+    (tmp_path / "node.key").write_text(KEY.hex())
+    toml = f'''[link]\nport = "/dev/null"\n[[node]]\nid = 7\nkey = "node.key"\nbundle = "{tasked.path}"\ntasks = %s\n'''
+    (tmp_path / "host.toml").write_text(toml % '["odd", "thumbnail"]')
+    [node] = read_config(tmp_path / "host.toml").nodes
+    assert node.tasks == ("odd", "thumbnail")
+    (tmp_path / "host.toml").write_text(toml % '["colour"]')
+    with pytest.raises(BundleError, match="has no task 'colour', it has label, odd, size, thumbnail"):
+        read_config(tmp_path / "host.toml")
 
 
 @pytest.fixture

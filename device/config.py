@@ -10,6 +10,9 @@ max_queue_mb = 16          # optional: beyond it old refinements go first, then 
 [source]
 kind = "v4l2"              # replay, folder, v4l2 or picamera2
 device = 0
+interval_s = 60            # optional: from one capture to the next; from 30 on the camera is closed in between
+hours = "06:00-20:00"      # optional: capture only then, in UTC; needs wants_time
+gate = true                # optional: leave out what shows nothing new, but send an image every heartbeat_s = 3600
 [link]
 port = "/dev/ttyUSB0"
 profile = "rn2483-sf9"     # a name of: python -m link profiles; it says the modem too
@@ -31,6 +34,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from device.gate import HEARTBEAT_S, THRESHOLD
+from device.schedule import Hours
 from link.airtime import LoRaConfig
 from link.erasure import ParityPlan
 from link.keys import MAX_NODE
@@ -60,6 +65,13 @@ class SourceConfig:
     "Replay and folder begin again after their last image."
     interval_s: float = 0.0
     "At least so much time from one capture to the next."
+    hours: Hours | None = None
+    "Of the day, in which images are captured; None: in all."
+    gate: bool = False
+    "Leave out images that show nothing new."
+    gate_threshold: float = THRESHOLD
+    heartbeat_s: float = HEARTBEAT_S
+    "With a gate an image is sent at least so often."
 
 
 @dataclass(frozen=True)
@@ -125,7 +137,18 @@ NODE_KEYS = {
     "link": dict,
 }
 NODE_REQUIRED = ("node", "bundle", "key_dir", "source", "link")
-SOURCE_KEYS = {"kind": str, "path": str, "device": (int, str), "limit": int, "loop": bool, "interval_s": (int, float)}
+SOURCE_KEYS = {
+    "kind": str,
+    "path": str,
+    "device": (int, str),
+    "limit": int,
+    "loop": bool,
+    "interval_s": (int, float),
+    "hours": str,
+    "gate": bool,
+    "gate_threshold": (int, float),
+    "heartbeat_s": (int, float),
+}
 LINK_KEYS = {
     "port": str,
     "profile": str,
@@ -164,6 +187,8 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
         _check_range("node", table["node"], 1, MAX_NODE)
         max_queue_mb = table.get("max_queue_mb", DEFAULT_QUEUE_MB)
         _check_range("max_queue_mb", max_queue_mb, 1)
+        if "hours" in table["source"] and not table["link"].get("wants_time"):
+            raise ValueError("[source] hours needs [link] wants_time = true: the node has no clock of its own")
         return NodeConfig(
             node=table["node"],
             bundle=folder / table["bundle"],
@@ -187,7 +212,17 @@ def _source(table: Mapping[str, Any], folder: Path) -> SourceConfig:
         raise ValueError(f'[source] of kind "{table["kind"]}" needs a path')
     _check_range("[source] limit", table.get("limit", 1), 1)
     _check_range("[source] interval_s", table.get("interval_s", 0), 0)
-    return SourceConfig(**{**table, "path": folder / table["path"] if "path" in table else None})
+    _check_range("[source] gate_threshold", table.get("gate_threshold", THRESHOLD), 1)
+    _check_range("[source] heartbeat_s", table.get("heartbeat_s", HEARTBEAT_S), 0)
+    path = folder / table["path"] if "path" in table else None
+    return SourceConfig(**{**table, "path": path, "hours": _hours(table["hours"]) if "hours" in table else None})
+
+
+def _hours(text: str) -> Hours:
+    try:
+        return Hours.parse(text)
+    except ValueError as error:
+        raise ValueError(f"[source] hours: {error}") from None
 
 
 def _link(table: Mapping[str, Any], folder: Path) -> LinkConfig:

@@ -17,6 +17,8 @@ class Console(Protocol):
 
     def image(self, captured: "Captured") -> None: ...
 
+    def unchanged(self, n_images: int) -> None: ...
+
     def packet(self, outgoing: Outgoing, wire_bytes: int) -> None: ...
 
     def heard(self, heard: Acknowledged, budget_s: float | None) -> None: ...
@@ -30,6 +32,9 @@ class SilentConsole:
     """Notices alone, on stderr."""
 
     def image(self, captured: "Captured") -> None:
+        pass
+
+    def unchanged(self, n_images: int) -> None:
         pass
 
     def packet(self, outgoing: Outgoing, wire_bytes: int) -> None:
@@ -56,6 +61,9 @@ class TextConsole(SilentConsole):
             f"image {captured.id}{label}: {captured.bitstream_bytes} bytes in {chunks}, {work_ms:.2f} ms of work",
             flush=True,
         )
+
+    def unchanged(self, n_images: int) -> None:
+        print(f"nothing new: {n_images} images in a row are left out", flush=True)
 
     def packet(self, outgoing: Outgoing, wire_bytes: int) -> None:
         carried = ", ".join(f"{image}.{index}" for image, index in outgoing.chunks)
@@ -87,6 +95,9 @@ class JsonConsole(SilentConsole):
             chunks=captured.n_chunks,
             ms={part: round(ms, 4) for part, ms in captured.ms.items()},
         )
+
+    def unchanged(self, n_images: int) -> None:
+        self._print("unchanged", images=n_images)
 
     def packet(self, outgoing: Outgoing, wire_bytes: int) -> None:
         self._print(

@@ -22,7 +22,11 @@ from link.bundle import ImageSpec
 
 N_STALE_FRAMES = 4
 "What camera drivers keep: images from before the capture was asked for."
+N_SETTLING_FRAMES = 20
+"In which a camera that was just opened finds its exposure."
 CAMERA_SIZE = (640, 480)
+REST_S = 30.0
+"From this interval on a camera is closed between two captures, since one that is open streams all the while."
 
 
 class SourceError(RuntimeError):
@@ -143,19 +147,28 @@ def _folder(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
 def _v4l2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
     """A USB camera, or a video file, by OpenCV."""
     opencv = _import("cv2", "a V4L2 camera is read by OpenCV: pip install opencv-python-headless")
-    camera = opencv.VideoCapture(config.device)
-    if not camera.isOpened():
-        raise SourceError(f"camera {config.device} cannot be opened; see what there is with: ls /dev/video*")
+    camera = opencv.VideoCapture()
+
+    def open_camera() -> None:
+        if not camera.open(config.device):
+            raise SourceError(f"camera {config.device} cannot be opened; see what there is with: ls /dev/video*")
 
     def capture() -> Image:
-        for _ in range(N_STALE_FRAMES):
+        n_frames = N_STALE_FRAMES
+        if not camera.isOpened():
+            open_camera()
+            n_frames = N_SETTLING_FRAMES
+        for _ in range(n_frames):
             camera.grab()
         captured_s = time.monotonic()
         is_read, pixels = camera.read()
         if not is_read:
             raise SourceError(f"camera {config.device} gives no image any more; plug it in again and restart the node")
+        if config.interval_s >= REST_S:
+            camera.release()
         return Image(fit(opencv.cvtColor(pixels, opencv.COLOR_BGR2RGB), spec), captured_s)
 
+    open_camera()
     return itertools.repeat(capture)
 
 
@@ -172,7 +185,14 @@ def _picamera2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
     camera.start()
 
     def capture() -> Image:
-        return Image(fit(camera.capture_array("main"), spec), time.monotonic())
+        if not camera.started:
+            camera.start()
+            for _ in range(N_SETTLING_FRAMES):
+                camera.capture_metadata()  # waits for a frame
+        image = Image(fit(camera.capture_array("main"), spec), time.monotonic())
+        if config.interval_s >= REST_S:
+            camera.stop()
+        return image
 
     return itertools.repeat(capture)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from device.config import NodeConfig
 from device.console import Console
+from device.gate import Gate
 from device.image_source import Capture, Image, SourceError, UnreadableImageError, open_source
 from device.outbox import Outbox, open_outbox
 from device.radio import Radio
@@ -136,7 +137,9 @@ class Node:
     ) -> None:
         """Images are put into the last of the queues; those before it are sent first."""
         link, bundle = config.link, loaded.bundle
-        self._interval_s = config.source.interval_s
+        self._interval_s, self._hours = config.source.interval_s, config.source.hours
+        self._gate = Gate(config.source.gate_threshold, config.source.heartbeat_s) if config.source.gate else None
+        self._n_unchanged = 0
         self._encoder, self._tables, self._trial = loaded.encoder, bundle.tables, trial
         self._queues, self._outbox = deque(queues), queues[-1].outbox
         self._counters, self._radio, self._console = counters, radio, console
@@ -192,6 +195,9 @@ class Node:
         """At the interval's end; without one when the line can soon carry the image, since one that waits only ages."""
         if self._source is None or now_s < self._capture_due_s:
             return False
+        if (wait_s := self._closed_for_s(now_s)) > 0:
+            self._capture_due_s = now_s + wait_s
+            return False
         return self._interval_s > 0 or (not self._has_earlier and self._sender.wants_image(now_s))
 
     def _capture(self) -> bool:
@@ -203,7 +209,10 @@ class Node:
                 self._end_source()
                 return True
             self._capture_due_s = max(boot_s(), self._capture_due_s + self._interval_s)
-            captured = self._queue(capture())
+            image = capture()
+            if not self._is_news(image):
+                return True
+            captured = self._queue(image)
         except SourceError as error:
             self._end_source(error)
             return False
@@ -215,6 +224,22 @@ class Node:
         if self._trial is not None:
             self._trial.image_queued()
         return True
+
+    def _closed_for_s(self, now_s: float) -> float:
+        """How long until the hours of capture begin; 0 within them, or while nobody has told the time."""
+        offset_s = self._sender.unix_offset_s
+        return 0.0 if self._hours is None or offset_s is None else self._hours.wait_s(now_s + offset_s)
+
+    def _is_news(self, image: Image) -> bool:
+        """Whether to send it. A bundle on trial has every image to encode."""
+        if self._gate is None or (self._trial is not None and not self._trial.is_over):
+            return True
+        if self._gate.is_news(image.pixels, boot_s()):
+            self._n_unchanged = 0
+            return True
+        self._n_unchanged += 1
+        self._console.unchanged(self._n_unchanged)
+        return False
 
     def _end_source(self, error: SourceError | None = None) -> None:
         """No image comes any more. What waits is sent all the same, and only then the node ends with the error."""

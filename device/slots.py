@@ -135,6 +135,10 @@ class Trial:
         self._canary = str(loaded.canary) if loaded.canary else "it brought no canary"
         say(f"bundle {slots.name} is on trial: {self._canary}")
 
+    @property
+    def is_over(self) -> bool:
+        return self._n_left <= 0
+
     def image_queued(self) -> None:
         self._n_left -= 1
         if self._n_left == 0:

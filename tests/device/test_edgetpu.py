@@ -1,7 +1,7 @@
 """Whether an Edge TPU is used, decided with real libraries in the place of libedgetpu.so.1, none of them a Coral's.
 
-One is a delegate that takes no operator, so the processor computes inside it; the others fail as a real one does without
-its device, and with a runtime it was not built for. What a Coral computes is not tested: there is none here.
+One is a delegate that takes no operator, so the processor computes inside it; the others fail as a real one does
+without its device, and with a runtime it was not built for. What a Coral computes is not tested: there is none here.
 """
 
 import os

@@ -75,11 +75,17 @@ def deploy_bundle(node: Node, path: Path, host: Path, work: Path, say: Callable[
     probed = probe(node)
     bundle, key = Bundle.load(path, side="node"), signing_key(host)
     number = tomllib.loads(node.run(f"cat {node.root}{NODE_TOML}"))["node"]
-    if registry.add_bundle(host, number, path):
+    known, new = registry.bundles_of(host, number), registry.relative(path, host.parent)
+    registry.set_bundles(host, number, [new, *known])
+    if new not in known:
         say(f"{host}: node {number} may send bundle {bundle.id.hex()} too; start the host again if it runs")
     archive = work / f"bundle-{bundle.id.hex()}.tar.gz"
     write_archive(archive, signed_files(bundle, key))
-    say(_update(node, probed, "bundle", bundle.id.hex(), archive.read_bytes()))
+    try:
+        say(_update(node, probed, "bundle", bundle.id.hex(), archive.read_bytes()))
+    except FlashError:
+        registry.set_bundles(host, number, [*known, new])  # what it sent before it was taken back can be read
+        raise
 
 
 def _update(node: Node, probed: Probe, kind: str, name: str, archive: bytes) -> str:

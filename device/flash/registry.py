@@ -16,6 +16,8 @@ port = "{port}"
 profile = "{profile}"
 """
 HOST_PORT = "/dev/ttyUSB0"
+KEPT_BUNDLES = 4
+"Of one node: the one it has, the one it is given, and what may still be under way."
 
 
 def check_free(host: Path, node: int, replaces: bool) -> None:
@@ -38,43 +40,38 @@ def register(host: Path, node: int, key_text: str, bundle: Path, profile: str) -
     key_path.parent.mkdir(exist_ok=True)
     _replace(key_path, key_text, 0o600)
     text = host.read_text() if host.exists() else NEW_HOST.format(name=host.name, port=HOST_PORT, profile=profile)
-    entry = {"id": node, "key": f"keys/{key_path.name}", "bundle": _relative(bundle, host.parent)}
+    entry = {"id": node, "key": f"keys/{key_path.name}", "bundle": relative(bundle, host.parent)}
     lines = [f"{name} = {json.dumps(value)}" for name, value in entry.items()]
     text = _without(text, node).rstrip("\n") + "\n\n" + "\n".join(["[[node]]", *lines]) + "\n"
     _replace(host, text, 0o644)
     return key_path
 
 
-def add_bundle(host: Path, node: int, bundle: Path) -> bool:
-    """The host decodes this bundle of the node too, and the newest of those it knows; whether that was new to it."""
+def bundles_of(host: Path, node: int) -> list[str]:
+    """What the host decodes of that node, the newest first, as host.toml names it."""
     if node not in _nodes(host):
         raise FlashError(f"{host} has no node {node}; name the host.toml of the host that hears it (HOST_TOML=)")
-    text = host.read_text()
-    [entry] = [one for one in tomllib.loads(text)["node"] if one["id"] == node]
-    known = [entry["bundle"]] if isinstance(entry["bundle"], str) else entry["bundle"]
-    new = _relative(bundle, host.parent)
-    if known[0] == new:
-        return False
-    bundles = json.dumps([new, *(one for one in known if one != new)][:2])
-    parts = re.split(r"(?m)^(?=\s*\[\[?\w)", text)
-    changed = [
-        re.sub(r"(?m)^(\s*bundle\s*=\s*).*$", lambda found: found[1] + bundles, part) if _is_node(part, node) else part
+    [entry] = [one for one in tomllib.loads(host.read_text())["node"] if one["id"] == node]
+    return [entry["bundle"]] if isinstance(entry["bundle"], str) else entry["bundle"]
+
+
+def set_bundles(host: Path, node: int, bundles: list[str]) -> None:
+    """The host decodes the first few of these from its next start on."""
+    text = json.dumps(list(dict.fromkeys(bundles))[:KEPT_BUNDLES])
+    parts = re.split(r"(?m)^(?=\s*\[\[?\w)", host.read_text())
+    changed = "".join(
+        re.sub(r"(?m)^(\s*bundle\s*=\s*).*$", lambda found: found[1] + text, part) if _is_node(part, node) else part
         for part in parts
-    ]
-    _check_bundles("".join(changed), host, node, json.loads(bundles))
-    _replace(host, "".join(changed), 0o644)
-    return True
-
-
-def _check_bundles(text: str, host: Path, node: int, bundles: list[str]) -> None:
+    )
     try:
-        is_right = any(one["id"] == node and one["bundle"] == bundles for one in tomllib.loads(text)["node"])
+        is_right = any(
+            one["id"] == node and one["bundle"] == json.loads(text) for one in tomllib.loads(changed)["node"]
+        )
     except tomllib.TOMLDecodeError:
         is_right = False
     if not is_right:
-        raise FlashError(
-            f"{host} has a bundle over several lines; write bundle = {json.dumps(bundles)} for node {node}"
-        )
+        raise FlashError(f"{host} has a bundle over several lines; write bundle = {text} for node {node}")
+    _replace(host, changed, 0o644)
 
 
 def _nodes(host: Path) -> list[int]:
@@ -96,7 +93,7 @@ def _is_node(part: str, node: int) -> bool:
     return part.lstrip().startswith("[[node]]") and tomllib.loads(part)["node"][0].get("id") == node
 
 
-def _relative(bundle: Path, folder: Path) -> str:
+def relative(bundle: Path, folder: Path) -> str:
     return Path(os.path.relpath(bundle.resolve(), folder.resolve())).as_posix()
 
 

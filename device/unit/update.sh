@@ -81,7 +81,7 @@ rm -rf "$part" "$part.tar.gz"
 before=$(readlink "$link" || true)
 if [ "$kind" = bundle ] && [ -n "$before" ]; then
     state=$root/var/lib/latentlink/bundle.json
-    before=$(slots) || fail "the node cannot say which bundle it runs; see: journalctl -u latentlink"
+    before=$(slots) || fail "the node cannot say which bundle it runs; give it the present programs first: make deploy"
     before=bundles/${before%% *}
     [ "$before" = "bundles/$id" ] || rm -rf "${folder:?}/$id"
 fi

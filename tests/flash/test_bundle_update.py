@@ -244,6 +244,8 @@ def test_a_node_that_dies_in_the_trial_goes_back_and_the_sender_is_told(node, tm
     assert f"bundle {new.id.hex()} failed its trial, so {OLD} goes on: the node stopped while it was on trial" in said
     assert (node.bundles, node.in_use) == ([OLD], OLD)
     assert not (node.opt / "bundle.previous").is_symlink()
+    [entry] = read_config(node.host).nodes
+    assert [entry.bundle.id.hex(), *(bundle.id.hex() for bundle in entry.earlier_bundles)] == [OLD, new.id.hex()]
     assert os.readlink(node.opt / "bundle") == f"bundles/{OLD}"
     node.await_journal(f"{OLD}, the one before it, goes on")
 

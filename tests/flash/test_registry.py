@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from device.flash.registry import add_bundle, check_free, next_free, register
+from device.flash.registry import bundles_of, check_free, next_free, register, set_bundles
 from device.flash.tools import FlashError
 from host_decoder.config import read_config
 from tests.flash.conftest import BUNDLE
@@ -37,17 +37,18 @@ def test_a_host_toml_that_cannot_be_read_is_left_alone(tmp_path):
         check_free(tmp_path / "host.toml", 1, replaces=False)
 
 
-def test_a_further_bundle_comes_first_and_the_one_before_it_stays(tmp_path):
+def test_the_bundles_of_one_node_are_set_and_another_nodes_stay(tmp_path):
     host = tmp_path / "host.toml"
-    for name in ("one", "two", "three"):
+    names = ["one", "two", "three", "four", "five"]
+    for name in names:
         shutil.copytree(BUNDLE, tmp_path / name)
     register(host, 3, KEY, tmp_path / "one", "serial-9600")
     register(host, 4, KEY, tmp_path / "one", "serial-9600")
-    assert add_bundle(host, 3, tmp_path / "two")
-    assert not add_bundle(host, 3, tmp_path / "two")
-    assert add_bundle(host, 3, tmp_path / "three")
+    set_bundles(host, 3, ["two", "one", "two"])
+    assert bundles_of(host, 3) == ["two", "one"]
+    set_bundles(host, 3, names[::-1])
     three, four = sorted(read_config(host).nodes, key=lambda node: node.number)
-    assert [bundle.path.name for bundle in (three.bundle, *three.earlier_bundles)] == ["three", "two"]
+    assert [bundle.path.name for bundle in (three.bundle, *three.earlier_bundles)] == ["five", "four", "three", "two"]
     assert (four.bundle.path.name, four.earlier_bundles) == ("one", ())
 
 
@@ -57,7 +58,7 @@ def test_a_host_toml_that_is_laid_out_otherwise_is_not_spoilt(tmp_path):
     host.write_text(host.read_text().replace('bundle = "', 'bundle = [\n  "').rstrip() + "\n]\n")
     before = host.read_text()
     with pytest.raises(FlashError, match="bundle over several lines"):
-        add_bundle(host, 3, tmp_path / "other")
+        set_bundles(host, 3, ["other"])
     assert host.read_text() == before
     with pytest.raises(FlashError, match="has no node 9"):
-        add_bundle(host, 9, tmp_path / "other")
+        bundles_of(host, 9)

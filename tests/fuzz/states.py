@@ -8,10 +8,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from device.outbox import Outbox, open_outbox
+from link.bundle import ENCODER, TABLES, write_manifest
 from link.durable import write_state
 from link.keys import COUNTER_FILE, CounterStore, KeyStateError, provision
 from link.ledger import StoredLedger
+from link.signature import SIGNATURE, SignatureError, check_signature, sign, signer_text
+from link.tables import Tables
 from tests.fuzz.harness import Surroundings, Target
 
 NODE = 7
@@ -65,6 +71,29 @@ def outbox(around: Surroundings) -> Target:
         return len(chunks) > 2
 
     return _target(path, read, [path.read_bytes()], is_text=False)
+
+
+def signature(around: Surroundings) -> Target:
+    """Of a bundle that somebody sends; only the very words that were signed may pass."""
+    folder = around.folder / "bundle"
+    folder.mkdir()
+    for name in (ENCODER, "decoder.onnx"):
+        (folder / name).write_bytes(name.encode())
+    Tables.from_counts([0], np.ones((1, 2))).to_npz(folder / TABLES)
+    node = {"image": {"height": 2, "width": 2, "channels": 1}, "latents": 1}
+    bundle = write_manifest(folder, node, {"tasks": {"label": {"file": "decoder.onnx", "classes": ["no"]}}}, {}, {})
+    (folder / "decoder.onnx").unlink()
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    signer = around.folder / "signer.pub"
+    signer.write_text(signer_text(key))
+    signed = sign(bundle.id, {path.name: path.read_bytes() for path in folder.iterdir()}, key)
+
+    def read(path: Path) -> bool:
+        check_signature(bundle, signer)
+        assert json.loads(path.read_bytes()) == json.loads(signed)
+        return True
+
+    return _target(folder / SIGNATURE, read, [signed], refusals=(SignatureError,))
 
 
 def _target(

@@ -52,6 +52,7 @@ TARGETS: dict[str, Entry] = {
     "counters": Entry(states.counters, 1),
     "ledger": Entry(states.ledger, 1),
     "outbox": Entry(states.outbox, 1),
+    "signature": Entry(states.signature, 1),
 }
 
 

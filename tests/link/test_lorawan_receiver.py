@@ -226,6 +226,14 @@ def test_another_bundle_is_never_guessed(bundle, other):
     assert rejected.chunk is not None
 
 
+def test_a_node_that_changes_its_bundle_is_read_before_and_after(bundle, other):
+    world = World(other, earlier_bundles=(bundle,))
+    world.greet(bundle_id=bundle.id)
+    assert updated(world.data(1)).bundle.id == bundle.id
+    world.greet(image=1, bundle_id=other.id)
+    assert updated(world.data(2)).bundle.id == other.id
+
+
 def test_another_bundle_is_not_guessed_after_a_restart_either(bundle, other):
     world = World(bundle)
     world.greet()

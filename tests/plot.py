@@ -1,4 +1,4 @@
-"""`python -m tests.plot`: draw docs/accuracy-over-bytes.svg from the results files of `make bench`."""
+"""`python -m tests.plot`: draw docs/accuracy-over-bytes.svg from the results of `make bench` and `export turn`."""
 
 import json
 import re
@@ -9,7 +9,13 @@ import matplotlib as mpl
 mpl.use("svg")
 from matplotlib import pyplot as plt
 
-STUDIES = {"bench-cifar10": "CIFAR-10, cifar-32", "bench": "digits"}
+STUDIES = {
+    "bench-cifar10": "CIFAR-10, latents as trained",
+    "bench-cifar10-turned": "CIFAR-10, turned by importance",
+    "bench": "digits",
+}
+TURNED = "turn-cifar10-*.json"
+"One bundle at several coarsenesses."
 OUT = Path("docs/accuracy-over-bytes.svg")
 
 
@@ -26,6 +32,9 @@ def main() -> None:
         mean_bytes = figures["mixture_bits_per_image"] / 8
         [line] = axes.plot(*zip(*points, strict=True), marker="o", label=f"{label}: {mean_bytes:.1f} bytes on average")
         axes.axvline(mean_bytes, color=line.get_color(), linestyle=":", linewidth=1)
+    turned = [json.loads(path.read_text())["figures"] for path in sorted(Path("results").glob(TURNED))]
+    whole = sorted((figures["bytes_per_image"], 100 * figures["accuracy"]) for figures in turned)
+    axes.plot(*zip(*whole, strict=True), "k*--", markersize=9, linewidth=1, label="whole images, coarser and coarser")
     axes.set(xlabel="bytes of the bitstream that arrived, at most", ylabel="accuracy, %", xlim=(0, 24.5), ylim=(0, 100))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

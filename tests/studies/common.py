@@ -273,7 +273,7 @@ def draw(result: dict[str, Any], plot: Plot, n_axes: int) -> Path:
 def finish(
     module: str, figures: Mapping[str, float], seeds: Iterable[int], extra: Mapping[str, Any], plot: Plot, n_axes: int
 ) -> None:
-    """Write results/study-NAME-SIZE.json and docs/study-NAME-SIZE.svg; `extra` says the size."""
-    study = f"study-{module.rpartition('.')[2]}-{extra['size']}"
+    """Write results/study-NAME.json and docs/study-NAME.svg, or -NAME-SIZE where `extra` says the size."""
+    study = "-".join(["study", module.rpartition(".")[2], *([extra["size"]] if "size" in extra else [])])
     path = write_result(study, figures, command=command(module), seeds=list(seeds), extra=extra)
     print(path, draw(json.loads(path.read_text()), plot, n_axes))

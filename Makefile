@@ -21,6 +21,9 @@ RUN ?= runs/$(NAME)-$(PRESET)
 # A released bundle serves where there is one; `make live BUNDLE=…` takes any other.
 BUNDLE ?= $(if $(wildcard models/$(NAME)/manifest.json),models/$(NAME),$(RUN)/bundle)
 
+# What figures are filed under: the released bundle's name, else the data set's.
+MEASURED = $(if $(filter models/%,$(BUNDLE)),$(notdir $(BUNDLE)),$(NAME))
+
 SETTINGS ?= node.toml
 SUITE ?= bookworm
 MIRROR ?=
@@ -89,7 +92,7 @@ live: $(BUNDLE)/manifest.json $(RUN)/replay.npz  ## classify live: node process,
 		$(if $(FIRST_CHUNK_BYTES),--first-chunk-bytes $(FIRST_CHUNK_BYTES)) $(if $(CHUNK_BYTES),--chunk-bytes $(CHUNK_BYTES))
 
 bench: $(BUNDLE)/manifest.json $(RUN)/replay.npz  ## measure coder, node, host and link; writes results/bench.json
-	$(PY) -m tests.bench --bundle $(BUNDLE) --replay $(RUN)/replay.npz --study bench$(addprefix -,$(filter-out digits,$(NAME)))
+	$(PY) -m tests.bench --bundle $(BUNDLE) --replay $(RUN)/replay.npz --study bench$(addprefix -,$(filter-out digits,$(MEASURED)))
 
 seeds: $(READY)  ## train, export and classify live with five seeds; writes results/seeds-NAME.json
 	$(PY) -m tests.seeds --dataset $(DATASET) --data-dir $(DATA_DIR) --link $(LINK)

@@ -2,8 +2,9 @@
 
 One model per seed, trained end to end without a thought of loss. Its latents are sent raw, in random order, by falling
 variance, by falling discriminative power; or turned, by principal components or by importance. Against them: a model
-retrained with stochastic tail-drop. Three channels: bitstreams cut after a share of their bytes; and frames, each
-coded on its own, lost independently or in bursts.
+retrained with stochastic tail-drop. Channels: bitstreams cut after a share of their bytes, coded by the mixture, which
+guesses what is missing from what is there, or by static histograms, which take the mean for it; and frames, each coded
+on its own, lost independently or in bursts.
 """
 
 import time
@@ -86,18 +87,18 @@ class Host:
         return measure.accuracy(self.decoder(symbols), self.deployed.data.test.labels)
 
 
-def cut(host: Host) -> dict[str, float]:
-    """Bytes per image, and accuracy after each share of an image's bytes."""
+def cut(host: Host, tables: Tables, prefix: str = "") -> dict[str, float]:
+    """Bytes per image with these tables, and accuracy after each share of an image's bytes."""
     deployed = host.deployed
-    bitstreams = [latent_coder.encode(image, deployed.tables) for image in deployed.symbols["test"]]
-    figures = {"bytes": sum(map(len, bitstreams)) / len(bitstreams)}
+    bitstreams = [latent_coder.encode(image, tables) for image in deployed.symbols["test"]]
+    figures = {f"{prefix}bytes": sum(map(len, bitstreams)) / len(bitstreams)}
     for share in SHARES:
         lengths = [round(share * len(bitstream)) for bitstream in bitstreams]
         prefixes = [bitstream[:n] for bitstream, n in zip(bitstreams, lengths, strict=True)]
         whole = [len(prefix) == len(bitstream) for prefix, bitstream in zip(prefixes, bitstreams, strict=True)]
-        latents = decode_bulk(prefixes, deployed.tables, whole)
+        latents = decode_bulk(prefixes, tables, whole)
         is_known = np.arange(latents.symbols.shape[1]) < latents.n_known[:, None]
-        figures[f"cut_{share:g}"] = host.accuracy(latents.symbols, is_known)
+        figures[f"{prefix}cut_{share:g}"] = host.accuracy(latents.symbols, is_known)
     return figures
 
 
@@ -153,41 +154,53 @@ def main() -> None:
         for seed in seeds:
             for order, deployed in senders(data, size.presets[name], seed, options.device).items():
                 host = Host(deployed, fills_with_zero="retrained" in order)
-                row = {**cut(host), **frames_lost(host, seed)}
+                row = {
+                    **cut(host, deployed.tables),
+                    **cut(host, deployed.static_tables, "static_"),
+                    **frames_lost(host, seed),
+                }
                 by_order.setdefault(order, []).append(row)
                 rows.append({"data_set": name, "order": order, "seed": seed, **row})
                 print(name, order, seed, {key: round(value, 4) for key, value in row.items()}, flush=True)
         for order, measured in by_order.items():
             figures |= {f"{name} {order} {key}": value for key, value in spread(measured).items()}
     extra = {"size": options.size, "wall_s": time.monotonic() - started, "rows": rows}
-    finish(MODULE, figures, seeds, extra, plot, n_axes=2)
+    finish(MODULE, figures, seeds, extra, plot, n_axes=3)
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
     pairs = dict.fromkeys((row["data_set"], row["order"]) for row in result["rows"])
-    keys = [*(f"cut_{x:g}" for x in SHARES), *(f"{kind}_{x:g}" for kind in ("independent", "bursts") for x in LOSSES)]
-    rows = [
-        [name, order, f"{result['figures'][f'{name} {order} bytes_mean']:.1f}"]
-        + [percent(result["figures"], f"{name} {order} {key}") for key in keys]
-        for name, order in pairs
+    figures = result["figures"]
+
+    def table(bytes_key: str, keys: dict[str, str]) -> Table:
+        rows = [
+            [name, order, f"{figures[f'{name} {order} {bytes_key}_mean']:.1f}"]
+            + [percent(figures, f"{name} {order} {key}") for key in keys]
+            for name, order in pairs
+        ]
+        return Table(["data set", "order", "bytes", *keys.values()], rows)
+
+    lost = {"independent": "lost", "bursts": "lost in bursts"}
+    return [
+        table("bytes", {f"cut_{x:g}": f"mixture, {x:.0%} of the bytes" for x in SHARES}),
+        table("static_bytes", {f"static_cut_{x:g}": f"static, {x:.0%} of the bytes" for x in SHARES}),
+        table("frames_bytes", {f"{kind}_{x:g}": f"{x:.0%} {how}" for kind, how in lost.items() for x in LOSSES}),
     ]
-    headings = [
-        *(f"{x:.0%} of the bytes" for x in SHARES),
-        *(f"{x:.0%} {k}" for k in ("lost", "bursts") for x in LOSSES),
-    ]
-    return [Table(["data set", "order", "bytes", *headings], rows)]
 
 
 def plot(result: dict[str, Any], axes: list[Axes]) -> None:
     rows = [row for row in result["rows"] if row["data_set"] == result["rows"][0]["data_set"]]
+    kinds = (("cut", "bytes", "the mixture"), ("static_cut", "static_bytes", "static histograms"))
     for order in dict.fromkeys(row["order"] for row in rows):
         mine = [row for row in rows if row["order"] == order]
-        for ax, prefix, points in ((axes[0], "cut", SHARES), (axes[1], "bursts", LOSSES)):
-            ax.plot(
-                points, [100 * np.mean([row[f"{prefix}_{x:g}"] for row in mine]) for x in points], "o-", label=order
-            )
-    axes[0].set(xlabel="share of the bytes that arrived", ylabel="accuracy, %", title="cut bitstreams")
-    axes[1].set(xlabel="share of frames lost, in bursts", title=f"{N_FRAMES} frames an image")
+        for ax, (prefix, n_bytes, _) in zip(axes, kinds, strict=False):
+            mean_bytes = np.mean([row[n_bytes] for row in mine])
+            accuracy = [100 * np.mean([row[f"{prefix}_{x:g}"] for row in mine]) for x in SHARES]
+            ax.plot([x * mean_bytes for x in SHARES], accuracy, "o-", label=order)
+        axes[2].plot(LOSSES, [100 * np.mean([row[f"bursts_{x:g}"] for row in mine]) for x in LOSSES], "o-", label=order)
+    for ax, (*_, title) in zip(axes, kinds, strict=False):
+        ax.set(xlabel="bytes that arrived", ylabel="accuracy, %", title=f"cut bitstreams, {title}")
+    axes[2].set(xlabel="share of frames lost, in bursts", title=f"{N_FRAMES} frames an image")
     axes[0].legend(fontsize="small")
 
 

@@ -35,7 +35,7 @@ FLASH = $(PY) -m device.flash
 DATA_OPTIONS = --dataset $(DATASET) --data-dir $(DATA_DIR) --image-size $(IMAGE_SIZE)
 export DATA_DIR
 
-.PHONY: help setup train export decoder live bench seeds verdicts experiments report flash image test-image test-power-cuts \
+.PHONY: help setup train export decoder live bench seeds verdicts experiments report flash image test-image test-scenarios test-power-cuts \
 	deploy deploy-model plot test nightly lint golden clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -111,6 +111,9 @@ image: $(READY)  ## our own Debian arm64 image for Pi 3, 4, Zero 2 W (SUITE=book
 
 test-image: $(READY)  ## make that image, boot it in QEMU, its labels to a real host; writes results/boot-SUITE.json
 	$(PY) -m tests.flash.boot_image --suite $(SUITE) $(if $(MIRROR),--mirror $(MIRROR))
+
+test-scenarios: $(READY)  ## what goes wrong in the field, done to an emulated node; writes results/scenarios.json
+	$(PY) -m tests.flash.scenarios --suite $(SUITE) $(if $(MIRROR),--mirror $(MIRROR))
 
 test-power-cuts: $(READY)  ## cut an emulated node's power 20 times; writes results/power-cuts.json
 	$(PY) -m tests.flash.power_cuts --longest 90 --limit 400 --suite $(SUITE) $(if $(MIRROR),--mirror $(MIRROR))

@@ -165,7 +165,12 @@ class CounterStore:
         end = self._next + BLOCK
         if end > COUNTER_END:
             raise KeyStateError(f"node {self.node} has used all of its counters; provision it anew with a new key")
-        write_state(self._folder / COUNTER_FILE, _state(self.node, end))
+        path = self._folder / COUNTER_FILE
+        try:
+            write_state(path, _state(self.node, end))
+        except OSError as error:
+            remedy = "free some space, or make its folder writable"
+            raise OSError(f"{path} cannot be written ({error}), so nothing is sent; {remedy}") from error
         self._reserved_end = end
 
 

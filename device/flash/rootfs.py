@@ -58,7 +58,8 @@ UNUSED = (
 FILES = {
     "etc/hostname": "latentlink\n",
     "etc/machine-id": "",  # empty, not "uninitialized": systemd makes one and asks nobody
-    "etc/fstab": f"LABEL={ROOT_LABEL} / ext4 rw,noatime 0 1\nLABEL={BOOT_LABEL} /boot/firmware vfat ro,nofail 0 2\n",
+    "etc/fstab": f"LABEL={ROOT_LABEL} / ext4 rw,noatime 0 1\n"
+    f"LABEL={BOOT_LABEL} /boot/firmware vfat ro,nofail,x-systemd.device-timeout=300 0 2\n",
     "etc/systemd/journald.conf.d/latentlink.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n",
     "etc/systemd/system.conf.d/latentlink.conf": "[Manager]\nRuntimeWatchdogSec=15s\n",
     "etc/systemd/network/20-wired.network": "[Match]\nType=ether\n[Network]\nDHCP=yes\n",

@@ -34,7 +34,7 @@ if [ -n "$before" ] && [ -d "$opt/$before" ]; then
 fi
 rm -f "$opt/current.undo"
 
-[ -f "$seed/SHA256SUMS" ] || { say "the boot partition holds nothing to install"; exit 0; }
+[ -f "$seed/SHA256SUMS" ] || { say "the boot partition is not mounted or holds nothing to install"; exit 0; }
 id=$(sha256sum <"$seed/SHA256SUMS" | cut -c1-16)
 if [ "$id" = "$(cat "$state/installed" 2>/dev/null || true)" ] && [ ! -f "$seed/node.key" ]; then exit 0; fi
 (cd "$seed" && sha256sum --check --quiet SHA256SUMS) || fail "the boot partition is damaged; flash the card again"

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,11 +28,22 @@ ANSWER = re.compile(r"ANSWER-BEGINS\n(.*)ANSWER-ENDS\n", re.DOTALL)
 class Guest:
     """One start of an image; what it writes stays in it. Leaving the context cuts the power."""
 
-    def __init__(self, image: Path, folder: Path, line: Path, machine: str = "virt", extra: str = "") -> None:
+    def __init__(
+        self,
+        image: Path,
+        folder: Path,
+        line: Path,
+        machine: str = "virt",
+        network: str = "none",
+        options: Sequence[str] = (),
+    ) -> None:
+        """`network` is QEMU's -nic; `options` are further words for it."""
         folder.mkdir(parents=True, exist_ok=True)
-        words = qemu_command(image, folder, line, MACHINES[machine], keeps=True)
+        words = [*qemu_command(image, folder, line, MACHINES[machine], keeps=True), *options]
+        if network != "none":
+            words[words.index("-nic") + 1] = network
         terminal = re.split(r"[=, ]", MACHINES[machine].console)[1]
-        words[words.index("-append") + 1] += f" systemd.debug_shell={terminal} {extra}"
+        words[words.index("-append") + 1] += f" systemd.debug_shell={terminal}"
         console = words.index("-chardev") + 1
         self._console_path = folder / "console.sock"
         self._console_path.unlink(missing_ok=True)
@@ -92,11 +103,13 @@ class Line:
 
 
 class Host:
-    """`python -m host_decoder listen`, a process as a person runs it; its events one by one."""
+    """`python -m host_decoder listen`, a process as a person runs it; events one by one, sentences in host.log."""
 
     def __init__(self, config: Path) -> None:
         command = [sys.executable, "-m", "host_decoder", "listen", str(config)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, bufsize=0)
+        self.log = config.with_name("host.log")
+        with self.log.open("ab") as said:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=said, bufsize=0)
         assert self.process.stdout is not None
         self._output = self.process.stdout
         self._selector = selectors.DefaultSelector()
@@ -115,7 +128,7 @@ class Host:
             if self._selector.select(POLL_S):
                 read = self._output.read(65536)
                 if not read:
-                    raise RuntimeError("the host ended; its last words are above")
+                    raise RuntimeError(f"the host ended: {self.log.read_text()[-500:]}")
                 self._rest += read
 
     def __enter__(self) -> "Host":

@@ -520,7 +520,7 @@ def test_a_fault_is_told_at_once_and_again_until_the_host_has_it(tmp_path, bundl
 
 def test_a_fault_is_told_again_and_again_where_nobody_answers(tmp_path, bundle):
     node = faulty(tmp_path, bundle, has_downlink=False)
-    now_s, told_s = 0.0, []
+    now_s, told_s = 0.0, list[float]()
     while len(told_s) < 12:
         assert send(node, now_s).packet_type == PacketType.STATUS
         told_s.append(now_s)

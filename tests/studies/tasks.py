@@ -323,10 +323,11 @@ def main() -> None:
         anomaly_rows(place, rows)
         thumbnail_rows(place, rows, options.seeds)
         new_class_rows(place, rows, options.seeds)
-        show(place, DOCS / f"thumbnails-{path.name}.png")
-        figures |= {f"{path.name} {name}": value for name, value in rows.figures(options.seeds)}
-        bundles[path.name] = {"id": place.bundle.id.hex(), "data_set": place.bundle.data_set, "rows": rows.rows}
-    extra = {"wall_s": time.monotonic() - started, "bundles": bundles}
+        bundle_name = path.resolve().parent.name if path.name == "bundle" else path.name
+        show(place, DOCS / f"thumbnails-{bundle_name}.png")
+        figures |= {f"{bundle_name} {name}": value for name, value in rows.figures(options.seeds)}
+        bundles[bundle_name] = {"id": place.bundle.id.hex(), "data_set": place.bundle.data_set, "rows": rows.rows}
+    extra = {"size": "-".join(bundles), "wall_s": time.monotonic() - started, "bundles": bundles}
     finish(MODULE, figures, options.seeds, extra, plot, n_axes=2)
 
 

@@ -13,7 +13,7 @@ to the last image sent, as camera traps and motion detectors take it, with the t
 """
 
 import argparse
-import pickle
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from device.gate import THRESHOLD, Gate
+from host_training.dataset import load
 from link.results import write_result
 
 SIZE, SCALE = 32, 4
@@ -131,34 +132,26 @@ def count(
     }
 
 
-def cifar_test_images(data_dir: Path) -> np.ndarray:
-    """uint8 (10000, 32, 32, 3) of the official files."""
-    with (data_dir / "cifar-10-batches-py/test_batch").open("rb") as file:
-        batch = pickle.load(file, encoding="bytes")
-    return batch[b"data"].reshape(-1, 3, SIZE, SIZE).transpose(0, 2, 3, 1)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.gate", description=__doc__)
-    parser.add_argument("--data-dir", type=Path, default=Path("data"))
+    parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
     parser.add_argument("--results", type=Path, default=Path("results"))
     arguments = parser.parse_args()
-    photographs = cifar_test_images(arguments.data_dir)
-    figures: dict[str, Any] = {"threshold": THRESHOLD}
+    photographs = load("cifar10", arguments.data_dir).test.images
+    sweeps: dict[str, Any] = {}
     for name, seeds in (("chosen_on", CHOSEN_ON), ("measured_on", MEASURED_ON)):
         sequences = [sequence(photographs, seed) for seed in seeds]
-        figures[name] = {
-            "seeds": [seeds[0], seeds[-1]],
-            "gate": {str(t): count(sequences, partial(by_gate, t)) for t in THRESHOLDS},
-            "difference": {str(t): count(sequences, partial(by_difference, t)) for t in RIVAL_THRESHOLDS},
-        }
-        for rule in ("gate", "difference"):
-            for threshold, one in figures[name][rule].items():
-                print(f"{name} {rule} {threshold}: {one}", flush=True)
-    small = [sequence(photographs, seed, sizes=SMALL_SIZES) for seed in MEASURED_ON]
-    figures["small_objects"] = count(small, partial(by_gate, THRESHOLD))
-    print(f"small objects: {figures['small_objects']}")
-    print(write_result("gate", figures, command=shlex.join(["python", "-m", "tests.gate"]), folder=arguments.results))
+        for rule, make, thresholds in (("gate", by_gate, THRESHOLDS), ("rival", by_difference, RIVAL_THRESHOLDS)):
+            sweeps[f"{name}_{rule}"] = {str(one): count(sequences, partial(make, one)) for one in thresholds}
+            for threshold, counted in sweeps[f"{name}_{rule}"].items():
+                print(f"{name} {rule} {threshold}: {counted}", flush=True)
+    small = count([sequence(photographs, seed, sizes=SMALL_SIZES) for seed in MEASURED_ON], partial(by_gate, THRESHOLD))
+    print(f"small objects: {small}")
+    figures = {"threshold": THRESHOLD, **sweeps["measured_on_gate"][str(THRESHOLD)]}
+    figures |= {f"small_objects_{name}": value for name, value in small.items()}
+    command = shlex.join(["python", "-m", "tests.gate", *sys.argv[1:]])
+    extra = {"chosen_on_seeds": list(CHOSEN_ON), **sweeps}
+    print(write_result("gate", figures, command=command, seeds=MEASURED_ON, extra=extra, folder=arguments.results))
     return 0
 
 

@@ -100,7 +100,11 @@ class Study:
 
     @cached_property
     def encoder_macs(self) -> int:
-        return json.loads((self.bundle.path / "report.json").read_text())["encoder"]["macs"]
+        return encoder_macs(network(self.bundle_preset, self.data, self.bundle.n_latents))
+
+    @property
+    def bundle_preset(self) -> str:
+        return str(self.bundle.provenance["preset"])
 
     @cached_property
     def model(self) -> AutoEncoder:
@@ -226,7 +230,7 @@ def two_ways(name: str, figures: dict[str, float], hits: float, macs: int) -> It
 
 def label(study: Study) -> Iterator[Point]:
     """The bundle's two halves on the node."""
-    macs = study.encoder_macs + decoder_macs(str(study.bundle.provenance["preset"]), study.data)
+    macs = study.encoder_macs + decoder_macs(network(study.bundle_preset, study.data, study.bundle.n_latents))
     classes = study.classify(study.symbols["test"])
     yield sent_label("label only, the bundle's two halves", study, classes, macs, "int8 encoder, float decoder")
 
@@ -234,7 +238,7 @@ def label(study: Study) -> Iterator[Point]:
 def classifier(study: Study) -> Iterator[Point]:
     """The same encoder and a decoder of two dense layers, trained on without a bottleneck."""
     model = study.train_on(study.data, "no-bottleneck", 1)
-    macs = encoder_macs(model) + decoder_macs(study.preset, study.data)
+    macs = encoder_macs(model) + decoder_macs(model)
     note = f"{study.preset}, trained on for an epoch without noise; in floats, int8 may lose a little"
     yield sent_label("label only, trained for it", study, classes_of(model, study.data.test), macs, note)
 
@@ -268,9 +272,14 @@ def multiply_accumulates(module: nn.Module, example: Tensor) -> int:
     return macs
 
 
-def decoder_macs(preset: str, data: DataSet) -> int:
-    config = ModelConfig(*data.image_shape, len(data.classes), **recipe(preset).model)
-    return multiply_accumulates(AutoEncoder(config).decoder, torch.zeros(1, config.latents))
+def network(preset: str, data: DataSet, n_latents: int) -> AutoEncoder:
+    """A preset's network with random weights, to count in; a bundle may send fewer latents than it."""
+    sizes = recipe(preset).model | {"latents": n_latents}
+    return AutoEncoder(ModelConfig(*data.image_shape, len(data.classes), **sizes))
+
+
+def decoder_macs(model: AutoEncoder) -> int:
+    return multiply_accumulates(model.decoder, torch.zeros(1, model.config.latents))
 
 
 def encoder_macs(model: AutoEncoder) -> int:
@@ -335,80 +344,109 @@ def measure(study: Study, part: str) -> None:
         for point in make(study):
             print(f"{point.bytes_per_image:8.2f} B {point.accuracy:7.2%}  {point.name}", flush=True)
             kept["points"].append(asdict(point))
-            keep(part, kept, started)
+            keep(part_path(study, part), kept, started)
         kept["missing"] = ""
     except MissingError as error:
         print(error)
         kept["missing"] = str(error)
-    keep(part, kept, started)
+    keep(part_path(study, part), kept, started)
 
 
-def keep(part: str, kept: dict[str, Any], started: float) -> None:
+def part_path(study: Study, part: str) -> Path:
+    """What depends on a bundle is kept for each."""
+    return FOLDER / f"part-{part}{f'-{study.bundle.id.hex()}' if 'bundle' in PARTS[part][1] else ''}.json"
+
+
+def keep(path: Path, kept: dict[str, Any], started: float) -> None:
     kept["processor_s"] = time.process_time() - started
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    unfinished = FOLDER / f"part-{part}.json.part"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".json.part")
     unfinished.write_text(json.dumps(kept, indent=1))
-    unfinished.replace(FOLDER / f"part-{part}.json")
+    unfinished.replace(path)
 
 
 def kept_part(study: Study, part: str) -> dict[str, Any] | None:
     """What was kept of a part, if it was measured with these inputs."""
-    path = FOLDER / f"part-{part}.json"
+    path = part_path(study, part)
     kept = json.loads(path.read_text()) if path.exists() else {"inputs": None}
     return kept if kept["inputs"] == {name: study.inputs[name] for name in PARTS[part][1]} else None
 
 
 def main() -> None:
     top = parser(__doc__)
-    top.add_argument("--bundle", type=Path, default=Path("models/cifar10"))
+    top.add_argument("--bundles", type=Path, nargs="+", default=[Path("models/cifar10"), Path("models/cifar10-turned")])
     top.add_argument("--preset", default="narrow-20", help="the rivals' networks begin with its weights")
     top.add_argument("--checkpoint", type=Path, help="default: the cross-entropy stage of runs/cifar10-PRESET")
     top.add_argument("--epochs", type=int, default=2, help="of the codecs' network, each on other settings")
     top.add_argument("--images", type=int, default=10_000, help="how many of the test split the codecs code")
-    top.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    top.add_argument(
+        "--parts", nargs="*", choices=PARTS, default=list(PARTS), help="none: only put together what is kept"
+    )
     options = top.parse_args()
     torch.set_num_threads(1)
     started = time.monotonic()
     seed = (options.seeds or [0])[0]
     checkpoint = options.checkpoint or Path(f"runs/cifar10-{options.preset}/ce.pt")
-    bundle, data = Bundle.load(options.bundle, "host"), load("cifar10", options.data_dir)
-    study = Study(bundle, data, options.preset, checkpoint, options.epochs, options.images, seed)
+    data = load("cifar10", options.data_dir)
+    studies = [
+        Study(Bundle.load(path, "host"), data, options.preset, checkpoint, options.epochs, options.images, seed)
+        for path in options.bundles
+    ]
     for part in options.parts:
-        measure(study, part)
-        write(study, time.monotonic() - started)
+        for study in studies:
+            measure(study, part)
+        write(studies, time.monotonic() - started)
+    if not options.parts:
+        write(studies, time.monotonic() - started)
 
 
-def write(study: Study, wall_s: float) -> None:
+def write(studies: list[Study], wall_s: float) -> None:
     """Results and plot of all that is kept."""
-    parts = {part: kept_part(study, part) or {"points": [], "missing": "not measured"} for part in PARTS}
-    points = [point for part in parts.values() for point in part["points"]]
-    figures = {f"{slug(point['name'])}_bytes": point["bytes_per_image"] for point in points}
-    figures |= {f"{slug(point['name'])}_accuracy": point["accuracy"] for point in points}
+    points: list[dict[str, Any]] = []
+    notes = [JPEG_COPIES]
+    figures: dict[str, float] = {}
+    processor_s: dict[str, float] = {}
+    for part, (_, names) in PARTS.items():
+        for study in studies if "bundle" in names else studies[:1]:
+            bundle = study.bundle.path.name if "bundle" in names else ""
+            kept = kept_part(study, part) or {"points": [], "missing": "not measured", "processor_s": 0.0}
+            points += [{"bundle": bundle} | point for point in kept["points"]]
+            title = f"{part} {bundle}".strip()
+            notes += [f"{title}: {kept['missing']}"] if kept["missing"] else []
+            processor_s[title] = kept["processor_s"]
+    for point in points:
+        name = slug(f"{point['bundle']} {point['name']}".strip())
+        figures |= {f"{name}_bytes": point["bytes_per_image"], f"{name}_accuracy": point["accuracy"]}
+    first = studies[0]
     extra = {
-        "inputs": study.inputs | {"preset": study.preset},
-        "notes": [JPEG_COPIES, *(f"{part}: {kept['missing']}" for part, kept in parts.items() if kept["missing"])],
+        "inputs": first.inputs | {"preset": first.preset},
+        "bundles": {study.bundle.path.name: study.bundle.id.hex() for study in studies},
+        "notes": notes,
         "points": points,
-        "codec_bytes": codec_bytes(study.n_images),
+        "codec_bytes": codec_bytes(first.n_images),
         "wall_s": wall_s,
-        "processor_s": {part: kept.get("processor_s", 0.0) for part, kept in parts.items()},
+        "processor_s": processor_s,
     }
-    finish(MODULE, figures, [study.seed], extra, plot, n_axes=2)
+    finish(MODULE, figures, [first.seed], extra, plot, n_axes=2)
 
 
 def plot(result: dict[str, Any], axes: list[Axes]) -> None:
-    """Left: everything, bytes on a logarithmic axis; right: what the bundle's symbols cost by each coder."""
-    points = result["points"]
+    """Left: everything, bytes on a logarithmic axis; right: what the same symbols cost by each coder."""
     everything, coders_only = axes
-    for group in dict.fromkeys(point["group"] for point in points):
-        rows = sorted((p["bytes_per_image"], 100 * p["accuracy"]) for p in points if p["group"] == group)
-        everything.plot(*zip(*rows, strict=True), marker="o", markersize=3, linewidth=0.8, label=group)
+    points = result["points"]
+    for series in dict.fromkeys((point["group"], point["bundle"]) for point in points):
+        chosen = [point for point in points if (point["group"], point["bundle"]) == series]
+        rows = sorted((point["bytes_per_image"], 100 * point["accuracy"]) for point in chosen)
+        everything.plot(*zip(*rows, strict=True), marker="o", markersize=3, linewidth=0.8, label=" ".join(series))
     everything.set(xscale="log", xlabel="bytes per image", ylabel="accuracy, %")
     everything.legend(fontsize=7)
-    rows = sorted((p["bytes_per_image"], p["name"]) for p in points if p["group"] == "coders")
-    coders_only.barh([name for _, name in rows], [n_bytes for n_bytes, _ in rows])
-    coders_only.invert_yaxis()
+    for bundle in dict.fromkeys(point["bundle"] for point in points if point["group"] == "coders"):
+        chosen = [point for point in points if (point["group"], point["bundle"]) == ("coders", bundle)]
+        rows = sorted((point["bytes_per_image"], point["name"]) for point in chosen)
+        coders_only.plot(*zip(*rows, strict=True), marker="o", linestyle="", label=bundle)
     coders_only.tick_params(axis="y", labelsize=6)
-    coders_only.set(xlabel="bytes per image, the same symbols")
+    coders_only.set(xscale="log", xlabel="bytes per image, the same symbols")
+    coders_only.legend(fontsize=7)
 
 
 if __name__ == "__main__":

@@ -234,7 +234,7 @@ def test_a_signal_ends_the_node_cleanly(home, port, how):
 def test_a_port_that_vanishes_is_waited_for_and_no_image_is_lost(home, symbols):
     """The port is a symbolic link, as in /dev/serial/by-id; the line behind it is killed and replaced by another."""
     port = home.folder / "ttyNODE"
-    hosts = []
+    hosts: list[FarHost] = []
 
     @contextmanager
     def line():

@@ -140,7 +140,8 @@ def invalid_settings(bench: Bench) -> None:
     """Somebody mistypes a key in node.toml: safe mode, which ends when it is put right."""
     guest = bench.start()
     bench.await_shell(guest)
-    guest.ask(f"sed -i s/interval_s/intervall_s/ {SETTINGS}; sync", timeout_s=bench.limit_s)
+    spoil = f"until [ -w /etc ]; do sleep 1; done; sed -i s/interval_s/intervall_s/ {SETTINGS}; sync"
+    guest.ask(spoil, timeout_s=bench.limit_s)
     bench.end(guest)
     guest = bench.start()
     bench.await_sentence(guest.log, 'node.toml: [source] key "intervall_s" is unknown')

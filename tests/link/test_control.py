@@ -116,8 +116,9 @@ def test_a_status_is_eight_bytes_whose_counts_wrap():
 
 
 def test_a_status_may_say_what_keeps_the_node_from_its_work():
-    status = Status(3, None, None, fault='key "intervall_s" is unknown: Übung')
-    assert status.pack() == Status(3, None, None).pack() + status.fault.encode()
+    fault = 'key "intervall_s" is unknown: Übung'
+    status = Status(3, None, None, fault=fault)
+    assert status.pack() == Status(3, None, None).pack() + fault.encode()
     assert Status.unpack(status.pack()) == status
     assert Status.unpack(Status(3, None, None, fault="\x1b[2J").pack()).fault == "?[2J", "it goes to a terminal"
 

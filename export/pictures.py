@@ -5,6 +5,8 @@ from scipy.ndimage import gaussian_filter
 
 SIGMA, RADIUS = 1.5, 5
 "Of the window, pixels; 11 x 11 in all."
+BATCH_IMAGES = 200
+"As many as keep the intermediate maps small."
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
@@ -23,8 +25,12 @@ def ssim(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
     """
     if min(pictures.shape[1:3]) <= 2 * RADIUS:
         raise ValueError(f"pictures are {pictures.shape[1:3]} pixels, SSIM's window is {2 * RADIUS + 1} wide")
-    x, y = pictures.astype(np.float64), originals.astype(np.float64)
+    n_parts = -(-len(pictures) // BATCH_IMAGES)
+    parts = zip(np.array_split(pictures, n_parts), np.array_split(originals, n_parts), strict=True)
+    return np.concatenate([_ssim(x.astype(np.float64), y.astype(np.float64)) for x, y in parts])
 
+
+def _ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     def mean(values: np.ndarray) -> np.ndarray:
         return gaussian_filter(values, SIGMA, radius=RADIUS, axes=(1, 2))
 

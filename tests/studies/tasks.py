@@ -243,17 +243,20 @@ def thumbnail_rows(place: Field, rows: Rows, seeds: Sequence[int]) -> None:
     originals, shape = data.test.images, data.image_shape
     lessons, components = thumbnail_lessons(place.heard(data))
     means = np.stack([data.train.images[data.train.labels == label].mean(0) for label in range(len(data.classes))])
-    by_label = np.rint(means).astype(np.uint8)[test.labels]
+    by_label = likeness("label_only_", np.rint(means).astype(np.uint8)[test.labels], originals, components)
     for seed in missing:
         decode = place.on_host(Decoder(learn_pixels(lessons, components, shape, Learning(seed=seed)), PIXELS))
         pictures = np.concatenate([decode(part) for part in np.array_split(test.symbols, 20)])
         write_array(place.folder / "shown.npy", np.stack([originals[:N_SHOWN], pictures[:N_SHOWN]]))
-        row = {}
-        for prefix, some in (("", pictures), ("label_only_", by_label)):
-            row[f"{prefix}psnr_db"] = psnr(some, originals).mean()
-            row[f"{prefix}ssim"] = ssim(some, originals).mean()
-            row[f"{prefix}picked_out"] = picked_out(some, originals, components)
-        rows.add("thumbnail", seed, plain(row))
+        rows.add("thumbnail", seed, likeness("", pictures, originals, components) | by_label)
+
+
+def likeness(prefix: str, pictures: np.ndarray, originals: np.ndarray, components: Components) -> Row:
+    return {
+        f"{prefix}psnr_db": float(psnr(pictures, originals).mean()),
+        f"{prefix}ssim": float(ssim(pictures, originals).mean()),
+        f"{prefix}picked_out": picked_out(pictures, originals, components),
+    }
 
 
 def picked_out(pictures: np.ndarray, originals: np.ndarray, components: Components) -> float:

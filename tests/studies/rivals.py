@@ -1,14 +1,12 @@
 """`python -m tests.studies.rivals`: honest rivals on CIFAR-10's test images, per image and through real bytes.
 
-    coders      the bundle's symbols by other coders: Huffman as in PNC, static histograms, Deflate, …
-    prior       those symbols by CompressAI's factorised prior
-    label       the bundle's encoder and decoder both on the node, which sends the label
-    codecs      JPEG, WebP, JPEG 2000, AVIF without their headers, classified by a network trained on such images
-    learned     a bottleneck trained with that prior's rate on a frozen backbone
-    classifier  a network of the node's size that was trained for the label alone
-
-Networks start from the checkpoint of PRESET, which `make train DATASET=cifar10 PRESET=…` trains. What a part measured
-is kept in runs/study/rivals, so parts may be run one by one; the results say which are still missing.
+Parts: `coders`, the bundle's symbols by other coders, Huffman codes as in PNC among them; `prior`, those symbols by
+CompressAI's factorised prior; `label`, the bundle's encoder and decoder both on the node, which sends the label;
+`codecs`, JPEG, WebP, JPEG 2000 and AVIF without their headers, classified by a network trained on such images;
+`learned`, a bottleneck trained with the factorised prior's rate on a frozen backbone; `classifier`, a network of the
+node's size trained for the label alone. Networks start from the checkpoint of PRESET, which `make train
+DATASET=cifar10 PRESET=…` trains. What a part measured is kept in runs/study/rivals, so parts may be run one by one;
+the results say which are missing.
 """
 
 import hashlib
@@ -36,7 +34,7 @@ from host_training.training import load_model
 from link.bundle import Bundle
 from link.tables import Tables
 from tests.studies import coded_images, factorised_prior
-from tests.studies.common import RUNS, finish, parser, trained
+from tests.studies.common import RUNS, Table, finish, parser, trained
 from tests.studies.factorised_prior import LearnedBottleneck, MissingError, backbone_features, outside
 from tests.studies.image_codecs import SETTINGS
 from tests.studies.symbol_codecs import Deflate, PrefixCoder, RangeCoder, Raw, SymbolCoder, Zstandard
@@ -45,6 +43,10 @@ MODULE = "tests.studies.rivals"
 FOLDER = RUNS / "rivals"
 JPEG_COPIES = (
     "170 of the 60,000 CIFAR-10 images measured here, 32 of them in the test split, are JPEG copies of the originals"
+)
+LABEL_WINS = (
+    "A label takes at most a byte and is as accurate as the bundle: on a node that can afford the decoder, and for a task "
+    "that never changes, it wins this picture. Latents are for what the host wants to learn later."
 )
 PRICES = (3e-4, 1e-3, 3e-3, 1e-2)
 "Of a bit, in nats of cross-entropy."
@@ -403,7 +405,7 @@ def main() -> None:
 def write(studies: list[Study], wall_s: float) -> None:
     """Results and plot of all that is kept."""
     points: list[dict[str, Any]] = []
-    notes = [JPEG_COPIES]
+    notes = [JPEG_COPIES, LABEL_WINS]
     figures: dict[str, float] = {}
     processor_s: dict[str, float] = {}
     for part, (_, names) in PARTS.items():
@@ -424,10 +426,31 @@ def write(studies: list[Study], wall_s: float) -> None:
         "notes": notes,
         "points": points,
         "codec_bytes": codec_bytes(first.n_images),
+        "codec_images": first.n_images,
         "wall_s": wall_s,
         "processor_s": processor_s,
     }
     finish(MODULE, figures, [first.seed], extra, plot, n_axes=2)
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    """Every rival, what the codecs' bodies take, and what there is to say about them."""
+    points = [
+        [
+            f"{point['name']}{', ' * bool(point['bundle'])}{point['bundle']}",
+            f"{point['bytes_per_image']:.2f}",
+            f"{100 * point['accuracy']:.2f}",
+            f"{point['node_macs'] / 1e6:.1f}",
+            point["note"],
+        ]
+        for point in result["points"]
+    ]
+    sizes = [[name, f"{n_bytes:.1f}"] for name, n_bytes in result["codec_bytes"].items()]
+    return [
+        Table(["rival", "bytes", "accuracy, %", "node, million MACs", "how"], points),
+        Table(["image codec without headers", f"bytes, first {result['codec_images']:,} test images"], sizes),
+        Table(["note"], [[note] for note in result["notes"]]),
+    ]
 
 
 def plot(result: dict[str, Any], axes: list[Axes]) -> None:

@@ -124,7 +124,9 @@ def test_an_empty_class_is_an_error(tmp_path):
 
 
 def test_a_data_set_that_is_not_there_is_named_with_what_there_is():
-    with pytest.raises(DataSetError, match=r"'imagenet' is neither digits, cifar10, cifar100, cifar100-coarse nor a folder"):
+    with pytest.raises(
+        DataSetError, match=r"'imagenet' is neither digits, cifar10, cifar100, cifar100-coarse nor a folder"
+    ):
         load("imagenet")
 
 

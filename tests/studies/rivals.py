@@ -45,8 +45,8 @@ JPEG_COPIES = (
     "170 of the 60,000 CIFAR-10 images measured here, 32 of them in the test split, are JPEG copies of the originals"
 )
 LABEL_WINS = (
-    "A label takes at most a byte and is as accurate as the bundle: on a node that can afford the decoder, and for a task "
-    "that never changes, it wins this picture. Latents are for what the host wants to learn later."
+    "A label takes at most a byte and is as accurate as the bundle: on a node that can afford the decoder, and for a "
+    "task that never changes, it wins this picture. Latents are for what the host wants to learn later."
 )
 PRICES = (3e-4, 1e-3, 3e-3, 1e-2)
 "Of a bit, in nats of cross-entropy."

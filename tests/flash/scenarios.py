@@ -212,8 +212,8 @@ def play(name: str, base: Path, expected: set[bytes], limit_s: float) -> dict[st
         try:
             SCENARIOS[name](bench)
         except (ScenarioError, TimeoutError) as error:
-            for log in ("console.log", "host.log"):
-                print((folder / log).read_text(errors="replace")[-6000:], file=sys.stderr)
+            for last_words in ("console.log", "host.log"):
+                print((folder / last_words).read_text(errors="replace")[-6000:], file=sys.stderr)
             raise ScenarioError(f"{name}: {error}; console and host are above") from None
         finally:
             bench.close()

@@ -23,7 +23,7 @@ from export.further_decoders import (
     Distances,
     Learning,
     Lessons,
-    Unlikeness,
+    Undecided,
     learn_classes,
     learn_pixels,
     run,
@@ -144,10 +144,10 @@ def class_decoder(heard: Heard, lessons: Lessons, loss: str, learning: Learning)
 
 def anomaly_decoder(heard: Heard) -> Decoder:
     """A score from normal images alone."""
-    unlikeness = Unlikeness(Distances(heard.train[0], heard.data.train.labels))
+    undecided = Undecided(Distances(heard.train[0], heard.data.train.labels))
     with torch.no_grad():
-        scores = unlikeness(torch.from_numpy(heard.validation).float()).numpy()
-    return Decoder(unlikeness, SCORE, {"threshold": round(float(np.quantile(scores, NORMAL_SHARE)), DECIMALS)})
+        scores = undecided(torch.from_numpy(heard.validation).float()).numpy()
+    return Decoder(undecided, SCORE, {"threshold": round(float(np.quantile(scores, NORMAL_SHARE)), DECIMALS)})
 
 
 def thumbnail_lessons(heard: Heard) -> tuple[Lessons, Components]:

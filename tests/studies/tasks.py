@@ -380,7 +380,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
         Table(
             [
                 "anomaly, AUROC of",
-                "distance",
+                "indecision",
                 "label's confidence, a byte more",
                 "bitstream's length",
                 "missed, %, at 5 %",

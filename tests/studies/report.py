@@ -45,6 +45,7 @@ def sections() -> Iterator[Section]:
         result = json.loads(path.read_text(encoding="utf-8"))
         first, _, rest = (module.__doc__ or "").partition("\n\n")
         title = first.partition(": ")[2].replace("\n", " ").rstrip(".")
+        title = title[:1].upper() + title[1:]
         title = f"{title} ({result['size']} size)" if "size" in result else title
         yield Section(title, " ".join(rest.split()), origin(result), module.tables(result), DOCS / f"{path.stem}.svg")
 

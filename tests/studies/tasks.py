@@ -51,7 +51,7 @@ from host_decoder.picture import to_png
 from host_training.dataset import DataSet, load
 from link import latent_coder
 from link.bundle import PIXELS, PROBABILITIES, Bundle
-from tests.studies.common import DOCS, RUNS, Table, finish, percent, spread
+from tests.studies.common import RUNS, Table, finish, percent, spread
 
 MODULE = "tests.studies.tasks"
 OTHER = {"cifar10": "cifar100", "cifar100": "cifar10", "cifar100-coarse": "cifar10"}
@@ -327,7 +327,7 @@ def main() -> None:
         thumbnail_rows(place, rows, options.seeds)
         new_class_rows(place, rows, options.seeds)
         bundle_name = path.resolve().parent.name if path.name == "bundle" else path.name
-        show(place, DOCS / f"thumbnails-{bundle_name}.png")
+        show(place, place.folder / "thumbnails.png")  # the data set's images: not to be published
         figures |= {f"{bundle_name} {name}": value for name, value in rows.figures(options.seeds)}
         bundles[bundle_name] = {"id": place.bundle.id.hex(), "data_set": place.bundle.data_set, "rows": rows.rows}
     extra = {"size": "-".join(bundles), "wall_s": time.monotonic() - started, "bundles": bundles}

@@ -46,7 +46,7 @@ def sections() -> Iterator[Section]:
         first, _, rest = (module.__doc__ or "").partition("\n\n")
         title = first.partition(": ")[2].replace("\n", " ").rstrip(".")
         title = title[:1].upper() + title[1:]
-        title = f"{title} ({result['size']} size)" if "size" in result else title
+        title = f"{title} ({result['size']})" if "size" in result else title
         yield Section(title, " ".join(rest.split()), origin(result), module.tables(result), DOCS / f"{path.stem}.svg")
 
 

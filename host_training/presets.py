@@ -84,7 +84,13 @@ _DIGITS = dict(
 PRESETS: dict[str, Recipe] = {
     "digits": replace(_NARROW, model=_DIGITS, ce_epochs=60, batch_size=64, duphil_batch_size=250, cpu_threads=1),
     "cifar-16": replace(_NARROW, model=_CIFAR_16, ce_epochs=100),
-    "cifar-16-short": replace(_NARROW, model=_CIFAR_16, ce_epochs=12, duphil_epochs=4, cpu_threads=1),
+    "cifar-16-short": replace(
+        _NARROW,
+        model=dict(_CIFAR_16, blocks=(1, 1, 1), latent_decoder_width=32),
+        ce_epochs=12,
+        duphil_epochs=3,
+        cpu_threads=1,
+    ),
     "cifar-32": replace(_NARROW, model=_CIFAR_32, ce_epochs=100),
     "cifar-32-fine": replace(
         _NARROW,

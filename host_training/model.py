@@ -8,6 +8,7 @@ Dense layers on the node are 1 × 1 convolutions: TensorFlow Lite then needs no 
 """
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,8 @@ class ModelConfig:
     features: int = 128
     "Dimension of the side branch's output z."
     wavelet: str = "haar"
+    subband_gains: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    "What LL, LH, HL and HH are multiplied by: a matter of training alone, folding makes it part of the stem."
     noise_half_width: float = 1.0
     "Of the uniform noise that stands in for rounding: 1 in the paper and its authors' code, ½ in Ballé et al."
 
@@ -67,8 +70,9 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, fields: dict) -> "ModelConfig":
-        widths = fields.get("widths")
-        return cls(**{**fields, "blocks": tuple(fields["blocks"]), "widths": widths and tuple(widths)})
+        """What `to_dict` gave, or JSON made lists of."""
+        tuples: dict[str, Any] = {name: tuple(each) for name, each in fields.items() if isinstance(each, list)}
+        return cls(**{**fields, **tuples})
 
 
 class BasicBlock(nn.Module):
@@ -107,7 +111,7 @@ class Encoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width1, width2, width3 = config.module_widths
-        self.dwt = DWT(config.channels, config.wavelet)
+        self.dwt = DWT(config.channels, config.wavelet, config.subband_gains)
         stem_padding = 0 if config.pixel_pad else 1
         self.stem = nn.Sequential(
             nn.Conv2d(4 * config.channels, width1, 3, config.stem_stride, stem_padding, bias=False),

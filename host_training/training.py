@@ -25,6 +25,7 @@ from host_training.dataset import DataSet
 from host_training.evaluation import Evaluation, autocast, encode_split, evaluate, latent_order
 from host_training.mcr2 import RateReduction, rate_reduction
 from host_training.model import AutoEncoder, ModelConfig
+from host_training.muon import Muon
 from host_training.presets import Recipe
 
 # TensorBoard imports all of TensorFlow where it is installed, unless this marker exists: saves seconds.
@@ -70,6 +71,11 @@ def sgd(recipe: Recipe, parameters: Iterator[nn.Parameter], learning_rate: float
     )
 
 
+def kernels_before_norms(module: nn.Module) -> list[Tensor]:
+    """Weights of the 3 × 3 convolutions, each of which a batch norm follows."""
+    return [each.weight for each in module.modules() if isinstance(each, nn.Conv2d) and each.kernel_size == (3, 3)]
+
+
 class CrossEntropyStage:
     """E2E cross-entropy; the side branch is off."""
 
@@ -79,15 +85,20 @@ class CrossEntropyStage:
         self.model, self.epochs, self.batch_size = model, recipe.ce_epochs, recipe.batch_size
         self.label_smoothing = recipe.label_smoothing
         parts = nn.ModuleList([model.encoder, model.decoder])
+        kernels = kernels_before_norms(parts) if recipe.optimiser == "muon" else []
+        others = (each for each in parts.parameters() if not any(each is kernel for kernel in kernels))
         self.learning_rates = [recipe.learning_rate]
-        self.optimisers = [sgd(recipe, parts.parameters(), recipe.learning_rate)]
+        self.optimisers: list[torch.optim.Optimizer] = [sgd(recipe, others, recipe.learning_rate)]
+        if kernels:
+            self.learning_rates.append(recipe.muon_learning_rate)
+            self.optimisers.append(Muon(kernels, recipe.muon_learning_rate, recipe.momentum))
 
     def update(self, images: Tensor, labels: Tensor) -> Progress:
         self.model.train()
         with autocast(images.device):
             scores = self.model(images)
         loss = cross_entropy(scores.float(), labels, label_smoothing=self.label_smoothing)
-        _descend(self.optimisers[0], loss)
+        _descend(loss, *self.optimisers)
         return Progress(float(loss.detach()))
 
 
@@ -119,7 +130,7 @@ class DuPHiLStage:
         with autocast(images.device):
             latents = self.model.encoder(images)
         rates = rate_reduction(self.model.side_branch(self.model.relax(latents.float())), labels, self.eps_sq)
-        _descend(self.optimisers[0], -rates.reduction)
+        _descend(-rates.reduction, self.optimisers[0])
         return RateReduction(rates.coding_rate.detach(), rates.class_coding_rate.detach())
 
     def phase2(self, images: Tensor, labels: Tensor) -> float:
@@ -130,14 +141,16 @@ class DuPHiLStage:
                 latents = self.model.encoder(images)
             scores = self.model.decoder(self.model.relax(latents))
         loss = cross_entropy(scores.float(), labels)
-        _descend(self.optimisers[1], loss)
+        _descend(loss, self.optimisers[1])
         return float(loss.detach())
 
 
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad(set_to_none=True)
+def _descend(loss: Tensor, *optimisers: torch.optim.Optimizer) -> None:
+    for optimiser in optimisers:
+        optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    optimiser.step()
+    for optimiser in optimisers:
+        optimiser.step()
 
 
 Stage = CrossEntropyStage | DuPHiLStage

@@ -5,6 +5,8 @@ needs no border; the longer JPEG 2000 filters (`bior2.2` = 5/3, `bior4.4` = 9/7)
 which are added to the image *before* the model (a reflecting pad is not an Edge TPU operator).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pywt
 import torch
@@ -37,14 +39,15 @@ def pixel_pad(wavelet: str) -> int:
 class DWT(nn.Module):
     """Images (N, C, H, W) → subbands (N, 4C, H/2, W/2), the four bands of a colour side by side.
 
+    Each band is multiplied by its gain.
     With `pixel_pad` the input is (N, C, H + 2p, W + 2p), and `STEM_REACH` more coefficients come out on each side.
     """
 
     weight: Tensor
 
-    def __init__(self, channels: int, wavelet: str = "haar") -> None:
+    def __init__(self, channels: int, wavelet: str = "haar", gains: Sequence[float] = (1.0, 1.0, 1.0, 1.0)) -> None:
         super().__init__()
-        filters = torch.tensor(analysis_filters(wavelet), dtype=torch.float32)
+        filters = torch.tensor(analysis_filters(wavelet) * np.reshape(gains, (4, 1, 1)), dtype=torch.float32)
         self.channels = channels
         self.register_buffer("weight", filters[:, None].repeat(channels, 1, 1, 1), persistent=False)
 

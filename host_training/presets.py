@@ -116,7 +116,7 @@ PRESETS: dict[str, Recipe] = {
     "photo-32": replace(_NARROW, model=dict(_CIFAR_32, stem_stride=2), ce_epochs=60),
 }
 
-DEFAULT_PRESETS = {"digits": "digits", "cifar10": "cifar-32", "cifar100": "cifar-32"}
+DEFAULT_PRESETS = {"digits": "digits", "cifar10": "cifar-32", "cifar100": "narrow-20", "cifar100-coarse": "narrow-20"}
 "For a folder of one's own images: `photo-32`."
 
 

@@ -12,7 +12,7 @@ def everything(model):
     return range(model.config.latents), torch.zeros(model.config.latents)
 
 
-NARROW = dict(has_module3_on_node=True, widths=(6, 10, 14))
+NARROW = dict(has_module3_on_node=True, widths=(6, 10, 14), subband_gains=(2.0, 8.0, 8.0, 32.0))
 
 
 @pytest.mark.parametrize("cut", [{}, NARROW])

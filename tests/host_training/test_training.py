@@ -28,6 +28,7 @@ RECIPE = Recipe(
     model=MODEL, ce_epochs=2, duphil_epochs=2, batch_size=16, duphil_batch_size=32, schedule="one-cycle",
     mcr2_learning_rate=1e-2,
 )  # fmt: skip
+MUON = replace(RECIPE, optimiser="muon")
 
 
 def blobs(n: int = 96, n_classes: int = 3, seed: int = 0) -> DataSet:
@@ -63,8 +64,9 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
     return {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
 
 
-def test_a_tiny_set_is_learned_by_heart(tmp_path):
-    trainer = Trainer(blobs(), replace(RECIPE, ce_epochs=15, duphil_epochs=0), tmp_path, CPU)
+@pytest.mark.parametrize("recipe", [RECIPE, MUON])
+def test_a_tiny_set_is_learned_by_heart(recipe, tmp_path):
+    trainer = Trainer(blobs(), replace(recipe, ce_epochs=15, duphil_epochs=0), tmp_path, CPU)
     trainer.train()
     _, best = load_model(tmp_path / "ce.pt")
     assert best["validation"]["accuracy"] == 1.0
@@ -91,11 +93,12 @@ def test_phase_2_moves_the_decoder_only_and_freezes_the_encoders_statistics(tmp_
     assert changed(before, weights(trainer)) == {"decoder"}
 
 
-def test_a_run_stopped_anywhere_and_continued_equals_one_that_never_stopped(tmp_path):
-    whole = Trainer(blobs(), RECIPE, tmp_path / "whole", CPU)
+@pytest.mark.parametrize("recipe", [RECIPE, MUON])
+def test_a_run_stopped_anywhere_and_continued_equals_one_that_never_stopped(recipe, tmp_path):
+    whole = Trainer(blobs(), recipe, tmp_path / "whole", CPU)
     whole.train()
     for n_updates in (1, 4, 3, 100):  # stops inside either stage and at the end
-        pieces = Trainer(blobs(), RECIPE, tmp_path / "pieces", CPU)
+        pieces = Trainer(blobs(), recipe, tmp_path / "pieces", CPU)
         pieces.train(until=stop_after(n_updates))
     assert pieces.is_finished
     for name, tensor in weights(whole).items():

@@ -20,6 +20,12 @@ def test_haar_is_pywavelets_transform(shape):
     np.testing.assert_allclose(subbands, expected, atol=1e-6)
 
 
+def test_gains_multiply_the_subbands_of_each_colour():
+    images, gains = torch.rand(2, 3, 8, 8), (2.0, 8.0, 4.0, 32.0)
+    expected = DWT(3)(images) * torch.tensor(gains * 3)[:, None, None]
+    torch.testing.assert_close(DWT(3, gains=gains)(images), expected)
+
+
 @pytest.mark.parametrize("wavelet", ["bior2.2", "bior4.4"])
 def test_the_longer_filters_are_pywavelets_transform_of_the_reflected_image(wavelet):
     image = np.random.default_rng(1).random((2, 32, 48))

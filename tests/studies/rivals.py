@@ -50,7 +50,7 @@ LABEL_WINS = (
 )
 PRICES = (3e-4, 1e-3, 3e-3, 1e-2)
 "Of a bit, in nats of cross-entropy."
-BRIEF = dict(duphil_epochs=0, learning_rate=0.02)
+BRIEF = dict(duphil_epochs=0, optimiser="sgd", learning_rate=0.02)
 "Training that goes on with a trained network."
 
 

@@ -33,7 +33,7 @@ class Recipe:
     schedule: Literal["milestones", "one-cycle"] = "milestones"
     optimiser: Literal["sgd", "muon"] = "sgd"
     "Of end-to-end training: `muon` moves the 3 × 3 kernels by Muon, and the rest by SGD."
-    muon_learning_rate: float = 0.12
+    muon_learning_rate: float = 0.04
     duphil_batch_size: int = 1000
     mcr2_learning_rate: float = 1e-4
     "Should be small (the authors): MCR² moves an encoder that already classifies."
@@ -112,7 +112,7 @@ PRESETS: dict[str, Recipe] = {
     "cifar-64": Recipe(model=_CIFAR_64),
     "cifar100-64": Recipe(model=dict(_CIFAR_64, blocks=(3, 4, 6))),
     "narrow-5": replace(_SHORT, model=_NARROW_5, ce_epochs=40),
-    "narrow-20": replace(_MUON, model=_NARROW_20, ce_epochs=26),
+    "narrow-20": replace(_MUON, model=_NARROW_20, ce_epochs=22),
     "photo-32": replace(_NARROW, model=dict(_CIFAR_32, stem_stride=2), ce_epochs=60),
 }
 

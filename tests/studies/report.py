@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.studies import goals
 from tests.studies.__main__ import results_files
 from tests.studies.common import DOCS, Table
 
@@ -64,13 +65,17 @@ def origin(result: dict[str, Any]) -> str:
 
 
 def markdown(all_sections: Sequence[Section]) -> str:
-    lines = [f"# {TITLE}", "", INTRODUCTION, ""]
+    lines = [f"# {TITLE}", "", INTRODUCTION, "", "## Goals", "", goals.REASON, "", *markdown_table(goals.table()), ""]
     for section in all_sections:
         lines += [f"## {section.title}", "", section.about, "", section.made_by, ""]
         lines += [f"![{section.title}]({section.plot.name})", ""]
         for table in section.tables:
-            lines += [row(table.header), row(["---"] * len(table.header)), *map(row, table.rows), ""]
+            lines += [*markdown_table(table), ""]
     return "\n".join(lines)
+
+
+def markdown_table(table: Table) -> list[str]:
+    return [row(table.header), row(["---"] * len(table.header)), *map(row, table.rows)]
 
 
 def row(cells: Sequence[str]) -> str:
@@ -79,15 +84,20 @@ def row(cells: Sequence[str]) -> str:
 
 def page(all_sections: Sequence[Section]) -> str:
     body = [f"<h1>{html.escape(TITLE)}</h1><p>{html.escape(INTRODUCTION)}</p>"]
+    body += [f"<h2>Goals</h2><p>{html.escape(goals.REASON)}</p>", html_table(goals.table())]
     for section in all_sections:
         body.append(f"<h2>{html.escape(section.title)}</h2><p>{html.escape(section.about)}</p>")
         body.append(f"<p><small>{html.escape(section.made_by)}</small></p>")
         drawing = section.plot.read_text(encoding="utf-8")
         body.append(drawing[drawing.index("<svg") :])
         for table in section.tables:
-            rows = [html_row("th", table.header), *(html_row("td", cells) for cells in table.rows)]
-            body.append(f"<table>{''.join(rows)}</table>")
+            body.append(html_table(table))
     return f"<!doctype html><meta charset=utf-8><title>{TITLE}</title><style>{STYLE}</style>{''.join(body)}\n"
+
+
+def html_table(table: Table) -> str:
+    rows = [html_row("th", table.header), *(html_row("td", cells) for cells in table.rows)]
+    return f"<table>{''.join(rows)}</table>"
 
 
 def html_row(tag: str, cells: Sequence[str]) -> str:

@@ -1,0 +1,26 @@
+import json
+
+import pytest
+
+from tests.studies import goals
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A finished export of 18 million MACs, its turned bundle, and a larger, better node's."""
+    large = {"int8_accuracy": 0.93, "bytes_per_image": 30.0, "encoder_macs": 90e6}
+    small = {"int8_accuracy": 0.90, "bytes_per_image": 7.5, "encoder_macs": 18e6}
+    turned = {"accuracy": 0.911, "accuracy_before": 0.90, "bytes_per_image": 4.5, "bytes_per_image_before": 7.5}
+    studies = {"export-cifar10-large": large, "export-cifar10-small": small, "turn-cifar10-1": turned}
+    for name, figures in studies.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps({"figures": figures}))
+    monkeypatch.setattr(goals, "FOLDER", tmp_path)
+
+
+def test_the_best_that_keeps_to_bytes_and_node_is_held_against_each_goal(results):
+    rows = {row[0]: row for row in goals.table().rows}
+    assert rows["cifar10 in 38 bytes"][3:] == ["93.00", "30.00", "reached", "`results/export-cifar10-large.json`"]
+    assert rows["cifar10 in 7 bytes"][3:] == ["91.10", "4.50", "reached", "`results/turn-cifar10-1.json`"]
+    assert rows["cifar10 in 13 bytes"][3:6] == ["91.10", "4.50", "missed by 0.90 points"]
+    assert rows["cifar10 in 13 bytes, node of 20 million MACs"][3:6] == ["91.10", "4.50", "missed by 0.40 points"]
+    assert rows["cifar100 in 13 bytes"][3] == "nothing measured"

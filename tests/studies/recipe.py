@@ -18,18 +18,21 @@ from export.entropy_model import fit_mixture, mean_bits
 from export.fold import FoldedDecoder, FoldedEncoder
 from export.importance import fold_rotation, rotation, sensitivity
 from host_training.dataset import DataSet, load
-from host_training.presets import recipe
+from host_training.presets import EQUAL_SUBBANDS, recipe
 from tests.studies.common import Deployed, Halves, Table, deploy, finish, parser, percent, spread, trained
 
 MODULE = "tests.studies.recipe"
 DATA_SET = "cifar10"
-EPOCHS = {"reduced": 12, "full": 200}
+EPOCHS = {"reduced": 3, "full": 200}
 OURS = "narrow-5"
+EQUALISED = {**recipe(OURS).model, "subband_gains": EQUAL_SUBBANDS}
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "paper's model": ("cifar-16-short", {}),
+    "paper's model": ("cifar-16", {"cpu_threads": 1}),
     "M3 on the node": (OURS, {"model": {**recipe(OURS).model, "noise_half_width": 1.0}, "label_smoothing": 0.0}),
     "noise ± ½": (OURS, {"label_smoothing": 0.0}),
     "label smoothing": (OURS, {}),
+    "equal subbands": (OURS, {"model": EQUALISED}),
+    "Muon": (OURS, {"model": EQUALISED, "optimiser": "muon", "batch_size": 500, "learning_rate": 0.2}),
 }
 "Preset and changes to it; each keeps the changes before."
 COARSENESS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)

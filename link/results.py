@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path("results")
+NOT_SOURCE = (f":(top,exclude){FOLDER}", ":(top,exclude)docs/*.svg")
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -66,12 +67,12 @@ def check_result(result: Mapping[str, Any]) -> None:
 def commit() -> str:
     """The git revision of the working folder, with -dirty when tracked files differ from it, or "unknown".
 
-    Result files do not count: one study must not make the next one's revision doubtful.
+    Result files and plots do not count: one study must not make the next one's revision doubtful.
     """
     revision = _git("rev-parse", "HEAD")
     if not revision:
         return "unknown"
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", f":(top,exclude){FOLDER}")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *NOT_SOURCE)
     return f"{revision}-dirty" if changed else revision
 
 

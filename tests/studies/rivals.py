@@ -33,7 +33,7 @@ from host_training.presets import recipe
 from host_training.training import load_model
 from link.bundle import Bundle
 from link.tables import Tables
-from tests.studies import coded_images, factorised_prior
+from tests.studies import coded_images, factorised_prior, goals
 from tests.studies.common import RUNS, Table, finish, parser, trained
 from tests.studies.factorised_prior import LearnedBottleneck, MissingError, backbone_features, outside
 from tests.studies.image_codecs import SETTINGS
@@ -48,6 +48,7 @@ LABEL_WINS = (
     "A label takes at most a byte and is as accurate as the bundle: on a node that can afford the decoder, and for a "
     "task that never changes, it wins this picture. Latents are for what the host wants to learn later."
 )
+OURS, OUR_CODER = "mixture tables, range coder (ours)", ", our coder"
 PRICES = (3e-4, 1e-3, 3e-3, 1e-2)
 "Of a bit, in nats of cross-entropy."
 BRIEF = dict(duphil_epochs=0, optimiser="sgd", learning_rate=0.02)
@@ -175,7 +176,7 @@ def coders(study: Study) -> Iterator[Point]:
     static = entropy_model.static_histogram(train).quantised()
     huffman = PrefixCoder.huffman(train)
     rivals: dict[str, tuple[SymbolCoder, str]] = {
-        "mixture tables, range coder (ours)": (RangeCoder(study.bundle.tables), "the bundle as it is"),
+        OURS: (RangeCoder(study.bundle.tables), "the bundle as it is"),
         "static histograms, range coder": (RangeCoder(static), "the paper's tables, our coder"),
         "Huffman, a code per latent": (huffman, "as in PNC; the last byte filled"),
         "fixed length, bits per latent": (PrefixCoder.fixed(train), "as many bits as the latent's alphabet needs"),
@@ -224,7 +225,7 @@ def learned(study: Study) -> Iterator[Point]:
 def two_ways(name: str, figures: dict[str, float], hits: float, macs: int) -> Iterator[Point]:
     """The same probabilities through two coders."""
     yield Point(name, "prior", figures["bytes"], hits, macs, "CompressAI's own coder, in 32-bit words")
-    yield Point(f"{name}, our coder", "prior", figures["shortest_bytes"], hits, macs, "ended at the shortest string")
+    yield Point(f"{name}{OUR_CODER}", "prior", figures["shortest_bytes"], hits, macs, "ended at the shortest string")
 
 
 # label
@@ -454,14 +455,27 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 
 def plot(result: dict[str, Any], axes: list[Axes]) -> None:
-    """Left: everything, bytes on a logarithmic axis; right: what the same symbols cost by each coder."""
+    """Left: this and its rivals, with the turned bundles at all their coarsenesses; right: one bundle, many coders."""
     everything, coders_only = axes
     points = result["points"]
-    for series in dict.fromkeys((point["group"], point["bundle"]) for point in points):
-        chosen = [point for point in points if (point["group"], point["bundle"]) == series]
+
+    def add(label: str, chosen: list[dict[str, Any]], style: str = "o-", **look: Any) -> None:
         rows = sorted((point["bytes_per_image"], 100 * point["accuracy"]) for point in chosen)
-        everything.plot(*zip(*rows, strict=True), marker="o", markersize=3, linewidth=0.8, label=" ".join(series))
+        if rows:
+            everything.plot(
+                *zip(*rows, strict=True), style, markersize=3, linewidth=look.pop("width", 0.8), label=label
+            )
+
+    turned = [asdict(each) for each in goals.measured() if each.study.startswith("turn-cifar10-")]
+    add("latentlink", turned + [point for point in points if point["name"] == OURS], width=2)
+    learned = [point for point in points if "learned at" in point["name"]]
+    add("learned prior, our coder", [point for point in learned if point["name"].endswith(OUR_CODER)])
+    add("learned prior, its coder", [point for point in learned if not point["name"].endswith(OUR_CODER)])
+    add("the label alone", [point for point in points if point["group"] == "label"], "s")
+    for codec in dict.fromkeys(setting.codec for setting in SETTINGS):
+        add(codec, [point for point in points if point["group"] == codec])
     everything.set(xscale="log", xlabel="bytes per image", ylabel="accuracy, %")
+    everything.set_xticks([1, 10, 100], ["1", "10", "100"])
     everything.legend(fontsize=7)
     for bundle in dict.fromkeys(point["bundle"] for point in points if point["group"] == "coders"):
         chosen = [point for point in points if (point["group"], point["bundle"]) == ("coders", bundle)]
@@ -469,6 +483,8 @@ def plot(result: dict[str, Any], axes: list[Axes]) -> None:
         coders_only.plot(*zip(*rows, strict=True), marker="o", linestyle="", label=bundle)
     coders_only.tick_params(axis="y", labelsize=6)
     coders_only.set(xscale="log", xlabel="bytes per image, the same symbols")
+    coders_only.set_xticks([5, 10, 20, 50], ["5", "10", "20", "50"])
+    coders_only.set_xticks([], minor=True)
     coders_only.legend(fontsize=7)
 
 

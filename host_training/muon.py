@@ -1,8 +1,7 @@
 """Muon (Jordan, 2024) for convolution kernels: steps of momentum SGD, made orthogonal.
 
 A kernel counts as a matrix, an output channel per row. Orthogonalised, a step moves all directions of that matrix
-alike, also those in which gradients are small: `narrow-20` on CIFAR-10 reached 88.3 % on validation in 22 epochs, by
-SGD 86.8 % in 24.
+alike, also those in which gradients are small. `python -m tests.studies.recipe` holds it against SGD.
 """
 
 from collections.abc import Iterable
@@ -28,9 +27,9 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """For kernels (out, in, height, width) that a batch norm follows: their scale means nothing, so it is held at 1.
+    """For kernels (out, in, height, width) that a batch norm follows.
 
-    torch.optim.Muon takes matrices only.
+    Their scale means nothing there, so it is held: the Frobenius norm at √out. torch.optim.Muon takes matrices only.
     """
 
     def __init__(self, kernels: Iterable[Tensor], lr: float, momentum: float) -> None:

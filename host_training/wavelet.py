@@ -39,7 +39,7 @@ def pixel_pad(wavelet: str) -> int:
 class DWT(nn.Module):
     """Images (N, C, H, W) → subbands (N, 4C, H/2, W/2), the four bands of a colour side by side.
 
-    Each band is multiplied by its gain.
+    Each band is multiplied by its gain, of LL, LH, HL and HH in that order.
     With `pixel_pad` the input is (N, C, H + 2p, W + 2p), and `STEM_REACH` more coefficients come out on each side.
     """
 

@@ -18,7 +18,7 @@ from torch.nn.functional import conv_transpose2d
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from export import ExportError
-from host_training.model import AutoEncoder, Decoder, DenseDecoder, Encoder, ModelConfig
+from host_training.model import AutoEncoder, BasicBlock, Decoder, DenseDecoder, Encoder, ModelConfig, PlainBlock
 
 
 def input_shape(config: ModelConfig) -> tuple[int, int, int]:
@@ -32,9 +32,9 @@ class FoldedEncoder(nn.Module):
     def __init__(self, encoder: Encoder, config: ModelConfig, order: Sequence[int]) -> None:
         super().__init__()
         self.stem = nn.Sequential(fold_stem(encoder), nn.ReLU())
-        self.module1 = nn.Sequential(*(FoldedBlock(block) for block in encoder.module1))
-        self.module2 = nn.Sequential(*(FoldedBlock(block) for block in encoder.module2))
-        self.module3 = nn.Sequential(*(FoldedBlock(block) for block in encoder.module3))
+        self.module1 = nn.Sequential(*map(fold_block, encoder.module1))
+        self.module2 = nn.Sequential(*map(fold_block, encoder.module2))
+        self.module3 = nn.Sequential(*map(fold_block, encoder.module3))
         self.pool = fixed_pool(self.features(torch.zeros(1, *input_shape(config))), config.pooled)
         dense, norm, _, last = encoder.dense
         self.dense = nn.Sequential(fuse(dense, norm), nn.ReLU(), select_outputs(last, order))
@@ -52,10 +52,17 @@ class FoldedEncoder(nn.Module):
         return self.dense(self.pool(self.features(images))).flatten(1)
 
 
+def fold_block(block: Any) -> nn.Module:
+    """The block with its batch norms folded into its convolutions."""
+    if isinstance(block, PlainBlock):
+        return nn.Sequential(fuse(block.conv, block.bn), nn.ReLU(), block.pool)
+    return FoldedBlock(block)
+
+
 class FoldedBlock(nn.Module):
     """A BasicBlock whose batch norms are folded into its convolutions."""
 
-    def __init__(self, block: Any) -> None:
+    def __init__(self, block: BasicBlock) -> None:
         super().__init__()
         self.conv1 = fuse(block.conv1, block.bn1)
         self.conv2 = fuse(block.conv2, block.bn2)

@@ -1,12 +1,10 @@
 """Mini-batches whose content depends on (seed, step) alone: a resumed run continues exactly where it was killed."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from host_training.dataset import Augmentation, DataSet, Split
+from host_training.dataset import Augmentation, Split
 
 SEED_STRIDE = 1_000_003
 "Keeps the streams of neighbouring seeds apart; a run is shorter than this many updates."
@@ -73,13 +71,13 @@ class Batches:
     """Shuffled, augmented training batches of a fixed size; the last, incomplete one of an epoch is dropped."""
 
     def __init__(
-        self, data: DataSet, batch_size: int, seed: int, device: torch.device, pixel_pad: int, cutout: int = 0
+        self, split: Split, augmentation: Augmentation, batch_size: int, seed: int, device: torch.device, pixel_pad: int
     ) -> None:
-        self.pixels = to_pixels(data.train.images).to(device)
-        self.labels = torch.from_numpy(data.train.labels).to(device)
+        self.pixels = to_pixels(split.images).to(device)
+        self.labels = torch.from_numpy(split.labels).to(device)
         self.batch_size = min(batch_size, len(self.labels))
         self.seed, self.pixel_pad = seed, pixel_pad
-        self.augmentation = replace(data.augmentation, cutout=cutout)
+        self.augmentation = augmentation
         self._epoch, self._order = -1, torch.empty(0)
 
     @property

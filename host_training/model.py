@@ -29,9 +29,11 @@ class ModelConfig:
     widths: tuple[int, int, int] | None = None
     "Channels of M1, M2 and M3 where they are not in those proportions."
     blocks: tuple[int, int, int] = (2, 2, 2)
-    "Residual blocks in M1, M2 (encoder) and M3 (decoder)."
+    "Blocks in M1, M2 (encoder) and M3 (decoder)."
     has_module3_on_node: bool = False
     "M3 ends the encoder, where its small maps are cheap, and the decoder is two dense layers: not the paper's cut."
+    has_residuals: bool = True
+    "False: the encoder's blocks are single convolutions, halved by max-pooling; more work on the node per layer."
     stem_stride: int = 1
     pooled: int = 1
     "Side of the grid that the last feature map is averaged to; the paper pools it to one point."
@@ -95,11 +97,26 @@ class BasicBlock(nn.Module):
         return (self.bn2(self.conv2(out)) + self.shortcut(x)).relu()
 
 
-def resnet_module(in_channels: int, out_channels: int, n_blocks: int, stride: int) -> nn.Sequential:
-    """A "ResNet module" of the paper: residual blocks of one width, the first of them strided."""
+class PlainBlock(nn.Module):
+    """One 3 × 3 convolution at full resolution, max-pooled by its stride (as in Jordan, arXiv:2404.00498)."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, 1, 1, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels)
+        self.pool = nn.Identity() if stride == 1 else nn.MaxPool2d(stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pool(self.bn(self.conv(x)).relu())
+
+
+def module(
+    block: type[BasicBlock | PlainBlock], in_channels: int, out_channels: int, n_blocks: int, stride: int
+) -> nn.Sequential:
+    """Blocks of one width, the first of them strided: with residual ones a "ResNet module" of the paper."""
     return nn.Sequential(
         *(
-            BasicBlock(in_channels if i == 0 else out_channels, out_channels, stride if i == 0 else 1)
+            block(in_channels if i == 0 else out_channels, out_channels, stride if i == 0 else 1)
             for i in range(n_blocks)
         )
     )
@@ -118,11 +135,12 @@ class Encoder(nn.Module):
             nn.BatchNorm2d(width1),
             nn.ReLU(),
         )
-        self.module1 = resnet_module(width1, width1, config.blocks[0], stride=1)
-        self.module2 = resnet_module(width1, width2, config.blocks[1], stride=2)
+        block = BasicBlock if config.has_residuals else PlainBlock
+        self.module1 = module(block, width1, width1, config.blocks[0], stride=1)
+        self.module2 = module(block, width1, width2, config.blocks[1], stride=2)
         self.module3 = nn.Sequential()
         if config.has_module3_on_node:
-            self.module3 = resnet_module(width2, width3, config.blocks[2], stride=2)
+            self.module3 = module(block, width2, width3, config.blocks[2], stride=2)
         self.pool = nn.AdaptiveAvgPool2d(config.pooled)
         self.dense = nn.Sequential(
             nn.Conv2d(width3 if config.has_module3_on_node else width2, config.hidden, config.pooled, bias=False),
@@ -159,7 +177,7 @@ class Decoder(nn.Module):
         for i in range(config.upsamplings):
             layers += [nn.ConvTranspose2d(config.latents if i == 0 else width, width, 2, 2), nn.ReLU()]
         self.latent_decoder = nn.Sequential(*layers[:-1])
-        self.module3 = resnet_module(width, width3, config.blocks[2], stride=2)
+        self.module3 = module(BasicBlock, width, width3, config.blocks[2], stride=2)
         self.classifier = nn.Linear(width3, config.n_classes)
 
     def forward(self, symbols: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from host_training import checkpoint
 from host_training.batches import Batches
-from host_training.dataset import DataSet
+from host_training.dataset import Augmentation, DataSet
 from host_training.evaluation import Evaluation, autocast, encode_split, evaluate, latent_order
 from host_training.mcr2 import RateReduction, rate_reduction
 from host_training.model import AutoEncoder, ModelConfig
@@ -59,6 +59,12 @@ def learning_rate_factor(recipe: Recipe, progress: float) -> float:
     if progress < warm_up:
         return 0.05 + 0.95 * progress / warm_up
     return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
+
+
+def augmentation(recipe: Recipe, usual: Augmentation) -> Augmentation:
+    """The recipe's, from what is usual for the data set."""
+    crop_pad = usual.crop_pad if recipe.crop_pad is None else recipe.crop_pad
+    return replace(usual, crop_pad=crop_pad, cutout=recipe.cutout)
 
 
 def sgd(recipe: Recipe, parameters: Iterator[nn.Parameter], learning_rate: float) -> torch.optim.SGD:
@@ -211,8 +217,14 @@ class Trainer:
         return self.stage_index == len(self.stages)
 
     def _run_stage(self, stage: Stage, until: Callable[[], bool]) -> bool:
-        pad, cutout = self.model.config.pixel_pad, self.recipe.cutout
-        batches = Batches(self.data, stage.batch_size, self.recipe.seed, self.device, pad, cutout)
+        batches = Batches(
+            self.data.train,
+            augmentation(self.recipe, self.data.augmentation),
+            stage.batch_size,
+            self.recipe.seed,
+            self.device,
+            self.model.config.pixel_pad,
+        )
         n_steps = stage.epochs * batches.steps_per_epoch
         saved_at = time.monotonic()
         with tqdm(total=n_steps, initial=self.step, desc=stage.name, unit="step", mininterval=1.0) as bar:

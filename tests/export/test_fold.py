@@ -13,9 +13,10 @@ def everything(model):
 
 
 NARROW = dict(has_module3_on_node=True, widths=(6, 10, 14), subband_gains=(2.0, 8.0, 8.0, 32.0))
+PLAIN = dict(NARROW, has_residuals=False, blocks=(1, 2, 2))
 
 
-@pytest.mark.parametrize("cut", [{}, NARROW])
+@pytest.mark.parametrize("cut", [{}, NARROW, PLAIN])
 @pytest.mark.parametrize("pooled", [1, 2])
 @pytest.mark.parametrize("stem_stride", [1, 2])
 @pytest.mark.parametrize("wavelet", WAVELETS)

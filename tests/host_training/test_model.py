@@ -76,6 +76,15 @@ def test_with_m3_on_the_node_the_decoder_is_two_dense_layers():
     assert model(torch.rand(4, 3, 16, 12)).shape == (4, 5)
 
 
+def test_without_residuals_the_encoder_pools_what_it_convolved():
+    encoder = AutoEncoder(ModelConfig(16, 12, 3, 5, **(SMALL | NARROW | {"has_residuals": False}))).encoder
+    features = encoder.module1(encoder.stem(encoder.dwt(torch.rand(2, 3, 16, 12))))
+    (block,) = encoder.module2
+    convolved = block.bn(block.conv(features))
+    assert convolved.shape == (2, 10, 8, 6)
+    torch.testing.assert_close(encoder.module2(features)[:, :, 0, 0], convolved[:, :, :2, :2].amax((2, 3)).relu())
+
+
 def test_a_configuration_with_widths_survives_a_checkpoint():
     config = ModelConfig(16, 12, 3, 5, **(SMALL | NARROW))
     assert ModelConfig.from_dict(config.to_dict() | {"widths": [6, 10, 14]}) == config

@@ -127,6 +127,7 @@ def provenance(settings: Settings, checkpoint: dict[str, Any], preset: str) -> d
         "seed": recipe["seed"],
         "label_corruption": recipe["label_corruption"],
         "started_from_sha256": checkpoint.get("started_from_sha256"),
+        "teacher_sha256": checkpoint.get("teacher_sha256"),
         "checkpoint_sha256": hashlib.sha256(settings.checkpoint.read_bytes()).hexdigest(),
         "tools": {tool: version(tool) for tool in TOOLS},
     }

@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--run", type=Path, help="folder of the run (default runs/DATASET-PRESET)")
     train.add_argument("--seed", type=int)
     train.add_argument("--start-from", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run")
+    train.add_argument("--teacher", type=Path, metavar="CHECKPOINT", help="also learn the scores of a larger model")
     train.add_argument("--ce-epochs", type=int)
     train.add_argument("--duphil-epochs", type=int)
     train.add_argument(
@@ -69,7 +70,7 @@ def command_train(options: argparse.Namespace) -> int:
     if threads := options.threads or chosen.cpu_threads:
         torch.set_num_threads(threads)
     run_dir = options.run or Path("runs") / f"{data.name}-{preset}"
-    trainer = Trainer(data, chosen, run_dir, torch.device(options.device), options.start_from)
+    trainer = Trainer(data, chosen, run_dir, torch.device(options.device), options.start_from, options.teacher)
     interrupted: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: interrupted.append(number))

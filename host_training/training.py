@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from host_training import checkpoint
+from host_training import checkpoint, distillation
 from host_training.batches import Batches
 from host_training.dataset import Augmentation, DataSet
+from host_training.distillation import loss_to_teacher
 from host_training.evaluation import Evaluation, autocast, encode_split, evaluate, latent_order
 from host_training.mcr2 import RateReduction, rate_reduction
 from host_training.model import AutoEncoder, ModelConfig
@@ -83,12 +84,13 @@ def kernels_before_norms(module: nn.Module) -> list[Tensor]:
 
 
 class CrossEntropyStage:
-    """E2E cross-entropy; the side branch is off."""
+    """E2E cross-entropy, to the labels and to a teacher's scores where there is one; the side branch is off."""
 
     name = "ce"
 
-    def __init__(self, model: AutoEncoder, recipe: Recipe) -> None:
+    def __init__(self, model: AutoEncoder, recipe: Recipe, teacher: AutoEncoder | None) -> None:
         self.model, self.epochs, self.batch_size = model, recipe.ce_epochs, recipe.batch_size
+        self.teacher = teacher
         self.label_smoothing = recipe.label_smoothing
         parts = nn.ModuleList([model.encoder, model.decoder])
         kernels = kernels_before_norms(parts) if recipe.optimiser == "muon" else []
@@ -104,6 +106,12 @@ class CrossEntropyStage:
         with autocast(images.device):
             scores = self.model(images)
         loss = cross_entropy(scores.float(), labels, label_smoothing=self.label_smoothing)
+        if self.teacher is not None:
+            with torch.no_grad(), autocast(images.device):
+                wanted = self.teacher(images)
+            loss = (
+                distillation.SHARE * loss_to_teacher(scores.float(), wanted.float()) + (1 - distillation.SHARE) * loss
+            )
         _descend(loss, *self.optimisers)
         return Progress(float(loss.detach()))
 
@@ -166,9 +174,16 @@ class Trainer:
     """One run in one folder: `last.pt` to go on from, `ce.pt` and `duphil.pt` the best of each stage."""
 
     def __init__(
-        self, data: DataSet, recipe: Recipe, run_dir: Path, device: torch.device, start_from: Path | None = None
+        self,
+        data: DataSet,
+        recipe: Recipe,
+        run_dir: Path,
+        device: torch.device,
+        start_from: Path | None = None,
+        teacher: Path | None = None,
     ) -> None:
-        """`start_from`: a checkpoint whose weights a new run begins with, instead of random ones."""
+        """`start_from`: a checkpoint whose weights a new run begins with, instead of random ones; `teacher`: one whose
+        scores it learns in end-to-end training, of any preset but for the same classes."""
         height, width, channels = data.image_shape
         recipe = recipe.for_images(len(data.train))
         self.data, self.recipe, self.run_dir, self.device = data, recipe, run_dir, device
@@ -176,7 +191,11 @@ class Trainer:
         config = ModelConfig(height, width, channels, len(data.classes), **recipe.model)
         self.model = AutoEncoder(config).to(device)
         self.started_from = None if start_from is None else self._start_from(start_from)
-        self.stages: list[Stage] = [CrossEntropyStage(self.model, recipe), DuPHiLStage(self.model, recipe)]
+        self.teacher_path = teacher
+        self.stages: list[Stage] = [
+            CrossEntropyStage(self.model, recipe, self._teacher()),
+            DuPHiLStage(self.model, recipe),
+        ]
         self.stage_index, self.step, self.best = 0, 0, NOTHING_YET
         self.writer: SummaryWriter | None = None
 
@@ -206,11 +225,22 @@ class Trainer:
         """Take over the weights of that checkpoint; returns its SHA-256."""
         try:
             self.model.load_state_dict(checkpoint.load(path, self.device)["model"])
-            return hashlib.sha256(path.read_bytes()).hexdigest()
+            return sha256(path)
         except (KeyError, RuntimeError) as error:
             raise checkpoint.CheckpointError(
                 f"a run of this preset can not start from {path}, which holds another model: {error}"
             ) from error
+
+    def _teacher(self) -> AutoEncoder | None:
+        if self.teacher_path is None:
+            return None
+        teacher, state = load_model(self.teacher_path, self.device)
+        if state["classes"] != list(self.data.classes) or teacher.config.pixel_pad != self.model.config.pixel_pad:
+            raise checkpoint.CheckpointError(
+                f"{self.teacher_path} can not teach: it was trained for other classes, or with another wavelet; "
+                f"name a checkpoint of {self.data.name}"
+            )
+        return teacher
 
     @property
     def is_finished(self) -> bool:
@@ -311,6 +341,7 @@ class Trainer:
             "data_sha256": self.data.sha256,
             "recipe": self.recipe.to_dict(),
             "started_from_sha256": self.started_from,
+            "teacher_sha256": None if self.teacher_path is None else sha256(self.teacher_path),
         }
 
     def _best_path(self, stage: Stage) -> Path:
@@ -325,6 +356,10 @@ def _differences(made_with: dict[str, Any], wanted: dict[str, Any]) -> Iterator[
             yield from _differences(before, value)
         elif before != value:
             yield f"its {key} is {before}, not {value}"
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def describe(figures: Evaluation) -> str:

@@ -148,6 +148,25 @@ def test_a_run_can_start_from_anothers_weights_and_says_so(tmp_path):
     assert best["started_from_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_a_teacher_puts_right_what_corrupted_labels_say(tmp_path):
+    clean = blobs()
+    Trainer(clean, replace(RECIPE, ce_epochs=15), tmp_path / "teacher", CPU).train()
+    wrong = replace(clean.train, labels=(clean.train.labels + 1) % 3)
+    recipe, path = replace(RECIPE, ce_epochs=15, duphil_epochs=0), tmp_path / "teacher" / "ce.pt"
+    trainer = Trainer(replace(clean, train=wrong), recipe, tmp_path / "student", CPU, teacher=path)
+    trainer.train()
+    _, best = load_model(tmp_path / "student" / "ce.pt")
+    assert best["validation"]["accuracy"] == 1.0
+    assert best["teacher_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_teacher_of_other_classes_is_refused(tmp_path):
+    Trainer(blobs(), RECIPE, tmp_path / "teacher", CPU).train()
+    others = replace(blobs(), classes=("x", "y", "z"))
+    with pytest.raises(CheckpointError, match=r"ce\.pt can not teach.*a checkpoint of blobs"):
+        Trainer(others, RECIPE, tmp_path / "student", CPU, teacher=tmp_path / "teacher" / "ce.pt")
+
+
 def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path):
     path = tmp_path / "last.pt"
     checkpoint.save({"step": 1}, path)

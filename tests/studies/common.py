@@ -86,6 +86,7 @@ def trained(
     device: str = "cpu",
     variant: str = "",
     start_from: Path | None = None,
+    teacher: Path | None = None,
     **changes: Any,
 ) -> Path:
     """The folder of a finished run; trains it, or goes on with it, where it is not finished.
@@ -102,7 +103,7 @@ def trained(
         torch.set_num_threads(chosen.cpu_threads)
     if chosen.label_corruption:
         data = with_corrupted_labels(data, chosen.label_corruption, chosen.corruption_seed)
-    Trainer(data, chosen, run, torch.device(device), start_from).train()
+    Trainer(data, chosen, run, torch.device(device), start_from, teacher).train()
     return run
 
 

@@ -26,13 +26,17 @@ DATA_SET = "cifar10"
 EPOCHS = {"reduced": 3, "full": 200}
 OURS = "narrow-5"
 EQUALISED = {**recipe(OURS).model, "subband_gains": EQUAL_SUBBANDS}
+PLAIN = {**EQUALISED, "has_residuals": False, "widths": (16, 32, 72), "blocks": (1, 2, 2)}
+MUON: dict[str, Any] = {"optimiser": "muon", "batch_size": 500, "learning_rate": 0.2}
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "paper's model": ("cifar-16", {"cpu_threads": 1}),
     "M3 on the node": (OURS, {"model": {**recipe(OURS).model, "noise_half_width": 1.0}, "label_smoothing": 0.0}),
     "noise ± ½": (OURS, {"label_smoothing": 0.0}),
     "label smoothing": (OURS, {}),
     "equal subbands": (OURS, {"model": EQUALISED}),
-    "Muon": (OURS, {"model": EQUALISED, "optimiser": "muon", "batch_size": 500, "learning_rate": 0.2}),
+    "Muon": (OURS, {"model": EQUALISED, **MUON}),
+    "max-pooling": (OURS, {"model": PLAIN, **MUON}),
+    "small crops": (OURS, {"model": PLAIN, "crop_pad": 2, **MUON}),
 }
 "Preset and changes to it; each keeps the changes before."
 COARSENESS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)

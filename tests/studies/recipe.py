@@ -37,8 +37,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "Muon": (OURS, {"model": EQUALISED, **MUON}),
     "max-pooling": (OURS, {"model": PLAIN, **MUON}),
     "small crops": (OURS, {"model": PLAIN, "crop_pad": 2, **MUON}),
+    "a teacher": (OURS, {"model": PLAIN, "crop_pad": 2, "teacher": "wide-70", **MUON}),
 }
-"Preset and changes to it; each keeps the changes before."
+"Preset and changes to it; each keeps the changes before. A teacher is a preset's cross-entropy stage."
 COARSENESS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 COMPONENTS = (1, 16, 64, 256, 1024)
 
@@ -89,9 +90,11 @@ def main() -> None:
     figures: dict[str, float] = {}
     for name, (preset, changes) in VARIANTS.items():
         measured = []
+        more: dict[str, Any] = {"ce_epochs": EPOCHS[options.size], "duphil_epochs": 0, **changes}
+        if "teacher" in more:
+            more["teacher"] = trained(data, more["teacher"], seed=0, device=options.device) / "ce.pt"
         for seed in options.seeds:
-            length: dict[str, Any] = {"ce_epochs": EPOCHS[options.size], "duphil_epochs": 0}
-            run = trained(data, preset, seed, options.device, f"recipe-{name.replace(' ', '-')}", **length, **changes)
+            run = trained(data, preset, seed, options.device, f"recipe-{name.replace(' ', '-')}", **more)
             measured.append(point(deploy(run / "ce.pt", data)))
             print(name, seed, measured[-1], flush=True)
         figures |= {f"{name} {key}": value for key, value in spread(measured).items()}

@@ -19,6 +19,7 @@ PRESET_cifar100 := narrow-20
 PRESET_cifar100-coarse := narrow-20
 STAGE ?= $(or $(STAGE_$(PRESET)),duphil)
 STAGE_narrow-20 := ce
+STAGE_wide-70 := ce
 RUN ?= runs/$(NAME)-$(PRESET)
 # A released bundle serves where there is one; `make live BUNDLE=…` takes any other.
 BUNDLE ?= $(if $(wildcard models/$(NAME)/manifest.json),models/$(NAME),$(RUN)/bundle)

@@ -4,8 +4,9 @@
     decoder   first layer, transposed convolution or dense → one dense layer that takes the latents in that order
 
 Every step is exact up to float rounding. Wavelet transform and convolution are both linear, so their product is one
-convolution: Haar and 3 × 3 make 6 × 6 with stride 2 and padding 2. A longer wavelet reads pixels that were reflected
-before the model and pads nothing inside, so its product (10 × 10 or 14 × 14) pads nothing either.
+convolution: Haar and 3 × 3 make 6 × 6 with stride 2 and padding 2, or 4 × 4 with padding 1 where the transform is not
+decimated. A longer wavelet reads pixels that were reflected before the model and pads nothing inside, so its product
+(10 × 10 or 14 × 14) pads nothing either.
 """
 
 import copy
@@ -31,7 +32,7 @@ class FoldedEncoder(nn.Module):
 
     def __init__(self, encoder: Encoder, config: ModelConfig, order: Sequence[int]) -> None:
         super().__init__()
-        self.stem = nn.Sequential(fold_stem(encoder), nn.ReLU())
+        self.stem = nn.Sequential(fold_stem(encoder), nn.ReLU(), encoder.stem[3])
         self.module1 = nn.Sequential(*map(fold_block, encoder.module1))
         self.module2 = nn.Sequential(*map(fold_block, encoder.module2))
         self.module3 = nn.Sequential(*map(fold_block, encoder.module3))
@@ -79,13 +80,14 @@ def fold_stem(encoder: Encoder) -> nn.Conv2d:
 
     With subbands s[m](i) = Σ_u W[m, u] x(2i + u) and output t(j) = Σ_ma K[m, a] s[m](stride · j + a − padding),
     x(2 · (stride · j − padding) + r) is multiplied by Σ_m Σ_{2a + u = r} K[m, a] W[m, u]: K's transposed convolution
-    by W with stride 2.
+    by W with stride 2. Where the transform is not decimated, 1 stands in place of 2, and the zeros around are pixels.
     """
     stem = fuse(encoder.stem[0], encoder.stem[1])
-    kernel = conv_transpose2d(stem.weight, encoder.dwt.weight, stride=2, groups=encoder.dwt.channels)
+    dwt = encoder.dwt
+    kernel = conv_transpose2d(stem.weight, dwt.weight, stride=dwt.stride, groups=dwt.channels)
     n_out, n_in, size, _ = kernel.shape
     assert isinstance(stem.padding, tuple)
-    folded = nn.Conv2d(n_in, n_out, size, 2 * stem.stride[0], 2 * stem.padding[0])
+    folded = nn.Conv2d(n_in, n_out, size, dwt.stride * stem.stride[0], dwt.stride * stem.padding[0] + dwt.padding)
     return with_weights(folded, kernel, stem.bias)
 
 

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from host_training.wavelet import DWT, pixel_pad
 
+SMALLEST_UNDECIMATED = 16
+"Pixels of which stem, M2 and M3 leave one."
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -44,6 +47,8 @@ class ModelConfig:
     features: int = 128
     "Dimension of the side branch's output z."
     wavelet: str = "haar"
+    is_decimated: bool = True
+    "False: the transform is taken at every pixel, and the stem max-pools: twice the resolution where it costs least."
     subband_gains: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
     "What LL, LH, HL and HH are multiplied by: a matter of training alone, folding makes it part of the stem."
     noise_half_width: float = 1.0
@@ -57,6 +62,14 @@ class ModelConfig:
             raise ValueError(
                 f"images are {self.height}x{self.width}; the wavelet transform needs even sides: crop or resize them"
             )
+
+        if min(self.height, self.width) < SMALLEST_UNDECIMATED and not self.is_decimated:
+            raise ValueError(
+                f"images of {self.height}x{self.width} vanish in this model's max-pooling; it needs sides of "
+                f"{SMALLEST_UNDECIMATED} or more: enlarge them or take another preset"
+            )
+        if self.pixel_pad and not self.is_decimated:
+            raise ValueError(f"the undecimated transform is of haar alone, not of '{self.wavelet}'")
 
     @property
     def module_widths(self) -> tuple[int, int, int]:
@@ -128,12 +141,13 @@ class Encoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width1, width2, width3 = config.module_widths
-        self.dwt = DWT(config.channels, config.wavelet, config.subband_gains)
-        stem_padding = 0 if config.pixel_pad else 1
+        self.dwt = DWT(config.channels, config.wavelet, config.subband_gains, config.is_decimated)
+        stem_padding = 1 if config.is_decimated and not config.pixel_pad else 0
         self.stem = nn.Sequential(
             nn.Conv2d(4 * config.channels, width1, 3, config.stem_stride, stem_padding, bias=False),
             nn.BatchNorm2d(width1),
             nn.ReLU(),
+            nn.Identity() if config.is_decimated else nn.MaxPool2d(2),
         )
         block = BasicBlock if config.has_residuals else PlainBlock
         self.module1 = module(block, width1, width1, config.blocks[0], stride=1)

@@ -80,7 +80,7 @@ _NARROW_5 = dict(
     widths=(16, 40, 96), blocks=(1, 1, 1), has_module3_on_node=True, hidden=256, latents=64, noise_half_width=0.5
 )
 _NARROW_20 = dict(_NARROW_5, widths=(32, 96, 160), subband_gains=EQUAL_SUBBANDS)
-_WIDE_70 = dict(_NARROW_20, widths=(64, 128, 256), blocks=(1, 2, 2), has_residuals=False, hidden=512)
+_PLAIN_20 = dict(_NARROW_20, widths=(32, 80, 160), blocks=(1, 2, 2), has_residuals=False, is_decimated=False)
 _DIGITS = dict(
     base_width=32,
     blocks=(1, 1, 1),
@@ -116,7 +116,7 @@ PRESETS: dict[str, Recipe] = {
     "cifar100-64": Recipe(model=dict(_CIFAR_64, blocks=(3, 4, 6))),
     "narrow-5": replace(_SHORT, model=_NARROW_5, ce_epochs=40),
     "narrow-20": replace(_MUON, model=_NARROW_20, ce_epochs=22),
-    "wide-70": replace(_MUON, model=_WIDE_70, ce_epochs=16, crop_pad=2),
+    "plain-20": replace(_MUON, model=_PLAIN_20, ce_epochs=16, crop_pad=2),
     "photo-32": replace(_NARROW, model=dict(_CIFAR_32, stem_stride=2), ce_epochs=60),
 }
 

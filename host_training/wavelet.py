@@ -39,17 +39,25 @@ def pixel_pad(wavelet: str) -> int:
 class DWT(nn.Module):
     """Images (N, C, H, W) → subbands (N, 4C, H/2, W/2), the four bands of a colour side by side.
 
-    Each band is multiplied by its gain, of LL, LH, HL and HH in that order.
+    Each band is multiplied by its gain, of LL, LH, HL and HH in that order. Undecimated, a coefficient is computed at
+    every pixel of the image within one of zeros: subbands (N, 4C, H + 1, W + 1) of the two-tap Haar.
     With `pixel_pad` the input is (N, C, H + 2p, W + 2p), and `STEM_REACH` more coefficients come out on each side.
     """
 
     weight: Tensor
 
-    def __init__(self, channels: int, wavelet: str = "haar", gains: Sequence[float] = (1.0, 1.0, 1.0, 1.0)) -> None:
+    def __init__(
+        self,
+        channels: int,
+        wavelet: str = "haar",
+        gains: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+        is_decimated: bool = True,
+    ) -> None:
         super().__init__()
+        self.stride, self.padding = (2, 0) if is_decimated else (1, 1)
         filters = torch.tensor(analysis_filters(wavelet) * np.reshape(gains, (4, 1, 1)), dtype=torch.float32)
         self.channels = channels
         self.register_buffer("weight", filters[:, None].repeat(channels, 1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        return nn.functional.conv2d(images, self.weight, stride=2, groups=self.channels)
+        return nn.functional.conv2d(images, self.weight, None, self.stride, self.padding, groups=self.channels)

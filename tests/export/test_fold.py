@@ -14,6 +14,7 @@ def everything(model):
 
 NARROW = dict(has_module3_on_node=True, widths=(6, 10, 14), subband_gains=(2.0, 8.0, 8.0, 32.0))
 PLAIN = dict(NARROW, has_residuals=False, blocks=(1, 2, 2))
+UNDECIMATED = dict(PLAIN, is_decimated=False)
 
 
 @pytest.mark.parametrize("cut", [{}, NARROW, PLAIN])
@@ -28,6 +29,16 @@ def test_the_folded_encoder_is_the_encoder(wavelet, stem_stride, pooled, cut, ra
     latents = model.encoder(images)
     assert latents.std() > 0.1
     torch.testing.assert_close(encoder(images), latents, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_the_undecimated_transform_folds_into_four_by_four(random_model, random_images):
+    model = random_model(height=32, width=64, **UNDECIMATED)
+    images = random_images(model.config, 8)
+    encoder, _ = fold(model, *everything(model))
+    stem = encoder.stem[0]
+    assert (stem.kernel_size, stem.stride, stem.padding) == ((4, 4), (1, 1), (1, 1))
+    torch.testing.assert_close(encoder(images), model.encoder(images), atol=1e-5, rtol=1e-5)
 
 
 def test_haar_and_a_three_by_three_stem_make_six_by_six(random_model):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from host_training.batches import to_model_input
-from host_training.model import AutoEncoder, ModelConfig, drop_tail, quantise
+from host_training.model import SMALLEST_UNDECIMATED, AutoEncoder, ModelConfig, drop_tail, quantise
 from host_training.presets import PRESETS, recipe
 
 NARROW: dict[str, Any] = dict(has_module3_on_node=True, widths=(6, 10, 14))
@@ -18,6 +18,8 @@ SMALL: dict[str, Any] = dict(
 @pytest.mark.parametrize(("shape", "n_classes"), [((32, 32, 3), 10), ((48, 64, 3), 5), ((8, 8, 1), 100)])
 def test_every_preset_takes_its_shapes_from_the_data_set(preset, shape, n_classes):
     height, width, channels = shape
+    if min(shape[:2]) < SMALLEST_UNDECIMATED and not PRESETS[preset].model.get("is_decimated", True):
+        height, width, channels = 16, 16, 1
     model = AutoEncoder(ModelConfig(height, width, channels, n_classes, **PRESETS[preset].model)).eval()
     images = torch.rand(2, channels, height, width)
     latents = model.encoder(images)
@@ -33,6 +35,16 @@ def test_every_wavelet_keeps_the_size_of_the_subbands(wavelet):
     images = to_model_input(torch.randint(256, (2, 3, 16, 16)).byte(), config.pixel_pad)
     encoder = AutoEncoder(config).encoder
     assert encoder.stem(encoder.dwt(images)).shape == (2, 8, 8, 8)
+
+
+def test_the_undecimated_transform_wants_images_that_can_be_pooled():
+    with pytest.raises(ValueError, match=r"16x8 vanish.*sides of 16 or more"):
+        ModelConfig(16, 8, 3, 4, is_decimated=False)
+
+
+def test_the_undecimated_transform_is_of_haar_alone():
+    with pytest.raises(ValueError, match="haar alone, not of 'bior2"):
+        ModelConfig(16, 16, 3, 4, wavelet="bior2.2", is_decimated=False)
 
 
 def test_the_papers_encoder_has_the_papers_cost():

@@ -26,6 +26,13 @@ def test_gains_multiply_the_subbands_of_each_colour():
     torch.testing.assert_close(DWT(3, gains=gains)(images), expected)
 
 
+def test_every_other_coefficient_of_the_undecimated_transform_is_the_decimated_ones():
+    images = torch.rand(2, 3, 8, 12)
+    everywhere = DWT(3, is_decimated=False)(images)
+    assert everywhere.shape == (2, 12, 9, 13)
+    torch.testing.assert_close(everywhere[:, :, 1::2, 1::2], DWT(3)(images))
+
+
 @pytest.mark.parametrize("wavelet", ["bior2.2", "bior4.4"])
 def test_the_longer_filters_are_pywavelets_transform_of_the_reflected_image(wavelet):
     image = np.random.default_rng(1).random((2, 32, 48))

@@ -37,7 +37,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "Muon": (OURS, {"model": EQUALISED, **MUON}),
     "max-pooling": (OURS, {"model": PLAIN, **MUON}),
     "small crops": (OURS, {"model": PLAIN, "crop_pad": 2, **MUON}),
-    "a teacher": (OURS, {"model": PLAIN, "crop_pad": 2, "teacher": "wide-70", **MUON}),
+    "a teacher": (OURS, {"model": PLAIN, "crop_pad": 2, "teacher": "plain-20", **MUON}),
 }
 "Preset and changes to it; each keeps the changes before. A teacher is a preset's cross-entropy stage."
 COARSENESS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)

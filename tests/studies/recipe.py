@@ -27,6 +27,7 @@ EPOCHS = {"reduced": 3, "full": 200}
 OURS = "narrow-5"
 EQUALISED = {**recipe(OURS).model, "subband_gains": EQUAL_SUBBANDS}
 PLAIN = {**EQUALISED, "has_residuals": False, "widths": (16, 32, 72), "blocks": (1, 2, 2)}
+UNDECIMATED = {**PLAIN, "is_decimated": False, "widths": (16, 36, 80)}
 MUON: dict[str, Any] = {"optimiser": "muon", "batch_size": 500, "learning_rate": 0.2}
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "paper's model": ("cifar-16", {"cpu_threads": 1}),
@@ -36,8 +37,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "equal subbands": (OURS, {"model": EQUALISED}),
     "Muon": (OURS, {"model": EQUALISED, **MUON}),
     "max-pooling": (OURS, {"model": PLAIN, **MUON}),
-    "small crops": (OURS, {"model": PLAIN, "crop_pad": 2, **MUON}),
-    "a teacher": (OURS, {"model": PLAIN, "crop_pad": 2, "teacher": "plain-20", **MUON}),
+    "undecimated": (OURS, {"model": UNDECIMATED, **MUON}),
+    "small crops": (OURS, {"model": UNDECIMATED, "crop_pad": 2, **MUON}),
+    "a teacher": (OURS, {"model": UNDECIMATED, "crop_pad": 2, "teacher": "plain-20", **MUON}),
 }
 "Preset and changes to it; each keeps the changes before. A teacher is a preset's cross-entropy stage."
 COARSENESS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)

@@ -81,6 +81,7 @@ _NARROW_5 = dict(
 )
 _NARROW_20 = dict(_NARROW_5, widths=(32, 96, 160), subband_gains=EQUAL_SUBBANDS)
 _PLAIN_20 = dict(_NARROW_20, widths=(32, 80, 160), blocks=(1, 2, 2), has_residuals=False, is_decimated=False)
+_WIDE_70 = dict(_PLAIN_20, widths=(64, 128, 256), hidden=512, is_decimated=True)
 _DIGITS = dict(
     base_width=32,
     blocks=(1, 1, 1),
@@ -117,10 +118,11 @@ PRESETS: dict[str, Recipe] = {
     "narrow-5": replace(_SHORT, model=_NARROW_5, ce_epochs=40),
     "narrow-20": replace(_MUON, model=_NARROW_20, ce_epochs=22),
     "plain-20": replace(_MUON, model=_PLAIN_20, ce_epochs=16, crop_pad=2),
+    "wide-70": replace(_MUON, model=_WIDE_70, ce_epochs=16, crop_pad=2),
     "photo-32": replace(_NARROW, model=dict(_CIFAR_32, stem_stride=2), ce_epochs=60),
 }
 
-DEFAULT_PRESETS = {"digits": "digits", "cifar10": "cifar-32", "cifar100": "narrow-20", "cifar100-coarse": "narrow-20"}
+DEFAULT_PRESETS = {"digits": "digits", "cifar10": "cifar-32", "cifar100": "wide-70", "cifar100-coarse": "wide-70"}
 "For a folder of one's own images: `photo-32`."
 
 

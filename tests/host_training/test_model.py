@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from host_training.batches import to_model_input
-from host_training.model import SMALLEST_UNDECIMATED, AutoEncoder, ModelConfig, drop_tail, quantise
+from host_training.model import SMALLEST_UNDECIMATED, AutoEncoder, ModelConfig, PlainBlock, drop_tail, quantise
 from host_training.presets import PRESETS, recipe
 
 NARROW: dict[str, Any] = dict(has_module3_on_node=True, widths=(6, 10, 14))
@@ -92,6 +92,7 @@ def test_without_residuals_the_encoder_pools_what_it_convolved():
     encoder = AutoEncoder(ModelConfig(16, 12, 3, 5, **(SMALL | NARROW | {"has_residuals": False}))).encoder
     features = encoder.module1(encoder.stem(encoder.dwt(torch.rand(2, 3, 16, 12))))
     (block,) = encoder.module2
+    assert isinstance(block, PlainBlock)
     convolved = block.bn(block.conv(features))
     assert convolved.shape == (2, 10, 8, 6)
     torch.testing.assert_close(encoder.module2(features)[:, :, 0, 0], convolved[:, :, :2, :2].amax((2, 3)).relu())

@@ -116,6 +116,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
         [name, percent(figures, f"{name} accuracy"), f"{figures[f'{name} macs_mean'] / 1e6:.1f} M"]
         + [f"{figures[f'{name} {key}_mean']:.1f}" for key in ("bytes", "static_bits", "mixture_bits")]
         for name in VARIANTS
+        if f"{name} accuracy_mean" in figures
     ]
     rows = [
         [f"{row['coarseness']:g}", f"{100 * row['accuracy']:.2f}", f"{row['bytes']:.2f}", f"{row['mixture_bits']:.1f}"]

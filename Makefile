@@ -51,7 +51,7 @@ help:  ## what there is to make
 	@echo '           LINK=lora-sf7|lora-sf10-eu868|rn2483-sf9|serial-9600|… LOSS=none|0.1|mild|mid|edge|ge:p,r  IMAGES=n  SEED=n'
 	@echo '           INTERVAL=seconds between images  FEEDBACK=no  VERDICT=0.95  FIRST_CHUNK_BYTES=n  CHUNK_BYTES=n'
 	@echo '           TASK=name of a decoder  TASK_LOSS=ce|kl|svm  EXAMPLES=folder|cifar100:bicycle  SHOTS=n'
-	@echo '           DATA_DIR=folder  RUN=folder  BUNDLE=folder  START_FROM=checkpoint  TEACHER=checkpoint  STAGE=duphil|ce  LATENTS=n  ORDER=importance  COARSENESS=1.5'
+	@echo '           DATA_DIR=folder  RUN=folder  BUNDLE=folder  START_FROM=checkpoint  TEACHER=checkpoint  STAGE=duphil|ce  LATENTS=n  ORDER=importance  COARSENESS=1.5  MAX_DROP=points'
 	@echo '           PYTHON=python3.11  TORCH_INDEX=url of a wheel index'
 
 setup: $(READY)  ## build .venv from the pinned lock (TORCH_INDEX= chooses where PyTorch comes from)
@@ -63,7 +63,8 @@ $(READY): requirements/host.lock.txt requirements/setup.sh
 TRAIN = $(PY) -m host_training train $(DATA_OPTIONS) --preset $(PRESET) --run $(RUN) $(if $(SEED),--seed $(SEED)) \
 	$(if $(START_FROM),--start-from $(START_FROM)) $(if $(TEACHER),--teacher $(TEACHER))
 EXPORT = $(PY) -m export --checkpoint $(RUN)/$(STAGE).pt --out $(RUN)/bundle --dataset $(DATASET) --data-dir $(DATA_DIR) \
-	$(if $(LATENTS),--latents $(LATENTS)) $(if $(ORDER),--order $(ORDER)) $(if $(COARSENESS),--coarseness $(COARSENESS))
+	$(if $(LATENTS),--latents $(LATENTS)) $(if $(ORDER),--order $(ORDER)) $(if $(COARSENESS),--coarseness $(COARSENESS)) \
+	$(if $(MAX_DROP),--max-drop-points $(MAX_DROP))
 
 train: $(READY)  ## train DATASET with PRESET into RUN, or go on where it was interrupted
 	$(TRAIN)

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from export import ExportError
 from export.finetune import FineTuning
 from host_training.dataset import DataSet, load, with_corrupted_labels
-from host_training.model import ModelConfig
+from host_training.model import SMALLEST_UNDECIMATED, ModelConfig
 from host_training.presets import PRESETS
 from link import results
 
@@ -105,12 +105,14 @@ def preset_name(config: ModelConfig, recipe: dict[str, Any]) -> str:
 
     A checkpoint keeps what a preset said, not what it was called.
     """
-    data_given = (config.height, config.width, config.channels, config.n_classes)
+    side = SMALLEST_UNDECIMATED  # not every model takes the data's size, but all take this one
+    resized = replace(config, height=side, width=side)
+    data_given = (side, side, config.channels, config.n_classes)
 
     def likeness(name: str) -> int:
         return sum(recipe.get(field) == value for field, value in PRESETS[name].to_dict().items())
 
-    fitting = [name for name, preset in PRESETS.items() if ModelConfig(*data_given, **preset.model) == config]
+    fitting = [name for name, preset in PRESETS.items() if ModelConfig(*data_given, **preset.model) == resized]
     return max(fitting, key=likeness, default="custom")
 
 

@@ -62,7 +62,6 @@ class ModelConfig:
             raise ValueError(
                 f"images are {self.height}x{self.width}; the wavelet transform needs even sides: crop or resize them"
             )
-
         if min(self.height, self.width) < SMALLEST_UNDECIMATED and not self.is_decimated:
             raise ValueError(
                 f"images of {self.height}x{self.width} vanish in this model's max-pooling; it needs sides of "

@@ -234,13 +234,15 @@ class Trainer:
     def _teacher(self) -> AutoEncoder | None:
         if self.teacher_path is None:
             return None
-        teacher, state = load_model(self.teacher_path, self.device)
-        if state["classes"] != list(self.data.classes) or teacher.config.pixel_pad != self.model.config.pixel_pad:
+        state = checkpoint.load(self.teacher_path, self.device)
+        config = self.model.config
+        reads = {name: getattr(config, name) for name in ("height", "width", "channels", "wavelet")}
+        if state.get("classes") != list(self.data.classes) or not reads.items() <= state["model_config"].items():
             raise checkpoint.CheckpointError(
-                f"{self.teacher_path} can not teach: it was trained for other classes, or with another wavelet; "
-                f"name a checkpoint of {self.data.name}"
+                f"{self.teacher_path} can not teach: it is no finished stage (ce.pt, duphil.pt), or of other classes, "
+                f"image sizes or another wavelet; name a checkpoint of {self.data.name}"
             )
-        return teacher
+        return load_model(self.teacher_path, self.device)[0]
 
     @property
     def is_finished(self) -> bool:

@@ -160,8 +160,10 @@ def test_a_teacher_puts_right_what_corrupted_labels_say(tmp_path):
     assert best["teacher_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_teacher_of_other_classes_is_refused(tmp_path):
+def test_an_unfinished_teacher_or_one_of_other_classes_is_refused(tmp_path):
     Trainer(blobs(), RECIPE, tmp_path / "teacher", CPU).train()
+    with pytest.raises(CheckpointError, match=r"last\.pt can not teach: it is no finished stage"):
+        Trainer(blobs(), RECIPE, tmp_path / "student", CPU, teacher=tmp_path / "teacher" / "last.pt")
     others = replace(blobs(), classes=("x", "y", "z"))
     with pytest.raises(CheckpointError, match=r"ce\.pt can not teach.*a checkpoint of blobs"):
         Trainer(others, RECIPE, tmp_path / "student", CPU, teacher=tmp_path / "teacher" / "ce.pt")

@@ -10,7 +10,7 @@ from tests.studies.common import Table
 
 REASON = (
     "Each model here was trained once, on a processor core or two, for half an hour to two hours: 16 to 145 epochs, "
-    "where the paper takes 300 of a model four times as wide. The goals with a GPU have not been tried. "
+    "where the paper takes 300. The goals with a GPU have not been tried. "
     "Beside each goal stands the bundle of highest test accuracy among those measured; each is one seed."
 )
 

@@ -30,8 +30,8 @@ def augment(pixels: Tensor, augmentation: Augmentation) -> Tensor:
     n, _, height, width = pixels.shape
     columns = torch.arange(width, device=pixels.device).repeat(n, 1)
     if augmentation.flip:
-        mirrored = torch.randint(2, (n,)).bool().to(pixels.device)
-        columns[mirrored] = columns[mirrored].flip(1)
+        mirrored = torch.randint(2, (n, 1)).bool().to(pixels.device)
+        columns = torch.where(mirrored, columns.flip(1), columns)
     pad = augmentation.crop_pad
     shifts = torch.randint(2 * pad + 1, (2, n, 1)).to(pixels.device)
     rows = torch.arange(height, device=pixels.device) + shifts[0]

@@ -82,6 +82,7 @@ _NARROW_5 = dict(
 _NARROW_20 = dict(_NARROW_5, widths=(32, 96, 160), subband_gains=EQUAL_SUBBANDS)
 _PLAIN_20 = dict(_NARROW_20, widths=(32, 80, 160), blocks=(1, 2, 2), has_residuals=False, is_decimated=False)
 _WIDE_70 = dict(_PLAIN_20, widths=(64, 128, 256), hidden=512, is_decimated=True)
+_PLAIN_70 = dict(_WIDE_70, widths=(72, 144, 288), is_decimated=False)
 _DIGITS = dict(
     base_width=32,
     blocks=(1, 1, 1),
@@ -119,6 +120,7 @@ PRESETS: dict[str, Recipe] = {
     "narrow-20": replace(_MUON, model=_NARROW_20, ce_epochs=22),
     "plain-20": replace(_MUON, model=_PLAIN_20, ce_epochs=16, crop_pad=2),
     "wide-70": replace(_MUON, model=_WIDE_70, ce_epochs=16, crop_pad=2),
+    "plain-70": replace(_MUON, model=_PLAIN_70, ce_epochs=100, cutout=8),
     "photo-32": replace(_NARROW, model=dict(_CIFAR_32, stem_stride=2), ce_epochs=60),
 }
 

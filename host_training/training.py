@@ -33,14 +33,15 @@ from host_training.presets import Recipe
 sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("notf"))
 from torch.utils.tensorboard import SummaryWriter  # noqa: E402
 
-SAVE_EVERY_S = 60.0
+SAVE_EVERY_S, SAVE_EPOCHS_EVERY_S = 60.0, 1.0
+"Within an epoch, and at the end of one: on a GPU a short one ends before a disk has saved it."
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What an update reports to the progress bar."""
+    """What an update reports; still tensors, as reading a number makes a GPU wait for the processor."""
 
-    loss: float
+    loss: Tensor
     rates: RateReduction | None = None
 
 
@@ -113,7 +114,7 @@ class CrossEntropyStage:
                 distillation.SHARE * loss_to_teacher(scores.float(), wanted.float()) + (1 - distillation.SHARE) * loss
             )
         _descend(loss, *self.optimisers)
-        return Progress(float(loss.detach()))
+        return Progress(loss.detach())
 
 
 class DuPHiLStage:
@@ -147,7 +148,7 @@ class DuPHiLStage:
         _descend(-rates.reduction, self.optimisers[0])
         return RateReduction(rates.coding_rate.detach(), rates.class_coding_rate.detach())
 
-    def phase2(self, images: Tensor, labels: Tensor) -> float:
+    def phase2(self, images: Tensor, labels: Tensor) -> Tensor:
         self.model.encoder.eval()
         self.model.decoder.train()
         with autocast(images.device):
@@ -156,7 +157,7 @@ class DuPHiLStage:
             scores = self.model.decoder(self.model.relax(latents))
         loss = cross_entropy(scores.float(), labels)
         _descend(loss, self.optimisers[1])
-        return float(loss.detach())
+        return loss.detach()
 
 
 def _descend(loss: Tensor, *optimisers: torch.optim.Optimizer) -> None:
@@ -264,23 +265,29 @@ class Trainer:
                 for optimiser, rate in zip(stage.optimisers, stage.learning_rates, strict=True):
                     optimiser.param_groups[0]["lr"] = rate * learning_rate_factor(self.recipe, self.step / n_steps)
                 progress = stage.update(*batches.batch(self.step))
-                if not math.isfinite(progress.loss):
-                    raise FloatingPointError(
-                        f"{stage.name} loss is {progress.loss} at step {self.step}; "
-                        "the recipe's learning rate is too high for this data"
-                    )
                 self.step += 1
                 bar.update()
-                if self.step % batches.steps_per_epoch == 0:
+                interrupted = until()
+                ends_epoch = self.step % batches.steps_per_epoch == 0
+                pause = SAVE_EPOCHS_EVERY_S if ends_epoch else SAVE_EVERY_S
+                is_due = interrupted or time.monotonic() - saved_at > pause
+                if is_due or ends_epoch:
+                    self._require_finite(stage, progress)
+                if ends_epoch:
                     self._end_epoch(stage, progress, self.step // batches.steps_per_epoch, bar)
-                    saved_at = 0.0
-                if time.monotonic() - saved_at > SAVE_EVERY_S:
+                if is_due:
                     self._save_last()
                     saved_at = time.monotonic()
-                if until():
-                    self._save_last()
+                if interrupted:
                     return False
         return True
+
+    def _require_finite(self, stage: Stage, progress: Progress) -> None:
+        if not progress.loss.isfinite():
+            raise FloatingPointError(
+                f"{stage.name} loss is {float(progress.loss)} at step {self.step}; "
+                "the recipe's learning rate is too high for this data"
+            )
 
     def _end_epoch(self, stage: Stage, progress: Progress, epoch: int, bar: tqdm) -> None:
         figures = evaluate(self.model, self.data.validation, self.device)
@@ -292,7 +299,7 @@ class Trainer:
 
     def _log(self, stage: Stage, figures: Evaluation, progress: Progress, epoch: int) -> None:
         assert self.writer is not None
-        values = {**vars(figures), "rate_reduction": figures.rate_reduction, "train_loss": progress.loss}
+        values = {**vars(figures), "rate_reduction": figures.rate_reduction, "train_loss": float(progress.loss)}
         if progress.rates is not None:
             values["train_rate_reduction"] = float(progress.rates.reduction)
         for name, value in values.items():

@@ -108,7 +108,7 @@ def test_a_run_stopped_anywhere_and_continued_equals_one_that_never_stopped(reci
 def test_a_killed_run_goes_on_where_it_was(tmp_path):
     command = [
         *(sys.executable, "-m", "host_training", "train", "--dataset", "digits", "--run", str(tmp_path / "run")),
-        *("--ce-epochs", "3", "--duphil-epochs", "0", "--threads", "1"),
+        *("--ce-epochs", "15", "--duphil-epochs", "0", "--threads", "1"),
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

@@ -17,8 +17,10 @@ from export.importance import fold_rotation, rotation, sensitivity
 from export.measure import Accuracies, Agreement, Rates
 from export.operators import edge_tpu_compiler_log, list_operators, require_integer
 from export.report import Report
+from export.rounding import round_weights
 from export.settings import ORDERS, Settings, load_data, n_transmitted, preset_name, provenance
 from export.symbols import Encode, Int8Encoder, with_border
+from host_training.batches import to_model_input, to_pixels
 from host_training.dataset import DataSet, Split
 from host_training.model import AutoEncoder, ModelConfig
 from host_training.training import load_model
@@ -29,6 +31,7 @@ FILES = (bundle.ENCODER, bundle.TABLES, DECODER)
 
 CALIBRATION_SEED = 0
 N_CALIBRATION_IMAGES = 300
+N_IMAGES_TO_ROUND_BY = 1000
 N_IMAGES_FOR_MEANS = 5000
 N_IMAGES_THROUGH_ONNX = 500
 
@@ -74,7 +77,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
         f"{cost.macs:,} MACs"
     )
 
-    onnx_symbols = make_encoder(encoder, config, data, folder)
+    onnx_agreement = make_encoder(encoder, config, data, folder)
     encode = Int8Encoder(folder / bundle.ENCODER, config.pixel_pad, settings.threads)
     operators = list_operators(folder / bundle.ENCODER)
     require_integer(operators)
@@ -82,7 +85,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
 
     float_symbols, test = measure.float_symbols(encoder, data.test, config.pixel_pad), encode(data.test.images)
     agreements = {
-        "ONNX and PyTorch": Agreement.between(onnx_symbols, float_symbols[: len(onnx_symbols)]),
+        "ONNX and PyTorch, weights rounded": onnx_agreement,
         "int8 and PyTorch": Agreement.between(test, float_symbols),
     }
     say("agree     " + "; ".join(f"{pair} in {share.equal:.2%} of the symbols" for pair, share in agreements.items()))
@@ -151,16 +154,24 @@ def first(split: Split, n_images: int) -> Split:
     return split.subset(np.arange(min(n_images, len(split))))
 
 
-def make_encoder(encoder: FoldedEncoder, config: ModelConfig, data: DataSet, folder: Path) -> np.ndarray:
-    """Write encoder.tflite; returns what ONNX on the way to it makes of the first test images, rounded, int8 (n, D)."""
-    n_images = min(N_CALIBRATION_IMAGES, len(data.train))
-    chosen = np.random.default_rng(CALIBRATION_SEED).choice(len(data.train), n_images, replace=False)
-    calibration = with_border(data.train.images[np.sort(chosen)], config.pixel_pad)
+def make_encoder(encoder: FoldedEncoder, config: ModelConfig, data: DataSet, folder: Path) -> Agreement:
+    """Write encoder.tflite; returns how far ONNX, which is on the way to it, agrees with the rounded encoder."""
+    pad = config.pixel_pad
+    rounded = round_weights(encoder, to_model_input(to_pixels(some_images(data, N_IMAGES_TO_ROUND_BY)), pad))
+    some = first(data.test, N_IMAGES_THROUGH_ONNX)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "encoder.onnx"
-        onnx_model.write_encoder(encoder, input_shape(config), path)
-        tflite.convert(path, calibration, folder / bundle.ENCODER)
-        return measure.onnx_symbols(path, first(data.test, N_IMAGES_THROUGH_ONNX), config.pixel_pad)
+        onnx_model.write_encoder(rounded, input_shape(config), path)
+        tflite.convert(path, with_border(some_images(data, N_CALIBRATION_IMAGES), pad), folder / bundle.ENCODER)
+        onnx_symbols = measure.onnx_symbols(path, some, pad)
+    return Agreement.between(onnx_symbols, measure.float_symbols(rounded, some, pad))
+
+
+def some_images(data: DataSet, n_images: int) -> np.ndarray:
+    """Training images drawn at random, always the same, uint8 (n, H, W, C); all of them if there are no more."""
+    n_images = min(n_images, len(data.train))
+    chosen = np.random.default_rng(CALIBRATION_SEED).choice(len(data.train), n_images, replace=False)
+    return data.train.images[np.sort(chosen)]
 
 
 def make_tables(encode: Encode, data: DataSet, components: Sequence[int], folder: Path, say: Say) -> FittedTables:

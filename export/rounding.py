@@ -1,0 +1,94 @@
+"""Rounding an encoder's weights to int8 so that its layers' outputs move least (GPTQ, Frantar et al., arXiv:2210.17323).
+
+Rounding every weight to the nearest step makes an error whose parts do not know of each other. Here the weights of an
+output channel are rounded one after another, and what one loses is made up for by those still to come, as the
+correlations of the layer's inputs on some images allow; the bias then restores the output's mean. Layers follow one
+another, each on what the rounded ones before it make. The grid is the converter's own, a scale per output channel
+which its largest weight sets, so converting the result changes nothing any more.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from export.fold import FoldedEncoder
+
+LARGEST = 127
+BATCH_SIZE = 50
+DAMPING, LEAST_DAMPING = 0.01, 1e-9
+"Of the inputs' mean variance, added to all: directions in which they hardly vary are not trusted."
+
+
+@torch.no_grad()
+def round_weights(encoder: FoldedEncoder, images: Tensor) -> FoldedEncoder:
+    """A copy with every convolution's weights on their int8 grid; images float32 (N, C, H, W) in 0…1."""
+    rounded = copy.deepcopy(encoder)
+    outputs = mean_outputs(encoder, images)
+    for name, wanted in outputs.items():
+        layer = rounded.get_submodule(name)
+        assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+        mean, covariance = input_statistics(rounded, layer, images)
+        weight = rounded_rows(layer.weight.flatten(1).double(), covariance)
+        layer.weight.copy_(weight.reshape(layer.weight.shape))
+        layer.bias.copy_(wanted - weight @ mean)
+    return rounded
+
+
+def mean_outputs(encoder: FoldedEncoder, images: Tensor) -> dict[str, Tensor]:
+    """Of each convolution, in the order in which an image goes through them: its channels' means (M,), float64."""
+    sums: dict[str, Tensor] = {}
+
+    def add(name: str, output: Tensor) -> None:
+        sums[name] = sums.get(name, torch.zeros(())) + output.double().mean((2, 3)).sum(0)
+
+    hooks = [
+        layer.register_forward_hook(lambda layer, inputs, output, name=name: add(name, output))
+        for name, layer in encoder.named_modules()
+        if isinstance(layer, nn.Conv2d)
+    ]
+    for batch in images.split(BATCH_SIZE):
+        encoder(batch)
+    for hook in hooks:
+        hook.remove()
+    return {name: total / len(images) for name, total in sums.items()}
+
+
+def input_statistics(encoder: FoldedEncoder, layer: nn.Conv2d, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D), float64, of what the layer's kernels lie on, over images and positions."""
+    n, total, products = 0, torch.zeros(()), torch.zeros(())
+
+    def add(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        nonlocal n, total, products
+        assert isinstance(layer, nn.Conv2d)
+        patches = nn.functional.unfold(inputs[0], layer.kernel_size, layer.dilation, layer.padding, layer.stride)
+        rows = patches.transpose(1, 2).flatten(0, 1).double()
+        n += len(rows)
+        total, products = total + rows.sum(0), products + rows.T @ rows
+
+    hook = layer.register_forward_pre_hook(add)
+    for batch in images.split(BATCH_SIZE):
+        encoder(batch)
+    hook.remove()
+    mean = total / n
+    return mean, products / n - mean[:, None] * mean
+
+
+def rounded_rows(weight: Tensor, covariance: Tensor) -> Tensor:
+    """Rows (M, D) on their grids, each of its largest magnitude in 127 steps, for inputs of that covariance (D, D)."""
+    order = covariance.diagonal().argsort(descending=True)
+    left = weight[:, order].clone()
+    scale = left.abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny) / LARGEST
+    largest = left.abs().argmax(1)  # keeps its step: it is what the converter reads the scale from
+    signs = left.gather(1, largest[:, None])[:, 0].sign()
+    damped = covariance[order][:, order]
+    damped.diagonal().add_(DAMPING * covariance.diagonal().mean() + LEAST_DAMPING)
+    factor = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(damped)), upper=True)
+    rounded = torch.empty_like(left)
+    for column in range(left.shape[1]):
+        steps = (left[:, column] / scale).round().clamp(-LARGEST, LARGEST)
+        steps = torch.where(largest == column, LARGEST * signs, steps)
+        rounded[:, column] = steps * scale
+        error = (left[:, column] - rounded[:, column]) / factor[column, column]
+        left[:, column + 1 :] -= error[:, None] * factor[column, column + 1 :]
+    return rounded[:, order.argsort()]

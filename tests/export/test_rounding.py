@@ -1,0 +1,86 @@
+"""Weights rounded for int8: on the converter's grid, and the layers' outputs nearer than nearest rounding leaves them."""
+
+import numpy as np
+import pytest
+import torch
+from ai_edge_litert import schema_py_generated as schema
+from torch import Tensor
+
+from export import tflite
+from export.fold import fold
+from export.pipeline import N_IMAGES_TO_ROUND_BY, some_images
+from export.rounding import LARGEST, round_weights, rounded_rows
+from host_training.batches import to_model_input, to_pixels
+from host_training.dataset import load
+from host_training.training import load_model
+
+
+def correlated(n: int, size: int) -> Tensor:
+    """Inputs whose variance lies in few directions, as neighbouring pixels' does."""
+    generator = torch.Generator().manual_seed(0)
+    mixing = torch.randn(size // 4, size, generator=generator, dtype=torch.float64)
+    inputs = torch.randn(n, size // 4, generator=generator, dtype=torch.float64) @ mixing
+    return inputs + 0.1 * torch.randn(n, size, generator=generator, dtype=torch.float64)
+
+
+def nearest(weight: Tensor) -> Tensor:
+    scale = weight.abs().amax(1, keepdim=True) / LARGEST
+    return (weight / scale).round() * scale
+
+
+@pytest.fixture
+def weight() -> Tensor:
+    return torch.randn(24, 64, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def test_rows_lie_on_a_grid_that_their_largest_weight_sets(weight):
+    rounded = rounded_rows(weight, correlated(1000, 64).T.cov())
+    assert torch.allclose(rounded.abs().amax(1), weight.abs().amax(1))
+    assert torch.allclose(rounded, nearest(rounded))
+    assert not torch.allclose(rounded, nearest(weight))
+
+
+def test_outputs_move_less_than_by_nearest_rounding_on_inputs_not_seen(weight):
+    seen, others = correlated(2000, 64).split(1000)
+    rounded = rounded_rows(weight, seen.T.cov())
+    error, usual = ((others @ (new - weight).T).square().mean() for new in (rounded, nearest(weight)))
+    assert error < usual / 3
+
+
+def test_inputs_that_never_vary_are_no_obstacle(weight):
+    covariance = correlated(1000, 64).T.cov()
+    covariance[5], covariance[:, 5] = 0, 0
+    assert rounded_rows(weight, covariance).isfinite().all()
+    constant = rounded_rows(weight, torch.zeros_like(covariance))
+    assert torch.allclose(constant, nearest(weight))
+
+
+@pytest.fixture(scope="module")
+def halves(checkpoint):
+    model, _ = load_model(checkpoint)
+    data = load("digits")
+    encoder, _ = fold(model, range(model.config.latents), torch.zeros(model.config.latents))
+    images = to_model_input(to_pixels(some_images(data, N_IMAGES_TO_ROUND_BY)), 0)
+    return encoder, round_weights(encoder, images), images, to_model_input(to_pixels(data.test.images), 0)
+
+
+@torch.no_grad()
+def test_a_rounded_encoders_latents_are_nearer_to_the_float_ones_than_by_nearest_rounding(halves):
+    encoder, rounded, images, test = halves
+    usual = round_weights(encoder, torch.zeros_like(images[:1]))  # nothing varies: nearest rounding
+    wanted = encoder(test)
+    assert (rounded(test) - wanted).square().mean() < (usual(test) - wanted).square().mean() / 2
+    assert torch.allclose(rounded(images).mean(0), encoder(images).mean(0), atol=1e-3)
+
+
+def test_the_converter_finds_the_weights_rounded_already(halves, exported):
+    model = tflite.read_model(exported.bundle.encoder_path)
+    graph = model.subgraphs[0]
+    seen = 0
+    for operator in graph.operators:
+        if tflite.builtin_operator(model, operator) == schema.BuiltinOperator.CONV_2D:
+            kernel = graph.tensors[operator.inputs[1]]
+            steps = np.frombuffer(bytes(model.buffers[kernel.buffer].data), np.int8).reshape(kernel.shape[0], -1)
+            assert (np.abs(steps.astype(int)).max(1) == LARGEST).all()
+            seen += 1
+    assert seen == sum(isinstance(layer, torch.nn.Conv2d) for layer in halves[0].modules())

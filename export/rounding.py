@@ -1,9 +1,9 @@
-"""Rounding an encoder's weights to int8 so that its layers' outputs move least (GPTQ, Frantar et al., arXiv:2210.17323).
+"""Rounding an encoder's weights to int8 so that what its layers put out moves least.
 
-Rounding every weight to the nearest step makes an error whose parts do not know of each other. Here the weights of an
-output channel are rounded one after another, and what one loses is made up for by those still to come, as the
-correlations of the layer's inputs on some images allow; the bias then restores the output's mean. Layers follow one
-another, each on what the rounded ones before it make. The grid is the converter's own, a scale per output channel
+Rounding every weight to the nearest step makes an error whose parts do not know of each other. Here, as in GPTQ (Frantar
+et al., arXiv:2210.17323), the weights of an output channel are rounded one after another, and what one loses is made up
+for by those still to come, as the correlations of the layer's inputs on some images allow; the bias then restores the
+output's mean. Layers follow one another, each on what the rounded ones before it make. The grid is the converter's own, a scale per output channel
 which its largest weight sets, so converting the result changes nothing any more.
 """
 
@@ -27,7 +27,8 @@ def round_weights(encoder: FoldedEncoder, images: Tensor) -> FoldedEncoder:
     outputs = mean_outputs(encoder, images)
     for name, wanted in outputs.items():
         layer = rounded.get_submodule(name)
-        assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+        assert isinstance(layer, nn.Conv2d)
+        assert layer.bias is not None
         mean, covariance = input_statistics(rounded, layer, images)
         weight = rounded_rows(layer.weight.flatten(1).double(), covariance)
         layer.weight.copy_(weight.reshape(layer.weight.shape))
@@ -61,6 +62,7 @@ def input_statistics(encoder: FoldedEncoder, layer: nn.Conv2d, images: Tensor) -
     def add(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         nonlocal n, total, products
         assert isinstance(layer, nn.Conv2d)
+        assert isinstance(layer.padding, tuple)
         patches = nn.functional.unfold(inputs[0], layer.kernel_size, layer.dilation, layer.padding, layer.stride)
         rows = patches.transpose(1, 2).flatten(0, 1).double()
         n += len(rows)

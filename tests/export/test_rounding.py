@@ -1,4 +1,4 @@
-"""Weights rounded for int8: on the converter's grid, and the layers' outputs nearer than nearest rounding leaves them."""
+"""Weights rounded for int8: on the converter's grid, and outputs nearer than nearest rounding leaves them."""
 
 import numpy as np
 import pytest

@@ -1,10 +1,11 @@
 """Rounding an encoder's weights to int8 so that what its layers put out moves least.
 
-Rounding every weight to the nearest step makes an error whose parts do not know of each other. Here, as in GPTQ (Frantar
-et al., arXiv:2210.17323), the weights of an output channel are rounded one after another, and what one loses is made up
-for by those still to come, as the correlations of the layer's inputs on some images allow; the bias then restores the
-output's mean. Layers follow one another, each on what the rounded ones before it make. The grid is the converter's own, a scale per output channel
-which its largest weight sets, so converting the result changes nothing any more.
+Rounding every weight to the nearest step makes an error whose parts do not know of each other. Here, as in GPTQ
+(Frantar et al., arXiv:2210.17323), the weights of an output channel are rounded one after another, and what one loses
+is made up for by those still to come, as the correlations of the layer's inputs on some images allow; the bias then
+restores the output's mean. Layers follow one another, each on what the rounded ones before it make. The grid is the
+converter's own, a scale per output channel which its largest weight sets, so converting the result changes nothing
+any more.
 """
 
 import copy

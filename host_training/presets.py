@@ -119,7 +119,9 @@ PRESETS: dict[str, Recipe] = {
     "narrow-5": replace(_SHORT, model=_NARROW_5, ce_epochs=40),
     "narrow-20": replace(_MUON, model=_NARROW_20, ce_epochs=22),
     "plain-20": replace(_MUON, model=_PLAIN_20, ce_epochs=16, crop_pad=2),
-    "plain-20-fine": replace(_MUON, model=_PLAIN_20, ce_epochs=16, learning_rate=0.1, muon_learning_rate=0.02, cutout=8),
+    "plain-20-fine": replace(
+        _MUON, model=_PLAIN_20, ce_epochs=16, learning_rate=0.1, muon_learning_rate=0.02, cutout=8
+    ),
     "wide-70": replace(_MUON, model=_WIDE_70, ce_epochs=16, crop_pad=2),
     "plain-70": replace(_MUON, model=_PLAIN_70, ce_epochs=100, cutout=8),
     "photo-32": replace(_NARROW, model=dict(_CIFAR_32, stem_stride=2), ce_epochs=60),

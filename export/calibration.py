@@ -1,7 +1,8 @@
 """Calibration of a decoder, fitted to the validation split as the host will see it: prefixes of coded bitstreams.
 
-One temperature per knot, chosen by the likelihood of the true labels; then how many of the labels that are wrong at a
-knot the missing symbols went on to put right. What is fitted is what link.calibration applies.
+One temperature per knot, chosen by the likelihood of what the confidence is asked for: whether the answer is right.
+That of the true labels would fit the unlikely classes too, which label smoothing lifts. Then how many of the labels
+that are wrong at a knot the missing symbols went on to put right. What is fitted is what link.calibration applies.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ MAX_PREFIXES = 15_000
 PREFIX_SEED = 0
 STIFFNESS = 1e-3
 "Weight of the squared steps between neighbouring knots, against nats per prefix: a knot without data follows them."
+UNSURE = 1e-12
+"The least doubt that an answer is right, or wrong, when temperatures are fitted."
 SHARE_PRIOR = 1.0
 "Wrong labels, all put right later, that every knot has seen before the first: without data nothing is given up."
 N_BINS = 15
@@ -115,19 +118,23 @@ def hat_functions(n_known: np.ndarray, knots: tuple[int, ...]) -> np.ndarray:
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray, hats: np.ndarray) -> tuple[float, ...]:
-    """The temperature of each knot under which the labels (P,) are most likely; probabilities (P, C), hats (P, knots).
+    """The temperature of each knot under which answers are most likely as right as they are.
 
-    Never below 1/20 or above 100, as a calibration allows.
+    probabilities (P, C), labels (P,), hats (P, knots); never below 1/20 or above 100, as a calibration allows.
     """
     logits = np.log(np.maximum(probabilities, TINIEST, dtype=np.float64))
-    rows = np.arange(len(labels))
+    answers = probabilities.argmax(1)
+    rows, correct = np.arange(len(labels)), answers == labels
 
     def loss(log_temperature: np.ndarray) -> tuple[float, np.ndarray]:
         scaled = logits / np.exp(hats @ log_temperature)[:, None]
         posterior = softmax(scaled)
         steps = np.diff(log_temperature)
-        value = -np.log(np.maximum(posterior[rows, labels], TINIEST)).mean() + STIFFNESS * (steps**2).sum()
-        slope = scaled[rows, labels] - (posterior * scaled).sum(1)
+        confidence = np.clip(posterior[rows, answers], UNSURE, 1 - UNSURE)
+        likelihood = np.where(correct, confidence, 1 - confidence)
+        value = -np.log(likelihood).mean() + STIFFNESS * (steps**2).sum()
+        slope = scaled[rows, answers] - (posterior * scaled).sum(1)
+        slope *= np.where(correct, 1, -confidence / (1 - confidence))
         pull = 2 * STIFFNESS * (np.append(0, steps) - np.append(steps, 0))
         return value, hats.T @ slope / len(labels) + pull
 

@@ -53,6 +53,17 @@ def test_the_temperature_that_labels_were_drawn_with_is_found_again():
     assert found == pytest.approx((4, 2, 1), rel=0.1)
 
 
+def test_the_confidence_is_fitted_not_the_classes_that_label_smoothing_lifted():
+    rng = np.random.default_rng(0)
+    wanted = softmax(rng.normal(0, 4, (20_000, 50)))
+    labels = (wanted.cumsum(1) < rng.random((len(wanted), 1))).sum(1)
+    lifted = softmax(np.log(0.9 * wanted + 0.1 / 50) / 0.8)  # flat tails, too sure of the first
+    [temperature] = fit_temperature(lifted, labels, np.ones((len(wanted), 1)))
+    fitted = softmax(np.log(lifted) / temperature)
+    correct = lifted.argmax(1) == labels
+    assert expected_calibration_error(fitted.max(1), correct) < 0.02
+
+
 def test_a_knot_without_data_follows_its_neighbours():
     probabilities = np.tile([0.9, 0.1], (100, 1))
     labels = np.repeat([0, 1], (70, 30))

@@ -21,6 +21,7 @@ STAGE ?= $(or $(STAGE_$(PRESET)),duphil)
 STAGE_narrow-20 := ce
 STAGE_plain-20 := ce
 STAGE_plain-20-fine := ce
+STAGE_wide-70-fine := ce
 STAGE_wide-70 := ce
 STAGE_plain-70 := ce
 RUN ?= runs/$(NAME)-$(PRESET)
@@ -49,11 +50,11 @@ export DATA_DIR
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
 	@echo
-	@echo 'Variables: DATASET=digits|cifar10|cifar100|cifar100-coarse|FOLDER  PRESET=narrow-5|narrow-20|digits|cifar-16|cifar-32|cifar-32-fine|cifar-64|cifar100-64|plain-20|plain-20-fine|wide-70|plain-70|photo-32'
+	@echo 'Variables: DATASET=digits|cifar10|cifar100|cifar100-coarse|FOLDER  PRESET=narrow-5|narrow-20|digits|cifar-16|cifar-32|cifar-32-fine|cifar-64|cifar100-64|plain-20|plain-20-fine|wide-70|wide-70-fine|plain-70|photo-32'
 	@echo '           LINK=lora-sf7|lora-sf10-eu868|rn2483-sf9|serial-9600|… LOSS=none|0.1|mild|mid|edge|ge:p,r  IMAGES=n  SEED=n'
 	@echo '           INTERVAL=seconds between images  FEEDBACK=no  VERDICT=0.95  FIRST_CHUNK_BYTES=n  CHUNK_BYTES=n'
 	@echo '           TASK=name of a decoder  TASK_LOSS=ce|kl|svm  EXAMPLES=folder|cifar100:bicycle  SHOTS=n'
-	@echo '           DATA_DIR=folder  RUN=folder  BUNDLE=folder  START_FROM=checkpoint  TEACHER=checkpoint  STAGE=duphil|ce  LATENTS=n  ORDER=importance  COARSENESS=1.5  MAX_DROP=points'
+	@echo '           DATA_DIR=folder  RUN=folder  BUNDLE=folder  START_FROM=checkpoint  TEACHER=checkpoint  STAGE=duphil|ce  LATENTS=n  ORDER=importance  COARSENESS=1.5  VIEWS=2|6  MAX_DROP=points'
 	@echo '           PYTHON=python3.11  TORCH_INDEX=url of a wheel index'
 
 setup: $(READY)  ## build .venv from the pinned lock (TORCH_INDEX= chooses where PyTorch comes from)
@@ -66,6 +67,7 @@ TRAIN = $(PY) -m host_training train $(DATA_OPTIONS) --preset $(PRESET) --run $(
 	$(if $(START_FROM),--start-from $(START_FROM)) $(if $(TEACHER),--teacher $(TEACHER))
 EXPORT = $(PY) -m export --checkpoint $(RUN)/$(STAGE).pt --out $(RUN)/bundle --dataset $(DATASET) --data-dir $(DATA_DIR) \
 	$(if $(LATENTS),--latents $(LATENTS)) $(if $(ORDER),--order $(ORDER)) $(if $(COARSENESS),--coarseness $(COARSENESS)) \
+	$(if $(VIEWS),--views $(VIEWS)) \
 	$(if $(MAX_DROP),--max-drop-points $(MAX_DROP))
 
 train: $(READY)  ## train DATASET with PRESET into RUN, or go on where it was interrupted

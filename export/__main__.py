@@ -15,6 +15,7 @@ from typing import Any
 from export import ExportError
 from export.calibration import calibrate
 from export.decoder import Request, add_decoder
+from export.fold import VIEWS
 from export.pipeline import export
 from export.settings import ORDERS, Settings
 from export.tasks import TASKS
@@ -96,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     add("--latents", type=int, metavar="N", help="send only the N most useful latents (default: all)")
     add("--order", choices=ORDERS, default=ORDERS[0], help="what useful means (default: %(default)s)")
     add("--coarseness", type=float, default=1.0, metavar="C", help="with --order importance: above 1 for fewer bits")
+    add("--views", type=int, choices=VIEWS, default=1, help="also look at mirrored and moved images, and send the mean")
     add_data_options(top, "the name in the checkpoint")
     add(
         "--components",

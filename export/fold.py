@@ -11,6 +11,7 @@ decimated. A longer wavelet reads pixels that were reflected before the model an
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ def input_shape(config: ModelConfig) -> tuple[int, int, int]:
 
 
 class FoldedEncoder(nn.Module):
-    """Images (N, C, H + 2p, W + 2p) in 0…1 to latents (N, n), the most useful first."""
+    """Images (N, C, H + 2p, W + 2p) in 0…1 to latents (N, n), the most useful first; of several views, their mean."""
 
     def __init__(self, encoder: Encoder, config: ModelConfig, order: Sequence[int]) -> None:
         super().__init__()
@@ -39,6 +40,20 @@ class FoldedEncoder(nn.Module):
         self.pool = fixed_pool(self.features(torch.zeros(1, *input_shape(config))), config.pooled)
         dense, norm, _, last = encoder.dense
         self.dense = nn.Sequential(fuse(dense, norm), nn.ReLU(), select_outputs(last, order))
+        self.views: Sequence[View] = VIEWS[1]
+
+    def with_views(self, n_views: int) -> "FoldedEncoder":
+        """A copy of an encoder of one view that looks at every image `n_views` times, a key of VIEWS.
+
+        The last layer takes all views' inputs at once and is their mean: the latents are averaged before they are
+        rounded, exactly and at no cost.
+        """
+        last = self.dense[-1]
+        assert isinstance(last, nn.Conv2d)
+        wider = nn.Conv2d(n_views * last.in_channels, last.out_channels, 1)
+        encoder = self.with_last(with_weights(wider, last.weight.repeat(1, n_views, 1, 1) / n_views, last.bias))
+        encoder.views = VIEWS[n_views]
+        return encoder
 
     def with_last(self, layer: nn.Conv2d) -> "FoldedEncoder":
         """A copy with another last layer."""
@@ -49,8 +64,46 @@ class FoldedEncoder(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         return self.module3(self.module2(self.module1(self.stem(images))))
 
+    def look(self, images: Tensor) -> Tensor:
+        """Every image's views one after another, (N · V, C, H + 2p, W + 2p)."""
+        return torch.stack([view(images) for view in self.views], 1).flatten(0, 1)
+
+    def of_views(self, views: Tensor) -> Tensor:
+        hidden = self.dense[:-1](self.pool(self.features(views)))
+        if len(self.views) > 1:
+            hidden = hidden.reshape(-1, self.dense[-1].in_channels, 1, 1)
+        return self.dense[-1](hidden).flatten(1)
+
     def forward(self, images: Tensor) -> Tensor:
-        return self.dense(self.pool(self.features(images))).flatten(1)
+        return self.of_views(self.look(images))
+
+
+@dataclass(frozen=True)
+class View:
+    """How an image is looked at: moved by some pixels, what moves in being reflected, and mirrored or not."""
+
+    is_mirrored: bool = False
+    down: int = 0
+    right: int = 0
+
+    def pixels(self, height: int, width: int) -> Tensor:
+        """Which pixel of the image, counted row by row, each one of the view is: int64 (H, W)."""
+        columns = _moved(width, self.right)
+        return _moved(height, self.down)[:, None] * width + (columns.flip(0) if self.is_mirrored else columns)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images (…, H, W)."""
+        return images.flatten(-2)[..., self.pixels(*images.shape[-2:])]
+
+
+def _moved(size: int, by: int) -> Tensor:
+    source = (torch.arange(size) - by).abs()
+    return torch.where(source < size, source, 2 * (size - 1) - source)
+
+
+_MOVED = (View(), View(down=1, right=1), View(down=-1, right=-1))
+VIEWS = {1: _MOVED[:1], 2: (View(), View(True)), 6: (*_MOVED, *(replace(view, is_mirrored=True) for view in _MOVED))}
+"By number: the image; and its mirror image; and both of them moved by a pixel to either side."
 
 
 def fold_block(block: Any) -> nn.Module:

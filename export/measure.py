@@ -49,10 +49,10 @@ def float_symbols(encoder: Encoder | FoldedEncoder, split: Split, pixel_pad: int
     return quantise(float_latents(encoder, split, pixel_pad)).numpy().astype(np.int8)
 
 
-def onnx_symbols(path: Path, split: Split, pixel_pad: int) -> np.ndarray:
-    """The same through an ONNX encoder, which takes one image at a time."""
-    images = to_model_input(to_pixels(split.images), pixel_pad).contiguous().numpy()
-    latents = torch.from_numpy(OnnxModel(path)(images, batch_size=1))
+def onnx_symbols(path: Path, encoder: FoldedEncoder, split: Split, pixel_pad: int) -> np.ndarray:
+    """The same through an encoder's ONNX file, which takes one image's views at a time."""
+    views = encoder.look(to_model_input(to_pixels(split.images), pixel_pad)).contiguous().numpy()
+    latents = torch.from_numpy(OnnxModel(path)(views, batch_size=len(encoder.views)))
     return quantise(latents).numpy().astype(np.int8)
 
 

@@ -21,6 +21,17 @@ ENCODER_INPUT, ENCODER_OUTPUT = "pixels", "symbols"
 DECODER_INPUT, DECODER_OUTPUT = "symbols", "probabilities"
 
 
+class OfViews(nn.Module):
+    """An encoder behind its views: (V, C, H, W) of one image to latents (1, D)."""
+
+    def __init__(self, encoder: FoldedEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, views: Tensor) -> Tensor:
+        return self.encoder.of_views(views)
+
+
 class Probabilities(nn.Module):
     """A decoder with its softmax: symbols (N, D) to class probabilities (N, K)."""
 
@@ -33,8 +44,9 @@ class Probabilities(nn.Module):
 
 
 def write_encoder(encoder: FoldedEncoder, input_shape: tuple[int, int, int], path: Path) -> None:
-    """Encoder for one image at a time: "pixels" float32 (1, C, H, W) in 0…1 → "symbols" float32 (1, D), not rounded."""
-    _write(encoder, torch.zeros(1, *input_shape), path, ENCODER_INPUT, ENCODER_OUTPUT, dynamic_batch=False)
+    """Encoder for one image's views: "pixels" float32 (V, C, H, W) in 0…1 → "symbols" float32 (1, D), not rounded."""
+    example = torch.zeros(len(encoder.views), *input_shape)
+    _write(OfViews(encoder), example, path, ENCODER_INPUT, ENCODER_OUTPUT, dynamic_batch=False)
     onnx.save(onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True), path)
 
 

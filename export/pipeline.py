@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from export import ExportError, calibration, entropy_model, measure, onnx_model, tflite
 from export.entropy_model import FittedTables
@@ -60,6 +61,7 @@ def study_name(data_set: str, preset: str, stage: str, settings: Settings) -> st
     parts = ["export", data_set, preset, *([stage] if stage != "duphil" else [])]
     parts += [f"{settings.latents}-latents"] if settings.latents else []
     parts += [settings.order, f"{settings.coarseness:g}"] if settings.order != ORDERS[0] else []
+    parts += [f"{settings.views}-views"] if settings.views > 1 else []
     return re.sub(r"[^a-z0-9._-]+", "-", "-".join(parts).lower())
 
 
@@ -90,7 +92,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     }
     say("agree     " + "; ".join(f"{pair} in {share.equal:.2%} of the symbols" for pair, share in agreements.items()))
 
-    tables = make_tables(encode, data, settings.components, folder, say)
+    tables = make_tables(encode, data, settings.components, folder, say, has_mirrors=settings.views == 1)
     coded = measure.through_coder(test, tables.chosen.tables)
     rates = Rates.of(test, coded, tables)
     say(f"coder     {rates.coded_bytes:.2f} bytes per test image, {rates.coder_overhead_bits:.2f} bits over the ideal")
@@ -139,12 +141,19 @@ def halves(
     model: AutoEncoder, latent_order: Sequence[int], settings: Settings, data: DataSet
 ) -> tuple[FoldedEncoder, FoldedDecoder]:
     """Encoder and decoder with the most useful latents, in the order in which they are sent."""
+    if settings.views > 1 and not data.augmentation.flip:
+        raise ExportError(f"images of {data.name} are never mirrored, so they are looked at once: leave views at 1")
+
+    def folded(order: Sequence[int], fill: Tensor) -> tuple[FoldedEncoder, FoldedDecoder]:
+        encoder, decoder = fold(model, order, fill)
+        return encoder.with_views(settings.views), decoder
+
     n_latents = n_transmitted(model.config.latents, settings.latents)
     pad, some = model.config.pixel_pad, first(data.train, N_IMAGES_FOR_MEANS)
+    encoder, decoder = folded(range(model.config.latents), torch.zeros(model.config.latents))
     if settings.order == "discriminative":
-        means = measure.float_symbols(model.encoder, some, pad).mean(0)
-        return fold(model, latent_order[:n_latents], torch.from_numpy(means))
-    encoder, decoder = fold(model, range(model.config.latents), torch.zeros(model.config.latents))
+        means = measure.float_symbols(encoder, some, pad).mean(0)
+        return folded(latent_order[:n_latents], torch.from_numpy(means))
     latents = measure.float_latents(encoder, some, pad)
     turned = rotation(latents, sensitivity(decoder, latents), settings.coarseness)
     return fold_rotation(encoder, decoder, turned.leading(min(n_latents, turned.n_useful)))
@@ -162,8 +171,9 @@ def make_encoder(encoder: FoldedEncoder, config: ModelConfig, data: DataSet, fol
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "encoder.onnx"
         onnx_model.write_encoder(rounded, input_shape(config), path)
-        tflite.convert(path, with_border(some_images(data, N_CALIBRATION_IMAGES), pad), folder / bundle.ENCODER)
-        onnx_symbols = measure.onnx_symbols(path, some, pad)
+        images = with_border(some_images(data, N_CALIBRATION_IMAGES), pad)
+        tflite.convert(path, images, folder / bundle.ENCODER, rounded.views)
+        onnx_symbols = measure.onnx_symbols(path, rounded, some, pad)
     return Agreement.between(onnx_symbols, measure.float_symbols(rounded, some, pad))
 
 
@@ -174,9 +184,14 @@ def some_images(data: DataSet, n_images: int) -> np.ndarray:
     return data.train.images[np.sort(chosen)]
 
 
-def make_tables(encode: Encode, data: DataSet, components: Sequence[int], folder: Path, say: Say) -> FittedTables:
-    """Fit the entropy models to the training split's symbols and write tables.npz, the best on the validation split."""
-    mirrored = encode(data.train.images[:, :, ::-1]) if data.augmentation.flip else None
+def make_tables(
+    encode: Encode, data: DataSet, components: Sequence[int], folder: Path, say: Say, has_mirrors: bool = True
+) -> FittedTables:
+    """Fit the entropy models to the training split's symbols and write tables.npz, the best on the validation split.
+
+    `has_mirrors`: also to the mirrored images', where training mirrors them and the encoder does not do it itself.
+    """
+    mirrored = encode(data.train.images[:, :, ::-1]) if has_mirrors and data.augmentation.flip else None
     candidates = []
     for candidate in entropy_model.fit_candidates(
         encode(data.train.images), data.train.labels, mirrored, encode(data.validation.images), components

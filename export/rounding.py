@@ -39,10 +39,10 @@ def round_weights(encoder: FoldedEncoder, images: Tensor) -> FoldedEncoder:
 
 def mean_outputs(encoder: FoldedEncoder, images: Tensor) -> dict[str, Tensor]:
     """Of each convolution, in the order in which an image goes through them: its channels' means (M,), float64."""
-    sums: dict[str, Tensor] = {}
+    means: dict[str, list[Tensor]] = {}
 
     def add(name: str, output: Tensor) -> None:
-        sums[name] = sums.get(name, torch.zeros(())) + output.double().mean((2, 3)).sum(0)
+        means.setdefault(name, []).append(output.double().mean((2, 3)))
 
     hooks = [
         layer.register_forward_hook(lambda layer, inputs, output, name=name: add(name, output))
@@ -53,18 +53,24 @@ def mean_outputs(encoder: FoldedEncoder, images: Tensor) -> dict[str, Tensor]:
         encoder(batch)
     for hook in hooks:
         hook.remove()
-    return {name: total / len(images) for name, total in sums.items()}
+    return {name: torch.cat(each).mean(0) for name, each in means.items()}
 
 
 def input_statistics(encoder: FoldedEncoder, layer: nn.Conv2d, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and covariance (D, D), float64, of what the layer's kernels lie on, over images and positions."""
+    """Mean (D,) and covariance (D, D), float64, of what the layer's kernels lie on, over images and positions.
+
+    Of several views of an image one is enough, not always the same, for all layers but the last, which takes them all.
+    """
     n, total, products = 0, torch.zeros(()), torch.zeros(())
+    step = 1 if len(encoder.views) == 1 or layer is encoder.dense[-1] else len(encoder.views) + 1
 
     def add(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         nonlocal n, total, products
         assert isinstance(layer, nn.Conv2d)
         assert isinstance(layer.padding, tuple)
-        patches = nn.functional.unfold(inputs[0], layer.kernel_size, layer.dilation, layer.padding, layer.stride)
+        patches = nn.functional.unfold(
+            inputs[0][::step], layer.kernel_size, layer.dilation, layer.padding, layer.stride
+        )
         rows = patches.transpose(1, 2).flatten(0, 1).double()
         n += len(rows)
         total, products = total + rows.sum(0), products + rows.T @ rows

@@ -9,6 +9,7 @@ from typing import Any
 
 from export import ExportError
 from export.finetune import FineTuning
+from export.fold import VIEWS
 from host_training.dataset import DataSet, load, with_corrupted_labels
 from host_training.model import SMALLEST_UNDECIMATED, ModelConfig
 from host_training.presets import PRESETS
@@ -33,6 +34,8 @@ class Settings:
     "What useful means, one of ORDERS."
     coarseness: float = 1.0
     "Of the quantiser in importance order: 1 costs as much accuracy as the trained one, more is fewer bits."
+    views: int = 1
+    "How often the node looks at an image, a key of VIEWS; the latents are the mean."
     dataset: str | None = None
     "Name or folder of the data set; None takes the name in the checkpoint."
     data_dir: Path = Path("data")
@@ -51,6 +54,8 @@ class Settings:
             raise ExportError(f"latents is {self.latents}; at least one must be sent")
         if self.order not in ORDERS:
             raise ExportError(f"order is '{self.order}'; it must be one of {', '.join(ORDERS)}")
+        if self.views not in VIEWS:
+            raise ExportError(f"views is {self.views}; it must be one of {', '.join(map(str, VIEWS))}")
         if not 0 < self.coarseness < math.inf:
             raise ExportError(f"coarseness is {self.coarseness:g}; it must be above 0")
         if self.coarseness != 1 and self.order != "importance":
@@ -63,9 +68,10 @@ class Settings:
         checkpoint = self.checkpoint.as_posix() if is_inside else self.checkpoint.name
         latents = f" --latents {self.latents}" if self.latents is not None else ""
         order = f" --order {self.order} --coarseness {self.coarseness:g}" if self.order != ORDERS[0] else ""
+        views = f" --views {self.views}" if self.views > 1 else ""
         components = ",".join(map(str, self.components))
         return (
-            f"python -m export --checkpoint {checkpoint}{latents}{order} "
+            f"python -m export --checkpoint {checkpoint}{latents}{order}{views} "
             f"--components {components} --max-drop-points {self.max_drop_points:g}"
         )
 

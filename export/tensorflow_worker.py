@@ -1,7 +1,8 @@
 """ONNX to full-int8 TensorFlow Lite: the only file that imports TensorFlow, always run as a process of its own.
 
-It reads `encoder.onnx` and `calibration.npy` (float32 NHWC in 0…1) in the working folder and writes `encoder.tflite`
-there. TensorFlow and PyTorch never share a process this way, and what TensorFlow allocates is gone when it ends.
+It reads `encoder.onnx`, `calibration.npy` (float32 NHWC in 0…1) and `views.npy` (which pixel of the image each one of
+its views is, (V, H, W)) in the working folder and writes `encoder.tflite` there. TensorFlow and PyTorch never share a
+process this way, and what TensorFlow allocates is gone when it ends.
 
 onnx2tf's command line makes seven models; here one is made, from the Keras model that onnx2tf returns.
 """
@@ -27,7 +28,9 @@ def main() -> None:
         not_use_onnxsim=True,
         non_verbose=True,
     )
-    images = np.load("calibration.npy")
+    images, views = np.load("calibration.npy"), np.load("views.npy")
+    if len(views) > 1:
+        model = behind_views(model, images.shape[1:], views)
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([image[None]] for image in images)
@@ -35,6 +38,13 @@ def main() -> None:
     converter.inference_input_type = converter.inference_output_type = tf.int8
     with open("encoder.tflite", "wb") as file:
         file.write(converter.convert())
+
+
+def behind_views(model: tf.keras.Model, shape: tuple[int, ...], views: np.ndarray) -> tf.keras.Model:
+    """A model of one image (1, H, W, C) that gives `model` its views (V, H, W, C); onnx2tf would mix up their axes."""
+    image = tf.keras.Input(shape, batch_size=1)
+    pixels = tf.reshape(image, (-1, shape[-1]))
+    return tf.keras.Model(image, model(tf.gather(pixels, views.astype(np.int32))))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import flatbuffers
@@ -17,6 +18,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export import ExportError
+from export.fold import VIEWS, View
 from export.importance import Rotation
 
 INPUT_SCALE = np.float32(1 / 255)
@@ -27,13 +29,17 @@ SAME_SCALE_OPERATORS = (schema.BuiltinOperator.RESHAPE,)
 "Their output has their input's scale, so the patch reaches through them to what is before."
 
 
-def convert(onnx_path: Path, calibration: np.ndarray, path: Path) -> None:
-    """Write the int8 model; `calibration` are images uint8 (N, H + 2p, W + 2p, C), black and white ones are added."""
+def convert(onnx_path: Path, calibration: np.ndarray, path: Path, views: Sequence[View] = VIEWS[1]) -> None:
+    """Write the int8 model, which makes the views that the ONNX one takes of the image that it is given.
+
+    `calibration` are images uint8 (N, H + 2p, W + 2p, C); black and white ones are added.
+    """
     black, white = np.zeros_like(calibration[:1]), np.full_like(calibration[:1], 255)
     images = np.concatenate([calibration, black, white]).astype(np.float32) / np.float32(255)
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "encoder.onnx").write_bytes(onnx_path.read_bytes())
         np.save(Path(scratch) / "calibration.npy", images)
+        np.save(Path(scratch) / "views.npy", [view.pixels(*calibration.shape[1:3]).numpy() for view in views])
         run_worker(Path(scratch))
         model = read_model(Path(scratch) / "encoder.tflite")
     check_input(model)

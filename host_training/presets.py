@@ -123,9 +123,7 @@ PRESETS: dict[str, Recipe] = {
         _MUON, model=_PLAIN_20, ce_epochs=16, learning_rate=0.1, muon_learning_rate=0.02, cutout=8
     ),
     "wide-70": replace(_MUON, model=_WIDE_70, ce_epochs=16, crop_pad=2),
-    "wide-70-fine": replace(
-        _MUON, model=_WIDE_70, ce_epochs=14, learning_rate=0.1, muon_learning_rate=0.02, cutout=8
-    ),
+    "wide-70-fine": replace(_MUON, model=_WIDE_70, ce_epochs=14, learning_rate=0.1, muon_learning_rate=0.02, cutout=8),
     "plain-70": replace(_MUON, model=_PLAIN_70, ce_epochs=100, cutout=8),
     "photo-32": replace(_NARROW, model=dict(_CIFAR_32, stem_stride=2), ce_epochs=60),
 }

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from export import ExportError
-from export.fold import fixed_pool, fold, fold_stem
+from export.fold import VIEWS, View, fixed_pool, fold, fold_stem
 from host_training.model import quantise
 from host_training.wavelet import WAVELETS
 
@@ -50,6 +50,23 @@ def test_haar_and_a_three_by_three_stem_make_six_by_six(random_model):
 def test_a_longer_wavelet_pads_nothing_inside_the_model(wavelet, size, random_model):
     stem = fold_stem(random_model(wavelet=wavelet).encoder)
     assert (stem.kernel_size, stem.stride, stem.padding) == ((size, size), (2, 2), (0, 0))
+
+
+def test_a_view_is_moved_then_mirrored_and_what_moves_in_is_reflected():
+    image = torch.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
+    assert View(down=1, right=1)(image).tolist() == [[5, 4, 5], [2, 1, 2], [5, 4, 5]]
+    assert View(True, down=-1, right=-1)(image).tolist() == [[5, 6, 5], [8, 9, 8], [5, 6, 5]]
+
+
+@pytest.mark.parametrize("n_views", VIEWS)
+@torch.no_grad()
+def test_latents_of_several_views_are_their_mean(n_views, random_model, random_images):
+    model = random_model(wavelet="bior2.2", height=32, width=16)
+    images = random_images(model.config, 8)
+    encoder = fold(model, *everything(model))[0].with_views(n_views)
+    assert len(set(VIEWS[n_views])) == n_views
+    mean = torch.stack([model.encoder(view(images)) for view in VIEWS[n_views]]).mean(0)
+    torch.testing.assert_close(encoder(images), mean, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("cut", [{}, NARROW])

@@ -21,7 +21,7 @@ SAME_EACH_TIME = FILES - {"report.json", "report.md"}
 def converted_already(exported, monkeypatch):
     """TensorFlow's part is taken from the bundle that is there: other parts are tested, and it takes ten seconds."""
     monkeypatch.setattr(
-        pipeline.tflite, "convert", lambda onnx, images, path: shutil.copy(exported.bundle.encoder_path, path)
+        pipeline.tflite, "convert", lambda onnx, images, path, views: shutil.copy(exported.bundle.encoder_path, path)
     )
 
 
@@ -45,6 +45,12 @@ def test_the_same_export_twice_gives_the_same_bytes_and_replaces_the_old_one(exp
     for name in SAME_EACH_TIME:
         assert (again.out / name).read_bytes() == (exported.settings.out / name).read_bytes(), name
     assert [path.name for path in tmp_path.iterdir()] == ["again"]
+
+
+def test_images_that_training_never_mirrors_are_looked_at_once(exported, tmp_path):
+    with pytest.raises(ExportError, match="leave views at 1"):
+        export(replace(exported.settings, views=2, out=tmp_path / "new"), lambda line: None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_int8_symbols_are_the_float_ones_but_for_one(exported):

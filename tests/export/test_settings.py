@@ -36,7 +36,8 @@ def test_more_latents_than_there_are_cannot_be_sent():
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"), [({"components": (0, 4)}, "at least 1"), ({"latents": 0}, "at least one")]
+    ("change", "sentence"),
+    [({"components": (0, 4)}, "at least 1"), ({"latents": 0}, "at least one"), ({"views": 3}, "one of 1, 2, 6")],
 )
 def test_settings_that_make_no_sense_are_refused(change, sentence):
     with pytest.raises(ExportError, match=sentence):

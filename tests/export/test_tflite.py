@@ -5,7 +5,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from export import ExportError, onnx_model, tflite
-from export.fold import fold, input_shape
+from export.fold import VIEWS, fold, input_shape
 from export.measure import Agreement
 from export.operators import list_operators, require_integer
 from export.symbols import Int8Encoder, to_encoder_input, with_border
@@ -55,14 +55,15 @@ def test_what_tensorflow_says_is_passed_on_when_it_fails(tmp_path):
     assert not (tmp_path / "encoder.tflite").exists()
 
 
+@pytest.mark.parametrize("n_views", VIEWS)
 @torch.no_grad()
-def test_colour_a_longer_wavelet_and_a_strided_stem_convert_too(random_model, tmp_path):
+def test_colour_a_longer_wavelet_a_strided_stem_and_views_convert_too(n_views, random_model, tmp_path):
     model = random_model(wavelet="bior2.2", stem_stride=2, pooled=2, height=32, width=16, base_width=8)
-    encoder, _ = fold(model, range(9), torch.zeros(9))
+    encoder = fold(model, range(9), torch.zeros(9))[0].with_views(n_views)
     pad = model.config.pixel_pad
     onnx_model.write_encoder(encoder, input_shape(model.config), tmp_path / "encoder.onnx")
     images = np.random.default_rng(0).integers(0, 256, (60, 32, 16, 3), np.uint8)
-    tflite.convert(tmp_path / "encoder.onnx", with_border(images, pad), tmp_path / "encoder.tflite")
+    tflite.convert(tmp_path / "encoder.onnx", with_border(images, pad), tmp_path / "encoder.tflite", encoder.views)
     require_integer(list_operators(tmp_path / "encoder.tflite"))
     expected = quantise(encoder(to_model_input(to_pixels(images), pad))).numpy()
     symbols = Int8Encoder(tmp_path / "encoder.tflite", pad)(images)

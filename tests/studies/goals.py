@@ -80,10 +80,10 @@ def table() -> Table:
         best = max((each for each in found if each.reaches_for(goal)), key=lambda each: each.accuracy, default=None)
         wanted = [f"{100 * goal.accuracy:.1f}", f"{100 * goal.with_gpu:.1f}"]
         if best is None:
-            rows.append([f"{goal}", *wanted, "nothing measured", "", "", ""])
+            rows.append([f"{goal}", *wanted, "nothing measured", "", "", "", ""])
             continue
         missing = 100 * (goal.accuracy - best.accuracy)
         verdict = f"missed by {missing:.2f} points" if missing > 0 else "reached"
-        cells = [f"{100 * best.accuracy:.2f}", f"{best.bytes_per_image:.2f}", verdict, f"`results/{best.study}.json`"]
-        rows.append([f"{goal}", *wanted, *cells])
-    return Table(["goal", "accuracy, %", "with a GPU", "measured, %", "bytes", "", "by"], rows)
+        cells = [f"{100 * best.accuracy:.2f}", f"{best.bytes_per_image:.2f}", f"{best.macs / 1e6:.0f} M"]
+        rows.append([f"{goal}", *wanted, *cells, verdict, f"`results/{best.study}.json`"])
+    return Table(["goal", "accuracy, %", "with a GPU", "measured, %", "bytes", "node MACs", "", "by"], rows)

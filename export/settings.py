@@ -131,6 +131,7 @@ def provenance(settings: Settings, checkpoint: dict[str, Any], preset: str) -> d
         "data_set": checkpoint["data_set"],
         "preset": preset,
         "stage": checkpoint["stage"],
+        "views": settings.views,
         "epoch": checkpoint["epoch"],
         "seed": recipe["seed"],
         "label_corruption": recipe["label_corruption"],

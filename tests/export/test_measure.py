@@ -24,6 +24,7 @@ def test_the_macs_are_those_of_the_paper_layout_counted_by_hand(random_model):
     cost = encoder_cost(encoder, input_shape(model.config))
     assert cost.macs == stem + module1 + module2 + dense
     assert cost.parameters == sum(parameter.numel() for parameter in encoder.parameters())
+    assert encoder_cost(encoder.with_views(6), input_shape(model.config)).macs == 6 * cost.macs
 
 
 def test_what_the_coder_gives_back_is_what_it_was_given():

@@ -103,7 +103,8 @@ class Study:
 
     @cached_property
     def encoder_macs(self) -> int:
-        return encoder_macs(network(self.bundle_preset, self.data, self.bundle.n_latents))
+        views = int(self.bundle.provenance.get("views", 1))
+        return views * encoder_macs(network(self.bundle_preset, self.data, self.bundle.n_latents))
 
     @property
     def bundle_preset(self) -> str:

@@ -9,7 +9,7 @@ from link.results import FOLDER
 from tests.studies.common import Table
 
 REASON = (
-    "Each model here was trained once, on a processor core or two, for half an hour to two hours: 16 to 145 epochs, "
+    "Each model here was trained once, on a processor core or two, for half an hour to three hours: 16 to 145 epochs, "
     "where the paper takes 300. The goals with a GPU have not been tried. "
     "Beside each goal stands the bundle of highest test accuracy among those measured; each is one seed."
 )

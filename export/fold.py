@@ -69,6 +69,7 @@ class FoldedEncoder(nn.Module):
         return torch.stack([view(images) for view in self.views], 1).flatten(0, 1)
 
     def of_views(self, views: Tensor) -> Tensor:
+        """Latents (N, n) of what `look` gives."""
         hidden = self.dense[:-1](self.pool(self.features(views)))
         if len(self.views) > 1:
             hidden = hidden.reshape(-1, self.dense[-1].in_channels, 1, 1)

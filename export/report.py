@@ -97,7 +97,7 @@ class Report:
     def to_markdown(self) -> str:
         accuracy, rates = self.accuracies, self.rates
         stages = [
-            ("float encoder, decoder as trained, all latents", accuracy.float_all_latents),
+            ("float encoder, decoder as trained, all latents, one look", accuracy.float_all_latents),
             (f"float encoder, decoder as trained, {self.n_latents} latents", accuracy.float_original_decoder),
             ("float encoder, fine-tuned decoder", accuracy.float_fine_tuned_decoder),
             ("int8 encoder, decoder as trained", accuracy.int8_original_decoder),

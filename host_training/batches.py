@@ -30,10 +30,10 @@ def augment(pixels: Tensor, augmentation: Augmentation) -> Tensor:
     n, _, height, width = pixels.shape
     columns = torch.arange(width, device=pixels.device).repeat(n, 1)
     if augmentation.flip:
-        mirrored = torch.randint(2, (n, 1)).bool().to(pixels.device)
+        mirrored = torch.randint(2, (n, 1)).bool().to(pixels.device, non_blocking=True)
         columns = torch.where(mirrored, columns.flip(1), columns)
     pad = augmentation.crop_pad
-    shifts = torch.randint(2 * pad + 1, (2, n, 1)).to(pixels.device)
+    shifts = torch.randint(2 * pad + 1, (2, n, 1)).to(pixels.device, non_blocking=True)
     rows = torch.arange(height, device=pixels.device) + shifts[0]
     columns = columns + shifts[1]
     padded = torch.nn.functional.pad(pixels, (pad,) * 4).permute(0, 2, 3, 1)
@@ -47,7 +47,7 @@ def _cut_out(pixels: Tensor, side: int) -> Tensor:
     n, _, height, width = pixels.shape
 
     def stripe(length: int) -> Tensor:
-        first = torch.randint(length, (n, 1)).to(pixels.device) - side // 2
+        first = torch.randint(length, (n, 1)).to(pixels.device, non_blocking=True) - side // 2
         position = torch.arange(length, device=pixels.device)
         return (position >= first) & (position < first + side)
 
@@ -63,7 +63,8 @@ def _rotate_and_zoom(pixels: Tensor, augmentation: Augmentation) -> Tensor:
     affine[:, 0, 0] = affine[:, 1, 1] = angle.cos() * scale
     affine[:, 0, 1] = -angle.sin() * scale
     affine[:, 1, 0] = angle.sin() * scale
-    grid = torch.nn.functional.affine_grid(affine.to(pixels.device), list(pixels.shape), align_corners=False)
+    affine = affine.to(pixels.device, non_blocking=True)
+    grid = torch.nn.functional.affine_grid(affine, list(pixels.shape), align_corners=False)
     return torch.nn.functional.grid_sample(pixels.float(), grid, align_corners=False).round().to(torch.uint8)
 
 

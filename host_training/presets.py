@@ -82,7 +82,9 @@ _NARROW_5 = dict(
 _NARROW_20 = dict(_NARROW_5, widths=(32, 96, 160), subband_gains=EQUAL_SUBBANDS)
 _PLAIN_20 = dict(_NARROW_20, widths=(32, 80, 160), blocks=(1, 2, 2), has_residuals=False, is_decimated=False)
 _WIDE_70 = dict(_PLAIN_20, widths=(64, 128, 256), hidden=512, is_decimated=True)
-_PLAIN_70 = dict(_WIDE_70, widths=(72, 144, 288), is_decimated=False)
+_PLAIN_120 = dict(_PLAIN_20, widths=(80, 224, 336), hidden=512)
+_PLAIN_5 = dict(_PLAIN_20, widths=(12, 28, 64))
+_TEACHER = dict(_PLAIN_20, widths=(128, 384, 512), hidden=1024, latents=256)
 _DIGITS = dict(
     base_width=32,
     blocks=(1, 1, 1),
@@ -105,6 +107,16 @@ PRESETS: dict[str, Recipe] = {
         cpu_threads=1,
     ),
     "cifar-32": replace(_NARROW, model=_CIFAR_32, ce_epochs=100),
+    "cifar-32-quick": replace(
+        _NARROW,
+        model=_CIFAR_32,
+        ce_epochs=40,
+        batch_size=500,
+        learning_rate=0.4,
+        duphil_epochs=20,
+        mcr2_learning_rate=3e-4,
+        duphil_decoder_learning_rate=3e-3,
+    ),
     "cifar-32-fine": replace(
         _NARROW,
         model=dict(_CIFAR_32, noise_half_width=0.5),
@@ -124,7 +136,10 @@ PRESETS: dict[str, Recipe] = {
     ),
     "wide-70": replace(_MUON, model=_WIDE_70, ce_epochs=16, crop_pad=2),
     "wide-70-fine": replace(_MUON, model=_WIDE_70, ce_epochs=14, learning_rate=0.1, muon_learning_rate=0.02, cutout=8),
-    "plain-70": replace(_MUON, model=_PLAIN_70, ce_epochs=100, cutout=8),
+    "plain-5-long": replace(_MUON, model=_PLAIN_5, ce_epochs=128, cutout=8),
+    "plain-20-long": replace(_MUON, model=_PLAIN_20, ce_epochs=128, cutout=8),
+    "plain-120": replace(_MUON, model=_PLAIN_120, ce_epochs=85, cutout=8),
+    "teacher": replace(_MUON, model=_TEACHER, ce_epochs=42, cutout=8),
     "photo-32": replace(_NARROW, model=dict(_CIFAR_32, stem_stride=2), ce_epochs=60),
 }
 

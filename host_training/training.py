@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from host_training import checkpoint, distillation
 from host_training.batches import Batches
+from host_training.cuda_graph import LossGraph
 from host_training.dataset import Augmentation, DataSet
 from host_training.distillation import loss_to_teacher
 from host_training.evaluation import Evaluation, autocast, encode_split, evaluate, latent_order
@@ -93,6 +94,7 @@ class CrossEntropyStage:
         self.model, self.epochs, self.batch_size = model, recipe.ce_epochs, recipe.batch_size
         self.teacher = teacher
         self.label_smoothing = recipe.label_smoothing
+        self.graph: LossGraph | None = None
         parts = nn.ModuleList([model.encoder, model.decoder])
         kernels = kernels_before_norms(parts) if recipe.optimiser == "muon" else []
         others = (each for each in parts.parameters() if not any(each is kernel for kernel in kernels))
@@ -104,17 +106,26 @@ class CrossEntropyStage:
 
     def update(self, images: Tensor, labels: Tensor) -> Progress:
         self.model.train()
+        if images.is_cuda:
+            self.graph = self.graph or LossGraph(self.loss, self.model, images, labels)
+            loss = self.graph(images, labels)
+        else:
+            self.model.zero_grad(set_to_none=True)
+            loss = self.loss(images, labels)
+            loss.backward()
+        for optimiser in self.optimisers:
+            optimiser.step()
+        return Progress(loss.detach())
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         with autocast(images.device):
             scores = self.model(images)
         loss = cross_entropy(scores.float(), labels, label_smoothing=self.label_smoothing)
-        if self.teacher is not None:
-            with torch.no_grad(), autocast(images.device):
-                wanted = self.teacher(images)
-            loss = (
-                distillation.SHARE * loss_to_teacher(scores.float(), wanted.float()) + (1 - distillation.SHARE) * loss
-            )
-        _descend(loss, *self.optimisers)
-        return Progress(loss.detach())
+        if self.teacher is None:
+            return loss
+        with torch.no_grad(), autocast(images.device):
+            wanted = self.teacher(images)
+        return distillation.SHARE * loss_to_teacher(scores.float(), wanted.float()) + (1 - distillation.SHARE) * loss
 
 
 class DuPHiLStage:
@@ -160,12 +171,10 @@ class DuPHiLStage:
         return loss.detach()
 
 
-def _descend(loss: Tensor, *optimisers: torch.optim.Optimizer) -> None:
-    for optimiser in optimisers:
-        optimiser.zero_grad(set_to_none=True)
+def _descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
+    optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    for optimiser in optimisers:
-        optimiser.step()
+    optimiser.step()
 
 
 Stage = CrossEntropyStage | DuPHiLStage
@@ -188,6 +197,7 @@ class Trainer:
         height, width, channels = data.image_shape
         recipe = recipe.for_images(len(data.train))
         self.data, self.recipe, self.run_dir, self.device = data, recipe, run_dir, device
+        torch.backends.cudnn.benchmark = True
         torch.manual_seed(recipe.seed)
         config = ModelConfig(height, width, channels, len(data.classes), **recipe.model)
         self.model = AutoEncoder(config).to(device)

@@ -56,12 +56,13 @@ def export(settings: Settings, say: Say = print) -> tuple[bundle.Bundle, Report]
     return replace(written, path=out), report
 
 
-def study_name(data_set: str, preset: str, stage: str, settings: Settings) -> str:
+def study_name(data_set: str, preset: str, stage: str, seed: int, settings: Settings) -> str:
     """A bundle that is not the usual one of its run never takes the place of that one's figures."""
     parts = ["export", data_set, preset, *([stage] if stage != "duphil" else [])]
     parts += [f"{settings.latents}-latents"] if settings.latents else []
     parts += [settings.order, f"{settings.coarseness:g}"] if settings.order != ORDERS[0] else []
     parts += [f"{settings.views}-views"] if settings.views > 1 else []
+    parts += [f"seed-{seed}"] if seed else []
     return re.sub(r"[^a-z0-9._-]+", "-", "-".join(parts).lower())
 
 
@@ -115,7 +116,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     check_drop(accuracies, settings.max_drop_points)
 
     report = Report(
-        study=study_name(data.name, preset, checkpoint["stage"], settings),
+        study=study_name(data.name, preset, checkpoint["stage"], checkpoint["recipe"]["seed"], settings),
         title=f"{data.name}, {preset}, {checkpoint['stage']}",
         n_test_images=len(test),
         n_latents=n_latents,

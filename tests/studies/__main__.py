@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from link.results import FOLDER
+from tests.studies.common import SIZES
 
 STUDIES = ("duphil", "robustness", "nair", "recipe", "rivals", "tasks")
 "Modules of this package; each writes results/study-NAME….json and docs/study-NAME….svg."
@@ -34,7 +35,7 @@ def state(paths: list[Path]) -> str:
 def main() -> None:
     for study in STUDIES:
         print(f"{study:18} {described(study)}")
-        print(f"{'':18} python -m tests.studies.{study} [--size small|reduced|full]")
+        print(f"{'':18} python -m tests.studies.{study} [--size {'|'.join(SIZES)}]")
         print(f"{'':18} {state([path for name, path in results_files() if name == study])}")
     for study, typed in OTHERS.items():
         print(f"{study:18} {typed}\n{'':18} {state(list(FOLDER.glob(f'{study}.json')))}")

@@ -54,9 +54,11 @@ class Size:
 SIZES = {
     "small": Size({"digits": "digits"}, (0, 1, 2, 3, 4)),
     "reduced": Size({"cifar10": "cifar-16-short", "cifar100": "cifar-16-short"}),
+    "medium": Size({"cifar10": "cifar-32-quick", "cifar100": "cifar-32-quick"}),
     "full": Size({"cifar10": "cifar-64", "cifar100": "cifar100-64"}),
 }
-"""small: the embedded digits, minutes; reduced: hours on one core; full: the paper's models and schedules, a GPU."""
+"""small: the embedded digits, minutes; reduced: hours on one core; medium: trained to the end, minutes of a GPU;
+full: the paper's models and schedules, a GPU."""
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

@@ -49,7 +49,7 @@ LABEL_WINS = (
     "task that never changes, it wins this picture. Latents are for what the host wants to learn later."
 )
 OURS, OUR_CODER = "mixture tables, range coder (ours)", ", our coder"
-BUNDLES = [Path("models/cifar10"), Path("models/cifar10-turned"), Path("models/cifar10-wide")]
+BUNDLES = [Path("models/cifar10"), Path("models/cifar10-plain"), Path("models/cifar10-wide")]
 PRICES = (3e-4, 1e-3, 3e-3, 1e-2)
 "Of a bit, in nats of cross-entropy."
 BRIEF = dict(duphil_epochs=0, optimiser="sgd", learning_rate=0.02)
@@ -380,7 +380,7 @@ def kept_part(study: Study, part: str) -> dict[str, Any] | None:
 def main() -> None:
     top = parser(__doc__)
     top.add_argument("--bundles", type=Path, nargs="+", default=BUNDLES)
-    top.add_argument("--preset", default="narrow-20", help="the rivals' networks begin with its weights")
+    top.add_argument("--preset", default="plain-20-long", help="the rivals' networks begin with its weights")
     top.add_argument("--checkpoint", type=Path, help="default: the cross-entropy stage of runs/cifar10-PRESET")
     top.add_argument("--epochs", type=int, default=2, help="of the codecs' network, each on other settings")
     top.add_argument("--images", type=int, default=10_000, help="how many of the test split the codecs code")

@@ -34,7 +34,13 @@ def main() -> None:
         axes.axvline(mean_bytes, color=line.get_color(), linestyle=":", linewidth=1)
     turned = [json.loads(path.read_text())["figures"] for path in sorted(Path("results").glob(TURNED))]
     whole = sorted((figures["bytes_per_image"], 100 * figures["accuracy"]) for figures in turned)
-    axes.plot(*zip(*whole, strict=True), "k*--", markersize=9, linewidth=1, label="latents as trained turned, whole images, coarser and coarser")
+    axes.plot(
+        *zip(*whole, strict=True),
+        "k*--",
+        markersize=9,
+        linewidth=1,
+        label="latents as trained turned, whole images, coarser and coarser",
+    )
     axes.set(xlabel="bytes of the bitstream that arrived, at most", ylabel="accuracy, %", xlim=(0, 24.5), ylim=(0, 100))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

@@ -468,7 +468,11 @@ def plot(result: dict[str, Any], axes: list[Axes]) -> None:
                 *zip(*rows, strict=True), style, markersize=3, linewidth=look.pop("width", 0.8), label=label
             )
 
-    turned = [asdict(each) for each in goals.measured() if each.study.startswith("turn-cifar10-")]
+    turned = [
+        {"bytes_per_image": each.bytes_per_image, "accuracy": each.accuracy}
+        for each in goals.measured()
+        if each.study.startswith("turn-cifar10-")
+    ]
     add("latentlink", turned + [point for point in points if point["name"] == OURS], width=2)
     learned = [point for point in points if "learned at" in point["name"]]
     add("learned prior, our coder", [point for point in learned if point["name"].endswith(OUR_CODER)])

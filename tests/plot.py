@@ -39,7 +39,7 @@ def main() -> None:
         "k*--",
         markersize=9,
         linewidth=1,
-        label="latents as trained turned, whole images, coarser and coarser",
+        label="those as trained turned, coarser and coarser",
     )
     axes.set(xlabel="bytes of the bitstream that arrived, at most", ylabel="accuracy, %", xlim=(0, 24.5), ylim=(0, 100))
     axes.grid(alpha=0.3)

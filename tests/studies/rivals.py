@@ -24,6 +24,8 @@ from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from export import entropy_model
+from export.fold import fold, input_shape
+from export.measure import encoder_cost
 from export.symbols import Int8Encoder
 from host_decoder.classifier import Classifier
 from host_training.batches import evaluation_batches
@@ -288,11 +290,9 @@ def decoder_macs(model: AutoEncoder) -> int:
 
 
 def encoder_macs(model: AutoEncoder) -> int:
-    """As deployed: the wavelet transform is folded into the first convolution and costs nothing beside it."""
-    config = model.config
-    side = config.height + 2 * config.pixel_pad, config.width + 2 * config.pixel_pad
-    image = torch.zeros(1, config.channels, *side)
-    return multiply_accumulates(model.encoder, image) - multiply_accumulates(model.encoder.dwt, image)
+    """As deployed: the wavelet transform is folded into the first convolution."""
+    deployed, _ = fold(model.eval(), range(model.config.latents), torch.zeros(model.config.latents))
+    return encoder_cost(deployed, input_shape(model.config)).macs
 
 
 # codecs

@@ -1,24 +1,9 @@
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
-from export.fold import fold, input_shape
-from export.measure import encoder_cost
-from host_training.model import AutoEncoder, ModelConfig
 from tests.studies import factorised_prior
-from tests.studies.rivals import encoder_macs, multiply_accumulates
-
-SMALL: dict[str, Any] = dict(base_width=8, blocks=(1, 1, 1), hidden=16, latents=6, latent_decoder_width=8)
-
-
-@pytest.mark.parametrize("more", [{}, {"has_module3_on_node": True}])
-def test_macs_of_the_encoder_are_those_of_the_deployed_one(more):
-    config = ModelConfig(32, 32, 3, 10, **SMALL, **more)
-    model = AutoEncoder(config).eval()
-    deployed, _ = fold(model, range(config.latents), torch.zeros(config.latents))
-    assert encoder_macs(model) == encoder_cost(deployed, input_shape(config)).macs
+from tests.studies.rivals import multiply_accumulates
 
 
 def test_macs_of_a_transposed_convolution_are_counted_at_its_input():

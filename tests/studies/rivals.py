@@ -457,7 +457,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 
 def plot(result: dict[str, Any], axes: list[Axes]) -> None:
-    """Left: this and its rivals, with the turned bundles at all their coarsenesses; right: one bundle, many coders."""
+    """Left: this, one model at several coarsenesses too, and its rivals; right: one bundle, many coders."""
     everything, coders_only = axes
     points = result["points"]
 
@@ -465,15 +465,20 @@ def plot(result: dict[str, Any], axes: list[Axes]) -> None:
         rows = sorted((point["bytes_per_image"], 100 * point["accuracy"]) for point in chosen)
         if rows:
             everything.plot(
-                *zip(*rows, strict=True), style, markersize=3, linewidth=look.pop("width", 0.8), label=label
+                *zip(*rows, strict=True),
+                style,
+                markersize=look.pop("size", 3),
+                linewidth=look.pop("width", 0.8),
+                label=label,
             )
 
-    turned = [
+    curve = [
         {"bytes_per_image": each.bytes_per_image, "accuracy": each.accuracy}
         for each in goals.measured()
-        if each.study.startswith("turn-cifar10-")
+        if each.study.startswith(f"export-cifar10-{result['inputs']['preset']}-")
     ]
-    add("latentlink", turned + [point for point in points if point["name"] == OURS], width=2)
+    add("latentlink, coarser and coarser", curve, width=2)
+    add("latentlink's bundles", [point for point in points if point["name"] == OURS], "k*", size=8)
     learned = [point for point in points if "learned at" in point["name"]]
     add("learned prior, our coder", [point for point in learned if point["name"].endswith(OUR_CODER)])
     add("learned prior, its coder", [point for point in learned if not point["name"].endswith(OUR_CODER)])

@@ -1,4 +1,4 @@
-"""`python -m tests.plot`: draw docs/accuracy-over-bytes.svg from the results of `make bench` and `export turn`."""
+"""`python -m tests.plot`: draw docs/accuracy-over-bytes.svg from the results of `make bench` and `make export`."""
 
 import json
 import re
@@ -14,8 +14,8 @@ STUDIES = {
     "bench-cifar10-plain": "CIFAR-10, trained longer, turned by importance",
     "bench": "digits",
 }
-TURNED = "turn-cifar10-*.json"
-"One bundle at several coarsenesses."
+COARSER = "export-cifar10-plain-20-long-ce-importance-[0-9].json"
+"One model at several coarsenesses."
 OUT = Path("docs/accuracy-over-bytes.svg")
 
 
@@ -32,15 +32,9 @@ def main() -> None:
         mean_bytes = figures["mixture_bits_per_image"] / 8
         [line] = axes.plot(*zip(*points, strict=True), marker="o", label=f"{label}: {mean_bytes:.1f} bytes on average")
         axes.axvline(mean_bytes, color=line.get_color(), linestyle=":", linewidth=1)
-    turned = [json.loads(path.read_text())["figures"] for path in sorted(Path("results").glob(TURNED))]
-    whole = sorted((figures["bytes_per_image"], 100 * figures["accuracy"]) for figures in turned)
-    axes.plot(
-        *zip(*whole, strict=True),
-        "k*--",
-        markersize=9,
-        linewidth=1,
-        label="those as trained turned, coarser and coarser",
-    )
+    coarser = [json.loads(path.read_text())["figures"] for path in sorted(Path("results").glob(COARSER))]
+    whole = sorted((figures["bytes_per_image"], 100 * figures["int8_accuracy"]) for figures in coarser)
+    axes.plot(*zip(*whole, strict=True), "k*--", markersize=9, linewidth=1, label="whole images, coarser and coarser")
     axes.set(xlabel="bytes of the bitstream that arrived, at most", ylabel="accuracy, %", xlim=(0, 24.5), ylim=(0, 100))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

@@ -118,6 +118,7 @@ class CrossEntropyStage:
         return Progress(loss.detach())
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Of a batch, a scalar in nats; nothing in it may wait for a number, as a CUDA graph is made of it."""
         with autocast(images.device):
             scores = self.model(images)
         loss = cross_entropy(scores.float(), labels, label_smoothing=self.label_smoothing)

@@ -15,8 +15,8 @@ REASON = (
     "two to three minutes each, with the scores of a larger network to learn from. Models that a processor core or two "
     "trained in half an hour to three hours reach 92.51 % from 4.60 bytes (missing 38 bytes' goal by 0.29 points), "
     "90.45 % from 4.53 at 19 million MACs (by 1.05), and on CIFAR-100 67.83 % from 11.79 (missing 45 bytes' by 0.17). "
-    "Beside each goal stands the recipe of highest mean test accuracy among those measured: ± over three seeds, or "
-    "one seed."
+    "Beside each goal stands the recipe of highest mean test accuracy among those measured: ± over two or "
+    "three seeds, or one seed."
 )
 
 

@@ -9,8 +9,9 @@ import os
 import shlex
 import statistics
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from host_training.dataset import DataSet, with_corrupted_labels
 from host_training.presets import recipe
 from host_training.training import Trainer, load_model
 from link import latent_coder
-from link.results import write_result
+from link.results import commit, write_result
 from link.tables import Tables
 
 mpl.use("svg")
@@ -107,6 +108,35 @@ def trained(
         data = with_corrupted_labels(data, chosen.label_corruption, chosen.corruption_seed)
     Trainer(data, chosen, run, torch.device(device), start_from, teacher).train()
     return run
+
+
+@dataclass
+class Progress:
+    """What a study has measured so far: begun again at the same revision, it does not measure that again."""
+
+    revision: str = field(default_factory=commit)
+    started: float = field(default_factory=time.monotonic)
+    skipped_s: float = 0.0
+
+    def measured(self, path: Path, measure: Callable[[], Any]) -> Any:
+        """What `measure` gives, of JSON's types; `path`, beside the checkpoint it is of, keeps it."""
+        if path.exists():
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["commit"] == self.revision:
+                self.skipped_s += kept["wall_s"]
+                return kept["measured"]
+        started = time.monotonic()
+        kept = {"commit": self.revision, "measured": measure(), "wall_s": time.monotonic() - started}
+        if not self.revision.endswith(("-dirty", "unknown")):
+            unfinished = path.with_suffix(".part")
+            unfinished.write_text(json.dumps(kept, allow_nan=False), encoding="utf-8")
+            unfinished.replace(path)
+        return kept["measured"]
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds, those of what was measured before included."""
+        return time.monotonic() - self.started + self.skipped_s
 
 
 Halves = tuple[FoldedEncoder, FoldedDecoder]

@@ -6,9 +6,9 @@ int8 encoder are pruned by discriminative power, with and without a short fine-t
 and new decoders learn from scratch on the frozen encoder.
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,19 @@ from export.further_decoders import LOSSES
 from host_training.dataset import DataSet, load
 from host_training.evaluation import latent_order
 from host_training.presets import recipe
-from tests.studies.common import SIZES, Deployed, Table, deploy, finish, leading, parser, percent, spread, trained
+from tests.studies.common import (
+    SIZES,
+    Deployed,
+    Progress,
+    Table,
+    deploy,
+    finish,
+    leading,
+    parser,
+    percent,
+    spread,
+    trained,
+)
 
 MODULE = "tests.studies.duphil"
 ENCODERS = ("ce", "ce-longer", "duphil")
@@ -59,6 +71,14 @@ def curve(deployed: Deployed) -> Iterator[dict[str, float]]:
             "accuracy": part.accuracy(received),
             "fine_tuned_accuracy": replace(part, decoder=tune_last_layer(part)).accuracy(received),
         }
+
+
+def worth(checkpoint: Path, data: DataSet, seed: int) -> dict[str, Any]:
+    """One encoder's curve, and new decoders' accuracies with all of its latents."""
+    deployed = deploy(checkpoint, data)
+    received = deployed.receive()
+    anew = {f"new_{loss}_accuracy": deployed.new_decoder_accuracy(received, loss, seed) for loss in LOSSES}
+    return {"curve": list(curve(deployed)), "anew": anew}
 
 
 def tune_last_layer(deployed: Deployed, epochs: int = 10, learning_rate: float = 1e-3) -> FoldedDecoder:
@@ -101,18 +121,16 @@ def main() -> None:
     seeds = options.seeds or list(size.seeds)
     figures: dict[str, float] = {}
     curves: list[dict] = []
-    started = time.monotonic()
+    progress = Progress()
     for name in options.datasets or size.presets:
         data, preset = load(name, options.data_dir), size.presets[name]
         whole: dict[str, list[dict[str, float]]] = {encoder: [] for encoder in ENCODERS}
         for seed in seeds:
             for encoder, path in checkpoints(data, preset, seed, options.device).items():
-                deployed = deploy(path, data)
-                rows = list(curve(deployed))
-                curves += [{"data_set": name, "encoder": encoder, "seed": seed, **row} for row in rows]
-                received = deployed.receive()
-                anew = {f"new_{loss}_accuracy": deployed.new_decoder_accuracy(received, loss, seed) for loss in LOSSES}
-                whole[encoder].append(rows[0] | anew)
+                kept = path.with_name(f"{path.stem}-in-duphil.json")
+                measured = progress.measured(kept, partial(worth, path, data, seed))
+                curves += [{"data_set": name, "encoder": encoder, "seed": seed, **row} for row in measured["curve"]]
+                whole[encoder].append(measured["curve"][0] | measured["anew"])
                 print(name, encoder, seed, whole[encoder][-1], flush=True)
         for encoder in ENCODERS:
             figures |= {f"{name}_{encoder}_{key}": value for key, value in spread(whole[encoder]).items()}
@@ -124,7 +142,7 @@ def main() -> None:
     extra = {
         "size": options.size,
         "epochs": {name: [each.ce_epochs, each.duphil_epochs] for name, each in chosen.items()},
-        "wall_s": time.monotonic() - started,
+        "wall_s": progress.wall_s,
         "curves": curves,
     }
     finish(MODULE, figures, seeds, extra, plot, n_axes=len(chosen))

@@ -7,8 +7,9 @@ guesses what is missing from what is there, or by static histograms, which take 
 on its own, lost independently or in bursts.
 """
 
-import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -27,7 +28,19 @@ from host_training.presets import recipe
 from link import latent_coder
 from link.channel import GilbertElliott, IidLoss, LossModel
 from link.tables import Tables
-from tests.studies.common import SIZES, Deployed, Halves, Table, deploy, finish, parser, percent, spread, trained
+from tests.studies.common import (
+    SIZES,
+    Deployed,
+    Halves,
+    Progress,
+    Table,
+    deploy,
+    finish,
+    parser,
+    percent,
+    spread,
+    trained,
+)
 
 MODULE = "tests.studies.nair"
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -53,22 +66,8 @@ ORDERS: dict[str, Callable[[Deployed], np.ndarray]] = {
     "variance": lambda raw: np.argsort(-raw.symbols["train"].astype(float).var(0), kind="stable"),
     "discriminative": lambda raw: latent_order(raw.symbols["train"], raw.data.train.labels),
 }
-
-
-def senders(data: DataSet, preset: str, seed: int, device: str) -> dict[str, Deployed]:
-    """The same model with its latents in every order, and the retrained one."""
-    checkpoint = trained(data, preset, seed, device) / "ce.pt"
-    raw = deploy(checkpoint, data)
-    retrained = trained(
-        data, preset, seed, device, "tail-drop", model={**recipe(preset).model, "min_kept": MIN_KEPT}, duphil_epochs=0
-    )
-    return {
-        "raw": raw,
-        **{name: raw.in_order(order(raw), name) for name, order in ORDERS.items()},
-        "principal components": deploy(checkpoint, data, "pca", by_principal_components),
-        "importance": deploy(checkpoint, data, "importance", by_importance),
-        "tail-drop, retrained": deploy(retrained / "ce.pt", data),
-    }
+ROTATIONS = {"principal components": ("pca", by_principal_components), "importance": ("importance", by_importance)}
+RETRAINED = "tail-drop, retrained"
 
 
 class Host:
@@ -142,29 +141,42 @@ def complete(symbols: np.ndarray, is_known: np.ndarray, tables: Tables) -> np.nd
     return np.where(is_known, symbols, weights @ means).astype(np.float32)
 
 
+def channels(checkpoint: Path, data: DataSet, order: str, seed: int) -> dict[str, float]:
+    """What a model, its latents sent in that order, is worth on every channel."""
+    deployed = deploy(checkpoint, data, *ROTATIONS.get(order, ()))
+    if order in ORDERS:
+        deployed = deployed.in_order(ORDERS[order](deployed), order)
+    host = Host(deployed, fills_with_zero=order == RETRAINED)
+    return {
+        **cut(host, deployed.tables),
+        **cut(host, deployed.static_tables, "static_"),
+        **frames_lost(host, seed),
+    }
+
+
 def main() -> None:
     options = parser(__doc__).parse_args()
-    size, started = SIZES[options.size], time.monotonic()
+    size, progress = SIZES[options.size], Progress()
     seeds = options.seeds or list(size.seeds)
     figures: dict[str, float] = {}
     rows: list[dict] = []
     for name in options.datasets or size.presets:
-        data = load(name, options.data_dir)
+        data, preset = load(name, options.data_dir), size.presets[name]
+        dropping = {**recipe(preset).model, "min_kept": MIN_KEPT}
         by_order: dict[str, list[dict[str, float]]] = {}
         for seed in seeds:
-            for order, deployed in senders(data, size.presets[name], seed, options.device).items():
-                host = Host(deployed, fills_with_zero="retrained" in order)
-                row = {
-                    **cut(host, deployed.tables),
-                    **cut(host, deployed.static_tables, "static_"),
-                    **frames_lost(host, seed),
-                }
+            finished = trained(data, preset, seed, options.device)
+            retrained = trained(data, preset, seed, options.device, "tail-drop", model=dropping, duphil_epochs=0)
+            for order in ("raw", *ORDERS, *ROTATIONS, RETRAINED):
+                run = retrained if order == RETRAINED else finished
+                kept = run / f"ce-{order}-in-nair.json"
+                row = progress.measured(kept, partial(channels, run / "ce.pt", data, order, seed))
                 by_order.setdefault(order, []).append(row)
                 rows.append({"data_set": name, "order": order, "seed": seed, **row})
                 print(name, order, seed, {key: round(value, 4) for key, value in row.items()}, flush=True)
         for order, measured in by_order.items():
             figures |= {f"{name} {order} {key}": value for key, value in spread(measured).items()}
-    extra = {"size": options.size, "wall_s": time.monotonic() - started, "rows": rows}
+    extra = {"size": options.size, "wall_s": progress.wall_s, "rows": rows}
     finish(MODULE, figures, seeds, extra, plot, n_axes=3)
 
 

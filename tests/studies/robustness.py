@@ -5,7 +5,8 @@ wire coder, with the decoder that was trained with it, and with one that learned
 that gets better labels later does not touch the node.
 """
 
-import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from host_training.batches import evaluation_batches
 from host_training.dataset import DataSet, load
 from host_training.evaluation import BATCH_SIZE, discriminative_power
 from host_training.training import load_model
-from tests.studies.common import SIZES, Deployed, Table, deploy, finish, parser, percent, spread, trained
+from tests.studies.common import SIZES, Progress, Table, deploy, finish, parser, percent, spread, trained
 
 MODULE = "tests.studies.robustness"
 STAGES = ("ce", "duphil")
@@ -27,7 +28,7 @@ LAYERS = ("stem", "module1", "module2", "module3", "dense")
 
 
 @torch.no_grad()
-def power_per_layer(checkpoint, data: DataSet) -> dict[str, float]:
+def power_per_layer(checkpoint: Path, data: DataSet) -> dict[str, float]:
     """Mean discriminative power of each encoder layer's channels, averaged over positions, on the training split."""
     model, _ = load_model(checkpoint)
     seen: dict[str, list[np.ndarray]] = {}
@@ -51,8 +52,9 @@ def _is_empty(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Sequential) and len(layer) == 0
 
 
-def accuracies(deployed: Deployed, seed: int) -> dict[str, float]:
+def accuracies(checkpoint: Path, data: DataSet, seed: int) -> dict[str, float]:
     """With the decoder as it was trained, and with one that learned from scratch on the data set's clean labels."""
+    deployed = deploy(checkpoint, data)
     received = deployed.receive()
     return {
         "accuracy": deployed.accuracy(received),
@@ -63,7 +65,7 @@ def accuracies(deployed: Deployed, seed: int) -> dict[str, float]:
 
 def main() -> None:
     options = parser(__doc__).parse_args()
-    size, started = SIZES[options.size], time.monotonic()
+    size, progress = SIZES[options.size], Progress()
     seeds = options.seeds or list(size.seeds)
     figures: dict[str, float] = {}
     rows, layers = [], []
@@ -77,14 +79,15 @@ def main() -> None:
             for stage in STAGES:
                 measured = []
                 for seed, run in runs.items():
-                    measured.append(accuracies(deploy(run / f"{stage}.pt", data), seed))
+                    checkpoint, kept = run / f"{stage}.pt", run / f"{stage}-in-robustness.json"
+                    measured.append(progress.measured(kept, partial(accuracies, checkpoint, data, seed)))
                     rows.append({"data_set": name, "ratio": ratio, "stage": stage, "seed": seed, **measured[-1]})
                     print(rows[-1], flush=True)
                     if not ratio:
-                        power = power_per_layer(run / f"{stage}.pt", data)
+                        power = power_per_layer(checkpoint, data)
                         layers.append({"data_set": name, "stage": stage, "seed": seed, "power": power})
                 figures |= {f"{name}_{ratio:g}_{stage}_{key}": value for key, value in spread(measured).items()}
-    extra = {"size": options.size, "wall_s": time.monotonic() - started, "rows": rows, "layers": layers}
+    extra = {"size": options.size, "wall_s": progress.wall_s, "rows": rows, "layers": layers}
     finish(MODULE, figures, seeds, extra, plot, n_axes=2)
 
 

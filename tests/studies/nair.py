@@ -45,6 +45,8 @@ from tests.studies.common import (
 MODULE = "tests.studies.nair"
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 "Of an image's bytes that arrive."
+RAW_SHARES = (0.25, 0.5)
+"Of the bytes that the same image has in raw order: as many bytes for every order."
 N_FRAMES = 4
 LOSSES = (0.1, 0.25, 0.5)
 MEAN_BURST = 4
@@ -86,18 +88,33 @@ class Host:
         return measure.accuracy(self.decoder(symbols), self.deployed.data.test.labels)
 
 
-def cut(host: Host, tables: Tables, prefix: str = "") -> dict[str, float]:
-    """Bytes per image with these tables, and accuracy after each share of an image's bytes."""
+def lengths(checkpoint: Path, data: DataSet) -> dict[str, list[int]]:
+    """Bytes of each test image in raw order, by the prefix of the tables' figures."""
+    raw = deploy(checkpoint, data)
+    return {
+        prefix: [len(latent_coder.encode(image, tables)) for image in raw.symbols["test"]]
+        for prefix, tables in (("", raw.tables), ("static_", raw.static_tables))
+    }
+
+
+def cut(host: Host, tables: Tables, raw_lengths: list[int], prefix: str = "") -> dict[str, float]:
+    """Bytes per image with these tables, and accuracy after each share of an image's bytes, its own or the raw ones."""
     deployed = host.deployed
     bitstreams = [latent_coder.encode(image, tables) for image in deployed.symbols["test"]]
-    figures = {f"{prefix}bytes": sum(map(len, bitstreams)) / len(bitstreams)}
-    for share in SHARES:
-        lengths = [round(share * len(bitstream)) for bitstream in bitstreams]
-        prefixes = [bitstream[:n] for bitstream, n in zip(bitstreams, lengths, strict=True)]
+
+    def accuracy_after(n_bytes: list[int]) -> float:
+        prefixes = [bitstream[:n] for bitstream, n in zip(bitstreams, n_bytes, strict=True)]
         whole = [len(prefix) == len(bitstream) for prefix, bitstream in zip(prefixes, bitstreams, strict=True)]
         latents = decode_bulk(prefixes, tables, whole)
         is_known = np.arange(latents.symbols.shape[1]) < latents.n_known[:, None]
-        figures[f"{prefix}cut_{share:g}"] = host.accuracy(latents.symbols, is_known)
+        return host.accuracy(latents.symbols, is_known)
+
+    own_lengths = [len(bitstream) for bitstream in bitstreams]
+    figures = {f"{prefix}bytes": sum(own_lengths) / len(bitstreams)}
+    for share in SHARES:
+        figures[f"{prefix}cut_{share:g}"] = accuracy_after([round(share * n) for n in own_lengths])
+    for share in RAW_SHARES:
+        figures[f"{prefix}raw_bytes_{share:g}"] = accuracy_after([round(share * n) for n in raw_lengths])
     return figures
 
 
@@ -141,15 +158,17 @@ def complete(symbols: np.ndarray, is_known: np.ndarray, tables: Tables) -> np.nd
     return np.where(is_known, symbols, weights @ means).astype(np.float32)
 
 
-def channels(checkpoint: Path, data: DataSet, order: str, seed: int) -> dict[str, float]:
+def channels(
+    checkpoint: Path, data: DataSet, order: str, seed: int, raw_lengths: dict[str, list[int]]
+) -> dict[str, float]:
     """What a model, its latents sent in that order, is worth on every channel."""
     deployed = deploy(checkpoint, data, *ROTATIONS.get(order, ()))
     if order in ORDERS:
         deployed = deployed.in_order(ORDERS[order](deployed), order)
     host = Host(deployed, fills_with_zero=order == RETRAINED)
     return {
-        **cut(host, deployed.tables),
-        **cut(host, deployed.static_tables, "static_"),
+        **cut(host, deployed.tables, raw_lengths[""]),
+        **cut(host, deployed.static_tables, raw_lengths["static_"], "static_"),
         **frames_lost(host, seed),
     }
 
@@ -167,10 +186,13 @@ def main() -> None:
         for seed in seeds:
             finished = trained(data, preset, seed, options.device)
             retrained = trained(data, preset, seed, options.device, "tail-drop", model=dropping, duphil_epochs=0)
+            raw_lengths = progress.measured(
+                finished / "ce-raw-lengths.json", partial(lengths, finished / "ce.pt", data)
+            )
             for order in ("raw", *ORDERS, *ROTATIONS, RETRAINED):
                 run = retrained if order == RETRAINED else finished
                 kept = run / f"ce-{order}-in-nair.json"
-                row = progress.measured(kept, partial(channels, run / "ce.pt", data, order, seed))
+                row = progress.measured(kept, partial(channels, run / "ce.pt", data, order, seed, raw_lengths))
                 by_order.setdefault(order, []).append(row)
                 rows.append({"data_set": name, "order": order, "seed": seed, **row})
                 print(name, order, seed, {key: round(value, 4) for key, value in row.items()}, flush=True)
@@ -194,8 +216,14 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
     lost = {"independent": "lost", "bursts": "lost in bursts"}
     return [
-        table("bytes", {f"cut_{x:g}": f"mixture, {x:.0%} of the bytes" for x in SHARES}),
-        table("static_bytes", {f"static_cut_{x:g}": f"static, {x:.0%} of the bytes" for x in SHARES}),
+        *(
+            table(
+                f"{prefix}bytes",
+                {f"{prefix}cut_{x:g}": f"{coder}, {x:.0%} of its bytes" for x in SHARES}
+                | {f"{prefix}raw_bytes_{x:g}": f"{x:.0%} of the raw order's bytes" for x in RAW_SHARES},
+            )
+            for prefix, coder in (("", "mixture"), ("static_", "static"))
+        ),
         table("frames_bytes", {f"{kind}_{x:g}": f"{x:.0%} {how}" for kind, how in lost.items() for x in LOSSES}),
     ]
 

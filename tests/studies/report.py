@@ -66,6 +66,7 @@ def origin(result: dict[str, Any]) -> str:
 
 def markdown(all_sections: Sequence[Section]) -> str:
     lines = [f"# {TITLE}", "", INTRODUCTION, "", "## Goals", "", goals.REASON, "", *markdown_table(goals.table()), ""]
+    lines += [goals.ABOUT_OTHERS, "", *markdown_table(goals.others()), ""]
     for section in all_sections:
         lines += [f"## {section.title}", "", section.about, "", section.made_by, ""]
         lines += [f"![{section.title}]({section.plot.name})", ""]
@@ -85,6 +86,7 @@ def row(cells: Sequence[str]) -> str:
 def page(all_sections: Sequence[Section]) -> str:
     body = [f"<h1>{html.escape(TITLE)}</h1><p>{html.escape(INTRODUCTION)}</p>"]
     body += [f"<h2>Goals</h2><p>{html.escape(goals.REASON)}</p>", html_table(goals.table())]
+    body += [f"<p>{html.escape(goals.ABOUT_OTHERS)}</p>", html_table(goals.others())]
     for section in all_sections:
         body.append(f"<h2>{html.escape(section.title)}</h2><p>{html.escape(section.about)}</p>")
         body.append(f"<p><small>{html.escape(section.made_by)}</small></p>")

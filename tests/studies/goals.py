@@ -27,8 +27,6 @@ ABOUT_OTHERS = (
 )
 GPU_PRESETS = ("plain-5-long", "plain-20-long", "plain-120")
 "Presets that a GPU trained for the bundles measured here; a CPU all others."
-
-
 N_CLASSES = {"cifar10": 10, "cifar100": 100}
 
 
@@ -64,6 +62,8 @@ class Measured:
     """A bundle as its export, or its turning, measured it; one of several seeds has the others' figures beside it."""
 
     study: str
+    export: str
+    "The study of its export; its own, or that of the bundle that was turned."
     accuracies: tuple[float, ...]
     bytes_per_image: float
     macs: float
@@ -83,10 +83,10 @@ class Measured:
 
     @property
     def trained_on(self) -> str:
-        return "GPU" if any(f"-{preset}-" in self.study for preset in GPU_PRESETS) else "CPU"
+        return "GPU" if any(f"-{preset}-" in self.export for preset in GPU_PRESETS) else "CPU"
 
     def reaches_for(self, goal: Goal) -> bool:
-        is_of_its_data = self.study.split("-")[1] == goal.data_set
+        is_of_its_data = self.export.split("-")[1] == goal.data_set
         return is_of_its_data and self.bytes_per_image <= goal.bytes_per_image and self.macs <= goal.macs
 
 
@@ -102,16 +102,18 @@ def measured() -> Iterator[Measured]:
         ]
         yield Measured(
             study,
+            study,
             tuple(each["int8_accuracy"] for each in seeds),
             statistics.mean(each["bytes_per_image"] for each in seeds),
             figures["encoder_macs"],
             statistics.mean(bits_share(each) for each in seeds),
             statistics.mean(each["int8_drop_points"] for each in seeds),
         )
-    macs = {(each["int8_accuracy"], each["bytes_per_image"]): each["encoder_macs"] for each in exports.values()}
+    by_figures = {(each["int8_accuracy"], each["bytes_per_image"]): study for study, each in exports.items()}
     for study, figures in results("turn"):
-        before = macs[figures["accuracy_before"], figures["bytes_per_image_before"]]
-        yield Measured(study, (figures["accuracy"],), figures["bytes_per_image"], before, bits_share(figures))
+        export = by_figures[figures["accuracy_before"], figures["bytes_per_image_before"]]
+        share, macs = bits_share(figures), exports[export]["encoder_macs"]
+        yield Measured(study, export, (figures["accuracy"],), figures["bytes_per_image"], macs, share)
 
 
 def bits_share(figures: Mapping[str, float]) -> float:

@@ -51,7 +51,7 @@ LABEL_WINS = (
     "task that never changes, it wins this picture. Latents are for what the host wants to learn later."
 )
 OURS, OUR_CODER = "mixture tables, range coder (ours)", ", our coder"
-BUNDLES = [Path("models/cifar10"), Path("models/cifar10-plain"), Path("models/cifar10-wide")]
+BUNDLES = [Path("models/cifar10"), Path("models/cifar10-wide")]
 PRICES = (3e-4, 1e-3, 3e-3, 1e-2)
 "Of a bit, in nats of cross-entropy."
 BRIEF = dict(duphil_epochs=0, optimiser="sgd", learning_rate=0.02)

@@ -61,7 +61,7 @@ def run_turn(options: dict[str, Any]) -> None:
     results_folder = options.pop("results")
     settings = Turning(**options)
     written, figures = turn(settings, partial(print, flush=True))
-    study = f"turn-{written.data_set}-{settings.coarseness:g}"
+    study = f"turn-{written.data_set}-{written.provenance['preset']}-{settings.coarseness:g}"
     extra = {"bundle_id": written.id.hex()}
     path = write_result(
         study, figures, command=settings.command, seeds=[settings.seed], extra=extra, folder=results_folder

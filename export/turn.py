@@ -54,7 +54,8 @@ class Turning:
     @property
     def command(self) -> str:
         """Without what is this machine's own."""
-        return f"python -m export turn --bundle {self.bundle.name} --coarseness {self.coarseness:g}"
+        bundle = self.bundle.name if self.bundle.is_absolute() else self.bundle
+        return f"python -m export turn --bundle {bundle} --coarseness {self.coarseness:g}"
 
 
 def turn(settings: Turning, say: Say = print) -> tuple[Bundle, dict[str, float]]:

@@ -73,6 +73,11 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return top
 
 
+def size_of(options: argparse.Namespace) -> str:
+    """The size, as results name it: a study of chosen data sets does not take the place of the whole one's results."""
+    return "-".join([options.size, *(options.datasets or ())])
+
+
 def command(module: str) -> str:
     """As a person would type it, without where this machine keeps its data."""
     arguments = [word for word in sys.argv[1:] if not word.startswith("--data-dir=")]

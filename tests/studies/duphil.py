@@ -34,6 +34,7 @@ from tests.studies.common import (
     leading,
     parser,
     percent,
+    size_of,
     spread,
     trained,
 )
@@ -140,7 +141,7 @@ def main() -> None:
                 figures |= {f"{name}_duphil_over_{other}_{kind}_{key}": value for key, value in over.items()}
     chosen = {name: recipe(size.presets[name]) for name in options.datasets or size.presets}
     extra = {
-        "size": options.size,
+        "size": size_of(options),
         "epochs": {name: [each.ce_epochs, each.duphil_epochs] for name, each in chosen.items()},
         "wall_s": progress.wall_s,
         "curves": curves,

@@ -38,6 +38,7 @@ from tests.studies.common import (
     finish,
     parser,
     percent,
+    size_of,
     spread,
     trained,
 )
@@ -198,7 +199,7 @@ def main() -> None:
                 print(name, order, seed, {key: round(value, 4) for key, value in row.items()}, flush=True)
         for order, measured in by_order.items():
             figures |= {f"{name} {order} {key}": value for key, value in spread(measured).items()}
-    extra = {"size": options.size, "wall_s": progress.wall_s, "rows": rows}
+    extra = {"size": size_of(options), "wall_s": progress.wall_s, "rows": rows}
     finish(MODULE, figures, seeds, extra, plot, n_axes=3)
 
 

@@ -19,7 +19,7 @@ from host_training.batches import evaluation_batches
 from host_training.dataset import DataSet, load
 from host_training.evaluation import BATCH_SIZE, discriminative_power
 from host_training.training import load_model
-from tests.studies.common import SIZES, Progress, Table, deploy, finish, parser, percent, spread, trained
+from tests.studies.common import SIZES, Progress, Table, deploy, finish, parser, percent, size_of, spread, trained
 
 MODULE = "tests.studies.robustness"
 STAGES = ("ce", "duphil")
@@ -87,7 +87,7 @@ def main() -> None:
                         power = power_per_layer(checkpoint, data)
                         layers.append({"data_set": name, "stage": stage, "seed": seed, "power": power})
                 figures |= {f"{name}_{ratio:g}_{stage}_{key}": value for key, value in spread(measured).items()}
-    extra = {"size": options.size, "wall_s": progress.wall_s, "rows": rows, "layers": layers}
+    extra = {"size": size_of(options), "wall_s": progress.wall_s, "rows": rows, "layers": layers}
     finish(MODULE, figures, seeds, extra, plot, n_axes=2)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from link.range_coder import PRECISION_BITS, STATE_BITS, STATE_BYTES, TOTAL_BITS, WORD_BITS, WORD_BYTES
-from link.tables import WEIGHT_BITS, Tables
+from link.tables import TOTAL, WEIGHT_BITS, Tables
 
 BLOCK_IMAGES = 256
 "As many as keep the weights (256 images x 256 components) in the processor's cache."
@@ -50,22 +50,30 @@ def decode_bulk(bitstreams: Sequence[bytes], tables: Tables, complete: Sequence[
 def _decode_block(bitstreams: Sequence[bytes], is_complete: np.ndarray, tables: Tables, out: Latents) -> None:
     states = _CoderStates(bitstreams, is_complete)
     weights = np.tile(tables.prior.astype(np.float64), (len(bitstreams), 1))
+    posteriors = np.empty_like(weights)
     is_open = np.ones(len(bitstreams), bool)
     for d, counts in enumerate(tables.cumulative):
-        mixed = (weights @ counts.T.astype(np.float64)) // weights.sum(axis=1, keepdims=True)
-        indices, is_valid, is_determined = states.decode(mixed.astype(np.uint64))
+        indices, is_valid, is_determined = states.decode(_mixed(counts, weights).astype(np.uint64))
         out.is_valid[is_open & ~is_valid] = False
-        for row in np.flatnonzero(is_open & is_valid & ~is_determined):
-            posterior = weights[row].astype(np.int64)
-            out.symbols[row, d:] = [tables.expected(later, posterior) for later in range(d, tables.n_latents)]
+        has_ended = is_open & is_valid & ~is_determined
+        posteriors[has_ended] = weights[has_ended]
         is_open &= is_valid & is_determined
         if not is_open.any():
             break
         out.symbols[is_open, d] = tables.symbol_min[d] + indices[is_open]
         out.n_known[is_open] += 1
         weights = _reweigh(weights, np.diff(counts, axis=0)[indices])
+    for d, counts in enumerate(tables.cumulative):
+        rows = np.flatnonzero(out.is_valid & (out.n_known <= d))
+        frequencies = np.diff(_mixed(counts, posteriors[rows]), axis=1)
+        out.symbols[rows, d] = tables.symbol_min[d] + frequencies @ np.arange(frequencies.shape[1]) / TOTAL
     out.symbols[~out.is_valid] = 0
     out.n_known[~out.is_valid] = 0
+
+
+def _mixed(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Tables.mixed for every row of weights (N, K), float64 (N, n + 1)."""
+    return (weights @ counts.T.astype(np.float64)) // weights.sum(axis=1, keepdims=True)
 
 
 def _reweigh(weights: np.ndarray, frequencies: np.ndarray) -> np.ndarray:

@@ -35,7 +35,9 @@ def main() -> None:
     coarser = [json.loads(path.read_text())["figures"] for path in sorted(Path("results").glob(COARSER))]
     whole = sorted((figures["bytes_per_image"], 100 * figures["int8_accuracy"]) for figures in coarser)
     axes.plot(*zip(*whole, strict=True), "k*--", markersize=9, linewidth=1, label="whole images, coarser and coarser")
-    axes.set(xlabel="bytes of the bitstream that arrived, at most", ylabel="accuracy, %", xlim=(0, 12.5), ylim=(40, 100))
+    axes.set(
+        xlabel="bytes of the bitstream that arrived, at most", ylabel="accuracy, %", xlim=(0, 12.5), ylim=(40, 100)
+    )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     OUT.parent.mkdir(exist_ok=True)

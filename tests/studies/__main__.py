@@ -6,9 +6,18 @@ from pathlib import Path
 
 from link.results import FOLDER
 from tests.studies.common import SIZES
+from tests.studies.recipe import EPOCHS
 
-STUDIES = ("duphil", "robustness", "nair", "recipe", "rivals", "tasks")
-"Modules of this package; each writes results/study-NAME….json and docs/study-NAME….svg."
+SIZED = f"[--size {'|'.join(SIZES)}] [--datasets NAME …]"
+STUDIES = {
+    "duphil": SIZED,
+    "robustness": SIZED,
+    "nair": SIZED,
+    "recipe": f"[--size {'|'.join(EPOCHS)}]",
+    "rivals": "[--bundles FOLDER …] [--parts PART …]",
+    "tasks": "[--bundle FOLDER …]",
+}
+"Modules of this package and what they take; each writes results/study-NAME….json and docs/study-NAME….svg."
 OTHERS = {
     "verdicts-cifar10": "make verdicts DATASET=cifar10",
     "bench-cifar10": "make bench DATASET=cifar10",
@@ -33,9 +42,9 @@ def state(paths: list[Path]) -> str:
 
 
 def main() -> None:
-    for study in STUDIES:
+    for study, options in STUDIES.items():
         print(f"{study:18} {described(study)}")
-        print(f"{'':18} python -m tests.studies.{study} [--size {'|'.join(SIZES)}]")
+        print(f"{'':18} python -m tests.studies.{study} {options}")
         print(f"{'':18} {state([path for name, path in results_files() if name == study])}")
     for study, typed in OTHERS.items():
         print(f"{study:18} {typed}\n{'':18} {state(list(FOLDER.glob(f'{study}.json')))}")

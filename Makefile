@@ -27,6 +27,7 @@ BUNDLE ?= $(if $(wildcard models/$(NAME)/manifest.json),models/$(NAME),$(RUN)/bu
 MEASURED = $(if $(filter models/%,$(BUNDLE)),$(notdir $(BUNDLE)),$(NAME))
 
 SETTINGS ?= node.toml
+JOBS ?= 2
 SUITE ?= bookworm
 MIRROR ?=
 
@@ -50,7 +51,7 @@ help:  ## what there is to make
 	@echo '           INTERVAL=seconds between images  FEEDBACK=no  VERDICT=0.95  FIRST_CHUNK_BYTES=n  CHUNK_BYTES=n'
 	@echo '           TASK=name of a decoder  TASK_LOSS=ce|kl|svm  EXAMPLES=folder|cifar100:bicycle  SHOTS=n'
 	@echo '           DATA_DIR=folder  RUN=folder  BUNDLE=folder  START_FROM=checkpoint  TEACHER=checkpoint  STAGE=duphil|ce  LATENTS=n  ORDER=importance  COARSENESS=1.5  VIEWS=2|6  MAX_DROP=points'
-	@echo '           PYTHON=python3.11  TORCH_INDEX=url of a wheel index'
+	@echo '           PYTHON=python3.11  TORCH_INDEX=url of a wheel index  JOBS=tests at a time'
 
 setup: $(READY)  ## build .venv from the pinned lock (TORCH_INDEX= chooses where PyTorch comes from)
 
@@ -137,8 +138,8 @@ report: $(READY)  ## docs/results.md and docs/results.html from results/study-*.
 plot: $(READY)  ## draw docs/ from results/
 	$(PY) -m tests.plot
 
-test: $(READY)  ## all tests
-	$(PY) -m pytest
+test: $(READY)  ## all tests, JOBS= at a time
+	$(PY) -m pytest -n $(JOBS) --dist loadfile
 
 nightly: $(READY)  ## the link's long studies: loss, kills, adversary, fuzz; writes results/link-*.json (an hour)
 	$(PY) -m tests.link.simulation

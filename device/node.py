@@ -8,7 +8,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, nullcontext, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -72,8 +72,7 @@ def run(
     key = read_master_key(config.key_dir)
     config.state_dir.mkdir(parents=True, exist_ok=True)
     with CounterStore(config.key_dir, config.node) as counters, ExitStack() as stack:
-        loaded, trial = Slots(config).choose(console.notice)
-        stack.enter_context(trial or nullcontext())
+        loaded, trial = stack.enter_context(Slots(config)).choose(console.notice)
         radio = stack.enter_context(Radio(partial(_open_carrier, config), console.notice, is_patient))
         queues = [stack.enter_context(closing(queue)) for queue in open_queues(config, loaded.bundle.id)]
         node = Node(config, loaded, trial, key, counters, queues, radio, console, safe_mode, on_proved)

@@ -8,7 +8,8 @@
                        └─────▶ FAILED     anything else, a power cut included: the previous one runs
 
 BEGUN is on the disk before the new bundle is touched. A start that finds it was preceded by one that died with the new
-bundle, and goes back. So does a start that cannot use the installed bundle, whenever it was damaged.
+bundle, and goes back. So does a start that cannot use the installed bundle, whenever it was damaged. A node that is
+told to end, at whatever moment, leaves NEW: the trial begins anew.
 
 `python -m device.slots node.toml` says which bundle is in use and how it does.
 """
@@ -54,7 +55,10 @@ class Loaded:
 
 
 class Slots:
-    """The two bundles of one node, by name, and what is written about the installed one."""
+    """The two bundles of one node, by name, and what is written about the installed one.
+
+    A context, entered before `choose`: it tells a trial that was ended from outside from one that the bundle failed.
+    """
 
     def __init__(self, config: NodeConfig) -> None:
         self._config = config
@@ -66,6 +70,15 @@ class Slots:
         self.name = config.bundle.resolve().name
         "Of the installed bundle."
         self.stage, self.why = self._read()
+
+    def __enter__(self) -> "Slots":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """A person ended the node, or its port is not there: neither is the bundle's fault."""
+        is_told_to_end = kind is None or issubclass(kind, PortError | KeyboardInterrupt)
+        if is_told_to_end and self._read()[0] == Stage.BEGUN:  # of the disk: the signal may have come between two lines
+            self._write(Stage.NEW)
 
     @property
     def in_use(self) -> str:
@@ -95,10 +108,6 @@ class Slots:
 
     def passed(self) -> None:
         self._write(Stage.PASSED)
-
-    def interrupted(self) -> None:
-        """The trial begins anew at the next start."""
-        self._write(Stage.NEW)
 
     def _go_back(self, say: Callable[[str], None]) -> Loaded:
         assert self._previous is not None
@@ -144,14 +153,6 @@ class Trial:
         if self._n_left == 0:
             self._slots.passed()
             self._say(f"bundle {self._slots.name} has passed: {PROBATION_IMAGES} images encoded")
-
-    def __enter__(self) -> "Trial":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """A person ended the node, or its port is not there: neither is the bundle's fault."""
-        if self._n_left > 0 and (kind is None or issubclass(kind, PortError | KeyboardInterrupt)):
-            self._slots.interrupted()
 
 
 def load(path: Path, signer: Path | None, wants_edgetpu: bool = False) -> Loaded:

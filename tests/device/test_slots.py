@@ -22,7 +22,7 @@ from tests.device.far_host import FarHost
 from tests.device.test_node import arrived_symbols, finish, node
 from tests.scale import size
 
-SLOW = "loop = true\ninterval_s = 0.3"
+SLOW = "loop = true\ninterval_s = 5"
 QUICK = "loop = true\ninterval_s = 0.02"
 
 
@@ -123,6 +123,27 @@ def test_a_node_that_is_told_to_end_begins_the_trial_anew(slotted, port, new):
     assert slots(slotted).stage == Stage.NEW
     with BothHost(slotted, port[1], new), node(slotted.config(port[0], source="limit = 4")) as process:
         assert "has passed" in notices(finish(process))[1]
+
+
+@pytest.mark.parametrize("moment", ["load", "Trial"])
+def test_a_node_that_is_told_to_end_while_it_loads_does_so_too(slotted, new, monkeypatch, moment):
+    def end(*_):
+        raise KeyboardInterrupt
+
+    slotted.config()
+    monkeypatch.setattr(f"device.slots.{moment}", end)
+    with pytest.raises(KeyboardInterrupt), slots(slotted) as ended:
+        ended.choose(lambda sentence: None)
+    assert slots(slotted).stage == Stage.NEW
+
+
+def test_a_node_that_is_told_to_end_keeps_what_has_passed(slotted, new):
+    slotted.config()
+    with slots(slotted) as ended:
+        _, trial = ended.choose(lambda sentence: None)
+        for _ in range(PROBATION_IMAGES):
+            trial.image_queued()
+    assert slots(slotted).stage == Stage.PASSED
 
 
 def test_a_missing_port_is_not_the_bundles_fault(slotted):

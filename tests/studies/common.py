@@ -62,15 +62,28 @@ SIZES = {
 full: the paper's models and schedules, a GPU."""
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """What every study's command takes."""
+def parser(description: str | None, sizes: Iterable[str] = SIZES) -> argparse.ArgumentParser:
+    """What every study's command takes that trains something."""
     top = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
-    top.add_argument("--size", choices=SIZES, default="reduced")
-    top.add_argument("--datasets", nargs="+", help="default: the size's")
+    top.add_argument("--size", choices=sizes, default="reduced")
     top.add_argument("--seeds", type=int, nargs="+", help="default: the size's")
     top.add_argument("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
     top.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return top
+
+
+def sized(description: str | None) -> argparse.Namespace:
+    """The arguments of a study of a size: `presets` by data set, of those that were asked for, and `seeds`."""
+    top = parser(description)
+    top.add_argument("--datasets", nargs="+", help="default: the size's")
+    options = top.parse_args()
+    size = SIZES[options.size]
+    if missing := set(options.datasets or ()) - set(size.presets):
+        sizes = "; ".join(f"{name}: {', '.join(each.presets)}" for name, each in SIZES.items())
+        top.error(f"size {options.size} has no {', '.join(sorted(missing))} (data sets by size: {sizes})")
+    options.presets = {name: size.presets[name] for name in options.datasets or size.presets}
+    options.seeds = options.seeds or list(size.seeds)
+    return options
 
 
 def size_of(options: argparse.Namespace) -> str:

@@ -25,16 +25,15 @@ from host_training.dataset import DataSet, load
 from host_training.evaluation import latent_order
 from host_training.presets import recipe
 from tests.studies.common import (
-    SIZES,
     Deployed,
     Progress,
     Table,
     deploy,
     finish,
     leading,
-    parser,
     percent,
     size_of,
+    sized,
     spread,
     trained,
 )
@@ -117,14 +116,12 @@ def gain(rows: dict[str, list[dict[str, float]]], over: str, kind: str) -> dict[
 
 
 def main() -> None:
-    options = parser(__doc__).parse_args()
-    size = SIZES[options.size]
-    seeds = options.seeds or list(size.seeds)
+    options = sized(__doc__)
+    seeds, progress = options.seeds, Progress()
     figures: dict[str, float] = {}
     curves: list[dict] = []
-    progress = Progress()
-    for name in options.datasets or size.presets:
-        data, preset = load(name, options.data_dir), size.presets[name]
+    for name, preset in options.presets.items():
+        data = load(name, options.data_dir)
         whole: dict[str, list[dict[str, float]]] = {encoder: [] for encoder in ENCODERS}
         for seed in seeds:
             for encoder, path in checkpoints(data, preset, seed, options.device).items():
@@ -139,7 +136,7 @@ def main() -> None:
             for kind in ("accuracy", *(f"new_{loss}_accuracy" for loss in LOSSES)):
                 over = gain(whole, other, kind)
                 figures |= {f"{name}_duphil_over_{other}_{kind}_{key}": value for key, value in over.items()}
-    chosen = {name: recipe(size.presets[name]) for name in options.datasets or size.presets}
+    chosen = {name: recipe(preset) for name, preset in options.presets.items()}
     extra = {
         "size": size_of(options),
         "epochs": {name: [each.ce_epochs, each.duphil_epochs] for name, each in chosen.items()},

@@ -29,16 +29,15 @@ from link import latent_coder
 from link.channel import GilbertElliott, IidLoss, LossModel
 from link.tables import Tables
 from tests.studies.common import (
-    SIZES,
     Deployed,
     Halves,
     Progress,
     Table,
     deploy,
     finish,
-    parser,
     percent,
     size_of,
+    sized,
     spread,
     trained,
 )
@@ -175,13 +174,12 @@ def channels(
 
 
 def main() -> None:
-    options = parser(__doc__).parse_args()
-    size, progress = SIZES[options.size], Progress()
-    seeds = options.seeds or list(size.seeds)
+    options = sized(__doc__)
+    seeds, progress = options.seeds, Progress()
     figures: dict[str, float] = {}
     rows: list[dict] = []
-    for name in options.datasets or size.presets:
-        data, preset = load(name, options.data_dir), size.presets[name]
+    for name, preset in options.presets.items():
+        data = load(name, options.data_dir)
         dropping = {**recipe(preset).model, "min_kept": MIN_KEPT}
         by_order: dict[str, list[dict[str, float]]] = {}
         for seed in seeds:

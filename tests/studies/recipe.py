@@ -5,7 +5,6 @@ Then, on the last of these models and without training anything again: the coars
 order, which sets the rate of a finished model, and the number of the mixture's components.
 """
 
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from export.fold import FoldedDecoder, FoldedEncoder
 from export.importance import fold_rotation, rotation, sensitivity
 from host_training.dataset import DataSet, load
 from host_training.presets import EQUAL_SUBBANDS, recipe
-from tests.studies.common import Deployed, Halves, Table, deploy, finish, parser, percent, spread, trained
+from tests.studies.common import Deployed, Halves, Progress, Table, deploy, finish, parser, percent, spread, trained
 
 MODULE = "tests.studies.recipe"
 DATA_SET = "cifar10"
@@ -47,6 +46,7 @@ COMPONENTS = (1, 16, 64, 256, 1024)
 
 
 def point(deployed: Deployed) -> dict[str, float]:
+    """Accuracy, rate and the node's work of one model."""
     received = deployed.receive()
     return {
         "accuracy": deployed.accuracy(received),
@@ -55,6 +55,10 @@ def point(deployed: Deployed) -> dict[str, float]:
         "mixture_bits": mean_bits(deployed.symbols["test"], deployed.tables),
         "macs": deployed.cost.macs,
     }
+
+
+def as_trained(checkpoint: Path, data: DataSet) -> dict[str, float]:
+    return point(deploy(checkpoint, data))
 
 
 def by_importance(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor, coarseness: float) -> Halves:
@@ -83,12 +87,10 @@ def components(deployed: Deployed) -> Iterator[dict[str, float]]:
 
 
 def main() -> None:
-    top = parser(__doc__)
-    top.set_defaults(seeds=[0])
+    top = parser(__doc__, EPOCHS)
+    top.set_defaults(seeds=[0, 1, 2])
     options = top.parse_args()
-    if options.size not in EPOCHS:
-        top.error(f"this study has the sizes {', '.join(EPOCHS)}")
-    started, data = time.monotonic(), load(DATA_SET, options.data_dir)
+    progress, data = Progress(), load(DATA_SET, options.data_dir)
     figures: dict[str, float] = {}
     for name, (preset, changes) in VARIANTS.items():
         measured = []
@@ -97,7 +99,7 @@ def main() -> None:
             more["teacher"] = trained(data, more["teacher"], seed=0, device=options.device) / "ce.pt"
         for seed in options.seeds:
             run = trained(data, preset, seed, options.device, f"recipe-{name.replace(' ', '-')}", **more)
-            measured.append(point(deploy(run / "ce.pt", data)))
+            measured.append(progress.measured(run / "point.json", partial(as_trained, run / "ce.pt", data)))
             print(name, seed, measured[-1], flush=True)
         figures |= {f"{name} {key}": value for key, value in spread(measured).items()}
     extra = {
@@ -105,7 +107,7 @@ def main() -> None:
         "epochs": EPOCHS[options.size],
         "rates": list(rates(run / "ce.pt", data)),
         "components": list(components(deploy(run / "ce.pt", data))),
-        "wall_s": time.monotonic() - started,
+        "wall_s": progress.wall_s,
     }
     finish(MODULE, figures, options.seeds, extra, plot, n_axes=2)
 

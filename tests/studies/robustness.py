@@ -19,7 +19,7 @@ from host_training.batches import evaluation_batches
 from host_training.dataset import DataSet, load
 from host_training.evaluation import BATCH_SIZE, discriminative_power
 from host_training.training import load_model
-from tests.studies.common import SIZES, Progress, Table, deploy, finish, parser, percent, size_of, spread, trained
+from tests.studies.common import Progress, Table, deploy, finish, percent, size_of, sized, spread, trained
 
 MODULE = "tests.studies.robustness"
 STAGES = ("ce", "duphil")
@@ -64,13 +64,12 @@ def accuracies(checkpoint: Path, data: DataSet, seed: int) -> dict[str, float]:
 
 
 def main() -> None:
-    options = parser(__doc__).parse_args()
-    size, progress = SIZES[options.size], Progress()
-    seeds = options.seeds or list(size.seeds)
+    options = sized(__doc__)
+    seeds, progress = options.seeds, Progress()
     figures: dict[str, float] = {}
     rows, layers = [], []
-    for name in options.datasets or size.presets:
-        data, preset = load(name, options.data_dir), size.presets[name]
+    for name, preset in options.presets.items():
+        data = load(name, options.data_dir)
         for ratio in RATIOS[name]:
             variant = f"corruption-{ratio:g}" if ratio else ""
             runs = {

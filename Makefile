@@ -18,7 +18,7 @@ PRESET_cifar10 := cifar-32
 PRESET_cifar100 := wide-70
 PRESET_cifar100-coarse := wide-70
 STAGE ?= $(if $(filter $(PRESET),$(CE_ALONE)),ce,duphil)
-CE_ALONE := narrow-20 plain-20 plain-20-fine wide-70 wide-70-fine plain-5-long plain-20-long plain-120 teacher
+CE_ALONE := narrow-20 plain-20 plain-20-fine plain-20-medium wide-70 wide-70-fine wide-70-long plain-5-long plain-20-long plain-120 teacher
 RUN ?= runs/$(NAME)-$(PRESET)
 # A released bundle serves where there is one; `make live BUNDLE=…` takes any other.
 BUNDLE ?= $(if $(wildcard models/$(NAME)/manifest.json),models/$(NAME),$(RUN)/bundle)
@@ -46,7 +46,7 @@ export DATA_DIR
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
 	@echo
-	@echo 'Variables: DATASET=digits|cifar10|cifar100|cifar100-coarse|FOLDER  PRESET=narrow-5|narrow-20|digits|cifar-16|cifar-32|cifar-32-fine|cifar-32-quick|cifar-64|cifar100-64|plain-20|plain-20-fine|wide-70|wide-70-fine|plain-5-long|plain-20-long|plain-120|teacher|photo-32'
+	@echo 'Variables: DATASET=digits|cifar10|cifar100|cifar100-coarse|FOLDER  PRESET=narrow-5|narrow-20|digits|cifar-16|cifar-32|cifar-32-fine|cifar-32-quick|cifar-64|cifar100-64|plain-20|plain-20-fine|plain-20-medium|wide-70|wide-70-fine|wide-70-long|plain-5-long|plain-20-long|plain-120|teacher|photo-32'
 	@echo '           LINK=lora-sf7|lora-sf10-eu868|rn2483-sf9|serial-9600|… LOSS=none|0.1|mild|mid|edge|ge:p,r  IMAGES=n  SEED=n'
 	@echo '           INTERVAL=seconds between images  FEEDBACK=no  VERDICT=0.95  FIRST_CHUNK_BYTES=n  CHUNK_BYTES=n'
 	@echo '           TASK=name of a decoder  TASK_LOSS=ce|kl|svm  EXAMPLES=folder|cifar100:bicycle  SHOTS=n'

@@ -131,10 +131,12 @@ PRESETS: dict[str, Recipe] = {
     "narrow-5": replace(_SHORT, model=_NARROW_5, ce_epochs=40),
     "narrow-20": replace(_MUON, model=_NARROW_20, ce_epochs=22),
     "plain-20": replace(_MUON, model=_PLAIN_20, ce_epochs=16, crop_pad=2),
+    "plain-20-medium": replace(_MUON, model=_PLAIN_20, ce_epochs=80, cutout=8),
     "plain-20-fine": replace(
         _MUON, model=_PLAIN_20, ce_epochs=16, learning_rate=0.1, muon_learning_rate=0.02, cutout=8
     ),
     "wide-70": replace(_MUON, model=_WIDE_70, ce_epochs=16, crop_pad=2),
+    "wide-70-long": replace(_MUON, model=_WIDE_70, ce_epochs=60, cutout=8),
     "wide-70-fine": replace(_MUON, model=_WIDE_70, ce_epochs=14, learning_rate=0.1, muon_learning_rate=0.02, cutout=8),
     "plain-5-long": replace(_MUON, model=_PLAIN_5, ce_epochs=128, cutout=8),
     "plain-20-long": replace(_MUON, model=_PLAIN_20, ce_epochs=128, cutout=8),

@@ -283,13 +283,14 @@ def deploy(checkpoint: Path, data: DataSet, name: str = "raw", change: Change | 
 
 
 def spread(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Mean and standard deviation over seeds of each figure."""
+    """Mean and, of several seeds, standard deviation of each figure."""
     rows = list(rows)
     figures: dict[str, float] = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
         figures[f"{name}_mean"] = statistics.mean(values)
-        figures[f"{name}_stdev"] = statistics.stdev(values) if len(values) > 1 else 0.0
+        if len(values) > 1:
+            figures[f"{name}_stdev"] = statistics.stdev(values)
     return figures
 
 
@@ -301,9 +302,15 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
+def number(figures: Mapping[str, float], name: str, form: str, scale: float = 1.0) -> str:
+    """A figure's mean, and its deviation where it has one."""
+    parts = [f"{scale * figures[key]:{form}}" for key in (f"{name}_mean", f"{name}_stdev") if key in figures]
+    return " ± ".join(parts)
+
+
 def percent(figures: Mapping[str, float], name: str) -> str:
-    """A share's mean and deviation over seeds as a percentage."""
-    return f"{100 * figures[f'{name}_mean']:.2f} ± {100 * figures[f'{name}_stdev']:.2f}"
+    """The same of a share, as a percentage."""
+    return number(figures, name, ".2f", 100)
 
 
 Plot = Callable[[dict[str, Any], list[Axes]], None]

@@ -51,7 +51,7 @@ from host_decoder.picture import to_png
 from host_training.dataset import DataSet, load
 from link import latent_coder
 from link.bundle import PIXELS, PROBABILITIES, Bundle
-from tests.studies.common import RUNS, Table, finish, percent, spread
+from tests.studies.common import RUNS, Table, finish, number, percent, spread
 
 MODULE = "tests.studies.tasks"
 OTHER = {"cifar10": "cifar100", "cifar100": "cifar10", "cifar100-coarse": "cifar10"}
@@ -342,21 +342,18 @@ def tasks_with(result: dict[str, Any], figure: str) -> list[str]:
 def tables(result: dict[str, Any]) -> list[Table]:
     figures = result["figures"]
 
-    def number(name: str, form: str) -> str:
-        return f"{figures[f'{name}_mean']:{form}} ± {figures[f'{name}_stdev']:{form}}"
-
     classes = [
         [
             task,
             *(percent(figures, f"{task} {rival}accuracy") for rival in ("", "label_only_")),
-            number(f"{task} bytes", ".1f"),
+            number(figures, f"{task} bytes", ".1f"),
         ]
         for task in tasks_with(result, "accuracy")
     ]
     new = [
         [
             task,
-            *(number(f"{task} {rival}auroc", ".3f") for rival in ("", "label_only_")),
+            *(number(figures, f"{task} {rival}auroc", ".3f") for rival in ("", "label_only_")),
             *(percent(figures, f"{task} {figure}") for figure in ("found", "false_alarms")),
         ]
         for task in tasks_with(result, "found")
@@ -370,7 +367,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
         for task in tasks_with(result, f"{ANOMALY_RIVALS[-1]}auroc")
     ]
     thumbnails = [
-        [f"{task}, {of}", *(number(f"{task} {prefix}{figure}", form) for figure, form in PICTURE_FIGURES)]
+        [f"{task}, {of}", *(number(figures, f"{task} {prefix}{figure}", form) for figure, form in PICTURE_FIGURES)]
         for task in tasks_with(result, "psnr_db")
         for of, prefix in (("decoded from the latents", ""), ("the mean image of the label's class", "label_only_"))
     ]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.studies.common import Progress
+from tests.studies.common import Progress, percent, spread
 
 
 def test_a_study_begun_again_at_the_same_revision_does_not_measure_again(tmp_path: Path) -> None:
@@ -22,3 +22,9 @@ def test_another_revision_measures_anew_and_an_unclean_one_keeps_nothing(tmp_pat
     assert Progress("a" * 40).measured(kept, lambda: 4) == 1
     assert Progress("b" * 40).measured(kept, lambda: 5) == 5
     assert Progress("b" * 40).measured(kept, lambda: 6) == 5
+
+
+def test_one_seed_has_no_spread() -> None:
+    one, two = spread([{"accuracy": 0.5}]), spread([{"accuracy": 0.5}, {"accuracy": 0.7}])
+    assert percent(one, "accuracy") == "50.00"
+    assert percent(two, "accuracy") == "60.00 ± 14.14"

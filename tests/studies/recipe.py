@@ -22,7 +22,7 @@ from tests.studies.common import Deployed, Halves, Progress, Table, deploy, fini
 
 MODULE = "tests.studies.recipe"
 DATA_SET = "cifar10"
-EPOCHS = {"reduced": 3, "full": 200}
+EPOCHS = {"reduced": 6, "full": 200}
 OURS = "narrow-5"
 EQUALISED = {**recipe(OURS).model, "subband_gains": EQUAL_SUBBANDS}
 PLAIN = {**EQUALISED, "has_residuals": False, "widths": (16, 32, 72), "blocks": (1, 2, 2)}

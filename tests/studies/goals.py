@@ -13,7 +13,8 @@ from tests.studies.common import Table
 from tests.studies.nair import RETRAINED
 
 REASON = (
-    "Models for a CPU were trained on a processor core or two in half an hour to three hours, 16 to 145 epochs; those "
+    "Models for a CPU were trained on a processor core or two in half an hour to three hours, 16 to 145 epochs, "
+    "`plain-20-medium` with the scores of `wide-70-long` to learn from; those "
     "for a GPU on an H200, three or four at a time, 85 or 128 epochs in two to three minutes each, with the scores of "
     "a larger network to learn from. The paper takes 300 epochs. Beside each goal stands the recipe of highest mean "
     "test accuracy among those measured: ± over its seeds, or one seed."

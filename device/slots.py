@@ -70,12 +70,16 @@ class Slots:
         self.name = config.bundle.resolve().name
         "Of the installed bundle."
         self.stage, self.why = self._read()
+        self._has_died = self.stage == Stage.BEGUN
+        "Whether an earlier start died with the installed bundle."
 
     def __enter__(self) -> "Slots":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """A person ended the node, or its port is not there: neither is the bundle's fault."""
+        if self._has_died or self.stage == Stage.FAILED:
+            return
         is_told_to_end = kind is None or issubclass(kind, PortError | KeyboardInterrupt)
         if is_told_to_end and self._read()[0] == Stage.BEGUN:  # of the disk: the signal may have come between two lines
             self._write(Stage.NEW)

@@ -137,6 +137,20 @@ def test_a_node_that_is_told_to_end_while_it_loads_does_so_too(slotted, new, mon
     assert slots(slotted).stage == Stage.NEW
 
 
+def test_a_node_that_is_told_to_end_does_not_clear_a_bundle_that_an_earlier_start_died_with(slotted, new, monkeypatch):
+    def end(*_):
+        raise KeyboardInterrupt
+
+    slotted.config()
+    slots(slotted).choose(lambda sentence: None)
+    assert slots(slotted).stage == Stage.BEGUN
+    with monkeypatch.context() as patch:
+        patch.setattr("device.slots.write_state", end)
+        with pytest.raises(KeyboardInterrupt), slots(slotted) as ended:
+            ended.choose(lambda sentence: None)
+    assert slots(slotted).stage == Stage.BEGUN
+
+
 def test_a_node_that_is_told_to_end_keeps_what_has_passed(slotted, new):
     slotted.config()
     with slots(slotted) as ended:

@@ -91,20 +91,22 @@ def main() -> None:
     top.set_defaults(seeds=[0, 1, 2])
     options = top.parse_args()
     progress, data = Progress(), load(DATA_SET, options.data_dir)
+    epochs = EPOCHS[options.size]
     figures: dict[str, float] = {}
     for name, (preset, changes) in VARIANTS.items():
         measured = []
-        more: dict[str, Any] = {"ce_epochs": EPOCHS[options.size], "duphil_epochs": 0, **changes}
+        more: dict[str, Any] = {"ce_epochs": epochs, "duphil_epochs": 0, **changes}
         if "teacher" in more:
             more["teacher"] = trained(data, more["teacher"], seed=0, device=options.device) / "ce.pt"
         for seed in options.seeds:
-            run = trained(data, preset, seed, options.device, f"recipe-{name.replace(' ', '-')}", **more)
+            variant = f"recipe-{epochs}-epochs-{name.replace(' ', '-')}"
+            run = trained(data, preset, seed, options.device, variant, **more)
             measured.append(progress.measured(run / "point.json", partial(as_trained, run / "ce.pt", data)))
             print(name, seed, measured[-1], flush=True)
         figures |= {f"{name} {key}": value for key, value in spread(measured).items()}
     extra = {
         "size": options.size,
-        "epochs": EPOCHS[options.size],
+        "epochs": epochs,
         "rates": list(rates(run / "ce.pt", data)),
         "components": list(components(deploy(run / "ce.pt", data))),
         "wall_s": progress.wall_s,

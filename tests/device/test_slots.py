@@ -137,15 +137,17 @@ def test_a_node_that_is_told_to_end_while_it_loads_does_so_too(slotted, new, mon
     assert slots(slotted).stage == Stage.NEW
 
 
-def test_a_node_that_is_told_to_end_does_not_clear_a_bundle_that_an_earlier_start_died_with(slotted, new, monkeypatch):
-    def end(*_):
-        raise KeyboardInterrupt
-
+def test_a_node_that_is_told_to_end_does_not_clear_what_an_earlier_start_died_with(slotted, new, monkeypatch):
     slotted.config()
     slots(slotted).choose(lambda sentence: None)
     assert slots(slotted).stage == Stage.BEGUN
     with monkeypatch.context() as patch:
-        patch.setattr("device.slots.write_state", end)
+
+        def end_once(*_):
+            patch.undo()
+            raise KeyboardInterrupt
+
+        patch.setattr("device.slots.write_state", end_once)
         with pytest.raises(KeyboardInterrupt), slots(slotted) as ended:
             ended.choose(lambda sentence: None)
     assert slots(slotted).stage == Stage.BEGUN

@@ -23,6 +23,19 @@ class PortError(OSError):
     """The port cannot be used; the message names it and says what to do."""
 
 
+class DoesNotFit(PortError):
+    """This packet is more than the medium takes at present; nothing of it has left, and the port is as good as before.
+
+    LoRaWAN puts the answers to its network's commands in front of the next payload, so that for one uplink there is
+    less room than the data rate promises. A smaller packet may leave at once; no airtime was spent.
+    """
+
+    def __init__(self, message: str, max_packet_bytes: int | None = None) -> None:
+        super().__init__(message)
+        self.max_packet_bytes = max_packet_bytes
+        "The largest packet that fits, where the modem tells; None: not known."
+
+
 @dataclass(frozen=True)
 class Received:
     """A packet as it came in, and how well it was heard where the radio tells."""

@@ -23,7 +23,7 @@ class PortError(OSError):
     """The port cannot be used; the message names it and says what to do."""
 
 
-class DoesNotFit(PortError):
+class DoesNotFit(PortError):  # noqa: N818 (it is no error of the port)
     """This packet is more than the medium takes at present; nothing of it has left, and the port is as good as before.
 
     LoRaWAN puts the answers to its network's commands in front of the next payload, so that for one uplink there is

@@ -33,7 +33,6 @@ tasks = ["thumbnail"]           # optional: asked of its images besides the labe
 device = "70b3d57ed005b89a"     # in a LoRaWAN network, instead of a key: DevEUI, or device id at The Things Stack
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +46,7 @@ from link.carrier import CARRIERS, Carrier, CarrierSettings, open_carrier
 from link.keys import KEY_FILE, MAX_NODE, parse_key
 from link.network_server import SERVERS
 from link.profiles import UART_BYTES, LinkProfile, get_profile
+from link.toml_file import read_toml
 
 if TYPE_CHECKING:  # it needs an MQTT library that only gateways of a network need
     from link.carriers.lorawan import NetworkSettings
@@ -137,12 +137,7 @@ class HostConfig:
 def read_config(path: Path | str) -> HostConfig:
     """Raises ConfigError, BundleError or KeyStateError, each with a sentence that says what to do."""
     path = Path(path)
-    try:
-        toml = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"there is no {path}; write one as the README shows, or give the path of yours") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    toml = read_toml(path, ConfigError)
     table = Table(str(path), toml, {"store", "bundles", "link", "verdict", "node"})
     folder = table.get("bundles", str, "")
     others, warnings = _read_bundles(path.parent / folder) if folder else ((), ())

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from link.results import check_result
+from tests.programs import program
 
 ROOT = Path(__file__).parent.parent
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 def test_help_explains_every_target():
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", "")
     [targets] = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
-    text = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([program("make"), "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert {line.split()[0] for line in text.splitlines() if re.match(r"[a-z-]+ {2,}\S", line)} == set(targets.split())
 
 
@@ -62,7 +63,7 @@ def test_set_up_without_network_says_so_and_is_not_taken_for_done(tmp_path, monk
 
 
 def test_a_bundle_that_is_not_there_is_named_before_anything_runs():
-    done = subprocess.run(["make", "live", "BUNDLE=nowhere"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([program("make"), "live", "BUNDLE=nowhere"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode != 0
     assert "there is no bundle in nowhere; 'make export' writes one" in done.stderr
 

@@ -15,8 +15,9 @@ import pytest
 from device.config import load_config
 from device.edgetpu import COMPILED, LIBRARY, is_wanted
 from device.slots import load
+from tests.programs import needs, program
 
-pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+pytestmark = needs("cc")
 
 DELEGATE = """
 #include <stddef.h>
@@ -48,7 +49,7 @@ def libraries(tmp_path):
 
     def make(body: str):
         (tmp_path / "lib").mkdir(exist_ok=True)
-        words = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", tmp_path / "lib" / LIBRARY]
+        words = [program("cc"), "-shared", "-fPIC", "-x", "c", "-", "-o", tmp_path / "lib" / LIBRARY]
         subprocess.run(words, input=(DELEGATE % body).encode(), check=True)
         return tmp_path / "lib"
 

@@ -1,6 +1,5 @@
 """Cards as Raspberry Pi OS leaves them, made here: a partition table and a FAT partition with the files that matter."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from device.flash import card as card_module
 from device.flash.partitions import FAT32, LINUX, MIB, FatPartition, Partition, make_table
 from device.flash.release import Release, program_files, write_archive
 from device.flash.tools import find
+from tests.programs import program
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "models/cifar10"
@@ -43,9 +43,8 @@ OUR_IMAGE = FIRMWARE | {
 @pytest.fixture
 def make_card(tmp_path):
     """Makes an image file with a boot partition that holds these files."""
-    for tool in ("mcopy", "mkfs.vfat"):
-        if not (shutil.which(tool) or shutil.which(tool, path="/usr/sbin:/sbin")):
-            pytest.skip(f"{tool} is missing: apt install mtools dosfstools")
+    for name in ("mcopy", "mdir", "mdel", "mmd", "mkfs.vfat"):
+        program(name)
 
     def make(files: dict[str, str], name: str = "card.img", boot_bytes: int = 40 * MIB) -> Path:
         disk, fat = tmp_path / name, tmp_path / "boot.fat"

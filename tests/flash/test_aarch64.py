@@ -23,6 +23,7 @@ from link import latent_coder
 from link.bundle import Bundle
 from tests.flash.boot_image import photographs
 from tests.flash.conftest import BUNDLE, ROOT
+from tests.programs import program
 
 DEBIAN = Debian("bookworm")
 WORK = ROOT / "runs/flash"
@@ -60,12 +61,10 @@ N_IMAGES = 48
 @pytest.fixture(scope="module")
 def aarch64_root(tmp_path_factory):
     """A folder with Debian's aarch64 Python, our two packages and their wheels."""
-    if not _qemu():
-        pytest.skip("qemu-aarch64 is missing, so aarch64 is not tested here: apt install qemu-user")
-    if not shutil.which("mmdebstrap"):
-        pytest.skip("mmdebstrap is missing, so aarch64 is not tested here: apt install mmdebstrap")
+    program("qemu-aarch64")
+    program("mmdebstrap")
     WORK.mkdir(parents=True, exist_ok=True)
-    owner = [] if os.geteuid() == 0 else ["fakeroot", "--"]
+    owner = [] if os.geteuid() == 0 else [program("fakeroot"), "--"]
     fetched = subprocess.run([*owner, sys.executable, "-c", FETCH], cwd=ROOT, capture_output=True, text=True)
     if "UnreachableError" in fetched.stderr:
         pytest.skip(f"aarch64 is NOT TESTED: {fetched.stderr.strip().splitlines()[-1]}")
@@ -98,7 +97,9 @@ def test_a_node_makes_the_symbols_and_bytes_that_this_machine_makes(aarch64_root
     expected = np.stack([encoder(image) for image in images])
     np.save(tmp_path / "images.npy", images)
     python = tmp_path / "python3"
-    python.write_text(PYTHON.format(qemu=_qemu(), processor=processor, root=aarch64_root, version=DEBIAN.python))
+    python.write_text(
+        PYTHON.format(qemu=program("qemu-aarch64"), processor=processor, root=aarch64_root, version=DEBIAN.python)
+    )
     python.chmod(0o755)
     arguments = [python, BUNDLE, tmp_path / "images.npy", tmp_path / "symbols.npy"]
     done = subprocess.run([python, "-c", ENCODE, *arguments], capture_output=True, text=True, timeout=300)
@@ -108,7 +109,3 @@ def test_a_node_makes_the_symbols_and_bytes_that_this_machine_makes(aarch64_root
     assert len(np.unique(expected, axis=0)) > N_IMAGES // 2
     np.testing.assert_array_equal(np.load(tmp_path / "symbols.npy"), expected)
     assert bitstreams == [latent_coder.encode(symbols, bundle.tables).hex() for symbols in expected]
-
-
-def _qemu() -> str | None:
-    return shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")

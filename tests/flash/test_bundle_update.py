@@ -30,9 +30,10 @@ from link.bundle import Bundle, write_manifest
 from link.signature import SIGNATURE, sign
 from tests.flash.conftest import BUNDLE, OUR_IMAGE, ROOT
 from tests.flash.guest import Host, Line
-from tests.flash.test_deploy import PYTHON, SSHD, sshd  # noqa: F401
+from tests.flash.test_deploy import PYTHON, sshd  # noqa: F401
+from tests.programs import needs, program
 
-pytestmark = pytest.mark.skipif(not SSHD or not shutil.which("ssh"), reason="no sshd: apt install openssh-server")
+pytestmark = needs("sshd", "ssh", "ssh-keygen", "sh")
 
 PROFILE = "serial-9600"
 OLD = Bundle.load(BUNDLE, side="host").id.hex()
@@ -70,7 +71,9 @@ class FolderNode:
     def install(self) -> None:
         """Take over the boot partition, as at a boot; then its programs are this checkout's."""
         environment = os.environ | {"LATENTLINK_ROOT": str(self.root)}
-        subprocess.run(["sh", ROOT / "device/unit/install.sh"], env=environment, check=True, capture_output=True)
+        subprocess.run(
+            [program("sh"), ROOT / "device/unit/install.sh"], env=environment, check=True, capture_output=True
+        )
         for package in ("device", "link"):
             own = self.opt / "current" / package
             if not own.is_symlink():

@@ -10,6 +10,7 @@ from device.flash.target import BootFolder
 from device.flash.tools import FlashError
 from host_decoder.config import read_config
 from tests.flash.conftest import BOOKWORM, OUR_IMAGE, TRIXIE
+from tests.programs import program
 
 pytestmark = pytest.mark.usefixtures("release")
 
@@ -121,4 +122,4 @@ def test_the_begin_script_is_a_shell_script(boot_folder, flash):
     for system in (TRIXIE, BOOKWORM):
         folder = boot_folder(system)
         flash(folder, replaces=True)
-        subprocess.run(["sh", "-n", folder / "latentlink/begin.sh"], check=True)
+        subprocess.run([program("sh"), "-n", folder / "latentlink/begin.sh"], check=True)

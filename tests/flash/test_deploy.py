@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,9 +14,9 @@ from device.flash import deploy as deploy_module
 from device.flash.deploy import Node, deploy_release
 from device.flash.release import Release, write_archive
 from device.flash.tools import FlashError
+from tests.programs import needs, program
 
-SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin") or ""
-pytestmark = pytest.mark.skipif(not SSHD or not shutil.which("ssh"), reason="no sshd: apt install openssh-server")
+pytestmark = needs("sshd", "ssh", "ssh-keygen", "sh")
 
 SELFTEST = "import sys\nsys.exit({code})\n"
 PYTHON = """#!/bin/sh
@@ -37,7 +36,7 @@ esac
 def sshd(tmp_path):
     """Starts sshd; yields the options for ssh."""
     for name in ("host", "me"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
+        subprocess.run([program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -47,7 +46,7 @@ def sshd(tmp_path):
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
-    server = subprocess.Popen([SSHD, "-D", "-e", "-f", tmp_path / "sshd_config"], stderr=subprocess.PIPE)
+    server = subprocess.Popen([program("sshd"), "-D", "-e", "-f", tmp_path / "sshd_config"], stderr=subprocess.PIPE)
     for _ in range(100):
         with socket.socket() as line:
             if line.connect_ex(("127.0.0.1", port)) == 0:

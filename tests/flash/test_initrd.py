@@ -1,11 +1,11 @@
 import gzip
 import lzma
-import shutil
 import subprocess
 
 import pytest
 
 from device.flash.initrd import make_initrd
+from tests.programs import program
 
 
 @pytest.fixture
@@ -24,12 +24,13 @@ def root(tmp_path):
     return tmp_path
 
 
-@pytest.mark.skipif(shutil.which("cpio") is None, reason="cpio is not installed: it unpacks the initrd")
 def test_modules_load_after_what_they_need_and_unpacked(root, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     archive = gzip.decompress(make_initrd(root, "6.1"))
-    subprocess.run(["cpio", "-i", "-d", "--quiet", "--no-absolute-filenames"], input=archive, cwd=out, check=True)
+    subprocess.run(
+        [program("cpio"), "-i", "-d", "--quiet", "--no-absolute-filenames"], input=archive, cwd=out, check=True
+    )
     assert (out / "modules/order").read_text().split() == ["crc16.ko", "jbd2.ko", "ext4.ko"]
     assert (out / "modules/crc16.ko").read_bytes() == b"crc16"
     assert (out / "init").stat().st_mode & 0o777 == 0o755

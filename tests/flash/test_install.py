@@ -12,6 +12,7 @@ from device.flash.card import CardOptions, flash_card
 from link.bundle import Bundle
 from link.signature import check_signature
 from tests.flash.conftest import ROOT, TRIXIE
+from tests.programs import program
 from tests.scale import size
 
 INSTALL = ROOT / "device/unit/install.sh"
@@ -31,7 +32,7 @@ def node(boot_folder, node_toml, release, tmp_path):
 
 def install(root: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"LATENTLINK_ROOT": str(root)}
-    return subprocess.run(["sh", INSTALL], env=environment, capture_output=True, text=True)
+    return subprocess.run([program("sh"), INSTALL], env=environment, capture_output=True, text=True)
 
 
 def state(root: Path) -> dict[str, bytes]:
@@ -179,5 +180,5 @@ def _install_until(root: Path, n_commands: int) -> bool:
         (stub / tool).chmod(0o755)
     count.write_text(f"{n_commands}\n")
     environment = os.environ | {"LATENTLINK_ROOT": str(root), "PATH": f"{stub}:{os.environ['PATH']}"}
-    done = subprocess.run(["sh", INSTALL], env=environment, capture_output=True)
+    done = subprocess.run([program("sh"), INSTALL], env=environment, capture_output=True)
     return done.returncode != 0

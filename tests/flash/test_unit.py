@@ -1,5 +1,4 @@
 import re
-import shutil
 import socket
 import subprocess
 
@@ -7,6 +6,7 @@ import pytest
 
 from device.unit.notify import Notifier
 from tests.flash.conftest import ROOT
+from tests.programs import program
 
 UNITS = ROOT / "device/unit"
 MOST_EXPOSED = 3.0
@@ -28,10 +28,9 @@ def test_a_node_works_where_nobody_listens(environment):
     Notifier(environment).worked()
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is missing: apt install systemd")
 def test_the_service_is_hardened():
-    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNITS / "latentlink.service")]
-    text = subprocess.run(command, capture_output=True, text=True).stdout
+    words = ["security", "--offline=true", "--no-pager", str(UNITS / "latentlink.service")]
+    text = subprocess.run([program("systemd-analyze"), *words], capture_output=True, text=True).stdout
     [score] = re.findall(r"Overall exposure level for \S+: ([\d.]+)", text)
     assert float(score) <= MOST_EXPOSED
 
@@ -45,4 +44,4 @@ def test_the_service_comes_back_whatever_happens():
 
 @pytest.mark.parametrize("script", sorted(UNITS.glob("*.sh")), ids=lambda path: path.name)
 def test_a_script_is_one_that_a_plain_shell_reads(script):
-    subprocess.run(["sh", "-n", script], check=True)
+    subprocess.run([program("sh"), "-n", script], check=True)

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -11,12 +10,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from tests.programs import program
 
 PATIENCE_S = 30.0
 
@@ -32,9 +32,7 @@ class Broker:
     """mosquitto on a port of its own; may be stopped and started again, and keeps what waits for its clients."""
 
     def __init__(self, folder: Path, settings: str = "allow_anonymous true", port: int | None = None) -> None:
-        binary = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-        if binary is None:
-            pytest.skip("mosquitto is not installed: apt-get install mosquitto, and the tests over MQTT run")
+        binary = program("mosquitto")
         self.port = port or free_port()
         self._command = [binary, "-c", str(folder / "mosquitto.conf")]
         (folder / "mosquitto.conf").write_text(

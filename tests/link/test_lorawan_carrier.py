@@ -21,6 +21,7 @@ from tests.link.broker import (
     make_certificate,
     things_stack_uplink,
 )
+from tests.programs import program
 
 DEVICE = "70b3d57ed005b89a"
 UP = f"application/a1/device/{DEVICE}/event/up"
@@ -144,7 +145,7 @@ def test_no_broker_there():
 
 def with_password(tmp_path):
     passwords = tmp_path / "passwords"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "app@ttn", "secret"], check=True)
+    subprocess.run([program("mosquitto_passwd"), "-b", "-c", str(passwords), "app@ttn", "secret"], check=True)
     return f"allow_anonymous false\npassword_file {passwords}"
 
 

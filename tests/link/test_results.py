@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from link.results import check_result, write_result
+from tests.programs import program
 
 RESULT: dict[str, Any] = {
     "study": "bench",
@@ -44,7 +45,9 @@ def test_a_result_is_written_in_the_one_shape_and_passes_the_check(tmp_path):
 def test_the_commit_is_that_of_the_working_folder(tmp_path, monkeypatch):
     def git(*arguments):
         identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-        return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            [program("git"), *identity, *arguments], check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))

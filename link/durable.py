@@ -1,5 +1,6 @@
 """Durable: small files that a power cut cannot tear, and what to do with one that is damaged all the same."""
 
+import errno
 import json
 import os
 import zlib
@@ -11,15 +12,28 @@ MAX_SET_ASIDE = 5
 "Damaged files that are kept; a failing card must not fill itself with them."
 
 
-def write_durably(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace a file so that after a power cut either the old or the new one is there, whole."""
+def write_durably(path: Path, text: str, mode: int | None = None) -> None:
+    """Replace a file so that after a power cut either the old or the new one is there, whole.
+
+    A link stays one, and the file behind it keeps its owner and, without `mode`, its rights; one made by root belongs
+    to whom its folder belongs. It takes the old one's place only when it reads back as it was written, else OSError.
+    """
+    path = Path(os.path.realpath(path))
+    before = path.stat() if path.exists() else None
     unfinished = path.with_name(path.name + ".part")
     unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644 if mode is None else mode)
+    with open(descriptor, "wb") as file:
+        if before is not None and mode is None:
+            os.fchmod(descriptor, before.st_mode & 0o777)
+        if os.geteuid() == 0:
+            owner = before or path.parent.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        file.write(text.encode())
         file.flush()
-        os.fsync(file.fileno())
+        os.fsync(descriptor)
+    if unfinished.read_bytes() != text.encode():
+        raise OSError(errno.EIO, "it does not read back as it was written", str(unfinished))
     os.replace(unfinished, path)
     directory = os.open(path.parent, os.O_RDONLY)
     try:
@@ -28,9 +42,9 @@ def write_durably(path: Path, text: str, mode: int = 0o644) -> None:
         os.close(directory)
 
 
-def write_state(path: Path, state: Mapping[str, Any]) -> None:
+def write_state(path: Path, state: Mapping[str, Any], mode: int | None = None) -> None:
     """Durably, as JSON with a checksum: a card that changes one digit must not change what a node believes."""
-    write_durably(path, json.dumps({**state, "checksum": _checksum(state)}) + "\n")
+    write_durably(path, json.dumps({**state, "checksum": _checksum(state)}) + "\n", mode)
 
 
 def read_state(path: Path, state_format: int) -> dict[str, Any]:

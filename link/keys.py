@@ -5,18 +5,20 @@
 
 Counters are reserved in blocks: the end of the block is on the disk before the first of it is used, and a node that
 lost its power continues at that end, so counters never repeat and tell a node's sessions and images apart in their
-order. A file that is missing or damaged is set aside and counting begins anew: each start seals with a key of its own
-(link.seal), and the host tells a node whose counters fell back where to go on. A node without its key does not speak.
+order. The first block of a start is short, and what an orderly end leaves of the last is given back: however often a
+node starts without being heard, its host still finds it (link.seal says within how many counters). A file that is
+missing or damaged is set aside and counting begins anew: each start seals with a key of its own (link.seal), and the
+host tells a node whose counters fell back where to go on. A node without its key does not speak.
 """
 
-import fcntl
-import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
 from link.durable import read_state, set_aside, write_durably, write_state
+from link.lock import FolderLock, HeldError
 
 KEY_FILE = "node.key"
 COUNTER_FILE = "counter.json"
@@ -25,7 +27,8 @@ MAX_NODE = 254
 "Node 0 means all nodes and 255 is kept for longer numbers."
 
 COUNTER_END = 1 << 48
-BLOCK = 64
+FIRST_BLOCK, BLOCK = 4, 64
+"Counters in the first block of a start; each further one has twice as many, up to so many."
 LOST_BEGIN = 1 << 20
 "Below this, at random, a node begins that lost its counter: most likely above all it used, and its host finds it."
 STATE_FORMAT = 2
@@ -39,6 +42,10 @@ START_ANEW = (
 
 class KeyStateError(ValueError):
     """Key or counter cannot be used; the message says which file and what to do."""
+
+
+class KeyHeldError(KeyStateError):
+    """Another process speaks with the key."""
 
 
 class CounterStateError(KeyStateError):
@@ -63,12 +70,15 @@ class NodeKey:
 
 
 def provision(folder: Path | str, node: int) -> NodeKey:
-    """Make a key for a new node and write its two files; refuses to replace a key that is there."""
+    """Make a key for a new node and write its two files; refuses to replace a key that is there.
+
+    An empty file is no key: the disk was full when it was made.
+    """
     folder = Path(folder)
     if not 1 <= node <= MAX_NODE:
         raise KeyStateError(f"node is {node}, a node has a number from 1 to {MAX_NODE}")
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / KEY_FILE).exists():
+    if (folder / KEY_FILE).exists() and (folder / KEY_FILE).stat().st_size:
         raise KeyStateError(f"{folder} already holds a {KEY_FILE}; to replace it {START_ANEW}")
     made = NodeKey(node, secrets.token_bytes(KEY_BYTES))
     write_state(folder / COUNTER_FILE, _state(node, 0))
@@ -77,9 +87,9 @@ def provision(folder: Path | str, node: int) -> NodeKey:
 
 
 def parse_key(text: str, origin: str) -> bytes:
-    """A master key from its hex digits; `origin` names where they stand."""
+    """A master key from its hex digits; `origin` names where they stand. Editors may have put a mark before them."""
     try:
-        key = bytes.fromhex(text.strip())
+        key = bytes.fromhex(text.removeprefix("\ufeff").strip())
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
@@ -111,9 +121,10 @@ class CounterStore:
         try:
             self.node, self._next = self._read(node)
         except BaseException:
-            self.close()
+            self._lock.close()
             raise
-        self._reserved_end = self._next
+        self._reserved_end = self._stored = self._next
+        self._block = min(FIRST_BLOCK, BLOCK)
 
     def next(self) -> int:
         """A counter never given before. Raises OSError and gives none when a block cannot be stored."""
@@ -132,10 +143,12 @@ class CounterStore:
             self._reserved_end = max(self._reserved_end, self._next)
 
     def close(self) -> None:
-        """Let another process have the folder; writes nothing, so a kill leaves the same behind."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        """Give back what is left of the block, and let another process have the folder."""
+        with self._turn:
+            if self._lock.is_held and self._next < self._stored:
+                with suppress(OSError):  # a kill leaves the same behind
+                    self._store(self._next)
+            self._lock.close()
 
     def __enter__(self) -> "CounterStore":
         return self
@@ -160,18 +173,22 @@ class CounterStore:
         return stored_node, next_counter
 
     def _reserve(self) -> None:
-        if self._lock < 0:
+        if not self._lock.is_held:
             raise KeyStateError(f"counters of {self._folder} were closed; open them again")
-        end = self._next + BLOCK
-        if end > COUNTER_END:
+        end = min(self._next + self._block, COUNTER_END)
+        if end == self._next:
             raise KeyStateError(f"node {self.node} has used all of its counters; provision it anew with a new key")
-        path = self._folder / COUNTER_FILE
         try:
-            write_state(path, _state(self.node, end))
+            self._store(end)
         except OSError as error:
-            remedy = "free some space, or make its folder writable"
+            path, remedy = self._folder / COUNTER_FILE, "free some space, or make its folder writable"
             raise OSError(f"{path} cannot be written ({error}), so nothing is sent; {remedy}") from error
         self._reserved_end = end
+        self._block = min(2 * self._block, BLOCK)
+
+    def _store(self, next_counter: int) -> None:
+        write_state(self._folder / COUNTER_FILE, _state(self.node, next_counter))
+        self._stored = next_counter
 
 
 def _state(node: int, next_counter: int) -> dict[str, int]:
@@ -191,6 +208,8 @@ def _read_state(folder: Path) -> tuple[int, int]:
         raise CounterStateError(f"{path} is missing") from None
     except (ValueError, KeyError) as error:
         raise CounterStateError(f"{path} is damaged ({error})") from error
+    except OSError as error:
+        raise KeyStateError(f"{path} cannot be read ({error.strerror}), so this node does not speak") from None
     return node, next_counter
 
 
@@ -198,24 +217,23 @@ def read_master_key(folder: Path | str) -> bytes:
     """The key of the node provisioned in `folder`, 16 bytes."""
     path = Path(folder) / KEY_FILE
     try:
-        return parse_key(path.read_text(encoding="ascii"), origin=str(path))
+        return parse_key(path.read_text(encoding="utf-8"), origin=str(path))
     except FileNotFoundError:
         raise KeyStateError(f"{path} is missing, so this node does not speak: {START_ANEW}") from None
     except UnicodeDecodeError:
         raise KeyStateError(f"{path} is damaged, so this node does not speak: {START_ANEW}") from None
+    except OSError as error:
+        raise KeyStateError(f"{path} cannot be read ({error.strerror}), so this node does not speak") from None
 
 
-def _lock(folder: Path) -> int:
-    """Held until it is closed or the process ends, however it ends."""
+def _lock(folder: Path) -> FolderLock:
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        return FolderLock(folder)
+    except HeldError:
+        raise KeyHeldError(f"another process already speaks with the key in {folder}; end it first") from None
     except (FileNotFoundError, NotADirectoryError) as error:
         raise KeyStateError(
             f"{folder} does not exist; provision the node there first (python -m link provision)"
         ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise KeyStateError(f"another process already speaks with the key in {folder}; end it first") from error
-    return descriptor
+    except OSError as error:
+        raise KeyStateError(f"{folder} cannot be used ({error.strerror}), so this node does not speak") from None

@@ -18,6 +18,37 @@ def test_a_file_is_replaced_whole_and_keeps_no_rest(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["state"]
 
 
+def test_a_file_that_is_replaced_keeps_its_rights_and_a_link_stays_one(tmp_path):
+    path, link = tmp_path / "kept" / "state", tmp_path / "link"
+    path.parent.mkdir()
+    write_durably(path, "old", mode=0o640)
+    link.symlink_to(path)
+    write_durably(link, "new")
+    assert link.is_symlink()
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_root_writes_belongs_to_whom_it_belonged_or_to_whom_the_folder_belongs(tmp_path):
+    os.chown(tmp_path, 1234, 2345)
+    path = tmp_path / "state"
+    write_durably(path, "new")
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 2345)
+    os.chown(path, 3456, 4567)
+    write_durably(path, "newer")
+    assert (path.stat().st_uid, path.stat().st_gid) == (3456, 4567)
+
+
+def test_what_does_not_read_back_as_it_was_written_does_not_count(tmp_path, monkeypatch):
+    path = tmp_path / "state"
+    write_durably(path, "old")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: os.ftruncate(descriptor, 0))  # a card that forgets
+    with pytest.raises(OSError, match="does not read back as it was written"):
+        write_durably(path, "new")
+    assert path.read_text() == "old"
+
+
 @pytest.mark.parametrize("step", ["open", "fsync", "replace"])
 def test_a_failure_at_any_step_leaves_the_old_file_and_the_next_try_succeeds(tmp_path, monkeypatch, step):
     path = tmp_path / "state"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from link import keys
 from link.durable import write_state
-from link.keys import BLOCK, LOST_BEGIN, CounterStore, KeyStateError, parse_key, provision, read_key
+from link.keys import BLOCK, FIRST_BLOCK, LOST_BEGIN, CounterStore, KeyStateError, parse_key, provision, read_key
 
 
 @pytest.fixture
@@ -24,7 +24,14 @@ def folder(tmp_path):
 
 
 def take(folder, n_counters):
-    """A process that takes some counters and is then killed: closing writes nothing."""
+    """A start that takes some counters and is then killed."""
+    store = CounterStore(folder)
+    given_out = [store.next() for _ in range(n_counters)]
+    store._lock.close()  # all that a kill does
+    return given_out
+
+
+def take_and_end(folder, n_counters):
     with CounterStore(folder) as store:
         return [store.next() for _ in range(n_counters)]
 
@@ -63,14 +70,30 @@ def test_a_node_number_that_does_not_exist_is_refused(tmp_path, node):
         provision(tmp_path, node)
 
 
-@given(st.lists(st.integers(0, 3 * BLOCK), min_size=1, max_size=8))
+@given(st.lists(st.tuples(st.sampled_from([take, take_and_end]), st.integers(0, 3 * BLOCK)), min_size=1, max_size=8))
 @settings(max_examples=25, deadline=None)
-def test_no_counter_is_given_twice_across_kills(tmp_path_factory, runs):
+def test_no_counter_is_given_twice_across_kills_and_ends(tmp_path_factory, runs):
     folder = tmp_path_factory.mktemp("keys")
     provision(folder, 1)
-    given_out = [counter for n_counters in runs for counter in take(folder, n_counters)]
+    given_out = [counter for start, n_counters in runs for counter in start(folder, n_counters)]
     assert given_out == sorted(set(given_out))
-    assert given_out[-1:] <= [sum(runs) + BLOCK * len(runs)]
+    n_wasted = sum(BLOCK for start, n_counters in runs if start is take and n_counters)
+    assert not given_out or given_out[-1] < len(given_out) + n_wasted
+
+
+def test_an_orderly_end_wastes_no_counter_and_a_killed_start_a_few(folder):
+    assert [take_and_end(folder, 1) for _ in range(20)] == [[n] for n in range(20)]
+    first = take(folder, 1)
+    assert take(folder, 1) == [first[0] + FIRST_BLOCK]
+    assert (1 << 20) / FIRST_BLOCK > 30 * 24 * 3600 / 10, "a month of starts, one every ten seconds"
+
+
+def test_an_end_on_a_full_disk_is_one_all_the_same(folder, monkeypatch):
+    with CounterStore(folder) as store, monkeypatch.context() as patch:
+        store.next()
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        store.close()
+    assert take(folder, 1) == [FIRST_BLOCK]
 
 
 @pytest.mark.parametrize("n_counters", [1, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK])
@@ -138,7 +161,7 @@ def test_a_full_disk_gives_no_counter_and_the_next_try_does(folder, monkeypatch)
                 with pytest.raises(OSError, match="No space left"):
                     store.next()
         assert store.next() == 0
-        assert stored_counter(folder) == BLOCK
+        assert stored_counter(folder) == FIRST_BLOCK
 
 
 def test_the_disk_holds_the_new_file_before_the_old_one_is_replaced(folder, monkeypatch):
@@ -183,7 +206,7 @@ def test_a_missing_counter_begins_anew_where_the_node_s_number_is_known(folder):
         assert store.notice == f"{folder}/counter.json is missing, and node 3 counts on from {begin}"
         assert 0 <= begin < LOST_BEGIN
     with CounterStore(folder, node=3) as store:
-        assert (store.node, store.notice, store.next()) == (3, None, begin + BLOCK)
+        assert (store.node, store.notice, store.next()) == (3, None, begin + 1)
 
 
 def test_a_counter_that_is_lost_again_begins_elsewhere(folder):
@@ -244,7 +267,7 @@ def test_a_state_that_cannot_be_is_damaged(folder, change):
 def test_a_digit_that_changed_on_the_card_is_noticed(folder):
     take(folder, 1)
     text = (folder / "counter.json").read_text()
-    for changed in (text.replace('"next_counter": 64', '"next_counter": 14'), text.replace('"node": 3', '"node": 4')):
+    for changed in (text.replace('"next_counter": 4', '"next_counter": 1'), text.replace('"node": 3', '"node": 4')):
         assert changed != text
         (folder / "counter.json").write_text(changed)
         with pytest.raises(KeyStateError, match=r"counter\.json is damaged \(its checksum is wrong\)"):
@@ -276,6 +299,7 @@ def test_counters_cannot_go_on_beyond_their_end(folder):
         with pytest.raises(KeyStateError, match="node 3 cannot go on at counter 281474976710656; provision it anew"):
             store.advance_to(1 << 48)
         store.advance_to((1 << 48) - 1)
+        assert store.next() == (1 << 48) - 1
         with pytest.raises(KeyStateError, match="node 3 has used all of its counters"):
             store.next()
 
@@ -293,8 +317,24 @@ def test_a_key_that_is_none_is_named_with_its_place(folder, text):
         read_key(folder)
 
 
-def test_a_key_in_a_configuration_is_read_alike():
-    assert parse_key(" 000102030405060708090a0b0c0d0e0f\n", origin="host.toml") == bytes(range(16))
+def test_a_key_that_a_full_disk_left_empty_is_made_again(folder):
+    (folder / "node.key").write_text("")
+    provision(folder, 5)
+    assert read_key(folder).node == 5
+
+
+@pytest.mark.parametrize("what", ["node.key", "counter.json"])
+def test_a_file_that_is_none_is_named(folder, what):
+    (folder / what).unlink()
+    (folder / what).mkdir()
+    with pytest.raises(KeyStateError, match=rf"{what} cannot be read \(Is a directory\), so this node does not speak"):
+        read_key(folder)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_key_in_a_configuration_is_read_alike(mark):
+    text = f"{mark} 000102030405060708090a0b0c0d0e0f\n"
+    assert parse_key(text, origin="host.toml") == bytes(range(16))
     with pytest.raises(KeyStateError, match=r"host\.toml, node 1 holds no key"):
         parse_key("secret", origin="host.toml, node 1")
 

@@ -24,7 +24,7 @@ confidence = 0.95               # when its label is as sure as this,
 min_gain = 0.02                 # optional: or what is missing will put it right so seldom,
 price_per_s = 0.0               # optional: or so seldom for its airtime
 
-[[node]]
+[[node]]                        # or a file for each, nodes/1.toml beside host.toml, as flashing writes them
 id = 1
 key = "keys/node-1.key"         # the node.key that `python -m link provision` wrote
 bundle = "bundles/digits"       # or several, the newest first, while the node goes from one to the next
@@ -43,6 +43,7 @@ from host_decoder.verdict import MIN_CONFIDENCE, MIN_GAIN
 from link.airtime import UartConfig
 from link.bundle import MANIFEST, Bundle, BundleError
 from link.carrier import CARRIERS, Carrier, CarrierSettings, open_carrier
+from link.host_folder import all_nodes, host_toml
 from link.keys import KEY_FILE, MAX_NODE, parse_key
 from link.network_server import SERVERS
 from link.profiles import UART_BYTES, LinkProfile, get_profile
@@ -135,20 +136,24 @@ class HostConfig:
 
 
 def read_config(path: Path | str) -> HostConfig:
-    """Raises ConfigError, BundleError or KeyStateError, each with a sentence that says what to do."""
-    path = Path(path)
+    """host.toml, or the folder with it, and nodes/*.toml beside it.
+
+    Raises ConfigError, BundleError or KeyStateError, each with a sentence that says what to do.
+    """
+    path = host_toml(Path(path))
     toml = read_toml(path, ConfigError)
     table = Table(str(path), toml, {"store", "bundles", "link", "verdict", "node"})
     folder = table.get("bundles", str, "")
     others, warnings = _read_bundles(path.parent / folder) if folder else ((), ())
-    nodes = _read_nodes(path, table.get("node", list))
+    entries, doubles = all_nodes(path, table.get("node", list, []), ConfigError)
+    nodes = _read_nodes(path, entries)
     return HostConfig(
         gateways=_read_gateways(path, table.get("link", (dict, list)), nodes),
         store=path.parent / table.get("store", str, "host.sqlite"),
         nodes=nodes,
         other_bundles=others,
         verdict=_read_verdict(path, toml["verdict"]) if "verdict" in toml else None,
-        warnings=warnings,
+        warnings=(*warnings, *doubles),
     )
 
 
@@ -242,10 +247,11 @@ def _profile(path: Path, name: str) -> LinkProfile:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _read_nodes(path: Path, entries: list[Any]) -> tuple[HostNode, ...]:
+def _read_nodes(path: Path, entries: Sequence[tuple[str, Any]]) -> tuple[HostNode, ...]:
+    """Tables with where they stand; their paths are relative to host.toml."""
     nodes: dict[int, HostNode] = {}
-    for entry in entries:
-        table = Table(f"[[node]] of {path}", entry, {"id", "key", "bundle", "one_way", "device", "tasks"})
+    for name, entry in entries:
+        table = Table(name, entry, {"id", "key", "bundle", "one_way", "device", "tasks"})
         number = table.get("id", int)
         if not 1 <= number <= MAX_NODE or number in nodes:
             raise ConfigError(f"{path} has a node with id {number}; ids are from 1 to {MAX_NODE}, each once")
@@ -256,7 +262,7 @@ def _read_nodes(path: Path, entries: list[Any]) -> tuple[HostNode, ...]:
         one_way = table.get("one_way", bool, False)
         nodes[number] = HostNode(number, key, bundle, one_way, device, tuple(earlier), tasks)
     if not nodes:
-        raise ConfigError(f"{path} names no node; add a [[node]] with id, key and bundle")
+        raise ConfigError(f"{path} names no node; flash one, or add a [[node]] with id, key and bundle")
     return tuple(nodes.values())
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +17,73 @@ def write_durably(path: Path, text: str, mode: int | None = None) -> None:
     """Replace a file so that after a power cut either the old or the new one is there, whole.
 
     A link stays one, and the file behind it keeps its owner and, without `mode`, its rights; one made by root belongs
-    to whom its folder belongs. It takes the old one's place only when it reads back as it was written, else OSError.
+    to the account that called sudo, else to whom its folder belongs. It takes the old one's place only when it reads
+    back as it was written, else OSError.
     """
-    path = Path(os.path.realpath(path))
-    before = path.stat() if path.exists() else None
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644 if mode is None else mode)
-    with open(descriptor, "wb") as file:
-        if before is not None and mode is None:
-            os.fchmod(descriptor, before.st_mode & 0o777)
+    StagedFile(path, text, mode).commit()
+
+
+class StagedFile:
+    """A file that is written, on the disk and read back, beside the one whose place it takes at `commit`."""
+
+    def __init__(self, path: Path, text: str, mode: int | None = None) -> None:
+        """As write_durably."""
+        self._path = Path(os.path.realpath(path))
+        self._unfinished = self._path.with_name(self._path.name + ".part")
+        self._unfinished.unlink(missing_ok=True)
+        try:
+            self._write(text.encode(), mode)
+            if self._unfinished.read_bytes() != text.encode():
+                raise OSError(errno.EIO, "it does not read back as it was written", str(self._unfinished))
+        except BaseException:
+            self.drop()
+            raise
+
+    def commit(self) -> None:
+        """After a power cut either file is there, whole."""
+        os.replace(self._unfinished, self._path)
+        directory = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def drop(self) -> None:
+        """The old file stays as it is."""
+        self._unfinished.unlink(missing_ok=True)
+
+    def _write(self, content: bytes, mode: int | None) -> None:
+        before = self._path.stat() if self._path.exists() else None
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptor = os.open(self._unfinished, flags, 0o644 if mode is None else mode)
+        with open(descriptor, "wb") as file:
+            if before is not None and mode is None:
+                os.fchmod(descriptor, before.st_mode & 0o777)
+            if os.geteuid() == 0:
+                os.fchown(descriptor, *((before.st_uid, before.st_gid) if before else _owner_in(self._path.parent)))
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Make a folder, and those on the way to it; what root makes belongs to whom a new file there would."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    with suppress(FileExistsError):
+        path.mkdir(mode)
         if os.geteuid() == 0:
-            owner = before or path.parent.stat()
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
-        file.write(text.encode())
-        file.flush()
-        os.fsync(descriptor)
-    if unfinished.read_bytes() != text.encode():
-        raise OSError(errno.EIO, "it does not read back as it was written", str(unfinished))
-    os.replace(unfinished, path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+            os.chown(path, *_owner_in(path.parent))
+
+
+def _owner_in(folder: Path) -> tuple[int, int]:
+    """User and group of what root makes in a folder."""
+    caller = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if all(part.isdigit() for part in caller):
+        return int(caller[0]), int(caller[1])
+    state = folder.stat()
+    return state.st_uid, state.st_gid
 
 
 def write_state(path: Path, state: Mapping[str, Any], mode: int | None = None) -> None:

@@ -62,6 +62,32 @@ def test_everything_is_read(write, tmp_path, bundle, other_bundle):
     assert config.warnings == ()
 
 
+def test_nodes_stand_in_files_of_their_own_too(write, tmp_path, bundle):
+    """Each is a [[node]] table whose paths are relative to host.toml; the folder stands for all of it."""
+    write()
+    provision(tmp_path / "other", 9)
+    (tmp_path / "nodes").mkdir()
+    table = f'id = 9\nkey = "other"\nbundle = ["{bundle.path}"]\none_way = true\n'
+    (tmp_path / "nodes/9.toml").write_text(table)
+    config = read_config(tmp_path)
+    assert [(node.number, node.one_way) for node in config.nodes] == [(7, False), (9, True)]
+    assert config.nodes[1].bundle.id == bundle.id
+    (tmp_path / "nodes/9.toml").write_text(table + "bundel = 1\n")
+    with pytest.raises(ConfigError, match=r"nodes/9\.toml has an unknown key 'bundel'"):
+        read_config(tmp_path)
+
+
+def test_a_node_that_was_flashed_anew_is_what_its_file_says(write, tmp_path, bundle):
+    write()
+    provision(tmp_path / "newer", 7)
+    (tmp_path / "nodes").mkdir()
+    (tmp_path / "nodes/7.toml").write_text(f'id = 7\nkey = "newer"\nbundle = "{bundle.path}"\n')
+    config = read_config(tmp_path / "host.toml")
+    assert [node.key.hex() for node in config.nodes] == [(tmp_path / "newer/node.key").read_text().strip()]
+    [warning] = config.warnings
+    assert "the latter counts; take the former out" in warning
+
+
 def test_a_key_is_not_printed(write):
     config = read_config(write())
     assert config.nodes[0].key.hex() not in repr(config)

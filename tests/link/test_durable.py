@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from link.durable import MAX_SET_ASIDE, read_state, set_aside, write_durably, write_state
+from link.durable import MAX_SET_ASIDE, StagedFile, make_folder, read_state, set_aside, write_durably, write_state
 
 
 def test_a_file_is_replaced_whole_and_keeps_no_rest(tmp_path):
@@ -60,6 +60,28 @@ def test_a_failure_at_any_step_leaves_the_old_file_and_the_next_try_succeeds(tmp
     assert path.read_text() == "old"
     write_durably(path, "new")
     assert path.read_text() == "new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_is_made_under_sudo_belongs_to_who_called_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUDO_UID", "1001")
+    monkeypatch.setenv("SUDO_GID", "1002")
+    make_folder(tmp_path / "a/b", 0o700)
+    write_durably(tmp_path / "a/b/new", "new")
+    made = [tmp_path / name for name in ("a", "a/b", "a/b/new")]
+    assert [(one.stat().st_uid, one.stat().st_gid) for one in made] == [(1001, 1002)] * 3
+    assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_is_staged_takes_its_place_when_it_is_told_to(tmp_path):
+    path = tmp_path / "state"
+    write_durably(path, "old")
+    StagedFile(path, "dropped").drop()
+    staged = StagedFile(path, "new")
+    assert path.read_text() == "old"
+    staged.commit()
+    assert path.read_text() == "new"
+    assert [file.name for file in tmp_path.iterdir()] == ["state"]
 
 
 def test_damaged_files_are_set_aside_with_their_companions_and_only_so_many_are_kept(tmp_path):

@@ -17,20 +17,32 @@ from typing import Any
 
 import numpy as np
 
+from device.camera import N_SETTLING_FRAMES, Camera, CameraError, Driver, PiCamera, UsbCamera
 from device.config import SourceConfig
 from link.bundle import ImageSpec
 
-N_STALE_FRAMES = 4
-"What camera drivers keep: images from before the capture was asked for."
-N_SETTLING_FRAMES = 20
-"In which a camera that was just opened finds its exposure."
-CAMERA_SIZE = (640, 480)
+__all__ = [
+    "N_SETTLING_FRAMES",
+    "REST_S",
+    "Capture",
+    "Image",
+    "SourceAwayError",
+    "SourceError",
+    "UnreadableImageError",
+    "fit",
+    "open_source",
+]
+
 REST_S = 30.0
 "From this interval on a camera is closed between two captures, since one that is open streams all the while."
 
 
 class SourceError(RuntimeError):
     """The source gives no images; the message says why and what to do."""
+
+
+class SourceAwayError(SourceError):
+    """It gives no images now, and may later: a camera that is not plugged in."""
 
 
 class UnreadableImageError(ValueError):
@@ -53,9 +65,23 @@ Capture = Callable[[], Image]
 
 
 def open_source(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
-    """The captures of a source, at most config.limit; SourceError at once when there can be none."""
+    """The captures of a source, until config.limit gave an image; SourceError at once when there can be none."""
     captures = OPENERS[config.kind](config, spec)
-    return itertools.islice(captures, config.limit)
+    return captures if config.limit is None else _limited(captures, config.limit)
+
+
+def _limited(captures: Iterator[Capture], limit: int) -> Iterator[Capture]:
+    """What cannot be read does not count."""
+    n_images = 0
+
+    def counted(capture: Capture) -> Image:
+        nonlocal n_images
+        image = capture()
+        n_images += 1
+        return image
+
+    while n_images < limit and (capture := next(captures, None)) is not None:
+        yield partial(counted, capture)
 
 
 def fit(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
@@ -147,29 +173,7 @@ def _folder(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
 def _v4l2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
     """A USB camera, or a video file, by OpenCV."""
     opencv = _import("cv2", "a V4L2 camera is read by OpenCV: pip install opencv-python-headless")
-    camera = opencv.VideoCapture()
-
-    def open_camera() -> None:
-        if not camera.open(config.device):
-            raise SourceError(f"camera {config.device} cannot be opened; see what there is with: ls /dev/video*")
-
-    def capture() -> Image:
-        n_frames = N_STALE_FRAMES
-        if not camera.isOpened():
-            open_camera()
-            n_frames = N_SETTLING_FRAMES
-        for _ in range(n_frames):
-            camera.grab()
-        captured_s = time.monotonic()
-        is_read, pixels = camera.read()
-        if not is_read:
-            raise SourceError(f"camera {config.device} gives no image any more; plug it in again and restart the node")
-        if config.interval_s >= REST_S:
-            camera.release()
-        return Image(fit(opencv.cvtColor(pixels, opencv.COLOR_BGR2RGB), spec), captured_s)
-
-    open_camera()
-    return itertools.repeat(capture)
+    return _camera(UsbCamera(opencv, config.device), config, spec)
 
 
 def _picamera2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
@@ -178,22 +182,23 @@ def _picamera2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
         "a Raspberry Pi camera is read by picamera2, which pip cannot bring: apt install python3-picamera2, "
         "and make the environment with: python3 -m venv --system-site-packages"
     )
-    camera = _import("picamera2", advice).Picamera2(int(config.device))
-    camera.configure(
-        camera.create_video_configuration(main={"format": "BGR888", "size": CAMERA_SIZE})
-    )  # its name for RGB
-    camera.start()
+    return _camera(PiCamera(_import("picamera2", advice).Picamera2, int(config.device)), config, spec)
+
+
+def _camera(driver: Driver, config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
+    camera = Camera(driver, rests=config.interval_s >= REST_S)
 
     def capture() -> Image:
-        if not camera.started:
-            camera.start()
-            for _ in range(N_SETTLING_FRAMES):
-                camera.capture_metadata()  # waits for a frame
-        image = Image(fit(camera.capture_array("main"), spec), time.monotonic())
-        if config.interval_s >= REST_S:
-            camera.stop()
-        return image
+        try:
+            pixels, captured_s = camera.frame()
+        except CameraError as error:
+            raise SourceAwayError(str(error)) from None
+        return Image(fit(pixels, spec), captured_s)
 
+    try:
+        camera.open()
+    except CameraError as error:
+        raise SourceAwayError(str(error)) from None
     return itertools.repeat(capture)
 
 

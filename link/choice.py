@@ -7,10 +7,13 @@
 Every one is a look at the outbox; nothing is changed here.
 """
 
+from collections.abc import Collection
+
 from link.answer_timer import AnswerTimer
 from link.control import REPORT_SPAN
+from link.fitting import Fitting
 from link.governor import Governor
-from link.in_flight import InFlight
+from link.in_flight import ChunkId, InFlight
 from link.packet import PacketType
 from link.packing import LATER_CHUNK_OVERHEAD_BYTES, Content, Packer
 from link.rate_control import RateControl
@@ -32,12 +35,13 @@ class Choice:
         in_flight: InFlight,
         answer: AnswerTimer,
         packer: Packer,
+        fitting: Fitting,
         governor: Governor,
         timing: LinkTiming,
         options: SenderOptions,
     ) -> None:
         self._outbox, self._in_flight, self._answer, self._packer = outbox, in_flight, answer, packer
-        self._governor, self._timing, self._options = governor, timing, options
+        self._fitting, self._governor, self._timing, self._options = fitting, governor, timing, options
         self.rate = RateControl(governor)
         self.n_unasked = options.unasked_chunks
         "Chunks of one image that may be on their way at once."
@@ -49,12 +53,17 @@ class Choice:
         is_far = oldest is not None and self._packer.planned_counter - oldest >= REPORT_SPAN
         return is_far and self._answer.due_s is not None
 
+    def passed_over(self, now_s: float) -> Collection[ChunkId]:
+        """Chunks that are on their way, or do not fit at present."""
+        held = self._fitting.held(now_s)
+        return self._in_flight.chunks.keys() | held if held else self._in_flight.chunks
+
     def bases(self, now_s: float) -> Content | None:
         """The oldest base chunks that are not on their way; where they share a BATCH, refinements ride along."""
         if not self._outbox.n_images:
             return None
         limit = LOOK_AHEAD if self._governor.is_limited else 2
-        waiting = list(self._outbox.base_chunks(limit, self._in_flight.chunks))
+        waiting = list(self._outbox.base_chunks(limit, self.passed_over(now_s)))
         if not waiting:
             return None
         n, riders = 1, self._refinements(LOOK_AHEAD if self._governor.is_limited else 1, now_s)
@@ -101,7 +110,7 @@ class Choice:
     def _refinements(self, limit: int, now_s: float) -> list[QueuedChunk]:
         """Up to `limit` that may be sent now: wanted, as far as the host has said, and affordable."""
         found: list[QueuedChunk] = []
-        for chunk in self._outbox.refinements(LOOK_AHEAD, self._in_flight.chunks):
+        for chunk in self._outbox.refinements(LOOK_AHEAD, self.passed_over(now_s)):
             is_wanted = self._in_flight.n_of_image(chunk.image) < self.n_unasked
             if is_wanted and self._is_affordable(chunk.index, len(chunk.bitstream), now_s):
                 found.append(chunk)

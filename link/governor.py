@@ -106,6 +106,12 @@ class Governor:
         self._free_s = end_s
         return end_s
 
+    def take_back(self, airtime_s: float) -> None:
+        """The frame charged last did not leave after all."""
+        if self.is_limited:
+            self.ledger.take_back(airtime_s)
+        self._free_s = -math.inf
+
     def budget_s(self, now_s: float) -> float | None:
         """Airtime that may be used now; None: it is not limited."""
         if self.silent_because is not None:

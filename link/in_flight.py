@@ -107,6 +107,11 @@ class InFlight:
         _bound(self._stopped, MAX_STOPPED)
         return named
 
+    def withdraw(self, counter: int) -> None:
+        """The packet did not leave after all."""
+        if flight := self._flights.get(counter):
+            self._land(flight)
+
     def give_up(self, before: int | None = None) -> set[ChunkId]:
         """Wait no longer for packets, all or those with counters below `before`; the chunks that are lost with them."""
         lost = set()

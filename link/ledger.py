@@ -48,6 +48,11 @@ class Ledger:
         """A frame of this airtime ends at end_s; entered before it is sent."""
         self._enter(airtime_s, end_s)
 
+    def take_back(self, airtime_s: float) -> None:
+        """The frame charged last, of this airtime, was not sent after all."""
+        self._sums.pop()
+        self._ends.pop()
+
     def keep_time(self, now_s: float) -> None:
         """Time has passed without a frame; worth saying now and then, so that a later start knows of it."""
 
@@ -111,6 +116,10 @@ class StoredLedger(Ledger):
             self._reserve_s = block_s
         self._reserve_s -= airtime_s
         self._enter(airtime_s, end_s)
+
+    def take_back(self, airtime_s: float) -> None:
+        super().take_back(airtime_s)
+        self._reserve_s += airtime_s
 
     def keep_time(self, now_s: float) -> None:
         """Writes the file when it is KEEP_TIME_S old; without it a node that starts often would never see an hour."""

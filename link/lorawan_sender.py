@@ -12,7 +12,7 @@ without a body, the acknowledgement of the packet before.
 """
 
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from random import Random
 
@@ -27,6 +27,7 @@ from link.control import (
     cut_fault,
     unpack_command,
 )
+from link.fitting import Fitting
 from link.governor import Governor
 from link.in_flight import ChunkId
 from link.ledger import SAME_MOMENT_S
@@ -42,7 +43,7 @@ from link.lorawan import (
     unpack_enough,
     unpack_packet,
 )
-from link.packet import Chunk, PacketType
+from link.packet import HEADER_BYTES, Chunk, PacketType
 from link.rate_control import RateControl
 from link.sending import (
     Acknowledged,
@@ -87,6 +88,8 @@ class _Content:
     chunks: tuple[QueuedChunk, ...] = ()
     reference: int | None = None
     "The image id that the host knows once it has this."
+    is_short: bool = False
+    "A STATUS in the place of something that does not fit: it says no fault, whatever there is."
 
 
 class LoRaWanSender:
@@ -109,6 +112,7 @@ class LoRaWanSender:
         self._max_body_bytes = timing.profile.max_packet_bytes
         if self._max_body_bytes < HELLO_BYTES:
             raise ValueError(f"bodies of {self._max_body_bytes} bytes hold no HELLO, which has {HELLO_BYTES}")
+        self._fitting = Fitting(self._max_body_bytes, least_bytes=STATUS_BYTES)
         self._node, self._bundle_id, self._outbox = node, bundle_id, outbox
         self._governor, self._timing, self._options = governor, timing, options or LoRaWanOptions()
         self._random = random or Random()
@@ -124,12 +128,25 @@ class LoRaWanSender:
         self._n_missed = 0
         self._tries: Counter[ChunkId] = Counter()
         self._stopped: OrderedDict[int, None] = OrderedDict()
-        self._fault = cut_fault(self._options.fault, self._max_body_bytes - STATUS_BYTES)
-        self._owes_status = self._fault is not None
+        self._fault: str | None = None
+        self._owes_status = False
+        self.tell(self._options.fault)
         self._n_since_status = 0
         self.silent_because: str | None = None
         "Why the governor will never let the next packet pass, in a sentence."
         self.statistics = SenderStatistics()
+
+    def tell(self, fault: str | None) -> None:
+        """What keeps the node from its work from now on; None: nothing does. The next STATUS says it."""
+        fault = cut_fault(fault, self._max_body_bytes - STATUS_BYTES)
+        self._owes_status |= fault != self._fault
+        self._fault = fault
+
+    def take_over(self, other: object) -> None:
+        """A sender for another bundle's images spoke before: the network takes these all the same."""
+
+    is_unheard = False
+    "Whether the host might have no use for what is sent: the network takes everything."
 
     def chunk_bytes(self, first: int | None = None, later: int | None = None) -> tuple[int, int]:
         """The longest first and later pieces to cut a bitstream into, or the given ones where those are shorter."""
@@ -151,7 +168,10 @@ class LoRaWanSender:
             return None
         content = self._choose(now_s)
         if content is None:
-            return self._free_s if self._unanswered else None
+            due_s = [self._free_s] if self._unanswered else []
+            due_s += [held_s for held_s in (self._fitting.due_s(),) if held_s is not None]
+            due_s += [self._fitting.free_s] if self._fitting.free_s > now_s else []
+            return min(due_s, default=None)
         start_s = self._start_s(content, max(now_s, self._free_s))
         return None if start_s == inf else start_s
 
@@ -179,8 +199,23 @@ class LoRaWanSender:
     def transmitted(self, end_s: float) -> None:
         """The packet has left and its windows are over: what the carrier was told is there to be received."""
         if self._speaking is not None:
-            (_, self._unanswered), self._speaking = self._speaking, None
+            (outgoing, self._unanswered), self._speaking = self._speaking, None
+            self._fitting.left(outgoing.chunks)
             self._free_s = end_s + self._timing.turnaround_s
+
+    def does_not_fit(self, now_s: float, max_packet_bytes: int | None = None) -> None:
+        """The module did not take the packet of next_packet: nothing has left, and something smaller goes first."""
+        assert self._speaking is not None
+        (outgoing, content), self._speaking = self._speaking, None
+        self._governor.take_back(outgoing.airtime_s)
+        told_bytes = None if max_packet_bytes is None else max_packet_bytes - HEADER_BYTES
+        self._fitting.refused(len(content.body), outgoing.chunks, now_s, told_bytes)
+        statistics = self.statistics
+        statistics.n_packets -= 1
+        statistics.airtime_s -= outgoing.airtime_s
+        statistics.n_chunks -= len(outgoing.chunks)
+        self._tries.subtract(outgoing.chunks)
+        statistics.n_repeated -= sum(self._tries[chunk] > 0 for chunk in outgoing.chunks)
 
     def receive(self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY) -> Heard | None:
         """What the carrier heard; None for what is not for this node. Never raises on it."""
@@ -198,6 +233,14 @@ class LoRaWanSender:
 
     def _choose(self, now_s: float) -> _Content | None:
         """The most useful thing that could be sent, whether or not it may be now."""
+        if now_s < self._fitting.free_s:
+            return None
+        content = self._wanted(now_s)
+        if content is None or not self._fitting.is_short or len(content.body) <= self._fitting.room_bytes:
+            return content
+        return _Content(PacketType.STATUS, replace(self._status(now_s), fault=None).pack(), is_short=True)
+
+    def _wanted(self, now_s: float) -> _Content | None:
         if self._owes_hello:
             return self._hello(self._reference)
         if self._owes_status:
@@ -209,12 +252,13 @@ class LoRaWanSender:
 
     def _bases(self, now_s: float) -> _Content | None:
         """The oldest base chunks; several share a packet where airtime is short."""
-        waiting = list(self._outbox.base_chunks(LOOK_AHEAD if self._governor.is_limited else 1))
+        limit = LOOK_AHEAD if self._governor.is_limited else 1
+        waiting = list(self._outbox.base_chunks(limit, self._fitting.held(now_s)))
         if not waiting:
             return None
         if not can_be_told(waiting[0].image, self._reference):
             return self._hello(waiting[0].image)
-        chunks, room = [waiting[0]], self._max_body_bytes - _entry_bytes(waiting[0])
+        chunks, room = [waiting[0]], self._fitting.room_bytes - _entry_bytes(waiting[0])
         for chunk in waiting[1:]:
             room -= _entry_bytes(chunk)
             if room < 0 or not can_be_told(chunk.image, self._reference):
@@ -224,7 +268,10 @@ class LoRaWanSender:
 
     def _refinement(self, now_s: float) -> _Content | None:
         """The next refinement that is wanted and affordable, of the newest image that has one."""
+        held = self._fitting.held(now_s)
         for chunk in self._outbox.refinements(LOOK_AHEAD):
+            if (chunk.image, chunk.index) in held:
+                continue
             content = self._data((chunk,), now_s)
             affordable = self._rate.n_affordable(self._airtime_s(content), now_s)
             if can_be_told(chunk.image, self._reference) and chunk.index < affordable:
@@ -316,7 +363,8 @@ class LoRaWanSender:
         if content.packet_type == PacketType.HELLO:
             self._owes_hello = False
         elif content.packet_type == PacketType.STATUS:
-            self._owes_status, self._n_since_status = False, 0
+            self._owes_status = content.is_short and self._fault is not None
+            self._n_since_status = 0
         chunks = tuple((chunk.image, chunk.index) for chunk in content.chunks)
         self._outbox.delivered(chunks)
         self._outbox.drop_refinements([image for image, _ in chunks if image in self._stopped])

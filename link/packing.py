@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from link.control import Hello, Parity, Status
 from link.erasure import ParityPlan
+from link.fitting import Fitting
 from link.in_flight import ChunkId
 from link.node_session import NodeSession
 from link.packet import (
@@ -53,6 +54,7 @@ class Packer:
         age_s: Callable[[QueuedChunk, float], float | None],
         max_packet_bytes: int,
         parity: ParityPlan | None,
+        fitting: Fitting | None = None,
     ) -> None:
         """Parity must fit too: it is longer than the longest body it covers."""
         if not MIN_PACKET_BYTES <= max_packet_bytes <= MAX_PACKET_BYTES:
@@ -62,6 +64,7 @@ class Packer:
             )
         self._session, self._outbox, self._age_s = session, outbox, age_s
         self.max_packet_bytes = max_packet_bytes
+        self._fitting = fitting or Fitting(max_packet_bytes, MIN_PACKET_BYTES)
         self._parity_bytes = parity.room_bytes if parity else 0
         self.latest = -1
         "Counter used last."
@@ -79,7 +82,8 @@ class Packer:
 
     def n_fitting(self, chunks: Sequence[QueuedChunk]) -> int:
         """How many of them one packet holds, at least one."""
-        room = self.max_packet_bytes - overhead_bytes(PacketType.BATCH, self._session.owes_salt) - self._parity_bytes
+        overhead = overhead_bytes(PacketType.BATCH, self._session.owes_salt)
+        room = min(self.max_packet_bytes - self._parity_bytes, self._fitting.room_bytes) - overhead
         counter, n = self.planned_counter, 0
         for chunk in chunks:
             room -= chunk_head_bytes(chunk.image, chunk.index, counter) + 1 + len(chunk.bitstream)

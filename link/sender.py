@@ -37,6 +37,7 @@ from link.control import (
     cut_fault,
     unpack_command,
 )
+from link.fitting import Fitting
 from link.governor import Governor
 from link.in_flight import ChunkId, InFlight
 from link.ledger import SAME_MOMENT_S
@@ -51,6 +52,7 @@ from link.packing import (
     Packer,
 )
 from link.parity_queue import ParityQueue
+from link.pause import Pause
 from link.seal import overhead_bytes
 from link.sending import (
     Acknowledged,
@@ -84,6 +86,14 @@ __all__ = [
     "TimeHeard",
 ]
 
+UNHEARD_AFTER = 3
+"Unanswered packets behind which the host may have no use for what is sent: it may lack the bundle."
+ASK_TIME_S = (45.0, 600.0, 7200.0, 86_400.0)
+"From one TIME to the next question, the last for good: a host that has just started may not have the time itself yet."
+ASK_TIME_AGAIN_S = (60.0, 3600.0)
+"A host that answers a HELLO but tells no time has none yet, and will tell it unasked; or what it told was lost."
+TIME_MOVED_S = 2.0
+"The host's clock was set if it says so much more or less than before."
 MAX_TRIED = 4096
 "Chunks that wait of which it is remembered how often they were sent."
 
@@ -111,11 +121,14 @@ class Sender:
         self._bundle_id, self._counters, self._outbox = bundle_id, counters, outbox
         self._governor, self._timing, self._options = governor, timing, options
         self._session = NodeSession(node, key, bundle_id, options.has_downlink, salt)
-        self._packer = Packer(self._session, outbox, self._age_s, max_bytes, parity)
+        self._fitting = Fitting(max_bytes, MIN_PACKET_BYTES)
+        self._packer = Packer(self._session, outbox, self._age_s, max_bytes, parity, self._fitting)
         self._in_flight, self._parity = InFlight(), ParityQueue(parity)
         self._answer = AnswerTimer(timing, governor.share, random)
         self._slots = SlotClock(options.wants_slot, random)
-        self._choice = Choice(outbox, self._in_flight, self._answer, self._packer, governor, timing, options)
+        self._choice = Choice(
+            outbox, self._in_flight, self._answer, self._packer, self._fitting, governor, timing, options
+        )
         self._tries: Counter[ChunkId] = Counter()
         "How often each chunk that waits was sent."
 
@@ -126,18 +139,28 @@ class Sender:
         self._reported = -1
         "The highest counter that a report spoke of."
         self._hello_s = -inf
-        "When the next HELLO, or STATUS with a fault, is due, if one is wanted."
+        "When the next HELLO, or STATUS with news of a fault, is due, if one is wanted."
         self._n_hellos = 0
+        self._owes_hello = options.greets and options.has_downlink
+        self._hello_counter = -1
+        "Of the HELLO sent last."
         self._owes_status = False
         self._n_since_status = 0
-        room_bytes = max_bytes - overhead_bytes(PacketType.STATUS, has_salt=True) - STATUS_BYTES
-        self._fault = cut_fault(options.fault, room_bytes)
-        self._owes_fault = self._fault is not None
+        self._fault_bytes = max_bytes - overhead_bytes(PacketType.STATUS, has_salt=True) - STATUS_BYTES
+        self._fault: str | None = None
+        self._owes_fault = False
+        "The host does not know yet of a fault, or that it is over."
         self._fault_counter = -1
         "Of the STATUS that told it last."
+        self.tell(options.fault)
 
         self.unix_offset_s: float | None = None
         "Unix time less this node's clock, once the host has told it."
+        self._time_due_s = -inf
+        "When the host is to be asked for the time, again."
+        self._time_pause = Pause(*ASK_TIME_AGAIN_S)
+        self._n_times = 0
+        "That the host told the same time, one after the other."
         self.silent_because: str | None = None
         "Why the governor will never let the next packet pass, in a sentence."
         self.quality = NO_QUALITY
@@ -150,6 +173,31 @@ class Sender:
         """The longest first and later pieces to cut a bitstream into, or the given ones where those are shorter."""
         return self._packer.chunk_bytes(first, later)
 
+    def tell(self, fault: str | None) -> None:
+        """What keeps the node from its work from now on; None: nothing does. The host is told until it has heard it."""
+        fault = cut_fault(fault, self._fault_bytes)
+        if fault == self._fault:
+            return
+        self._fault, self._owes_fault, self._fault_counter = fault, True, -1
+        self._hello_s, self._n_hellos = -inf, 0
+
+    def take_over(self, other: "Sender") -> None:
+        """A sender for another bundle's images spoke until now: what it knew of the time, and of the host's silence."""
+        self.unix_offset_s = other.unix_offset_s
+        self._time_due_s, self._n_times = other._time_due_s, other._n_times
+        self._answer.n_missed, self._answer.probe_s = other._answer.n_missed, other._answer.probe_s
+
+    @property
+    def n_missed(self) -> int:
+        """Answers that did not come, one after the other."""
+        return self._answer.n_missed
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether the host might have no use for what is sent, and nothing of it is under way any more."""
+        is_waiting = self._speaking is not None or self._answer.due_s is not None
+        return not is_waiting and self._answer.n_missed >= UNHEARD_AFTER
+
     def is_idle(self, now_s: float) -> bool:
         """Whether an image captured now could leave at once: nothing new waits, and the line is free."""
         if self._speaking or now_s < self._answer.listens_until_s or self._answer.is_silent:
@@ -161,7 +209,7 @@ class Sender:
         """Whether an image captured now would leave soon: a line without a duty cycle is kept busy, one image ahead."""
         if self._governor.is_limited or self._answer.is_silent:
             return self.is_idle(now_s)
-        is_behind = len(list(self._outbox.base_chunks(2, self._in_flight.chunks))) >= 2
+        is_behind = len(list(self._outbox.base_chunks(2, self._choice.passed_over(now_s)))) >= 2
         return not is_behind and self._choice.refinement(now_s) is None
 
     def flush(self) -> None:
@@ -179,7 +227,10 @@ class Sender:
         if content is not None:
             start_s = self._start_s(content, now_s)
             return None if start_s == inf else start_s
-        timers = (self._answer.due_s, self._parity.flush_s, self._probe_due_s, self._hello_due_s(now_s))
+        timers = (
+            *(self._answer.due_s, self._parity.flush_s, self._probe_due_s, self._hello_due_s(now_s)),
+            *(self._fitting.due_s(), self._fitting.free_s),
+        )
         future = [timer for timer in timers if timer is not None and timer > now_s]
         if self._governor.share and self._outbox.n_images:  # what cannot be afforded now may be a little later
             future.append(now_s + self._latest_airtime_s / self._governor.share)
@@ -203,6 +254,7 @@ class Sender:
         if self._speaking is None:
             return
         outgoing, self._speaking = self._speaking, None
+        self._fitting.left(outgoing.chunks)
         if not self._options.has_downlink:
             self._forget_sent(outgoing, end_s)
             return
@@ -210,6 +262,19 @@ class Sender:
         self._answer.sent(end_s, outgoing.airtime_s, self._pause_s)
         if outgoing.listens and self._reported < outgoing.counter:  # a quick host may have answered already
             self._answer.asked(end_s)
+
+    def does_not_fit(self, now_s: float, max_packet_bytes: int | None = None) -> None:
+        """The modem did not take the packet of next_packet: nothing has left, and something smaller goes first."""
+        assert self._speaking is not None
+        outgoing, self._speaking = self._speaking, None
+        self._governor.take_back(outgoing.airtime_s)
+        self._in_flight.withdraw(outgoing.counter)
+        self._fitting.refused(len(outgoing.packet), outgoing.chunks, now_s, max_packet_bytes)
+        self._tries.subtract(outgoing.chunks)
+        self.statistics.n_packets -= 1
+        self.statistics.airtime_s -= outgoing.airtime_s
+        self.statistics.n_chunks -= len(outgoing.chunks)
+        self.statistics.n_repeated -= sum(self._tries[chunk] > 0 for chunk in outgoing.chunks)
 
     def receive(self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY) -> Heard | None:
         """A packet whose last bit came at now_s; None for those that are not for this node. Never raises on them."""
@@ -238,6 +303,8 @@ class Sender:
 
     def _choose(self, now_s: float) -> Content | None:
         """The most useful thing that could be sent, whether or not it may be now."""
+        if now_s < self._fitting.free_s:
+            return None
         hello_s = self._hello_due_s(now_s)
         if hello_s is not None and hello_s <= now_s:
             return self._alarm(now_s) if self._owes_fault else self._hello(now_s)
@@ -254,7 +321,7 @@ class Sender:
         return chunks or self._probe(now_s) or self._late_parity(now_s)
 
     def _hello(self, now_s: float) -> Content:
-        hello = Hello(self._bundle_id, self._wants_time, self._wants_slot(now_s))
+        hello = Hello(self._bundle_id, self._wants_time(now_s), self._wants_slot(now_s))
         return Content(PacketType.HELLO, control=hello, listens=self._options.has_downlink)
 
     def _alarm(self, now_s: float) -> Content:
@@ -289,11 +356,16 @@ class Sender:
         return self._answer.probe_s if self._in_flight.chunks or self._answer.is_silent else None
 
     def _hello_due_s(self, now_s: float) -> float | None:
-        return self._hello_s if self._owes_fault or self._wants_time or self._wants_slot(now_s) else None
+        if self._owes_fault or self._owes_hello or self._wants_time(now_s) or self._wants_slot(now_s):
+            return self._hello_s
+        return self._time_due_s if self._asks_time else None
 
     @property
-    def _wants_time(self) -> bool:
-        return self._options.has_downlink and self._options.wants_time and self.unix_offset_s is None
+    def _asks_time(self) -> bool:
+        return self._options.has_downlink and self._options.wants_time
+
+    def _wants_time(self, now_s: float) -> bool:
+        return self._asks_time and now_s >= self._time_due_s
 
     def _wants_slot(self, now_s: float) -> bool:
         return self._options.has_downlink and self._options.wants_slot and not self._slots.has_slot(now_s)
@@ -337,6 +409,8 @@ class Sender:
         packet_bytes = self._packer.packet_bytes(content, body)
         if packet_bytes > self._packer.max_packet_bytes:
             return self._send_otherwise(content, now_s)
+        if packet_bytes > self._fitting.room_bytes:
+            return self._send_shorter(content, packet_bytes, now_s)
         airtime_s = self._timing.airtime_s(packet_bytes)
         if self._governor.start_s(airtime_s, now_s) > now_s + SAME_MOMENT_S:
             return None  # the counter has jumped, which made the packet longer
@@ -375,18 +449,32 @@ class Sender:
             self.statistics.n_too_long += len(bases)
         return None
 
+    def _send_shorter(self, content: Content, packet_bytes: int, now_s: float) -> Outgoing | None:
+        """What is longer than the modem takes at present: one chunk, or a STATUS without words; else it waits."""
+        if len(content.chunks) > 1:
+            return self._send(replace(content, packet_type=PacketType.DATA, chunks=content.chunks[:1]), now_s)
+        short = replace(self._status(now_s), fault=None)
+        if content.control == short:
+            self._fitting.refused(packet_bytes, (), now_s, told_bytes=0)
+            return None
+        return self._send(Content(PacketType.STATUS, control=short, listens=self._options.has_downlink), now_s)
+
     def _track(self, outgoing: Outgoing, content: Content, now_s: float) -> None:
         """Remember what is on its way."""
         for chunk in content.chunks:
             if chunk.index == 0:
                 airtime_s = outgoing.airtime_s / len(content.chunks)
                 self._choice.rate.sent_base(chunk.image, chunk.captured_s, airtime_s)
-        if outgoing.packet_type == PacketType.STATUS:
+        if isinstance(content.control, Status) and content.control.fault == self._fault:
             self._fault_counter = outgoing.counter
+        if outgoing.packet_type == PacketType.HELLO:
+            self._hello_counter = outgoing.counter
         if outgoing.packet_type == PacketType.HELLO or (outgoing.packet_type == PacketType.STATUS and self._owes_fault):
             self._n_hellos += 1
             pause_s = self._timing.probe_s(outgoing.airtime_s, self._n_hellos, self._governor.share)
             self._hello_s = now_s + outgoing.airtime_s + self._timing.report_wait_s + pause_s
+            if not self._options.has_downlink:  # nobody will say that it came; that all is well again is said once
+                self._owes_fault = self._fault is not None
         elif outgoing.packet_type == PacketType.PARITY:
             self._parity.pop()
         if self._options.has_downlink:
@@ -417,14 +505,12 @@ class Sender:
         if packet_type == PacketType.REPORT:
             report = Report.unpack(body, self._packer.latest)
             self._reported = max(self._reported, report.highest)
-            self._owes_fault &= self._fault_counter not in report.received_counters()
+            self._note_heard(report, now_s)
             self._answer.answered()
             return self._settle(report, now_s - self._timing.airtime_s(packet_bytes))
         self._answer.heard(now_s)
         if packet_type == PacketType.TIME:
-            unix_s = Time.unpack(body).unix_s
-            self.unix_offset_s = unix_s - now_s
-            return TimeHeard(unix_s)
+            return self._set_clock(Time.unpack(body).unix_s, now_s)
         command = unpack_command(body)
         if isinstance(command, Advance):
             self._advance(command.counter)
@@ -436,6 +522,24 @@ class Sender:
         elif isinstance(command, AskStatus):
             self._owes_status = True
         return CommandHeard(command)
+
+    def _note_heard(self, report: Report, now_s: float) -> None:
+        """What the host need not be told again. One that says no more to a HELLO has no time to tell."""
+        heard = report.received_counters()
+        self._owes_fault &= self._fault_counter not in heard
+        if self._hello_counter in heard:
+            self._owes_hello, self._hello_counter = False, -1
+            if self._wants_time(now_s):
+                self._time_due_s = now_s + self._time_pause.failed()
+
+    def _set_clock(self, unix_s: float, now_s: float) -> TimeHeard:
+        offset_s, self.unix_offset_s = self.unix_offset_s, unix_s - now_s
+        has_moved = offset_s is None or abs(self.unix_offset_s - offset_s) > TIME_MOVED_S
+        self._n_times = 1 if has_moved else self._n_times + 1
+        self._time_due_s = now_s + ASK_TIME_S[min(self._n_times, len(ASK_TIME_S)) - 1]
+        self._n_hellos = 0
+        self._time_pause.worked()
+        return TimeHeard(unix_s, has_moved)
 
     def _settle(self, report: Report, report_began_s: float) -> Acknowledged:
         """On a radio the report speaks of all that was sent before; on a cable of what was not still under way."""

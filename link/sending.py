@@ -73,6 +73,8 @@ class SenderOptions:
     "Packets from one STATUS to the next; 0: only when the host asks."
     fault: str | None = None
     "What keeps the node from its work: each STATUS says it, and one is sent until the host has it."
+    greets: bool = False
+    "Begins with a HELLO, which names the bundle to a host that may lack it."
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class TimeHeard:
     """A TIME: the sender knows the offset of its clock from now on."""
 
     unix_s: float
+    is_news: bool = True
+    "It is another than was told before."
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import time
 
 import numpy as np
 
+from device.camera import N_SETTLING_FRAMES, N_STALE_FRAMES
 from device.config import SourceConfig
-from device.image_source import N_SETTLING_FRAMES, REST_S, open_source
+from device.image_source import REST_S, open_source
 from link.bundle import ImageSpec
 from tests.device.far_host import FarHost
 from tests.device.test_node import finish, node
@@ -77,5 +78,6 @@ def test_between_rare_captures_the_camera_is_closed(tmp_path):
         captures = open_source(SourceConfig("v4l2", device=path, interval_s=interval_s), ImageSpec(48, 64, 3))
         return [round(float(next(captures)().pixels.mean()) / 4) for _ in range(n_images)]
 
-    assert shown(REST_S - 1, 3) == [4, 9, 14]
-    assert shown(REST_S, 3) == [4, N_SETTLING_FRAMES, N_SETTLING_FRAMES]
+    first, stale = N_SETTLING_FRAMES, N_STALE_FRAMES
+    assert shown(REST_S - 1, 3) == [first, first + stale + 1, first + 2 * (stale + 1)]
+    assert shown(REST_S, 3) == [first, first, first]

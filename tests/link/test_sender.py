@@ -21,7 +21,15 @@ from link.governor import AirtimeLimit, Governor
 from link.packet import Chunk, Flag, Header, PacketType, unpack_batch
 from link.profiles import get_profile
 from link.seal import Direction, Seal, downlink_key, uplink_key
-from link.sender import Acknowledged, CommandHeard, Refused, Sender, SenderOptions, TimeHeard
+from link.sender import (
+    ASK_TIME_S,
+    Acknowledged,
+    CommandHeard,
+    Refused,
+    Sender,
+    SenderOptions,
+    TimeHeard,
+)
 from link.timing import LinkTiming
 from tests.link.ends import KEY, NODE, SF7, Counting, NodeEnd, type_of
 from tests.link.small import make_bundle
@@ -423,7 +431,62 @@ def test_a_node_that_wants_the_time_says_hello_and_stops_when_it_has_it(tmp_path
     heard = node.sender.receive(host.say(PacketType.TIME, Time(1_700_000_000.5).pack()), 100.0)
     assert heard == TimeHeard(1_700_000_000.5)
     assert node.sender.unix_offset_s == 1_700_000_000.5 - 100.0
-    assert node.sender.next_packet(1e6) is None
+    assert node.sender.next_packet(100.0 + ASK_TIME_S[0] - 0.1) is None
+
+
+def test_the_time_is_asked_for_again_soon_in_case_the_host_had_none_and_later_daily(tmp_path, bundle):
+    node = NodeEnd(tmp_path, bundle, SenderOptions(wants_time=True), salt=SALT)
+    host, asked_s, now_s = FakeHost(bundle), [], 0.0
+    for n in range(7):
+        outgoing = send(node, now_s)
+        assert outgoing.packet_type == PacketType.HELLO
+        asked_s.append(now_s)
+        set_by_s = 3600.0 if n < 3 else 0.0  # the host's clock is set right between the third and the fourth
+        node.sender.receive(host.say(PacketType.TIME, Time(1_700_000_000.0 + now_s - set_by_s).pack()), now_s)
+        node.sender.receive(host.report(n, 1), now_s)
+        now_s = due(node, now_s)
+    pauses_s = [later - earlier for earlier, later in pairwise(asked_s)]
+    assert pauses_s == pytest.approx([*ASK_TIME_S[:3], *ASK_TIME_S[:3]], abs=0.1)
+    assert node.sender.unix_offset_s == pytest.approx(1_700_000_000.0)
+
+
+def test_a_host_that_answers_and_tells_no_time_is_asked_ever_more_rarely(tmp_path, bundle):
+    node = NodeEnd(tmp_path, bundle, SenderOptions(wants_time=True), salt=SALT)
+    host, n_asked, now_s = FakeHost(bundle), 0, 0.0
+    while now_s < 24 * 3600:
+        send(node, now_s)
+        node.sender.receive(host.report(n_asked, 1), now_s)
+        n_asked, now_s = n_asked + 1, due(node, now_s)
+    assert n_asked < 40
+
+
+# What a modem does not take
+
+
+def test_what_does_not_fit_is_sent_in_less_and_costs_no_airtime(tmp_path, bundle):
+    governor = Governor([AirtimeLimit(3600.0, 36.0)])
+    node = NodeEnd(tmp_path, bundle, SenderOptions(status_every=0), governor=governor, salt=SALT)
+    images = [node.put(bytes(9)) for _ in range(4)]
+    assert (refused := node.sender.next_packet(0.0)) is not None
+    assert [image for image, _ in refused.chunks] == images
+    node.sender.does_not_fit(0.0)
+    assert governor.budget_s(0.0) == 36.0
+    fewer = send(node, 0.0)
+    assert [image for image, _ in fewer.chunks] == images[:3]
+    assert node.sender.statistics.n_packets == 1
+    assert governor.budget_s(1.0) == pytest.approx(36.0 - fewer.airtime_s)
+
+
+def test_a_chunk_that_does_not_fit_even_alone_waits_and_lets_others_pass(node):
+    long, short = node.put(bytes(90)), node.put(bytes(3))
+    assert node.sender.next_packet(0.0).chunks == ((long, 0),)
+    node.sender.does_not_fit(0.0)
+    first = send(node, 0.0)
+    assert first.chunks == ((short, 0),)
+    then_s = node.sender.next_due_s(3.0)
+    again = send(node, then_s)
+    assert again.chunks == ((long, 0),)
+    assert node.outbox.n_images == 2, "nothing is dropped"
 
 
 def test_the_age_of_an_image_from_before_a_reboot_is_known_once_the_time_is(node, bundle):

@@ -5,6 +5,7 @@ in the file when it returns, which a killed process cannot undo, and on the disk
 chunk carries a checksum: what a node seals is believed, so it must not seal what a failing card made of it.
 """
 
+import fcntl
 import os
 import sqlite3
 import zlib
@@ -15,6 +16,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from link.durable import set_aside
 from link.packet import MAX_CHUNKS
 
 WAL_BYTES = 1 << 20
@@ -22,8 +24,8 @@ WAL_BYTES = 1 << 20
 DAMAGE = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 "What SQLite answers when the file is not ours or not whole; all else is about the card, its space or its rights."
 SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE chunks (
+SCHEMA = (
+    """CREATE TABLE chunks (
     image INTEGER NOT NULL,
     place INTEGER NOT NULL,     -- index of the chunk in its image
     is_last INTEGER NOT NULL,
@@ -31,10 +33,11 @@ CREATE TABLE chunks (
     captured_unix_s REAL,
     checksum INTEGER NOT NULL,
     bitstream BLOB NOT NULL,
-    PRIMARY KEY (image, place)) WITHOUT ROWID;
-CREATE TABLE outbox (boot_id TEXT NOT NULL, n_evicted INTEGER NOT NULL);
-INSERT INTO outbox VALUES ('', 0);
-"""
+    PRIMARY KEY (image, place)) WITHOUT ROWID""",
+    "CREATE TABLE outbox (boot_id TEXT NOT NULL, n_evicted INTEGER NOT NULL)",
+    "INSERT INTO outbox VALUES ('', 0)",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
 COLUMNS = "image, place, is_last, captured_s, captured_unix_s, checksum, bitstream"
 
 
@@ -144,11 +147,14 @@ class ChunkFile:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         self._be_durable(True)
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0 and not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        elif version != SCHEMA_VERSION:
-            raise DamagedError(f"outbox {self.path} has format {version}, this program has {SCHEMA_VERSION}")
+        with self.transaction():
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 0 and not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
+                version = SCHEMA_VERSION
+                for statement in SCHEMA:
+                    self._db.execute(statement)
+            if version != SCHEMA_VERSION:
+                raise DamagedError(f"outbox {self.path} has format {version}, this program has {SCHEMA_VERSION}")
         found = " ".join(row[0] for row in self._db.execute("PRAGMA quick_check(1)"))
         if found != "ok":
             raise DamagedError(f"outbox {self.path} is damaged ({' '.join(found.split())})")
@@ -192,9 +198,9 @@ class ChunkFile:
                     f"outbox {self.path} is damaged ({error}); start the node again: "
                     "it sets the file aside and keeps what is whole"
                 ) from error
-            raise OutboxError(
-                f"outbox {self.path} cannot be used ({error}); free some space, and let no other program use it"
-            ) from error
+            is_held = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            remedy = "another program has it; end that one" if is_held else "free some space"
+            raise OutboxError(f"outbox {self.path} cannot be used ({error}); {remedy}") from error
 
 
 def _is_damage(error: Exception) -> bool:
@@ -202,6 +208,18 @@ def _is_damage(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
     is_no_text = code is None and isinstance(error, (sqlite3.OperationalError, UnicodeDecodeError))
     return is_no_text or (code is not None and code & 0xFF in DAMAGE)
+
+
+def set_damaged_aside(path: Path) -> Path:
+    """Its new path. OutboxError when another process has it open: that one would write on, where nobody reads."""
+    try:
+        with path.open("rb+") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # SQLite's locks are of the same kind
+            return set_aside(path, companions=("-shm", "-wal"))
+    except BlockingIOError:
+        raise OutboxError(f"outbox {path} cannot be used (another process has it open); end that one") from None
+    except OSError as error:
+        raise OutboxError(f"outbox {path} is damaged and cannot be set aside ({error}); remove it") from None
 
 
 def whole_chunks(path: Path) -> list[QueuedChunk]:

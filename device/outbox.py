@@ -17,8 +17,7 @@ from pathlib import Path
 from threading import RLock
 from types import TracebackType
 
-from device.chunk_file import ChunkFile, DamagedError, OutboxError, QueuedChunk, whole_chunks
-from link.durable import set_aside
+from device.chunk_file import ChunkFile, DamagedError, OutboxError, QueuedChunk, set_damaged_aside, whole_chunks
 from link.in_flight import ChunkId
 
 __all__ = ["DamagedError", "Outbox", "OutboxError", "QueuedChunk", "open_outbox"]
@@ -256,7 +255,7 @@ def open_outbox(path: Path | str, max_bytes: int = DEFAULT_MAX_BYTES, boot_id: s
         return Outbox(path, max_bytes, boot_id)
     except DamagedError as error:
         what = str(error).split(";")[0]
-    aside = set_aside(path, companions=("-shm", "-wal"))
+    aside = set_damaged_aside(path)
     outbox = Outbox(path, max_bytes, boot_id)
     n_kept = outbox.adopt(whole_chunks(aside))
     outbox.notice = f"{what}; it is now {aside.name}, and the {n_kept} chunks that are whole in it wait in a new file"

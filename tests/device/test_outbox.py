@@ -1,6 +1,8 @@
 """The outbox: what was put is there until it is delivered, in the order in which it is wanted, and within its bytes."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -12,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from device import chunk_file
 from device.outbox import CHUNK_BYTES, DamagedError, Outbox, OutboxError, QueuedChunk, open_outbox
 
 PIECES = [b"base", b"first", b"second"]
@@ -406,6 +409,45 @@ def test_a_file_of_another_format_is_set_aside(path):
     db.close()
     with open_outbox(path) as outbox:
         assert "has format 9, this program has 1; it is now outbox.sqlite.damaged-1" in str(outbox.notice)
+
+
+LIVE = """
+import sys
+from device.outbox import open_outbox
+with open_outbox(sys.argv[1]) as outbox:
+    outbox.put(3, [b"here"], 1.0)
+    print("open", flush=True)
+    sys.stdin.readline()
+    outbox.put(4, [b"still"], 2.0)
+"""
+
+
+def test_what_another_process_writes_into_is_never_set_aside(path, monkeypatch):
+    command = [sys.executable, "-c", LIVE, path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as live:
+        assert live.stdout is not None
+        assert live.stdout.readline() == "open\n"
+        with monkeypatch.context() as patch:
+            patch.setattr(chunk_file, "SCHEMA_VERSION", 9)  # as a program of another version, to which it is damaged
+            with pytest.raises(OutboxError, match=r"another process has it open\); end that one"):
+                open_outbox(path)
+        live.communicate("\n")
+    assert [file.name for file in path.parent.iterdir()] == ["outbox.sqlite"]
+    with open_outbox(path) as outbox:
+        assert outbox.notice is None
+        assert ids(outbox.base_chunks(9)) == [(3, 0), (4, 0)]
+
+
+def test_two_processes_that_make_an_outbox_at_once_do_not_damage_it(path):
+    command = [sys.executable, "-c", LIVE, path]
+    starts = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [start.communicate("\n")[1] for start in starts]
+    assert 0 in [start.returncode for start in starts]
+    assert not any("damaged" in words or "already exists" in words for words in said)
+    assert [file.name for file in path.parent.iterdir()] == ["outbox.sqlite"]
 
 
 def test_damaged_files_do_not_fill_the_card(path):

@@ -19,7 +19,9 @@ import numpy as np
 
 from device.camera import N_SETTLING_FRAMES, Camera, CameraError, Driver, PiCamera, UsbCamera
 from device.config import SourceConfig
+from link import picture, picture_folder
 from link.bundle import ImageSpec
+from link.picture import PillowMissingError, UnreadableImageError
 
 __all__ = [
     "N_SETTLING_FRAMES",
@@ -43,10 +45,6 @@ class SourceError(RuntimeError):
 
 class SourceAwayError(SourceError):
     """It gives no images now, and may later: a camera that is not plugged in."""
-
-
-class UnreadableImageError(ValueError):
-    """This one image cannot be read; there may be others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,16 +84,13 @@ def _limited(captures: Iterator[Capture], limit: int) -> Iterator[Capture]:
 
 def fit(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
     """RGB uint8 (H, W, 3) of any size to the encoder's image: its aspect around the centre, its size, its colours."""
+    try:
+        return picture.fit(pixels, spec.shape)
+    except PillowMissingError:
+        opencv = _import("cv2", "images must be resized, for which Pillow or OpenCV is needed: pip install pillow")
+    colours = pixels if spec.channels == 3 else opencv.cvtColor(pixels, opencv.COLOR_RGB2GRAY)
     size = (spec.width, spec.height)
-    if pillow := _find("PIL.Image"):
-        image = pillow.fromarray(pixels).convert(_pillow_mode(spec))
-        fitted = np.asarray(_import("PIL.ImageOps", "").fit(image, size, pillow.Resampling.LANCZOS))
-    elif opencv := _find("cv2"):
-        colours = pixels if spec.channels == 3 else opencv.cvtColor(pixels, opencv.COLOR_RGB2GRAY)
-        fitted = opencv.resize(_centre(colours, spec), size, interpolation=opencv.INTER_AREA)
-    else:
-        raise SourceError("images must be resized, for which Pillow or OpenCV is needed: pip install pillow")
-    return fitted.reshape(spec.shape)
+    return opencv.resize(_centre(colours, spec), size, interpolation=opencv.INTER_AREA).reshape(spec.shape)
 
 
 def _centre(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
@@ -149,25 +144,40 @@ def _folder(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
     """Every image below a folder in the order of the names; an image in a sub-folder has that for its class."""
     folder = config.path
     assert folder is not None, "load_config demands a path"
-    pillow = _import("PIL.Image", "a folder of images is read by Pillow: pip install pillow")
-    upright = _import("PIL.ImageOps", "").exif_transpose
-    readable = pillow.registered_extensions()
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in readable)
-    if not paths:
+    if not _pictures_below(folder):
         raise SourceError(
             f"folder {folder} does not exist or holds no images that Pillow reads; give another in [source] path"
         )
+    n_unread = 0
 
-    def capture(path: Path) -> Image:
+    def capture(path: Path, n_paths: int) -> Image:
+        nonlocal n_unread
         try:
-            with pillow.open(path) as image:
-                pixels = np.asarray(upright(image).convert("RGB"))
-        except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
-            raise UnreadableImageError(f"{path} cannot be read and is skipped: {error}") from None
-        label = None if path.parent == folder else path.parent.name
-        return Image(fit(pixels, spec), time.monotonic(), label)
+            pixels = picture.read_picture(path, at_least=max(spec.height, spec.width))
+        except UnreadableImageError as error:
+            n_unread += 1
+            if config.loop and n_unread >= n_paths:
+                raise SourceError(f"none of the {n_paths} images in {folder} can be read; the last: {error}") from None
+            raise
+        n_unread = 0
+        return Image(fit(pixels, spec), time.monotonic(), None if path.parent == folder else path.parent.name)
 
-    return _each(paths, capture, config.loop)
+    def captures() -> Iterator[Capture]:
+        """Each round has what is in the folder then."""
+        while paths := _pictures_below(folder):
+            yield from (partial(capture, path, len(paths)) for path in paths)
+            if not config.loop:
+                return
+        raise SourceError(f"folder {folder} holds no images any more")
+
+    return captures()
+
+
+def _pictures_below(folder: Path) -> list[Path]:
+    try:
+        return picture_folder.pictures_below(folder)
+    except PillowMissingError:
+        raise SourceError("a folder of images is read by Pillow: pip install pillow") from None
 
 
 def _v4l2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
@@ -212,10 +222,6 @@ OPENERS: dict[str, Callable[[SourceConfig, ImageSpec], Iterator[Capture]]] = {
 
 def _each(items: Any, capture: Callable[[Any], Image], loop: bool) -> Iterator[Capture]:
     return (partial(capture, item) for item in (itertools.cycle(items) if loop else items))
-
-
-def _pillow_mode(spec: ImageSpec) -> str:
-    return "L" if spec.channels == 1 else "RGB"
 
 
 def _find(module: str) -> Any:

@@ -9,18 +9,18 @@ anomaly     a score: how unlike the data set an image is
 thumbnail   the image itself
 """
 
-import warnings
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from export import ExportError
 from host_training.dataset import DataSet, Split, load
-from host_training.image_folder import read_image
 from link.bundle import ImageSpec
+from link.picture import UnreadableImageError, fit, read_picture
+from link.picture_folder import files_below
 
 LABEL, COARSE, FINE, LIVING = CLASS_TASKS = ("label", "coarse", "fine", "living")
 NEW_CLASS, ANOMALY, THUMBNAIL = "new-class", "anomaly", "thumbnail"
@@ -134,13 +134,11 @@ def read_folder(folder: Path, image: ImageSpec) -> np.ndarray:
     if image.height != image.width or image.channels not in (1, 3):
         raise ExportError(f"the bundle takes images {image.shape}; a folder gives square ones in grey or RGB")
     images = []
-    for path in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
+    for path in files_below(folder):
         try:
-            rgb = read_image(path, image.height)
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            warnings.warn(f"skipped {path}: {error}", stacklevel=2)
-            continue
-        images.append(rgb if image.channels == 3 else np.asarray(Image.fromarray(rgb).convert("L"))[..., None])
+            images.append(fit(read_picture(path, at_least=image.height), image.shape))
+        except UnreadableImageError as error:
+            print(error, file=sys.stderr)
     return np.stack(images) if images else np.zeros((0, *image.shape), np.uint8)
 
 

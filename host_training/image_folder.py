@@ -1,58 +1,108 @@
-"""A folder of one's own images: one folder per class, any size and format that Pillow reads."""
+"""A folder of one's own images: one folder per class, any size and format that Pillow reads.
 
-import warnings
+Where it holds train, val and test, these are the splits; what is missing of them is drawn from train.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from host_training.dataset import Augmentation, DataSet, DataSetError, Split, stratified_holdout
+from host_training.photo_layout import TEST, TRAIN, VALIDATION, check_classes, split_folders
+from host_training.photo_remarks import describe
+from link.picture import UnreadableImageError, fit, read_picture
+from link.picture_folder import files_below
 
-TEST_FRACTION = 0.2
-VALIDATION_FRACTION = 0.1
-MIN_IMAGES_PER_CLASS = 3
-"One for each split."
+FRACTIONS = {TEST: 0.2, VALIDATION: 0.1}
+"Of what is left, in this order, where a split is drawn."
+N_SAID = 5
+"Unreadable files that are named; of more only the number is said."
+
+
+@dataclass(frozen=True, eq=False)
+class Photos:
+    """images uint8 (N, S, S, 3), labels int64 (N,), and the files' names below the data set's folder (N,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    names: np.ndarray
+
+    def hold_out(self, fraction: float) -> tuple["Photos", "Photos"]:
+        return tuple(  # type: ignore[return-value]
+            Photos(self.images[part], self.labels[part], self.names[part])
+            for part in stratified_holdout(self.labels, fraction)
+        )
+
+    def split(self) -> Split:
+        return Split(self.images, self.labels)
 
 
 def read_image(path: Path, size: int) -> np.ndarray:
-    """uint8 (size, size, 3): turned upright by its EXIF tag, cut to its central square, resized."""
-    with Image.open(path) as image:
-        return np.asarray(
-            ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (size, size), Image.Resampling.LANCZOS)
-        )
+    """uint8 (size, size, 3): as a person sees it, cut to its central square, resized."""
+    return fit(read_picture(path, at_least=size), (size, size, 3))
 
 
-def load(folder: Path, image_size: int) -> DataSet:
-    """Classes are the sub-folders in alphabetical order; the stratified split depends on the file names alone."""
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if len(classes) < 2:
-        raise DataSetError(
-            f"{folder} holds {len(classes)} class folders; classification needs at least two, one per class"
-        )
-    images: list[np.ndarray] = []
-    labels: list[int] = []
-    for label, class_folder in enumerate(classes):
-        before = len(images)
-        for path in sorted(p for p in class_folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
-            try:
-                images.append(read_image(path, image_size))
-                labels.append(label)
-            except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                warnings.warn(f"skipped {path}: {error}", stacklevel=2)
-        n_read = len(images) - before
-        if n_read < MIN_IMAGES_PER_CLASS:
-            raise DataSetError(
-                f"class folder {class_folder} holds {n_read} readable images; it needs at least {MIN_IMAGES_PER_CLASS} "
-                "(one each to train, to validate and to test), or must be removed"
-            )
-    everything = Split(np.stack(images), np.array(labels, np.int64))
-    rest, test = stratified_holdout(everything.labels, TEST_FRACTION)
-    train, validation = stratified_holdout(everything.labels[rest], VALIDATION_FRACTION)
+def to_stderr(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def load(folder: Path, image_size: int, say: Callable[[str], None] = to_stderr) -> DataSet:
+    """Classes are the folders in alphabetical order; splits that are drawn depend on the file names alone."""
+    places = split_folders(folder, say)
+    classes = check_classes(folder, places)
+    photos = {split: read_classes(folder, where, classes, image_size, say) for split, where in places.items()}
+    require_enough(folder, photos, classes)
+    for split in FRACTIONS:
+        if split not in photos:
+            photos[TRAIN], photos[split] = photos[TRAIN].hold_out(FRACTIONS[split])
+    for sentence in describe(folder.name, photos, classes, [split for split in photos if split not in places]):
+        say(sentence)
     return DataSet(
         name=folder.name,
-        classes=tuple(path.name for path in classes),
-        train=everything.subset(rest[train]),
-        validation=everything.subset(rest[validation]),
-        test=everything.subset(test),
+        classes=classes,
+        train=photos[TRAIN].split(),
+        validation=photos[VALIDATION].split(),
+        test=photos[TEST].split(),
         augmentation=Augmentation(crop_pad=max(1, image_size // 8), flip=True),
     )
+
+
+def read_classes(
+    folder: Path, places: Sequence[Path], classes: Sequence[str], image_size: int, say: Callable[[str], None]
+) -> Photos:
+    """Every image of these classes in these places; what cannot be read is said and left out."""
+    images, labels, names = [], [], []
+    n_unread = 0
+    for label, name in enumerate(classes):
+        for path in (path for place in places for path in files_below(place / name)):
+            try:
+                images.append(read_image(path, image_size))
+            except UnreadableImageError as error:
+                n_unread += 1
+                if n_unread <= N_SAID:
+                    say(str(error))
+                continue
+            labels.append(label)
+            names.append(path.relative_to(folder).as_posix())
+    if n_unread > N_SAID:
+        say(f"{n_unread - N_SAID} more files in {folder} cannot be read and are skipped")
+    shape = (len(images), image_size, image_size, 3)
+    return Photos(np.reshape(images, shape).astype(np.uint8), np.array(labels, np.int64), np.array(names, object))
+
+
+def require_enough(folder: Path, photos: dict[str, Photos], classes: Sequence[str]) -> None:
+    """One image of each class for training and for each split that is drawn from there; one at all in the others."""
+    needed = 1 + sum(split not in photos for split in FRACTIONS)
+    counts = np.bincount(photos[TRAIN].labels, minlength=len(classes))
+    for name, count in zip(classes, counts, strict=True):
+        if count < needed:
+            raise DataSetError(
+                f"class folder {folder / name} holds {count} readable images; it needs at least {needed} "
+                "(one each to train, to validate and to test), or must be removed"
+            )
+    for split, those in photos.items():
+        if not len(those.labels):
+            raise DataSetError(f"the {split} split of {folder} holds no image that can be read")

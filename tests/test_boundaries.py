@@ -50,7 +50,12 @@ def test_a_package_imports_only_its_neighbours(package):
 
 @pytest.mark.parametrize(
     ("library", "file"),
-    [("serial", "link/serial_port.py"), ("paho", "link/carriers/lorawan.py"), ("reedsolo", "link/erasure.py")],
+    [
+        ("PIL", "link/picture.py"),
+        ("serial", "link/serial_port.py"),
+        ("paho", "link/carriers/lorawan.py"),
+        ("reedsolo", "link/erasure.py"),
+    ],
 )
 def test_a_library_that_few_need_is_imported_in_one_file(library, file):
     users = [path for package in MAY_IMPORT for path in sources(package) if library in imports(path)]

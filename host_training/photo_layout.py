@@ -1,0 +1,69 @@
+"""Layout of a folder of photos: one folder per class, or train, val and test with the class folders inside them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from host_training.dataset import DataSetError
+from link.picture_folder import is_private
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLIT_OF = {
+    **dict.fromkeys(("train", "training", "train_set", "trainset"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), VALIDATION),
+    **dict.fromkeys(("test", "testing", "test_set", "testset", "eval"), TEST),
+}
+"By a folder's name in lower case."
+
+Say = Callable[[str], None]
+
+
+def split_folders(folder: Path, say: Say) -> dict[str, list[Path]]:
+    """The folders of each split, or all of it as TRAIN where the folder holds classes; what is left out is said."""
+    inner = folders_in(folder)
+    found: dict[str, list[Path]] = {}
+    for path in inner:
+        if split := SPLIT_OF.get(path.name.lower()):
+            found.setdefault(split, []).append(path)
+    others = [path.name for path in inner if path.name.lower() not in SPLIT_OF]
+    has_classes = any(map(folders_in, found.get(TRAIN, [])))
+    if len(found) > 1 and not others and not has_classes:
+        raise DataSetError(
+            f"{folder} holds {' and '.join(path.name for path in inner)}, which are names of splits, but no class "
+            "folders in the one to train on; put one folder of images per class into each, or rename them"
+        )
+    if not has_classes or (others and len(found) == 1):
+        return {TRAIN: [folder]}
+    if others:
+        say(f"{folder} is taken as splits ({', '.join(found)}); left out: {', '.join(others)}")
+    for split in (VALIDATION, TEST):
+        if split in found and not any(map(folders_in, found[split])):
+            say(f"{found.pop(split)[0]} holds no class folders, so that its images have no labels: it is left out")
+    return found
+
+
+def classes_in(places: Sequence[Path]) -> tuple[str, ...]:
+    """The names of the class folders, in alphabetical order."""
+    return tuple(sorted({path.name for place in places for path in folders_in(place)}))
+
+
+def check_classes(folder: Path, places: dict[str, list[Path]]) -> tuple[str, ...]:
+    """The classes to train on; the other splits may lack some, but have no further ones."""
+    classes = classes_in(places[TRAIN])
+    if len(classes) < 2:
+        wrapped = [path for path in folders_in(folder) if len(folders_in(path)) >= 2]
+        remedy = f"; {wrapped[0]} holds {len(folders_in(wrapped[0]))}: give that one" if wrapped else ""
+        raise DataSetError(
+            f"{folder} holds {len(classes)} class folders; classification needs at least two, one per class{remedy}"
+        )
+    for split, its_places in places.items():
+        if further := sorted(set(classes_in(its_places)) - set(classes)):
+            raise DataSetError(
+                f"the {split} split of {folder} has the class '{further[0]}', which the one to train on has not: "
+                "rename, move or remove that folder"
+            )
+    return classes
+
+
+def folders_in(path: Path) -> list[Path]:
+    """A person's own folders directly below, by name."""
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not is_private(entry.name))

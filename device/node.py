@@ -406,7 +406,13 @@ def _open_carrier(config: NodeConfig) -> Carrier:
                 medium.spreading_factor,
             )
         )
-    settings = CarrierSettings(link.profile, link.port, bitrate_bps=link.bitrate_bps, frequency_hz=link.frequency_hz)
+    settings = CarrierSettings(
+        link.profile,
+        link.port,
+        bitrate_bps=link.bitrate_bps,
+        frequency_hz=link.frequency_hz,
+        peers=link.peers,
+    )
     return open_carrier(settings if link.power_dbm is None else replace(settings, power_dbm=link.power_dbm))
 
 

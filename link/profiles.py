@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from link.airtime import FskConfig, LoRaConfig, Medium, UartConfig
 from link.framing import frame
+from link.toml_file import shown
 
 RAW_LORA_BYTES = LoRaConfig.max_payload_bytes
 EU868_BYTES = {7: 222, 8: 222, 9: 115, 10: 51, 11: 51, 12: 51}
@@ -146,5 +147,5 @@ PROFILES = _profiles()
 
 def get_profile(name: str) -> LinkProfile:
     if name not in PROFILES:
-        raise ValueError(f'there is no link profile "{name}"; there are: {", ".join(PROFILES)}')
+        raise ValueError(f'there is no link profile "{shown(name)[1:-1]}"; there are: {", ".join(PROFILES)}')
     return PROFILES[name]

@@ -1,0 +1,167 @@
+"""[link] of node.toml: the port, the line behind it, and what the law says of it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from device.setting import MANY, SECTION, TEXTS, YES_OR_NO, read_section, text, whole
+from link.address import parse_address
+from link.airtime import LoRaConfig
+from link.erasure import ParityPlan
+from link.profiles import LinkProfile, get_profile
+from link.regions import REGIONS, rules_for
+from link.sender import MIN_PACKET_BYTES
+from link.toml_file import read_text, shown
+
+LINK = {
+    "port": text(is_required=True),
+    "profile": text(is_required=True),
+    "bitrate_bps": whole(50, 4_000_000),
+    "max_packet_bytes": whole(0, MANY),
+    "peers": TEXTS,
+    "region": text(),
+    "frequency_hz": whole(100_000_000, 3_000_000_000),
+    "power_dbm": whole(-30, 30),
+    "feedback": YES_OR_NO,
+    "parity": text(),
+    "first_chunk_bytes": whole(1, MANY),
+    "chunk_bytes": whole(1, MANY),
+    "wants_time": YES_OR_NO,
+    "wants_slot": YES_OR_NO,
+    "lorawan": SECTION,
+}
+LORAWAN = {"app_key": text(is_required=True), "join_eui": text(), "dev_eui": text()}
+HEX_DIGITS = {"app_key": 32, "join_eui": 16, "dev_eui": 16}
+MAX_PEERS = 16
+
+
+@dataclass(frozen=True)
+class LoRaWanConfig:
+    """How the modem joins a LoRaWAN network, whose security then takes our seal's place."""
+
+    app_key: str = field(repr=False)
+    join_eui: str = "0" * 16
+    dev_eui: str | None = None
+    "None: the one burnt into the module."
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """The port and the line behind it; what node.toml leaves out is the profile's."""
+
+    port: str
+    profile: LinkProfile
+    bitrate_bps: int
+    "Of the serial port, which is not the radio's."
+    max_packet_bytes: int
+    region: str | None = None
+    "Whose rules the radio keeps; None: a radio stays silent."
+    frequency_hz: int | None = None
+    power_dbm: int | None = None
+    has_feedback: bool = True
+    parity: ParityPlan | None = None
+    first_chunk_bytes: int | None = None
+    "Of an image's bitstream in chunk 0; None: as much as a packet takes."
+    chunk_bytes: int | None = None
+    wants_time: bool = False
+    wants_slot: bool = False
+    lorawan: LoRaWanConfig | None = None
+    peers: tuple[str, ...] = ()
+    "Of UDP: where packets go."
+
+
+def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
+    """ValueError with a sentence when it says something that cannot be. Paths are relative to `folder`."""
+    read_section(table, LINK, "[link] ")
+    profile = get_profile(table["profile"])
+    link = LinkConfig(
+        port=table["port"],
+        profile=profile,
+        bitrate_bps=table.get("bitrate_bps", profile.bitrate_bps),
+        max_packet_bytes=table.get("max_packet_bytes", profile.max_packet_bytes),
+        region=table["region"].lower() if "region" in table else None,
+        frequency_hz=table.get("frequency_hz"),
+        power_dbm=table.get("power_dbm"),
+        has_feedback=table.get("feedback", True),
+        parity=_parity(table["parity"]) if "parity" in table else None,
+        first_chunk_bytes=table.get("first_chunk_bytes"),
+        chunk_bytes=table.get("chunk_bytes"),
+        wants_time=table.get("wants_time", False),
+        wants_slot=table.get("wants_slot", False),
+        lorawan=_lorawan(table["lorawan"], profile, folder) if "lorawan" in table else None,
+        peers=tuple(table.get("peers", ())),
+    )
+    if not MIN_PACKET_BYTES <= link.max_packet_bytes <= profile.max_packet_bytes:
+        raise ValueError(
+            f"[link] max_packet_bytes is {link.max_packet_bytes}; it must be from {MIN_PACKET_BYTES} to "
+            f"{profile.max_packet_bytes} with profile {profile.name}"
+        )
+    _check_port(link)
+    _check_region(link)
+    if link.has_feedback and link.parity:
+        raise ValueError("[link] parity is for feedback = false: with feedback what is lost is sent again")
+    if not link.has_feedback and (link.wants_time or link.wants_slot):
+        raise ValueError("[link] wants_time and wants_slot need feedback = true: the host has to answer")
+    return link
+
+
+def _check_port(link: LinkConfig) -> None:
+    """That the port is what the profile's carrier opens, and that packets have somewhere to go."""
+    if link.profile.carrier != "udp":
+        if not link.port.startswith("/"):
+            raise ValueError(
+                f"[link] port is {shown(link.port)}; profile {link.profile.name} takes the whole path of a serial "
+                "port, such as /dev/ttyUSB0"
+            )
+        if link.peers:
+            raise ValueError(f'[link] peers are of profile "udp"; profile {link.profile.name} has a port alone')
+        return
+    if not 1 <= len(link.peers) <= MAX_PEERS:
+        raise ValueError(
+            f"[link] has {len(link.peers)} peers, and profile udp needs 1 to {MAX_PEERS}, the addresses at which hosts "
+            'receive; write for example: peers = ["192.168.1.5:4300"]'
+        )
+    for name, address, lowest_port in (("port", link.port, 0), *(("peers", peer, 1) for peer in link.peers)):
+        try:
+            parse_address(address, lowest_port)
+        except ValueError as error:
+            raise ValueError(f"[link] {name}: {error}") from None
+
+
+def _check_region(link: LinkConfig) -> None:
+    """That a radio whose region is set may speak there at all; without a region it stays silent."""
+    if link.region is None:
+        return
+    if link.region not in REGIONS:
+        raise ValueError(f"[link] region is {shown(link.region)}; it must be one of {', '.join(REGIONS)}")
+    if reason := rules_for(link.region, link.frequency_hz, link.profile).silent_because:
+        raise ValueError(f"[link] {reason}")
+
+
+def _lorawan(table: Mapping[str, Any], profile: LinkProfile, folder: Path) -> LoRaWanConfig:
+    read_section(table, LORAWAN, "[link.lorawan] ")
+    if not profile.name.endswith("-eu868") or not isinstance(profile.medium, LoRaConfig):
+        raise ValueError(f"[link.lorawan] needs a profile such as lora-sf9-eu868, not {profile.name}")
+    path = folder / table["app_key"]
+    try:
+        told = {**table, "app_key": read_text(path, ValueError).strip()}
+    except ValueError as error:
+        raise ValueError(f"[link.lorawan] app_key: {error}") from None
+    for name, digits in told.items():
+        if not re.fullmatch(f"[0-9A-Fa-f]{{{HEX_DIGITS[name]}}}", digits):
+            where = f"in {path} " if name == "app_key" else ""
+            raise ValueError(f"[link.lorawan] {name} {where}is not {HEX_DIGITS[name]} hex digits")
+    return LoRaWanConfig(**told)
+
+
+def _parity(given: str) -> ParityPlan:
+    """ "8+2": two parity packets for every eight."""
+    found = re.fullmatch(r"([0-9]{1,3})\+([0-9]{1,3})", given)
+    try:
+        if not found:
+            raise ValueError("two numbers and a plus are expected")
+        return ParityPlan(int(found[1]), int(found[2]))
+    except ValueError as error:
+        raise ValueError(f'[link] parity is "{shown(given)[1:-1]}" ({error}); write for example "8+2"') from None

@@ -37,6 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
             run_turn(vars(turn_parser().parse_args(arguments[1:])))
         else:
             run_export(vars(parser().parse_args(arguments)))
+    except KeyboardInterrupt:
+        print("interrupted; what was there before is as it was", file=sys.stderr)
+        return 130
     except (ExportError, CheckpointError, DataSetError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -22,6 +22,7 @@ from export.rounding import round_weights
 from export.settings import ORDERS, Settings, load_data, n_transmitted, preset_name, provenance
 from export.symbols import Encode, Int8Encoder, with_border
 from host_training.batches import to_model_input, to_pixels
+from host_training.class_accuracy import ClassAccuracies
 from host_training.dataset import DataSet, Split
 from host_training.model import AutoEncoder, ModelConfig
 from host_training.training import load_model
@@ -102,16 +103,18 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     host = onnx_model.OnnxModel(folder / DECODER)
     validation = data.validation
     fitted = calibration.fit(host, encode(validation.images), validation.labels, tables.chosen.tables)
-    labels = data.test.labels
+    labels, scores = data.test.labels, host(coded.symbols)
+    by_class = ClassAccuracies.of(data.classes, labels, scores.argmax(1))
     accuracies = Accuracies(
         float_all_latents=measure.float_accuracy(model, data.test),
         float_original_decoder=score(decoder, float_symbols, labels).accuracy,
         float_fine_tuned_decoder=measure.accuracy(host(float_symbols.astype(np.float32)), labels),
         int8_original_decoder=score(decoder, test, labels).accuracy,
         int8_fine_tuned_decoder=measure.accuracy(host(test.astype(np.float32)), labels),
-        through_coder=measure.accuracy(host(coded.symbols), labels),
+        through_coder=measure.accuracy(scores, labels),
     )
     say(f"decoder   {accuracies.through_coder:.2%} on the test split, float encoder {accuracies.best_float:.2%}")
+    say(f"classes   {by_class.describe()}")
     say(f"calibrate {fitted.describe()}")
     check_drop(accuracies, settings.max_drop_points)
 
@@ -121,6 +124,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
         n_test_images=len(test),
         n_latents=n_latents,
         accuracies=accuracies,
+        by_class=by_class,
         validation_accuracies=validation_accuracies,
         calibration=fitted,
         agreements=agreements,

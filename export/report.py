@@ -13,6 +13,7 @@ from export.calibration import Fitted
 from export.entropy_model import FittedTables
 from export.measure import Accuracies, Agreement, Cost, Latency, Rates
 from export.operators import Operator
+from host_training.class_accuracy import ClassAccuracies, percent
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Report:
     n_test_images: int
     n_latents: int
     accuracies: Accuracies
+    by_class: ClassAccuracies
+    "Of the int8 encoder, decoded from coded bytes."
     validation_accuracies: tuple[float, float]
     "Before and after fine-tuning the decoder, int8 encoder."
     calibration: Fitted
@@ -75,6 +78,7 @@ class Report:
             "images": self.n_test_images,
             "latents": self.n_latents,
             "accuracy": asdict(self.accuracies) | {"drop_points": self.accuracies.drop_points},
+            "by_class": self.by_class.to_dict(),
             "validation_accuracy": dict(zip(("before", "after"), self.validation_accuracies, strict=True)),
             "calibration": self.calibration.calibration.to_dict() | self.calibration.fitted_on(),
             "agreement": {pair: asdict(agreement) for pair, agreement in self.agreements.items()},
@@ -110,6 +114,12 @@ class Report:
             f"Test split, {self.n_test_images:,} images: {accuracy.through_coder:.2%} from {rates.coded_bytes:.2f} "
             f"bytes each; with the float encoder {accuracy.best_float:.2%}.",
             markdown_table(("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages]),
+            "## Classes",
+            _classes_sentence(self.by_class),
+            markdown_table(
+                ("class", "test images", "accuracy", "said"),
+                [(one.name, one.n_images, percent(one.accuracy), one.n_said) for one in self.by_class.each],
+            ),
             "## Do the encoders agree?",
             markdown_table(
                 ("symbols of", "equal", "within ±1", "whole images equal"),
@@ -151,6 +161,14 @@ class Report:
             markdown_table(("what", "value"), [(key, f"`{value}`") for key, value in _flat(self.provenance).items()]),
         ]
         return "\n\n".join(sections) + "\n"
+
+
+def _classes_sentence(by_class: ClassAccuracies) -> str:
+    never = f" It never says {', '.join(by_class.never_said)}." if by_class.never_said else ""
+    return (
+        f"Mean over the classes: {by_class.mean:.2%}. Whoever only ever said '{by_class.largest.name}' would be right "
+        f"for {by_class.largest_share:.2%} of the images.{never}"
+    )
 
 
 def _flat(nested: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch
 
 from host_training.checkpoint import CheckpointError
 from host_training.dataset import DataSetError, load, with_corrupted_labels, write_replay
+from host_training.evaluation import class_accuracies
 from host_training.presets import DEFAULT_PRESETS, PRESETS, recipe
 from host_training.training import Trainer, load_model
 
@@ -19,6 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return options.command(options)
+    except KeyboardInterrupt:
+        print("interrupted before anything was begun; the same command begins again", file=sys.stderr)
+        return 130
     except (CheckpointError, DataSetError, ValueError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -78,7 +82,9 @@ def command_train(options: argparse.Namespace) -> int:
     if not trainer.is_finished:
         print(f"interrupted; everything so far is in {run_dir}, the same command goes on from there", file=sys.stderr)
         return 130
-    _, best = load_model(run_dir / ("duphil.pt" if chosen.duphil_epochs else "ce.pt"))
+    model, best = load_model(run_dir / ("duphil.pt" if chosen.duphil_epochs else "ce.pt"), options.device)
+    by_class = class_accuracies(model, data.validation, data.classes, options.device)
+    print(f"validation: {by_class.describe()}", file=sys.stderr)
     print(
         json.dumps(
             {"run": str(run_dir), "stage": best["stage"], "epoch": best["epoch"], "validation": best["validation"]}

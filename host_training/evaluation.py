@@ -1,6 +1,7 @@
 """What a model is worth: accuracy, coding rates and bits per image on a split; discriminative power of each latent."""
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from host_training.batches import evaluation_batches
+from host_training.class_accuracy import ClassAccuracies
 from host_training.dataset import Split
 from host_training.mcr2 import rate_reduction
 from host_training.model import AutoEncoder, quantise
@@ -58,6 +60,17 @@ def evaluate(model: AutoEncoder, split: Split, device: torch.device) -> Evaluati
         class_coding_rate=float(rates.class_coding_rate),
         bits_per_image=histogram_bits(symbols.cpu().numpy()),
     )
+
+
+@torch.no_grad()
+def class_accuracies(
+    model: AutoEncoder, split: Split, classes: Sequence[str], device: torch.device | str = "cpu"
+) -> ClassAccuracies:
+    """The same pass, by class; `classes` are their names."""
+    symbols, labels = encode_split(model, split, torch.device(device))
+    with autocast(torch.device(device)):
+        said = model.decoder(symbols).float().argmax(1)
+    return ClassAccuracies.of(classes, labels.cpu().numpy(), said.cpu().numpy())
 
 
 def histogram_bits(symbols: np.ndarray) -> float:

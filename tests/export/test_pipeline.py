@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -82,13 +83,19 @@ def test_the_mixture_beats_the_histogram_and_stays_within_what_the_data_can_carr
 
 def test_the_report_says_everything_and_the_progress_one_line_a_stage(exported):
     text = (exported.settings.out / "report.md").read_text()
-    for heading in ("Do the encoders agree?", "Bytes per image", "Edge TPU", "Where it comes from"):
+    for heading in ("Classes", "Do the encoders agree?", "Bytes per image", "Edge TPU", "Where it comes from"):
         assert heading in text
     stored = json.loads((exported.settings.out / "report.json").read_text())
     assert stored["accuracy"]["through_coder"] == exported.report.accuracies.through_coder
+    assert set(stored["by_class"]["classes"]) == set(map(str, range(10)))
+    assert re.search(r"\| 7 \| \d+ \| \d+% \| \d+ \|", text)
+    assert sum(one["right"] for one in stored["by_class"]["classes"].values()) == round(
+        stored["accuracy"]["through_coder"] * stored["images"]
+    )
     assert stored["encoder"]["macs"] == exported.report.cost.macs
     stages = [line.split()[0] for line in exported.lines]
-    assert stages == ["fold", "int8", "agree", "tables", "tables", "tables", "coder", "decoder", "calibrate", "bundle"]
+    tables = ["tables"] * 3
+    assert stages == ["fold", "int8", "agree", *tables, "coder", "decoder", "classes", "calibrate", "bundle"]
 
 
 @pytest.mark.usefixtures("converted_already")

@@ -133,10 +133,9 @@ class ChunkFile:
         self._db.execute("UPDATE outbox SET n_evicted = ?", (n_evicted,))
 
     def date_images(self, unix_offset_s: float) -> None:
-        """Write Unix times beside those of this boot's clock, where there are none yet."""
+        """Write Unix times beside those of this boot's clock, also where the host told another time before."""
         self._db.execute(
-            "UPDATE chunks SET captured_unix_s = captured_s + ? "
-            "WHERE captured_unix_s IS NULL AND captured_s IS NOT NULL",
+            "UPDATE chunks SET captured_unix_s = captured_s + ? WHERE captured_s IS NOT NULL",
             (unix_offset_s,),
         )
 

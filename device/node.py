@@ -1,34 +1,35 @@
 """The node's loop: capture, encode, queue; send what the channel allows; hear what the host says.
 
-One thread. An image is safe in the outbox before the console tells of it; what the link makes of the queue is the
-sender's affair (link.sender), and this file brings it a clock and a radio.
+One thread, in which nothing waits long: camera and port are opened, and the camera is read, in threads of their own. An
+image is safe in the outbox before the console tells of it; what the link makes of the queue is the sender's affair
+(link.sender), and this file brings it a clock and a radio.
 """
 
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
+from device.capturing import Capturing, OpenSource
 from device.config import NodeConfig
 from device.console import Console
+from device.ending import Ending
 from device.gate import Gate
-from device.image_source import Capture, Image, SourceError, UnreadableImageError, open_source
-from device.outbox import Outbox, open_outbox
+from device.image_source import Image, SourceAwayError, SourceError, UnreadableImageError, open_source
+from device.queues import AnySender, Queue, Turns, open_queues
 from device.radio import Radio
 from device.safe_mode import SafeMode
 from device.slots import Loaded, Slots, Trial
 from device.unit.notify import Notifier
 from link import latent_coder
 from link.airtime import LoRaConfig
-from link.bundle import ID_BYTES
-from link.carrier import Carrier, CarrierSettings, open_carrier
-from link.clock import boot_id, boot_s
-from link.governor import Governor
+from link.bundle import ImageSpec
+from link.carrier import Carrier, CarrierSettings, DoesNotFit, open_carrier
+from link.clock import boot_s
 from link.keys import CounterStore, read_master_key
 from link.lorawan_sender import LoRaWanOptions, LoRaWanSender
 from link.packet import split
@@ -36,13 +37,15 @@ from link.regions import governor_for
 from link.sender import Acknowledged, Outgoing, Refused, Sender, SenderOptions, TimeHeard
 from link.timing import LinkTiming
 
-OUTBOX_FILE = "outbox-{}.sqlite"
-"By the id of the bundle that made what waits in it: a packet is sealed for one bundle."
 LEDGER_FILE = "airtime.json"
 RECHARGE_S = 10.0
 "A packet that waited longer for its port is sent at a time of which the ledger does not know."
 IDLE_S = 1.0
 "Longest sleep: a clock that jumps or a port that comes back is noticed within it."
+UNFIT_TOLD_S = 3600.0
+"A packet that does not fit is told of once an hour."
+BUSY_POLL_S = 0.05
+"Longest sleep while an image is being taken."
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +74,13 @@ def run(
     """
     key = read_master_key(config.key_dir)
     config.state_dir.mkdir(parents=True, exist_ok=True)
+    notifier = Notifier()
     with CounterStore(config.key_dir, config.node) as counters, ExitStack() as stack:
-        loaded, trial = stack.enter_context(Slots(config)).choose(console.notice)
-        radio = stack.enter_context(Radio(partial(_open_carrier, config), console.notice, is_patient))
+        slots = stack.enter_context(Slots(config))
+        loaded, trial = slots.choose(console.notice)
+        stack.enter_context(Ending(slots.excuse))
+        radio = Radio(partial(_open_carrier, config), console.notice, is_patient, waits_for_first=notifier.is_heard)
+        stack.enter_context(radio)
         queues = [stack.enter_context(closing(queue)) for queue in open_queues(config, loaded.bundle.id)]
         node = Node(config, loaded, trial, key, counters, queues, radio, console, safe_mode, on_proved)
         for notice in (
@@ -84,38 +91,12 @@ def run(
         ):
             if notice:
                 console.notice(notice)
-        notifier = Notifier()
-        notifier.ready()
         if safe_mode is not None:
             notifier.status(f"safe mode: {safe_mode.fault}")
         with suppress(KeyboardInterrupt):
             node.run(notifier)
         notifier.stopping()
         return node.n_images
-
-
-@dataclass(frozen=True)
-class Queue:
-    """Images of one bundle that wait."""
-
-    bundle_id: bytes
-    outbox: Outbox
-
-    def close(self) -> None:
-        self.outbox.close()
-
-
-def open_queues(config: NodeConfig, bundle_id: bytes) -> list[Queue]:
-    """What earlier bundles left, in the order in which they ended, and last the queue of this bundle."""
-
-    def opened(one: bytes) -> Queue:
-        path = config.state_dir / OUTBOX_FILE.format(one.hex())
-        return Queue(one, open_outbox(path, config.max_queue_bytes, boot_id()))
-
-    found = sorted(config.state_dir.glob(OUTBOX_FILE.format("?" * 2 * ID_BYTES)), key=lambda path: path.stat().st_mtime)
-    names = [path.stem.partition("-")[2] for path in found]
-    earlier = [opened(bytes.fromhex(name)) for name in names if name != bundle_id.hex()]
-    return [*earlier, opened(bundle_id)]
 
 
 class Node:
@@ -134,29 +115,28 @@ class Node:
         safe_mode: SafeMode | None = None,
         on_proved: Callable[[], None] | None = None,
     ) -> None:
-        """Images are put into the last of the queues; those before it are sent first."""
+        """Images are put into the last of the queues; those before it are sent first where the host takes them."""
         link, bundle = config.link, loaded.bundle
         self._interval_s, self._hours = config.source.interval_s, config.source.hours
         self._gate = Gate(config.source.gate_threshold, config.source.heartbeat_s) if config.source.gate else None
         self._n_unchanged = 0
         self._encoder, self._tables, self._trial = loaded.encoder, bundle.tables, trial
-        self._queues, self._outbox = deque(queues), queues[-1].outbox
+        self._outbox = queues[-1].outbox
         self._counters, self._radio, self._console = counters, radio, console
         self._safe_mode, self._on_proved, self._is_answered = safe_mode, on_proved, link.has_feedback
         self._timing = LinkTiming(link.profile, link.profile.turnaround_s)
         ledger = config.state_dir / LEDGER_FILE
         self._governor = governor_for(link.region, link.frequency_hz, link.profile, ledger)
-        fault = safe_mode.fault if safe_mode else None
-        self._new_sender = partial(_sender, config, key, counters, self._governor, self._timing, fault)
-        self._sender = self._new_sender(self._queues[0])
-        self._first_bytes, self._later_bytes = self._sender.chunk_bytes(link.first_chunk_bytes, link.chunk_bytes)
-        self._source: Iterator[Capture] | None = None
+        self._fault = safe_mode.fault if safe_mode else None
+        "What the host is told keeps the node from its work."
+        self._turns = Turns(queues, partial(self._new_sender, config, key))
+        sizes = link.first_chunk_bytes, link.chunk_bytes
+        self._first_bytes, self._later_bytes = self._turns.sender.chunk_bytes(*sizes)
+        self._capturing: Capturing | None = None
         self._source_error: SourceError | None = None
-        try:
-            if safe_mode is None:
-                self._source = open_source(config.source, bundle.image)
-        except SourceError as error:
-            self._end_source(error)
+        if safe_mode is None:
+            self._capturing = Capturing(_opener(config, bundle.image), config.source.limit)
+            self._capturing.open(boot_s())
         self._capture_due_s = boot_s()
         self._outgoing: Outgoing | None = None
         "The packet that is on the air, or waits for the port to come back."
@@ -164,18 +144,43 @@ class Node:
         self._charged_s = 0.0
         "When its airtime was entered in the ledger."
         self._silent_because: str | None = None
+        self._unfit_told_s = -math.inf
         self.n_images = 0
 
+    def _new_sender(self, config: NodeConfig, key: bytes, queue: Queue, is_earlier: bool) -> AnySender:
+        link = config.link
+        arguments = queue.bundle_id, self._counters, queue.outbox, self._governor, self._timing
+        if link.lorawan:
+            return LoRaWanSender(config.node, *arguments, LoRaWanOptions(fault=self._fault))
+        options = SenderOptions(
+            has_downlink=link.has_feedback,
+            parity=link.parity,
+            max_packet_bytes=link.max_packet_bytes,
+            wants_time=link.wants_time,
+            wants_slot=link.wants_slot,
+            fault=self._fault,
+            greets=is_earlier,
+        )
+        return Sender(config.node, key, *arguments, options)
+
     def run(self, notifier: Notifier) -> None:
-        """Until the source has ended and nothing waits; the watchdog hears of every turn in which something worked."""
+        """Until the source has ended and nothing waits; the watchdog hears of every turn in which all goes on."""
+        is_ready = False
         while not self._is_done:
             now_s = boot_s()
             self._end_transmission(now_s)
-            is_well = self._capture() if self._is_capture_due(now_s) else True
+            self._capture(now_s)
+            self._look_after_source(now_s)
             self._transmit(boot_s())
             self._listen()
-            if is_well and self._radio.is_open:
+            is_well = self._radio.is_open and not (self._capturing and self._capturing.is_stuck(boot_s()))
+            if is_well:
+                if not is_ready:
+                    notifier.ready()
+                    is_ready = True
                 notifier.worked()
+            elif self._trial is not None:
+                self._trial.excuse()
         if self._source_error is not None:
             raise self._source_error
 
@@ -184,45 +189,73 @@ class Node:
         return self._governor.ledger.notice
 
     @property
+    def _sender(self) -> AnySender:
+        return self._turns.sender
+
+    @property
     def _is_done(self) -> bool:
         if self._safe_mode is not None:
             return self._safe_mode.is_over
-        waits = any(queue.outbox.n_images for queue in self._queues)
-        return self._source is None and self._outgoing is None and not waits
+        return self._capturing is None and self._outgoing is None and not self._turns.n_images
 
     def _is_capture_due(self, now_s: float) -> bool:
         """At the interval's end; without one when the line can soon carry the image, since one that waits only ages."""
-        if self._source is None or now_s < self._capture_due_s:
+        if self._capturing is None or self._capturing.is_busy or now_s < self._next_capture_s:
             return False
         if (wait_s := self._closed_for_s(now_s)) > 0:
             self._capture_due_s = now_s + wait_s
             return False
-        return self._interval_s > 0 or (not self._has_earlier and self._sender.wants_image(now_s))
+        return self._interval_s > 0 or (self._turns.is_own and self._sender.wants_image(now_s))
 
-    def _capture(self) -> bool:
-        """Whether there is an image more, or no more to come."""
-        assert self._source is not None
+    @property
+    def _next_capture_s(self) -> float:
+        return max(self._capture_due_s, self._capturing.due_s if self._capturing else math.inf)
+
+    def _capture(self, now_s: float) -> None:
+        """Ask for an image if one is due, and queue what the source gives."""
+        if self._capturing is None:
+            return
+        if self._is_capture_due(now_s):
+            self._capturing.ask(now_s)
+        was_well = not self._capturing.has_failed
         try:
-            capture = next(self._source, None)
-            if capture is None:
+            outcome = self._capturing.take(now_s)
+            if outcome == "ended":
                 self._end_source()
-                return True
-            self._capture_due_s = max(boot_s(), self._capture_due_s + self._interval_s)
-            image = capture()
-            if not self._is_news(image):
-                return True
-            captured = self._queue(image)
+            elif isinstance(outcome, SourceAwayError):
+                if was_well:
+                    self._console.notice(f"{outcome}; it is tried again")
+            elif isinstance(outcome, UnreadableImageError):
+                raise outcome
+            elif isinstance(outcome, Image):
+                self._keep(outcome)
         except SourceError as error:
             self._end_source(error)
-            return False
         except UnreadableImageError as error:
+            self._capture_due_s = max(now_s, self._capture_due_s + self._interval_s)
             self._console.notice(str(error))
-            return False
+
+    def _keep(self, image: Image) -> None:
+        """An image was captured: into the queue with it if it shows something new."""
+        self._capture_due_s = max(boot_s(), self._capture_due_s + self._interval_s)
+        if not self._is_news(image):
+            return
+        captured = self._queue(image)
         self.n_images += 1
         self._console.image(captured)
         if self._trial is not None:
             self._trial.image_queued()
-        return True
+
+    def _look_after_source(self, now_s: float) -> None:
+        """Tell person and host what keeps images from coming, and when they come again."""
+        if self._capturing is None:
+            return
+        fault = self._capturing.fault(now_s)
+        if fault == self._fault:
+            return
+        self._fault = fault
+        self._sender.tell(fault)
+        self._console.notice(f"{fault}; the host is told" if fault else "images come again")
 
     def _closed_for_s(self, now_s: float) -> float:
         """How long until the hours of capture begin; 0 within them, or while nobody has told the time."""
@@ -242,7 +275,7 @@ class Node:
 
     def _end_source(self, error: SourceError | None = None) -> None:
         """No image comes any more. What waits is sent all the same, and only then the node ends with the error."""
-        self._source, self._source_error = None, error
+        self._capturing, self._source_error = None, error
         self._sender.flush()
         if error is not None and self._outbox.n_images:
             self._console.notice(f"{error}; {self._outbox.n_images} images wait and are sent first")
@@ -273,40 +306,36 @@ class Node:
         if self._on_air_until_s is not None:
             return
         if self._outgoing is None:
-            if self._has_earlier and not self._queues[0].outbox.n_images:
+            if not self._turns.is_own and not self._turns.current.outbox.n_images:
                 self._sender.flush()
             self._outgoing = self._sender.next_packet(now_s)
             self._tell_silence()
             if self._outgoing is None:
-                self._end_queue()
+                self._turns.move_on(now_s)
                 return
             self._charged_s = now_s
             self._console.packet(self._outgoing, self._timing.wire_bytes(len(self._outgoing.packet)))
         elif not self._is_charged(self._outgoing, now_s):
             return
         start_s, was_open = boot_s(), self._radio.is_open
-        if self._radio.send(self._outgoing.packet):
+        try:
+            has_left = self._radio.send(self._outgoing.packet)
+        except DoesNotFit as error:
+            self._send_less(error)
+            return
+        if has_left:
             self._on_air_until_s = max(boot_s(), start_s + self._outgoing.airtime_s)
             self._end_transmission(boot_s())  # a modem has sent it by now, and may have the answer already
         elif was_open:
             self._charged_s = -math.inf  # it may have been on the air when the port failed
 
-    @property
-    def _has_earlier(self) -> bool:
-        """Whether images of an earlier bundle are still being sent."""
-        return len(self._queues) > 1
-
-    def _end_queue(self) -> None:
-        """What an earlier bundle left has arrived: go on with what was made after it."""
-        if not self._has_earlier or self._queues[0].outbox.n_images:
-            return
-        ended = self._queues.popleft()
-        ended.close()
-        for path in ended.outbox.path.parent.glob(ended.outbox.path.name + "*"):
-            path.unlink(missing_ok=True)
-        unix_offset_s = self._sender.unix_offset_s
-        self._sender = self._new_sender(self._queues[0])
-        self._sender.unix_offset_s = unix_offset_s
+    def _send_less(self, error: DoesNotFit) -> None:
+        """The modem does not take this packet at present, but may take a shorter one."""
+        self._outgoing = None
+        self._sender.does_not_fit(boot_s(), error.max_packet_bytes)
+        if boot_s() >= self._unfit_told_s + UNFIT_TOLD_S:
+            self._unfit_told_s = boot_s()
+            self._console.notice(f"{error}; something shorter is sent first")
 
     def _is_charged(self, outgoing: Outgoing, now_s: float) -> bool:
         """Whether a packet that waited for its port may leave: after a while its airtime is charged anew."""
@@ -335,8 +364,11 @@ class Node:
             due_s += [due for due in (self._sender.next_due_s(now_s),) if due is not None]
             if self._is_capture_due(now_s):
                 due_s.append(now_s)
-        if self._source is not None and self._interval_s > 0:
-            due_s.append(self._capture_due_s)
+        if self._capturing is not None:
+            if self._capturing.is_busy:
+                due_s.append(now_s + BUSY_POLL_S)
+            elif self._interval_s > 0:
+                due_s.append(self._next_capture_s)
         for received in self._radio.receive(max(0.0, min(due_s) - now_s)):
             self._hear(received.packet)
 
@@ -347,8 +379,15 @@ class Node:
         if isinstance(heard, Acknowledged):
             self._console.heard(heard, self._governor.budget_s(boot_s()))
         elif isinstance(heard, TimeHeard):
-            if (offset_s := self._sender.unix_offset_s) is not None:
-                self._outbox.date_images(offset_s)
+            self._set_clock(heard)
+
+    def _set_clock(self, heard: TimeHeard) -> None:
+        """Date what waits; and begin the hours of capture anew, by the new time."""
+        if (offset_s := self._sender.unix_offset_s) is not None:
+            self._outbox.date_images(offset_s)
+        if heard.is_news:
+            if self._hours is not None:
+                self._capture_due_s = min(self._capture_due_s, boot_s() + self._interval_s)
             self._console.notice(f"the host's clock says {time.strftime('%F %T', time.gmtime(heard.unix_s))} UTC")
 
     def _prove(self) -> None:
@@ -365,28 +404,8 @@ class Node:
         self._silent_because = reason
 
 
-def _sender(
-    config: NodeConfig,
-    key: bytes,
-    counters: CounterStore,
-    governor: Governor,
-    timing: LinkTiming,
-    fault: str | None,
-    queue: Queue,
-) -> Sender | LoRaWanSender:
-    link = config.link
-    if link.lorawan:
-        network_options = LoRaWanOptions(fault=fault)
-        return LoRaWanSender(config.node, queue.bundle_id, counters, queue.outbox, governor, timing, network_options)
-    options = SenderOptions(
-        has_downlink=link.has_feedback,
-        parity=link.parity,
-        max_packet_bytes=link.max_packet_bytes,
-        wants_time=link.wants_time,
-        wants_slot=link.wants_slot,
-        fault=fault,
-    )
-    return Sender(config.node, key, queue.bundle_id, counters, queue.outbox, governor, timing, options)
+def _opener(config: NodeConfig, spec: ImageSpec) -> OpenSource:
+    return lambda limit: open_source(replace(config.source, limit=limit), spec)
 
 
 def _open_carrier(config: NodeConfig) -> Carrier:

@@ -26,6 +26,7 @@ from device.canary import CanaryReport, check_canary
 from device.config import NodeConfig, load_config
 from device.edgetpu import is_wanted, sentence
 from device.encoder import Encoder, EncoderError
+from device.image_source import SourceError
 from link.bundle import Bundle, BundleError
 from link.carrier import PortError
 from link.durable import read_state, write_state
@@ -77,12 +78,21 @@ class Slots:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """A person ended the node, or its port is not there: neither is the bundle's fault."""
+        """A person ended the node, or port or camera are not there: none of that is the bundle's fault."""
+        if kind is None or issubclass(kind, PortError | SourceError | KeyboardInterrupt):
+            self.excuse()
+
+    def excuse(self) -> None:
+        """If the node ends now that is not the bundle's fault: its trial begins anew."""
         if self._has_died or self.stage == Stage.FAILED:
             return
-        is_told_to_end = kind is None or issubclass(kind, PortError | KeyboardInterrupt)
-        if is_told_to_end and self._read()[0] == Stage.BEGUN:  # of the disk: the signal may have come between two lines
+        if self._read()[0] == Stage.BEGUN:  # of the disk: a signal may have come between two lines
             self._write(Stage.NEW)
+
+    def go_on(self) -> None:
+        """What excused the bundle is over, and its trial goes on."""
+        if self.stage == Stage.NEW:
+            self._write(Stage.BEGUN)
 
     @property
     def in_use(self) -> str:
@@ -152,7 +162,14 @@ class Trial:
     def is_over(self) -> bool:
         return self._n_left <= 0
 
+    def excuse(self) -> None:
+        """The node waits for its camera or its port: if it is ended now, that is not the bundle's fault."""
+        if not self.is_over and self._slots.stage == Stage.BEGUN:
+            self._slots.excuse()
+
     def image_queued(self) -> None:
+        if not self.is_over:
+            self._slots.go_on()
         self._n_left -= 1
         if self._n_left == 0:
             self._slots.passed()

@@ -145,6 +145,11 @@ class LoRaWanSender:
     def take_over(self, other: object) -> None:
         """A sender for another bundle's images spoke before: the network takes these all the same."""
 
+    @property
+    def n_missed(self) -> int:
+        """Acknowledgements that did not come, one after the other."""
+        return self._n_missed
+
     is_unheard = False
     "Whether the host might have no use for what is sent: the network takes everything."
 

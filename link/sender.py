@@ -186,6 +186,7 @@ class Sender:
         self.unix_offset_s = other.unix_offset_s
         self._time_due_s, self._n_times = other._time_due_s, other._n_times
         self._answer.n_missed, self._answer.probe_s = other._answer.n_missed, other._answer.probe_s
+        self._owes_fault &= other._owes_fault or self._fault != other._fault
 
     @property
     def n_missed(self) -> int:

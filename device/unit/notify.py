@@ -16,6 +16,11 @@ class Notifier:
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether a service manager started this node, and would start it again."""
+        return bool(self._address)
+
     def ready(self) -> None:
         """Everything is loaded and open; systemd counts the service as started."""
         self._send("READY=1")

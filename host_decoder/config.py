@@ -1,6 +1,7 @@
 """host.toml: where the host listens, what it stores into, and the nodes it knows.
 
 store = "host.sqlite"           # paths are relative to host.toml
+clock = "trusted"               # optional: this host's time is right, though nothing synchronises it (NTP)
 bundles = "bundles"             # optional: further bundles, to name the one an unexpected packet was made with
 
 [link]                          # or several [[link]]: gateways that hear the same nodes
@@ -38,6 +39,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from host_decoder.clock import CLOCKS
 from host_decoder.toml_table import ConfigError, Table
 from host_decoder.verdict import MIN_CONFIDENCE, MIN_GAIN
 from link.airtime import UartConfig
@@ -133,6 +135,8 @@ class HostConfig:
     "None: nodes send every image whole."
     warnings: tuple[str, ...] = ()
     "What was left out, and why."
+    is_clock_trusted: bool = False
+    "Whether nodes are told its time though the system does not call it synchronised."
 
 
 def read_config(path: Path | str) -> HostConfig:
@@ -142,7 +146,7 @@ def read_config(path: Path | str) -> HostConfig:
     """
     path = host_toml(Path(path))
     toml = read_toml(path, ConfigError)
-    table = Table(str(path), toml, {"store", "bundles", "link", "verdict", "node"})
+    table = Table(str(path), toml, {"store", "clock", "bundles", "link", "verdict", "node"})
     folder = table.get("bundles", str, "")
     others, warnings = _read_bundles(path.parent / folder) if folder else ((), ())
     entries, doubles = all_nodes(path, table.get("node", list, []), ConfigError)
@@ -154,7 +158,14 @@ def read_config(path: Path | str) -> HostConfig:
         other_bundles=others,
         verdict=_read_verdict(path, toml["verdict"]) if "verdict" in toml else None,
         warnings=(*warnings, *doubles),
+        is_clock_trusted=_is_clock_trusted(path, table.get("clock", str, CLOCKS[0])),
     )
+
+
+def _is_clock_trusted(path: Path, clock: str) -> bool:
+    if clock not in CLOCKS:
+        raise ConfigError(f'{path} has clock = "{clock}"; it must be one of {", ".join(CLOCKS)}')
+    return clock == "trusted"
 
 
 def _read_gateways(

@@ -124,7 +124,10 @@ class Explainer:
         self._n_silent: dict[str, int] = {}
 
     def explain(self, refusal: Refusal, now_s: float) -> str | None:
-        """The sentence, with how many alike were kept back since the last; None when there is no need, or not yet."""
+        """The sentence, with how many alike were kept back since the last; None when there is no need, or not yet.
+
+        now_s: of a clock that only goes forward, or a step back would mute it for as long.
+        """
         if refusal.is_ordinary:
             return None
         if now_s < self._next_s.get(refusal.reason, now_s):

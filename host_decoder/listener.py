@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from host_decoder.clock import WallClock
 from host_decoder.config import HostConfig
 from host_decoder.events import Answer, Event, Explainer, Notice, Refusal
 from host_decoder.gateways import governors_of, listen, timing_of
@@ -42,7 +43,7 @@ class Listener:
             if isinstance(event, Answer):
                 print_json(event.to_json())
             elif isinstance(event, Refusal):
-                if sentence := self._explainer.explain(event, time.time()):
+                if sentence := self._explainer.explain(event, time.monotonic()):
                     print_json({**event.to_json(), "sentence": sentence, "n": self.tally.refusals[event.reason]})
                     say(sentence)
             elif isinstance(event, Notice):
@@ -61,7 +62,7 @@ class Listener:
                 if isinstance(event, Answer):
                     view.show(self.tally, self.tally.row_of(event))
                 elif isinstance(event, Refusal):
-                    if sentence := self._explainer.explain(event, time.time()):
+                    if sentence := self._explainer.explain(event, time.monotonic()):
                         view.notice(sentence)
                 elif isinstance(event, Notice) and event.is_problem:
                     view.notice(event.sentence)
@@ -79,7 +80,7 @@ class Listener:
             with closing(listen(host, config.gateways, self._should_stop)) as events:
                 for event in events:
                     if isinstance(event, Answer):
-                        self.tally.add_answer(event, time.time())
+                        self.tally.add_answer(event, time.monotonic())
                     elif isinstance(event, Refusal):
                         self.tally.add_refusal(event)
                     if isinstance(event, (Answer, Refusal)):
@@ -102,6 +103,7 @@ class Listener:
             [gateway.name for gateway in config.gateways],
             self._governors,
             [gateway.is_network for gateway in config.gateways],
+            WallClock(config.is_clock_trusted),
         )
 
     def _silences(self) -> list[str]:

@@ -205,13 +205,13 @@ class LiveRun:
             if self._first_label_s is None:
                 self._first_label_s = time.monotonic() - self._started_s
             self._quiet_since_s = self._answered_s = time.monotonic()
-            row = self.tally.add_answer(event, time.time())
+            row = self.tally.add_answer(event, time.monotonic())
             if row.captured is not None:
                 view.show(self.tally, row)
         elif isinstance(event, Refusal):
             self._quiet_since_s = time.monotonic()
             self.tally.add_refusal(event)
-            if sentence := self._explainer.explain(event, time.time()):
+            if sentence := self._explainer.explain(event, time.monotonic()):
                 view.notice(sentence)
         elif isinstance(event, Notice) and event.is_problem:
             view.notice(event.sentence)

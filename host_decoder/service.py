@@ -6,12 +6,12 @@
 `Host` knows neither port nor clock; host_decoder.gateways brings it both.
 """
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from host_decoder.advice import Advisor
+from host_decoder.clock import WallClock
 from host_decoder.config import HostNode, VerdictConfig
 from host_decoder.events import NOISE, Answer, Event, Notice, Refusal
 from host_decoder.reader import Reader
@@ -62,11 +62,13 @@ class Host:
         gateways: Sequence[str] = ("",),
         governors: Sequence[Governor] = (),
         are_networks: Sequence[bool] = (),
+        clock: WallClock | None = None,
     ) -> None:
         """Without timing nothing is ever sent; without verdict every image is awaited whole.
 
         `governors` by gateway, on the clock of now_s; one that is silent stands for a gateway that only listens.
         `are_networks` by gateway: its packets are in clear, since a LoRaWAN network has opened them.
+        `clock`: None: its time is right.
         """
         self._store, self._timing, self._gateways = store, timing, tuple(gateways)
         self._nodes = {node.number: node for node in nodes}
@@ -83,7 +85,8 @@ class Host:
         "Sentences for the person, to be said once."
         self._slotted: set[int] = set()
         self._speakers = [number for number, governor in enumerate(governors) if governor.silent_because is None]
-        self._started_s = time.time()
+        self._clock, self._has_told_clock = clock or WallClock(is_trusted=True), False
+        self._started_s = self._clock.unix_s()
         self._refusals: dict[str, RefusalCount] = {}
         self._counted_s = float("-inf")
         self._networks = {number for number, is_network in enumerate(are_networks) if is_network}
@@ -100,8 +103,8 @@ class Host:
         self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0
     ) -> list[Event | Notice]:
         """What a packet leads to, stored before it is acknowledged; now_s is any clock that only goes forward."""
-        unix_s = time.time()
-        self._radio.unix_offset_s = unix_s - now_s
+        unix_s = self._clock.unix_s()
+        self._radio.unix_offset_s = unix_s - now_s if self._clock.is_right else None
         # A packet in clear is believed only where the network has opened it.
         receiver = self._network if gateway in self._networks else self._radio
         heard = receiver.receive(packet, now_s, quality, self._speaker(gateway))
@@ -116,17 +119,31 @@ class Host:
             elif isinstance(outcome, HelloHeard) and outcome.hello.wants_slot:
                 self._grant_slot(outcome.node, now_s)
             elif isinstance(outcome, StatusHeard) and outcome.status.fault:
-                sentence = f"node {outcome.node} is in safe mode and captures nothing: {outcome.status.fault}"
+                sentence = f"node {outcome.node} captures nothing: {outcome.status.fault}"
                 faults.append(Notice(sentence, is_problem=True))
+            if isinstance(outcome, HelloHeard) and outcome.hello.wants_time:
+                faults += self._explain_clock(outcome.node)
         self._keep(outcomes, events, _Reception(packet, unix_s, self._gateways[gateway], quality))
         return [*(Notice(sentence) for sentence in receiver.take_notices()), *faults, *events]
+
+    def _explain_clock(self, node: int) -> list[Notice]:
+        """Once: why a node that asks for the time is told none."""
+        if self._radio.unix_offset_s is not None or self._has_told_clock:
+            return []
+        self._has_told_clock = True
+        return [
+            Notice(
+                f"node {node} asks for the time, and is told none before this computer's clock is synchronised (NTP); "
+                'if it is right all the same, say clock = "trusted" in host.toml'
+            )
+        ]
 
     def noise(self, n_pieces: int) -> list[Event]:
         """A gateway found so many pieces of input that were no packet."""
         sentence = (
             f"{n_pieces} frame(s) came damaged: noise on the line, a wrong bitrate, or the end of one begun before"
         )
-        return [self._refuse(NOISE, sentence, time.time(), n=n_pieces)] if n_pieces else []
+        return [self._refuse(NOISE, sentence, self._clock.unix_s(), n=n_pieces)] if n_pieces else []
 
     def next_packet(self, now_s: float) -> Downlink | None:
         """What to send now, and through which gateway; charged to its governor. Call `transmitted` when it has left."""

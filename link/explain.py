@@ -83,7 +83,7 @@ def _chunks(chunks: list[Chunk]) -> Explained:
 
 def _status(status: Status) -> Explained:
     budget = figure(status.budget_s, "s")
-    fault = f"; SAFE MODE: {status.fault}" if status.fault else ""
+    fault = f"; CAPTURES NOTHING: {status.fault}" if status.fault else ""
     text = f"{status.queue_images} images wait, budget {budget}, {status.n_evicted} evicted{fault}"
     return Explained(text, status=status)
 

@@ -31,6 +31,11 @@ from link.slots import SlotPlan
 from link.statistics import NodeStatistics
 from link.timing import LinkTiming
 
+CLOCK_SET_S = 2.0
+"Unix time and the clock that only goes forward do not drift apart by so much: somebody set the former."
+N_TELLINGS = 2
+"Exchanges in which a node is told unasked that the time has changed."
+
 
 class HostNode:
     """One node, as its host sees it."""
@@ -57,6 +62,10 @@ class HostNode:
         self.advice: int | None = None
         self._stale_asked_s: float | None = None
         self._wants_time = False
+        self._told_offset_s: float | None = None
+        "Unix time less now_s, as the node was told it last."
+        self._n_tellings = 0
+        "Times that it is still to be told, since nothing acknowledges a TIME."
         self.wants_slot = False
         "The node said that it has none."
         self._heard_s: OrderedDict[int, float] = OrderedDict()
@@ -243,13 +252,19 @@ class HostNode:
         if self._reporter.is_asked:
             if self._session.wants_renewal:
                 return RENEW
-            if self._wants_time and unix_offset_s is not None:
+            if unix_offset_s is not None and self._is_time_due(unix_offset_s):
                 return TIME
             if slots is not None and slots.is_due(self.node, now_s, self.wants_slot):
                 return SLOT
             if self.commands:
                 return _Content(PacketType.COMMAND, len(pack_command(self.commands[0])))
         return REPORT
+
+    def _is_time_due(self, unix_offset_s: float) -> bool:
+        """The node asked for it, or it was told another since when this host's clock was set."""
+        if self._told_offset_s is not None and abs(unix_offset_s - self._told_offset_s) > CLOCK_SET_S:
+            self._n_tellings = N_TELLINGS
+        return self._wants_time or self._n_tellings > 0
 
     def _body(
         self,
@@ -266,7 +281,8 @@ class HostNode:
             return pack_command(Renew())
         if content is TIME:
             assert unix_offset_s is not None
-            self._wants_time = False
+            self._wants_time, self._told_offset_s = False, unix_offset_s
+            self._n_tellings = max(0, self._n_tellings - 1)
             return Time(end_s + unix_offset_s).pack()
         if content is SLOT:
             assert slots is not None

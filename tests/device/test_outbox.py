@@ -61,7 +61,9 @@ def test_a_moment_before_the_boot_is_unknown_unless_somebody_told_the_time(path,
     outbox.put(3, [b"c"], captured_s=5.0)
     with Outbox(path, boot_id="next boot") as again:
         assert [chunk.captured_s for chunk in again.base_chunks(9)] == [None] * 3
-        assert [chunk.captured_unix_s for chunk in again.base_chunks(9)] == [1003.0, 1004.0, None], "the latest word counts"
+        assert [chunk.captured_unix_s for chunk in again.base_chunks(9)] == [1003.0, 1004.0, None], (
+            "the latest word counts"
+        )
         assert again.oldest_age_s(now_s=1.0) is None
 
 

@@ -175,7 +175,7 @@ def test_a_damaged_bundle_among_the_others_is_left_out_and_said(write, tmp_path)
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("store", "sotre", "unknown key 'sotre'; known are bundles, link, node, store, verdict"),
+        ("store", "sotre", "unknown key 'sotre'; known are bundles, clock, link, node, store, verdict"),
         ('port = "/dev/ttyUSB0"', "", r"\[link\] of .* lacks 'port'"),
         ('"/dev/ttyUSB0"', "4", "port = 4, it must be of type str"),
         ("lora-sf9", "lora-sf99", "lora-sf99.*there are: .*lora-sf7"),

@@ -284,7 +284,7 @@ def test_what_a_node_says_of_itself_is_in_its_figures(host, node, store):
 def test_the_person_is_told_what_keeps_a_node_from_its_work(host, node):
     status = Status(0, None, None, fault='node.toml: key "x" is unknown')
     notices = host.receive(node.seal(PacketType.STATUS, status.pack()), 0.0)
-    assert notices[-1] == Notice(f"node {NODE} is in safe mode and captures nothing: {status.fault}", is_problem=True)
+    assert notices[-1] == Notice(f"node {NODE} captures nothing: {status.fault}", is_problem=True)
 
 
 def test_how_well_a_packet_was_heard_and_where_is_stored(node_entry, store, node, bundle):

@@ -55,7 +55,7 @@ def test_with_key_and_bundle_bodies_open_from_the_first_salt_on():
     status = Status(5, 10.0, 3.0, 2, fault="no port")
     text = monitor.hear(control(PacketType.STATUS, status.pack(), 7), 0.0).text
     assert "5 images wait, budget" in text
-    assert text.endswith("2 evicted; SAFE MODE: no port")
+    assert text.endswith("2 evicted; CAPTURES NOTHING: no port")
     figures = monitor.statistics[7]
     assert figures.status is not None
     assert (figures.status.queue_images, figures.n_bad_tag, dict(figures.lost_by_chunk)) == (5, 0, {1: 1})

@@ -500,3 +500,34 @@ def test_slots_are_granted_to_those_who_listen(bundle):
         speak(host, now_s + downlink.airtime_s)
         host.transmitted(now_s + 1.0)
     assert starts == pytest.approx([1.625, 6.625], abs=0.002)
+
+
+def test_a_node_is_told_the_time_again_unasked_when_the_hosts_clock_was_set(bundle):
+    host = host_end(bundle, salt=HOST_SALT, unix_offset_s=1_700_000_000.0)
+
+    def told_at(counter, now_s):
+        """Types of what the host says to a packet that listens."""
+        host.receive(seal(counter, Status(0, None, None).pack(), PacketType.STATUS, flags=LISTEN), now_s)
+        host.confirm(NODE, counter)
+        kinds = []
+        while (downlink := speak(host, now_s)) is not None:
+            kinds.append(Header.unpack(downlink.packet).packet_type)
+            host.transmitted(now_s)
+            if kinds[-1] == PacketType.REPORT:
+                return kinds
+
+    host.receive(seal(1, Hello(bundle.id, wants_time=True).pack(), PacketType.HELLO, flags=LISTEN), 5.0)
+    host.confirm(NODE, 1)
+    assert Header.unpack(speak(host, 5.0).packet).packet_type == PacketType.TIME
+    host.transmitted(5.0)
+    assert Header.unpack(speak(host, 5.0).packet).packet_type == PacketType.REPORT
+    host.transmitted(5.0)
+    assert told_at(2, 10.0) == [PacketType.REPORT]
+    host.unix_offset_s += 1.0
+    assert told_at(3, 15.0) == [PacketType.REPORT], "what little is off is put right when the node asks, daily"
+    host.unix_offset_s += 9 * 3600
+    assert [told_at(counter, 10.0 * counter) for counter in (4, 5, 6)] == [
+        [PacketType.TIME, PacketType.REPORT],
+        [PacketType.TIME, PacketType.REPORT],
+        [PacketType.REPORT],
+    ], "twice, since nothing acknowledges it"

@@ -80,7 +80,7 @@ class Listener:
             with closing(listen(host, config.gateways, self._should_stop)) as events:
                 for event in events:
                     if isinstance(event, Answer):
-                        self.tally.add_answer(event, time.monotonic())
+                        self.tally.add_answer(event, time.time())
                     elif isinstance(event, Refusal):
                         self.tally.add_refusal(event)
                     if isinstance(event, (Answer, Refusal)):

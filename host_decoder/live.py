@@ -205,7 +205,7 @@ class LiveRun:
             if self._first_label_s is None:
                 self._first_label_s = time.monotonic() - self._started_s
             self._quiet_since_s = self._answered_s = time.monotonic()
-            row = self.tally.add_answer(event, time.monotonic())
+            row = self.tally.add_answer(event, time.time())
             if row.captured is not None:
                 view.show(self.tally, row)
         elif isinstance(event, Refusal):

@@ -58,7 +58,7 @@ class Child:
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._readers = [
-            _start_reader(self._process.stdout, lambda text: self._lines.put(Line(text, time.monotonic()))),
+            _start_reader(self._process.stdout, lambda text: self._lines.put(Line(text, time.time()))),
             _start_reader(self._process.stderr, self._errors.append),
         ]
 

@@ -64,6 +64,8 @@ class HostNode:
         self._wants_time = False
         self._told_offset_s: float | None = None
         "Unix time less now_s, as the node was told it last."
+        self._told_behind = -1
+        "Behind the packet with which counter."
         self._n_tellings = 0
         "Times that it is still to be told, since nothing acknowledges a TIME."
         self.wants_slot = False
@@ -264,7 +266,7 @@ class HostNode:
         """The node asked for it, or it was told another since when this host's clock was set."""
         if self._told_offset_s is not None and abs(unix_offset_s - self._told_offset_s) > CLOCK_SET_S:
             self._n_tellings = N_TELLINGS
-        return self._wants_time or self._n_tellings > 0
+        return self._wants_time or (self._n_tellings > 0 and self._told_behind != self._best[0])
 
     def _body(
         self,
@@ -282,7 +284,7 @@ class HostNode:
         if content is TIME:
             assert unix_offset_s is not None
             self._wants_time, self._told_offset_s = False, unix_offset_s
-            self._n_tellings = max(0, self._n_tellings - 1)
+            self._n_tellings, self._told_behind = max(0, self._n_tellings - 1), self._best[0]
             return Time(end_s + unix_offset_s).pack()
         if content is SLOT:
             assert slots is not None

@@ -187,6 +187,7 @@ def test_a_damaged_bundle_among_the_others_is_left_out_and_said(write, tmp_path)
         ("id = 7", "id = true", "id = True, it must be of type int"),
         ("[[node]]", "[[node]", "is not valid TOML"),
         ('"keys"', '"nokeys"', "key .*nokeys cannot be read .*copy the node's node.key there"),
+        ('bundles = "bundles"', 'clock = "wound up"', 'clock = "wound up"; it must be one of synchronised, trusted'),
         ('bundles = "bundles"', 'bundles = "elsewhere"', "folder of bundles .*elsewhere does not exist"),
     ],
 )

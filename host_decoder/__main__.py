@@ -41,6 +41,7 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.listener import Listener
 
     config = read_config(arguments.config)
+    os.umask(0o077)  # what a host writes is its owner's alone
     with Interruption() as interruption:
         listener = Listener(config, interruption, arguments.count, arguments.idle_timeout)
         if arguments.view:

@@ -161,7 +161,7 @@ def listen(
                 yield from host.noise(gateway.take_noise())
                 yield from gateway.notices
                 gateway.notices.clear()
-            host.count_in_time(boot_s())
+            yield from host.count_in_time(boot_s())
             yield None
     finally:
         for gateway in gateways:

@@ -1,7 +1,7 @@
 """The listener: a host at its gateways, for as long as it is wanted; JSON lines for programs, the view for people."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -10,13 +10,15 @@ from rich.console import Console
 from host_decoder.clock import WallClock
 from host_decoder.config import HostConfig
 from host_decoder.events import Answer, Event, Explainer, Notice, Refusal
-from host_decoder.gateways import governors_of, listen, timing_of
+from host_decoder.gateways import POLL_S, governors_of, listen, timing_of
 from host_decoder.service import Host
+from host_decoder.shelf import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from host_decoder.statistics_view import link_table
-from host_decoder.store import Store
+from host_decoder.store import Store, StoreError
 from host_decoder.summary import Title, summary
 from host_decoder.tally import Tally
 from host_decoder.view import make_view
+from link.clock import boot_s
 
 
 class Listener:
@@ -74,23 +76,53 @@ class Listener:
         """What the host says, counted on the way, until it is time to end."""
         config = self._config
         yield from (Notice(warning, is_problem=True) for warning in config.warnings)
-        with Store(config.store) as store, closing(self._host(store)) as host:
+        store = yield from self._opened()
+        if store is None:
+            return
+        with store, closing(self._host(store)) as host:
             yield from (Notice(sentence, is_problem=True) for sentence in [*self._silences(), *host.notices])
             last_packet_s = time.monotonic()
             with closing(listen(host, config.gateways, self._should_stop)) as events:
                 for event in events:
-                    if isinstance(event, Answer):
-                        self.tally.add_answer(event, time.time())
-                    elif isinstance(event, Refusal):
-                        self.tally.add_refusal(event)
                     if isinstance(event, (Answer, Refusal)):
                         last_packet_s = time.monotonic()
-                    yield event
+                    yield self._counted(event)
                     if self._count is not None and self.tally.n_settled >= self._count:
                         break
                     if self._idle_timeout_s is not None and time.monotonic() > last_packet_s + self._idle_timeout_s:
                         break
             self._figures = {node.number: host.figures(node.number) for node in config.nodes}
+            for event in host.settle(boot_s()):
+                yield self._counted(event)
+
+    def _counted(self, event: Event | Notice | None) -> Event | Notice | None:
+        if isinstance(event, Answer):
+            self.tally.add_answer(event, time.time())
+        elif isinstance(event, Refusal):
+            self.tally.add_refusal(event)
+        return event
+
+    def _opened(self) -> Generator[Notice | None, None, Store | None]:
+        """The store, as soon as it can be read; None when the wait is ended. What cannot pass ends the host.
+
+        Nothing is received before: without a node's session in it a recording would be taken for news.
+        """
+        said, pause_s, retry_s = "", FIRST_PAUSE_S, 0.0
+        while True:
+            if time.monotonic() >= retry_s:
+                try:
+                    return Store(self._config.store)
+                except StoreError as error:
+                    if not error.is_passing:
+                        raise
+                    if str(error) != said:
+                        said = str(error)
+                        yield Notice(f"{error}; nothing is received until then", is_problem=True)
+                retry_s, pause_s = time.monotonic() + pause_s, min(2 * pause_s, LONGEST_PAUSE_S)
+            if self._should_stop():
+                return None
+            time.sleep(POLL_S)
+            yield None
 
     def _host(self, store: Store) -> Host:
         config = self._config

@@ -6,6 +6,7 @@
 `Host` knows neither port nor clock; host_decoder.gateways brings it both.
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ from host_decoder.config import HostNode, VerdictConfig
 from host_decoder.events import NOISE, Answer, Event, Notice, Refusal
 from host_decoder.reader import Reader
 from host_decoder.receipt import Receipt, ReceivedPacket, RefusalCount, Totals, prefix_of
-from host_decoder.store import Store
+from host_decoder.shelf import LONGEST_PAUSE_S, Held, Reception, Shelf
+from host_decoder.store import Store, StoreError
 from host_decoder.task_reader import task_reader
 from link import latent_coder
 from link.assembler import CollisionError, is_same
@@ -25,14 +27,20 @@ from link.control import NO_QUALITY, Quality
 from link.governor import Governor
 from link.image_reader import collision
 from link.latent_coder import Latent
+from link.ledger import LedgerError
 from link.lorawan_receiver import LoRaWanReceiver
 from link.packet import AGE_BYTES, CHUNK_HEAD_BYTES, Chunk, Header, PacketType
 from link.receiver import Downlink, HelloHeard, NodeEntry, Outcome, Reason, Receiver, Rejected, StatusHeard, Update
 from link.seal import overhead_bytes
+from link.statistics import NodeStatistics
 from link.timing import LinkTiming
 
 COUNT_PERIOD_S = 1.0
 "How often counts are stored that no packet takes along."
+PACKETS_PER_TURN = 16
+"Of those that waited for the store; gateways are listened to in between."
+LAST_TRY_S = 0.5
+"At the end of the host, for what still waits."
 SLOT_FRAMES = 2
 "Longest frames, each with its answer, that fit a slot."
 
@@ -50,7 +58,10 @@ class Arrived:
 
 
 class Host:
-    """Open, decode, classify, store, answer. Whatever arrives, the result is events and never an exception."""
+    """Open, decode, classify, store, answer. Whatever arrives, the result is events and never an exception.
+
+    When the store takes nothing, what comes waits in order, nothing is answered, and `go_on` tries again.
+    """
 
     def __init__(
         self,
@@ -88,6 +99,9 @@ class Host:
         self._clock, self._has_told_clock = clock or WallClock(is_trusted=True), False
         self._started_s = self._clock.unix_s()
         self._refusals: dict[str, RefusalCount] = {}
+        self._shelf = Shelf()
+        self._mute_until_s, self._mute_because = float("-inf"), ""
+        self._notices: list[Notice] = []
         self._counted_s = float("-inf")
         self._networks = {number for number, is_network in enumerate(are_networks) if is_network}
         self._advisors = {node.number: Advisor(self._readers[node.bundle.path].gives_verdicts) for node in nodes}
@@ -103,19 +117,43 @@ class Host:
         self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0
     ) -> list[Event | Notice]:
         """What a packet leads to, stored before it is acknowledged; now_s is any clock that only goes forward."""
-        unix_s = self._clock.unix_s()
-        self._radio.unix_offset_s = unix_s - now_s if self._clock.is_right else None
+        self._shelf.put(Held(Reception(packet, self._clock.unix_s(), gateway, quality)))
+        return self._store_waiting(now_s)
+
+    def _store_waiting(self, now_s: float) -> list[Event | Notice]:
+        """Usually the one packet that has just come."""
+        events: list[Event | Notice] = []
+        try:
+            for _ in range(PACKETS_PER_TURN):
+                if (held := self._shelf.next(now_s)) is None:
+                    break
+                if held.outcomes is None:
+                    held.outcomes = self._opened(held.reception, now_s)
+                events += self._kept(held.outcomes, held.reception, now_s)
+                self._shelf.take()
+            return events + (self._shelf.recover() if not len(self._shelf) else [])
+        except StoreError as error:
+            return events + self._shelf.fail(error, now_s)
+
+    def _opened(self, reception: Reception, now_s: float) -> list[Outcome]:
+        """A packet is opened once; nothing of it is stored yet."""
+        self._radio.unix_offset_s = self._clock.unix_s() - now_s if self._clock.is_right else None
         # A packet in clear is believed only where the network has opened it.
-        receiver = self._network if gateway in self._networks else self._radio
-        heard = receiver.receive(packet, now_s, quality, self._speaker(gateway))
+        receiver = self._network if reception.gateway in self._networks else self._radio
+        speaker = self._speaker(reception.gateway)
+        outcomes = receiver.receive(reception.packet, now_s, reception.quality, speaker)
+        return outcomes
+
+    def _kept(self, heard: Sequence[Outcome], reception: Reception, now_s: float) -> list[Event | Notice]:
+        """Raises StoreError when the store takes it not; nothing has then been counted or confirmed."""
         outcomes = [self._checked(outcome) for outcome in heard]
         events: list[Event] = []
         faults: list[Notice] = []
         for outcome in outcomes:
             if isinstance(outcome, Update) or (isinstance(outcome, Rejected) and outcome.reason == Reason.GAP):
-                events.append(self._answer(outcome, unix_s))
+                events.append(self._answer(outcome, reception.unix_s))
             elif isinstance(outcome, Rejected):
-                events.append(self._refuse(outcome.reason, outcome.sentence, unix_s, packet))
+                events.append(Refusal(outcome.reason, outcome.sentence))
             elif isinstance(outcome, HelloHeard) and outcome.hello.wants_slot:
                 self._grant_slot(outcome.node, now_s)
             elif isinstance(outcome, StatusHeard) and outcome.status.fault:
@@ -123,7 +161,16 @@ class Host:
                 faults.append(Notice(sentence, is_problem=True))
             if isinstance(outcome, HelloHeard) and outcome.hello.wants_time:
                 faults += self._explain_clock(outcome.node)
-        self._keep(outcomes, events, _Reception(packet, unix_s, self._gateways[gateway], quality))
+        refusals = dict(self._refusals)
+        try:
+            for event in events:
+                if isinstance(event, Refusal):
+                    self._count(event, reception.unix_s, reception.packet)
+            self._keep(outcomes, events, reception)
+        except StoreError:
+            self._refusals = refusals
+            raise
+        receiver = self._network if reception.gateway in self._networks else self._radio
         return [*(Notice(sentence) for sentence in receiver.take_notices()), *faults, *events]
 
     def _explain_clock(self, node: int) -> list[Notice]:
@@ -143,11 +190,24 @@ class Host:
         sentence = (
             f"{n_pieces} frame(s) came damaged: noise on the line, a wrong bitrate, or the end of one begun before"
         )
-        return [self._refuse(NOISE, sentence, self._clock.unix_s(), n=n_pieces)] if n_pieces else []
+        if not n_pieces:
+            return []
+        noise = Refusal(NOISE, sentence)
+        self._count(noise, self._clock.unix_s(), n=n_pieces)
+        return [noise]
 
     def next_packet(self, now_s: float) -> Downlink | None:
         """What to send now, and through which gateway; charged to its governor. Call `transmitted` when it has left."""
-        return self._radio.next_packet(now_s) or self._network.next_packet(now_s)
+        if self._shelf.is_in_use or now_s < self._mute_until_s:
+            return None
+        try:
+            return self._radio.next_packet(now_s) or self._network.next_packet(now_s)
+        except LedgerError as error:  # as with the store: what cannot be written down is not said
+            self._mute_until_s = now_s + LONGEST_PAUSE_S
+            if str(error) != self._mute_because:
+                self._mute_because = str(error)
+                self._notices.append(Notice(str(error), is_problem=True))
+            return None
 
     def transmitted(self, end_s: float) -> None:
         """The packet's last bit left then."""
@@ -155,6 +215,8 @@ class Host:
 
     def next_due_s(self, now_s: float) -> float | None:
         """When there may be something to send; None: not before something comes."""
+        if self._shelf.is_in_use or now_s < self._mute_until_s:
+            return None
         due = [self._radio.next_due_s(now_s), self._network.next_due_s(now_s)]
         return min((due_s for due_s in due if due_s is not None), default=None)
 
@@ -163,15 +225,37 @@ class Host:
         figures = self._receiver_of(node).statistics(node).to_json()
         return {name: value for name, value in figures.items() if name not in ("first_s", "last_s")}
 
-    def count_in_time(self, now_s: float) -> None:
-        """Stores, once in a while, the counts that no packet took along."""
-        if self._refusals and now_s > self._counted_s + COUNT_PERIOD_S:
+    def count_in_time(self, now_s: float) -> list[Event | Notice]:
+        """To be called often: what waited for the store, and once in a while the counts that no packet takes along."""
+        events = self._store_waiting(now_s) if self._shelf.is_in_use else []
+        if not self._shelf.is_in_use and self._refusals and now_s > self._counted_s + COUNT_PERIOD_S:
             self._counted_s = now_s
-            self._store.count(self._totals())
+            events += self._store_counts(now_s)
+        notices, self._notices = self._notices, []
+        return [*notices, *events]
+
+    def settle(self, now_s: float) -> list[Event | Notice]:
+        """Before the end: the store is tried once more with all that waits for it."""
+        events: list[Event | Notice] = []
+        deadline_s = time.monotonic() + LAST_TRY_S
+        self._shelf.hurry()
+        while self._shelf.is_in_use and self._shelf.is_due(now_s) and time.monotonic() < deadline_s:
+            events += self._store_waiting(now_s)
+        return events
 
     def close(self) -> None:
-        """Stores what is counted; the store stays open."""
+        """Stores what is counted; the store stays open. Raises StoreError when something is not stored."""
+        self._shelf.check_empty()
         self._store.count(self._totals())
+        self._refusals = {}
+
+    def _store_counts(self, now_s: float) -> list[Event | Notice]:
+        try:
+            self._store.count(self._totals())
+            self._refusals = {}
+            return []
+        except StoreError as error:
+            return list(self._shelf.fail(error, now_s))
 
     def _speaker(self, gateway: int) -> int:
         """The gateway that answers for this one: itself, unless it only listens."""
@@ -213,7 +297,7 @@ class Host:
         arrived = self._arrived(outcome)
         if arrived is None:
             assert isinstance(outcome, Rejected)
-            return self._refuse(outcome.reason, outcome.sentence, unix_s)
+            return Refusal(outcome.reason, outcome.sentence)
         node, chunk, bundle, counter = outcome.node, outcome.chunk, outcome.bundle, outcome.counter
         assert node is not None
         assert chunk is not None
@@ -280,14 +364,12 @@ class Host:
         """Of a later chunk as long as this one."""
         return self._timing.airtime_s(_packet_bytes(chunk)) if self._timing else 0.0
 
-    def _refuse(self, reason: str, sentence: str, unix_s: float, packet: bytes | None = None, n: int = 1) -> Refusal:
-        """Counted, and stored with the next transaction."""
-        refusal = Refusal(reason, sentence)
-        n_before = self._refusals[reason].n if reason in self._refusals else 0
-        self._refusals[reason] = RefusalCount(n_before + n, refusal, unix_s, packet)
-        return refusal
+    def _count(self, refusal: Refusal, unix_s: float, packet: bytes | None = None, n: int = 1) -> None:
+        """Stored with the next transaction."""
+        n_before = self._refusals[refusal.reason].n if refusal.reason in self._refusals else 0
+        self._refusals[refusal.reason] = RefusalCount(n_before + n, refusal, unix_s, packet)
 
-    def _keep(self, outcomes: Sequence[Outcome], events: Sequence[Event], reception: "_Reception") -> None:
+    def _keep(self, outcomes: Sequence[Outcome], events: Sequence[Event], reception: Reception) -> None:
         """Everything that is new, in one transaction; then the node may be told that it is here."""
         by_counter: dict[int, list[Outcome]] = {}
         for outcome in outcomes:
@@ -301,9 +383,11 @@ class Host:
         state = receiver.state(node)
         assert state is not None
         answers = [event for event in events if isinstance(event, Answer)]
-        packets = [reception.packet_of(counter, heard) for counter, heard in by_counter.items()]
+        gateway = self._gateways[reception.gateway]
+        packets = [_received(reception, gateway, counter, heard) for counter, heard in by_counter.items()]
         receipt = Receipt(node, self._nodes[node].key, state, reception.unix_s, tuple(packets), tuple(answers))
         self._store.add(receipt, self._totals([node]))
+        self._refusals = {}
         for counter in by_counter:
             receiver.confirm(node, counter, _stopped([one for one in answers if one.counter == counter]))
         self._advise(node, [outcome.chunk for outcome in outcomes if isinstance(outcome, Update)], answers)
@@ -317,9 +401,15 @@ class Host:
             self._radio.advise(node, advice)
 
     def _totals(self, nodes: Iterable[int] | None = None) -> Totals:
-        """What is counted since the last transaction, and the figures of these nodes, of all when None."""
-        refusals, self._refusals = tuple(self._refusals.values()), {}
-        return Totals(self._started_s, refusals, {node: self.figures(node) for node in nodes or self._nodes})
+        """What is counted since the last transaction, and the figures of these nodes, of all when None.
+
+        A node has figures once something of it came: a start that heard nothing takes no earlier one's place.
+        """
+        figures = {node: self.figures(node) for node in nodes or self._nodes if self._has_heard(node)}
+        return Totals(self._started_s, tuple(self._refusals.values()), figures)
+
+    def _has_heard(self, node: int) -> bool:
+        return self._receiver_of(node).statistics(node) != NodeStatistics(ids_are_counters=node in self._radio_nodes)
 
 
 def slot_period_s(timing: LinkTiming, n_nodes: int) -> float:
@@ -328,30 +418,21 @@ def slot_period_s(timing: LinkTiming, n_nodes: int) -> float:
     return n_nodes * SLOT_FRAMES * exchange_s
 
 
-@dataclass(frozen=True)
-class _Reception:
-    """What arrived, and how."""
-
-    packet: bytes
-    unix_s: float
-    gateway: str
-    quality: Quality
-
-    def packet_of(self, counter: int, outcomes: Iterable[Outcome]) -> ReceivedPacket:
-        """The packet with this counter as the store keeps it: the one that arrived, or one that it made readable."""
-        opened = [outcome for outcome in outcomes if isinstance(outcome, (Update, Rejected))]
-        bundles = [outcome.bundle.id.hex() for outcome in opened if outcome.bundle is not None]
-        reasons = [outcome.reason for outcome in opened if isinstance(outcome, Rejected)]
-        is_this = Header.unpack(self.packet).counter_low == counter % (1 << 16)
-        return ReceivedPacket(
-            counter=counter,
-            bundle=bundles[0] if bundles else "",
-            chunks=tuple(outcome.chunk for outcome in opened if outcome.chunk is not None),
-            packet=self.packet if is_this else None,
-            gateway=self.gateway,
-            quality=self.quality,
-            verdict=reasons[0] if reasons else None,
-        )
+def _received(reception: Reception, gateway: str, counter: int, outcomes: Iterable[Outcome]) -> ReceivedPacket:
+    """The packet with this counter as the store keeps it: the one that arrived, or one that it made readable."""
+    opened = [outcome for outcome in outcomes if isinstance(outcome, (Update, Rejected))]
+    bundles = [outcome.bundle.id.hex() for outcome in opened if outcome.bundle is not None]
+    reasons = [outcome.reason for outcome in opened if isinstance(outcome, Rejected)]
+    is_this = Header.unpack(reception.packet).counter_low == counter % (1 << 16)
+    return ReceivedPacket(
+        counter=counter,
+        bundle=bundles[0] if bundles else "",
+        chunks=tuple(outcome.chunk for outcome in opened if outcome.chunk is not None),
+        packet=reception.packet if is_this else None,
+        gateway=gateway,
+        quality=reception.quality,
+        verdict=reasons[0] if reasons else None,
+    )
 
 
 def _packet_bytes(chunk: Chunk) -> int:

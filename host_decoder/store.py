@@ -8,18 +8,18 @@ The opened bitstreams are kept chunk by chunk, so a better decoder can go over t
 
 import hashlib
 import json
-import sqlite3
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from host_decoder.errors import HostError
 from host_decoder.events import Answer
 from host_decoder.receipt import Receipt, ReceivedPacket, Totals
+from host_decoder.store_file import StoreError, explained, file_of, open_for_reading, open_for_writing
 from link.packet import Chunk
 from link.receiver import NodeState
 from link.seal import NODE_SALT_BYTES
@@ -83,11 +83,8 @@ CREATE TABLE statistics (       -- of a node since a start of the host, as link.
     figures TEXT NOT NULL,
     PRIMARY KEY (node, started_s)) WITHOUT ROWID;
 """
+TABLES = set(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
 BITMAP_BYTES = 8
-
-
-class StoreError(HostError):
-    """The store cannot be read or written; the message names the file and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -104,24 +101,41 @@ class Store:
     """One SQLite file, made when it is not there; every failure is a StoreError."""
 
     def __init__(self, path: Path | str, must_exist: bool = False) -> None:
+        """`must_exist`: it is only read. Otherwise this is its one writer, and a second one is refused by name."""
         self.path = Path(path)
-        if must_exist and not self.path.is_file():
-            raise StoreError(f"there is no store at {path}; `python -m host_decoder listen` writes one")
-        with self._explained():
-            self._db = sqlite3.connect(self.path)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._open_schema()
+        with ExitStack() as resources:
+            opened = open_for_reading if must_exist else open_for_writing
+            self._db = opened(self.path, resources)
+            resources.callback(self._db.close)
+            self._file = file_of(self.path)
+            with explained(self.path):
+                is_new = self._is_new()
+                if is_new and must_exist:
+                    raise StoreError(f"store {self.path} has no table: nothing was ever stored there")
+                if not must_exist:
+                    self._make_durable(is_new)
+            self._resources = resources.pop_all()
 
-    def _open_schema(self) -> None:
+    def _is_new(self) -> bool:
+        """Raises StoreError when it is something else than a store of this format; nothing is written."""
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        elif version != SCHEMA_VERSION:
+        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if version == 0 and not tables:
+            return True
+        if tables and not tables & TABLES:
+            raise StoreError(f"{self.path} is a database of another program; name another file")
+        if version != SCHEMA_VERSION or not tables >= TABLES:
             raise StoreError(
                 f"store {self.path} has format {version}, this program has {SCHEMA_VERSION}; "
                 "name another file, or use the version that made it"
             )
+        return False
+
+    def _make_durable(self, is_new: bool) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        if is_new:
+            self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
     def state(self, node: int, key: bytes) -> NodeState | None:
         """Where the session of this node under this key stands; None when nothing of it is stored."""
@@ -139,7 +153,7 @@ class Store:
 
     def add(self, receipt: Receipt, totals: Totals | None = None) -> None:
         """Everything, or nothing; on the disk when it returns."""
-        with self._explained(), self._db:
+        with self._writing():
             sender = self._keep_state(receipt)
             for packet in receipt.packets:
                 self._keep_packet(sender, packet, receipt.received_s)
@@ -150,7 +164,7 @@ class Store:
 
     def count(self, totals: Totals) -> None:
         """Counts alone, when no packet takes them along."""
-        with self._explained(), self._db:
+        with self._writing():
             self._keep_totals(totals)
 
     def chunks_of(self, node: int, key: bytes, bundle: str, image: int) -> list[Chunk]:
@@ -173,7 +187,7 @@ class Store:
 
     def images(self, bundle: str) -> Iterator[StoredImage]:
         """Every image of a bundle whose first chunk is here, in the order of capture."""
-        with self._explained():
+        with explained(self.path):
             chunks = self._db.execute(
                 "SELECT node, sender, image, chunk, is_last, bitstream FROM chunks JOIN senders "
                 "ON senders.id = chunks.sender WHERE bundle = ? ORDER BY sender, image, chunk",
@@ -212,7 +226,7 @@ class Store:
         return {"store": str(self.path), "nodes": nodes, "labels": labels, "refusals": refusals, "link": link}
 
     def close(self) -> None:
-        self._db.close()
+        self._resources.close()
 
     def __enter__(self) -> "Store":
         return self
@@ -310,20 +324,21 @@ class Store:
         )
 
     def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        with self._explained():
+        with explained(self.path):
             cursor = self._db.execute(query, values)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
+    def _writing(self) -> Iterator[None]:
+        if file_of(self.path) != self._file:
             raise StoreError(
-                f"store {self.path} cannot be used ({error}); free some space, end other programs that use it, "
-                "or name another file"
-            ) from error
+                f"store {self.path} was moved, deleted or replaced while it was open; put it back, or start this "
+                "host again to go on with what is there now",
+                is_passing=True,
+            )
+        with explained(self.path), self._db:
+            yield
 
 
 def key_id(key: bytes) -> str:

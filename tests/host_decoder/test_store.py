@@ -130,7 +130,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_the_store_as_it_was(tmp_path):
         store.add(receipt(packet(1, image=0), answer(0)))
         n_pages = store._db.execute("PRAGMA page_count").fetchone()[0]
         store._db.execute(f"PRAGMA max_page_count = {n_pages}")
-        with pytest.raises(StoreError, match=r"is full.*free some space"):
+        with pytest.raises(StoreError, match=r"no room on its disk; free some space"):
             store.add(receipt(packet(3, image=2, bitstream=bytes(100_000)), answer(2)))
         state = store.state(NODE, KEY)
         assert state
@@ -139,7 +139,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_the_store_as_it_was(tmp_path):
 
 def test_a_file_that_is_no_store_is_refused_by_name(tmp_path):
     (tmp_path / "notes.txt").write_text("not a database, but long enough to look at " * 30)
-    with pytest.raises(StoreError, match=r"notes\.txt cannot be used \(file is not a database\)"):
+    with pytest.raises(StoreError, match=r"notes\.txt is no store: it does not begin as an SQLite database"):
         Store(tmp_path / "notes.txt")
 
 
@@ -164,5 +164,5 @@ def test_reading_does_not_make_a_store(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_a_sentence(tmp_path):
-    with pytest.raises(StoreError, match="unable to open database file"):
+    with pytest.raises(StoreError, match=r"there is no folder .*nowhere; make it"):
         Store(tmp_path / "nowhere" / "store.sqlite")

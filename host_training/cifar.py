@@ -79,16 +79,30 @@ def _read(path: Path) -> dict[bytes, Any]:
     except FileNotFoundError:
         raise DataSetError(f"{path} is missing: delete {path.parent} to have it downloaded anew") from None
     except Exception as error:  # a damaged pickle raises anything
-        raise DataSetError(f"{path} is damaged ({error}): delete {path.parent} to have it downloaded anew") from error
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> DataSetError:
+    return DataSetError(f"{path} is damaged ({error}): delete {path.parent} to have it downloaded anew")
 
 
 def _split(folder: Path, files: tuple[str, ...], source: Source) -> Split:
-    batches = [_read(folder / name) for name in files]
-    rows = np.concatenate([np.asarray(batch[b"data"], np.uint8) for batch in batches])
-    labels = np.concatenate([np.asarray(batch[source.label_key], np.int64) for batch in batches])
-    coarse = [np.asarray(batch[b"coarse_labels"], np.int64) for batch in batches if b"coarse_labels" in batch]
-    images = np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    splits = [_batch(folder / name, source) for name in files]
+    images, labels = (np.concatenate([getattr(split, part) for split in splits]) for part in ("images", "labels"))
+    coarse = [split.coarse_labels for split in splits if split.coarse_labels is not None]
     return Split(images, labels, np.concatenate(coarse) if coarse else None)
+
+
+def _batch(path: Path, source: Source) -> Split:
+    """The images and labels of one file."""
+    batch = _read(path)
+    try:
+        rows = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32)
+        labels = np.asarray(batch[source.label_key], np.int64).reshape(len(rows))
+        coarse = np.asarray(batch[b"coarse_labels"], np.int64).reshape(len(rows)) if b"coarse_labels" in batch else None
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
+        raise _damaged(path, error) from None
+    return Split(np.ascontiguousarray(rows.transpose(0, 2, 3, 1)), labels, coarse)
 
 
 def fetch(name: str, data_dir: Path, home: str | None = None) -> Path:
@@ -97,13 +111,16 @@ def fetch(name: str, data_dir: Path, home: str | None = None) -> Path:
     folder = data_dir / source.folder
     if not (folder / source.meta_file).exists():
         home = home or os.environ.get("LATENTLINK_CIFAR_HOME", HOME)
-        archive = download(f"{home}/{source.archive}", data_dir / source.archive, source.sha256)
+        archive = data_dir / source.archive
+        is_own = archive.exists()
+        download(f"{home}/{source.archive}", archive, source.sha256)
         with tempfile.TemporaryDirectory(dir=data_dir) as unpacked:
             with tarfile.open(archive) as tar:
                 tar.extractall(unpacked, filter="data")
             shutil.rmtree(folder, ignore_errors=True)
             (Path(unpacked) / source.folder).rename(folder)
-        archive.unlink()
+        if not is_own:  # what somebody put there stays there
+            archive.unlink()
     return folder
 
 
@@ -113,7 +130,7 @@ def load(name: str, data_dir: Path) -> DataSet:
     folder = fetch(name, data_dir)
     train = _split(folder, source.train_files, source)
     kept, held_out = stratified_holdout(train.labels, VALIDATION_FRACTION)
-    meta = _read(folder / source.meta_file)
+    meta = folder / source.meta_file
     return DataSet(
         name=name,
         classes=_names(meta, source.names_key),
@@ -121,7 +138,7 @@ def load(name: str, data_dir: Path) -> DataSet:
         validation=train.subset(held_out),
         test=_split(folder, (source.test_file,), source),
         augmentation=Augmentation(crop_pad=4, flip=True),
-        coarse_classes=_names(meta, COARSE_NAMES_KEY) if COARSE_NAMES_KEY in meta else (),
+        coarse_classes=_names(meta, COARSE_NAMES_KEY) if name == "cifar100" else (),
     )
 
 
@@ -144,5 +161,8 @@ def load_coarse(data_dir: Path) -> DataSet:
     )
 
 
-def _names(meta: dict[bytes, Any], key: bytes) -> tuple[str, ...]:
-    return tuple(name.decode() for name in meta[key])
+def _names(path: Path, key: bytes) -> tuple[str, ...]:
+    try:
+        return tuple(name.decode() for name in _read(path)[key])
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise _damaged(path, error) from None

@@ -58,6 +58,7 @@ def load(folder: Path, image_size: int, say: Callable[[str], None] = to_stderr) 
     for split in FRACTIONS:
         if split not in photos:
             photos[TRAIN], photos[split] = photos[TRAIN].hold_out(FRACTIONS[split])
+    photos = {split: photos[split] for split in (TRAIN, VALIDATION, TEST)}
     for sentence in describe(folder.name, photos, classes, [split for split in photos if split not in places]):
         say(sentence)
     return DataSet(

@@ -1,0 +1,1 @@
+"""Faults: what people, attackers and hard luck do to the product, and what it does then."""

@@ -130,7 +130,7 @@ class UsbCamera:
 
     def read(self) -> Any:
         is_read, pixels = self._camera.read()
-        return self._opencv.cvtColor(pixels, self._opencv.COLOR_BGR2RGB) if is_read else None
+        return self._opencv.cvtColor(_checked(pixels), self._opencv.COLOR_BGR2RGB) if is_read else None
 
     def close(self) -> None:
         camera, self._camera = self._camera, None

@@ -19,6 +19,7 @@ import numpy as np
 
 from device.camera import N_SETTLING_FRAMES, Camera, CameraError, Driver, PiCamera, UsbCamera
 from device.config import SourceConfig
+from device.place import Place
 from link import picture, picture_folder
 from link.bundle import ImageSpec
 from link.picture import PillowMissingError, UnreadableImageError
@@ -62,13 +63,17 @@ class Image:
 Capture = Callable[[], Image]
 
 
-def open_source(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
-    """The captures of a source, until config.limit gave an image; SourceError at once when there can be none."""
-    captures = OPENERS[config.kind](config, spec)
-    return captures if config.limit is None else _limited(captures, config.limit)
+def open_source(config: SourceConfig, spec: ImageSpec, state_dir: Path | None = None) -> Iterator[Capture]:
+    """The captures of a source, until config.limit gave an image; SourceError at once when there can be none.
+
+    `state_dir`: where a folder's place is kept, so that a node which is started again goes on behind it.
+    """
+    place = Place(config.path, state_dir) if config.kind == "folder" and config.path else None
+    captures = _folder(config, spec, place) if place else OPENERS[config.kind](config, spec)
+    return captures if config.limit is None else _limited(captures, config.limit, place)
 
 
-def _limited(captures: Iterator[Capture], limit: int) -> Iterator[Capture]:
+def _limited(captures: Iterator[Capture], limit: int, place: Place | None) -> Iterator[Capture]:
     """What cannot be read does not count."""
     n_images = 0
 
@@ -80,6 +85,8 @@ def _limited(captures: Iterator[Capture], limit: int) -> Iterator[Capture]:
 
     while n_images < limit and (capture := next(captures, None)) is not None:
         yield partial(counted, capture)
+    if place is not None:
+        place.forget()
 
 
 def fit(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
@@ -140,12 +147,16 @@ def _read_replay(path: Path) -> tuple[np.ndarray, list[str | None]]:
     return images, [str(classes[number]) for number in numbers]
 
 
-def _folder(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
-    """Every image below a folder in the order of the names; an image in a sub-folder has that for its class."""
+def _folder(config: SourceConfig, spec: ImageSpec, place: Place) -> Iterator[Capture]:
+    """Every image below a folder in the order of the names; an image in a sub-folder has that for its class.
+
+    Images that are put there meanwhile are taken too. With `loop` a folder that gives nothing now may do so later.
+    """
     folder = config.path
     assert folder is not None, "load_config demands a path"
     if not _pictures_below(folder):
-        raise SourceError(
+        error = SourceAwayError if config.loop and folder.is_dir() else SourceError
+        raise error(
             f"folder {folder} does not exist or holds no images that Pillow reads; give another in [source] path"
         )
     n_unread = 0
@@ -157,18 +168,29 @@ def _folder(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
         except UnreadableImageError as error:
             n_unread += 1
             if config.loop and n_unread >= n_paths:
-                raise SourceError(f"none of the {n_paths} images in {folder} can be read; the last: {error}") from None
+                raise SourceAwayError(
+                    f"none of the {n_paths} images in {folder} can be read; the last: {error}"
+                ) from None
             raise
         n_unread = 0
         return Image(fit(pixels, spec), time.monotonic(), None if path.parent == folder else path.parent.name)
 
     def captures() -> Iterator[Capture]:
-        """Each round has what is in the folder then."""
-        while paths := _pictures_below(folder):
-            yield from (partial(capture, path, len(paths)) for path in paths)
-            if not config.loop:
-                return
-        raise SourceError(f"folder {folder} holds no images any more")
+        """In rounds; each ends when no image is in the folder that it has not taken."""
+        paths = _pictures_below(folder)
+        taken = {path for path in paths if place.last is not None and path <= place.last}
+        while paths:
+            for path in [path for path in paths if path not in taken]:
+                taken.add(path)
+                place.take(path)
+                yield partial(capture, path, len(paths))
+            paths = _pictures_below(folder)
+            if taken.issuperset(paths):
+                place.forget()
+                taken.clear()
+                if not config.loop:
+                    return
+        raise SourceAwayError(f"folder {folder} holds no images any more")
 
     return captures()
 
@@ -203,7 +225,15 @@ def _camera(driver: Driver, config: SourceConfig, spec: ImageSpec) -> Iterator[C
             pixels, captured_s = camera.frame()
         except CameraError as error:
             raise SourceAwayError(str(error)) from None
-        return Image(fit(pixels, spec), captured_s)
+        return Image(_fitted(pixels), captured_s)
+
+    def _fitted(pixels: np.ndarray) -> np.ndarray:
+        try:
+            return fit(pixels, spec)
+        except (SourceError, UnreadableImageError):
+            raise
+        except Exception as error:  # of Pillow or OpenCV
+            raise UnreadableImageError(f"an image of {driver.name} is left out: {error}") from None
 
     try:
         camera.open()
@@ -214,7 +244,6 @@ def _camera(driver: Driver, config: SourceConfig, spec: ImageSpec) -> Iterator[C
 
 OPENERS: dict[str, Callable[[SourceConfig, ImageSpec], Iterator[Capture]]] = {
     "replay": _replay,
-    "folder": _folder,
     "v4l2": _v4l2,
     "picamera2": _picamera2,
 }

@@ -42,6 +42,8 @@ RECHARGE_S = 10.0
 "A packet that waited longer for its port is sent at a time of which the ledger does not know."
 IDLE_S = 1.0
 "Longest sleep: a clock that jumps or a port that comes back is noticed within it."
+MAX_UNREADABLE = 1000
+"Images of which it is remembered that the person knows."
 UNFIT_TOLD_S = 3600.0
 "A packet that does not fit is told of once an hour."
 BUSY_POLL_S = 0.05
@@ -145,6 +147,8 @@ class Node:
         "When its airtime was entered in the ledger."
         self._silent_because: str | None = None
         self._unfit_told_s = -math.inf
+        self._unreadable: set[str] = set()
+        "Sentences on images that cannot be read: each is said once."
         self.n_images = 0
 
     def _new_sender(self, config: NodeConfig, key: bytes, queue: Queue, is_earlier: bool) -> AnySender:
@@ -233,7 +237,9 @@ class Node:
             self._end_source(error)
         except UnreadableImageError as error:
             self._capture_due_s = max(now_s, self._capture_due_s + self._interval_s)
-            self._console.notice(str(error))
+            if (sentence := str(error)) not in self._unreadable:
+                self._console.notice(sentence)
+            self._unreadable = {*self._unreadable, sentence} if len(self._unreadable) < MAX_UNREADABLE else {sentence}
 
     def _keep(self, image: Image) -> None:
         """An image was captured: into the queue with it if it shows something new."""
@@ -405,7 +411,7 @@ class Node:
 
 
 def _opener(config: NodeConfig, spec: ImageSpec) -> OpenSource:
-    return lambda limit: open_source(replace(config.source, limit=limit), spec)
+    return lambda limit: open_source(replace(config.source, limit=limit), spec, config.state_dir)
 
 
 def _open_carrier(config: NodeConfig) -> Carrier:

@@ -1,0 +1,109 @@
+"""A whole node in this process, on a clock that a test moves: hours of it take seconds."""
+
+from contextlib import ExitStack, closing, suppress
+from typing import Any
+
+from device.config import load_config
+from device.node import Node
+from device.queues import open_queues
+from device.slots import load
+from link.carrier import Received
+from link.keys import CounterStore, read_master_key
+from link.profiles import get_profile
+from link.receiver import NodeEntry, Receiver, StatusHeard, Update
+from link.timing import LinkTiming
+
+
+class Console:
+    """Keeps what the node says."""
+
+    def __init__(self):
+        self.images, self.packets, self.notices = [], [], []
+
+    def image(self, captured):
+        self.images.append(captured.id)
+
+    def unchanged(self, n_images):
+        pass
+
+    def packet(self, outgoing, wire_bytes):
+        self.packets.append(outgoing)
+
+    def heard(self, heard, budget_s):
+        pass
+
+    def notice(self, sentence):
+        self.notices.append(sentence)
+
+    def done(self, n_images):
+        pass
+
+
+class VirtualNode:
+    """Radio, watchdog and host of a node; `is_host_there(now_s)` says whether the host hears and answers."""
+
+    is_open = True
+
+    def __init__(self, monkeypatch, home, config, profile="serial-115200", is_host_there=lambda now_s: True):
+        self.now_s, self.fed_s, self.is_host_there = 1000.0, [], is_host_there
+        self.console, self.statuses, self.updates = Console(), [], {}
+        self._home, self._config, self._waiting, self._until_s = home, load_config(config), [], 0.0
+        self._host = Receiver({home.node: NodeEntry(home.key, home.bundle)}, LinkTiming(get_profile(profile)))
+        self._at = []
+        monkeypatch.setattr("device.node.boot_s", lambda: self.now_s)
+
+    def at(self, after_s, action):
+        """Do something, so long after the start."""
+        self._at.append((1000.0 + after_s, action))
+
+    def run(self, duration_s):
+        """The node from its start to a signal that ends it."""
+        self._until_s = self.now_s + duration_s
+        config = self._config
+        with ExitStack() as stack:
+            counters = stack.enter_context(CounterStore(config.key_dir, config.node))
+            loaded = load(config.bundle, None)
+            queues = [stack.enter_context(closing(one)) for one in open_queues(config, loaded.bundle.id)]
+            key = read_master_key(config.key_dir)
+            radio: Any = self
+            self.node = Node(config, loaded, None, key, counters, queues, radio, self.console)
+            with suppress(KeyboardInterrupt):
+                self.node.run(self)  # type: ignore[arg-type]
+            self.n_waiting = sum(queue.outbox.n_images for queue in queues)
+
+    # Of the watchdog
+
+    def ready(self):
+        pass
+
+    def worked(self):
+        self.fed_s.append(self.now_s)
+
+    # Of the radio
+
+    def send(self, packet):
+        if self.is_host_there(self.now_s):
+            for outcome in self._host.receive(packet, self.now_s):
+                if isinstance(outcome, StatusHeard):
+                    self.statuses.append(outcome.status)
+                if isinstance(outcome, Update):
+                    self.updates[outcome.image] = outcome
+                if outcome.counter is not None:
+                    self._host.confirm(self._home.node, outcome.counter)
+        return True
+
+    def receive(self, timeout_s):
+        """Time passes here and nowhere else."""
+        due_s = self._host.next_due_s(self.now_s)
+        until_s = self.now_s + max(timeout_s, 0.001)
+        self.now_s = until_s if due_s is None else min(until_s, max(self.now_s + 0.001, due_s))
+        if self.now_s >= self._until_s:
+            raise KeyboardInterrupt
+        while self._at and self._at[0][0] <= self.now_s:
+            self._at.pop(0)[1]()
+        heard = []
+        while (downlink := self._host.next_packet(self.now_s)) is not None:
+            self._host.transmitted(self.now_s)
+            if self.is_host_there(self.now_s):
+                heard.append(Received(downlink.packet))
+        return heard

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from device.encoder import Encoder
+from link.arrays import read_arrays
 from link.bundle import Bundle, BundleError, ImageSpec
 
 CANARY = "canary.npz"
@@ -69,15 +70,13 @@ def check_canary(bundle: Bundle, encoder: Encoder) -> CanaryReport | None:
 
 def _read(path: Path, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes")
-        with np.load(path, allow_pickle=False) as file:
-            images, symbols = file["images"], file["symbols"]
+        arrays = read_arrays(path, ("images", "symbols"), MAX_BYTES)
+        images, symbols = arrays["images"], arrays["symbols"]
         is_right = images.shape[1:] == bundle.image.shape and symbols.shape == (len(images), bundle.n_latents)
         if not len(images) or not is_right:
             raise ValueError(f"images {images.shape}, symbols {symbols.shape}")
         if images.dtype != np.uint8 or symbols.dtype != np.int8:
             raise ValueError(f"images {images.dtype}, symbols {symbols.dtype}")
-    except Exception as error:  # numpy answers a damaged archive with whatever its parts raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path} is damaged ({error}); deploy the bundle again") from None
     return images, symbols

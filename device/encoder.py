@@ -3,7 +3,7 @@
 import numpy as np
 
 from device.edgetpu import load_for_edgetpu, sentence
-from device.interpreter import load_model
+from device.interpreter import RuntimeMissingError, load_model
 from link.bundle import ENCODER, Bundle
 
 
@@ -25,7 +25,9 @@ class Encoder:
                 self.notice, self.uses_edgetpu = sentence(why), why is None
             else:
                 self._interpreter = load_model(bundle.encoder_path)
-        except (ValueError, RuntimeError) as error:  # LiteRT's answer to what is no model, or uses operators it lacks
+        except RuntimeMissingError:
+            raise
+        except Exception as error:  # LiteRT's answer to what is no model, or uses operators it lacks
             reason = " ".join(str(error).split())
             raise EncoderError(f"{ENCODER} of bundle {bundle.path} does not run: {reason}; export it again") from None
         try:
@@ -70,7 +72,10 @@ class Encoder:
     def infer(self, prepared: np.ndarray) -> np.ndarray:
         """One run of the model: symbols int8 (D,)."""
         self._interpreter.set_tensor(self._input["index"], prepared)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except Exception as error:  # LiteRT's, or an accelerator's that was taken away
+            raise EncoderError(f"{ENCODER} failed at an image ({' '.join(str(error).split())})") from None
         return self._interpreter.get_tensor(self._output["index"]).reshape(-1)
 
 

@@ -21,6 +21,7 @@ from device.camera import N_SETTLING_FRAMES, Camera, CameraError, Driver, PiCame
 from device.config import SourceConfig
 from device.place import Place
 from link import picture, picture_folder
+from link.arrays import read_arrays
 from link.bundle import ImageSpec
 from link.picture import PillowMissingError, UnreadableImageError
 
@@ -123,11 +124,10 @@ def _replay(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
 def _read_replay(path: Path) -> tuple[np.ndarray, list[str | None]]:
     """A replay file: images uint8 (N, H, W, C), and where they are known labels int64 (N,) and classes, texts (K,)."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("images", "labels", "classes") if name in file}
+        arrays = read_arrays(path, ("images", "labels", "classes"))
     except FileNotFoundError:
         raise SourceError(f"replay file {path} does not exist; give the path of one in [source] path") from None
-    except Exception as error:  # numpy answers a damaged archive with whatever its parts raise
+    except ValueError as error:
         raise SourceError(f"replay file {path} is damaged ({error}); write it again") from None
     images = arrays.get("images", np.empty(0))
     if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
@@ -138,7 +138,7 @@ def _read_replay(path: Path) -> tuple[np.ndarray, list[str | None]]:
     if "labels" not in arrays:
         return images, [None] * len(images)
     numbers = arrays["labels"].reshape(-1).tolist()
-    classes = arrays["classes"].tolist() if "classes" in arrays else range(max(numbers, default=0) + 1)
+    classes = arrays["classes"].reshape(-1).tolist() if "classes" in arrays else range(max(numbers, default=0) + 1)
     if len(numbers) != len(images) or not all(number in range(len(classes)) for number in numbers):
         raise SourceError(
             f"replay file {path} holds {len(images)} images, {len(numbers)} labels and {len(classes)} classes; "

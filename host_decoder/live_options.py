@@ -1,14 +1,12 @@
 """What one live run is made of, and what its node is told."""
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from host_decoder.errors import HostError
+from link.arrays import read_arrays
 from link.bundle import Bundle
 
 
@@ -76,10 +74,12 @@ def check_replay(path: Path, bundle: Bundle) -> int:
     if not path.is_file():
         raise LiveError(f"there is no replay file {path}; `python -m host_training replay` writes one")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            classes = [str(name) for name in file["classes"]] if "classes" in file else []
-            n_images = len(file["labels" if "labels" in file else "images"])  # the former are read at once
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(path, ("labels", "classes"))
+        if "labels" not in arrays:
+            arrays |= read_arrays(path, ("images",))
+        classes = arrays["classes"].reshape(-1).astype(str).tolist() if "classes" in arrays else []
+        n_images = len(arrays["labels" if "labels" in arrays else "images"])
+    except (ValueError, OSError, KeyError, TypeError) as error:
         raise LiveError(f"replay file {path} cannot be read ({error}); write it again") from None
     if unknown := [name for name in classes if name not in bundle.classes]:
         raise LiveError(

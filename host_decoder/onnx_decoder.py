@@ -34,7 +34,15 @@ class OnnxDecoder:
         """The output (N, …) of the symbols (N, D)."""
         if symbols.ndim != 2 or symbols.shape[1] != self.n_latents:
             raise ValueError(f"symbols have shape {symbols.shape}, {self._path} takes (N, {self.n_latents})")
-        [output] = self._session.run([self.output], {INPUT: np.ascontiguousarray(symbols, np.float32)})
+        try:
+            [output] = self._session.run([self.output], {INPUT: np.ascontiguousarray(symbols, np.float32)})
+        except Exception as error:  # as above
+            raise BundleError(f"{self._path} fails at {len(symbols)} images ({_first_line(error)}); {REMEDY}") from None
+        is_array = (
+            isinstance(output, np.ndarray) and output.dtype.kind in "fiu" and output.shape[:1] == symbols.shape[:1]
+        )
+        if not is_array or not np.isfinite(output).all():
+            raise BundleError(f"{self._path} gives no finite numbers for each image; {REMEDY}")
         return output
 
     def _check_ends(self) -> None:
@@ -50,10 +58,8 @@ class OnnxDecoder:
     def _first_run(self) -> np.ndarray:
         try:
             return self(np.zeros((2, self.n_latents), np.float32))
-        except Exception as error:
-            raise BundleError(
-                f"{self._path} does not take {self.n_latents} symbols per image ({_first_line(error)}); {REMEDY}"
-            ) from None
+        except BundleError as error:
+            raise BundleError(f"{self._path} does not take {self.n_latents} symbols per image: {error}") from None
 
 
 def _first_line(error: Exception) -> str:

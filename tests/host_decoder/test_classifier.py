@@ -79,3 +79,46 @@ def test_the_host_loads_neither_torch_nor_tensorflow():
     )
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "set()"
+
+
+def write_model(path, *nodes):
+    """symbols (N, 4) to probabilities by the nodes that are given."""
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in ("symbols", "probabilities")
+    ]
+    graph = helper.make_graph([helper.make_node(*node) for node in nodes], "decoder", ends[:1], ends[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+def test_a_decoder_that_gives_no_finite_numbers_is_refused(tmp_path):
+    write_model(tmp_path / "decoder.onnx", ("Log", ["symbols"], ["probabilities"]))
+    with pytest.raises(BundleError, match=r"decoder\.onnx gives no finite numbers for each image"):
+        Classifier(tmp_path / "decoder.onnx", 4, 4)
+
+
+def test_a_decoder_that_fails_later_is_a_sentence(tmp_path):
+    steps = [
+        ("Softmax", ["symbols"], ["shares"]),
+        ("Log", ["shares"], ["logs"]),
+        ("Exp", ["logs"], ["probabilities"]),
+    ]
+    write_model(tmp_path / "decoder.onnx", *steps)
+    classify = Classifier(tmp_path / "decoder.onnx", 4, 4)
+    with pytest.raises(BundleError, match=r"gives no finite numbers for each image; export the bundle again"):
+        classify(np.full((3, 4), np.nan, np.float32))
+
+
+def test_a_damaged_model_is_a_sentence_or_a_decoder(decoder, tmp_path):
+    draw, whole = np.random.default_rng(0), decoder.read_bytes()
+    said = []
+    for _ in range(60):
+        content = bytearray(whole)
+        for at in draw.integers(0, len(content), 4):
+            content[at] = draw.integers(256)
+        (tmp_path / "damaged.onnx").write_bytes(content)
+        try:
+            Classifier(tmp_path / "damaged.onnx", 12, 4)
+        except BundleError as error:
+            said.append(str(error))
+    assert len(said) > 10
+    assert not any("\n" in sentence for sentence in said)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device.setting import MANY, SECTION, TEXTS, YES_OR_NO, read_section, text, whole
 from link.address import parse_address
 from link.airtime import LoRaConfig
 from link.erasure import ParityPlan
 from link.profiles import LinkProfile, get_profile
 from link.regions import REGIONS, rules_for
 from link.sender import MIN_PACKET_BYTES
+from link.setting import MANY, SECTION, TEXTS, YES_OR_NO, read_section, text, whole
 from link.toml_file import read_text, shown
 
 LINK = {

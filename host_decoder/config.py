@@ -11,7 +11,9 @@ profile = "rn2483-sf9"          # optional on a cable: says the modem, its setti
 bitrate_bps = 57600             # optional with a profile: of the port
 region = "eu868"                # whose rules the host's own radio keeps; without one it only listens
 frequency_hz = 869525000
+power_dbm = 14                  # optional
 feedback = true                 # false: nothing is ever sent
+peers = ["192.168.1.7:4300"]    # optional, of profile "udp" (port "0.0.0.0:4300"): the only ones that are heard
 
 [[link]]                        # a LoRaWAN network: its server's MQTT broker
 kind = "chirpstack"             # or "things-stack"
@@ -34,30 +36,41 @@ tasks = ["thumbnail"]           # optional: asked of its images besides the labe
 device = "70b3d57ed005b89a"     # in a LoRaWAN network, instead of a key: DevEUI, or device id at The Things Stack
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from host_decoder.clock import CLOCKS
-from host_decoder.toml_table import ConfigError, Table
+from host_decoder.gateway_config import GatewayConfig, read_gateways
+from host_decoder.toml_table import ConfigError
 from host_decoder.verdict import MIN_CONFIDENCE, MIN_GAIN
-from link.airtime import UartConfig
 from link.bundle import MANIFEST, Bundle, BundleError
-from link.carrier import CARRIERS, Carrier, CarrierSettings, open_carrier
 from link.host_folder import all_nodes, host_toml
-from link.keys import KEY_FILE, MAX_NODE, parse_key
-from link.network_server import SERVERS
-from link.profiles import UART_BYTES, LinkProfile, get_profile
-from link.toml_file import read_toml
+from link.keys import KEY_FILE, MAX_NODE, KeyStateError, parse_key
+from link.setting import MANY, SECTION, SECTIONS, TEXTS, YES_OR_NO, Setting, number, read_section, text, whole
+from link.toml_file import read_text, read_toml, shown
 
-if TYPE_CHECKING:  # it needs an MQTT library that only gateways of a network need
-    from link.carriers.lorawan import NetworkSettings
+__all__ = ["ConfigError", "GatewayConfig", "HostConfig", "HostNode", "VerdictConfig", "read_config", "read_key_file"]
 
-DEFAULT_BITRATE_BPS = 9600
-RADIO_KEYS = {"profile", "bitrate_bps", "region", "frequency_hz", "power_dbm"}
-LINK_KEYS = RADIO_KEYS | {"name", "kind", "port", "peers", "feedback"}
-NETWORK_KEYS = {"name", "kind", "host", "port", "application", "user", "password", "tls", "ca_file", "client_id"}
+HOST = {
+    "store": text(),
+    "clock": text(CLOCKS),
+    "bundles": text(),
+    "link": Setting((dict, list), is_required=True, items=dict),
+    "verdict": SECTION,
+    "node": SECTIONS,
+}
+VERDICT = {"confidence": number(0, 1), "min_gain": number(0, 1), "price_per_s": number(0, MANY)}
+NODE = {
+    "id": whole(1, MAX_NODE, is_required=True),
+    "key": text(),
+    "bundle": Setting((str, list), is_required=True),
+    "one_way": YES_OR_NO,
+    "device": text(),
+    "tasks": TEXTS,
+}
 
 
 @dataclass(frozen=True)
@@ -75,43 +88,6 @@ class HostNode:
     "Decoded too."
     tasks: tuple[str, ...] = ()
     "Asked besides the label; an earlier bundle is asked those that it knows."
-
-
-@dataclass(frozen=True)
-class GatewayConfig:
-    """One place where the host listens, and speaks when it may."""
-
-    name: str
-    settings: "CarrierSettings | NetworkSettings"
-    region: str | None = None
-    "Whose rules its radio keeps; None: a radio stays silent."
-    has_downlink: bool = True
-
-    @property
-    def is_network(self) -> bool:
-        """Whether a LoRaWAN network lies between: it sees to seals, airtime and answers."""
-        return not isinstance(self.settings, CarrierSettings)
-
-    @property
-    def medium(self) -> str:
-        settings = self.settings
-        return settings.profile.name if isinstance(settings, CarrierSettings) else settings.server
-
-    @property
-    def where(self) -> str:
-        """The port as a person names it."""
-        settings = self.settings
-        if not isinstance(settings, CarrierSettings):
-            return f"{settings.server} at {settings.host}"
-        return f"{settings.port} at {settings.bitrate_bps or settings.profile.bitrate_bps} bit/s"
-
-    def open(self) -> Carrier:
-        """Raises PortError when it is not there, ValueError when the settings do not suit it."""
-        if isinstance(self.settings, CarrierSettings):
-            return open_carrier(self.settings)
-        from link.carriers.lorawan import LoRaWan
-
-        return LoRaWan(self.settings)
 
 
 @dataclass(frozen=True)
@@ -146,159 +122,90 @@ def read_config(path: Path | str) -> HostConfig:
     """
     path = host_toml(Path(path))
     toml = read_toml(path, ConfigError)
-    table = Table(str(path), toml, {"store", "clock", "bundles", "link", "verdict", "node"})
-    folder = table.get("bundles", str, "")
-    others, warnings = _read_bundles(path.parent / folder) if folder else ((), ())
-    entries, doubles = all_nodes(path, table.get("node", list, []), ConfigError)
+    if isinstance(toml.get("node"), Mapping):
+        raise ConfigError(f"{path} has [node]; write [[node]], with two brackets, above each node")
+    table = _checked(str(path), toml, HOST)
+    others, warnings = _read_bundles(path.parent / table["bundles"]) if "bundles" in table else ((), ())
+    entries, doubles = all_nodes(path, table.get("node", []), ConfigError)
     nodes = _read_nodes(path, entries)
+    devices = {node.device: node.number for node in nodes if node.device is not None}
+    gateways = read_gateways(path, table["link"], devices)
     return HostConfig(
-        gateways=_read_gateways(path, table.get("link", (dict, list)), nodes),
-        store=path.parent / table.get("store", str, "host.sqlite"),
+        gateways=gateways,
+        store=path.parent / table.get("store", "host.sqlite"),
         nodes=nodes,
         other_bundles=others,
-        verdict=_read_verdict(path, toml["verdict"]) if "verdict" in toml else None,
-        warnings=(*warnings, *doubles),
-        is_clock_trusted=_is_clock_trusted(path, table.get("clock", str, CLOCKS[0])),
+        verdict=_read_verdict(path, table["verdict"]) if "verdict" in table else None,
+        warnings=(*warnings, *doubles, *(gateway.warning for gateway in gateways if gateway.warning)),
+        is_clock_trusted=table.get("clock") == "trusted",
     )
 
 
-def _is_clock_trusted(path: Path, clock: str) -> bool:
-    if clock not in CLOCKS:
-        raise ConfigError(f'{path} has clock = "{clock}"; it must be one of {", ".join(CLOCKS)}')
-    return clock == "trusted"
-
-
-def _read_gateways(
-    path: Path, content: dict[str, Any] | list[Any], nodes: Sequence[HostNode]
-) -> tuple[GatewayConfig, ...]:
-    """One [link], or several [[link]], each with a name of its own."""
-    tables = content if isinstance(content, list) else [content]
-    devices = {node.device: node.number for node in nodes if node.device is not None}
-    gateways = [
-        _read_network(path, entry, devices)
-        if isinstance(entry, Mapping) and entry.get("kind") in SERVERS
-        else _read_gateway(path, entry)
-        for entry in tables
-    ]
-    names = [gateway.name for gateway in gateways]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ConfigError(f"{path} has two [[link]] called {twice[0]}; give each another name")
-    if not gateways:
-        raise ConfigError(f"{path} has no [[link]]; add one with the port to listen at")
-    if devices and not any(gateway.is_network for gateway in gateways):
-        raise ConfigError(f"{path} has nodes with a device, but no [[link]] of kind {' or '.join(SERVERS)}; add it")
-    return tuple(gateways)
-
-
-def _read_gateway(path: Path, entry: Any) -> GatewayConfig:
-    link = Table(f"[link] of {path}", entry, LINK_KEYS)
-    port, profile_name = link.get("port", str), link.get("profile", str, "")
-    bitrate_bps = link.get("bitrate_bps", int, 0) or None
-    if profile_name:
-        profile = _profile(path, profile_name)
-    else:
-        cable = UartConfig(bitrate_bps or DEFAULT_BITRATE_BPS)
-        profile = LinkProfile(f"serial-{cable.bitrate_bps}", cable, UART_BYTES)
-    kind = link.get("kind", str, profile.carrier)
-    if kind not in CARRIERS:
-        raise ConfigError(f'[link] of {path} has kind = "{kind}"; there are: {", ".join([*CARRIERS, *SERVERS])}')
-    settings = CarrierSettings(
-        profile=profile,
-        port=port,
-        kind=kind,
-        bitrate_bps=bitrate_bps,
-        frequency_hz=link.get("frequency_hz", int, 0) or None,
-        power_dbm=link.get("power_dbm", int, CarrierSettings.power_dbm),
-        peers=tuple(link.get("peers", list, [])),
-    )
-    region = link.get("region", str, "") or None
-    return GatewayConfig(link.get("name", str, port), settings, region, link.get("feedback", bool, True))
-
-
-def _read_network(path: Path, entry: Mapping[str, Any], devices: Mapping[str, int]) -> GatewayConfig:
-    from link.carriers.lorawan import NetworkSettings
-
-    link = Table(f"[link] of {path}", entry, NETWORK_KEYS)
-    if not devices:
-        raise ConfigError(f"{path} has a LoRaWAN network, but no [[node]] with a device; add the DevEUI to one")
-    ca_file = link.get("ca_file", str, "")
-    settings = NetworkSettings(
-        server=link.get("kind", str),
-        host=link.get("host", str),
-        application=link.get("application", str),
-        devices=devices,
-        port=link.get("port", int, 0) or None,
-        user=link.get("user", str, "") or None,
-        password=link.get("password", str, "") or None,
-        has_tls=link.get("tls", bool, False),
-        ca_file=path.parent / ca_file if ca_file else None,
-        client_id=link.get("client_id", str, NetworkSettings.client_id),
-    )
-    return GatewayConfig(link.get("name", str, f"{settings.server} at {settings.host}"), settings)
-
-
-def _read_verdict(path: Path, entry: Any) -> VerdictConfig:
-    table = Table(f"[verdict] of {path}", entry, {"confidence", "min_gain", "price_per_s"})
-    verdict = VerdictConfig(
-        confidence=table.get("confidence", (int, float), VerdictConfig.confidence),
-        min_gain=table.get("min_gain", (int, float), VerdictConfig.min_gain),
-        price_per_s=table.get("price_per_s", (int, float), VerdictConfig.price_per_s),
-    )
-    if not 0 < verdict.confidence <= 1:
-        raise ConfigError(f"[verdict] of {path} has confidence = {verdict.confidence}; it must be above 0, at most 1")
-    if min(verdict.min_gain, verdict.price_per_s) < 0:
-        raise ConfigError(f"[verdict] of {path} has min_gain or price_per_s below 0; 0 takes the rule away")
-    return verdict
-
-
-def _profile(path: Path, name: str) -> LinkProfile:
+def _checked(where: str, table: Mapping[str, Any], settings: Mapping[str, Setting]) -> Mapping[str, Any]:
     try:
-        return get_profile(name)
+        return read_section(table, settings)
     except ValueError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{where}: {error}") from None
 
 
-def _read_nodes(path: Path, entries: Sequence[tuple[str, Any]]) -> tuple[HostNode, ...]:
+def _read_verdict(path: Path, entry: Mapping[str, Any]) -> VerdictConfig:
+    table = _checked(f"[verdict] of {path}", entry, VERDICT)
+    if table.get("confidence") == 0:
+        raise ConfigError(f"[verdict] of {path}: confidence is 0; it must be above 0, usually 0.9 to 0.99")
+    return VerdictConfig(**table)
+
+
+def _read_nodes(path: Path, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[HostNode, ...]:
     """Tables with where they stand; their paths are relative to host.toml."""
     nodes: dict[int, HostNode] = {}
-    for name, entry in entries:
-        table = Table(name, entry, {"id", "key", "bundle", "one_way", "device", "tasks"})
-        number = table.get("id", int)
-        if not 1 <= number <= MAX_NODE or number in nodes:
-            raise ConfigError(f"{path} has a node with id {number}; ids are from 1 to {MAX_NODE}, each once")
-        device = table.get("device", str, "") or None
-        key = b"" if device else read_key_file(path.parent / table.get("key", str))
-        bundle, *earlier = _read_own_bundles(path, number, table.get("bundle", (str, list)))
-        tasks = tuple(bundle.task(str(name)).name for name in table.get("tasks", list, []))
-        one_way = table.get("one_way", bool, False)
-        nodes[number] = HostNode(number, key, bundle, one_way, device, tuple(earlier), tasks)
+    for where, entry in entries:
+        table = _checked(where, entry, NODE)
+        node = _read_node(where, table, path.parent)
+        if node.number in nodes:
+            raise ConfigError(f"{path} has two nodes with id {node.number}; give each another, or take one out")
+        if twice := [one.number for one in nodes.values() if one.device is not None and one.device == node.device]:
+            raise ConfigError(f"{path} gives the device {node.device} to node {twice[0]} and to node {node.number}")
+        nodes[node.number] = node
     if not nodes:
         raise ConfigError(f"{path} names no node; flash one, or add a [[node]] with id, key and bundle")
     return tuple(nodes.values())
 
 
-def _read_own_bundles(path: Path, number: int, names: str | list[Any]) -> list[Bundle]:
-    names = [names] if isinstance(names, str) else names
-    if not names or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"{path}: the bundle of node {number} is {names}; name one folder, or several in a list")
-    return [Bundle.load(path.parent / name, side="host") for name in names]
+def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> HostNode:
+    device = table.get("device")
+    if device is None and "key" not in table:
+        raise ConfigError(f'{where}: key "key" is missing')
+    names = [table["bundle"]] if isinstance(table["bundle"], str) else table["bundle"]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ConfigError(f"{where}: bundle is {shown(table['bundle'])}; name one folder, or several in a list")
+    bundle, *earlier = [Bundle.load(folder / name, side="host") for name in names]
+    return HostNode(
+        number=table["id"],
+        key=b"" if device is not None else read_key_file(folder / table["key"]),
+        bundle=bundle,
+        one_way=table.get("one_way", False),
+        device=device,
+        earlier_bundles=tuple(earlier),
+        tasks=tuple(bundle.task(name).name for name in table.get("tasks", ())),
+    )
 
 
 def read_key_file(path: Path) -> bytes:
     """A node's master key from a copy of its node.key, or the folder that it is in."""
-    path = path / KEY_FILE if path.is_dir() else path
+    path = path / KEY_FILE if os.path.isdir(path) else path
     try:
-        return parse_key(path.read_text(encoding="ascii", errors="replace"), origin=str(path))
-    except OSError as error:
+        return parse_key(read_text(path, ValueError), origin=str(path))
+    except KeyStateError:
+        raise
+    except ValueError as error:
         raise ConfigError(
-            f"key {path} cannot be read ({error.strerror}); copy the node's {KEY_FILE} there, or make one with "
-            "`python -m link provision`"
+            f"key: {error}; copy the node's {KEY_FILE} there, or make one with `python -m link provision`"
         ) from None
 
 
 def _read_bundles(folder: Path) -> tuple[tuple[Bundle, ...], tuple[str, ...]]:
     """Every usable bundle in a folder, and a sentence on each that is not: they are only held to name others."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ConfigError(f"the folder of bundles {folder} does not exist; make it or leave `bundles` out")
     bundles, warnings = [], []
     for manifest in sorted(folder.glob(f"*/{MANIFEST}")):

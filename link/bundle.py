@@ -8,6 +8,7 @@ read, hashes are checked before it is used.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -288,7 +289,7 @@ def _needed_files(node: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str,
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     file = path / MANIFEST
-    if not path.is_dir():
+    if not os.path.isdir(path):  # Path.is_dir raises where a name is too long
         raise BundleError(f"there is no bundle at {path}; give the folder that the export wrote")
     if not file.is_file():
         raise BundleError(f"{path} is not a bundle: it has no {MANIFEST}; {REMEDY}")

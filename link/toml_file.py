@@ -8,7 +8,6 @@ of a thousand digits. All that is found here, so whoever takes a value out can u
 
 import codecs
 import math
-import re
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -28,8 +27,6 @@ OTHER_MARKS = {
     codecs.BOM_UTF16_BE: "UTF-16",
 }
 "The longer ones first: the mark of UTF-32 begins as that of UTF-16."
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
-"Characters that no name, path, port or password has; a tab is only unusual."
 
 
 def read_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
@@ -95,14 +92,14 @@ def _faults(value: Any, key: str = "", depth: int = 0) -> Iterator[str]:
         yield f"{key} has tables or lists too deep inside each other"
     elif isinstance(value, Mapping):
         for name, part in value.items():
-            if CONTROL.search(name):
-                yield f"the key {shown(name)} has a control character"
+            if not name.isprintable():
+                yield f"the key {shown(name)} has a character that cannot be seen; take it out"
             yield from _faults(part, f"{key}.{name}" if key else name, depth + 1)
     elif isinstance(value, list):
         for part in value:
             yield from _faults(part, key, depth + 1)
-    elif isinstance(value, str) and CONTROL.search(value):
-        yield f"{key} = {shown(value)} has a control character; take it out"
+    elif isinstance(value, str) and not value.isprintable():  # as no name, path, port or password has
+        yield f"{key} = {shown(value)} has a character that cannot be seen; take it out"
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{key} = {value} is no number; write one"
     elif isinstance(value, int) and not -INT64 <= value < INT64:

@@ -1,10 +1,12 @@
 """host.toml is read once; what is wrong with it is a sentence."""
 
+import json
 import shutil
 
 import pytest
 
 from host_decoder.config import GatewayConfig, VerdictConfig, read_config
+from host_decoder.errors import HostError
 from host_decoder.toml_table import ConfigError
 from link.bundle import BundleError
 from link.carrier import CarrierSettings
@@ -73,7 +75,7 @@ def test_nodes_stand_in_files_of_their_own_too(write, tmp_path, bundle):
     assert [(node.number, node.one_way) for node in config.nodes] == [(7, False), (9, True)]
     assert config.nodes[1].bundle.id == bundle.id
     (tmp_path / "nodes/9.toml").write_text(table + "bundel = 1\n")
-    with pytest.raises(ConfigError, match=r"nodes/9\.toml has an unknown key 'bundel'"):
+    with pytest.raises(ConfigError, match=r'nodes/9\.toml: key "bundel" is unknown'):
         read_config(tmp_path)
 
 
@@ -150,7 +152,7 @@ def test_devices_and_networks_need_each_other(write):
         read_config(write('key = "keys"', 'device = "70b3d57ed005b89a"'))
     path = write()
     path.write_text(path.read_text().replace("[link]\n", "[[link]]\n") + NETWORK)
-    with pytest.raises(ConfigError, match=r"no \[\[node\]\] with a device"):
+    with pytest.raises(ConfigError, match=r"no \[\[node\]\] has a device"):
         read_config(path)
 
 
@@ -175,19 +177,23 @@ def test_a_damaged_bundle_among_the_others_is_left_out_and_said(write, tmp_path)
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("store", "sotre", "unknown key 'sotre'; known are bundles, clock, link, node, store, verdict"),
-        ('port = "/dev/ttyUSB0"', "", r"\[link\] of .* lacks 'port'"),
-        ('"/dev/ttyUSB0"', "4", "port = 4, it must be of type str"),
+        ("store", "sotre", 'key "sotre" is unknown; the keys are store, clock, bundles, link, verdict, node'),
+        ('port = "/dev/ttyUSB0"', "", r'\[link\] key "port" is missing'),
+        ('"/dev/ttyUSB0"', "4", r"\[link\] port is 4, it must be a text in quotes"),
         ("lora-sf9", "lora-sf99", "lora-sf99.*there are: .*lora-sf7"),
-        ('profile = "lora-sf9"', 'kind = "pigeon"', 'kind = "pigeon"; there are: serial'),
-        ("[[node]]", "[verdict]\nconfidence = 95\n[[node]]", "confidence = 95; it must be above 0, at most 1"),
-        ("[[node]]", "[verdict]\nmin_gain = -1\n[[node]]", "min_gain or price_per_s below 0"),
-        ("id = 7", "id = 7\none_way = 1", "one_way = 1, it must be of type bool"),
-        ("id = 7", "id = 0", "node with id 0; ids are from 1 to 254"),
-        ("id = 7", "id = true", "id = True, it must be of type int"),
+        ('profile = "lora-sf9"', 'kind = "pigeon"', r'\[link\] kind is "pigeon"; it must be one of serial'),
+        (
+            "[[node]]",
+            "[verdict]\nconfidence = 95\n[[node]]",
+            r"\[verdict\] of .*: confidence is 95; it must be from 0 to 1",
+        ),
+        ("[[node]]", "[verdict]\nmin_gain = -1\n[[node]]", "min_gain is -1; it must be from 0 to 1"),
+        ("id = 7", "id = 7\none_way = 1", "one_way is 1, it must be true or false"),
+        ("id = 7", "id = 0", "id is 0; it must be from 1 to 254"),
+        ("id = 7", "id = true", "id is True, it must be a whole number"),
         ("[[node]]", "[[node]", "is not valid TOML"),
-        ('"keys"', '"nokeys"', "key .*nokeys cannot be read .*copy the node's node.key there"),
-        ('bundles = "bundles"', 'clock = "wound up"', 'clock = "wound up"; it must be one of synchronised, trusted'),
+        ('"keys"', '"nokeys"', "key: there is no .*nokeys.*copy the node's node.key there"),
+        ('bundles = "bundles"', 'clock = "wound up"', 'clock is "wound up"; it must be one of synchronised, trusted'),
         ('bundles = "bundles"', 'bundles = "elsewhere"', "folder of bundles .*elsewhere does not exist"),
     ],
 )
@@ -199,7 +205,7 @@ def test_a_fault_is_a_sentence(write, old, new, sentence):
 def test_two_nodes_cannot_have_one_id(write):
     path = write()
     path.write_text(path.read_text() + '[[node]]\nid = 7\nkey = "keys"\nbundle = "bundles/blobs"\n')
-    with pytest.raises(ConfigError, match="id 7; ids are from 1 to 254, each once"):
+    with pytest.raises(ConfigError, match="two nodes with id 7"):
         read_config(path)
 
 
@@ -234,5 +240,154 @@ def test_a_node_may_go_from_one_bundle_to_the_next(write, bundle, other_bundle):
 
 @pytest.mark.parametrize("names", ["[]", "[7]"])
 def test_a_list_of_no_bundles_is_refused(write, names):
-    with pytest.raises(ConfigError, match="name one folder, or several in a list"):
+    with pytest.raises(ConfigError, match=r"one folder, or several in a list|text in quotes or a list of texts"):
         read_config(write('"bundles/blobs"', names))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("[[node]]", "[node]", r"has \[node\]; write \[\[node\]\], with two brackets"),
+        ('"lora-sf9"', '"lora-sf9"\nregion = "europe"', "region is 'europe'; it must be one of eu868, us915, wire"),
+        (
+            '"lora-sf9"',
+            '"lora-sf9"\nfrequency_hz = 868',
+            "frequency_hz is 868; it must be from 100000000",
+        ),
+        ('"lora-sf9"', '"lora-sf9"\npower_dbm = 400', "power_dbm is 400; it must be from -30 to 30"),
+        ('"lora-sf9"', '"lora-sf9"\npeers = [1]', r"peers is \[1\], it must be a list of texts"),
+        ('"lora-sf9"', '"lora-sf9"\npeers = ["127.0.0.1:1"]', 'peers are of profile "udp"'),
+        ('"lora-sf9"', '"udp"', "port: .* is no UDP address: write host:port"),
+        ('"/dev/ttyUSB0"', '"ttyUSB0"', "takes the whole path of a serial port, such as /dev/ttyUSB0"),
+        ('"/dev/ttyUSB0"', '"/dev/\\u0000"', "that cannot be seen"),
+        ("[[node]]", "[verdict]\nmin_gain = nan\n[[node]]", r"verdict\.min_gain = nan is no number"),
+        ("[[node]]", "[verdict]\nprice_per_s = 1e300\n[[node]]", r"price_per_s is 1e.300; it must be from 0 to"),
+        ("[[node]]", "[verdict]\nconfidence = 0\n[[node]]", "confidence is 0; it must be above 0"),
+        ('key = "keys"', "", 'key "key" is missing'),
+        ('key = "keys"', 'key = "host.toml"', r"host\.toml holds no key: 32 hex digits are expected"),
+        ('key = "keys"', 'key = ""', "key is empty"),
+        ("id = 7", "id = 99999999999999999999", "id is an integer of more than 64 bits"),
+    ],
+)
+def test_what_cannot_be_is_answered_with_what_could(write, old, new, sentence):
+    with pytest.raises((ConfigError, KeyStateError), match=sentence):
+        read_config(write(old, new))
+
+
+def test_one_port_has_one_gateway_by_whatever_name(write, tmp_path):
+    (tmp_path / "by-id").symlink_to("/dev/ttyUSB0")
+    path = write("[[node]]", f'[[link]]\nport = "{tmp_path / "by-id"}"\n[[node]]')
+    path.write_text(path.read_text().replace("[link]\n", "[[link]]\n"))
+    with pytest.raises(ConfigError, match=r"two \[\[link\]\] at /dev/ttyUSB0"):
+        read_config(path)
+
+
+def test_a_modem_that_is_told_no_frequency_is_warned_of(write):
+    [warning] = read_config(write('"lora-sf9"', '"rn2483-sf9"')).warnings
+    assert "has no frequency_hz, so its modem listens at 868.1 MHz" in warning
+    assert read_config(write('"lora-sf9"', '"rn2483-sf9"\nfrequency_hz = 869525000')).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("host", "mqtt://localhost", "host is 'mqtt://localhost'; write the broker's name"),
+        ("application", "a/b", "application is 'a/b'; write its id alone"),
+        ("application", "+", r"application is '\+'"),
+        ("ca_file", "none.pem", r"ca_file: there is no .*none\.pem"),
+        ("port", 70_000, "port is 70000; it must be from 1 to 65535"),
+    ],
+)
+def test_a_network_s_settings_are_checked_when_they_are_read(write, key, value, sentence):
+    path = write('key = "keys"', 'device = "70b3d57ed005b89a"')
+    network = "".join(line for line in NETWORK.splitlines(keepends=True) if not line.startswith(f"{key} ="))
+    path.write_text(path.read_text().replace("[link]\n", "[[link]]\n") + f"{network}{key} = {json.dumps(value)}\n")
+    with pytest.raises(ConfigError, match=sentence):
+        read_config(path)
+
+
+@pytest.mark.parametrize(("kind", "device"), [("chirpstack", "my-node"), ("things-stack", "70B3D57ED005B89A")])
+def test_a_device_is_named_as_its_network_names_it(write, kind, device):
+    path = write('key = "keys"', f'device = "{device}"')
+    path.write_text(path.read_text().replace("[link]\n", "[[link]]\n") + NETWORK.replace("chirpstack", kind))
+    with pytest.raises(ConfigError, match="the device of node 7 is"):
+        read_config(path)
+
+
+def test_a_key_file_that_an_editor_marked_is_read(write, tmp_path):
+    key = read_config(write()).nodes[0].key
+    marked = tmp_path / "marked.key"
+    marked.write_bytes(b"\xef\xbb\xbf" + (tmp_path / "keys" / "node.key").read_bytes().strip() + b"\r\n")
+    assert read_config(write('"keys"', '"marked.key"')).nodes[0].key == key
+
+
+EVERYTHING = """
+store = "data.sqlite"
+clock = "trusted"
+bundles = "bundles"
+[[link]]
+name = "roof"
+kind = "udp"
+port = "127.0.0.1:4300"
+profile = "udp"
+bitrate_bps = 9600
+region = "wire"
+frequency_hz = 869525000
+power_dbm = 14
+peers = ["127.0.0.1:4301"]
+feedback = true
+[[link]]
+kind = "chirpstack"
+host = "localhost"
+port = 1883
+application = "a1"
+user = "u"
+password = "p"
+tls = false
+ca_file = "keys/node.key"
+client_id = "c"
+[verdict]
+confidence = 0.95
+min_gain = 0.02
+price_per_s = 0.0
+[[node]]
+id = 7
+key = "keys"
+bundle = ["bundles/blobs"]
+one_way = false
+tasks = ["label"]
+[[node]]
+id = 8
+bundle = "bundles/blobs"
+device = "70b3d57ed005b89a"
+"""
+LINES = EVERYTHING.splitlines()
+KEYS = [number for number, line in enumerate(LINES) if "=" in line]
+NASTY = r"""
+0 -1 1 255 65536 2147483648 4294967296 9223372036854775807 -9223372036854775808 18446744073709551616 0x7fffffff 0o777
+0.0 -0.0 0.5 1e-320 1e308 nan -nan inf -inf true false 1979-05-27T07:32:00Z 1979-05-27 07:32:00
+"" "." ".." "/" "/dev/null" "/dev/zero" "/proc/self/mem" "~" "$HOME" "a\u0000b" "\u001b[2J" "\uFEFF" "\U0010FFFF"
+"é" "٣" "²" "127.0.0.1" "127.0.0.1:٣" ":4300" "a:b:c" "[::1]:4300" "%s%n" "{}" "';--" "CON" "udp"
+[] [[]] [[[[[[[[[[]]]]]]]]]] [1] [""] ["a"] [true] [nan] [{}] {} {a=1} {a={b={c={}}}} ["bundles/blobs",1] [["a"]]
+"""
+"Values that TOML allows, or nearly."
+LONG = [f'"{"x" * 300}"', f'"{"x/" * 3000}"', "9" * 5000, "[" * 5000, '"""\n"""', "«»"]
+VALUES = [*NASTY.split(), *LONG]
+
+
+@pytest.mark.parametrize("number", KEYS, ids=lambda number: f"{number}-{LINES[number].split()[0]}")
+def test_whatever_a_key_says_it_is_read_or_answered_with_a_sentence(write, number):
+    path = write()
+    path.write_text(EVERYTHING)
+    assert len(read_config(path).nodes) == 2, "all of it can be"
+    name = LINES[number].split()[0]
+    refusals = []
+    for value in VALUES:
+        path.write_text("\n".join([*LINES[:number], f"{name} = {value}", *LINES[number + 1 :]]))
+        try:
+            read_config(path)
+        except (HostError, BundleError, KeyStateError) as error:
+            refusals.append(str(error))
+    assert len(refusals) > len(VALUES) / 2
+    assert max(map(len, refusals)) < 2000
+    assert all(sentence.isprintable() for sentence in refusals)

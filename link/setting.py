@@ -1,4 +1,4 @@
-"""Setting: what a key of node.toml may say, and the sentence for everything else.
+"""Setting: what a key of node.toml or host.toml may say, and the sentence for everything else.
 
 SOURCE = {"kind": text(one_of=KINDS, is_required=True), "limit": whole(1, 1000)}
 read_section(table, SOURCE, "[source] ")
@@ -34,11 +34,13 @@ class Setting:
     highest: float = 0
     one_of: tuple[str, ...] = ()
     is_required: bool = False
+    items: type = str
+    "Of a list: texts, or sections (written [[name]], one for each)."
 
     def fault(self, value: Any) -> str | None:
         """What is wrong with a value, to follow the key's name; None: nothing."""
         if type(value) not in self.types and not (type(value) is int and float in self.types):
-            return f"is {shown(value)}, it must be {' or '.join(TYPE_NAMES[kind] for kind in self.types)}"
+            return f"is {shown(value)}, it must be {self._type_names}"
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and not (isfinite(value) and self.lowest <= value <= self.highest):
             limits = (
@@ -50,11 +52,16 @@ class Setting:
         texts = value if isinstance(value, list) else [value]
         if any(text == "" for text in texts):
             return "is empty; write something, or leave the key out"
-        if isinstance(value, list) and not all(isinstance(text, str) for text in value):
-            return f"is {shown(value)}, it must be {TYPE_NAMES[list]}"
+        if isinstance(value, list) and not all(isinstance(item, self.items) for item in value):
+            return f"is {shown(value)}, it must be {self._type_names}"
         if any(isinstance(text, str) and len(text) > MAX_LETTERS for text in texts):
             return f"is {shown(value)}, of more than {MAX_LETTERS} letters; write something shorter"
         return None
+
+    @property
+    def _type_names(self) -> str:
+        names = TYPE_NAMES | ({list: "sections in [[ ]]"} if self.items is dict else {})
+        return " or ".join(names[kind] for kind in self.types)
 
 
 def whole(lowest: int, highest: int, is_required: bool = False, or_text: bool = False) -> Setting:
@@ -72,6 +79,7 @@ def text(one_of: tuple[str, ...] = (), is_required: bool = False) -> Setting:
 YES_OR_NO = Setting((bool,))
 TEXTS = Setting((list,))
 SECTION = Setting((dict,))
+SECTIONS = Setting((list,), items=dict)
 REQUIRED_SECTION = Setting((dict,), is_required=True)
 
 

@@ -71,6 +71,8 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     """Make everything in `folder` and measure it; ExportError when int8 costs too much."""
     torch.set_num_threads(1)  # small layers gain nothing from more, and the bytes must not depend on the machine
     model, checkpoint = load_model(settings.checkpoint)
+    if "latent_order" not in checkpoint:
+        raise ExportError(f"{settings.checkpoint} is of a stage that is not finished; train on, with the same command")
     config, preset = model.config, preset_name(model.config, checkpoint["recipe"])
     data = load_data(settings, config, checkpoint)
     encoder, decoder = halves(model, checkpoint["latent_order"], settings, data)

@@ -32,10 +32,12 @@ def save(checkpoint: dict[str, Any], path: Path) -> None:
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Read a checkpoint: tensors and plain values only, never code."""
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        loaded = torch.load(path, map_location=device, weights_only=True)
+        if not isinstance(loaded, dict):
+            raise ValueError(f"it holds a {type(loaded).__name__}")
+        return loaded
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint {path}; run `make train` first") from None
     except Exception as error:  # a damaged archive raises many kinds
-        raise CheckpointError(
-            f"checkpoint {path} is damaged ({error}); delete it and run `make train` again"
-        ) from error
+        said = str(error).partition("\n")[0]
+        raise CheckpointError(f"checkpoint {path} is damaged ({said}); delete it and run `make train` again") from None

@@ -393,6 +393,12 @@ def describe(figures: Evaluation) -> str:
 def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[AutoEncoder, dict[str, Any]]:
     """A trained model in evaluation mode and the rest of its checkpoint (`latent_order`, `recipe`, `classes`, …)."""
     state = checkpoint.load(path, device)
-    model = AutoEncoder(ModelConfig.from_dict(state["model_config"])).to(device)
-    model.load_state_dict(state["model"])
+    try:
+        model = AutoEncoder(ModelConfig.from_dict(state["model_config"])).to(device)
+        model.load_state_dict(state["model"])
+    except Exception as error:  # what is in it may be anything
+        said = str(error).partition("\n")[0] or type(error).__name__
+        raise checkpoint.CheckpointError(
+            f"{path} holds no model of this program ({said}); give a run's ce.pt or duphil.pt"
+        ) from None
     return model.eval(), state

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from export import ExportError, pipeline
 from export.__main__ import main
 from export.pipeline import export
+from host_training.checkpoint import CheckpointError
 from host_training.dataset import load
 from link import latent_coder
 from link.bundle import Bundle
@@ -46,6 +48,18 @@ def test_the_same_export_twice_gives_the_same_bytes_and_replaces_the_old_one(exp
     for name in SAME_EACH_TIME:
         assert (again.out / name).read_bytes() == (exported.settings.out / name).read_bytes(), name
     assert [path.name for path in tmp_path.iterdir()] == ["again"]
+
+
+def test_what_is_no_finished_stage_is_refused(exported, tmp_path):
+    run = exported.settings.checkpoint.parent
+    with pytest.raises(CheckpointError, match=r"last\.pt holds no model of this program"):
+        export(replace(exported.settings, checkpoint=run / "last.pt", out=tmp_path / "new"))
+    begun = torch.load(run / "duphil.pt", weights_only=True)
+    del begun["latent_order"]
+    torch.save(begun, tmp_path / "duphil.pt")
+    with pytest.raises(ExportError, match=r"duphil\.pt is of a stage that is not finished; train on"):
+        export(replace(exported.settings, checkpoint=tmp_path / "duphil.pt", out=tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
 
 
 def test_images_that_training_never_mirrors_are_looked_at_once(exported, tmp_path):

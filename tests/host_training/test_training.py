@@ -2,6 +2,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -194,6 +195,21 @@ def test_a_missing_or_damaged_checkpoint_is_named(tmp_path: Path, content, sente
         path.write_bytes(content)
     with pytest.raises(CheckpointError, match=f"ce.pt.*{sentence}|{sentence}"):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (torch.zeros(3), "is damaged (it holds a Tensor); delete it"),
+        ({"step": 3}, "holds no model of this program ('model_config'); give a run's ce.pt or duphil.pt"),
+        ({"model_config": {"height": "x"}}, "holds no model of this program"),
+        ({"model_config": 7, "model": {}}, "holds no model of this program"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_named(tmp_path: Path, content, sentence):
+    torch.save(content, tmp_path / "ce.pt")
+    with pytest.raises(CheckpointError, match=rf"ce\.pt {re.escape(sentence)}"):
+        load_model(tmp_path / "ce.pt")
 
 
 def test_a_small_set_is_learned_in_small_batches_and_a_large_one_as_the_recipe_says():

@@ -136,9 +136,14 @@ def load(name: str, data_dir: Path | str = "data", image_size: int = 64) -> Data
 
 
 def write_replay(split: Split, classes: tuple[str, ...], path: Path, limit: int | None = None) -> None:
-    """Images and true labels for a node that replays them instead of opening a camera; nothing in it is pickled."""
+    """Images and true labels for a node that replays them instead of opening a camera; nothing in it is pickled.
+
+    A split may be sorted by class: of more than `limit` images so many are drawn, always the same.
+    """
+    if limit is not None and limit < len(split):
+        split = split.subset(np.random.default_rng(SPLIT_SEED).permutation(len(split))[:limit])
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
     with unfinished.open("wb") as file:
-        np.savez(file, images=split.images[:limit], labels=split.labels[:limit], classes=np.array(classes))
+        np.savez(file, images=split.images, labels=split.labels, classes=np.array(classes))
     unfinished.replace(path)

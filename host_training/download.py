@@ -14,7 +14,9 @@ from tqdm import tqdm
 from host_training.dataset import DataSetError
 
 BLOCK_BYTES = 1 << 16
-TIMEOUT_S = 30.0
+TIMEOUT_S = 15.0
+STALL_BYTES = 10_000
+"What must arrive within TIMEOUT_S, or the connection is given up; and what counts as having got further."
 PAUSES_S = (1.0, 2.0, 4.0)
 "Before further tries; from the first again when anything arrived."
 PASSING = frozenset({408, 425, 429})
@@ -57,7 +59,7 @@ def _fetch(url: str, part: Path, sleep: Sleep) -> None:
         try:
             return _continue(url, part)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            if _size(part) > largest:
+            if _size(part) >= largest + STALL_BYTES:
                 pauses_s, largest = iter(PAUSES_S), _size(part)
             pause_s = None if _is_final(error) else next(pauses_s, None)
             if pause_s is None:
@@ -93,9 +95,15 @@ def _continue(url: str, part: Path) -> None:
 
 
 def _blocks(response: http.client.HTTPResponse, bar: tqdm) -> Iterator[bytes]:
-    while block := response.read(BLOCK_BYTES):
+    began_s, n_bytes = time.monotonic(), 0
+    while block := response.read1(BLOCK_BYTES):
         bar.update(len(block))
         yield block
+        n_bytes += len(block)
+        if n_bytes >= STALL_BYTES:
+            began_s, n_bytes = time.monotonic(), 0
+        elif time.monotonic() - began_s > TIMEOUT_S:
+            raise TimeoutError(f"only {n_bytes} bytes came in {TIMEOUT_S:g} s")
 
 
 def _write(part: Path, mode: str, blocks: Iterator[bytes]) -> int:

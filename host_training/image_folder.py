@@ -13,6 +13,7 @@ import numpy as np
 from host_training.dataset import Augmentation, DataSet, DataSetError, Split, stratified_holdout
 from host_training.photo_layout import TEST, TRAIN, VALIDATION, check_classes, split_folders
 from host_training.photo_remarks import describe
+from link.memory import free_bytes
 from link.picture import UnreadableImageError, fit, read_picture
 from link.picture_folder import files_below
 
@@ -53,6 +54,7 @@ def load(folder: Path, image_size: int, say: Callable[[str], None] = to_stderr) 
     """Classes are the folders in alphabetical order; splits that are drawn depend on the file names alone."""
     places = split_folders(folder, say)
     classes = check_classes(folder, places)
+    check_memory(folder, image_size)
     photos = {split: read_classes(folder, where, classes, image_size, say) for split, where in places.items()}
     require_enough(folder, photos, classes)
     for split in FRACTIONS:
@@ -69,6 +71,17 @@ def load(folder: Path, image_size: int, say: Callable[[str], None] = to_stderr) 
         test=photos[TEST].split(),
         augmentation=Augmentation(crop_pad=max(1, image_size // 8), flip=True),
     )
+
+
+def check_memory(folder: Path, image_size: int) -> None:
+    """All images are held in memory, and twice while they are put together."""
+    n_files = len(files_below(folder))
+    needed, there = 2 * n_files * image_size * image_size * 3, free_bytes()
+    if needed > there:
+        raise DataSetError(
+            f"{n_files} images of {image_size} x {image_size} in {folder} take {needed / 1e9:.1f} GB of memory, "
+            f"{there / 1e9:.1f} are free; make them smaller (IMAGE_SIZE=…) or fewer"
+        )
 
 
 def read_classes(

@@ -7,6 +7,7 @@ picture takes is known before it is decoded, and a large JPEG is decoded small.
 """
 
 import io
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ CONVERSION_BYTES = 8
 PROGRESSIVE_BYTES = 6
 "Of a pixel of the whole JPEG, however small it is decoded."
 
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs would go to the terminal
+
 ORIENTATION, PHOTOMETRIC, BITS_PER_SAMPLE = 0x0112, 0x0106, 0x0102
 "Tags of TIFF and EXIF."
 TURNS = {
@@ -42,10 +45,10 @@ TURNS = {
     8: "ROTATE_90",
 }  # fmt: skip
 "By EXIF's orientation: what puts a picture upright."
-USUAL_WHITES = (1, 255, 65535)
-"Of pixels that are 32-bit integers or floats; of integers above 1, of floats only where they are whole numbers."
 PROFILED = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"}
 "By Pillow's mode: what a colour profile calls it."
+UNFILLED = frozenset({"BMP", "DIB", "TGA"})
+"Formats whose writers often leave the fourth byte of every pixel 0 and mean nothing by it."
 PROGRAMS = frozenset({"EPS", "WMF"})
 "Formats that are programs, which another program would have to run."
 
@@ -91,6 +94,7 @@ def extensions() -> frozenset[str]:
 def _pillow() -> Any:
     try:
         import PIL.Image
+        import PIL.ImageChops
         import PIL.ImageOps
     except ImportError:
         raise PillowMissingError("images are read by Pillow: pip install pillow") from None
@@ -196,12 +200,16 @@ def _eight_bits(pillow: Any, image: Any) -> Any:
     """L, RGB, RGBA, CMYK or LAB."""
     if image.mode.startswith(("I", "F")):
         return _scaled(pillow, image)
+    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        return pillow.ImageChops.invert(image)  # only Adobe stores the opposite, which Pillow takes for granted
     if _is_transparent(image):
         return image.convert("RGBA")
     return image if image.mode in ("L", "RGB", "CMYK", "LAB") else image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _is_transparent(image: Any) -> bool:
+    if image.mode == "RGBA" and image.format in UNFILLED and image.getextrema()[3] == (0, 0):
+        return False
     has_alpha = image.mode.lower().endswith("a") or (image.mode == "P" and image.palette.mode.endswith("A"))
     return has_alpha or "transparency" in image.info
 
@@ -224,7 +232,7 @@ def _scaled(pillow: Any, image: Any) -> Any:
 
 
 def _range(image: Any, values: np.ndarray) -> tuple[float, float]:
-    """Black and white: by the file's depth; where that says nothing, the usual range or the values' own."""
+    """Black and white: by the file's depth; where that says nothing, a usual range that suits, or the values' own."""
     if image.mode.startswith("I;16"):
         bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))
         return 0, 2 ** bits[0] - 1
@@ -233,10 +241,12 @@ def _range(image: Any, values: np.ndarray) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     are_whole = image.mode == "I" or bool((finite == np.rint(finite)).all())
-    usual = next((white for white in USUAL_WHITES if low >= 0 and white / 16 < high <= white), None)
-    if usual == 1 or (usual and are_whole):
-        return 0, usual
-    return (0, 1) if high == low == 0 else (low, high) if high > low else (low - 1, high)
+    if low >= 0 and high <= 1:
+        return 0, 1
+    for white in (255, 65535) if low >= 0 and are_whole else ():
+        if white / 16 < high <= white:
+            return 0, white
+    return low, max(high, low + 1)
 
 
 def _srgb(image: Any, profile: bytes | None) -> Any:

@@ -166,16 +166,8 @@ class Tables:
             return cls.from_frequencies(stored["symbol_min"], columns, stored["prior"])
         except FileNotFoundError:
             raise
-        except (
-            ValueError,
-            KeyError,
-            OSError,
-            EOFError,
-            RuntimeError,
-            NotImplementedError,
-            zipfile.BadZipFile,
-        ) as error:
-            raise ValueError(f"{path} is damaged: {error}; export the bundle again or copy it anew") from error
+        except Exception as error:  # zipfile and NumPy raise whatever their parts do
+            raise ValueError(f"{path} is damaged: {error}; export the bundle again or copy it anew") from None
 
 
 def quantise(probabilities: np.ndarray) -> np.ndarray:

@@ -2,12 +2,15 @@ import hashlib
 import http.server
 import tarfile
 import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from host_training import cifar
+from host_training import download as downloads
 from host_training.dataset import DataSetError
 from host_training.download import download
 from tests.host_training.test_dataset import write_official_cifar10
@@ -31,6 +34,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
+    is_dripping = False
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -50,6 +54,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 200, b"10000\r\n" + self.server.body[:65536] + b"\r\nffff\r\n", {"Transfer-Encoding": "chunked"}
             )
         else:
+            self.is_dripping = fault == "drip"
             self._answer_rest(start, is_range=bool(asked), is_cut=fault == "cut")
 
     def _answer_rest(self, start: int, is_range: bool, is_cut: bool) -> None:
@@ -64,7 +69,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        if not self.is_dripping:
+            self.wfile.write(content)
+            return
+        with suppress(OSError):
+            for byte in content:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.02)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -110,6 +121,14 @@ def test_a_download_that_breaks_off_is_continued_not_begun_anew(serve, tmp_path,
 @pytest.mark.parametrize("fault", ["503", "429", "nonsense", "chunked"])
 def test_a_fault_that_passes_is_waited_for_with_growing_pauses(serve, tmp_path, pauses_s, fault):
     server = serve(CONTENT, fault, fault)
+    path = download(f"{server.url}/set.tar.gz", tmp_path / "set.tar.gz", sha256(CONTENT), pauses_s.append)
+    assert path.read_bytes() == CONTENT
+    assert pauses_s == [1, 2]
+
+
+def test_a_server_that_drips_is_given_up(serve, tmp_path, pauses_s, monkeypatch):
+    monkeypatch.setattr(downloads, "TIMEOUT_S", 0.2)
+    server = serve(CONTENT, "drip", "drip")
     path = download(f"{server.url}/set.tar.gz", tmp_path / "set.tar.gz", sha256(CONTENT), pauses_s.append)
     assert path.read_bytes() == CONTENT
     assert pauses_s == [1, 2]

@@ -175,6 +175,13 @@ def test_many_files_that_are_no_pictures_are_counted_and_not_listed(tmp_path, sa
     assert "25 more files in" in said[5]
 
 
+def test_more_photos_than_fit_into_memory_are_refused_before_they_are_read(tmp_path, said):
+    for label in ("cat", "dog"):
+        write_photos(tmp_path / label, 3)
+    with pytest.raises(DataSetError, match=r"6 images of 1000000 x 1000000 .* take 36000\.0 GB .*IMAGE_SIZE"):
+        load(tmp_path, 1_000_000, said.append)
+
+
 def test_an_interrupt_while_photos_are_read_is_a_sentence(tmp_path):
     for label in ("cat", "dog"):
         folder = write_photos(tmp_path / "pets" / label, 1)

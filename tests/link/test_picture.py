@@ -118,6 +118,22 @@ def test_measurements_have_the_range_of_what_was_measured(tmp_path):
     assert np.median(pixels) == pytest.approx(np.nanmedian((kelvins - 290.15) * 25.5), abs=3)
 
 
+def test_a_mask_of_zeros_and_ones_is_black_and_white(tmp_path):
+    for values in (GREY > 100).astype(np.int32), (GREY > 100).astype(np.float32):
+        Image.fromarray(values).save(tmp_path / "x.tif")
+        assert np.array_equal(read_picture(tmp_path / "x.tif")[..., 0], np.where(GREY > 100, 255, 0))
+
+
+def test_inks_are_turned_round_only_where_adobe_stored_them_so(tmp_path):
+    inks = Image.fromarray(255 - np.asarray(Image.fromarray(COLOURS).convert("CMYK")), "CMYK")
+    inks.save(tmp_path / "x.jpg", quality=100, subsampling=0)
+    content = (tmp_path / "x.jpg").read_bytes()
+    marker = content.index(b"\xff\xee")
+    (tmp_path / "x.jpg").write_bytes(content[:marker] + content[marker + 16 :])
+    assert b"Adobe" not in (tmp_path / "x.jpg").read_bytes()
+    assert difference(tmp_path / "x.jpg", COLOURS) < 2
+
+
 def test_a_wide_gamut_is_brought_into_srgb_and_a_broken_profile_is_ignored(tmp_path):
     photo = Image.new("RGB", (20, 20), (200, 100, 50))
     swapped = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
@@ -146,6 +162,14 @@ def test_what_is_transparent_is_the_ground_and_not_the_colour_beneath(tmp_path, 
     assert left.tolist() == list(GROUND)
     assert abs(middle - [227, 127, 127]).max() <= 2
     assert right.tolist() == [200, 0, 0]
+
+
+def test_a_fourth_byte_that_nobody_filled_hides_nothing(tmp_path):
+    pixels = np.dstack([COLOURS, np.zeros((48, 64), np.uint8)])
+    Image.fromarray(pixels).save(tmp_path / "x.tga")
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    assert difference(tmp_path / "x.tga", COLOURS) == 0
+    assert (read_picture(tmp_path / "x.png") == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB", "1"])

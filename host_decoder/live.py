@@ -77,7 +77,7 @@ class LiveRun:
         if self.profile.carrier == "udp":
             raise LiveError(
                 "live emulates its line, and udp needs none; run `python -m host_decoder listen` here and "
-                "`python -m device` on the node, both with profile udp, and with this host's address in the node's peers"
+                "`python -m device` on the node, both with profile udp, this host being one of the node's peers"
             )
         self.bundle = Bundle.load(options.bundle, side="host")
         n_images = check_replay(options.replay, self.bundle)

@@ -1,8 +1,16 @@
-"""python -m device node.toml: run one node."""
+"""python -m device node.toml: run one node.
+
+exit codes: 0 all is sent, or it was told to end; 1 something that may pass by itself (port, disk, another process), or
+a fault was mended and the node is to be started anew; 2 the command line is wrong; 78 what is wrong needs a person, and
+the host could not be told.
+"""
 
 import argparse
+import os
 import signal
 import sys
+import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,47 +21,95 @@ from device.encoder import EncoderError
 from device.image_source import SourceError
 from device.interpreter import RuntimeMissingError
 from device.node import run
-from device.safe_mode import SafeMode, fall_back, keep_good
+from device.safe_mode import SafeMode, keep_good, voices
+from device.state_dir import StateError, StateHeldError
+from device.unit.notify import Notifier
 from link.bundle import BundleError
-from link.keys import KeyStateError
+from link.clock import boot_s
+from link.keys import KeyHeldError, KeyStateError
 
-EXPLAINED = (ConfigError, BundleError, KeyStateError, EncoderError, SourceError, RuntimeMissingError, OSError)
+FAULTS = (ConfigError, KeyStateError, StateError, BundleError, EncoderError, SourceError, RuntimeMissingError)
+"What a person has to mend."
+HELD = (KeyHeldError, StateHeldError)
+"Another process does this node's work, or another node's."
+EXPLAINED = (*FAULTS, OSError)
 "Errors whose message is for the person; any other is a fault of this program and shows its traceback."
+SPEECHLESS_CODE = os.EX_CONFIG
+SPEECHLESS_S = 240.0
+"So long a node waits for a person before its service manager may start it anew; that one has less patience than 300 s."
+WATCH_S = 1.0
+
+
+class SpeechlessError(Exception):
+    """Something is wrong, and there is no way to tell the host."""
+
+    def __init__(self, safe_mode: SafeMode, sentence: str) -> None:
+        super().__init__(sentence)
+        self.safe_mode = safe_mode
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     console = CONSOLES[arguments.console]
-    n_images, safe_mode = 0, None
+    n_images, code = 0, 0
     try:
         _end_on(signal.default_int_handler)
-        config, safe_mode = _settings(arguments.config, arguments.last_good, console)
-        on_proved = None
-        if safe_mode is None and arguments.last_good is not None:
-            on_proved = partial(_keep_good, arguments.config, arguments.last_good, config, console)
-        n_images = run(config, console, not arguments.once, safe_mode, on_proved)
+        n_images, code = _run(arguments, console)
     except KeyboardInterrupt:
         pass  # before the first image
+    except SpeechlessError as error:
+        return _wait_for_a_person(error)
     except EXPLAINED as error:
         print(f"device: {error}", file=sys.stderr)
         return 1
     finally:
         _end_on(signal.SIG_IGN)  # it is ending already
     console.done(n_images)
-    return 0 if safe_mode is None else 1
+    return code
 
 
-def _settings(path: Path, last_good: Path | None, console: Console) -> tuple[NodeConfig, SafeMode | None]:
-    """What node.toml says; where that cannot be used, the settings that worked last, for safe mode."""
+def _run(arguments: argparse.Namespace, console: Console) -> tuple[int, int]:
+    """How many images were captured, and the exit code. In safe mode when something must be mended."""
+    config = None
     try:
-        return load_config(path), None
-    except ConfigError as error:
-        if last_good is None:
+        config = load_config(arguments.config)
+        on_proved = None
+        if arguments.last_good is not None:
+            on_proved = partial(_keep_good, arguments.config, arguments.last_good, config, console)
+        return run(config, console, not arguments.once, on_proved=on_proved), 0
+    except HELD:
+        raise
+    except FAULTS as error:
+        if arguments.last_good is None:
             raise
-        config, safe_mode = fall_back(path, last_good, error)
+        safe_mode = SafeMode.because(error, arguments.config, config)
         console.notice(str(error))
-        console.notice(f"safe mode: nothing is captured until {path} is changed; the host is told")
-        return config, safe_mode
+    return _run_safely(arguments, console, safe_mode), 1
+
+
+def _run_safely(arguments: argparse.Namespace, console: Console, safe_mode: SafeMode) -> int:
+    """With the first settings that give the node a voice."""
+    for config in voices(arguments.config, arguments.last_good, safe_mode.config):
+        try:
+            return run(config, console, not arguments.once, safe_mode)
+        except HELD:
+            raise
+        except (KeyStateError, StateError):
+            continue
+    if safe_mode.config is None:
+        raise SpeechlessError(safe_mode, "No settings have worked on this node before, so the host is not told")
+    raise SpeechlessError(safe_mode, "Without a key and a place for its state a node does not speak: nobody is told")
+
+
+def _wait_for_a_person(error: SpeechlessError) -> int:
+    """A service manager would start it again at once, over and over; a person at a console need not wait."""
+    print(f"device: {error}", file=sys.stderr, flush=True)
+    notifier, until_s = Notifier(), boot_s() + SPEECHLESS_S
+    notifier.status(f"speechless: {error.safe_mode.fault}")
+    with suppress(KeyboardInterrupt):
+        while notifier.is_heard and boot_s() < until_s and not error.safe_mode.is_over:
+            time.sleep(WATCH_S)
+    return SPEECHLESS_CODE
 
 
 def _keep_good(path: Path, last_good: Path, config: NodeConfig, console: Console) -> None:
@@ -72,7 +128,8 @@ CONSOLES: dict[str, Console] = {"text": TextConsole(), "json": JsonConsole(), "n
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m device", description=__doc__)
+    about, _, codes = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(prog="python -m device", description=about, epilog=codes)
     parser.add_argument("config", type=Path, metavar="node.toml")
     parser.add_argument("--console", choices=CONSOLES, default="text", help="what to print of each image and packet")
     parser.add_argument(
@@ -82,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         "--last-good",
         type=Path,
         metavar="FILE",
-        help="keep settings that work there; where node.toml cannot be used, tell the host with them (safe mode)",
+        help="keep settings that work there; where this node cannot work, tell the host with them (safe mode)",
     )
     return parser
 

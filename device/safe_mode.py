@@ -1,16 +1,26 @@
-"""Safe mode: what a node does whose node.toml cannot be used.
+"""Safe mode: what a node does that cannot work, since node.toml, bundle, source, state_dir or key cannot be used.
 
-It says why on its console, and tells the host with the settings that worked last: those are kept once the host has
-answered under them (where nobody answers: once a packet has left). Nothing is captured; what waits is sent. It ends
-when node.toml is another file, and the next start reads that.
+It says why on its console, and tells the host: with the settings that worked last, which are kept once the host has
+answered under them (where nobody answers: once a packet has left), else with its own, as far as they go. Nothing is
+captured; what waits is sent. It ends when what cannot be used is another file, and after RETRY_S in any case; the next
+start tries anew.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from device.config import ConfigError, NodeConfig, load_config
+from device.state_dir import is_usable
+from link.bundle import ENCODER, MANIFEST, TABLES
+from link.clock import boot_s
 from link.durable import write_durably
+from link.keys import KEY_FILE
+from link.toml_file import read_text
+
+RETRY_S = 3600.0
+
+Mark = tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -20,37 +30,63 @@ class SafeMode:
     fault: str
     "As the host is told it, the most useful words first: a short packet takes only those."
     settings: Path
-    mark: tuple[int, ...]
-    "Of the file that cannot be used."
+    config: NodeConfig | None
+    "What they say, where they can be read."
+    mark: Mark
+    "Of all that may be to blame."
+    until_s: float
+
+    @classmethod
+    def because(cls, error: Exception, settings: Path, config: NodeConfig | None = None) -> "SafeMode":
+        fault = str(error).replace(str(settings), settings.name)
+        return cls(fault, settings, config, _mark(settings, config), boot_s() + RETRY_S)
+
+    @property
+    def notice(self) -> str:
+        until = "that is mended" if self.config else f"{self.settings} is changed"
+        return f"safe mode: nothing is captured until {until}; the host is told"
 
     @property
     def is_over(self) -> bool:
-        return _mark(self.settings) != self.mark
+        return boot_s() >= self.until_s or _mark(self.settings, self.config) != self.mark
 
 
-def fall_back(settings: Path, last_good: Path, error: ConfigError) -> tuple[NodeConfig, SafeMode]:
-    """The settings that worked last; ConfigError when there are none."""
-    try:
-        config = load_config(last_good, folder=settings.parent)
-    except ConfigError:
-        raise ConfigError(f"{error}. No settings have worked on this node before, so the host is not told") from None
-    fault = str(error).replace(str(settings), settings.name)
-    return config, SafeMode(fault, settings, _mark(settings))
+def voices(settings: Path, last_good: Path, config: NodeConfig | None) -> list[NodeConfig]:
+    """Settings under which the host may hear of it, the best first; with those that worked last it always has.
+
+    Each is tried as it is, and with its folder of keys in the place of a state_dir that cannot be used.
+    """
+    found = []
+    with suppress(ConfigError):
+        found.append(load_config(last_good, folder=settings.parent))
+    if config is not None:
+        found.append(config)
+    return [voice for one in found for voice in (one, replace(one, state_dir=one.key_dir))]
 
 
 def keep_good(settings: Path, last_good: Path, config: NodeConfig) -> None:
     """Keep node.toml as settings that work, unless it says something else than it did; OSError when it cannot be."""
-    with suppress(ConfigError, UnicodeDecodeError):
-        text = settings.read_text(encoding="utf-8")
+    with suppress(ConfigError):
+        text = read_text(settings, ConfigError)
         is_kept = last_good.exists() and last_good.read_bytes() == text.encode()
         if not is_kept and load_config(settings) == config:
             write_durably(last_good, text)
 
 
-def _mark(path: Path) -> tuple[int, ...]:
+def _mark(settings: Path, config: NodeConfig | None) -> Mark:
+    """Another one when something that may be to blame is another file, or is there again."""
+    if config is None:
+        return (_file_mark(settings),)
+    bundle, source = config.bundle, config.source.path
+    files = [settings, config.key_dir / KEY_FILE, bundle, *(bundle / name for name in (MANIFEST, ENCODER, TABLES))]
+    files += [path for path in (source, config.bundle_signer) if path is not None]
+    return (*map(_file_mark, files), is_usable(config.state_dir))
+
+
+def _file_mark(path: Path) -> tuple[int, ...]:
     """Another one for another file, and for the same one written anew."""
     try:
         state = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return ()
-    return state.st_ino, state.st_size, state.st_mtime_ns
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns

@@ -12,8 +12,6 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-
 from device.capturing import Capturing, OpenSource
 from device.config import NodeConfig
 from device.console import Console
@@ -24,6 +22,7 @@ from device.queues import AnySender, Queue, Turns, open_queues
 from device.radio import Radio
 from device.safe_mode import SafeMode
 from device.slots import Loaded, Slots, Trial
+from device.state_dir import StateDir
 from device.unit.notify import Notifier
 from link import latent_coder
 from link.airtime import LoRaConfig
@@ -72,21 +71,28 @@ def run(
     """Until the source has ended and the outbox is empty, or Ctrl-C; returns the number of images captured.
 
     An impatient node raises PortError when its port vanishes. `on_proved` is called once, when the settings have shown
-    that they work: the host answered, or a packet left where nobody answers.
+    that they work: the host answered, or a packet left where nobody answers. In safe mode neither source nor bundle is
+    touched.
     """
     key = read_master_key(config.key_dir)
-    config.state_dir.mkdir(parents=True, exist_ok=True)
     notifier = Notifier()
+    loaded, trial = None, None
     with CounterStore(config.key_dir, config.node) as counters, ExitStack() as stack:
-        slots = stack.enter_context(Slots(config))
-        loaded, trial = slots.choose(console.notice)
-        stack.enter_context(Ending(slots.excuse))
+        stack.enter_context(StateDir(config))
+        if safe_mode is None:
+            slots = stack.enter_context(Slots(config))
+            loaded, trial = slots.choose(console.notice)
+            stack.enter_context(Ending(slots.excuse))
+        else:
+            stack.enter_context(Ending())
+            console.notice(safe_mode.notice)
         radio = Radio(partial(_open_carrier, config), console.notice, is_patient, waits_for_first=notifier.is_heard)
         stack.enter_context(radio)
-        queues = [stack.enter_context(closing(queue)) for queue in open_queues(config, loaded.bundle.id)]
+        bundle_id = loaded.bundle.id if loaded else None
+        queues = [stack.enter_context(closing(queue)) for queue in open_queues(config, bundle_id)]
         node = Node(config, loaded, trial, key, counters, queues, radio, console, safe_mode, on_proved)
         for notice in (
-            loaded.encoder.notice,
+            loaded.encoder.notice if loaded else None,
             counters.notice,
             *(queue.outbox.notice for queue in queues),
             node.ledger_notice,
@@ -107,7 +113,7 @@ class Node:
     def __init__(
         self,
         config: NodeConfig,
-        loaded: Loaded,
+        loaded: Loaded | None,
         trial: Trial | None,
         key: bytes,
         counters: CounterStore,
@@ -118,11 +124,11 @@ class Node:
         on_proved: Callable[[], None] | None = None,
     ) -> None:
         """Images are put into the last of the queues; those before it are sent first where the host takes them."""
-        link, bundle = config.link, loaded.bundle
+        link = config.link
         self._interval_s, self._hours = config.source.interval_s, config.source.hours
         self._gate = Gate(config.source.gate_threshold, config.source.heartbeat_s) if config.source.gate else None
         self._n_unchanged = 0
-        self._encoder, self._tables, self._trial = loaded.encoder, bundle.tables, trial
+        self._loaded, self._trial = loaded, trial
         self._outbox = queues[-1].outbox
         self._counters, self._radio, self._console = counters, radio, console
         self._safe_mode, self._on_proved, self._is_answered = safe_mode, on_proved, link.has_feedback
@@ -136,8 +142,8 @@ class Node:
         self._first_bytes, self._later_bytes = self._turns.sender.chunk_bytes(*sizes)
         self._capturing: Capturing | None = None
         self._source_error: SourceError | None = None
-        if safe_mode is None:
-            self._capturing = Capturing(_opener(config, bundle.image), config.source.limit)
+        if loaded is not None:
+            self._capturing = Capturing(_opener(config, loaded.bundle.image), config.source.limit)
             self._capturing.open(boot_s())
         self._capture_due_s = boot_s()
         self._outgoing: Outgoing | None = None
@@ -160,8 +166,8 @@ class Node:
             has_downlink=link.has_feedback,
             parity=link.parity,
             max_packet_bytes=link.max_packet_bytes,
-            wants_time=link.wants_time,
-            wants_slot=link.wants_slot,
+            wants_time=link.wants_time and any(queue.bundle_id),  # a HELLO names the bundle
+            wants_slot=link.wants_slot and any(queue.bundle_id),
             fault=self._fault,
             greets=is_earlier,
         )
@@ -287,17 +293,19 @@ class Node:
             self._console.notice(f"{error}; {self._outbox.n_images} images wait and are sent first")
 
     def _queue(self, image: Image) -> Captured:
-        watch = _Stopwatch()
-        pixels = self._encoder.prepare(image.pixels)
+        assert self._loaded is not None, "without a bundle nothing is captured"
+        encoder, watch = self._loaded.encoder, _Stopwatch()
+        pixels = encoder.prepare(image.pixels)
         watch.lap("preprocess")
-        symbols = self._encoder.infer(pixels)
+        symbols = encoder.infer(pixels)
         watch.lap("model")
-        bitstream, n_chunks, image_id = self._put(symbols, boot_s() - (time.monotonic() - image.captured_s))
+        bitstream = latent_coder.encode(symbols, self._loaded.bundle.tables)
+        n_chunks, image_id = self._put(bitstream, boot_s() - (time.monotonic() - image.captured_s))
         watch.lap("coder")
         return Captured(image, image_id, len(bitstream), n_chunks, watch.ms)
 
-    def _put(self, symbols: np.ndarray, captured_s: float) -> tuple[bytes, int, int]:
-        bitstream = latent_coder.encode(symbols, self._tables)
+    def _put(self, bitstream: bytes, captured_s: float) -> tuple[int, int]:
+        """Into the outbox; in how many chunks, and the image's id."""
         try:
             pieces = split(bitstream, self._first_bytes, self._later_bytes)
         except ValueError as error:
@@ -305,7 +313,7 @@ class Node:
         image_id = self._counters.next()
         offset_s = self._sender.unix_offset_s
         self._outbox.put(image_id, pieces, captured_s, None if offset_s is None else captured_s + offset_s)
-        return bitstream, len(pieces), image_id
+        return len(pieces), image_id
 
     def _transmit(self, now_s: float) -> None:
         """Send the next packet if there is one and nothing is on the air."""

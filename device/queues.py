@@ -18,6 +18,7 @@ from link.sender import Sender
 
 OUTBOX_FILE = "outbox-{}.sqlite"
 "By the id of the bundle that made what waits in it."
+HEX_DIGIT = "[0-9a-f]"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 60.0, 3600.0
 "Between two tries of images for which there was no ear."
 
@@ -44,17 +45,24 @@ class Queue:
             path.unlink(missing_ok=True)
 
 
-def open_queues(config: NodeConfig, bundle_id: bytes) -> list[Queue]:
-    """What earlier bundles left, in the order in which they ended, and last the queue of this bundle."""
+def open_queues(config: NodeConfig, bundle_id: bytes | None) -> list[Queue]:
+    """What earlier bundles left, in the order in which they ended, and last the queue of this bundle.
+
+    None: there is no bundle and nothing will be put; one queue there is in any case, if need be of memory alone.
+    """
 
     def opened(one: bytes) -> Queue:
         path = config.state_dir / OUTBOX_FILE.format(one.hex())
         return Queue(one, open_outbox(path, config.max_queue_bytes, boot_id()))
 
-    found = sorted(config.state_dir.glob(OUTBOX_FILE.format("?" * 2 * ID_BYTES)), key=lambda path: path.stat().st_mtime)
+    found = sorted(
+        config.state_dir.glob(OUTBOX_FILE.format(HEX_DIGIT * 2 * ID_BYTES)), key=lambda path: path.stat().st_mtime
+    )
     names = [path.stem.partition("-")[2] for path in found]
-    earlier = [opened(bytes.fromhex(name)) for name in names if name != bundle_id.hex()]
-    return [*earlier, opened(bundle_id)]
+    ids = [one for one in map(bytes.fromhex, names) if one != bundle_id]
+    if bundle_id is None:
+        return [opened(one) for one in ids] or [Queue(bytes(ID_BYTES), Outbox(":memory:"))]
+    return [opened(one) for one in (*ids, bundle_id)]
 
 
 class Turns:

@@ -6,6 +6,7 @@ captured; what waits is sent. It ends when what cannot be used is another file, 
 start tries anew.
 """
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,7 +81,8 @@ def _mark(settings: Path, config: NodeConfig | None) -> Mark:
     bundle, source = config.bundle, config.source.path
     files = [settings, config.key_dir / KEY_FILE, bundle, *(bundle / name for name in (MANIFEST, ENCODER, TABLES))]
     files += [path for path in (source, config.bundle_signer) if path is not None]
-    return (*map(_file_mark, files), is_usable(config.state_dir))
+    state = config.state_dir  # of which the times say nothing: a node writes there
+    return (*map(_file_mark, files), is_usable(state), os.path.lexists(state), is_usable(state.parent))
 
 
 def _file_mark(path: Path) -> tuple[int, ...]:

@@ -1,12 +1,15 @@
-"""A node whose node.toml cannot be used, as a process on a real port."""
+"""A node that cannot work, as a process on a real port: it tells its host why, and goes on when that is mended."""
 
+import shutil
+import signal
+import socket
 import time
 
 import pytest
 
-from device.config import ConfigError, load_config
+from device.config import load_config
 from device.outbox import open_outbox
-from device.safe_mode import fall_back, keep_good
+from device.safe_mode import keep_good, voices
 from tests.device.far_host import FarHost
 from tests.device.test_node import ONE_WAY, node, run_node
 
@@ -73,14 +76,129 @@ def test_the_host_is_told_what_is_wrong_and_gets_what_waits(home, port, good):
     assert f"device: safe mode: nothing is captured until {config} is changed; the host is told" in console
 
 
+def rewritten(home, old, new):
+    config = home.folder / "node.toml"
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+
+
+def without_bundle(home):
+    shutil.move(home.folder / "bundle", home.folder / "elsewhere")
+    return lambda: shutil.move(home.folder / "elsewhere", home.folder / "bundle")
+
+
+def with_damaged_encoder(home):
+    good = home.bundle.encoder_path.read_bytes()
+    home.bundle.encoder_path.write_bytes(b"\xff" + good[1:])
+    return lambda: home.bundle.encoder_path.write_bytes(good)
+
+
+def without_source(home):
+    images = home.folder / "replay.npz"
+    shutil.move(images, home.folder / "elsewhere.npz")
+    return lambda: shutil.move(home.folder / "elsewhere.npz", images)
+
+
+def with_a_file_for_state(home):
+    rewritten(home, 'key_dir = "keys"', 'key_dir = "keys"\nstate_dir = "state"')
+    (home.folder / "state").write_text("a file")
+    return (home.folder / "state").unlink
+
+
+def with_another_value(old, new):
+    def spoiled(home):
+        rewritten(home, old, new)
+        return lambda: rewritten(home, new, old)
+
+    return spoiled
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (without_bundle, "there is no bundle at"),
+        (with_damaged_encoder, "encoder.tflite of bundle"),
+        (without_source, "replay file"),
+        (with_a_file_for_state, "state_dir"),
+        (with_another_value('key_dir = "keys"', 'key_dir = "kyes"'), "kyes/node.key is missing"),
+        (with_another_value("node = 3", "node = 4"), "is for node 3, not 4"),
+        (with_another_value('region = "wire"', 'region = "EU"'), "node.toml: [link] region is 'eu'"),
+        (with_another_value('profile = "serial', 'profile = "cereal'), "node.toml: there is no link profile"),
+    ],
+    ids=["bundle", "encoder", "source", "state_dir", "key_dir", "node", "region", "profile"],
+)
+def test_the_host_hears_of_whatever_keeps_the_node_from_its_work(home, port, good, spoil, fault):
+    path, far = port
+    config = settings(home, path, link='region = "wire"')
+    good.write_text(config.read_text())
+    mend = spoil(home)
+    with FarHost(home, far) as host, node(config, "--last-good", good) as process:
+        wait_for(lambda: host.statuses)
+        assert fault in host.statuses[0].status.fault
+        assert process.poll() is None
+        mend()
+        _, console = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert "Traceback" not in console
+        assert "device: safe mode: nothing is captured until" in console
+        assert host.updates == []
+    with FarHost(home, far, state=host.state) as host, node(config, "--last-good", good):
+        host.wait_for(1)
+
+
+def test_a_fault_that_is_not_in_the_settings_is_told_with_the_nodes_own(home, port, good):
+    path, far = port
+    config = settings(home, path)
+    without_bundle(home)
+    with FarHost(home, far) as host, node(config, "--last-good", good) as process:
+        wait_for(lambda: host.statuses)
+        assert "there is no bundle at" in host.statuses[0].status.fault
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 1
+    assert not good.exists(), "they are not good ones by that"
+
+
 def test_without_settings_that_worked_there_is_only_the_console(home, port, good):
     path, _ = port
     config = settings(home, path)
     spoil(config)
     done = run_node(config, "--last-good", good)
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert "is unknown" in done.stderr
     assert "No settings have worked on this node before, so the host is not told" in done.stderr
+
+
+def test_without_its_key_a_node_says_so_and_is_not_started_over_and_over(home, port, good):
+    path, _ = port
+    config, key = settings(home, path), home.folder / "keys/node.key"
+    good.write_text(config.read_text())
+    shutil.move(key, home.folder / "elsewhere")
+    done = run_node(config, "--last-good", good)
+    assert done.returncode == 78
+    assert "node.key is missing, so this node does not speak" in done.stderr
+    assert "nobody is told" in done.stderr
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, pytest.MonkeyPatch.context() as patch:
+        manager.bind(str(home.folder / "notify"))
+        manager.settimeout(30)
+        patch.setenv("NOTIFY_SOCKET", str(home.folder / "notify"))
+        with node(config, "--last-good", good) as process:
+            assert b"STATUS=speechless: " in manager.recv(999)
+            time.sleep(1)
+            assert process.poll() is None, "its service manager would start it again at once"
+            shutil.move(home.folder / "elsewhere", key)
+            assert process.wait(timeout=30) == 78
+
+
+def test_another_process_with_the_key_is_no_fault_of_the_settings(home, port, good):
+    path, _ = port
+    config = settings(home, path, link=ONE_WAY)
+    with node(config) as process:
+        process.stdout.readline()
+        second = run_node(config, "--last-good", good)
+        assert second.returncode == 1
+        assert "another process already speaks with the key" in second.stderr
+        assert "safe mode" not in second.stderr
 
 
 def test_settings_that_changed_since_the_start_are_not_kept(home, good):
@@ -99,4 +217,4 @@ def test_paths_of_the_kept_settings_are_those_of_node_toml(home, tmp_path):
     config = load_config(path)
     keep_good(path, elsewhere, config)
     spoil(path)
-    assert fall_back(path, elsewhere, ConfigError("why"))[0] == config
+    assert voices(path, elsewhere, None)[0] == config

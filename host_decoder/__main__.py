@@ -7,12 +7,14 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from host_decoder.errors import HostError
+from host_decoder.moment import parse_moment
 from link.bundle import BundleError
 from link.keys import KeyStateError
 
@@ -96,6 +98,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
 
 
 def _decode(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.csv_lines import csv_lines
     from host_decoder.picture import save_picture
     from host_decoder.redecode import redecode
     from host_decoder.store import Store
@@ -111,11 +114,19 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
         n_images = 0
         if arguments.pictures:
             arguments.pictures.mkdir(parents=True, exist_ok=True)
-        for answer in redecode(store, bundle, arguments.task):
-            if arguments.pictures:
-                answer = save_picture(answer, arguments.pictures)
-            _print_json(answer)
-            n_images += 1
+
+        def answers() -> Iterator[dict[str, Any]]:
+            nonlocal n_images
+            for answer in redecode(store, bundle, arguments.task, arguments.since):
+                n_images += 1
+                yield save_picture(answer, arguments.pictures) if arguments.pictures else answer
+
+        if arguments.csv:
+            for line in csv_lines(answers()):
+                print(line, flush=True)
+        else:
+            for answer in answers():
+                _print_json(answer)
         _say(f"{n_images} images decoded again in {time.monotonic() - begun_s:.2f} s")
         if n_others := sum(n_chunks.values()) - n_chunks[bundle.id.hex()]:
             _say(f"{n_others} chunks of other bundles were left: {', '.join(set(n_chunks) - {bundle.id.hex()})}")
@@ -136,7 +147,7 @@ def _stats(arguments: argparse.Namespace, started_s: float) -> int:
 
 
 def _print_json(content: dict) -> None:
-    print(json.dumps(content, ensure_ascii=False), flush=True)
+    print(json.dumps(content), flush=True)  # in ASCII: any terminal, pipe and program takes it
 
 
 def _say(sentence: str) -> None:
@@ -209,6 +220,15 @@ def _parser() -> argparse.ArgumentParser:
         "--pictures", type=Path, metavar="DIR", help="write what a thumbnail task decodes there, as PNG files"
     )
 
+    decode.add_argument(
+        "--since",
+        type=_moment,
+        default=0.0,
+        metavar="WHEN",
+        help="only images that came since then: 90m, 2h or 3d ago, a date such as 2026-11-30, or a date and time",
+    )
+    decode.add_argument("--csv", action="store_true", help="lines for a spreadsheet instead of JSON")
+
     stats = command("stats", _stats, "what a store holds")
     stats.add_argument("store", type=Path, metavar="STORE.sqlite")
     stats.add_argument("--json", action="store_true")
@@ -223,6 +243,13 @@ def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
         return value
 
     return parse
+
+
+def _moment(text: str) -> float:
+    try:
+        return parse_moment(text, time.time())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _confidence(text: str) -> float:

@@ -1,6 +1,6 @@
 """Events: what the host has to say. An answer on an image, or the reason why something that came is not used."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,22 @@ NOISE = "noise"
 "Reason of bytes that were no frame; the other reasons are those of link.receiver."
 
 ORDINARY = {Reason.DUPLICATE, Reason.REPEATED, Reason.GAP}
+
+
+def top_of(classes: Sequence[str], probabilities: np.ndarray, n_classes: int = TOP) -> list[tuple[str, float]]:
+    """The most probable classes, best first, each with its probability."""
+    best = np.argsort(-probabilities, kind="stable")[:n_classes]
+    return [(classes[index], float(probabilities[index])) for index in best]
+
+
+def said(classes: Sequence[str], probabilities: np.ndarray) -> dict[str, Any]:
+    """A label and what else comes into question, ready for JSON."""
+    top = top_of(classes, probabilities)
+    return {"label": top[0][0], "top": [[label, round(probability, 4)] for label, probability in top]}
+
+
+def rounded(value: float | None, digits: int = 4) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,28 +77,26 @@ class Answer:
 
     def top(self, n_classes: int = TOP) -> list[tuple[str, float]]:
         """The most probable classes, best first, each with its probability."""
-        best = np.argsort(-self.probabilities, kind="stable")[:n_classes]
-        return [(self.classes[index], float(self.probabilities[index])) for index in best]
+        return top_of(self.classes, self.probabilities, n_classes)
 
     def to_json(self) -> dict[str, Any]:
-        """One line of `listen`; further keys may be added, none will change its meaning."""
+        """One line of `listen` or `decode`; further keys may be added, none will change its meaning."""
         return {
             "event": "answer",
             "node": self.node,
             "image": self.image,
             "counter": self.counter,
-            "label": self.label,
-            "top": [[label, round(probability, 4)] for label, probability in self.top()],
+            **said(self.classes, self.probabilities),
             "symbols_known": self.n_known,
             "symbols": self.n_latents,
             "chunks": self.n_chunks,
             "is_complete": self.is_complete,
             "bitstream_bytes": self.bitstream_bytes,
             "packet_bytes": self.packet_bytes,
-            "age_s": None if self.age_s is None else round(self.age_s, 3),
+            "age_s": rounded(self.age_s, 3),
             "received_s": round(self.received_s, 3),
             "bundle": self.bundle,
-            "confidence": None if self.confidence is None else round(self.confidence, 4),
+            "confidence": rounded(self.confidence),
             "is_enough": self.is_enough,
             **({"tasks": dict(self.tasks)} if self.tasks else {}),
         }

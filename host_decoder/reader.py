@@ -1,6 +1,8 @@
-"""Reader: what a bundle makes of its latents."""
+"""Reader: what a bundle makes of its latents. `listen`, `decode` and the tasks of a node all ask this one."""
 
 from dataclasses import replace
+
+import numpy as np
 
 from host_decoder.classifier import Classifier
 from host_decoder.config import VerdictConfig
@@ -24,6 +26,10 @@ class Reader:
         return self._policy.notice if self._is_asked else None
 
     def judge(self, latent: Latent, next_chunk_s: float) -> Verdict:
-        [probabilities] = self._classify(latent.symbols[None])
-        verdict = self._policy.judge(probabilities, latent.n_known, next_chunk_s)
-        return verdict if self._is_asked else replace(verdict, is_enough=False)
+        [verdict] = self.judge_all(latent.symbols[None], np.array([latent.n_known]), next_chunk_s)
+        return verdict
+
+    def judge_all(self, symbols: np.ndarray, n_known: np.ndarray, next_chunk_s: float = 0.0) -> list[Verdict]:
+        """Of N latents: symbols (N, D), of which n_known (N,) were received and the others are expected."""
+        verdicts = self._policy.judge_all(self._classify(symbols), n_known, next_chunk_s)
+        return verdicts if self._is_asked else [replace(verdict, is_enough=False) for verdict in verdicts]

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from host_decoder.advice import Advisor
 from host_decoder.clock import WallClock
 from host_decoder.config import HostNode, VerdictConfig
@@ -322,7 +324,8 @@ class Host:
             confidence=verdict.confidence,
             is_enough=verdict.is_enough and not arrived.is_complete,
             tasks={
-                name: next(read(arrived.latent.symbols[None])) for name, read in self._tasks[node, bundle.path].items()
+                name: next(read(arrived.latent.symbols[None], np.array([arrived.latent.n_known])))
+                for name, read in self._tasks[node, bundle.path].items()
             },
         )
 

@@ -83,6 +83,15 @@ CREATE TABLE statistics (       -- of a node since a start of the host, as link.
     figures TEXT NOT NULL,
     PRIMARY KEY (node, started_s)) WITHOUT ROWID;
 """
+IMAGES = """
+SELECT node, chunks.sender, chunks.image, chunk, is_last, bitstream, chunks.age_s,
+    chunks.counter, packets.received_s, answers.packet_bytes, answers.is_enough
+FROM chunks JOIN senders ON senders.id = chunks.sender
+JOIN packets ON packets.sender = chunks.sender AND packets.counter = chunks.counter
+LEFT JOIN answers ON answers.sender = chunks.sender AND answers.image = chunks.image AND answers.chunks = chunk + 1
+WHERE bundle = ? ORDER BY chunks.sender, chunks.image, chunk
+"""
+"Chunks in order, each with its packet, and with the answer that there was with it."
 TABLES = set(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
 BITMAP_BYTES = 8
 
@@ -95,6 +104,16 @@ class StoredImage:
     image: int
     bitstream: bytes
     is_complete: bool
+    n_chunks: int = 1
+    counter: int = 0
+    "Of the packet that brought the last of it."
+    received_s: float = 0.0
+    "When that came, Unix time."
+    age_s: float | None = None
+    packet_bytes: int | None = None
+    "Of all packets behind it; None where nothing was answered then."
+    is_enough: bool = False
+    "The verdict on it, as it was told."
 
 
 class Store:
@@ -185,19 +204,21 @@ class Store:
         )
         return rows[0]["image"] if rows else None
 
-    def images(self, bundle: str) -> Iterator[StoredImage]:
-        """Every image of a bundle whose first chunk is here, in the order of capture."""
+    def images(self, bundle: str, since_s: float = 0.0) -> Iterator[StoredImage]:
+        """Every image of a bundle whose first chunk is here, in the order of capture, if it grew since then."""
         with explained(self.path):
-            chunks = self._db.execute(
-                "SELECT node, sender, image, chunk, is_last, bitstream FROM chunks JOIN senders "
-                "ON senders.id = chunks.sender WHERE bundle = ? ORDER BY sender, image, chunk",
-                (bundle,),
-            )
+            chunks = self._db.execute(IMAGES, (bundle,))
             for (node, _, image), rows in groupby(chunks, key=lambda row: row[:3]):
                 prefix = [row for index, row in enumerate(rows) if row[3] == index]
-                if prefix:
-                    bitstream = b"".join(row[5] for row in prefix)
-                    yield StoredImage(node, image, bitstream, bool(prefix[-1][4]))
+                if not prefix:
+                    continue
+                is_last, _, _, counter, received_s, packet_bytes, is_enough = prefix[-1][4:]
+                if received_s >= since_s:
+                    bitstream, age_s, n_chunks = b"".join(row[5] for row in prefix), prefix[0][6], len(prefix)
+                    yield StoredImage(
+                        *(node, image, bitstream, bool(is_last), n_chunks, counter, received_s, age_s),
+                        *(packet_bytes, bool(is_enough)),
+                    )
 
     def bundles(self) -> dict[str, int]:
         """Number of stored chunks by bundle."""

@@ -7,29 +7,42 @@ from typing import Any
 import numpy as np
 
 from host_decoder.classifier import Classifier
-from host_decoder.events import TOP
+from host_decoder.events import rounded, said
 from host_decoder.onnx_decoder import REMEDY, OnnxDecoder
-from link.bundle import PIXELS, PROBABILITIES, Bundle, BundleError, Task
+from host_decoder.reader import Reader
+from link.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, BundleError, Task
 
-TaskReader = Callable[[np.ndarray], Iterator[dict[str, Any]]]
-"Symbols (N, D) → N answers."
+TaskReader = Callable[..., Iterator[dict[str, Any]]]
+"Symbols (N, D), and how many of each were received (N,), None: all → N answers."
 
 
 def task_reader(bundle: Bundle, name: str) -> TaskReader:
     """The reader of one of the bundle's tasks; a BundleError says what does not fit."""
     task = bundle.task(name)
+    if name == LABEL_TASK:
+        return _calibrated(bundle)
     if task.output == PROBABILITIES:
         return _labels(task, Classifier(task.decoder_path, bundle.n_latents, len(task.classes)))
     decoder = OnnxDecoder(task.decoder_path, bundle.n_latents, task.output)
     return _pictures(bundle, task, decoder) if task.output == PIXELS else _scores(task, decoder)
 
 
+def _calibrated(bundle: Bundle) -> TaskReader:
+    """The label with its confidence, as every answer has them."""
+    reader = Reader(bundle, None)
+
+    def read(symbols: np.ndarray, n_known: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
+        n_received = np.full(len(symbols), bundle.n_latents) if n_known is None else n_known
+        for verdict in reader.judge_all(symbols, n_received):
+            yield {**said(bundle.classes, verdict.probabilities), "confidence": rounded(verdict.confidence)}
+
+    return read
+
+
 def _labels(task: Task, classify: Classifier) -> TaskReader:
-    def read(symbols: np.ndarray) -> Iterator[dict[str, Any]]:
+    def read(symbols: np.ndarray, n_known: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
         for row in classify(symbols):
-            best = np.argsort(-row, kind="stable")[:TOP]
-            top = [[task.classes[index], round(float(row[index]), 4)] for index in best]
-            yield {"label": task.classes[best[0]], "top": top}
+            yield said(task.classes, row)
 
     return read
 
@@ -40,7 +53,7 @@ def _scores(task: Task, decoder: OnnxDecoder) -> TaskReader:
             f"{task.decoder_path} gives {decoder.example.shape[1:]} numbers per image, a score is one; {REMEDY}"
         )
 
-    def read(symbols: np.ndarray) -> Iterator[dict[str, Any]]:
+    def read(symbols: np.ndarray, n_known: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
         for score in decoder(symbols):
             yield {"score": round(float(score), 4), "is_anomaly": bool(score > task.threshold)}
 
@@ -55,7 +68,7 @@ def _pictures(bundle: Bundle, task: Task, decoder: OnnxDecoder) -> TaskReader:
             f"the bundle's images are uint8 {shape}; {REMEDY}"
         )
 
-    def read(symbols: np.ndarray) -> Iterator[dict[str, Any]]:
+    def read(symbols: np.ndarray, n_known: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
         for pixels in decoder(symbols):
             yield {"pixels": base64.b64encode(pixels.tobytes()).decode(), "shape": list(shape)}
 

@@ -71,13 +71,19 @@ class VerdictPolicy:
 
     def judge(self, probabilities: np.ndarray, n_known: int, next_chunk_s: float = 0.0) -> Verdict:
         """Of the decoder's probabilities (C,) with n_known symbols; next_chunk_s: airtime of the next chunk."""
+        [verdict] = self.judge_all(probabilities[None], np.array([n_known]), next_chunk_s)
+        return verdict
+
+    def judge_all(self, probabilities: np.ndarray, n_known: np.ndarray, next_chunk_s: float = 0.0) -> list[Verdict]:
+        """The same of many images: probabilities (N, C), n_known (N,)."""
         if self.calibration is None:
-            return Verdict(probabilities, None, None, is_enough=False)
+            return [Verdict(row, None, None, is_enough=False) for row in probabilities]
         calibrated = self.calibration.apply(probabilities, n_known)
-        confidence = float(calibrated.max())
-        gain = float(self.calibration.gain_to_come(confidence, n_known))
-        is_enough = confidence >= self.min_confidence or gain <= self._least_gain(next_chunk_s)
-        return Verdict(calibrated.astype(np.float32), confidence, gain, is_enough)
+        confidence = calibrated.max(1)
+        gain = self.calibration.gain_to_come(confidence, n_known)
+        is_enough = (confidence >= self.min_confidence) | (gain <= self._least_gain(next_chunk_s))
+        rows = zip(calibrated.astype(np.float32), confidence, gain, is_enough, strict=True)
+        return [Verdict(row, float(sure), float(more), bool(enough)) for row, sure, more, enough in rows]
 
     def is_enough(self, probabilities: np.ndarray, n_known: np.ndarray, next_chunk_s: float = 0.0) -> np.ndarray:
         """`judge` for many images at once: probabilities (N, C), n_known (N,) → bool (N,)."""

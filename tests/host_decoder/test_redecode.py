@@ -1,14 +1,23 @@
 """What was received once is classified again by a decoder made later."""
 
+import csv
 import json
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import datetime
 
 import pytest
 
 from host_decoder.__main__ import main
+from host_decoder.config import HostNode, VerdictConfig
+from host_decoder.events import Answer
 from host_decoder.redecode import redecode
 from host_decoder.service import Host
 from host_decoder.store import Store
 from link import latent_coder
+from link.bundle import Bundle, with_calibration
+from link.calibration import Calibration
 from tests.host_decoder.small import KEY, NODE, SmallNode, make_bundle, right_label
 from tests.link.small import random_symbols
 
@@ -64,6 +73,62 @@ def test_images_that_came_in_part_are_decoded_as_far_as_they_came(filled, new_bu
         latent = latent_coder.decode(bitstream[: answer["bitstream_bytes"]], new_bundle.tables, complete=False)
         assert answer["symbols_known"] == latent.n_known < 12
         assert answer["label"] == right_label(latent.symbols, seed=1)
+
+
+def test_a_line_is_what_listen_said(bundle, store, symbols, tmp_path):
+    """Same decoder, same store: label, confidence, time and all else, of whole images and of parts."""
+    shutil.copytree(bundle.path, tmp_path / "modest")
+    calibration = Calibration((0, bundle.n_latents), (5.0, 2.0), (0.5, 0.0))
+    modest = with_calibration(Bundle.load(tmp_path / "modest", side="host"), calibration, {})
+    entry = HostNode(NODE, KEY, modest, tasks=("label",))
+    host = Host([entry], store, verdict=VerdictConfig(confidence=0.5))
+    node = SmallNode(modest, chunk_bytes=3)
+    told: dict[int, Answer] = {}
+    for number, row in enumerate(symbols):
+        packets = node.packets(row)
+        for packet in packets[:1] if number % 3 == 2 else packets:
+            told |= {event.image: event for event in host.receive(packet, float(number)) if isinstance(event, Answer)}
+    lines = list(redecode(store, modest))
+    assert [line["image"] for line in lines] == sorted(told)
+    for line in lines:
+        said = told[line["image"]].to_json()
+        [by_task] = said.pop("tasks").values()
+        assert line == said
+        assert {name: line[name] for name in by_task} == by_task
+    assert any(line["is_enough"] for line in lines)
+    assert len({line["confidence"] for line in lines}) > 10
+
+
+def lines_of(capsys, *arguments: str) -> list[str]:
+    assert main(["decode", *arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_only_images_of_late_are_decoded_when_that_is_asked_for(filled, new_bundle, capsys):
+    with closing(sqlite3.connect(filled)) as database, database:
+        database.execute("UPDATE packets SET received_s = received_s - 7200 WHERE counter < 40")
+    command = [str(filled), "--bundle", str(new_bundle.path)]
+    everything, of_late = lines_of(capsys, *command), lines_of(capsys, *command, "--since", "1h")
+    assert 0 < len(of_late) < len(everything)
+    assert of_late == everything[-len(of_late) :]
+    assert lines_of(capsys, *command, "--since", "3h") == everything
+    assert lines_of(capsys, *command, "--since", "2020-01-31") == everything
+    assert lines_of(capsys, *command, "--since", "9999-01-01T00:00+02:00") == []
+    with pytest.raises(SystemExit):
+        main(["decode", *command, "--since", "yesterday"])
+    assert "'yesterday' is no moment; write how long ago (90m, 2h, 3d, 1w), a date" in capsys.readouterr().err
+
+
+def test_csv_has_the_same_answers_and_a_time_that_a_person_reads(filled, new_bundle, capsys):
+    command = [str(filled), "--bundle", str(new_bundle.path)]
+    answers = [json.loads(line) for line in lines_of(capsys, *command)]
+    rows = list(csv.DictReader(lines_of(capsys, *command, "--csv")))
+    assert [(int(row["node"]), int(row["image"]), row["label"]) for row in rows] == [
+        (answer["node"], answer["image"], answer["label"]) for answer in answers
+    ]
+    assert {row["bundle"] for row in rows} == {new_bundle.id.hex()}
+    for row, answer in zip(rows, answers, strict=True):
+        assert datetime.fromisoformat(row["time"]).timestamp() == pytest.approx(answer["received_s"], abs=0.002)
 
 
 def test_the_command_prints_a_line_per_image(filled, new_bundle, other_bundle, capsys):

@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -96,9 +97,10 @@ def test_images_are_the_prefixes_that_arrived(store):
     store.add(receipt(packet(6, image=3, chunk=2, bitstream=b"ij")))
     store.add(receipt(packet(8, image=7, chunk=1, bitstream=b"mn")))
     store.add(receipt(ReceivedPacket(9, BUNDLE, verdict="malformed")))
+    came: dict[str, Any] = dict(received_s=1000.0, age_s=2.0)
     assert list(store.images(BUNDLE)) == [
-        StoredImage(NODE, image=0, bitstream=b"abcd", is_complete=True),
-        StoredImage(NODE, image=3, bitstream=b"ef", is_complete=False),
+        StoredImage(NODE, 0, b"abcd", is_complete=True, n_chunks=2, counter=2, packet_bytes=15, **came),
+        StoredImage(NODE, 3, b"ef", is_complete=False, n_chunks=1, counter=4, packet_bytes=15, **came),
     ]
     assert [chunk.index for chunk in store.chunks_of(NODE, KEY, BUNDLE, 3)] == [0, 2]
 

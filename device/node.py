@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from device.capturing import Capturing, OpenSource
+from device.capturing import STUCK_AFTER_S, Capturing, OpenSource
 from device.config import NodeConfig
 from device.console import Console
 from device.ending import Ending
@@ -27,7 +27,7 @@ from device.unit.notify import Notifier
 from link import latent_coder
 from link.airtime import LoRaConfig
 from link.bundle import ImageSpec
-from link.carrier import Carrier, CarrierSettings, DoesNotFit, open_carrier
+from link.carrier import Carrier, CarrierSettings, DoesNotFit, NotSentError, open_carrier
 from link.clock import boot_s
 from link.keys import CounterStore, read_master_key
 from link.lorawan_sender import LoRaWanOptions, LoRaWanSender
@@ -153,6 +153,7 @@ class Node:
         "When its airtime was entered in the ledger."
         self._silent_because: str | None = None
         self._unfit_told_s = -math.inf
+        self._unsent_since_s = math.inf
         self._unreadable: set[str] = set()
         "Sentences on images that cannot be read: each is said once."
         self.n_images = 0
@@ -183,8 +184,7 @@ class Node:
             self._look_after_source(now_s)
             self._transmit(boot_s())
             self._listen()
-            is_well = self._radio.is_open and not (self._capturing and self._capturing.is_stuck(boot_s()))
-            if is_well:
+            if self._is_well(boot_s()):
                 if not is_ready:
                     notifier.ready()
                     is_ready = True
@@ -193,6 +193,11 @@ class Node:
                 self._trial.excuse()
         if self._source_error is not None:
             raise self._source_error
+
+    def _is_well(self, now_s: float) -> bool:
+        """Whether packets leave and images come, as far as a new start could help that."""
+        is_stuck = self._capturing is not None and self._capturing.is_stuck(now_s)
+        return self._radio.is_open and not is_stuck and now_s < self._unsent_since_s + STUCK_AFTER_S
 
     @property
     def ledger_notice(self) -> str | None:
@@ -337,6 +342,10 @@ class Node:
         except DoesNotFit as error:
             self._send_less(error)
             return
+        except NotSentError as error:
+            self._send_later(error)
+            return
+        self._unsent_since_s = math.inf
         if has_left:
             self._on_air_until_s = max(boot_s(), start_s + self._outgoing.airtime_s)
             self._end_transmission(boot_s())  # a modem has sent it by now, and may have the answer already
@@ -350,6 +359,15 @@ class Node:
         if boot_s() >= self._unfit_told_s + UNFIT_TOLD_S:
             self._unfit_told_s = boot_s()
             self._console.notice(f"{error}; something shorter is sent first")
+
+    def _send_later(self, error: NotSentError) -> None:
+        """It is kept, and offered again after a moment."""
+        assert self._outgoing is not None
+        self._governor.take_back(self._outgoing.airtime_s)
+        self._charged_s = -math.inf
+        if self._unsent_since_s == math.inf:
+            self._unsent_since_s = boot_s()
+            self._console.notice(f"{error}; what is to be sent is kept")
 
     def _is_charged(self, outgoing: Outgoing, now_s: float) -> bool:
         """Whether a packet that waited for its port may leave: after a while its airtime is charged anew."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-from link.carrier import Carrier, DoesNotFit, PortError, Received
+from link.carrier import Carrier, NotSentError, PortError, Received
 from link.pause import Pause
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
@@ -44,12 +44,15 @@ class Radio:
         return self._carrier is not None
 
     def send(self, packet: bytes) -> bool:
-        """Whether the packet left; False while the port is gone. DoesNotFit: a smaller one may leave."""
+        """Whether the packet left; False while the port is gone.
+
+        NotSentError: it did not, and the port is as good as before; DoesNotFit: a smaller one may.
+        """
         if carrier := self._present():
             try:
                 carrier.send(packet)
                 return True
-            except DoesNotFit:
+            except NotSentError:
                 raise
             except PortError as error:
                 self._lost(error)

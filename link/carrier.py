@@ -23,11 +23,15 @@ class PortError(OSError):
     """The port cannot be used; the message names it and says what to do."""
 
 
-class DoesNotFit(PortError):  # noqa: N818 (it is no error of the port)
-    """This packet is more than the medium takes at present; nothing of it has left, and the port is as good as before.
+class NotSentError(PortError):
+    """Nothing of this packet has left, and the port is as good as before: no airtime spent, no need to open anew."""
+
+
+class DoesNotFit(NotSentError):  # noqa: N818 (it is no error of the port)
+    """This packet is more than the medium takes at present; a smaller one may leave at once.
 
     LoRaWAN puts the answers to its network's commands in front of the next payload, so that for one uplink there is
-    less room than the data rate promises. A smaller packet may leave at once; no airtime was spent.
+    less room than the data rate promises.
     """
 
     def __init__(self, message: str, max_packet_bytes: int | None = None) -> None:

@@ -12,7 +12,7 @@ Source: RN2483 LoRa Technology Module Command Reference User's Guide, DS40001784
 from dataclasses import dataclass, field
 
 from link.airtime import LoRaConfig
-from link.carrier import CarrierStatistics, PortError, Received, check_packet
+from link.carrier import CarrierStatistics, DoesNotFit, PortError, Received, check_packet
 from link.carriers.command_line import CommandLine
 from link.control import Renew, pack_command
 from link.lorawan import FRAME_BYTES, plain_packet, port_of, type_of, unpack_packet
@@ -81,10 +81,15 @@ class Rn2483Mac:
         if answer == "no_free_ch":
             self.statistics.n_refused += 1
             return
+        if answer == "invalid_data_len":
+            raise DoesNotFit(
+                f"the RN2483 at {self._modem.path} has no room for {len(body)} bytes: it has answers for the network "
+                "to send first, or was told to use another data rate"
+            )
         if answer != "ok":
             raise PortError(
-                f"the RN2483 at {self._modem.path} answers '{answer[:40]}' to an uplink of {len(body)} bytes; open it "
-                "again, and mind that the network may have told it to use another data rate"
+                f"the RN2483 at {self._modem.path} answers '{answer[:40]}' to an uplink of {len(body)} bytes; "
+                "open it again"
             )
         airtime_s = self._lora.airtime_s(FRAME_BYTES + len(body))
         event = self._modem.wait_for(("mac_",), LATE * airtime_s + WINDOWS_S)

@@ -77,6 +77,8 @@ class Rn2483Mac(Rn2483):
         self._address: bytes | None = None
         self._frame_counter = 0
         self._free_s = [float("-inf")] * N_CHANNELS
+        self.answer_bytes = 0
+        "Of answers to the network's MAC commands, which stand in front of the next payload."
         self._sent: Uplink | None = None
         self._result: list[str] = []
         "What is said when the windows are over."
@@ -160,13 +162,14 @@ class Rn2483Mac(Rn2483):
             return self._refuse("invalid_param")
         if self._address is None:
             return self._refuse("not_joined")
-        if len(body) > EU868_BYTES[self._lora.spreading_factor]:
+        if self.answer_bytes + len(body) > EU868_BYTES[self._lora.spreading_factor]:
             return self._refuse("invalid_data_len")
         if refusal := self._transmit_mac(bytes(FRAME_BYTES) + body, now_s):
             return self._refuse(refusal)
         airtime_s = self._lora.airtime_s(FRAME_BYTES + len(body))
         self._sent = Uplink(self._address, self._frame_counter, int(port), body, kind == "cnf", airtime_s)
         self._frame_counter += 1
+        self.answer_bytes = 0
         return "ok"
 
     def _transmit_mac(self, frame: bytes, now_s: float) -> str | None:

@@ -20,9 +20,11 @@ from tests.link.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
 
 
 @contextmanager
-def module(network):
-    """Path of the serial port of a module that stands in this network."""
-    line = ModuleLine(rn2483_mac.Rn2483Mac(get_profile("rn2483-sf7"), network, window_s=0.02, channel_off=0))
+def module(network, answer_bytes=0):
+    """Path of the serial port of a module that stands in this network, and has so much to answer it."""
+    modem = rn2483_mac.Rn2483Mac(get_profile("rn2483-sf7"), network, window_s=0.02, channel_off=0)
+    modem.answer_bytes = answer_bytes
+    line = ModuleLine(modem)
     terminal, should_stop = Terminal(), threading.Event()
 
     def carry():
@@ -67,6 +69,19 @@ def test_the_network_gets_hello_and_then_every_image(home, symbols):
     decoded = [latent_coder.decode(chunk.bitstream, home.bundle.tables).symbols for chunk in chunks]
     assert (np.array(decoded) == symbols[:5]).all()
     assert sum(len(line["delivered"]) for line in said["heard"]) == 5
+
+
+def test_while_the_module_has_answers_to_send_first_every_image_goes_in_shorter_packets(home):
+    network = EmulatedNetwork()
+    with (
+        module(network, answer_bytes=51 - 9) as port,
+        node(config(home, port, profile="lora-sf10-eu868")) as process,
+    ):
+        said = finish(process)
+    assert network.delivered[0].port == port_of(PacketType.STATUS)
+    assert network.delivered[1].port == port_of(PacketType.HELLO)
+    assert sum(len(line["delivered"]) for line in said["heard"]) == 5
+    assert any("something shorter is sent first" in line["sentence"] for line in said["notice"])
 
 
 def test_a_module_that_is_not_let_in_ends_the_node_with_a_sentence_without_the_key(home):

@@ -311,3 +311,106 @@ def test_ids_never_begin_below_what_waits(outbox):
     outbox.put(70, [b"x"], captured_s=0.0)
     LoRaWanSender(NODE, BUNDLE_ID, counters, outbox, Governor(), LinkTiming(get_profile("lora-sf7-eu868")))
     assert counters.next() > 70
+
+
+# What the module does not take
+
+
+def offered(world):
+    """The next packet, before the module has said what it makes of it."""
+    world.now_s = max(world.now_s, world.sender.next_due_s(world.now_s))
+    outgoing = world.sender.next_packet(world.now_s)
+    _, packet_type, body = unpack_packet(outgoing.packet)
+    return packet_type, body
+
+
+def refuse(world):
+    world.sender.does_not_fit(world.now_s)
+
+
+def test_what_does_not_fit_goes_in_a_shorter_packet_and_costs_no_airtime(outbox):
+    """The answers to the network's commands stand in front of the payload until one uplink has left."""
+    governor = Governor([AirtimeLimit(3600.0, 36.0)])
+    world = World(outbox, governor, profile="lora-sf10-eu868")
+    for image in range(1, 8):
+        world.capture(image, bytes(8))
+    world.send()
+    left_s = governor.budget_s(world.now_s)
+    packet_type, body = offered(world)
+    assert (packet_type, len(unpack_batch(body, 0))) == (PacketType.BATCH, 4)
+    refuse(world)
+    assert governor.budget_s(world.now_s) == pytest.approx(left_s)
+    packet_type, body = world.send()
+    assert (packet_type, len(unpack_batch(body, 0))) == (PacketType.BATCH, 3)
+    packet_type, body = world.send()
+    assert (packet_type, len(unpack_batch(body, 3))) == (PacketType.BATCH, 4), "there is room again"
+    assert outbox.n_images == 0
+    assert world.sender.statistics.n_packets == 3
+
+
+def test_one_chunk_that_does_not_fit_lets_a_status_go_first_and_then_fits(world):
+    world.capture(1, bytes(30))
+    world.send()
+    assert offered(world)[0] == PacketType.DATA
+    refuse(world)
+    world.capture(2, bytes(40))
+    assert world.send()[0] == PacketType.STATUS
+    chunks = [unpack_chunk(world.send()[1], 1) for _ in range(2)]
+    assert sorted(len(chunk.bitstream) for chunk in chunks) == [30, 40]
+
+
+def test_a_chunk_that_never_fits_is_offered_ever_more_rarely_and_lets_others_pass(world):
+    world.capture(1, bytes(45))
+    world.send()
+    times_s, passed = [], 0
+    for image in range(2, 60):
+        world.capture(image, bytes(3))
+        while (due_s := world.sender.next_due_s(world.now_s)) is not None and due_s <= world.now_s + 100.0:
+            packet_type, body = offered(world)
+            if len(body) > 40:
+                times_s.append(world.now_s)
+                refuse(world)
+                continue
+            world.sender.transmitted(world.now_s)
+            world.sender.receive(ACKNOWLEDGED, world.now_s)
+            passed += packet_type == PacketType.DATA
+        world.now_s += 100.0
+    pauses_s = [later - earlier for earlier, later in pairwise(times_s)]
+    assert passed == 58
+    assert world.outbox.n_images == 1, "it is kept"
+    assert len(times_s) <= 14
+    assert pauses_s[-1] > 1000
+
+
+def test_a_fault_that_does_not_fit_is_told_once_something_short_has_left(outbox):
+    world = World(outbox, fault="the camera is away and nobody knows when it comes back")
+    world.send()
+    _, body = offered(world)
+    assert Status.unpack(body).fault
+    refuse(world)
+    assert Status.unpack(world.send()[1]).fault is None
+    assert "the camera is away" in str(Status.unpack(world.send()[1]).fault)
+    assert world.send() is None
+
+
+def test_where_not_even_the_shortest_fits_it_is_tried_again_after_pauses_that_grow(world):
+    world.capture(1, bytes(3))
+    times_s = []
+    for _ in range(200):
+        offered(world)
+        times_s.append(world.now_s)
+        refuse(world)
+    assert times_s[-1] > 20 * 3600
+    world.now_s = max(world.now_s, world.sender.next_due_s(world.now_s))
+    assert world.send()[0] == PacketType.HELLO
+
+
+def test_a_fault_that_comes_and_goes_is_told_both_times(world):
+    world.send()
+    assert world.send() is None
+    world.sender.tell("the camera is away")
+    assert Status.unpack(world.send()[1]).fault == "the camera is away"
+    assert world.send() is None
+    world.sender.tell(None)
+    assert Status.unpack(world.send()[1]).fault is None
+    assert world.send() is None

@@ -30,9 +30,10 @@ MAX_SLOW_PIXELS = 4 << 20
 "Where Pillow decodes in Python, some microseconds a pixel."
 STORED_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2}
 "Of a pixel in Pillow's memory; 4 in any other mode."
-CODEC_BYTES = {"AVIF": 12, "JPEG2000": 16, "TIFF": 4, "WEBP": 8}
+CODEC_BYTES = {"AVIF": 12, "JPEG2000": 16, "TIFF": 4, "WEBP": 12}
 "Of a pixel in the codec's memory beside it."
-CONVERSION_BYTES = 8
+CONVERSION_BYTES = {(True, True): 1, (True, False): 6, (False, True): 8, (False, False): 10}
+"Of a pixel, for what is made of it: whether that is little, as it is RGB (or grey) anyway, and whether it is reduced."
 PROGRESSIVE_BYTES = 6
 "Of a pixel of the whole JPEG, however small it is decoded."
 
@@ -135,7 +136,8 @@ def _needed_bytes(image: Any, n_pixels: int, at_least: int) -> int:
     """What decoding takes at its height; n_pixels are the file's, the image's own may be fewer."""
     is_plain = image.mode in ("RGB", "L") and "transparency" not in image.info
     stored = STORED_BYTES.get(image.mode, 4) + CODEC_BYTES.get(image.format, 0)
-    converted = 1 if is_plain and _factor(image, at_least) > 1 else CONVERSION_BYTES
+    is_reduced = _factor(image, at_least) > 1
+    converted = CONVERSION_BYTES[is_plain and (is_reduced or image.mode == "RGB"), is_reduced]
     progressive = PROGRESSIVE_BYTES * n_pixels if image.info.get("progressive") else 0
     return image.width * image.height * (stored + converted) + progressive
 

@@ -32,6 +32,8 @@ UNSURE = 1e-12
 "The least doubt that an answer is right, or wrong, when temperatures are fitted."
 SHARE_PRIOR = 1.0
 "Wrong labels, all put right later, that every knot has seen before the first: without data nothing is given up."
+MIN_IMAGES = 50
+"Validation images; of fewer, each that is right or wrong by chance moves the confidence by points."
 N_BINS = 15
 "Of the expected calibration error, as is usual (Guo et al., arXiv:1706.04599)."
 
@@ -92,8 +94,10 @@ class Fitted:
         )
 
 
-def fit(decoder: OnnxModel, symbols: np.ndarray, labels: np.ndarray, tables: Tables) -> Fitted:
-    """Fit to the symbols (N, D) and labels (N,) of a split that the decoder did not learn from."""
+def fit(decoder: OnnxModel, symbols: np.ndarray, labels: np.ndarray, tables: Tables) -> Fitted | None:
+    """Fit to the symbols (N, D) and labels (N,) of a split that the decoder did not learn from; None: too few."""
+    if len(symbols) < MIN_IMAGES:
+        return None
     prefixes = Prefixes.of(symbols, tables)
     probabilities, truth = decoder(prefixes.symbols), labels[prefixes.image]
     knots = tuple(sorted({round(share * tables.n_latents) for share in KNOT_SHARES}))
@@ -109,6 +113,20 @@ def fit(decoder: OnnxModel, symbols: np.ndarray, labels: np.ndarray, tables: Tab
         n_prefixes=len(prefixes.image),
         ece_before=expected_calibration_error(probabilities.max(1), correct),
         ece_after=expected_calibration_error(confidence, correct),
+    )
+
+
+def write(bundle: Bundle, fitted: Fitted | None) -> Bundle:
+    """Into the bundle's manifest; a bundle without a calibration claims no confidence."""
+    return bundle if fitted is None else with_calibration(bundle, fitted.calibration, fitted.fitted_on())
+
+
+def describe(fitted: Fitted | None, n_images: int) -> str:
+    if fitted is not None:
+        return fitted.describe()
+    return (
+        f"not calibrated: {n_images} validation images are too few to know what confidence is worth, {MIN_IMAGES} are "
+        "needed; give more images, then export again"
     )
 
 
@@ -172,7 +190,9 @@ def calibrate(path: Path, data: DataSet, n_threads: int = 1) -> tuple[Bundle, Fi
     encode = Int8Encoder(bundle.encoder_path, bundle.image.pixel_pad, n_threads)
     split: Split = data.validation
     fitted = fit(OnnxModel(bundle.decoder_path), encode(split.images), split.labels, bundle.tables)
-    return with_calibration(bundle, fitted.calibration, fitted.fitted_on()), fitted
+    if fitted is None:
+        raise ExportError(describe(None, len(split)))
+    return write(bundle, fitted), fitted
 
 
 def check_data(bundle: Bundle, data: DataSet) -> None:

@@ -14,16 +14,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from export import ExportError, onnx_model
+from export import ExportError, anomaly, onnx_model
+from export.anomaly import NORMAL_SHARE
 from export.further_decoders import (
     CE,
     KL,
     LOSSES,
     Components,
-    Distances,
     Learning,
     Lessons,
-    Undecided,
     learn_classes,
     learn_pixels,
     run,
@@ -31,25 +30,21 @@ from export.further_decoders import (
 from export.measure import accuracy
 from export.onnx_model import OnnxModel
 from export.pictures import RADIUS, psnr, ssim
-from export.symbols import Encode, Int8Encoder
+from export.symbols import Encode, Int8Encoder, received
 from export.tasks import ANOMALY, CLASS_TASKS, LABEL, NEW_CLASS, TASKS, THUMBNAIL, NewClass, check_shape, classes_of
 from host_training.batches import augment, to_pixels
 from host_training.dataset import Augmentation, DataSet, load
-from link.bundle import LABEL_TASK, PIXELS, PROBABILITIES, SCORE, Bundle, check_task_name, with_task
-from link.tables import Tables
+from link.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, check_task_name, with_task
 
 VIEWED_IMAGES, MAX_VIEWS = 60_000, 16
 "How many images to learn from in all, and how often each at most: as it is, then changed as in training."
 FEW_VIEWS = 4
 "Of each example of a new class."
 VIEW_SEED = 0
-NORMAL_SHARE = 0.95
-"Of the validation images, that an anomaly score lets pass."
 N_OTHERS = 5000
 "Training images that a new class is held against."
 FEW_HIDDEN, FEW_STEPS = 64, 150
 "A small network, trained briefly: there is little to learn from."
-DECIMALS = 4
 
 
 @dataclass(frozen=True)
@@ -112,13 +107,6 @@ def views(images: np.ndarray, augmentation: Augmentation, n_views: int) -> Itera
         yield augment(to_pixels(images), augmentation).permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def received(encode: Encode, tables: Tables) -> Encode:
-    """The encoder as the host hears it: a symbol outside its table is clamped to it, and nothing else is lost."""
-    low = tables.symbol_min.astype(np.int64)
-    high = low + tables.alphabet - 1
-    return lambda images: np.clip(encode(images), low, high).astype(np.int8)
-
-
 @dataclass(frozen=True, eq=False)
 class Decoder:
     """What was learned, and what the manifest is to say of it."""
@@ -140,14 +128,6 @@ def class_decoder(heard: Heard, lessons: Lessons, loss: str, learning: Learning)
     classes, labels = heard.data.classes, heard.data.validation.labels
     module = learn_classes(lessons, labels, len(classes), loss, learning)
     return Decoder(module, PROBABILITIES, {"classes": list(classes)})
-
-
-def anomaly_decoder(heard: Heard) -> Decoder:
-    """A score from normal images alone."""
-    undecided = Undecided(Distances(heard.train[0], heard.data.train.labels))
-    with torch.no_grad():
-        scores = undecided(torch.from_numpy(heard.validation).float()).numpy()
-    return Decoder(undecided, SCORE, {"threshold": round(float(np.quantile(scores, NORMAL_SHARE)), DECIMALS)})
 
 
 def thumbnail_lessons(heard: Heard) -> tuple[Lessons, Components]:
@@ -192,6 +172,8 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
     if request.loss == KL and data.classes != bundle.classes:
         raise ExportError("the loss kl learns what the bundle's own decoder says: it is for the bundle's own classes")
     encode = received(Int8Encoder(bundle.encoder_path, bundle.image.pixel_pad, request.threads), bundle.tables)
+    if request.task == ANOMALY:
+        return _add_anomaly(request, bundle, data, encode)
     new = None
     if request.task == NEW_CLASS:
         new = NewClass.find(request.examples, request.shots, request.seed, bundle.image, request.data_dir)
@@ -210,13 +192,20 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
     return with_task(bundle, name, entry), name, figures
 
 
+def _add_anomaly(
+    request: Request, bundle: Bundle, data: DataSet, encode: Encode
+) -> tuple[Bundle, str, dict[str, float]]:
+    fitted = anomaly.fit(data, encode, encode(data.validation.images), encode(data.test.images), request.seed)
+    name = request.name or ANOMALY
+    entry = anomaly.write_task(fitted, data, bundle.n_latents, bundle.path / f"decoder-{name}.onnx")
+    return with_task(bundle, name, entry), name, fitted.figures()
+
+
 def _learn(request: Request, bundle: Bundle, heard: Heard, new: NewClass | None, encode: Encode) -> Decoder:
     learning = Learning(seed=request.seed)
     if new is not None:
         few = np.stack([encode(view) for view in views(new.few, heard.data.augmentation, FEW_VIEWS)])
         return new_class_decoder(heard, few, new.name, learning)
-    if request.task == ANOMALY:
-        return anomaly_decoder(heard)
     if request.task == THUMBNAIL:
         return Decoder(learn_pixels(*thumbnail_lessons(heard), heard.data.image_shape, learning), PIXELS)
     lessons = class_lessons(heard, request.loss, OnnxModel(bundle.decoder_path))
@@ -246,8 +235,6 @@ def _measure(
         return figures
     if decoder.output == PROBABILITIES:
         return {"accuracy": accuracy(answers, data.labels)}
-    if decoder.output == SCORE:
-        return {"false_alarms": float((answers > decoder.facts["threshold"]).mean())}
     figures = {"psnr_db": float(psnr(answers, data.images).mean())}
     if min(data.images.shape[1:3]) > 2 * RADIUS:
         figures["ssim"] = float(ssim(answers, data.images).mean())

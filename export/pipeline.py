@@ -5,12 +5,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from export import ExportError, calibration, entropy_model, measure, onnx_model, tflite
+from export import ExportError, anomaly, calibration, entropy_model, measure, onnx_model, tflite
 from export.entropy_model import FittedTables
 from export.finetune import FineTuning, augmented_symbols, finetune, score
 from export.fold import FoldedDecoder, FoldedEncoder, fold, input_shape
@@ -20,7 +21,7 @@ from export.operators import edge_tpu_compiler_log, list_operators, require_inte
 from export.report import Report
 from export.rounding import round_weights
 from export.settings import ORDERS, Settings, load_data, n_transmitted, preset_name, provenance
-from export.symbols import Encode, Int8Encoder, with_border
+from export.symbols import Encode, Int8Encoder, received, with_border
 from host_training.batches import to_model_input, to_pixels
 from host_training.class_accuracy import ClassAccuracies
 from host_training.dataset import DataSet, Split
@@ -103,9 +104,8 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
 
     validation_accuracies = make_decoder(decoder, encode, data, settings.fine_tuning, folder)
     host = onnx_model.OnnxModel(folder / DECODER)
-    validation = data.validation
-    fitted = calibration.fit(host, encode(validation.images), validation.labels, tables.chosen.tables)
-    labels, scores = data.test.labels, host(coded.symbols)
+    heard, labels, scores = encode(data.validation.images), data.test.labels, host(coded.symbols)
+    fitted = calibration.fit(host, heard, data.validation.labels, tables.chosen.tables)
     by_class = ClassAccuracies.of(data.classes, labels, scores.argmax(1))
     accuracies = Accuracies(
         float_all_latents=measure.float_accuracy(model, data.test),
@@ -115,10 +115,13 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
         int8_fine_tuned_decoder=measure.accuracy(host(test.astype(np.float32)), labels),
         through_coder=measure.accuracy(scores, labels),
     )
-    say(f"decoder   {accuracies.through_coder:.2%} on the test split, float encoder {accuracies.best_float:.2%}")
+    images = f"{len(test):,} test images"
+    say(f"decoder   {accuracies.through_coder:.2%} of {images}, float encoder {accuracies.best_float:.2%}")
     say(f"classes   {by_class.describe()}")
-    say(f"calibrate {fitted.describe()}")
+    say(f"calibrate {calibration.describe(fitted, len(heard))}")
     check_drop(accuracies, settings.max_drop_points)
+    strange = anomaly.fit(data, received(encode, tables.chosen.tables), heard, test)
+    say(f"anomaly   {strange.describe()}")
 
     report = Report(
         study=study_name(data.name, preset, checkpoint["stage"], checkpoint["recipe"]["seed"], settings),
@@ -129,6 +132,8 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
         by_class=by_class,
         validation_accuracies=validation_accuracies,
         calibration=fitted,
+        n_validation_images=len(heard),
+        anomaly=strange,
         agreements=agreements,
         rates=rates,
         tables=tables,
@@ -141,7 +146,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
         machine=results.machine(),
     )
     report.write(folder)
-    return write_manifest(folder, config, n_latents, data.classes, report), report
+    return write_manifest(folder, config, n_latents, data, report), report
 
 
 def halves(
@@ -231,9 +236,7 @@ def check_drop(accuracies: Accuracies, max_drop_points: float) -> None:
         )
 
 
-def write_manifest(
-    folder: Path, config: ModelConfig, n_latents: int, classes: tuple[str, ...], report: Report
-) -> bundle.Bundle:
+def write_manifest(folder: Path, config: ModelConfig, n_latents: int, data: DataSet, report: Report) -> bundle.Bundle:
     node = {
         "image": {
             "height": config.height,
@@ -245,6 +248,14 @@ def write_manifest(
         "latents": n_latents,
         "input_zero_point": tflite.INPUT_ZERO_POINT,
     }
-    host = {"tasks": {bundle.LABEL_TASK: {"file": DECODER, "classes": list(classes)}}}
-    written = bundle.write_manifest(folder, node, host, report.provenance, report.measured())
-    return bundle.with_calibration(written, report.calibration.calibration, report.calibration.fitted_on())
+    tasks = host_tasks(folder, n_latents, data, report.anomaly)
+    written = bundle.write_manifest(folder, node, {"tasks": tasks}, report.provenance, report.measured())
+    return calibration.write(written, report.calibration)
+
+
+def host_tasks(folder: Path, n_latents: int, data: DataSet, strange: anomaly.Fitted) -> dict[str, dict[str, Any]]:
+    """What every bundle's host can answer: which class, and whether it is any; the score's file is written here."""
+    return {
+        bundle.LABEL_TASK: {"file": DECODER, "classes": list(data.classes)},
+        bundle.ANOMALY_TASK: anomaly.write_task(strange, data, n_latents, folder / anomaly.FILE),
+    }

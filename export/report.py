@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from export.calibration import Fitted
+from export import anomaly, calibration
 from export.entropy_model import FittedTables
 from export.measure import Accuracies, Agreement, Cost, Latency, Rates
 from export.operators import Operator
@@ -30,7 +30,10 @@ class Report:
     "Of the int8 encoder, decoded from coded bytes."
     validation_accuracies: tuple[float, float]
     "Before and after fine-tuning the decoder, int8 encoder."
-    calibration: Fitted
+    calibration: calibration.Fitted | None
+    "None: there were too few validation images."
+    n_validation_images: int
+    anomaly: anomaly.Fitted
     agreements: dict[str, Agreement]
     rates: Rates
     tables: FittedTables
@@ -80,7 +83,8 @@ class Report:
             "accuracy": asdict(self.accuracies) | {"drop_points": self.accuracies.drop_points},
             "by_class": self.by_class.to_dict(),
             "validation_accuracy": dict(zip(("before", "after"), self.validation_accuracies, strict=True)),
-            "calibration": self.calibration.calibration.to_dict() | self.calibration.fitted_on(),
+            "calibration": self.calibration and self.calibration.calibration.to_dict() | self.calibration.fitted_on(),
+            "anomaly": self.anomaly.figures() | {"threshold": self.anomaly.threshold},
             "agreement": {pair: asdict(agreement) for pair, agreement in self.agreements.items()},
             "rate": asdict(self.rates),
             "tables": [candidate.to_dict() for candidate in self.tables.candidates],
@@ -126,7 +130,8 @@ class Report:
                 [(p, f"{a.equal:.2%}", f"{a.within_one:.2%}", f"{a.images:.1%}") for p, a in self.agreements.items()],
             ),
             "## Confidence",
-            f"By the known symbols: {self.calibration.describe()}.",
+            f"By the known symbols: {calibration.describe(self.calibration, self.n_validation_images)}.",
+            anomaly_section(self.anomaly),
             "## Bytes per image",
             f"{rates.coded_bytes:.2f} bytes on average ({percentiles}), {rates.coder_overhead_bits:.2f} bits above the "
             f"tables' ideal. On the same symbols, static histograms need {rates.static_bits:.1f} bits, "
@@ -177,6 +182,23 @@ def _flat(nested: dict[str, Any]) -> dict[str, Any]:
     for key, value in nested.items():
         flat |= value if isinstance(value, dict) else {key: value}
     return flat
+
+
+def anomaly_section(fitted: anomaly.Fitted) -> str:
+    """What the score for images of none of the classes is worth, and where it is weak."""
+    unseen = {kind: f"{share:.0%}" for kind, share in fitted.caught_unseen.items()}
+    rows = [(kind, f"{share:.0%}", unseen.get(kind, "")) for kind, share in fitted.caught.items()]
+    weak = f"It is weak for these: {', '.join(fitted.weak_kinds)}. " if fitted.weak_kinds else ""
+    return "\n\n".join(
+        [
+            "## None of these",
+            f"An image whose score is above {fitted.threshold:.2f} is said to show none of the classes. By mistake "
+            f"that is said of {fitted.false_alarms:.1%} of the test split; the threshold comes from {fitted.n_images} "
+            "validation images. Of drawn pictures of no class:",
+            markdown_table(("picture", "told", "by a score that learned without its like"), rows),
+            weak + "Photographs of other things, which are like the classes, are harder than any of these.",
+        ]
+    )
 
 
 def _compiler_section(log: str | None) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+from link.tables import Tables
+
 Encode = Callable[[np.ndarray], np.ndarray]
 "uint8 images (N, H, W, C) → symbols int8 (N, D)."
 
@@ -48,3 +50,10 @@ class Int8Encoder:
             interpreter.invoke()
             row[:] = interpreter.get_tensor(self.output_index)[0]
         return symbols
+
+
+def received(encode: Encode, tables: Tables) -> Encode:
+    """The encoder as the host hears it: a symbol outside its table is clamped to it, and nothing else is lost."""
+    low = tables.symbol_min.astype(np.int64)
+    high = low + tables.alphabet - 1
+    return lambda images: np.clip(encode(images), low, high).astype(np.int8)

@@ -18,12 +18,12 @@ import numpy as np
 
 from export import ExportError
 from host_training.dataset import DataSet, Split, load
-from link.bundle import ImageSpec
+from link.bundle import ANOMALY_TASK, ImageSpec
 from link.picture import UnreadableImageError, fit, read_picture
 from link.picture_folder import files_below
 
 LABEL, COARSE, FINE, LIVING = CLASS_TASKS = ("label", "coarse", "fine", "living")
-NEW_CLASS, ANOMALY, THUMBNAIL = "new-class", "anomaly", "thumbnail"
+NEW_CLASS, ANOMALY, THUMBNAIL = "new-class", ANOMALY_TASK, "thumbnail"
 TASKS = (*CLASS_TASKS, NEW_CLASS, ANOMALY, THUMBNAIL)
 
 COARSE_OF = {"cifar100-coarse": "cifar100"}

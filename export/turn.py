@@ -7,6 +7,7 @@ does not need is not sent any more, so further decoders for other tasks have les
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from export import ExportError, calibration, measure, onnx_model, tflite
+from export import ExportError, anomaly, calibration, measure, onnx_model, tflite
 from export.calibration import check_data
-from export.decoder import Heard, received
+from export.decoder import Heard
 from export.further_decoders import CE, Learning, Lessons, Probabilities, learn_classes
 from export.importance import Rotation, rotation, sensitivity
 from export.measure import Rates
-from export.pipeline import DECODER, Say, make_tables
-from export.report import markdown_table
-from export.symbols import Int8Encoder
+from export.pipeline import DECODER, Say, host_tasks, make_tables
+from export.report import anomaly_section, markdown_table
+from export.symbols import Int8Encoder, received
 from host_training.dataset import DataSet, load
 from link import bundle as bundles
 from link import results
@@ -87,6 +88,7 @@ def build(settings: Turning, old: Bundle, data: DataSet, folder: Path, say: Say)
     onnx_model.write_task(decoder, len(turned.importance), PROBABILITIES, folder / DECODER)
     host = onnx_model.OnnxModel(folder / DECODER)
     fitted = calibration.fit(host, heard.validation, data.validation.labels, tables.chosen.tables)
+    strange = anomaly.fit(data, received(encode, tables.chosen.tables), heard.validation, heard.test)
 
     coded = measure.through_coder(heard.test, tables.chosen.tables)
     rates = Rates.of(heard.test, coded, tables)
@@ -105,11 +107,11 @@ def build(settings: Turning, old: Bundle, data: DataSet, folder: Path, say: Say)
     written = bundles.write_manifest(
         folder,
         old.node | {"latents": len(turned.importance)},
-        {"tasks": {bundles.LABEL_TASK: {"file": DECODER, "classes": list(old.classes)}}},
+        {"tasks": host_tasks(folder, len(turned.importance), data, strange)},
         old.provenance | {"turned": turning},
         measured,
     )
-    written = bundles.with_calibration(written, fitted.calibration, fitted.fitted_on())
+    written = calibration.write(written, fitted)
     figures = {
         "accuracy": accuracy,
         "accuracy_before": old.measured["accuracy"],
@@ -122,7 +124,8 @@ def build(settings: Turning, old: Bundle, data: DataSet, folder: Path, say: Say)
         "latents_before": old.n_latents,
         "validation_accuracy": measure.accuracy(host(heard.validation.astype(np.float32)), data.validation.labels),
     }
-    write_report(folder, old, turning, figures, fitted.describe())
+    confidence = f"Confidence, by the known symbols: {calibration.describe(fitted, len(heard.validation))}."
+    write_report(folder, old, turning, figures, [confidence, anomaly_section(strange)])
     return written, figures
 
 
@@ -143,7 +146,7 @@ def classes_decoder(train: np.ndarray, validation: np.ndarray, data: DataSet, se
 
 
 def write_report(
-    folder: Path, old: Bundle, turning: dict[str, Any], figures: dict[str, float], confidence: str
+    folder: Path, old: Bundle, turning: dict[str, Any], figures: dict[str, float], paragraphs: Sequence[str]
 ) -> None:
     """report.json and report.md; the encoder's own report is that of the bundle it comes from."""
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if not path.name.startswith("report")}
@@ -155,7 +158,7 @@ def write_report(
         f"{figures['largest_bytes']:.0f}; before turning {figures['accuracy_before']:.2%} from "
         f"{figures['bytes_per_image_before']:.2f}. Made from bundle {turning['from_bundle']} by `{turning['command']}`",
         markdown_table(("figure", "value"), [(name, f"{value:.4g}") for name, value in figures.items()]),
-        f"Confidence, by the known symbols: {confidence}.",
+        *paragraphs,
         markdown_table(("file", "bytes"), [(name, f"{size:,}") for name, size in sizes.items()]),
         "The encoder before its last layer comes from",
         markdown_table(("what", "value"), [(key, f"`{value}`") for key, value in old.provenance.items()]),

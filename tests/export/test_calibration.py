@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
+from export import calibration
 from export.__main__ import main
 from export.calibration import (
     Prefixes,
@@ -122,3 +123,13 @@ def test_a_bundle_that_is_not_there_or_of_other_images_is_one_sentence(exported,
     (other / "manifest.json").write_text(json.dumps(manifest))
     assert main(["calibrate", "--bundle", str(other), "--threads", "1"]) == 1
     assert "data set digits has images (8, 8, 1) of 10 classes" in capsys.readouterr().err
+
+
+def test_a_handful_of_validation_images_calibrates_nothing_and_says_so():
+    tables = random_tables(seed=3)
+    symbols = np.zeros((calibration.MIN_IMAGES - 1, tables.n_latents), np.int8)
+    labels = np.zeros(len(symbols), np.int64)
+    assert calibration.fit(None, symbols, labels, tables) is None
+    said = calibration.describe(None, len(symbols))
+    assert said.startswith("not calibrated: 49 validation images are too few")
+    assert "50 are needed" in said

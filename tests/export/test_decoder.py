@@ -10,8 +10,8 @@ from PIL import Image
 
 from export import ExportError, measure
 from export.__main__ import main
-from export.decoder import Request, add_decoder, received
-from export.symbols import Int8Encoder
+from export.decoder import Request, add_decoder
+from export.symbols import Int8Encoder, received
 from host_decoder.task_reader import task_reader
 from host_training.dataset import load
 from link.bundle import Bundle

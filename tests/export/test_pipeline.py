@@ -16,7 +16,15 @@ from link import latent_coder
 from link.bundle import Bundle
 from link.results import check_result
 
-FILES = {"manifest.json", "encoder.tflite", "tables.npz", "decoder.onnx", "report.json", "report.md"}
+FILES = {
+    "manifest.json",
+    "encoder.tflite",
+    "tables.npz",
+    "decoder.onnx",
+    "decoder-anomaly.onnx",
+    "report.json",
+    "report.md",
+}
 SAME_EACH_TIME = FILES - {"report.json", "report.md"}
 
 
@@ -109,7 +117,8 @@ def test_the_report_says_everything_and_the_progress_one_line_a_stage(exported):
     assert stored["encoder"]["macs"] == exported.report.cost.macs
     stages = [line.split()[0] for line in exported.lines]
     tables = ["tables"] * 3
-    assert stages == ["fold", "int8", "agree", *tables, "coder", "decoder", "classes", "calibrate", "bundle"]
+    last = ["coder", "decoder", "classes", "calibrate", "anomaly", "bundle"]
+    assert stages == ["fold", "int8", "agree", *tables, *last]
 
 
 @pytest.mark.usefixtures("converted_already")

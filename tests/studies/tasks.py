@@ -25,24 +25,24 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from sklearn.metrics import roc_auc_score
+from torch import nn
 
+from export import anomaly
+from export.anomaly import NORMAL_SHARE
 from export.decoder import (
     FEW_VIEWS,
-    NORMAL_SHARE,
     Decoder,
     Heard,
-    anomaly_decoder,
     class_decoder,
     class_lessons,
     new_class_decoder,
-    received,
     thumbnail_lessons,
     views,
 )
 from export.further_decoders import CE, KL, SVM, Components, Learning, learn_pixels
 from export.onnx_model import OnnxModel, write_task
 from export.pictures import psnr, ssim
-from export.symbols import Int8Encoder
+from export.symbols import Int8Encoder, received
 from export.tasks import COARSE, FINE, LABEL, LIVING, NewClass, classes_of
 from host_decoder.bulk import decode_bulk
 from host_decoder.classifier import Classifier
@@ -50,7 +50,7 @@ from host_decoder.onnx_decoder import OnnxDecoder
 from host_decoder.picture import to_png
 from host_training.dataset import DataSet, load
 from link import latent_coder
-from link.bundle import PIXELS, PROBABILITIES, Bundle
+from link.bundle import PIXELS, PROBABILITIES, SCORE, Bundle
 from tests.studies.common import RUNS, Table, finish, number, percent, spread
 
 MODULE = "tests.studies.tasks"
@@ -111,6 +111,12 @@ class Field:
     @cached_property
     def own_decoder(self) -> OnnxModel:
         return OnnxModel(self.bundle.decoder_path)
+
+    @cached_property
+    def anomaly_score(self) -> nn.Module:
+        encode = received(self.encode, self.bundle.tables)
+        validation, test = (encode(split.images) for split in (self.data.validation, self.data.test))
+        return anomaly.fit(self.data, encode, validation, test).score
 
     def heard(self, data: DataSet) -> Heard:
         return Heard.of(data, received(self.encode, self.bundle.tables))
@@ -214,11 +220,11 @@ def plain(row: Mapping[str, Any]) -> Row:
 
 
 def anomaly_rows(place: Field, rows: Rows) -> None:
-    """Fitted in closed form: there is no seed to vary."""
+    """One seed: what is learned from is drawn by it too."""
     noise = np.random.default_rng(0).integers(0, 256, (N_NOISE_IMAGES, *place.bundle.image.shape)).astype(np.uint8)
     for name, images in ((place.other.name, place.other.test.images), ("noise", noise)):
         for seed in rows.missing(f"anomaly {name}", [0]):
-            score = place.on_host(anomaly_decoder(place.heard(place.data)))
+            score = place.on_host(Decoder(place.anomaly_score, SCORE))
             pair = place.receive(place.data.test.images), place.receive(images)
             row = told_apart("", *(score(some.symbols) for some in pair))
             sure = (-np.rint(255 * some.label_scores.max(1)) for some in pair)

@@ -27,6 +27,7 @@ from device.unit.notify import Notifier
 from link.bundle import BundleError
 from link.clock import boot_s
 from link.keys import KeyHeldError, KeyStateError
+from link.terminal import readable_output
 
 FAULTS = (ConfigError, KeyStateError, StateError, BundleError, EncoderError, SourceError, RuntimeMissingError)
 "What a person has to mend."
@@ -49,6 +50,7 @@ class SpeechlessError(Exception):
 
 
 def main(argv: list[str] | None = None) -> int:
+    readable_output()
     arguments = _parser().parse_args(argv)
     console = CONSOLES[arguments.console]
     n_images, code = 0, 0

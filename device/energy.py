@@ -24,6 +24,7 @@ from device.slots import Loaded, load
 from link import latent_coder
 from link.bundle import BundleError
 from link.sender import FIRST_CHUNK_OVERHEAD_BYTES
+from link.terminal import readable_output
 from link.timing import LinkTiming
 
 RADIO_V, N_RUNS, N_IMAGES = 3.3, 5, 8
@@ -139,6 +140,7 @@ def measure(loaded: Loaded, has_gate: bool) -> tuple[float, float]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    readable_output()
     parser = argparse.ArgumentParser(prog="python -m device.energy", description=__doc__.split("\n\n")[0])
     parser.add_argument("config", type=Path, metavar="node.toml")
     parser.add_argument("--computer", choices=COMPUTERS, default="zero2w")

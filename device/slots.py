@@ -31,6 +31,7 @@ from link.bundle import Bundle, BundleError
 from link.carrier import PortError
 from link.durable import read_state, write_state
 from link.signature import check_signature
+from link.terminal import readable_output
 
 STATE_FILE = "bundle.json"
 STATE_FORMAT = 1
@@ -195,6 +196,7 @@ def load(path: Path, signer: Path | None, wants_edgetpu: bool = False) -> Loaded
 
 
 def main(settings: str) -> None:
+    readable_output()
     slots = Slots(load_config(settings))
     print(slots.in_use, slots.stage.value, slots.why)
 

@@ -24,9 +24,11 @@ from host_training.checkpoint import CheckpointError
 from host_training.dataset import DataSetError, load
 from link.bundle import Bundle
 from link.results import FOLDER, write_result
+from link.terminal import readable_output
 
 
 def main(arguments: list[str] | None = None) -> int:
+    readable_output()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         if arguments[:1] == ["calibrate"]:

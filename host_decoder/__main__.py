@@ -17,11 +17,13 @@ from host_decoder.errors import HostError
 from host_decoder.moment import parse_moment
 from link.bundle import BundleError
 from link.keys import KeyStateError
+from link.terminal import readable_output
 
 # Each command imports what it needs: --help and stats do not wait for ONNX Runtime.
 
 
 def main(argv: list[str] | None = None) -> int:
+    readable_output()
     started_s = time.monotonic()
     argv = sys.argv[1:] if argv is None else argv
     arguments = _parser().parse_args(argv, argparse.Namespace(argv=argv))

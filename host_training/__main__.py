@@ -14,9 +14,11 @@ from host_training.dataset import DataSetError, load, with_corrupted_labels, wri
 from host_training.evaluation import class_accuracies
 from host_training.presets import DEFAULT_PRESETS, PRESETS, recipe
 from host_training.training import Trainer, load_model
+from link.terminal import readable_output
 
 
 def main(arguments: list[str] | None = None) -> int:
+    readable_output()
     options = parser().parse_args(arguments)
     try:
         return options.command(options)

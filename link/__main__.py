@@ -11,12 +11,14 @@ from link.line import Line
 from link.monitor_cli import add_commands
 from link.profiles import PROFILES, get_profile
 from link.radio import RadioLine
+from link.terminal import readable_output
 
 TYPICAL_PACKET_BYTES = 20
 "An image of 9 bytes with its 11 bytes of header, seal and place."
 
 
 def main(argv: list[str] | None = None) -> int:
+    readable_output()
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from device.flash.tools import FlashError, UnreachableError
+from link.terminal import readable_output
 
 WORK = Path("runs/flash")
 UNREACHABLE = 3
@@ -16,6 +17,7 @@ UNREACHABLE = 3
 
 
 def main(argv: list[str] | None = None) -> int:
+    readable_output()
     argv = sys.argv[1:] if argv is None else argv
     arguments = _parser().parse_args(argv, argparse.Namespace(argv=argv))
     try:

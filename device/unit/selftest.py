@@ -15,9 +15,11 @@ from device.interpreter import RuntimeMissingError
 from device.slots import load
 from link import latent_coder
 from link.bundle import BundleError
+from link.terminal import readable_output
 
 
 def main(settings: str, bundle_path: str) -> None:
+    readable_output()
     try:
         loaded = load(Path(bundle_path), load_config(settings).bundle_signer)
     except (ConfigError, BundleError, EncoderError, RuntimeMissingError) as error:

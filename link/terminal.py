@@ -1,0 +1,70 @@
+"""Terminal: what is printed arrives, whatever the terminal, pipe or log can take.
+
+    readable_output()          the first line of every command
+
+A terminal of Latin-1 or ASCII, a file name of bytes that are no text: what it cannot show is put in the signs that it
+has, as like as may be, a sign for a sign so that columns stay where they are. Nothing is ever an error.
+"""
+
+import codecs
+import io
+import sys
+import unicodedata
+
+SCHEME = "latentlink.readable"
+LIKE = {
+    **dict.fromkeys("–—‒−‐‑·•─━┄┈╌═╴╶", "-"),
+    **dict.fromkeys("│┃║╵╷┆┊", "|"),
+    **dict.fromkeys("┌┐└┘├┤┬┴┼┏┓┗┛┡┩┢┪╇╭╮╯╰╔╗╚╝╠╣╦╩╬┳┻╋", "+"),
+    **dict.fromkeys("█▉▊▋▌▍▎▏▀▄■▓▒░", "#"),
+    **dict.fromkeys("‘’‚′", "'"),
+    **dict.fromkeys("“”„«»″", '"'),
+    **dict.fromkeys("μµ", "u"),
+    "…": "...",
+    "×": "x",
+    "÷": "/",
+    "→": "->",
+    "←": "<-",
+    "≤": "<=",
+    "≥": ">=",
+    "±": "+-",
+    "≈": "~",
+    "✓": "+",
+    "✗": "x",
+    "°": "o",
+    "€": "EUR",
+    "ß": "ss",
+    "æ": "ae",
+    "ø": "o",
+    "ł": "l",
+    "\N{NO-BREAK SPACE}": " ",
+    "\N{NARROW NO-BREAK SPACE}": " ",
+}
+"What stands for a sign that a terminal lacks."
+
+
+def readable_output() -> None:
+    """Standard output and error take every text from here on."""
+    codecs.register_error(SCHEME, _replace)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=SCHEME)
+
+
+def takes_unicode(encoding: str | None) -> bool:
+    """Whether a stream of this encoding shows every sign."""
+    return (encoding or "ascii").lower().replace("_", "-").startswith("utf")
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_like, error.object[error.start : error.end])), error.end
+
+
+def _like(sign: str) -> str:
+    """Signs of ASCII for one that is none: its base letter, or a question mark."""
+    if sign in LIKE:
+        return LIKE[sign]
+    base = unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode()
+    return base if base.isprintable() and base else "?"

@@ -54,7 +54,6 @@ class Child:
             preexec_fn=_die_with_parent(),
             text=True,
             errors="replace",
-            errors="replace",
         )
         assert self._process.stdout is not None
         assert self._process.stderr is not None

@@ -44,11 +44,14 @@ class VirtualNode:
 
     is_open = True
 
-    def __init__(self, monkeypatch, home, config, profile="serial-115200", is_host_there=lambda now_s: True):
+    def __init__(
+        self, monkeypatch, home, config, profile="serial-115200", is_host_there=lambda now_s: True, earlier_bundles=()
+    ):
         self.now_s, self.fed_s, self.is_host_there = 1000.0, [], is_host_there
         self.console, self.statuses, self.updates = Console(), [], {}
         self._home, self._config, self._waiting, self._until_s = home, load_config(config), [], 0.0
-        self._host = Receiver({home.node: NodeEntry(home.key, home.bundle)}, LinkTiming(get_profile(profile)))
+        entry = NodeEntry(home.key, home.bundle, earlier_bundles)
+        self._host = Receiver({home.node: entry}, LinkTiming(get_profile(profile)))
         self._at = []
         monkeypatch.setattr("device.node.boot_s", lambda: self.now_s)
 

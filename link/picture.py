@@ -9,6 +9,7 @@ picture takes is known before it is decoded, and a large JPEG is decoded small.
 import io
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -302,13 +303,15 @@ def _require(condition: bool, sentence: str) -> None:
 
 def _reason(pillow: Any, error: Exception) -> str:
     """One line for whatever it was."""
+    said = str(error).strip().partition("\n")[0][:200]
     if isinstance(error, MemoryError):
         return "there is not enough memory for it"
     if isinstance(error, pillow.Image.DecompressionBombError):
-        return "it has more pixels than fit into memory here; make it smaller"
+        found = re.search(r"\d{6,}", said)
+        number = f"{int(found[0]) / 1e6:.0f} million pixels" if found else "pixels"
+        return f"its {number} are more than fit into memory here; make it smaller"
     if isinstance(error, pillow.UnidentifiedImageError):
         return "it is damaged, or of a format that Pillow does not read"
-    said = str(error).strip().partition("\n")[0][:200]
     if isinstance(error, UnreadableImageError):
         return said
     return f"it is damaged ({said or type(error).__name__})"

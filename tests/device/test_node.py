@@ -10,10 +10,10 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager
 from math import inf
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from device.outbox import open_outbox
 from link.framing import frame
@@ -23,6 +23,7 @@ from link.profiles import get_profile
 from link.receiver import Reason
 from link.sender import FIRST_CHUNK_OVERHEAD_BYTES
 from tests.device.far_host import FarHost, far_end
+from tests.photos import write_odd_photos
 
 ONE_WAY = "feedback = false"
 
@@ -276,19 +277,18 @@ def test_with_once_a_vanished_port_ends_the_node(home):
         assert "Traceback" not in err
 
 
-def test_an_unreadable_image_in_a_folder_is_named_and_skipped(home, port):
-    folder = home.folder / "pictures"
-    folder.mkdir()
-    for name in ("a.png", "c.png"):
-        Image.new("RGB", (30, 20), (90, 90, 90)).save(folder / name)
-    (folder / "b.png").write_bytes(b"no picture")
+def test_of_a_folder_of_odd_photos_a_node_sends_what_can_be_seen_and_names_the_rest(home, port):
+    n_seen, unread = write_odd_photos(home.folder / "pictures")
     config = home.config(port[0], link=ONE_WAY)
     config.write_text(
         config.read_text().replace('kind = "replay"\npath = "replay.npz"', 'kind = "folder"\npath = "pictures"')
     )
     run = run_node(config, "--console", "json")
-    assert "b.png cannot be read and is skipped" in run.stderr
-    assert json.loads(run.stdout.splitlines()[-1]) == {"event": "done", "images": 2}
+    said = [line for line in run.stderr.splitlines() if "pictures" in line]
+    assert [Path(line.split(" cannot be read and is skipped")[0]).name for line in said] == unread, run.stderr
+    assert "Traceback" not in run.stderr
+    assert "Warning" not in run.stderr
+    assert json.loads(run.stdout.splitlines()[-1]) == {"event": "done", "images": n_seen}
 
 
 def test_a_second_node_with_the_same_keys_is_refused(home, port):

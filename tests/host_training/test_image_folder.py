@@ -14,6 +14,7 @@ from PIL import Image
 
 from host_training.dataset import DataSetError
 from host_training.image_folder import load
+from tests.photos import write_odd_photos
 
 
 def write_photos(folder: Path, n_images: int, first: int = 0) -> Path:
@@ -180,6 +181,19 @@ def test_more_photos_than_fit_into_memory_are_refused_before_they_are_read(tmp_p
         write_photos(tmp_path / label, 3)
     with pytest.raises(DataSetError, match=r"6 images of 1000000 x 1000000 .* take 36000\.0 GB .*IMAGE_SIZE"):
         load(tmp_path, 1_000_000, said.append)
+
+
+def test_of_a_folder_of_odd_photos_training_takes_what_can_be_seen_and_names_the_rest(tmp_path):
+    n_seen, unread = write_odd_photos(tmp_path / "pets" / "cat")
+    write_photos(tmp_path / "pets" / "dog", 25)
+    command = [sys.executable, "-m", "host_training", "replay", "--dataset", str(tmp_path / "pets"), "--out"]
+    run = subprocess.run([*command, str(tmp_path / "replay.npz")], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    said = run.stderr.splitlines()
+    assert [line.split(" cannot be read and is skipped")[0].rsplit("/", 1)[1] for line in said[: len(unread)]] == unread
+    assert f"31 images of 2 classes (cat {n_seen}, dog 25)" in said[len(unread)]
+    assert "Traceback" not in run.stderr
+    assert "Warning" not in run.stderr
 
 
 def test_an_interrupt_while_photos_are_read_is_a_sentence(tmp_path):

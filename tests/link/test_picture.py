@@ -5,7 +5,6 @@ import struct
 import subprocess
 import sys
 import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from link.picture import GROUND, UnreadableImageError, fit, read_picture
+from tests.photos import BROKEN_TAGS, claim_size, exif_with, huge_png
 
 ROWS, COLUMNS = np.mgrid[0:48, 0:64]
 COLOURS = np.stack([COLUMNS * 4, ROWS * 5, (ROWS + COLUMNS) * 2], -1).astype(np.uint8)
@@ -227,26 +227,10 @@ def test_a_picture_arrives_upright(tmp_path, orientation, ending):
     assert difference(tmp_path / f"x.{ending}", COLOURS) < 3
 
 
-def exif_with(tag: int, kind: int, count: int, value: bytes) -> bytes:
-    """Orientation 6 and one more tag."""
-    entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHI", tag, kind, count) + value
-    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4) + struct.pack("<ii", -1, 0)
-
-
-@pytest.mark.parametrize(
-    "exif",
-    [
-        exif_with(0x011A, 10, 1, struct.pack("<I", 38)),  # a rational of -1/0
-        exif_with(0x011A, 7, 4, b"abcd"),  # a resolution of bytes
-        exif_with(0x0128, 2, 2, b"2\0\0\0"),  # a unit as text
-        exif_with(0x010E, 11, 1, struct.pack("<f", 1.5)),  # a description as a number
-        exif_with(0x010E, 2, 1 << 31, struct.pack("<I", 38)),  # a description of two gigabytes
-        exif_with(0x8769, 4, 1, struct.pack("<I", 1 << 30)),  # a directory far beyond the end
-    ],
-)
-def test_a_broken_exif_value_costs_nothing_but_itself(tmp_path, exif):
+@pytest.mark.parametrize("tag", BROKEN_TAGS)
+def test_a_broken_exif_value_costs_nothing_but_itself(tmp_path, tag):
     stored = np.ascontiguousarray(AS_STORED[6](COLOURS))
-    Image.fromarray(stored).save(tmp_path / "x.jpg", exif=exif, quality=100, subsampling=0)
+    Image.fromarray(stored).save(tmp_path / "x.jpg", exif=exif_with(*tag), quality=100, subsampling=0)
     assert difference(tmp_path / "x.jpg", COLOURS) < 1
 
 
@@ -266,24 +250,11 @@ def test_a_large_picture_is_read_small_and_looks_the_same(tmp_path, mode, ending
     assert abs(fit(whole, (32, 32, 3)).astype(int) - fit(small, (32, 32, 3))).max() <= 5
 
 
-def huge_png(path: Path, side: int, colour_type: int) -> None:
-    """Black, side x side, in a file of some kilobytes."""
-    n_bytes = {0: 1, 2: 3, 6: 4}[colour_type] * side + 1
-    packer = zlib.compressobj(9)
-    pixels = b"".join(packer.compress(bytes(n_bytes)) for _ in range(side)) + packer.flush()
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, colour_type, 0, 0, 0)), (b"IDAT", pixels), (b"IEND", b"")]
-    chunks = (struct.pack(">I", len(p)) + t + p + struct.pack(">I", zlib.crc32(t + p)) for t, p in parts)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
-
-
 @pytest.mark.parametrize("side", [13_300, 60_000])
 def test_a_picture_that_would_fill_the_memory_is_refused_before_it_is_decoded(tmp_path, side):
     path = tmp_path / "x.png"
     huge_png(path, 4, 6)
-    content = bytearray(path.read_bytes())
-    content[16:24] = struct.pack(">II", side, side)
-    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
-    path.write_bytes(content)
+    claim_size(path, side)
     with pytest.raises(
         UnreadableImageError, match=r"x\.png cannot be read and is skipped: it.* pixels.*make it smaller"
     ):

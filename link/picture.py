@@ -6,13 +6,14 @@ raises, and it raises anything on a damaged file, becomes an UnreadableImageErro
 picture takes is known before it is decoded, and a large JPEG is decoded small.
 """
 
+import ctypes
 import io
 import logging
-import os
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,8 +38,6 @@ CONVERSION_BYTES = {(True, True): 1, (True, False): 6, (False, True): 8, (False,
 "Of a pixel, for what is made of it: whether that is little, as it is RGB (or grey) anyway, and whether it is reduced."
 PROGRESSIVE_BYTES = 6
 "Of a pixel of the whole JPEG, however small it is decoded."
-
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs would go to the terminal
 
 ORIENTATION, PHOTOMETRIC, BITS_PER_SAMPLE = 0x0112, 0x0106, 0x0102
 "Tags of TIFF and EXIF."
@@ -100,7 +99,20 @@ def _pillow() -> Any:
         import PIL.ImageOps
     except ImportError:
         raise PillowMissingError("images are read by Pillow: pip install pillow") from None
+    _silence()
     return PIL
+
+
+@cache
+def _silence() -> None:
+    """What is wrong with a file is said once, in our sentence: not by Pillow's log, nor by libtiff, past Python."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    with suppress(OSError, ValueError, AttributeError):  # it is left to speak where it is not found
+        loaded = Path("/proc/self/maps").read_text().splitlines()
+        for path in {line.split()[-1] for line in loaded if "libtiff" in line}:
+            libtiff = ctypes.CDLL(path)
+            libtiff.TIFFSetErrorHandler(None)
+            libtiff.TIFFSetWarningHandler(None)
 
 
 @contextmanager
@@ -151,8 +163,7 @@ def _factor(image: Any, at_least: int) -> int:
 def _as_seen(pillow: Any, image: Any, at_least: int) -> Any:
     """RGB, upright, 8 bits, sRGB, opaque."""
     orientation = _orientation(image)
-    with _quiet() if image.format == "TIFF" else nullcontext():
-        image.load()
+    image.load()
     if orientation != 1 and ORIENTATION not in getattr(image, "tag_v2", {ORIENTATION}):
         orientation = 1  # newer Pillows turn a TIFF when they load it, and drop its tag
     profile = image.info.get("icc_profile")
@@ -161,19 +172,6 @@ def _as_seen(pillow: Any, image: Any, at_least: int) -> Any:
         seen = seen.reduce(factor)
     seen = _opaque(pillow, _srgb(seen, profile))
     return seen.transpose(pillow.Image.Transpose[TURNS[orientation]]) if orientation in TURNS else seen
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Nothing on standard error: libtiff writes there past Python, and what is wrong is said once, in our sentence."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _orientation(image: Any) -> int:

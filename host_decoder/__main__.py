@@ -60,7 +60,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.live import LiveRun
     from host_decoder.live_options import LiveOptions
     from host_decoder.live_report import write_live_result
-    from host_decoder.statistics_view import link_table
+    from host_decoder.statistics_view import link_tables
     from host_decoder.summary import summary
     from host_decoder.view import make_view
 
@@ -85,7 +85,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
         with make_view(run.title, console, is_plain=arguments.plain) as view:
             outcome = run.run(view)
         console.print(summary(run.title, outcome.tally, outcome.first_label_s))
-        console.print(link_table([outcome.link]))
+        console.print(*link_tables([outcome.link]))
         if interruption():
             _say(f"ended by {interruption.name}; no results file is written")
             return interruption.exit_code
@@ -136,6 +136,7 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
 
 
 def _stats(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.sheet import wide_console
     from host_decoder.statistics_view import statistics_tables
     from host_decoder.store import Store
 
@@ -144,7 +145,7 @@ def _stats(arguments: argparse.Namespace, started_s: float) -> int:
     if arguments.json:
         _print_json(statistics)
     else:
-        Console().print(*statistics_tables(statistics), sep="\n")
+        wide_console().print(*statistics_tables(statistics), sep="\n")
     return 0
 
 

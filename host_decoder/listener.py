@@ -13,7 +13,7 @@ from host_decoder.events import Answer, Event, Explainer, Notice, Refusal
 from host_decoder.gateways import POLL_S, governors_of, listen, timing_of
 from host_decoder.service import Host
 from host_decoder.shelf import FIRST_PAUSE_S, LONGEST_PAUSE_S
-from host_decoder.statistics_view import link_table
+from host_decoder.statistics_view import link_tables
 from host_decoder.store import Store, StoreError
 from host_decoder.summary import Title, summary
 from host_decoder.tally import Tally
@@ -70,7 +70,9 @@ class Listener:
                     view.notice(event.sentence)
                 view.tick(self.tally)
         console.print(summary(title, self.tally))
-        console.print(link_table([{"node": number, **figures} for number, figures in self._figures.items()]))
+        console.print(
+            *link_tables([{"node": number, **figures} for number, figures in self._figures.items()]), sep="\n"
+        )
 
     def _events(self) -> Iterator[Event | Notice | None]:
         """What the host says, counted on the way, until it is time to end."""

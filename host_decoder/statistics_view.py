@@ -4,35 +4,46 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.table import Table
+from host_decoder.sheet import Sheet
 
 UNKNOWN = "–"
+NODES_BESIDE = 3
+"In one table of links; as many as 80 columns take."
 
 
-def statistics_tables(statistics: dict[str, Any]) -> list[Table]:
+def statistics_tables(statistics: dict[str, Any]) -> list[Sheet]:
     """From Store.statistics."""
-    headings = ["node", "key", "images", "packets", "bytes", "counter", "first", "last"]
-    nodes = _table(f"stored in {statistics['store']}", headings)
-    for row in statistics["nodes"]:
-        numbers = (row["images"], row["packets"], row["packet_bytes"], row["highest_counter"])
-        nodes.add_row(
-            str(row["node"]), row["key_id"][:8], *map(str, numbers), _time(row["first_s"]), _time(row["last_s"])
+    nodes = [
+        (
+            *(str(row["node"]), row["key_id"][:8], str(row["images"]), str(row["packets"]), str(row["packet_bytes"])),
+            *(str(row["highest_counter"]), _time(row["first_s"]), _time(row["last_s"])),
         )
-    labels = _table("labels, as last answered", ["node", "label", "images"])
-    for row in statistics["labels"]:
-        labels.add_row(str(row["node"]), row["label"], str(row["images"]))
-    refusals = _table("refused", ["reason", "times", "last", "last sentence"])
-    for row in statistics["refusals"]:
-        refusals.add_row(row["reason"], str(row["n"]), _time(row["last_s"]), row["last_sentence"])
-    return [nodes, labels, refusals, link_table(statistics["link"])]
+        for row in statistics["nodes"]
+    ]
+    labels = [(str(row["node"]), row["label"], str(row["images"])) for row in statistics["labels"]]
+    refusals = [
+        (row["reason"], str(row["n"]), _time(row["last_s"]), row["last_sentence"]) for row in statistics["refusals"]
+    ]
+    headings = ["node", "key", "images", "packets", "bytes", "counter", "first", "last"]
+    return [
+        Sheet(f"stored in {statistics['store']}", headings, nodes),
+        Sheet("labels, as last answered", ["node", "label", "images"], labels),
+        Sheet("refused", ["reason", "times", "last", "last sentence"], refusals),
+        *link_tables(statistics["link"]),
+    ]
 
 
-def link_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def link_tables(rows: Sequence[Mapping[str, Any]]) -> list[Sheet]:
     """A column per node, a line per figure; rows are NodeStatistics.to_json with the node's number."""
-    table = _table("the links since the host's last start", ["", *(f"node {row['node']}" for row in rows)])
-    for name, *keys in LINK_LINES:
-        table.add_row(name, *(_cell(row, keys) for row in rows))
-    return table
+    parts = [rows[start : start + NODES_BESIDE] for start in range(0, len(rows), NODES_BESIDE)] or [[]]
+    return [
+        Sheet(
+            "the links since the host's last start",
+            ["", *(f"node {row['node']}" for row in part)],
+            [(name, *(_cell(row, keys) for row in part)) for name, *keys in LINK_LINES],
+        )
+        for part in parts
+    ]
 
 
 LINK_LINES = [
@@ -68,13 +79,6 @@ def _text(value: Any) -> str:
             return f"{_text(value['last'])} / {_text(value['mean'])}"
         return ", ".join(f"{key}: {n}" for key, n in value.items()) or UNKNOWN
     return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _table(title: str, headings: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for heading in headings:
-        table.add_column(heading)
-    return table
 
 
 def _time(unix_s: float) -> str:

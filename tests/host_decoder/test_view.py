@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from host_decoder.events import Refusal
-from host_decoder.statistics_view import link_table
+from host_decoder.statistics_view import link_tables
 from host_decoder.summary import Title, summary
 from host_decoder.tally import Tally
 from host_decoder.view import LiveView, PlainView, dashboard, make_view
@@ -170,7 +170,8 @@ def test_the_summary_says_what_verdicts_saved_and_how_right_they_were(tally):
 def test_a_link_s_figures_are_a_column_per_node():
     statistics = NodeStatistics(n_received=3, n_lost=1)
     statistics.snr_db.add(7.5)
-    text = drawn(link_table([{"node": node, **statistics.to_json()} for node in (1, 2)]))
+    [sheet] = link_tables([{"node": node, **statistics.to_json()} for node in (1, 2)])
+    text = drawn(sheet)
     assert "node 1" in text
     assert any("received / lost" in line and line.count("3 / 1") == 2 for line in text.splitlines())
     assert any("SNR" in line and line.count("7.5 / 7.5") == 2 for line in text.splitlines())

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from link.calibration import Calibration
+from link.manifest import check_manifest, check_task
 from link.tables import Tables
 
 BUNDLE_FORMAT = 1
@@ -94,9 +95,12 @@ class Bundle:
         """Read the manifest and check the files that `side` ("node" or "host") needs, or raise BundleError."""
         if side not in ("node", "host"):
             raise ValueError(f"side is '{side}', it must be 'node' or 'host'")
-        bundle = cls._from_manifest(Path(path))
-        for name, entry in _needed_files(bundle.node, bundle.host)[side].items():
-            _check_file(bundle.path, name, entry)
+        try:
+            bundle = cls._from_manifest(Path(path))
+            for name, entry in _needed_files(bundle.node, bundle.host)[side].items():
+                _check_file(bundle.path, name, entry)
+        except OSError as error:
+            raise BundleError(f"bundle {path} cannot be read ({error.strerror}): see to its owner and mode") from None
         if side == "host":
             _ = bundle.calibration
         return bundle
@@ -117,20 +121,20 @@ class Bundle:
                 f"its node part is {bundle_id.hex()}; {REMEDY}"
             )
         try:
+            check_manifest(manifest, (ENCODER, TABLES), LABEL_TASK)
             node, host = manifest["node"], manifest["host"]
-            _needed_files(node, host)
             return cls(
                 path,
                 bundle_id,
                 image=ImageSpec(**node["image"]),
-                n_latents=int(node["latents"]),
+                n_latents=node["latents"],
                 classes=tuple(host["tasks"][LABEL_TASK]["classes"]),
                 node=node,
                 host=host,
-                provenance=dict(manifest["provenance"]),
-                measured=dict(manifest["measured"]),
+                provenance=manifest["provenance"],
+                measured=manifest["measured"],
             )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        except ValueError as error:
             raise BundleError(f"{MANIFEST} of bundle {path} lacks or misstates: {error}; {REMEDY}") from error
 
     @property
@@ -159,19 +163,20 @@ class Bundle:
                 "'python -m export decoder' adds one"
             )
         try:
+            check_task(self.host, name)
             entry = tasks[name]
             task = Task(
                 name,
                 self.path / entry["file"],
                 output=entry.get("output", PROBABILITIES),
-                classes=tuple(map(str, entry.get("classes", ()))),
+                classes=tuple(entry.get("classes", ())),
                 threshold=float(entry.get("threshold", 0.0)),
             )
             if task.output not in OUTPUTS:
                 raise ValueError(f"its output is '{task.output}', there are {', '.join(OUTPUTS)}")
             if task.output == PROBABILITIES and len(task.classes) < 2:
                 raise ValueError(f"it has {len(task.classes)} classes, at least two are needed")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except ValueError as error:
             raise BundleError(
                 f"{MANIFEST} of bundle {self.path} lacks or misstates of task '{name}': {error}; "
                 "make it anew with 'python -m export decoder'"

@@ -17,6 +17,8 @@ from typing import Any
 MAX_FILE_BYTES = 1 << 20
 MAX_DEPTH = 8
 "Tables and lists inside each other; settings need three."
+MAX_DOTS = 100
+"In front of a line's equals sign; Python takes hours over a key of many thousand parts."
 MAX_SHOWN = 60
 "Characters of a value that a sentence repeats."
 INT64 = 1 << 63
@@ -32,6 +34,9 @@ OTHER_MARKS = {
 def read_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
     """All of a TOML file; raises `error` with a sentence that names it, the line or the key, and what to do."""
     text = read_text(path, error)
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.partition("=")[0].count(".") > MAX_DOTS:
+            raise error(f"{path} is not valid TOML: line {number} has a key of more than {MAX_DOTS} parts")
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as reason:

@@ -136,7 +136,7 @@ def test_no_file_raises_anything_but_the_sentence(tmp_path, content):
         ("source", "limit", "9" * 20, "source.limit is an integer of more than 64 bits; write a smaller one"),
         ("source", "device", "-1", "[source] device is -1; it must be from 0 to 255"),
         ("", "bundle", '""', "bundle is empty; write something, or leave the key out"),
-        ("", "key_dir", '"a\\u0000b"', "key_dir = 'a\\x00b' has a control character; take it out"),
+        ("", "key_dir", '"a\\u0000b"', "key_dir = 'a\\x00b' has a character that cannot be seen; take it out"),
         ("", "max_queue_mb", "999999", "max_queue_mb is 999999; it must be from 1 to 100000"),
     ],
 )

@@ -112,7 +112,10 @@ def test_a_task_that_is_not_there_is_told_what_is(tasked):
             "its output is 'smell', there are probabilities, score, pixels",
         ),
         ({"file": "decoder-size.onnx", "classes": ["one"]}, "it has 1 classes, at least two are needed"),
-        ({"file": "decoder-odd.onnx", "output": "score", "threshold": "high"}, "could not convert string to float"),
+        (
+            {"file": "decoder-odd.onnx", "output": "score", "threshold": "high"},
+            "threshold is .high., it must be a number",
+        ),
         ({"file": "decoder-size.onnx", "classes": ["a", "b"]}, r"gives \(3,\) numbers per image, the manifest names 2"),
         (
             {"file": "decoder-odd.onnx", "output": "pixels"},

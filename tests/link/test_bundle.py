@@ -68,7 +68,7 @@ def test_another_decoder_leaves_the_id_and_another_encoder_or_table_does_not(tmp
     change_manifest(
         bundle.path, lambda manifest: manifest["host"].update(tasks={"label": {"file": "d", "classes": []}})
     )
-    change_manifest(bundle.path, lambda manifest: manifest["host"]["files"].update(d={"sha256": "", "bytes": 0}))
+    change_manifest(bundle.path, lambda manifest: manifest["host"]["files"].update(d={"sha256": "0", "bytes": 0}))
     assert Bundle.load(bundle.path, "node").id == bundle.id
     assert make_bundle(tmp_path / "encoder", encoder=b"another model").id != bundle.id
     assert make_bundle(tmp_path / "tables", tables=random_tables(seed=2)).id != bundle.id
@@ -156,6 +156,78 @@ def rewrite_node(change):
 def test_a_manifest_that_lacks_something_is_refused(folder, change):
     change_manifest(folder, change)
     with pytest.raises(BundleError, match=r"manifest\.json of bundle .* lacks or misstates"):
+        Bundle.load(folder, "node")
+
+
+NASTY = [None, True, "", "x", "é" * 2000, -1, 0, 0.5, 1e308, 1 << 40, 1 << 70, [], [None], ["x"], {}, {"x": None}]
+
+
+def places_in(value, place=()):
+    """Every key of nested dictionaries, from the top."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield (*place, key)
+            yield from places_in(inner, (*place, key))
+
+
+def put_in(manifest, place, value):
+    *outer, last = place
+    for key in outer:
+        manifest = manifest[key]
+    manifest[last] = value
+
+
+def test_a_manifest_with_the_right_id_and_anything_else_in_it_is_used_or_refused_in_a_sentence(folder):
+    good = json.loads((folder / "manifest.json").read_text())
+    n_refused = n_tried = 0
+    said = set()
+    for place in places_in(good):
+        for value in NASTY:
+            manifest = json.loads(json.dumps(good))
+            put_in(manifest, place, value)
+            manifest["bundle_id"] = compute_id(manifest.get("node")).hex()
+            (folder / "manifest.json").write_text(json.dumps(manifest))
+            n_tried += 1
+            try:
+                for side in ("node", "host"):
+                    bundle = Bundle.load(folder, side)
+                    assert all(type(length) is int for length in bundle.image.shape)
+                    _ = bundle.tables, bundle.task("label"), bundle.calibration, bundle.data_set
+            except BundleError as refusal:
+                n_refused += 1
+                said.add(f"{folder}" in str(refusal))
+    assert n_tried > 200
+    assert n_refused > n_tried / 2
+    assert said == {True}, "each names the bundle"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "sentence"),
+    [
+        (("node", "image", "height"), "x", r"node\.image\.height is 'x', it must be a whole number"),
+        (("node", "image", "pixel_pad"), None, r"node\.image\.pixel_pad is None, it must be a whole number"),
+        (("node", "image", "channels"), 9, r"node\.image\.channels is 9; it must be from 1 to 4"),
+        (("node", "latents"), 0, r"node\.latents is 0; it must be from 1 to 65536"),
+        (
+            ("node", "files", "encoder.tflite", "bytes"),
+            "many",
+            r"node\.files\.encoder\.tflite\.bytes is 'many', it must",
+        ),
+        (
+            ("host", "tasks", "label", "classes"),
+            "ab",
+            r"host\.tasks\.label\.classes is 'ab', it must be a list of texts",
+        ),
+        (("measured",), 3, r"measured is 3, it must be a section"),
+    ],
+)
+def test_the_sentence_says_which_field_of_a_manifest_cannot_be(folder, place, value, sentence):
+    def change(manifest):
+        put_in(manifest, place, value)
+        manifest["bundle_id"] = compute_id(manifest["node"]).hex()
+
+    change_manifest(folder, change)
+    with pytest.raises(BundleError, match=rf"manifest\.json of bundle .* lacks or misstates: {sentence}"):
         Bundle.load(folder, "node")
 
 

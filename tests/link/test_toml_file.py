@@ -101,3 +101,12 @@ def test_whatever_a_file_holds_it_is_a_table_or_a_sentence(tmp_path_factory, con
     path.write_bytes(content)
     with contextlib.suppress(FileError):
         assert isinstance(read_toml(path, FileError), dict)
+
+
+def test_a_key_of_very_many_parts_is_refused_without_being_read(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text("here = 1\n[a" + ".a" * 400_000 + "]\nb = 1\n")
+    with pytest.raises(ValueError, match=r"x\.toml is not valid TOML: line 2 has a key of more than 100 parts"):
+        read_toml(path, ValueError)
+    path.write_text('peers = [\n"10.0.0.1:4300", "10.0.0.2:4300", "10.0.0.3:4300"]\n')
+    assert len(read_toml(path, ValueError)["peers"]) == 3

@@ -14,6 +14,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from export import ExportError
 from export.fold import FoldedDecoder, FoldedEncoder
 
 OPSET = 17
@@ -85,8 +86,12 @@ class OnnxModel:
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self.input_name = self.session.get_inputs()[0].name
+        try:
+            self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self.input_name = self.session.get_inputs()[0].name
+        except Exception as error:  # ONNX Runtime has one of its own for every way a file can be wrong
+            said = str(error).strip().partition("\n")[0][:200]
+            raise ExportError(f"{path} is no model that ONNX Runtime can run ({said}); export it again") from None
 
     def __call__(self, inputs: np.ndarray, batch_size: int = 512) -> np.ndarray:
         """float32 (N, …) → float32 (N, …)."""

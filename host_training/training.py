@@ -238,10 +238,10 @@ class Trainer:
         try:
             self.model.load_state_dict(checkpoint.load(path, self.device)["model"])
             return sha256(path)
-        except (KeyError, RuntimeError) as error:
+        except (KeyError, RuntimeError, TypeError, AttributeError) as error:
             raise checkpoint.CheckpointError(
                 f"a run of this preset can not start from {path}, which holds another model: {error}"
-            ) from error
+            ) from None
 
     def _teacher(self) -> AutoEncoder | None:
         if self.teacher_path is None:

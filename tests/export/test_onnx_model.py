@@ -1,10 +1,14 @@
+from functools import partial
+
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 import torch
 
-from export import onnx_model
+from export import ExportError, onnx_model
 from export.fold import fold, input_shape
+from export.symbols import Int8Encoder
 
 
 @torch.no_grad()
@@ -43,3 +47,10 @@ def test_the_decoder_gives_probabilities_for_any_batch_and_is_written_alike_each
         symbols = torch.randint(-9, 10, (n_images, 9)).float()
         [probabilities] = session.run(None, {"symbols": symbols.numpy()})
         assert np.allclose(probabilities, decoder(symbols).softmax(1).numpy(), atol=1e-5)
+
+
+def test_a_file_that_is_no_model_is_named(tmp_path):
+    for read, name in ((onnx_model.OnnxModel, "decoder.onnx"), (partial(Int8Encoder, pixel_pad=0), "encoder.tflite")):
+        (tmp_path / name).write_bytes(b"no model at all")
+        with pytest.raises(ExportError, match=rf"{name} .*; export it again"):
+            read(tmp_path / name)

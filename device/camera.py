@@ -29,6 +29,8 @@ class Driver(Protocol):
     """One kind of camera, as its library has it. Any of these may raise anything."""
 
     name: str
+    advice: str
+    "What to do where it cannot be opened."
     silence: str
     "What to say of one that never gave a frame."
 
@@ -65,7 +67,7 @@ class Camera:
             raise
         except Exception as error:  # OpenCV and picamera2 raise what they please
             self.close()
-            raise CameraError(f"{self._driver.name} cannot be opened ({_said(error)})") from None
+            raise CameraError(f"{self._driver.name} cannot be opened ({_said(error)}); {self._driver.advice}") from None
         self._is_open, self._has_settled = True, False
 
     def frame(self) -> tuple[np.ndarray, float]:
@@ -115,15 +117,16 @@ class UsbCamera:
         self._opencv, self._device = opencv, device
         self._camera: Any = None
         self.name = f"camera {device}"
+        self.advice = "see what there is with: ls /dev/video*"
         self.silence = (
             'opens and gives no image: a camera at the Raspberry Pi\'s own connector is read by kind = "picamera2"; '
-            "of a USB camera see what there is with: ls /dev/video*"
+            f"of a USB camera {self.advice}"
         )
 
     def open(self) -> None:
         self._camera = self._opencv.VideoCapture()
         if not self._camera.open(self._device):
-            raise CameraError(f"{self.name} cannot be opened; see what there is with: ls /dev/video*")
+            raise CameraError(f"{self.name} cannot be opened; {self.advice}")
 
     def skip(self) -> bool:
         return bool(self._camera.grab())
@@ -143,7 +146,8 @@ class UsbCamera:
 class PiCamera:
     """At the Raspberry Pi's own connector."""
 
-    silence = "gives no image: look at its cable, and whether it is listed by: rpicam-hello --list-cameras"
+    advice = "look at its cable, and whether it is listed by: rpicam-hello --list-cameras"
+    silence = f"gives no image; {advice}"
 
     def __init__(self, make: Callable[[int], Any], number: int) -> None:
         """`make` is picamera2.Picamera2."""

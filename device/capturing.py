@@ -103,7 +103,7 @@ class Capturing:
     def fault(self, now_s: float) -> str | None:
         """What keeps images from coming, once that is worth telling; None: nothing does."""
         if self._hangs(now_s):
-            return f"the camera hangs: it has not answered for {HANGS_AFTER_S:g} s"
+            return f"the source of images hangs: it has not answered for {HANGS_AFTER_S:g} s"
         if self._failure is not None and self._pause.n_failed >= TOLD_AFTER:
             return self._failure.sentence
         return None

@@ -137,7 +137,7 @@ class Node:
         self._governor = governor_for(link.region, link.frequency_hz, link.profile, ledger)
         self._fault = safe_mode.fault if safe_mode else None
         "What the host is told keeps the node from its work."
-        self._turns = Turns(queues, partial(self._new_sender, config, key))
+        self._turns = Turns(queues, partial(self._new_sender, config, key), console.notice)
         sizes = link.first_chunk_bytes, link.chunk_bytes
         self._first_bytes, self._later_bytes = self._turns.sender.chunk_bytes(*sizes)
         self._capturing: Capturing | None = None

@@ -46,7 +46,7 @@ class Queue:
 
 
 def open_queues(config: NodeConfig, bundle_id: bytes | None) -> list[Queue]:
-    """What earlier bundles left, in the order in which they ended, and last the queue of this bundle.
+    """What earlier bundles left, in the order of their newest images, and last the queue of this bundle.
 
     None: there is no bundle and nothing will be put; one queue there is in any case, if need be of memory alone.
     """
@@ -55,23 +55,26 @@ def open_queues(config: NodeConfig, bundle_id: bytes | None) -> list[Queue]:
         path = config.state_dir / OUTBOX_FILE.format(one.hex())
         return Queue(one, open_outbox(path, config.max_queue_bytes, boot_id()))
 
-    found = sorted(
-        config.state_dir.glob(OUTBOX_FILE.format(HEX_DIGIT * 2 * ID_BYTES)), key=lambda path: path.stat().st_mtime
-    )
-    names = [path.stem.partition("-")[2] for path in found]
-    ids = [one for one in map(bytes.fromhex, names) if one != bundle_id]
+    found = config.state_dir.glob(OUTBOX_FILE.format(HEX_DIGIT * 2 * ID_BYTES))
+    ids = sorted(bytes.fromhex(path.stem.partition("-")[2]) for path in found)
+    earlier = sorted((opened(one) for one in ids if one != bundle_id), key=lambda queue: queue.outbox.newest_image)
     if bundle_id is None:
-        return [opened(one) for one in ids] or [Queue(bytes(ID_BYTES), Outbox(":memory:"))]
-    return [opened(one) for one in (*ids, bundle_id)]
+        return earlier or [Queue(bytes(ID_BYTES), Outbox(":memory:"))]
+    return [*earlier, opened(bundle_id)]
 
 
 class Turns:
     """Whose images are sent now, and by which sender."""
 
-    def __init__(self, queues: Sequence[Queue], new_sender: Callable[[Queue, bool], AnySender]) -> None:
+    def __init__(
+        self,
+        queues: Sequence[Queue],
+        new_sender: Callable[[Queue, bool], AnySender],
+        say: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
         """Images are put into the last of the queues. `new_sender` is told of a queue whether it is an earlier one."""
         *self._earlier, self.own = queues
-        self._new_sender = new_sender
+        self._new_sender, self._say = new_sender, say
         self.current = queues[0]
         self.sender = new_sender(self.current, self.current is not self.own)
         self._n_missed_before = 0
@@ -106,6 +109,11 @@ class Turns:
             self._earlier.remove(queue)
             queue.remove()
         elif self.sender.is_unheard and self.sender.n_missed > self._n_missed_before:
+            if not queue.pause.n_failed:
+                self._say(
+                    f"nobody answers to {queue.outbox.n_images} images that wait of bundle {queue.bundle_id.hex()}: "
+                    "perhaps the host lacks it; newer images go first, and these are tried again"
+                )
             queue.due_s = now_s + queue.pause.failed()
         else:
             return

@@ -158,6 +158,7 @@ class Sender:
         "Unix time less this node's clock, once the host has told it."
         self._time_due_s = -inf
         "When the host is to be asked for the time, again."
+        self._host_salt = b""
         self._time_pause = Pause(*ASK_TIME_AGAIN_S)
         self._n_times = 0
         "That the host told the same time, one after the other."
@@ -184,7 +185,7 @@ class Sender:
     def take_over(self, other: "Sender") -> None:
         """A sender for another bundle's images spoke until now: what it knew of the time, and of the host's silence."""
         self.unix_offset_s = other.unix_offset_s
-        self._time_due_s, self._n_times = other._time_due_s, other._n_times
+        self._time_due_s, self._n_times, self._host_salt = other._time_due_s, other._n_times, other._host_salt
         self._answer.n_missed, self._answer.probe_s = other._answer.n_missed, other._answer.probe_s
         self._owes_fault &= other._owes_fault or self._fault != other._fault
 
@@ -292,6 +293,7 @@ class Sender:
             return Refused("a downlink packet was damaged, forged, heard before, or sealed with another key")
         self.statistics.n_heard += 1
         self.quality = quality
+        self._note_host(header.salt, now_s)
         try:
             return self._obey(PacketType(header.packet_type), body, len(packet), now_s)
         except ValueError as error:
@@ -532,6 +534,12 @@ class Sender:
             self._owes_hello, self._hello_counter = False, -1
             if self._wants_time(now_s):
                 self._time_due_s = now_s + self._time_pause.failed()
+
+    def _note_host(self, salt: bytes, now_s: float) -> None:
+        """A host that was started anew may have another time, and does not know what it told this node."""
+        if salt and salt != self._host_salt:
+            self._host_salt, self._n_times = salt, 0
+            self._time_due_s = min(self._time_due_s, now_s + ASK_TIME_S[0])
 
     def _set_clock(self, unix_s: float, now_s: float) -> TimeHeard:
         offset_s, self.unix_offset_s = self.unix_offset_s, unix_s - now_s

@@ -211,7 +211,7 @@ def test_a_camera_that_hangs_stops_neither_what_is_sent_nor_does_it_feed_the_wat
     world.at(20.0, lambda: habit.becomes("hangs"))
     world.run(200.0)
     assert len(world.updates) == len(world.console.images) >= 8, "all that was captured is sent"
-    assert world.statuses[-1].fault.startswith("the camera hangs")
+    assert world.statuses[-1].fault.startswith("the source of images hangs")
     assert 1020 + HANGS_AFTER_S - 3 <= world.fed_s[-1] <= 1020 + HANGS_AFTER_S + 5
 
 

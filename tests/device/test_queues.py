@@ -60,6 +60,7 @@ def test_newer_images_pass_and_the_old_ones_are_tried_again_ever_more_rarely(mon
     assert len(own) >= len(world.console.images) - 2
     assert not world.updates.keys() & set(old_images)
     assert world.n_waiting >= 3, "none of the old ones is lost"
+    assert [one for one in world.console.notices if f"bundle {old.id.hex()}: perhaps the host lacks it" in one]
     times_s, kinds = zip(*world.tries_s, strict=True)
     assert set(kinds) == {PacketType.HELLO}, "which names the bundle"
     pauses_s = [later - earlier for earlier, later in pairwise(times_s)]

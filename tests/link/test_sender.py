@@ -1,5 +1,6 @@
 """What a node sends, when and how often, and what it makes of the answers."""
 
+import itertools
 from itertools import pairwise
 
 import pytest
@@ -50,8 +51,8 @@ def node(tmp_path, bundle):
 class FakeHost:
     """Opens what a node sends and seals what a test wants to say."""
 
-    def __init__(self, bundle, salt=SALT):
-        self.bundle, self.salt, self.counter = bundle, salt, 0
+    def __init__(self, bundle, salt=SALT, host_salt=HOST_SALT):
+        self.bundle, self.salt, self.host_salt, self.counter = bundle, salt, host_salt, 0
 
     def open(self, packet, counter):
         header = Header.unpack(packet)
@@ -61,8 +62,8 @@ class FakeHost:
         )
 
     def say(self, packet_type, body, flags=Flag.SALT | Flag.KNOWN):
-        seal = Seal(downlink_key(KEY, self.salt, HOST_SALT), NODE, self.salt, Direction.DOWNLINK)
-        header = Header(NODE, self.counter & 0xFFFF, packet_type, flags, HOST_SALT if flags & Flag.SALT else b"")
+        seal = Seal(downlink_key(KEY, self.salt, self.host_salt), NODE, self.salt, Direction.DOWNLINK)
+        header = Header(NODE, self.counter & 0xFFFF, packet_type, flags, self.host_salt if flags & Flag.SALT else b"")
         self.counter += 1
         return seal.seal(header, self.counter - 1, body)
 
@@ -448,6 +449,18 @@ def test_the_time_is_asked_for_again_soon_in_case_the_host_had_none_and_later_da
     pauses_s = [later - earlier for earlier, later in pairwise(asked_s)]
     assert pauses_s == pytest.approx([*ASK_TIME_S[:3], *ASK_TIME_S[:3]], abs=0.1)
     assert node.sender.unix_offset_s == pytest.approx(1_700_000_000.0)
+
+
+def test_a_host_that_was_started_anew_is_asked_again(tmp_path, bundle):
+    node = NodeEnd(tmp_path, bundle, SenderOptions(wants_time=True), salt=SALT)
+    host = FakeHost(bundle)
+    for n, now_s in enumerate([0.0, *itertools.accumulate(ASK_TIME_S[:3])]):
+        assert send(node, now_s).packet_type == PacketType.HELLO
+        node.sender.receive(host.say(PacketType.TIME, Time(1_700_000_000.0 + now_s).pack()), now_s)
+        node.sender.receive(host.report(n, 1), now_s)
+    assert due(node, now_s) == now_s + ASK_TIME_S[3]
+    node.sender.receive(FakeHost(bundle, host_salt=b"new host").report(n, 1), now_s + 1.0)
+    assert due(node, now_s + 1.0) == now_s + 1.0 + ASK_TIME_S[0]
 
 
 def test_a_host_that_answers_and_tells_no_time_is_asked_ever_more_rarely(tmp_path, bundle):

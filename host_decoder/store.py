@@ -332,6 +332,11 @@ class Store:
                 for count in totals.refusals
             ],
         )
+        # A start that was later by the clock was before it all the same: somebody has set the clock since.
+        self._db.executemany(
+            "DELETE FROM statistics WHERE node = ? AND started_s > ?",
+            [(node, totals.started_s) for node in totals.figures],
+        )
         self._db.executemany(
             "INSERT OR REPLACE INTO statistics VALUES (?, ?, ?)",
             [(node, totals.started_s, json.dumps(figures)) for node, figures in totals.figures.items()],

@@ -168,3 +168,10 @@ def test_reading_does_not_make_a_store(tmp_path):
 def test_a_folder_that_is_not_there_is_a_sentence(tmp_path):
     with pytest.raises(StoreError, match=r"there is no folder .*nowhere; make it"):
         Store(tmp_path / "nowhere" / "store.sqlite")
+
+
+def test_the_latest_start_counts_also_after_the_clock_was_set_back(store):
+    for started_s, n in ((9_000.0, 1), (5_000.0, 2)):
+        store.count(Totals(started_s, (), {NODE: {"received": n}}))
+    [link] = store.statistics()["link"]
+    assert (link["started_s"], link["received"]) == (5_000.0, 2)

@@ -14,7 +14,7 @@ told to end, at whatever moment, leaves NEW: the trial begins anew.
 `python -m device.slots node.toml` says which bundle is in use and how it does.
 """
 
-import sys
+import argparse
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from device.canary import CanaryReport, check_canary
-from device.config import NodeConfig, load_config
+from device.config import ConfigError, NodeConfig, load_config
 from device.edgetpu import is_wanted, sentence
 from device.encoder import Encoder, EncoderError
 from device.image_source import SourceError
@@ -195,11 +195,18 @@ def load(path: Path, signer: Path | None, wants_edgetpu: bool = False) -> Loaded
     return Loaded(bundle, encoder, canary)
 
 
-def main(settings: str) -> None:
+def main(argv: list[str] | None = None) -> None:
     readable_output()
-    slots = Slots(load_config(settings))
+    parser = argparse.ArgumentParser(
+        prog="python -m device.slots", description="Which bundle is in use, and how it does."
+    )
+    parser.add_argument("settings", type=Path, metavar="node.toml")
+    try:
+        slots = Slots(load_config(parser.parse_args(argv).settings))
+    except ConfigError as error:
+        raise SystemExit(f"slots: {error}") from None
     print(slots.in_use, slots.stage.value, slots.why)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

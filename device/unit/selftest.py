@@ -4,7 +4,7 @@ Everything but the camera and the port, which the running node holds: settings, 
 symbols, one image encoded.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,16 @@ from link.bundle import BundleError
 from link.terminal import readable_output
 
 
-def main(settings: str, bundle_path: str) -> None:
+def main(argv: list[str] | None = None) -> None:
     readable_output()
+    parser = argparse.ArgumentParser(
+        prog="python -m device.unit.selftest", description="Whether release and bundle work together on this machine."
+    )
+    parser.add_argument("settings", type=Path, metavar="node.toml")
+    parser.add_argument("bundle", type=Path)
+    arguments = parser.parse_args(argv)
     try:
-        loaded = load(Path(bundle_path), load_config(settings).bundle_signer)
+        loaded = load(arguments.bundle, load_config(arguments.settings).bundle_signer)
     except (ConfigError, BundleError, EncoderError, RuntimeMissingError) as error:
         raise SystemExit(f"selftest: {error}") from None
     bundle = loaded.bundle
@@ -32,4 +38,4 @@ def main(settings: str, bundle_path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,9 +1,13 @@
 """What a node cannot work with is said in one sentence on stderr, with exit code 1."""
 
+import shutil
 import subprocess
 import sys
 
 import numpy as np
+import pytest
+
+from tests.device.test_node import node
 
 
 def refusal(config, *options):
@@ -13,6 +17,46 @@ def refusal(config, *options):
     assert run.stdout == ""
     assert "Traceback" not in run.stderr
     return run.stderr
+
+
+@pytest.mark.parametrize("program", ["device", "device.slots", "device.unit.selftest", "device.energy"])
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), ([], 2), (["--nonsense"], 2)])
+def test_each_program_says_how_it_is_called(program, arguments, code):
+    done = subprocess.run([sys.executable, "-m", program, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert f"usage: python -m {program}" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bundle_in_use_is_asked_for_with_settings_that_can_be_read(home):
+    command = [sys.executable, "-m", "device.slots", home.replace("key_dir", "keydir")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f'slots: {home.folder}/node.toml: key "keydir" is unknown')
+
+
+def test_a_second_node_with_the_same_state_dir_is_refused_by_name(home, port):
+    shutil.copytree(home.folder / "keys", home.folder / "other-keys")
+    first = home.config(port[0], node='state_dir = "state"', source="loop = true\ninterval_s = 0.2")
+    with node(first) as process:
+        process.stdout.readline()
+        before = sorted(path.name for path in (home.folder / "state").iterdir())
+        second = home.folder / "second.toml"
+        second.write_text(first.read_text().replace('key_dir = "keys"', 'key_dir = "other-keys"'))
+        said = refusal(second)
+        assert f"another node uses the state_dir {home.folder / 'state'}; end it, or give each node a state_dir" in said
+        assert sorted(path.name for path in (home.folder / "state").iterdir()) == before
+        assert process.poll() is None
+
+
+def test_the_keys_of_one_node_are_not_the_state_of_another(home, port):
+    shutil.copytree(home.folder / "keys", home.folder / "other-keys")
+    first = home.config(port[0], source="loop = true\ninterval_s = 0.2")
+    with node(first) as process:
+        process.stdout.readline()
+        second = home.folder / "second.toml"
+        second.write_text(first.read_text().replace('"keys"', '"other-keys"\nstate_dir = "keys"'))
+        assert f"another node uses the state_dir {home.folder / 'keys'}" in refusal(second)
 
 
 def test_a_missing_bundle_is_named(home):

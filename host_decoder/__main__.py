@@ -84,7 +84,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
         run = LiveRun(options, started_s, interruption)
         with make_view(run.title, console, is_plain=arguments.plain) as view:
             outcome = run.run(view)
-        console.print(summary(run.title, outcome.tally, outcome.first_label_s))
+        console.print(summary(run.title, outcome.tally, outcome.first_label_s, is_interrupted=interruption()))
         console.print(*link_tables([outcome.link]))
         if interruption():
             _say(f"ended by {interruption.name}; no results file is written")
@@ -190,11 +190,11 @@ def _parser() -> argparse.ArgumentParser:
         "--loss", default="none", help="of frames (radio) or bytes (serial): none, mild, mid, edge, 0.1, ge:p,r"
     )
     live.add_argument("--bit-errors", type=float, default=0.0, metavar="RATE", help="share of flipped bits")
-    live.add_argument("--images", type=_positive(int), metavar="N", help="only the first N of the replay file")
+    live.add_argument("--images", type=_positive(int), metavar="N", help="only N of the replay file, drawn by the seed")
     live.add_argument(
         "--interval", type=float, default=0.0, metavar="S", help="at least S seconds from one capture to the next"
     )
-    live.add_argument("--seed", type=int, default=0, help="of losses and bit errors")
+    live.add_argument("--seed", type=int, default=0, help="of losses, bit errors and drawn images")
     live.add_argument(
         "--feedback", action=argparse.BooleanOptionalAction, default=True, help="the host answers (default), or not"
     )

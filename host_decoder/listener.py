@@ -58,6 +58,7 @@ class Listener:
             bundle=", ".join(sorted({f"{node.bundle.path.name} {node.bundle.id.hex()}" for node in config.nodes})),
             link=", ".join(f"{gateway.medium} at {gateway.name}" for gateway in config.gateways),
             node=", ".join(str(node.number) for node in config.nodes),
+            has_console=False,
         )
         with make_view(title, console) as view:
             for event in self._events():
@@ -88,6 +89,7 @@ class Listener:
                 for event in events:
                     if isinstance(event, (Answer, Refusal)):
                         last_packet_s = time.monotonic()
+                        self.tally.n_lost = sum(host.figures(node.number)["lost"] for node in config.nodes)
                     yield self._counted(event)
                     if self._count is not None and self.tally.n_settled >= self._count:
                         break

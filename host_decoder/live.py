@@ -20,7 +20,7 @@ from typing import Any
 from host_decoder.config import GatewayConfig, HostNode, VerdictConfig
 from host_decoder.events import Answer, Event, Explainer, Notice, Refusal
 from host_decoder.gateways import listen, timing_of
-from host_decoder.live_options import LiveError, LiveOptions, check_replay, node_toml
+from host_decoder.live_options import LiveError, LiveOptions, check_replay, draw_replay, node_toml
 from host_decoder.processes import Child, ChildError
 from host_decoder.row import Captured, Sent
 from host_decoder.service import Host
@@ -80,8 +80,8 @@ class LiveRun:
                 "`python -m device` on the node, both with profile udp, this host being one of the node's peers"
             )
         self.bundle = Bundle.load(options.bundle, side="host")
-        n_images = check_replay(options.replay, self.bundle)
-        self._n_images = n_images if options.images is None else min(options.images, n_images)
+        self._n_in_file = check_replay(options.replay, self.bundle)
+        self._n_images = min(options.images or self._n_in_file, self._n_in_file)
         self.tally = Tally(self.profile)
         self._first_label_s: float | None = None
         self._started_s = started_s
@@ -102,7 +102,8 @@ class LiveRun:
     @property
     def title(self) -> Title:
         loss = "" if self.options.loss == "none" else f", loss {self.options.loss}"
-        return Title(f"{self.bundle.data_set} {self.bundle.id.hex()}", f"emulated {self.profile.name}{loss}", str(NODE))
+        bundle = f"{self.bundle.data_set} {self.bundle.id.hex()}"
+        return Title(bundle, f"emulated {self.profile.name}{loss}", str(NODE), self._n_images)
 
     def run(self, view: View) -> Outcome:
         """Until every image has come through or is lost, or should_stop(); ChildError when a process dies."""
@@ -127,8 +128,12 @@ class LiveRun:
         """The node at one end of the line, the host at the other."""
         for sentence in host.notices:
             view.notice(sentence)
+        if self._n_images < self._n_in_file:
+            seed = self.options.seed
+            view.notice(f"{self._n_images} of {self._n_in_file} images of the replay file, drawn by seed {seed}")
+        options = draw_replay(self.options, self._n_in_file, folder)
         config = folder / "node.toml"
-        config.write_text(node_toml(self.options, NODE, port, self._frequency_hz), encoding="utf-8")
+        config.write_text(node_toml(options, NODE, port, self._frequency_hz), encoding="utf-8")
         with closing(listen(host, [gateway], self._should_stop)) as events:
             self._show(next(events, None), view)  # the port is open before the node speaks
             with Child(
@@ -137,6 +142,8 @@ class LiveRun:
                 for event in events:
                     is_node_running = node.is_running
                     self._read_console(node, view)
+                    if event is not None:
+                        self.tally.n_lost = host.figures(NODE)["lost"]
                     self._show(event, view)
                     if not line.is_running and not self._should_stop():
                         raise ChildError(line.why_ended())

@@ -1,13 +1,17 @@
 """What one live run is made of, and what its node is told."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from host_decoder.errors import HostError
 from link.arrays import read_arrays
 from link.bundle import Bundle
+
+DRAWN_REPLAY = "replay.npz"
 
 
 class LiveError(HostError):
@@ -26,7 +30,7 @@ class LiveOptions:
     "Of frames (radio) or bytes (serial), as link.channel.parse_loss reads it."
     bit_errors: float = 0.0
     images: int | None = None
-    "None: all of the replay file."
+    "So many, drawn from the replay file by the seed; None: all of it, in its order."
     interval_s: float = 0.0
     seed: int = 0
     has_feedback: bool = True
@@ -67,6 +71,20 @@ def _toml(entries: dict[str, Any]) -> str:
         f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in entries.items() if value is not None
     ]
     return "".join(lines)
+
+
+def draw_replay(options: LiveOptions, n_images: int, folder: Path) -> LiveOptions:
+    """The options of a run with a part of the replay file's n_images, drawn into a file in `folder`.
+
+    A replay file may be sorted by class; its first images would then show one class alone.
+    """
+    if options.images is None or options.images >= n_images:
+        return replace(options, images=None)
+    arrays = read_arrays(options.replay, ("images", "labels", "classes"))
+    chosen = np.random.default_rng(options.seed).permutation(n_images)[: options.images]
+    drawn = {name: values if name == "classes" else values[chosen] for name, values in arrays.items()}
+    np.savez(folder / DRAWN_REPLAY, **drawn)
+    return replace(options, replay=folder / DRAWN_REPLAY, images=None)
 
 
 def check_replay(path: Path, bundle: Bundle) -> int:

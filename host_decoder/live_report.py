@@ -13,7 +13,7 @@ def study_name(options: LiveOptions, dataset: str) -> str:
     """A run of a variant, with losses, of a part of the images or with other rules never takes a plain one's place."""
     folder = options.bundle.name
     parts = ["live", folder if folder.startswith(f"{dataset}-") else dataset, options.link]
-    parts += ["first", str(options.images)] if options.images is not None else []
+    parts += ["drawn", str(options.images)] if options.images is not None else []
     parts += ["loss", options.loss] if options.loss != "none" else []
     parts += ["bit-errors", f"{options.bit_errors:g}"] if options.bit_errors else []
     parts += [] if options.has_feedback else ["no-feedback"]

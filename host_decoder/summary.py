@@ -17,16 +17,20 @@ class Title:
     bundle: str
     link: str
     node: str
+    n_images: int | None = None
+    "That will be captured; None: nobody knows."
+    has_console: bool = True
+    "Whether the node's own console tells pictures and truths; a listener hears packets alone."
 
 
-def summary(title: Title, tally: Tally, first_label_s: float | None = None) -> Table:
-    """The table at the end of a run."""
+def summary(title: Title, tally: Tally, first_label_s: float | None = None, is_interrupted: bool = False) -> Table:
+    """The table at the end of a run; what was still on its way when it was interrupted is not counted as wrong."""
     rows = [
         ("bundle", title.bundle),
         ("link", title.link),
         ("images answered / captured", f"{tally.n_answered} / {tally.n_captured or '?'}"),
         ("accuracy of the answered", percent(tally.accuracy)),
-        ("accuracy of all captured", percent(tally.accuracy_of_captured)),
+        ("accuracy of all captured", _of_captured(tally, is_interrupted)),
         ("bitstream per image", f"{number(tally.bitstream_bytes_per_image)} bytes"),
         ("on the wire per image", f"{number(tally.wire_bytes_per_image)} bytes"),
         ("airtime per image", _optional(tally.airtime_s_per_image)),
@@ -41,8 +45,16 @@ def summary(title: Title, tally: Tally, first_label_s: float | None = None) -> T
     ]
     table = Table(show_header=False)
     for name, value in rows:
-        table.add_row(name, Text(value))
+        if title.has_console or value != UNKNOWN:
+            table.add_row(Text(name, overflow="fold"), Text(value, overflow="fold"))
     return table
+
+
+def _of_captured(tally: Tally, is_interrupted: bool) -> str:
+    n_waiting = tally.total("with_truth") - tally.total("judged")
+    if not is_interrupted or not n_waiting or tally.accuracy_of_captured is None:
+        return percent(tally.accuracy_of_captured)
+    return f"{percent(tally.accuracy)}, {n_waiting:.0f} that were on their way left out"
 
 
 def _decided(tally: Tally) -> str:

@@ -30,6 +30,8 @@ class Tally:
         self._rows: OrderedDict[tuple[int, int], Row] = OrderedDict()
         self._totals: defaultdict[str, float] = defaultdict(float)
         self.refusals: Counter[str] = Counter()
+        self.n_lost: int | None = None
+        "Packets that did not come, by their counters; None where nobody counts."
         self.latest: deque[Row] = deque(maxlen=SHOWN_IMAGES)
         "The images answered last, the newest at the end."
         self._first_seen_s: float | None = None

@@ -13,12 +13,14 @@ import sys
 import termios
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from host_decoder.__main__ import main
+from host_decoder.live_options import LiveOptions, draw_replay
 from host_decoder.store import Store
 from link.results import check_result
 from tests.host_decoder.conftest import N_IMAGES
@@ -120,7 +122,7 @@ def test_what_is_lost_is_sent_again_until_every_image_is_there(start):
     assert code == 0
     content = result(run)
     figures = content["figures"]
-    assert (content["loss"], content["seeds"], content["study"]) == ("0.3", [0], "live-blobs-lora-sf7-first-3-loss-0.3")
+    assert (content["loss"], content["seeds"], content["study"]) == ("0.3", [0], "live-blobs-lora-sf7-drawn-3-loss-0.3")
     assert (figures["live_images"], figures["live_images_received"], figures["live_delivery_ratio"]) == (3, 3, 1.0)
     assert figures["live_accuracy"] == figures["live_accuracy_of_captured"] == 1.0
     assert figures["live_chunks_repeated"] > 0
@@ -130,13 +132,27 @@ def test_what_is_lost_is_sent_again_until_every_image_is_there(start):
     run.assert_nothing_is_left()
 
 
+def test_a_part_of_a_replay_sorted_by_class_shows_several_classes(live_bundle, replay_file, tmp_path):
+    arrays = dict(np.load(replay_file))
+    order = np.argsort(arrays["labels"], kind="stable")
+    np.savez(tmp_path / "sorted.npz", images=arrays["images"][order], labels=arrays["labels"][order])
+    options = LiveOptions(live_bundle.path, tmp_path / "sorted.npz", images=4, seed=1)
+    (tmp_path / "run").mkdir()
+    drawn = draw_replay(options, N_IMAGES, tmp_path / "run")
+    with np.load(drawn.replay) as content:
+        assert len(content["images"]) == 4
+        assert len(set(content["labels"].tolist())) > 1
+    assert draw_replay(options, N_IMAGES, tmp_path / "run") == drawn
+    assert draw_replay(replace(options, images=N_IMAGES), N_IMAGES, tmp_path).replay == options.replay
+
+
 def test_without_feedback_losses_are_counted_and_never_stop_a_run(start):
-    run = start("--link", "lora-sf7", "--no-feedback", "--loss", "0.4", "--seed", "3", "--images", "8")
+    run = start("--link", "lora-sf7", "--no-feedback", "--loss", "0.4", "--seed", "7", "--images", "8")
     code, _, _ = run.finish()
     assert code == 0
     content = result(run)
     figures = content["figures"]
-    assert content["study"] == "live-blobs-lora-sf7-first-8-loss-0.4-no-feedback"
+    assert content["study"] == "live-blobs-lora-sf7-drawn-8-loss-0.4-no-feedback"
     assert figures["live_images"] == 8
     assert figures["live_images_received"] == 8 - content["line"]["frames_lost"] < 8
     assert figures["live_accuracy"] == 1.0
@@ -192,6 +208,10 @@ def test_a_run_that_is_killed_leaves_no_process(start):
         time.sleep(0.02)
 
 
+def has_echo(terminal: int) -> bool:
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+
 def test_a_terminal_sees_the_picture_and_is_given_back_whole(live_bundle, replay_file, tmp_path):
     near, far = pty.openpty()
     fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
@@ -201,10 +221,11 @@ def test_a_terminal_sees_the_picture_and_is_given_back_whole(live_bundle, replay
         [*command, "--link", "serial-115200", "--results", tmp_path], stdin=far, stdout=far, stderr=far, env=environment
     )
     os.close(far)
-    seen = b""
+    seen, shows_keys = b"", [has_echo(near)]
     try:
         while part := os.read(near, 65536):
             seen += part
+            shows_keys.append(has_echo(near))
     except OSError:
         pass  # how a pseudo-terminal says that the other side has closed it
     os.close(near)
@@ -213,6 +234,9 @@ def test_a_terminal_sees_the_picture_and_is_given_back_whole(live_bundle, replay
     assert "▀▀" in text
     assert "accuracy" in text
     assert "link in use" in text
+    assert shows_keys[0]
+    assert False in shows_keys, "a key would move what is drawn in place"
+    assert shows_keys[-1]
     hide_cursor, show_cursor = "\x1b[?25l", "\x1b[?25h"
     assert text.rindex(show_cursor) > text.rindex(hide_cursor)
 

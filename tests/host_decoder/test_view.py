@@ -11,9 +11,10 @@ from host_decoder.events import Refusal
 from host_decoder.statistics_view import link_tables
 from host_decoder.summary import Title, summary
 from host_decoder.tally import Tally
-from host_decoder.view import LiveView, PlainView, dashboard, make_view
+from host_decoder.view import Dashboard, LiveView, PlainView, dashboard, make_view
 from link.profiles import get_profile
 from link.statistics import NodeStatistics
+from link.terminal import SCHEME, readable_output
 from tests.host_decoder.small import CLASSES, NODE, answer, captured, sent
 
 TITLE = Title(bundle="blobs 3fa2", link="emulated lora-sf7", node="7")
@@ -91,14 +92,62 @@ def test_names_with_brackets_are_shown_as_they_are(tally):
     assert "[/bold]" in text
 
 
-def test_a_listener_s_view_has_no_picture_and_no_verdict():
+def test_a_listener_s_view_has_what_came_and_nothing_that_only_a_node_knows():
     tally = Tally()
+    tally.n_lost = 5
     row = tally.add_answer(answer(0), now_s=1.0)
-    text = drawn(dashboard(TITLE, tally, row))
-    assert "stays" in text
-    assert "bee" in text
-    assert "truth:" not in text
+    listening = replace(TITLE, has_console=False)
+    text = drawn(dashboard(listening, tally, row))
+    assert f"node {NODE} · image 0  bee  " in text
+    assert "the pictures stay on the nodes" in text
     assert "15 bytes in 1 packet" in text
+    assert "lost 5 packets" in text
+    for untrue in ("truth", "console", "accuracy", "link in use", "delivered", "–", "▀"):
+        assert untrue not in text
+    rows = rows_of(summary(listening, tally))
+    assert rows["images answered / captured"] == "1 / ?"
+    assert "–" not in rows.values()
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"), [(200, 60), (120, 40), (80, 24), (60, 20), (50, 18), (40, 12), (30, 20), (20, 10), (10, 4)]
+)
+@pytest.mark.parametrize("notice", ["", "a notice that goes on and on until its line is full and then some more of it"])
+def test_the_figures_stay_in_whatever_room_there_is(tally, columns, lines, notice):
+    tally.n_lost = 7
+    shown = Dashboard(replace(TITLE, n_images=60), tally, tally.latest[0], notice, lines)
+    text = drawn(shown, columns)
+    assert len(text.splitlines()) <= lines
+    assert max(map(len, text.splitlines())) <= columns
+    if columns >= 30 and lines >= 18:
+        for figure in ("bee", "91.7%", "50.0% (1 of 2)", "captured 3 of 60", "delivered 2 of 3", "lost 7 packets"):
+            assert figure in text
+        assert "sent again 0 chunks" in text
+        assert "last  " in text
+    assert ("▀" in text) == (columns >= 50), "the picture goes first"
+
+
+def test_a_title_that_is_cut_says_so(tally):
+    assert "…" in drawn(Dashboard(replace(TITLE, link="a link of many words" * 9), tally, None)).splitlines()[0]
+
+
+def test_a_terminal_without_the_signs_keeps_its_columns(tally):
+    latin = io.TextIOWrapper(io.BytesIO(), encoding="iso-8859-1", errors="strict")
+    console = Console(file=latin, width=50, force_terminal=True, color_system=None)
+    tally.n_lost = 7
+    readable_output()
+    latin.reconfigure(errors=SCHEME)
+    console.print(Dashboard(replace(TITLE, link="a link of many words" * 9), tally, tally.latest[0], lines=18))
+    latin.flush()
+    lines = latin.buffer.getvalue().decode("iso-8859-1").splitlines()
+    assert {len(line) for line in lines} == {50}
+    assert "..." in lines[0]
+    assert any("truth: bee" in line for line in lines)
+
+
+def test_what_was_on_its_way_when_a_run_was_interrupted_is_not_wrong(tally):
+    rows = rows_of(summary(TITLE, tally, is_interrupted=True))
+    assert rows["accuracy of all captured"] == "50.0%, 1 that were on their way left out"
 
 
 def test_without_a_terminal_there_is_a_line_per_image(tally):

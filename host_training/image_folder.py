@@ -61,10 +61,12 @@ def load(folder: Path, image_size: int, say: Callable[[str], None] = to_stderr) 
         if split not in photos:
             photos[TRAIN], photos[split] = photos[TRAIN].hold_out(FRACTIONS[split])
     photos = {split: photos[split] for split in (TRAIN, VALIDATION, TEST)}
-    for sentence in describe(folder.name, photos, classes, [split for split in photos if split not in places]):
+    for sentence in describe(
+        folder.resolve().name, photos, classes, [split for split in photos if split not in places]
+    ):
         say(sentence)
     return DataSet(
-        name=folder.name,
+        name=folder.resolve().name,
         classes=classes,
         train=photos[TRAIN].split(),
         validation=photos[VALIDATION].split(),

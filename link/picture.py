@@ -39,6 +39,9 @@ CONVERSION_BYTES = {(True, True): 1, (True, False): 6, (False, True): 8, (False,
 PROGRESSIVE_BYTES = 6
 "Of a pixel of the whole JPEG, however small it is decoded."
 
+BLOCK = 1 << 18
+"Values that are scaled at once."
+
 ORIENTATION, PHOTOMETRIC, BITS_PER_SAMPLE = 0x0112, 0x0106, 0x0102
 "Tags of TIFF and EXIF."
 TURNS = {
@@ -220,8 +223,10 @@ def _scaled(pillow: Any, image: Any) -> Any:
     values = np.asarray(image)
     low, high = _range(image, values)
     grey: np.ndarray = np.empty(values.shape, np.uint8)
-    for row, line in zip(grey, values, strict=True):  # a whole image of floats takes eight times its memory
-        row[:] = np.rint(np.clip((np.nan_to_num(line.astype(np.float64)) - low) / (high - low), 0, 1) * 255)
+    flat, shades = values.reshape(-1), grey.reshape(-1)
+    for at in range(0, flat.size, BLOCK):  # a whole image of floats takes eight times its memory
+        part = np.nan_to_num(flat[at : at + BLOCK].astype(np.float64))
+        shades[at : at + BLOCK] = np.rint(np.clip((part - low) / (high - low), 0, 1) * 255)
     if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # white is zero
         grey = 255 - grey
     scaled = pillow.Image.fromarray(grey)

@@ -46,9 +46,13 @@ def claim_size(path: Path, side: int) -> None:
 def write_odd_photos(folder: Path) -> tuple[int, list[str]]:
     """Into a new folder: how many of them are to be seen, and the names of those that cannot be read."""
     folder.mkdir(parents=True)
-    photo = Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 50, 3), np.uint8))
+    photos = [
+        Image.fromarray(np.random.default_rng(seed).integers(0, 255, (40, 50, 3), np.uint8))
+        for seed in range(len(BROKEN_TAGS))
+    ]
+    photo = photos[0]
     for number, tag in enumerate(BROKEN_TAGS):
-        photo.save(folder / f"tag{number}.jpg", exif=exif_with(*tag))
+        photos[number].save(folder / f"tag{number}.jpg", exif=exif_with(*tag))
     for name in (".hidden.png", "@eaDir"):
         (folder / name).mkdir()
         photo.save(folder / name / "copy.png")

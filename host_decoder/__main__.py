@@ -21,6 +21,9 @@ from link.terminal import readable_output
 
 # Each command imports what it needs: --help and stats do not wait for ONNX Runtime.
 
+END_PATIENCE_S = 0.9
+"How long a host that was told to end may take to end in order."
+
 
 def main(argv: list[str] | None = None) -> int:
     readable_output()
@@ -46,7 +49,7 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
 
     config = read_config(arguments.config)
     os.umask(0o077)  # what a host writes is its owner's alone
-    with Interruption() as interruption:
+    with Interruption(END_PATIENCE_S) as interruption:
         listener = Listener(config, interruption, arguments.count, arguments.idle_timeout)
         if arguments.view:
             listener.show(Console())

@@ -1,10 +1,10 @@
-"""Gateways: where the host listens and speaks. Each carrier may vanish and come back; one loop serves them all.
+"""Gateways: where the host listens and speaks. Each carrier may vanish, hang and come back; one loop serves them all.
 
     for event in listen(host, config.gateways, should_stop): ...
 
-A carrier belongs to one thread, so there is one: every gateway is asked in turn, briefly, and what the host has to say
-leaves through the one that heard the node best, when the rules of its region let it speak. A modem keeps its gateway
-busy while it sends; what the others hear meanwhile waits in their ports.
+The loop itself touches no carrier: each has a thread (host_decoder.gateway), and what they hear is taken in turn. What
+the host has to say leaves through the gateway that heard the node best, when the rules of its region let it speak. A
+gateway that is away or still sends is given nothing, and while one speaks, those on its channel keep silent.
 """
 
 import re
@@ -15,9 +15,10 @@ from pathlib import Path
 
 from host_decoder.config import GatewayConfig
 from host_decoder.events import Event, Notice
+from host_decoder.gateway import LOOK_S, RETRY_S, Bell, Gateway
 from host_decoder.service import Host
 from host_decoder.toml_table import ConfigError
-from link.carrier import Carrier, CarrierSettings, PortError, Received
+from link.carrier import CarrierSettings, Received
 from link.clock import boot_s
 from link.governor import Governor
 from link.regions import governor_for
@@ -25,115 +26,48 @@ from link.timing import LinkTiming
 
 POLL_S = 0.05
 SHORTEST_WAIT_S = 0.001
-RETRY_S = 2.0
-KEPT_PACKETS = 8
-
-
-class Gateway:
-    """A carrier that is opened again when it vanished."""
-
-    def __init__(self, config: GatewayConfig, retry_s: float = RETRY_S) -> None:
-        self.config = config
-        self.notices: list[Notice] = []
-        "What there is to say of it, to be taken and cleared by the caller."
-        self._carrier: Carrier | None = None
-        self._n_noise = 0
-        self._retry_s, self._retry_at_s = retry_s, 0.0
-        self._said = ""
-
-    def receive(self, timeout_s: float) -> list[Received]:
-        """What has arrived, waiting at most timeout_s; nothing while the port is away."""
-        try:
-            received = self._opened().receive(timeout_s)
-            self._take_notices()
-            return received
-        except PortError as error:
-            self._lose(error)
-        except _AwayError:
-            time.sleep(timeout_s)
-        return []
-
-    def send(self, packet: bytes) -> None:
-        """Hands it over, or drops it while the port is away: the node asks again."""
-        try:
-            self._opened().send(packet)
-        except PortError as error:
-            self._lose(error)
-        except _AwayError:
-            pass
-
-    def take_noise(self) -> int:
-        """Pieces of input that were no packet, since the last call."""
-        if self._carrier is None:
-            return 0
-        n_noise = self._carrier.statistics.n_noise
-        n_new, self._n_noise = n_noise - self._n_noise, n_noise
-        return n_new
-
-    def close(self) -> None:
-        if self._carrier is not None:
-            self._carrier.close()
-            self._carrier = None
-
-    def _take_notices(self) -> None:
-        """A network explains what it turned away; other carriers only count it."""
-        take = getattr(self._carrier, "notices", None)
-        self.notices += map(Notice, take() if take else [])
-
-    def _opened(self) -> Carrier:
-        if self._carrier is None:
-            if time.monotonic() < self._retry_at_s:
-                raise _AwayError
-            try:
-                self._carrier, self._n_noise, self._said = self.config.open(), 0, ""
-            except ValueError as error:
-                raise ConfigError(f"gateway {self.config.name}: {error}") from None
-            self.notices.append(Notice(f"listening on {self.config.where}"))
-        return self._carrier
-
-    def _lose(self, error: PortError) -> None:
-        self.close()
-        self._retry_at_s = time.monotonic() + self._retry_s
-        if str(error) != self._said:
-            self._said = str(error)
-            self.notices.append(Notice(f"{error}; trying again every {self._retry_s:g} s", is_problem=True))
-
-
-class _AwayError(Exception):
-    """The port vanished, and it is too early to look for it again."""
+OTHERS_S = 2 * LOOK_S
+"How long the others have to say whether they heard the same packet, and better."
+CLOSE_S = 0.5
+"How long all carriers together may take to close."
+KEPT_PACKETS = 16
 
 
 class _Speech:
-    """What the host says, one packet at a time: the next one waits until the last bit of the one before has left."""
+    """What the host says, through each gateway one packet at a time."""
 
     def __init__(self, host: Host, gateways: Sequence[Gateway]) -> None:
         self._host, self._gateways = host, gateways
-        self._end_s: float | None = None
         self.said: deque[bytes] = deque(maxlen=KEPT_PACKETS)
         "Of late; another gateway may hear it."
 
     def go_on(self) -> None:
-        """Send what is due."""
-        while not self._is_busy():
-            start_s = boot_s()
-            downlink = self._host.next_packet(start_s)
-            if downlink is None:
-                return
+        """Hand over what is due. A packet that took longer to leave than it was charged for is charged to its end."""
+        for gateway, governor in zip(self._gateways, self._host.governors, strict=False):
+            is_free = gateway.is_free  # asked first: what left before is then told
+            for left_s in gateway.take_left():
+                governor.left(left_s)
+            governor.is_held = not is_free
+        while (downlink := self._host.next_packet(now_s := boot_s())) is not None:
             self.said.append(downlink.packet)
-            self._gateways[downlink.gateway].send(downlink.packet)
-            self._end_s = max(boot_s(), start_s + downlink.airtime_s)
+            self._gateways[downlink.gateway].send(downlink.packet, self._host.origin_of(downlink))
+            self._host.transmitted(now_s)
+            self._keep_channel(downlink.gateway, now_s + downlink.airtime_s)
 
     def wait_s(self) -> float:
         """Until there may be something to do."""
         now_s = boot_s()
-        due_s = self._host.next_due_s(now_s) if self._end_s is None else self._end_s
+        due_s = self._host.next_due_s(now_s)
         return POLL_S if due_s is None else min(POLL_S, max(SHORTEST_WAIT_S, due_s - now_s))
 
-    def _is_busy(self) -> bool:
-        if self._end_s is not None and boot_s() >= self._end_s:
-            self._host.transmitted(self._end_s)
-            self._end_s = None
-        return self._end_s is not None
+    def _keep_channel(self, speaker: int, end_s: float) -> None:
+        """Until then this gateway says nothing more, and none on its channel anything."""
+        channel = _channel(self._gateways[speaker].config)
+        for number, (gateway, governor) in enumerate(zip(self._gateways, self._host.governors, strict=False)):
+            if number == speaker:
+                governor.is_held = True
+            elif channel is not None and _channel(gateway.config) == channel:
+                governor.pause(end_s)
 
 
 def listen(
@@ -143,38 +77,61 @@ def listen(
 
     A port that vanishes is waited for. Ends, its ports closed, when should_stop() is true.
     """
-    gateways = [Gateway(config, retry_s) for config in configs]
+    bell = Bell()
+    gateways = [Gateway(config, bell, retry_s) for config in configs]
     speech = _Speech(host, gateways)
     try:
+        for gateway in gateways:
+            gateway.start()
         while not should_stop():
-            heard = _hear(gateways, speech.wait_s())
+            heard = _hear(gateways, bell, speech.wait_s())
             now_s = boot_s()
             events = [
                 event
                 for number, received in heard
                 if received.packet not in speech.said
-                for event in host.receive(received.packet, now_s, received.quality, number)
+                for event in host.receive(received.packet, now_s, received.quality, number, received.origin)
             ]
             speech.go_on()  # at once: a node listens for a short time only
+            for gateway in gateways:
+                if not (host.is_behind and gateway.config.is_network):  # a network keeps what nobody has stored
+                    gateway.release()
             yield from events
             for gateway in gateways:
                 yield from host.noise(gateway.take_noise())
-                yield from gateway.notices
-                gateway.notices.clear()
+                yield from gateway.take_notices()
             yield from host.count_in_time(boot_s())
             yield None
     finally:
-        for gateway in gateways:
-            gateway.close()
+        _close(gateways)
 
 
-def _hear(gateways: Sequence[Gateway], timeout_s: float) -> list[tuple[int, Received]]:
+def _hear(gateways: Sequence[Gateway], bell: Bell, timeout_s: float) -> list[tuple[int, Received]]:
     """What has come to which gateway; behind the first packet a look at all, so that the best answers it."""
-    for number, gateway in enumerate(gateways):
-        if heard := [(number, received) for received in gateway.receive(timeout_s / len(gateways))]:
-            others = [(other, one) for other, one in enumerate(gateways) if other != number]
-            return heard + [(other, received) for other, one in others for received in one.receive(0.0)]
-    return []
+    bell.wait(gateways, timeout_s)
+    first = [gateway.take() for gateway in gateways]
+    if not any(first) or len(gateways) == 1:
+        return [(number, received) for number, heard in enumerate(first) for received in heard]
+    bell.wait_for_looks([gateway for gateway, heard in zip(gateways, first, strict=True) if not heard], OTHERS_S)
+    later = [gateway.take() for gateway in gateways]
+    return [(number, received) for heard in (first, later) for number, one in enumerate(heard) for received in one]
+
+
+def _channel(config: GatewayConfig) -> tuple[int | None, object] | None:
+    """Radios with the same one hear each other; None: a wire, or a network that sees to it."""
+    settings = config.settings
+    if not isinstance(settings, CarrierSettings) or not settings.profile.is_radio:
+        return None
+    return settings.frequency_hz, settings.profile.medium
+
+
+def _close(gateways: Sequence[Gateway]) -> None:
+    """All at once, and without waiting for one that hangs."""
+    for gateway in gateways:
+        gateway.end()
+    until_s = time.monotonic() + CLOSE_S
+    for gateway in gateways:
+        gateway.join(until_s)
 
 
 def timing_of(configs: Sequence[GatewayConfig]) -> LinkTiming | None:

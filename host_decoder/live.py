@@ -135,7 +135,10 @@ class LiveRun:
         config = folder / "node.toml"
         config.write_text(node_toml(options, NODE, port, self._frequency_hz), encoding="utf-8")
         with closing(listen(host, [gateway], self._should_stop)) as events:
-            self._show(next(events, None), view)  # the port is open before the node speaks
+            for event in events:  # the port is open before the node speaks
+                self._show(event, view)
+                if isinstance(event, Notice):
+                    break
             with Child(
                 "the node", [sys.executable, "-m", "device", str(config), "--console", "json", "--once"]
             ) as node:

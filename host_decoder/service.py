@@ -7,7 +7,7 @@
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,8 @@ PACKETS_PER_TURN = 16
 "Of those that waited for the store; gateways are listened to in between."
 LAST_TRY_S = 0.5
 "At the end of the host, for what still waits."
+OLD_PACKETS = frozenset({Reason.DUPLICATE, Reason.STALE_SESSION})
+"Of a node once, whoever sent them now."
 SLOT_FRAMES = 2
 "Longest frames, each with its answer, that fit a slot."
 
@@ -79,7 +81,8 @@ class Host:
     ) -> None:
         """Without timing nothing is ever sent; without verdict every image is awaited whole.
 
-        `governors` by gateway, on the clock of now_s; one that is silent stands for a gateway that only listens.
+        `governors` by gateway, on the clock of now_s; one that is silent stands for a gateway that only listens. None
+        given: each gateway sends one packet after the other, and else as it likes.
         `are_networks` by gateway: its packets are in clear, since a LoRaWAN network has opened them.
         `clock`: None: its time is right.
         """
@@ -94,6 +97,8 @@ class Host:
             for node in nodes
             for bundle in (node.bundle, *node.earlier_bundles)
         }
+        self._origins: dict[tuple[int, int], Hashable] = {}
+        "By gateway and node: where the node's packets come from."
         self.notices = [sentence for reader in self._readers.values() if (sentence := reader.notice)]
         "Sentences for the person, to be said once."
         self._slotted: set[int] = set()
@@ -108,7 +113,8 @@ class Host:
         self._networks = {number for number, is_network in enumerate(are_networks) if is_network}
         self._advisors = {node.number: Advisor(self._readers[node.bundle.path].gives_verdicts) for node in nodes}
         entries = {node.number: self._entry(node, other_bundles) for node in nodes if node.device is None}
-        self._radio, self._radio_nodes = Receiver(entries, timing, governors=governors), set(entries)
+        self.governors = tuple(governors) or tuple(Governor() for _ in self._gateways)
+        self._radio, self._radio_nodes = Receiver(entries, timing, governors=self.governors), set(entries)
         members = [node for node in nodes if node.device is not None]
         self._network = LoRaWanReceiver(
             {node.number: self._entry(node, other_bundles) for node in members},
@@ -116,10 +122,18 @@ class Host:
         )
 
     def receive(
-        self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0
+        self,
+        packet: bytes,
+        now_s: float,
+        quality: Quality = NO_QUALITY,
+        gateway: int = 0,
+        origin: Hashable = None,
     ) -> list[Event | Notice]:
-        """What a packet leads to, stored before it is acknowledged; now_s is any clock that only goes forward."""
-        self._shelf.put(Held(Reception(packet, self._clock.unix_s(), gateway, quality)))
+        """What a packet leads to, stored before it is acknowledged; now_s is any clock that only goes forward.
+
+        `origin` is where an answer would go, if the packet proves to be its node's own; see `origin_of`.
+        """
+        self._shelf.put(Held(Reception(packet, self._clock.unix_s(), gateway, quality, origin)))
         return self._store_waiting(now_s)
 
     def _store_waiting(self, now_s: float) -> list[Event | Notice]:
@@ -144,7 +158,19 @@ class Host:
         receiver = self._network if reception.gateway in self._networks else self._radio
         speaker = self._speaker(reception.gateway)
         outcomes = receiver.receive(reception.packet, now_s, reception.quality, speaker)
+        self._note_origin(outcomes, reception)
         return outcomes
+
+    def _note_origin(self, outcomes: Sequence[Outcome], reception: Reception) -> None:
+        """Of a packet that was new. One that may be a recording, by whoever plays it, counts while nothing is known."""
+        if reception.origin is None:
+            return
+        for one in outcomes:
+            is_old = isinstance(one, Rejected) and one.reason in OLD_PACKETS
+            if one.node is not None and one.counter is not None:
+                self._origins[reception.gateway, one.node] = reception.origin
+            elif one.node is not None and is_old:
+                self._origins.setdefault((reception.gateway, one.node), reception.origin)
 
     def _kept(self, heard: Sequence[Outcome], reception: Reception, now_s: float) -> list[Event | Notice]:
         """Raises StoreError when the store takes it not; nothing has then been counted or confirmed."""
@@ -210,6 +236,15 @@ class Host:
                 self._mute_because = str(error)
                 self._notices.append(Notice(str(error), is_problem=True))
             return None
+
+    def origin_of(self, downlink: Downlink) -> Hashable:
+        """Where at its gateway the packet is to go; None: there is one way only, or nothing is known."""
+        return self._origins.get((downlink.gateway, downlink.node))
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something that came is not stored yet."""
+        return self._shelf.is_in_use
 
     def transmitted(self, end_s: float) -> None:
         """The packet's last bit left then."""

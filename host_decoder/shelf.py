@@ -9,7 +9,7 @@ has. What waits is kept for those who never send again, so only so much of it.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from host_decoder.events import Notice
@@ -30,6 +30,8 @@ class Reception:
     unix_s: float
     gateway: int
     quality: Quality
+    origin: Hashable = None
+    "Where at its gateway it came from."
 
 
 @dataclass

@@ -8,6 +8,7 @@ Each kind is one file of link.carriers, loaded when it is asked for, so that wha
 else. A carrier belongs to one thread.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
@@ -46,6 +47,8 @@ class Received:
 
     packet: bytes
     quality: Quality = NO_QUALITY
+    origin: Hashable = None
+    "Where it came from, for `send` of a carrier that has many at its other end; None: there is one way back only."
 
 
 @dataclass
@@ -72,7 +75,9 @@ class Carrier(Protocol):
     def send(self, packet: bytes) -> None:
         """A modem: returns when the frame has left the antenna. A stream: when it is written, the line may lag behind.
 
-        Raises PortError when the port or the modem fails, ValueError when the packet is longer than max_packet_bytes.
+        Raises PortError when the port or the modem fails, NotSentError when it is only this packet that cannot leave,
+        ValueError when it is longer than max_packet_bytes. No call waits without end: whatever does not answer in its
+        time is a PortError.
         """
 
     def receive(self, timeout_s: float) -> list[Received]:
@@ -96,7 +101,7 @@ class CarrierSettings:
     "Of modems that can be told; None: DEFAULT_FREQUENCY_HZ."
     power_dbm: int = 14
     peers: tuple[str, ...] = ()
-    'UDP: where packets go, each "host:port"; none: to those from whom packets came.'
+    'UDP: where packets go, each "host:port"; none: each to where the packet came from that it answers.'
 
 
 CARRIERS = {

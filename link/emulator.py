@@ -1,10 +1,12 @@
 """The emulator: a line between pseudo-terminals, which its ends open as they would open a serial port."""
 
+import fcntl
 import json
 import os
 import pty
 import select
 import signal
+import termios
 import time
 import tty
 from pathlib import Path
@@ -15,6 +17,7 @@ from link.radio import RadioLine
 
 Emulated = Line | RadioLine
 
+LONGEST_SLEEP_S = 0.2
 SHORTEST_SLEEP_S = 0.002
 "Bytes of a fast UART are delivered in handfuls, as a USB adapter does."
 
@@ -45,6 +48,10 @@ class Terminal:
         except BlockingIOError:
             n_written = 0
         self.bytes_overrun += len(data) - n_written
+
+    def allow(self) -> None:
+        """Let the next program open it; one that was killed has not given it back, as a real device would."""
+        fcntl.ioctl(self._slave, termios.TIOCNXCL)
 
     def close(self) -> None:
         os.close(self._master)
@@ -84,10 +91,12 @@ def _carry(line: Emulated, terminals: dict[str, Terminal]) -> None:
     while True:
         now_s = time.monotonic()
         for end, terminal in terminals.items():
+            terminal.allow()
             if arrived := line.pop(end, now_s):
                 terminal.write(arrived)
         due_s = line.next_due_s()
-        timeout_s = None if due_s is None else max(SHORTEST_SLEEP_S, due_s - time.monotonic())
+        wait_s = LONGEST_SLEEP_S if due_s is None else due_s - time.monotonic()
+        timeout_s = min(max(SHORTEST_SLEEP_S, wait_s), LONGEST_SLEEP_S)
         open_ends = {terminal: end for end, terminal in terminals.items() if not line.is_full(end)}
         readable, _, _ = select.select(list(open_ends), [], [], timeout_s)
         for terminal in readable:

@@ -2,10 +2,12 @@
 
     start_s    the earliest moment for a frame
     occupy     charge the frame, durably, just before it is sent
+    left       it left later than that: it counts from then on
     budget_s   what is left now
 
-A frame counts in a window from its beginning until the window has passed since its end and a little more, so that a
-modem which was slow to send cannot bring two windows' worth together.
+A frame counts in a window from its beginning until the window has passed since its end and a little more: as long as a
+carrier may take to begin it, so that a slow modem cannot bring two windows' worth together even where nobody says when
+a frame really left.
 """
 
 import math
@@ -16,7 +18,8 @@ from link.ledger import SAME_AIRTIME_S, SAME_MOMENT_S, Ledger
 
 LATENESS = 1 / 360
 "Share of its window for which a frame counts longer, since it may have left later than it was charged: 10 s of 1 h."
-SHORTEST_LATENESS_S = 0.25
+SHORTEST_LATENESS_S = 2.5
+"A carrier that has not begun a frame within link.carriers.command_line.START_S gives it up; the rest is for computers."
 
 
 class AirtimeError(ValueError):
@@ -51,6 +54,8 @@ class Governor:
         self.ledger = ledger or Ledger(max((limit.counts_for_s for limit in self.limits), default=0.0))
         self.dwell_s = dwell_s
         self.silent_because = silent_because
+        self.is_held = False
+        "Nothing may start: what it would leave by is away or still sends."
         self._free_s = -math.inf
 
     @property
@@ -81,8 +86,11 @@ class Governor:
         return None
 
     def start_s(self, airtime_s: float, now_s: float) -> float:
-        """The earliest time, from now_s on, at which a frame of this airtime may start; inf: never, see `reason`."""
-        if self.reason(airtime_s) is not None:
+        """The earliest time, from now_s on, at which a frame of this airtime may start.
+
+        inf: never, see `reason`, or not while is_held.
+        """
+        if self.is_held or self.reason(airtime_s) is not None:
             return math.inf
         start_s = max(now_s, self._free_s)
         for limit in self.limits:
@@ -111,6 +119,16 @@ class Governor:
         if self.is_limited:
             self.ledger.take_back(airtime_s)
         self._free_s = -math.inf
+
+    def left(self, end_s: float) -> None:
+        """The frame charged last ended at end_s at the latest; it counts from then on when that is later."""
+        if self.is_limited:
+            self.ledger.postpone(end_s)
+        self.pause(end_s)
+
+    def pause(self, until_s: float) -> None:
+        """Let nothing start before, because another sender has the channel."""
+        self._free_s = max(self._free_s, until_s)
 
     def budget_s(self, now_s: float) -> float | None:
         """Airtime that may be used now; None: it is not limited."""

@@ -53,6 +53,11 @@ class Ledger:
         self._sums.pop()
         self._ends.pop()
 
+    def postpone(self, end_s: float) -> None:
+        """The frame charged last ended at end_s and no earlier: it left later than it was to."""
+        if self._ends:
+            self._ends[-1] = max(self._ends[-1], end_s)
+
     def keep_time(self, now_s: float) -> None:
         """Time has passed without a frame; worth saying now and then, so that a later start knows of it."""
 

@@ -2,46 +2,67 @@
 
 import contextlib
 import errno
+import fcntl
 import os
+import select
 import termios
 
 import serial
 from serial.tools import list_ports
 
+from link.airtime import UartConfig
 from link.carrier import PortError
 
-_BROKEN = (serial.SerialException, OSError, termios.error)
+_BROKEN = (serial.SerialException, OSError, termios.error, ValueError, OverflowError)
+"What pyserial raises; the last two for a speed that no port has."
+WRITE_S = 2.0
+"Beyond the time that a full line needs: a device that takes nothing for so long hangs."
+SYSTEM_BYTES = 4096
+"What the operating system keeps for a port."
 
 
 class SerialPort:
-    """An open port that carries bytes; every failure is a PortError."""
+    """An open port that carries bytes; every failure is a PortError, and no call waits longer than it says."""
 
     def __init__(self, path: str, bitrate_bps: int) -> None:
         self.path = path
+        self._uart = UartConfig(bitrate_bps)
         try:
-            self._serial = serial.Serial(path, bitrate_bps, timeout=0, exclusive=True)
+            self._serial = serial.Serial(path, bitrate_bps, timeout=0, write_timeout=self._write_s, exclusive=True)
         except _BROKEN as error:
             raise PortError(_why_not_open(path, error)) from None
+        with contextlib.suppress(OSError):  # whoever comes later is kept out, with or without a lock like ours
+            fcntl.ioctl(self._serial.fileno(), termios.TIOCEXCL)
 
     def read(self, timeout_s: float) -> bytes:
         """All that has arrived, waiting at most timeout_s for the first byte; empty when nothing came."""
         try:
-            if self._serial.timeout != timeout_s:
-                self._serial.timeout = timeout_s
-            first = self._serial.read(1)
-            return first + self._serial.read(self._serial.in_waiting) if first else b""
+            ready, _, _ = select.select([self._serial.fileno()], [], [], timeout_s)
+            data: bytes = self._serial.read(max(1, self._serial.in_waiting)) if ready else b""
         except _BROKEN as error:
-            raise PortError(self._vanished(error)) from None
+            raise PortError(self._lost(error)) from None
+        if ready and not data:
+            raise PortError(self._lost("they were announced and are gone"))
+        return data
 
     def write(self, data: bytes) -> None:
-        """Hand all bytes to the port; waits while the line is full."""
+        """Hand all bytes to the port; waits while the line is full, and no longer than a line can need."""
         try:
             self._serial.write(data)
+        except serial.SerialTimeoutException:
+            with contextlib.suppress(*_BROKEN):  # else closing it would wait for these bytes again
+                self._serial.reset_output_buffer()
+            raise PortError(
+                f"port {self.path} has taken no bytes for {self._write_s:.1f} s: what is plugged in there hangs, or "
+                "waits for flow control; take its power away and give it back"
+            ) from None
         except _BROKEN as error:
-            raise PortError(self._vanished(error)) from None
+            raise PortError(self._lost(error)) from None
 
     def close(self) -> None:
         with contextlib.suppress(*_BROKEN):  # a port that is gone is closed
+            fcntl.ioctl(self._serial.fileno(), termios.TIOCNXCL)
+        with contextlib.suppress(*_BROKEN):
             self._serial.close()
 
     def __enter__(self) -> "SerialPort":
@@ -50,8 +71,32 @@ class SerialPort:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _vanished(self, error: Exception) -> str:
-        return f"port {self.path} vanished ({error}): plug it in again, or start the emulated line again"
+    @property
+    def _write_s(self) -> float:
+        return WRITE_S + self._uart.airtime_s(SYSTEM_BYTES)
+
+    def _lost(self, error: Exception | str) -> str:
+        """The port is gone, or somebody else takes what comes."""
+        if self._is_there():
+            unit = f"serial-getty@{os.path.basename(os.path.realpath(self.path))}.service"
+            return (
+                f"another program took bytes that came to port {self.path} ({error}): end it; a login prompt there "
+                f"ends by: sudo systemctl disable --now {unit}"
+            )
+        return (
+            f"port {self.path} vanished ({error}): plug it in again, or start the emulated line again; "
+            f"ports here: {_ports_here()}"
+        )
+
+    def _is_there(self) -> bool:
+        """Whether the device at the open port still is."""
+        try:
+            poll = select.poll()
+            poll.register(self._serial.fileno(), select.POLLIN)
+            is_hung_up = any(events & ~select.POLLIN for _, events in poll.poll(0))
+            return not is_hung_up and os.path.exists(self.path)
+        except _BROKEN:
+            return False
 
 
 def open_port(path: str, bitrate_bps: int) -> SerialPort:
@@ -73,4 +118,9 @@ def _why_not_open(path: str, error: Exception) -> str:
 
 
 def _ports_here() -> str:
-    return ", ".join(sorted(port.device for port in list_ports.comports())) or "none"
+    """By the names that stay the same where there are such."""
+    by_id = "/dev/serial/by-id"
+    stable = [os.path.join(by_id, name) for name in os.listdir(by_id)] if os.path.isdir(by_id) else []
+    behind = {os.path.realpath(path) for path in stable}
+    others = [port.device for port in list_ports.comports() if os.path.realpath(port.device) not in behind]
+    return ", ".join(sorted([*stable, *others])) or "none"

@@ -2,7 +2,7 @@
 
 import time
 
-from link.carrier import CarrierSettings, CarrierStatistics, Received, check_packet
+from link.carrier import CarrierSettings, CarrierStatistics, PortError, Received, check_packet
 from link.framing import DELIMITER, Deframer, frame
 from link.serial_port import open_port
 
@@ -15,7 +15,11 @@ class SerialLine:
         self._deframer = Deframer()
         self._n_sent = self._n_received = 0
         self._port = open_port(settings.port, settings.bitrate_bps or settings.profile.bitrate_bps)
-        self._begin()
+        try:
+            self._begin()
+        except PortError:
+            self._port.close()
+            raise
 
     @property
     def statistics(self) -> CarrierStatistics:

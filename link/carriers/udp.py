@@ -1,19 +1,23 @@
 """UDP: a packet is a datagram. For ends on a network, and for gateways that forward what they hear.
 
 With peers, every packet goes to each of them and only they are listened to; they may be named before they are there.
-Without, packets go to the addresses that packets came from last. A datagram is not trusted here: the seal tells.
+Without, a packet goes to the address that `send` is given: the origin of a packet received before, once the seal has
+told that it was genuine. A datagram alone is not trusted and nothing is ever sent to where it claims to come from.
 """
 
 import socket
 import time
-from collections import OrderedDict
 
-from link.carrier import CarrierSettings, CarrierStatistics, PortError, Received, check_packet
+from link.carrier import CarrierSettings, CarrierStatistics, NotSentError, PortError, Received, check_packet
+from link.deadline import within
 
-MAX_REMEMBERED = 16
-"Addresses that answers go to."
-MAX_BATCH = 64
+MAX_BATCH = 16
 "Datagrams handed over at a time."
+RESOLVE_S = 5.0
+SEND_S = 1.0
+"A datagram leaves at once or the network is stuck."
+N_TRIES = 2
+"A refusal that the system reports is of an earlier packet, and this one has not left."
 
 Address = tuple[str, int]
 
@@ -24,8 +28,9 @@ class Udp:
     def __init__(self, settings: CarrierSettings) -> None:
         self.max_packet_bytes = settings.profile.max_packet_bytes
         self.statistics = CarrierStatistics()
+        if nobody := [peer for peer in settings.peers if peer.endswith(":0")]:
+            raise ValueError(f'nobody can be at "{nobody[0]}": write the port at which that end receives')
         self._peers = [_address(peer) for peer in settings.peers]
-        self._heard_from: OrderedDict[Address, None] = OrderedDict()
         self._socket = _bind(settings.port)
 
     @property
@@ -34,17 +39,18 @@ class Udp:
         number: int = self._socket.getsockname()[1]
         return number
 
-    def send(self, packet: bytes) -> None:
+    def send(self, packet: bytes, to: Address | None = None) -> None:
+        """To all peers; without peers to the origin of a packet received. NotSentError when it leaves to nobody."""
         check_packet(packet, self.max_packet_bytes)
-        for address in self._peers or list(self._heard_from):
-            try:
-                self._socket.sendto(packet, address)
-            except ConnectionRefusedError:
-                self.statistics.n_refused += 1  # tells of an earlier packet: its end was not there yet
-            except OSError as error:
-                raise PortError(
-                    f"UDP packets to {address[0]}:{address[1]} cannot leave ({error}): is the network up?"
-                ) from None
+        addresses = self._peers or ([to] if to else [])
+        if not addresses:
+            raise NotSentError(
+                "a UDP packet has nobody to go to: set peers to the other end's address, or wait until a packet of "
+                "the node has come"
+            )
+        failures = [failure for address in addresses if (failure := self._send_to(packet, address)) is not None]
+        if len(failures) == len(addresses):
+            raise NotSentError(f"{failures[0]}: is the network up?")
         self.statistics.n_sent += 1
 
     def receive(self, timeout_s: float) -> list[Received]:
@@ -62,6 +68,21 @@ class Udp:
     def close(self) -> None:
         self._socket.close()
 
+    def _send_to(self, packet: bytes, address: Address) -> str | None:
+        """Why it has not left; None when it has."""
+        self._socket.settimeout(SEND_S)
+        for _ in range(N_TRIES):
+            try:
+                self._socket.sendto(packet, address)
+                return None
+            except ConnectionRefusedError as error:
+                failure = error
+            except OSError as error:
+                self.statistics.n_refused += 1
+                return f"UDP packets to {address[0]}:{address[1]} cannot leave ({error})"
+            self.statistics.n_refused += 1
+        return f"UDP packets to {address[0]}:{address[1]} are refused ({failure})"
+
     def _next(self, wait_s: float) -> tuple[bytes, Address] | None:
         self._socket.settimeout(wait_s)
         try:
@@ -75,15 +96,12 @@ class Udp:
             raise PortError(f"UDP socket failed ({error}): is the network up?") from None
 
     def _accept(self, datagram: bytes, address: Address) -> list[Received]:
-        if len(datagram) > self.max_packet_bytes or (self._peers and address not in self._peers):
+        is_stranger = bool(self._peers) and address not in self._peers
+        if len(datagram) > self.max_packet_bytes or is_stranger or not address[1]:  # nobody can be at port 0
             self.statistics.n_noise += 1
             return []
-        self._heard_from.pop(address, None)
-        self._heard_from[address] = None
-        if len(self._heard_from) > MAX_REMEMBERED:
-            self._heard_from.popitem(last=False)
         self.statistics.n_received += 1
-        return [Received(datagram)]
+        return [Received(datagram, origin=None if self._peers else address)]
 
 
 def _bind(text: str) -> socket.socket:
@@ -103,9 +121,11 @@ def _bind(text: str) -> socket.socket:
 def _address(text: str) -> Address:
     """ "host:port" to the pair, the host's address looked up."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ValueError(f'"{text}" is no UDP address: write host:port, such as 192.168.1.5:4300')
     try:
-        return socket.gethostbyname(host), int(port)
-    except OSError as error:
+        return within(RESOLVE_S, lambda: socket.gethostbyname(host), f"looking up {host}"), int(port)
+    except PortError:
+        raise
+    except (OSError, ValueError) as error:
         raise PortError(f"host {host} is not known ({error}): write its address, or mend the name service") from None

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from link.carrier import CarrierSettings, PortError, open_carrier
+from link.carrier import CarrierSettings, NotSentError, PortError, Received, open_carrier
 from link.carriers.command_line import parse_level
 from link.channel import IidLoss, Impairments
 from link.control import NO_QUALITY
@@ -282,17 +282,50 @@ def udp(port="127.0.0.1:0", peers=()):
     return open_carrier(CarrierSettings(get_profile("udp"), port, peers=peers))
 
 
-def test_a_host_answers_whom_it_heard():
-    host = udp()
-    node = udp(peers=(f"127.0.0.1:{host.port}",))
-    host.send(b"nobody is there yet")
+def test_an_answer_goes_to_where_the_packet_came_from_and_to_nobody_else():
+    host, stranger = udp(), udp()
+    node, bystander = udp(peers=(f"127.0.0.1:{host.port}",)), udp(peers=(f"127.0.0.1:{host.port}",))
+    bystander.send(b"who is there")
     node.send(b"hello")
-    assert packets(host.receive(5.0)) == [b"hello"]
-    host.send(b"REPORT")
+    received: list[Received] = []
+    while len(received) < 2:
+        received += host.receive(5.0)
+    [origin] = [one.origin for one in received if one.packet == b"hello"]
+    host.send(b"REPORT", origin)
     assert packets(node.receive(5.0)) == [b"REPORT"]
-    assert node.receive(0.01) == []
-    node.close()
+    assert bystander.receive(0.01) == node.receive(0.01) == []
+    for end in (host, stranger, node, bystander):
+        end.close()
+
+
+def test_a_packet_that_has_nobody_to_go_to_is_not_sent():
+    host = udp()
+    with pytest.raises(NotSentError, match="has nobody to go to: set peers"):
+        host.send(b"REPORT")
+    assert host.statistics.n_sent == 0
     host.close()
+
+
+@pytest.mark.parametrize("nowhere", [("127.0.0.1", 0), ("255.255.255.255", 4300), ("240.0.0.1", 4300)])
+def test_an_address_to_which_nothing_can_leave_is_no_trouble_of_the_port(nowhere):
+    host, node = udp(), udp()
+    with pytest.raises(NotSentError, match=f"UDP packets to {nowhere[0]}:{nowhere[1]} cannot leave"):
+        host.send(b"REPORT", nowhere)
+    host.send(b"REPORT", ("127.0.0.1", node.port))
+    assert packets(node.receive(5.0)) == [b"REPORT"]
+    assert (host.statistics.n_sent, host.statistics.n_refused) == (1, 1)
+    host.close()
+    node.close()
+
+
+def test_a_peer_that_cannot_be_reached_takes_nothing_from_the_others():
+    node = udp()
+    gateway = udp(peers=("255.255.255.255:4300", f"127.0.0.1:{node.port}"))
+    gateway.send(b"to both")
+    assert packets(node.receive(5.0)) == [b"to both"]
+    assert (gateway.statistics.n_sent, gateway.statistics.n_refused) == (1, 1)
+    node.close()
+    gateway.close()
 
 
 def test_with_peers_named_strangers_are_not_listened_to_and_lengths_are_kept():
@@ -344,6 +377,8 @@ def test_addresses_that_cannot_be_are_told_in_a_sentence():
         udp("4300")
     with pytest.raises(ValueError, match='"host:port" is no UDP address'):
         udp(peers=("host:port",))
+    with pytest.raises(ValueError, match=r'nobody can be at "127.0.0.1:0"'):
+        udp(peers=("127.0.0.1:0",))
     taken = udp()
     with pytest.raises(PortError, match=rf"UDP 127.0.0.1:{taken.port} cannot be used .*give an address of this"):
         udp(f"127.0.0.1:{taken.port}")

@@ -80,7 +80,7 @@ def test_us915_holds_each_transmission_to_its_dwell_and_one_frequency_to_one_in_
     assert governor.reason(radio.airtime_s(radio.largest_payload_bytes(0.4))) is None
     assert "longer than the 0.4 s" in str(governor_for("us915", 915_000_000, get_profile("lora-sf9")).reason(0.41))
     governor.occupy(0.4, start_s=0.0)
-    assert 20.0 <= governor.start_s(0.4, now_s=0.4) <= 20.7
+    assert 20.0 <= governor.start_s(0.4, now_s=0.4) <= 22.9
 
 
 @pytest.mark.parametrize("name", [name for name in PROFILES if name.endswith("-us915")])

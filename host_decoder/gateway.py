@@ -1,0 +1,245 @@
+"""A gateway at work: its carrier lives in a thread of its own, so whatever it waits for, nobody waits with it.
+
+    gateway.start()                 opens its carrier, and again and again while it cannot be had
+    bell.wait(gateways, timeout_s)  until one of them has something for the loop
+    gateway.take()                  what it heard; it listens again after `release`, when that is stored
+    gateway.send(packet, origin)    never waits: the packet leaves as soon as the carrier lets it
+
+A carrier that hangs costs its own gateway only, also at the end: its thread is left behind and ends with the process.
+What lies between the two threads is bounded: what one look at the port gave, and MAX_WAITING packets to send.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Hashable, Iterable
+
+from host_decoder.config import GatewayConfig
+from host_decoder.events import Notice
+from host_decoder.toml_table import ConfigError
+from link.carrier import Carrier, NotSentError, PortError, Received
+from link.clock import boot_s
+
+LOOK_S = 0.010
+"How long the thread listens before it sees whether there is something to send."
+RETRY_S = 2.0
+LONGEST_PAUSE_S = 60.0
+"The pause before a carrier is opened again doubles up to this."
+MAX_WAITING = 64
+"Packets that wait to be sent; only a network server is given more than one at a time."
+MAX_NOTICES = 16
+
+
+class Bell:
+    """What gateways ring when they have something for the loop, and the lock of all that lies between the threads."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self.is_watched = False
+        "Every look at a port rings, not only one that found something."
+
+    def ring(self) -> None:
+        """While it is held."""
+        self._condition.notify_all()
+
+    def hear(self) -> None:
+        """While it is held: until it rings."""
+        self._condition.wait()
+
+    def wait(self, gateways: "Iterable[Gateway]", timeout_s: float) -> None:
+        """Until one of them has news."""
+        with self:
+            self._condition.wait_for(lambda: any(gateway.has_news for gateway in gateways), timeout_s)
+
+    def wait_for_looks(self, gateways: "Iterable[Gateway]", timeout_s: float) -> None:
+        """Until each of them that listens has looked at its port once more."""
+        with self:
+            looks = [(gateway, gateway.n_looks) for gateway in gateways]
+            self.is_watched = True
+            self._condition.wait_for(
+                lambda: all(gateway.n_looks > n or not gateway.is_listening for gateway, n in looks), timeout_s
+            )
+            self.is_watched = False
+
+    def __enter__(self) -> None:
+        self._condition.__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        self._condition.release()
+
+
+class Gateway:
+    """One carrier and its thread."""
+
+    def __init__(self, config: GatewayConfig, bell: Bell, retry_s: float = RETRY_S) -> None:
+        self.config = config
+        self.has_news = False
+        self.is_listening = False
+        "It is at its port, open and not sending."
+        self.n_looks = 0
+        self._bell = bell
+        self._carrier: Carrier | None = None
+        self._heard: list[Received] = []
+        self._is_held = False
+        "What was heard last is not stored yet."
+        self._n_noise = self._n_noise_told = 0
+        self._notices: deque[Notice] = deque(maxlen=MAX_NOTICES)
+        self._said = ""
+        self._waiting: deque[tuple[bytes, Hashable]] = deque()
+        self._left_s: list[float] = []
+        self._fault: ConfigError | None = None
+        self._opened_s = 0.0
+        self._pause_s = self._first_pause_s = retry_s
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=f"gateway {config.name}", daemon=True)
+
+    # For the loop
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def is_free(self) -> bool:
+        """Open, and with nothing to send."""
+        with self._bell:
+            return self._carrier is not None and not self._waiting
+
+    def take(self) -> list[Received]:
+        """What it heard since; nothing more comes before `release`. ConfigError when it can never be opened."""
+        with self._bell:
+            self.has_news = False
+            if self._fault is not None:
+                raise self._fault
+            heard, self._heard = self._heard, []
+            return heard
+
+    def take_noise(self) -> int:
+        """Pieces of input that were no packet, since the last call."""
+        with self._bell:
+            n_new, self._n_noise_told = self._n_noise - self._n_noise_told, self._n_noise
+            return n_new
+
+    def take_notices(self) -> list[Notice]:
+        with self._bell:
+            notices = list(self._notices)
+            self._notices.clear()
+            return notices
+
+    def take_left(self) -> list[float]:
+        """When packets have left, the last bit of each at the latest, on the clock boot_s."""
+        with self._bell:
+            left_s, self._left_s = self._left_s, []
+            return left_s
+
+    def release(self) -> None:
+        """What `take` gave is stored, and what there is to say about it was given to `send`."""
+        with self._bell:
+            if self._is_held and not self._heard:
+                self._is_held = False
+                self._bell.ring()
+
+    def send(self, packet: bytes, origin: Hashable = None) -> None:
+        """To where a packet came from, if it has many ends; dropped while the carrier is away: the node asks again."""
+        with self._bell:
+            if self._carrier is not None and len(self._waiting) < MAX_WAITING:
+                self._waiting.append((packet, origin))
+                self._bell.ring()
+
+    def end(self) -> None:
+        """Say that it is over."""
+        self._is_closing.set()
+        with self._bell:
+            self._bell.ring()
+
+    def join(self, until_s: float) -> None:
+        """Wait for the thread until then, on the monotonic clock, and no longer."""
+        self._thread.join(max(0.0, until_s - time.monotonic()))
+
+    # The thread
+
+    def _work(self) -> None:
+        while not self._is_closing.is_set() and self._fault is None:
+            try:
+                if self._carrier is None:
+                    self._open()
+                else:
+                    self._send_waiting(self._carrier)
+                    self._look(self._carrier)
+            except PortError as error:
+                self._lose(str(error))
+            except ConfigError as error:
+                self._tell(fault=error)
+            except Exception as error:  # of a library below a carrier: no reason for any gateway to be deaf
+                self._lose(f"gateway {self.config.name} failed ({type(error).__name__}: {error})")
+        self._close()
+
+    def _open(self) -> None:
+        try:
+            carrier = self.config.open()
+        except ValueError as error:
+            raise ConfigError(f"gateway {self.config.name}: {error}") from None
+        with self._bell:
+            self._carrier, self._opened_s, self._said = carrier, time.monotonic(), ""
+            self._n_noise_told -= self._n_noise
+            self._n_noise, self.is_listening = 0, True
+        self._tell(Notice(f"listening on {self.config.where}"))
+
+    def _send_waiting(self, carrier: Carrier) -> None:
+        while self._waiting and not self._is_closing.is_set():
+            packet, origin = self._waiting[0]
+            self.is_listening = False
+            try:
+                carrier.send(packet, *([] if origin is None else [origin]))
+            except NotSentError as error:
+                self._tell_once(f"an answer was not sent: {error}")
+            with self._bell:
+                self._waiting.popleft()
+                self._left_s.append(boot_s())
+                self.is_listening = True
+            self._tell()
+
+    def _look(self, carrier: Carrier) -> None:
+        """Listen for a moment; when something was heard, wait until it is stored."""
+        heard = carrier.receive(LOOK_S)
+        sentences = carrier.notices() if hasattr(carrier, "notices") else []
+        n_noise = carrier.statistics.n_noise
+        with self._bell:
+            self.n_looks += 1
+            has_news = bool(heard or sentences or n_noise != self._n_noise)
+            self._n_noise, self._heard, self._is_held = n_noise, heard, bool(heard)
+            self._notices += map(Notice, sentences)
+            self.has_news |= has_news
+            if has_news or self._bell.is_watched:
+                self._bell.ring()
+            while self._is_held and not self._is_closing.is_set():
+                self._bell.hear()
+
+    def _lose(self, sentence: str) -> None:
+        """Close it and pause. The pause doubles, unless the carrier was open for longer than that."""
+        if self._carrier is not None and time.monotonic() - self._opened_s > self._pause_s:
+            self._pause_s = self._first_pause_s
+        self._tell_once(f"{sentence}; trying again, at least once a minute")
+        self._close()
+        self._is_closing.wait(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+    def _close(self) -> None:
+        with self._bell:
+            carrier, self._carrier, self.is_listening = self._carrier, None, False
+            self._waiting.clear()
+            self._bell.ring()
+        if carrier is not None:
+            carrier.close()
+
+    def _tell_once(self, sentence: str) -> None:
+        if sentence != self._said:
+            self._said = sentence
+            self._tell(Notice(sentence, is_problem=True))
+
+    def _tell(self, notice: Notice | None = None, fault: ConfigError | None = None) -> None:
+        """That something is new."""
+        with self._bell:
+            self._fault = fault or self._fault
+            self._notices += [notice] if notice else []
+            self.has_news = True
+            self._bell.ring()

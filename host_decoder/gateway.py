@@ -86,7 +86,7 @@ class Gateway:
         self._notices: deque[Notice] = deque(maxlen=MAX_NOTICES)
         self._said = ""
         self._waiting: deque[tuple[bytes, Hashable]] = deque()
-        self._left_s: list[float] = []
+        self._left_s: list[float | None] = []
         self._fault: ConfigError | None = None
         self._opened_s = 0.0
         self._pause_s = self._first_pause_s = retry_s
@@ -125,8 +125,8 @@ class Gateway:
             self._notices.clear()
             return notices
 
-    def take_left(self) -> list[float]:
-        """When packets have left, the last bit of each at the latest, on the clock boot_s."""
+    def take_left(self) -> list[float | None]:
+        """When packets have left, the last bit of each at the latest, on the clock boot_s; None: one has not."""
         with self._bell:
             left_s, self._left_s = self._left_s, []
             return left_s
@@ -188,13 +188,15 @@ class Gateway:
         while self._waiting and not self._is_closing.is_set():
             packet, origin = self._waiting[0]
             self.is_listening = False
+            left_s = None
             try:
                 carrier.send(packet, *([] if origin is None else [origin]))
+                left_s = boot_s()
             except NotSentError as error:
                 self._tell_once(f"an answer was not sent: {error}")
             with self._bell:
                 self._waiting.popleft()
-                self._left_s.append(boot_s())
+                self._left_s.append(left_s)
                 self.is_listening = True
             self._tell()
 

@@ -38,20 +38,23 @@ class _Speech:
 
     def __init__(self, host: Host, gateways: Sequence[Gateway]) -> None:
         self._host, self._gateways = host, gateways
+        self._airtime_s = [0.0] * len(gateways)
+        "Of the packet that each was given last."
         self.said: deque[bytes] = deque(maxlen=KEPT_PACKETS)
         "Of late; another gateway may hear it."
 
     def go_on(self) -> None:
-        """Hand over what is due. A packet that took longer to leave than it was charged for is charged to its end."""
-        for gateway, governor in zip(self._gateways, self._host.governors, strict=False):
+        """Hand over what is due. Airtime is charged by when a packet left, and not at all when it has not."""
+        for gateway, governor, airtime_s in zip(self._gateways, self._host.governors, self._airtime_s, strict=False):
             is_free = gateway.is_free  # asked first: what left before is then told
             for left_s in gateway.take_left():
-                governor.left(left_s)
+                governor.take_back(airtime_s) if left_s is None else governor.left(left_s)
             governor.is_held = not is_free
         while (downlink := self._host.next_packet(now_s := boot_s())) is not None:
             self.said.append(downlink.packet)
             self._gateways[downlink.gateway].send(downlink.packet, self._host.origin_of(downlink))
             self._host.transmitted(now_s)
+            self._airtime_s[downlink.gateway] = downlink.airtime_s
             self._keep_channel(downlink.gateway, now_s + downlink.airtime_s)
 
     def wait_s(self) -> float:

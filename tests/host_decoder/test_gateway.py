@@ -217,9 +217,14 @@ def hung_port():
 def fill(descriptor) -> None:
     """Until nobody can write to it without waiting."""
     os.set_blocking(descriptor, False)
-    with suppress(BlockingIOError):
-        while True:
-            os.write(descriptor, bytes(256))
+    for _ in range(5):  # a terminal moves what it holds, and then has room again
+        with suppress(BlockingIOError):
+            while os.write(descriptor, bytes(256)):
+                pass
+        with suppress(BlockingIOError):
+            while os.write(descriptor, bytes(1)):
+                pass
+        time.sleep(0.02)
     os.set_blocking(descriptor, True)
 
 
@@ -232,9 +237,12 @@ def host_process(tmp_path, bundle, links, **options):
     )
     command = [sys.executable, "-m", "host_decoder", "listen", str(path)]
     with subprocess.Popen(command, text=True, stderr=subprocess.PIPE, **options) as host:
+        patience = threading.Timer(PATIENCE_S, host.kill)
+        patience.start()
         try:
             yield host
         finally:
+            patience.cancel()
             host.kill()
 
 

@@ -41,6 +41,8 @@ RECHARGE_S = 10.0
 "A packet that waited longer for its port is sent at a time of which the ledger does not know."
 IDLE_S = 1.0
 "Longest sleep: a clock that jumps or a port that comes back is noticed within it."
+PORT_PATIENCE_S = 30.0
+"A port that takes nothing for longer is as good as away, also if it can be opened."
 MAX_UNREADABLE = 1000
 "Images of which it is remembered that the person knows."
 UNFIT_TOLD_S = 3600.0
@@ -153,7 +155,8 @@ class Node:
         "When its airtime was entered in the ledger."
         self._silent_because: str | None = None
         self._unfit_told_s = -math.inf
-        self._unsent_since_s = math.inf
+        self._unwell_from_s = math.inf
+        "Unless something leaves before."
         self._unreadable: set[str] = set()
         "Sentences on images that cannot be read: each is said once."
         self.n_images = 0
@@ -197,7 +200,7 @@ class Node:
     def _is_well(self, now_s: float) -> bool:
         """Whether packets leave and images come, as far as a new start could help that."""
         is_stuck = self._capturing is not None and self._capturing.is_stuck(now_s)
-        return self._radio.is_open and not is_stuck and now_s < self._unsent_since_s + STUCK_AFTER_S
+        return self._radio.is_open and not is_stuck and now_s < self._unwell_from_s
 
     @property
     def ledger_notice(self) -> str | None:
@@ -345,16 +348,18 @@ class Node:
         except NotSentError as error:
             self._send_later(error)
             return
-        self._unsent_since_s = math.inf
         if has_left:
+            self._unwell_from_s = math.inf
             self._on_air_until_s = max(boot_s(), start_s + self._outgoing.airtime_s)
             self._end_transmission(boot_s())  # a modem has sent it by now, and may have the answer already
-        elif was_open:
+            return
+        self._unwell_from_s = min(self._unwell_from_s, boot_s() + PORT_PATIENCE_S)
+        if was_open:
             self._charged_s = -math.inf  # it may have been on the air when the port failed
 
     def _send_less(self, error: DoesNotFit) -> None:
         """The modem does not take this packet at present, but may take a shorter one."""
-        self._outgoing = None
+        self._outgoing, self._unwell_from_s = None, math.inf
         self._sender.does_not_fit(boot_s(), error.max_packet_bytes)
         if boot_s() >= self._unfit_told_s + UNFIT_TOLD_S:
             self._unfit_told_s = boot_s()
@@ -365,8 +370,8 @@ class Node:
         assert self._outgoing is not None
         self._governor.take_back(self._outgoing.airtime_s)
         self._charged_s = -math.inf
-        if self._unsent_since_s == math.inf:
-            self._unsent_since_s = boot_s()
+        if self._unwell_from_s == math.inf:
+            self._unwell_from_s = boot_s() + STUCK_AFTER_S
             self._console.notice(f"{error}; what is to be sent is kept")
 
     def _is_charged(self, outgoing: Outgoing, now_s: float) -> bool:

@@ -51,6 +51,7 @@ class Radio:
         if carrier := self._present():
             try:
                 carrier.send(packet)
+                self._pause.worked()  # not before: a port may open each time and never take anything
                 return True
             except NotSentError:
                 raise
@@ -100,7 +101,6 @@ class Radio:
             raise outcome
         else:
             self._carrier = outcome
-            self._pause.worked()
             self._say("the port is back")
         return self._carrier
 

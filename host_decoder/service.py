@@ -321,9 +321,9 @@ class Host:
         if not isinstance(outcome, Update | Rejected) or outcome.node not in self._radio_nodes:
             return outcome
         node, chunk, bundle, counter = outcome.node, outcome.chunk, outcome.bundle, outcome.counter
-        if chunk is None or bundle is None or counter is None:
+        if chunk is None or not outcome.bundle_name or counter is None:
             return outcome
-        stored = self._store.chunks_of(node, self._nodes[node].key, bundle.id.hex(), chunk.image)
+        stored = self._store.chunks_of(node, self._nodes[node].key, outcome.bundle_name, chunk.image)
         if all(one.index != chunk.index or is_same(one, chunk) for one in stored):
             return outcome
         self._radio.collide(node, counter)
@@ -459,7 +459,7 @@ def slot_period_s(timing: LinkTiming, n_nodes: int) -> float:
 def _received(reception: Reception, gateway: str, counter: int, outcomes: Iterable[Outcome]) -> ReceivedPacket:
     """The packet with this counter as the store keeps it: the one that arrived, or one that it made readable."""
     opened = [outcome for outcome in outcomes if isinstance(outcome, (Update, Rejected))]
-    bundles = [outcome.bundle.id.hex() for outcome in opened if outcome.bundle is not None]
+    bundles = [outcome.bundle_name for outcome in opened if outcome.bundle_name]
     reasons = [outcome.reason for outcome in opened if isinstance(outcome, Rejected)]
     is_this = Header.unpack(reception.packet).counter_low == counter % (1 << 16)
     return ReceivedPacket(

@@ -22,9 +22,8 @@ from host_decoder.receipt import Receipt, ReceivedPacket, Totals
 from host_decoder.store_file import StoreError, explained, file_of, open_for_reading, open_for_writing
 from link.packet import Chunk
 from link.receiver import NodeState
-from link.seal import NODE_SALT_BYTES
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = """
 CREATE TABLE senders (          -- a node under one key, for as long as its counters run on
     id INTEGER PRIMARY KEY,
@@ -33,7 +32,7 @@ CREATE TABLE senders (          -- a node under one key, for as long as its coun
     salt BLOB NOT NULL,         -- of its present session
     highest INTEGER NOT NULL,   -- counter received
     received BLOB NOT NULL,     -- the 64 up to it, one bit each
-    closed_salts BLOB NOT NULL);-- of sessions that are over, joined
+    bundle_id BLOB NOT NULL DEFAULT x''); -- of its images; empty: not known
 CREATE INDEX senders_by_key ON senders (node, key_id, id);
 CREATE TABLE packets (          -- every packet whose seal was good
     sender INTEGER NOT NULL REFERENCES senders,
@@ -93,6 +92,17 @@ WHERE bundle = ? ORDER BY chunks.sender, chunks.image, chunk
 """
 "Chunks in order, each with its packet, and with the answer that there was with it."
 TABLES = set(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
+MIGRATIONS = {
+    2: """
+CREATE TABLE senders_3 (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, key_id TEXT NOT NULL, salt BLOB NOT NULL,
+    highest INTEGER NOT NULL, received BLOB NOT NULL, bundle_id BLOB NOT NULL DEFAULT x'');
+INSERT INTO senders_3 SELECT id, node, key_id, salt, highest, received, x'' FROM senders;
+DROP TABLE senders;
+ALTER TABLE senders_3 RENAME TO senders;
+CREATE INDEX senders_by_key ON senders (node, key_id, id);
+"""
+}
+"From each earlier version to the next. What is only read is read as it is."
 BITMAP_BYTES = 8
 
 
@@ -136,14 +146,14 @@ class Store:
             self._resources = resources.pop_all()
 
     def _is_new(self) -> bool:
-        """Raises StoreError when it is something else than a store of this format; nothing is written."""
+        """Raises StoreError when it is no store of this format or one before it; nothing is written."""
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if version == 0 and not tables:
             return True
         if tables and not tables & TABLES:
             raise StoreError(f"{self.path} is a database of another program; name another file")
-        if version != SCHEMA_VERSION or not tables >= TABLES:
+        if version not in (SCHEMA_VERSION, *MIGRATIONS) or not tables >= TABLES:
             raise StoreError(
                 f"store {self.path} has format {version}, this program has {SCHEMA_VERSION}; "
                 "name another file, or use the version that made it"
@@ -155,20 +165,21 @@ class Store:
         self._db.execute("PRAGMA synchronous = FULL")
         if is_new:
             self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        while (version := self._db.execute("PRAGMA user_version").fetchone()[0]) in MIGRATIONS:
+            step = f"BEGIN IMMEDIATE; {MIGRATIONS[version]} PRAGMA user_version = {version + 1}; COMMIT;"
+            self._db.executescript(step)
 
     def state(self, node: int, key: bytes) -> NodeState | None:
         """Where the session of this node under this key stands; None when nothing of it is stored."""
         rows = self._rows(
-            "SELECT salt, highest, received, closed_salts FROM senders WHERE node = ? AND key_id = ? "
+            "SELECT salt, highest, received, bundle_id FROM senders WHERE node = ? AND key_id = ? "
             "ORDER BY id DESC LIMIT 1",
             *(node, key_id(key)),
         )
         if not rows:
             return None
         [row] = rows
-        closed = row["closed_salts"]
-        salts = tuple(closed[start : start + NODE_SALT_BYTES] for start in range(0, len(closed), NODE_SALT_BYTES))
-        return NodeState(row["salt"], row["highest"], int.from_bytes(row["received"], "big"), salts)
+        return NodeState(row["salt"], row["highest"], int.from_bytes(row["received"], "big"), row["bundle_id"])
 
     def add(self, receipt: Receipt, totals: Totals | None = None) -> None:
         """Everything, or nothing; on the disk when it returns."""
@@ -264,7 +275,7 @@ class Store:
             state.salt,
             state.highest,
             state.received.to_bytes(BITMAP_BYTES, "big"),
-            b"".join(state.closed_salts),
+            state.bundle_id,
         )
         known = self._db.execute(
             "SELECT id, highest FROM senders WHERE node = ? AND key_id = ? ORDER BY id DESC LIMIT 1", names
@@ -274,7 +285,7 @@ class Store:
             assert added.lastrowid is not None
             return added.lastrowid
         self._db.execute(
-            "UPDATE senders SET salt = ?, highest = ?, received = ?, closed_salts = ? WHERE id = ?",
+            "UPDATE senders SET salt = ?, highest = ?, received = ?, bundle_id = ? WHERE id = ?",
             (*values, known[0]),
         )
         return int(known[0])

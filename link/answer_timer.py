@@ -9,6 +9,9 @@ FORGETS_AFTER = 2
 "Unanswered packets behind which a host may have lost all that it knew of the node."
 SILENT_AFTER = 6
 "Unanswered packets behind which a host counts as silent."
+NAMES_AFTER, NAMES_EVERY = 3, 8
+"""Unanswered packets behind which a probe is a HELLO, and then again: it opens also where the bundle of the images is
+missing, and so the host can name that."""
 PROBE_JITTER = 0.5
 "Probes wait up to so much longer, at random."
 MAX_BACK_OFF = 8
@@ -39,6 +42,11 @@ class AnswerTimer:
     @property
     def has_forgotten(self) -> bool:
         return self.n_missed >= FORGETS_AFTER
+
+    @property
+    def is_naming(self) -> bool:
+        """Whether the next probe should say which bundle the images are made with."""
+        return self.n_missed % NAMES_EVERY == NAMES_AFTER
 
     def sent(self, end_s: float, airtime_s: float, interval_s: float) -> None:
         """A packet has left. Whatever follows within interval_s, the usual time between images, asks by itself."""

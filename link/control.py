@@ -112,7 +112,7 @@ class Advance:
 
 @dataclass(frozen=True)
 class Renew:
-    """Draw a new salt: too many packets in the node's name did not open."""
+    """Draw a new salt; over LoRaWAN: say HELLO again."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,15 @@ class AskStatus:
     """Send a STATUS."""
 
 
-Command = Advance | Renew | Slot | AskStatus
-OPCODES = {Advance: 1, Renew: 2, Slot: 3, AskStatus: 4}
+@dataclass(frozen=True)
+class LongTags:
+    """Tell the salt in every packet, so that each has a long tag, and say so by HELLO; or do so no more."""
+
+    wanted: bool
+
+
+Command = Advance | Renew | Slot | AskStatus | LongTags
+OPCODES = {Advance: 1, Renew: 2, Slot: 3, AskStatus: 4, LongTags: 5}
 
 
 def pack_command(command: Command) -> bytes:
@@ -140,6 +147,8 @@ def pack_command(command: Command) -> bytes:
     if isinstance(command, Slot):
         fields = ((command.start_in_s, 3), (command.period_s, 3), (command.width_s, 2))
         return opcode + b"".join(_pack_ms(value, n_bytes) for value, n_bytes in fields)
+    if isinstance(command, LongTags):
+        return opcode + bytes([command.wanted])
     return opcode
 
 
@@ -151,6 +160,9 @@ def unpack_command(body: bytes) -> Command:
     if opcode == bytes([OPCODES[Slot]]):
         _check_length("COMMAND SLOT", arguments, 8)
         return Slot(*(int.from_bytes(part, "big") / 1000 for part in (arguments[:3], arguments[3:6], arguments[6:])))
+    if opcode == bytes([OPCODES[LongTags]]):
+        _check_length("COMMAND LONG TAGS", arguments, 1)
+        return LongTags(bool(arguments[0] & 1))
     for kind in (Renew, AskStatus):
         if opcode == bytes([OPCODES[kind]]):
             _check_length("COMMAND", arguments, 0)
@@ -180,17 +192,19 @@ class Hello:
     bundle_id: bytes
     wants_time: bool = False
     wants_slot: bool = False
+    has_long_tags: bool = False
+    "Every packet of this session tells its salt from now on, until a HELLO says otherwise."
 
     def pack(self) -> bytes:
-        wants = self.wants_slot << 1 | self.wants_time
-        return self.bundle_id + (bytes([wants]) if wants else b"")
+        flags = self.has_long_tags << 2 | self.wants_slot << 1 | self.wants_time
+        return self.bundle_id + (bytes([flags]) if flags else b"")
 
     @classmethod
     def unpack(cls, body: bytes) -> "Hello":
         if len(body) not in (BUNDLE_ID_BYTES, BUNDLE_ID_BYTES + 1):
             raise ValueError(f"body of a HELLO has {len(body)} bytes, it must have {BUNDLE_ID_BYTES} or one more")
-        wants = int.from_bytes(body[BUNDLE_ID_BYTES:], "big")
-        return cls(body[:BUNDLE_ID_BYTES], bool(wants & 1), bool(wants >> 1 & 1))
+        flags = int.from_bytes(body[BUNDLE_ID_BYTES:], "big")
+        return cls(body[:BUNDLE_ID_BYTES], bool(flags & 1), bool(flags >> 1 & 1), bool(flags >> 2 & 1))
 
 
 @dataclass(frozen=True)

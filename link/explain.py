@@ -90,7 +90,8 @@ def _status(status: Status) -> Explained:
 
 def _hello(hello: Hello) -> str:
     wants = [name for name, wanted in (("time", hello.wants_time), ("a slot", hello.wants_slot)) if wanted]
-    return f"bundle {hello.bundle_id.hex()}{', wants ' + ' and '.join(wants) if wants else ''}"
+    tags = ", long tags" if hello.has_long_tags else ""
+    return f"bundle {hello.bundle_id.hex()}{', wants ' + ' and '.join(wants) if wants else ''}{tags}"
 
 
 def _report(report: Report) -> str:

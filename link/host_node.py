@@ -3,17 +3,18 @@
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+from math import inf
 
+from link.advances import Advances
 from link.control import (
     NO_QUALITY,
     REPORT_BYTES,
     Advance,
     Command,
     Hello,
+    LongTags,
     Parity,
     Quality,
-    Renew,
     Slot,
     Status,
     Time,
@@ -21,8 +22,8 @@ from link.control import (
 )
 from link.erasure import ParityDecoder, Recovered
 from link.governor import Governor
-from link.host_session import HostSession, NodeState, Opened, Reason
-from link.image_reader import Decode, ImageReader, malformed
+from link.host_session import HostSession, NodeState, Opened, Reason, Turned
+from link.image_reader import Decode, ImageReader, lacking, malformed
 from link.packet import Chunk, Flag, Header, PacketType, chunk_head_bytes, unpack_batch
 from link.receiving import Downlink, HelloHeard, NodeEntry, Outcome, Rejected, StatusHeard
 from link.reporter import Reporter
@@ -35,20 +36,29 @@ CLOCK_SET_S = 2.0
 "Unix time and the clock that only goes forward do not drift apart by so much: somebody set the former."
 N_TELLINGS = 2
 "Exchanges in which a node is told unasked that the time has changed."
+COPY_S = 2.0
+"Within this the same packet comes by another gateway; later it is a recording."
 
 
 class HostNode:
     """One node, as its host sees it."""
 
     def __init__(
-        self, node: int, entry: NodeEntry, timing: LinkTiming | None, host_salt: bytes, decode: Decode
+        self,
+        node: int,
+        entry: NodeEntry,
+        timing: LinkTiming | None,
+        host_salt: bytes,
+        decode: Decode,
+        advances: Advances | None,
     ) -> None:
-        self.node, self._timing = node, timing
-        bundles = list(reversed(entry.bundles.values()))
+        """`advances` of the whole host; None, as without timing: it never answers."""
+        self.node, self._timing, self._advances = node, timing, advances
+        self._bundles = entry.bundles
+        bundles = list(reversed(self._bundles.values()))
         is_one_way = entry.one_way or timing is None
         self._session = HostSession(node, entry.key, bundles, host_salt, entry.state, is_one_way)
-        self._new_reader = partial(ImageReader, node, entry.own_bundles, decode)
-        self._images = self._new_reader()
+        self._images = ImageReader(node, entry.own_bundles, decode)
         self._parity = ParityDecoder()
         self._reporter: Reporter | None = None
         if timing is not None and not entry.one_way:
@@ -60,7 +70,8 @@ class HostNode:
         self._collided: OrderedDict[int, None] = OrderedDict()
         "Counters of packets that are not to be acknowledged."
         self.advice: int | None = None
-        self._stale_asked_s: float | None = None
+        self._lacked = b""
+        "The bundle that was last said to be lacking."
         self._wants_time = False
         self._told_offset_s: float | None = None
         "Unix time less now_s, as the node was told it last."
@@ -89,21 +100,37 @@ class HostNode:
         """What a packet in this node's name brings."""
         news = self._session.open(packet, header, now_s)
         if news.turned is not None:
-            self._count(news.turned.reason)
-            if news.turned.reason == Reason.DUPLICATE:
-                self._note_gateway(self._best[0], quality, gateway)
-            if news.turned.reason == Reason.STALE_SESSION and header.flags & Flag.LISTEN:
-                self._stale_asked_s = now_s
+            self._turn(news.turned, header, now_s, quality, gateway)
             return [Rejected(news.turned.reason, news.turned.sentence, self.node)]
         if news.began is not None:
             self._begin_anew(news.began)
-        if news.is_regression:
-            self._images = self._new_reader()
+        self._tell_lack()
         outcomes: list[Outcome] = []
         for opened in news.opened:
             self._note_gateway(opened.counter, quality, gateway)
             outcomes += self._take(opened, now_s, quality)
         return outcomes
+
+    def _turn(self, turned: Turned, header: Header, now_s: float, quality: Quality, gateway: int) -> None:
+        """What follows from a packet that is not used."""
+        self._count(turned.reason)
+        counter = turned.counter
+        if counter is not None and now_s <= self._heard_s.get(counter, -inf) + COPY_S:
+            self._note_gateway(counter, quality, gateway)
+        is_answered = self._reporter is not None and self._advances is not None
+        if turned.reason == Reason.STALE_SESSION and header.flags & Flag.LISTEN and is_answered:
+            assert self._advances is not None
+            self._advances.ask(self.node, header.salt, gateway, now_s)
+
+    def _tell_lack(self) -> None:
+        """Once for each: what the node's images need and this host does not hold."""
+        lacked = self._session.lacks
+        if lacked and lacked != self._lacked:
+            self.notices.append(
+                f"node {self.node} sends images made with bundle {lacked.hex()}, which this host lacks: they are "
+                "stored undecoded; add that bundle to `bundles` in the host's configuration"
+            )
+        self._lacked = lacked
 
     def confirm(self, counter: int, enough: Iterable[int]) -> None:
         """The store has this packet; these images need no more."""
@@ -129,7 +156,6 @@ class HostNode:
         self._parity = ParityDecoder()
         self._heard_s.clear()
         self._best = -1, *self._best[1:]
-        self._stale_asked_s = None
         if self._reporter:
             self._reporter.began_anew()
 
@@ -185,7 +211,7 @@ class HostNode:
             nearest = min(self._heard_s, key=lambda counter: abs(counter - back.counter), default=None)
             then_s = now_s if nearest is None else self._heard_s[nearest]
             packet_bytes = overhead_bytes(back.packet_type) + len(back.body)
-            again = Opened(opened.header, back.counter, back.body, opened.bundle, packet_bytes)
+            again = Opened(opened.header, back.counter, back.body, opened.bundle_id, packet_bytes)
             try:
                 outcomes += self._add_all(
                     _chunks(back.packet_type, back.body, back.counter), again, then_s, back.packet_type
@@ -196,15 +222,20 @@ class HostNode:
 
     def _add_all(self, chunks: list[Chunk], opened: Opened, now_s: float, packet_type: PacketType) -> list[Outcome]:
         """The overhead of a packet is charged to its first chunk."""
-        assert opened.bundle is not None
         outcomes: list[Outcome] = []
         left = opened.packet_bytes
         for chunk in reversed(chunks):
             head_bytes = chunk_head_bytes(chunk.image, chunk.index, opened.counter) + (packet_type == PacketType.BATCH)
             n_bytes = left if chunk is chunks[0] else head_bytes + len(chunk.bitstream)
             left -= n_bytes
-            outcomes.insert(0, self._images.read(chunk, n_bytes, opened.counter, opened.bundle, now_s))
+            outcomes.insert(0, self._read_chunk(chunk, n_bytes, opened, now_s))
         return outcomes
+
+    def _read_chunk(self, chunk: Chunk, n_bytes: int, opened: Opened, now_s: float) -> Outcome:
+        bundle = self._bundles.get(opened.bundle_id)
+        if bundle is None:
+            return lacking(self.node, opened.counter, opened.bundle_id, chunk)
+        return self._images.read(chunk, n_bytes, opened.counter, bundle, now_s)
 
     def _note_gateway(self, counter: int, quality: Quality, gateway: int) -> None:
         """The answer goes through the gateway that heard the newest packet best."""
@@ -221,10 +252,12 @@ class HostNode:
 
     def due_s(self) -> float | None:
         """When something is due for the node; None: nothing."""
-        if self._reporter is None:
-            return None
-        due = [due_s for due_s in (self._reporter.due_s(), self._stale_asked_s) if due_s is not None]
-        return min(due, default=None)
+        return None if self._reporter is None else self._reporter.due_s()
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the node listens now."""
+        return self._reporter is not None and self._reporter.is_asked
 
     def next_packet(
         self, now_s: float, governor: Governor | None, unix_offset_s: float | None, slots: SlotPlan | None
@@ -233,27 +266,32 @@ class HostNode:
         due_s = self.due_s()
         if due_s is None or now_s < due_s or self._timing is None or self._reporter is None:
             return None
-        is_stale = self._stale_asked_s is not None and self._session.is_stale
-        content = ADVANCE if is_stale else self._next_content(now_s, unix_offset_s, slots)
-        has_salt = is_stale or self._session.owes_salt
-        airtime_s = self._timing.airtime_s(overhead_bytes(content.packet_type, has_salt) + content.n_bytes)
+        content = self._next_content(now_s, unix_offset_s, slots)
+        airtime_s = self._timing.airtime_s(
+            overhead_bytes(content.packet_type, self._session.owes_salt) + content.n_bytes
+        )
         if governor is not None and governor.start_s(airtime_s, now_s) > now_s:
             return None
         if governor is not None:
             governor.occupy(airtime_s, now_s)
         budget_s = governor.budget_s(now_s) if governor is not None else None
-        body = self._body(content, now_s + airtime_s, unix_offset_s, slots, budget_s)
-        packet = (self._session.seal_stale if is_stale else self._session.seal)(content.packet_type, body)
-        if is_stale:
-            self._stale_asked_s = None
+        body = self._body(content, now_s, now_s + airtime_s, unix_offset_s, slots, budget_s)
+        return self._leaving(self._session.seal(content.packet_type, body), self.gateway, airtime_s)
+
+    def advance(self, salt: bytes, gateway: int, airtime_s: float) -> Downlink:
+        """The answer to a session that is behind; it is charged already."""
+        packet = self._session.seal_stale(salt, PacketType.COMMAND, pack_command(Advance(self._session.highest)))
+        return self._leaving(packet, gateway, airtime_s)
+
+    def _leaving(self, packet: bytes, gateway: int, airtime_s: float) -> Downlink:
         self.statistics.transmitted(len(packet), airtime_s)
-        return Downlink(packet, self.node, self.gateway, airtime_s)
+        return Downlink(packet, self.node, gateway, airtime_s)
 
     def _next_content(self, now_s: float, unix_offset_s: float | None, slots: SlotPlan | None) -> "_Content":
         assert self._reporter is not None
         if self._reporter.is_asked:
-            if self._session.wants_renewal:
-                return RENEW
+            if self._session.siege.command(now_s) is not None:
+                return LONG_TAGS
             if unix_offset_s is not None and self._is_time_due(unix_offset_s):
                 return TIME
             if slots is not None and slots.is_due(self.node, now_s, self.wants_slot):
@@ -271,16 +309,18 @@ class HostNode:
     def _body(
         self,
         content: "_Content",
+        now_s: float,
         end_s: float,
         unix_offset_s: float | None,
         slots: SlotPlan | None,
         budget_s: float | None,
     ) -> bytes:
         """What the content says in a frame that ends at end_s; it is said then."""
-        if content is ADVANCE:
-            return pack_command(Advance(self._session.highest))
-        if content is RENEW:
-            return pack_command(Renew())
+        if content is LONG_TAGS:
+            command = self._session.siege.command(now_s)
+            assert command is not None
+            self._session.siege.commanded(now_s)
+            return pack_command(command)
         if content is TIME:
             assert unix_offset_s is not None
             self._wants_time, self._told_offset_s = False, unix_offset_s
@@ -304,8 +344,7 @@ class _Content:
     n_bytes: int
 
 
-ADVANCE = _Content(PacketType.COMMAND, len(pack_command(Advance(0))))
-RENEW = _Content(PacketType.COMMAND, len(pack_command(Renew())))
+LONG_TAGS = _Content(PacketType.COMMAND, len(pack_command(LongTags(True))))
 SLOT = _Content(PacketType.COMMAND, len(pack_command(Slot(0, 0, 0))))
 TIME = _Content(PacketType.TIME, len(Time(0).pack()))
 REPORT = _Content(PacketType.REPORT, REPORT_BYTES)

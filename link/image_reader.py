@@ -69,7 +69,20 @@ class ImageReader:
         )
 
 
-def collision(node: int, counter: int, error: CollisionError, bundle: Bundle) -> Rejected:
+def lacking(node: int, counter: int, bundle_id: bytes, chunk: Chunk) -> Rejected:
+    """A chunk of a bundle that the host does not hold: stored, so that the bundle can be added later."""
+    return Rejected(
+        Reason.OTHER_BUNDLE,
+        f"packet made with bundle {bundle_id.hex()}, which this host lacks; it is stored: add that bundle to "
+        "`bundles`, then decode the store with it",
+        node,
+        counter,
+        chunk=chunk,
+        bundle_id=bundle_id,
+    )
+
+
+def collision(node: int, counter: int, error: CollisionError, bundle: Bundle | None) -> Rejected:
     """A chunk that cannot be kept under its id, and so is not acknowledged."""
     return Rejected(
         Reason.COLLISION,

@@ -5,13 +5,15 @@
 
 Counters are reserved in blocks: the end of the block is on the disk before the first of it is used, and a node that
 lost its power continues at that end, so counters never repeat and tell a node's sessions and images apart in their
-order. The first block of a start is short, and what an orderly end leaves of the last is given back: however often a
-node starts without being heard, its host still finds it (link.seal says within how many counters). A file that is
-missing or damaged is set aside and counting begins anew: each start seals with a key of its own (link.seal), and the
-host tells a node whose counters fell back where to go on. A node without its key does not speak.
+order. The first block of a start is short, and what an orderly end leaves of the last is given back, so that few are
+wasted. A file that is missing or damaged is set aside and counting begins anew, as for a new node, at the time of day:
+above all that was used, where the clock is right. Only that the host listens at once hangs on the clock: each start
+seals with a key of its own (link.seal), and the host tells a node whose counters fell back where to go on. A node
+without its key does not speak.
 """
 
 import secrets
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +31,12 @@ MAX_NODE = 254
 COUNTER_END = 1 << 48
 FIRST_BLOCK, BLOCK = 4, 64
 "Counters in the first block of a start; each further one has twice as many, up to so many."
+TIME_SHIFT = 16
+"Counting begins at Unix seconds times 2**16: nothing uses as many in a second, and 48 bits last until 2106."
+EARLIEST_UNIX_S, LATEST_UNIX_S = 1_704_067_200, 4_102_444_800
+"2024 and 2100. A clock that says less or more has not been set since the machine was started."
 LOST_BEGIN = 1 << 20
-"Below this, at random, a node begins that lost its counter: most likely above all it used, and its host finds it."
+"Below this, at random, counting begins where the clock says nothing."
 STATE_FORMAT = 2
 
 
@@ -69,9 +75,10 @@ class NodeKey:
         return self.key.hex()
 
 
-def provision(folder: Path | str, node: int) -> NodeKey:
+def provision(folder: Path | str, node: int, begin: int | None = None) -> NodeKey:
     """Make a key for a new node and write its two files; refuses to replace a key that is there.
 
+    Counting begins at `begin`, else where the time of day says, and never below what the folder has counted already.
     An empty file is no key: the disk was full when it was made.
     """
     folder = Path(folder)
@@ -80,10 +87,25 @@ def provision(folder: Path | str, node: int) -> NodeKey:
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / KEY_FILE).exists() and (folder / KEY_FILE).stat().st_size:
         raise KeyStateError(f"{folder} already holds a {KEY_FILE}; to replace it {START_ANEW}")
+    begin = begin_counter(time.time()) if begin is None else begin
     made = NodeKey(node, secrets.token_bytes(KEY_BYTES))
-    write_state(folder / COUNTER_FILE, _state(node, 0))
+    write_state(folder / COUNTER_FILE, _state(node, max(begin, _stored_counter(folder))))
     write_durably(folder / KEY_FILE, made.hex + "\n", mode=0o600)
     return made
+
+
+def begin_counter(unix_s: float) -> int:
+    """Where a node begins to count that has no counter, when its clock says unix_s; its low bits are random."""
+    if not EARLIEST_UNIX_S <= unix_s < LATEST_UNIX_S:
+        return secrets.randbelow(LOST_BEGIN)
+    return (int(unix_s) << TIME_SHIFT) + secrets.randbelow(1 << TIME_SHIFT)
+
+
+def _stored_counter(folder: Path) -> int:
+    """Of a node that was here before; 0 where there was none."""
+    with suppress(CounterStateError):
+        return _read_state(folder)[1]
+    return 0
 
 
 def parse_key(text: str, origin: str) -> bytes:
@@ -165,7 +187,7 @@ class CounterStore:
                 raise
             read_master_key(self._folder)  # where there is no key, no node was provisioned
             kept = f"; it is now {set_aside(path).name}" if path.exists() else ""
-            begin = secrets.randbelow(LOST_BEGIN)
+            begin = begin_counter(time.time())
             self.notice = f"{error.what}{kept}, and node {node} counts on from {begin}"
             return node, begin
         if node not in (None, stored_node):

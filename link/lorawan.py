@@ -16,7 +16,7 @@ a node says HELLO before it jumps further than that holds. Nothing binds a body 
 the bundle, and the host waits for it in each session of the network.
 
 Inside this project a frame is a packet like the native ones, so that store, capture and monitor need to know nothing
-new: the native header with version 3, its counter the low 16 bits of the frame counter, its salt the device address
+new: the native header with version 0, its counter the low 16 bits of the frame counter, its salt the device address
 that the network gave the node for this session (uplink only); then the body, in clear.
 """
 
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from link.control import BUNDLE_ID_BYTES
 from link.packet import MAX_CHUNKS, Chunk, Flag, Header, PacketType
 
-LORAWAN_VERSION = 3
+LORAWAN_VERSION = 0
 "In the version bits of the header: a body in clear, as a LoRaWAN network delivered it."
 FIRST_PORT = 101
 "FPort of the packet type 0; 1 to 223 are free to applications."

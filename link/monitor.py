@@ -192,12 +192,13 @@ class Monitor:
 
     def _open_uplink(self, node: _Node, header: Header, packet: bytes) -> tuple[ReplayWindow, int, bytes] | None:
         for session in self._sessions(node, header):
-            for counter in possible_counters(header.counter_low, session.window.highest):
-                for bundle_id in self._bundle_ids if header.packet_type in WITH_BUNDLE else [b""]:
-                    body = session.uplink.open(packet, header, counter, bundle_id)
-                    if body is not None:
-                        self._keep(node, session)
-                        return session.window, counter, body
+            highest = session.window.highest
+            counter = header.counter if header.tells_counter else reconstruct_counter(header.counter_low, highest)
+            for bundle_id in self._bundle_ids if header.packet_type in WITH_BUNDLE else [b""]:
+                body = session.uplink.open(packet, header, counter, bundle_id)
+                if body is not None:
+                    self._keep(node, session)
+                    return session.window, counter, body
         return None
 
     def _sessions(self, node: _Node, header: Header) -> Iterable[_Session]:

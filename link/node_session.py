@@ -6,7 +6,6 @@ from itertools import islice
 
 from link.packet import NODE_SALT_BYTES, Flag, Header, PacketType
 from link.seal import (
-    BadTagLimiter,
     Direction,
     ReplayWindow,
     Seal,
@@ -18,7 +17,7 @@ from link.seal import (
 MAX_HOST_SALTS = 256
 "Starts of the host in one session of the node. None is forgotten, or its packets could be played back."
 SALTLESS_HOSTS = 4
-"Starts, the latest, of which a packet may be that tells no salt."
+"Starts, the latest, of which a packet may be that tells no salt: with all wraps of its counter, 64 long tags to try."
 SALT_EVERY = 32
 "A node that hears nothing repeats its salt in its packets 0, 1, 2, 4, 8, 16 and every 32nd."
 WITH_BUNDLE = (PacketType.DATA, PacketType.BATCH, PacketType.PARITY)
@@ -31,7 +30,8 @@ class NodeSession:
     def __init__(self, node: int, key: bytes, bundle_id: bytes, has_downlink: bool, salt: bytes | None = None) -> None:
         self.node = node
         self._key, self._bundle_id, self._has_downlink = key, bundle_id, has_downlink
-        self._limiter = BadTagLimiter()
+        self.n_bad = 0
+        "Downlink packets that did not open."
         self.renew(salt)
 
     def renew(self, salt: bytes | None = None) -> None:
@@ -44,11 +44,12 @@ class NodeSession:
         "The host knows this session."
         self.knows_host = False
         "What the host sent last was opened, so its salt is known here."
+        self.has_long_tags = False
+        "The host has asked for a salt, and so for a long tag, in every packet."
 
-    @property
-    def n_bad(self) -> int:
-        """Downlink packets that did not open."""
-        return self._limiter.n_failed
+    def is_forgotten(self) -> None:
+        """The host does not answer: it may have lost what it knew of this session, or have begun anew itself."""
+        self.is_known = self.knows_host = False
 
     @property
     def is_worn_out(self) -> bool:
@@ -59,7 +60,7 @@ class NodeSession:
     def owes_salt(self) -> bool:
         """Whether the next packet must carry the salt."""
         if self._has_downlink:
-            return not self.is_known
+            return self.has_long_tags or not self.is_known
         n = self._n_sealed
         return n % SALT_EVERY == 0 or (n < SALT_EVERY and n & n - 1 == 0)
 
@@ -70,10 +71,8 @@ class NodeSession:
         header = Header(self.node, counter & 0xFFFF, packet_type, flags, salt)
         return self._up.seal(header, counter, body, self._bundle_id if packet_type in WITH_BUNDLE else b"")
 
-    def open(self, packet: bytes, header: Header, now_s: float) -> bytes | None:
+    def open(self, packet: bytes, header: Header) -> bytes | None:
         """The body of a downlink packet to this node that was not opened before; None when there is none such."""
-        if not self._limiter.allows(now_s):
-            return None
         for salt, seal, window in self._candidates(header):
             for counter in possible_counters(header.counter_low, window.highest):
                 body = seal.open(packet, header, counter)
@@ -84,9 +83,7 @@ class NodeSession:
                 window.mark(counter)
                 self._opened(header, salt, seal, window)
                 return body
-        self._limiter.failed(now_s)
-        if not header.salt:
-            self.knows_host = False  # it may have begun anew, and thinks that this node knows
+        self.n_bad += 1
         return None
 
     def _candidates(self, header: Header) -> list[tuple[bytes, Seal, ReplayWindow]]:
@@ -99,6 +96,8 @@ class NodeSession:
         return [(header.salt, Seal(key, self.node, self.salt, Direction.DOWNLINK), ReplayWindow())]
 
     def _opened(self, header: Header, salt: bytes, seal: Seal, window: ReplayWindow) -> None:
+        if salt not in self._hosts:
+            self.has_long_tags = False  # a host that has begun anew knows nothing of what it asked for
         self._hosts[salt] = seal, window
         self._hosts.move_to_end(salt)
         self.knows_host = True

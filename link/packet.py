@@ -1,9 +1,11 @@
-"""Packet format, wire version 2: which byte means what. docs/wire-format.md draws every packet.
+"""Packet format, wire version 3: which byte means what. docs/wire-format.md draws every packet.
 
     byte 0    version (2 bits) | type (3 bits) | flags (3 bits)   ┐
     byte 1    node                                                │ header, in clear, authenticated
     byte 2-3  low 16 bits of the sender's packet counter          │
-    [salt]    4 bytes uplink, 8 downlink, when flag SALT is set   ┘
+    [salt]    4 bytes uplink, 8 downlink, when flag SALT is set   │
+    [high]    4 bytes, uplink, behind the salt: the counter's     │
+              other 32 bits                                       ┘
     sealed    body of the type (link.control has those of the rarer types), then the tag
 
     body of DATA, one chunk of an image's bitstream:
@@ -21,15 +23,17 @@ a thousand counters passed. A packet is exactly as long as its radio frame or st
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 from itertools import pairwise
 
-WIRE_VERSION = 2
+WIRE_VERSION = 3
 HEADER_BYTES = 4
 "Without a salt."
 COUNTER_LOW_BITS = 16
-"As many bits of the sender's counter as the header carries."
+"As many bits of the sender's counter as every header carries."
+COUNTER_HIGH_BYTES = 4
+"The rest of the counter, told with the node's salt."
 MAX_PACKET_BYTES = 255
 "What one radio frame can carry; a cable keeps to it too."
 
@@ -91,14 +95,27 @@ class Header:
     salt: bytes = b""
     "Present exactly when flags has SALT."
     version: int = WIRE_VERSION
+    counter_high: int = 0
+    "The counter's bits above those 16; told where `tells_counter`."
+
+    @property
+    def tells_counter(self) -> bool:
+        """Whether the whole counter stands here: wherever a node tells its salt."""
+        return bool(self.salt) and self.version == WIRE_VERSION and PacketType(self.packet_type).is_uplink
+
+    @property
+    def counter(self) -> int:
+        """The whole counter, where `tells_counter`."""
+        return self.counter_high << COUNTER_LOW_BITS | self.counter_low
 
     @property
     def n_bytes(self) -> int:
-        return HEADER_BYTES + len(self.salt)
+        return HEADER_BYTES + len(self.salt) + COUNTER_HIGH_BYTES * self.tells_counter
 
     def pack(self) -> bytes:
         first = self.version << 6 | self.packet_type << 3 | self.flags
-        return bytes([first, self.node]) + self.counter_low.to_bytes(2, "big") + self.salt
+        high = self.counter_high.to_bytes(COUNTER_HIGH_BYTES, "big") if self.tells_counter else b""
+        return bytes([first, self.node]) + self.counter_low.to_bytes(2, "big") + self.salt + high
 
     @classmethod
     def unpack(cls, packet: bytes) -> "Header":
@@ -107,10 +124,17 @@ class Header:
             raise ValueError(f"packet has {len(packet)} bytes, a header has {HEADER_BYTES}")
         first, node = packet[0], packet[1]
         packet_type, flags = first >> 3 & 7, first & 7
-        end = HEADER_BYTES + (salt_bytes(packet_type) if flags & Flag.SALT else 0)
-        if len(packet) < end:
-            raise ValueError(f"packet has {len(packet)} bytes, its header with the salt has {end}")
-        return cls(node, int.from_bytes(packet[2:4], "big"), packet_type, flags, packet[HEADER_BYTES:end], first >> 6)
+        n_salt = salt_bytes(packet_type) if flags & Flag.SALT else 0
+        salt = packet[HEADER_BYTES : HEADER_BYTES + n_salt]
+        header = cls(node, int.from_bytes(packet[2:4], "big"), packet_type, flags, salt, first >> 6)
+        if len(packet) < header.n_bytes or len(salt) < n_salt:
+            n_bytes = max(header.n_bytes, HEADER_BYTES + n_salt)
+            raise ValueError(f"packet has {len(packet)} bytes, its header with the salt has {n_bytes}")
+        if not header.tells_counter:
+            return header
+        return replace(
+            header, counter_high=int.from_bytes(packet[header.n_bytes - COUNTER_HIGH_BYTES : header.n_bytes], "big")
+        )
 
 
 def salt_bytes(packet_type: int) -> int:

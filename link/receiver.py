@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import inf
 
 from link import latent_coder
-from link.control import NO_QUALITY, Command, Quality
+from link.advances import Advances
+from link.control import NO_QUALITY, Advance, Command, Quality, pack_command
 from link.governor import Governor
 from link.host_node import HostNode
 from link.host_session import NodeState, Reason
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 MIN_PACKET_BYTES = overhead_bytes(PacketType.DATA)
+ADVANCE_BYTES = overhead_bytes(PacketType.COMMAND, has_salt=True) + len(pack_command(Advance(0)))
 
 
 class Receiver:
@@ -59,7 +61,10 @@ class Receiver:
         `unix_offset_s` is Unix time less that clock; None: nodes that ask for the time get no answer.
         """
         salt = salt or secrets.token_bytes(HOST_SALT_BYTES)
-        self._nodes = {node: HostNode(node, entry, timing, salt, decode) for node, entry in nodes.items()}
+        self._advances = Advances(timing.airtime_s(ADVANCE_BYTES), timing.report_wait_s) if timing is not None else None
+        self._nodes = {
+            node: HostNode(node, entry, timing, salt, decode, self._advances) for node, entry in nodes.items()
+        }
         self._timing, self._governors = timing, tuple(governors)
         self.unix_offset_s = unix_offset_s
         self._slots: SlotPlan | None = None
@@ -143,6 +148,7 @@ class Receiver:
         if self._is_speaking:
             return None
         due = [self._start_s(node, due_s, now_s) for node, due_s in self._due()]
+        due.append(self._advance_s(now_s))
         return min((start_s for start_s in due if start_s < inf), default=None)
 
     def next_packet(self, now_s: float) -> Downlink | None:
@@ -157,7 +163,7 @@ class Receiver:
             if downlink is not None:
                 self._is_speaking = True
                 return downlink
-        return None
+        return self._next_advance(now_s)
 
     def transmitted(self, end_s: float) -> None:
         """The packet of next_packet has left; its last bit at end_s."""
@@ -172,6 +178,26 @@ class Receiver:
         governor = self._governor(node.gateway)
         start_s = max(due_s, now_s)
         return start_s if governor is None else governor.start_s(self._timing.report_airtime_s, start_s)
+
+    def _advance_s(self, now_s: float) -> float:
+        """When a session that is behind may be answered; inf: not now, as while a REPORT is asked for."""
+        if self._advances is None or any(node.is_asked for node in self._nodes.values()):
+            return inf
+        asking = self._advances.next(now_s)
+        return inf if asking is None else self._advances.start_s(asking, self._governor(asking.gateway), now_s)
+
+    def _next_advance(self, now_s: float) -> Downlink | None:
+        if self._advance_s(now_s) > now_s:
+            return None
+        assert self._advances is not None
+        asking = self._advances.next(now_s)
+        assert asking is not None
+        governor, airtime_s = self._governor(asking.gateway), self._advances.airtime_s
+        if governor is not None:
+            governor.occupy(airtime_s, now_s)
+        self._advances.answered(asking, governor, now_s)
+        self._is_speaking = True
+        return self._nodes[asking.node].advance(asking.salt, asking.gateway, airtime_s)
 
     def _governor(self, gateway: int) -> Governor | None:
         return self._governors[gateway] if gateway < len(self._governors) else None

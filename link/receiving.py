@@ -60,6 +60,11 @@ class Update:
     chunk: Chunk
     "The one that led to this update, to be stored."
 
+    @property
+    def bundle_name(self) -> str:
+        """The bundle's id in hex."""
+        return self.bundle.id.hex()
+
 
 @dataclass(frozen=True)
 class Rejected:
@@ -74,6 +79,13 @@ class Rejected:
     "The bundle with which it verified."
     chunk: Chunk | None = None
     "What it carried, where that may still become of use: of a GAP, and of an OTHER_BUNDLE."
+    bundle_id: bytes = b""
+    "Of a bundle that the host lacks, in the place of `bundle`."
+
+    @property
+    def bundle_name(self) -> str:
+        """The id of the bundle with which it verified, in hex; empty where that depends on none."""
+        return (self.bundle.id if self.bundle else self.bundle_id).hex()
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""Seal: AES-128-CCM with a short tag, and a nonce that costs no byte because both ends can count.
+"""Seal: AES-128-CCM with a tag as short as is safe, and a nonce that costs no byte because both ends can count.
 
     nonce   direction (1) ‖ node (2) ‖ salt of the node's session (4) ‖ counter (6)     13 bytes, never sent
-    AAD     header, salt included ‖ 8-byte bundle id where the body holds latents        so a packet of another bundle
-                                                                                         does not open
+    AAD     header, salt and high bits included ‖ 8-byte bundle id where the body holds  so a packet of another bundle
+            latents                                                                      does not open
+    tag     8 bytes in all that begins a session or commands a node, else 4
     keys    HKDF-SHA256(master key, node salt) uplink, HKDF-SHA256(master key, node salt ‖ host salt) downlink
 
 A nonce must never be used twice under one key. Each end draws its salt anew whenever it starts, so every start has a
@@ -10,6 +11,7 @@ key of its own, also on a card that was copied, restored or emptied; within a st
 salt is longer because nothing but it tells the host's starts apart.
 """
 
+from dataclasses import replace
 from enum import IntEnum
 
 from cryptography.exceptions import InvalidTag
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from link.keys import KEY_BYTES
 from link.packet import (
+    COUNTER_HIGH_BYTES,
     COUNTER_LOW_BITS,
     HEADER_BYTES,
     HOST_SALT_BYTES,
@@ -30,20 +33,13 @@ from link.packet import (
 
 COUNTER_BITS = 48
 COUNTER_WRAPS = 16
-"A host that was deaf for up to 2**20 packets still finds the counter; each try makes a forgery that much likelier."
+"A node that was deaf for up to 2**20 packets still finds its host's counter; an 8-byte tag bears so many tries."
 REPLAY_WINDOW = 64
 SHORT_TAG_BYTES, LONG_TAG_BYTES = 4, 8
-TAG_BYTES = {
-    kind: SHORT_TAG_BYTES
-    if kind in (PacketType.DATA, PacketType.BATCH, PacketType.PARITY, PacketType.STATUS)
-    else LONG_TAG_BYTES
-    for kind in PacketType
-}
-"A forged image is one wrong answer among many; a forged command or report costs a node its data."
-
-FAILURE_BURST = 64
-FAILURES_PER_S = 1.0
-RENEW_AFTER_FAILURES = 1 << 12
+SHORT_TAGGED = (PacketType.DATA, PacketType.BATCH, PacketType.PARITY, PacketType.STATUS)
+"While they tell no salt. A forged image is one wrong answer among many, and a packet is held against one such tag."
+SALTED_BYTES = {kind: salt_bytes(kind) + (COUNTER_HIGH_BYTES if kind.is_uplink else 0) for kind in PacketType}
+"That a header with a salt is longer."
 
 
 class Direction(IntEnum):
@@ -55,12 +51,12 @@ class Direction(IntEnum):
 
 def uplink_key(master_key: bytes, node_salt: bytes) -> bytes:
     """The key, 16 bytes, that a node seals with in one session."""
-    return _derive(master_key, node_salt, b"latentlink 2 uplink", NODE_SALT_BYTES)
+    return _derive(master_key, node_salt, b"latentlink 3 uplink", NODE_SALT_BYTES)
 
 
 def downlink_key(master_key: bytes, node_salt: bytes, host_salt: bytes) -> bytes:
     """The key, 16 bytes, that a host seals with towards one session of a node."""
-    return _derive(master_key, node_salt + host_salt, b"latentlink 2 downlink", NODE_SALT_BYTES + HOST_SALT_BYTES)
+    return _derive(master_key, node_salt + host_salt, b"latentlink 3 downlink", NODE_SALT_BYTES + HOST_SALT_BYTES)
 
 
 def _derive(master_key: bytes, salt: bytes, purpose: bytes, n_salt: int) -> bytes:
@@ -82,14 +78,17 @@ class Seal:
         self._node, self._node_salt, self._direction = node, node_salt, direction
 
     def seal(self, header: Header, counter: int, body: bytes, bundle_id: bytes = b"") -> bytes:
-        """The whole packet: header, sealed body, tag. Never call it twice with one counter."""
-        clear = header.pack()
-        cipher = self._ciphers[TAG_BYTES[PacketType(header.packet_type)]]
+        """The whole packet: header, sealed body, tag. Never call it twice with one counter.
+
+        What the header tells of the counter beside its low bits is filled in here.
+        """
+        clear = replace(header, counter_high=counter >> COUNTER_LOW_BITS).pack()
+        cipher = self._ciphers[tag_bytes(header.packet_type, bool(header.salt))]
         return clear + cipher.encrypt(self._nonce(counter), body, clear + bundle_id)
 
     def open(self, packet: bytes, header: Header, counter: int, bundle_id: bytes = b"") -> bytes | None:
         """The body, or None when packet, counter, bundle and key do not belong together."""
-        n_tag = TAG_BYTES[PacketType(header.packet_type)]
+        n_tag = tag_bytes(header.packet_type, bool(header.salt))
         clear, sealed = packet[: header.n_bytes], packet[header.n_bytes :]
         if len(sealed) < n_tag or not 0 <= counter < 1 << COUNTER_BITS:
             return None
@@ -102,9 +101,14 @@ class Seal:
         return nonce(self._direction, self._node, self._node_salt, counter)
 
 
+def tag_bytes(packet_type: int, has_salt: bool) -> int:
+    """Length of a packet's tag, as its header tells it."""
+    return SHORT_TAG_BYTES if PacketType(packet_type) in SHORT_TAGGED and not has_salt else LONG_TAG_BYTES
+
+
 def overhead_bytes(packet_type: PacketType, has_salt: bool = False) -> int:
     """Bytes of a packet that are neither body nor framing."""
-    return HEADER_BYTES + TAG_BYTES[packet_type] + (salt_bytes(packet_type) if has_salt else 0)
+    return HEADER_BYTES + has_salt * SALTED_BYTES[packet_type] + tag_bytes(packet_type, has_salt)
 
 
 def reconstruct_counter(low16: int, highest: int) -> int:
@@ -115,7 +119,7 @@ def reconstruct_counter(low16: int, highest: int) -> int:
 
 
 def possible_counters(low16: int, highest: int) -> list[int]:
-    """What to try: the nearest counter, then later wraps, since the other end may have spoken while nobody heard."""
+    """What a node tries: the nearest counter, then later wraps, since the host may have spoken while it was deaf."""
     first = reconstruct_counter(low16, highest)
     return [first + (wrap << COUNTER_LOW_BITS) for wrap in range(COUNTER_WRAPS)]
 
@@ -137,24 +141,3 @@ class ReplayWindow:
         self.highest += ahead
         self.received = self.received << min(ahead, REPLAY_WINDOW) & (1 << REPLAY_WINDOW) - 1
         self.received |= 1 << self.highest - counter
-
-
-class BadTagLimiter:
-    """Bounds how many forgeries can be tried: failures beyond a burst are not even looked at for a while."""
-
-    def __init__(self) -> None:
-        self.n_failed = 0
-        self._credit = float(FAILURE_BURST)
-        self._credited_s: float | None = None
-
-    def allows(self, now_s: float) -> bool:
-        if self._credited_s is not None:
-            elapsed_s = max(0.0, now_s - self._credited_s)
-            self._credit = min(float(FAILURE_BURST), self._credit + FAILURES_PER_S * elapsed_s)
-        self._credited_s = now_s
-        return self._credit >= 1
-
-    def failed(self, now_s: float) -> None:
-        self.allows(now_s)
-        self._credit -= 1
-        self.n_failed += 1

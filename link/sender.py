@@ -27,6 +27,7 @@ from link.control import (
     Advance,
     AskStatus,
     Hello,
+    LongTags,
     Parity,
     Quality,
     Renew,
@@ -288,7 +289,7 @@ class Sender:
             return Refused(f"packet has wire version {header.version}, this node speaks {WIRE_VERSION}; update it")
         if header.node != self._session.node or PacketType(header.packet_type).is_uplink:
             return None
-        body = self._session.open(packet, header, now_s)
+        body = self._session.open(packet, header)
         if body is None:
             return Refused("a downlink packet was damaged, forged, heard before, or sealed with another key")
         self.statistics.n_heard += 1
@@ -324,7 +325,8 @@ class Sender:
         return chunks or self._probe(now_s) or self._late_parity(now_s)
 
     def _hello(self, now_s: float) -> Content:
-        hello = Hello(self._bundle_id, self._wants_time(now_s), self._wants_slot(now_s))
+        wants_slot, has_long_tags = self._wants_slot(now_s), self._session.has_long_tags
+        hello = Hello(self._bundle_id, self._wants_time(now_s), wants_slot, has_long_tags)
         return Content(PacketType.HELLO, control=hello, listens=self._options.has_downlink)
 
     def _alarm(self, now_s: float) -> Content:
@@ -346,6 +348,8 @@ class Sender:
         probe_s = self._probe_due_s
         if probe_s is None or now_s < probe_s:
             return None
+        if self._answer.is_naming:
+            return replace(self._hello(now_s), is_probe=True)
         if probe := self._choice.probe():
             return probe
         self._lose(self._in_flight.give_up())  # only refinements are left: they take their turn again
@@ -442,6 +446,7 @@ class Sender:
         if content.packet_type == PacketType.PARITY:
             self._parity.pop()
         elif self._session.owes_salt:
+            self._session.has_long_tags = False  # they do not fit; the HELLO says so
             return self._send(self._hello(now_s), now_s)
         elif len(content.chunks) > 1:
             return self._send(replace(content, packet_type=PacketType.DATA, chunks=content.chunks[:1]), now_s)
@@ -524,6 +529,10 @@ class Sender:
             self._n_hellos = 0
         elif isinstance(command, AskStatus):
             self._owes_status = True
+        elif isinstance(command, LongTags):
+            self._session.has_long_tags = command.wanted
+            self._owes_hello |= command.wanted
+            self._hello_s = now_s if command.wanted else self._hello_s
         return CommandHeard(command)
 
     def _note_heard(self, report: Report, now_s: float) -> None:
@@ -617,4 +626,4 @@ class Sender:
         self._answer.miss(now_s, self._latest_airtime_s, pause_s)
         self.statistics.n_unanswered += 1
         if self._answer.has_forgotten:
-            self._session.is_known = False
+            self._session.is_forgotten()

@@ -68,7 +68,7 @@ def test_the_host_is_told_what_is_wrong_and_gets_what_waits(home, port, good):
         time.sleep(2)
         [told] = host.statuses
         assert told.status.fault.startswith(FAULT)
-        assert [update.image for update in host.updates] == [5], "nothing is captured"
+        assert [update.image & 0xFFFFFFFF for update in host.updates] == [5], "nothing is captured"
         config.write_text(good.read_text())
         _, console = process.communicate(timeout=30)
     assert process.returncode == 1

@@ -1,6 +1,6 @@
-"""A golden capture of each wire version: what was once on the air must stay readable, whatever the ends do by now.
+"""A golden capture of the wire version: what was once on the air must stay readable, whatever the ends do by now.
 
-Run this file to record the present version's anew, then review what the monitor makes of it (version-2.txt).
+Run this file to record the present version's anew, then review what the monitor makes of it (version-3.txt).
 """
 
 import tempfile
@@ -66,7 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         packets = record(Path(folder))
     assert any(Header.unpack(one.packet).flags & Flag.LISTEN for one in packets)
-    path = FOLDER / "version-2.jsonl"
+    path = FOLDER / "version-3.jsonl"
     with path.open("w", encoding="ascii") as file:
         writer = CaptureWriter(file, CaptureHead("lora-sf7", 0.0))
         for packet in packets:

@@ -19,6 +19,7 @@ from link.control import (
     AskStatus,
     Command,
     Hello,
+    LongTags,
     Parity,
     Quality,
     Renew,
@@ -92,7 +93,7 @@ def report(quality: list[float | None], **fields: Any) -> bytes:
 
 
 def command_of(name: str, **fields: Any) -> Command:
-    kinds: dict[str, type[Command]] = {kind.__name__: kind for kind in (Advance, AskStatus, Renew, Slot)}
+    kinds: dict[str, type[Command]] = {kind.__name__: kind for kind in (Advance, AskStatus, LongTags, Renew, Slot)}
     return kinds[name](**fields)
 
 
@@ -163,11 +164,11 @@ def bitstream_cases() -> Iterable[dict[str, Any]]:
 
 def seal_cases() -> Iterable[dict[str, Any]]:
     up = {"master_key": KEY, "node": 5, "node_salt": "a0a1a2a3", "host_salt": "", "counter": 0x71234}
-    yield up | {"header": "80051234", "bundle_id": BUNDLE_ID, "body": ""}
-    yield up | {"header": "80051234", "bundle_id": BUNDLE_ID, "body": "48c020a1b2c3"}
-    yield up | {"header": "81051234a0a1a2a3", "bundle_id": BUNDLE_ID, "body": "48c020a1b2c3"}
-    yield up | {"header": "a1051234a0a1a2a3", "bundle_id": "", "body": BUNDLE_ID + "03"}
-    yield up | {"header": "ac051234", "host_salt": "b0b1b2b3b4b5b6b7", "bundle_id": "", "body": "2345000b0002874a"}
+    yield up | {"header": "c0051234", "bundle_id": BUNDLE_ID, "body": ""}
+    yield up | {"header": "c0051234", "bundle_id": BUNDLE_ID, "body": "48c020a1b2c3"}
+    yield up | {"header": "c1051234a0a1a2a300000007", "bundle_id": BUNDLE_ID, "body": "48c020a1b2c3"}
+    yield up | {"header": "e1051234a0a1a2a300000007", "bundle_id": "", "body": BUNDLE_ID + "03"}
+    yield up | {"header": "ec051234", "host_salt": "b0b1b2b3b4b5b6b7", "bundle_id": "", "body": "2345000b0002874a"}
 
 
 GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
@@ -179,7 +180,8 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
         [
             {"node": 5, "counter_low": 0x1234},
             {"node": 254, "counter_low": 65535, "packet_type": 4, "flags": 6, "version": 1},
-            {"node": 5, "counter_low": 1, "packet_type": 0, "flags": 3, "salt": "a0a1a2a3"},
+            {"node": 5, "counter_low": 1, "packet_type": 0, "flags": 3, "salt": "a0a1a2a3", "counter_high": 0x01020304},
+            {"node": 5, "counter_low": 1, "packet_type": 0, "flags": 1, "salt": "a0a1a2a3", "version": 0},
             {"node": 5, "counter_low": 1, "packet_type": 7, "flags": 1, "salt": "b0b1b2b3b4b5b6b7"},
         ],
     ),
@@ -219,10 +221,19 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
             {"name": "Renew"},
             {"name": "Slot", "start_in_s": 1.5, "period_s": 60, "width_s": 0.8},
             {"name": "AskStatus"},
+            {"name": "LongTags", "wanted": True},
+            {"name": "LongTags", "wanted": False},
         ],
     ),
     "time": (time, [{"unix_s": 1700000000.5}]),
-    "hello": (hello, [{"bundle_id": BUNDLE_ID, "wants_time": True, "wants_slot": False}]),
+    "hello": (
+        hello,
+        [
+            {"bundle_id": BUNDLE_ID, "wants_time": True, "wants_slot": False},
+            {"bundle_id": BUNDLE_ID, "has_long_tags": True},
+            {"bundle_id": BUNDLE_ID},
+        ],
+    ),
     "status": (
         status,
         [
@@ -240,7 +251,7 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
     "parity": (parity, [{"counter": 40, "members": [30, 31, 35], "index": 1, "n_parity": 2, "symbol": "a1b2"}]),
     "framing": (
         stream_frame,
-        [{"packet": ""}, {"packet": "00"}, {"packet": "800512340000ff"}, {"packet": bytes(range(1, 256)).hex()}],
+        [{"packet": ""}, {"packet": "00"}, {"packet": "c00512340000ff"}, {"packet": bytes(range(1, 256)).hex()}],
     ),
     "seal": (seal, list(seal_cases())),
     "bundle_id": (

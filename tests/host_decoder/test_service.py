@@ -93,7 +93,7 @@ def test_answer_bytes_are_those_of_bitstream_and_packet(host, node, bundle):
     sent = symbols(bundle)
     answer = only(host, *node.packets(sent))
     assert answer.bitstream_bytes == len(latent_coder.encode(sent, bundle.tables))
-    assert answer.packet_bytes == answer.bitstream_bytes + 11 + len(node.salt)
+    assert answer.packet_bytes == answer.bitstream_bytes + 11 + 12
 
 
 def test_every_chunk_refines_the_answer(host, bundle):

@@ -59,7 +59,7 @@ def test_many_nodes_are_in_several_tables():
 def test_stats_in_a_pipe_are_whole(tmp_path):
     with Store(tmp_path / "host.sqlite") as store:
         packet = ReceivedPacket(1, BUNDLE, (Chunk(0, 0, True, b"\x05", 2.0),), b"sealed", "roof")
-        store.add(Receipt(NODE, KEY, NodeState(b"salt", 1, 1, ()), 1_764_511_512.0, (packet,), (answer(0),)))
+        store.add(Receipt(NODE, KEY, NodeState(b"salt", 1, 1), 1_764_511_512.0, (packet,), (answer(0),)))
     sentence = "a long sentence " * 20 + "to its end"
     with closing(sqlite3.connect(tmp_path / "host.sqlite")) as database, database:
         database.execute("INSERT INTO refusals VALUES ('noise', 3, 1764511512, ?, NULL)", (sentence,))

@@ -14,7 +14,7 @@ from link.packet import Chunk
 from link.receiver import NodeState
 from tests.host_decoder.small import BUNDLE, KEY, NODE, answer
 
-STATE = NodeState(salt=b"salt", highest=0, received=1, closed_salts=())
+STATE = NodeState(salt=b"salt", highest=0, received=1)
 
 
 def packet(
@@ -29,7 +29,7 @@ def receipt(received: ReceivedPacket, *answers, key: bytes = KEY, state: NodeSta
 
 
 def test_the_session_outlives_the_host(tmp_path):
-    state = NodeState(b"new!", 9, (1 << 64) - 1, (b"old1", b"old2"))
+    state = NodeState(b"new!", 9, (1 << 64) - 1, bytes(range(8)))
     with Store(tmp_path / "store.sqlite") as store:
         assert store.state(NODE, KEY) is None
         store.add(receipt(packet(3, image=2), answer(2)))
@@ -49,7 +49,7 @@ def test_a_new_key_starts_a_new_sender(store):
 def test_counters_that_begin_anew_do_not_touch_what_was_stored_under_them(store):
     store.add(receipt(packet(5, image=4, bitstream=b"old"), answer(4)))
     store.add(receipt(packet(5, image=4, bitstream=b"same packet"), answer(4)))
-    again = NodeState(b"anew", 1, 1, (b"salt",))
+    again = NodeState(b"anew", 1, 1)
     for counter in (1, 5):
         store.add(receipt(packet(counter, image=counter - 1, bitstream=b"new"), answer(4), state=again))
     assert [image.bitstream for image in store.images(BUNDLE)] == [b"old", b"new", b"new"]
@@ -148,14 +148,36 @@ def test_a_file_that_is_no_store_is_refused_by_name(tmp_path):
 def test_a_store_of_another_format_is_refused_with_both_formats(tmp_path):
     with sqlite3.connect(tmp_path / "store.sqlite") as database:
         database.execute("PRAGMA user_version = 9")
-    with pytest.raises(StoreError, match="has format 9, this program has 2"):
+    with pytest.raises(StoreError, match="has format 9, this program has 3"):
         Store(tmp_path / "store.sqlite")
+
+
+def test_a_store_of_wire_version_2_goes_on_with_its_nodes_counters(tmp_path):
+    path = tmp_path / "store.sqlite"
+    with Store(path) as store:
+        store.add(receipt(packet(9, image=8), answer(8)))
+    with sqlite3.connect(path) as database:
+        database.executescript(
+            "CREATE TABLE old (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, key_id TEXT NOT NULL, salt BLOB NOT NULL,"
+            "highest INTEGER NOT NULL, received BLOB NOT NULL, closed_salts BLOB NOT NULL);"
+            "INSERT INTO old SELECT * FROM senders; DROP TABLE senders; ALTER TABLE old RENAME TO senders;"
+            "CREATE INDEX senders_by_key ON senders (node, key_id, id); PRAGMA user_version = 2;"
+        )
+    with Store(path, must_exist=True) as store:
+        assert [image.image for image in store.images(BUNDLE)] == [8]
+    for _ in range(2):
+        with Store(path) as store:
+            assert store.state(NODE, KEY) == NodeState(b"salt", 9, 1)
+            assert [image.image for image in store.images(BUNDLE)] == [8]
+    with Store(path) as store:
+        store.add(receipt(packet(10, image=8, chunk=1)))
+        assert [row["packets"] for row in store.statistics()["nodes"]] == [2]
 
 
 def test_a_store_of_wire_version_1_is_left_alone_and_said(tmp_path):
     with sqlite3.connect(tmp_path / "store.sqlite") as database:
         database.executescript("CREATE TABLE packets (first_counter); PRAGMA user_version = 1;")
-    with pytest.raises(StoreError, match="has format 1, this program has 2; name another file"):
+    with pytest.raises(StoreError, match="has format 1, this program has 3; name another file"):
         Store(tmp_path / "store.sqlite")
 
 

@@ -26,7 +26,7 @@ HOLDS_A_STORE = (
 
 def receipt(image: int) -> Receipt:
     packet = ReceivedPacket(image + 1, BUNDLE, (Chunk(image, 0, True, b"\x05", 2.0),), b"sealed", "roof")
-    return Receipt(NODE, KEY, NodeState(b"salt", image + 1, 1, ()), 1000.0, (packet,), (answer(image),))
+    return Receipt(NODE, KEY, NodeState(b"salt", image + 1, 1), 1000.0, (packet,), (answer(image),))
 
 
 @pytest.fixture

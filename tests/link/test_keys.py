@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,12 +15,25 @@ from hypothesis import strategies as st
 
 from link import keys
 from link.durable import write_state
-from link.keys import BLOCK, FIRST_BLOCK, LOST_BEGIN, CounterStore, KeyStateError, parse_key, provision, read_key
+from link.keys import (
+    BLOCK,
+    COUNTER_END,
+    EARLIEST_UNIX_S,
+    FIRST_BLOCK,
+    LATEST_UNIX_S,
+    LOST_BEGIN,
+    CounterStore,
+    KeyStateError,
+    begin_counter,
+    parse_key,
+    provision,
+    read_key,
+)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    provision(tmp_path / "keys", node=3)
+    provision(tmp_path / "keys", node=3, begin=0)
     return tmp_path / "keys"
 
 
@@ -40,13 +54,41 @@ def stored_counter(folder):
     return json.loads((folder / "counter.json").read_text())["next_counter"]
 
 
-def test_a_provisioned_node_has_a_secret_key_and_counts_from_zero(folder):
+def test_a_provisioned_node_has_a_secret_key_and_counts_from_where_it_is_told(folder):
     assert read_key(folder).node == 3
     assert len(read_key(folder).key) == 16
     assert (folder / "node.key").read_text() == read_key(folder).hex + "\n"
     assert (folder / "node.key").stat().st_mode & 0o777 == 0o600
     assert take(folder, 3) == [0, 1, 2]
     assert sorted(path.name for path in folder.iterdir()) == ["counter.json", "node.key"]
+
+
+def is_of_today(counter):
+    return abs(counter / (1 << 16) - time.time()) < 60
+
+
+def test_counting_begins_at_the_time_of_day_and_so_above_all_that_was_used(tmp_path):
+    provision(tmp_path, 1)
+    assert is_of_today(CounterStore(tmp_path).next())
+    begins = {begin_counter(1_800_000_000.7) for _ in range(20)}
+    assert len(begins) > 10, "the low bits are random"
+    assert {begin >> 16 for begin in begins} == {1_800_000_000}
+    assert max(begin_counter(LATEST_UNIX_S - 1) for _ in range(20)) < COUNTER_END
+
+
+@pytest.mark.parametrize("unix_s", [0.0, EARLIEST_UNIX_S - 1.0, float(LATEST_UNIX_S), 1e12])
+def test_where_the_clock_was_never_set_counting_begins_low_and_at_random(unix_s):
+    begins = [begin_counter(unix_s) for _ in range(20)]
+    assert len(set(begins)) > 10
+    assert max(begins) < LOST_BEGIN
+
+
+def test_a_new_key_begins_no_lower_than_the_folder_has_counted(folder):
+    take(folder, 70)
+    (folder / "node.key").unlink()
+    before = stored_counter(folder)
+    provision(folder, 3, begin=5)
+    assert take(folder, 1) == [before]
 
 
 def test_each_node_gets_another_key(tmp_path):
@@ -74,7 +116,7 @@ def test_a_node_number_that_does_not_exist_is_refused(tmp_path, node):
 @settings(max_examples=25, deadline=None)
 def test_no_counter_is_given_twice_across_kills_and_ends(tmp_path_factory, runs):
     folder = tmp_path_factory.mktemp("keys")
-    provision(folder, 1)
+    provision(folder, 1, begin=0)
     given_out = [counter for start, n_counters in runs for counter in start(folder, n_counters)]
     assert given_out == sorted(set(given_out))
     n_wasted = sum(BLOCK for start, n_counters in runs if start is take and n_counters)
@@ -204,7 +246,7 @@ def test_a_missing_counter_begins_anew_where_the_node_s_number_is_known(folder):
     with CounterStore(folder, node=3) as store:
         begin = store.next()
         assert store.notice == f"{folder}/counter.json is missing, and node 3 counts on from {begin}"
-        assert 0 <= begin < LOST_BEGIN
+        assert is_of_today(begin)
     with CounterStore(folder, node=3) as store:
         assert (store.node, store.notice, store.next()) == (3, None, begin + 1)
 
@@ -261,7 +303,7 @@ def test_a_state_that_cannot_be_is_damaged(folder, change):
     with pytest.raises(KeyStateError, match=r"counter\.json is damaged"):
         CounterStore(folder)
     with CounterStore(folder, node=3) as store:
-        assert 0 <= store.next() < LOST_BEGIN
+        assert is_of_today(store.next())
 
 
 def test_a_digit_that_changed_on_the_card_is_noticed(folder):

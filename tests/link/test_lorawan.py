@@ -101,7 +101,7 @@ def test_ports_say_the_type():
 
 def test_inside_the_project_a_frame_is_a_packet_with_the_native_header():
     packet = uplink_packet(7, bytes.fromhex("260b4d01"), 0x1_0203, PacketType.STATUS, b"body")
-    assert packet.hex() == "d9070203" + "260b4d01" + b"body".hex()
+    assert packet.hex() == "19070203" + "260b4d01" + b"body".hex()
     header, packet_type, body = unpack_packet(packet)
     assert (header.node, header.counter_low, header.salt.hex()) == (7, 0x0203, "260b4d01")
     assert (packet_type, body) == (PacketType.STATUS, b"body")
@@ -109,8 +109,8 @@ def test_inside_the_project_a_frame_is_a_packet_with_the_native_header():
 
 
 def test_a_native_packet_is_told_apart():
-    with pytest.raises(ValueError, match="wire version 2, over LoRaWAN it is 3"):
-        unpack_packet(bytes.fromhex("80070203"))
+    with pytest.raises(ValueError, match="wire version 3, over LoRaWAN it is 0"):
+        unpack_packet(bytes.fromhex("c0070203"))
 
 
 def test_a_greeting_and_a_report_come_back():

@@ -270,7 +270,7 @@ def test_what_is_none_of_ours_is_refused(bundle):
     refused(world.receiver.receive(b"\x80", 0.0), Reason.MALFORMED)
     refused(world.receiver.receive(bytes.fromhex("80070001"), 0.0), Reason.MALFORMED)
     refused(world.receiver.receive(uplink_packet(9, ADDRESS, 0, PacketType.DATA, b""), 0.0), Reason.UNKNOWN_NODE)
-    refused(world.receiver.receive(bytes([0xC0 | PacketType.DATA << 3, NODE, 0, 0]), 0.0), Reason.PACKET_TYPE)
+    refused(world.receiver.receive(bytes([PacketType.DATA << 3, NODE, 0, 0]), 0.0), Reason.PACKET_TYPE)
     world.greet()
     for packet_type, body in [
         (PacketType.DATA, b"x"),

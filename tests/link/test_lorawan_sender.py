@@ -187,7 +187,7 @@ def test_commands(world):
     assert isinstance(world.hear(PacketType.COMMAND, pack_command(Advance(5))), Refused)
     assert isinstance(world.hear(PacketType.TIME, bytes(5)), Refused)
     assert isinstance(world.sender.receive(b"\x80", 0.0), Refused)
-    assert isinstance(world.sender.receive(bytes(16), 0.0), Refused)
+    assert isinstance(world.sender.receive(b"\xc0" + bytes(15), 0.0), Refused)
     assert world.sender.receive(plain_packet(8, PacketType.REPORT, b""), 0.0) is None
 
 

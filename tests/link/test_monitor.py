@@ -61,7 +61,7 @@ def test_with_key_and_bundle_bodies_open_from_the_first_salt_on():
     assert (figures.status.queue_images, figures.n_bad_tag, dict(figures.lost_by_chunk)) == (5, 0, {1: 1})
     assert "does not open" in monitor.hear(data(8)[:-1] + b"x", 0.0).text
     assert figures.n_bad_tag == 1
-    assert "wire" in monitor.hear(b"\x00\x07\x00\x00", 0.0).text
+    assert "wire" in monitor.hear(b"\x40\x07\x00\x00", 0.0).text
     assert monitor.n_foreign == 1
 
 
@@ -140,7 +140,7 @@ def test_whatever_comes_gives_a_line(packets, has_key):
     assert table(monitor.statistics)
 
 
-@pytest.mark.parametrize("packet", [bytes([0x80, 7]) + bytes(254), bytes([0xC1, 7]) + bytes(250)])
+@pytest.mark.parametrize("packet", [bytes([0xC0, 7]) + bytes(254), bytes([0x01, 7]) + bytes(250)])
 def test_what_is_longer_than_any_frame_of_its_kind_is_foreign(packet):
     monitor = Monitor(airtime_s=get_profile("lora-sf7").airtime_s)
     assert "more than fit a frame" in monitor.hear(packet, 0.0).text

@@ -35,18 +35,19 @@ COUNTERS = st.one_of(st.integers(0, 5000), st.integers(0, (1 << 48) - 1))
 
 
 def test_a_header_is_version_type_flags_node_and_counter():
-    assert Header(node=5, counter_low=0x1234).pack().hex() == "80051234"
+    assert Header(node=5, counter_low=0x1234).pack().hex() == "c0051234"
     header = Header(7, 0xFFFF, PacketType.HELLO, Flag.KNOWN | Flag.LISTEN)
-    assert header.pack().hex() == "a607ffff"
+    assert header.pack().hex() == "e607ffff"
 
 
-def test_a_salt_follows_the_header_four_bytes_up_and_eight_down():
-    up = Header(5, 1, PacketType.STATUS, Flag.SALT, salt=b"node")
+def test_a_salt_follows_the_header_four_bytes_up_with_the_counter_s_rest_and_eight_down():
+    up = Header(5, 1, PacketType.STATUS, Flag.SALT, salt=b"node", counter_high=0x01020304)
     down = Header(5, 1, PacketType.REPORT, Flag.SALT, salt=b"the host")
-    assert up.pack() == bytes.fromhex("99050001") + b"node"
-    assert down.pack() == bytes.fromhex("a9050001") + b"the host"
+    assert up.pack() == bytes.fromhex("d9050001") + b"node" + bytes([1, 2, 3, 4])
+    assert down.pack() == bytes.fromhex("e9050001") + b"the host"
     assert [Header.unpack(header.pack() + b"rest") for header in (up, down)] == [up, down]
-    assert (up.n_bytes, down.n_bytes) == (8, 12)
+    assert (up.n_bytes, down.n_bytes) == (12, 12)
+    assert (up.counter, up.tells_counter, down.tells_counter) == (0x0102_0304_0001, True, False)
 
 
 @given(st.binary(max_size=20))

@@ -1,5 +1,7 @@
 """What a host makes of packets: updates that refine, refusals in a sentence, sessions that follow each other."""
 
+from collections import Counter
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -7,20 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from link import latent_coder
-from link.control import AskStatus, Hello, Quality, Renew, Report, Status, unpack_command
+from link.control import AskStatus, Hello, LongTags, Quality, Report, Status, unpack_command
+from link.governor import AirtimeLimit, Governor
 from link.packet import Chunk, Flag, Header, PacketType, pack_batch, split
 from link.receiver import (
     HelloHeard,
     NodeEntry,
+    NodeState,
     Reason,
     Receiver,
     Rejected,
     StatusHeard,
     Update,
 )
-from link.seal import RENEW_AFTER_FAILURES, Direction, Seal, downlink_key, uplink_key
+from link.seal import Direction, Seal, downlink_key, tag_bytes, uplink_key
+from link.siege import ENOUGH, PERIOD_S
 from tests.link import ends
-from tests.link.ends import KEY, NODE, SF7
+from tests.link.ends import KEY, NODE, SF7, type_of
 from tests.link.small import make_bundle, random_symbols, random_tables
 
 TABLES = random_tables(seed=1, n_latents=40)
@@ -216,7 +221,7 @@ def test_what_is_no_uplink_packet_of_a_known_node_is_named(bundle):
     host = host_end(bundle)
     refused(host, data(bundle, 1, node=9), Reason.UNKNOWN_NODE, "packet names node 9, this host knows [7]")
     packet = data(bundle, 1)
-    refused(host, bytes([packet[0] & 0x3F | 1 << 6]) + packet[1:], Reason.WIRE_VERSION, "version 1, this host speaks 2")
+    refused(host, bytes([packet[0] & 0x3F | 1 << 6]) + packet[1:], Reason.WIRE_VERSION, "version 1, this host speaks 3")
     downlink = Header(NODE, 0, PacketType.REPORT).pack() + bytes(20)
     refused(host, downlink, Reason.PACKET_TYPE, "packet of type 5 (REPORT) is downlink")
 
@@ -237,14 +242,22 @@ def test_no_truncated_or_flipped_packet_is_accepted_and_the_good_one_still_is(bu
 # Counters
 
 
-@pytest.mark.parametrize("n_missed", [0, 33_000, 70_000, 900_000])
-def test_a_host_that_was_deaf_for_long_finds_the_counter_again(bundle, n_missed):
+@pytest.mark.parametrize("n_missed", [0, 30_000])
+def test_a_host_that_was_deaf_for_a_while_finds_the_counter_again(bundle, n_missed):
     host = host_end(bundle)
     accepted(host, data(bundle, 100_000))
     assert accepted(host, data(bundle, 100_001 + n_missed, flags=Flag(0))).counter == 100_001 + n_missed
 
 
-@pytest.mark.parametrize("counter", [0, 65_535, 1_000_000, 200_000_000])
+@pytest.mark.parametrize("n_missed", [33_000, 70_000, 1 << 40])
+def test_a_host_that_was_deaf_for_long_finds_the_counter_again_with_the_salt(bundle, n_missed):
+    host = host_end(bundle)
+    accepted(host, data(bundle, 100_000))
+    refused(host, data(bundle, 100_001 + n_missed, flags=Flag(0)), Reason.NOT_OPENED, "does not open")
+    assert accepted(host, data(bundle, 100_002 + n_missed)).counter == 100_002 + n_missed
+
+
+@pytest.mark.parametrize("counter", [0, 65_535, 1_000_000, 200_000_000, (1 << 48) - 1])
 def test_a_host_that_knows_nothing_of_a_node_finds_its_counter(bundle, counter):
     assert accepted(host_end(bundle), data(bundle, counter)).counter == counter
 
@@ -322,38 +335,204 @@ def test_a_node_whose_counters_are_behind_is_told_so_and_then_accepted(bundle):
     accepted(host, data(bundle, 1002, salt=OTHER_SALT))
 
 
-def test_a_one_way_node_whose_counters_are_behind_is_believed_once(bundle):
-    host = host_end(bundle, timing=None)
-    accepted(host, data(bundle, 1000))
-    first = data(bundle, 3, salt=OTHER_SALT)
-    accepted(host, first)
-    assert "this session is believed" in host.take_notices()[-1]
-    accepted(host, data(bundle, 4, salt=OTHER_SALT, flags=Flag(0)))
-    host = host_end(bundle, timing=None, state=host.state(NODE))
-    refused(host, first, Reason.REPLAY, "received before")
-    for recording in (data(bundle, 1000), data(bundle, 2000)):
-        refused(host, recording, Reason.REPLAY, "of a session of node 7 that is over")
+def test_where_a_node_cannot_be_told_lower_counters_are_refused_with_what_to_do(bundle):
+    for one_way in ({"timing": None}, {"one_way": True}):
+        host = host_end(bundle, **one_way)
+        accepted(host, data(bundle, 1000))
+        for counter in (3, 999, 1000):
+            refused(
+                host, data(bundle, counter, salt=OTHER_SALT), Reason.STALE_SESSION, "provisioned anew (flash it again)"
+            )
+        accepted(host, data(bundle, 1001, flags=Flag(0)))
+        assert host.state(NODE).salt == SALT
 
 
-def test_after_thousands_of_forgeries_the_node_is_told_to_draw_a_new_salt(bundle):
+# Strangers
+
+
+NO_FLAGS = Flag(0)
+
+
+def garbage(random, flags=NO_FLAGS, packet_type=PacketType.DATA):
+    """A packet in the node's name by somebody without its key."""
+    return Header(NODE, random.randrange(1 << 16), packet_type, flags, random.randbytes(4 * bool(flags & 1))).pack() + (
+        random.randbytes(20)
+    )
+
+
+@pytest.fixture
+def n_tags(monkeypatch):
+    """Tags tried, by their length."""
+    tried: Counter[int] = Counter()
+    opened = Seal.open
+
+    def counting(self, packet, header, *arguments):
+        tried[tag_bytes(header.packet_type, bool(header.salt))] += 1
+        return opened(self, packet, header, *arguments)
+
+    monkeypatch.setattr(Seal, "open", counting)
+    return tried
+
+
+@pytest.mark.parametrize("state", [None, NodeState(SALT, 5 << 20, 1), NodeState(SALT, 5 << 20, 1, bytes(8))])
+def test_a_forged_packet_is_held_against_one_short_tag_or_as_many_long_ones_as_there_are_bundles(
+    bundle, other_bundle, n_tags, state
+):
+    host = host_end(bundle, other_bundles=(other_bundle,), state=state)
+    random = Random(1)
+    for kind in (PacketType.DATA, PacketType.STATUS, PacketType.HELLO):
+        host.receive(garbage(random, Flag(0), kind), 0.0)
+    assert n_tags == ({} if state is None else {4: 2, 8: 1})
+    n_tags.clear()
+    for _ in range(10):
+        host.receive(garbage(random, Flag.SALT | Flag.LISTEN), 0.0)
+    assert n_tags == {8: 20}
+
+
+def test_no_flood_keeps_a_genuine_packet_out(bundle):
+    """20 a second in the node's name, salted and not, and one that counts."""
+    host, random = host_end(bundle), Random(1)
+    accepted(host, data(bundle, 0))
+    for second in range(100):
+        for part in range(20):
+            host.receive(garbage(random, Flag(part % 2)), second + part / 20)
+        accepted(host, data(bundle, second + 1, flags=Flag(0)), now_s=float(second + 1))
+
+
+def test_a_neighbour_with_the_same_number_takes_nothing(bundle):
+    host, counter = host_end(bundle), 0
+    accepted(host, data(bundle, 0))
+    for counter in range(1, 200):
+        theirs = data(bundle, counter, key=bytes(16), salt=OTHER_SALT, flags=Flag(counter % 2))
+        refused(host, theirs, Reason.NOT_OPENED, "does not open with its key", now_s=float(counter))
+        accepted(host, data(bundle, counter, flags=Flag(0)), now_s=float(counter))
+
+
+def test_packets_that_wait_for_a_salt_are_held_against_one_tag_more_and_then_forgotten(bundle, n_tags):
+    host, random = host_end(bundle), Random(1)
+    for _ in range(300):
+        host.receive(garbage(random), 0.0)
+    assert n_tags == {}
+    accepted(host, data(bundle, 70_000))
+    assert n_tags == {4: 256, 8: 1}
+    accepted(host, data(bundle, 140_000, salt=OTHER_SALT))
+    assert n_tags == {4: 256, 8: 2}
+
+
+def test_a_host_that_was_told_the_bundle_still_has_it_after_a_restart(bundle, other_bundle):
+    host = host_end(bundle, other_bundles=(other_bundle,))
+    [heard] = host.receive(data(other_bundle, 1), 0.0)
+    assert heard.reason == Reason.OTHER_BUNDLE
+    host = host_end(bundle, other_bundles=(other_bundle,), state=host.state(NODE))
+    [heard] = host.receive(data(other_bundle, 2, flags=Flag(0)), 0.0)
+    assert heard.reason == Reason.OTHER_BUNDLE
+
+
+def test_images_of_a_bundle_that_the_host_lacks_are_named_stored_and_acknowledged(bundle, other_bundle):
+    host = host_end(bundle, salt=HOST_SALT)
+    refused(host, data(other_bundle, 1), Reason.NOT_OPENED, "or a bundle this host lacks")
+    [_] = host.receive(seal(2, Hello(other_bundle.id).pack(), PacketType.HELLO), 0.0)
+    assert f"sends images made with bundle {other_bundle.id.hex()}, which this host lacks" in host.take_notices()[-1]
+    lost = data(other_bundle, 4, 3, bitstream=b"abc", flags=Flag.LISTEN)
+    answer = refused(host, lost, Reason.OTHER_BUNDLE, "add that bundle to `bundles`")
+    assert (answer.counter, answer.bundle_name, answer.chunk.bitstream) == (4, other_bundle.id.hex(), b"abc")
+    for counter in (2, 4):
+        host.confirm(NODE, counter)
+    report = Report.unpack(open_downlink(speak(host, 0.0).packet, 0), 4)
+    assert report.received & 1
+    assert host.take_notices() == [], "it is said once"
+    assert host.statistics(NODE).n_bad_tag == 1
+
+
+def besieged(host, now_s=0.0):
+    random = Random(1)
+    for _ in range(ENOUGH):
+        host.receive(garbage(random), now_s)
+
+
+def test_a_node_in_whose_name_others_speak_is_asked_for_long_tags_and_told_off_an_hour_after(bundle, n_tags):
     host = host_end(bundle, salt=HOST_SALT)
     listening(host, data(bundle, 0))
-    random = Random(1)
-    for n in range(RENEW_AFTER_FAILURES):
-        forged = Header(NODE, 5, PacketType.DATA).pack() + random.randbytes(12)
-        refused(host, forged, Reason.NOT_OPENED, "does not open", now_s=float(n))
-    downlink = listening(host, data(bundle, 1, flags=LISTEN), now_s=5000.0)
-    assert command_in(downlink.packet, 0) == Renew()
+    besieged(host)
+    downlink = listening(host, data(bundle, 1, flags=Flag.LISTEN), 1.0)
+    assert command_in(downlink.packet, 0) == LongTags(True)
+    listening(host, data(bundle, 2, flags=Flag(0)), 2.0)  # it was on its way
+    said = Hello(bundle.id, has_long_tags=True).pack()
+    listening(host, seal(3, said, PacketType.HELLO, flags=Flag.SALT), 3.0)
+    n_tags.clear()
+    refused(host, data(bundle, 4, flags=Flag(0)), Reason.NOT_OPENED, "has a short tag", now_s=4.0)
+    assert n_tags == {}
+    listening(host, data(bundle, 5), 5.0)
+    assert Header.unpack(listening(host, data(bundle, 6, flags=LISTEN), 6.0).packet).packet_type == PacketType.REPORT
+
+    later_s = 4.0 + PERIOD_S + 1
+    downlink = listening(host, data(bundle, 7, flags=LISTEN), later_s)
+    assert command_in(downlink.packet, int(Header.unpack(downlink.packet).counter_low)) == LongTags(False)
+    listening(host, data(bundle, 8, flags=Flag(0)), later_s)
+    host.receive(garbage(Random(2)), later_s)
+    downlink = listening(host, data(bundle, 9, flags=Flag.LISTEN), later_s + 100)
+    assert Header.unpack(downlink.packet).packet_type == PacketType.REPORT, "one failure does not bring it back"
 
 
-def test_a_flood_of_forgeries_is_not_even_tried(bundle):
+def test_a_node_whose_packets_have_no_room_for_long_tags_keeps_its_short_ones(bundle):
+    host = host_end(bundle, salt=HOST_SALT)
+    listening(host, data(bundle, 0))
+    besieged(host)
+    listening(host, data(bundle, 1, flags=Flag.LISTEN), 1.0)
+    for counter, is_long in ((2, True), (3, False)):
+        said = Hello(bundle.id, has_long_tags=is_long).pack()
+        listening(host, seal(counter, said, PacketType.HELLO), float(counter))
+    listening(host, data(bundle, 4, flags=Flag(0)), 4.0)
+    downlink = listening(host, data(bundle, 5, flags=Flag.LISTEN), 100.0)
+    assert Header.unpack(downlink.packet).packet_type == PacketType.REPORT, "it is not asked again"
+
+
+def test_a_recording_that_asks_is_answered_ever_more_rarely(bundle):
+    host = host_end(bundle, salt=HOST_SALT)
+    accepted(host, data(bundle, 1000))
+    recording, answered_s = data(bundle, 3, salt=OTHER_SALT, flags=LISTEN), []
+    for second in range(3600):
+        host.receive(recording, float(second))
+        if (downlink := speak(host, float(second))) and type_of(downlink.packet) == PacketType.COMMAND:
+            answered_s.append(second)
+        host.transmitted(float(second))
+    pauses = [later - one for one, later in pairwise(answered_s)]
+    assert answered_s[0] == 0
+    assert pauses == [10 * 2**n for n in range(len(pauses))]
+    live = data(bundle, 4, salt=b"live", flags=LISTEN)
+    host.receive(recording, 7000.0)
+    host.receive(live, 7000.0)
+    assert command_in(speak(host, 7000.0).packet, len(answered_s) + 1, b"live").counter == 1000
+
+
+def test_recordings_of_many_sessions_take_a_tenth_of_the_airtime_and_no_report_waits_for_them(bundle):
+    governor = Governor([AirtimeLimit(3600.0, 36.0)])
+    host = host_end(bundle, salt=HOST_SALT, governors=[governor])
+    accepted(host, data(bundle, 5000))
+    salts, spent_s, n_reports, counter = [bytes([0, 0, n >> 8, n % 256]) for n in range(300)], 0.0, 0, 5000
+    for second in range(3600):
+        now_s = float(second)
+        host.receive(data(bundle, second, salt=salts[second % 300], flags=LISTEN), now_s)
+        if second % 60 == 0:
+            counter += 1
+            accepted(host, data(bundle, counter, flags=Flag.LISTEN), now_s)
+            host.confirm(NODE, counter)
+        if downlink := speak(host, now_s):
+            host.transmitted(now_s)
+            is_report = type_of(downlink.packet) == PacketType.REPORT
+            n_reports += is_report
+            spent_s += 0.0 if is_report else downlink.airtime_s
+            assert is_report or second % 60
+    assert n_reports == 60
+    assert 0 < spent_s <= 3.6
+
+
+def test_a_copy_that_comes_later_than_by_another_gateway_does_not_move_the_answer(bundle):
     host = host_end(bundle)
-    accepted(host, data(bundle, 0))
-    random = Random(1)
-    reasons = [host.receive(Header(NODE, 5).pack() + random.randbytes(12), 0.0)[0].reason for _ in range(100)]
-    assert reasons.count(Reason.NOT_OPENED) == 64
-    assert reasons[-1] == Reason.THROTTLED
-    accepted(host, data(bundle, 1), now_s=2.0)
+    packet = data(bundle, 1, flags=LISTEN)
+    host.receive(packet, 0.0, Quality(5.0, -100.0), 0)
+    host.receive(packet, 10.0, Quality(5.0, -20.0), 1)
+    assert speak(host, 10.0).gateway == 0
 
 
 # Reports

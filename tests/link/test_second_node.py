@@ -29,21 +29,21 @@ def derive(salt: bytes, info: bytes) -> bytes:
 
 def uplink(kind: int, counter: int, body: bytes, bundle_id: bytes = b"", flags: int = 0) -> bytes:
     """[2, 3]"""
-    header = bytes([2 << 6 | kind << 3 | flags, NODE]) + (counter & 0xFFFF).to_bytes(2, "big")
-    header += SALT if flags & SALT_FLAG else b""
+    header = bytes([3 << 6 | kind << 3 | flags, NODE]) + (counter & 0xFFFF).to_bytes(2, "big")
+    header += SALT + (counter >> 16).to_bytes(4, "big") if flags & SALT_FLAG else b""
     nonce = b"\x00" + NODE.to_bytes(2, "big") + SALT + counter.to_bytes(6, "big")
-    cipher = AESCCM(derive(SALT, b"latentlink 2 uplink"), 8 if kind == HELLO else 4)
+    cipher = AESCCM(derive(SALT, b"latentlink 3 uplink"), 8 if kind == HELLO or flags & SALT_FLAG else 4)
     return header + cipher.encrypt(nonce, body, header + (bundle_id if kind in (DATA, BATCH) else b""))
 
 
 def open_downlink(packet: bytes, host_salt: bytes, counter: int) -> tuple[int, int, bytes]:
     """[2, 3]: type, flags and body."""
-    assert packet[0] >> 6 == 2
+    assert packet[0] >> 6 == 3
     assert packet[1] == NODE
     assert int.from_bytes(packet[2:4], "big") == counter
     end = 4 + 8 * (packet[0] & SALT_FLAG)
     nonce = b"\x01" + NODE.to_bytes(2, "big") + SALT + counter.to_bytes(6, "big")
-    cipher = AESCCM(derive(SALT + host_salt, b"latentlink 2 downlink"), 8)
+    cipher = AESCCM(derive(SALT + host_salt, b"latentlink 3 downlink"), 8)
     return packet[0] >> 3 & 7, packet[0] & 7, cipher.decrypt(nonce, packet[end:], packet[:end])
 
 

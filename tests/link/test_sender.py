@@ -10,6 +10,7 @@ from link.control import (
     Advance,
     AskStatus,
     Hello,
+    LongTags,
     Renew,
     Report,
     Slot,
@@ -213,12 +214,88 @@ def test_the_host_s_salt_is_acknowledged_by_known(node, bundle):
     node.sender.receive(host.report(1, 1), 0.2)
     node.put(b"abc")
     assert Header.unpack(send(node, 1.0).packet).flags & Flag.KNOWN
-    other = FakeHost(bundle)
-    garbage = other.report(1, 1)[:-1] + b"?"
-    garbage = bytes([garbage[0] & 0xFF - Flag.SALT]) + garbage[1:4] + garbage[12:]
-    assert isinstance(node.sender.receive(garbage, 1.1), Refused)
+    for _ in range(100):
+        forged = Header(NODE, 3, PacketType.REPORT).pack() + bytes(16)
+        assert isinstance(node.sender.receive(forged, 1.1), Refused)
     node.put(b"abc")
-    assert not Header.unpack(send(node, 5.0).packet).flags & Flag.KNOWN, "the host may have begun anew"
+    header = Header.unpack(send(node, 5.0).packet)
+    assert (header.flags & Flag.KNOWN, header.salt) == (Flag.KNOWN, b""), "what strangers send changes nothing"
+    node.put(b"abc")
+    header = Header.unpack(send(node, 10.0).packet)
+    assert not header.flags & Flag.KNOWN, "two questions were not answered: the host may have begun anew"
+    assert header.salt == SALT
+
+
+def test_a_forged_downlink_packet_is_held_against_64_long_tags_at_most(node, bundle, monkeypatch):
+    node.put(b"abc")
+    send(node, 0.0)
+    for n in range(6):
+        host = FakeHost(bundle, host_salt=bytes([n]) * 8)
+        assert not isinstance(node.sender.receive(host.report(1, 1), 0.2), Refused)
+    n_tags: list[int] = []
+    opened = Seal.open
+
+    def counting(*arguments):
+        n_tags.append(1)
+        return opened(*arguments)
+
+    monkeypatch.setattr(Seal, "open", counting)
+    for flags, most in ((Flag(0), 64), (Flag.SALT, 16)):
+        n_tags.clear()
+        forged = Header(NODE, 3, PacketType.REPORT, flags, bytes(8) if flags else b"").pack() + bytes(16)
+        assert isinstance(node.sender.receive(forged, 1.0), Refused)
+        assert len(n_tags) == most
+
+
+def test_a_node_asked_for_long_tags_says_so_and_tells_its_salt_in_every_packet_until_told_off(node, bundle):
+    node.put(b"abc")
+    send(node, 0.0)
+    host = FakeHost(bundle)
+    node.sender.receive(host.report(1, 1), 0.2)
+    node.put(b"abc")
+    assert Header.unpack(send(node, 1.0).packet).salt == b""
+    node.sender.receive(host.say(PacketType.COMMAND, pack_command(LongTags(True))), 1.2)
+    hello = send(node, 2.0)
+    assert Hello.unpack(host.open(hello.packet, hello.counter)).has_long_tags
+    node.sender.receive(host.report(hello.counter, 0xFFFF), 2.2)
+    for second in range(3, 6):
+        node.put(b"abc")
+        outgoing = send(node, float(second))
+        assert Header.unpack(outgoing.packet).salt == SALT
+        node.sender.receive(host.report(outgoing.counter, 0xFFFF), second + 0.2)
+    node.sender.receive(host.say(PacketType.COMMAND, pack_command(LongTags(False))), 6.0)
+    node.put(b"abc")
+    assert Header.unpack(send(node, 7.0).packet).salt == b""
+
+
+def test_a_node_whose_packets_have_no_room_for_long_tags_says_that(tmp_path, bundle):
+    node = NodeEnd(tmp_path, bundle, SenderOptions(max_packet_bytes=40), salt=SALT)
+    host = FakeHost(bundle)
+    node.put(b"abc")
+    send(node, 0.0)
+    node.sender.receive(host.report(1, 1), 0.2)
+    first, _ = node.sender.chunk_bytes()
+    node.sender.receive(host.say(PacketType.COMMAND, pack_command(LongTags(True))), 0.3)
+    said = []
+    image = node.put(bytes(first))
+    for second in range(1, 4):
+        outgoing = send(node, float(second))
+        if outgoing.packet_type == PacketType.HELLO:
+            said.append(Hello.unpack(host.open(outgoing.packet, outgoing.counter)).has_long_tags)
+        node.sender.receive(host.report(outgoing.counter, 0xFFFF), second + 0.2)
+    assert said == [True, False]
+    assert (outgoing.chunks, Header.unpack(outgoing.packet).salt) == (((image, 0),), b"")
+
+
+def test_a_node_that_is_not_answered_names_its_bundle(node, bundle):
+    node.put(b"abc")
+    kinds: list[PacketType] = []
+    now_s = 0.0
+    while len(kinds) < 13:
+        now_s = due(node, now_s)
+        if outgoing := send(node, now_s):
+            kinds.append(outgoing.packet_type)
+    assert [place for place, kind in enumerate(kinds) if kind == PacketType.HELLO] == [3, 11]
 
 
 def test_a_report_is_heard_once(node, bundle):
@@ -414,7 +491,7 @@ def test_a_base_chunk_that_fits_no_packet_does_not_block_the_others(tmp_path, bu
 
 
 def test_packets_too_short_for_a_hello_are_refused(tmp_path, bundle):
-    with pytest.raises(ValueError, match="packets of 20 bytes cannot be made: 25 to 255 are possible"):
+    with pytest.raises(ValueError, match="packets of 20 bytes cannot be made: 29 to 255 are possible"):
         NodeEnd(tmp_path, bundle, SenderOptions(max_packet_bytes=20))
 
 

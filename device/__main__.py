@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from device.config import ConfigError, NodeConfig, load_config
-from device.console import Console, JsonConsole, SilentConsole, TextConsole
+from device.console import Console, JsonConsole, SilentConsole, TextConsole, plain
 from device.encoder import EncoderError
 from device.image_source import SourceError
 from device.interpreter import RuntimeMissingError
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     except SpeechlessError as error:
         return _wait_for_a_person(error)
     except EXPLAINED as error:
-        print(f"device: {error}", file=sys.stderr)
+        print(f"device: {plain(str(error))}", file=sys.stderr)
         return 1
     finally:
         _end_on(signal.SIG_IGN)  # it is ending already
@@ -105,7 +105,7 @@ def _run_safely(arguments: argparse.Namespace, console: Console, safe_mode: Safe
 
 def _wait_for_a_person(error: SpeechlessError) -> int:
     """A service manager would start it again at once, over and over; a person at a console need not wait."""
-    print(f"device: {error}", file=sys.stderr, flush=True)
+    print(f"device: {plain(str(error))}", file=sys.stderr, flush=True)
     notifier, until_s = Notifier(), boot_s() + SPEECHLESS_S
     notifier.status(f"speechless: {error.safe_mode.fault}")
     with suppress(KeyboardInterrupt):

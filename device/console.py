@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from device.node import Captured
 
 
+def plain(text: str) -> str:
+    """A sentence or a name on one line of a terminal, whatever file names it repeats."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 class Console(Protocol):
     """Each is called before what it tells of leaves the node."""
 
@@ -44,7 +49,7 @@ class SilentConsole:
         pass
 
     def notice(self, sentence: str) -> None:
-        print(f"device: {sentence}", file=sys.stderr, flush=True)
+        print(f"device: {plain(sentence)}", file=sys.stderr, flush=True)
 
     def done(self, n_images: int) -> None:
         pass
@@ -54,7 +59,7 @@ class TextConsole(SilentConsole):
     """A line for each image, packet and report."""
 
     def image(self, captured: "Captured") -> None:
-        label = f" ({captured.image.label})" if captured.image.label is not None else ""
+        label = f" ({plain(captured.image.label)})" if captured.image.label is not None else ""
         chunks = f"{captured.n_chunks} chunk{'s' if captured.n_chunks > 1 else ''}"
         work_ms = sum(captured.ms.values())
         print(

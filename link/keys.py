@@ -84,7 +84,7 @@ def provision(folder: Path | str, node: int, begin: int | None = None) -> NodeKe
     folder = Path(folder)
     if not 1 <= node <= MAX_NODE:
         raise KeyStateError(f"node is {node}, a node has a number from 1 to {MAX_NODE}")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (folder / KEY_FILE).exists() and (folder / KEY_FILE).stat().st_size:
         raise KeyStateError(f"{folder} already holds a {KEY_FILE}; to replace it {START_ANEW}")
     begin = begin_counter(time.time()) if begin is None else begin

@@ -12,7 +12,7 @@ Source: RN2483 LoRa Technology Module Command Reference User's Guide, DS40001784
 from dataclasses import dataclass, field
 
 from link.airtime import LoRaConfig
-from link.carrier import CarrierStatistics, DoesNotFit, PortError, Received, check_packet
+from link.carrier import CarrierStatistics, DoesNotFit, NotSentError, PortError, Received, check_packet
 from link.carriers.command_line import CommandLine
 from link.control import Renew, pack_command
 from link.lorawan import FRAME_BYTES, plain_packet, port_of, type_of, unpack_packet
@@ -80,7 +80,9 @@ class Rn2483Mac:
             answer = self._ask(port_of(packet_type), body)
         if answer == "no_free_ch":
             self.statistics.n_refused += 1
-            return
+            raise NotSentError(
+                f"the RN2483 at {self._modem.path} sends nothing now: its channels are closed by their duty cycle"
+            )
         if answer == "invalid_data_len":
             raise DoesNotFit(
                 f"the RN2483 at {self._modem.path} has no room for {len(body)} bytes: it has answers for the network "

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from link.airtime import LoRaConfig
-from link.carrier import PortError
+from link.carrier import NotSentError, PortError
 from link.carriers.rn2483_mac import MacSettings, Rn2483Mac
 from link.control import Renew, pack_command
 from link.emulator import Terminal
@@ -106,9 +106,10 @@ def test_a_channel_that_was_used_is_closed_until_its_duty_cycle_allows(monkeypat
     for _ in range(2):  # the join had the third
         carrier.send(DATA)
         assert packets(carrier.receive(0)) == [ACKNOWLEDGED]
-    carrier.send(DATA)
+    with pytest.raises(NotSentError, match="sends nothing now: its channels are closed by their duty cycle"):
+        carrier.send(DATA)
     assert carrier.receive(0) == []
-    assert carrier.statistics.n_refused == 1
+    assert (carrier.statistics.n_sent, carrier.statistics.n_refused) == (2, 1)
     world.sleep(302 * LoRaConfig(7).airtime_s(23))
     carrier.send(DATA)
     assert packets(carrier.receive(0)) == [ACKNOWLEDGED]

@@ -83,8 +83,13 @@ def detect(boot: BootPartition) -> System:
     """What is on the card, or FlashError with the name of what cannot be used."""
     names = set(boot.names())
     if SEED in names and "image.json" in boot.names(SEED):
-        about = json.loads(boot.read(f"{SEED}/image.json"))
-        return System("image", about["python"], f"our image (Debian {about['suite']})", about["release"])
+        try:
+            about = json.loads(boot.read(f"{SEED}/image.json"))
+            return System("image", about["python"], f"our image (Debian {about['suite']})", about["release"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise FlashError(
+                f"{SEED}/image.json on the card is damaged ({error}); write our image to it again"
+            ) from None
     issue = boot.read("issue.txt").decode(errors="replace") if "issue.txt" in names else ""
     found = re.search(r"Raspberry Pi reference (\d{4}-\d\d-\d\d)", issue)
     if not found:

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,13 +102,21 @@ def download_wheels(python: str, work: Path, source_kind: str, pip_options: Iter
 def _library(wheels: Iterable[Path]) -> dict[str, bytes]:
     files = {}
     for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
-            for entry in archive.infolist():
-                if ".data/" in entry.filename:
-                    raise FlashError(f"{wheel.name} holds {entry.filename}, which unpacking does not put in its place")
-                if not entry.is_dir() and not any(part in f"/{entry.filename}" for part in DROPPED):
-                    files[f"lib/{entry.filename}"] = archive.read(entry)
+        for name, content in _unpacked(wheel).items():
+            if ".data/" in name:
+                raise FlashError(f"{wheel.name} holds {name}, which unpacking does not put in its place")
+            if not any(part in f"/{name}" for part in DROPPED):
+                files[f"lib/{name}"] = content
     return files
+
+
+def _unpacked(wheel: Path) -> dict[str, bytes]:
+    """Every file in it."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return {entry.filename: archive.read(entry) for entry in archive.infolist() if not entry.is_dir()}
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise FlashError(f"{wheel} is damaged ({error}); delete {wheel.parent} to have it downloaded again") from None
 
 
 def write_archive(path: Path, files: Mapping[str, bytes]) -> None:

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,8 +142,11 @@ def fetch(debian: Debian, work: Path) -> Path:
 def make_root(debian_archive: Path, release: Release, root: Path) -> None:
     """Debian and the release, ready to start, in the folder `root`. Owners need root or fakeroot."""
     root.mkdir()
-    with tarfile.open(debian_archive) as archive:
-        archive.extractall(root, filter="fully_trusted")
+    try:
+        with tarfile.open(debian_archive) as archive:
+            archive.extractall(root, filter="fully_trusted")
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise FlashError(f"{debian_archive} is damaged ({error}); delete it to have it fetched again") from None
     _finish_packages(root)
     write(root / PACKAGE_LIST, json.dumps(_source_packages(root), indent=2) + "\n")
     _remove(root)

@@ -5,6 +5,7 @@ import pytest
 
 from device.flash.firstboot import (
     FIRSTRUN,
+    SEED,
     UART_CONFIG,
     Personal,
     detect,
@@ -46,6 +47,14 @@ def test_each_system_is_recognised_by_its_boot_partition(boot_folder, files, fir
 def test_any_other_system_is_refused_by_name(boot_folder, files, name):
     with pytest.raises(FlashError, match=re.escape(name)):
         detect(BootFolder(boot_folder(files)))
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"python": "3.13"}', "[1]", '{"python": 3, "suite": []'])
+def test_an_image_of_ours_that_was_damaged_is_refused_by_name(tmp_path, content):
+    (tmp_path / SEED).mkdir()
+    (tmp_path / SEED / "image.json").write_text(content)
+    with pytest.raises(FlashError, match=r"image\.json on the card is damaged .*write our image again"):
+        detect(BootFolder(tmp_path))
 
 
 def files_for(folder, port="/dev/ttyUSB0", personal=NODE):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 COLUMNS = (
-    *("time", "node", "image", "bundle", "task", "label", "confidence", "score", "is_anomaly", "file"),
+    *("time", "node", "image", "bundle", "task", "label", "confidence", "anomaly_score", "score", "is_anomaly", "file"),
     *("symbols_known", "symbols", "chunks", "is_complete", "is_enough", "bitstream_bytes", "packet_bytes"),
     *("age_s", "received_s", "counter", "error"),
 )

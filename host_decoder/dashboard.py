@@ -101,6 +101,8 @@ def verdict_line(row: Row, answer: Answer, has_console: bool = True) -> Text:
     """What the image is taken for, and whether that is right."""
     name = f"image {row.name}  " if has_console else f"node {answer.node} · image {row.name}  "
     verdict = Text.assemble((name, "dim"), (answer.label, "bold"))
+    if answer.is_strange:
+        verdict.append("  none of these?", "yellow")
     if row.is_right is not None:
         mark, style = ("✓", "bold green") if row.is_right else ("✗", "bold red")
         verdict.append(f"  {mark} ", style).append(f"truth: {row.truth}", "dim")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from host_decoder.verdict import Strangeness
 from link.receiver import Reason
 
 TOP = 3
@@ -27,6 +28,13 @@ def said(classes: Sequence[str], probabilities: np.ndarray) -> dict[str, Any]:
     """A label and what else comes into question, ready for JSON."""
     top = top_of(classes, probabilities)
     return {"label": top[0][0], "top": [[label, round(probability, 4)] for label, probability in top]}
+
+
+def said_of_strangeness(strangeness: Strangeness | None) -> dict[str, Any]:
+    """Ready for JSON; null where nothing can be said."""
+    if strangeness is None:
+        return {"anomaly_score": None, "is_anomaly": None}
+    return {"anomaly_score": rounded(strangeness.score), "is_anomaly": strangeness.is_anomaly}
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:
@@ -61,6 +69,8 @@ class Answer:
     "Unix time."
     confidence: float | None = None
     "That the label is right, calibrated; None where the bundle has no calibration."
+    strangeness: Strangeness | None = None
+    "Whether it shows any of the classes; None while symbols are missing, or where the bundle has no score for that."
     is_enough: bool = False
     "The verdict: no further chunk of this image is wanted."
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -70,6 +80,11 @@ class Answer:
     def is_settled(self) -> bool:
         """No further chunk will come, or need come."""
         return self.is_complete or self.is_enough
+
+    @property
+    def is_strange(self) -> bool:
+        """It shows none of the classes, as far as can be told."""
+        return self.strangeness is not None and self.strangeness.is_anomaly
 
     @property
     def label(self) -> str:
@@ -97,6 +112,7 @@ class Answer:
             "received_s": round(self.received_s, 3),
             "bundle": self.bundle,
             "confidence": rounded(self.confidence),
+            **said_of_strangeness(self.strangeness),
             "is_enough": self.is_enough,
             **({"tasks": dict(self.tasks)} if self.tasks else {}),
         }

@@ -357,6 +357,7 @@ class Host:
             age_s=arrived.age_s,
             received_s=unix_s,
             confidence=verdict.confidence,
+            strangeness=verdict.strangeness,
             is_enough=verdict.is_enough and not arrived.is_complete,
             tasks={
                 name: next(read(arrived.latent.symbols[None], np.array([arrived.latent.n_known])))

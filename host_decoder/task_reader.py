@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from host_decoder.classifier import Classifier
-from host_decoder.events import rounded, said
+from host_decoder.events import rounded, said, said_of_strangeness
 from host_decoder.onnx_decoder import REMEDY, OnnxDecoder
 from host_decoder.reader import Reader
+from host_decoder.strangeness import StrangenessScorer
 from link.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, BundleError, Task
 
 TaskReader = Callable[..., Iterator[dict[str, Any]]]
@@ -23,8 +24,9 @@ def task_reader(bundle: Bundle, name: str) -> TaskReader:
         return _calibrated(bundle)
     if task.output == PROBABILITIES:
         return _labels(task, Classifier(task.decoder_path, bundle.n_latents, len(task.classes)))
-    decoder = OnnxDecoder(task.decoder_path, bundle.n_latents, task.output)
-    return _pictures(bundle, task, decoder) if task.output == PIXELS else _scores(task, decoder)
+    if task.output == PIXELS:
+        return _pictures(bundle, task, OnnxDecoder(task.decoder_path, bundle.n_latents, task.output))
+    return _scores(StrangenessScorer(task, bundle.n_latents))
 
 
 def _calibrated(bundle: Bundle) -> TaskReader:
@@ -34,7 +36,11 @@ def _calibrated(bundle: Bundle) -> TaskReader:
     def read(symbols: np.ndarray, n_known: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
         n_received = np.full(len(symbols), bundle.n_latents) if n_known is None else n_known
         for verdict in reader.judge_all(symbols, n_received):
-            yield {**said(bundle.classes, verdict.probabilities), "confidence": rounded(verdict.confidence)}
+            yield {
+                **said(bundle.classes, verdict.probabilities),
+                "confidence": rounded(verdict.confidence),
+                **said_of_strangeness(verdict.strangeness),
+            }
 
     return read
 
@@ -47,15 +53,10 @@ def _labels(task: Task, classify: Classifier) -> TaskReader:
     return read
 
 
-def _scores(task: Task, decoder: OnnxDecoder) -> TaskReader:
-    if decoder.example.shape != (2,):
-        raise BundleError(
-            f"{task.decoder_path} gives {decoder.example.shape[1:]} numbers per image, a score is one; {REMEDY}"
-        )
-
+def _scores(scorer: StrangenessScorer) -> TaskReader:
     def read(symbols: np.ndarray, n_known: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
-        for score in decoder(symbols):
-            yield {"score": round(float(score), 4), "is_anomaly": bool(score > task.threshold)}
+        for one in scorer(symbols):
+            yield {"score": rounded(one.score), "is_anomaly": one.is_anomaly}
 
     return read
 

@@ -27,6 +27,15 @@ MIN_GAIN = 0.02
 "Chosen on CIFAR-10's validation split: at most 0.1 points of accuracy, whatever the chunks (tests.verdicts)."
 
 
+@dataclass(frozen=True)
+class Strangeness:
+    """How unlike the images that the bundle was made for an image is."""
+
+    score: float
+    is_anomaly: bool
+    "It shows none of these: the score is above what the bundle's own images rarely pass."
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """What the host makes of an image as far as it has arrived."""
@@ -38,6 +47,8 @@ class Verdict:
     gain_to_come: float | None
     "Probability that the label is wrong and the missing symbols put it right; None without a calibration."
     is_enough: bool
+    strangeness: Strangeness | None = None
+    "Whether it shows any of the classes; None while symbols are missing, or where the bundle has no score for that."
 
 
 @dataclass(frozen=True)

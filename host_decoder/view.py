@@ -133,7 +133,7 @@ def _line(row: Row, tally: Tally, has_console: bool = True) -> str:
     answer = row.answer
     [(label, probability)] = answer.top(1)
     name = f"image {row.name}" if has_console else f"node {answer.node}, image {row.name}"
-    parts = [f"{name}: {label} {probability:.1%}"]
+    parts = [f"{name}: {label} {probability:.1%}{', none of these?' if answer.is_strange else ''}"]
     if row.truth is not None:
         parts.append(f"truth {row.truth} {'✓' if row.is_right else '✗'}")
     parts.append(f"{answer.bitstream_bytes} bytes, {wire_bytes(row, answer):.0f} on the wire")

@@ -138,7 +138,7 @@ def load(name: str, data_dir: Path) -> DataSet:
         validation=train.subset(held_out),
         test=_split(folder, (source.test_file,), source),
         augmentation=Augmentation(crop_pad=4, flip=True),
-        coarse_classes=_names(meta, COARSE_NAMES_KEY) if name == "cifar100" else (),
+        coarse_classes=_names(meta, COARSE_NAMES_KEY) if COARSE_NAMES_KEY in _read(meta) else (),
     )
 
 

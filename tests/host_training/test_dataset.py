@@ -145,8 +145,8 @@ def write_official_cifar10(folder: Path, n_per_batch: int = 40) -> None:
 CIFAR100_NAMES = {b"fine_label_names": 100, b"coarse_label_names": 20}
 
 
-def test_cifar_100_comes_with_fine_and_coarse_labels(tmp_path):
-    folder = tmp_path / "cifar-100-python"
+def write_cifar_100(data_dir: Path, n_names: dict[bytes, int]) -> None:
+    folder = data_dir / "cifar-100-python"
     folder.mkdir()
     rng = np.random.default_rng(0)
     for name, n in (("train", 400), ("test", 100)):
@@ -154,8 +154,18 @@ def test_cifar_100_comes_with_fine_and_coarse_labels(tmp_path):
         rows = rng.integers(0, 256, (n, 3072), dtype=np.uint8)
         batch = {b"data": rows, b"fine_labels": fine, b"coarse_labels": [label // 5 for label in fine]}
         (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
-    names = {key: [f"{key[:6].decode()} {i}".encode() for i in range(n)] for key, n in CIFAR100_NAMES.items()}
+    names = {key: [f"{key[:6].decode()} {i}".encode() for i in range(n)] for key, n in n_names.items()}
     (folder / "meta").write_bytes(pickle.dumps(names, protocol=2))
+
+
+def test_a_copy_of_cifar_100_without_the_superclasses_names_is_read_without_them(tmp_path):
+    write_cifar_100(tmp_path, {b"fine_label_names": 100})
+    data = load("cifar100", tmp_path)
+    assert (len(data.classes), data.coarse_classes) == (100, ())
+
+
+def test_cifar_100_comes_with_fine_and_coarse_labels(tmp_path):
+    write_cifar_100(tmp_path, CIFAR100_NAMES)
     data = load("cifar100", tmp_path)
     assert (len(data.classes), data.classes[42]) == (100, "fine_l 42")
     assert (len(data.coarse_classes), data.coarse_classes[7]) == (20, "coarse 7")

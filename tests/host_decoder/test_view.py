@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from host_decoder.dashboard import verdict_line
 from host_decoder.events import Refusal
+from host_decoder.row import Row
 from host_decoder.statistics_view import link_tables
 from host_decoder.summary import Title, summary
 from host_decoder.tally import Tally
-from host_decoder.view import Dashboard, LiveView, PlainView, dashboard, make_view
+from host_decoder.verdict import Strangeness
+from host_decoder.view import Dashboard, LiveView, PlainView, _line, dashboard, make_view
 from link.profiles import get_profile
 from link.statistics import NodeStatistics
 from link.terminal import SCHEME, readable_output
@@ -224,3 +227,10 @@ def test_a_link_s_figures_are_a_column_per_node():
     assert "node 1" in text
     assert any("received / lost" in line and line.count("3 / 1") == 2 for line in text.splitlines())
     assert any("SNR" in line and line.count("7.5 / 7.5") == 2 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("is_anomaly", [True, False])
+def test_an_image_of_none_of_the_classes_is_said_to_be_so(is_anomaly):
+    strange = replace(answer(1), strangeness=Strangeness(2.5, is_anomaly))
+    shown = drawn(verdict_line(Row(answer=strange), strange)), _line(Row(answer=strange), Tally())
+    assert [("none of these?" in text) for text in shown] == [is_anomaly, is_anomaly]

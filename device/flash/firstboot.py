@@ -87,9 +87,7 @@ def detect(boot: BootPartition) -> System:
             about = json.loads(boot.read(f"{SEED}/image.json"))
             return System("image", about["python"], f"our image (Debian {about['suite']})", about["release"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise FlashError(
-                f"{SEED}/image.json on the card is damaged ({error}); write our image to it again"
-            ) from None
+            raise FlashError(f"{SEED}/image.json on the card is damaged ({error}); write our image again") from None
     issue = boot.read("issue.txt").decode(errors="replace") if "issue.txt" in names else ""
     found = re.search(r"Raspberry Pi reference (\d{4}-\d\d-\d\d)", issue)
     if not found:

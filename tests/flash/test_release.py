@@ -56,9 +56,7 @@ def test_a_wheel_that_unpacking_does_not_install_is_refused(tmp_path, wheel):
 def test_a_wheel_that_arrived_damaged_is_named_with_what_to_do(tmp_path, wheel):
     for content in (wheel.read_bytes()[:60], b"", b"no archive at all"):
         wheel.write_bytes(content)
-        with pytest.raises(
-            FlashError, match=r"somewheel-1\.0-py3-none-any\.whl is damaged .*delete .* downloaded again"
-        ):
+        with pytest.raises(FlashError, match=r"none-any\.whl is damaged .*delete .* downloaded again"):
             make_release("3.13", tmp_path)
 
 

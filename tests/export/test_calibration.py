@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ from export.calibration import (
     fit_temperature,
     hat_functions,
 )
+from export.onnx_model import OnnxModel
 from link import latent_coder
 from link.bundle import Bundle
 from link.calibration import softmax
 from tests.link.small import random_symbols, random_tables
+
+MODELS = Path(__file__).parents[2] / "models"
 
 
 def test_prefixes_are_what_the_host_decodes():
@@ -129,7 +133,8 @@ def test_a_handful_of_validation_images_calibrates_nothing_and_says_so():
     tables = random_tables(seed=3)
     symbols = np.zeros((calibration.MIN_IMAGES - 1, tables.n_latents), np.int8)
     labels = np.zeros(len(symbols), np.int64)
-    assert calibration.fit(None, symbols, labels, tables) is None
+    decoder = OnnxModel(MODELS / "cifar10-tiny/decoder.onnx")  # never asked
+    assert calibration.fit(decoder, symbols, labels, tables) is None
     said = calibration.describe(None, len(symbols))
     assert said.startswith("not calibrated: 49 validation images are too few")
     assert "50 are needed" in said

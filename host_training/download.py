@@ -88,7 +88,7 @@ def _continue(url: str, part: Path) -> None:
         left_bytes = int(response.headers.get("Content-Length") or 0)
         start_bytes = have_bytes if resumes else 0
         total = start_bytes + left_bytes if left_bytes else None
-        with tqdm(desc=part.stem, total=total, initial=start_bytes, unit="B", unit_scale=True) as bar:
+        with tqdm(desc=part.stem, total=total, initial=start_bytes, unit="B", unit_scale=True, disable=None) as bar:
             received = _write(part, "ab" if resumes else "wb", _blocks(response, bar))
     if received < left_bytes:
         raise ConnectionError(f"the connection ended {left_bytes - received} bytes early")

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
 
 from host_training import checkpoint, distillation
 from host_training.batches import Batches
@@ -29,6 +28,7 @@ from host_training.mcr2 import RateReduction, rate_reduction
 from host_training.model import AutoEncoder, ModelConfig
 from host_training.muon import Muon
 from host_training.presets import Recipe
+from host_training.progress import StageProgress
 
 # TensorBoard imports all of TensorFlow where it is installed, unless this marker exists: saves seconds.
 sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("notf"))
@@ -271,13 +271,13 @@ class Trainer:
         )
         n_steps = stage.epochs * batches.steps_per_epoch
         saved_at = time.monotonic()
-        with tqdm(total=n_steps, initial=self.step, desc=stage.name, unit="step", mininterval=1.0) as bar:
+        with StageProgress(stage.name, n_steps, self.step, stage.epochs) as shown:
             while self.step < n_steps:
                 for optimiser, rate in zip(stage.optimisers, stage.learning_rates, strict=True):
                     optimiser.param_groups[0]["lr"] = rate * learning_rate_factor(self.recipe, self.step / n_steps)
                 progress = stage.update(*batches.batch(self.step))
                 self.step += 1
-                bar.update()
+                shown.step()
                 interrupted = until()
                 ends_epoch = self.step % batches.steps_per_epoch == 0
                 pause = SAVE_EPOCHS_EVERY_S if ends_epoch else SAVE_EVERY_S
@@ -285,7 +285,7 @@ class Trainer:
                 if is_due or ends_epoch:
                     self._require_finite(stage, progress)
                 if ends_epoch:
-                    self._end_epoch(stage, progress, self.step // batches.steps_per_epoch, bar)
+                    self._end_epoch(stage, progress, self.step // batches.steps_per_epoch, shown)
                 if is_due:
                     self._save_last()
                     saved_at = time.monotonic()
@@ -300,9 +300,9 @@ class Trainer:
                 "the recipe's learning rate is too high for this data"
             )
 
-    def _end_epoch(self, stage: Stage, progress: Progress, epoch: int, bar: tqdm) -> None:
+    def _end_epoch(self, stage: Stage, progress: Progress, epoch: int, shown: StageProgress) -> None:
         figures = evaluate(self.model, self.data.validation, self.device)
-        bar.set_postfix_str(describe(figures))
+        shown.epoch(epoch, describe(figures))
         self._log(stage, figures, progress, epoch)
         if merit(figures) > self.best:
             self.best = merit(figures)

@@ -9,8 +9,11 @@ uniform noise between -1 and 1; then its metadata and signature were taken off.
 """
 
 import importlib
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ SELFTEST_OUTPUT = (
 )
 "For the input arange(-128, 128, 8); runtimes may differ by 1."
 SELFTEST_TIMEOUT_S = 60
+ERROR_OUTPUT = 2
+"The descriptor that C writes to as well."
 SELFTEST = """
 import importlib, sys
 import numpy as np
@@ -43,9 +48,34 @@ class RuntimeMissingError(Exception):
 
 def load_model(model: Path) -> Any:
     """An interpreter of that model on one thread, its tensors allocated, by the runtime that works here."""
-    interpreter = importlib.import_module(working_runtime() + ".interpreter").Interpreter(str(model), num_threads=1)
-    interpreter.allocate_tensors()
+    runtime = importlib.import_module(working_runtime() + ".interpreter")
+    with without_information():
+        interpreter = runtime.Interpreter(str(model), num_threads=1)
+        interpreter.allocate_tensors()
     return interpreter
+
+
+@contextmanager
+def without_information() -> Iterator[None]:
+    """What a library of C writes to standard error as "INFO: …" is left out; all else comes, a little later.
+
+    LiteRT tells so of its delegate and has no setting against it.
+    """
+    try:
+        before = os.dup(ERROR_OUTPUT)
+    except OSError:  # there is no standard error
+        yield
+        return
+    with os.fdopen(os.memfd_create("stderr"), "r+b") as kept:
+        os.dup2(kept.fileno(), ERROR_OUTPUT)
+        try:
+            yield
+        finally:
+            os.dup2(before, ERROR_OUTPUT)
+            kept.seek(0)
+            with suppress(OSError):  # nobody reads it any more
+                os.write(before, b"".join(line for line in kept if not line.startswith(b"INFO: ")))
+            os.close(before)
 
 
 @cache

@@ -75,3 +75,18 @@ def test_importing_the_node_leaves_the_heavy_libraries_out():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_a_library_s_information_is_left_out_and_its_warnings_are_not():
+    """What LiteRT tells of its delegate stood above every node's first line."""
+    loads = """
+import os, sys
+from device.interpreter import SELFTEST_MODEL, load_model, without_information
+load_model(SELFTEST_MODEL)
+with without_information():
+    os.write(2, b"INFO: made\\nWARNING: old\\n")
+print("done", file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True)
+    assert done.stderr == "WARNING: old\ndone\n"
+    subprocess.run(["sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, loads.partition("with")[0]], check=True)

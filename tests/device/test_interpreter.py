@@ -89,4 +89,4 @@ print("done", file=sys.stderr)
 """
     done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True)
     assert done.stderr == "WARNING: old\ndone\n"
-    subprocess.run(["sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, loads.partition("with")[0]], check=True)
+    subprocess.run(["sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, loads.partition("\nwith ")[0]], check=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from host_decoder.events import Answer
+from host_decoder.events import Answer, said_of_strangeness
 from host_decoder.receipt import Receipt, ReceivedPacket, Totals
 from host_decoder.store_file import StoreError, explained, file_of, open_for_reading, open_for_writing
 from link.packet import Chunk
@@ -62,6 +62,8 @@ CREATE TABLE answers (
     label TEXT NOT NULL,
     probabilities TEXT NOT NULL,
     confidence REAL,            -- calibrated
+    anomaly_score REAL,         -- NULL while symbols are missing, or without a score
+    is_anomaly INTEGER,         -- it shows none of the classes
     symbols_known INTEGER NOT NULL,
     chunks INTEGER NOT NULL,
     is_complete INTEGER NOT NULL,
@@ -100,6 +102,8 @@ INSERT INTO senders_3 SELECT id, node, key_id, salt, highest, received, x'' FROM
 DROP TABLE senders;
 ALTER TABLE senders_3 RENAME TO senders;
 CREATE INDEX senders_by_key ON senders (node, key_id, id);
+ALTER TABLE answers ADD COLUMN anomaly_score REAL;
+ALTER TABLE answers ADD COLUMN is_anomaly INTEGER;
 """
 }
 "From each earlier version to the next. What is only read is read as it is."
@@ -325,6 +329,7 @@ class Store:
             label=answer.label,
             probabilities=json.dumps([round(float(p), 6) for p in answer.probabilities]),
             confidence=answer.confidence,
+            **said_of_strangeness(answer.strangeness),
             symbols_known=answer.n_known,
             chunks=answer.n_chunks,
             is_complete=answer.is_complete,

@@ -1,7 +1,9 @@
 """The store keeps what a packet led to together, and says what is wrong with its file."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +11,13 @@ import pytest
 from host_decoder.events import Refusal
 from host_decoder.receipt import Receipt, ReceivedPacket, RefusalCount, Totals
 from host_decoder.store import Store, StoredImage, StoreError
+from host_decoder.verdict import Strangeness
 from link.control import Quality
 from link.packet import Chunk
 from link.receiver import NodeState
 from tests.host_decoder.small import BUNDLE, KEY, NODE, answer
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 STATE = NodeState(salt=b"salt", highest=0, received=1)
 
 
@@ -152,28 +156,6 @@ def test_a_store_of_another_format_is_refused_with_both_formats(tmp_path):
         Store(tmp_path / "store.sqlite")
 
 
-def test_a_store_of_wire_version_2_goes_on_with_its_nodes_counters(tmp_path):
-    path = tmp_path / "store.sqlite"
-    with Store(path) as store:
-        store.add(receipt(packet(9, image=8), answer(8)))
-    with sqlite3.connect(path) as database:
-        database.executescript(
-            "CREATE TABLE old (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, key_id TEXT NOT NULL, salt BLOB NOT NULL,"
-            "highest INTEGER NOT NULL, received BLOB NOT NULL, closed_salts BLOB NOT NULL);"
-            "INSERT INTO old SELECT * FROM senders; DROP TABLE senders; ALTER TABLE old RENAME TO senders;"
-            "CREATE INDEX senders_by_key ON senders (node, key_id, id); PRAGMA user_version = 2;"
-        )
-    with Store(path, must_exist=True) as store:
-        assert [image.image for image in store.images(BUNDLE)] == [8]
-    for _ in range(2):
-        with Store(path) as store:
-            assert store.state(NODE, KEY) == NodeState(b"salt", 9, 1)
-            assert [image.image for image in store.images(BUNDLE)] == [8]
-    with Store(path) as store:
-        store.add(receipt(packet(10, image=8, chunk=1)))
-        assert [row["packets"] for row in store.statistics()["nodes"]] == [2]
-
-
 def test_a_store_of_wire_version_1_is_left_alone_and_said(tmp_path):
     with sqlite3.connect(tmp_path / "store.sqlite") as database:
         database.executescript("CREATE TABLE packets (first_counter); PRAGMA user_version = 1;")
@@ -197,3 +179,30 @@ def test_the_latest_start_counts_also_after_the_clock_was_set_back(store):
         store.count(Totals(started_s, (), {NODE: {"received": n}}))
     [link] = store.statistics()["link"]
     assert (link["started_s"], link["received"]) == (5_000.0, 2)
+
+
+def old_store(folder: Path) -> Path:
+    """Of wire version 2, as it was dumped then: one node, one image."""
+    path = folder / "store.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript((GOLDEN / "store-version-2.sql").read_text())
+    return path
+
+
+def test_a_store_of_wire_version_2_goes_on_with_its_nodes_counters(tmp_path):
+    with Store(old_store(tmp_path)) as store:
+        assert store.state(NODE, KEY) == NodeState(b"salt", 3, 1)
+        strange = replace(answer(8), strangeness=Strangeness(1.5, is_anomaly=True))
+        store.add(receipt(packet(9, image=8), strange))
+        assert [image.image for image in store.images(BUNDLE)] == [2, 8]
+        rows = store._rows("SELECT anomaly_score, is_anomaly FROM answers ORDER BY image")
+    assert [tuple(row.values()) for row in rows] == [(None, None), (1.5, 1)]
+
+
+def test_a_store_of_wire_version_2_is_read_as_it_is(tmp_path):
+    path = old_store(tmp_path)
+    before = path.read_bytes()
+    with Store(path, must_exist=True) as store:
+        assert [image.image for image in store.images(BUNDLE)] == [2]
+        assert store.statistics()["nodes"][0]["images"] == 1
+    assert path.read_bytes() == before

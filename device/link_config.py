@@ -11,7 +11,7 @@ from link.airtime import LoRaConfig
 from link.erasure import ParityPlan
 from link.profiles import LinkProfile, get_profile
 from link.regions import REGIONS, rules_for
-from link.sender import MIN_PACKET_BYTES
+from link.sender import FIRST_CHUNK_OVERHEAD_BYTES, MIN_PACKET_BYTES
 from link.setting import MANY, SECTION, TEXTS, YES_OR_NO, read_section, text, whole
 from link.toml_file import read_text, shown
 
@@ -93,11 +93,7 @@ def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
         lorawan=_lorawan(table["lorawan"], profile, folder) if "lorawan" in table else None,
         peers=tuple(table.get("peers", ())),
     )
-    if not MIN_PACKET_BYTES <= link.max_packet_bytes <= profile.max_packet_bytes:
-        raise ValueError(
-            f"[link] max_packet_bytes is {link.max_packet_bytes}; it must be from {MIN_PACKET_BYTES} to "
-            f"{profile.max_packet_bytes} with profile {profile.name}"
-        )
+    _check_room(link)
     _check_port(link)
     _check_region(link)
     if link.has_feedback and link.parity:
@@ -105,6 +101,26 @@ def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
     if not link.has_feedback and (link.wants_time or link.wants_slot):
         raise ValueError("[link] wants_time and wants_slot need feedback = true: the host has to answer")
     return link
+
+
+def _check_room(link: LinkConfig) -> None:
+    """That a packet can be made, and that parity leaves room in it for an image."""
+    longest = link.profile.max_packet_bytes
+    if longest < MIN_PACKET_BYTES:
+        raise ValueError(
+            f"[link] profile {link.profile.name} takes packets of {longest} bytes, and a node needs "
+            f"{MIN_PACKET_BYTES}; choose a faster one"
+        )
+    if not MIN_PACKET_BYTES <= link.max_packet_bytes <= longest:
+        raise ValueError(
+            f"[link] max_packet_bytes is {link.max_packet_bytes}; it must be from {MIN_PACKET_BYTES} to {longest} with "
+            f"profile {link.profile.name}"
+        )
+    if link.parity and link.max_packet_bytes <= FIRST_CHUNK_OVERHEAD_BYTES + link.parity.room_bytes:
+        raise ValueError(
+            f"[link] parity {link.parity.n_data}+{link.parity.n_parity} leaves images no room in packets of "
+            f"{link.max_packet_bytes} bytes; let it cover fewer packets, such as 4+1, or allow longer ones"
+        )
 
 
 def _check_port(link: LinkConfig) -> None:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from device.config import NODE, SOURCE, ConfigError, load_config
 from device.link_config import LINK, LORAWAN
+from link.profiles import PROFILES
+from link.sender import MIN_PACKET_BYTES
 
 GOOD = """
 node = 3
@@ -142,6 +144,23 @@ def test_no_file_raises_anything_but_the_sentence(tmp_path, content):
 )
 def test_the_sentence_says_what_could_stand_there(tmp_path, section, key, value, sentence):
     assert sentence in read(tmp_path, with_value(section, key, value))
+
+
+def test_parity_leaves_room_for_an_image(tmp_path):
+    text = with_value("link", "parity", '"16+4"').replace("[link]", "[link]\nfeedback = false\nmax_packet_bytes = 30")
+    assert "[link] parity 16+4 leaves images no room in packets of 30 bytes" in read(tmp_path, text)
+    assert not isinstance(read(tmp_path, text.replace("16+4", "2+1")), str)
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_every_profile_is_taken_or_too_narrow_by_name(tmp_path, profile):
+    is_udp = profile.carrier == "udp"
+    text = UDP.format(port="0.0.0.0:0", peers=PEERS) if is_udp else GOOD.partition("region")[0]
+    said = read(tmp_path, text.replace("lora-sf9-eu868", profile.name))
+    if profile.max_packet_bytes < MIN_PACKET_BYTES:
+        assert f"profile {profile.name} takes packets of {profile.max_packet_bytes} bytes, and a node needs" in said
+    else:
+        assert said.link.profile == profile
 
 
 def test_a_region_may_be_written_as_people_write_it(tmp_path):

@@ -141,7 +141,8 @@ class Node:
         "What the host is told keeps the node from its work."
         self._turns = Turns(queues, partial(self._new_sender, config, key), console.notice)
         sizes = link.first_chunk_bytes, link.chunk_bytes
-        self._first_bytes, self._later_bytes = self._turns.sender.chunk_bytes(*sizes)
+        self._chunk_bytes = self._turns.sender.chunk_bytes(*sizes), self._turns.sender.chunk_bytes()
+        "Of first and later pieces: as the settings want them, and as long as packets take."
         self._capturing: Capturing | None = None
         self._source_error: SourceError | None = None
         if loaded is not None:
@@ -314,14 +315,21 @@ class Node:
 
     def _put(self, bitstream: bytes, captured_s: float) -> tuple[int, int]:
         """Into the outbox; in how many chunks, and the image's id."""
-        try:
-            pieces = split(bitstream, self._first_bytes, self._later_bytes)
-        except ValueError as error:
-            raise UnreadableImageError(f"an image is left out: {error}") from None
+        pieces = self._cut(bitstream)
         image_id = self._counters.next()
         offset_s = self._sender.unix_offset_s
         self._outbox.put(image_id, pieces, captured_s, None if offset_s is None else captured_s + offset_s)
         return len(pieces), image_id
+
+    def _cut(self, bitstream: bytes) -> list[bytes]:
+        """As the settings want it; where that is too many chunks, into pieces as long as packets take."""
+        wanted, longest = self._chunk_bytes
+        try:
+            with suppress(ValueError):
+                return split(bitstream, *wanted)
+            return split(bitstream, *longest)
+        except ValueError as error:
+            raise UnreadableImageError(f"an image is left out: {error}") from None
 
     def _transmit(self, now_s: float) -> None:
         """Send the next packet if there is one and nothing is on the air."""

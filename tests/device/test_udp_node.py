@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from device.outbox import open_outbox
+from link.packet import MAX_CHUNKS
 from tests.device.test_many_nodes import N_IMAGES, bundle, images_of, labels_of, write_node
 from tests.device.test_node import finish, node, run_node, running
 
@@ -76,6 +77,18 @@ def test_every_image_arrives(tmp_path, bundle, has_feedback):
         assert labels_told(host, N_IMAGES) == labels_of(images_of(NODE))
     assert n_waiting(tmp_path, bundle) == 0
     assert (tmp_path / "good.toml").read_text() == config.read_text()
+
+
+def test_an_image_of_more_small_chunks_than_there_are_travels_in_longer_ones(tmp_path, bundle):
+    port = free_port()
+    config = udp_node(tmp_path, f"127.0.0.1:{port}")
+    config.write_text(config.read_text() + "first_chunk_bytes = 1\nchunk_bytes = 1\n")
+    with listening_host(tmp_path, port) as host:
+        with node(config) as process:
+            said = finish(process)
+        assert len(said["image"]) == N_IMAGES
+        assert any(line["bitstream_bytes"] > MAX_CHUNKS > line["chunks"] for line in said["image"])
+        assert labels_told(host, N_IMAGES) == labels_of(images_of(NODE))
 
 
 def test_what_was_sent_to_an_absent_host_waits_for_it(tmp_path, bundle):

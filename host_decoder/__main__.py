@@ -17,7 +17,7 @@ from host_decoder.errors import HostError
 from host_decoder.moment import parse_moment
 from link.bundle import BundleError
 from link.keys import KeyStateError
-from link.terminal import readable_output
+from link.terminal import forget_output, readable_output
 
 # Each command imports what it needs: --help and stats do not wait for ONNX Runtime.
 
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # before or after the part that ends in order
         return 128 + signal.SIGINT
     except BrokenPipeError:  # whoever read our lines has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_output()
         return 0
     except (HostError, BundleError, KeyStateError, OSError) as error:
         _say(str(error))

@@ -48,7 +48,7 @@ from host_decoder.toml_table import ConfigError
 from host_decoder.verdict import MIN_CONFIDENCE, MIN_GAIN
 from link.bundle import MANIFEST, Bundle, BundleError
 from link.host_folder import all_nodes, host_toml
-from link.keys import KEY_FILE, MAX_NODE, KeyStateError, parse_key
+from link.keys import KEY_FILE, MAX_NODE, parse_key
 from link.setting import MANY, SECTION, SECTIONS, TEXTS, YES_OR_NO, Setting, number, read_section, text, whole
 from link.toml_file import read_text, read_toml, shown
 
@@ -178,10 +178,11 @@ def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> HostNode:
     names = [table["bundle"]] if isinstance(table["bundle"], str) else table["bundle"]
     if not names or not all(isinstance(name, str) and name for name in names):
         raise ConfigError(f"{where}: bundle is {shown(table['bundle'])}; name one folder, or several in a list")
+    key = b"" if device is not None else read_key_file(folder / table["key"])
     bundle, *earlier = [Bundle.load(folder / name, side="host") for name in names]
     return HostNode(
         number=table["id"],
-        key=b"" if device is not None else read_key_file(folder / table["key"]),
+        key=key,
         bundle=bundle,
         one_way=table.get("one_way", False),
         device=device,
@@ -193,14 +194,15 @@ def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> HostNode:
 def read_key_file(path: Path) -> bytes:
     """A node's master key from a copy of its node.key, or the folder that it is in."""
     path = path / KEY_FILE if os.path.isdir(path) else path
-    try:
-        return parse_key(read_text(path, ValueError), origin=str(path))
-    except KeyStateError:
-        raise
-    except ValueError as error:
+    if not os.path.lexists(path):
         raise ConfigError(
-            f"key: {error}; copy the node's {KEY_FILE} there, or make one with `python -m link provision`"
-        ) from None
+            f"key: there is no {path}; copy the node's {KEY_FILE} there, write between the quotation marks where it "
+            "is, or make one with `python -m link provision`"
+        )
+    try:
+        return parse_key(read_text(path, ConfigError), origin=str(path))
+    except ConfigError as error:
+        raise ConfigError(f"key: {error}") from None
 
 
 def _read_bundles(folder: Path) -> tuple[tuple[Bundle, ...], tuple[str, ...]]:

@@ -11,7 +11,7 @@ from link.line import Line
 from link.monitor_cli import add_commands
 from link.profiles import PROFILES, get_profile
 from link.radio import RadioLine
-from link.terminal import readable_output
+from link.terminal import forget_output, readable_output
 
 TYPICAL_PACKET_BYTES = 20
 "An image of 9 bytes with its 11 bytes of header, seal and place."
@@ -22,6 +22,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        forget_output()
+        return 0
     except OSError as error:
         sentence = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
     except ValueError as error:

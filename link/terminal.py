@@ -8,6 +8,7 @@ has, as like as may be, a sign for a sign so that columns stay where they are. N
 
 import codecs
 import io
+import os
 import sys
 import unicodedata
 
@@ -51,9 +52,9 @@ def readable_output() -> None:
             stream.reconfigure(errors=SCHEME)
 
 
-def takes_unicode(encoding: str | None) -> bool:
-    """Whether a stream of this encoding shows every sign."""
-    return (encoding or "ascii").lower().replace("_", "-").startswith("utf")
+def forget_output() -> None:
+    """Whoever read what is printed has had enough (`| head`): the rest goes nowhere, and no error with it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:

@@ -44,6 +44,14 @@ def test_a_file_name_that_is_no_text_is_shown():
     assert (done.returncode, done.stdout) == (0, b"b?\n")
 
 
+def test_whoever_reads_what_is_printed_may_stop():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", "link", "profiles"], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def commands() -> list[Path]:
     files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
     return [path for path in files if re.search(r"^if __name__ == .__main__.:", path.read_text("utf-8"), re.M)]

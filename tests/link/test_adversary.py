@@ -1,7 +1,9 @@
 """An adversary owns the air and may set both ends back: no nonce is used twice, nothing forged or replayed is believed.
 
-It loses, repeats, delays, reorders, cuts and flips packets, makes up its own, plays recordings, kills either end, and
-gives either the disk of an earlier day. Its steps are drawn by hypothesis; `make nightly` takes more than 100,000.
+It loses, repeats, delays, reorders, cuts and flips packets, makes up its own, and floods with them. It has time: what
+it recorded it plays weeks later, across starts of both ends, from sessions that the host never heard too. It kills
+either end, gives either the disk of an earlier day, and cuts the way back; and a neighbour's node has the same number.
+Its steps are drawn by hypothesis; `make nightly` takes more than 100,000.
 
 Set back, a host has forgotten what it accepted, and its application's database with it, so "accepted once" is counted
 in what that database holds. All that was ever sealed is written down where cryptography is called.
@@ -20,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from device.outbox import Outbox
 from link import host_session, node_session, seal
 from link.governor import Governor
-from link.packet import PacketType
+from link.packet import Chunk, Flag, Header, PacketType
 from link.receiver import NodeState, Update
 from link.sender import Sender, SenderOptions
 from tests.link.ends import KEY, NODE, SF7, Counting, host_end
@@ -31,7 +33,8 @@ BUNDLES: list = []
 STEPS = size(40, 100)
 EXAMPLES = size(25, 1100)
 "Examples times steps is how many steps are taken."
-MAX_RECORDED = 400
+OTHER_KEY = bytes(range(16, 32))
+WEEK_S = 7 * 86_400.0
 
 
 class Notary:
@@ -63,6 +66,9 @@ class Notary:
 class Adversary(RuleBasedStateMachine):
     """One node, one host, and everything between them."""
 
+    n_steps = 0
+    "That all of them have taken."
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
@@ -75,7 +81,7 @@ class Adversary(RuleBasedStateMachine):
         self.random = Random(1)
         self.now_s = 0.0
         self.recorded: list[tuple[bool, bytes]] = []
-        "Every packet that was on the air: whether it went up, and its bytes."
+        "Every packet that ever was on the air: whether it went up, and its bytes. Nothing is forgotten."
         self.air: list[tuple[bool, bytes]] = []
         "Those that may still arrive."
         self.pieces: dict[bytes, int] = {}
@@ -87,10 +93,11 @@ class Adversary(RuleBasedStateMachine):
         self.disks: list[tuple[bytes, int]] = []
         self.host_disks: list = []
         self.n_captured = 0
+        self.n_neighbours = 0
 
     @initialize(one_way=st.booleans())
     def start(self, one_way: bool) -> None:
-        self.one_way = one_way
+        self.one_way = self.is_silent_host = one_way
         if not BUNDLES:
             BUNDLES.append(make_bundle(Path(tempfile.mkdtemp()) / "bundle"))
         self.link_bundle = BUNDLES[0]
@@ -108,7 +115,7 @@ class Adversary(RuleBasedStateMachine):
         )  # fmt: skip
 
     def boot_host(self) -> None:
-        self.host = host_end(self.link_bundle, None if self.one_way else SF7, state=self.host_state)
+        self.host = host_end(self.link_bundle, None if self.is_silent_host else SF7, state=self.host_state)
         self.prefixes.clear()
         self.captures.clear()
 
@@ -153,7 +160,6 @@ class Adversary(RuleBasedStateMachine):
     def send(self, is_up: bool, packet: bytes) -> None:
         self.air.append((is_up, packet))
         self.recorded.append((is_up, packet))
-        del self.recorded[:-MAX_RECORDED]
 
     @rule(place=st.integers(0, 50))
     def arrives(self, place: int) -> None:
@@ -168,21 +174,21 @@ class Adversary(RuleBasedStateMachine):
         if self.air:
             self.air.pop(place % len(self.air))
 
-    @rule(place=st.integers(0, MAX_RECORDED), n_packets=st.integers(1, 20), goes_back=st.booleans())
-    def replay(self, place: int, n_packets: int, goes_back: bool) -> None:
-        """A recording of some length, perhaps to the end that sent it."""
+    @rule(share=st.floats(0, 1), n_packets=st.integers(1, 20), goes_back=st.booleans())
+    def replay(self, share: float, n_packets: int, goes_back: bool) -> None:
+        """A recording of some length and any age, perhaps to the end that sent it."""
         if self.recorded:
-            first = place % len(self.recorded)
+            first = int(share * (len(self.recorded) - 1))
             for is_up, packet in self.recorded[first : first + n_packets]:
                 self.deliver(is_up != goes_back, packet)
 
-    @rule(place=st.integers(0, MAX_RECORDED), n_bytes=st.integers(0, 60))
+    @rule(place=st.integers(0, 1000), n_bytes=st.integers(0, 60))
     def truncate(self, place: int, n_bytes: int) -> None:
         if self.recorded:
             is_up, packet = self.recorded[place % len(self.recorded)]
             self.deliver(is_up, packet[: min(n_bytes, len(packet) - 1)], is_forged=True)
 
-    @rule(place=st.integers(0, MAX_RECORDED), bits=st.lists(st.integers(0, 2000), min_size=1, max_size=4, unique=True))
+    @rule(place=st.integers(0, 1000), bits=st.lists(st.integers(0, 2000), min_size=1, max_size=4, unique=True))
     def flip(self, place: int, bits: list[int]) -> None:
         if self.recorded:
             is_up, packet = self.recorded[place % len(self.recorded)]
@@ -193,7 +199,51 @@ class Adversary(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(PacketType), flags=st.integers(0, 7), body=st.binary(min_size=0, max_size=40))
     def forge(self, kind: PacketType, flags: int, body: bytes) -> None:
-        self.deliver(kind.is_uplink, bytes([2 << 6 | kind << 3 | flags, NODE]) + body, is_forged=True)
+        self.deliver(kind.is_uplink, bytes([3 << 6 | kind << 3 | flags, NODE]) + body, is_forged=True)
+
+    @rule(n_packets=st.integers(1, 100), is_salted=st.booleans())
+    def flood(self, n_packets: int, is_salted: bool) -> None:
+        """Forgeries with counters that could come next, under the salt of the session that is on."""
+        assert self.host_state is not None
+        for _ in range(n_packets):
+            self.now_s += 0.05
+            counter = self.host_state.highest + self.random.randint(1, 20)
+            salt = self.random.choice([self.host_state.salt, self.random.randbytes(4)]) if is_salted else b""
+            flags = Flag.LISTEN | Flag.SALT * is_salted
+            header = Header(NODE, counter & 0xFFFF, PacketType.DATA, flags, salt, counter_high=counter >> 16)
+            self.deliver(True, header.pack() + self.random.randbytes(20), is_forged=True)
+
+    @rule(is_salted=st.booleans())
+    def neighbour_speaks(self, is_salted: bool) -> None:
+        """Another installation, whose node has the same number and another key."""
+        self.n_neighbours += 1
+        header = Header(NODE, self.n_neighbours, PacketType.DATA, Flag.SALT * is_salted, b"near" * is_salted)
+        seal_of_it = seal.Seal(seal.uplink_key(OTHER_KEY, b"near"), NODE, b"near", seal.Direction.UPLINK)
+        body = Chunk(self.n_neighbours, 0, True, b"theirs", 0.0).pack(self.n_neighbours)
+        packet = seal_of_it.seal(header, self.n_neighbours, body, self.link_bundle.id)
+        self.deliver(True, packet, is_forged=True)
+
+    @rule(n_packets=st.integers(1, 20))
+    def node_speaks_unheard(self, n_packets: int) -> None:
+        """A start of the node that the host does not hear, and the adversary does."""
+        self.kill_node()
+        for _ in range(n_packets):
+            self.capture(1)
+            self.now_s += 60.0
+            self.node_speaks()
+        self.air.clear()
+
+    @rule(n_weeks=st.floats(0, 5))
+    def weeks_pass(self, n_weeks: float) -> None:
+        """What was on its way never arrives by itself."""
+        self.now_s += n_weeks * WEEK_S
+        self.air.clear()
+
+    @rule(has_way_back=st.booleans())
+    def change_the_link(self, has_way_back: bool) -> None:
+        """The host is set to answer or to be silent, and started again."""
+        self.is_silent_host = not has_way_back
+        self.boot_host()
 
     @rule()
     def kill_node(self) -> None:
@@ -245,10 +295,12 @@ class Adversary(RuleBasedStateMachine):
             self.sender.receive(packet, self.now_s)
             assert not is_forged or self.sender.statistics.n_heard == before, "a forged downlink packet was believed"
             return
+        before_it = self.host_state
         outcomes = self.host.receive(packet, self.now_s)
         taken = {outcome.counter for outcome in outcomes if outcome.counter is not None}
         assert not is_forged or not taken, "a forged packet was believed"
         self.host_state = self.host.state(NODE) or self.host_state
+        self.check_order(taken, before_it)
         for outcome in outcomes:
             if isinstance(outcome, Update):
                 self.check(outcome)
@@ -258,6 +310,14 @@ class Adversary(RuleBasedStateMachine):
             assert place not in self.accepted, "a packet was accepted twice"
             self.accepted.append(place)
             self.host.confirm(NODE, counter)
+
+    def check_order(self, taken: set[int], before_it: NodeState | None) -> None:
+        """A session begins above all that came; within one no counter is taken that lies 64 back."""
+        if before_it is None or not taken:
+            return
+        assert self.host_state is not None
+        floor = before_it.highest if self.host_state.salt != before_it.salt else before_it.highest - seal.REPLAY_WINDOW
+        assert min(taken) > floor, "a recording was believed"
 
     def check(self, update: Update) -> None:
         bitstream = update.chunk.bitstream
@@ -272,6 +332,10 @@ class Adversary(RuleBasedStateMachine):
     @invariant()
     def no_nonce_is_used_twice(self) -> None:
         assert self.notary.n_twice == 0
+
+    @invariant()
+    def a_step_was_taken(self) -> None:
+        Adversary.n_steps += 1
 
     def teardown(self) -> None:
         self.patch.undo()

@@ -2,8 +2,10 @@
 
 A node that lost its counters asks, and so does whoever plays a recording: both have a salt and a good tag. A live node
 obeys the first COMMAND ADVANCE that it hears, so each salt is answered once, and then after pauses that double; salts
-that had fewer answers go first. All of it together takes at most a tenth of the airtime that the rules allow, or one
-frame a second where they allow any, and waits behind every REPORT that a node has asked for.
+that had fewer answers go first. Whoever asks from above the counter that it was told has obeyed, as no recording can,
+and is answered as if for the first time: of two live copies of a card each is overtaken again and again. All of it
+together takes at most a tenth of the airtime that the rules allow, or one frame a second where they allow any, and
+waits behind every REPORT that a node has asked for.
 """
 
 from collections import OrderedDict
@@ -39,15 +41,17 @@ class Advances:
     def __init__(self, airtime_s: float, wait_s: float) -> None:
         """An answer takes airtime_s; whoever asks waits for wait_s."""
         self.airtime_s, self._wait_s = airtime_s, wait_s
-        self._answered: OrderedDict[tuple[int, bytes], tuple[int, float]] = OrderedDict()
-        "How often, and before when not again."
+        self._answered: OrderedDict[tuple[int, bytes], tuple[int, float, int]] = OrderedDict()
+        "How often, before when not again, and above which counter they were told to go on."
         self._asking: dict[tuple[int, bytes], Asking] = {}
         self._budgets: dict[int, Governor] = {}
         "By gateway."
 
-    def ask(self, node: int, salt: bytes, gateway: int, now_s: float) -> None:
-        """A packet of such a session came, and its sender listens."""
-        n_answers, not_before_s = self._answered.get((node, salt), (0, -inf))
+    def ask(self, node: int, salt: bytes, counter: int, gateway: int, now_s: float) -> None:
+        """A packet of such a session came under this counter, and its sender listens."""
+        n_answers, not_before_s, told = self._answered.get((node, salt), (0, -inf, counter))
+        if counter > told:
+            n_answers, not_before_s = 0, -inf
         until_s = now_s + self._wait_s
         if not_before_s <= until_s:
             self._asking[node, salt] = Asking(node, salt, gateway, until_s, n_answers, not_before_s)
@@ -64,13 +68,13 @@ class Advances:
             start_s = governor.start_s(self.airtime_s, start_s)
         return start_s if start_s <= asking.until_s else inf
 
-    def answered(self, asking: Asking, governor: Governor | None, now_s: float) -> None:
-        """The answer leaves now."""
+    def answered(self, asking: Asking, counter: int, governor: Governor | None, now_s: float) -> None:
+        """The answer leaves now: to go on above this counter."""
         self._budget(asking.gateway, governor).occupy(self.airtime_s, now_s)
         name = asking.node, asking.salt
         del self._asking[name]
         pause_s = min(FIRST_PAUSE_S * 2.0 ** min(asking.n_answers, 60), LONGEST_PAUSE_S)
-        self._answered[name] = asking.n_answers + 1, now_s + pause_s
+        self._answered[name] = asking.n_answers + 1, now_s + pause_s, counter
         self._answered.move_to_end(name)
         if len(self._answered) > MAX_SALTS:
             self._answered.popitem(last=False)

@@ -91,6 +91,11 @@ class HostNode:
         return self._session.state
 
     @property
+    def highest(self) -> int:
+        """Counter received; -1 before the node was heard."""
+        return self._session.highest
+
+    @property
     def gateway(self) -> int:
         return self._best[2]
 
@@ -114,13 +119,12 @@ class HostNode:
     def _turn(self, turned: Turned, header: Header, now_s: float, quality: Quality, gateway: int) -> None:
         """What follows from a packet that is not used."""
         self._count(turned.reason)
-        counter = turned.counter
-        if counter is not None and now_s <= self._heard_s.get(counter, -inf) + COPY_S:
-            self._note_gateway(counter, quality, gateway)
-        is_answered = self._reporter is not None and self._advances is not None
+        if turned.reason == Reason.DUPLICATE and now_s <= self._heard_s.get(turned.counter, -inf) + COPY_S:
+            self._note_gateway(turned.counter, quality, gateway)
+        is_answered = self._advances is not None and self._reporter is not None
         if turned.reason == Reason.STALE_SESSION and header.flags & Flag.LISTEN and is_answered:
             assert self._advances is not None
-            self._advances.ask(self.node, header.salt, gateway, now_s)
+            self._advances.ask(self.node, header.salt, turned.counter, gateway, now_s)
 
     def _tell_lack(self) -> None:
         """Once for each: what the node's images need and this host does not hold."""
@@ -145,6 +149,8 @@ class HostNode:
     def collide(self, counter: int) -> None:
         """An image in this packet has another's id: the packet is never acknowledged, the node is to go on above."""
         self._collided[counter] = None
+        if self._reporter:
+            self._reporter.refuse(counter)
         if len(self._collided) > REPLAY_WINDOW:
             self._collided.popitem(last=False)
         if not any(isinstance(command, Advance) for command in self.commands):
@@ -173,13 +179,13 @@ class HostNode:
         except ValueError as error:
             outcomes = [malformed(self.node, opened.counter, error)]
         self.statistics.heard(opened.counter, opened.packet_bytes, now_s, airtime_s, quality, chunks)
+        if self._reporter:
+            self._reporter.heard(opened.counter, images, now_s, airtime_s, bool(opened.header.flags & Flag.LISTEN))
         for outcome in outcomes:
             if isinstance(outcome, Rejected):
                 self._count(outcome.reason)
                 if outcome.reason == Reason.COLLISION:
                     self.collide(opened.counter)
-        if self._reporter:
-            self._reporter.heard(opened.counter, images, now_s, airtime_s, bool(opened.header.flags & Flag.LISTEN))
         return outcomes
 
     def _read(self, opened: Opened, chunks: list[Chunk], now_s: float) -> list[Outcome]:

@@ -86,8 +86,8 @@ class Turned:
 
     reason: Reason
     sentence: str
-    counter: int | None = None
-    "Of a DUPLICATE."
+    counter: int = -1
+    "Of a DUPLICATE, and of a STALE_SESSION."
 
 
 @dataclass
@@ -297,6 +297,7 @@ class HostSession:
                 Reason.STALE_SESSION,
                 f"node {self._node} begins a session at packet {opened.counter}, this host has seen {self.highest}: "
                 f"its counters were lost or its card is a copy or an old state, or this is a recording; {remedy}",
+                opened.counter,
             )
         return self._begin(session, opened, packet)
 
@@ -331,5 +332,5 @@ class HostSession:
         return f"node {self._node} has started anew, its session {session.salt.hex()}"
 
 
-def _turned(reason: Reason, sentence: str, counter: int | None = None) -> SessionNews:
+def _turned(reason: Reason, sentence: str, counter: int = -1) -> SessionNews:
     return SessionNews(turned=Turned(reason, sentence, counter))

@@ -195,9 +195,10 @@ class Receiver:
         governor, airtime_s = self._governor(asking.gateway), self._advances.airtime_s
         if governor is not None:
             governor.occupy(airtime_s, now_s)
-        self._advances.answered(asking, governor, now_s)
+        node = self._nodes[asking.node]
+        self._advances.answered(asking, node.highest, governor, now_s)
         self._is_speaking = True
-        return self._nodes[asking.node].advance(asking.salt, asking.gateway, airtime_s)
+        return node.advance(asking.salt, asking.gateway, airtime_s)
 
     def _governor(self, gateway: int) -> Governor | None:
         return self._governors[gateway] if gateway < len(self._governors) else None

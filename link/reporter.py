@@ -72,6 +72,10 @@ class Reporter:
             if len(self._enough) > MAX_VERDICTS:
                 self._enough.popitem(last=False)
 
+    def refuse(self, counter: int) -> None:
+        """The store will never have this packet: nothing waits for it."""
+        self._unconfirmed.discard(counter)
+
     def due_s(self) -> float | None:
         """When a report is due; None: nothing was heard that was not reported."""
         if self._asked_s is None:

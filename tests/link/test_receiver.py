@@ -505,6 +505,20 @@ def test_a_recording_that_asks_is_answered_ever_more_rarely(bundle):
     assert command_in(speak(host, 7000.0).packet, len(answered_s) + 1, b"live").counter == 1000
 
 
+def test_a_live_node_that_is_overtaken_again_and_again_is_answered_each_time(bundle):
+    """Two copies of a card: the other one goes ahead, this one obeys and asks from above what it was told."""
+    host = host_end(bundle, salt=HOST_SALT)
+    counter = 1000
+    for round_ in range(6):
+        ahead = data(bundle, counter + 100, salt=b"ahea")
+        accepted(host, ahead, now_s=20.0 * round_)
+        host.receive(data(bundle, counter + 1, salt=b"live", flags=LISTEN), 20.0 * round_ + 1)
+        told = command_in(speak(host, 20.0 * round_ + 1).packet, round_, b"live")
+        host.transmitted(20.0 * round_ + 1.1)
+        assert told.counter == counter + 100
+        counter = told.counter
+
+
 def test_recordings_of_many_sessions_take_a_tenth_of_the_airtime_and_no_report_waits_for_them(bundle):
     governor = Governor([AirtimeLimit(3600.0, 36.0)])
     host = host_end(bundle, salt=HOST_SALT, governors=[governor])

@@ -510,10 +510,10 @@ def test_a_live_node_that_is_overtaken_again_and_again_is_answered_each_time(bun
     host = host_end(bundle, salt=HOST_SALT)
     counter = 1000
     for round_ in range(6):
-        ahead = data(bundle, counter + 100, salt=b"ahea")
-        accepted(host, ahead, now_s=20.0 * round_)
+        listening(host, data(bundle, counter + 100, salt=b"ahea", flags=LISTEN), 20.0 * round_)
         host.receive(data(bundle, counter + 1, salt=b"live", flags=LISTEN), 20.0 * round_ + 1)
-        told = command_in(speak(host, 20.0 * round_ + 1).packet, round_, b"live")
+        packet = speak(host, 20.0 * round_ + 1).packet
+        told = command_in(packet, Header.unpack(packet).counter_low, b"live")
         host.transmitted(20.0 * round_ + 1.1)
         assert told.counter == counter + 100
         counter = told.counter

@@ -39,6 +39,7 @@ START_TIMEOUT_S = 60.0
 "For the line to say where its ends are; a loaded machine starts slowly."
 QUIET_S = 1.0
 "Once the node is done and its last image could be here, how long to wait before what is missing counts as lost."
+STORE_PATIENCE_S = 3.0
 FREQUENCY_HZ = 869_525_000
 "Modems have to be told one; nothing radiates."
 
@@ -88,7 +89,7 @@ class LiveRun:
         self._should_stop = should_stop
         self._explainer = Explainer()
         self._is_node_done = False
-        self._quiet_since_s = self._answered_s = 0.0
+        self._quiet_since_s = self._answered_s = self._stored_s = 0.0
         self._last_airtime_s = 0.0
         self._link: dict[str, Any] = {"node": NODE}
         self._readers = {
@@ -148,6 +149,7 @@ class LiveRun:
                     if event is not None:
                         self.tally.n_lost = host.figures(NODE)["lost"]
                     self._show(event, view)
+                    self._check_store(host)
                     if not line.is_running and not self._should_stop():
                         raise ChildError(line.why_ended())
                     if not is_node_running:
@@ -155,6 +157,13 @@ class LiveRun:
                     if self._is_over():
                         break
         self._link = {"node": NODE, **host.figures(NODE)}
+
+    def _check_store(self, host: Host) -> None:
+        """A host in the field waits for its store; somebody who watches would only see that nothing happens."""
+        if host.trouble is None:
+            self._stored_s = time.monotonic()
+        elif time.monotonic() > self._stored_s + STORE_PATIENCE_S:
+            raise LiveError(host.trouble)
 
     def _take_leave(self, node: Child, view: View) -> None:
         """The node's last words; ChildError when it ended without being done."""

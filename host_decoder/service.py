@@ -213,6 +213,11 @@ class Host:
             )
         ]
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the store takes nothing at present; None: it does."""
+        return self._shelf.trouble
+
     def noise(self, n_pieces: int) -> list[Event]:
         """A gateway found so many pieces of input that were no packet."""
         sentence = (

@@ -54,6 +54,11 @@ class Shelf:
         self._n_late = self._n_dropped = 0
 
     @property
+    def trouble(self) -> str | None:
+        """What was said of the store; None while it is well."""
+        return self._trouble
+
+    @property
     def is_in_use(self) -> bool:
         """Whether something waits for the store."""
         return self._trouble is not None

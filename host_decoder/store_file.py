@@ -81,10 +81,15 @@ class Lock:
             ) from None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             refusal = self._refusal(path)
             self.close()
             raise refusal from None
+        except OSError as error:
+            self.close()
+            raise StoreError(
+                f"store {path} cannot be locked ({error.strerror}); name a file on a disk of this computer"
+            ) from None
         with suppress(OSError):  # a full disk: the lock is what counts, the number is a help
             os.truncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)

@@ -7,12 +7,14 @@ import pty
 import re
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
 import termios
 import time
 import uuid
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +132,33 @@ def test_what_is_lost_is_sent_again_until_every_image_is_there(start):
     assert content["node"]["downlink_packets"] == figures["live_downlink_packets"] > 0
     assert "packets sent, by its counters" in out
     run.assert_nothing_is_left()
+
+
+def test_a_store_that_is_locked_for_long_ends_a_run_with_a_sentence(start, tmp_path):
+    Store(tmp_path / "kept.sqlite").close()
+    with closing(sqlite3.connect(tmp_path / "kept.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        run = start("--link", "serial-115200", "--store", str(tmp_path / "kept.sqlite"))
+        code, _, err = run.finish()
+    assert code == 1
+    assert "kept.sqlite is locked by another program" in err
+    run.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "ascii"])
+def test_terminals_of_few_signs_see_everything(live_bundle, replay_file, tmp_path, encoding):
+    bundle, store, replay = str(live_bundle.path), str(tmp_path / "host.sqlite"), str(replay_file)
+    live = ["live", "--bundle", bundle, "--replay", replay, "--link", "serial-115200", "--images", "3", "--plain"]
+    for words in (
+        [*live, "--results", str(tmp_path), "--store", store],
+        ["stats", store],
+        ["decode", store, "--bundle", bundle],
+    ):
+        command = [sys.executable, "-m", "host_decoder", *words]
+        done = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.decode(encoding)
+        assert b"?" not in done.stdout
 
 
 def test_a_part_of_a_replay_sorted_by_class_shows_several_classes(live_bundle, replay_file, tmp_path):

@@ -13,6 +13,7 @@ from host_decoder.store import Store, StoreError
 from link.control import Report
 from link.packet import Flag
 from link.profiles import get_profile
+from link.regions import governor_for
 from link.timing import LinkTiming
 from tests.host_decoder.small import KEY, NODE, SmallNode
 from tests.link.small import random_symbols
@@ -166,6 +167,21 @@ def test_at_the_end_the_store_is_tried_once_more(host, node, store, other):
     assert len(of_kind(Answer, host.settle(0.02))) == 1
     host.close()
     assert store.statistics()["nodes"][0]["images"] == 1
+
+
+def test_airtime_that_cannot_be_written_down_is_not_used_and_the_host_goes_on(node_entry, node, store, tmp_path):
+    ledger = tmp_path / "ledgers" / "airtime.json"
+    ledger.parent.mkdir()
+    governor = governor_for("eu868", 869_525_000, TIMING.profile, ledger, now_s=0.0, boot="b")
+    host = Host([node_entry], store, timing=TIMING, governors=[governor])
+    ledger.parent.rename(tmp_path / "away")
+    assert len(of_kind(Answer, host.receive(packet(node), 0.0))) == 1
+    assert [spoken(host, 0.5 + second) for second in range(3)] == [None] * 3
+    [notice] = of_kind(Notice, host.count_in_time(4.0))
+    assert "airtime.json cannot be written" in notice.sentence
+    assert host.count_in_time(4.1) == []
+    (tmp_path / "away").rename(ledger.parent)
+    assert isinstance(node.hear(spoken(host, 4.5 + LONGEST_PAUSE_S)), Report)
 
 
 def test_a_start_that_hears_nothing_leaves_the_figures_of_the_one_before(node_entry, node, tmp_path):

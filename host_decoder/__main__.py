@@ -17,6 +17,7 @@ from host_decoder.errors import HostError
 from host_decoder.moment import parse_moment
 from link.bundle import BundleError
 from link.keys import KeyStateError
+from link.results import OWN
 from link.terminal import forget_output, readable_output
 
 # Each command imports what it needs: --help and stats do not wait for ONNX Runtime.
@@ -213,7 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument("--chunk-bytes", type=_positive(int), metavar="N", help="of a bitstream in each later packet")
     live.add_argument("--plain", action="store_true", help="plain lines even in a terminal")
     live.add_argument("--dataset", metavar="NAME", help="for the results file's name (else as the bundle says)")
-    live.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    live.add_argument("--results", type=Path, default=OWN, metavar="DIR", help="of figures (default: %(default)s)")
     live.add_argument(
         "--store", type=Path, metavar="FILE.sqlite", help="keep what is received (else it goes with the run)"
     )

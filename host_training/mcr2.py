@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-EPS_SQ = 0.5
-"Squared precision ε² of the saved run of DuPHiL's authors and of MCR²'s."
+from host_training.presets import EPS_SQ
 
 
 @dataclass(frozen=True)

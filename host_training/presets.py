@@ -1,14 +1,15 @@
 """Recipes by name: how large the auto-encoder is and how it is trained.
 
 `cifar-64` is the paper's CIFAR-10 model and schedule, `cifar100-64` its ResNet-34 layout for CIFAR-100; the narrower
-ones keep the shape for nodes with less power and for training on a CPU.
+ones keep the shape for nodes with less power and for training on a CPU. Only the standard library is imported, so
+`make` can ask this file what there is before anything is installed.
 """
 
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from host_training.mcr2 import EPS_SQ
-
+EPS_SQ = 0.5
+"Squared precision ε² of the saved run of DuPHiL's authors and of MCR²'s."
 EQUAL_SUBBANDS = (2.0, 8.0, 8.0, 32.0)
 "Gains of LL, LH, HL and HH that bring photographs' subbands to like deviations."
 
@@ -146,7 +147,15 @@ PRESETS: dict[str, Recipe] = {
 }
 
 DEFAULT_PRESETS = {"digits": "digits", "cifar10": "cifar-32", "cifar100": "wide-70", "cifar100-coarse": "wide-70"}
-"For a folder of one's own images: `photo-32`."
+"The data sets that have a name, and what trains each."
+FOLDER_PRESET = "photo-32"
+"For a folder of one's own images."
+
+
+def fitting_presets(data_set: str) -> list[str]:
+    """Presets that make sense for a data set: `digits` is for its own; a folder's images may have any size."""
+    is_other = data_set in DEFAULT_PRESETS and data_set != "digits"
+    return [name for name in PRESETS if not (is_other and name == "digits")]
 
 
 def recipe(preset: str, **changes: Any) -> Recipe:

@@ -209,11 +209,12 @@ class Trainer:
             DuPHiLStage(self.model, recipe),
         ]
         self.stage_index, self.step, self.best = 0, 0, NOTHING_YET
+        self.is_resumed = False
         self.writer: SummaryWriter | None = None
 
     def train(self, until: Callable[[], bool] = lambda: False) -> None:
         """Go on from `last.pt`, if there is one, to the end or until `until()` says so."""
-        self._resume()
+        self.resume()
         self.writer = SummaryWriter(str(self.run_dir / "tensorboard"))
         while self.stage_index < len(self.stages):
             stage = self.stages[self.stage_index]
@@ -338,9 +339,10 @@ class Trainer:
         }
         checkpoint.save(state, self.run_dir / "last.pt")
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Take up `last.pt` if there is one; CheckpointError when it is of another run."""
         path = self.run_dir / "last.pt"
-        if not path.exists():
+        if self.is_resumed or not path.exists():
             return
         state = checkpoint.load(path, self.device)
         if differences := list(_differences(state, self._origin())):
@@ -353,6 +355,7 @@ class Trainer:
         for stage, states in zip(self.stages, state["optimisers"], strict=True):
             for optimiser, optimiser_state in zip(stage.optimisers, states, strict=True):
                 optimiser.load_state_dict(optimiser_state)
+        self.is_resumed = True
 
     def _origin(self) -> dict[str, Any]:
         """What makes this run this run: every checkpoint says it, and only the same run is continued."""

@@ -1,4 +1,8 @@
-"""Results: whatever measures writes results/<study>.json in one shape, so that any figure can be traced."""
+"""Results: whatever measures writes <study>.json in one shape, so that any figure can be traced.
+
+The project's own figures are kept in results/. What somebody measures goes to runs/results, which is nobody's evidence
+and in no repository.
+"""
 
 import json
 import math
@@ -10,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path("results")
+FOLDER, OWN = Path("results"), Path("runs/results")
+RESULTS = "LATENTLINK_RESULTS"
+"Of the environment: the folder of whoever names none; else FOLDER."
 NOT_SOURCE = (f":(top,exclude){FOLDER}", ":(top,exclude)docs/*.svg")
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -22,9 +28,9 @@ def write_result(
     command: str,
     seeds: Sequence[int] = (),
     extra: Mapping[str, Any] | None = None,
-    folder: Path | str = FOLDER,
+    folder: Path | str | None = None,
 ) -> Path:
-    """Write results/<study>.json and return its path; `figures` are numbers by name, `extra` adds further keys."""
+    """Write <study>.json and return its path; `figures` are numbers by name, `extra` adds further keys."""
     result = {
         **(extra or {}),
         "study": study,
@@ -35,7 +41,7 @@ def write_result(
         "figures": {name: _plain_number(name, value) for name, value in figures.items()},
     }
     check_result(result)
-    path = Path(folder) / f"{study}.json"
+    path = Path(folder or os.environ.get(RESULTS) or FOLDER) / f"{study}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".json.part")
     unfinished.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -32,7 +32,7 @@ from link.packet import split
 from link.packing import LATER_CHUNK_OVERHEAD_BYTES
 from link.profiles import get_profile
 from link.receiver import Update
-from link.results import write_result
+from link.results import OWN, write_result
 from link.sender import SenderOptions
 from link.tables import Tables
 from tests.link.ends import NodeEnd, host_end
@@ -212,6 +212,7 @@ def main() -> int:
     parser.add_argument("--replay", type=Path, required=True)
     parser.add_argument("--images", type=int, help="only the first so many of the replay file")
     parser.add_argument("--study", default="bench")
+    parser.add_argument("--results", type=Path, default=OWN, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args()
     bundle = Bundle.load(options.bundle, side="host")
     with np.load(options.replay, allow_pickle=False) as replay:
@@ -226,7 +227,7 @@ def main() -> int:
     Console().print(table)
     command = shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
     extra = {"bundle": bundle.id.hex(), "images": len(images)}
-    print(write_result(options.study, figures, command=command, extra=extra))
+    print(write_result(options.study, figures, command=command, extra=extra, folder=options.results))
     return 0
 
 

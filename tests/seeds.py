@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from link.results import write_result
+from link.results import OWN, write_result
 
 FIGURES = ("live_accuracy", "live_bytes_per_image", "live_wire_bytes_per_image", "live_airtime_s_per_image")
 
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--data-dir", default="data")
     parser.add_argument("--link", default="lora-sf7")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--results", type=Path, default=OWN, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args()
     if len(options.seeds) < 2:
         parser.error("a spread needs at least two seeds")
@@ -52,7 +53,7 @@ def main() -> None:
     command = shlex.join(["python", "-m", "tests.seeds", *sys.argv[1:]])
     extra = {"per_seed": [{name: each[name] for name in FIGURES} for each in measured]}
     study = f"seeds-{Path(options.dataset).name}"
-    print(write_result(study, figures, command=command, seeds=options.seeds, extra=extra))
+    print(write_result(study, figures, command=command, seeds=options.seeds, extra=extra, folder=options.results))
 
 
 if __name__ == "__main__":

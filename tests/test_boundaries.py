@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OURS = {"link", "device", "host_training", "export", "host_decoder", "tests"}
+OURS = {"link", "device", "host_training", "export", "host_decoder", "latentlink", "tests"}
 MAY_IMPORT = {
     "link": set(),
     "device": {"link"},
     "host_training": {"link"},
     "export": {"link", "host_training"},
     "host_decoder": {"link"},
+    "latentlink": {"link", "host_training"},
 }
 NEVER = {
     "link": {"torch", "tensorflow", "onnx", "onnxruntime", "constriction"},
@@ -73,3 +74,8 @@ def test_every_module_loads_without_torch_and_tensorflow(package):
     script = f"import sys, {', '.join([package, *modules])}\nprint(sorted(set({heavy}) & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert loaded.stdout.strip() == "[]", loaded.stdout + loaded.stderr
+
+
+def test_what_make_runs_first_needs_nothing_that_is_not_pythons_own():
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import latentlink.__main__"
+    subprocess.run([sys.executable, "-I", "-S", "-c", script], check=True)

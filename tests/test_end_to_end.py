@@ -36,13 +36,13 @@ def bundle(workplace: Path) -> Bundle:
 
 
 def figures(workplace: Path, study: str) -> dict[str, float]:
-    result = json.loads((workplace / "results" / f"{study}.json").read_text())
+    result = json.loads((workplace / "runs" / "results" / f"{study}.json").read_text())
     check_result(result)
     return result["figures"]
 
 
 def test_export_keeps_the_accuracy(workplace, bundle):
-    [path] = (workplace / "results").glob("export-*.json")
+    [path] = (workplace / "runs" / "results").glob("export-*.json")
     exported = figures(workplace, path.stem)
     assert exported["int8_accuracy"] >= 0.97
     assert exported["int8_drop_points"] <= 0.5
@@ -53,7 +53,7 @@ def test_digits_are_classified_live_over_a_lora_line_in_eight_bytes(workplace, b
     live = run(
         workplace, "host_decoder", "live", "--bundle", "run/bundle", "--replay", "run/replay.npz", "--link", "lora-sf7"
     )
-    [path] = (workplace / "results").glob("live-*.json")
+    [path] = (workplace / "runs" / "results").glob("live-*.json")
     seen = figures(workplace, path.stem)
     assert seen["live_images"] == 359
     assert seen["live_accuracy"] >= 0.97

@@ -3,23 +3,73 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from latentlink.steps import STEPS
+from latentlink.variables import VARIABLES
 from link.results import check_result
 from tests.programs import program
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_help_explains_every_target():
+def make(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([program("make"), *words], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_help_explains_every_target_and_variable():
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", "")
-    [targets] = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
-    text = subprocess.run([program("make"), "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert {line.split()[0] for line in text.splitlines() if re.match(r"[a-z-]+ {2,}\S", line)} == set(targets.split())
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)) - {"variables"}
+    text = make("help").stdout
+    assert {line.split()[0] for line in text.splitlines() if re.match(r"[a-z-]+ {2,}\S", line)} == targets
+    assert targets >= STEPS.keys()
+    assert all(f"\n  {name}=" in text for name in VARIABLES)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("live", "dataset=cifar10"), "there is no variable dataset; did you mean DATASET? `make help` lists them"),
+        (("live", "FEEDBACK=maybe"), "FEEDBACK=maybe: it must be yes or no, or be left out"),
+        (("test", "JOBS=many"), "JOBS=many: it must be a whole number from 1 to 256"),
+        (("train", "DATASET=cifar10", "PRESET=digits"), "preset 'digits' does not fit cifar10"),
+        (("lint", "SEED=1"), "lint takes no SEED"),
+    ],
+)
+def test_what_make_does_not_know_ends_before_anything_begins(words, sentence):
+    done = make(*words)
+    assert done.returncode == 2
+    said, end = done.stderr.splitlines()
+    assert said.startswith(f"make: {sentence}")
+    assert end.startswith("make: ***")
+    assert done.stdout == ""
+
+
+def test_a_path_reaches_its_program_as_it_was_typed(tmp_path):
+    folder = tmp_path / 'it\'s $(shell touch pwned) "a"; touch pwned'
+    (folder / "my photos" / "cat").mkdir(parents=True)
+    done = make("-n", "train", f"DATASET={folder}/my photos", f"RUN={folder}/a run")
+    [step] = [shlex.split(line) for line in done.stdout.splitlines() if "-m host_training" in line]
+    assert step[1:] == [
+        *("-m", "host_training", "train", "--dataset", f"{folder}/my photos", "--run", f"{folder}/a run"),
+    ]
+    flash = make("-n", "flash", f"TARGET={folder}/card", f"SETTINGS={folder}/node.toml").stdout.splitlines()[-1]
+    assert shlex.split(flash)[4:] == [f"{folder}/card", "--settings", f"{folder}/node.toml"]
+    assert list(tmp_path.rglob("pwned")) == []
+    assert not (ROOT / "pwned").exists()
+
+
+def test_clean_removes_caches_and_nothing_that_anybody_made():
+    lines = make("-n", "clean").stdout.splitlines()
+    removed = [line.split() for line in lines if line.startswith(("rm", "find"))]
+    assert [words[0] for words in removed] == ["rm", "find"]
+    assert removed[0][2:] == [".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"]
+    assert removed[1][1:6] == [".", "-name", "__pycache__", "-not", "-path"]
 
 
 def set_up(tmp_path: Path, python: str) -> subprocess.CompletedProcess[str]:
@@ -63,7 +113,7 @@ def test_set_up_without_network_says_so_and_is_not_taken_for_done(tmp_path, monk
 
 
 def test_a_bundle_that_is_not_there_is_named_before_anything_runs():
-    done = subprocess.run([program("make"), "live", "BUNDLE=nowhere"], cwd=ROOT, capture_output=True, text=True)
+    done = make("live", "BUNDLE=nowhere")
     assert done.returncode != 0
     assert "there is no bundle in nowhere; 'make export' writes one" in done.stderr
 

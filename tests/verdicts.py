@@ -36,7 +36,7 @@ from link.control import REPORT_BYTES
 from link.framing import frame
 from link.packet import CHUNK_HEAD_BYTES, PacketType
 from link.profiles import LinkProfile, get_profile
-from link.results import write_result
+from link.results import OWN, write_result
 from link.seal import overhead_bytes
 from tests.exchange import GROUP, WHOLE, Cut, Exchange, Stopped, cut_name, run_exchange
 
@@ -212,6 +212,7 @@ def main() -> int:
     parser.add_argument("--dataset", help="default: the name in the bundle")
     parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
     parser.add_argument("--study", help="default: verdicts-DATASET")
+    parser.add_argument("--results", type=Path, default=OWN, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args()
     bundle = Bundle.load(options.bundle, "host")
     policy = VerdictPolicy(bundle.calibration)
@@ -245,7 +246,7 @@ def main() -> int:
     study = options.study or f"verdicts-{data.name}"
     command = shlex.join(["python", "-m", "tests.verdicts", *sys.argv[1:]])
     extra = {"bundle": bundle.id.hex(), "images": len(test), "group": GROUP, **tables}
-    print(write_result(study, figures, command=command, extra=extra))
+    print(write_result(study, figures, command=command, extra=extra, folder=options.results))
     return 0
 
 

@@ -156,7 +156,7 @@ def test_the_command_line_writes_a_results_file(exported, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     arguments = ["--checkpoint", str(exported.settings.checkpoint), "--out", "bundle", "--latents", "8"]
     assert main([*arguments, "--components", "1,4", "--max-drop-points", "5", "--threads", "1"]) == 0
-    result = json.loads((tmp_path / "results" / "export-digits-custom-8-latents.json").read_text())
+    result = json.loads((tmp_path / "runs" / "results" / "export-digits-custom-8-latents.json").read_text())
     check_result(result)
     assert {
         *("float_accuracy", "int8_accuracy", "int8_drop_points", "encoder_macs", "encoder_bytes"),

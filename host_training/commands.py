@@ -1,0 +1,258 @@
+"""The command line of training: what was said, what the run in the folder is, and whether the two agree."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from host_training import checkpoint
+from host_training.checkpoint import CheckpointError
+from host_training.dataset import DataSet, DataSetError, load, with_corrupted_labels, write_replay
+from host_training.evaluation import class_accuracies
+from host_training.listing import Listing
+from host_training.presets import PRESETS, Recipe, recipe
+from host_training.run import (
+    CHANGES,
+    IMAGE_SIZE,
+    REPLAY,
+    RUN,
+    Run,
+    RunError,
+    Source,
+    Wanted,
+    last_stage,
+    read_run,
+    require_pictures,
+    sha256,
+    write_run,
+)
+from host_training.training import Trainer, load_model
+from link.interruption import EXIT_CODE
+from link.lock import FolderLock, HeldError
+
+DEFAULT_DATASET, DATA_DIR = "digits", Path("data")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except KeyboardInterrupt:
+        print("interrupted before it began; nothing is lost, the same command begins again", file=sys.stderr)
+        return EXIT_CODE
+    except (CheckpointError, DataSetError, RunError, ValueError, FloatingPointError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m host_training", description="train an auto-encoder; write a split's images for a node to replay"
+    )
+    commands = top.add_subparsers(required=True)
+    train = commands.add_parser("train", help="train, or go on where the last run was interrupted")
+    train.set_defaults(command=command_train)
+    replay = commands.add_parser("replay", help="write a split's images and labels as an .npz for a node to replay")
+    replay.set_defaults(command=command_replay)
+    for command in (train, replay):
+        command.add_argument(
+            "--dataset",
+            help="digits, cifar10, cifar100 or a folder of images per class (default: the run's, or digits)",
+        )
+        command.add_argument("--data-dir", type=Path, help="default: DATA_DIR, else the run's, or data")
+        command.add_argument(
+            "--image-size",
+            type=int,
+            help=f"side to which a folder's images are resized (default: the run's, or {IMAGE_SIZE})",
+        )
+    train.add_argument("--preset", choices=PRESETS, help="default: the run's, or the one made for the data set")
+    train.add_argument("--run", type=Path, help="folder of the run (default: runs/, named after data set and preset)")
+    train.add_argument("--seed", type=int)
+    train.add_argument("--start-from", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run")
+    train.add_argument("--teacher", type=Path, metavar="CHECKPOINT", help="also learn the scores of a larger model")
+    train.add_argument("--ce-epochs", type=int)
+    train.add_argument("--duphil-epochs", type=int)
+    train.add_argument(
+        "--label-corruption", type=float, metavar="RATIO", help="draw this ratio of the training labels anew"
+    )
+    train.add_argument("--corruption-seed", type=int)
+    train.add_argument("--threads", type=int, help="CPU threads (default: the preset's, else all)")
+    train.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    replay.add_argument("--run", type=Path, help="of which run: its data set, as it was trained on")
+    replay.add_argument("--split", choices=("train", "validation", "test"), default="test")
+    replay.add_argument("--limit", type=int)
+    replay.add_argument("--out", type=Path, help=f"default: {REPLAY} in the run's folder")
+    return top
+
+
+def command_train(options: argparse.Namespace) -> int:
+    wanted = Wanted(**{each.name: getattr(options, each.name) for each in fields(Wanted)})
+    run_dir = options.run or Source.of(wanted.dataset or DEFAULT_DATASET).run_dir(wanted.preset)
+    with held(run_dir):
+        run = trained(wanted, run_dir, options)
+        if run is None:
+            print(
+                f"interrupted; everything so far is in {run_dir}, the same command goes on from there", file=sys.stderr
+            )
+            return EXIT_CODE
+        _, best = load_model(run_dir / f"{run.stage}.pt")
+    print(
+        json.dumps(
+            {"run": str(run_dir), "stage": best["stage"], "epoch": best["epoch"], "validation": best["validation"]}
+        )
+    )
+    return 0
+
+
+def trained(wanted: Wanted, run_dir: Path, options: argparse.Namespace) -> Run | None:
+    """The finished run of that folder, begun or gone on with here; None when it was interrupted."""
+    known = read_run(run_dir)
+    if known is None:
+        wanted = with_what_a_checkpoint_says(wanted, run_dir)
+        source = Source.of(wanted.dataset or DEFAULT_DATASET)
+        source.check_preset(wanted.preset or source.preset)
+    else:
+        wanted.require(known, run_dir)
+        source = require_pictures(known, run_dir, wanted.dataset)
+        if known.is_finished and not (run_dir / f"{known.stage}.pt").is_file():
+            raise RunError(f"{run_dir} has lost its {known.stage}.pt; delete that folder and train again")
+        if known.is_finished:
+            return known
+    pictures = Listing.of(source.folder) if known is None and source.folder is not None else None
+    data, run = prepare(source, wanted, known, options.data_dir)
+    interrupted: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: interrupted.append(number))
+    trainer = make_trainer(data, run, run_dir, options)
+    trainer.resume()
+    if known is None:
+        (run_dir / REPLAY).unlink(missing_ok=True)  # of whatever was here before
+        write_run(run, run_dir, pictures)
+    trainer.train(until=lambda: bool(interrupted))
+    if not trainer.is_finished:
+        return None
+    model, _ = load_model(run_dir / f"{run.stage}.pt", options.device)
+    by_class = class_accuracies(model, data.validation, data.classes, options.device)
+    print(f"validation: {by_class.describe()}", file=sys.stderr)
+    run = replace(run, is_finished=True)
+    write_run(run, run_dir, None)
+    return run
+
+
+@contextmanager
+def held(run_dir: Path) -> Iterator[None]:
+    """The folder for this process alone; one that is made for it and stays empty goes again."""
+    is_new = not run_dir.exists()
+    run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with FolderLock(run_dir):
+            yield
+    except HeldError:
+        raise RunError(
+            f"another process is training in {run_dir}; wait for it, or train into another folder (RUN=…)"
+        ) from None
+    finally:
+        if is_new:
+            with suppress(OSError):  # not empty
+                run_dir.rmdir()
+
+
+def with_what_a_checkpoint_says(wanted: Wanted, run_dir: Path) -> Wanted:
+    """Also what is not said of a run from the time when there was no run.json; that it is one, is told."""
+    last = run_dir / "last.pt"
+    if not last.exists():
+        return wanted
+    state = checkpoint.load(last)
+    preset, changes = preset_of(state["recipe"])
+    print(
+        f"{run_dir} has no {RUN}, as an earlier version wrote none; its checkpoint says: data set "
+        f"{state['data_set']}, preset {preset or 'unknown'}. It goes on as what it is, and then says so itself",
+        file=sys.stderr,
+    )
+    said = {"dataset": state["data_set"], "preset": preset, **changes}
+    return replace(wanted, **{name: value for name, value in said.items() if getattr(wanted, name) is None})
+
+
+def preset_of(saved: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """The preset of a checkpoint's recipe, and what was told otherwise; batch and learning rate follow the images."""
+    for preset, usual in PRESETS.items():
+        others = {name: saved.get(name) for name, value in usual.to_dict().items() if saved.get(name) != value}
+        changes = {name: value for name, value in others.items() if name not in ("batch_size", "learning_rate")}
+        if changes.keys() <= set(CHANGES):
+            return preset, changes
+    return None, {}
+
+
+def prepare(source: Source, wanted: Wanted, known: Run | None, data_dir: Path | None) -> tuple[DataSet, Run]:
+    """The images, and the run that learns them; `known` is the one that goes on."""
+    environment = os.environ.get("DATA_DIR")
+    data_dir = data_dir or (Path(environment) if environment else None)
+    if data_dir is None:
+        data_dir = Path(known.data_dir) if known is not None and known.data_dir else DATA_DIR
+    image_size = known.image_size if known is not None and known.image_size else wanted.image_size or IMAGE_SIZE
+    data = load(source.argument, data_dir, image_size)
+    preset = wanted.preset or source.preset if known is None else known.preset
+    changes = wanted.changes if known is None else known.changes
+    chosen = recipe(preset, **changes)
+    if chosen.label_corruption:
+        data = with_corrupted_labels(data, chosen.label_corruption, chosen.corruption_seed)
+    n_images = sum(len(split) for split in (data.train, data.validation, data.test))
+    if known is not None:
+        if known.data_sha256 != data.sha256:
+            raise RunError(
+                f"{known.describe()}: the images or labels are others now ({n_images} images); "
+                "train into another folder (RUN=…)"
+            )
+        return replace(data, name=known.data_set), known
+    return data, Run(
+        data_set=source.name,
+        folder=None if source.folder is None else str(source.folder),
+        data_dir=str(data_dir.resolve()) if source.folder is None else None,
+        image_size=None if source.folder is None else image_size,
+        n_images=n_images,
+        data_sha256=data.sha256,
+        preset=preset,
+        changes=changes,
+        stage=last_stage(chosen),
+        **_checkpoint("start_from", wanted.start_from),
+        **_checkpoint("teacher", wanted.teacher),
+    )
+
+
+def _checkpoint(name: str, path: Path | None) -> dict[str, Any]:
+    return {} if path is None else {name: str(path.resolve()), f"{name}_sha256": sha256(path)}
+
+
+def make_trainer(data: DataSet, run: Run, run_dir: Path, options: argparse.Namespace) -> Trainer:
+    chosen: Recipe = recipe(run.preset, **run.changes)
+    if threads := options.threads or chosen.cpu_threads:
+        torch.set_num_threads(threads)
+    said: list[Any] = [options.start_from or run.start_from, options.teacher or run.teacher]
+    start_from, teacher = (None if path is None else Path(path) for path in said)
+    return Trainer(data, chosen, run_dir, torch.device(options.device), start_from, teacher)
+
+
+def command_replay(options: argparse.Namespace) -> int:
+    if options.run is None and options.out is None:
+        raise RunError("say where the images go: --out FILE.npz, or --run FOLDER")
+    known = None if options.run is None else read_run(options.run)
+    if options.run is not None and known is None:
+        raise RunError(f"{options.run} is no run: it has no {RUN}; `make train` makes one")
+    if known is None:
+        source = Source.of(options.dataset or DEFAULT_DATASET)
+    else:
+        wanted = Wanted(dataset=options.dataset, image_size=options.image_size)
+        wanted.require(known, options.run)
+        source = require_pictures(known, options.run, options.dataset)
+    data, _ = prepare(source, Wanted(image_size=options.image_size), known, options.data_dir)
+    out = options.out or options.run / REPLAY
+    write_replay(getattr(data, options.split), data.classes, out, options.limit)
+    return 0

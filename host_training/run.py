@@ -1,0 +1,266 @@
+"""Run: what the run in a folder is. `run.json` says it, so that nobody has to say it again, and nothing is mixed.
+
+Beside it lie `pictures.json`, the listing of a folder of one's own images, and what `host_training.training` writes.
+Only the standard library is imported here: whoever chooses a run does not wait for PyTorch.
+"""
+
+import hashlib
+import json
+import os
+import shlex
+import typing
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from host_training.listing import Listing
+from host_training.presets import DEFAULT_PRESETS, FOLDER_PRESET, Recipe, fitting_presets, recipe
+from link.durable import write_durably
+
+RUN, PICTURES, REPLAY = "run.json", "pictures.json", "replay.npz"
+RUNS = Path("runs")
+FORMAT = 1
+IMAGE_SIZE = 64
+"Side to which a folder's images are resized where nobody says another, pixels."
+CHANGES = ("seed", "ce_epochs", "duphil_epochs", "label_corruption", "corruption_seed")
+"Fields of a recipe that may be another than the preset's."
+
+
+class RunError(Exception):
+    """The run is another one than asked for, or its pictures are; the message says which and what to type."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set: one that has a name, or a folder of one's own, whatever it is called."""
+
+    name: str
+    folder: Path | None = None
+    "Absolute; None for one that has a name."
+
+    @classmethod
+    def of(cls, text: str) -> "Source":
+        if text in DEFAULT_PRESETS:
+            return cls(text)
+        folder = Path(text).expanduser()
+        if not folder.is_dir():
+            raise RunError(
+                f"data set '{text}' is neither {', '.join(DEFAULT_PRESETS)} nor a folder here; "
+                "a folder of your own holds one folder of images per class"
+            )
+        return cls(folder.resolve().name, folder.resolve())
+
+    @property
+    def key(self) -> str:
+        """Names its runs: no two folders have the same, nor has a folder that of a data set with a name."""
+        if self.folder is None:
+            return self.name
+        return f"{self.name}-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:8]}"
+
+    @property
+    def argument(self) -> str:
+        """What `host_training.dataset.load` takes."""
+        return self.name if self.folder is None else str(self.folder)
+
+    @property
+    def preset(self) -> str:
+        return DEFAULT_PRESETS[self.name] if self.folder is None else FOLDER_PRESET
+
+    def check_preset(self, preset: str) -> None:
+        fitting = fitting_presets(self.name if self.folder is None else "")
+        if preset not in fitting:
+            raise RunError(f"preset '{preset}' does not fit {self.argument}; these do: {', '.join(fitting)}")
+
+    def run_dir(self, preset: str | None = None) -> Path:
+        return RUNS / f"{self.key}-{preset or self.preset}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What run.json says. Paths are absolute."""
+
+    data_set: str
+    "Its name when the run began."
+    folder: str | None
+    "Of one's own images, where they are now; None for a data set that has a name."
+    data_dir: str | None
+    "Where a data set with a name was found; not part of what the run is."
+    image_size: int | None
+    "Of a folder's images, which have the sizes that a camera gave them."
+    n_images: int
+    "In all splits."
+    data_sha256: str
+    "host_training.dataset.DataSet.sha256"
+    preset: str
+    changes: dict
+    "Fields of the preset's recipe that were told otherwise, of CHANGES."
+    stage: str
+    "The last one, whose checkpoint is the run's result: ce or duphil."
+    start_from: str | None = None
+    start_from_sha256: str | None = None
+    teacher: str | None = None
+    teacher_sha256: str | None = None
+    is_finished: bool = False
+    format: int = FORMAT
+
+    @property
+    def source(self) -> Source:
+        return Source(self.data_set) if self.folder is None else Source(Path(self.folder).name, Path(self.folder))
+
+    def describe(self) -> str:
+        size = "" if self.image_size is None else f" of side {self.image_size}"
+        return f"{self.preset} on {self.n_images} images{size} of {self.source.argument}"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody says of a run; None is not said."""
+
+    dataset: str | None = None
+    preset: str | None = None
+    image_size: int | None = None
+    seed: int | None = None
+    ce_epochs: int | None = None
+    duphil_epochs: int | None = None
+    label_corruption: float | None = None
+    corruption_seed: int | None = None
+    start_from: Path | None = None
+    teacher: Path | None = None
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in CHANGES if getattr(self, name) is not None}
+
+    def differences(self, run: Run, pictures: Listing | None = None) -> Iterator[str]:
+        """What is said and is not so of the run, a phrase for each; `pictures` are the run's."""
+        if self.dataset is not None and not is_same_source(Source.of(self.dataset), run.source, pictures):
+            yield f"its data set is {run.source.argument}, not {Source.of(self.dataset).argument}"
+        if self.preset not in (None, run.preset):
+            yield f"its preset is {run.preset}, not {self.preset}"
+        if run.image_size is not None and self.image_size not in (None, run.image_size):
+            yield f"its image size is {run.image_size}, not {self.image_size}"
+        usual = recipe(run.preset, **run.changes)
+        for name, value in self.changes.items():
+            if getattr(usual, name) != value:
+                yield f"its {name} is {getattr(usual, name)}, not {value}"
+        for name in ("start_from", "teacher"):
+            path = getattr(self, name)
+            if path is not None and sha256(path) != getattr(run, f"{name}_sha256"):
+                yield f"its {name} is {getattr(run, name) or 'none'}, not {path}"
+
+    def require(self, run: Run, run_dir: Path) -> None:
+        """RunError when the run in that folder is another one."""
+        if differences := list(self.differences(run, read_pictures(run_dir))):
+            raise RunError(
+                f"{run_dir} holds another run ({'; '.join(differences)}); leave out what is not so to go on with it, "
+                "or train into another folder (RUN=…)"
+            )
+
+
+def last_stage(recipe: Recipe) -> str:
+    return "duphil" if recipe.duphil_epochs else "ce"
+
+
+def is_same_source(one: Source, other: Source, pictures: Listing | None = None) -> bool:
+    """The same, or a folder that was moved and holds the very pictures of the other."""
+    if one == other or one.folder is None or other.folder is None or pictures is None:
+        return one == other
+    return not pictures.changes_to(Listing.of(one.folder))
+
+
+def sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise RunError(f"there is no checkpoint {path}; a finished run has ce.pt and duphil.pt") from None
+
+
+def read_run(run_dir: Path) -> Run | None:
+    """None when no run.json is there; RunError when it cannot be used."""
+    path = run_dir / RUN
+    try:
+        said = json.loads(path.read_bytes())
+        if said["format"] != FORMAT:
+            raise ValueError(f"it has format {said['format']}, this program has {FORMAT}")
+        run = Run(**said)
+        for name, kind in typing.get_type_hints(Run).items():
+            if not isinstance(value := getattr(run, name), kind) or (isinstance(value, bool) and kind is not bool):
+                raise ValueError(f"{name} is {value!r}")
+        recipe(run.preset, **run.changes)
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise RunError(
+            f"{path} is damaged ({error}); delete this one file, and `make train` with the run's own settings "
+            "writes it anew from the checkpoint"
+        ) from None
+    return run
+
+
+def write_run(run: Run, run_dir: Path, pictures: Listing | None) -> None:
+    """The pictures first: a run.json that is there can be relied on."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    if pictures is not None:
+        pictures.write(run_dir / PICTURES)
+    write_durably(run_dir / RUN, json.dumps(asdict(run), indent=1) + "\n")
+
+
+def read_pictures(run_dir: Path) -> Listing | None:
+    """None when there is no listing, as of a data set that has a name."""
+    try:
+        return Listing.read(run_dir / PICTURES)
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError) as error:
+        raise RunError(f"{run_dir / PICTURES} is damaged ({error}); train into another folder (RUN=…)") from None
+
+
+def require_pictures(run: Run, run_dir: Path, dataset: str | None = None) -> Source:
+    """Where the run's pictures are now, in `dataset` if that is said; RunError unless they are as they were."""
+    source = run.source if dataset is None else Source.of(dataset)
+    known = read_pictures(run_dir)
+    if source.folder is None or known is None:
+        return source
+    if not source.folder.is_dir():
+        raise RunError(
+            f"the pictures of {run_dir} were in {source.folder}, and are not there; say where they are (DATASET=…)"
+        )
+    now = Listing.of(source.folder, known)
+    if changes := known.changes_to(now):
+        raise RunError(
+            f"{source.folder} is not as it was when {run_dir} was trained: {len(known)} pictures then, {len(now)} now, "
+            f"{changes}. `make train DATASET={_quoted(source.folder)} RUN={_quoted(next_free(run_dir))}` trains on "
+            "what is there now; with the pictures of then the run can be used as it is"
+        )
+    if source != run.source or now != known:  # moved, copied or touched: next time it need not be said, or read
+        write_run(replace(run, folder=str(source.folder)), run_dir, now)
+    return source
+
+
+def next_free(run_dir: Path) -> Path:
+    """A folder beside it that is not there yet."""
+    number = 2
+    while (free := run_dir.with_name(f"{run_dir.name}-{number}")).exists():
+        number += 1
+    return free
+
+
+def origin(folder: Path, dataset: str | None, data_dir: Path | None) -> tuple[str | None, Path]:
+    """Data set and data folder for what lies in a run's folder: as said, else as the run says, else None and `data`.
+
+    RunError when the run's own pictures are asked for and have changed.
+    """
+    run = read_run(folder)
+    data_dir = data_dir or (Path(run.data_dir) if run is not None and run.data_dir else Path("data"))
+    if run is None:
+        return dataset, data_dir
+    if dataset is not None and not is_same_source(Source.of(dataset), run.source, read_pictures(folder)):
+        return dataset, data_dir
+    return require_pictures(run, folder, dataset).argument, data_dir
+
+
+def _quoted(path: Path) -> str:
+    """For a shell."""
+    return shlex.quote(str(path))

@@ -1,0 +1,313 @@
+"""Steps: what each target of `make` does. What is there and still right is not made again."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from host_training.presets import DEFAULT_PRESETS, recipe
+from host_training.run import RUNS, RunError, Source, Wanted, last_stage, require_pictures
+from latentlink.choice import (
+    Chosen,
+    Place,
+    bundle_to_use,
+    data_set,
+    manifest,
+    other_settings,
+    place_of,
+    run_to_export,
+    run_to_train,
+)
+from latentlink.said import Said
+
+TRAINING = {
+    "DATASET": "--dataset",
+    "IMAGE_SIZE": "--image-size",
+    "PRESET": "--preset",
+    "START_FROM": "--start-from",
+    "TEACHER": "--teacher",
+}
+EXPORT = {
+    "DATASET": "--dataset",
+    "LATENTS": "--latents",
+    "ORDER": "--order",
+    "COARSENESS": "--coarseness",
+    "VIEWS": "--views",
+    "MAX_DROP": "--max-drop-points",
+}
+LINE = {
+    "LINK": "--link",
+    "LOSS": "--loss",
+    "IMAGES": "--images",
+    "SEED": "--seed",
+    "INTERVAL": "--interval",
+    "VERDICT": "--verdict",
+    "FIRST_CHUNK_BYTES": "--first-chunk-bytes",
+    "CHUNK_BYTES": "--chunk-bytes",
+}
+
+
+def train(said: Said) -> None:
+    said = replace(said, is_training=True)
+    _train(said, run_to_train(said))
+
+
+def _train(said: Said, place: Place) -> Place:
+    """To the end, unless it was; RunError when it is another run than what is said."""
+    if place.run is not None:
+        said.tell(f"train     {place.describe()}: {'it is trained' if place.is_trained else 'goes on'}")
+        _wanted(said).require(place.run, place.folder)
+        require_pictures(place.run, place.folder, said.values.get("DATASET"))
+    else:
+        old = RUNS / f"{data_set(said).name}-{said.get('PRESET', data_set(said).preset)}"
+        if old != place.folder and (old / "last.pt").exists() and not (old / "run.json").exists():
+            said.tell(
+                f"train     {old} is of an earlier version and does not say of which pictures; RUN={old} takes it"
+            )
+        said.tell(f"train     into {place.folder}")
+    if not place.is_trained:
+        seed = {"SEED": "--seed"} if said.is_training else {}  # else it is that of the line
+        said.run("host_training", "train", *said.options(**TRAINING, **seed), "--run", place.folder)
+    return place if said.is_dry else place_of(place.bundle) or place
+
+
+def _wanted(said: Said) -> Wanted:
+    return Wanted(
+        dataset=said.values.get("DATASET"),
+        preset=said.values.get("PRESET"),
+        image_size=int(said["IMAGE_SIZE"]) if "IMAGE_SIZE" in said else None,
+        seed=int(said["SEED"]) if "SEED" in said and said.is_training else None,
+        start_from=said.path("START_FROM"),
+        teacher=said.path("TEACHER"),
+    )
+
+
+def export(said: Said) -> None:
+    said = replace(said, is_training=True)
+    _export(said, run_to_export(said))
+
+
+def _export(said: Said, place: Place) -> None:
+    place = _train(said, place)
+    preset = said.get("PRESET", data_set(said).preset)
+    last = place.run.stage if place.run is not None else last_stage(recipe(preset))
+    checkpoint = place.folder / f"{said.get('STAGE', last)}.pt"
+    options = ["--out", str(place.bundle), "--results", said.results, *said.options(**EXPORT)]
+    said.run("export", "--checkpoint", checkpoint, *options)
+
+
+def _bundle(said: Said) -> Chosen:
+    """The bundle to use, made first if there is none."""
+    chosen = bundle_to_use(said)
+    place = chosen.place
+    if chosen.is_there and not (place is not None and _is_stale(chosen.bundle, place)):
+        if differences := "; ".join(other_settings(said, chosen.bundle)):
+            raise RunError(
+                f"{chosen.bundle} was exported otherwise ({differences}); `make export` with what you want replaces "
+                "it, RUN= makes another"
+            )
+        if place is not None and place.run is not None:
+            wanted = _wanted(said)
+            (replace(wanted, dataset=None) if "BUNDLE" in said else wanted).require(place.run, place.folder)
+            require_pictures(place.run, place.folder, _own_data_set(said, place))
+        came = "" if place is None or place.run is None else f", {place.run.describe()}"
+        said.tell(f"bundle    {chosen.bundle}{came} (BUNDLE=, RUN= or PRESET= take another)")
+        return chosen
+    assert place is not None
+    _export(replace(said, is_training=place.run is None), place)
+    return Chosen(chosen.bundle, place if said.is_dry else place_of(chosen.bundle) or place, True)
+
+
+def _own_data_set(said: Said, place: Place) -> str | None:
+    """DATASET, unless it is said to be another one than the bundle's: the classes of a further decoder."""
+    assert place.run is not None
+    is_own = "DATASET" in said and Source.of(said["DATASET"]) == place.run.source
+    return said["DATASET"] if is_own else None
+
+
+def _is_stale(bundle: Path, place: Place) -> bool:
+    """Was the checkpoint that it came from trained anew?"""
+    provenance = manifest(bundle)["provenance"]
+    checkpoint = place.folder / f"{provenance.get('stage')}.pt"
+    if not checkpoint.is_file():
+        return False
+    return hashlib.sha256(checkpoint.read_bytes()).hexdigest() != provenance.get("checkpoint_sha256")
+
+
+def _replay(said: Said, chosen: Chosen) -> Path:
+    """The file of images for a node to replay, of the run's data set or of the one that is said."""
+    place = chosen.place
+    if place is not None:
+        if not place.replay.is_file():
+            said.run("host_training", "replay", "--run", place.folder, *said.options(DATASET="--dataset"))
+        return place.replay
+    content = manifest(chosen.bundle)
+    name = said.get("DATASET", str(content["provenance"].get("data_set")))
+    if "DATASET" not in said and name not in DEFAULT_PRESETS:
+        raise RunError(f"{chosen.bundle} was made of a folder called {name}; say where it is (DATASET=…)")
+    source, size = Source.of(name), content["node"]["image"]["height"]
+    path = RUNS / "replay" / f"{source.key}-{size}.npz"
+    if source.folder is not None or not path.is_file():  # a folder may have changed
+        options = ["--dataset", source.argument, "--image-size", str(size)]
+        said.run("host_training", "replay", *options, "--out", path)
+    return path
+
+
+def live(said: Said) -> None:
+    chosen = _bundle(said)
+    replay = _replay(said, chosen)
+    feedback = ["--no-feedback"] if said.get("FEEDBACK") == "no" else []
+    results = ["--results", said.results]
+    options = [*results, *said.options(**LINE), *feedback]
+    said.run("host_decoder", "live", "--bundle", chosen.bundle, "--replay", replay, *options)
+
+
+def bench(said: Said) -> None:
+    chosen = _bundle(said)
+    replay = _replay(said, chosen)
+    run = None if chosen.place is None else chosen.place.run
+    name = chosen.bundle.name if run is None else run.source.name
+    study = "bench" if name == "digits" else f"bench-{name}"
+    options = ["--study", study, "--results", said.results, *said.options(IMAGES="--images")]
+    said.run("tests.bench", "--bundle", chosen.bundle, "--replay", replay, *options)
+
+
+def decoder(said: Said) -> None:
+    if "TASK" not in said:
+        raise RunError(
+            "say what the decoder is asked: TASK=label, coarse, fine, living, new-class, anomaly or thumbnail"
+        )
+    chosen = _bundle(said)
+    names = {
+        "DATASET": "--dataset",
+        "TASK_NAME": "--name",
+        "TASK_LOSS": "--loss",
+        "SEED": "--seed",
+        "EXAMPLES": "--examples",
+        "SHOTS": "--shots",
+    }
+    said.run("export", "decoder", "--bundle", chosen.bundle, "--task", said["TASK"], *said.options(**names))
+
+
+def verdicts(said: Said) -> None:
+    chosen = _bundle(said)
+    place = chosen.place
+    own = [] if place is None or place.run is None else ["--dataset", place.run.source.argument]
+    data = said.options(DATASET="--dataset") or own
+    said.run("tests.verdicts", "--bundle", chosen.bundle, "--results", said.results, *data)
+
+
+def seeds(said: Said) -> None:
+    data_dir = ["--data-dir", said["DATA_DIR"]] if "DATA_DIR" in said else []
+    options = [*said.options(DATASET="--dataset", LINK="--link"), *data_dir]
+    said.run("tests.seeds", *options, "--results", said.results)
+
+
+def flash(said: Said) -> None:
+    names = {
+        "HOST_TOML": "--host",
+        "IMAGE": "--image",
+        "NODE": "--node",
+        "USER_NAME": "--user",
+        "SSH_KEY": "--ssh-key",
+        "CONFIRM": "--confirm",
+        "REPLACE": "--replace",
+    }
+    if "TARGET" not in said:
+        raise RunError("say what becomes a node: TARGET=/dev/sdX, FILE.img or the folder of a boot partition")
+    dry = ["--dry-run"] if said.get("DRY_RUN") == "yes" else []
+    settings = ["--settings", said.get("SETTINGS", "node.toml")]
+    said.run("device.flash", "card", said["TARGET"], *settings, *said.options(**names), *dry)
+
+
+def image(said: Said) -> None:
+    said.run("device.flash", "image", *said.options(SUITE="--suite", MIRROR="--mirror"))
+
+
+def deploy(said: Said) -> None:
+    said.run("device.flash", "deploy", _host(said))
+
+
+def deploy_model(said: Said) -> None:
+    """Only a bundle that is there: nobody wants a node to get one that was made in passing."""
+    host = _host(said)
+    if not {"BUNDLE", "DATASET", "RUN"} & said.values.keys():
+        raise RunError("say which bundle the node gets: BUNDLE=, or DATASET= or RUN= of which the newest is taken")
+    chosen = bundle_to_use(said)
+    if not chosen.is_there:
+        raise RunError(f"there is no bundle in {chosen.bundle}; 'make export' writes one, BUNDLE= names another folder")
+    said.tell(f"bundle    {chosen.bundle}")
+    said.run("device.flash", "deploy", host, "--bundle", chosen.bundle, *said.options(HOST_TOML="--host"))
+
+
+def _host(said: Said) -> str:
+    if "HOST" not in said:
+        raise RunError("say which node: HOST=address, as ssh takes it")
+    return said["HOST"]
+
+
+def emulated(module: str, *arguments: str) -> Callable[[Said], None]:
+    def step(said: Said) -> None:
+        results = ["--results", said.results]
+        said.run(module, *arguments, *said.options(SUITE="--suite", MIRROR="--mirror"), *results)
+
+    return step
+
+
+def nightly(said: Said) -> None:
+    for module in ("link.simulation", "link.many_nodes", "erasure", "fuzz"):
+        said.run(f"tests.{module}")
+    said.run("tests.kills", "--out", said.results)
+    said.run("pytest", "tests/link", "tests/device", "tests/test_kills.py", "tests/fuzz", LATENTLINK_NIGHTLY="1")
+
+
+def test(said: Said) -> None:
+    said.run("pytest", "-n", said.get("JOBS", "2"), "--dist", "loadfile")
+
+
+def clean_runs(said: Said) -> None:
+    """Say what would go, with its size, and let it go when that is confirmed."""
+    named = said.path("RUN")
+    folders = sorted(RUNS.iterdir() if RUNS.is_dir() else []) if named is None else [named]
+    for folder in folders:
+        n_bytes = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+        bundles = sorted({path.parent for path in folder.rglob("manifest.json")})
+        held = f", {len(bundles)} bundles" if bundles else ""
+        print(f"{folder}: {n_bytes / 1e6:.1f} MB{held}")
+    if not folders:
+        print("there are no runs")
+    elif said.get("CONFIRM") == "yes" and not said.is_dry:
+        for folder in folders:
+            shutil.rmtree(folder) if folder.is_dir() and not folder.is_symlink() else folder.unlink()
+        print("deleted")
+    else:
+        print("nothing was deleted: `make clean-runs CONFIRM=yes` deletes all of this for good, RUN= only one of them")
+
+
+def alone(module: str) -> Callable[[Said], None]:
+    return lambda said: said.run(module)
+
+
+STEPS: dict[str, Callable[[Said], None]] = {
+    "train": train,
+    "export": export,
+    "decoder": decoder,
+    "live": live,
+    "bench": bench,
+    "seeds": seeds,
+    "verdicts": verdicts,
+    "experiments": alone("tests.studies"),
+    "report": alone("tests.studies.report"),
+    "plot": alone("tests.plot"),
+    "flash": flash,
+    "image": image,
+    "test-image": emulated("tests.flash.boot_image"),
+    "test-scenarios": emulated("tests.flash.scenarios"),
+    "test-power-cuts": emulated("tests.flash.power_cuts", "--longest", "90", "--limit", "400"),
+    "deploy": deploy,
+    "deploy-model": deploy_model,
+    "test": test,
+    "nightly": nightly,
+    "clean-runs": clean_runs,
+}

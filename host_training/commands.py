@@ -128,23 +128,34 @@ def trained(wanted: Wanted, run_dir: Path, options: argparse.Namespace) -> Run |
             return known
     pictures = Listing.of(source.folder) if known is None and source.folder is not None else None
     data, run = prepare(source, wanted, known, options.data_dir)
-    interrupted: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: interrupted.append(number))
-    trainer = make_trainer(data, run, run_dir, options)
-    trainer.resume()
-    if known is None:
-        (run_dir / REPLAY).unlink(missing_ok=True)  # of whatever was here before
-        write_run(run, run_dir, pictures)
-    trainer.train(until=lambda: bool(interrupted))
-    if not trainer.is_finished:
-        return None
+    with noted_interruptions() as interrupted:
+        trainer = make_trainer(data, run, run_dir, options)
+        trainer.resume()
+        if known is None:
+            (run_dir / REPLAY).unlink(missing_ok=True)  # of whatever was here before
+            write_run(run, run_dir, pictures)
+        trainer.train(until=lambda: bool(interrupted))
+        if not trainer.is_finished:
+            return None
     model, _ = load_model(run_dir / f"{run.stage}.pt", options.device)
     by_class = class_accuracies(model, data.validation, data.classes, options.device)
     print(f"validation: {by_class.describe()}", file=sys.stderr)
     run = replace(run, is_finished=True)
     write_run(run, run_dir, None)
     return run
+
+
+@contextmanager
+def noted_interruptions() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM are only put into the list: an update is finished, and what it made is saved."""
+    numbers: list[int] = []
+    noted = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, frame: numbers.append(number)) for number in noted]
+    try:
+        yield numbers
+    finally:
+        for number, handler in zip(noted, before, strict=True):
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 from link.durable import write_durably
 
-NOT_PICTURES = frozenset({"@eaDir", "__MACOSX"})
-"Folders that a NAS and an archiver put among somebody's pictures."
-
 
 class Picture(NamedTuple):
     """One file; a stamp that is another one says that it should be read again, the hash whether it changed."""
@@ -64,12 +61,12 @@ class Listing:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    """Files below the class folders; what is hidden, or lies beside these, is no picture."""
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        is_hidden = any(part.startswith(".") or part in NOT_PICTURES for part in parts)
-        if len(parts) > 1 and not is_hidden and path.is_file():
-            yield "/".join(parts)
+    """Files that training would read; what lies beside the class folders is none."""
+    from link.picture_folder import files_below  # needs Pillow, which is not there before anything is installed
+
+    for path in files_below(folder):
+        if path.parent != folder:
+            yield path.relative_to(folder).as_posix()
 
 
 def _picture(path: Path, known: Picture | None) -> Picture:

@@ -190,6 +190,37 @@ def bench_link(name: str, packet_bytes: int) -> float:
     return raw_s / elapsed_s * (packet_bytes - LATER_CHUNK_OVERHEAD_BYTES) / packet_bytes
 
 
+WORDS = {
+    "coder_overhead_bits_mean": "bits over the ideal code, mean",
+    "coder_overhead_bits_max": "bits over the ideal code, most",
+    "static_bits_per_image": "bits an image by static histograms",
+    "mixture_bits_per_image": "bits an image by the bundle's tables",
+    "mixture_to_static_ratio": "the latter over the former",
+    "bitstream_bytes_max": "longest bitstream, bytes",
+    "packet_overhead_bytes": "bytes around an image of one packet",
+    "first_packet_overhead_bytes": "the same of a session's first packet",
+    "stream_overhead_bytes": "the same with the frame of a serial line",
+    "packet_with_report_cpu_us": "processor time of a packet and its report, both ends, µs",
+    "node_ms_per_image": "an image from pixels to packet, ms",
+    "node_preprocess_ms": "of that, making the model's input",
+    "node_model_ms": "of that, the int8 encoder",
+    "node_coder_ms": "of that, the arithmetic coder",
+    "node_outbox_ms": "of that, the outbox on the disk",
+    "node_packet_ms": "of that, sealing and framing",
+    "host_images_per_s": "images decoded a second, one by one",
+    "host_batch_images_per_s": "images decoded a second, all at once",
+}
+
+
+def in_words(name: str) -> str:
+    """What a figure is, for a person; files keep the names."""
+    if name.startswith("accuracy_after_"):
+        return f"accuracy from the first {name.split('_')[2]} bytes of each image"
+    if name.startswith("goodput_ratio_"):
+        return f"share of {name.removeprefix('goodput_ratio_')} that carries bitstream"
+    return WORDS[name]
+
+
 def all_figures(bundle: Bundle, images: np.ndarray, labels: np.ndarray, folder: Path) -> Iterator[tuple[str, Figures]]:
     node, symbols = bench_node(images, bundle, fresh(folder / "node"))
     yield "coder", bench_coder(symbols, bundle.tables)
@@ -223,7 +254,7 @@ def main() -> int:
         for part, measured in all_figures(bundle, images, labels, Path(folder)):
             figures |= measured
             for name, value in measured.items():
-                table.add_row(part, name, f"{value:.4g}")
+                table.add_row(part, in_words(name), f"{value:.4g}")
     Console().print(table)
     command = shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
     extra = {"bundle": bundle.id.hex(), "images": len(images)}

@@ -105,7 +105,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
 
 def _decode(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.csv_lines import csv_lines
-    from host_decoder.picture import save_picture
+    from host_decoder.picture import PictureFolder
     from host_decoder.redecode import redecode
     from host_decoder.store import Store
     from link.bundle import Bundle
@@ -118,14 +118,13 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
             raise HostError(f"{arguments.store} holds no chunk of bundle {bundle.id.hex()}; it holds chunks of: {held}")
         begun_s = time.monotonic()
         n_images = 0
-        if arguments.pictures:
-            arguments.pictures.mkdir(parents=True, exist_ok=True)
+        pictures = PictureFolder(arguments.pictures) if arguments.pictures else None
 
         def answers() -> Iterator[dict[str, Any]]:
             nonlocal n_images
             for answer in redecode(store, bundle, arguments.task, arguments.since):
                 n_images += 1
-                yield save_picture(answer, arguments.pictures) if arguments.pictures else answer
+                yield pictures.save(answer) if pictures else answer
 
         if arguments.csv:
             for line in csv_lines(answers()):

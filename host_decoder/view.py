@@ -44,7 +44,8 @@ class View(Protocol):
 
 def make_view(title: Title, console: Console, is_plain: bool = False) -> View:
     """The live picture on a terminal, plain lines elsewhere."""
-    return PlainView(title, console) if is_plain or not console.is_terminal else LiveView(title, console)
+    can_redraw = console.is_terminal and not console.is_dumb_terminal
+    return LiveView(title, console) if can_redraw and not is_plain else PlainView(title, console)
 
 
 class PlainView:

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,7 +15,7 @@ from PIL import Image
 from host_decoder.__main__ import main
 from host_decoder.config import HostNode, read_config
 from host_decoder.events import Answer
-from host_decoder.picture import to_png
+from host_decoder.picture import PictureFolder, to_png
 from host_decoder.service import Host
 from host_decoder.store import Store
 from host_decoder.task_reader import task_reader
@@ -210,6 +211,19 @@ def test_stored_images_become_pictures(filled, tasked, tmp_path, capsys):
         with Image.open(line["file"]) as picture:
             row = np.abs(random_symbols(tasked.tables, seed)[:8])
             assert np.array_equal(np.asarray(picture), np.tile(row, (8, 1)))
+
+
+def test_images_of_one_number_under_two_keys_have_a_picture_each(tmp_path):
+    pictures = PictureFolder(tmp_path / "pictures")
+    answers = [
+        {"node": 7, "image": 3, "pixels": base64.b64encode(bytes([grey] * 4)).decode(), "shape": [2, 2, 1]}
+        for grey in (10, 200)
+    ]
+    names = [Path(pictures.save(answer)["file"]).name for answer in answers]
+    assert names == ["node-7-image-3.png", "node-7-image-3-2.png"]
+    for name, grey in zip(names, (10, 200), strict=True):
+        with Image.open(tmp_path / "pictures" / name) as picture:
+            assert np.asarray(picture).tolist() == [[grey] * 2] * 2
 
 
 def test_a_png_is_what_pillow_reads():

@@ -184,6 +184,8 @@ def test_a_terminal_gets_the_live_view_unless_lines_are_wanted(tally):
     stream = io.StringIO()
     console = Console(file=stream, width=100, height=40, force_terminal=True)
     assert isinstance(make_view(TITLE, console, is_plain=True), PlainView)
+    dumb = Console(file=stream, force_terminal=True, _environ={"TERM": "dumb"})
+    assert isinstance(make_view(TITLE, dumb), PlainView), "where nothing can be drawn over"
     with make_view(TITLE, console) as view:
         assert isinstance(view, LiveView)
         view.show(tally, tally.latest[0])

@@ -15,14 +15,11 @@ import numpy as np
 import onnx2tf
 import tensorflow as tf
 
-from link.terminal import readable_output
-
 SAMPLE_IMAGES = "calibration_image_sample_data_20x128x128x3_float32.npy"
 "onnx2tf would download this file for an input of three channels unless it lies in the working folder."
 
 
 def main() -> None:
-    readable_output()
     np.save(SAMPLE_IMAGES, np.zeros((20, 128, 128, 3), np.float32))
     model = onnx2tf.convert(
         input_onnx_file_path="encoder.onnx",

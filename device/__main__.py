@@ -29,11 +29,11 @@ from link.clock import boot_s
 from link.keys import KeyHeldError, KeyStateError
 from link.terminal import readable_output
 
-FAULTS = (ConfigError, KeyStateError, StateError, BundleError, EncoderError, SourceError, RuntimeMissingError)
-"What a person has to mend."
+FAULTS = (ConfigError, KeyStateError, StateError, BundleError, SourceError, RuntimeMissingError)
+"What a person has to mend; a new start would find it again."
 HELD = (KeyHeldError, StateHeldError)
 "Another process does this node's work, or another node's."
-EXPLAINED = (*FAULTS, OSError)
+EXPLAINED = (*FAULTS, EncoderError, OSError)
 "Errors whose message is for the person; any other is a fault of this program and shows its traceback."
 SPEECHLESS_CODE = os.EX_CONFIG
 SPEECHLESS_S = 240.0

@@ -114,6 +114,11 @@ def _replay(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
     path = config.path
     assert path is not None, "load_config demands a path"
     images, labels = _read_replay(path)
+    if images.shape[1:] != spec.shape:
+        found, taken = ("x".join(map(str, shape)) for shape in (images.shape[1:], spec.shape))
+        raise SourceError(
+            f"replay file {path} is of another bundle: an image is {found}, the bundle's encoder takes {taken}"
+        )
 
     def capture(index: int) -> Image:
         return Image(images[index], time.monotonic(), labels[index])

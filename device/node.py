@@ -15,6 +15,7 @@ from functools import partial
 from device.capturing import STUCK_AFTER_S, Capturing, OpenSource
 from device.config import NodeConfig
 from device.console import Console
+from device.encoder import EncoderError
 from device.ending import Ending
 from device.gate import Gate
 from device.image_source import Image, SourceAwayError, SourceError, UnreadableImageError, open_source
@@ -26,7 +27,7 @@ from device.state_dir import StateDir
 from device.unit.notify import Notifier
 from link import latent_coder
 from link.airtime import LoRaConfig
-from link.bundle import ImageSpec
+from link.bundle import BundleError, ImageSpec
 from link.carrier import Carrier, CarrierSettings, DoesNotFit, NotSentError, open_carrier
 from link.clock import boot_s
 from link.keys import CounterStore, read_master_key
@@ -83,7 +84,10 @@ def run(
         stack.enter_context(StateDir(config))
         if safe_mode is None:
             slots = stack.enter_context(Slots(config))
-            loaded, trial = slots.choose(console.notice)
+            try:
+                loaded, trial = slots.choose(console.notice)
+            except EncoderError as error:  # one that fails later may do better at a new start; this one will not
+                raise BundleError(str(error)) from None
             stack.enter_context(Ending(slots.excuse))
         else:
             stack.enter_context(Ending())

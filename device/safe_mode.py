@@ -39,7 +39,9 @@ class SafeMode:
 
     @classmethod
     def because(cls, error: Exception, settings: Path, config: NodeConfig | None = None) -> "SafeMode":
-        fault = str(error).replace(str(settings), settings.name)
+        fault = str(error)
+        for path in sorted((settings, *_named(config)), key=lambda path: -len(str(path))):
+            fault = fault.replace(str(path), path.name)  # the host needs no path, and its words have little room
         return cls(fault, settings, config, _mark(settings, config), boot_s() + RETRY_S)
 
     @property
@@ -72,6 +74,14 @@ def keep_good(settings: Path, last_good: Path, config: NodeConfig) -> None:
         is_kept = last_good.exists() and last_good.read_bytes() == text.encode()
         if not is_kept and load_config(settings) == config:
             write_durably(last_good, text)
+
+
+def _named(config: NodeConfig | None) -> list[Path]:
+    """What settings name of a node's files."""
+    if config is None:
+        return []
+    paths = (config.bundle, config.key_dir, config.state_dir, config.source.path, config.bundle_signer)
+    return [path for path in paths if path is not None]
 
 
 def _mark(settings: Path, config: NodeConfig | None) -> Mark:

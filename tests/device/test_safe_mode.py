@@ -5,11 +5,13 @@ import signal
 import socket
 import time
 
+import numpy as np
 import pytest
 
 from device.config import load_config
 from device.outbox import open_outbox
 from device.safe_mode import keep_good, voices
+from link.bundle import Bundle, write_manifest
 from tests.device.far_host import FarHost
 from tests.device.test_node import ONE_WAY, node, run_node
 
@@ -100,6 +102,34 @@ def without_source(home):
     return lambda: shutil.move(home.folder / "elsewhere.npz", images)
 
 
+def with_images_of_another_size(home):
+    images = home.folder / "replay.npz"
+    shutil.copy(images, home.folder / "elsewhere.npz")
+    np.savez(images, images=np.zeros((1, 24, 32, 3), np.uint8))
+    return lambda: shutil.move(home.folder / "elsewhere.npz", images)
+
+
+def with_no_model(home):
+    """Whole, and yet nothing that this machine's runtime runs."""
+    shutil.move(home.folder / "bundle", home.folder / "elsewhere")
+    bundle = copy_with_model(home.folder / "elsewhere", home.folder / "bundle", b"no model")
+
+    def mend():
+        shutil.rmtree(bundle)
+        shutil.move(home.folder / "elsewhere", home.folder / "bundle")
+
+    return mend
+
+
+def copy_with_model(source, target, model):
+    shutil.copytree(source, target)
+    (target / "encoder.tflite").write_bytes(model)
+    (target / "decoder.onnx").write_bytes(b"the node needs none")
+    old = Bundle.load(source, "node")
+    write_manifest(target, old.node, old.host, old.provenance, old.measured)
+    return target
+
+
 def with_a_file_for_state(home):
     rewritten(home, 'key_dir = "keys"', 'key_dir = "keys"\nstate_dir = "state"')
     (home.folder / "state").write_text("a file")
@@ -117,16 +147,18 @@ def with_another_value(old, new):
 @pytest.mark.parametrize(
     ("spoil", "fault"),
     [
-        (without_bundle, "there is no bundle at"),
-        (with_damaged_encoder, "encoder.tflite of bundle"),
-        (without_source, "replay file"),
-        (with_a_file_for_state, "state_dir"),
-        (with_another_value('key_dir = "keys"', 'key_dir = "kyes"'), "kyes/node.key is missing"),
-        (with_another_value("node = 3", "node = 4"), "is for node 3, not 4"),
+        (without_bundle, "there is no bundle at bundle;"),
+        (with_damaged_encoder, "encoder.tflite of bundle bundle"),
+        (with_no_model, "encoder.tflite of bundle bundle"),
+        (without_source, "replay file replay.npz does not exist"),
+        (with_images_of_another_size, "replay file replay.npz is of another bundle: an image is 24x32x3"),
+        (with_a_file_for_state, "state_dir state is a file"),
+        (with_another_value('key_dir = "keys"', 'key_dir = "kyes"'), "kyes/node.key is missing, so this node does"),
+        (with_another_value("node = 3", "node = 4"), "keys/counter.json is for node 3, not 4"),
         (with_another_value('region = "wire"', 'region = "EU"'), "node.toml: [link] region is 'eu'"),
         (with_another_value('profile = "serial', 'profile = "cereal'), "node.toml: there is no link profile"),
     ],
-    ids=["bundle", "encoder", "source", "state_dir", "key_dir", "node", "region", "profile"],
+    ids=["bundle", "encoder", "model", "source", "images", "state_dir", "key_dir", "node", "region", "profile"],
 )
 def test_the_host_hears_of_whatever_keeps_the_node_from_its_work(home, port, good, spoil, fault):
     path, far = port
@@ -135,7 +167,7 @@ def test_the_host_hears_of_whatever_keeps_the_node_from_its_work(home, port, goo
     mend = spoil(home)
     with FarHost(home, far) as host, node(config, "--last-good", good) as process:
         wait_for(lambda: host.statuses)
-        assert fault in host.statuses[0].status.fault
+        assert host.statuses[0].status.fault.startswith(fault)
         assert process.poll() is None
         mend()
         _, console = process.communicate(timeout=30)

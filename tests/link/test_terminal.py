@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from export.tflite import WORKER
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("link", "device", "host_training", "export", "host_decoder", "latentlink")
 SAYS = """
@@ -53,7 +55,8 @@ def test_whoever_reads_what_is_printed_may_stop():
 
 
 def commands() -> list[Path]:
-    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    """All but the process that the export runs and reads: it finds no package of ours, and speaks to no terminal."""
+    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")) if path != WORKER]
     return [path for path in files if re.search(r"^if __name__ == .__main__.:", path.read_text("utf-8"), re.M)]
 
 

@@ -130,14 +130,15 @@ class Capturing:
         source: Iterator[Capture] | None = None
         while True:
             wants_image = self._asked.get()
+            outcome: Outcome | Exception = "opened"
+            capture: Capture | None = None
             try:
                 source = source or self._open(self._n_left)
-                outcome: Outcome | Exception = "opened"
                 if wants_image:
                     capture = next(source, None)
                     outcome = "ended" if capture is None else capture()
-            except UnreadableImageError as error:
-                outcome = error
             except Exception as error:  # for the thread that takes it to judge
-                outcome, source = error, None
+                outcome = error
+                if capture is None:  # it is the source itself that failed, and no image of it
+                    source = None
             self._outcomes.put(outcome)

@@ -173,6 +173,7 @@ def _folder(config: SourceConfig, spec: ImageSpec, place: Place) -> Iterator[Cap
         except UnreadableImageError as error:
             n_unread += 1
             if config.loop and n_unread >= n_paths:
+                n_unread = 0
                 raise SourceAwayError(
                     f"none of the {n_paths} images in {folder} can be read; the last: {error}"
                 ) from None

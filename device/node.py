@@ -363,6 +363,7 @@ class Node:
         if has_left:
             self._unwell_from_s = math.inf
             self._on_air_until_s = max(boot_s(), start_s + self._outgoing.airtime_s)
+            self._governor.left(self._on_air_until_s)
             self._end_transmission(boot_s())  # a modem has sent it by now, and may have the answer already
             return
         self._unwell_from_s = min(self._unwell_from_s, boot_s() + PORT_PATIENCE_S)

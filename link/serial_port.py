@@ -6,6 +6,7 @@ import fcntl
 import os
 import select
 import termios
+import time
 
 import serial
 from serial.tools import list_ports
@@ -17,6 +18,9 @@ _BROKEN = (serial.SerialException, OSError, termios.error, ValueError, OverflowE
 "What pyserial raises; the last two for a speed that no port has."
 WRITE_S = 2.0
 "Beyond the time that a full line needs: a device that takes nothing for so long hangs."
+BURST_BYTES = 1 << 16
+"That may lie ready when a computer was busy; beyond it nothing comes faster than FASTER times what the line carries."
+FASTER = 2.0
 SYSTEM_BYTES = 4096
 "What the operating system keeps for a port."
 
@@ -27,6 +31,7 @@ class SerialPort:
     def __init__(self, path: str, bitrate_bps: int) -> None:
         self.path = path
         self._uart = UartConfig(bitrate_bps)
+        self._room_bytes, self._read_s = float(BURST_BYTES), time.monotonic()
         try:
             self._serial = serial.Serial(path, bitrate_bps, timeout=0, write_timeout=self._write_s, exclusive=True)
         except _BROKEN as error:
@@ -43,6 +48,7 @@ class SerialPort:
             raise PortError(self._lost(error)) from None
         if ready and not data:
             raise PortError(self._lost("they were announced and are gone"))
+        self._take_room(len(data))
         return data
 
     def write(self, data: bytes) -> None:
@@ -70,6 +76,18 @@ class SerialPort:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _take_room(self, n_bytes: int) -> None:
+        """PortError when more comes than the line can carry: over USB a device may talk without end."""
+        now_s = time.monotonic()
+        line_bytes = FASTER * (now_s - self._read_s) / self._uart.airtime_s(1)
+        self._room_bytes = min(self._room_bytes + line_bytes, BURST_BYTES) - n_bytes
+        self._read_s = now_s
+        if self._room_bytes < 0:
+            raise PortError(
+                f"what is at port {self.path} says more than a line of {self._uart.bitrate_bps} bit/s can carry: "
+                "it is no modem, or starts again and again; name the modem's port"
+            )
 
     @property
     def _write_s(self) -> float:

@@ -2,16 +2,18 @@
 
 Source: RAKwireless, RUI3 AT Command Manual, and the release notes of RUI3 3.4.0. The module has to stop receiving
 before it sends (newer firmware knows an AT+PRECV=65533 that spares this; 0 and 65534 serve all). Of the bandwidth
-firmware before RUI3 wants kHz and RUI3 a number: the number is tried first, and the module refuses what it is not.
+firmware before RUI3 wants kHz and RUI3 a number: the number is tried first, and the module refuses what it is not. A
+packet heard is told in one line since RUI3 3.2.0, in two before; both are read, and an echo (ATE) is passed over.
 """
 
-import time
+import re
 
 from link.airtime import LoRaConfig
 from link.carrier import (
     DEFAULT_FREQUENCY_HZ,
     CarrierSettings,
     CarrierStatistics,
+    DoesNotFit,
     PortError,
     Received,
     check_packet,
@@ -23,7 +25,11 @@ BANDWIDTHS_HZ = (125_000, 250_000, 500_000)
 "By RUI3's number."
 UNTIL_STOPPED = 65534
 BANNER = "Current Work Mode"
+ANNOUNCED = re.compile(r"\+EVT:RXP2P, *RSSI *(-?\d+), *SNR *(-?\d+)")
+"Of older firmware: the packet follows in a line of its own."
+DIGITS = re.compile(r"\+EVT:([0-9A-Fa-f]+)")
 GREETING_S = 0.3
+SILENCE_S = 0.05
 N_GREETINGS = 20
 "A module that starts needs a few seconds."
 
@@ -40,6 +46,7 @@ class Rak3172:
         self.max_packet_bytes = settings.profile.max_packet_bytes
         self.statistics = CarrierStatistics()
         self._lora = medium
+        self._announced: Quality | None = None
         bitrate_bps = settings.bitrate_bps or settings.profile.bitrate_bps
         self._modem = CommandLine(settings.port, bitrate_bps, "the RAK3172", "+EVT:", BANNER, self.statistics)
         try:
@@ -55,7 +62,11 @@ class Rak3172:
     def send(self, packet: bytes) -> None:
         check_packet(packet, self.max_packet_bytes)
         self._obeyed("AT+PRECV=0")
-        self._obeyed(f"AT+PSEND={packet.hex().upper()}")
+        try:
+            self._modem.obey(f"AT+PSEND={packet.hex().upper()}", "OK", "AT_BUSY_ERROR", unfit="AT_PARAM_ERROR")
+        except DoesNotFit:
+            self._obeyed(f"AT+PRECV={UNTIL_STOPPED}")
+            raise
         airtime_s = self._lora.airtime_s(len(packet))
         if self._modem.wait_for(("+EVT:TXP2P",), LATE[0] * airtime_s + LATE[1]) is None:
             raise PortError(
@@ -66,7 +77,20 @@ class Rak3172:
 
     def receive(self, timeout_s: float) -> list[Received]:
         event = self._modem.event(timeout_s)
-        return [] if event is None else self._modem.read(lambda: parse_event(event))
+        return [] if event is None else self._packets(event)
+
+    def _packets(self, event: str) -> list[Received]:
+        """What an event tells, the second of two with the quality that the first told."""
+        announced, self._announced = self._announced, None
+        if found := ANNOUNCED.fullmatch(event):
+            try:
+                self._announced = Quality(parse_level(found[2]), parse_level(found[1]))
+            except ValueError:
+                self.statistics.n_noise += 1
+            return []
+        if announced is not None and (digits := DIGITS.fullmatch(event)):
+            return self._modem.read(lambda: Received(parse_packet(digits[1]), announced))
+        return self._modem.read(lambda: parse_event(event))
 
     def close(self) -> None:
         self._modem.close()
@@ -76,21 +100,13 @@ class Rak3172:
         self._modem.write("")
         for _ in range(N_GREETINGS):
             self._modem.write("AT")
-            deadline_s = time.monotonic() + GREETING_S
-            while (line := self._modem.answer(max(0.0, deadline_s - time.monotonic()))) is not None:
-                if line == "OK":
-                    self._forget()
-                    return
+            if self._modem.is_answered("OK", GREETING_S):
+                self._modem.settle(SILENCE_S)
+                return
         raise PortError(
             f"no RAK3172 answers at {self._modem.path} with {self._modem.uart.bitrate_bps} bit/s: "
             "is it the right port, and has the module power?"
         )
-
-    def _forget(self) -> None:
-        """What is still said of before."""
-        while self._modem.answer(0.05) is not None:
-            pass
-        self._modem.events.clear()
 
     def _leave_lorawan(self) -> None:
         mode = self._ask("AT+NWM=?")
@@ -115,7 +131,11 @@ class Rak3172:
         """The value that the module tells."""
         answer = self._modem.command(command)
         if self._modem.answer() != "OK":
-            raise PortError(f"the RAK3172 at {self._modem.path} answers '{answer}' to '{command}': update its firmware")
+            version = self._modem.command("AT+VER=?")
+            raise PortError(
+                f"the RAK3172 at {self._modem.path} answers '{answer[:60]}' to '{command}', its firmware is "
+                f"'{version[:60]}': update that to RUI3 4 or later"
+            )
         return answer.rpartition("=")[2]
 
     def _obeyed(self, command: str) -> None:

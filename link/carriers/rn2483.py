@@ -12,6 +12,7 @@ from link.carrier import (
     DEFAULT_FREQUENCY_HZ,
     CarrierSettings,
     CarrierStatistics,
+    DoesNotFit,
     PortError,
     Received,
     check_packet,
@@ -62,7 +63,11 @@ class Rn2483:
         self._modem.insist("radio rxstop", "ok", "update its firmware to 1.0.5 or later")
         while self._modem.events:  # came while we asked
             self._waiting += self._packets(self._modem.events.popleft(), NO_QUALITY)
-        self._modem.obey(command, "ok", "busy")
+        try:
+            self._modem.obey(command, "ok", "busy", unfit="invalid_param")
+        except DoesNotFit:
+            self._listen()
+            raise
         airtime_s = self._lora.airtime_s(len(packet))
         event = self._modem.wait_for(("radio_tx_ok", "radio_err"), LATE[0] * airtime_s + LATE[1])
         if event != "radio_tx_ok":
@@ -92,11 +97,9 @@ class Rn2483:
         for _ in range(N_RESETS):
             self._modem.write("")
             self._modem.write("sys reset")
-            deadline_s = time.monotonic() + RESET_S
-            while (line := self._modem.answer(max(0.0, deadline_s - time.monotonic()))) is not None:
-                if line.startswith(BANNER):
-                    self._modem.events.clear()
-                    return
+            if self._modem.is_answered(BANNER, RESET_S):
+                self._modem.events.clear()
+                return
         raise PortError(
             f"no RN2483 or RN2903 answers at {self._modem.path} with {self._modem.uart.bitrate_bps} bit/s: "
             "is it the right port, and has the module power?"

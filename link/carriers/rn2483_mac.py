@@ -21,12 +21,24 @@ from link.profiles import EU868_BYTES, RN2483_UART_BPS
 
 BANNER = "RN2483"
 NO_ADDRESS = "00000000"
-SETTLE_S = 0.05
+SILENCE_S = 0.05
 JOIN_S = 20.0
 "The request at SF12, and the second window 6 s behind it."
 WINDOWS_S = 10.0
 "Behind an uplink: two windows, an answer at SF12 in the second, and the time-out of the acknowledgement."
 LATE = 1.5
+EVENTS = ("mac_tx_ok", "mac_rx", "mac_err")
+"mac_paused is an answer."
+OUTCOMES = (*EVENTS, "invalid_data_len", "radio_err")
+"Of an uplink that the module had taken: the network may have changed its data rate in between."
+ADVICE = {
+    "no_free_ch": "its channels are closed by their duty cycle; try again later",
+    "busy": "it is still busy with what it was told before; try again in a few seconds",
+    "silent": "the network has told it to be silent; ask there why, or allow it to speak with `mac forceENABLE`",
+    "mac_paused": "its LoRaWAN part is paused; open it again",
+    "keys_not_init": "it has no keys; check the EUIs and the application key",
+}
+"By what the module answers where it should say ok."
 REJOIN = ("not_joined", "frame_counter_err_rejoin_needed")
 
 
@@ -59,7 +71,7 @@ class Rn2483Mac:
         self._settings = settings
         self._lora = LoRaConfig(settings.spreading_factor)
         self._waiting: list[Received] = []
-        self._modem = CommandLine(settings.port, settings.bitrate_bps, "the RN2483", "mac_", BANNER, self.statistics)
+        self._modem = CommandLine(settings.port, settings.bitrate_bps, "the RN2483", EVENTS, BANNER, self.statistics)
         try:
             self._set_up()
             if self._modem.command("mac get devaddr") == NO_ADDRESS:
@@ -84,21 +96,20 @@ class Rn2483Mac:
                 f"the RN2483 at {self._modem.path} sends nothing now: its channels are closed by their duty cycle"
             )
         if answer == "invalid_data_len":
-            raise DoesNotFit(
-                f"the RN2483 at {self._modem.path} has no room for {len(body)} bytes: it has answers for the network "
-                "to send first, or was told to use another data rate"
-            )
+            raise self._no_room(body)
         if answer != "ok":
             raise PortError(
-                f"the RN2483 at {self._modem.path} answers '{answer[:40]}' to an uplink of {len(body)} bytes; "
-                "open it again"
+                f"the RN2483 at {self._modem.path} answers '{answer[:40]}' to an uplink of {len(body)} bytes: "
+                f"{ADVICE.get(answer, 'open it again')}"
             )
         airtime_s = self._lora.airtime_s(FRAME_BYTES + len(body))
-        event = self._modem.wait_for(("mac_",), LATE * airtime_s + WINDOWS_S)
-        if event is None:
+        outcome = self._modem.wait_for(OUTCOMES, LATE * airtime_s + WINDOWS_S)
+        if outcome is None:
             raise PortError(f"the RN2483 at {self._modem.path} has not told how its uplink ended; open it again")
+        if outcome == "invalid_data_len":
+            raise self._no_room(body)
         self.statistics.n_sent += 1
-        self._waiting += self._results(event)
+        self._waiting += self._results(outcome)
 
     def receive(self, timeout_s: float) -> list[Received]:
         if not self._waiting and (event := self._modem.event(timeout_s)) is not None:
@@ -114,8 +125,7 @@ class Rn2483Mac:
     def _set_up(self) -> None:
         modem, settings = self._modem, self._settings
         modem.write("")  # ends what the last program may have left half written
-        while modem.answer(SETTLE_S) is not None:
-            pass
+        modem.settle(SILENCE_S)
         if not modem.command("sys get ver").startswith(BANNER):
             raise PortError(f"what answers at {modem.path} is no RN2483; name its port")
         modem.command("mac resume")
@@ -136,12 +146,20 @@ class Rn2483Mac:
         modem.write(f"mac set appkey {settings.app_key}")  # no message may show it
         if modem.answer() != "ok":
             raise PortError(f"the RN2483 at {modem.path} does not take the application key: it has 32 hex digits")
-        modem.insist("mac join otaa", "ok", "its channels are closed by their duty cycle; try again later")
+        if (answer := modem.command("mac join otaa")) != "ok":
+            advice = ADVICE.get(answer, "take its power away and try again")
+            raise PortError(f"the RN2483 at {modem.path} answers '{answer[:40]}' to 'mac join otaa': {advice}")
         if modem.answer(JOIN_S) != "accepted":
             raise PortError(
                 f"the network does not let the module with DevEUI {dev_eui} in: is it registered there with this "
                 "join EUI and application key, and is a gateway in reach?"
             )
+
+    def _no_room(self, body: bytes) -> DoesNotFit:
+        return DoesNotFit(
+            f"the RN2483 at {self._modem.path} has no room for {len(body)} bytes: it has answers for the network to "
+            "send first, or was told to use another data rate"
+        )
 
     def _ask(self, port: int, body: bytes) -> str:
         return self._modem.command(f"mac tx cnf {port} {body.hex().upper()}")

@@ -1,15 +1,18 @@
 """Carriers: packets through each of them, against emulated modems in virtual time, and UDP between real sockets."""
 
 import socket
+from contextlib import suppress
 
 import pytest
 
-from link.carrier import CarrierSettings, NotSentError, PortError, Received, open_carrier
+from link.carrier import CarrierSettings, DoesNotFit, NotSentError, PortError, Received, open_carrier
 from link.carriers.command_line import parse_level
 from link.channel import IidLoss, Impairments
-from link.control import NO_QUALITY
+from link.control import NO_QUALITY, Quality
+from link.governor import SHORTEST_LATENESS_S
 from link.profiles import get_profile
-from tests.link.virtual import VirtualWorld
+from link.radio import RadioLine
+from tests.link.virtual import Script, VirtualWorld
 
 EVERY_KIND = ["serial-9600", "lora-sf7", "rn2483-sf7", "rn2483-sf12", "rak3172-sf9", "e22-2400"]
 MODEMS_THAT_TELL = ["rn2483-sf9", "rak3172-sf9"]
@@ -174,27 +177,6 @@ def test_a_modem_that_falls_silent_is_noticed(world, monkeypatch):
         node.send(b"hello")
 
 
-class Script:
-    """A line at whose other side somebody answers from a list, whatever is written."""
-
-    ends = ("a",)
-
-    def __init__(self, *answers):
-        self.answers, self.written, self.waiting = list(answers), b"", b""
-
-    def push(self, _, data, __):
-        self.written += data
-        if self.answers and data.endswith(b"\n"):
-            self.waiting += self.answers.pop(0)
-
-    def pop(self, _, __):
-        data, self.waiting = self.waiting, b""
-        return data
-
-    def next_due_s(self):
-        return None
-
-
 RN2483_UP = [b"", b"RN2903 1.0.5\r\n", b"4294967245\r\n", *[b"ok\r\n"] * 12]
 RAK3172_UP = [b"", b"OK\r\n", b"AT+NWM=0\r\nOK\r\n", b"OK\r\n", b"OK\r\n", b"OK\r\n"]
 
@@ -202,11 +184,16 @@ RAK3172_UP = [b"", b"OK\r\n", b"AT+NWM=0\r\nOK\r\n", b"OK\r\n", b"OK\r\n", b"OK\
 @pytest.mark.parametrize(
     ("name", "start", "later", "sentence"),
     [
-        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"invalid_param\r\n"], "answers 'invalid_param' to 'radio tx"),
-        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", *[b"busy\r\n"] * 50], "answers 'busy' to 'radio tx .*: open it again"),
+        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"invalid_param\r\n", b"ok\r\n"], "answers 'invalid_param' to 'radio tx"),
+        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", *[b"busy\r\n"] * 99], "answers 'busy' to 'radio tx .*: open it again"),
         ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"ok\r\nradio_err\r\n"], r"not sent a frame of 0.\d\d s \(radio_err\)"),
         ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"ok\r\n"], r"not sent a frame of 0.\d\d s \(no word of it\)"),
-        ("rak3172-sf7", RAK3172_UP, [b"OK\r\n", b"AT_PARAM_ERROR\r\n"], r"'AT_PARAM_ERROR' to 'AT\+PSEND=00"),
+        (
+            "rak3172-sf7",
+            RAK3172_UP,
+            [b"OK\r\n", b"AT_PARAM_ERROR\r\n", b"OK\r\n"],
+            r"'AT_PARAM_ERROR' to 'AT\+PSEND=00",
+        ),
         ("rak3172-sf7", RAK3172_UP, [b"OK\r\n", b"OK\r\n"], r"says no word of a frame of 0.\d\d s"),
     ],
 )
@@ -214,6 +201,115 @@ def test_a_modem_that_does_not_send_is_told_in_a_sentence(world, name, start, la
     node = world(name, line=Script(*start, *later)).open("a")
     with pytest.raises(PortError, match=sentence):
         node.send(bytes(10))
+
+
+@pytest.mark.parametrize(
+    ("name", "script"),
+    [
+        ("rn2483-sf7", [*RN2483_UP, b"ok\r\n", b"invalid_param\r\n", b"ok\r\n"]),
+        ("rak3172-sf7", [*RAK3172_UP, b"OK\r\n", b"AT_PARAM_ERROR\r\n", b"OK\r\n"]),
+    ],
+)
+def test_a_packet_that_a_modem_does_not_take_is_no_trouble_of_the_port(world, name, script):
+    """It listens again, and takes the next."""
+    ok, sent = (b"ok\r\n", b"radio_tx_ok\r\n") if name.startswith("rn") else (b"OK\r\n", b"+EVT:TXP2P DONE\r\n")
+    node = world(name, line=Script(*script, ok, ok + sent, ok)).open("a")
+    with pytest.raises(DoesNotFit):
+        node.send(bytes(10))
+    node.send(bytes(5))
+    assert node.statistics.n_sent == 1
+
+
+def test_a_frame_that_a_modem_does_not_begin_is_given_up_while_its_airtime_is_charged_for_now(world):
+    here = world("rn2483-sf7", line=Script(*RN2483_UP, b"ok\r\n", *[b"busy\r\n"] * 999))
+    node, began_s = here.open("a"), here.now_s
+    with pytest.raises(PortError, match="answers 'busy'"):
+        node.send(bytes(10))
+    assert here.now_s - began_s < SHORTEST_LATENESS_S
+
+
+@pytest.mark.parametrize("name", MODEMS_THAT_TELL)
+def test_an_echo_is_passed_over(world, name):
+    here = world(name, line=Echo(get_profile(name)))
+    node, host = here.open("a"), here.open("b")
+    node.send(b"hello")
+    assert packets(host.receive(1.0)) == [b"hello"]
+    assert (node.statistics.n_noise, host.statistics.n_noise) == (0, 0)
+
+
+class Echo(RadioLine):
+    """Modems that say each line again before they answer it."""
+
+    def __init__(self, profile):
+        super().__init__(profile)
+        self._asked = dict.fromkeys(self.ends, b"")
+
+    def push(self, end, data, now_s):
+        super().push(end, data, now_s)
+        self._asked[end] += data
+
+    def pop(self, end, now_s):
+        asked, self._asked[end] = self._asked[end], b""
+        return asked + super().pop(end, now_s)
+
+    def next_due_s(self):
+        return float("-inf") if any(self._asked.values()) else super().next_due_s()
+
+
+OLD_RAK3172_UP = [b"", b"OK\r\n", b"0\r\nOK\r\n", b"OK\r\n", b"AT_PARAM_ERROR\r\n", b"OK\r\n", b"OK\r\n"]
+
+
+def test_a_rak3172_of_before_rui3_tells_a_packet_in_two_lines(world):
+    script = Script(*OLD_RAK3172_UP)
+    host = world("rak3172-sf7", line=script).open("a")
+    script.waiting += b"+EVT:RXP2P, RSSI -41, SNR 12\r\n+EVT:48656C6C6F\r\n"
+    script.waiting += b"+EVT:RXP2P, RSSI -999, SNR 12\r\n+EVT:00\r\n"
+    heard = [received for _ in range(4) for received in host.receive(0.1)]
+    assert [(one.packet, one.quality) for one in heard] == [(b"Hello", Quality(12, -41))]
+    assert host.statistics.n_noise == 2
+
+
+def test_a_rak3172_that_answers_in_another_way_is_refused_by_its_version(world):
+    script = Script(b"", b"OK\r\n", b"LoRaWAN\r\nAT_ERROR\r\n", b"V0.9\r\n")
+    with pytest.raises(PortError, match=r"answers 'LoRaWAN' to 'AT\+NWM=\?', its firmware is 'V0.9': update that"):
+        world("rak3172-sf7", line=script).open("a")
+
+
+class Babble:
+    """A port that always has this to say, a moment after each look."""
+
+    def __init__(self, world, said):
+        self._world, self._said = world, said
+
+    def read(self, timeout_s):
+        self._world.sleep(0.001)
+        return self._said
+
+    def write(self, data):
+        pass
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("name", MODEMS_THAT_TELL)
+@pytest.mark.parametrize("said", [b"hello\r\n", b"+EVT:X\r\n", b"radio_x\r\n", b"OK\r\n", b"ok\r\n", b"\xff"])
+def test_however_much_a_modem_says_every_call_ends_in_its_time(world, monkeypatch, name, said):
+    here = world(name)
+    host = here.open("a")
+    said *= 20
+    host._modem._port = Babble(here, said)
+    for work in (lambda: host.receive(0.2), lambda: host.send(b"hello")):
+        began_s = here.now_s
+        with suppress(PortError):
+            work()
+        assert here.now_s - began_s < 4.0
+    assert len(host._modem.events) <= 64
+    monkeypatch.setattr("link.carriers.command_line.open_port", lambda *_: Babble(here, said))
+    began_s = here.now_s
+    with pytest.raises(PortError):
+        here.open("a")
+    assert here.now_s - began_s < 10.0
 
 
 def test_a_busy_modem_is_asked_again(world):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from link.airtime import LoRaConfig
-from link.carrier import NotSentError, PortError
+from link.carrier import DoesNotFit, NotSentError, PortError
 from link.carriers.rn2483_mac import MacSettings, Rn2483Mac
 from link.control import Renew, pack_command
 from link.emulator import Terminal
@@ -17,7 +17,7 @@ from link.modems.rn2483_mac import HARDWARE_EUI, Downlink
 from link.packet import PacketType
 from link.profiles import get_profile
 from tests.link.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
-from tests.link.virtual import VirtualWorld
+from tests.link.virtual import Script, VirtualWorld
 
 PROFILE = "rn2483-sf7"
 DATA = plain_packet(7, PacketType.DATA, b"\x01\x02\x03chunk")
@@ -218,3 +218,65 @@ def test_at_a_real_pseudo_terminal():
         should_stop.set()
         thread.join()
         terminal.close()
+
+
+def answering(monkeypatch, *answers):
+    """A carrier whose module is set up and joined, and then gives these answers, one to each line."""
+    up = [b"", b"RN2483 1.0.5\r\n", *[b"ok\r\n"] * 5, b"26011234\r\n"]
+    world = World(monkeypatch)
+    world.line = Script(*up, *answers)
+    return world, world.carrier()
+
+
+@pytest.mark.parametrize("answer", [b"invalid_data_len\r\n", b"ok\r\ninvalid_data_len\r\n"])
+def test_a_payload_for_which_there_is_no_room_at_present_is_told_from_a_broken_port(monkeypatch, answer):
+    world, carrier = answering(monkeypatch, answer, b"ok\r\nmac_tx_ok\r\n")
+    began_s = world.now_s
+    with pytest.raises(DoesNotFit, match="has no room for 8 bytes: it has answers for the network to send first"):
+        carrier.send(DATA)
+    assert world.now_s - began_s < 1.0
+    carrier.send(DATA)
+    assert (carrier.statistics.n_sent, packets(carrier.receive(0))) == (1, [ACKNOWLEDGED])
+
+
+@pytest.mark.parametrize("outcome", [b"mac_err", b"radio_err"])
+def test_an_uplink_that_failed_on_the_air_is_not_acknowledged_and_known_at_once(monkeypatch, outcome):
+    world, carrier = answering(monkeypatch, b"ok\r\n" + outcome + b"\r\n")
+    began_s = world.now_s
+    carrier.send(DATA)
+    assert world.now_s - began_s < 1.0
+    assert (packets(carrier.receive(0)), carrier.statistics.n_refused) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (b"mac_paused", "answers 'mac_paused' to an uplink of 8 bytes: its LoRaWAN part is paused; open it again"),
+        (b"silent", "'silent' to an uplink of 8 bytes: the network has told it to be silent"),
+        (b"busy", "'busy' to an uplink of 8 bytes: it is still busy with what it was told before"),
+        (b"invalid_param", "'invalid_param' to an uplink of 8 bytes: open it again"),
+    ],
+)
+def test_each_answer_to_an_uplink_has_its_own_advice(monkeypatch, answer, sentence):
+    _, carrier = answering(monkeypatch, answer + b"\r\n")
+    with pytest.raises(PortError, match=sentence):
+        carrier.send(DATA)
+
+
+@pytest.mark.parametrize(
+    ("answer", "advice"),
+    [
+        (b"no_free_ch", "its channels are closed by their duty cycle"),
+        (b"busy", "it is still busy with what it was told before"),
+        (b"silent", "the network has told it to be silent"),
+        (b"mac_paused", "its LoRaWAN part is paused"),
+        (b"keys_not_init", "it has no keys"),
+        (b"strange", "take its power away and try again"),
+    ],
+)
+def test_each_answer_to_a_join_has_its_own_advice(monkeypatch, answer, advice):
+    up = [b"", b"RN2483 1.0.5\r\n", *[b"ok\r\n"] * 5, b"00000000\r\n", HARDWARE_EUI.encode() + b"\r\n"]
+    world = World(monkeypatch)
+    world.line = Script(*up, *[b"ok\r\n"] * 3, answer + b"\r\n")
+    with pytest.raises(PortError, match=f"answers '{answer.decode()}' to 'mac join otaa': {advice}"):
+        world.carrier()

@@ -70,7 +70,10 @@ class Advances:
 
     def answered(self, asking: Asking, counter: int, governor: Governor | None, now_s: float) -> None:
         """The answer leaves now: to go on above this counter."""
-        self._budget(asking.gateway, governor).occupy(self.airtime_s, now_s)
+        budget = self._budget(asking.gateway, governor)
+        budget.occupy(self.airtime_s, now_s)
+        if not budget.is_limited:
+            budget.pause(now_s + PERIOD_S)
         name = asking.node, asking.salt
         del self._asking[name]
         pause_s = min(FIRST_PAUSE_S * 2.0 ** min(asking.n_answers, 60), LONGEST_PAUSE_S)
@@ -85,5 +88,5 @@ class Advances:
                 AirtimeLimit(limit.window_s, max(SHARE * limit.airtime_s, self.airtime_s))
                 for limit in (governor.limits if governor else ())
             ]
-            self._budgets[gateway] = Governor(limits or [AirtimeLimit(PERIOD_S, self.airtime_s)])
+            self._budgets[gateway] = Governor(limits)
         return self._budgets[gateway]

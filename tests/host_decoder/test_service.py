@@ -142,6 +142,26 @@ def test_a_packet_of_another_bundle_is_named(host, other_bundle, bundle, store):
     assert counted(host, store) == {"other bundle": 1}
 
 
+def test_images_of_a_bundle_that_this_host_lacks_are_named_and_stored_and_newer_ones_go_on(
+    node_entry, store, bundle, other_bundle
+):
+    host = Host([node_entry], store, timing=TIMING)
+    old = SmallNode(other_bundle, salt=b"old!")
+    _, named = host.receive(old.hello(), 0.0)
+    assert isinstance(named, Notice)
+    assert f"made with bundle {other_bundle.id.hex()}, which this host lacks" in named.sentence
+    refused = refusal(host, *old.packets(symbols(other_bundle), flags=Flag.LISTEN))
+    assert (refused.reason, "add that bundle to `bundles`" in refused.sentence) == ("other bundle", True)
+    downlink = host.next_packet(1.0)
+    assert downlink is not None
+    report = old.hear(downlink.packet)
+    assert isinstance(report, Report)
+    assert report.received & 1, "it is acknowledged"
+    [image] = store.images(other_bundle.id.hex())
+    assert image.bitstream == latent_coder.encode(symbols(other_bundle), other_bundle.tables)
+    assert only(host, *SmallNode(bundle, start=100, salt=b"new!").packets(symbols(bundle)), now_s=3.0).image == 100
+
+
 def test_a_packet_of_another_bundle_is_kept_for_a_host_that_has_it(host, other_bundle, store):
     sent = symbols(other_bundle)
     receive(host, *SmallNode(other_bundle).packets(sent))

@@ -8,6 +8,7 @@ import pytest
 from device.outbox import open_outbox
 from device.queues import LONGEST_PAUSE_S, OUTBOX_FILE
 from link import latent_coder
+from link.keys import CounterStore
 from link.packet import PacketType
 from tests.device.virtual_node import VirtualNode
 
@@ -23,12 +24,13 @@ def old(make_bundle, int8_model):
 @pytest.fixture
 def old_images(home, old):
     """Ids of three of its images, which still wait."""
-    path = home.folder / "keys" / OUTBOX_FILE.format(old.id.hex())
-    with open_outbox(path) as outbox:
-        for image in range(3):
-            symbols = np.full(N_LATENTS, image, np.int8)
+    keys = home.folder / "keys"
+    with CounterStore(keys, home.node) as counters, open_outbox(keys / OUTBOX_FILE.format(old.id.hex())) as outbox:
+        images = [counters.next() for _ in range(3)]
+        for n, image in enumerate(images):
+            symbols = np.full(N_LATENTS, n, np.int8)
             outbox.put(image, [latent_coder.encode(symbols, old.tables)], None)
-    return [0, 1, 2]
+    return images
 
 
 class OldWorld(VirtualNode):

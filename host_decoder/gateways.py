@@ -7,6 +7,8 @@ the host has to say leaves through the gateway that heard the node best, when th
 gateway that is away or still sends is given nothing, and while one speaks, those on its channel keep silent.
 """
 
+import hashlib
+import os
 import re
 import time
 from collections import deque
@@ -20,7 +22,9 @@ from host_decoder.service import Host
 from host_decoder.toml_table import ConfigError
 from link.carrier import CarrierSettings, Received
 from link.clock import boot_s
+from link.durable import write_durably
 from link.governor import Governor
+from link.lock import HeldError
 from link.regions import governor_for
 from link.timing import LinkTiming
 
@@ -31,6 +35,8 @@ OTHERS_S = 2 * LOOK_S
 CLOSE_S = 0.5
 "How long all carriers together may take to close."
 KEPT_PACKETS = 16
+NAME_CHARACTERS, DIGEST_DIGITS = 40, 12
+"Of a gateway's name in the name of its ledger."
 
 
 class _Speech:
@@ -146,7 +152,15 @@ def timing_of(configs: Sequence[GatewayConfig]) -> LinkTiming | None:
 
 
 def governors_of(configs: Sequence[GatewayConfig], state_dir: Path | None = None) -> list[Governor]:
-    """By gateway, on the clock boot_s; the airtime spent is kept in state_dir, None: nowhere."""
+    """By gateway, on the clock boot_s; the airtime spent is kept in state_dir, None: nowhere.
+
+    Raises ConfigError when two gateways have one name, or another host uses these ledgers.
+    """
+    names = [config.name for config in configs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"two gateways are called {twice[0]}; give each another name")
+    if state_dir is not None:
+        _adopt(names, state_dir)
     return [_governor(config, state_dir) for config in configs]
 
 
@@ -154,9 +168,35 @@ def _governor(config: GatewayConfig, state_dir: Path | None) -> Governor:
     settings = config.settings
     if not isinstance(settings, CarrierSettings) or not config.has_downlink:
         return Governor(silent_because=f"gateway {config.name} only listens")
-    file_name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"airtime-{config.name}.json")
-    ledger = None if state_dir is None else state_dir / file_name
+    ledger = None if state_dir is None else _ledger_path(config.name, state_dir)
     try:
         return governor_for(config.region, settings.frequency_hz, settings.profile, ledger)
     except ValueError as error:
         raise ConfigError(f"gateway {config.name}: {error}") from None
+    except HeldError:
+        raise ConfigError(
+            f"another host counts the airtime of a gateway {config.name} in {ledger}: end it, or give this one a "
+            "folder of its own for its store"
+        ) from None
+
+
+def _ledger_path(name: str, state_dir: Path) -> Path:
+    """A file for each name, however it is spelt."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return state_dir / f"airtime-{_plain(name)[:NAME_CHARACTERS]}-{digest[:DIGEST_DIGITS]}.json"
+
+
+def _adopt(names: Sequence[str], state_dir: Path) -> None:
+    """Files by the earlier rule, where two names might share one: what stands there was used by each of them."""
+    paths = {name: state_dir / f"airtime-{_plain(name)}.json" for name in names}
+    earlier = {name: path for name, path in paths.items() if os.path.isfile(path)}
+    for name, path in earlier.items():
+        own = _ledger_path(name, state_dir)
+        if not own.exists():
+            write_durably(own, path.read_text(encoding="utf-8", errors="replace"))
+    for path in earlier.values():
+        path.unlink(missing_ok=True)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)

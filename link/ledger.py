@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from link.durable import read_state, set_aside, write_state
+from link.lock import FileLock, HeldError, hold_file
 
 LEDGER_FORMAT = 1
 ENTRY_S = 10.0
@@ -92,12 +93,15 @@ class StoredLedger(Ledger):
     def __init__(
         self, path: Path | str, window_s: float, block_s: float, full_s: float, boot_id: str, now_s: float
     ) -> None:
-        """`full_s` is taken as used just now when the file is damaged, since nobody knows what was.
+        """Raises HeldError when another process uses the file.
+
+        `full_s` is taken as used just now when the file is damaged, since nobody knows what was.
 
         Times, also now_s, are those of the clock that began with the boot named by boot_id.
         """
         super().__init__(window_s)
         self._path, self._block_s, self._boot_id = Path(path), block_s, boot_id
+        self._lock = _hold(self._path)
         self._reserve_s = 0.0
         "Of the block in the file: what is not used yet."
         self._written_s = now_s
@@ -172,6 +176,16 @@ class StoredLedger(Ledger):
         sums = [self._sum_before(first), *(self._sums[place] for place in lasts)]
         used = [later - earlier for earlier, later in pairwise(sums)]
         return [(self._ends[place], airtime_s) for place, airtime_s in zip(lasts, used, strict=True)]
+
+
+def _hold(path: Path) -> FileLock | None:
+    """None where files cannot be made; the first charge says so."""
+    try:
+        return hold_file(path)
+    except HeldError:
+        raise
+    except OSError:
+        return None
 
 
 def _number(value: Any) -> float:

@@ -1,8 +1,9 @@
-"""Lock: a folder that one process at a time may use. It is let go when the process ends, however that ends."""
+"""Lock: a folder or a file that one process at a time may use. It is let go when the process ends, however it ends."""
 
 import fcntl
 import os
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 
 class HeldError(OSError):
@@ -38,3 +39,32 @@ class FolderLock:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class FileLock:
+    """On a file that is replaced when it is written, so a file beside it is locked. Held while anybody holds this."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HeldError(f"another process has {path}") from None
+
+    def __del__(self) -> None:
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
+
+
+_held: WeakValueDictionary[Path, FileLock] = WeakValueDictionary()
+
+
+def hold_file(path: Path | str) -> FileLock:
+    """This process alone uses the file while it keeps what this gives; it may ask again.
+
+    Raises HeldError when another process has it, OSError when there is no such folder or it cannot be locked.
+    """
+    path = Path(path).resolve()
+    lock = _held.get(path) or FileLock(path)
+    _held[path] = lock
+    return lock

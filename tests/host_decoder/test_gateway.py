@@ -17,12 +17,14 @@ import pytest
 from host_decoder.config import GatewayConfig
 from host_decoder.events import Answer, Notice
 from host_decoder.gateway import Bell, Gateway
-from host_decoder.gateways import listen, timing_of
+from host_decoder.gateways import governors_of, listen, timing_of
 from host_decoder.service import Host
 from host_decoder.toml_table import ConfigError
 from link.carrier import CarrierSettings, CarrierStatistics, NotSentError, PortError, Received
+from link.clock import boot_s
 from link.packet import Flag
 from link.profiles import get_profile
+from link.regions import governor_for
 from tests.host_decoder.small import KEY, NODE, SmallNode
 from tests.link.small import random_symbols
 
@@ -190,6 +192,80 @@ def test_what_was_heard_is_stored_before_the_port_is_asked_again():
     worker.end()
     worker.join(time.monotonic() + PATIENCE_S)
     assert gateway.calls[-1][0] == "close"
+
+
+# --- Airtime ----------------------------------------------------------------------------------------------------------
+
+
+def radio(name):
+    settings = CarrierSettings(get_profile("rn2483-sf9"), "/dev/nowhere", frequency_hz=868_300_000)
+    return GatewayConfig(name, settings, "eu868")
+
+
+def spend(governor, airtime_s, frame_s=0.3):
+    """Until so much is spent; the time now."""
+    now_s = boot_s()
+    for _ in range(round(airtime_s / frame_s)):
+        now_s = governor.occupy(frame_s, governor.start_s(frame_s, now_s))
+    return now_s
+
+
+def left_s(governor) -> float:
+    """What may be used now."""
+    budget_s = governor.budget_s(boot_s())
+    assert budget_s is not None
+    return budget_s
+
+
+@pytest.mark.parametrize("names", [("крыша", "подвал"), ("a/b", "a-b"), ("x" * 300, "x" * 299), ("Roof", "roof")])
+def test_each_gateway_keeps_its_own_account_of_airtime_whatever_it_is_called(tmp_path, names):
+    first, second = governors_of([radio(name) for name in names], tmp_path)
+    second.occupy(0.3, spend(first, 8.4))
+    again, _ = governors_of([radio(name) for name in names], tmp_path)
+    assert left_s(again) <= left_s(first)
+    assert len(list(tmp_path.glob("airtime-*.json"))) == 2
+
+
+def test_two_gateways_of_one_name_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="two gateways are called roof"):
+        governors_of([radio("roof"), radio("roof")], tmp_path)
+
+
+def test_airtime_in_a_file_of_the_earlier_name_is_not_forgotten(tmp_path):
+    spend(governor_for("eu868", 868_300_000, get_profile("rn2483-sf9"), tmp_path / "airtime--.json"), 8.4)
+    for governor in governors_of([radio("крыша"), radio("подвал")], tmp_path):
+        assert left_s(governor) <= 0.6
+    assert not (tmp_path / "airtime--.json").exists()
+
+
+def test_a_second_host_does_not_count_in_the_same_file(tmp_path):
+    governors = governors_of([radio("roof")], tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from tests.host_decoder.test_gateway import governors_of, radio\n"
+        "try:\n    governors_of([radio('roof')], Path(sys.argv[1]))\nexcept Exception as error: print(error)"
+    )
+    other = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
+    assert "another host counts the airtime of a gateway roof" in other.stdout, other.stderr
+    del governors
+
+
+def test_a_frame_that_left_late_is_charged_from_then_on_and_one_that_did_not_leave_is_not(node_entry, store, bundle):
+    slow = Scripted.make(profile="rn2483-sf9")
+    [governor] = governors_of([GatewayConfig("slow", radio("slow").settings, "eu868")])
+    host = Host([node_entry], store, timing=timing_of([slow]), governors=[governor])
+    node, full_s = SmallNode(bundle), left_s(governor)
+    slow.fails_in["send"] = NotSentError("its channel is closed")
+    with listening(host, [slow]) as events:
+        slow.coming.append(Received(asks(node, bundle)))
+        until(events, lambda told: any(isinstance(one, Notice) and "not sent" in one.sentence for one in told))
+        next(events)
+        assert left_s(governor) == pytest.approx(full_s)
+        slow.fails_in.clear()
+        object.__setattr__(slow, "send", lambda packet: time.sleep(1.0))
+        began_s = boot_s()
+        slow.coming.append(Received(asks(node, bundle, 1)))
+        until(events, lambda _: governor.ledger.used_s(began_s + 1.0) > 0)
+    assert left_s(governor) < full_s
 
 
 # --- A real process at real ports -------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Events: what the host has to say. An answer on an image, or the reason why something that came is not used."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,6 +125,8 @@ class Refusal:
 
     reason: str
     sentence: str
+    node: int | None = None
+    "In whose name it came."
 
     @property
     def is_ordinary(self) -> bool:
@@ -146,12 +149,15 @@ Event = Answer | Refusal
 
 
 class Explainer:
-    """Lets a sentence of each reason through at most once in `period_s`, so that a noisy line cannot flood a log."""
+    """Lets a sentence of each reason through at most once in `period_s`, so that a noisy line cannot flood a log.
+
+    For each node by itself: who speaks in the name of one does not hide what is said of another.
+    """
 
     def __init__(self, period_s: float = 10.0) -> None:
         self._period_s = period_s
-        self._next_s: dict[str, float] = {}
-        self._n_silent: dict[str, int] = {}
+        self._next_s: dict[tuple[str, int | None], float] = {}
+        self._n_silent: Counter[tuple[str, int | None]] = Counter()
 
     def explain(self, refusal: Refusal, now_s: float) -> str | None:
         """The sentence, with how many alike were kept back since the last; None when there is no need, or not yet.
@@ -160,9 +166,10 @@ class Explainer:
         """
         if refusal.is_ordinary:
             return None
-        if now_s < self._next_s.get(refusal.reason, now_s):
-            self._n_silent[refusal.reason] = self._n_silent.get(refusal.reason, 0) + 1
+        kind = refusal.reason, refusal.node
+        if now_s < self._next_s.get(kind, now_s):
+            self._n_silent[kind] += 1
             return None
-        self._next_s[refusal.reason] = now_s + self._period_s
-        n_silent = self._n_silent.pop(refusal.reason, 0)
+        self._next_s[kind] = now_s + self._period_s
+        n_silent = self._n_silent.pop(kind, 0)
         return refusal.sentence + (f" ({n_silent} more of this kind since the last message)" if n_silent else "")

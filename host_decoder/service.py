@@ -181,7 +181,7 @@ class Host:
             if isinstance(outcome, Update) or (isinstance(outcome, Rejected) and outcome.reason == Reason.GAP):
                 events.append(self._answer(outcome, reception.unix_s))
             elif isinstance(outcome, Rejected):
-                events.append(Refusal(outcome.reason, outcome.sentence))
+                events.append(Refusal(outcome.reason, outcome.sentence, outcome.node))
             elif isinstance(outcome, HelloHeard) and outcome.hello.wants_slot:
                 self._grant_slot(outcome.node, now_s)
             elif isinstance(outcome, StatusHeard) and outcome.status.fault:
@@ -339,7 +339,7 @@ class Host:
         arrived = self._arrived(outcome)
         if arrived is None:
             assert isinstance(outcome, Rejected)
-            return Refusal(outcome.reason, outcome.sentence)
+            return Refusal(outcome.reason, outcome.sentence, outcome.node)
         node, chunk, bundle, counter = outcome.node, outcome.chunk, outcome.bundle, outcome.counter
         assert node is not None
         assert chunk is not None

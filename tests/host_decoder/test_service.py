@@ -414,6 +414,13 @@ def test_a_log_hears_of_each_reason_once_in_a_while():
     assert explainer.explain(replay, now_s=10.0) == "seen before. (2 more of this kind since the last message)"
 
 
+def test_what_is_said_of_one_node_hides_nothing_that_is_said_of_another():
+    explainer = Explainer(period_s=10.0)
+    flooded, other = (Refusal("not opened", f"node {node} has another key", node) for node in (1, 2))
+    assert explainer.explain(flooded, 0.0)
+    assert [explainer.explain(one, 1.0) for one in (flooded, other)] == [None, other.sentence]
+
+
 def test_an_image_under_another_s_id_is_neither_stored_nor_acknowledged_and_the_node_is_told(node_entry, store, bundle):
     """A node that lost its counters gives an id twice; the host has started anew since the first image came."""
     node = SmallNode(bundle)

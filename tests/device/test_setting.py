@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from device import config
 from device.config import NODE, SOURCE, ConfigError, load_config
 from device.link_config import LINK, LORAWAN
 from link.profiles import PROFILES
@@ -90,6 +91,15 @@ def test_every_key_answers_every_nasty_value_with_a_sentence_that_names_it(tmp_p
         said = read(tmp_path, with_value(section, key, value))
         is_named = not isinstance(said, str) or key in said or "TOML" in said or "hours" in said
         assert is_named or key in ("profile", "region", "frequency_hz", "path", "kind"), said
+
+
+def test_every_key_stands_in_the_example_with_a_value_that_it_takes(tmp_path):
+    example = tomllib.loads(config.__doc__.partition("\n\n")[2])
+    link = example["link"]
+    for settings_of, table in ((NODE, example), (SOURCE, example["source"]), (LINK, link), (LORAWAN, link["lorawan"])):
+        assert set(table) == set(settings_of), "none is missing"
+        for key, value in table.items():
+            assert settings_of[key].fault(value) is None
 
 
 TOML_VALUES = st.recursive(

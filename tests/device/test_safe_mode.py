@@ -175,20 +175,21 @@ def test_the_host_hears_of_whatever_keeps_the_node_from_its_work(home, port, goo
         assert "Traceback" not in console
         assert "device: safe mode: nothing is captured until" in console
         assert host.updates == []
-    with FarHost(home, far, state=host.state) as host, node(config, "--last-good", good):
-        host.wait_for(1)
 
 
 def test_a_fault_that_is_not_in_the_settings_is_told_with_the_nodes_own(home, port, good):
     path, far = port
     config = settings(home, path)
-    without_bundle(home)
+    mend = without_bundle(home)
     with FarHost(home, far) as host, node(config, "--last-good", good) as process:
         wait_for(lambda: host.statuses)
         assert "there is no bundle at" in host.statuses[0].status.fault
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 1
     assert not good.exists(), "they are not good ones by that"
+    mend()
+    with FarHost(home, far, state=host.state) as host, node(config, "--last-good", good):
+        host.wait_for(1)
 
 
 def test_without_settings_that_worked_there_is_only_the_console(home, port, good):

@@ -10,7 +10,7 @@ from link.address import parse_address
 from link.airtime import LoRaConfig
 from link.erasure import ParityPlan
 from link.profiles import LinkProfile, get_profile
-from link.regions import REGIONS, rules_for
+from link.regions import REGIONS, never_speaks
 from link.sender import FIRST_CHUNK_OVERHEAD_BYTES, MIN_PACKET_BYTES
 from link.setting import MANY, SECTION, TEXTS, YES_OR_NO, read_section, text, whole
 from link.toml_file import read_text, shown
@@ -152,7 +152,7 @@ def _check_region(link: LinkConfig) -> None:
         return
     if link.region not in REGIONS:
         raise ValueError(f"[link] region is {shown(link.region)}; it must be one of {', '.join(REGIONS)}")
-    if reason := rules_for(link.region, link.frequency_hz, link.profile).silent_because:
+    if reason := never_speaks(link.region, link.frequency_hz, link.profile):
         raise ValueError(f"[link] {reason}")
 
 

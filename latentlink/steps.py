@@ -204,9 +204,13 @@ def seeds(said: Said) -> None:
     said.run("tests.seeds", *options, "--results", said.results)
 
 
+HOST_OPTIONS = {"HOST_TOML": "--host", "HOST_DIR": "--host"}
+
+
 def flash(said: Said) -> None:
     names = {
-        "HOST_TOML": "--host",
+        **HOST_OPTIONS,
+        "HOST_PORT": "--host-port",
         "IMAGE": "--image",
         "NODE": "--node",
         "USER_NAME": "--user",
@@ -238,7 +242,7 @@ def deploy_model(said: Said) -> None:
     if not chosen.is_there:
         raise RunError(f"there is no bundle in {chosen.bundle}; 'make export' writes one, BUNDLE= names another folder")
     said.tell(f"bundle    {chosen.bundle}")
-    said.run("device.flash", "deploy", host, "--bundle", chosen.bundle, *said.options(HOST_TOML="--host"))
+    said.run("device.flash", "deploy", host, "--bundle", chosen.bundle, *said.options(**HOST_OPTIONS))
 
 
 def _host(said: Said) -> str:

@@ -77,13 +77,17 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
             os.chown(path, *_owner_in(path.parent))
 
 
+def sudo_caller() -> tuple[int, int] | None:
+    """User and group of the account that called sudo, to whom what is made then belongs."""
+    caller = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    is_sudo = os.geteuid() == 0 and all(part.isdigit() for part in caller)
+    return (int(caller[0]), int(caller[1])) if is_sudo else None
+
+
 def _owner_in(folder: Path) -> tuple[int, int]:
     """User and group of what root makes in a folder."""
-    caller = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if all(part.isdigit() for part in caller):
-        return int(caller[0]), int(caller[1])
     state = folder.stat()
-    return state.st_uid, state.st_gid
+    return sudo_caller() or (state.st_uid, state.st_gid)
 
 
 def write_state(path: Path, state: Mapping[str, Any], mode: int | None = None) -> None:

@@ -35,8 +35,9 @@ def default_folder() -> Path:
 
 
 def host_toml(path: Path) -> Path:
-    """host.toml where a person names it, or the folder that it is in."""
-    return path / HOST_TOML if path.is_dir() else path
+    """host.toml where a person names it, or the folder that it is in or will be."""
+    is_file = path.is_file() or (path.suffix == ".toml" and not path.is_dir())
+    return path if is_file else path / HOST_TOML
 
 
 def node_file(host: Path, node: int) -> Path:

@@ -15,7 +15,7 @@ from link.airtime import FskConfig, LoRaConfig
 from link.clock import boot_id, boot_s
 from link.governor import AirtimeLimit, Governor
 from link.ledger import Ledger, StoredLedger
-from link.profiles import US915_DWELL_S, LinkProfile
+from link.profiles import US915_DWELL_S, LinkProfile, get_profile
 
 HOUR_S = 3600.0
 US915_HOP_S = 20.0
@@ -54,6 +54,8 @@ EU868 = (
     SubBand(869_400_000, 869_650_000, 0.10),
     SubBand(869_700_000, 870_000_000, 0.01),
 )
+NARROW = "lora-sf7"
+"A profile of 125 kHz."
 REGIONS = ("eu868", "us915", "wire")
 
 
@@ -79,6 +81,17 @@ def rules_for(region: str | None, frequency_hz: int | None, profile: LinkProfile
     if frequency_hz is None:
         return Rules(silent_because=f"region {region} is set, but no frequency_hz: set the one the modem sends on")
     return _RULES[region](frequency_hz, profile)
+
+
+def never_speaks(region: str | None, frequency_hz: int | None, profile: LinkProfile) -> str | None:
+    """Why a sender with such settings could never speak; None when it may.
+
+    Of an E22, whose bandwidth is an estimate (link.profiles), it takes a frequency where not even 125 kHz are allowed;
+    where only the estimate is in the way its governor is silent, and says so. ValueError as rules_for.
+    """
+    reason = rules_for(region, frequency_hz, profile).silent_because
+    is_estimate = profile.carrier == "e22"
+    return rules_for(region, frequency_hz, get_profile(NARROW)).silent_because if reason and is_estimate else reason
 
 
 def governor_for(

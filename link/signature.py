@@ -10,7 +10,6 @@ are files with 64 hex digits; the secret one never leaves the host.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from link.bundle import ENCODER, MANIFEST, TABLES, Bundle, BundleError
+from link.durable import write_durably
 
 SIGNATURE = "signature.json"
 SIGNING_KEY, SIGNER = "bundle-signing.key", "bundle-signing.pub"
@@ -36,17 +36,11 @@ class SignatureError(BundleError):
 
 
 def make_signing_key(path: Path) -> Ed25519PrivateKey:
-    """The key in that file; one made there (0600) when there is none."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return read_signing_key(path)
-    key = Ed25519PrivateKey.generate()
-    with open(descriptor, "w", encoding="ascii") as file:
-        file.write(key.private_bytes_raw().hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return key
+    """The key in that file; one made there (0600) when there is none, or an empty file, as a full disk leaves it."""
+    if not path.exists() or path.stat().st_size == 0:
+        key = Ed25519PrivateKey.generate()
+        write_durably(path, key.private_bytes_raw().hex() + "\n", mode=0o600)
+    return read_signing_key(path)
 
 
 def read_signing_key(path: Path) -> Ed25519PrivateKey:
@@ -118,5 +112,5 @@ def _read_key(path: Path) -> bytes:
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise SignatureError(f"{path} holds no key: {2 * KEY_BYTES} hex digits are expected")
+        raise SignatureError(f"{path} holds no key: {2 * KEY_BYTES} hex digits are expected; put a copy of it back")
     return key

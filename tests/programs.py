@@ -20,6 +20,7 @@ PACKAGES = tools.PACKAGES | {
     "dtc": "device-tree-compiler",
     "git": "git",
     "make": "make",
+    "losetup": "mount",
     "mosquitto": "mosquitto",
     "mosquitto_passwd": "mosquitto",
     "qemu-aarch64": "qemu-user",

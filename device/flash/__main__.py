@@ -1,6 +1,7 @@
 """python -m device.flash: make a node's image, prepare its card, boot it in an emulator."""
 
 import argparse
+import os
 import shlex
 import sys
 import tempfile
@@ -8,10 +9,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from device.config import ConfigError
+from device.encoder import EncoderError
 from device.flash.tools import FlashError, UnreachableError
+from device.interpreter import RuntimeMissingError
+from link.bundle import BundleError
+from link.durable import make_folder, sudo_caller
+from link.host_folder import HOST_TOML, NAME, default_folder, host_toml
+from link.keys import KeyStateError
 from link.terminal import readable_output
 
+EXPLAINED = (FlashError, ConfigError, BundleError, KeyStateError, EncoderError, RuntimeMissingError, OSError)
+"Errors whose message is for the person; any other is a fault of this program and shows its traceback."
 WORK = Path("runs/flash")
+ANSWERS = ("yes", "no")
 UNREACHABLE = 3
 "Exit code when packages cannot be had: it says nothing about this program."
 
@@ -24,9 +35,11 @@ def main(argv: list[str] | None = None) -> int:
         return arguments.run(arguments)
     except KeyboardInterrupt:
         return 130
-    except (FlashError, OSError) as error:
+    except EXPLAINED as error:
         print(f"flash: {error}", file=sys.stderr)
         return UNREACHABLE if isinstance(error, UnreachableError) else 1
+    finally:
+        _give_back(getattr(arguments, "work", None))
 
 
 def _image(arguments: argparse.Namespace) -> int:
@@ -39,7 +52,7 @@ def _image(arguments: argparse.Namespace) -> int:
         return code
     started_s = time.monotonic()
     debian = Debian(arguments.suite, arguments.mirror)
-    arguments.work.mkdir(parents=True, exist_ok=True)
+    make_folder(arguments.work)
     release = make_release(debian.python, arguments.work, arguments.source)
     image = arguments.out or arguments.work / f"latentlink-{arguments.suite}.img"
     make_image(debian, release, arguments.work, image)
@@ -51,11 +64,11 @@ def _image(arguments: argparse.Namespace) -> int:
 def _card(arguments: argparse.Namespace) -> int:
     from device.flash.card import CardOptions, flash_card
 
-    arguments.work.mkdir(parents=True, exist_ok=True)
+    make_folder(arguments.work)
     options = CardOptions(
         target=arguments.target,
         settings=arguments.settings,
-        host=arguments.host,
+        host=_host(arguments.host),
         work=arguments.work,
         image=arguments.image,
         bundle=arguments.bundle,
@@ -63,23 +76,51 @@ def _card(arguments: argparse.Namespace) -> int:
         hostname=arguments.hostname,
         user=arguments.user,
         ssh_key=arguments.ssh_key,
-        is_confirmed=arguments.confirm == "yes" and not arguments.dry_run,
+        is_confirmed=arguments.confirm == "yes" and arguments.dry_run != "yes",
         replaces=arguments.replace == "yes",
+        host_port=arguments.host_port,
     )
-    is_written = flash_card(options, print, _show)
-    return 0 if is_written or arguments.dry_run else 2
+    flash_card(options, print, _show)
+    return 0
 
 
 def _deploy(arguments: argparse.Namespace) -> int:
     from device.flash.deploy import Node, deploy_bundle, deploy_release
 
-    arguments.work.mkdir(parents=True, exist_ok=True)
+    make_folder(arguments.work)
     node = Node(arguments.address, shlex.split(arguments.ssh_options))
     if arguments.bundle:
-        deploy_bundle(node, arguments.bundle, arguments.host, arguments.work, print)
+        deploy_bundle(node, arguments.bundle, _host(arguments.host), arguments.work, print)
     else:
         deploy_release(node, arguments.work, arguments.source, print)
     return 0
+
+
+def _host(named: Path | None) -> Path:
+    """host.toml of the folder that is meant; one that an earlier version left here is pointed at."""
+    if named is None and Path(HOST_TOML).exists():
+        print(f"note      the host folder is {default_folder()}; {HOST_TOML} here is used with HOST_DIR=. only")
+    return host_toml((named or default_folder()).expanduser())
+
+
+def _give_back(work: Path | None) -> None:
+    """What was kept under sudo is the caller's, or the next command without sudo could not use it."""
+    if work is not None and (caller := sudo_caller()):
+        for path in (work, *work.rglob("*")):
+            if path.lstat().st_uid == 0:
+                os.lchown(path, *caller)
+
+
+def _target(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("name the card: TARGET=/dev/sdX, an image file or a boot folder")
+    return Path(text)
+
+
+def _address(text: str) -> str:
+    if not text or text.startswith("-"):
+        raise argparse.ArgumentTypeError("name the node: HOST=its address, as ssh takes it")
+    return text
 
 
 def _show(share: float) -> None:
@@ -102,6 +143,7 @@ def _boot(arguments: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from device.flash.boot import MACHINES
+    from device.flash.registry import HOST_PORT
     from device.flash.release import SOURCE_WHEELS
     from device.flash.rootfs import PYTHON_OF
 
@@ -121,9 +163,12 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("--out", type=Path, metavar="FILE.img", help="default: WORK/latentlink-SUITE.img")
 
     card = command("card", _card, "make a node of a card, an image file or a mounted boot folder")
-    card.add_argument("target", type=Path, help="/dev/sdX, FILE.img, or the folder where a boot partition is mounted")
+    card.add_argument(
+        "target", type=_target, help="/dev/sdX, FILE.img, or the folder where a boot partition is mounted"
+    )
     card.add_argument("--settings", type=Path, required=True, metavar="node.toml", help="as python -m device takes it")
-    card.add_argument("--host", type=Path, default=Path("host.toml"), help="where the node is registered")
+    card.add_argument("--host", type=Path, metavar="DIR", help=f"the host folder (default ~/{NAME})")
+    card.add_argument("--host-port", default=HOST_PORT, metavar="PORT", help="of the host's modem, for a new host.toml")
     card.add_argument("--image", type=Path, metavar="FILE.img", help="write this image to the whole target first")
     card.add_argument("--bundle", type=Path, metavar="DIR", help="instead of the one that node.toml names")
     card.add_argument("--node", type=int, metavar="N", help="instead of the number in node.toml")
@@ -131,14 +176,18 @@ def _parser() -> argparse.ArgumentParser:
     card.add_argument("--user", default="", help="make this account (with --ssh-key; Raspberry Pi OS)")
     card.add_argument("--ssh-key", type=Path, metavar="FILE.pub")
     card.add_argument("--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)")
-    card.add_argument("--confirm", default="", metavar="yes", help="without it nothing is written")
-    card.add_argument("--dry-run", action="store_true", help="show everything, write nothing")
-    card.add_argument("--replace", default="", metavar="yes", help="the host forgets that number's former card")
+    card.add_argument("--confirm", choices=ANSWERS, default="no", help="without yes nothing is written")
+    card.add_argument(
+        "--dry-run", choices=ANSWERS, nargs="?", const="yes", default="no", help="write nothing, whatever CONFIRM says"
+    )
+    card.add_argument("--replace", choices=ANSWERS, default="no", help="the host forgets that number's former card")
 
     deploy = command("deploy", _deploy, "give a running node this checkout's programs, or a bundle, over SSH")
-    deploy.add_argument("address", metavar="HOST", help="as ssh takes it; the account is root or may sudo")
+    deploy.add_argument(
+        "address", type=_address, metavar="HOST", help="as ssh takes it; the account is root or may sudo"
+    )
     deploy.add_argument("--bundle", type=Path, metavar="DIR", help="deploy this bundle instead of the programs")
-    deploy.add_argument("--host", type=Path, default=Path("host.toml"), help="of the host that flashed and hears it")
+    deploy.add_argument("--host", type=Path, metavar="DIR", help=f"folder of the host that hears it (default ~/{NAME})")
     deploy.add_argument("--source", choices=SOURCE_WHEELS, default="", help="add what this image source needs")
     deploy.add_argument("--ssh-options", default="", help="more options for ssh, in one argument")
     deploy.add_argument("--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)")

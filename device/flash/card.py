@@ -5,32 +5,47 @@ system's first boot needs to run install.sh. All of it is read back. The key lea
 """
 
 import hashlib
-import json
+import re
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from device.flash import registry
-from device.flash.firstboot import SEED, Personal, System, detect, first_boot_files
+from device.flash.firstboot import SEED, Personal, System, detect, first_boot_files, read_text
+from device.flash.ports import check_port, console_on
 from device.flash.release import PROJECT, Release, make_release
 from device.flash.rootfs import UNITS
-from device.flash.settings import Settings, read_settings
+from device.flash.settings import APP_KEY, Settings, read_settings
 from device.flash.signing import signed_files, signing_key
-from device.flash.target import BootPartition, check_file, copy_image, describe, free_bytes, open_target
+from device.flash.target import BootPartition, check_file, claimed, copy_image, describe, open_target
 from device.flash.tools import FlashError
 from link.bundle import Bundle
 from link.keys import COUNTER_FILE, KEY_FILE, provision
 from link.signature import SIGNER, signer_text
 
-SECRETS = (f"{SEED}/{KEY_FILE}",)
+SECRETS = (f"{SEED}/{KEY_FILE}", f"{SEED}/{APP_KEY}")
 SUMS = f"{SEED}/SHA256SUMS"
 OUR_IMAGE_ABOUT = f"{SEED}/image.json"
 SHOWN_CHARS = 1500
 PICAMERA2_NEEDS = "3.13"
+NETWORK_UNIT = """# Of latentlink.service: this node's carrier is UDP.
+[Unit]
+Wants=network-online.target
+After=network-online.target
+[Service]
+RestrictAddressFamilies=AF_INET AF_INET6
+IPAddressAllow=any
+"""
+CLUSTER_BYTES = 32 << 10
+"A file on a FAT partition takes up to so much more than it has."
+HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
+ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+PUBLIC_KEY = re.compile(r"(ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/=]+( .*)?")
 
 
 @dataclass(frozen=True)
@@ -50,13 +65,49 @@ class CardOptions:
     ssh_key: Path | None = None
     is_confirmed: bool = False
     replaces: bool = False
+    host_port: str = registry.HOST_PORT
+    "Of the host's modem, for a host.toml that is made."
 
 
 def flash_card(options: CardOptions, say: Callable[[str], None], show: Callable[[float], None]) -> bool:
-    """Write the card and register its node; without confirmation only say what would be done. Returns: written."""
+    """Write the card and register its node; without confirmation only say what would be done. Returns: written.
+
+    All checks come before anything is written; the host's files are written beside their places before the card is, and
+    take them when the card is right.
+    """
     settings = read_settings(options.settings, options.node, options.bundle)
     registry.check_free(options.host, settings.node, options.replaces)
-    say(f"target    {describe(options.target) if options.target.exists() else options.target}")
+    notices = [*settings.notices, *registry.check_link(options.host, settings.link, options.host_port)]
+    with ExitStack() as held:
+        if options.is_confirmed:
+            held.enter_context(registry.locked(options.host))
+            registry.check_free(options.host, settings.node, options.replaces)
+            if options.target.exists():
+                held.enter_context(claimed(options.target))
+        target = f"target    {describe(options.target) if options.target.exists() else options.target}"
+        say(target)
+        boot, system = _system(options, settings, say)
+        release = make_release(system.python, options.work, settings.source_kind)
+        bundle = Bundle.load(settings.bundle, side="node")
+        personal = _personal(options, settings)
+        key_files = new_key(settings)
+        signer = signing_key(options.host, may_make=True) if options.is_confirmed else Ed25519PrivateKey.generate()
+        seed = seed_files(settings, system, release, bundle, signer, personal) | key_files
+        files = first_boot_files(boot, system, personal, settings.port) | seed
+        _check_room(boot, files)
+        _tell(files, settings, release, bundle, say)
+        for notice in notices:
+            say(f"note      {notice}")
+        if not options.is_confirmed:
+            say(f"nothing was written; say CONFIRM=yes to write this, and to name the node in {options.host.parent}")
+            say(target)
+            return False
+        _write(options, settings, boot, files, say, show)
+    return True
+
+
+def _system(options: CardOptions, settings: Settings, say: Callable[[str], None]) -> tuple[BootPartition, System]:
+    """What is on the card, or on the image that will be, and whether the settings suit it."""
     if options.image:
         check_file(options.image)
         if options.target.exists():
@@ -66,27 +117,39 @@ def flash_card(options: CardOptions, say: Callable[[str], None], show: Callable[
     system = detect(boot)
     say(f"system    {system.name}; first boot by {system.first_boot}, Python {system.python}")
     _check_source(settings, system)
-    release = make_release(system.python, options.work, settings.source_kind)
-    bundle = Bundle.load(settings.bundle, side="node")
-    personal = _personal(options, settings)
-    key_files = new_key(settings.node)
-    signer = signing_key(options.host, may_make=True) if options.is_confirmed else Ed25519PrivateKey.generate()
-    seed = seed_files(settings, system, release, bundle, signer, personal) | key_files
-    files = first_boot_files(boot, system, personal, settings.port) | seed
-    _tell(files, settings, release, bundle, say)
-    if not options.is_confirmed:
-        say("nothing was written; say CONFIRM=yes to write it")
-        return False
-    if options.image:
-        copy_image(options.image, options.target, show)
-        boot = open_target(options.target)
-    _check_room(options.target, files)
-    write_verified(boot, files)
-    key_path = registry.register(
-        options.host, settings.node, key_files[f"{SEED}/{KEY_FILE}"].decode(), settings.bundle, settings.profile
+    check_port(settings.link, is_our_image=system.first_boot == "image")
+    if system.first_boot != "image":
+        for word in console_on(settings.port, read_text(boot, "cmdline.txt")):
+            say(f"console   {word} leaves cmdline.txt: {settings.port} is the link's, and a console would speak on it")
+    return boot, system
+
+
+def _write(
+    options: CardOptions,
+    settings: Settings,
+    boot: BootPartition,
+    files: Mapping[str, bytes],
+    say: Callable[[str], None],
+    show: Callable[[float], None],
+) -> None:
+    """The host's files beside their places, then the card; the former count when the latter is right."""
+    key_text = files[f"{SEED}/{KEY_FILE}"].decode()
+    registration = registry.Registration(
+        options.host, settings.node, key_text, settings.bundle, settings.link, options.host_port
     )
-    say(f"written and read back; node {settings.node} is in {options.host}, its key in {key_path}")
-    return True
+    try:
+        if options.image:
+            copy_image(options.image, options.target, show)
+            boot = open_target(options.target)
+        write_verified(boot, files)
+    except BaseException:
+        registration.drop()
+        raise
+    registration.commit()
+    say(f"written and read back; node {settings.node} is in {options.host.parent}, its key in {registration.key_path}")
+    for notice in registration.notices:
+        say(f"note      {notice}")
+    say(f"start the host, or start it again: python -m host_decoder listen {options.host}")
 
 
 def seed_files(
@@ -112,6 +175,8 @@ def seed_files(
             "release.id": release.id.encode(),
             "release.python": release.python.encode(),
         }
+    if settings.link.profile.carrier == "udp":
+        seed["network.conf"] = NETWORK_UNIT.encode()
     if personal.authorized_key:
         seed["authorized_keys"] = f"{personal.authorized_key}\n".encode()
     if system.first_boot != "image":
@@ -121,10 +186,12 @@ def seed_files(
     return {f"{SEED}/{name}": content for name, content in (seed | {"SHA256SUMS": sums.encode()}).items()}
 
 
-def new_key(node: int) -> dict[str, bytes]:
+def new_key(settings: Settings) -> dict[str, bytes]:
+    """What leaves the boot partition at the first boot: a new key with its counter, and a LoRaWAN node's other key."""
     with tempfile.TemporaryDirectory() as folder:
-        provision(Path(folder), node)
-        return {f"{SEED}/{name}": (Path(folder) / name).read_bytes() for name in (KEY_FILE, COUNTER_FILE)}
+        provision(Path(folder), settings.node)
+        files = {f"{SEED}/{name}": (Path(folder) / name).read_bytes() for name in (KEY_FILE, COUNTER_FILE)}
+    return files if settings.app_key is None else files | {f"{SEED}/{APP_KEY}": f"{settings.app_key}\n".encode()}
 
 
 def write_verified(boot: BootPartition, files: Mapping[str, bytes]) -> None:
@@ -148,29 +215,49 @@ def _check_source(settings: Settings, system: System) -> None:
 
 
 def _personal(options: CardOptions, settings: Settings) -> Personal:
-    key = options.ssh_key.read_text().strip() if options.ssh_key else ""
-    if "\n" in key or "PRIVATE" in key:
+    key = options.ssh_key.read_text(errors="replace").strip() if options.ssh_key else ""
+    if options.ssh_key and not PUBLIC_KEY.fullmatch(key):
         raise FlashError(f"{options.ssh_key} is no single public key; give the file that ends in .pub")
+    if options.user and not ACCOUNT.fullmatch(options.user):
+        raise FlashError(f"an account cannot be called {options.user!r}; take small letters and digits, a letter first")
     if options.user and not key:
         raise FlashError("an account without an SSH key could never be entered; give SSH_KEY= too")
     hostname = options.hostname or f"latentlink-{settings.node}"
+    if not HOST_NAME.fullmatch(hostname):
+        raise FlashError(f"a machine cannot be called {hostname!r}; take letters, digits and hyphens")
     return Personal(hostname, f"latentlink-{settings.node}-{secrets.token_hex(4)}", options.user, key)
 
 
-def _check_room(target: Path, files: Mapping[str, bytes]) -> None:
-    free, needed = free_bytes(target), sum(map(len, files.values()))
-    if free is not None and free < needed:
-        raise FlashError(f"{target} has {free / 1e6:.0f} MB free and {needed / 1e6:.0f} MB are needed")
+def _check_room(boot: BootPartition, files: Mapping[str, bytes]) -> None:
+    free, needed = boot.free_bytes(), sum(len(content) + CLUSTER_BYTES for content in files.values())
+    if free < needed:
+        raise FlashError(f"{boot} has {free / 1e6:.1f} MB free and {needed / 1e6:.1f} MB are needed")
 
 
 def _tell(
     files: Mapping[str, bytes], settings: Settings, release: Release, bundle: Bundle, say: Callable[[str], None]
 ) -> None:
-    accuracy = json.dumps(bundle.measured)[:100]
-    say(f"node      {settings.node}, bundle {bundle.id.hex()} of {settings.bundle} {accuracy}")
+    say(f"node      {settings.node}, bundle {bundle.id.hex()} of {settings.bundle}{_measured(bundle)}")
+    say(f"link      {_line(settings)}")
     say(f"release   {release.id}: Python {release.python}, {len(release.wheels)} aarch64 wheels")
     for name, content in sorted(files.items()):
         say(f"file      {name}, {len(content)} bytes" + (" (secret)" if name in SECRETS else ""))
         if name.count("/") == 0 or name.endswith("node.toml"):
             text = content.decode(errors="replace")[:SHOWN_CHARS]
             say("\n".join(f"          | {line}" for line in text.splitlines()))
+
+
+def _measured(bundle: Bundle) -> str:
+    accuracy, n_bytes = bundle.measured.get("accuracy"), bundle.measured.get("bytes_per_image")
+    if not isinstance(accuracy, int | float) or not isinstance(n_bytes, int | float):
+        return ""
+    return f": {100 * accuracy:.1f} % on the {bundle.measured.get('split', 'test')} split, {n_bytes:.1f} bytes an image"
+
+
+def _line(settings: Settings) -> str:
+    link = settings.link
+    told = [f"region {link.region}"] if link.region else []
+    told += [f"{link.frequency_hz / 1e6:g} MHz"] if link.frequency_hz else []
+    return ", ".join(
+        [f"{link.profile.name} at {link.port}", *told, *([] if link.has_feedback else ["without feedback"])]
+    )

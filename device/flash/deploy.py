@@ -1,26 +1,42 @@
 """Deploy: a new release or bundle for a node that runs and can be reached over SSH.
 
 The node's Python and processor are asked first, so that the right wheels are sent; update.sh does the rest on the node:
-unpack beside, try, switch, and switch back when the service does not become ready.
+unpack beside, try, switch, and switch back when the service does not become ready. Our commands are for `sh`, whatever
+shell the account has there.
 """
 
 import hashlib
-import subprocess
-import tomllib
+import shlex
+import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from device.flash import registry
 from device.flash.release import PROJECT, PYTHONS, make_release, write_archive
 from device.flash.signing import signed_files, signing_key
-from device.flash.tools import FlashError, find, last_words
+from device.flash.tools import FlashError, find, last_words, run_within
 from link.bundle import Bundle
+from link.host_folder import node_file
+from link.keys import MAX_NODE
+from link.toml_file import read_toml
 
 UPDATE = PROJECT / "device/unit/update.sh"
 PROBE = "import platform, os; print(*platform.python_version_tuple()[:2], platform.machine(), os.getuid())"
 PROCESSOR = "aarch64"
-NODE_TOML = "/etc/latentlink/node.toml"
+NODE_TOML, LAST_GOOD = "/etc/latentlink/node.toml", "/var/lib/latentlink/node.toml.good"
+"What the node is told, and what it goes by while that cannot be used (safe mode)."
+SSH_OPTIONS = {
+    "BatchMode": "yes",
+    "ConnectTimeout": "15",
+    "ServerAliveInterval": "15",
+    "ServerAliveCountMax": "4",
+    "ControlMaster": "no",
+}
+"It asks nothing, gives up a node that is gone within a minute, and leaves nothing behind."
+ANSWER_S, UPDATE_S = 60.0, 1800.0
+"Deadlines: of a question; of an update, which sends up to 61 MB and waits for a service to start twice."
 
 
 @dataclass(frozen=True)
@@ -34,12 +50,17 @@ class Node:
     python: str = "python3"
 
     def run(self, command: str, input: bytes = b"") -> str:
-        """Standard output; FlashError with the node's words."""
-        words = [find("ssh"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", *self.options, self.address, command]
-        done = subprocess.run(words, input=input, capture_output=True)
+        """What a command for `sh` prints; FlashError with the node's words, or when it does not end."""
+        options = [word for name, value in SSH_OPTIONS.items() for word in ("-o", f"{name}={value}")]
+        # The first value that ssh sees of an option counts: those of the person come first.
+        words = [find("ssh"), *self.options, *options, self.address, f"exec sh -c {shlex.quote(command)}"]
+        try:
+            done = run_within(UPDATE_S if input else ANSWER_S, words, input)
+        except FlashError as error:
+            raise FlashError(f"{self.address}: {error}") from None
         if done.returncode:
             raise FlashError(f"{self.address}: {last_words(done.stderr)}")
-        return done.stdout.decode()
+        return done.stdout.decode(errors="replace")
 
 
 @dataclass(frozen=True)
@@ -52,7 +73,10 @@ class Probe:
 
 def probe(node: Node) -> Probe:
     """Ask the node for its Python; FlashError when there are no wheels for it."""
-    major, minor, processor, uid = node.run(f'{node.python} -c "{PROBE}"').split()
+    said = node.run(f"{node.python} -c {shlex.quote(PROBE)}").split()
+    if len(said) != 4:
+        raise FlashError(f"{node.address} answers {' '.join(said)[:80]!r} to a question for its Python; is it a node?")
+    major, minor, processor, uid = said
     python = f"{major}.{minor}"
     if processor != PROCESSOR or python not in PYTHONS:
         raise FlashError(
@@ -74,26 +98,65 @@ def deploy_bundle(node: Node, path: Path, host: Path, work: Path, say: Callable[
     """A bundle alone, signed. The host decodes both from then on: images of the former one may still be under way."""
     probed = probe(node)
     bundle, key = Bundle.load(path, side="node"), signing_key(host)
-    number = tomllib.loads(node.run(f"cat {node.root}{NODE_TOML}"))["node"]
-    known, new = registry.bundles_of(host, number), registry.relative(path, host.parent)
-    registry.set_bundles(host, number, [new, *known])
+    Bundle.load(path, side="host")
+    number = node_number(node, probed)
+    with registry.locked(host):
+        known, new = registry.bundles_of(host, number), registry.relative(path, host.parent)
+        registry.set_bundles(host, number, [new, *known])
     if new not in known:
         say(f"{host}: node {number} may send bundle {bundle.id.hex()} too; start the host again if it runs")
+    if registry.stands_in_host_toml(host, number):
+        say(f"node {number} stands in {host} too, and {node_file(host, number)} counts; take it out there")
     archive = work / f"bundle-{bundle.id.hex()}.tar.gz"
     write_archive(archive, signed_files(bundle, key))
     try:
         say(_update(node, probed, "bundle", bundle.id.hex(), archive.read_bytes()))
     except FlashError:
-        registry.set_bundles(host, number, [*known, new])  # what it sent before it was taken back can be read
+        with registry.locked(host):  # what it sent before it was taken back can be read
+            registry.set_bundles(host, number, [*(name for name in known if name != new), new])
         raise
+
+
+def node_number(node: Node, probed: Probe) -> int:
+    """Which node it is, by node.toml or, in safe mode, by the settings that worked last."""
+    try:
+        return _number(node, NODE_TOML, [])
+    except FlashError as error:
+        why = error
+    try:
+        return _number(node, LAST_GOOD, _sudo(node, probed))
+    except FlashError:
+        raise FlashError(
+            f"{node.address} is in safe mode, and which node it is cannot be known: {why}. Put that right there first "
+            f"(sudo nano {NODE_TOML}), or flash the card again"
+        ) from None
+
+
+def _number(node: Node, path: str, sudo: list[str]) -> int:
+    text = node.run(shlex.join([*sudo, "cat", node.root + path]))
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "node.toml"
+        copy.write_text(text, encoding="utf-8")
+        try:
+            number = read_toml(copy, FlashError).get("node")
+        except FlashError as error:
+            raise FlashError(str(error).replace(str(copy), path)) from None
+    if type(number) is not int or not 1 <= number <= MAX_NODE:
+        raise FlashError(f"{path} has node = {number!r}")
+    return number
+
+
+def _sudo(node: Node, probed: Probe) -> list[str]:
+    return [] if probed.is_root or node.root else ["sudo", "-n"]
 
 
 def _update(node: Node, probed: Probe, kind: str, name: str, archive: bytes) -> str:
     """Send update.sh, then the archive to it."""
-    script = node.run("script=$(mktemp) && cat > $script && echo $script", UPDATE.read_bytes()).strip()
-    sudo = "" if probed.is_root or node.root else "sudo -n "
-    arguments = f"{kind} {name} {hashlib.sha256(archive).hexdigest()} '{node.root}' '{node.systemctl}' '{node.python}'"
+    script = node.run("script=$(mktemp) && cat >$script && echo $script", UPDATE.read_bytes()).strip()
+    told = [kind, name, hashlib.sha256(archive).hexdigest(), node.root, node.systemctl, node.python]
+    command = shlex.join([*_sudo(node, probed), "sh", script, *told])
     try:
-        return node.run(f"{sudo}sh {script} {arguments}", archive).strip()
+        return node.run(command, archive).strip()
     finally:
-        node.run(f"rm -f {script}")
+        with suppress(FlashError):  # what is left in /tmp there goes at its next start
+            node.run(f"rm -f {shlex.quote(script)}")

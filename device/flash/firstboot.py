@@ -11,11 +11,11 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
 
+from device.flash.ports import NODE_UART, console_on
 from device.flash.target import BootPartition
 from device.flash.tools import FlashError
+from device.flash.user_data import merged, says_something
 
 SEED = "latentlink"
 "Folder of everything of ours on the boot partition."
@@ -38,7 +38,6 @@ FIRSTRUN = (
     "systemd.unit=kernel-command-line.target",
 )
 NETWORK = "network:\n  version: 2\n  ethernets:\n    eth0:\n      dhcp4: true\n      optional: true\n"
-NODE_UART = "/dev/ttyAMA0"
 UART_MARK = "# latentlink: the UART on GPIO 14 and 15 is the link's"
 UART_CONFIG = f"""
 {UART_MARK}
@@ -53,8 +52,6 @@ dtparam=uart0=on
 [all]
 enable_uart=1
 """
-SERIAL_CONSOLES = ("console=serial0", "console=ttyAMA0", "console=ttyS0")
-MERGE = "list(append)+dict(no_replace,recurse_list)+str()"
 
 
 @dataclass(frozen=True)
@@ -123,8 +120,8 @@ def first_boot_files(boot: BootPartition, system: System, personal: Personal, po
     """What is to be written besides the seed, by its path on the boot partition."""
     files: dict[str, str] = {}
     if system.first_boot != "image":
-        cmdline, config = boot.read("cmdline.txt").decode(), boot.read("config.txt").decode()
-        files |= uart_files(cmdline, config) if port == NODE_UART else {"cmdline.txt": cmdline}
+        cmdline, config = read_text(boot, "cmdline.txt"), read_text(boot, "config.txt")
+        files |= uart_files(cmdline, config) if port == NODE_UART else {"cmdline.txt": without_console(cmdline, port)}
     if system.first_boot == "cloud-init":
         files |= cloud_init_files(boot, personal, files["cmdline.txt"])
     elif system.first_boot == "firstrun":
@@ -132,20 +129,32 @@ def first_boot_files(boot: BootPartition, system: System, personal: Personal, po
     return {name: content.encode() for name, content in files.items()}
 
 
+def read_text(boot: BootPartition, name: str) -> str:
+    """A text file of the boot partition."""
+    try:
+        return boot.read(name).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise FlashError(f"{name} on {boot} is no UTF-8 text; write the card's system anew") from None
+
+
 def cloud_init_files(boot: BootPartition, personal: Personal, cmdline: str) -> dict[str, str]:
     names = boot.names()
-    old_user_data = boot.read("user-data").decode()
-    old_meta_data = boot.read("meta-data").decode() if "meta-data" in names else ""
-    words = [word for word in cmdline.split() if not word.startswith("ds=nocloud")]
+    old_meta_data = read_text(boot, "meta-data") if "meta-data" in names else ""
     files = {
-        "user-data": merged(old_user_data, user_data(personal)),
+        "user-data": merged(read_text(boot, "user-data"), user_data(personal)),
         "meta-data": meta_data(old_meta_data, personal.instance),
-        "cmdline.txt": " ".join([*words, f"ds=nocloud;i={personal.instance}"]) + "\n",
+        "cmdline.txt": with_instance(cmdline, personal.instance),
         f"{SEED}/begin.sh": BEGIN_CLOUD_INIT,
     }
-    if "network-config" not in names or not _says_something(boot.read("network-config").decode()):
+    if "network-config" not in names or not says_something(read_text(boot, "network-config")):
         files["network-config"] = NETWORK
     return files
+
+
+def with_instance(cmdline: str, instance: str) -> str:
+    """cloud-init's source, before any systemd.run=: an old Imager's firstrun cuts off all that stands behind that."""
+    words = [word for word in cmdline.split() if not word.startswith("ds=nocloud")]
+    return _joined(words, [f"ds=nocloud;i={instance}"])
 
 
 def user_data(personal: Personal) -> str:
@@ -160,21 +169,6 @@ def user_data(personal: Personal) -> str:
     return "\n".join([*lines, "runcmd:", *(f"  - {command}" for command in commands)]) + "\n"
 
 
-def merged(old: str, ours: str) -> str:
-    """Ours, and before it what the Imager wrote: a MIME archive of both, which cloud-init takes one after the other."""
-    if not _says_something(old) or f"{SEED}/begin.sh" in old:
-        return ours
-    archive = MIMEMultipart(boundary="latentlink-part")
-    for text, merge in ((old, ""), (ours, MERGE)):
-        part = MIMEText(text, "cloud-config", "utf-8")
-        part.replace_header("Content-Transfer-Encoding", "8bit")
-        part.set_payload(text)
-        if merge:
-            part["Merge-Type"] = merge
-        archive.attach(part)
-    return archive.as_string()
-
-
 def meta_data(old: str, instance: str) -> str:
     kept = [line for line in old.splitlines() if not re.match(r"\s*instance[-_]id\s*:", line)]
     return "\n".join([*kept, f"instance-id: {instance}"]) + "\n"
@@ -182,20 +176,25 @@ def meta_data(old: str, instance: str) -> str:
 
 def with_firstrun(cmdline: str) -> str:
     """Ours comes first: another firstrun may cut its own off the line, and ours with it."""
-    words = cmdline.split()
-    words = [word for word in words if word not in FIRSTRUN]
-    first = next((index for index, word in enumerate(words) if word.startswith("systemd.run=")), len(words))
-    return " ".join([*words[:first], *FIRSTRUN[:1], *words[first:], *FIRSTRUN[1:]]) + "\n"
+    words = [word for word in cmdline.split() if word not in FIRSTRUN]
+    return _joined([*words, *FIRSTRUN[1:]], FIRSTRUN[:1])
+
+
+def _joined(words: list[str], first: Iterable[str]) -> str:
+    """A command line, these before the first that a firstrun would cut off."""
+    place = next((index for index, word in enumerate(words) if word.startswith("systemd.run")), len(words))
+    return " ".join([*words[:place], *first, *words[place:]]) + "\n"
+
+
+def without_console(cmdline: str, port: str) -> str:
+    """No login and no boot messages on the link's port."""
+    taken = console_on(port, cmdline)
+    return " ".join(word for word in cmdline.split() if word not in taken) + "\n" if taken else cmdline
 
 
 def uart_files(cmdline: str, config: str) -> dict[str, str]:
     """The good UART on the pins of every model, and no console on it."""
-    words = [word for word in cmdline.split() if not word.startswith(SERIAL_CONSOLES)]
     return {
-        "cmdline.txt": " ".join(words) + "\n",
+        "cmdline.txt": without_console(cmdline, NODE_UART),
         "config.txt": config if UART_MARK in config else config.rstrip("\n") + "\n" + UART_CONFIG,
     }
-
-
-def _says_something(yaml: str) -> bool:
-    return any(line.strip() and not line.lstrip().startswith("#") for line in yaml.splitlines())

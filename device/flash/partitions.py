@@ -4,6 +4,7 @@ A disk is an image file or a device; both are read and written at byte offsets.
 """
 
 import os
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,6 +87,13 @@ class FatPartition:
     def sync(self) -> None:
         """Until all of it is on the medium; what is read back then comes from there."""
         sync_file(self.disk)
+
+    def free_bytes(self) -> int:
+        listing = run("mdir", "-i", self._image, "::/", environment=_environment()).decode(errors="replace")
+        found = re.search(r"([\d ]+) bytes free", listing)
+        if not found:
+            raise FlashError(f"{self} does not say how much of it is free; write the card's system anew")
+        return int(found[1].replace(" ", ""))
 
     def __str__(self) -> str:
         return f"the FAT partition of {self.disk}"

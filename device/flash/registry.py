@@ -1,107 +1,221 @@
-"""Registry: the host learns of a new node; host.toml gets an entry, and the key a file beside it."""
+"""Registry: the host learns of a node. Each node has a file of its own in the host folder, written whole; host.toml
+is a person's: it is made where there is none, and never changed.
 
-import json
-import os
-import re
-import tomllib
+    nodes/N.toml     id, key, bundle: as a [[node]] of host.toml, in whose place it counts
+    keys/node-N.key  readable by its owner only
+
+All of it is written, on the disk and read back before a card is touched, and takes its place when the card is right.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from device.config import LinkConfig
+from device.flash import toml_text
+from device.flash.host_link import check_hears, link_for
 from device.flash.tools import FlashError
+from link.bundle import MANIFEST
+from link.durable import StagedFile, make_folder, write_durably
+from link.host_folder import KEYS, NODES, all_nodes, node_file
+from link.keys import MAX_NODE
+from link.lock import FolderLock, HeldError
+from link.toml_file import read_toml
 
-NEW_HOST = """# What listens: python -m host_decoder listen {name}
+HOST_PORT = "/dev/ttyUSB0"
+NEW_HOST = """# What listens: python -m host_decoder listen {folder}
+# Its nodes are in nodes/. The keys of this file are explained by the module host_decoder.config.
 store = "host.sqlite"
 
-[link]
-port = "{port}"
-profile = "{profile}"
-"""
-HOST_PORT = "/dev/ttyUSB0"
-KEPT_BUNDLES = 4
-"Of one node: the one it has, the one it is given, and what may still be under way."
+[link]  # where this host's modem is, and set as the nodes' are
+{link}"""
+NODE_HEAD = "# Node {node}, written whole when it is flashed or given a bundle; `tasks` stay. Paths as in host.toml.\n"
+SECRET, PRIVATE = 0o600, 0o700
+
+
+class Registration:
+    """A node's files, all of them written beside their places; at `commit` the host knows the node."""
+
+    def __init__(
+        self,
+        host: Path,
+        node: int,
+        key_text: str,
+        bundle: Path,
+        link: LinkConfig | None = None,
+        port: str = HOST_PORT,
+        profile: str = "",
+    ) -> None:
+        """`link` is the node's; without it, `profile` is all that a new host.toml says. `port`: of the host's modem."""
+        _make_folders(host)
+        own = node_keys(host, link) if link else {}
+        self.key_path = host.parent / KEYS / f"node-{node}.key"
+        before = _entry(host, node) or {}
+        bundles, self.notices = _with_earlier(host, relative(bundle, host.parent), before)
+        if stands_in_host_toml(host, node):
+            self.notices.append(
+                f"node {node} stands in {host} too: {node_file(host, node)} counts, so take it out there"
+            )
+        has_key = "device" not in own
+        if not has_key:
+            self.notices.append(f"see that the network server calls this node {own['device']}, as {host.parent} does")
+        entry = {"id": node} | ({"key": f"{KEYS}/{self.key_path.name}"} if has_key else {}) | dict(own)
+        entry |= {"bundle": bundles} | ({"tasks": before["tasks"]} if "tasks" in before else {})
+        texts = {self.key_path: key_text} if has_key else {}
+        texts[node_file(host, node)] = _node_text(entry)
+        if not host.exists():
+            keys = link_for(link, port) if link else {"port": port, "profile": profile}
+            texts[host] = NEW_HOST.format(folder=host.parent, link=toml_text.lines(keys))
+            self.notices.append(f"{host} is new: see that its port, {keys['port']}, is the one of the host's modem")
+        self._files: list[StagedFile] = []
+        try:
+            for path, text in texts.items():
+                self._files.append(StagedFile(path, text, SECRET))
+        except BaseException:
+            self.drop()
+            raise
+
+    def commit(self) -> None:
+        for file in self._files:
+            file.commit()
+
+    def drop(self) -> None:
+        """The host knows what it knew before."""
+        for file in self._files:
+            file.drop()
+
+
+@contextmanager
+def locked(host: Path) -> Iterator[None]:
+    """One flashing at a time writes into a host folder."""
+    _make_folders(host)
+    try:
+        lock = FolderLock(host.parent / NODES)
+    except HeldError:
+        raise FlashError(f"another flashing writes into {host.parent} just now; wait until it has ended") from None
+    with lock:
+        yield
 
 
 def check_free(host: Path, node: int, replaces: bool) -> None:
     """Raise FlashError when the host knows that node and it is not to be replaced."""
     if node in _nodes(host) and not replaces:
         raise FlashError(
-            f"node {node} is in {host} already, with the key of another card; "
-            "give this one another number (NODE=), or replace that one for good (REPLACE=yes)"
+            f"node {node} is in {host.parent} already, with the key of another card; give this one another number, "
+            f"NODE={next_free(host)} say, or replace that one for good (REPLACE=yes)"
         )
 
 
 def next_free(host: Path) -> int:
-    return max(_nodes(host), default=0) + 1
+    """A number that no node of this host has."""
+    taken = _nodes(host)
+    above = range(max(taken, default=0) + 1, MAX_NODE + 1)
+    return next((number for number in (*above, *range(1, MAX_NODE + 1)) if number not in taken), MAX_NODE)
 
 
-def register(host: Path, node: int, key_text: str, bundle: Path, profile: str) -> Path:
-    """Store the key (readable by its owner only) and name the node in host.toml; returns the key's file."""
-    host.parent.mkdir(parents=True, exist_ok=True)
-    key_path = host.parent / "keys" / f"node-{node}.key"
-    key_path.parent.mkdir(exist_ok=True)
-    _replace(key_path, key_text, 0o600)
-    text = host.read_text() if host.exists() else NEW_HOST.format(name=host.name, port=HOST_PORT, profile=profile)
-    entry = {"id": node, "key": f"keys/{key_path.name}", "bundle": relative(bundle, host.parent)}
-    lines = [f"{name} = {json.dumps(value)}" for name, value in entry.items()]
-    text = _without(text, node).rstrip("\n") + "\n\n" + "\n".join(["[[node]]", *lines]) + "\n"
-    _replace(host, text, 0o644)
-    return key_path
+def check_link(host: Path, link: LinkConfig, port: str = HOST_PORT) -> list[str]:
+    """Raise FlashError when the host could not hear the node; what else the person should know."""
+    if not host.exists():
+        link_for(link, port)
+        return []
+    return check_hears(host, _links(host), link)
+
+
+def register(host: Path, node: int, key_text: str, bundle: Path, profile: str, link: LinkConfig | None = None) -> Path:
+    """Key and nodes/N.toml at once, and a host.toml where there is none; returns the key's file."""
+    registration = Registration(host, node, key_text, bundle, link, profile=profile)
+    registration.commit()
+    return registration.key_path
+
+
+def node_keys(host: Path, link: LinkConfig) -> dict[str, Any]:
+    """What the host must know of how a node speaks."""
+    if link.lorawan is None:
+        return {} if link.has_feedback else {"one_way": True}
+    kinds = [entry.get("kind") for entry in _links(host) if isinstance(entry, Mapping)]
+    eui = str(link.lorawan.dev_eui).lower()
+    return {"device": eui if "chirpstack" in kinds else f"eui-{eui}"}  # as The Things Stack itself proposes it
 
 
 def bundles_of(host: Path, node: int) -> list[str]:
-    """What the host decodes of that node, the newest first, as host.toml names it."""
-    if node not in _nodes(host):
-        raise FlashError(f"{host} has no node {node}; name the host.toml of the host that hears it (HOST_TOML=)")
-    [entry] = [one for one in tomllib.loads(host.read_text())["node"] if one["id"] == node]
-    return [entry["bundle"]] if isinstance(entry["bundle"], str) else entry["bundle"]
+    """What the host decodes of that node, the newest first, as its file or host.toml names it."""
+    entry = _entry(host, node)
+    if entry is None:
+        raise FlashError(f"{host.parent} has no node {node}; name the folder of the host that hears it (HOST_DIR=)")
+    return _bundle_list(entry)
 
 
-def set_bundles(host: Path, node: int, bundles: list[str]) -> None:
-    """The host decodes the first few of these from its next start on."""
-    text = json.dumps(list(dict.fromkeys(bundles))[:KEPT_BUNDLES])
-    parts = re.split(r"(?m)^(?=\s*\[\[?\w)", host.read_text())
-    changed = "".join(
-        re.sub(r"(?m)^(\s*bundle\s*=\s*).*$", lambda found: found[1] + text, part) if _is_node(part, node) else part
-        for part in parts
-    )
-    try:
-        is_right = any(
-            one["id"] == node and one["bundle"] == json.loads(text) for one in tomllib.loads(changed)["node"]
-        )
-    except tomllib.TOMLDecodeError:
-        is_right = False
-    if not is_right:
-        raise FlashError(f"{host} has a bundle over several lines; write bundle = {text} for node {node}")
-    _replace(host, changed, 0o644)
+def set_bundles(host: Path, node: int, bundles: Sequence[str]) -> None:
+    """The host decodes these from its next start on: all of them, since a node's queue may hold images of each."""
+    entry = _entry(host, node)
+    if entry is None:
+        raise FlashError(f"{host.parent} has no node {node}; name the folder of the host that hears it (HOST_DIR=)")
+    make_folder(host.parent / NODES, PRIVATE)
+    path = node_file(host, node)
+    text = _node_text(dict(entry) | {"bundle": list(dict.fromkeys(bundles))})
+    write_durably(path, text, None if path.exists() else SECRET)
 
 
-def _nodes(host: Path) -> list[int]:
-    if not host.exists():
-        return []
-    try:
-        return [entry["id"] for entry in tomllib.loads(host.read_text()).get("node", [])]
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise FlashError(f"{host} cannot be read: {error}") from None
-
-
-def _without(text: str, node: int) -> str:
-    """host.toml without that node's section."""
-    parts = re.split(r"(?m)^(?=\s*\[)", text)
-    return "".join(part for part in parts if not _is_node(part, node))
-
-
-def _is_node(part: str, node: int) -> bool:
-    return part.lstrip().startswith("[[node]]") and tomllib.loads(part)["node"][0].get("id") == node
+def stands_in_host_toml(host: Path, node: int) -> bool:
+    """Whether a person named the node there as well."""
+    return any(_is_node(entry, node) for entry in _own_entries(host))
 
 
 def relative(bundle: Path, folder: Path) -> str:
-    return Path(os.path.relpath(bundle.resolve(), folder.resolve())).as_posix()
+    """As nodes/N.toml names a bundle: by its whole path, unless it lies in the host folder."""
+    bundle, folder = bundle.resolve(), folder.resolve()
+    return (bundle.relative_to(folder) if bundle.is_relative_to(folder) else bundle).as_posix()
 
 
-def _replace(path: Path, text: str, mode: int) -> None:
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.unlink(missing_ok=True)
-    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
+def _with_earlier(host: Path, new: str, before: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The new bundle, then those of which a card flashed before may hold images; a sentence on each lost one."""
+    earlier = [name for name in _bundle_list(before) if name != new]
+    gone = [name for name in earlier if not (host.parent / name / MANIFEST).is_file()]
+    notices = [f"bundle {name} is no longer there, so images made with it cannot be read" for name in gone]
+    return [new, *(name for name in earlier if name not in gone)], notices
+
+
+def _make_folders(host: Path) -> None:
+    for folder in (host.parent, host.parent / KEYS, host.parent / NODES):
+        make_folder(folder, PRIVATE)
+
+
+def _node_text(entry: Mapping[str, Any]) -> str:
+    return NODE_HEAD.format(node=entry["id"]) + toml_text.lines(entry)
+
+
+def _bundle_list(entry: Mapping[str, Any]) -> list[str]:
+    bundles = entry.get("bundle", [])
+    return [bundles] if isinstance(bundles, str) else [name for name in bundles if isinstance(name, str)]
+
+
+def _read(host: Path) -> dict[str, Any]:
+    return read_toml(host, FlashError) if host.exists() else {}
+
+
+def _links(host: Path) -> list[Any]:
+    """Each [link] of host.toml."""
+    entries = _read(host).get("link", [])
+    return entries if isinstance(entries, list) else [entries]
+
+
+def _own_entries(host: Path) -> list[Any]:
+    entries = _read(host).get("node", [])
+    if not isinstance(entries, list):
+        raise FlashError(f"{host} has [node]; write [[node]], a list of them")
+    return entries
+
+
+def _nodes(host: Path) -> dict[int, Mapping[str, Any]]:
+    """Every node that the host knows, by its number."""
+    tables, _ = all_nodes(host, _own_entries(host), FlashError)
+    return {table["id"]: table for _, table in tables if isinstance(table, Mapping) and type(table.get("id")) is int}
+
+
+def _entry(host: Path, node: int) -> Mapping[str, Any] | None:
+    return _nodes(host).get(node)
+
+
+def _is_node(entry: Any, node: int) -> bool:
+    return isinstance(entry, Mapping) and entry.get("id") == node

@@ -16,7 +16,6 @@ import io
 import json
 import shutil
 import stat
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -25,7 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from device.flash.tools import FlashError, UnreachableError, last_words
+from device.flash.tools import DOWNLOAD_DEADLINE_S, FlashError, UnreachableError, last_words, run_within
 
 PROJECT = Path(__file__).parents[2]
 LOCK = Path("requirements/device.lock.txt")
@@ -92,7 +91,7 @@ def download_wheels(python: str, work: Path, source_kind: str, pip_options: Iter
         platforms = [word for platform in PLATFORMS for word in ("--platform", f"{platform}_aarch64")]
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         command += ["--disable-pip-version-check", "--implementation", "cp", "--python-version", python, *platforms]
-        done = subprocess.run([*command, *pip_options, "--dest", unfinished, *wanted], capture_output=True)
+        done = run_within(DOWNLOAD_DEADLINE_S, [*command, *pip_options, "--dest", str(unfinished), *wanted])
         if done.returncode:
             raise UnreachableError(f"aarch64 wheels cannot be downloaded: {last_words(done.stderr)}")
         unfinished.rename(folder)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device.flash.release import EPOCH_S, Release, unpack
-from device.flash.tools import FlashError, UnreachableError, find, last_words, run
+from device.flash.tools import DOWNLOAD_DEADLINE_S, FlashError, UnreachableError, find, last_words, run, run_within
 
 HOST_PYTHON = "{}.{}".format(*sys.version_info[:2])
 PYTHON_OF = {"bookworm": "3.11", "trixie": "3.13"}
@@ -126,9 +126,8 @@ def fetch(debian: Debian, work: Path) -> Path:
         command.append(f"--hook-dir={MERGED_USR}")
     command += [f"--components={','.join(COMPONENTS)}", "--include=?essential", f"--include={','.join(PACKAGES)}"]
     command += [debian.suite, str(unfinished)]
-    done = subprocess.run(
-        [*command, *debian.sources], capture_output=True, env=os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH_S)}
-    )
+    environment = os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH_S)}
+    done = run_within(DOWNLOAD_DEADLINE_S, [*command, *debian.sources], environment=environment)
     if done.returncode:
         where = f" from {debian.mirror}" if debian.mirror else ""
         is_unreachable = any(mark in done.stderr for mark in UNREACHABLE)

@@ -1,14 +1,26 @@
-"""Settings: the person's node.toml made the node's: its number, and paths as they are on the node."""
+"""Settings: the person's node.toml made the node's: its number, and paths as they are on the node.
 
-import json
+All that can be known of it without the node is checked here, before a card is touched: node.toml as `device.config`
+checks it, the region's rules, port, bundle and source. What depends on the card's system is checked with that.
+"""
+
 import re
 import tomllib
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from device.config import ConfigError, load_config
+from device.config import ConfigError, LinkConfig, SourceConfig, load_config
+from device.flash.ports import check_port
+from device.flash.toml_text import value
 from device.flash.tools import FlashError
+from link.bundle import Bundle, BundleError
+from link.keys import MAX_NODE
+from link.regions import never_speaks, rules_for
 from link.signature import SIGNER
+from link.toml_file import read_text
 
 ON_NODE = {
     "bundle": "/opt/latentlink/bundle",
@@ -16,8 +28,13 @@ ON_NODE = {
     "state_dir": "/var/lib/latentlink",
     "bundle_signer": f"/etc/latentlink/{SIGNER}",
 }
+APP_KEY = "app.key"
+APP_KEY_ON_NODE = f"{ON_NODE['key_dir']}/{APP_KEY}"
+"Of a LoRaWAN node, beside its other key."
 SOURCE_ON_NODE = "/opt/latentlink/source"
-PI5_DEBUG_PORT = "/dev/serial0"
+MAX_SOURCE_BYTES = 256 << 20
+"Of images that go along: a boot partition has twice that, in all."
+NO_FAT_NAME = re.compile(r'["*:<>?\\|\x00-\x1f\x7f]|[. ](/|$)')
 
 
 @dataclass(frozen=True)
@@ -26,43 +43,49 @@ class Settings:
 
     text: str
     node: int
-    port: str
-    profile: str
+    link: LinkConfig
     source_kind: str
     bundle: Path
     source_files: dict[str, bytes]
     "Of a replayed or read source, by their path in its folder."
+    app_key: str | None = field(default=None, repr=False)
+    notices: tuple[str, ...] = ()
+    "What the person should know."
+
+    @property
+    def port(self) -> str:
+        return self.link.port
+
+    @property
+    def profile(self) -> str:
+        return self.link.profile.name
 
 
 def read_settings(path: Path, node: int | None = None, bundle: Path | None = None) -> Settings:
     """Check node.toml and rewrite it for the node; FlashError with the sentence that says what is wrong."""
     try:
         config = load_config(path)
-    except ConfigError as error:
+        number = config.node if node is None else node
+        notices = _check(config.link, number)
+        chosen = bundle or config.bundle
+        Bundle.load(chosen, side="node")
+        Bundle.load(chosen, side="host")
+        files = _source_files(config.source)
+        app_key = config.link.lorawan.app_key if config.link.lorawan else None
+        text = read_text(path, ConfigError)
+        if config.source.path is not None:
+            text = rewrite(text, {"path": f"{SOURCE_ON_NODE}/{config.source.path.name}"}, section="source")
+        if app_key is not None:
+            text = rewrite(text, {"app_key": APP_KEY_ON_NODE}, section="link.lorawan")
+        text = rewrite(text, {"node": number, **ON_NODE})
+    except (ConfigError, BundleError) as error:
         raise FlashError(str(error)) from None
-    if config.link.port == PI5_DEBUG_PORT:
-        raise FlashError(f"{path}: {PI5_DEBUG_PORT} is another connector on a Pi 5; write /dev/ttyAMA0")
-    source, files = config.source.path, {}
-    text = path.read_text()
-    top_level: dict[str, int | str] = {"node": node or config.node, **ON_NODE}
-    if source is not None:
-        if not source.exists():
-            raise FlashError(f"{path}: the source {source} does not exist")
-        entries = [source] if source.is_file() else sorted(entry for entry in source.rglob("*") if entry.is_file())
-        files = {(entry.relative_to(source.parent)).as_posix(): entry.read_bytes() for entry in entries}
-        text = rewrite(text, {"path": f"{SOURCE_ON_NODE}/{source.name}"}, section="source")
-    return Settings(
-        text=rewrite(text, top_level),
-        node=node or config.node,
-        port=config.link.port,
-        profile=config.link.profile.name,
-        source_kind=config.source.kind,
-        bundle=bundle or config.bundle,
-        source_files=files,
-    )
+    except FlashError as error:
+        raise FlashError(f"{path}: {error}") from None
+    return Settings(text, number, config.link, config.source.kind, chosen, files, app_key, notices)
 
 
-def rewrite(text: str, values: dict[str, int | str], section: str = "") -> str:
+def rewrite(text: str, values: Mapping[str, int | str], section: str = "") -> str:
     """TOML with keys of one section set; every other line stays."""
     table = tomllib.loads(text)
     missing = dict(values)
@@ -72,12 +95,60 @@ def rewrite(text: str, values: dict[str, int | str], section: str = "") -> str:
             current = heading[1]
         key = re.match(r"\s*([\w-]+)\s*=", line)
         is_set = current == section and key and key[1] in missing
-        lines.append(f"{key[1]} = {json.dumps(missing.pop(key[1]))}" if key and is_set else line)
+        lines.append(f"{key[1]} = {value(missing.pop(key[1]))}" if key and is_set else line)
         if current == section and (heading or is_set):
             place = len(lines)
-    lines[place:place] = [f"{key} = {json.dumps(value)}" for key, value in missing.items()]
+    lines[place:place] = [f"{key} = {value(item)}" for key, item in missing.items()]
     written = "\n".join(lines) + "\n"
-    expected = table | values if not section else table | {section: table[section] | values}
-    if tomllib.loads(written) != expected:
-        raise FlashError("node.toml has a key over several lines; write each key on one line")
+    try:
+        is_right = tomllib.loads(written) == _with(table, section.split(".") if section else [], values)
+    except tomllib.TOMLDecodeError:
+        is_right = False
+    if not is_right:
+        where = f"under [{section}]" if section else "at the top"
+        raise FlashError(f"a key lies over several lines or not {where}; write each key on one line there")
     return written
+
+
+def _with(table: Mapping[str, Any], sections: list[str], values: Mapping[str, int | str]) -> dict[str, Any]:
+    if not sections:
+        return {**table, **values}
+    return {**table, sections[0]: _with(table[sections[0]], sections[1:], values)}
+
+
+def _check(link: LinkConfig, number: int) -> tuple[str, ...]:
+    """Raise FlashError for what cannot work; a sentence on what will hardly do."""
+    if not 1 <= number <= MAX_NODE:
+        raise FlashError(f"node is {number}, a node has a number from 1 to {MAX_NODE}")
+    check_port(link, is_our_image=True)
+    if link.lorawan and link.lorawan.dev_eui is None:
+        raise FlashError(
+            "[link.lorawan] has no dev_eui, by which the host knows the node: write the module's there "
+            "(its label has it, or its command sys get hweui)"
+        )
+    if reason := never_speaks(link.region, link.frequency_hz, link.profile):
+        raise FlashError(f"[link]: this node would never speak: {reason}")
+    silent = rules_for(link.region, link.frequency_hz, link.profile).silent_because
+    return (f"this node will stay silent, as far as its modem's bandwidth is known: {silent}",) if silent else ()
+
+
+def _source_files(source: SourceConfig) -> dict[str, bytes]:
+    """What is replayed or read, for the boot partition."""
+    if source.path is None:
+        return {}
+    if not source.path.exists():
+        raise FlashError(f"the source {source.path} does not exist")
+    is_file = source.path.is_file()
+    entries = [source.path] if is_file else sorted(entry for entry in source.path.rglob("*") if entry.is_file())
+    names = [entry.relative_to(source.path.parent).as_posix() for entry in entries]
+    n_bytes = sum(entry.stat().st_size for entry in entries)
+    if not entries or n_bytes > MAX_SOURCE_BYTES:
+        held = (
+            f"holds {n_bytes / 1e6:.0f} MB, and {MAX_SOURCE_BYTES / 1e6:.0f} fit" if entries else "is an empty folder"
+        )
+        raise FlashError(f"the source {source.path} {held}; choose another")
+    n_alike = Counter(name.lower() for name in names)
+    for name in names:
+        if NO_FAT_NAME.search(name) or n_alike[name.lower()] > 1:
+            raise FlashError(f"the source has {name}, a name that a card's boot partition cannot hold; rename it")
+    return {name: entry.read_bytes() for name, entry in zip(names, entries, strict=True)}

@@ -12,13 +12,15 @@ from device.canary import CANARY, make_canary
 from device.edgetpu import COMPILED
 from device.flash.tools import FlashError
 from link.bundle import ENCODER, MANIFEST, TABLES, Bundle
+from link.durable import make_folder
+from link.host_folder import KEYS
 from link.signature import SIGNATURE, SIGNING_KEY, SignatureError, make_signing_key, read_signing_key, sign
 
 NODE_FILES = (MANIFEST, ENCODER, TABLES)
 
 
 def key_path(host: Path) -> Path:
-    return host.parent / "keys" / SIGNING_KEY
+    return host.parent / KEYS / SIGNING_KEY
 
 
 def signing_key(host: Path, may_make: bool = False) -> Ed25519PrivateKey:
@@ -27,7 +29,7 @@ def signing_key(host: Path, may_make: bool = False) -> Ed25519PrivateKey:
     try:
         if not may_make:
             return read_signing_key(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, 0o700)
         return make_signing_key(path)
     except SignatureError as error:
         raise FlashError(

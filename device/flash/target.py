@@ -1,13 +1,17 @@
 """Target: what `card` writes to, and what it refuses to touch.
 
 An image file and a device are reached by mtools at their FAT partition, a mounted boot partition as a folder. A device
-is taken only when it is a whole removable disk, USB or card, of which nothing is mounted or otherwise in use.
+is taken only when it is a whole removable disk, USB or card, of which nothing is mounted or otherwise in use, an image
+file only when no loop device leads to it. While it is written it is claimed: nobody else, an automounter say, may mount
+it or write to it.
 """
 
+import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +21,7 @@ from device.flash.tools import FlashError
 
 PACKED = (".xz", ".gz", ".zst", ".zip", ".bz2")
 LARGEST_CARD_BYTES = 512 << 30
+OWN_BOOT = (Path("/boot"), Path("/boot/firmware"))
 
 
 class BootPartition(Protocol):
@@ -26,6 +31,7 @@ class BootPartition(Protocol):
     def read(self, name: str) -> bytes: ...
     def write(self, name: str, content: bytes) -> None: ...
     def sync(self) -> None: ...
+    def free_bytes(self) -> int: ...
 
 
 class BootFolder:
@@ -49,6 +55,9 @@ class BootFolder:
         for path in self._path.rglob("*"):
             if path.is_file():
                 sync_file(path)
+
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(self._path).free
 
     def __str__(self) -> str:
         return f"the boot folder {self._path}"
@@ -89,6 +98,8 @@ def describe(path: Path) -> str:
 def open_target(path: Path, system: System = System()) -> BootPartition:
     """The boot partition of a target; FlashError when it must not or cannot be written."""
     if path.is_dir():
+        if path.resolve() in OWN_BOOT:
+            raise FlashError(f"{path} is the boot partition of this computer; name the folder of the card's")
         if not {"config.txt", "cmdline.txt"} <= set(BootFolder(path).names()):
             raise FlashError(f"{path} is no Raspberry Pi boot partition: config.txt and cmdline.txt are not there")
         return BootFolder(path)
@@ -106,6 +117,41 @@ def check_file(path: Path, system: System = System()) -> None:
         check_disk(read_disk(path.resolve().name, system))
     elif not path.is_file():
         raise FlashError(f"{path} is no disk and no image file")
+    elif loops := _loops(path, system):
+        raise FlashError(
+            f"{path} is in use by {', '.join(loops)}, so what is on it may be mounted; unmount it and let it go: "
+            f"losetup -d {loops[0]}"
+        )
+
+
+@contextmanager
+def claimed(path: Path, system: System = System()) -> Iterator[None]:
+    """Check the target and keep it from everybody else until the end: from mounts, RAIDs, and another flashing."""
+    is_device = _is_device(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | (os.O_EXCL if is_device else 0))
+    except OSError as error:
+        raise FlashError(f"{path} cannot be had alone ({error.strerror}); unmount it, or end what uses it") from None
+    try:
+        if not is_device:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not path.is_dir():
+            check_file(path, system)
+        yield
+    except BlockingIOError:
+        raise FlashError(f"another flashing writes to {path} just now; wait until it has ended") from None
+    finally:
+        os.close(descriptor)
+
+
+def _loops(path: Path, system: System) -> list[str]:
+    """The loop devices that lead to an image file, by whatever name they know it."""
+    found = []
+    for backing in sorted((system.sys / "block").glob("loop*/loop/backing_file")):
+        with suppress(OSError):
+            if os.path.samefile(backing.read_text().removesuffix("\n"), path):
+                found.append(f"/dev/{backing.parts[-3]}")
+    return found
 
 
 def read_disk(name: str, system: System = System()) -> Disk:
@@ -172,8 +218,3 @@ def copy_image(image: Path, target: Path, show: Callable[[float], None]) -> None
             if written.read(len(block)) != block:
                 raise FlashError(f"{target} gives back other bytes than were written near {source.tell()}: a bad card")
             show(0.5 + 0.5 * source.tell() / n_bytes)
-
-
-def free_bytes(path: Path) -> int | None:
-    """Of a boot folder; None where it is not known."""
-    return shutil.disk_usage(path).free if path.is_dir() else None

@@ -77,13 +77,14 @@ if [ -d "$seed/source" ]; then
     place "$opt/source.part" "$opt/source"
 fi
 
-# The key that was flashed begins anew at counter 0; the key that is there goes on where it is. One that is no key was
+# The key that was flashed brings its own counter; the key that is there goes on where it is. One that is no key was
 # overwritten below when the power failed.
 if grep -Eqx '[0-9a-f]{32}' "$seed/node.key" 2>/dev/null && ! cmp -s "$seed/node.key" "$state/keys/node.key"; then
     rm -rf "$state/keys.part"
     mkdir -m 700 "$state/keys.part"
     cp "$seed/node.key" "$seed/counter.json" "$state/keys.part/"
-    chmod 600 "$state/keys.part/node.key"
+    [ ! -f "$seed/app.key" ] || cp "$seed/app.key" "$state/keys.part/"
+    chmod 600 "$state"/keys.part/*.key
     place "$state/keys.part" "$state/keys"
 fi
 cp "$seed/node.toml" "$root/etc/latentlink/node.toml.part"
@@ -93,6 +94,9 @@ if [ -f "$seed/authorized_keys" ] && [ -f "$seed/image.json" ]; then
     mkdir -p -m 700 "$root/root/.ssh"
     cp "$seed/authorized_keys" "$root/root/.ssh/authorized_keys"
 fi
+drop_ins=$root/etc/systemd/system/latentlink.service.d # a carrier over IP needs what the unit forbids
+rm -f "$drop_ins/network.conf"
+[ ! -f "$seed/network.conf" ] || { mkdir -p "$drop_ins" && cp "$seed/network.conf" "$drop_ins/"; }
 [ ! -f "$seed/hostname" ] || cp "$seed/hostname" "$root/etc/hostname"
 
 if [ -z "$root" ]; then
@@ -103,22 +107,23 @@ if [ -z "$root" ]; then
     if [ ! -f "$seed/image.json" ]; then
         cp "$units/latentlink.service" "$units/latentlink-install.service" "$units/latentlink-compile.service" \
             /etc/systemd/system/
-        systemctl daemon-reload
         systemctl disable --now hciuart.service 2>/dev/null || true # Bluetooth, on the UART of the link
         systemctl enable latentlink.service latentlink-compile.service
     fi
+    systemctl daemon-reload
 fi
 
 # Secrets leave the boot partition once the node has them. A flash card may keep old blocks: this is what software can do.
 sync
-if [ -f "$seed/node.key" ]; then
+for secret in "$seed/app.key" "$seed/node.key"; do
+    [ -f "$secret" ] || continue
     [ -n "$root" ] || mount -o remount,rw /boot/firmware 2>/dev/null || true
-    if dd if=/dev/zero of="$seed/node.key" bs=64 count=1 conv=notrunc,fsync 2>/dev/null && rm -f "$seed/node.key"; then
+    if dd if=/dev/zero of="$secret" bs=64 count=1 conv=notrunc,fsync 2>/dev/null && rm -f "$secret"; then
         [ -n "$root" ] || mount -o remount,ro /boot/firmware 2>/dev/null || true
     else
         say "the boot partition cannot be written, so the node's key stays readable on it: keep the card safe"
     fi
-fi
+done
 echo "$id" >"$state/installed.part"
 sync
 mv "$state/installed.part" "$state/installed"

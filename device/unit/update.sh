@@ -8,6 +8,7 @@ set -eu
 kind=$1 id=$2 sha256=$3 root=${4-} systemctl=${5-systemctl} python=${6-python3}
 opt=$root/opt/latentlink
 settings=$root/etc/latentlink/node.toml
+good=$root/var/lib/latentlink/node.toml.good
 patience_s=120
 case $kind in
     release) folder=$opt/releases link=$opt/current ;;
@@ -44,6 +45,10 @@ start() {
     [ -n "$root" ] || sleep 2 # one that fails at its first image fails now
     $systemctl is-active --quiet latentlink.service
 }
+can_use() {
+    PYTHONPATH=$opt/current:$opt/current/lib $python -P -c \
+        'import sys; from device.config import load_config; load_config(sys.argv[1])' "$1" 2>/dev/null
+}
 try() { # TRY RELEASE BUNDLE
     PYTHONPATH=$1:$1/lib $python -P -m device.unit.selftest "$settings" "$2"
 }
@@ -74,6 +79,12 @@ await_verdict() {
     echo "bundle $id is on trial and has not encoded enough images in $patience_s s; if it fails, the node goes back by itself"
 }
 
+# A node in safe mode runs with the settings that worked last, and is deployed to with them.
+safe_mode=
+if [ -f "$good" ] && ! can_use "$settings" && can_use "$good"; then
+    settings=$good
+    safe_mode="; node.toml there cannot be used, so the node is in safe mode: put it right"
+fi
 mkdir -p "$folder"
 part=$folder/part
 trap 'rm -rf "$part" "$part.tar.gz"' EXIT
@@ -81,7 +92,7 @@ rm -rf "$part" "$part.tar.gz"
 before=$(readlink "$link" || true)
 if [ "$kind" = bundle ] && [ -n "$before" ]; then
     state=$root/var/lib/latentlink/bundle.json
-    before=$(slots) || fail "the node cannot say which bundle it runs; give it the present programs first: make deploy"
+    before=$(slots) || fail "the node cannot say which bundle it runs; put that right, or give it the present programs: make deploy"
     before=bundles/${before%% *}
     [ "$before" = "bundles/$id" ] || rm -rf "${folder:?}/$id"
 fi
@@ -108,6 +119,10 @@ if [ "$kind" = bundle ] && [ -n "$before" ]; then
     rm -f "$state"
     point "bundles/$id"
     restart
+    if [ -n "$safe_mode" ]; then
+        echo "bundle $id is installed, and on trial as soon as images are captured$safe_mode"
+        exit
+    fi
     await_verdict
     exit
 fi
@@ -124,4 +139,4 @@ rm -f "$link.undo"
 sync
 keep_only "$id" "${before##*/}"
 [ "$kind" = bundle ] || $systemctl --no-block start latentlink-compile.service
-echo "$kind $id runs (before: ${before##*/})"
+echo "$kind $id runs (before: ${before##*/})$safe_mode"

@@ -56,7 +56,8 @@ def supervise(root: Path, folder: Path) -> None:
     listener.settimeout(0.05)
     release = root / "opt/latentlink/current"
     environment = os.environ | {"PYTHONPATH": f"{release}", "NOTIFY_SOCKET": str(folder / "notify")}
-    command = [sys.executable, "-P", "-m", "device", "--console", "none", str(root / "etc/latentlink/node.toml")]
+    command = [sys.executable, "-P", "-m", "device", "--console", "none"]
+    command += ["--last-good", str(root / "var/lib/latentlink/node.toml.good"), str(root / "etc/latentlink/node.toml")]
     n_restarts = -1
     with (folder / "journal").open("ab") as journal:
         while not stopped:

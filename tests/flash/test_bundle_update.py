@@ -291,3 +291,33 @@ def test_the_command_line_deploys_to_a_named_host(node, tmp_path):
     words += ["--host", str(node.host), "--ssh-options", shlex.join(node.ssh_options), "--work", str(tmp_path)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert "there are wheels for aarch64" in done.stderr
+
+
+def test_a_node_in_safe_mode_takes_a_bundle_and_tries_it_when_its_settings_are_right_again(node, tmp_path):
+    new = variant(tmp_path, "new")
+    settings, good = node.root / "etc/latentlink/node.toml", node.root / "var/lib/latentlink/node.toml.good"
+    with Host(node.host) as host:
+        answers(host, OLD, 1)
+        while not good.exists():
+            next(host.events(PATIENCE_S))
+    right = settings.read_text()
+    settings.write_text(right + "[[broken\n")
+    node.system("stop")
+    node.system("start")
+    node.await_journal("safe mode: ")
+    assert (
+        f"bundle {new.id.hex()} is installed, and on trial as soon as images are captured; node.toml there cannot"
+        in (node.deploy(new)[-1])
+    )
+    settings.write_text(right)
+    node.await_journal(f"bundle {new.id.hex()} has passed")
+    assert node.in_use == new.id.hex()
+
+
+def test_a_node_whose_settings_never_worked_is_named_in_a_sentence(node, tmp_path):
+    """Which node it is, its host cannot know."""
+    settings = node.root / "etc/latentlink/node.toml"
+    for broken, why in (("[[broken\n", "is not valid TOML"), ("bundle = 'x'\n", "has node = None")):
+        settings.write_text(broken)
+        with pytest.raises(FlashError, match=f"is in safe mode, and which node it is cannot be known: .*{why}"):
+            node.deploy(variant(tmp_path, broken.strip("[\n ='x")))

@@ -3,10 +3,9 @@ import subprocess
 
 import pytest
 
-from device.flash import card as card_module
 from device.flash.card import CardOptions, flash_card
 from device.flash.partitions import FatPartition
-from device.flash.target import BootFolder
+from device.flash.target import BootFolder, claimed
 from device.flash.tools import FlashError
 from host_decoder.config import read_config
 from tests.flash.conftest import BOOKWORM, OUR_IMAGE, TRIXIE
@@ -35,6 +34,7 @@ def test_an_image_file_becomes_a_node_and_the_host_knows_it(make_card, flash, tm
     said = flash(disk)
     boot = FatPartition(disk)
     [node] = read_config(tmp_path / "host.toml").nodes
+    assert (tmp_path / "nodes/1.toml").exists()
     assert boot.read("latentlink/node.key").decode().strip() == node.key.hex()
     assert "written and read back; node 1" in said
     assert node.key.hex() not in said
@@ -49,7 +49,12 @@ def test_without_confirmation_nothing_is_written(make_card, flash, tmp_path):
     said = flash(disk, is_confirmed=False)
     assert disk.read_bytes() == before
     assert not (tmp_path / "host.toml").exists()
+    assert not (tmp_path / "keys").exists()
     assert "nothing was written; say CONFIRM=yes" in said
+    lines = said.splitlines()
+    assert lines[0] == lines[-1] == f"target    {disk}: an image file, 47 MB"  # which card it is, where it can be seen
+    assert "91.8 % on the test split, 4.9 bytes an image" in said
+    assert max(map(len, lines)) < 220
     assert "latentlink/node.key, 33 bytes (secret)" in said
     assert "  - [sh, /boot/firmware/latentlink/begin.sh]" in said
 
@@ -89,14 +94,75 @@ def test_a_card_that_forgets_is_found_out_and_not_registered(boot_folder, flash,
     with pytest.raises(FlashError, match=r"encoder\.tflite on the boot folder .* reads back otherwise"):
         flash(boot_folder(TRIXIE))
     assert not (tmp_path / "host.toml").exists()
+    assert list((tmp_path / "nodes").iterdir()) == []
+    assert [path.name for path in (tmp_path / "keys").iterdir()] == ["bundle-signing.key"]
 
 
-def test_a_full_boot_partition_is_said_before_it_is_written(boot_folder, flash, monkeypatch):
-    monkeypatch.setattr(card_module, "free_bytes", lambda target: 1000)
+def test_a_host_folder_that_cannot_take_the_node_is_found_out_before_the_card_is_written(make_card, flash, tmp_path):
+    disk = make_card(OUR_IMAGE)
+    before = disk.read_bytes()
+    (tmp_path / "nodes/1.toml.part").mkdir(parents=True)  # in the way of what is written beside the file's place
+    with pytest.raises(OSError, match=r"nodes/1\.toml\.part"):
+        flash(disk)
+    assert disk.read_bytes() == before
+
+
+def test_a_host_that_could_not_hear_the_node_is_said_before_anything_is_written(boot_folder, flash, tmp_path):
+    (tmp_path / "host.toml").write_text('[link]\nport = "/dev/ttyUSB0"\nprofile = "serial-57600"\n')
     folder = boot_folder(TRIXIE)
-    with pytest.raises(FlashError, match="MB are needed"):
+    with pytest.raises(FlashError, match="it is at 57600 bit/s, the node 9600"):
         flash(folder)
     assert not (folder / "latentlink").exists()
+
+
+def test_two_flashings_of_one_card_do_not_mix(make_card, flash):
+    disk = make_card(OUR_IMAGE)
+    with claimed(disk), pytest.raises(FlashError, match=r"another flashing writes to .*card\.img just now"):
+        flash(disk)
+
+
+def test_a_full_boot_partition_is_said_before_it_is_written(make_card, flash):
+    disk = make_card(TRIXIE | {"large": "x" * (39 << 20)})
+    before = disk.read_bytes()
+    with pytest.raises(FlashError, match=r"the FAT partition of .* has 0\.\d MB free and \d\.\d MB are needed"):
+        flash(disk)
+    assert disk.read_bytes() == before
+
+
+@pytest.mark.parametrize("port", ["/dev/ttyS0", "/dev/serial1", "/dev/ttyAMA10", "//dev/../dev/ttyS0"])
+def test_of_the_uarts_of_a_pi_only_the_one_that_is_freed_is_taken(boot_folder, flash, node_toml, port):
+    node_toml.write_text(node_toml.read_text().replace("/dev/ttyAMA0", port))
+    for system in (TRIXIE, BOOKWORM):
+        with pytest.raises(FlashError, match="is not the UART that flashing frees; write /dev/ttyAMA0"):
+            flash(boot_folder(system))
+
+
+def test_our_image_may_have_the_port_of_the_machine_that_starts_it(make_card, flash, node_toml):
+    node_toml.write_text(node_toml.read_text().replace("/dev/ttyAMA0", "/dev/ttyS0"))
+    assert "serial-9600 at /dev/ttyS0" in flash(make_card(OUR_IMAGE))
+
+
+def test_a_console_on_the_links_port_goes_and_is_named(boot_folder, flash, node_toml):
+    node_toml.write_text(node_toml.read_text().replace("/dev/ttyAMA0", "/dev/ttyUSB0"))
+    folder = boot_folder(TRIXIE | {"cmdline.txt": "console=ttyUSB0,115200 console=serial0 root=x\n"})
+    assert "console   console=ttyUSB0,115200 leaves cmdline.txt" in flash(folder)
+    assert (folder / "cmdline.txt").read_text().split()[:2] == ["console=serial0", "root=x"]
+
+
+def test_a_lorawan_nodes_key_goes_along_as_a_secret(make_card, flash, node_toml, tmp_path):
+    (tmp_path / "app.key").write_text("ab" * 16 + "\r\n")
+    node_toml.write_text(
+        node_toml.read_text().replace('"serial-9600"', '"lora-sf9-eu868"\nregion = "eu868"\nfrequency_hz = 868100000')
+        + '[link.lorawan]\napp_key = "app.key"\ndev_eui = "70B3D57ED0001234"\n'
+    )
+    (tmp_path / "host.toml").write_text('[link]\nkind = "chirpstack"\nhost = "localhost"\napplication = "8a4f"\n')
+    disk = make_card(TRIXIE)
+    said = flash(disk)
+    assert FatPartition(disk).read("latentlink/app.key").decode() == "ab" * 16 + "\n"
+    assert 'app_key = "/var/lib/latentlink/keys/app.key"' in FatPartition(disk).read("latentlink/node.toml").decode()
+    assert "latentlink/app.key, 33 bytes (secret)" in said
+    assert "ab" * 16 not in said
+    assert [node.device for node in read_config(tmp_path).nodes] == ["70b3d57ed0001234"]
 
 
 def test_picamera2_is_refused_where_it_cannot_work(make_card, flash, node_toml):
@@ -114,6 +180,11 @@ def test_an_account_needs_a_public_key(boot_folder, flash, tmp_path):
         flash(folder, user="me", ssh_key=tmp_path / "id")
     with pytest.raises(FlashError, match="SSH_KEY="):
         flash(folder, user="me")
+    for name in ("Me", "a b", "-x"):
+        with pytest.raises(FlashError, match="an account cannot be called"):
+            flash(folder, user=name, ssh_key=tmp_path / "id.pub")
+    with pytest.raises(FlashError, match="a machine cannot be called 'my node'"):
+        flash(folder, hostname="my node")
     flash(folder, user="me", ssh_key=tmp_path / "id.pub")
     assert "ssh-ed25519 AAAA me" in (folder / "user-data").read_text()
 

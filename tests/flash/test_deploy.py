@@ -22,6 +22,14 @@ SELFTEST = "import sys\nsys.exit({code})\n"
 PYTHON = """#!/bin/sh
 case "$*" in *platform*) echo {answer} ;; *) exec {python} "$@" ;; esac
 """
+OTHER_SHELL = """#!{python}
+import os, shlex, sys
+line = os.environ["SSH_ORIGINAL_COMMAND"]
+is_plain = line == "exec sh -c " + shlex.quote(shlex.split(line)[-1]) and chr(92) not in line and chr(10) not in line
+if not is_plain:
+    sys.exit("shell: unsupported syntax: " + line)
+os.execvp("sh", ["sh", "-c", line])
+"""
 SYSTEMCTL = """#!/bin/sh
 # The service becomes ready unless its release is one that does not start.
 echo "$@" >>{log}
@@ -155,6 +163,33 @@ def test_a_node_without_wheels_is_refused_before_anything_is_sent(node, tmp_path
     answers(tmp_path, answer)
     with pytest.raises(FlashError, match="there are wheels for aarch64 with Python"):
         deploy_release(node, tmp_path, "", lambda text: None)
+
+
+def test_an_answer_that_is_none_is_shown(node, tmp_path):
+    answers(tmp_path, "Welcome to this machine of ours")
+    with pytest.raises(FlashError, match=r"answers .Welcome to this machine of ours. to a question for its Python"):
+        deploy_release(node, tmp_path, "", lambda text: None)
+
+
+def test_an_account_with_another_shell_than_sh_is_deployed_to(node, make_release, tmp_path):
+    """Of fish and csh no syntax is asked but a command with words in single quotes."""
+    shell = tmp_path / "shell"
+    shell.write_text(OTHER_SHELL.format(python=sys.executable))
+    shell.chmod(0o755)
+    (tmp_path / "me.pub").write_text(f'command="{shell}" {(tmp_path / "me.pub").read_text()}')
+    make_release("one")
+    deploy_release(node, tmp_path, "", lambda text: None)
+    assert current(node) == "releases/one"
+
+
+def test_a_node_that_does_not_answer_is_given_up(node, make_release, tmp_path, monkeypatch):
+    """Its ssh is ended with all that it started."""
+    monkeypatch.setattr(deploy_module, "ANSWER_S", 1.0)
+    Path(node.python).write_text("#!/bin/sh\nexec sleep 60\n")
+    begun_s = time.monotonic()
+    with pytest.raises(FlashError, match=r"127\.0\.0\.1: .*ssh .* has not ended in 1 s and was stopped"):
+        deploy_release(node, tmp_path, "", lambda text: None)
+    assert time.monotonic() - begun_s < 20
 
 
 def test_a_node_that_is_not_there_is_named(tmp_path):

@@ -99,6 +99,55 @@ def test_an_account_that_the_imager_made_is_kept_beside_ours():
     assert parts[1]["Merge-Type"].startswith("list(append)")
 
 
+def test_a_card_flashed_again_keeps_what_the_imager_wrote():
+    once = merged(IMAGER_USER_DATA, user_data(NODE))
+    again = merged(once, user_data(Personal("other", "i")))
+    parts = [part.get_payload() for part in email.message_from_string(again).walk() if not part.is_multipart()]
+    assert parts == [IMAGER_USER_DATA, user_data(Personal("other", "i"))]
+
+
+@pytest.mark.parametrize(
+    ("old", "kind"),
+    [
+        ("#!/bin/sh\n# only comments\n", "text/x-shellscript"),
+        ("#include\nhttps://example.org/x\n", "text/x-include-url"),
+        ("#cloud-boothook\necho\n", "text/cloud-boothook"),
+        ("## template: jinja\n#cloud-config\nhostname: x\n", "text/jinja2"),
+        ("#cloud-config\nhostname: 'Küche'\n", "text/cloud-config"),
+    ],
+)
+def test_what_a_person_wrote_for_cloud_init_stays_what_it_is(old, kind):
+    parts = [part for part in email.message_from_string(merged(old, user_data(NODE))).walk() if not part.is_multipart()]
+    assert [part.get_content_type() for part in parts] == [kind, "text/cloud-config"]
+    assert parts[0].get_payload() == old
+
+
+def test_an_archive_that_a_person_wrote_gets_one_part_more():
+    theirs = (
+        'Content-Type: multipart/mixed; boundary="b"\nMIME-Version: 1.0\n\n--b\nContent-Type: text/x-shellscript\n'
+        "Content-Transfer-Encoding: base64\n\nIyEvYmluL3NoCg==\n--b\nContent-Type: text/cloud-config\n\nx: 1\n--b--\n"
+    )
+    archive = email.message_from_string(merged(theirs, user_data(NODE)))
+    parts = [part for part in archive.walk() if not part.is_multipart()]
+    kinds = ["text/x-shellscript", "text/cloud-config", "text/cloud-config"]
+    assert [part.get_content_type() for part in parts] == kinds
+    assert parts[0].get_payload(decode=True) == b"#!/bin/sh\n"
+    assert parts[2].get_payload() == user_data(NODE)
+
+
+@pytest.mark.parametrize("old", ["hostname: x\n", "Content-Type: multipart/mixed\n\nx\n"])
+def test_what_cloud_init_could_not_read_is_refused(old):
+    with pytest.raises(FlashError, match="the card's user-data"):
+        merged(old, user_data(NODE))
+
+
+def test_a_file_that_is_no_text_is_named(boot_folder):
+    folder = boot_folder(TRIXIE)
+    (folder / "cmdline.txt").write_bytes("root=x".encode("utf-16"))
+    with pytest.raises(FlashError, match=r"cmdline\.txt on the boot folder .* is no UTF-8 text"):
+        files_for(folder)
+
+
 @pytest.mark.parametrize("old", [STOCK_USER_DATA, "", user_data(NODE)])
 def test_a_user_data_that_says_nothing_of_its_own_is_replaced(old):
     assert merged(old, user_data(NODE)) == user_data(NODE)
@@ -120,6 +169,15 @@ def test_texts_cannot_break_out_of_user_data():
 def test_ours_runs_before_a_firstrun_that_cuts_the_line():
     theirs = "a b systemd.run=/boot/firstrun.sh systemd.run_success_action=reboot"
     assert with_firstrun(theirs).split()[2:4] == [FIRSTRUN[0], "systemd.run=/boot/firstrun.sh"]
+
+
+def test_on_trixie_too_ours_is_not_what_an_old_imagers_firstrun_cuts_off(boot_folder):
+    theirs = (
+        " systemd.run=/boot/firmware/firstrun.sh systemd.run_success_action=reboot systemd.unit=kernel-command-line"
+    )
+    line = files_for(boot_folder(TRIXIE | {"cmdline.txt": CMDLINE + theirs + ".target\n"}))["cmdline.txt"]
+    assert re.sub(r" systemd\.run.*", "", line).split()[-1] == "ds=nocloud;i=latentlink-1-0a0b0c0d"
+    assert line.split()[-1] == "systemd.unit=kernel-command-line.target"
 
 
 def test_the_uart_on_the_pins_is_freed_on_every_model_and_only_once():

@@ -62,6 +62,26 @@ def test_the_key_leaves_the_boot_partition(node):
     assert not (node / "boot/firmware/latentlink/node.key").exists()
 
 
+def test_both_keys_of_a_lorawan_node_leave_the_boot_partition(node):
+    seed, keys = node / "boot/firmware/latentlink", node / "var/lib/latentlink/keys"
+    (seed / "app.key").write_text("ab" * 16 + "\n")
+    assert install(node).returncode == 0
+    assert (keys / "app.key").read_text() == "ab" * 16 + "\n"
+    assert (keys / "app.key").stat().st_mode & 0o777 == 0o600
+    assert not list(seed.glob("*.key"))
+
+
+def test_a_carrier_over_ip_gets_what_the_service_forbids_to_others(node):
+    drop_in = node / "etc/systemd/system/latentlink.service.d/network.conf"
+    (node / "boot/firmware/latentlink/network.conf").write_text("[Service]\n")
+    install(node)
+    assert drop_in.read_text() == "[Service]\n"
+    (node / "boot/firmware/latentlink/network.conf").unlink()
+    (node / "boot/firmware/latentlink/node.key").write_text("ff" * 16 + "\n")  # flashed again, with another carrier
+    install(node)
+    assert not drop_in.exists()
+
+
 def test_the_second_boot_changes_nothing(node):
     install(node)
     (node / "var/lib/latentlink/keys/counter.json").write_text('{"format": 1, "node": 1, "next_counter": 640}')
@@ -76,7 +96,8 @@ def test_a_card_flashed_again_brings_a_new_key_with_its_counter(node):
     (node / "boot/firmware/latentlink/node.key").write_text("ff" * 16 + "\n")
     install(node)
     assert (node / "var/lib/latentlink/keys/node.key").read_text() == "ff" * 16 + "\n"
-    assert '"next_counter": 0' in (node / "var/lib/latentlink/keys/counter.json").read_text()
+    brought = (node / "boot/firmware/latentlink/counter.json").read_text()
+    assert (node / "var/lib/latentlink/keys/counter.json").read_text() == brought
 
 
 def test_a_key_that_was_overwritten_but_not_yet_removed_is_not_taken_for_one(node):

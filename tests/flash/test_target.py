@@ -1,10 +1,14 @@
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from device.flash.target import Disk, System, check_disk, copy_image, open_target, read_disk
+from device.flash.target import Disk, System, check_disk, check_file, claimed, copy_image, open_target, read_disk
 from device.flash.tools import FlashError
 from tests.flash.conftest import TRIXIE
+from tests.programs import program
 
 
 @pytest.fixture
@@ -75,6 +79,62 @@ def test_other_targets_are_refused_by_name(tmp_path):
     for name, reason in {"raspios.img.xz": "packed", "nothing": "does not exist", ".": "no Raspberry Pi boot"}.items():
         with pytest.raises(FlashError, match=reason):
             open_target(tmp_path / name)
+
+
+def test_the_boot_partition_of_this_computer_is_refused():
+    if not Path("/boot").is_dir():
+        pytest.skip("this machine has no /boot")
+    with pytest.raises(FlashError, match="/boot is the boot partition of this computer"):
+        open_target(Path("/boot"))
+
+
+def test_an_image_that_a_loop_device_leads_to_is_refused_under_each_of_its_names(system, tmp_path):
+    image = tmp_path / "card.img"
+    image.touch()
+    (tmp_path / "link.img").symlink_to(image)
+    (tmp_path / "other.img").hardlink_to(image)
+    backing = system.sys / "block/loop7/loop/backing_file"
+    backing.parent.mkdir(parents=True)
+    backing.write_text(f"{image}\n")
+    for name in ("card.img", "link.img", "other.img"):
+        with pytest.raises(FlashError, match=r"is in use by /dev/loop7, so .* mounted; .*: losetup -d /dev/loop7"):
+            check_file(tmp_path / name, system)
+    backing.write_text("/another.img\n")
+    check_file(image, system)
+
+
+@pytest.fixture
+def loop_device(tmp_path):
+    """A loop device on an image with a file system; only root can have one."""
+    losetup, image = program("losetup"), tmp_path / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(4 << 20)
+    subprocess.run([program("mke2fs"), "-q", "-F", image], check=True)
+    made = subprocess.run([losetup, "--find", "--show", image], capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"this account can have no loop device: {made.stderr.strip()}")
+    device = Path(made.stdout.strip())
+    yield device, image
+    subprocess.run([losetup, "--detach", device], check=True)
+
+
+def test_a_real_loop_device_holds_its_image(loop_device):
+    device, image = loop_device
+    with pytest.raises(FlashError, match=f"in use by {device}"):
+        check_file(image)
+
+
+def test_a_device_is_had_alone_or_not_at_all(loop_device):
+    """What a mount, a RAID or an automounter holds cannot be claimed; what is claimed they cannot take."""
+    device, _ = loop_device
+    descriptor = os.open(device, os.O_RDONLY | os.O_EXCL)  # as a mount claims it
+    try:
+        with pytest.raises(FlashError, match=r"cannot be had alone \(Device or resource busy\)"), claimed(device):
+            pass
+    finally:
+        os.close(descriptor)
+    with pytest.raises(FlashError, match="may be part of this computer"), claimed(device):
+        pass  # a loop device is no card
 
 
 def test_an_image_is_copied_and_compared(make_card, tmp_path):

@@ -219,6 +219,8 @@ def test_no_node_gets_a_bundle_that_was_made_in_passing(capsys):
     make_bundle(make_run("digits") / "bundle")
     [step] = shown(capsys, "deploy-model", HOST="node-1", DATASET="digits")
     assert step[1:4] == ["deploy", "node-1", "--bundle"]
+    [step] = shown(capsys, "deploy-model", HOST="node-1", DATASET="digits", HOST_DIR="my site")
+    assert option(step, "--host") == "my site"
 
 
 def test_runs_are_deleted_only_when_that_is_confirmed_and_one_alone_when_it_is_named(capsys):

@@ -17,6 +17,9 @@ def node_file(folder: Path, name: str, text: str) -> None:
 def test_a_folder_stands_for_its_host_toml(tmp_path):
     assert host_toml(tmp_path) == tmp_path / "host.toml"
     assert host_toml(tmp_path / "other.toml") == tmp_path / "other.toml"
+    assert host_toml(tmp_path / "new") == tmp_path / "new/host.toml"
+    (tmp_path / "plain").touch()
+    assert host_toml(tmp_path / "plain") == tmp_path / "plain"
 
 
 def test_a_node_in_both_is_what_its_own_file_says(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from link.airtime import LoRaConfig
 from link.profiles import PROFILES, get_profile
-from link.regions import EU868, governor_for, rules_for
+from link.regions import EU868, governor_for, never_speaks, rules_for
 
 LORA = get_profile("lora-sf7")
 SERIAL = get_profile("serial-9600")
@@ -175,3 +175,13 @@ def test_without_other_clocks_it_is_the_machine_s(tmp_path):
     assert governor_for("eu868", 868_100_000, LORA, path).ledger.used_s(-math.inf) >= 0.4
     assert not governor_for("wire", None, SERIAL, tmp_path / "none").is_limited
     assert not (tmp_path / "none").exists()
+
+
+def test_of_a_modem_whose_bandwidth_is_an_estimate_only_the_frequency_is_certain():
+    e22, rn2483 = get_profile("e22-2400"), get_profile("rn2483-sf9")
+    assert rules_for("eu868", 869_525_000, e22).silent_because
+    assert never_speaks("eu868", 869_525_000, e22) is None
+    for profile in (e22, rn2483):
+        assert "lies in no sub-band" in str(never_speaks("eu868", 869_300_000, profile))
+        assert "no region is set" in str(never_speaks(None, 869_525_000, profile))
+    assert never_speaks("eu868", 869_525_000, rn2483) is None

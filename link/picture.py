@@ -15,40 +15,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from link.memory import free_bytes
+from link.orientation import ORIENTATION, TURNS, orientation_in
+from link.picture_bounds import SPARE, reduction, what_is_too_much
 
 GROUND = (255, 255, 255)
 "What a transparent picture lies on: white, as on a page."
 MAX_BYTES = 512 << 20
 "Of memory for one picture, and at most half of what is free."
-SPARE = 3
-"A picture may be read so many times larger than what is made of it, and not larger: the eye sees no difference."
 MAX_JPEG_PIXELS = 1 << 30
-MAX_SLOW_PIXELS = 4 << 20
-"Where Pillow decodes in Python, some microseconds a pixel."
-STORED_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2}
-"Of a pixel in Pillow's memory; 4 in any other mode."
-CODEC_BYTES = {"AVIF": 12, "JPEG2000": 16, "TIFF": 4, "WEBP": 12}
-"Of a pixel in the codec's memory beside it."
-CONVERSION_BYTES = {(True, True): 1, (True, False): 6, (False, True): 8, (False, False): 10}
-"Of a pixel, for what is made of it: whether that is little, as it is RGB (or grey) anyway, and whether it is reduced."
-PROGRESSIVE_BYTES = 6
-"Of a pixel of the whole JPEG, however small it is decoded."
-
+"A JPEG is decoded in pieces, as small as it is wanted."
 BLOCK = 1 << 18
 "Values that are scaled at once."
-
-ORIENTATION, PHOTOMETRIC, BITS_PER_SAMPLE = 0x0112, 0x0106, 0x0102
-"Tags of TIFF and EXIF."
-TURNS = {
-    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE",
-    8: "ROTATE_90",
-}  # fmt: skip
-"By EXIF's orientation: what puts a picture upright."
+PHOTOMETRIC, BITS_PER_SAMPLE = 0x0106, 0x0102
+"Tags of TIFF."
 PROFILED = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"}
 "By Pillow's mode: what a colour profile calls it."
 UNFILLED = frozenset({"BMP", "DIB", "TGA"})
@@ -128,39 +112,13 @@ def _opened(pillow: Any, path: Path, at_least: int) -> Iterator[Any]:
         file.seek(0)
         with _pixel_limit(pillow, MAX_JPEG_PIXELS if is_jpeg else bound // 4), pillow.Image.open(file) as image:
             _require(image.format not in PROGRAMS, f"{image.format} files are programs, not pictures")
-            _bound(pillow, image, at_least, bound)
+            is_slow = any(tile[0] in pillow.Image.DECODERS for tile in image.tile)  # these decode in Python
+            n_pixels = image.width * image.height
+            if at_least:
+                image.draft(None, (SPARE * at_least, SPARE * at_least))  # only JPEG can
+            excess = what_is_too_much(image, n_pixels, at_least, bound, is_slow)
+            _require(not excess, excess)
             yield image
-
-
-def _bound(pillow: Any, image: Any, at_least: int, n_bytes: int) -> None:
-    """Choose how large to decode it; UnreadableImageError if that takes more than n_bytes, or minutes."""
-    n_pixels = image.width * image.height
-    millions = f"{n_pixels / 1e6:.0f} million pixels"
-    if any(tile[0] in pillow.Image.DECODERS for tile in image.tile):
-        _require(n_pixels <= MAX_SLOW_PIXELS, f"{millions} of {image.format} take minutes; save it as PNG or JPEG")
-    if at_least:
-        image.draft(None, (SPARE * at_least, SPARE * at_least))  # only JPEG can
-    needed = _needed_bytes(image, n_pixels, at_least)
-    _require(
-        needed <= n_bytes,
-        f"its {millions} take {needed >> 20} MB of memory, and {n_bytes >> 20} MB is what one image may take here; "
-        "make it smaller",
-    )
-
-
-def _needed_bytes(image: Any, n_pixels: int, at_least: int) -> int:
-    """What decoding takes at its height; n_pixels are the file's, the image's own may be fewer."""
-    is_plain = image.mode in ("RGB", "L") and "transparency" not in image.info
-    stored = STORED_BYTES.get(image.mode, 4) + CODEC_BYTES.get(image.format, 0)
-    is_reduced = _factor(image, at_least) > 1
-    converted = CONVERSION_BYTES[is_plain and (is_reduced or image.mode == "RGB"), is_reduced]
-    progressive = PROGRESSIVE_BYTES * n_pixels if image.info.get("progressive") else 0
-    return image.width * image.height * (stored + converted) + progressive
-
-
-def _factor(image: Any, at_least: int) -> int:
-    """By how much the decoded image may still be reduced."""
-    return min(image.size) // (SPARE * at_least) if at_least else 1
 
 
 def _as_seen(pillow: Any, image: Any, at_least: int) -> Any:
@@ -171,7 +129,7 @@ def _as_seen(pillow: Any, image: Any, at_least: int) -> Any:
         orientation = 1  # newer Pillows turn a TIFF when they load it, and drop its tag
     profile = image.info.get("icc_profile")
     seen = _eight_bits(pillow, image)
-    if (factor := _factor(seen, at_least)) > 1:
+    if (factor := reduction(seen.size, at_least)) > 1:
         seen = seen.reduce(factor)
     seen = _opaque(pillow, _srgb(seen, profile))
     return seen.transpose(pillow.Image.Transpose[TURNS[orientation]]) if orientation in TURNS else seen
@@ -180,24 +138,10 @@ def _as_seen(pillow: Any, image: Any, at_least: int) -> Any:
 def _orientation(image: Any) -> int:
     """EXIF's, read alone: whatever else is broken in the EXIF, the pixels are whole."""
     with suppress(Exception):
-        return _orientation_in(image.info["exif"])
+        return orientation_in(image.info["exif"])
     with suppress(Exception):
         return int(image.getexif().get(ORIENTATION, 1))  # a TIFF's own, or that of XMP
     return 1
-
-
-def _orientation_in(exif: bytes) -> int:
-    """Of an EXIF block, which is a TIFF file: searched in its first directory; a KeyError where it is not."""
-    tiff = exif.removeprefix(b"Exif\0\0")
-    order: Literal["little", "big"] = "little" if tiff.startswith(b"II") else "big"
-
-    def number(at: int, n_bytes: int) -> int:
-        return int.from_bytes(tiff[at : at + n_bytes], order)
-
-    directory = number(4, 4)
-    entries = range(directory + 2, directory + 2 + 12 * number(directory, 2), 12)
-    entry = {number(at, 2): at for at in entries}[ORIENTATION]
-    return number(entry + 8, {1: 1, 3: 2, 4: 4}[number(entry + 2, 2)])
 
 
 def _eight_bits(pillow: Any, image: Any) -> Any:

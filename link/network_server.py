@@ -21,6 +21,8 @@ from link.lorawan import SESSION_BYTES
 
 MAX_MESSAGE_BYTES = 1 << 16
 "An uplink that twenty gateways heard has 10 kB."
+VERSION_3_FIELDS = frozenset({"applicationID", "devEUI", "applicationName", "objectJSON"})
+"Of ChirpStack's events: v4 has deviceInfo in their place."
 MAX_BODY_BYTES = 242
 "At the fastest data rates of any region."
 
@@ -73,11 +75,16 @@ class ChirpStack:
     def read_uplink(self, topic: str, message: bytes) -> NetworkUplink:
         device = _device_in(topic, rf"application/{re.escape(self.application)}/device/([^/]+)/event/up")
         event = _read_json(topic, message)
+        if of_version_3 := VERSION_3_FIELDS & event.keys():
+            raise ValueError(
+                f"message under {topic} is of ChirpStack v3, as its {min(of_version_3)} tells; "
+                "update the network server to ChirpStack v4"
+            )
         return NetworkUplink(
             device=device.lower(),
             session=_session(topic, event.get("devAddr")),
-            frame_counter=_whole(topic, "fCnt", event.get("fCnt", 0), 1 << 32),
-            port=_whole(topic, "fPort", event.get("fPort", 0), 256),
+            frame_counter=_whole(topic, "fCnt", event.get("fCnt"), 1 << 32),
+            port=_whole(topic, "fPort", event.get("fPort"), 256),
             body=_bytes(topic, "data", event.get("data")),
             quality=_best_quality(event.get("rxInfo")),
         )
@@ -107,8 +114,8 @@ class TheThingsStack:
         return NetworkUplink(
             device=device,
             session=_session(topic, ids.get("dev_addr")),
-            frame_counter=_whole(topic, "f_cnt", uplink.get("f_cnt", 0), 1 << 32),
-            port=_whole(topic, "f_port", uplink.get("f_port", 0), 256),
+            frame_counter=_whole(topic, "f_cnt", uplink.get("f_cnt"), 1 << 32),
+            port=_whole(topic, "f_port", uplink.get("f_port"), 256),
             body=_bytes(topic, "frm_payload", uplink.get("frm_payload")),
             quality=_best_quality(uplink.get("rx_metadata")),
         )
@@ -156,6 +163,8 @@ def _object(topic: str, name: str, value: Any) -> dict[str, Any]:
 
 
 def _whole(topic: str, name: str, value: Any, end: int) -> int:
+    """Zero where it is left out."""
+    value = 0 if value is None else value
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < end:
         raise ValueError(f"message under {topic} is no uplink: {name} is no whole number from 0 to {end - 1}")
     return value
@@ -192,7 +201,12 @@ def _best_quality(gateways: Any) -> Quality:
 
 
 def _quality(gateway: dict[str, Any]) -> Quality:
-    return Quality(_number(gateway.get("snr")), _number(gateway.get("rssi")))
+    """Where one figure is told and the other left out, that is zero; where both are, neither is known."""
+    told = {name: gateway[name] for name in ("snr", "rssi") if gateway.get(name) is not None}
+    figures = {name: _number(value) for name, value in told.items()}
+    if any(figure is not None for figure in figures.values()):
+        figures = {"snr": 0.0, "rssi": 0.0, **figures}
+    return Quality(figures.get("snr"), figures.get("rssi"))
 
 
 def _number(value: Any) -> float | None:

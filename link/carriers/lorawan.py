@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv311, error_string
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from link.carrier import CarrierStatistics, PortError, Received
+from link.deadline import within
 from link.lorawan import port_of, type_of, unpack_packet, uplink_packet
 from link.network_server import NetworkUplink, get_server
 from link.packet import MAX_PACKET_BYTES
 
 CONNECT_TIMEOUT_S = 10.0
+TAKEN_S = 5.0
+"In which a broker takes a message, or it is not there any more."
 KEEP_ALIVE_S = 60
 MAX_NOTICES = 16
 
@@ -84,7 +88,16 @@ class LoRaWan:
         if header.node not in self._devices:
             raise ValueError(f"node {header.node} has no device in the network; there are {sorted(self._devices)}")
         topic, message = self._server.write_downlink(self._devices[header.node], port_of(packet_type), body)
-        self._check(self._client.publish(topic, message, qos=self._server.qos).rc)
+        published = self._client.publish(topic, message, qos=self._server.qos)
+        self._check(published.rc)
+        end_s = time.monotonic() + TAKEN_S
+        while not published.is_published():
+            if time.monotonic() >= end_s:
+                raise PortError(
+                    f"the broker {self._broker} has not taken a message for {TAKEN_S:g} s: it hangs, or the network "
+                    "on the way to it is away"
+                )
+            self._loop(0.1)
         self.statistics.n_sent += 1
 
     def receive(self, timeout_s: float) -> list[Received]:
@@ -92,7 +105,7 @@ class LoRaWan:
         self._acknowledge()
         end_s = time.monotonic() + timeout_s
         while True:
-            self._check(self._client.loop(max(0.0, end_s - time.monotonic())))
+            self._loop(max(0.0, end_s - time.monotonic()))
             if received := self._take():
                 return received
             if time.monotonic() >= end_s:
@@ -105,21 +118,23 @@ class LoRaWan:
         return sentences
 
     def close(self) -> None:
-        """Also acknowledges what the last `receive` gave."""
+        """What the last `receive` gave comes again: nobody has said that it is stored."""
         with contextlib.suppress(PortError):
-            self._acknowledge()
             self._client.disconnect()
-            self._client.loop(0.0)
+            self._loop(0.0)
 
     def _connect(self, settings: NetworkSettings) -> None:
         host, port = settings.host, int(self._broker.rpartition(":")[2])
+        connect = partial(self._client.connect, host, port, KEEP_ALIVE_S)
         try:
-            self._client.connect(host, port, KEEP_ALIVE_S)
+            within(CONNECT_TIMEOUT_S, connect, f"connecting to the broker {self._broker}")
+        except PortError:
+            raise
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise PortError(_why_not_connected(self._broker, error, settings.has_tls)) from None
         end_s = time.monotonic() + CONNECT_TIMEOUT_S
         while not self._is_subscribed:
-            status = self._client.loop(0.1)
+            status = self._looped(0.1)
             if self._refusal is not None:
                 raise PortError(f"the broker {self._broker} refuses this host ({self._refusal}): {_REMEDY}")
             if status != MQTTErrorCode.MQTT_ERR_SUCCESS or time.monotonic() >= end_s:
@@ -127,6 +142,18 @@ class LoRaWan:
                     f"the broker {self._broker} does not answer as an MQTT broker does; check its port, and "
                     f"whether it wants TLS (now {'on' if settings.has_tls else 'off'})"
                 )
+
+    def _loop(self, timeout_s: float) -> None:
+        self._check(self._looped(timeout_s))
+
+    def _looped(self, timeout_s: float) -> int:
+        """What the library makes of what the broker says; of what is no MQTT it may raise anything."""
+        try:
+            return self._client.loop(timeout_s)
+        except Exception as error:
+            raise PortError(
+                f"the broker {self._broker} says what is no MQTT ({type(error).__name__}: {error}); check its port"
+            ) from None
 
     def _check(self, status: int) -> None:
         if status != MQTTErrorCode.MQTT_ERR_SUCCESS:

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -194,3 +195,71 @@ def test_a_user_who_may_not_read_the_application_is_told_so():
             LoRaWan(settings(server.getsockname()[1], host="127.0.0.1"))
         thread.join(PATIENCE_S)
         assert not thread.is_alive(), "the carrier left its connection open"
+
+
+class OddBroker:
+    """Takes each connection and says what is told, after so many messages of its client."""
+
+    def __init__(self, *says: bytes) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._says = says
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._socket.accept()
+                threading.Thread(target=self._answer, args=[client], daemon=True).start()
+
+    def _answer(self, client: socket.socket) -> None:
+        with suppress(OSError), client:
+            for said in self._says:
+                client.recv(4096)
+                client.sendall(said)
+            while client.recv(4096):
+                pass
+
+    def __enter__(self) -> "OddBroker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+CONNECTED, SUBSCRIBED = bytes.fromhex("20020000"), bytes.fromhex("9003000101")
+
+
+@pytest.mark.parametrize("has_tls", [False, True])
+def test_a_broker_that_takes_the_connection_and_says_nothing_is_given_up(monkeypatch, has_tls):
+    monkeypatch.setattr("link.carriers.lorawan.CONNECT_TIMEOUT_S", 0.3)
+    with OddBroker() as silent:
+        began_s = time.monotonic()
+        with pytest.raises(PortError, match=r"does not answer as an MQTT broker does|takes longer than 0.3 s"):
+            LoRaWan(settings(silent.port, has_tls=has_tls))
+        assert time.monotonic() - began_s < PATIENCE_S / 2
+
+
+def test_a_broker_that_no_longer_takes_messages_has_not_been_given_one(monkeypatch):
+    monkeypatch.setattr("link.carriers.lorawan.TAKEN_S", 0.3)
+    with OddBroker(CONNECTED, SUBSCRIBED) as stuck:
+        carrier = LoRaWan(settings(stuck.port))
+        with pytest.raises(PortError, match=r"has not taken a message for 0.3 s: it hangs"):
+            carrier.send(plain_packet(7, PacketType.REPORT, b"\x00\x05"))
+        assert carrier.statistics.n_sent == 0
+        carrier.close()
+
+
+@pytest.mark.parametrize("garbage", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\xff" * 99, bytes.fromhex("3003ffff00"), bytes(9)])
+def test_a_broker_that_speaks_something_else_is_told_in_a_sentence(monkeypatch, garbage):
+    monkeypatch.setattr("link.carriers.lorawan.CONNECT_TIMEOUT_S", 0.5)
+    with OddBroker(garbage) as odd, pytest.raises(PortError, match=r"check its port|broke"):
+        LoRaWan(settings(odd.port))
+
+
+def test_a_message_once_a_connection_is_lost_is_no_success(mosquitto):
+    carrier = LoRaWan(settings(mosquitto.port))
+    mosquitto.stop()
+    with pytest.raises(PortError, match=r"the connection to the broker localhost:\d+ broke"):
+        carrier.send(plain_packet(7, PacketType.REPORT, b"\x00\x05"))
+    assert carrier.statistics.n_sent == 0

@@ -80,6 +80,21 @@ def test_what_is_no_uplink_is_refused_in_a_sentence(message, sentence):
         CHIRPSTACK.read_uplink(CHIRPSTACK_TOPIC, message)
 
 
+def test_zeros_that_are_left_out_or_null_are_zeros():
+    for zeros in ({}, {"fCnt": None, "fPort": None, "data": None}):
+        event = chirpstack_uplink("70b3d57ed005b89a", 1, 101, b"x")
+        for name in ("fCnt", "fPort", "data"):
+            del event[name]
+        uplink = CHIRPSTACK.read_uplink(CHIRPSTACK_TOPIC, json.dumps(event | zeros).encode())
+        assert (uplink.frame_counter, uplink.port, uplink.body) == (0, 0, b"")
+
+
+def test_chirpstack_v3_is_named():
+    event = {"applicationID": "1", "devEUI": "cLPVftAFuJo=", "fCnt": 1, "fPort": 101, "data": "AAEC"}
+    with pytest.raises(ValueError, match="is of ChirpStack v3, as its applicationID tells; update the network server"):
+        CHIRPSTACK.read_uplink(CHIRPSTACK_TOPIC, json.dumps(event).encode())
+
+
 def test_other_topics_are_refused():
     with pytest.raises(ValueError, match="no topic of uplinks; check the application's name"):
         CHIRPSTACK.read_uplink("application/b2/device/70b3d57ed005b89a/event/up", b"{}")
@@ -94,7 +109,10 @@ def test_other_topics_are_refused():
         ([], NO_QUALITY),
         ("roof", NO_QUALITY),
         ([3, {"snr": "loud"}], NO_QUALITY),
-        ([{"rssi": -80}, {"rssi": -70}], Quality(None, -70)),
+        ([{}, {"rssi": None}], NO_QUALITY),
+        ([{"rssi": -80}, {"rssi": -70}], Quality(0, -70)),
+        ([{"rssi": -70}, {"rssi": -120, "snr": -18}], Quality(0, -70)),
+        ([{"snr": 7.5}, {"rssi": -120, "snr": -18}], Quality(7.5, 0)),
         ([{"rssi": -80, "snr": 1e300}], Quality(None, -80)),
     ],
 )

@@ -30,7 +30,7 @@ SALT, HOST_SALT = b"salt", b"hostsalt"
 UPLINK = [kind for kind in PacketType if kind.is_uplink]
 DOWNLINK = [kind for kind in PacketType if not kind.is_uplink]
 STEP_S = 2.0
-"From one input to the next: more than a refused packet costs, so that nothing is throttled for long."
+"From one input to the next."
 IMAGE = 3
 EVERY_IMAGE = 16
 "Inputs from one captured image to the next."

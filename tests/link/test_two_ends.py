@@ -176,6 +176,33 @@ def test_a_node_told_to_renew_goes_on_under_a_new_salt(world):
     assert world.node.outbox.n_images == 0
 
 
+def test_under_a_flood_the_node_has_long_tags_for_as_long_as_it_lasts_and_loses_nothing(world):
+    """20 forgeries a second for a minute, with and without the salt of the session, and an image every two seconds."""
+    random, images, salt = Random(1), [], world.node.sender._session.salt
+
+    def forge():
+        has_salt = random.random() < 0.5
+        header = Header(NODE, random.randrange(200), PacketType.DATA, Flag.SALT * has_salt, salt * has_salt)
+        assert all(isinstance(one, Rejected) for one in world.hear(header.pack() + random.randbytes(20)))
+
+    def capture():
+        images.append(world.node.put(b"abc", now_s=world.now_s))
+
+    for n in range(1200):
+        world.at(n / 20, forge)
+    for n in range(30):
+        world.at(2.0 * n, capture)
+    for n in range(10):
+        world.at(4000.0 + 60 * n, capture)
+    world.run(5000.0)
+    assert images_of(world) == images
+    assert world.node.outbox.n_images == 0
+    salted = {round(at_s): bool(Header.unpack(one.packet).salt) for at_s, one, _ in world.sent if one in world.uplink}
+    assert salted[58], "while it lasts"
+    assert not salted[max(salted)], "an hour later"
+    assert sum(type_of(one.packet) == PacketType.HELLO for one in world.uplink) == 1
+
+
 def test_status_and_time_find_their_way(tmp_path, bundle):
     node = NodeEnd(tmp_path, bundle, SenderOptions(wants_time=True, wants_slot=True, status_every=2))
     world = World(node, host_end(bundle, unix_offset_s=1_700_000_000.0))

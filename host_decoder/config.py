@@ -136,7 +136,7 @@ def read_config(path: Path | str) -> HostConfig:
         nodes=nodes,
         other_bundles=others,
         verdict=_read_verdict(path, table["verdict"]) if "verdict" in table else None,
-        warnings=(*warnings, *doubles, *(gateway.warning for gateway in gateways if gateway.warning)),
+        warnings=(*warnings, *doubles, *_alike(nodes), *(gateway.warning for gateway in gateways if gateway.warning)),
         is_clock_trusted=table.get("clock") == "trusted",
     )
 
@@ -188,6 +188,19 @@ def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> HostNode:
         device=device,
         earlier_bundles=tuple(earlier),
         tasks=tuple(bundle.task(name).name for name in table.get("tasks", ())),
+    )
+
+
+def _alike(nodes: Sequence[HostNode]) -> tuple[str, ...]:
+    """A sentence on each node that has another's key: one of the two was named by mistake."""
+    first: dict[bytes, int] = {}
+    for node in nodes:
+        if node.key:
+            first.setdefault(node.key, node.number)
+    return tuple(
+        f"nodes {first[node.key]} and {node.number} have the same key; give each the node.key that it was made with"
+        for node in nodes
+        if node.key and first[node.key] != node.number
     )
 
 

@@ -141,6 +141,7 @@ class Store:
             self._db = opened(self.path, resources)
             resources.callback(self._db.close)
             self._file = file_of(self.path)
+            self._log: tuple[int, int] | None = None
             with explained(self.path):
                 is_new = self._is_new()
                 if is_new and must_exist:
@@ -373,14 +374,17 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        if file_of(self.path) != self._file:
+        """A transaction, on the disk behind it; in a file without a name it would be lost with this process."""
+        log = self.path.with_name(self.path.name + "-wal")
+        if file_of(self.path) != self._file or (self._log is not None and file_of(log) != self._log):
             raise StoreError(
-                f"store {self.path} was moved, deleted or replaced while it was open; put it back, or start this "
-                "host again to go on with what is there now",
+                f"store {self.path} or its log was moved, deleted or replaced while it was open; put it back, or start "
+                "this host again to go on with what is there now",
                 is_passing=True,
             )
         with explained(self.path), self._db:
             yield
+        self._log = self._log or file_of(log)
 
 
 def key_id(key: bytes) -> str:

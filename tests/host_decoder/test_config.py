@@ -314,6 +314,13 @@ def test_a_device_is_named_as_its_network_names_it(write, kind, device):
         read_config(path)
 
 
+def test_nodes_with_one_key_are_warned_of(write):
+    path = write("[[node]]", '[[node]]\nid = 8\nkey = "keys"\nbundle = "bundles/blobs"\n[[node]]')
+    assert read_config(path).warnings == (
+        "nodes 8 and 7 have the same key; give each the node.key that it was made with",
+    )
+
+
 def test_a_key_file_that_an_editor_marked_is_read(write, tmp_path):
     key = read_config(write()).nodes[0].key
     marked = tmp_path / "marked.key"

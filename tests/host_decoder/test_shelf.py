@@ -122,6 +122,18 @@ def test_a_store_that_was_moved_away_takes_nothing_until_it_is_back(host, node, 
     assert len(of_kind(Answer, run_until_well(host, 2.0))) == 1
 
 
+def test_a_store_whose_log_was_deleted_takes_nothing_more_and_loses_nothing(node_entry, node, tmp_path):
+    """Until the next checkpoint the log is where everything is."""
+    with Store(tmp_path / "host.sqlite") as store:
+        host = Host([node_entry], store, timing=TIMING)
+        host.receive(packet(node), 0.0)
+        (tmp_path / "host.sqlite-wal").unlink()
+        [notice] = of_kind(Notice, host.receive(packet(node, 1), 1.0))
+        assert "or its log was moved, deleted or replaced" in notice.sentence
+    with Store(tmp_path / "host.sqlite", must_exist=True) as store:
+        assert store.statistics()["nodes"][0]["images"] == 1
+
+
 def test_what_waits_is_opened_once(host, node, other):
     """Held back and played again meanwhile, a packet is a duplicate as ever."""
     other.execute("BEGIN IMMEDIATE")

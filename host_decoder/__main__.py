@@ -16,6 +16,7 @@ from rich.console import Console
 from host_decoder.errors import HostError
 from host_decoder.moment import parse_moment
 from link.bundle import BundleError
+from link.host_folder import NAME, default_folder
 from link.keys import KeyStateError
 from link.results import OWN
 from link.terminal import forget_output, readable_output
@@ -171,7 +172,12 @@ def _parser() -> argparse.ArgumentParser:
 
     listen = command("listen", _listen, "receive, classify and store what comes from a port; JSON lines, or --view")
     listen.add_argument(
-        "config", type=Path, metavar="host.toml", help="the module host_decoder.config shows what it holds"
+        "config",
+        type=Path,
+        nargs="?",
+        default=default_folder(),
+        metavar="host.toml",
+        help=f"or the folder with it (default ~/{NAME}); the module host_decoder.config shows what it holds",
     )
     listen.add_argument(
         "--view", action="store_true", help="the live view (plain lines without a terminal) instead of JSON lines"

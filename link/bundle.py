@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from link.calibration import Calibration
+from link.durable import write_durably
 from link.manifest import check_manifest, check_task
 from link.tables import Tables
 
@@ -242,9 +243,7 @@ def write_manifest(
         "measured": dict(measured),
     }
     text = json.dumps(manifest, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    unfinished = path / f"{MANIFEST}.part"
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    unfinished.replace(path / MANIFEST)
+    write_durably(path / MANIFEST, text + "\n")
     return Bundle._from_manifest(path)
 
 

@@ -129,19 +129,26 @@ def claimed(path: Path, system: System = System()) -> Iterator[None]:
     """Check the target and keep it from everybody else until the end: from mounts, RAIDs, and another flashing."""
     is_device = _is_device(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | (os.O_EXCL if is_device else 0))
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (os.O_EXCL if is_device else 0))
+    except PermissionError:
+        raise FlashError(f"{path} may be written by root only: sudo make flash …, or join its group") from None
     except OSError as error:
         raise FlashError(f"{path} cannot be had alone ({error.strerror}); unmount it, or end what uses it") from None
     try:
         if not is_device:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor, path)
         if not path.is_dir():
             check_file(path, system)
         yield
-    except BlockingIOError:
-        raise FlashError(f"another flashing writes to {path} just now; wait until it has ended") from None
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise FlashError(f"another flashing writes to {path} just now; wait until it has ended") from None
 
 
 def _loops(path: Path, system: System) -> list[str]:

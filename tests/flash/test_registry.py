@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from device.config import load_config
+from device.config import LinkConfig, load_config
 from device.flash.registry import (
     Registration,
     bundles_of,
@@ -171,11 +171,9 @@ def test_under_sudo_all_of_it_belongs_to_who_called_it(host, monkeypatch):
 RN2483 = 'profile = "rn2483-sf9"\nregion = "eu868"\nfrequency_hz = 869525000\n'
 
 
-def link(tmp_path: Path, lines: str):
+def link(tmp_path: Path, lines: str, port: str = "/dev/ttyUSB0") -> LinkConfig:
     path = tmp_path / "node.toml"
-    path.write_text(
-        f'node = 1\nbundle = "b"\nkey_dir = "k"\n[source]\nkind = "v4l2"\n[link]\nport = "/dev/ttyUSB0"\n{lines}'
-    )
+    path.write_text(f'node = 1\nbundle = "b"\nkey_dir = "k"\n[source]\nkind = "v4l2"\n[link]\nport = "{port}"\n{lines}')
     return load_config(path).link
 
 
@@ -259,6 +257,18 @@ def test_a_new_host_toml_is_set_as_the_node_is(host, tmp_path):
         "eu868",
     )
     assert check_link(host, own) == []
+
+
+def test_a_host_hears_a_udp_node_where_it_sends_to(host, tmp_path):
+    own = link(tmp_path, 'profile = "udp"\npeers = ["192.168.1.5:4300"]\n', port="0.0.0.0:4301")
+    register(host, 3, KEY, BUNDLE, "", own)
+    [gateway] = read_config(host).gateways
+    assert isinstance(gateway.settings, CarrierSettings)
+    assert (gateway.settings.port, gateway.settings.profile.name) == ("0.0.0.0:4300", "udp")
+    assert check_link(host, own) == []
+    host.write_text(f'[link]\nport = "/dev/ttyUSB0"\n{RN2483}')
+    with pytest.raises(FlashError, match="its profile is rn2483-sf9, the node's udp"):
+        check_link(host, own)
 
 
 def test_a_node_that_listens_to_nobody_is_one_way_for_its_host(host, tmp_path):

@@ -9,14 +9,13 @@ uniform noise between -1 and 1; then its metadata and signature were taken off.
 """
 
 import importlib
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from link.terminal import without_information
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 "In order of preference: LiteRT computes int8 five times faster, and the same on every processor."
@@ -27,8 +26,6 @@ SELFTEST_OUTPUT = (
 )
 "For the input arange(-128, 128, 8); runtimes may differ by 1."
 SELFTEST_TIMEOUT_S = 60
-ERROR_OUTPUT = 2
-"The descriptor that C writes to as well."
 SELFTEST = """
 import importlib, sys
 import numpy as np
@@ -53,29 +50,6 @@ def load_model(model: Path) -> Any:
         interpreter = runtime.Interpreter(str(model), num_threads=1)
         interpreter.allocate_tensors()
     return interpreter
-
-
-@contextmanager
-def without_information() -> Iterator[None]:
-    """What a library of C writes to standard error as "INFO: …" is left out; all else comes, a little later.
-
-    LiteRT tells so of its delegate and has no setting against it.
-    """
-    try:
-        before = os.dup(ERROR_OUTPUT)
-    except OSError:  # there is no standard error
-        yield
-        return
-    with os.fdopen(os.memfd_create("stderr"), "r+b") as kept:
-        os.dup2(kept.fileno(), ERROR_OUTPUT)
-        try:
-            yield
-        finally:
-            os.dup2(before, ERROR_OUTPUT)
-            kept.seek(0)
-            with suppress(OSError):  # nobody reads it any more
-                os.write(before, b"".join(line for line in kept if not line.startswith(b"INFO: ")))
-            os.close(before)
 
 
 @cache

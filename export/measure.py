@@ -17,6 +17,7 @@ from host_training.dataset import Split
 from host_training.model import AutoEncoder, Encoder, quantise
 from link import latent_coder
 from link.tables import Tables
+from link.terminal import without_information
 
 PERCENTILES = (5, 50, 95, 100)
 BATCH_SIZE = 500
@@ -177,8 +178,9 @@ class Latency:
 
 
 def latency_ms(encoder_path: Path, n_runs: int = 200, n_warm_up: int = 20) -> Latency:
-    interpreter = Interpreter(str(encoder_path), num_threads=1)
-    interpreter.allocate_tensors()
+    with without_information():
+        interpreter = Interpreter(str(encoder_path), num_threads=1)
+        interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     pixels = np.random.default_rng(0).integers(-128, 128, source["shape"]).astype(np.int8)
     times = []

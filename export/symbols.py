@@ -9,6 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from export import ExportError
 from link.tables import Tables
+from link.terminal import without_information
 
 Encode = Callable[[np.ndarray], np.ndarray]
 "uint8 images (N, H, W, C) → symbols int8 (N, D)."
@@ -32,9 +33,10 @@ class Int8Encoder:
     def __init__(self, path: Path, pixel_pad: int, n_threads: int = 1) -> None:
         self.pixel_pad = pixel_pad
         try:
-            self.interpreters = [Interpreter(str(path), num_threads=1) for _ in range(max(n_threads, 1))]
-            for interpreter in self.interpreters:
-                interpreter.allocate_tensors()
+            with without_information():
+                self.interpreters = [Interpreter(str(path), num_threads=1) for _ in range(max(n_threads, 1))]
+                for interpreter in self.interpreters:
+                    interpreter.allocate_tensors()
         except Exception as error:  # LiteRT's answer to what is no model
             raise ExportError(f"{path} does not run ({' '.join(str(error).split())}); export it again") from None
         self.input_index = self.interpreters[0].get_input_details()[0]["index"]

@@ -11,8 +11,12 @@ import io
 import os
 import sys
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 SCHEME = "latentlink.readable"
+ERROR_OUTPUT = 2
+"The descriptor of standard error, that C writes to as well."
 LIKE = {
     **dict.fromkeys("–—‒−‐‑·•─━┄┈╌═╴╶", "-"),
     **dict.fromkeys("│┃║╵╷┆┊", "|"),
@@ -55,6 +59,29 @@ def readable_output() -> None:
 def forget_output() -> None:
     """Whoever read what is printed has had enough (`| head`): the rest goes nowhere, and no error with it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def without_information() -> Iterator[None]:
+    """What a library of C writes to standard error as "INFO: …" is left out; all else comes, a little later.
+
+    LiteRT tells so of its delegate and has no setting against it.
+    """
+    try:
+        before = os.dup(ERROR_OUTPUT)
+    except OSError:  # there is no standard error
+        yield
+        return
+    with os.fdopen(os.memfd_create("stderr"), "r+b") as kept:
+        os.dup2(kept.fileno(), ERROR_OUTPUT)
+        try:
+            yield
+        finally:
+            os.dup2(before, ERROR_OUTPUT)
+            kept.seek(0)
+            with suppress(OSError):  # nobody reads it any more
+                os.write(before, b"".join(line for line in kept if not line.startswith(b"INFO: ")))
+            os.close(before)
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:

@@ -81,7 +81,8 @@ def test_a_library_s_information_is_left_out_and_its_warnings_are_not():
     """What LiteRT tells of its delegate stood above every node's first line."""
     loads = """
 import os, sys
-from device.interpreter import SELFTEST_MODEL, load_model, without_information
+from device.interpreter import SELFTEST_MODEL, load_model
+from link.terminal import without_information
 load_model(SELFTEST_MODEL)
 with without_information():
     os.write(2, b"INFO: made\\nWARNING: old\\n")

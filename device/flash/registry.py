@@ -7,6 +7,7 @@ is a person's: it is made where there is none, and never changed.
 All of it is written, on the disk and read back before a card is touched, and takes its place when the card is right.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ store = "host.sqlite"
 [link]  # where this host's modem is, and set as the nodes' are
 {link}"""
 NODE_HEAD = "# Node {node}, written whole when it is flashed or given a bundle; `tasks` stay. Paths as in host.toml.\n"
+PATIENCE_S = 10.0
 SECRET, PRIVATE = 0o600, 0o700
 
 
@@ -88,12 +90,17 @@ class Registration:
 
 @contextmanager
 def locked(host: Path) -> Iterator[None]:
-    """One flashing at a time writes into a host folder."""
+    """One flashing at a time writes into a host folder; another waits for a while, then FlashError."""
     _make_folders(host)
-    try:
-        lock = FolderLock(host.parent / NODES)
-    except HeldError:
-        raise FlashError(f"another flashing writes into {host.parent} just now; wait until it has ended") from None
+    until_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            lock = FolderLock(host.parent / NODES)
+            break
+        except HeldError:
+            if time.monotonic() > until_s:
+                raise FlashError(f"another flashing writes into {host.parent}; wait until it has ended") from None
+            time.sleep(0.1)
     with lock:
         yield
 

@@ -128,8 +128,12 @@ def _check(link: LinkConfig, number: int) -> tuple[str, ...]:
         )
     if reason := never_speaks(link.region, link.frequency_hz, link.profile):
         raise FlashError(f"[link]: this node would never speak: {reason}")
-    silent = rules_for(link.region, link.frequency_hz, link.profile).silent_because
-    return (f"this node will stay silent, as far as its modem's bandwidth is known: {silent}",) if silent else ()
+    notices = []
+    if silent := rules_for(link.region, link.frequency_hz, link.profile).silent_because:
+        notices.append(f"this node will stay silent, as far as its modem's bandwidth is known: {silent}")
+    if number == 1 and link.profile.is_radio:
+        notices.append("a neighbour in range that has number 1 too disturbs this node; NODE= gives it a rarer one")
+    return tuple(notices)
 
 
 def _source_files(source: SourceConfig) -> dict[str, bytes]:

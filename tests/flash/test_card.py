@@ -1,5 +1,6 @@
 import hashlib
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -113,6 +114,14 @@ def test_a_host_that_could_not_hear_the_node_is_said_before_anything_is_written(
     with pytest.raises(FlashError, match="it is at 57600 bit/s, the node 9600"):
         flash(folder)
     assert not (folder / "latentlink").exists()
+
+
+def test_two_cards_flashed_at_once_are_both_known(make_card, flash, tmp_path):
+    cards = [make_card(OUR_IMAGE, f"{number}.img") for number in (1, 2)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda number: flash(cards[number - 1], node=number), (1, 2)))
+    keys = [FatPartition(card).read("latentlink/node.key").decode().strip() for card in cards]
+    assert [node.key.hex() for node in read_config(tmp_path).nodes] == keys
 
 
 def test_two_flashings_of_one_card_do_not_mix(make_card, flash):

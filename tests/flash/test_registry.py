@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from device.config import LinkConfig, load_config
+from device.flash import registry
 from device.flash.registry import (
     Registration,
     bundles_of,
@@ -151,7 +152,8 @@ def test_what_is_not_committed_leaves_the_host_as_it_was(host):
     assert {path: path.read_bytes() for path in host.parent.rglob("*") if path.is_file()} == before
 
 
-def test_one_flashing_at_a_time_writes_into_a_host_folder(host):
+def test_one_flashing_at_a_time_writes_into_a_host_folder(host, monkeypatch):
+    monkeypatch.setattr(registry, "PATIENCE_S", 0.2)
     another = locked(host)
     with locked(host), pytest.raises(FlashError, match=r"another flashing writes into .*; wait until it has ended"):
         another.__enter__()

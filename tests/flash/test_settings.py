@@ -66,8 +66,15 @@ def test_a_number_that_no_node_has_is_refused(node_toml, number):
 def test_a_modem_whose_bandwidth_is_only_guessed_is_a_note(node_toml):
     radio = '"e22-2400"\nregion = "eu868"\nfrequency_hz = 869525000'
     node_toml.write_text(node_toml.read_text().replace('"serial-9600"', radio))
-    [notice] = read_settings(node_toml).notices
+    [notice] = read_settings(node_toml, node=77).notices
     assert "this node will stay silent, as far as its modem's bandwidth is known: 869.525 MHz with 500 kHz" in notice
+
+
+def test_a_radio_with_the_number_of_every_example_is_a_note(node_toml):
+    assert read_settings(node_toml).notices == ()
+    node_toml.write_text(node_toml.read_text().replace('"serial-9600"', '"lora-sf9"\nregion = "wire"'))
+    assert "has number 1 too disturbs this node" in read_settings(node_toml).notices[0]
+    assert read_settings(node_toml, node=77).notices == ()
 
 
 def test_a_byte_order_mark_and_windows_line_ends_do_not_reach_the_node(node_toml):

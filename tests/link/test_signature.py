@@ -75,6 +75,19 @@ def test_a_key_is_made_once_and_only_its_owner_reads_it(tmp_path, key):
     assert signer_text(make_signing_key(path)) == signer_text(read_signing_key(path)) == signer_text(key)
 
 
+def test_an_empty_file_which_a_full_disk_leaves_is_no_key_and_half_a_key_is_not_replaced(tmp_path):
+    path = tmp_path / "bundle-signing.key"
+    path.touch()
+    with pytest.raises(SignatureError, match="holds no key: 64 hex digits are expected; put a copy of it back"):
+        read_signing_key(path)
+    key = make_signing_key(path)
+    assert signer_text(read_signing_key(path)) == signer_text(key)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text(path.read_text()[:32])
+    with pytest.raises(SignatureError, match="holds no key"):
+        make_signing_key(path)
+
+
 def test_an_unsigned_bundle_is_refused(bundle, signer):
     (bundle.path / SIGNATURE).unlink()
     assert "is not signed, and this node takes only signed ones; 'make deploy-model' signs it" in refusal(

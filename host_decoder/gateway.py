@@ -192,7 +192,7 @@ class Gateway:
             try:
                 carrier.send(packet, *([] if origin is None else [origin]))
                 left_s = boot_s()
-            except NotSentError as error:
+            except (NotSentError, ValueError) as error:  # of this packet, not of the port
                 self._tell_once(f"an answer was not sent: {error}")
             with self._bell:
                 self._waiting.popleft()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from link.governor import AirtimeError, AirtimeLimit, Governor
+from link.governor import SHORTEST_LATENESS_S, AirtimeError, AirtimeLimit, Governor
 from link.ledger import StoredLedger
 from tests.scale import size
 
@@ -185,3 +185,34 @@ def test_the_wait_does_not_grow_with_the_ledger():
     governor.start_s(0.04, 3600.0)
     governor.budget_s(3600.0)
     assert len(looked_up) < 100
+
+
+@given(st.lists(st.tuples(st.floats(0.05, 0.4), st.floats(0.0, 60.0)), min_size=2, max_size=30))
+def test_a_frame_that_leaves_late_counts_from_when_it_left(frames):
+    governor, now_s, sent = Governor([AirtimeLimit(window_s=20.0, airtime_s=0.4)]), 0.0, []
+    for airtime_s, late_s in frames:
+        start_s = governor.start_s(airtime_s, now_s)
+        end_s = governor.occupy(airtime_s, start_s) + late_s
+        sent.append((start_s + late_s, airtime_s))
+        governor.left(end_s)
+        now_s = end_s
+    assert busiest_s(sent, 20.0) <= 0.4 + 1e-6
+
+
+@given(st.lists(st.tuples(st.floats(0.05, 0.4), st.floats(0.0, SHORTEST_LATENESS_S)), min_size=2, max_size=30))
+def test_where_nobody_says_when_frames_left_as_late_as_a_carrier_may_be_is_counted_on(frames):
+    governor, now_s, sent = Governor([AirtimeLimit(window_s=20.0, airtime_s=0.4)]), 0.0, []
+    for airtime_s, late_s in frames:
+        start_s = governor.start_s(airtime_s, now_s)
+        sent.append((start_s + late_s, airtime_s))
+        now_s = governor.occupy(airtime_s, start_s) + late_s
+    assert busiest_s(sent, 20.0) <= 0.4 + 1e-6
+
+
+def test_nothing_starts_while_its_port_is_away_or_another_has_the_channel():
+    governor = Governor()
+    governor.is_held = True
+    assert governor.start_s(1.0, now_s=5.0) == math.inf
+    governor.is_held = False
+    governor.pause(until_s=7.0)
+    assert governor.start_s(1.0, now_s=5.0) == 7.0

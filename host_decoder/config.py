@@ -48,9 +48,9 @@ from host_decoder.toml_table import ConfigError
 from host_decoder.verdict import MIN_CONFIDENCE, MIN_GAIN
 from link.bundle import MANIFEST, Bundle, BundleError
 from link.host_folder import all_nodes, host_toml
-from link.keys import KEY_FILE, MAX_NODE, parse_key
+from link.keys import KEY_FILE, MAX_NODE, KeyStateError, parse_key
 from link.setting import MANY, SECTION, SECTIONS, TEXTS, YES_OR_NO, Setting, number, read_section, text, whole
-from link.toml_file import read_text, read_toml, shown
+from link.toml_file import has_mark, read_text, read_toml, shown
 
 __all__ = ["ConfigError", "GatewayConfig", "HostConfig", "HostNode", "VerdictConfig", "read_config", "read_key_file"]
 
@@ -118,9 +118,17 @@ class HostConfig:
 def read_config(path: Path | str) -> HostConfig:
     """host.toml, or the folder with it, and nodes/*.toml beside it.
 
-    Raises ConfigError, BundleError or KeyStateError, each with a sentence that says what to do.
+    Raises ConfigError with a sentence that says what to do, also for the keys and bundles that it names.
     """
     path = host_toml(Path(path))
+    try:
+        return _read_config(path)
+    except (ConfigError, BundleError, KeyStateError) as error:
+        note = " (its byte order mark was skipped)" if has_mark(path) else ""
+        raise ConfigError(f"{error}{note}") from None
+
+
+def _read_config(path: Path) -> HostConfig:
     toml = read_toml(path, ConfigError)
     if isinstance(toml.get("node"), Mapping):
         raise ConfigError(f"{path} has [node]; write [[node]], with two brackets, above each node")

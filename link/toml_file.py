@@ -50,6 +50,15 @@ def read_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
     return table
 
 
+def has_mark(path: Path) -> bool:
+    """Whether an editor put a byte order mark in front: worth a word where something else is wrong too."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    except OSError:
+        return False
+
+
 def read_text(path: Path, error: type[Exception]) -> str:
     """A small UTF-8 text file without its byte order mark; raises `error` as read_toml does."""
     content = _content(path, error)

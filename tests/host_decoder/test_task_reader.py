@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from host_decoder.__main__ import main
-from host_decoder.config import HostNode, read_config
+from host_decoder.config import ConfigError, HostNode, read_config
 from host_decoder.events import Answer
 from host_decoder.picture import PictureFolder, to_png
 from host_decoder.service import Host
@@ -176,7 +176,7 @@ def test_host_toml_names_tasks_that_the_bundle_has(tasked, tmp_path):
     [node] = read_config(tmp_path / "host.toml").nodes
     assert node.tasks == ("odd", "thumbnail")
     (tmp_path / "host.toml").write_text(toml % '["colour"]')
-    with pytest.raises(BundleError, match="has no task 'colour', it has label, odd, size, thumbnail"):
+    with pytest.raises(ConfigError, match="has no task 'colour', it has label, odd, size, thumbnail"):
         read_config(tmp_path / "host.toml")
 
 

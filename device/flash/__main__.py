@@ -88,7 +88,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
     from device.flash.deploy import Node, deploy_bundle, deploy_release
 
     make_folder(arguments.work)
-    node = Node(arguments.address, shlex.split(arguments.ssh_options))
+    node = Node(arguments.address, arguments.ssh_options)
     if arguments.bundle:
         deploy_bundle(node, arguments.bundle, _host(arguments.host), arguments.work, print)
     else:
@@ -121,6 +121,13 @@ def _address(text: str) -> str:
     if not text or text.startswith("-"):
         raise argparse.ArgumentTypeError("name the node: HOST=its address, as ssh takes it")
     return text
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of words as a shell takes it ({error})") from None
 
 
 def _show(share: float) -> None:
@@ -189,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     deploy.add_argument("--bundle", type=Path, metavar="DIR", help="deploy this bundle instead of the programs")
     deploy.add_argument("--host", type=Path, metavar="DIR", help=f"folder of the host that hears it (default ~/{NAME})")
     deploy.add_argument("--source", choices=SOURCE_WHEELS, default="", help="add what this image source needs")
-    deploy.add_argument("--ssh-options", default="", help="more options for ssh, in one argument")
+    deploy.add_argument("--ssh-options", type=_words, default=[], help="more options for ssh, in one argument")
     deploy.add_argument("--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)")
 
     boot = command("boot", _boot, "start an image in QEMU until Ctrl-C")

@@ -86,8 +86,9 @@ def _other_channel(entry: Mapping[str, Any], kind: str, link: LinkConfig) -> str
     if there_hz and here_hz and there_hz != here_hz:
         unsaid = "" if entry.get("frequency_hz") else ", which is where a modem is that is not told"
         return f"its frequency_hz is {there_hz}{unsaid}, the node's {here_hz}"
-    if entry.get("region") and link.region and entry["region"] != link.region:
-        return f"its region is {entry['region']}, the node's {link.region}"
+    region = entry.get("region", "").lower()
+    if region and link.region and region != link.region:
+        return f"its region is {region}, the node's {link.region}"
     return None
 
 

@@ -81,6 +81,12 @@ def test_a_word_that_is_neither_yes_nor_no_is_refused(card, capsys, options):
     assert "choose from 'yes', 'no'" in capsys.readouterr().err
 
 
+def test_options_for_ssh_that_are_no_words_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["deploy", "node-1", "--ssh-options", "-i 'my key"])
+    assert "No closing quotation" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [["card", ""], ["deploy", ""], ["deploy", "--", "-oProxyCommand=x"]])
 def test_a_card_or_a_node_must_be_named(capsys, words):
     with pytest.raises(SystemExit):

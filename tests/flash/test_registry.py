@@ -210,6 +210,7 @@ def test_a_host_that_could_not_hear_the_node_is_refused_with_both_values(tmp_pat
     [
         (RN2483, RN2483),
         (RN2483, RN2483.replace("rn2483", "rak3172")),
+        (RN2483, RN2483.replace("eu868", "EU868")),
         ('profile = "lora-sf9"\nregion = "wire"\n', 'profile = "lora-sf9-eu868"\nregion = "wire"\n'),
         ('profile = "serial-9600"', ""),
         ('profile = "serial-9600"\nbitrate_bps = 57600', "bitrate_bps = 57600"),

@@ -10,17 +10,18 @@ import sys
 import threading
 import time
 import tty
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import pytest
 
 from host_decoder.config import GatewayConfig
-from host_decoder.events import Answer, Notice
+from host_decoder.events import Answer, Notice, Refusal
 from host_decoder.gateway import Bell, Gateway
 from host_decoder.gateways import governors_of, listen, timing_of
 from host_decoder.service import Host
 from host_decoder.toml_table import ConfigError
 from link.carrier import CarrierSettings, CarrierStatistics, NotSentError, PortError, Received
+from link.carriers.udp import Udp
 from link.clock import boot_s
 from link.packet import Flag
 from link.profiles import get_profile
@@ -192,6 +193,44 @@ def test_what_was_heard_is_stored_before_the_port_is_asked_again():
     worker.end()
     worker.join(time.monotonic() + PATIENCE_S)
     assert gateway.calls[-1][0] == "close"
+
+
+# --- UDP --------------------------------------------------------------------------------------------------------------
+
+
+def udp_socket(stack) -> socket.socket:
+    opened = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    opened.bind(("127.0.0.1", 0))
+    opened.settimeout(0.2)
+    return opened
+
+
+def test_each_node_is_answered_where_its_own_packets_come_from_and_a_stranger_nowhere(node_entry, store, bundle):
+    address = ("127.0.0.1", free_port())
+    gateway = GatewayConfig("udp", CarrierSettings(get_profile("udp"), f"127.0.0.1:{address[1]}"))
+    host = Host([node_entry], store, timing=timing_of([gateway]))
+    node = SmallNode(bundle)
+    with ExitStack() as stack:
+        own, moved, stranger = (udp_socket(stack) for _ in range(3))
+        events = stack.enter_context(closing(listen(host, [gateway], lambda: False)))
+        until(events, lambda told: bool(told))
+        recording = asks(node, bundle)
+        for place, packet in [(own, recording), (moved, asks(node, bundle, 1))]:
+            stranger.sendto(b"garbage of some length", address)
+            place.sendto(packet, address)
+            until(events, lambda told: any(isinstance(one, Answer) for one in told))
+            stranger.sendto(recording, address)
+            until(events, lambda told: any(isinstance(one, Refusal) for one in told))
+            assert place.recv(300)
+        with pytest.raises(TimeoutError):
+            stranger.recv(300)
+
+
+def test_nobody_is_at_port_0():
+    carrier = Udp(CarrierSettings(get_profile("udp"), "127.0.0.1:0"))
+    assert carrier._accept(b"hello", ("127.0.0.1", 0)) == []
+    assert carrier.statistics.n_noise == 1
+    carrier.close()
 
 
 # --- Airtime ----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -166,6 +167,61 @@ def test_a_camera_gives_fresh_images_in_red_green_blue(video):
     assert first.pixels.shape == (48, 64, 3)
     assert first.pixels[20, 1].tolist() == pytest.approx([255, 0, 0], abs=40)
     assert first.label is None
+
+
+SETTLED, N_DARK = 200, 15
+
+
+def brightness(n_before: int) -> int:
+    """Of a frame with so many before it since the camera was opened: its exposure takes N_DARK frames."""
+    return min(SETTLED, 10 + round(190 * n_before / N_DARK))
+
+
+class DarkAtFirst:
+    """In picamera2's place, which is not to be had from the package index: as much of it as the node calls."""
+
+    def __init__(self, number: int) -> None:
+        self.n = 0
+
+    def create_video_configuration(self, **_: object) -> dict:
+        return {}
+
+    def configure(self, _: object) -> None:
+        pass
+
+    def start(self) -> None:
+        self.n = 0
+
+    def stop(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def capture_metadata(self) -> dict:
+        self.n += 1
+        return {}
+
+    def capture_array(self, _: str) -> np.ndarray:
+        self.n += 1
+        return np.full((48, 64, 3), brightness(self.n - 1), np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["v4l2", "picamera2"])
+@pytest.mark.parametrize("interval_s", [10, 60])
+def test_a_camera_settles_after_every_opening(kind, interval_s, tmp_path, monkeypatch):
+    module = ModuleType("picamera2")
+    module.Picamera2 = DarkAtFirst  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    path = str(tmp_path / "camera.avi")
+    writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 48))
+    for n_before in range(120):
+        writer.write(np.full((48, 64, 3), brightness(n_before), np.uint8))
+    writer.release()
+    device = path if kind == "v4l2" else 0
+    images = open_source(SourceConfig(kind, device=device, interval_s=interval_s), COLOUR_32)
+    for _ in range(2):
+        assert next(images)().pixels.mean() == pytest.approx(SETTLED, abs=5)
 
 
 def test_a_camera_that_stops_says_so(video):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.studies.faults.pytest_run import failing, run
+from tests.studies.faults.pytest_run import ROOT, failing, run
+from tests.studies.faults.situations import SITUATIONS
 
 TESTS = """
 import pytest
@@ -31,3 +32,9 @@ def test_what_fails_and_what_was_not_shown_is_named(file):
 def test_a_test_that_is_not_there_is_no_good_news(tmp_path):
     with pytest.raises(RuntimeError, match="ended with"):
         run(str(tmp_path / "test_nothing.py"))
+
+
+@pytest.mark.parametrize("test", [test for tests in SITUATIONS.values() for test in tests])
+def test_what_shows_a_situation_is_there(test):
+    path, _, name = test.partition("::")
+    assert f"\ndef {name}(" in (ROOT / path).read_text()

@@ -23,6 +23,7 @@ from device.canary import CANARY, make_canary
 from device.flash import deploy as deploy_module
 from device.flash.card import CardOptions, flash_card
 from device.flash.deploy import Node, deploy_bundle
+from device.flash.registry import bundles_of
 from device.flash.signing import signed_files
 from device.flash.tools import FlashError
 from host_decoder.config import read_config
@@ -157,17 +158,20 @@ def test_a_bundle_is_changed_while_images_of_both_are_under_way(node, tmp_path):
     with Host(node.host) as host:
         assert len(answers(host, OLD, 2)) == 2
     time.sleep(3)  # nobody listens: images of the old bundle queue up
-    said = node.deploy(new)
-    assert said == [
+    with deploying(node, new) as process:
+        while len(bundles_of(node.host, 1)) < 2:
+            time.sleep(0.05)
+        with Host(node.host) as host:
+            late = answers(host, OLD, 2)
+            assert all(event["age_s"] > 1 for event in late)
+            assert len(answers(host, new.id.hex(), 3)) == 3
+        said, _ = process.communicate(timeout=PATIENCE_S)
+    assert said.splitlines() == [
         f"{node.host}: node 1 may send bundle {new.id.hex()} too; start the host again if it runs",
         f"bundle {new.id.hex()} runs (before: {OLD})",
     ]
     [entry] = read_config(node.host).nodes
     assert [entry.bundle.id.hex(), *(bundle.id.hex() for bundle in entry.earlier_bundles)] == [new.id.hex(), OLD]
-    with Host(node.host) as host:
-        late = answers(host, OLD, 2)
-        assert all(event["age_s"] > 1 for event in late)
-        assert len(answers(host, new.id.hex(), 3)) == 3
     assert node.in_use == new.id.hex()
     assert node.bundles == sorted([OLD, new.id.hex()])
     assert "0 of 384 canary symbols differ" in node.journal
@@ -229,7 +233,8 @@ def deploying(node: FolderNode, bundle: Bundle):
     one = node.node
     fields = [one.address, list(one.options), one.root, one.systemctl, one.python]
     words = json.dumps([fields, str(bundle.path), str(node.host), str(node.folder)])
-    process = subprocess.Popen([sys.executable, "-c", script, words], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    command, pipe = [sys.executable, "-c", script, words], subprocess.PIPE
+    process = subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
     try:
         yield process
     finally:

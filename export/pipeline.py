@@ -26,6 +26,7 @@ from host_training.batches import to_model_input, to_pixels
 from host_training.class_accuracy import ClassAccuracies
 from host_training.dataset import DataSet, Split
 from host_training.model import AutoEncoder, ModelConfig
+from host_training.run import next_free
 from host_training.training import load_model
 from link import bundle, results
 
@@ -52,10 +53,25 @@ def export(settings: Settings, say: Say = print) -> tuple[bundle.Bundle, Report]
         new.mkdir()
         written, report = build(settings, new, say)
         if out.exists():
-            out.rename(Path(scratch) / "old")
+            kept = _place_for_old(out, written)
+            out.rename(kept or Path(scratch) / "old")
+            if kept is not None:
+                say(f"kept      the bundle that was in {out} is in {kept}: nodes may run it")
         new.rename(out)
     say(f"bundle    {written.id.hex()} in {out}")
     return replace(written, path=out), report
+
+
+def _place_for_old(out: Path, new: bundle.Bundle) -> Path | None:
+    """Where a bundle is kept that is replaced: None when the new one is the same and answers all that it did."""
+    try:
+        old = bundle.Bundle.load(out, "host")
+    except bundle.BundleError:  # of no use to anybody
+        return None
+    if old.id == new.id and old.host["tasks"].keys() <= new.host["tasks"].keys():
+        return None
+    first = out.with_name(f"{out.name}-{old.id.hex()}")
+    return first if not first.exists() else next_free(first)
 
 
 def study_name(data_set: str, preset: str, stage: str, seed: int, settings: Settings) -> str:

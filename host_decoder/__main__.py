@@ -71,7 +71,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
 
     options = LiveOptions(
         bundle=arguments.bundle,
-        replay=arguments.replay,
+        replay=arguments.replay or arguments.bundle.resolve().parent / "replay.npz",
         link=arguments.link,
         loss=arguments.loss,
         bit_errors=arguments.bit_errors,
@@ -192,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     live = command("live", _live, "an emulated line, a node and this host: classify a replay file and measure")
     live.add_argument("--bundle", type=Path, required=True, metavar="DIR")
     live.add_argument(
-        "--replay", type=Path, required=True, metavar="FILE.npz", help="images uint8 (N,H,W,C), labels, classes"
+        "--replay", type=Path, metavar="FILE.npz", help="images uint8 (N,H,W,C), labels, classes (default: the run's)"
     )
     live.add_argument("--link", default="lora-sf7", metavar="PROFILE", help="a name of `python -m link profiles`")
     live.add_argument(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from link.results import OWN, RESULTS
+from link.results import OWN
 
 PYTHON = Path(".venv/bin/python")
 
@@ -64,7 +64,7 @@ class Said:
         if self.is_dry:
             return
         data_dir = {"DATA_DIR": self["DATA_DIR"]} if "DATA_DIR" in self else {}
-        environment = {**os.environ, RESULTS: self.results, **data_dir, **environment}
+        environment = {**os.environ, **data_dir, **environment}
         before = signal.signal(signal.SIGINT, lambda number, frame: None)
         try:
             code = subprocess.run(command, env=environment, check=False).returncode

@@ -20,6 +20,7 @@ from latentlink.choice import (
     run_to_train,
 )
 from latentlink.said import Said
+from link.results import RESULTS
 
 TRAINING = {
     "DATASET": "--dataset",
@@ -178,6 +179,8 @@ def decoder(said: Said) -> None:
         raise RunError(
             "say what the decoder is asked: TASK=label, coarse, fine, living, new-class, anomaly or thumbnail"
         )
+    if (said["TASK"] == "new-class") != ("EXAMPLES" in said):
+        raise RunError("TASK=new-class and EXAMPLES=folder, or a class such as cifar100:bicycle, go together")
     chosen = _bundle(said)
     names = {
         "DATASET": "--dataset",
@@ -261,7 +264,7 @@ def emulated(module: str, *arguments: str) -> Callable[[Said], None]:
 
 def nightly(said: Said) -> None:
     for module in ("link.simulation", "link.many_nodes", "erasure", "fuzz"):
-        said.run(f"tests.{module}")
+        said.run(f"tests.{module}", **{RESULTS: said.results})
     said.run("tests.kills", "--out", said.results)
     said.run("pytest", "tests/link", "tests/device", "tests/test_kills.py", "tests/fuzz", LATENTLINK_NIGHTLY="1")
 

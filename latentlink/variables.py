@@ -92,6 +92,10 @@ def _bundle(value: str) -> str:
     return f"there is no bundle in {value}; 'make export' writes one, BUNDLE= names another folder"
 
 
+def _folder_to_be(value: str) -> str:
+    return "it is a file, not a folder" if Path(value).expanduser().is_file() else ""
+
+
 def _file(value: str) -> str:
     return "" if Path(value).expanduser().is_file() else "there is no such file"
 
@@ -113,7 +117,7 @@ VARIABLES: dict[str, Variable] = {
     "SEED": Variable("N", "of training; of losses on the line; of what is drawn", number(0, 2**31 - 1)),
     "START_FROM": Variable("CHECKPOINT", "begin with another run's weights", _file),
     "TEACHER": Variable("CHECKPOINT", "also learn a larger model's scores", _file),
-    "RUN": Variable("FOLDER", "of the run (the newest of the data set that fits)"),
+    "RUN": Variable("FOLDER", "of the run (the newest of the data set that fits)", _folder_to_be),
     "STAGE": Variable("ce|duphil", "whose checkpoint is exported (the last)", one_of(("ce", "duphil"), "stage")),
     "LATENTS": Variable("N", "send only the N most useful latents", number(1, 4096)),
     "ORDER": Variable("|".join(ORDERS), "what useful means", one_of(ORDERS, "order")),
@@ -149,7 +153,7 @@ VARIABLES: dict[str, Variable] = {
     "HOST": Variable("ADDRESS", "of the running node, as ssh takes it"),
     "SUITE": Variable("|".join(SUITES), "of Debian (bookworm)", one_of(SUITES, "suite")),
     "MIRROR": Variable("URL", "of Debian's packages"),
-    "RESULTS": Variable("FOLDER", "where figures go (runs/results; the project's own are in results)"),
+    "RESULTS": Variable("FOLDER", "where figures go (runs/results; the project's own are in results)", _folder_to_be),
     "JOBS": Variable("N", "tests at a time (2)", number(1, 256)),
     "PYTHON": Variable("python3.11", "that .venv is made with"),
     "TORCH_INDEX": Variable("URL", "of an index of wheels, for PyTorch"),

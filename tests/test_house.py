@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+import export.commands
+import host_decoder.__main__
 from latentlink.steps import STEPS
-from latentlink.variables import VARIABLES
+from latentlink.variables import TARGETS, VARIABLES
 from link.results import check_result
 from tests.programs import program
 
@@ -62,6 +64,25 @@ def test_a_path_reaches_its_program_as_it_was_typed(tmp_path):
     assert shlex.split(flash)[4:] == [f"{folder}/card", "--settings", f"{folder}/node.toml"]
     assert list(tmp_path.rglob("pwned")) == []
     assert not (ROOT / "pwned").exists()
+
+
+def test_what_somebody_measures_changes_no_file_of_the_project():
+    said = {
+        "live": ["--bundle", "b"],
+        "export": ["--checkpoint", "c", "--out", "o"],
+        "turn": ["--bundle", "b", "--out", "o"],
+    }
+    folders = [
+        host_decoder.__main__._parser().parse_args(["live", *said["live"]]).results,
+        export.commands.parser().parse_args(said["export"]).results,
+        export.commands.turn_parser().parse_args(said["turn"]).results,
+    ]
+    assert {str(folder) for folder in folders} == {"runs/results"}
+    for target in ("live", "bench", "seeds", "verdicts", "export", "nightly", "test-image"):
+        assert "RESULTS" in TARGETS[target]
+    ignored = [program("git"), "check-ignore", "runs/results/a.json", "runs/bundles/cifar10/manifest.json"]
+    done = subprocess.run(ignored, cwd=ROOT, capture_output=True, text=True)
+    assert len(done.stdout.splitlines()) == 2
 
 
 def test_clean_removes_caches_and_nothing_that_anybody_made():

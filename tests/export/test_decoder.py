@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export import ExportError, measure
+from export import ExportError, commands, measure
 from export.__main__ import main
 from export.decoder import Request, add_decoder
 from export.symbols import Int8Encoder, received
@@ -99,6 +99,28 @@ def test_a_new_class_is_told_from_the_old_ones_after_a_few_examples(fielded, tmp
     assert task["classes"] == ["other", "stripes"]
     assert task["measured"]["found"] > 0.7
     assert task["measured"]["false_alarms"] < 0.15
+
+
+def test_a_bundle_that_came_with_the_programs_stays_as_it_came(exported, tmp_path, monkeypatch, capsys):
+    released = tmp_path / "models" / "digits"
+    shutil.copytree(exported.settings.out, released)
+    before = {path.name: path.read_bytes() for path in released.iterdir()}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "RELEASED", tmp_path / "models")
+    for name in ("one", "two"):
+        words = ["--task", "label", "--loss", "svm", "--name", name, "--threads", "1"]
+        assert main(["decoder", "--bundle", "models/digits", *words]) == 0
+    said = capsys.readouterr().out
+    assert "models/digits stays as it came; runs/bundles/digits is a copy of it, and is added to" in said
+    assert "python -m host_decoder decode STORE --bundle runs/bundles/digits --task two" in said
+    assert {path.name: path.read_bytes() for path in released.iterdir()} == before
+    copy = Bundle.load("runs/bundles/digits", "host")
+    assert copy.id == exported.bundle.id
+    assert {"label", "one", "two"} <= copy.host["tasks"].keys()
+    other = tmp_path / "runs" / "bundles" / "other"
+    shutil.copytree(Path(__file__).parent.parent.parent / "models" / "cifar10-tiny", other)
+    assert main(["decoder", "--bundle", "models/digits", "--out", str(other), "--task", "anomaly"]) == 1
+    assert "holds another bundle than models/digits; give --out another name" in capsys.readouterr().err
 
 
 def test_what_is_learned_from_is_what_the_coder_delivers():

@@ -13,7 +13,7 @@ from export.pipeline import export
 from host_training.checkpoint import CheckpointError
 from host_training.dataset import load
 from link import latent_coder
-from link.bundle import Bundle
+from link.bundle import Bundle, with_task
 from link.results import check_result
 
 FILES = {
@@ -136,6 +136,20 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(exported, tmp_path):
     with pytest.raises(ExportError, match="is not a bundle"):
         export(replace(exported.settings, out=tmp_path), lambda line: None)
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_bundle_that_a_node_may_run_is_kept_when_another_takes_its_place(exported, tmp_path):
+    out, new = tmp_path / "bundle", exported.bundle
+    shutil.copytree(exported.settings.out, out)
+    assert pipeline._place_for_old(out, new) is None, "the same again"
+    assert pipeline._place_for_old(out, replace(new, id=b"another.")) == tmp_path / f"bundle-{new.id.hex()}"
+    with_task(Bundle.load(out, "host"), "more", new.host["tasks"]["label"])
+    kept = pipeline._place_for_old(out, new)
+    assert kept == tmp_path / f"bundle-{new.id.hex()}", "its further decoder was made by hand"
+    kept.mkdir()
+    assert pipeline._place_for_old(out, new) == tmp_path / f"bundle-{new.id.hex()}-2"
+    (out / "manifest.json").write_text("{")
+    assert pipeline._place_for_old(out, new) is None
 
 
 def test_a_missing_or_damaged_checkpoint_is_one_sentence(tmp_path, capsys):

@@ -14,6 +14,7 @@ quoted = '$(subst ','\'',$(value $(1)))'
 unexport $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 STARTER = $(if $(wildcard $(PY)),'$(PY)',$(call quoted,PYTHON))
 LATENTLINK = +@$(STARTER) -m latentlink
+IF_THERE = +@! command -v $(STARTER) >/dev/null || $(STARTER) -m latentlink
 
 STEPS := train export decoder live bench seeds verdicts experiments report plot flash image deploy deploy-model \
 	test test-image test-scenarios test-power-cuts nightly clean-runs
@@ -25,12 +26,12 @@ TARGETS := help setup $(STEPS) lint golden clean
 $(TARGETS) $(READY): | variables
 
 variables:
-	+@! command -v $(STARTER) >/dev/null || $(STARTER) -m latentlink check $(filter $(TARGETS),$(MAKECMDGOALS))
+	$(IF_THERE) check $(filter $(TARGETS),$(MAKECMDGOALS))
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
 	@echo
-	$(LATENTLINK) help
+	$(IF_THERE) help
 
 setup: $(READY)  ## build .venv from the pinned lock (TORCH_INDEX= chooses where PyTorch comes from)
 

@@ -276,6 +276,8 @@ def test(said: Said) -> None:
 def clean_runs(said: Said) -> None:
     """Say what would go, with its size, and let it go when that is confirmed."""
     named = said.path("RUN")
+    if named is not None and not named.is_dir():
+        raise RunError(f"there is no run in {named}")
     folders = sorted(RUNS.iterdir() if RUNS.is_dir() else []) if named is None else [named]
     for folder in folders:
         n_bytes = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())

@@ -14,7 +14,7 @@ quoted = '$(subst ','\'',$(value $(1)))'
 unexport $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 STARTER = $(if $(wildcard $(PY)),'$(PY)',$(call quoted,PYTHON))
 LATENTLINK = +@$(STARTER) -m latentlink
-IF_THERE = +@! command -v $(STARTER) >/dev/null || $(STARTER) -m latentlink
+IF_THERE = +@! $(STARTER) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(STARTER) -m latentlink
 
 STEPS := train export decoder live bench seeds verdicts experiments report plot flash image deploy deploy-model \
 	test test-image test-scenarios test-power-cuts nightly clean-runs

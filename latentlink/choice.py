@@ -91,8 +91,10 @@ def bundle_to_use(said: Said) -> Chosen:
 
 def place_of(bundle: Path) -> Place | None:
     """The run in whose folder a bundle lies."""
-    run = read_run(bundle.resolve().parent)
-    return None if run is None else Place(bundle.resolve().parent, run)
+    for folder in (bundle.parent, bundle.resolve().parent):
+        if (run := read_run(folder)) is not None:
+            return Place(folder, run)
+    return None
 
 
 def manifest(bundle: Path) -> dict[str, Any]:

@@ -137,7 +137,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add = top.add_argument
     add("--checkpoint", type=Path, required=True, help="runs/…/duphil.pt or ce.pt")
-    add("--out", type=Path, required=True, help="folder of the bundle; a bundle that is there is replaced at the end, and kept beside it")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder of the bundle; a bundle that is there is replaced at the end, and kept beside it",
+    )
     add("--latents", type=int, metavar="N", help="send only the N most useful latents (default: all)")
     add("--order", choices=ORDERS, default=ORDERS[0], help="what useful means (default: %(default)s)")
     add("--coarseness", type=float, default=1.0, metavar="C", help="with --order importance: above 1 for fewer bits")

@@ -229,10 +229,12 @@ def require_pictures(run: Run, run_dir: Path, dataset: str | None = None) -> Sou
         )
     now = Listing.of(source.folder, known)
     if changes := known.changes_to(now):
+        said = {"DATASET": source.folder, "PRESET": run.preset, "IMAGE_SIZE": run.image_size, "RUN": next_free(run_dir)}
+        words = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in said.items())
         raise RunError(
             f"{source.folder} is not as it was when {run_dir} was trained: {len(known)} pictures then, {len(now)} now, "
-            f"{changes}. `make train DATASET={_quoted(source.folder)} RUN={_quoted(next_free(run_dir))}` trains on "
-            "what is there now; with the pictures of then the run can be used as it is"
+            f"{changes}. `make train {words}` trains on what is there now; with the pictures of then the run can be "
+            "used as it is"
         )
     if source != run.source or now != known:  # moved, copied or touched: next time it need not be said, or read
         write_run(replace(run, folder=str(source.folder)), run_dir, now)
@@ -259,8 +261,3 @@ def origin(folder: Path, dataset: str | None, data_dir: Path | None) -> tuple[st
     if dataset is not None and not is_same_source(Source.of(dataset), run.source, read_pictures(folder)):
         return dataset, data_dir
     return require_pictures(run, folder, dataset).argument, data_dir
-
-
-def _quoted(path: Path) -> str:
-    """For a shell."""
-    return shlex.quote(str(path))

@@ -7,7 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from host_training.presets import DEFAULT_PRESETS, recipe
-from host_training.run import RUNS, RunError, Source, Wanted, last_stage, require_pictures
+from host_training.run import (
+    RUNS,
+    Run,
+    RunError,
+    Source,
+    Wanted,
+    is_same_source,
+    last_stage,
+    read_pictures,
+    require_pictures,
+)
 from latentlink.choice import (
     Chosen,
     Place,
@@ -109,9 +119,7 @@ def _bundle(said: Said) -> Chosen:
                 "it, RUN= makes another"
             )
         if place is not None and place.run is not None:
-            wanted = _wanted(said)
-            (replace(wanted, dataset=None) if "BUNDLE" in said else wanted).require(place.run, place.folder)
-            require_pictures(place.run, place.folder, _own_data_set(said, place))
+            _require(said, place, place.run)
         came = "" if place is None or place.run is None else f", {place.run.describe()}"
         said.tell(f"bundle    {chosen.bundle}{came} (BUNDLE=, RUN= or PRESET= take another)")
         return chosen
@@ -120,11 +128,17 @@ def _bundle(said: Said) -> Chosen:
     return Chosen(chosen.bundle, place if said.is_dry else place_of(chosen.bundle) or place, True)
 
 
-def _own_data_set(said: Said, place: Place) -> str | None:
-    """DATASET, unless it is said to be another one than the bundle's: the classes of a further decoder."""
-    assert place.run is not None
-    is_own = "DATASET" in said and Source.of(said["DATASET"]) == place.run.source
-    return said["DATASET"] if is_own else None
+def _require(said: Said, place: Place, run: Run) -> None:
+    """RunError unless the run is what is said, and its pictures as they were.
+
+    DATASET beside BUNDLE may be another one: that of a further decoder.
+    """
+    wanted, own = _wanted(said), read_pictures(place.folder)
+    if "BUNDLE" in said and wanted.dataset and not is_same_source(Source.of(wanted.dataset), run.source, own):
+        replace(wanted, dataset=None).require(run, place.folder)
+    else:
+        wanted.require(run, place.folder)
+        require_pictures(run, place.folder, wanted.dataset)
 
 
 def _is_stale(bundle: Path, place: Place) -> bool:

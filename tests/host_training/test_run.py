@@ -102,7 +102,7 @@ def test_other_pictures_are_refused_and_the_old_ones_taken_wherever_they_are(wor
     done = command("train", "--run", "a run", folder=workplace)
     assert done.returncode == 1
     assert "8 pictures then, 9 now, 1 new (such as dark/extra.png)" in done.stderr
-    assert f"make train DATASET='{photos}' RUN='a run-2'" in done.stderr
+    assert f"make train DATASET='{photos}' PRESET=cifar-16-short IMAGE_SIZE=16 RUN='a run-2'" in done.stderr
     replay = command("replay", "--run", "a run", folder=workplace)
     assert "1 new (such as dark/extra.png)" in replay.stderr
     extra.unlink()

@@ -167,6 +167,18 @@ def test_changed_pictures_are_refused_with_what_changed_and_what_to_type():
             STEPS[target](Said({"DATASET": "photos"}, is_dry=True))
 
 
+def test_a_folder_that_was_moved_is_the_data_set_that_it_was(capsys):
+    run = make_run("photos", "narrow-5")
+    make_bundle(run / "bundle", "photos")
+    Path("photos").rename("moved")
+    *_, live = shown(capsys, "live", DATASET="moved")
+    assert option(live, "--bundle") == f"{run}/bundle"
+    *_, live = shown(capsys, "live", BUNDLE=f"{run}/bundle")  # it is remembered
+    Path("moved").rename("elsewhere/moved")
+    with pytest.raises(RunError, match=r"were in .*moved, and are not there"):
+        STEPS["live"](Said({"BUNDLE": f"{run}/bundle"}, is_dry=True))
+
+
 def test_an_export_that_is_said_otherwise_is_not_mixed_up_with_the_one_that_is_there(capsys):
     make_bundle(make_run("digits") / "bundle", options=" --order importance --coarseness 2")
     for said in ({"ORDER": "discriminative"}, {"COARSENESS": "1"}, {"STAGE": "ce"}, {"LATENTS": "8"}, {"VIEWS": "2"}):

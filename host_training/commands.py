@@ -21,6 +21,7 @@ from host_training.listing import Listing
 from host_training.presets import PRESETS, Recipe, recipe
 from host_training.run import (
     CHANGES,
+    DEFAULT_DATASET,
     IMAGE_SIZE,
     REPLAY,
     RUN,
@@ -38,7 +39,7 @@ from host_training.training import Trainer, load_model
 from link.interruption import EXIT_CODE
 from link.lock import FolderLock, HeldError
 
-DEFAULT_DATASET, DATA_DIR = "digits", Path("data")
+DATA_DIR = Path("data")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from host_training.presets import DEFAULT_PRESETS
-from host_training.run import REPLAY, RUN, RUNS, Run, RunError, Source, is_same_source, read_pictures, read_run
+from host_training.run import (
+    DEFAULT_DATASET,
+    REPLAY,
+    RUN,
+    RUNS,
+    Run,
+    RunError,
+    Source,
+    is_same_source,
+    read_pictures,
+    read_run,
+)
 from latentlink.said import Said
 
 MODELS, COPIES = Path("models"), RUNS / "bundles"
@@ -56,7 +67,7 @@ class Chosen:
 
 
 def data_set(said: Said) -> Source:
-    return Source.of(said.get("DATASET", "digits"))
+    return Source.of(said.get("DATASET", DEFAULT_DATASET))
 
 
 def run_to_train(said: Said) -> Place:

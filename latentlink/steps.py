@@ -30,6 +30,7 @@ from latentlink.choice import (
     run_to_train,
 )
 from latentlink.said import Said
+from link.lock import FolderLock, HeldError
 from link.results import RESULTS
 
 TRAINING = {
@@ -292,20 +293,27 @@ def clean_runs(said: Said) -> None:
     named = said.path("RUN")
     if named is not None and not named.is_dir():
         raise RunError(f"there is no run in {named}")
-    folders = sorted(RUNS.iterdir() if RUNS.is_dir() else []) if named is None else [named]
+    folders = sorted(path for path in RUNS.glob("*") if path.is_dir()) if named is None else [named]
     for folder in folders:
         n_bytes = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
-        bundles = sorted({path.parent for path in folder.rglob("manifest.json")})
-        held = f", {len(bundles)} bundles" if bundles else ""
-        print(f"{folder}: {n_bytes / 1e6:.1f} MB{held}")
+        n_bundles = len({path.parent for path in folder.rglob("manifest.json")})
+        print(f"{folder}: {n_bytes / 1e6:.1f} MB" + (f", bundles: {n_bundles}" if n_bundles else ""))
     if not folders:
         print("there are no runs")
-    elif said.get("CONFIRM") == "yes" and not said.is_dry:
-        for folder in folders:
-            shutil.rmtree(folder) if folder.is_dir() and not folder.is_symlink() else folder.unlink()
-        print("deleted")
-    else:
+    elif said.get("CONFIRM") != "yes" or said.is_dry:
         print("nothing was deleted: `make clean-runs CONFIRM=yes` deletes all of this for good, RUN= only one of them")
+    else:
+        for folder in folders:
+            _delete(folder)
+
+
+def _delete(folder: Path) -> None:
+    try:
+        with FolderLock(folder):
+            shutil.rmtree(folder)
+        print(f"{folder}: deleted")
+    except HeldError:
+        print(f"{folder}: left, since something is training there")
 
 
 def alone(module: str) -> Callable[[Said], None]:

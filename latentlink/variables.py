@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_training.presets import DEFAULT_PRESETS, PRESETS
-from host_training.run import RunError, Source
+from host_training.run import DEFAULT_DATASET, RunError, Source
 from link.channel import parse_loss
 from link.profiles import PROFILES
 
@@ -216,8 +216,14 @@ def read(make_flags: str, environment: Mapping[str, str], targets: Iterable[str]
     for name, value in said.items():
         if why := VARIABLES[name].check(value):
             raise VariableError(f"{name}={value}: {why}")
-    if "PRESET" in said and "DATASET" in said:
-        Source.of(said["DATASET"]).check_preset(said["PRESET"])
+    if "DATASET" in said or not {"RUN", "BUNDLE"} & said.keys():
+        source = Source.of(said.get("DATASET", DEFAULT_DATASET))
+        if "PRESET" in said:
+            source.check_preset(said["PRESET"])
+        if "IMAGE_SIZE" in said and source.folder is None:
+            raise VariableError(
+                f"IMAGE_SIZE is for a folder of images; those of {source.name} have a size of their own"
+            )
     return said
 
 

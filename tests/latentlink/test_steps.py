@@ -13,6 +13,7 @@ from host_training.listing import Listing
 from host_training.run import Run, RunError, Source, write_run
 from latentlink.said import Said
 from latentlink.steps import STEPS
+from link.lock import FolderLock
 
 DIGITS = Run("digits", None, None, None, 1797, "0", "digits", {}, "duphil", is_finished=True)
 
@@ -240,9 +241,12 @@ def test_runs_are_deleted_only_when_that_is_confirmed_and_one_alone_when_it_is_n
     make_run("photos")
     STEPS["clean-runs"](Said({}))
     said = capsys.readouterr().out
-    assert "runs/digits-digits: 0.0 MB, 1 bundles" in said
+    assert "runs/digits-digits: 0.0 MB, bundles: 1" in said
     assert "nothing was deleted: `make clean-runs CONFIRM=yes`" in said
     STEPS["clean-runs"](Said({"CONFIRM": "yes", "RUN": "runs/digits-digits"}))
     assert [path.name for path in Path("runs").iterdir()] == [Source.of("photos").run_dir().name]
+    with FolderLock(Source.of("photos").run_dir()):
+        STEPS["clean-runs"](Said({"CONFIRM": "yes"}))
+    assert "left, since something is training there" in capsys.readouterr().out
     STEPS["clean-runs"](Said({"CONFIRM": "yes"}))
     assert list(Path("runs").iterdir()) == []

@@ -78,6 +78,7 @@ def test_flags_are_told_from_values(flags, expected):
         ("decoder", "TASK=colour", "TASK=colour: there is no such task; .*label, coarse"),
         ("flash", "CONFIRM=ja", "CONFIRM=ja: it must be yes"),
         ("flash", "NODE=0", "NODE=0: it must be a whole number from 1 to 254"),
+        ("train", "IMAGE_SIZE=32", "IMAGE_SIZE is for a folder of images; those of digits have a size of their own"),
         ("lint", "JOBS=2", "lint takes no JOBS"),
     ],
 )

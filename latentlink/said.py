@@ -45,8 +45,9 @@ class Said:
         return Path(self.values[name]).expanduser() if name in self.values else None
 
     def options(self, **names: str) -> list[str]:
-        """--option value for each that was said: options(IMAGES="--images")."""
-        return [word for name, option in names.items() if name in self.values for word in (option, self.values[name])]
+        """--option value for each that was said: options(IMAGES="--images"); of a path, ~ is the home folder."""
+        said = {name: option for name, option in names.items() if name in self.values}
+        return [word for name, option in said.items() for word in (option, os.path.expanduser(self.values[name]))]
 
     @property
     def results(self) -> str:

@@ -206,6 +206,13 @@ def test_a_run_that_is_named_is_the_run_and_another_preset_is_refused():
         STEPS["export"](Said({"RUN": "runs/mine", "DATASET": "digits"}, is_dry=True))
 
 
+def test_the_home_folder_is_meant_by_its_sign(capsys, monkeypatch, workplace):
+    monkeypatch.setenv("HOME", str(workplace))
+    [train] = shown(capsys, "train", DATASET="~/photos", TEACHER="~/teacher.pt", RUN="~/run")
+    assert option(train, "--dataset") == f"{workplace}/photos"
+    assert (option(train, "--teacher"), option(train, "--run")) == (f"{workplace}/teacher.pt", f"{workplace}/run")
+
+
 def test_training_goes_on_where_it_was_interrupted_whatever_its_preset(capsys):
     run = make_run("photos", "narrow-5", is_finished=False)
     make_run("photos", "wide-70")

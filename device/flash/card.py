@@ -5,8 +5,6 @@ system's first boot needs to run install.sh. All of it is read back. The key lea
 """
 
 import hashlib
-import re
-import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -16,7 +14,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from device.flash import registry
-from device.flash.firstboot import SEED, Personal, System, detect, first_boot_files, read_text
+from device.flash.firstboot import SEED, System, detect, first_boot_files, read_text
+from device.flash.personal import Personal, make_personal
 from device.flash.ports import check_port, console_on
 from device.flash.release import PROJECT, Release, make_release
 from device.flash.rootfs import UNITS
@@ -43,9 +42,6 @@ IPAddressAllow=any
 """
 CLUSTER_BYTES = 32 << 10
 "A file on a FAT partition takes up to so much more than it has."
-HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
-ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-PUBLIC_KEY = re.compile(r"(ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/=]+( .*)?")
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,7 @@ def flash_card(options: CardOptions, say: Callable[[str], None], show: Callable[
         boot, system = _system(options, settings, say)
         release = make_release(system.python, options.work, settings.source_kind)
         bundle = Bundle.load(settings.bundle, side="node")
-        personal = _personal(options, settings)
+        personal = make_personal(settings.node, options.hostname, options.user, options.ssh_key)
         key_files = new_key(settings)
         signer = signing_key(options.host, may_make=True) if options.is_confirmed else Ed25519PrivateKey.generate()
         seed = seed_files(settings, system, release, bundle, signer, personal) | key_files
@@ -117,7 +113,10 @@ def _system(options: CardOptions, settings: Settings, say: Callable[[str], None]
     system = detect(boot)
     say(f"system    {system.name}; first boot by {system.first_boot}, Python {system.python}")
     _check_source(settings, system)
-    check_port(settings.link, is_our_image=system.first_boot == "image")
+    try:
+        check_port(settings.link, is_our_image=system.first_boot == "image")
+    except FlashError as error:
+        raise FlashError(f"{options.settings}: {error}") from None
     if system.first_boot != "image":
         for word in console_on(settings.port, read_text(boot, "cmdline.txt")):
             say(f"console   {word} leaves cmdline.txt: {settings.port} is the link's, and a console would speak on it")
@@ -212,20 +211,6 @@ def _check_source(settings: Settings, system: System) -> None:
             f"{system.name} cannot serve picamera2 (its picamera2 is missing or made for another numpy); "
             'use Raspberry Pi OS Trixie, or a USB camera with kind = "v4l2"'
         )
-
-
-def _personal(options: CardOptions, settings: Settings) -> Personal:
-    key = options.ssh_key.read_text(errors="replace").strip() if options.ssh_key else ""
-    if options.ssh_key and not PUBLIC_KEY.fullmatch(key):
-        raise FlashError(f"{options.ssh_key} is no single public key; give the file that ends in .pub")
-    if options.user and not ACCOUNT.fullmatch(options.user):
-        raise FlashError(f"an account cannot be called {options.user!r}; take small letters and digits, a letter first")
-    if options.user and not key:
-        raise FlashError("an account without an SSH key could never be entered; give SSH_KEY= too")
-    hostname = options.hostname or f"latentlink-{settings.node}"
-    if not HOST_NAME.fullmatch(hostname):
-        raise FlashError(f"a machine cannot be called {hostname!r}; take letters, digits and hyphens")
-    return Personal(hostname, f"latentlink-{settings.node}-{secrets.token_hex(4)}", options.user, key)
 
 
 def _check_room(boot: BootPartition, files: Mapping[str, bytes]) -> None:

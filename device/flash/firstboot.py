@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from device.flash.personal import Personal
 from device.flash.ports import NODE_UART, console_on
 from device.flash.target import BootPartition
 from device.flash.tools import FlashError
@@ -63,17 +64,6 @@ class System:
     name: str
     release: str | None = None
     "Of our own image: the release inside."
-
-
-@dataclass(frozen=True)
-class Personal:
-    """What the person wants of the system itself."""
-
-    hostname: str
-    instance: str
-    "New for each flash: cloud-init does its work once per instance."
-    user: str = ""
-    authorized_key: str = ""
 
 
 def detect(boot: BootPartition) -> System:

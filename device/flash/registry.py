@@ -59,6 +59,8 @@ class Registration:
             self.notices.append(
                 f"node {node} stands in {host} too: {node_file(host, node)} counts, so take it out there"
             )
+        if host.parent.stat().st_mode & 0o077:
+            self.notices.append(f"others on this computer may look into {host.parent}: chmod 700 {host.parent}")
         has_key = "device" not in own
         if not has_key:
             self.notices.append(f"see that the network server calls this node {own['device']}, as {host.parent} does")

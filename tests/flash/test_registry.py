@@ -101,6 +101,7 @@ def test_a_card_flashed_again_may_still_hold_images_of_its_earlier_bundles(host)
     node = host.parent / "nodes/3.toml"
     node.write_text(node.read_text() + 'tasks = ["label"]\n')
     set_bundles(host, 3, ["two", "gone", "one"])
+    host.parent.chmod(0o700)
     registration = Registration(host, 3, OTHER_KEY, BUNDLE)
     assert registration.notices == ["bundle gone is no longer there, so images made with it cannot be read"]
     registration.commit()
@@ -143,6 +144,14 @@ def test_a_node_of_host_toml_gets_a_file_when_its_bundles_change(host):
     assert (node.bundle.path, node.tasks, node.key.hex()) == (BUNDLE, ("label",), KEY.strip())
     with pytest.raises(FlashError, match="has no node 9"):
         bundles_of(host, 9)
+
+
+def test_a_folder_that_others_may_look_into_is_said_and_left_as_it_is(host):
+    host.parent.mkdir(mode=0o755)
+    host.parent.chmod(0o755)
+    notices = Registration(host, 3, KEY, BUNDLE, profile="serial-9600").notices
+    assert f"others on this computer may look into {host.parent}: chmod 700 {host.parent}" in notices
+    assert mode(host.parent) == 0o755
 
 
 def test_what_is_not_committed_leaves_the_host_as_it_was(host):

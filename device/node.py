@@ -33,6 +33,7 @@ from link.clock import boot_s
 from link.keys import CounterStore, read_master_key
 from link.lorawan_sender import LoRaWanOptions, LoRaWanSender
 from link.packet import split
+from link.pause import Pause
 from link.regions import governor_for
 from link.sender import Acknowledged, Outgoing, Refused, Sender, SenderOptions, TimeHeard
 from link.timing import LinkTiming
@@ -42,6 +43,7 @@ RECHARGE_S = 10.0
 "A packet that waited longer for its port is sent at a time of which the ledger does not know."
 IDLE_S = 1.0
 "Longest sleep: a clock that jumps or a port that comes back is noticed within it."
+FIRST_OFFER_S, LONGEST_OFFER_S = 1.0, 10.0
 PORT_PATIENCE_S = 30.0
 "A port that takes nothing for longer is as good as away, also if it can be opened."
 MAX_UNREADABLE = 1000
@@ -160,6 +162,8 @@ class Node:
         "When its airtime was entered in the ledger."
         self._silent_because: str | None = None
         self._unfit_told_s = -math.inf
+        self._offers, self._offer_s = Pause(FIRST_OFFER_S, LONGEST_OFFER_S), -math.inf
+        "A packet that could not leave is offered again from then on."
         self._unwell_from_s = math.inf
         "Unless something leaves before."
         self._unreadable: set[str] = set()
@@ -349,7 +353,7 @@ class Node:
                 return
             self._charged_s = now_s
             self._console.packet(self._outgoing, self._timing.wire_bytes(len(self._outgoing.packet)))
-        elif not self._is_charged(self._outgoing, now_s):
+        elif now_s < self._offer_s or not self._is_charged(self._outgoing, now_s):
             return
         start_s, was_open = boot_s(), self._radio.is_open
         try:
@@ -362,6 +366,7 @@ class Node:
             return
         if has_left:
             self._unwell_from_s = math.inf
+            self._offers.worked()
             self._on_air_until_s = max(boot_s(), start_s + self._outgoing.airtime_s)
             self._governor.left(self._on_air_until_s)
             self._end_transmission(boot_s())  # a modem has sent it by now, and may have the answer already
@@ -383,6 +388,7 @@ class Node:
         assert self._outgoing is not None
         self._governor.take_back(self._outgoing.airtime_s)
         self._charged_s = -math.inf
+        self._offer_s = boot_s() + self._offers.failed()
         if self._unwell_from_s == math.inf:
             self._unwell_from_s = boot_s() + STUCK_AFTER_S
             self._console.notice(f"{error}; what is to be sent is kept")

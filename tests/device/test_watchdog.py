@@ -42,12 +42,14 @@ def test_a_port_that_opens_and_takes_nothing_does_not_feed_it_for_ever(monkeypat
 def test_a_medium_that_is_closed_for_a_while_costs_neither_port_nor_airtime_nor_images(monkeypatch, home):
     class Closed(World):
         def fail(self, packet):
+            self.offered.append(self.now_s)
             raise NotSentError("no channel is free")
 
     link = 'region = "eu868"\nfrequency_hz = 869525000'
     world = Closed(monkeypatch, home, config={"profile": "lora-sf7-eu868", "link": link}, profile="lora-sf7-eu868")
     world.run(500.0)
     assert world.console.notices.count("no channel is free; what is to be sent is kept") == 1
+    assert len(world.offered) <= 300 / 10 + 5, "it is not offered without end"
     assert max(later - earlier for earlier, later in pairwise(world.fed_s)) < 10
     assert len(world.updates) >= len(world.console.images) - 2
     spent_s = sum(outgoing.airtime_s for outgoing in world.console.packets)

@@ -21,6 +21,8 @@ WRITE_S = 2.0
 BURST_BYTES = 1 << 16
 "That may lie ready when a computer was busy; beyond it nothing comes faster than FASTER times what the line carries."
 FASTER = 2.0
+NO_ROOM_S = 0.005
+"Of a port that has room, but not for the whole of what it takes at once."
 SYSTEM_BYTES = 4096
 "What the operating system keeps for a port."
 
@@ -33,7 +35,7 @@ class SerialPort:
         self._uart = UartConfig(bitrate_bps)
         self._room_bytes, self._read_s = float(BURST_BYTES), time.monotonic()
         try:
-            self._serial = serial.Serial(path, bitrate_bps, timeout=0, write_timeout=self._write_s, exclusive=True)
+            self._serial = serial.Serial(path, bitrate_bps, timeout=0, exclusive=True)
         except _BROKEN as error:
             raise PortError(_why_not_open(path, error)) from None
         with contextlib.suppress(OSError):  # whoever comes later is kept out, with or without a lock like ours
@@ -53,17 +55,20 @@ class SerialPort:
 
     def write(self, data: bytes) -> None:
         """Hand all bytes to the port; waits while the line is full, and no longer than a line can need."""
+        deadline_s = time.monotonic() + self._write_s
         try:
-            self._serial.write(data)
-        except serial.SerialTimeoutException:
+            while data and (wait_s := deadline_s - time.monotonic()) > 0:
+                _, ready, _ = select.select([], [self._serial.fileno()], [], wait_s)
+                data = data[self._write_some(data) :] if ready else data
+        except _BROKEN as error:
+            raise PortError(self._lost(error)) from None
+        if data:
             with contextlib.suppress(*_BROKEN):  # else closing it would wait for these bytes again
                 self._serial.reset_output_buffer()
             raise PortError(
                 f"port {self.path} has taken no bytes for {self._write_s:.1f} s: what is plugged in there hangs, or "
                 "waits for flow control; take its power away and give it back"
-            ) from None
-        except _BROKEN as error:
-            raise PortError(self._lost(error)) from None
+            )
 
     def close(self) -> None:
         with contextlib.suppress(*_BROKEN):  # a port that is gone is closed
@@ -76,6 +81,14 @@ class SerialPort:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _write_some(self, data: bytes) -> int:
+        """How many bytes the system took. pyserial's own write asks a full port again and again, without a pause."""
+        try:
+            return os.write(self._serial.fileno(), data)
+        except BlockingIOError:
+            time.sleep(NO_ROOM_S)
+            return 0
 
     def _take_room(self, n_bytes: int) -> None:
         """PortError when more comes than the line can carry: over USB a device may talk without end."""

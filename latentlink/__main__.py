@@ -9,7 +9,7 @@ import sys
 
 from host_training.run import RunError
 from latentlink.said import Said, StepError
-from latentlink.steps import STEPS
+from latentlink.targets import STEPS
 from latentlink.variables import VariableError, help_text, read, read_flags
 from link.terminal import readable_output
 

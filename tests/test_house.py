@@ -12,7 +12,7 @@ import pytest
 
 import export.commands
 import host_decoder.__main__
-from latentlink.steps import STEPS
+from latentlink.targets import STEPS
 from latentlink.variables import TARGETS, VARIABLES
 from link.results import check_result
 from tests.programs import program

@@ -1,0 +1,133 @@
+"""Targets: what each target of `make` does; of those that need a run or a bundle, latentlink.steps."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from host_training.run import RUNS, RunError
+from latentlink.choice import bundle_to_use
+from latentlink.said import Said
+from latentlink.steps import bench, decoder, export, live, seeds, train, verdicts
+from link.lock import FolderLock, HeldError
+from link.results import RESULTS
+
+HOST_OPTIONS = {"HOST_TOML": "--host", "HOST_DIR": "--host"}
+
+
+def flash(said: Said) -> None:
+    names = {
+        **HOST_OPTIONS,
+        "HOST_PORT": "--host-port",
+        "IMAGE": "--image",
+        "NODE": "--node",
+        "USER_NAME": "--user",
+        "SSH_KEY": "--ssh-key",
+        "CONFIRM": "--confirm",
+        "REPLACE": "--replace",
+    }
+    if "TARGET" not in said:
+        raise RunError("say what becomes a node: TARGET=/dev/sdX, FILE.img or the folder of a boot partition")
+    dry = ["--dry-run"] if said.get("DRY_RUN") == "yes" else []
+    settings = ["--settings", said.get("SETTINGS", "node.toml")]
+    said.run("device.flash", "card", said["TARGET"], *settings, *said.options(**names), *dry)
+
+
+def image(said: Said) -> None:
+    said.run("device.flash", "image", *said.options(SUITE="--suite", MIRROR="--mirror"))
+
+
+def deploy(said: Said) -> None:
+    said.run("device.flash", "deploy", _host(said))
+
+
+def deploy_model(said: Said) -> None:
+    """Only a bundle that is there: nobody wants a node to get one that was made in passing."""
+    host = _host(said)
+    if not {"BUNDLE", "DATASET", "RUN"} & said.values.keys():
+        raise RunError("say which bundle the node gets: BUNDLE=, or DATASET= or RUN= of which the newest is taken")
+    chosen = bundle_to_use(said)
+    if not chosen.is_there:
+        raise RunError(f"there is no bundle in {chosen.bundle}; 'make export' writes one, BUNDLE= names another folder")
+    said.tell(f"bundle    {chosen.bundle}")
+    said.run("device.flash", "deploy", host, "--bundle", chosen.bundle, *said.options(**HOST_OPTIONS))
+
+
+def _host(said: Said) -> str:
+    if "HOST" not in said:
+        raise RunError("say which node: HOST=address, as ssh takes it")
+    return said["HOST"]
+
+
+def emulated(module: str, *arguments: str) -> Callable[[Said], None]:
+    def step(said: Said) -> None:
+        results = ["--results", said.results]
+        said.run(module, *arguments, *said.options(SUITE="--suite", MIRROR="--mirror"), *results)
+
+    return step
+
+
+def nightly(said: Said) -> None:
+    for module in ("link.simulation", "link.many_nodes", "erasure", "fuzz"):
+        said.run(f"tests.{module}", **{RESULTS: said.results})
+    said.run("tests.kills", "--out", said.results)
+    said.run("pytest", "tests/link", "tests/device", "tests/test_kills.py", "tests/fuzz", LATENTLINK_NIGHTLY="1")
+
+
+def test(said: Said) -> None:
+    said.run("pytest", "-n", said.get("JOBS", "2"), "--dist", "loadfile")
+
+
+def clean_runs(said: Said) -> None:
+    """Say what would go, with its size, and let it go when that is confirmed."""
+    named = said.path("RUN")
+    if named is not None and not named.is_dir():
+        raise RunError(f"there is no run in {named}")
+    folders = sorted(path for path in RUNS.glob("*") if path.is_dir()) if named is None else [named]
+    for folder in folders:
+        n_bytes = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+        n_bundles = len({path.parent for path in folder.rglob("manifest.json")})
+        print(f"{folder}: {n_bytes / 1e6:.1f} MB" + (f", bundles: {n_bundles}" if n_bundles else ""))
+    if not folders:
+        print("there are no runs")
+    elif said.get("CONFIRM") != "yes" or said.is_dry:
+        print("nothing was deleted: `make clean-runs CONFIRM=yes` deletes all of this for good, RUN= only one of them")
+    else:
+        for folder in folders:
+            _delete(folder)
+
+
+def _delete(folder: Path) -> None:
+    try:
+        with FolderLock(folder):
+            shutil.rmtree(folder)
+        print(f"{folder}: deleted")
+    except HeldError:
+        print(f"{folder}: left, since something is training there")
+
+
+def alone(module: str) -> Callable[[Said], None]:
+    return lambda said: said.run(module)
+
+
+STEPS: dict[str, Callable[[Said], None]] = {
+    "train": train,
+    "export": export,
+    "decoder": decoder,
+    "live": live,
+    "bench": bench,
+    "seeds": seeds,
+    "verdicts": verdicts,
+    "experiments": alone("tests.studies"),
+    "report": alone("tests.studies.report"),
+    "plot": alone("tests.plot"),
+    "flash": flash,
+    "image": image,
+    "test-image": emulated("tests.flash.boot_image"),
+    "test-scenarios": emulated("tests.flash.scenarios"),
+    "test-power-cuts": emulated("tests.flash.power_cuts", "--longest", "90", "--limit", "400"),
+    "deploy": deploy,
+    "deploy-model": deploy_model,
+    "test": test,
+    "nightly": nightly,
+    "clean-runs": clean_runs,
+}

@@ -217,9 +217,7 @@ def add_out(top: argparse.ArgumentParser) -> None:
 
 def add_data_options(top: argparse.ArgumentParser, default_name: str) -> None:
     top.add_argument("--dataset", help=f"name or folder of the data set (default: {default_name})")
-    environment = os.environ.get("DATA_DIR")
-    data_dir = Path(environment) if environment else None
-    top.add_argument("--data-dir", type=Path, default=data_dir, help="default: DATA_DIR, else the run's, or data")
+    top.add_argument("--data-dir", type=Path, help="default: DATA_DIR, else the run's, or data")
     top.add_argument(
         "--threads",
         type=int,

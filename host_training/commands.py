@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from host_training.run import (
     RunError,
     Source,
     Wanted,
+    data_folder,
     last_stage,
     read_run,
     require_pictures,
@@ -38,8 +38,6 @@ from host_training.run import (
 from host_training.training import Trainer, load_model
 from link.interruption import EXIT_CODE
 from link.lock import FolderLock, HeldError
-
-DATA_DIR = Path("data")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -205,10 +203,7 @@ def preset_of(saved: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
 
 def prepare(source: Source, wanted: Wanted, known: Run | None, data_dir: Path | None) -> tuple[DataSet, Run]:
     """The images, and the run that learns them; `known` is the one that goes on."""
-    environment = os.environ.get("DATA_DIR")
-    data_dir = data_dir or (Path(environment) if environment else None)
-    if data_dir is None:
-        data_dir = Path(known.data_dir) if known is not None and known.data_dir else DATA_DIR
+    data_dir = data_folder(data_dir, known)
     image_size = known.image_size if known is not None and known.image_size else wanted.image_size or IMAGE_SIZE
     data = load(source.argument, data_dir, image_size)
     preset = wanted.preset or source.preset if known is None else known.preset

@@ -250,13 +250,21 @@ def next_free(run_dir: Path) -> Path:
     return free
 
 
+def data_folder(said: Path | None, run: Run | None) -> Path:
+    """Where data sets with a name are: as said, else DATA_DIR, else where the run found them, else `data`."""
+    if said is not None:
+        return said
+    found = None if run is None else run.data_dir
+    return Path(os.environ.get("DATA_DIR") or found or "data")
+
+
 def origin(folder: Path, dataset: str | None, data_dir: Path | None) -> tuple[str | None, Path]:
-    """Data set and data folder for what lies in a run's folder: as said, else as the run says, else None and `data`.
+    """Data set and data folder for what lies in a run's folder: as said, else as the run says, else None.
 
     RunError when the run's own pictures are asked for and have changed.
     """
     run = read_run(folder)
-    data_dir = data_dir or (Path(run.data_dir) if run is not None and run.data_dir else Path("data"))
+    data_dir = data_folder(data_dir, run)
     if run is None:
         return dataset, data_dir
     if dataset is not None and not is_same_source(Source.of(dataset), run.source, read_pictures(folder)):

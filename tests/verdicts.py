@@ -10,7 +10,6 @@ until the verdict says enough. Thresholds are chosen on the validation split onl
 """
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -30,6 +29,7 @@ from host_decoder.bulk import decode_bulk
 from host_decoder.classifier import Classifier
 from host_decoder.verdict import MIN_CONFIDENCE, MIN_GAIN, VerdictPolicy
 from host_training.dataset import Split, load
+from host_training.run import RunError, origin
 from link import latent_coder
 from link.bundle import Bundle
 from link.control import REPORT_BYTES
@@ -209,8 +209,8 @@ def show(console: Console, title: str, rows: Sequence[dict[str, Any]]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.verdicts", description=__doc__.partition("\n")[0])
     parser.add_argument("--bundle", type=Path, default=Path("models/cifar10"))
-    parser.add_argument("--dataset", help="default: the name in the bundle")
-    parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
+    parser.add_argument("--dataset", help="default: the run's, or the name in the bundle")
+    parser.add_argument("--data-dir", type=Path, help="default: DATA_DIR, else the run's, or data")
     parser.add_argument("--study", help="default: verdicts-DATASET")
     parser.add_argument("--results", type=Path, default=OWN, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args()
@@ -218,7 +218,11 @@ def main() -> int:
     policy = VerdictPolicy(bundle.calibration)
     if policy.notice:
         parser.error(policy.notice)
-    data = load(options.dataset or bundle.data_set, options.data_dir, image_size=bundle.image.height)
+    try:
+        dataset, data_dir = origin(options.bundle.resolve().parent, options.dataset, options.data_dir)
+    except RunError as error:
+        parser.error(str(error))
+    data = load(dataset or bundle.data_set, data_dir, image_size=bundle.image.height)
     check_data(bundle, data)
     console = Console(width=200)
     with threadpoolctl.threadpool_limits(1):

@@ -47,7 +47,8 @@ class World:
         self.symbols: dict[int, list[int]] = {}
         self.received: dict[int, Update] = {}
         self.state = self.told = None
-        self.n_delivered = self.n_heard = self.n_queued = 0
+        self.n_delivered = self.n_queued = 0
+        self.heard: set[bytes] = set()
         self.start_node()
         self.start_host()
 
@@ -97,11 +98,11 @@ class World:
 
     def listen(self):
         """The host takes what the broker has, and its answers reach the network's queue."""
-        while self.n_heard < self.n_delivered:
+        while len(self.heard) < self.n_delivered:
             received = self.gateway.receive(PATIENCE_S)
             assert received, "the broker kept an uplink back"
             for one in received:
-                self.n_heard += 1
+                self.heard.add(one.packet)  # what an earlier start of the host did not acknowledge comes again
                 for outcome in self.receiver.receive(one.packet, self.air.now_s, one.quality):
                     self.take(outcome)
         while (downlink := self.receiver.next_packet(self.air.now_s)) is not None:

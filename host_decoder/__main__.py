@@ -251,7 +251,7 @@ def _parser() -> argparse.ArgumentParser:
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     def parse(text: str) -> float:
         value = kind(text)
-        if value <= 0:
+        if not value > 0:  # nor is "not a number"
             raise argparse.ArgumentTypeError(f"{text} is not above 0")
         return value
 

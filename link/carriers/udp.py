@@ -1,6 +1,7 @@
 """UDP: a packet is a datagram. For ends on a network, and for gateways that forward what they hear.
 
-With peers, every packet goes to each of them and only they are listened to; they may be named before they are there.
+With peers, every packet goes to each of them and only they are listened to; they may be named before they are there,
+and are looked up again and again (link.peers).
 Without, a packet goes to the address that `send` is given: the origin of a packet received before, once the seal has
 told that it was genuine. A datagram alone is not trusted and nothing is ever sent to where it claims to come from.
 """
@@ -9,17 +10,14 @@ import socket
 import time
 
 from link.carrier import CarrierSettings, CarrierStatistics, NotSentError, PortError, Received, check_packet
-from link.deadline import within
+from link.peers import Address, Peers, look_up, split_address
 
 MAX_BATCH = 16
 "Datagrams handed over at a time."
-RESOLVE_S = 5.0
 SEND_S = 1.0
 "A datagram leaves at once or the network is stuck."
 N_TRIES = 2
 "A refusal that the system reports is of an earlier packet, and this one has not left."
-
-Address = tuple[str, int]
 
 
 class Udp:
@@ -30,8 +28,12 @@ class Udp:
         self.statistics = CarrierStatistics()
         if nobody := [peer for peer in settings.peers if peer.endswith(":0")]:
             raise ValueError(f'nobody can be at "{nobody[0]}": write the port at which that end receives')
-        self._peers = [_address(peer) for peer in settings.peers]
         self._socket = _bind(settings.port)
+        try:
+            self._peers = Peers(settings.peers)
+        except (ValueError, PortError):
+            self._socket.close()
+            raise
 
     @property
     def port(self) -> int:
@@ -42,7 +44,7 @@ class Udp:
     def send(self, packet: bytes, to: Address | None = None) -> None:
         """To all peers; without peers to the origin of a packet received. NotSentError when it leaves to nobody."""
         check_packet(packet, self.max_packet_bytes)
-        addresses = self._peers or ([to] if to else [])
+        addresses = self._peers.addresses if self._peers else [to] if to else []
         if not addresses:
             raise NotSentError(
                 "a UDP packet has nobody to go to: set peers to the other end's address, or wait until a packet of "
@@ -65,7 +67,12 @@ class Udp:
                 break
         return received
 
+    def notices(self) -> list[str]:
+        """Sentences on peers whose address is not known."""
+        return self._peers.notices()
+
     def close(self) -> None:
+        self._peers.close()
         self._socket.close()
 
     def _send_to(self, packet: bytes, address: Address) -> str | None:
@@ -96,7 +103,7 @@ class Udp:
             raise PortError(f"UDP socket failed ({error}): is the network up?") from None
 
     def _accept(self, datagram: bytes, address: Address) -> list[Received]:
-        is_stranger = bool(self._peers) and address not in self._peers
+        is_stranger = bool(self._peers) and address not in self._peers.addresses
         if len(datagram) > self.max_packet_bytes or is_stranger or not address[1]:  # nobody can be at port 0
             self.statistics.n_noise += 1
             return []
@@ -105,7 +112,7 @@ class Udp:
 
 
 def _bind(text: str) -> socket.socket:
-    address = _address(text)
+    address = look_up(*split_address(text))
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         opened.bind(address)
@@ -116,16 +123,3 @@ def _bind(text: str) -> socket.socket:
             "has, such as 0.0.0.0:4300"
         ) from None
     return opened
-
-
-def _address(text: str) -> Address:
-    """ "host:port" to the pair, the host's address looked up."""
-    host, _, port = text.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ValueError(f'"{text}" is no UDP address: write host:port, such as 192.168.1.5:4300')
-    try:
-        return within(RESOLVE_S, lambda: socket.gethostbyname(host), f"looking up {host}"), int(port)
-    except PortError:
-        raise
-    except (OSError, ValueError) as error:
-        raise PortError(f"host {host} is not known ({error}): write its address, or mend the name service") from None

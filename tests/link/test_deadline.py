@@ -27,7 +27,7 @@ def test_one_that_takes_too_long_is_not_waited_for():
 
 def test_a_name_service_that_does_not_answer_is_not_waited_for(monkeypatch):
     over = threading.Event()
-    monkeypatch.setattr("link.carriers.udp.RESOLVE_S", 0.05)
+    monkeypatch.setattr("link.peers.RESOLVE_S", 0.05)
     monkeypatch.setattr("link.carriers.udp.socket.gethostbyname", lambda _: over.wait(30))
     with pytest.raises(PortError, match=r"looking up camera.example takes longer than 0.05 s"):
         open_carrier(CarrierSettings(get_profile("udp"), "camera.example:4300"))

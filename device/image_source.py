@@ -8,6 +8,7 @@ area, which is nearly the same.
 
 import importlib
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -160,7 +161,7 @@ def _folder(config: SourceConfig, spec: ImageSpec, place: Place) -> Iterator[Cap
     folder = config.path
     assert folder is not None, "load_config demands a path"
     if not _pictures_below(folder):
-        error = SourceAwayError if config.loop and folder.is_dir() else SourceError
+        error = SourceAwayError if config.loop and os.path.isdir(folder) else SourceError
         raise error(
             f"folder {folder} does not exist or holds no images that Pillow reads; give another in [source] path"
         )

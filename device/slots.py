@@ -15,6 +15,7 @@ told to end, at whatever moment, leaves NEW: the trial begins anew.
 """
 
 import argparse
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ class Loaded:
     canary: CanaryReport | None
 
 
+def _place(bundle: Path) -> Path:
+    """Where a link to a bundle leads; that it leads nowhere shows when the bundle is read."""
+    return Path(os.path.realpath(bundle))
+
+
 class Slots:
     """The two bundles of one node, by name, and what is written about the installed one.
 
@@ -66,10 +72,10 @@ class Slots:
         self._config = config
         self._installed = config.bundle
         previous = config.bundle.with_name(config.bundle.name + ".previous")
-        has_other = previous.exists() and previous.resolve() != config.bundle.resolve()
+        has_other = os.path.exists(previous) and _place(previous) != _place(config.bundle)
         self._previous = previous if has_other else None
         self._state = config.state_dir / STATE_FILE
-        self.name = config.bundle.resolve().name
+        self.name = _place(config.bundle).name
         "Of the installed bundle."
         self.stage, self.why = self._read()
         self._has_died = self.stage == Stage.BEGUN
@@ -99,7 +105,7 @@ class Slots:
     def in_use(self) -> str:
         """The name of the bundle that the node runs."""
         is_back = self.stage == Stage.FAILED and self._previous is not None
-        return self._previous.resolve().name if is_back and self._previous else self.name
+        return _place(self._previous).name if is_back and self._previous else self.name
 
     def choose(self, say: Callable[[str], None]) -> tuple[Loaded, "Trial | None"]:
         """The bundle to run from now on; BundleError or EncoderError when there is none."""
@@ -126,7 +132,7 @@ class Slots:
 
     def _go_back(self, say: Callable[[str], None]) -> Loaded:
         assert self._previous is not None
-        say(f"bundle {self.name} failed ({self.why}); {self._previous.resolve().name}, the one before it, goes on")
+        say(f"bundle {self.name} failed ({self.why}); {_place(self._previous).name}, the one before it, goes on")
         try:
             return self._load(self._previous)
         except (BundleError, EncoderError) as error:

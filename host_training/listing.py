@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,8 @@ class Listing:
     def of(cls, folder: Path, known: "Listing | None" = None) -> "Listing":
         """Of what is there now; a file with the stamp that `known` says is not read again."""
         before = {} if known is None else known.pictures
-        return cls({name: _picture(folder / name, before.get(name)) for name in _names(folder)})
+        found = {name: _picture(folder / name, before.get(name)) for name in _names(folder)}
+        return cls({name: picture for name, picture in found.items() if picture is not None})
 
     @classmethod
     def read(cls, path: Path) -> "Listing":
@@ -69,10 +71,16 @@ def _names(folder: Path) -> Iterator[str]:
             yield path.relative_to(folder).as_posix()
 
 
-def _picture(path: Path, known: Picture | None) -> Picture:
-    status = path.stat()
-    stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    if known is not None and known.stamp == stamp:
-        return known
-    with path.open("rb") as file:
-        return Picture(*stamp, hashlib.file_digest(file, "sha256").hexdigest()[:32])
+def _picture(path: Path, known: Picture | None) -> Picture | None:
+    """None for what cannot be read, and of which training says so: a link to nothing, another's file, a pipe."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if known is not None and known.stamp == stamp:
+            return known
+        with path.open("rb") as file:
+            return Picture(*stamp, hashlib.file_digest(file, "sha256").hexdigest()[:32])
+    except OSError:
+        return None

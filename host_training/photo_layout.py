@@ -49,6 +49,10 @@ def classes_in(places: Sequence[Path]) -> tuple[str, ...]:
 def check_classes(folder: Path, places: dict[str, list[Path]]) -> tuple[str, ...]:
     """The classes to train on; the other splits may lack some, but have no further ones."""
     classes = classes_in(places[TRAIN])
+    if odd := [name for name in classes if not name.isprintable() or not name.strip()]:
+        raise DataSetError(
+            f"a class folder in {folder} is called {odd[0]!a}, which nobody can read off a screen; rename it"
+        )
     if len(classes) < 2:
         wrapped = [path for path in folders_in(folder) if len(folders_in(path)) >= 2]
         remedy = f"; {wrapped[0]} holds {len(folders_in(wrapped[0]))}: give that one" if wrapped else ""

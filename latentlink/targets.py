@@ -4,13 +4,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from host_training.run import RUNS, RunError
+from host_training.run import RUN, RUNS, RunError
 from latentlink.choice import bundle_to_use
 from latentlink.said import Said
 from latentlink.steps import bench, decoder, export, live, seeds, train, verdicts
 from link.lock import FolderLock, HeldError
 from link.results import RESULTS
 
+OF_A_RUN = {"bundle", "tensorboard"}
+"Folders that training and export make in a run's."
 HOST_OPTIONS = {"HOST_TOML": "--host", "HOST_DIR": "--host"}
 
 
@@ -80,8 +82,8 @@ def test(said: Said) -> None:
 def clean_runs(said: Said) -> None:
     """Say what would go, with its size, and let it go when that is confirmed."""
     named = said.path("RUN")
-    if named is not None and not named.is_dir():
-        raise RunError(f"there is no run in {named}")
+    if named is not None and not (named.is_dir() and (_lies_in_runs(named) or _is_run(named))):
+        raise RunError(f"{named} is not the folder of a run and of nothing else; no other is deleted here")
     folders = sorted(path for path in RUNS.glob("*") if path.is_dir()) if named is None else [named]
     for folder in folders:
         n_bytes = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
@@ -96,10 +98,23 @@ def clean_runs(said: Said) -> None:
             _delete(folder)
 
 
+def _lies_in_runs(folder: Path) -> bool:
+    return RUNS.resolve() in folder.resolve().parents
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether training has written there, and nobody keeps folders of his own beside it."""
+    inner = {path.name for path in folder.iterdir() if path.is_dir()}
+    return inner <= OF_A_RUN and any((folder / name).is_file() for name in (RUN, "last.pt"))
+
+
 def _delete(folder: Path) -> None:
     try:
         with FolderLock(folder):
-            shutil.rmtree(folder)
+            if folder.is_symlink():  # what it leads to is somebody's who put it elsewhere
+                folder.unlink()
+            else:
+                shutil.rmtree(folder)
         print(f"{folder}: deleted")
     except HeldError:
         print(f"{folder}: left, since something is training there")

@@ -1,5 +1,6 @@
 """Arrays out of an .npz file that somebody else wrote: nothing in it is unpickled, and no more is read than fits."""
 
+import stat
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +17,8 @@ def read_arrays(path: Path, names: Iterable[str], max_bytes: int | None = None) 
     """
     bound = free_bytes() // 2 if max_bytes is None else max_bytes
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            raise ValueError("it is no file")
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.NameToInfo[f"{name}.npy"] for name in names if f"{name}.npy" in archive.NameToInfo}
             n_bytes = sum(member.file_size for member in members.values())
@@ -25,7 +28,8 @@ def read_arrays(path: Path, names: Iterable[str], max_bytes: int | None = None) 
     except FileNotFoundError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy raise whatever their parts do
-        raise ValueError(str(error).strip().partition("\n")[0] or type(error).__name__) from None
+        said = error.strerror if isinstance(error, OSError) else str(error).strip().partition("\n")[0]
+        raise ValueError(said or type(error).__name__) from None
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:

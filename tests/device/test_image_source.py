@@ -1,6 +1,7 @@
 """Image sources on real files: a replay, folders of real image formats, and a video in the place of a camera."""
 
 import itertools
+import os
 import subprocess
 import sys
 from types import ModuleType
@@ -89,6 +90,14 @@ def test_a_missing_and_a_damaged_replay_file_are_named(home):
         open_source(SourceConfig("replay", home.folder / "replay.npz"), GREY_8)
 
 
+@pytest.mark.parametrize("name", ["pipe", "loop", "n" * 300, "replay.npz/inside"])
+def test_what_is_no_replay_file_is_said_at_once(home, name):
+    os.mkfifo(home.folder / "pipe")  # which is never opened: nobody writes into it
+    (home.folder / "loop").symlink_to("loop")
+    with pytest.raises(SourceError, match=r"replay file .* is damaged \([A-Za-z ]+\)"):
+        open_source(SourceConfig("replay", home.folder / name), GREY_8)
+
+
 # --- folder -----------------------------------------------------------------------------------------------------------
 
 
@@ -142,7 +151,8 @@ def test_an_unreadable_image_is_named_and_the_next_one_can_be_taken(tmp_path):
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
-    for folder in (tmp_path, tmp_path / "nowhere"):
+    (tmp_path / "loop").symlink_to("loop")
+    for folder in (tmp_path, tmp_path / "nowhere", tmp_path / "loop", tmp_path / ("n" * 300)):
         with pytest.raises(SourceError, match="does not exist or holds no images that Pillow reads"):
             open_source(SourceConfig("folder", folder), GREY_8)
 

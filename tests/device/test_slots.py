@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import time
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -235,6 +236,14 @@ def test_a_missing_bundle_gives_way_too(slotted, old, new):
     said: list[str] = []
     assert slots(slotted).choose(said.append)[0].bundle.id == old.id
     assert "there is no bundle at" in said[0]
+
+
+@pytest.mark.parametrize("name", ["loop", "n" * 300])
+def test_a_link_that_leads_nowhere_is_no_bundle(home, name):
+    (home.folder / "loop").symlink_to("loop")
+    config = replace(load_config(home.config()), bundle=home.folder / name)
+    with Slots(config) as slots, pytest.raises(BundleError, match="there is no bundle at"):
+        slots.choose(print)
 
 
 def test_two_damaged_bundles_are_both_named(slotted, old, new):

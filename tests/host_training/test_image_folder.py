@@ -1,5 +1,6 @@
 """Folders of photos as people have them: splits, hidden copies, uneven classes, the same photo twice."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -99,6 +100,15 @@ def test_a_class_of_the_test_split_that_nobody_trains_on_is_named(tmp_path, said
         DataSetError, match=r"the test split of .* has the class 'dogs', which the one to train on has not"
     ):
         read(tmp_path, said)
+
+
+@pytest.mark.parametrize("name", [b"a\nb", b"\x1b[2J", b"caf\xe9", b" "])
+def test_a_class_whose_name_nobody_can_read_is_refused(tmp_path, said, name):
+    write_photos(tmp_path / "dog", 4)
+    write_photos(tmp_path / "cat", 4).rename(tmp_path / os.fsdecode(name))
+    with pytest.raises(DataSetError, match=r"a class folder in .* is called '[ -~]+', which") as refused:
+        read(tmp_path, said)
+    assert str(refused.value).isprintable()
 
 
 def test_a_folder_around_the_data_set_is_named(tmp_path, said):
@@ -208,7 +218,7 @@ def test_an_interrupt_while_photos_are_read_is_a_sentence(tmp_path):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert error == "interrupted before anything was begun; the same command begins again\n"
+    assert error == "interrupted before it began; nothing is lost, the same command begins again\n"
 
 
 def is_reading(process: subprocess.Popen, folder: Path) -> bool:

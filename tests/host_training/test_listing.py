@@ -52,6 +52,15 @@ def test_what_is_hidden_or_beside_the_classes_is_no_picture(photos, name):
     assert before.changes_to(Listing.of(photos)) == ""
 
 
+def test_what_is_no_file_is_left_out_and_not_waited_for(photos):
+    before = Listing.of(photos)
+    (photos / "cat" / "gone.jpg").symlink_to("nowhere")
+    (photos / "cat" / "loop.jpg").symlink_to("loop.jpg")
+    (photos / "cat" / "endless.jpg").symlink_to("/dev/zero")
+    os.mkfifo(photos / "dog" / "pipe.jpg")
+    assert before.changes_to(Listing.of(photos)) == ""
+
+
 def test_a_listing_comes_back_from_its_file(photos, tmp_path):
     listing = Listing.of(photos)
     listing.write(tmp_path / "pictures.json")

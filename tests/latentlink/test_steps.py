@@ -257,3 +257,27 @@ def test_runs_are_deleted_only_when_that_is_confirmed_and_one_alone_when_it_is_n
     assert "left, since something is training there" in capsys.readouterr().out
     STEPS["clean-runs"](Said({"CONFIRM": "yes"}))
     assert list(Path("runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("inside", ["cat/1.jpg", "run.json", "1.jpg"])
+def test_what_is_not_the_folder_of_a_run_alone_is_never_deleted(tmp_path, inside):
+    place = tmp_path / "mine"
+    for name in ("cat/1.jpg", "1.jpg", inside):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text("{}")
+    for named in (place, Path()):
+        with pytest.raises(RunError, match="is not the folder of a run and of nothing else"):
+            STEPS["clean-runs"](Said({"CONFIRM": "yes", "RUN": str(named)}))
+    assert (place / "cat" / "1.jpg").is_file()
+
+
+def test_of_a_run_that_lies_elsewhere_only_the_link_is_deleted(tmp_path):
+    run = make_run("digits").rename(tmp_path / "away")
+    (run / "bundle").mkdir()
+    link = Path("runs/linked")
+    link.symlink_to(run.resolve())
+    STEPS["clean-runs"](Said({"CONFIRM": "yes"}))
+    assert not os.path.lexists(link)
+    assert (run / "run.json").is_file()
+    STEPS["clean-runs"](Said({"CONFIRM": "yes", "RUN": str(run)}))
+    assert not run.exists()

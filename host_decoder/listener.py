@@ -83,7 +83,8 @@ class Listener:
         if store is None:
             return
         with store, closing(self._host(store)) as host:
-            yield from (Notice(sentence, is_problem=True) for sentence in [*self._silences(), *host.notices])
+            sentences = [*self._silences(), *self._ledger_notices(), *host.notices]
+            yield from (Notice(sentence, is_problem=True) for sentence in sentences)
             last_packet_s = time.monotonic()
             with closing(listen(host, config.gateways, self._should_stop)) as events:
                 for event in events:
@@ -141,6 +142,10 @@ class Listener:
             [gateway.is_network for gateway in config.gateways],
             WallClock(config.is_clock_trusted),
         )
+
+    def _ledger_notices(self) -> list[str]:
+        """What had to be done about files of airtime: a gateway may have to be silent for an hour."""
+        return [governor.ledger.notice for governor in self._governors if governor.ledger.notice is not None]
 
     def _silences(self) -> list[str]:
         """Why gateways that should speak will not."""

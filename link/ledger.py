@@ -95,7 +95,7 @@ class StoredLedger(Ledger):
     ) -> None:
         """Raises HeldError when another process uses the file.
 
-        `full_s` is taken as used just now when the file is damaged, since nobody knows what was.
+        `full_s` is taken as used just now when the file is damaged or cannot be read, since nobody knows what was.
 
         Times, also now_s, are those of the clock that began with the boot named by boot_id.
         """
@@ -109,7 +109,13 @@ class StoredLedger(Ledger):
             self._read(now_s)
         except FileNotFoundError:
             pass
-        except (ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            self._enter(full_s, now_s)
+            self.notice = (
+                f"airtime ledger {self._path} cannot be read ({error.strerror}), and this end counts its airtime as "
+                "used up; see to the file's owner and mode, or move it away"
+            )
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             self._ends, self._sums = [], []
             self._enter(full_s, now_s)
             self.notice = (
@@ -184,7 +190,7 @@ def _hold(path: Path) -> FileLock | None:
         return hold_file(path)
     except HeldError:
         raise
-    except OSError:
+    except (OSError, RuntimeError):  # the latter of a link that leads to itself
         return None
 
 

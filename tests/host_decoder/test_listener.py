@@ -12,7 +12,7 @@ import pytest
 
 from host_decoder.config import GatewayConfig, HostConfig
 from host_decoder.events import Answer, Notice, Refusal
-from host_decoder.gateways import listen, timing_of
+from host_decoder.gateways import _ledger_path, listen, timing_of
 from host_decoder.listener import Listener
 from host_decoder.processes import Child
 from host_decoder.service import Host
@@ -263,6 +263,17 @@ def test_a_radio_whose_region_is_not_set_says_that_it_only_listens(tmp_path, nod
     listener.print_lines(print_json=lambda line: None, say=said.append)
     [sentence] = said
     assert sentence.startswith("gateway roof only listens: no region is set")
+
+
+def test_a_ledger_for_which_a_radio_has_to_be_silent_is_told(tmp_path, node_entry):
+    settings = CarrierSettings(get_profile("rn2483-sf7"), "/dev/nowhere", frequency_hz=869_525_000)
+    config = HostConfig((GatewayConfig("roof", settings, "eu868"),), tmp_path / "host.sqlite", (node_entry,))
+    _ledger_path("roof", tmp_path).write_text("no ledger")
+    said: list[str] = []
+    Listener(config, should_stop=lambda: True).print_lines(print_json=lambda line: None, say=said.append)
+    [sentence] = said
+    assert sentence.startswith(f"airtime ledger {_ledger_path('roof', tmp_path)} is damaged")
+    assert sentence.endswith("this end counts its airtime as used up")
 
 
 def test_the_command_prints_json_lines_and_ends_after_a_count(host_toml, line, bundle, tmp_path):

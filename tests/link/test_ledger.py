@@ -198,12 +198,26 @@ def test_a_damaged_ledger_is_set_aside_and_all_airtime_counts_as_used(path, text
     assert path.with_name("airtime.json.damaged-1").read_bytes() == text
 
 
+def to_itself(path):
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, to_itself])
+def test_a_ledger_that_cannot_be_read_ends_nothing_and_all_airtime_counts_as_used(path, make):
+    make(path)
+    ledger = stored(path, now_s=20.0)
+    assert ledger.used_s(since_s=19.0) == 36.0
+    assert "airtime.json cannot be read (" in str(ledger.notice)
+    assert "this end counts its airtime as used up" in str(ledger.notice)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"time_s": None},
         {"time_s": "x"},
         {"time_s": math.nan},
+        {"time_s": 10**400},
         {"reserved_s": math.inf},
         {"used": 3},
         {"used": [[1, 2, 3]]},

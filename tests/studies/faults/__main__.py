@@ -9,6 +9,7 @@ found, so that a part can be measured alone. Timings want a quiet machine.
     adversary       forgeries, recordings kept for weeks, one-way links, a neighbour with the same number
     situations      what people of this field ran into: the tests that show each
     bare_machine    all tests on a machine without any outside program
+    none_of_these   photographs of things that a released bundle does not know (DATA_DIR: both CIFARs)
 """
 
 import argparse
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from link.results import FOLDER, commit, write_result
 
 STUDY = "faults"
-PARTS = ("flood", "dead_gateway", "pictures", "adversary", "situations", "bare_machine")
+PARTS = ("flood", "dead_gateway", "pictures", "adversary", "situations", "bare_machine", "none_of_these")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -25,6 +25,8 @@ from link.bundle import ANOMALY_TASK, SCORE
 FILE = "decoder-anomaly.onnx"
 NORMAL_SHARE = 0.95
 "Of the validation images, that an anomaly score lets pass."
+MIN_IMAGES = 50
+"Validation images; of fewer none may be told by mistake, nor any that was learned from: a few say little of others."
 HELD_BACK = ("disc", "noise", "grey noise")
 "Kinds of strangers that a score is measured on that has never seen them."
 N_STRANGERS, N_TO_MEASURE = 600, 300
@@ -137,7 +139,7 @@ def fit(data: DataSet, encode: Encode, validation: np.ndarray, test: np.ndarray,
 
     def learnt(kinds: Sequence[str]) -> tuple[nn.Module, float]:
         score = learn(own, labels, [strangers[kind] for kind in kinds], validation, replace(LEARNING, seed=seed))
-        return score, float(np.quantile(run(score, validation).numpy(), NORMAL_SHARE, method="higher"))
+        return score, threshold_of(score, validation, own)
 
     def caught(score: nn.Module, threshold: float, kinds: Sequence[str]) -> dict[str, float]:
         return {kind: float((run(score, others[kind]).numpy() > threshold).mean()) for kind in kinds}
@@ -152,6 +154,13 @@ def fit(data: DataSet, encode: Encode, validation: np.ndarray, test: np.ndarray,
         caught=caught(score, threshold, KINDS),
         caught_unseen=caught(*learnt([kind for kind in KINDS if kind not in HELD_BACK]), HELD_BACK),
     )
+
+
+def threshold_of(score: nn.Module, validation: np.ndarray, own: np.ndarray) -> float:
+    """What NORMAL_SHARE of the validation images stay below; with few of them, all, and the training images too."""
+    if len(validation) >= MIN_IMAGES:
+        return float(np.quantile(run(score, validation).numpy(), NORMAL_SHARE, method="higher"))
+    return float(run(score, np.concatenate([validation, own])).max())
 
 
 def learn(

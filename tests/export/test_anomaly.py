@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from export import anomaly
 from export.strangers import KINDS, draw
@@ -53,12 +54,21 @@ def test_the_report_says_how_well_and_where_it_is_weak(exported):
     assert any(line.startswith("anomaly   none of these: ") for line in exported.lines)
 
 
+class First(torch.nn.Module):
+    """A score: the first symbol, stretched and moved."""
+
+    def forward(self, symbols):
+        return 1000 * symbols[:, 0] + 5
+
+
 def test_scores_of_two_kinds_are_brought_to_one_scale():
     validation = np.random.default_rng(0).integers(-9, 10, (400, 3)).astype(np.int8)
-
-    class First(anomaly.nn.Module):
-        def forward(self, symbols):
-            return 1000 * symbols[:, 0] + 5
-
     scaled = anomaly.run(anomaly.Scaled(First(), validation), validation).numpy()
     assert np.quantile(scaled, anomaly.ENDS) == pytest.approx([0, 1], abs=1e-6)
+
+
+def test_few_validation_images_say_little_so_none_that_is_known_is_an_alarm():
+    random = np.random.default_rng(0)
+    own, validation = random.integers(-9, 10, (300, 3)).astype(np.int8), random.integers(-9, 5, (60, 3)).astype(np.int8)
+    assert anomaly.threshold_of(First(), validation, own) == np.quantile(1000 * validation[:, 0] + 5, 0.95)
+    assert anomaly.threshold_of(First(), validation[:49], own) == 1000 * own[:, 0].max() + 5

@@ -204,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument(
         "--interval", type=float, default=0.0, metavar="S", help="at least S seconds from one capture to the next"
     )
-    live.add_argument("--seed", type=int, default=0, help="of losses, bit errors and drawn images")
+    live.add_argument("--seed", type=_seed, default=0, help="of losses, bit errors and drawn images")
     live.add_argument(
         "--feedback", action=argparse.BooleanOptionalAction, default=True, help="the host answers (default), or not"
     )
@@ -256,6 +256,13 @@ def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
         return value
 
     return parse
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return value
 
 
 def _moment(text: str) -> float:

@@ -149,11 +149,12 @@ def _read_json(topic: str, message: bytes) -> dict[str, Any]:
     if len(message) > MAX_MESSAGE_BYTES:
         raise ValueError(f"message under {topic} has {len(message)} bytes, an uplink has at most {MAX_MESSAGE_BYTES}")
     try:
-        return _object(topic, "the message", json.loads(message))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        content = json.loads(message)
+    except (ValueError, RecursionError):  # the former also of a number of many thousand digits
         raise ValueError(
             f"message under {topic} is no JSON; set the network server's MQTT integration to JSON, not to protobuf"
         ) from None
+    return _object(topic, "the message", content)
 
 
 def _object(topic: str, name: str, value: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ nothing is lost while the host is away; The Things Stack knows QoS 0 only and fo
 import contextlib
 import ssl
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +30,10 @@ TAKEN_S = 5.0
 "In which a broker takes a message, or it is not there any more."
 KEEP_ALIVE_S = 60
 MAX_NOTICES = 16
+MAX_LETTERS = 300
+"Of a sentence that repeats what a broker said."
+MAX_SAID = 256
+"Sentences that are remembered, each said once: a network has other devices, which send day and night."
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class LoRaWan:
         self._broker = f"{settings.host}:{settings.port or (8883 if settings.has_tls else 1883)}"
         self.statistics = CarrierStatistics()
         self._notices: deque[str] = deque(maxlen=MAX_NOTICES)
+        self._said: OrderedDict[str, None] = OrderedDict()
         self._arrived: list[MQTTMessage] = []
         self._unacknowledged: list[MQTTMessage] = []
         self._refusal: str | None = None
@@ -182,8 +187,19 @@ class LoRaWan:
             uplink = self._server.read_uplink(message.topic, message.payload)
             return Received(self._packet(uplink), uplink.quality)
         except (ValueError, UnicodeDecodeError) as error:
-            self._notices.append(str(error))
+            self._say(str(error))
             return None
+
+    def _say(self, sentence: str) -> None:
+        """Once, cut and without what a terminal would obey."""
+        sentence = "".join(sign if sign.isprintable() else "?" for sign in sentence)
+        if len(sentence) > MAX_LETTERS:
+            sentence = sentence[: MAX_LETTERS - 1] + "…"
+        if sentence not in self._said:
+            self._notices.append(sentence)
+        self._said[sentence] = None
+        if len(self._said) > MAX_SAID:
+            self._said.popitem(last=False)
 
     def _packet(self, uplink: NetworkUplink) -> bytes:
         node = self._nodes.get(uplink.device.lower())

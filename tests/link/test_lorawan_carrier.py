@@ -257,6 +257,29 @@ def test_a_broker_that_speaks_something_else_is_told_in_a_sentence(monkeypatch, 
         LoRaWan(settings(odd.port))
 
 
+def publish(topic: str) -> bytes:
+    """MQTT's PUBLISH, at most once, of a message that is no uplink."""
+    name = topic.encode()
+    content = len(name).to_bytes(2, "big") + name + b"{}"
+    assert len(content) < 128
+    return bytes([0x30, len(content)]) + content
+
+
+def test_what_other_devices_send_is_said_once_each_and_as_it_can_be_read():
+    other, odd = (f"application/a1/device/{name}/event/up" for name in ("00000000000000ff", "\x1b[2J"))
+    messages = publish(other) * 50 + publish(odd)
+    with OddBroker(CONNECTED, SUBSCRIBED + messages) as broker:
+        carrier = LoRaWan(settings(broker.port))
+        sentences: list[str] = []
+        while carrier.statistics.n_noise < 51:
+            carrier.receive(0.1)
+            sentences += carrier.notices()
+        carrier.close()
+    assert len(sentences) == 2
+    assert all(sentence.isprintable() for sentence in sentences)
+    assert sentences[0].startswith(f"message under {other} is no uplink")
+
+
 def test_a_message_once_a_connection_is_lost_is_no_success(mosquitto):
     carrier = LoRaWan(settings(mosquitto.port))
     mosquitto.stop()

@@ -63,6 +63,7 @@ def changed(**changes):
     [
         (b"\x0a\x05proto", "is no JSON; set the network server's MQTT integration to JSON"),
         (b"[" * 50_000, "is no JSON"),
+        (b'{"fCnt": ' + b"1" * 5000 + b"}", "is no JSON"),
         (b"[1]", "is no uplink: the message is no JSON object"),
         (b" " * 70_000, "has 70000 bytes, an uplink has at most"),
         (changed(devAddr=None), "its device address is not 4 bytes in hex"),

@@ -84,17 +84,19 @@ def shown(value: Any) -> str:
 
 
 def _content(path: Path, error: type[Exception]) -> bytes:
+    content = b""
     try:
         mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):  # a pipe might never end, or never begin
-            raise error(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no file'}; give the path of a file")
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        if stat.S_ISREG(mode):  # a pipe might never end, or never begin
+            with path.open("rb") as file:
+                content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         raise error(f"there is no {path}; write one as the README shows, or give the path of yours") from None
     except (OSError, ValueError) as reason:  # ValueError: a NUL in the path
         why = reason.strerror if isinstance(reason, OSError) else reason
         raise error(f"{path} cannot be read ({why}); see to its owner and mode, or give another path") from None
+    if not stat.S_ISREG(mode):
+        raise error(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no file'}; give the path of a file")
     if len(content) > MAX_FILE_BYTES:
         raise error(f"{path} is larger than {MAX_FILE_BYTES} bytes, so it holds no settings; give another path")
     return content

@@ -10,6 +10,7 @@ from device.flash.tools import FlashError
 from link.carrier import DEFAULT_FREQUENCY_HZ
 from link.network_server import SERVERS
 from link.profiles import LinkProfile, get_profile
+from link.toml_file import shown
 
 TOLD = ("rn2483", "rak3172")
 "Carriers that tell the modem its frequency, and use the default where none is given."
@@ -23,6 +24,11 @@ def link_for(link: LinkConfig, port: str) -> dict[str, Any]:
         raise FlashError(
             "the node speaks LoRaWAN, and only you know your network server: write a host.toml with a [[link]] of kind "
             f'"{next(iter(SERVERS))}", as the module host_decoder.config shows, then flash again'
+        )
+    if not port.startswith("/") or not port.isprintable():
+        raise FlashError(
+            f"the host's port is {shown(port)}; give the whole path of the serial port that its modem is at "
+            "(HOST_PORT=/dev/ttyUSB0)"
         )
     keys: dict[str, Any] = {"port": _udp_port(link) or port, "profile": link.profile.name}
     if link.bitrate_bps != link.profile.bitrate_bps:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device.flash.tools import FlashError
+from link.toml_file import read_text
 
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -25,7 +26,7 @@ class Personal:
 
 def make_personal(node: int, hostname: str | None = None, user: str = "", ssh_key: Path | None = None) -> Personal:
     """FlashError with the sentence that says what cannot be."""
-    key = ssh_key.read_text(errors="replace").strip() if ssh_key else ""
+    key = read_text(ssh_key, FlashError).strip() if ssh_key else ""
     if ssh_key and not PUBLIC_KEY.fullmatch(key):
         raise FlashError(f"{ssh_key} is no single public key; give the file that ends in .pub")
     if user and not ACCOUNT.fullmatch(user):

@@ -64,6 +64,11 @@ def test_under_sudo_everything_belongs_to_who_called_it(card, tmp_path, monkeypa
         (["--node", "300"], "node is 300, a node has a number from 1 to 254"),
         (["--ssh-key", "node.toml"], "is no single public key"),
         (["--ssh-key", "absent.pub"], "absent.pub"),
+        (["--ssh-key", "/dev/zero"], "/dev/zero is no file"),
+        (["--ssh-key", "/bin/true"], "/bin/true holds NUL bytes"),
+        (["--settings", "."], "flash: . is a folder; give the path of a file"),
+        (["--host-port", "COM3"], "the host's port is 'COM3'; give the whole path of the serial port"),
+        (["--host-port", "/dev/tty\nUSB0"], "the host's port is '/dev/tty\\nUSB0'"),
         (["--settings", "absent.toml"], "there is no absent.toml"),
     ],
 )

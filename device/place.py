@@ -9,7 +9,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from link.durable import read_small
+
 PLACE_FILE = "folder.json"
+DAMAGED = (ValueError, KeyError, TypeError, RecursionError)
+"What reading JSON raises that is not what was written."
 
 
 class Place:
@@ -21,8 +25,8 @@ class Place:
         self.last: Path | None = None
         "The image that was taken last; None: none was."
         if self._file is not None:
-            with suppress(OSError, ValueError, KeyError, TypeError):  # a place that is lost costs images sent twice
-                kept = json.loads(self._file.read_text(encoding="utf-8"))
+            with suppress(OSError, *DAMAGED):  # a place that is lost costs images sent twice
+                kept = json.loads(read_small(self._file))
                 if kept["folder"] == str(folder):
                     self.last = folder / kept["last"]
 

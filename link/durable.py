@@ -3,12 +3,15 @@
 import errno
 import json
 import os
+import stat
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+MAX_SMALL_BYTES = 16 << 20
+"Of a key or a state; what is longer was not written by us."
 MAX_SET_ASIDE = 5
 "Damaged files that are kept; a failing card must not fill itself with them."
 
@@ -90,6 +93,18 @@ def _owner_in(folder: Path) -> tuple[int, int]:
     return sudo_caller() or (state.st_uid, state.st_gid)
 
 
+def read_small(path: Path) -> bytes:
+    """All of a file that one of us wrote; OSError also for what is none, and might never end, or never begin."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a folder is refused below
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    with path.open("rb") as file:
+        content = file.read(MAX_SMALL_BYTES + 1)
+    if len(content) > MAX_SMALL_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {MAX_SMALL_BYTES} bytes", str(path))
+    return content
+
+
 def write_state(path: Path, state: Mapping[str, Any], mode: int | None = None) -> None:
     """Durably, as JSON with a checksum: a card that changes one digit must not change what a node believes."""
     write_durably(path, json.dumps({**state, "checksum": _checksum(state)}) + "\n", mode)
@@ -98,7 +113,7 @@ def write_state(path: Path, state: Mapping[str, Any], mode: int | None = None) -
 def read_state(path: Path, state_format: int) -> dict[str, Any]:
     """What write_state wrote, with this "format". Raises FileNotFoundError, or ValueError for anything else."""
     try:
-        state = json.loads(path.read_text(encoding="ascii"))
+        state = json.loads(read_small(path).decode("ascii"))
         checksum = state.pop("checksum", None)
     except (AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"unexpected content: {error}") from None

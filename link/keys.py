@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from link.durable import read_state, set_aside, write_durably, write_state
+from link.durable import read_small, read_state, set_aside, write_durably, write_state
 from link.lock import FolderLock, HeldError
 
 KEY_FILE = "node.key"
@@ -239,7 +239,7 @@ def read_master_key(folder: Path | str) -> bytes:
     """The key of the node provisioned in `folder`, 16 bytes."""
     path = Path(folder) / KEY_FILE
     try:
-        return parse_key(path.read_text(encoding="utf-8"), origin=str(path))
+        return parse_key(read_small(path).decode("utf-8"), origin=str(path))
     except FileNotFoundError:
         raise KeyStateError(f"{path} is missing, so this node does not speak: {START_ANEW}") from None
     except UnicodeDecodeError:

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from link.bundle import ENCODER, MANIFEST, TABLES, Bundle, BundleError
-from link.durable import write_durably
+from link.durable import read_small, write_durably
 
 SIGNATURE = "signature.json"
 SIGNING_KEY, SIGNER = "bundle-signing.key", "bundle-signing.pub"
@@ -93,7 +93,7 @@ def _read(bundle: Bundle) -> dict[str, Any]:
         signed = json.loads(path.read_bytes())
         if not isinstance(signed, dict):
             raise ValueError("no JSON object")
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SignatureError(
             f"{SIGNATURE} of bundle {bundle.path} is damaged ({error}); deploy the bundle again"
         ) from None
@@ -106,7 +106,7 @@ def _message(signed: Mapping[str, Any]) -> bytes:
 
 def _read_key(path: Path) -> bytes:
     try:
-        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+        key = bytes.fromhex(read_small(path).decode("ascii").strip())
     except OSError as error:
         raise SignatureError(f"{path} cannot be read ({error.strerror}), so no bundle can be trusted") from None
     except ValueError:

@@ -59,7 +59,9 @@ def test_images_that_come_meanwhile_are_taken_too(folder):
     assert names(source) == [30, 10, 20]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"folder": 1}', "\x00", '{"folder": "elsewhere", "last": "c.png"}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"folder": 1}', "\x00", "[" * 100_000, '{"folder": "elsewhere", "last": "c.png"}']
+)
 def test_a_place_that_cannot_be_read_or_is_of_another_folder_is_no_place(folder, tmp_path, content):
     (tmp_path / PLACE_FILE).write_text(content)
     assert Place(folder, tmp_path).last is None

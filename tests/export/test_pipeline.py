@@ -145,6 +145,7 @@ def test_a_bundle_that_a_node_may_run_is_kept_when_another_takes_its_place(expor
     assert pipeline._place_for_old(out, replace(new, id=b"another.")) == tmp_path / f"bundle-{new.id.hex()}"
     with_task(Bundle.load(out, "host"), "more", new.host["tasks"]["label"])
     kept = pipeline._place_for_old(out, new)
+    assert kept is not None
     assert kept == tmp_path / f"bundle-{new.id.hex()}", "its further decoder was made by hand"
     kept.mkdir()
     assert pipeline._place_for_old(out, new) == tmp_path / f"bundle-{new.id.hex()}-2"

@@ -373,6 +373,23 @@ def test_a_file_that_is_none_is_named(folder, what):
         read_key(folder)
 
 
+@pytest.mark.parametrize("what", ["node.key", "counter.json"])
+def test_a_file_that_never_ends_or_never_begins_is_not_waited_for(folder, what):
+    (folder / what).unlink()
+    (folder / what).symlink_to("/dev/zero")
+    with pytest.raises(KeyStateError, match=rf"{what} cannot be read \(it is no file\), so this node does not speak"):
+        read_key(folder)
+    (folder / what).unlink()
+    os.mkfifo(folder / what)
+    with pytest.raises(KeyStateError, match=r"\(it is no file\)"):
+        read_key(folder)
+    (folder / what).unlink()
+    with (folder / what).open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(KeyStateError, match="it has more than"):
+        read_key(folder)
+
+
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_a_key_in_a_configuration_is_read_alike(mark):
     text = f"{mark} 000102030405060708090a0b0c0d0e0f\n"

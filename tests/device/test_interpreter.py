@@ -7,6 +7,7 @@ import pytest
 
 from device import interpreter
 from device.interpreter import RuntimeMissingError, fault_of, working_runtime
+from tests.programs import program
 
 
 @pytest.fixture(autouse=True)
@@ -90,4 +91,6 @@ print("done", file=sys.stderr)
 """
     done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True)
     assert done.stderr == "WARNING: old\ndone\n"
-    subprocess.run(["sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, loads.partition("\nwith ")[0]], check=True)
+    subprocess.run(
+        [program("sh"), "-c", '"$0" -c "$1" 2>&-', sys.executable, loads.partition("\nwith ")[0]], check=True
+    )

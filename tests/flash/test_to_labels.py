@@ -15,6 +15,7 @@ import pytest
 from device.flash.card import CardOptions, flash_card
 from tests.flash.conftest import BUNDLE, OUR_IMAGE, ROOT
 from tests.flash.guest import Host, Line
+from tests.programs import program
 
 PROFILE = "rn2483-sf9"
 PATIENCE_S = 90
@@ -44,7 +45,7 @@ def flashed(line, boot_folder, release, tmp_path):
     shutil.copytree(card, root / "boot/firmware")
     (root / "etc").mkdir()
     environment = os.environ | {"LATENTLINK_ROOT": str(root)}
-    subprocess.run(["sh", ROOT / "device/unit/install.sh"], env=environment, check=True, capture_output=True)
+    subprocess.run([program("sh"), ROOT / "device/unit/install.sh"], env=environment, check=True, capture_output=True)
     return host.parent, root
 
 

@@ -27,7 +27,8 @@ from device.unit.notify import Notifier
 from link.bundle import BundleError
 from link.clock import boot_s
 from link.keys import KeyHeldError, KeyStateError
-from link.terminal import readable_output
+from link.outlet import open_outlets
+from link.terminal import forget_output, readable_output
 
 FAULTS = (ConfigError, KeyStateError, StateError, BundleError, SourceError, RuntimeMissingError)
 "What a person has to mend; a new start would find it again."
@@ -39,6 +40,8 @@ SPEECHLESS_CODE = os.EX_CONFIG
 SPEECHLESS_S = 240.0
 "So long a node waits for a person before its service manager may start it anew; that one has less patience than 300 s."
 WATCH_S = 1.0
+READER_S = 0.5
+"For somebody who reads what was printed, and takes none of it, a node that has ended waits no longer."
 
 
 class SpeechlessError(Exception):
@@ -52,6 +55,19 @@ class SpeechlessError(Exception):
 def main(argv: list[str] | None = None) -> int:
     readable_output()
     arguments = _parser().parse_args(argv)
+    try:
+        with open_outlets("device", READER_S):
+            return _main(arguments)
+    except BrokenPipeError:  # whoever read our lines has had enough
+        forget_output()
+        return 1
+    except OSError as error:
+        with suppress(OSError):
+            print(f"device: what it printed could not be written ({error.strerror})", file=sys.stderr)
+        return 1
+
+
+def _main(arguments: argparse.Namespace) -> int:
     console = CONSOLES[arguments.console]
     n_images, code = 0, 0
     try:

@@ -48,11 +48,11 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.config import read_config
     from host_decoder.interruption import Interruption
     from host_decoder.listener import Listener
-    from host_decoder.outlet import open_outlets
+    from link.outlet import open_outlets
 
     config = read_config(arguments.config)
     os.umask(0o077)  # what a host writes is its owner's alone
-    with Interruption(END_PATIENCE_S) as interruption, open_outlets():
+    with Interruption(END_PATIENCE_S) as interruption, open_outlets("host_decoder"):
         listener = Listener(config, interruption, arguments.count, arguments.idle_timeout)
         if arguments.view:
             listener.show(Console())

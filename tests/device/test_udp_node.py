@@ -1,8 +1,13 @@
 """A node on a network: real processes at both ends, packets over UDP on this machine alone."""
 
+import fcntl
 import json
+import os
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -17,6 +22,7 @@ from tests.device.test_node import finish, node, run_node, running
 __all__ = ["bundle"]  # the fixture
 
 NODE = 3
+PIPE_BYTES = 4096
 UNREACHABLE = "255.255.255.255:4300"
 "Nobody may send there who has not asked to: the system refuses it."
 
@@ -131,3 +137,22 @@ def test_a_node_that_would_send_to_nobody_does_not_start(tmp_path, bundle):
         'profile udp needs 1 to 16, the addresses at which hosts receive; write for example: peers = ["' in done.stderr
     )
     assert "Traceback" not in done.stderr
+
+
+def test_a_console_that_takes_nothing_holds_up_no_image(tmp_path, bundle):
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    os.write(writing, bytes(PIPE_BYTES))
+    for console in (writing, os.open("/dev/full", os.O_WRONLY)):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host:
+            host.bind(("127.0.0.1", 0))
+            host.settimeout(30.0)
+            config = udp_node(tmp_path, f"127.0.0.1:{host.getsockname()[1]}", has_feedback=False)
+            command = [sys.executable, "-m", "device", str(config), "--console", "json"]
+            with subprocess.Popen(command, stdout=console, stderr=subprocess.PIPE) as process:
+                assert len({host.recv(255) for _ in range(N_IMAGES)}) == N_IMAGES
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(timeout=30) in (0, 1)
+        os.close(console)
+        shutil.rmtree(tmp_path / f"keys-{NODE}")
+    os.close(reading)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -28,6 +29,9 @@ from tests.link.broker import FakeNetwork, broker, chirpstack_uplink
 from tests.link.small import random_symbols
 
 PATIENCE_S = 60.0
+MANY_IMAGES = 300
+"Whose answers a pipe does not hold."
+PIPE_BYTES = 65_536
 
 
 def start_line(link_dir, profile: str = "serial-115200") -> Child:
@@ -311,3 +315,34 @@ def test_the_command_ends_when_nothing_comes_or_on_sigterm(host_toml):
     out, _ = stopped.communicate(timeout=PATIENCE_S)
     assert stopped.returncode == 0
     assert "images answered" in out
+
+
+def test_a_host_whose_output_nobody_reads_answers_its_nodes(tmp_path, bundle):
+    (tmp_path / "node.key").write_text(KEY.hex())
+    path = tmp_path / "host.toml"
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+    ):
+        one.bind(("127.0.0.1", 0))
+        address = one.getsockname()
+        one.close()
+        end.settimeout(PATIENCE_S)
+        path.write_text(
+            f'[link]\nport = "127.0.0.1:{address[1]}"\nprofile = "udp"\n'
+            f'[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = "{bundle.path}"\n'
+        )
+        command = [sys.executable, "-m", "host_decoder", "listen", str(path)]
+        host = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with host:
+            assert host.stderr
+            assert "listening on" in host.stderr.readline()
+            node = SmallNode(bundle)
+            for _ in range(MANY_IMAGES):
+                for packet in node.packets(random_symbols(bundle.tables, 1), flags=Flag.LISTEN):
+                    end.sendto(packet, address)
+                    assert end.recv(255)
+            host.terminate()
+            out, _ = host.communicate(timeout=PATIENCE_S)
+    assert len(out.splitlines()) <= MANY_IMAGES
+    assert len(out) > PIPE_BYTES

@@ -1,10 +1,10 @@
-"""Outlet: what a host says to whoever reads it, who may stop reading; the host goes on all the same.
+"""Outlet: what a program says to whoever reads it, who may stop reading; the program goes on all the same.
 
-    with open_outlets():      standard output and standard error, until the end
+    with open_outlets("device"):      standard output and standard error, until the end
 
 A terminal that was stopped by Ctrl-S, a program behind a pipe that hangs, a disk that is full: any of them would hold
-up the loop that answers nodes. So what is printed waits in memory, and a thread hands it over. What does not fit in
-there is left out, whole lines of it, and counted; the store has it all.
+up the loop that answers nodes, or captures and sends. So what is printed waits in memory, and a thread hands it over.
+What does not fit in there is left out, whole lines of it, and counted.
 """
 
 import errno
@@ -33,7 +33,7 @@ class Outlet(io.TextIOBase):
         stream.flush()
         self._stream, self._descriptor, self._left_out = stream, stream.fileno(), left_out
         self._waiting: deque[bytes] = deque()
-        self._n_bytes = self._n_left_out = 0
+        self._n_bytes = self._n_left_out = self._n_taken = 0
         self._failure: OSError | None = None
         self._is_closing = False
         self._change = threading.Condition()
@@ -67,19 +67,23 @@ class Outlet(io.TextIOBase):
                 self._change.notify_all()
         return len(text)
 
-    def drain(self) -> None:
-        """Wait until all is read, for as long as the reader likes; raises OSError when it never will be."""
+    def drain(self, patience_s: float | None = None) -> None:
+        """Wait until all is read, or nobody has read for so long; raises OSError when it never will be."""
         with self._change:
             self._is_closing = True
             self._change.notify_all()
-        self._thread.join()
+        n_taken = -1
+        while self._thread.is_alive() and n_taken != self._n_taken:
+            n_taken = self._n_taken
+            self._thread.join(patience_s)
         if self._failure is not None:
             raise self._failure
 
     def _work(self) -> None:
         while (content := self._next()) is not None:
             while content and self._failure is None:
-                content = content[self._hand_over(content) :]
+                n_taken = self._hand_over(content)
+                content, self._n_taken = content[n_taken:], self._n_taken + n_taken
 
     def _next(self) -> bytes | None:
         """What waits, all of it; None at the end."""
@@ -108,21 +112,21 @@ class Outlet(io.TextIOBase):
 
 
 @contextmanager
-def open_outlets() -> Iterator[None]:
-    """Standard output and standard error are outlets; at the end all is read, or never will be."""
+def open_outlets(program: str, patience_s: float | None = None) -> Iterator[None]:
+    """Standard output and standard error are outlets; `patience_s` as `drain` has it, None: without end."""
 
     def left_out(n_pieces: int) -> None:
         with suppress(OSError):
             sys.stderr.write(
-                f"host_decoder: {n_pieces} lines or pictures were not shown, since nobody read what was printed before "
-                "them; the store has what they say\n"
+                f"{program}: {n_pieces} lines or pictures were not shown, since nobody read what was printed before "
+                "them; nothing else was held up\n"
             )
 
     with ExitStack() as resources:
         for stream, redirect in ((sys.stderr, redirect_stderr), (sys.stdout, redirect_stdout)):
             if _has_descriptor(stream):
                 outlet = Outlet(stream, left_out)
-                resources.callback(outlet.drain)
+                resources.callback(outlet.drain, patience_s)
                 resources.enter_context(redirect(outlet))
         yield
 

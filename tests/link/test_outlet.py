@@ -1,24 +1,16 @@
-"""Output that nobody reads, or that is read late: real pipes, a full device, and a host that goes on answering."""
+"""Output that nobody reads, or that is read late: real pipes and a full device."""
 
 import os
-import socket
-import subprocess
-import sys
 import threading
 from contextlib import contextmanager
 
 import pytest
 
-from host_decoder.outlet import MAX_WAITING_BYTES, Outlet
-from link.packet import Flag
-from tests.host_decoder.small import KEY, NODE, SmallNode
-from tests.link.small import random_symbols
+from link.outlet import MAX_WAITING_BYTES, Outlet
 
 PATIENCE_S = 60.0
 MANY_LINES = 5000
 "Of 40 bytes: more than a pipe holds."
-MANY_IMAGES = 300
-"Whose answers a pipe does not hold."
 PIPE_BYTES = 65_536
 
 
@@ -93,32 +85,8 @@ def test_a_full_disk_holds_up_nobody_and_is_told_at_the_end():
             outlet.drain()
 
 
-def test_a_host_whose_output_nobody_reads_answers_its_nodes(tmp_path, bundle):
-    (tmp_path / "node.key").write_text(KEY.hex())
-    path = tmp_path / "host.toml"
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
-    ):
-        one.bind(("127.0.0.1", 0))
-        address = one.getsockname()
-        one.close()
-        end.settimeout(PATIENCE_S)
-        path.write_text(
-            f'[link]\nport = "127.0.0.1:{address[1]}"\nprofile = "udp"\n'
-            f'[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = "{bundle.path}"\n'
-        )
-        command = [sys.executable, "-m", "host_decoder", "listen", str(path)]
-        host = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        with host:
-            assert host.stderr
-            assert "listening on" in host.stderr.readline()
-            node = SmallNode(bundle)
-            for _ in range(MANY_IMAGES):
-                for packet in node.packets(random_symbols(bundle.tables, 1), flags=Flag.LISTEN):
-                    end.sendto(packet, address)
-                    assert end.recv(255)
-            host.terminate()
-            out, _ = host.communicate(timeout=PATIENCE_S)
-    assert len(out.splitlines()) <= MANY_IMAGES
-    assert len(out) > PIPE_BYTES
+def test_a_reader_who_hangs_is_not_waited_for_without_end(pipe):
+    _, writer = pipe
+    outlet = Outlet(writer, nothing_left_out)
+    outlet.write("x" * PIPE_BYTES * 2)
+    outlet.drain(patience_s=0.05)

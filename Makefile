@@ -57,7 +57,7 @@ experiments: $(READY)  ## the studies, the command of each, and which results ar
 report: $(READY)  ## docs/results.md and docs/results.html from results/study-*.json
 plot: $(READY)  ## draw docs/ from results/
 test: $(READY)  ## all tests, JOBS= at a time
-nightly: $(READY)  ## the link's long studies: loss, kills, adversary, fuzz; writes link-*.json (an hour)
+nightly: $(READY)  ## the long studies: loss, kills, adversary, fuzz, faults; writes link-*.json and faults.json (two hours)
 clean-runs:  ## say what lies in runs/, models and downloads included; CONFIRM=yes deletes it, RUN= only one of them
 
 $(STEPS):

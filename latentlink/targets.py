@@ -68,10 +68,15 @@ def emulated(module: str, *arguments: str) -> Callable[[Said], None]:
     return step
 
 
+FAULTS = ("flood", "dead_gateway", "pictures", "adversary", "situations", "bare_machine")
+"What the study of faults measures without data sets."
+
+
 def nightly(said: Said) -> None:
     for module in ("link.simulation", "link.many_nodes", "erasure", "fuzz"):
         said.run(f"tests.{module}", **{RESULTS: said.results})
     said.run("tests.kills", "--out", said.results)
+    said.run("tests.studies.faults", *FAULTS, **{RESULTS: said.results})
     said.run("pytest", "tests/link", "tests/device", "tests/test_kills.py", "tests/fuzz", LATENTLINK_NIGHTLY="1")
 
 

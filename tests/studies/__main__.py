@@ -22,6 +22,7 @@ OTHERS = {
     "verdicts-cifar10": "make verdicts DATASET=cifar10",
     "bench-cifar10": "make bench DATASET=cifar10",
     "seeds-digits": "make seeds",
+    "faults": "python -m tests.studies.faults",
 }
 "Studies of the release and of the link that belong to the picture too."
 

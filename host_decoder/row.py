@@ -10,6 +10,10 @@ import numpy as np
 from host_decoder.events import Answer
 
 
+MAX_SHOWN_IMAGE = 1_000_000
+"A node begins to count at the time of day: of its images' numbers a person is shown the last six digits."
+
+
 @dataclass(frozen=True, eq=False)
 class Captured:
     """What the node's console says of an image as it is queued."""
@@ -83,7 +87,10 @@ class Row:
         """What a person calls the image."""
         if self.position is not None:
             return str(self.position)
-        return "?" if self.answer is None else str(self.answer.image)
+        if self.answer is None:
+            return "?"
+        image = self.answer.image
+        return str(image) if image < MAX_SHOWN_IMAGE else f"…{image % MAX_SHOWN_IMAGE:06d}"
 
     @property
     def truth(self) -> str | None:

@@ -236,3 +236,8 @@ def test_an_image_of_none_of_the_classes_is_said_to_be_so(is_anomaly):
     strange = replace(answer(1), strangeness=Strangeness(2.5, is_anomaly))
     shown = drawn(verdict_line(Row(answer=strange), strange)), _line(Row(answer=strange), Tally())
     assert [("none of these?" in text) for text in shown] == [is_anomaly, is_anomaly]
+
+
+def test_of_a_long_number_the_end_is_shown():
+    assert Row(answer=answer(117_021_834_000_680)).name == "…000680"
+    assert Row(answer=answer(680)).name == "680"

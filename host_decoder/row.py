@@ -9,7 +9,6 @@ import numpy as np
 
 from host_decoder.events import Answer
 
-
 MAX_SHOWN_IMAGE = 1_000_000
 "A node begins to count at the time of day: of its images' numbers a person is shown the last six digits."
 

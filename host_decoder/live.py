@@ -39,6 +39,8 @@ START_TIMEOUT_S = 60.0
 "For the line to say where its ends are; a loaded machine starts slowly."
 QUIET_S = 1.0
 "Once the node is done and its last image could be here, how long to wait before what is missing counts as lost."
+SILENCE_S = 20.0
+"Without a first answer, until the person is told why nothing is to be seen."
 STORE_PATIENCE_S = 3.0
 FREQUENCY_HZ = 869_525_000
 "Modems have to be told one; nothing radiates."
@@ -91,6 +93,8 @@ class LiveRun:
         self._is_node_done = False
         self._quiet_since_s = self._answered_s = self._stored_s = 0.0
         self._last_airtime_s = 0.0
+        self._silent_since_s: float | None = None
+        "Since the node was started; None once an answer came, or the person was told that none does."
         self._link: dict[str, Any] = {"node": NODE}
         self._readers = {
             "image": self._read_image,
@@ -143,6 +147,7 @@ class LiveRun:
             with Child(
                 "the node", [sys.executable, "-m", "device", str(config), "--console", "json", "--once"]
             ) as node:
+                self._silent_since_s = time.monotonic()
                 for event in events:
                     is_node_running = node.is_running
                     self._read_console(node, view)
@@ -150,6 +155,7 @@ class LiveRun:
                         self.tally.n_lost = host.figures(NODE)["lost"]
                     self._show(event, view)
                     self._check_store(host)
+                    self._tell_silence(view)
                     if not line.is_running and not self._should_stop():
                         raise ChildError(line.why_ended())
                     if not is_node_running:
@@ -157,6 +163,17 @@ class LiveRun:
                     if self._is_over():
                         break
         self._link = {"node": NODE, **host.figures(NODE)}
+
+    def _tell_silence(self, view: View) -> None:
+        """The node asks on, ever more rarely, until something comes through, and that may be never."""
+        if self.tally.n_answered:
+            self._silent_since_s = None
+        elif self._silent_since_s is not None and time.monotonic() > self._silent_since_s + SILENCE_S:
+            self._silent_since_s = None
+            view.notice(
+                f"no image has come through in {SILENCE_S:g} s, over a line with loss {self.options.loss} and "
+                f"bit errors {self.options.bit_errors:g}; the node goes on trying, Ctrl-C ends the run"
+            )
 
     def _check_store(self, host: Host) -> None:
         """A host in the field waits for its store; somebody who watches would only see that nothing happens."""

@@ -1,6 +1,7 @@
 """A live run, with real processes: it measures, and however it ends it leaves nothing behind."""
 
 import fcntl
+import io
 import json
 import os
 import pty
@@ -20,10 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from host_decoder.__main__ import main
+from host_decoder.live import LiveRun
 from host_decoder.live_options import LiveOptions, draw_replay
 from host_decoder.store import Store
+from host_decoder.view import PlainView
 from link.results import check_result
 from tests.host_decoder.conftest import N_IMAGES
 from tests.scale import size
@@ -173,6 +177,16 @@ def test_a_part_of_a_replay_sorted_by_class_shows_several_classes(live_bundle, r
         assert len(set(content["labels"].tolist())) > 1
     assert draw_replay(options, N_IMAGES, tmp_path / "run") == drawn
     assert draw_replay(replace(options, images=N_IMAGES), N_IMAGES, tmp_path).replay == options.replay
+
+
+def test_a_line_that_lets_nothing_through_is_told(live_bundle, replay_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("host_decoder.live.SILENCE_S", 0.5)
+    told = io.StringIO()
+    options = LiveOptions(live_bundle.path, replay_file, "serial-115200", loss="1", store=tmp_path / "store.sqlite")
+    run = LiveRun(options, time.monotonic(), lambda: "Ctrl-C ends the run" in told.getvalue())
+    with PlainView(run.title, Console(file=told, width=1000)) as view:
+        assert run.run(view).is_interrupted
+    assert "no image has come through in 0.5 s, over a line with loss 1 and bit errors 0" in told.getvalue()
 
 
 def test_without_feedback_losses_are_counted_and_never_stop_a_run(start):

@@ -134,8 +134,10 @@ def _read_config(path: Path) -> HostConfig:
         raise ConfigError(f"{path} has [node]; write [[node]], with two brackets, above each node")
     table = _checked(str(path), toml, HOST)
     others, warnings = _read_bundles(path.parent / table["bundles"]) if "bundles" in table else ((), ())
-    entries, doubles = all_nodes(path, table.get("node", []), ConfigError)
-    nodes = _read_nodes(path, entries)
+    faults: list[str] = []
+    entries, doubles = all_nodes(path, table.get("node", []), ConfigError, faults)
+    nodes = _read_nodes(path, entries, faults)
+    left_out = [f"{fault}; the host goes on without this node" for fault in faults]
     devices = {node.device: node.number for node in nodes if node.device is not None}
     gateways = read_gateways(path, table["link"], devices)
     return HostConfig(
@@ -144,7 +146,13 @@ def _read_config(path: Path) -> HostConfig:
         nodes=nodes,
         other_bundles=others,
         verdict=_read_verdict(path, table["verdict"]) if "verdict" in table else None,
-        warnings=(*warnings, *doubles, *_alike(nodes), *(gateway.warning for gateway in gateways if gateway.warning)),
+        warnings=(
+            *warnings,
+            *left_out,
+            *doubles,
+            *_alike(nodes),
+            *(gateway.warning for gateway in gateways if gateway.warning),
+        ),
         is_clock_trusted=table.get("clock") == "trusted",
     )
 
@@ -163,17 +171,29 @@ def _read_verdict(path: Path, entry: Mapping[str, Any]) -> VerdictConfig:
     return VerdictConfig(**table)
 
 
-def _read_nodes(path: Path, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[HostNode, ...]:
-    """Tables with where they stand; their paths are relative to host.toml."""
+def _read_nodes(
+    path: Path, entries: Sequence[tuple[str, Mapping[str, Any]]], faults: list[str]
+) -> tuple[HostNode, ...]:
+    """Tables with where they stand; their paths are relative to host.toml.
+
+    What is wrong with a node that has a file of its own is added to the `faults`: it costs the others nothing.
+    """
     nodes: dict[int, HostNode] = {}
     for where, entry in entries:
-        table = _checked(where, entry, NODE)
-        node = _read_node(where, table, path.parent)
+        try:
+            node = _read_node(where, _checked(where, entry, NODE), path.parent)
+        except (ConfigError, BundleError, KeyStateError) as error:
+            if where.startswith("[[node]]"):
+                raise
+            faults.append(str(error) if where in str(error) else f"{where}: {error}")
+            continue
         if node.number in nodes:
             raise ConfigError(f"{path} has two nodes with id {node.number}; give each another, or take one out")
         if twice := [one.number for one in nodes.values() if one.device is not None and one.device == node.device]:
             raise ConfigError(f"{path} gives the device {node.device} to node {twice[0]} and to node {node.number}")
         nodes[node.number] = node
+    if not nodes and faults:
+        raise ConfigError(faults[0])
     if not nodes:
         raise ConfigError(f"{path} names no node; flash one, or add a [[node]] with id, key and bundle")
     return tuple(nodes.values())

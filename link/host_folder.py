@@ -45,25 +45,39 @@ def node_file(host: Path, node: int) -> Path:
     return host.parent / NODES / f"{node}.toml"
 
 
-def read_node_files(host: Path, error: type[Exception]) -> dict[int, dict[str, Any]]:
-    """The table of every nodes/N.toml beside that host.toml, by N; raises `error` with a sentence."""
+def read_node_files(host: Path, error: type[Exception], faults: list[str] | None = None) -> dict[int, dict[str, Any]]:
+    """The table of every nodes/N.toml beside that host.toml, by N; raises `error` with a sentence.
+
+    With `faults` a file that cannot be read is left out, and its sentence goes there.
+    """
     files = sorted(path for path in (host.parent / NODES).glob("*.toml") if not path.name.startswith("."))
     tables: dict[int, dict[str, Any]] = {}
     for path in files:
-        table = read_toml(path, error)
-        number = table.get("id")
-        if type(number) is not int or path.name != f"{number}.toml":
-            raise error(f"{path} has id = {number!r}; a node's file is named by its id, so write id = {path.stem}")
-        tables[number] = table
+        try:
+            table = _read_node_file(path, error)
+        except error as fault:
+            if faults is None:
+                raise
+            faults.append(str(fault))
+        else:
+            tables[table["id"]] = table
     return tables
 
 
+def _read_node_file(path: Path, error: type[Exception]) -> dict[str, Any]:
+    table = read_toml(path, error)
+    number = table.get("id")
+    if type(number) is not int or path.name != f"{number}.toml":
+        raise error(f"{path} has id = {number!r}; a node's file is named by its id, so write id = {path.stem}")
+    return table
+
+
 def all_nodes(
-    host: Path, entries: Sequence[Any], error: type[Exception]
+    host: Path, entries: Sequence[Any], error: type[Exception], faults: list[str] | None = None
 ) -> tuple[list[tuple[str, Any]], tuple[str, ...]]:
     """Every node's table with where it stands, those of host.toml (`entries`) first, and a sentence on each that stands
-    twice; `error` where a file cannot be read."""
-    files = read_node_files(host, error)
+    twice; `error` where a file cannot be read, or a sentence among the `faults`."""
+    files = read_node_files(host, error, faults)
     tables, notices = [], []
     for entry in entries:
         number = entry.get("id") if isinstance(entry, Mapping) else None

@@ -1,6 +1,7 @@
 """host.toml is read once; what is wrong with it is a sentence."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -72,9 +73,30 @@ def test_nodes_stand_in_files_of_their_own_too(write, tmp_path, bundle):
     config = read_config(tmp_path)
     assert [(node.number, node.one_way) for node in config.nodes] == [(7, False), (9, True)]
     assert config.nodes[1].bundle.id == bundle.id
-    (tmp_path / "nodes/9.toml").write_text(table + "bundel = 1\n")
-    with pytest.raises(ConfigError, match=r'nodes/9\.toml: key "bundel" is unknown'):
-        read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('id = 9\nkey = "other"\nbundle = "blobs"\nbundel = 1\n', r'nodes/9\.toml: key "bundel" is unknown'),
+        ('id = 9\nkey = "nowhere"\nbundle = "blobs"\n', r"nodes/9\.toml: key: there is no .*nowhere"),
+        ('id = 9\nkey = "other"\nbundle = "blobs"\n', r"nodes/9\.toml: there is no bundle at .*blobs"),
+        ("id = 8\n", r"nodes/9\.toml has id = 8"),
+        ("[[node", r"nodes/9\.toml is not valid TOML"),
+    ],
+)
+def test_what_is_wrong_with_one_nodes_file_costs_the_others_nothing(write, tmp_path, text, sentence):
+    path = write()
+    provision(tmp_path / "other", 9)
+    (tmp_path / "nodes").mkdir()
+    (tmp_path / "nodes/9.toml").write_text(text)
+    config = read_config(path)
+    assert [node.number for node in config.nodes] == [7]
+    [warning] = config.warnings
+    assert re.search(sentence + ".*; the host goes on without this node", warning)
+    path.write_text("".join(path.read_text().partition("[[node]]")[:1]))
+    with pytest.raises(ConfigError, match=sentence):
+        read_config(path)
 
 
 def test_a_node_that_was_flashed_anew_is_what_its_file_says(write, tmp_path, bundle):

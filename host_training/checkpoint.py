@@ -1,6 +1,7 @@
 """Checkpoints that no kill, power cut or full disk damages: written beside the old one, then renamed over it."""
 
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -39,5 +40,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint {path}; run `make train` first") from None
     except Exception as error:  # a damaged archive raises many kinds
-        said = str(error).partition("\n")[0]
+        said = str(error).partition("\n")[0] or type(error).__name__
+        if isinstance(error, pickle.UnpicklingError):  # PyTorch's own words would have it loaded all the same
+            said = "it holds something else than tensors and plain values"
         raise CheckpointError(f"checkpoint {path} is damaged ({said}); delete it and run `make train` again") from None

@@ -16,7 +16,7 @@ from typing import Any
 
 from host_training.listing import Listing
 from host_training.presets import DEFAULT_PRESETS, FOLDER_PRESET, Recipe, fitting_presets, recipe
-from link.durable import write_durably
+from link.durable import read_small, write_durably
 
 RUN, PICTURES, REPLAY = "run.json", "pictures.json", "replay.npz"
 RUNS = Path("runs")
@@ -182,7 +182,7 @@ def read_run(run_dir: Path) -> Run | None:
     """None when no run.json is there; RunError when it cannot be used."""
     path = run_dir / RUN
     try:
-        said = json.loads(path.read_bytes())
+        said = json.loads(read_small(path))
         if said["format"] != FORMAT:
             raise ValueError(f"it has format {said['format']}, this program has {FORMAT}")
         run = Run(**said)
@@ -192,7 +192,7 @@ def read_run(run_dir: Path) -> Run | None:
         recipe(run.preset, **run.changes)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise RunError(
             f"{path} is damaged ({error}); delete this one file, and `make train` with the run's own settings "
             "writes it anew from the checkpoint"

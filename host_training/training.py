@@ -240,8 +240,10 @@ class Trainer:
             self.model.load_state_dict(checkpoint.load(path, self.device)["model"])
             return sha256(path)
         except (KeyError, RuntimeError, TypeError, AttributeError) as error:
+            said = str(error).partition("\n")[0]
             raise checkpoint.CheckpointError(
-                f"a run of this preset can not start from {path}, which holds another model: {error}"
+                f"a run of this preset can not start from {path}, which holds another model ({said}); give one of the "
+                "same preset, image size and classes"
             ) from None
 
     def _teacher(self) -> AutoEncoder | None:
@@ -250,7 +252,9 @@ class Trainer:
         state = checkpoint.load(self.teacher_path, self.device)
         config = self.model.config
         reads = {name: getattr(config, name) for name in ("height", "width", "channels", "wavelet")}
-        if state.get("classes") != list(self.data.classes) or not reads.items() <= state["model_config"].items():
+        its_own = state.get("model_config")
+        can_read = isinstance(its_own, dict) and all(its_own.get(name) == value for name, value in reads.items())
+        if state.get("classes") != list(self.data.classes) or not can_read:
             raise checkpoint.CheckpointError(
                 f"{self.teacher_path} can not teach: it is no finished stage (ce.pt, duphil.pt), or of other classes, "
                 f"image sizes or another wavelet; name a checkpoint of {self.data.name}"

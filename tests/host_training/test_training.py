@@ -188,7 +188,13 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"), [(None, "run `make train` first"), (b"PK\x03\x04 rest lost", "is damaged")]
+    ("content", "sentence"),
+    [
+        (None, "run `make train` first"),
+        (b"PK\x03\x04 rest lost", "is damaged"),
+        (b"", r"is damaged \(EOFError\)"),
+        (b"\x80\x02cos\nsystem\n.", "is damaged .it holds something else than tensors and plain values"),
+    ],
 )
 def test_a_missing_or_damaged_checkpoint_is_named(tmp_path: Path, content, sentence):
     path = tmp_path / "ce.pt"

@@ -1,8 +1,8 @@
 """python -m device node.toml: run one node.
 
-exit codes: 0 all is sent, or it was told to end; 1 something that may pass by itself (port, disk, another process), or
-a fault was mended and the node is to be started anew; 2 the command line is wrong; 78 what is wrong needs a person, and
-the host could not be told.
+exit codes: 0 all is sent, or it was told to end; 1 it cannot go on, and said why, or a fault was mended and the node is
+to be started anew; 2 the command line is wrong; 78 with --last-good: what is wrong needs a person, and the host could
+not be told.
 """
 
 import argparse

@@ -139,7 +139,7 @@ def _why_not_open(path: str, error: Exception) -> str:
     if not os.path.exists(path):
         return (
             f"port {path} does not exist; ports here: {_ports_here()}. Name one of them, "
-            "or make a pair with: python -m link emulate lora-sf7"
+            "or make an emulated pair: python -m link emulate PROFILE, with this port's profile"
         )
     if getattr(error, "errno", None) in (errno.EAGAIN, errno.EBUSY):
         return f"port {path} is busy: another program has it open; end that one or name another port"

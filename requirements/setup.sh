@@ -1,10 +1,20 @@
 #!/bin/sh
 # Build the host's virtual environment from its lock:  setup.sh VENV PYTHON [TORCH_INDEX]
-# Whatever is missing is said in one sentence; a half-built environment is not taken for a whole one.
+# Whatever is missing is said in one sentence; a half-built environment is not taken for a whole one, and of two that
+# are started at once the second waits for the first.
 set -eu
 venv=$1 python=$2 torch_index=${3-}
 lock=$(dirname "$0")/host.lock.txt
 need_mb=4500
+# The lock on descriptor 9 is this script's too: it lasts until the script ends, however it ends.
+lock_it='import fcntl
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print("setup: another make is at it; waiting for that one", flush=True)
+    fcntl.flock(9, fcntl.LOCK_EX)
+except OSError:
+    pass  # a file system without locks'
 
 fail() { echo "setup: $1" >&2; exit 1; }
 
@@ -13,6 +23,11 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 [ "$version" = 3.11 ] || fail "'$python' is Python $version and the host's lock is for 3.11; name one: make setup PYTHON=/path/to/python3.11"
 free_mb=$(df -Pm "$(dirname "$venv")" | awk 'NR == 2 { print $4 }')
 [ -x "$venv/bin/pip" ] || [ "$free_mb" -ge $need_mb ] || fail "the environment needs $need_mb MB and $free_mb MB are free in $(cd "$(dirname "$venv")" && pwd); make room"
+
+mkdir -p "$venv"
+exec 9>"$venv/.lock"
+"$python" -c "$lock_it"
+[ "$venv/.ready" -nt "$lock" ] && [ "$venv/.ready" -nt "$0" ] && exit
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 install() { "$venv/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check "$@"; }
@@ -27,3 +42,4 @@ echo "setup: installing $(grep -c == "$lock") pinned packages into $venv (a minu
     grep -q "No space left" "$log" && why="the disk is full: make room (PyTorch with CUDA takes gigabytes more, TORCH_INDEX= avoids it)."
     fail "the packages could not be installed (above, and $log); $why Then run 'make setup' again"
 }
+touch "$venv/.ready"  # while the others still wait

@@ -1,5 +1,6 @@
 """What a newcomer meets first: the Makefile, the set-up, and results files that can be traced."""
 
+import fcntl
 import json
 import os
 import re
@@ -131,6 +132,22 @@ def test_set_up_without_network_says_so_and_is_not_taken_for_done(tmp_path, monk
     done = set_up(tmp_path, sys.executable)
     assert done.returncode == 1
     assert "is the network there? Then run 'make setup' again" in done.stderr
+
+
+def test_a_second_set_up_waits_for_the_first_and_does_not_do_it_again(tmp_path):
+    venv = tmp_path / "venv"
+    venv.mkdir()
+    command = [str(ROOT / "requirements" / "setup.sh"), str(venv), sys.executable]
+    with (venv / ".lock").open("w") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as second:
+            assert second.stdout
+            assert second.stdout.readline() == "setup: another make is at it; waiting for that one\n"
+            (venv / ".ready").touch()
+            fcntl.flock(first, fcntl.LOCK_UN)
+            assert second.stdout.read() == ""
+    assert second.returncode == 0
+    assert not (venv / "bin").exists()
 
 
 def test_a_bundle_that_is_not_there_is_named_before_anything_runs():

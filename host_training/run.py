@@ -9,7 +9,7 @@ import json
 import os
 import shlex
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -230,7 +230,8 @@ def require_pictures(run: Run, run_dir: Path, dataset: str | None = None) -> Sou
         )
     now = Listing.of(source.folder, known)
     if changes := known.changes_to(now):
-        said = {"DATASET": source.folder, "PRESET": run.preset, "IMAGE_SIZE": run.image_size, "RUN": next_free(run_dir)}
+        folder = next_free(run_dir, lambda free: free.exists() and not _is_begun(run, free, now))
+        said = {"DATASET": source.folder, "PRESET": run.preset, "IMAGE_SIZE": run.image_size, "RUN": folder}
         words = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in said.items())
         raise RunError(
             f"{source.folder} is not as it was when {run_dir} was trained: {len(known)} pictures then, {len(now)} now, "
@@ -242,12 +243,23 @@ def require_pictures(run: Run, run_dir: Path, dataset: str | None = None) -> Sou
     return source
 
 
-def next_free(run_dir: Path) -> Path:
-    """A folder beside it that is not there yet."""
+def next_free(run_dir: Path, is_taken: Callable[[Path], bool] = Path.exists) -> Path:
+    """A folder beside it that is not there yet, or not taken."""
     number = 2
-    while (free := run_dir.with_name(f"{run_dir.name}-{number}")).exists():
+    while is_taken(free := run_dir.with_name(f"{run_dir.name}-{number}")):
         number += 1
     return free
+
+
+def _is_begun(run: Run, folder: Path, now: Listing) -> bool:
+    """Whether such a run was begun there with the pictures of now: it goes on."""
+    try:
+        begun, pictures = read_run(folder), read_pictures(folder)
+    except RunError:
+        return False
+    if begun is None or pictures is None or pictures.changes_to(now):
+        return False
+    return (begun.preset, begun.image_size) == (run.preset, run.image_size)
 
 
 def data_folder(said: Path | None, run: Run | None) -> Path:

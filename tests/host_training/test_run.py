@@ -16,7 +16,17 @@ from PIL import Image
 
 from host_training.commands import main
 from host_training.listing import Listing
-from host_training.run import Run, RunError, Source, Wanted, origin, read_run, require_pictures, write_run
+from host_training.run import (
+    Run,
+    RunError,
+    Source,
+    Wanted,
+    origin,
+    read_pictures,
+    read_run,
+    require_pictures,
+    write_run,
+)
 
 QUICK = ("--ce-epochs", "1", "--duphil-epochs", "0", "--threads", "1")
 
@@ -105,6 +115,13 @@ def test_other_pictures_are_refused_and_the_old_ones_taken_wherever_they_are(wor
     assert f"make train DATASET='{photos}' PRESET=cifar-16-short IMAGE_SIZE=16 RUN='a run-2'" in done.stderr
     replay = command("replay", "--run", "a run", folder=workplace)
     assert "1 new (such as dark/extra.png)" in replay.stderr
+    begun = workplace / "a run-2"
+    write_run(run, begun, Listing.of(photos))
+    with pytest.raises(RunError, match=r"RUN=.*a run-2'"):  # was begun with these pictures, and goes on
+        require_pictures(run, workplace / "a run")
+    write_run(run, begun, read_pictures(workplace / "a run"))  # with others it is not the one
+    with pytest.raises(RunError, match=r"RUN=.*a run-3'"):
+        require_pictures(run, workplace / "a run")
     extra.unlink()
     photos.rename(workplace / "moved")
     try:

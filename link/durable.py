@@ -95,14 +95,13 @@ def _owner_in(folder: Path) -> tuple[int, int]:
 
 def read_small(path: Path) -> bytes:
     """All of a file that one of us wrote; OSError also for what is none, and might never end, or never begin."""
-    mode = path.stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a folder is refused below
+    found = path.stat()
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # a folder is refused below
         raise OSError(errno.EINVAL, "it is no file", str(path))
-    with path.open("rb") as file:
-        content = file.read(MAX_SMALL_BYTES + 1)
-    if len(content) > MAX_SMALL_BYTES:
+    if found.st_size > MAX_SMALL_BYTES:
         raise OSError(errno.EFBIG, f"it has more than {MAX_SMALL_BYTES} bytes", str(path))
-    return content
+    with path.open("rb") as file:
+        return file.read(found.st_size)
 
 
 def write_state(path: Path, state: Mapping[str, Any], mode: int | None = None) -> None:

@@ -81,7 +81,7 @@ def nightly(said: Said) -> None:
 
 
 def test(said: Said) -> None:
-    said.run("pytest", "-n", said.get("JOBS", "2"), "--dist", "loadfile")
+    said.run("pytest", "-n", said.get("JOBS", "2"), "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def clean_runs(said: Said) -> None:

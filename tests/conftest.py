@@ -1,0 +1,21 @@
+"""The order of the tests: files that take long begin first, so that at the end no worker is left alone with one."""
+
+import pytest
+
+LONG = (
+    "tests/export/test_decoder.py",
+    "tests/host_training/test_training.py",
+    "tests/test_end_to_end.py",
+    "tests/fuzz/test_fuzz.py",
+    "tests/export/test_tflite.py",
+    "tests/flash/test_bundle_update.py",
+    "tests/device/test_node.py",
+    "tests/device/test_many_nodes.py",
+    "tests/host_decoder/test_live.py",
+)
+"The longest first; the others follow in their own order."
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {path: number for number, path in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(LONG)))

@@ -222,6 +222,7 @@ def test_an_empty_file_becomes_a_store(tmp_path):
     (tmp_path / "host.sqlite").touch()
     with Store(tmp_path / "host.sqlite") as store:
         store.add(receipt(0))
+        assert [node["packets"] for node in store.statistics()["nodes"]] == [1]
 
 
 def test_the_lock_of_a_process_without_a_number_is_told_all_the_same(path):

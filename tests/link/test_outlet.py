@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -89,4 +90,6 @@ def test_a_reader_who_hangs_is_not_waited_for_without_end(pipe):
     _, writer = pipe
     outlet = Outlet(writer, nothing_left_out)
     outlet.write("x" * PIPE_BYTES * 2)
+    began_s = time.monotonic()
     outlet.drain(patience_s=0.05)
+    assert 0.05 <= time.monotonic() - began_s < 5

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from device.encoder import Encoder
-from link.arrays import read_arrays
-from link.bundle import Bundle, BundleError, ImageSpec
+from link.base.arrays import read_arrays
+from link.bundle.bundle import Bundle, BundleError, ImageSpec
 
 CANARY = "canary.npz"
 N_IMAGES = 6

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Literal
 
 from device.image_source import Capture, Image, SourceAwayError, SourceError, UnreadableImageError
-from link.pause import Pause
+from link.base.pause import Pause
 
 HANGS_AFTER_S = 25.0
 "No camera takes so long to open, to find its exposure and to give a frame."

@@ -47,9 +47,9 @@ from typing import Any
 from device.gate import HEARTBEAT_S, THRESHOLD
 from device.link_config import LinkConfig, LoRaWanConfig, read_link
 from device.schedule import Hours
-from link.keys import MAX_NODE
-from link.setting import MANY, REQUIRED_SECTION, YES_OR_NO, number, read_section, text, whole
-from link.toml_file import read_toml, shown
+from link.security.keys import MAX_NODE
+from link.settings.setting import MANY, REQUIRED_SECTION, YES_OR_NO, number, read_section, text, whole
+from link.settings.toml_file import read_toml, shown
 
 __all__ = ["ConfigError", "LinkConfig", "LoRaWanConfig", "NodeConfig", "SourceConfig", "load_config"]
 

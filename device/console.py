@@ -5,8 +5,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
-from link.packet import PacketType
-from link.sender import Acknowledged, Outgoing
+from link.node.sender import Acknowledged, Outgoing
+from link.wire.packet import PacketType
 
 if TYPE_CHECKING:
     from device.node import Captured

@@ -4,7 +4,7 @@ import numpy as np
 
 from device.edgetpu import load_for_edgetpu, sentence
 from device.interpreter import RuntimeMissingError, load_model
-from link.bundle import ENCODER, Bundle
+from link.bundle.bundle import ENCODER, Bundle
 
 
 class EncoderError(ValueError):

@@ -21,11 +21,11 @@ from device.encoder import EncoderError
 from device.gate import Gate
 from device.interpreter import RuntimeMissingError
 from device.slots import Loaded, load
-from link import latent_coder
-from link.bundle import BundleError
-from link.sender import FIRST_CHUNK_OVERHEAD_BYTES
-from link.terminal import readable_output
-from link.timing import LinkTiming
+from link.bundle.bundle import BundleError
+from link.coder import latent_coder
+from link.medium.timing import LinkTiming
+from link.node.sender import FIRST_CHUNK_OVERHEAD_BYTES
+from link.output.terminal import readable_output
 
 RADIO_V, N_RUNS, N_IMAGES = 3.3, 5, 8
 DEFAULT_POWER_DBM = 14

@@ -21,10 +21,11 @@ import numpy as np
 from device.camera import N_SETTLING_FRAMES, Camera, CameraError, Driver, PiCamera, UsbCamera
 from device.config import SourceConfig
 from device.place import Place
-from link import picture, picture_folder
-from link.arrays import read_arrays
-from link.bundle import ImageSpec
-from link.picture import PillowMissingError, UnreadableImageError
+from link.base.arrays import read_arrays
+from link.bundle.bundle import ImageSpec
+from link.picture import folders as picture_folder
+from link.picture import reader as picture
+from link.picture.reader import PillowMissingError, UnreadableImageError
 
 __all__ = [
     "N_SETTLING_FRAMES",

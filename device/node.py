@@ -2,7 +2,7 @@
 
 One thread, in which nothing waits long: camera and port are opened, and the camera is read, in threads of their own. An
 image is safe in the outbox before the console tells of it; what the link makes of the queue is the sender's affair
-(link.sender), and this file brings it a clock and a radio.
+(link.node.sender), and this file brings it a clock and a radio.
 """
 
 import math
@@ -25,18 +25,18 @@ from device.safe_mode import SafeMode
 from device.slots import Loaded, Slots, Trial
 from device.state_dir import StateDir
 from device.unit.notify import Notifier
-from link import latent_coder
-from link.airtime import LoRaConfig
-from link.bundle import BundleError, ImageSpec
-from link.carrier import Carrier, CarrierSettings, DoesNotFit, NotSentError, open_carrier
-from link.clock import boot_s
-from link.keys import CounterStore, read_master_key
-from link.lorawan_sender import LoRaWanOptions, LoRaWanSender
-from link.packet import split
-from link.pause import Pause
-from link.regions import governor_for
-from link.sender import Acknowledged, Outgoing, Refused, Sender, SenderOptions, TimeHeard
-from link.timing import LinkTiming
+from link.base.clock import boot_s
+from link.base.pause import Pause
+from link.bundle.bundle import BundleError, ImageSpec
+from link.carriers.carrier import Carrier, CarrierSettings, DoesNotFit, NotSentError, open_carrier
+from link.coder import latent_coder
+from link.lorawan.node.sender import LoRaWanOptions, LoRaWanSender
+from link.medium.airtime import LoRaConfig
+from link.medium.regions import governor_for
+from link.medium.timing import LinkTiming
+from link.node.sender import Acknowledged, Outgoing, Refused, Sender, SenderOptions, TimeHeard
+from link.security.keys import CounterStore, read_master_key
+from link.wire.packet import split
 
 LEDGER_FILE = "airtime.json"
 RECHARGE_S = 10.0
@@ -467,7 +467,7 @@ def _opener(config: NodeConfig, spec: ImageSpec) -> OpenSource:
 def _open_carrier(config: NodeConfig) -> Carrier:
     link = config.link
     if link.lorawan:
-        from link.carriers.rn2483_mac import MacSettings, Rn2483Mac
+        from link.lorawan.node.carrier import MacSettings, Rn2483Mac
 
         medium = link.profile.medium
         assert isinstance(medium, LoRaConfig)

@@ -18,7 +18,7 @@ from threading import RLock
 from types import TracebackType
 
 from device.chunk_file import ChunkFile, DamagedError, OutboxError, QueuedChunk, set_damaged_aside, whole_chunks
-from link.in_flight import ChunkId
+from link.node.in_flight import ChunkId
 
 __all__ = ["DamagedError", "Outbox", "OutboxError", "QueuedChunk", "open_outbox"]
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from device.config import NodeConfig
 from device.outbox import Outbox, open_outbox
-from link.bundle import ID_BYTES
-from link.clock import boot_id
-from link.lorawan_sender import LoRaWanSender
-from link.pause import Pause
-from link.sender import Sender
+from link.base.clock import boot_id
+from link.base.pause import Pause
+from link.bundle.bundle import ID_BYTES
+from link.lorawan.node.sender import LoRaWanSender
+from link.node.sender import Sender
 
 OUTBOX_FILE = "outbox-{}.sqlite"
 "By the id of the bundle that made what waits in it."

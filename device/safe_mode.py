@@ -13,11 +13,11 @@ from pathlib import Path
 
 from device.config import ConfigError, NodeConfig, load_config
 from device.state_dir import is_usable
-from link.bundle import ENCODER, MANIFEST, TABLES
-from link.clock import boot_s
-from link.durable import write_durably
-from link.keys import KEY_FILE
-from link.toml_file import read_text
+from link.base.clock import boot_s
+from link.base.durable import write_durably
+from link.bundle.bundle import ENCODER, MANIFEST, TABLES
+from link.security.keys import KEY_FILE
+from link.settings.toml_file import read_text
 
 RETRY_S = 3600.0
 

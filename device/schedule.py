@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from link.toml_file import shown
+from link.settings.toml_file import shown
 
 DAY_S = 86_400
 

@@ -28,11 +28,11 @@ from device.config import ConfigError, NodeConfig, load_config
 from device.edgetpu import is_wanted, sentence
 from device.encoder import Encoder, EncoderError
 from device.image_source import SourceError
-from link.bundle import Bundle, BundleError
-from link.carrier import PortError
-from link.durable import read_state, write_state
-from link.signature import check_signature
-from link.terminal import readable_output
+from link.base.durable import read_state, write_state
+from link.bundle.bundle import Bundle, BundleError
+from link.carriers.carrier import PortError
+from link.output.terminal import readable_output
+from link.security.signature import check_signature
 
 STATE_FILE = "bundle.json"
 STATE_FORMAT = 1

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from device.config import NodeConfig
-from link.lock import FolderLock, HeldError
+from link.base.lock import FolderLock, HeldError
 
 
 class StateError(ValueError):
@@ -20,7 +20,7 @@ class StateDir:
     """A node's state folder, made where there is none; a context that keeps other nodes out of it."""
 
     def __init__(self, config: NodeConfig) -> None:
-        """The node's key_dir is locked already (link.keys), and may be the same folder."""
+        """The node's key_dir is locked already (link.security.keys), and may be the same folder."""
         self._lock: FolderLock | None = None
         folder = config.state_dir
         try:

@@ -20,7 +20,7 @@ from export.further_decoders import CE, Distances, Learning, Lessons, Undecided,
 from export.strangers import KINDS, draw
 from export.symbols import Encode
 from host_training.dataset import DataSet
-from link.bundle import ANOMALY_TASK, SCORE
+from link.bundle.bundle import ANOMALY_TASK, SCORE
 
 FILE = "decoder-anomaly.onnx"
 NORMAL_SHARE = 0.95

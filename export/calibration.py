@@ -2,7 +2,7 @@
 
 One temperature per knot, chosen by the likelihood of what the confidence is asked for: whether the answer is right.
 That of the true labels would fit the unlikely classes too, which label smoothing lifts. Then how many of the labels
-that are wrong at a knot the missing symbols went on to put right. What is fitted is what link.calibration applies.
+that are wrong at a knot the missing symbols went on to put right. What is fitted is what link.bundle.calibration applies.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from export import ExportError
 from export.onnx_model import OnnxModel
 from export.symbols import Int8Encoder
 from host_training.dataset import DataSet, Split
-from link import latent_coder
-from link.bundle import Bundle, with_calibration
-from link.calibration import DECIMALS, TEMPERATURES, TINIEST, Calibration, softmax
-from link.tables import Tables
+from link.bundle.bundle import Bundle, with_calibration
+from link.bundle.calibration import DECIMALS, TEMPERATURES, TINIEST, Calibration, softmax
+from link.coder import latent_coder
+from link.coder.tables import Tables
 
 KNOT_SHARES = (0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
 "Of the latents: what is known changes most at the beginning."

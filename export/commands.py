@@ -30,9 +30,9 @@ from export.turn import Turning, turn
 from host_training.checkpoint import CheckpointError
 from host_training.dataset import DataSetError, load
 from host_training.run import RUNS, RunError, origin
-from link.bundle import Bundle, BundleError
-from link.interruption import EXIT_CODE
-from link.results import OWN, write_result
+from link.bundle.bundle import Bundle, BundleError
+from link.output.interruption import EXIT_CODE
+from link.output.results import OWN, write_result
 
 RELEASED = Path(__file__).resolve().parent.parent / "models"
 "Bundles that came with the programs."

@@ -34,7 +34,7 @@ from export.symbols import Encode, Int8Encoder, received
 from export.tasks import ANOMALY, CLASS_TASKS, LABEL, NEW_CLASS, TASKS, THUMBNAIL, NewClass, check_shape, classes_of
 from host_training.batches import augment, to_pixels
 from host_training.dataset import Augmentation, DataSet, load
-from link.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, check_task_name, with_task
+from link.bundle.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, check_task_name, with_task
 
 VIEWED_IMAGES, MAX_VIEWS = 60_000, 16
 "How many images to learn from in all, and how often each at most: as it is, then changed as in training."

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from link.range_coder import TOTAL_BITS
-from link.tables import MAX_COMPONENTS, MAX_FREQUENCIES, WEIGHT_BITS, Tables
+from link.coder.range_coder import TOTAL_BITS
+from link.coder.tables import MAX_COMPONENTS, MAX_FREQUENCIES, WEIGHT_BITS, Tables
 
 MIN_IMAGES_PER_COMPONENT = 20
 MAX_IMAGES = 60_000
@@ -160,7 +160,7 @@ def nearest_centre(points: np.ndarray, k: int, rng: np.random.Generator) -> np.n
 
 
 def mean_bits(symbols: np.ndarray, tables: Tables, chunk: int = 1024) -> float:
-    """Mean of link.latent_coder.ideal_bits over symbols (N, D): the same integer arithmetic, many images at a time."""
+    """Mean of link.coder.latent_coder.ideal_bits over symbols (N, D): the same integer arithmetic, many images at a time."""
     total = sum(float(_bits(symbols[start : start + chunk], tables).sum()) for start in range(0, len(symbols), chunk))
     return total / len(symbols)
 

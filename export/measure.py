@@ -15,9 +15,9 @@ from export.onnx_model import OnnxModel
 from host_training.batches import evaluation_batches, to_model_input, to_pixels
 from host_training.dataset import Split
 from host_training.model import AutoEncoder, Encoder, quantise
-from link import latent_coder
-from link.tables import Tables
-from link.terminal import without_information
+from link.coder import latent_coder
+from link.coder.tables import Tables
+from link.output.terminal import without_information
 
 PERCENTILES = (5, 50, 95, 100)
 BATCH_SIZE = 500

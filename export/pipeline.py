@@ -28,7 +28,8 @@ from host_training.dataset import DataSet, Split
 from host_training.model import AutoEncoder, ModelConfig
 from host_training.run import next_free
 from host_training.training import load_model
-from link import bundle, results
+from link.bundle import bundle
+from link.output import results
 
 DECODER = "decoder.onnx"
 FILES = (bundle.ENCODER, bundle.TABLES, DECODER)

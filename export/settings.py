@@ -13,7 +13,7 @@ from export.fold import VIEWS
 from host_training.dataset import DataSet, load, with_corrupted_labels
 from host_training.model import SMALLEST_UNDECIMATED, ModelConfig
 from host_training.presets import PRESETS
-from link import results
+from link.output import results
 
 ORDERS = ("discriminative", "importance")
 "By discriminative power (DuPHiL), or turned by importance (NAIR)."

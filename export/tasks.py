@@ -18,9 +18,9 @@ import numpy as np
 
 from export import ExportError
 from host_training.dataset import DataSet, Split, load
-from link.bundle import ANOMALY_TASK, ImageSpec
-from link.picture import UnreadableImageError, fit, read_picture
-from link.picture_folder import files_below
+from link.bundle.bundle import ANOMALY_TASK, ImageSpec
+from link.picture.folders import files_below
+from link.picture.reader import UnreadableImageError, fit, read_picture
 
 LABEL, COARSE, FINE, LIVING = CLASS_TASKS = ("label", "coarse", "fine", "living")
 NEW_CLASS, ANOMALY, THUMBNAIL = "new-class", ANOMALY_TASK, "thumbnail"

@@ -25,9 +25,9 @@ from export.pipeline import DECODER, Say, host_tasks, make_tables
 from export.report import anomaly_section, markdown_table
 from export.symbols import Int8Encoder, received
 from host_training.dataset import DataSet, load
-from link import bundle as bundles
-from link import results
-from link.bundle import PROBABILITIES, Bundle
+from link.bundle import bundle as bundles
+from link.bundle.bundle import PROBABILITIES, Bundle
+from link.output import results
 
 N_IMAGES = 10_000
 "Training images that the rotation follows from."

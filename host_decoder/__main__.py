@@ -15,11 +15,11 @@ from rich.console import Console
 
 from host_decoder.errors import HostError
 from host_decoder.moment import parse_moment
-from link.bundle import BundleError
-from link.host_folder import NAME, default_folder
-from link.keys import KeyStateError
-from link.results import OWN
-from link.terminal import forget_output, readable_output
+from link.bundle.bundle import BundleError
+from link.output.results import OWN
+from link.output.terminal import forget_output, readable_output
+from link.security.keys import KeyStateError
+from link.settings.host_folder import NAME, default_folder
 
 # Each command imports what it needs: --help and stats do not wait for ONNX Runtime.
 
@@ -48,7 +48,7 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.config import read_config
     from host_decoder.interruption import Interruption
     from host_decoder.listener import Listener
-    from link.outlet import open_outlets
+    from link.output.outlet import open_outlets
 
     config = read_config(arguments.config)
     os.umask(0o077)  # what a host writes is its owner's alone
@@ -110,7 +110,7 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.picture import PictureFolder
     from host_decoder.redecode import redecode
     from host_decoder.store import Store
-    from link.bundle import Bundle
+    from link.bundle.bundle import Bundle
 
     bundle = Bundle.load(arguments.bundle, side="host")
     with Store(arguments.store, must_exist=True) as store:

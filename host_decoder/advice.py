@@ -7,7 +7,7 @@ images took until they were settled follows which number would have cost least.
 from collections import OrderedDict
 
 from host_decoder.events import Answer
-from link.control import MAX_ADVISED_CHUNKS
+from link.wire.control import MAX_ADVISED_CHUNKS
 
 REMEMBERED_IMAGES = 128
 LEAST_IMAGES = 8

@@ -1,4 +1,4 @@
-"""Bulk decoding: many bitstreams at once, the same result as link.latent_coder.decode gives for each.
+"""Bulk decoding: many bitstreams at once, the same result as link.coder.latent_coder.decode gives for each.
 
 Images walk through the latents side by side: one matrix product mixes the tables of all of them, and the range coder's
 64-bit state becomes a column of numbers. Tables are mixed in float64 and nothing is rounded: counts are at most 2**16,
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from link.range_coder import PRECISION_BITS, STATE_BITS, STATE_BYTES, TOTAL_BITS, WORD_BITS, WORD_BYTES
-from link.tables import TOTAL, WEIGHT_BITS, Tables
+from link.coder.range_coder import PRECISION_BITS, STATE_BITS, STATE_BYTES, TOTAL_BITS, WORD_BITS, WORD_BYTES
+from link.coder.tables import TOTAL, WEIGHT_BITS, Tables
 
 BLOCK_IMAGES = 256
 "As many as keep the weights (256 images x 256 components) in the processor's cache."
@@ -84,7 +84,7 @@ def _reweigh(weights: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
 
 
 class _CoderStates:
-    """link.range_coder.RangeDecoder for N streams; the names are the same."""
+    """link.coder.range_coder.RangeDecoder for N streams; the names are the same."""
 
     def __init__(self, bitstreams: Sequence[bytes], is_complete: np.ndarray) -> None:
         n_words = 1 + max(STATE_BYTES, *map(len, bitstreams)) // WORD_BYTES + 1

@@ -46,11 +46,11 @@ from host_decoder.clock import CLOCKS
 from host_decoder.gateway_config import GatewayConfig, read_gateways
 from host_decoder.toml_table import ConfigError
 from host_decoder.verdict import MIN_CONFIDENCE, MIN_GAIN
-from link.bundle import MANIFEST, Bundle, BundleError
-from link.host_folder import all_nodes, host_toml
-from link.keys import KEY_FILE, MAX_NODE, KeyStateError, parse_key
-from link.setting import MANY, SECTION, SECTIONS, TEXTS, YES_OR_NO, Setting, number, read_section, text, whole
-from link.toml_file import has_mark, read_text, read_toml, shown
+from link.bundle.bundle import MANIFEST, Bundle, BundleError
+from link.security.keys import KEY_FILE, MAX_NODE, KeyStateError, parse_key
+from link.settings.host_folder import all_nodes, host_toml
+from link.settings.setting import MANY, SECTION, SECTIONS, TEXTS, YES_OR_NO, Setting, number, read_section, text, whole
+from link.settings.toml_file import has_mark, read_text, read_toml, shown
 
 __all__ = ["ConfigError", "GatewayConfig", "HostConfig", "HostNode", "VerdictConfig", "read_config", "read_key_file"]
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from host_decoder.verdict import Strangeness
-from link.receiver import Reason
+from link.host.receiver import Reason
 
 TOP = 3
 "Classes named in a printed result."
 
 NOISE = "noise"
-"Reason of bytes that were no frame; the other reasons are those of link.receiver."
+"Reason of bytes that were no frame; the other reasons are those of link.host.receiver."
 
 ORDINARY = {Reason.DUPLICATE, Reason.REPEATED, Reason.GAP}
 

@@ -17,8 +17,8 @@ from collections.abc import Hashable, Iterable
 from host_decoder.config import GatewayConfig
 from host_decoder.events import Notice
 from host_decoder.toml_table import ConfigError
-from link.carrier import Carrier, NotSentError, PortError, Received
-from link.clock import boot_s
+from link.base.clock import boot_s
+from link.carriers.carrier import Carrier, NotSentError, PortError, Received
 
 LOOK_S = 0.010
 "How long the thread listens before it sees whether there is something to send."

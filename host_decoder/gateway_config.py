@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host_decoder.toml_table import ConfigError
-from link.address import HOST, parse_address
-from link.airtime import UartConfig
-from link.carrier import CARRIERS, DEFAULT_FREQUENCY_HZ, Carrier, CarrierSettings, open_carrier
-from link.network_server import SERVERS
-from link.profiles import UART_BYTES, LinkProfile, get_profile
-from link.regions import REGIONS
-from link.setting import TEXTS, YES_OR_NO, read_section, text, whole
-from link.toml_file import read_text, shown
+from link.carriers.carrier import CARRIERS, DEFAULT_FREQUENCY_HZ, Carrier, CarrierSettings, open_carrier
+from link.lorawan.network_server import SERVERS
+from link.medium.airtime import UartConfig
+from link.medium.profiles import UART_BYTES, LinkProfile, get_profile
+from link.medium.regions import REGIONS
+from link.settings.address import HOST, parse_address
+from link.settings.setting import TEXTS, YES_OR_NO, read_section, text, whole
+from link.settings.toml_file import read_text, shown
 
 if TYPE_CHECKING:  # it needs an MQTT library that only gateways of a network need
-    from link.carriers.lorawan import NetworkSettings
+    from link.lorawan.host.carrier import NetworkSettings
 
 DEFAULT_BITRATE_BPS = 9600
 MAX_GATEWAYS, MAX_PEERS = 32, 16
@@ -97,7 +97,7 @@ class GatewayConfig:
         """Raises PortError when it is not there, ValueError when the settings do not suit it."""
         if isinstance(self.settings, CarrierSettings):
             return open_carrier(self.settings)
-        from link.carriers.lorawan import LoRaWan
+        from link.lorawan.host.carrier import LoRaWan
 
         return LoRaWan(self.settings)
 
@@ -178,7 +178,7 @@ def _check_port(settings: CarrierSettings) -> None:
 
 def _network(folder: Path, link: Mapping[str, Any], devices: Mapping[str, int]) -> GatewayConfig:
     """Raises ValueError as _gateway does."""
-    from link.carriers.lorawan import NetworkSettings
+    from link.lorawan.host.carrier import NetworkSettings
 
     kind, ca_file = link["kind"], folder / link["ca_file"] if "ca_file" in link else None
     if not devices:

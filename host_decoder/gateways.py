@@ -20,13 +20,13 @@ from host_decoder.events import Event, Notice
 from host_decoder.gateway import LOOK_S, RETRY_S, Bell, Gateway
 from host_decoder.service import Host
 from host_decoder.toml_table import ConfigError
-from link.carrier import CarrierSettings, Received
-from link.clock import boot_s
-from link.durable import write_durably
-from link.governor import Governor
-from link.lock import HeldError
-from link.regions import governor_for
-from link.timing import LinkTiming
+from link.base.clock import boot_s
+from link.base.durable import write_durably
+from link.base.lock import HeldError
+from link.carriers.carrier import CarrierSettings, Received
+from link.medium.governor import Governor
+from link.medium.regions import governor_for
+from link.medium.timing import LinkTiming
 
 POLL_S = 0.05
 SHORTEST_WAIT_S = 0.001

@@ -18,7 +18,7 @@ from host_decoder.store import Store, StoreError
 from host_decoder.summary import Title, summary
 from host_decoder.tally import Tally
 from host_decoder.view import make_view
-from link.clock import boot_s
+from link.base.clock import boot_s
 
 
 class Listener:

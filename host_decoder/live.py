@@ -28,11 +28,11 @@ from host_decoder.store import Store
 from host_decoder.summary import Title
 from host_decoder.tally import Tally
 from host_decoder.view import View
-from link.bundle import Bundle
-from link.carrier import CarrierSettings
-from link.channel import parse_loss
-from link.keys import provision
-from link.profiles import get_profile
+from link.bundle.bundle import Bundle
+from link.carriers.carrier import CarrierSettings
+from link.emulator.channel import parse_loss
+from link.medium.profiles import get_profile
+from link.security.keys import provision
 
 NODE = 1
 START_TIMEOUT_S = 60.0
@@ -56,7 +56,7 @@ class Outcome:
     line: dict[str, Any]
     "Statistics of the emulated line."
     link: dict[str, Any]
-    "What the host counted of its link to the node, link.statistics.NodeStatistics.to_json."
+    "What the host counted of its link to the node, link.host.statistics.NodeStatistics.to_json."
     is_interrupted: bool
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from host_decoder.errors import HostError
-from link.arrays import read_arrays
-from link.bundle import Bundle
+from link.base.arrays import read_arrays
+from link.bundle.bundle import Bundle
 
 DRAWN_REPLAY = "replay.npz"
 
@@ -27,7 +27,7 @@ class LiveOptions:
     "Images uint8 (N, H, W, C), labels and classes in an .npz file."
     link: str = "lora-sf7"
     loss: str = "none"
-    "Of frames (radio) or bytes (serial), as link.channel.parse_loss reads it."
+    "Of frames (radio) or bytes (serial), as link.emulator.channel.parse_loss reads it."
     bit_errors: float = 0.0
     images: int | None = None
     "So many, drawn from the replay file by the seed; None: all of it, in its order."

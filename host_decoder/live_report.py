@@ -5,8 +5,8 @@ from pathlib import Path
 
 from host_decoder.live import Outcome
 from host_decoder.live_options import LiveOptions
-from link.bundle import Bundle
-from link.results import write_result
+from link.bundle.bundle import Bundle
+from link.output.results import write_result
 
 
 def study_name(options: LiveOptions, dataset: str) -> str:

@@ -8,8 +8,8 @@ from host_decoder.classifier import Classifier
 from host_decoder.config import VerdictConfig
 from host_decoder.strangeness import StrangenessScorer
 from host_decoder.verdict import Verdict, VerdictPolicy
-from link.bundle import Bundle
-from link.latent_coder import Latent
+from link.bundle.bundle import Bundle
+from link.coder.latent_coder import Latent
 
 
 class Reader:

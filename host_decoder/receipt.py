@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from host_decoder.events import Answer, Refusal
-from link.control import NO_QUALITY, Quality
-from link.packet import Chunk
-from link.receiver import NodeState
+from link.host.receiver import NodeState
+from link.wire.control import NO_QUALITY, Quality
+from link.wire.packet import Chunk
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Totals:
     started_s: float
     refusals: tuple[RefusalCount, ...] = ()
     figures: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
-    "link.statistics.NodeStatistics.to_json by node."
+    "link.host.statistics.NodeStatistics.to_json by node."
 
 
 def prefix_of(chunks: Iterable[Chunk]) -> list[Chunk]:

@@ -12,7 +12,7 @@ from host_decoder.bulk import decode_bulk
 from host_decoder.events import rounded
 from host_decoder.store import Store, StoredImage
 from host_decoder.task_reader import task_reader
-from link.bundle import LABEL_TASK, Bundle
+from link.bundle.bundle import LABEL_TASK, Bundle
 
 BATCH_IMAGES = 2048
 

@@ -22,20 +22,20 @@ from host_decoder.receipt import Receipt, ReceivedPacket, RefusalCount, Totals, 
 from host_decoder.shelf import LONGEST_PAUSE_S, Held, Reception, Shelf
 from host_decoder.store import Store, StoreError
 from host_decoder.task_reader import task_reader
-from link import latent_coder
-from link.assembler import CollisionError, is_same
-from link.bundle import Bundle
-from link.control import NO_QUALITY, Quality
-from link.governor import Governor
-from link.image_reader import collision
-from link.latent_coder import Latent
-from link.ledger import LedgerError
-from link.lorawan_receiver import LoRaWanReceiver
-from link.packet import AGE_BYTES, CHUNK_HEAD_BYTES, Chunk, Header, PacketType
-from link.receiver import Downlink, HelloHeard, NodeEntry, Outcome, Reason, Receiver, Rejected, StatusHeard, Update
-from link.seal import overhead_bytes
-from link.statistics import NodeStatistics
-from link.timing import LinkTiming
+from link.bundle.bundle import Bundle
+from link.coder import latent_coder
+from link.coder.latent_coder import Latent
+from link.host.assembler import CollisionError, is_same
+from link.host.image_reader import collision
+from link.host.receiver import Downlink, HelloHeard, NodeEntry, Outcome, Reason, Receiver, Rejected, StatusHeard, Update
+from link.host.statistics import NodeStatistics
+from link.lorawan.host.receiver import LoRaWanReceiver
+from link.medium.governor import Governor
+from link.medium.ledger import LedgerError
+from link.medium.timing import LinkTiming
+from link.security.seal import overhead_bytes
+from link.wire.control import NO_QUALITY, Quality
+from link.wire.packet import AGE_BYTES, CHUNK_HEAD_BYTES, Chunk, Header, PacketType
 
 COUNT_PERIOD_S = 1.0
 "How often counts are stored that no packet takes along."
@@ -263,7 +263,7 @@ class Host:
         return min((due_s for due_s in due if due_s is not None), default=None)
 
     def figures(self, node: int) -> dict[str, Any]:
-        """link.statistics.NodeStatistics.to_json of a node, without times on the clock of now_s."""
+        """link.host.statistics.NodeStatistics.to_json of a node, without times on the clock of now_s."""
         figures = self._receiver_of(node).statistics(node).to_json()
         return {name: value for name, value in figures.items() if name not in ("first_s", "last_s")}
 

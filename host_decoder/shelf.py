@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from host_decoder.events import Notice
 from host_decoder.store_file import StoreError
-from link.control import Quality
-from link.receiver import Outcome
+from link.host.receiver import Outcome
+from link.wire.control import Quality
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
 MAX_HELD = 4096

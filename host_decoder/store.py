@@ -20,8 +20,8 @@ from typing import Any
 from host_decoder.events import Answer, said_of_strangeness
 from host_decoder.receipt import Receipt, ReceivedPacket, Totals
 from host_decoder.store_file import StoreError, explained, file_of, open_for_reading, open_for_writing
-from link.packet import Chunk
-from link.receiver import NodeState
+from link.host.receiver import NodeState
+from link.wire.packet import Chunk
 
 SCHEMA_VERSION = 3
 SCHEMA = """
@@ -78,7 +78,7 @@ CREATE TABLE refusals (         -- what was not used, counted by reason, with th
     last_s REAL NOT NULL,
     last_sentence TEXT NOT NULL,
     last_packet BLOB) WITHOUT ROWID;
-CREATE TABLE statistics (       -- of a node since a start of the host, as link.statistics counts them
+CREATE TABLE statistics (       -- of a node since a start of the host, as link.host.statistics counts them
     node INTEGER NOT NULL,
     started_s REAL NOT NULL,
     figures TEXT NOT NULL,

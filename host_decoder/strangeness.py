@@ -4,7 +4,7 @@ import numpy as np
 
 from host_decoder.onnx_decoder import REMEDY, OnnxDecoder
 from host_decoder.verdict import Strangeness
-from link.bundle import ANOMALY_TASK, SCORE, Bundle, BundleError, Task
+from link.bundle.bundle import ANOMALY_TASK, SCORE, Bundle, BundleError, Task
 
 
 class StrangenessScorer:

@@ -10,9 +10,9 @@ from typing import Any
 
 from host_decoder.events import Answer, Refusal
 from host_decoder.row import Captured, Row, Sent
-from link.packet import CHUNK_HEAD_BYTES, PacketType
-from link.profiles import LinkProfile
-from link.seal import overhead_bytes
+from link.medium.profiles import LinkProfile
+from link.security.seal import overhead_bytes
+from link.wire.packet import CHUNK_HEAD_BYTES, PacketType
 
 KEPT_IMAGES = 4096
 "Images whose two halves may still meet; a host that listens for months stays small."

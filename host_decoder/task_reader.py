@@ -11,7 +11,7 @@ from host_decoder.events import rounded, said, said_of_strangeness
 from host_decoder.onnx_decoder import REMEDY, OnnxDecoder
 from host_decoder.reader import Reader
 from host_decoder.strangeness import StrangenessScorer
-from link.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, BundleError, Task
+from link.bundle.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, BundleError, Task
 
 TaskReader = Callable[..., Iterator[dict[str, Any]]]
 "Symbols (N, D), and how many of each were received (N,), None: all → N answers."

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from link.calibration import Calibration
+from link.bundle.calibration import Calibration
 
 MIN_CONFIDENCE = 0.95
 MIN_GAIN = 0.02

@@ -2,8 +2,8 @@
 
 import sys
 
-from link.interruption import loading
-from link.terminal import readable_output
+from link.output.interruption import loading
+from link.output.terminal import readable_output
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -36,8 +36,8 @@ from host_training.run import (
     write_run,
 )
 from host_training.training import Trainer, load_model
-from link.interruption import EXIT_CODE
-from link.lock import FolderLock, HeldError
+from link.base.lock import FolderLock, HeldError
+from link.output.interruption import EXIT_CODE
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,9 +13,9 @@ import numpy as np
 from host_training.dataset import Augmentation, DataSet, DataSetError, Split, stratified_holdout
 from host_training.photo_layout import TEST, TRAIN, VALIDATION, check_classes, split_folders
 from host_training.photo_remarks import describe
-from link.memory import free_bytes
-from link.picture import UnreadableImageError, fit, read_picture
-from link.picture_folder import files_below
+from link.base.memory import free_bytes
+from link.picture.folders import files_below
+from link.picture.reader import UnreadableImageError, fit, read_picture
 
 FRACTIONS = {TEST: 0.2, VALIDATION: 0.1}
 "Of what is left, in this order, where a split is drawn."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from link.durable import write_durably
+from link.base.durable import write_durably
 
 
 class Picture(NamedTuple):
@@ -64,7 +64,7 @@ class Listing:
 
 def _names(folder: Path) -> Iterator[str]:
     """Files that training would read; what lies beside the class folders is none."""
-    from link.picture_folder import files_below  # needs Pillow, which is not there before anything is installed
+    from link.picture.folders import files_below  # needs Pillow, which is not there before anything is installed
 
     for path in files_below(folder):
         if path.parent != folder:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from host_training.dataset import DataSetError
-from link.picture_folder import is_private
+from link.picture.folders import is_private
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLIT_OF = {

@@ -16,7 +16,7 @@ from typing import Any
 
 from host_training.listing import Listing
 from host_training.presets import DEFAULT_PRESETS, FOLDER_PRESET, Recipe, fitting_presets, recipe
-from link.durable import read_small, write_durably
+from link.base.durable import read_small, write_durably
 
 RUN, PICTURES, REPLAY = "run.json", "pictures.json", "replay.npz"
 RUNS = Path("runs")

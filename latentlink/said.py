@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from link.results import OWN
+from link.output.results import OWN
 
 PYTHON = Path(".venv/bin/python")
 

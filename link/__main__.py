@@ -4,14 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from link.channel import Impairments, parse_loss
-from link.emulator import emulate
-from link.keys import provision
-from link.line import Line
-from link.monitor_cli import add_commands
-from link.profiles import PROFILES, get_profile
-from link.radio import RadioLine
-from link.terminal import forget_output, readable_output
+from link.emulator.cable import Line
+from link.emulator.channel import Impairments, parse_loss
+from link.emulator.radio import RadioLine
+from link.emulator.terminals import emulate
+from link.medium.profiles import PROFILES, get_profile
+from link.monitor.command import add_commands
+from link.output.terminal import forget_output, readable_output
+from link.security.keys import provision
 
 TYPICAL_PACKET_BYTES = 20
 "An image of 9 bytes with its 11 bytes of header, seal and place."

@@ -24,17 +24,17 @@ from rich.table import Table
 from device.encoder import Encoder
 from host_decoder.bulk import decode_bulk
 from host_decoder.classifier import Classifier
-from link import latent_coder
-from link.bundle import Bundle
-from link.carrier import CarrierSettings, open_carrier
-from link.framing import frame
-from link.packet import split
-from link.packing import LATER_CHUNK_OVERHEAD_BYTES
-from link.profiles import get_profile
-from link.receiver import Update
-from link.results import OWN, write_result
-from link.sender import SenderOptions
-from link.tables import Tables
+from link.bundle.bundle import Bundle
+from link.carriers.carrier import CarrierSettings, open_carrier
+from link.coder import latent_coder
+from link.coder.tables import Tables
+from link.host.receiver import Update
+from link.medium.profiles import get_profile
+from link.node.packing import LATER_CHUNK_OVERHEAD_BYTES
+from link.node.sender import SenderOptions
+from link.output.results import OWN, write_result
+from link.wire.framing import frame
+from link.wire.packet import split
 from tests.link.ends import NodeEnd, host_end
 
 NODE_PARTS = ("preprocess", "model", "coder", "outbox", "packet")

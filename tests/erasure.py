@@ -10,11 +10,11 @@ from functools import cache
 from itertools import count, islice
 from random import Random
 
-from link.channel import NAMED_LOSSES, GilbertElliott
-from link.control import Parity
-from link.erasure import ParityDecoder, ParityEncoder, ParityPlan, Recovered
-from link.packet import PacketType
-from link.results import write_result
+from link.emulator.channel import NAMED_LOSSES, GilbertElliott
+from link.output.results import write_result
+from link.wire.control import Parity
+from link.wire.erasure import ParityDecoder, ParityEncoder, ParityPlan, Recovered
+from link.wire.packet import PacketType
 
 CHANNELS = {
     **{name: loss for name, loss in NAMED_LOSSES.items() if isinstance(loss, GilbertElliott)},

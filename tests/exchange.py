@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from link.packet import AGE_BYTES, CHUNK_HEAD_BYTES, PacketType
-from link.seal import overhead_bytes
+from link.security.seal import overhead_bytes
+from link.wire.packet import AGE_BYTES, CHUNK_HEAD_BYTES, PacketType
 
 GROUP = 8
 "Images taken at once."
@@ -68,7 +68,7 @@ class Progress:
     n_chunks: int = 0
 
     def next_bytes(self, cut: Cut) -> int:
-        """Bytes of bitstream in its next chunk (link.packet.split cuts there)."""
+        """Bytes of bitstream in its next chunk (link.wire.packet.split cuts there)."""
         base, later = cut
         return min(later if self.n_chunks else base, self.n_bytes - self.n_sent)
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from device.gate import THRESHOLD, Gate
 from host_training.dataset import load
-from link.results import write_result
+from link.output.results import write_result
 
 SIZE, SCALE = 32, 4
 N_IMAGES = 600

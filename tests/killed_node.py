@@ -22,11 +22,11 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from device.outbox import Outbox, open_outbox
-from link import keys
-from link.keys import CounterStore, provision
-from link.ledger import StoredLedger
-from link.profiles import get_profile
-from link.regions import governor_for
+from link.medium.ledger import StoredLedger
+from link.medium.profiles import get_profile
+from link.medium.regions import governor_for
+from link.security import keys
+from link.security.keys import CounterStore, provision
 
 NODE = 1
 OUTBOX, LEDGER = "outbox.sqlite", "airtime.json"

@@ -19,7 +19,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from device.outbox import open_outbox
-from link.results import write_result
+from link.output.results import write_result
 from tests import tracing
 from tests.killed_node import LEDGER, OUTBOX, World, new_world, pieces_of, promise, waiting_in
 from tests.power_cut import Disk

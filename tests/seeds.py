@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from link.results import OWN, write_result
+from link.output.results import OWN, write_result
 
 FIGURES = ("live_accuracy", "live_bytes_per_image", "live_wire_bytes_per_image", "live_airtime_s_per_image")
 

@@ -52,10 +52,10 @@ def test_a_package_imports_only_its_neighbours(package):
 @pytest.mark.parametrize(
     ("library", "file"),
     [
-        ("PIL", "link/picture.py"),
-        ("serial", "link/serial_port.py"),
-        ("paho", "link/carriers/lorawan.py"),
-        ("reedsolo", "link/erasure.py"),
+        ("PIL", "link/picture/reader.py"),
+        ("serial", "link/carriers/serial_port.py"),
+        ("paho", "link/lorawan/host/carrier.py"),
+        ("reedsolo", "link/wire/erasure.py"),
     ],
 )
 def test_a_library_that_few_need_is_imported_in_one_file(library, file):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from link.bundle import Bundle
-from link.results import check_result
+from link.bundle.bundle import Bundle
+from link.output.results import check_result
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

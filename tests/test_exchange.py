@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from link.packet import Chunk, PacketType, chunk_head_bytes, pack_batch, split
-from link.seal import overhead_bytes
+from link.security.seal import overhead_bytes
+from link.wire.packet import Chunk, PacketType, chunk_head_bytes, pack_batch, split
 from tests.exchange import GROUP, WHOLE, Exchange, run_exchange
 
 LENGTHS = np.array([5, 7, 1, 20, 6, 8, 7, 9, 3, 4])

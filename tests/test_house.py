@@ -15,7 +15,7 @@ import export.commands
 import host_decoder.__main__
 from latentlink.targets import STEPS
 from latentlink.variables import TARGETS, VARIABLES
-from link.results import check_result
+from link.output.results import check_result
 from tests.programs import program
 
 ROOT = Path(__file__).parent.parent

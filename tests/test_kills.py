@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from link.results import check_result
+from link.output.results import check_result
 from tests import tracing
 from tests.killed_node import NodeError, World, new_world
 from tests.power_cut import Disk, torn

@@ -30,14 +30,14 @@ from host_decoder.classifier import Classifier
 from host_decoder.verdict import MIN_CONFIDENCE, MIN_GAIN, VerdictPolicy
 from host_training.dataset import Split, load
 from host_training.run import RunError, origin
-from link import latent_coder
-from link.bundle import Bundle
-from link.control import REPORT_BYTES
-from link.framing import frame
-from link.packet import CHUNK_HEAD_BYTES, PacketType
-from link.profiles import LinkProfile, get_profile
-from link.results import OWN, write_result
-from link.seal import overhead_bytes
+from link.bundle.bundle import Bundle
+from link.coder import latent_coder
+from link.medium.profiles import LinkProfile, get_profile
+from link.output.results import OWN, write_result
+from link.security.seal import overhead_bytes
+from link.wire.control import REPORT_BYTES
+from link.wire.framing import frame
+from link.wire.packet import CHUNK_HEAD_BYTES, PacketType
 from tests.exchange import GROUP, WHOLE, Cut, Exchange, Stopped, cut_name, run_exchange
 
 CUTS = [(base, later) for base in (1, 2, 3, 4, 5) for later in (1, 2, 3, WHOLE)]

@@ -13,11 +13,11 @@ from device.config import ConfigError
 from device.encoder import EncoderError
 from device.flash.tools import FlashError, UnreachableError
 from device.interpreter import RuntimeMissingError
-from link.bundle import BundleError
-from link.durable import make_folder, sudo_caller
-from link.host_folder import HOST_TOML, NAME, default_folder, host_toml
-from link.keys import KeyStateError
-from link.terminal import readable_output
+from link.base.durable import make_folder, sudo_caller
+from link.bundle.bundle import BundleError
+from link.output.terminal import readable_output
+from link.security.keys import KeyStateError
+from link.settings.host_folder import HOST_TOML, NAME, default_folder, host_toml
 
 EXPLAINED = (FlashError, ConfigError, BundleError, KeyStateError, EncoderError, RuntimeMissingError, OSError)
 "Errors whose message is for the person; any other is a fault of this program and shows its traceback."

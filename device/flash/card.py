@@ -23,9 +23,9 @@ from device.flash.settings import APP_KEY, Settings, read_settings
 from device.flash.signing import signed_files, signing_key
 from device.flash.target import BootPartition, check_file, claimed, copy_image, describe, open_target
 from device.flash.tools import FlashError
-from link.bundle import Bundle
-from link.keys import COUNTER_FILE, KEY_FILE, provision
-from link.signature import SIGNER, signer_text
+from link.bundle.bundle import Bundle
+from link.security.keys import COUNTER_FILE, KEY_FILE, provision
+from link.security.signature import SIGNER, signer_text
 
 SECRETS = (f"{SEED}/{KEY_FILE}", f"{SEED}/{APP_KEY}")
 SUMS = f"{SEED}/SHA256SUMS"

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from device.canary import CANARY, make_canary
 from device.edgetpu import COMPILED
 from device.flash.tools import FlashError
-from link.bundle import ENCODER, MANIFEST, TABLES, Bundle
-from link.durable import make_folder
-from link.host_folder import KEYS
-from link.signature import SIGNATURE, SIGNING_KEY, SignatureError, make_signing_key, read_signing_key, sign
+from link.base.durable import make_folder
+from link.bundle.bundle import ENCODER, MANIFEST, TABLES, Bundle
+from link.security.signature import SIGNATURE, SIGNING_KEY, SignatureError, make_signing_key, read_signing_key, sign
+from link.settings.host_folder import KEYS
 
 NODE_FILES = (MANIFEST, ENCODER, TABLES)
 

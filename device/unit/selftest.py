@@ -13,9 +13,9 @@ from device.config import ConfigError, load_config
 from device.encoder import EncoderError
 from device.interpreter import RuntimeMissingError
 from device.slots import load
-from link import latent_coder
-from link.bundle import BundleError
-from link.terminal import readable_output
+from link.bundle.bundle import BundleError
+from link.coder import latent_coder
+from link.output.terminal import readable_output
 
 
 def main(argv: list[str] | None = None) -> None:

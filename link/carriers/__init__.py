@@ -1,1 +1,1 @@
-"""Carriers, one file each; link.carrier opens them by name."""
+"""Carriers, one file each; link.carriers.carrier opens them by name."""

@@ -4,10 +4,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from link.airtime import UartConfig
-from link.carrier import CarrierStatistics, DoesNotFit, PortError, Received
-from link.packet import MAX_PACKET_BYTES
-from link.serial_port import open_port
+from link.carriers.carrier import CarrierStatistics, DoesNotFit, PortError, Received
+from link.carriers.serial_port import open_port
+from link.medium.airtime import UartConfig
+from link.wire.packet import MAX_PACKET_BYTES
 
 MAX_LINE_BYTES = 1024
 MAX_EVENTS = 64

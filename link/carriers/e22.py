@@ -11,9 +11,9 @@ time, never more than one sub-packet, and is left alone until that has left.
 import time
 from dataclasses import replace
 
-from link.carrier import CarrierSettings
+from link.carriers.carrier import CarrierSettings
 from link.carriers.serial_line import SerialLine
-from link.profiles import E22_SUB_PACKET_BYTES, framed_bytes
+from link.medium.profiles import E22_SUB_PACKET_BYTES, framed_bytes
 
 MODULE_S = 0.010
 "What the module needs for itself."

@@ -8,8 +8,7 @@ packet heard is told in one line since RUI3 3.2.0, in two before; both are read,
 
 import re
 
-from link.airtime import LoRaConfig
-from link.carrier import (
+from link.carriers.carrier import (
     DEFAULT_FREQUENCY_HZ,
     CarrierSettings,
     CarrierStatistics,
@@ -19,7 +18,8 @@ from link.carrier import (
     check_packet,
 )
 from link.carriers.command_line import LATE, CommandLine, parse_level, parse_packet
-from link.control import Quality
+from link.medium.airtime import LoRaConfig
+from link.wire.control import Quality
 
 BANDWIDTHS_HZ = (125_000, 250_000, 500_000)
 "By RUI3's number."

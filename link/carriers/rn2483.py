@@ -7,8 +7,7 @@ hands a packet over it hears nothing. So after a packet of ours the next waits u
 
 import time
 
-from link.airtime import LoRaConfig
-from link.carrier import (
+from link.carriers.carrier import (
     DEFAULT_FREQUENCY_HZ,
     CarrierSettings,
     CarrierStatistics,
@@ -18,7 +17,8 @@ from link.carrier import (
     check_packet,
 )
 from link.carriers.command_line import LATE, CommandLine, parse_level, parse_packet
-from link.control import NO_QUALITY, Quality
+from link.medium.airtime import LoRaConfig
+from link.wire.control import NO_QUALITY, Quality
 
 BANNER = "RN2"
 RECEIVED = "radio_rx "

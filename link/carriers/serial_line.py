@@ -2,9 +2,9 @@
 
 import time
 
-from link.carrier import CarrierSettings, CarrierStatistics, PortError, Received, check_packet
-from link.framing import DELIMITER, Deframer, frame
-from link.serial_port import open_port
+from link.carriers.carrier import CarrierSettings, CarrierStatistics, PortError, Received, check_packet
+from link.carriers.serial_port import open_port
+from link.wire.framing import DELIMITER, Deframer, frame
 
 
 class SerialLine:

@@ -9,8 +9,8 @@ told that it was genuine. A datagram alone is not trusted and nothing is ever se
 import socket
 import time
 
-from link.carrier import CarrierSettings, CarrierStatistics, NotSentError, PortError, Received, check_packet
-from link.peers import Address, Peers, look_up, split_address
+from link.carriers.carrier import CarrierSettings, CarrierStatistics, NotSentError, PortError, Received, check_packet
+from link.carriers.peers import Address, Peers, look_up, split_address
 
 MAX_BATCH = 16
 "Datagrams handed over at a time."

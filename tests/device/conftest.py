@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from link.bundle import write_manifest
-from link.keys import provision
-from link.tables import Tables
+from link.bundle.bundle import write_manifest
+from link.coder.tables import Tables
+from link.security.keys import provision
 
 IMAGE_SIZE, N_LATENTS, NODE = 8, 8, 3
 CLASSES = ["no", "yes"]

@@ -6,10 +6,10 @@ import time
 import tty
 from contextlib import contextmanager
 
-from link.framing import Deframer, frame
-from link.profiles import get_profile
-from link.receiver import NodeEntry, Receiver, Rejected, StatusHeard, Update
-from link.timing import LinkTiming
+from link.host.receiver import NodeEntry, Receiver, Rejected, StatusHeard, Update
+from link.medium.profiles import get_profile
+from link.medium.timing import LinkTiming
+from link.wire.framing import Deframer, frame
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from device.capturing import HANGS_AFTER_S, LONGEST_PAUSE_S, STUCK_AFTER_S, Capt
 from device.config import SourceConfig
 from device.image_source import Image, SourceAwayError, SourceError, UnreadableImageError, open_source
 from device.outbox import open_outbox
-from link.bundle import ImageSpec
+from link.bundle.bundle import ImageSpec
 from tests.device.cameras import Habit
 from tests.device.far_host import FarHost
 from tests.device.test_node import node

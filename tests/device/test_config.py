@@ -3,8 +3,8 @@
 import pytest
 
 from device.config import ConfigError, SourceConfig, load_config
-from link.erasure import ParityPlan
-from link.profiles import get_profile
+from link.medium.profiles import get_profile
+from link.wire.erasure import ParityPlan
 
 
 def test_what_the_file_leaves_out_is_the_profiles(home):

@@ -8,7 +8,7 @@ import pytest
 
 from device.config import load_config
 from device.energy import COMPUTERS, estimate
-from link.airtime import LoRaConfig
+from link.medium.airtime import LoRaConfig
 
 ZERO = COMPUTERS["zero2w"]
 

@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 
 from device.config import SourceConfig
 from device.image_source import SourceError, UnreadableImageError, fit, open_source
-from link.bundle import ImageSpec
+from link.bundle.bundle import ImageSpec
 
 GREY_8 = ImageSpec(8, 8, 1)
 COLOUR_32 = ImageSpec(32, 32, 3)

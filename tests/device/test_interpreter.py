@@ -83,7 +83,7 @@ def test_a_library_s_information_is_left_out_and_its_warnings_are_not():
     loads = """
 import os, sys
 from device.interpreter import SELFTEST_MODEL, load_model
-from link.terminal import without_information
+from link.output.terminal import without_information
 load_model(SELFTEST_MODEL)
 with without_information():
     os.write(2, b"INFO: made\\nWARNING: old\\n")

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from device.config import ConfigError, load_config
-from link import latent_coder
-from link.emulator import Terminal
-from link.lorawan import Greeting, port_of, unpack_batch, unpack_chunk
-from link.modems import rn2483_mac
-from link.packet import PacketType
-from link.profiles import get_profile
+from link.coder import latent_coder
+from link.emulator.modems import rn2483_mac
+from link.emulator.terminals import Terminal
+from link.lorawan.wire import Greeting, port_of, unpack_batch, unpack_chunk
+from link.medium.profiles import get_profile
+from link.wire.packet import PacketType
 from tests.device.test_node import finish, node
 from tests.link.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
 

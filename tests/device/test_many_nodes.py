@@ -11,8 +11,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from device.interpreter import SELFTEST_MODEL
 from host_decoder.store import Store
-from link.keys import provision
-from link.tables import Tables
+from link.coder.tables import Tables
+from link.security.keys import provision
 from tests.device.test_node import finish, node, running
 from tests.host_decoder.small import CLASSES, make_bundle, right_label
 

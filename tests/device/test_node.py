@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from device.outbox import open_outbox
-from link.framing import frame
-from link.keys import COUNTER_FILE, CounterStore
-from link.packet import Header
-from link.profiles import get_profile
-from link.receiver import Reason
-from link.sender import FIRST_CHUNK_OVERHEAD_BYTES
+from link.host.receiver import Reason
+from link.medium.profiles import get_profile
+from link.node.sender import FIRST_CHUNK_OVERHEAD_BYTES
+from link.security.keys import COUNTER_FILE, CounterStore
+from link.wire.framing import frame
+from link.wire.packet import Header
 from tests.device.far_host import FarHost, far_end
 from tests.photos import write_odd_photos
 

@@ -9,7 +9,7 @@ from PIL import Image as PillowImage
 from device.config import SourceConfig
 from device.image_source import SourceAwayError, open_source
 from device.place import PLACE_FILE, Place
-from link.bundle import ImageSpec
+from link.bundle.bundle import ImageSpec
 from tests.device.test_node import node
 
 SPEC = ImageSpec(8, 8, 1)

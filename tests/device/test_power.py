@@ -10,7 +10,7 @@ import numpy as np
 from device.camera import N_SETTLING_FRAMES, N_STALE_FRAMES
 from device.config import SourceConfig
 from device.image_source import REST_S, open_source
-from link.bundle import ImageSpec
+from link.bundle.bundle import ImageSpec
 from tests.device.far_host import FarHost
 from tests.device.test_node import finish, node
 

@@ -7,9 +7,9 @@ import pytest
 
 from device.outbox import open_outbox
 from device.queues import LONGEST_PAUSE_S, OUTBOX_FILE
-from link import latent_coder
-from link.keys import CounterStore
-from link.packet import PacketType
+from link.coder import latent_coder
+from link.security.keys import CounterStore
+from link.wire.packet import PacketType
 from tests.device.virtual_node import VirtualNode
 
 N_LATENTS = 8

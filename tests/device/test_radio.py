@@ -6,7 +6,7 @@ import time
 import pytest
 
 from device.radio import Radio
-from link.carrier import CarrierStatistics, DoesNotFit, PortError, Received
+from link.carriers.carrier import CarrierStatistics, DoesNotFit, PortError, Received
 
 
 class Port:

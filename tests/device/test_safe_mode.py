@@ -11,7 +11,7 @@ import pytest
 from device.config import load_config
 from device.outbox import open_outbox
 from device.safe_mode import keep_good, voices
-from link.bundle import Bundle, write_manifest
+from link.bundle.bundle import Bundle, write_manifest
 from tests.device.far_host import FarHost
 from tests.device.test_node import ONE_WAY, node, run_node
 

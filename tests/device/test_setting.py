@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from device import config
 from device.config import NODE, SOURCE, ConfigError, load_config
 from device.link_config import LINK, LORAWAN
-from link.profiles import PROFILES
-from link.sender import MIN_PACKET_BYTES
+from link.medium.profiles import PROFILES
+from link.node.sender import MIN_PACKET_BYTES
 
 GOOD = """
 node = 3

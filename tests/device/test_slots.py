@@ -14,11 +14,11 @@ from device.canary import CANARY, check_canary, make_canary
 from device.config import load_config
 from device.encoder import Encoder
 from device.slots import PROBATION_IMAGES, STATE_FILE, Slots, Stage, load
-from link.bundle import ENCODER, Bundle, BundleError, write_manifest
-from link.durable import write_state
-from link.profiles import get_profile
-from link.receiver import NodeEntry, Receiver
-from link.timing import LinkTiming
+from link.base.durable import write_state
+from link.bundle.bundle import ENCODER, Bundle, BundleError, write_manifest
+from link.host.receiver import NodeEntry, Receiver
+from link.medium.profiles import get_profile
+from link.medium.timing import LinkTiming
 from tests.device.far_host import FarHost
 from tests.device.test_node import arrived_symbols, finish, node
 from tests.scale import size

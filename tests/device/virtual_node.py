@@ -7,11 +7,11 @@ from device.config import load_config
 from device.node import Node
 from device.queues import open_queues
 from device.slots import load
-from link.carrier import Received
-from link.keys import CounterStore, read_master_key
-from link.profiles import get_profile
-from link.receiver import NodeEntry, Receiver, StatusHeard, Update
-from link.timing import LinkTiming
+from link.carriers.carrier import Received
+from link.host.receiver import NodeEntry, Receiver, StatusHeard, Update
+from link.medium.profiles import get_profile
+from link.medium.timing import LinkTiming
+from link.security.keys import CounterStore, read_master_key
 
 
 class Console:

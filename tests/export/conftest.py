@@ -15,7 +15,7 @@ from host_training.dataset import load
 from host_training.model import AutoEncoder, ModelConfig
 from host_training.presets import recipe
 from host_training.training import Trainer
-from link.bundle import Bundle
+from link.bundle.bundle import Bundle
 
 MODEL: dict[str, Any] = dict(
     base_width=8, blocks=(1, 1, 1), pooled=2, hidden=24, latents=10, latent_decoder_width=16, upsamplings=2, features=8

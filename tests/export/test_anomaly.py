@@ -9,7 +9,7 @@ from export.strangers import KINDS, draw
 from export.symbols import Int8Encoder, received
 from host_decoder.task_reader import task_reader
 from host_training.dataset import load
-from link.bundle import ANOMALY_TASK
+from link.bundle.bundle import ANOMALY_TASK
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from export.calibration import (
     hat_functions,
 )
 from export.onnx_model import OnnxModel
-from link import latent_coder
-from link.bundle import Bundle
-from link.calibration import softmax
+from link.bundle.bundle import Bundle
+from link.bundle.calibration import softmax
+from link.coder import latent_coder
 from tests.link.small import random_symbols, random_tables
 
 MODELS = Path(__file__).parents[2] / "models"

@@ -14,7 +14,7 @@ from export.decoder import Request, add_decoder
 from export.symbols import Int8Encoder, received
 from host_decoder.task_reader import task_reader
 from host_training.dataset import load
-from link.bundle import Bundle
+from link.bundle.bundle import Bundle
 from tests.link.small import random_tables
 
 

@@ -11,7 +11,7 @@ from export.entropy_model import (
     static_histogram,
 )
 from host_training.evaluation import histogram_bits
-from link.latent_coder import ideal_bits
+from link.coder.latent_coder import ideal_bits
 
 
 def clustered(n: int, seed: int = 0, n_clusters: int = 5, n_latents: int = 12) -> tuple[np.ndarray, np.ndarray]:

@@ -12,9 +12,9 @@ from export.__main__ import main
 from export.pipeline import export
 from host_training.checkpoint import CheckpointError
 from host_training.dataset import load
-from link import latent_coder
-from link.bundle import Bundle, with_task
-from link.results import check_result
+from link.bundle.bundle import Bundle, with_task
+from link.coder import latent_coder
+from link.output.results import check_result
 
 FILES = {
     "manifest.json",

@@ -10,7 +10,7 @@ from PIL import Image
 from export import ExportError
 from export.tasks import NewClass, classes_of
 from host_training.dataset import Augmentation, DataSet, Split, load
-from link.bundle import ImageSpec
+from link.bundle.bundle import ImageSpec
 
 NAMES = ("bird", "cat", "ship", "truck")
 

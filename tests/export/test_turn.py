@@ -14,8 +14,8 @@ from export.turn import Turning, turn
 from host_decoder.bulk import decode_bulk
 from host_decoder.classifier import Classifier
 from host_training.dataset import load
-from link import latent_coder
-from link.bundle import Bundle
+from link.bundle.bundle import Bundle
+from link.coder import latent_coder
 
 
 @pytest.fixture(scope="module")

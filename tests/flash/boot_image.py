@@ -23,9 +23,9 @@ from device.flash.boot import MACHINES
 from device.flash.card import CardOptions, flash_card
 from device.flash.rootfs import PYTHON_OF, Debian
 from host_decoder.store import Store
-from link import latent_coder
-from link.bundle import Bundle
-from link.results import write_result
+from link.bundle.bundle import Bundle
+from link.coder import latent_coder
+from link.output.results import write_result
 from tests.flash.guest import ROOT, Guest, Host, Line
 
 BUNDLE = ROOT / "models/cifar10"

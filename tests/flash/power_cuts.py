@@ -21,9 +21,9 @@ from device.flash.partitions import LINUX, read_table
 from device.flash.rootfs import PYTHON_OF, Debian
 from device.flash.tools import find
 from host_decoder.store import Store
-from link import latent_coder
-from link.bundle import Bundle
-from link.results import write_result
+from link.bundle.bundle import Bundle
+from link.coder import latent_coder
+from link.output.results import write_result
 from tests.flash.boot_image import BUNDLE, PROFILE, prepare, symbols_here
 from tests.flash.guest import Guest, Host, Line
 

@@ -22,9 +22,9 @@ from device.flash.partitions import FAT_TYPES, read_table
 from device.flash.rootfs import BOOT_LABEL, PYTHON_OF, Debian
 from device.flash.tools import find
 from host_decoder.events import NOISE, ORDINARY
-from link import latent_coder
-from link.bundle import Bundle
-from link.results import write_result
+from link.bundle.bundle import Bundle
+from link.coder import latent_coder
+from link.output.results import write_result
 from tests.flash.boot_image import BUNDLE, PROFILE, prepare, symbols_here
 from tests.flash.guest import Guest, Host, Line
 from tests.flash.power_cuts import check_file_system, stored

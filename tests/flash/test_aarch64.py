@@ -19,8 +19,8 @@ from device.flash.release import download_wheels, program_files
 from device.flash.rootfs import Debian
 from device.flash.tools import UnreachableError
 from device.interpreter import working_runtime
-from link import latent_coder
-from link.bundle import Bundle
+from link.bundle.bundle import Bundle
+from link.coder import latent_coder
 from tests.flash.boot_image import photographs
 from tests.flash.conftest import BUNDLE, ROOT
 from tests.programs import program
@@ -46,7 +46,7 @@ sys.executable = python  # the runtime is tried in a process of its own, which h
 from device.encoder import Encoder
 from device.interpreter import working_runtime
 from link import latent_coder
-from link.bundle import Bundle
+from link.bundle.bundle import Bundle
 bundle = Bundle.load(bundle_path, side="node")
 encoder = Encoder(bundle)
 symbols = np.stack([encoder(image) for image in np.load(images_path)])

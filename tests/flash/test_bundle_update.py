@@ -27,8 +27,8 @@ from device.flash.registry import bundles_of
 from device.flash.signing import signed_files
 from device.flash.tools import FlashError
 from host_decoder.config import read_config
-from link.bundle import Bundle, write_manifest
-from link.signature import SIGNATURE, sign
+from link.bundle.bundle import Bundle, write_manifest
+from link.security.signature import SIGNATURE, sign
 from tests.flash.conftest import BUNDLE, OUR_IMAGE, ROOT
 from tests.flash.guest import Host, Line
 from tests.flash.test_deploy import PYTHON, sshd  # noqa: F401

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from device.flash.card import CardOptions, flash_card
-from link.bundle import Bundle
-from link.signature import check_signature
+from link.bundle.bundle import Bundle
+from link.security.signature import check_signature
 from tests.flash.conftest import ROOT, TRIXIE
 from tests.programs import program
 from tests.scale import size

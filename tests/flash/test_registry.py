@@ -21,7 +21,7 @@ from device.flash.registry import (
 )
 from device.flash.tools import FlashError
 from host_decoder.config import read_config
-from link.carrier import CarrierSettings
+from link.carriers.carrier import CarrierSettings
 from tests.flash.conftest import BUNDLE
 
 KEY = "00112233445566778899aabbccddeeff\n"

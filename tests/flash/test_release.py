@@ -22,7 +22,9 @@ def wheel(tmp_path, monkeypatch):
 
 def test_a_node_gets_its_programs_and_not_what_flashes_it():
     files = program_files(ROOT)
-    assert {"device/__main__.py", "device/selftest.tflite", "device/unit/install.sh", "link/keys.py"} <= set(files)
+    assert {"device/__main__.py", "device/selftest.tflite", "device/unit/install.sh", "link/security/keys.py"} <= set(
+        files
+    )
     assert not [name for name in files if "flash" in name or "__pycache__" in name]
 
 

@@ -4,7 +4,7 @@ import argparse
 import shlex
 import sys
 
-from link.results import write_result
+from link.output.results import write_result
 from tests.fuzz.harness import N_STUDY_INPUTS, Outcome, built, fuzz
 from tests.fuzz.targets import TARGETS, n_inputs_of
 

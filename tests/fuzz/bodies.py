@@ -11,12 +11,15 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
-from link import latent_coder, lorawan
-from link.bundle import Bundle, BundleError, compute_id
-from link.capture import Captured, CaptureHead, CaptureWriter, read_capture
-from link.carrier import Received
-from link.carriers.lorawan import LoRaWan, NetworkSettings
-from link.control import (
+from link.bundle.bundle import Bundle, BundleError, compute_id
+from link.carriers.carrier import Received
+from link.coder import latent_coder
+from link.coder.tables import Tables
+from link.lorawan import wire as lorawan
+from link.lorawan.host.carrier import LoRaWan, NetworkSettings
+from link.monitor.recording import Captured, CaptureHead, CaptureWriter, read_capture
+from link.security.seal import Direction, Seal
+from link.wire.control import (
     Advance,
     AskStatus,
     Hello,
@@ -30,11 +33,9 @@ from link.control import (
     pack_command,
     unpack_command,
 )
-from link.erasure import ParityDecoder, ParityPlan
-from link.framing import MAX_PACKET_BYTES, Deframer, cobs_decode, cobs_encode, frame
-from link.packet import Chunk, Flag, Header, PacketType, pack_batch, unpack_batch
-from link.seal import Direction, Seal
-from link.tables import Tables
+from link.wire.erasure import ParityDecoder, ParityPlan
+from link.wire.framing import MAX_PACKET_BYTES, Deframer, cobs_decode, cobs_encode, frame
+from link.wire.packet import Chunk, Flag, Header, PacketType, pack_batch, unpack_batch
 from tests.erasure import send
 from tests.fuzz.harness import Surroundings, Target
 from tests.link.broker import chirpstack_uplink, things_stack_uplink
@@ -288,7 +289,7 @@ def things_stack(around: Surroundings) -> Target:
 def _broker(around: Surroundings, server: str, application: str, topic: str, uplinks: list[dict[str, Any]]) -> Target:
     """A network server's messages, read by the carrier; the topic is damaged too, now and then."""
     client = FakeBroker()
-    around.patch.setattr("link.carriers.lorawan._make_client", lambda _: client)
+    around.patch.setattr("link.lorawan.host.carrier._make_client", lambda _: client)
     carrier = LoRaWan(NetworkSettings(server=server, application=application, host="broker", devices={DEVICE: 7}))
 
     def read(data: bytes) -> list[Received]:

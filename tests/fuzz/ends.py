@@ -9,19 +9,31 @@ from collections.abc import Iterable
 from random import Random
 
 from device.outbox import Outbox
-from link.control import Advance, AskStatus, Hello, Parity, Quality, Renew, Report, Slot, Status, Time, pack_command
-from link.governor import AirtimeLimit, Governor
-from link.keys import COUNTER_END
-from link.lorawan import Greeting, pack_chunk, pack_enough, plain_packet, uplink_packet
-from link.lorawan import pack_batch as pack_lorawan_batch
-from link.lorawan_receiver import LoRaWanReceiver
-from link.lorawan_sender import LoRaWanSender
-from link.monitor import Monitor
-from link.packet import Chunk, Flag, Header, PacketType, pack_batch
-from link.receiver import NodeEntry, Receiver
-from link.receiving import Outcome, Rejected, Update
-from link.seal import Direction, Seal, downlink_key, uplink_key
-from link.sender import Refused, Sender
+from link.host.interface import Outcome, Rejected, Update
+from link.host.receiver import NodeEntry, Receiver
+from link.lorawan.host.receiver import LoRaWanReceiver
+from link.lorawan.node.sender import LoRaWanSender
+from link.lorawan.wire import Greeting, pack_chunk, pack_enough, plain_packet, uplink_packet
+from link.lorawan.wire import pack_batch as pack_lorawan_batch
+from link.medium.governor import AirtimeLimit, Governor
+from link.monitor.monitor import Monitor
+from link.node.sender import Refused, Sender
+from link.security.keys import COUNTER_END
+from link.security.seal import Direction, Seal, downlink_key, uplink_key
+from link.wire.control import (
+    Advance,
+    AskStatus,
+    Hello,
+    Parity,
+    Quality,
+    Renew,
+    Report,
+    Slot,
+    Status,
+    Time,
+    pack_command,
+)
+from link.wire.packet import Chunk, Flag, Header, PacketType, pack_batch
 from tests.fuzz.harness import Surroundings, Target
 from tests.link.ends import KEY, NODE, SF7, Counting, NodeEnd, host_end
 from tests.link.small import make_bundle

@@ -6,13 +6,13 @@ from typing import TypeVar
 
 import pytest
 
-from link.carrier import PortError, Received
-from link.carriers.rn2483_mac import MacSettings, Rn2483Mac
-from link.lorawan import plain_packet
-from link.modems import rn2483_mac
-from link.packet import PacketType
-from link.profiles import get_profile
-from link.radio import RadioLine
+from link.carriers.carrier import PortError, Received
+from link.emulator.modems import rn2483_mac
+from link.emulator.radio import RadioLine
+from link.lorawan.node.carrier import MacSettings, Rn2483Mac
+from link.lorawan.wire import plain_packet
+from link.medium.profiles import get_profile
+from link.wire.packet import PacketType
 from tests.fuzz.harness import Surroundings, Target
 from tests.link.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
 from tests.link.virtual import VirtualPort, VirtualWorld

@@ -12,12 +12,12 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from device.outbox import Outbox, open_outbox
-from link.bundle import ENCODER, TABLES, write_manifest
-from link.durable import write_state
-from link.keys import COUNTER_FILE, CounterStore, KeyStateError, provision
-from link.ledger import StoredLedger
-from link.signature import SIGNATURE, SignatureError, check_signature, sign, signer_text
-from link.tables import Tables
+from link.base.durable import write_state
+from link.bundle.bundle import ENCODER, TABLES, write_manifest
+from link.coder.tables import Tables
+from link.medium.ledger import StoredLedger
+from link.security.keys import COUNTER_FILE, CounterStore, KeyStateError, provision
+from link.security.signature import SIGNATURE, SignatureError, check_signature, sign, signer_text
 from tests.fuzz.harness import Surroundings, Target
 
 NODE = 7

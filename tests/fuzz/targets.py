@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from link.carriers import rak3172, rn2483
-from link.framing import frame
+from link.wire.framing import frame
 from tests.fuzz import bodies, ends, modems, states
 from tests.fuzz.harness import Surroundings, Target
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from link import latent_coder
-from link.bundle import Bundle
-from link.capture import Captured, CaptureHead, CaptureWriter, is_uplink, read_capture
-from link.control import AskStatus
-from link.monitor import Monitor, table
-from link.packet import Flag, Header, PacketType
-from link.profiles import get_profile
-from link.sending import SenderOptions
+from link.bundle.bundle import Bundle
+from link.coder import latent_coder
+from link.medium.profiles import get_profile
+from link.monitor.monitor import Monitor, table
+from link.monitor.recording import Captured, CaptureHead, CaptureWriter, is_uplink, read_capture
+from link.node.interface import SenderOptions
+from link.wire.control import AskStatus
+from link.wire.packet import Flag, Header, PacketType
 from tests.golden.make import TABLES, tables_of
 from tests.link.ends import KEY, NODE, NodeEnd, World, host_end
 from tests.link.small import make_bundle

@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from link import latent_coder
-from link.bundle import compute_id
-from link.control import (
+from link.bundle.bundle import compute_id
+from link.coder import latent_coder
+from link.coder.range_coder import RangeEncoder
+from link.coder.tables import Tables
+from link.security.seal import Direction, Seal, downlink_key, uplink_key
+from link.wire.control import (
     Advance,
     AskStatus,
     Command,
@@ -29,11 +32,8 @@ from link.control import (
     Time,
     pack_command,
 )
-from link.framing import frame
-from link.packet import Chunk, Header, pack_batch
-from link.range_coder import RangeEncoder
-from link.seal import Direction, Seal, downlink_key, uplink_key
-from link.tables import Tables
+from link.wire.framing import frame
+from link.wire.packet import Chunk, Header, pack_batch
 
 FOLDER = Path(__file__).parent
 KEY = bytes(range(16)).hex()

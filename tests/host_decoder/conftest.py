@@ -10,9 +10,9 @@ from ai_edge_litert.interpreter import Interpreter
 from device.interpreter import SELFTEST_MODEL
 from host_decoder.config import HostNode
 from host_decoder.store import Store
-from link.bundle import Bundle, with_calibration
-from link.calibration import Calibration
-from link.tables import Tables
+from link.bundle.bundle import Bundle, with_calibration
+from link.bundle.calibration import Calibration
+from link.coder.tables import Tables
 from tests.host_decoder.small import CLASSES, KEY, NODE, make_bundle, right_label
 from tests.link.small import random_tables
 

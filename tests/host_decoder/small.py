@@ -11,13 +11,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from host_decoder.events import Answer
 from host_decoder.row import Captured, Sent
-from link import latent_coder
-from link.bundle import Bundle, write_manifest
-from link.control import Command, Hello, Report, Time, unpack_command
-from link.framing import frame
-from link.packet import Chunk, Flag, Header, PacketType, split
-from link.seal import Direction, Seal, downlink_key, uplink_key
-from link.tables import Tables
+from link.bundle.bundle import Bundle, write_manifest
+from link.coder import latent_coder
+from link.coder.tables import Tables
+from link.security.seal import Direction, Seal, downlink_key, uplink_key
+from link.wire.control import Command, Hello, Report, Time, unpack_command
+from link.wire.framing import frame
+from link.wire.packet import Chunk, Flag, Header, PacketType, split
 
 CLASSES = ("ape", "bee", "cat", "dog")
 KEY = bytes(range(16))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from host_decoder.advice import LEAST_IMAGES, REMEMBERED_IMAGES, Advisor
-from link.control import MAX_ADVISED_CHUNKS
+from link.wire.control import MAX_ADVISED_CHUNKS
 from tests.host_decoder.small import answer
 
 

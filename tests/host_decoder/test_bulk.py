@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from host_decoder.bulk import BLOCK_IMAGES, decode_bulk
-from link import latent_coder
-from link.tables import TOTAL, Tables
+from link.coder import latent_coder
+from link.coder.tables import TOTAL, Tables
 from tests.link.small import random_symbols, random_tables
 
 MIXTURES = pytest.mark.parametrize(("n_latents", "n_components"), [(12, 1), (12, 5), (1, 3), (40, 64)])

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from host_decoder.classifier import Classifier
-from link.bundle import BundleError
+from link.bundle.bundle import BundleError
 from tests.host_decoder.small import CLASSES, weights, write_decoder
 
 

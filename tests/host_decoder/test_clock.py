@@ -8,9 +8,9 @@ from host_decoder import clock
 from host_decoder.clock import EARLIEST_UNIX_S, WallClock, is_synchronised
 from host_decoder.events import Notice
 from host_decoder.service import Host
-from link.control import Report, Time
-from link.profiles import get_profile
-from link.timing import LinkTiming
+from link.medium.profiles import get_profile
+from link.medium.timing import LinkTiming
+from link.wire.control import Report, Time
 from tests.host_decoder.small import SmallNode
 from tests.host_decoder.test_service import said
 

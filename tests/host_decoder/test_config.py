@@ -8,9 +8,9 @@ import pytest
 
 from host_decoder.config import GatewayConfig, VerdictConfig, read_config
 from host_decoder.toml_table import ConfigError
-from link.carrier import CarrierSettings
-from link.keys import provision
-from link.profiles import get_profile
+from link.carriers.carrier import CarrierSettings
+from link.medium.profiles import get_profile
+from link.security.keys import provision
 
 HOST_TOML = """
 store = "data.sqlite"

@@ -20,12 +20,12 @@ from host_decoder.gateway import Bell, Gateway
 from host_decoder.gateways import governors_of, listen, timing_of
 from host_decoder.service import Host
 from host_decoder.toml_table import ConfigError
-from link.carrier import CarrierSettings, CarrierStatistics, NotSentError, PortError, Received
+from link.base.clock import boot_s
+from link.carriers.carrier import CarrierSettings, CarrierStatistics, NotSentError, PortError, Received
 from link.carriers.udp import Udp
-from link.clock import boot_s
-from link.packet import Flag
-from link.profiles import get_profile
-from link.regions import governor_for
+from link.medium.profiles import get_profile
+from link.medium.regions import governor_for
+from link.wire.packet import Flag
 from tests.host_decoder.small import KEY, NODE, SmallNode
 from tests.link.small import random_symbols
 

@@ -17,13 +17,13 @@ from host_decoder.gateways import _ledger_path, listen, timing_of
 from host_decoder.listener import Listener
 from host_decoder.processes import Child
 from host_decoder.service import Host
-from link.carrier import CarrierSettings, CarrierStatistics, Received
-from link.carriers.lorawan import NetworkSettings
-from link.control import Quality, Report
-from link.lorawan import Greeting, pack_chunk, port_of
-from link.packet import Flag, PacketType
-from link.profiles import get_profile
-from link.serial_port import open_port
+from link.carriers.carrier import CarrierSettings, CarrierStatistics, Received
+from link.carriers.serial_port import open_port
+from link.lorawan.host.carrier import NetworkSettings
+from link.lorawan.wire import Greeting, pack_chunk, port_of
+from link.medium.profiles import get_profile
+from link.wire.control import Quality, Report
+from link.wire.packet import Flag, PacketType
 from tests.host_decoder.small import KEY, NODE, SmallNode, right_label
 from tests.link.broker import FakeNetwork, broker, chirpstack_uplink
 from tests.link.small import random_symbols

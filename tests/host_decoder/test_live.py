@@ -28,7 +28,7 @@ from host_decoder.live import LiveRun
 from host_decoder.live_options import LiveOptions, draw_replay
 from host_decoder.store import Store
 from host_decoder.view import PlainView
-from link.results import check_result
+from link.output.results import check_result
 from tests.host_decoder.conftest import N_IMAGES
 from tests.scale import size
 

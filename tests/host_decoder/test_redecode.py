@@ -15,9 +15,9 @@ from host_decoder.events import Answer
 from host_decoder.redecode import redecode
 from host_decoder.service import Host
 from host_decoder.store import Store
-from link import latent_coder
-from link.bundle import Bundle, with_calibration
-from link.calibration import Calibration
+from link.bundle.bundle import Bundle, with_calibration
+from link.bundle.calibration import Calibration
+from link.coder import latent_coder
 from tests.host_decoder.small import KEY, NODE, SmallNode, make_bundle, right_label
 from tests.link.small import random_symbols
 

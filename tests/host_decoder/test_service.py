@@ -11,12 +11,12 @@ from host_decoder.config import VerdictConfig
 from host_decoder.events import Answer, Explainer, Notice, Refusal
 from host_decoder.service import Host
 from host_decoder.store import Store
-from link import latent_coder
-from link.control import Advance, Quality, Report, Slot, Status, Time
-from link.lorawan import Greeting, pack_chunk, uplink_packet
-from link.packet import Chunk, Flag, PacketType, pack_batch
-from link.profiles import get_profile
-from link.timing import LinkTiming
+from link.coder import latent_coder
+from link.lorawan.wire import Greeting, pack_chunk, uplink_packet
+from link.medium.profiles import get_profile
+from link.medium.timing import LinkTiming
+from link.wire.control import Advance, Quality, Report, Slot, Status, Time
+from link.wire.packet import Chunk, Flag, PacketType, pack_batch
 from tests.host_decoder.small import CLASSES, KEY, NODE, SmallNode, make_bundle, right_label
 from tests.link.small import random_symbols, random_tables
 

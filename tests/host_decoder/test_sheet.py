@@ -14,9 +14,9 @@ from host_decoder.receipt import Receipt, ReceivedPacket
 from host_decoder.sheet import Sheet
 from host_decoder.statistics_view import link_tables
 from host_decoder.store import Store
-from link.packet import Chunk
-from link.receiver import NodeState
-from link.statistics import NodeStatistics
+from link.host.receiver import NodeState
+from link.host.statistics import NodeStatistics
+from link.wire.packet import Chunk
 from tests.host_decoder.small import BUNDLE, KEY, NODE, answer
 
 MOMENT = "2026-11-30 14:05:12"

@@ -10,11 +10,11 @@ from host_decoder.events import Answer, Notice, Refusal
 from host_decoder.service import Host
 from host_decoder.shelf import LONGEST_PAUSE_S, MAX_HELD
 from host_decoder.store import Store, StoreError
-from link.control import Report
-from link.packet import Flag
-from link.profiles import get_profile
-from link.regions import governor_for
-from link.timing import LinkTiming
+from link.medium.profiles import get_profile
+from link.medium.regions import governor_for
+from link.medium.timing import LinkTiming
+from link.wire.control import Report
+from link.wire.packet import Flag
 from tests.host_decoder.small import KEY, NODE, SmallNode
 from tests.link.small import random_symbols
 

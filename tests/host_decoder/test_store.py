@@ -12,9 +12,9 @@ from host_decoder.events import Refusal
 from host_decoder.receipt import Receipt, ReceivedPacket, RefusalCount, Totals
 from host_decoder.store import Store, StoredImage, StoreError
 from host_decoder.verdict import Strangeness
-from link.control import Quality
-from link.packet import Chunk
-from link.receiver import NodeState
+from link.host.receiver import NodeState
+from link.wire.control import Quality
+from link.wire.packet import Chunk
 from tests.host_decoder.small import BUNDLE, KEY, NODE, answer
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -14,8 +14,8 @@ import pytest
 
 from host_decoder.receipt import Receipt, ReceivedPacket
 from host_decoder.store import Store, StoreError
-from link.packet import Chunk
-from link.receiver import NodeState
+from link.host.receiver import NodeState
+from link.wire.packet import Chunk
 from tests.host_decoder.small import BUNDLE, KEY, NODE, answer
 
 NOBODY = 65534

@@ -12,8 +12,8 @@ from contextlib import closing
 
 import pytest
 
-from link.control import Report
-from link.packet import Flag
+from link.wire.control import Report
+from link.wire.packet import Flag
 from tests.host_decoder.small import KEY, NODE, SmallNode
 from tests.link.small import random_symbols
 

@@ -9,8 +9,8 @@ from device.encoder import Encoder
 from export.strangers import draw
 from host_decoder.reader import Reader
 from host_decoder.strangeness import StrangenessScorer
-from link import latent_coder
-from link.bundle import ANOMALY_TASK, Bundle, BundleError
+from link.bundle.bundle import ANOMALY_TASK, Bundle, BundleError
+from link.coder import latent_coder
 from tests.host_decoder.small import make_bundle
 from tests.link.small import random_tables
 

@@ -8,7 +8,7 @@ import pytest
 from host_decoder.events import Refusal
 from host_decoder.row import Captured, Sent
 from host_decoder.tally import KEPT_IMAGES, Tally
-from link.profiles import get_profile
+from link.medium.profiles import get_profile
 from tests.host_decoder.small import IMAGE_LINE, NODE, PACKET_LINE, answer, captured, sent
 
 

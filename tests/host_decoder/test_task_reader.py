@@ -19,7 +19,7 @@ from host_decoder.picture import PictureFolder, to_png
 from host_decoder.service import Host
 from host_decoder.store import Store
 from host_decoder.task_reader import task_reader
-from link.bundle import Bundle, BundleError, with_task
+from link.bundle.bundle import Bundle, BundleError, with_task
 from tests.host_decoder.small import CLASSES, KEY, NODE, SmallNode, weights, write_decoder
 from tests.link.small import random_symbols
 

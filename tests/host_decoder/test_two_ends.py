@@ -13,13 +13,13 @@ from host_decoder.config import HostNode, VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.service import Host
 from host_decoder.store import Store
-from link import latent_coder
-from link.governor import Governor
-from link.keys import CounterStore, provision
-from link.packet import split
-from link.profiles import get_profile
-from link.sender import Sender
-from link.timing import LinkTiming
+from link.coder import latent_coder
+from link.medium.governor import Governor
+from link.medium.profiles import get_profile
+from link.medium.timing import LinkTiming
+from link.node.sender import Sender
+from link.security.keys import CounterStore, provision
+from link.wire.packet import split
 from tests.host_decoder.small import KEY, NODE, right_label
 from tests.link.small import random_symbols
 from tests.scale import size

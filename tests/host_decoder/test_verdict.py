@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from host_decoder.verdict import VerdictPolicy
-from link.calibration import Calibration
+from link.bundle.calibration import Calibration
 
 CALIBRATION = Calibration((0, 4, 8), (2.0, 1.0, 1.0), (1.0, 0.5, 0.0))
 NEVER = 2.0

@@ -15,9 +15,9 @@ from host_decoder.summary import Title, summary
 from host_decoder.tally import Tally
 from host_decoder.verdict import Strangeness
 from host_decoder.view import Dashboard, LiveView, PlainView, _line, dashboard, make_view
-from link.profiles import get_profile
-from link.statistics import NodeStatistics
-from link.terminal import SCHEME, readable_output
+from link.host.statistics import NodeStatistics
+from link.medium.profiles import get_profile
+from link.output.terminal import SCHEME, readable_output
 from tests.host_decoder.small import CLASSES, NODE, answer, captured, sent
 
 TITLE = Title(bundle="blobs 3fa2", link="emulated lora-sf7", node="7")

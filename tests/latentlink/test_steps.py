@@ -13,7 +13,7 @@ from host_training.listing import Listing
 from host_training.run import Run, RunError, Source, write_run
 from latentlink.said import Said
 from latentlink.targets import STEPS
-from link.lock import FolderLock
+from link.base.lock import FolderLock
 
 DIGITS = Run("digits", None, None, None, 1797, "0", "digits", {}, "duphil", is_finished=True)
 

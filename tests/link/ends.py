@@ -9,14 +9,14 @@ from random import Random
 import numpy as np
 
 from device.outbox import Outbox
-from link.bundle import Bundle
-from link.governor import Governor
-from link.latent_coder import Latent
-from link.packet import Header, PacketType
-from link.profiles import get_profile
-from link.receiver import Downlink, NodeEntry, Outcome, Receiver, Update
-from link.sender import Acknowledged, Outgoing, Sender, SenderOptions
-from link.timing import LinkTiming
+from link.bundle.bundle import Bundle
+from link.coder.latent_coder import Latent
+from link.host.receiver import Downlink, NodeEntry, Outcome, Receiver, Update
+from link.medium.governor import Governor
+from link.medium.profiles import get_profile
+from link.medium.timing import LinkTiming
+from link.node.sender import Acknowledged, Outgoing, Sender, SenderOptions
+from link.wire.packet import Header, PacketType
 
 KEY = bytes(range(16))
 NODE = 7

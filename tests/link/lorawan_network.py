@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 
-from link.modems.rn2483_mac import HARDWARE_EUI, Downlink, Rn2483Mac, Uplink
+from link.emulator.modems.rn2483_mac import HARDWARE_EUI, Downlink, Rn2483Mac, Uplink
 
 APP_KEY = "00112233445566778899AABBCCDDEEFF"
 

@@ -23,16 +23,16 @@ from statistics import mean
 import numpy as np
 
 from host_decoder.service import slot_period_s
-from link.air import Air, Heard, Tuning
-from link.airtime import UartConfig
-from link.channel import UNIMPAIRED, Impairments, parse_loss
-from link.packet import Header, PacketType
-from link.profiles import get_profile
-from link.receiver import Downlink, HelloHeard, NodeEntry, Reason, Receiver, Rejected, Update
-from link.results import write_result
-from link.sender import Outgoing, SenderOptions
-from link.slots import DRIFT
-from link.timing import LinkTiming
+from link.emulator.air import Air, Heard, Tuning
+from link.emulator.channel import UNIMPAIRED, Impairments, parse_loss
+from link.host.receiver import Downlink, HelloHeard, NodeEntry, Reason, Receiver, Rejected, Update
+from link.medium.airtime import UartConfig
+from link.medium.profiles import get_profile
+from link.medium.time_slots import DRIFT
+from link.medium.timing import LinkTiming
+from link.node.sender import Outgoing, SenderOptions
+from link.output.results import write_result
+from link.wire.packet import Header, PacketType
 from tests.link.ends import NodeEnd, no_decode
 from tests.link.small import make_bundle
 

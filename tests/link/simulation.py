@@ -23,15 +23,15 @@ from random import Random
 import numpy as np
 
 from device.outbox import Outbox
-from link.channel import GilbertElliott, LossModel, NoLoss
-from link.governor import Governor
-from link.keys import CounterStore, provision
-from link.profiles import get_profile
-from link.receiver import NodeEntry, NodeState, Receiver, Update
-from link.regions import governor_for
-from link.results import write_result
-from link.sender import FIRST_CHUNK_OVERHEAD_BYTES, Sender, SenderOptions
-from link.timing import LinkTiming
+from link.emulator.channel import GilbertElliott, LossModel, NoLoss
+from link.host.receiver import NodeEntry, NodeState, Receiver, Update
+from link.medium.governor import Governor
+from link.medium.profiles import get_profile
+from link.medium.regions import governor_for
+from link.medium.timing import LinkTiming
+from link.node.sender import FIRST_CHUNK_OVERHEAD_BYTES, Sender, SenderOptions
+from link.output.results import write_result
+from link.security.keys import CounterStore, provision
 from tests.link.ends import NodeEnd, World, host_end, no_decode
 from tests.link.small import make_bundle
 

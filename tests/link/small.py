@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from link.bundle import Bundle, write_manifest
-from link.tables import Tables
+from link.bundle.bundle import Bundle, write_manifest
+from link.coder.tables import Tables
 
 
 def random_tables(seed: int, n_latents: int = 12, n_components: int = 5, max_symbols: int = 20) -> Tables:

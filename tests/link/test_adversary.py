@@ -20,11 +20,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from device.outbox import Outbox
-from link import host_session, node_session, seal
-from link.governor import Governor
-from link.packet import Chunk, Flag, Header, PacketType
-from link.receiver import NodeState, Update
-from link.sender import Sender, SenderOptions
+from link.host import session as host_session
+from link.host.receiver import NodeState, Update
+from link.medium.governor import Governor
+from link.node import session as node_session
+from link.node.sender import Sender, SenderOptions
+from link.security import seal
+from link.wire.packet import Chunk, Flag, Header, PacketType
 from tests.link.ends import KEY, NODE, SF7, Counting, host_end
 from tests.link.small import make_bundle
 from tests.scale import size

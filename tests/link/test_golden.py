@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from link import latent_coder
-from link.control import Hello, Parity, Quality, Report, Status, Time, unpack_command
-from link.framing import Deframer
-from link.packet import Chunk, Header, unpack_batch
-from link.range_coder import RangeDecoder
-from link.tables import Tables
+from link.coder import latent_coder
+from link.coder.range_coder import RangeDecoder
+from link.coder.tables import Tables
+from link.wire.control import Hello, Parity, Quality, Report, Status, Time, unpack_command
+from link.wire.framing import Deframer
+from link.wire.packet import Chunk, Header, unpack_batch
 from tests.golden.make import FOLDER, GOLDEN, chunk_of, command_of, seal_of, tables_of
 
 

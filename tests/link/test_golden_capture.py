@@ -2,8 +2,8 @@
 
 import pytest
 
-from link.capture import read_capture
-from link.receiver import NodeEntry, Receiver, Update
+from link.host.receiver import NodeEntry, Receiver, Update
+from link.monitor.recording import read_capture
 from tests.golden.capture import FOLDER, HOST_SALT, SYMBOLS, golden_bundle, monitored
 from tests.link.ends import KEY, NODE
 

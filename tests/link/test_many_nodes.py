@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from link.receiver import Reason
+from link.host.receiver import Reason
 from tests.link.many_nodes import LOSSY, Scenario, simulate
 from tests.scale import size
 

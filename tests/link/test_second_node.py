@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from link import latent_coder
-from link.profiles import get_profile
-from link.receiver import NodeEntry, Receiver, StatusHeard, Update
-from link.timing import LinkTiming
+from link.coder import latent_coder
+from link.host.receiver import NodeEntry, Receiver, StatusHeard, Update
+from link.medium.profiles import get_profile
+from link.medium.timing import LinkTiming
 from tests.link.small import make_bundle, random_symbols
 
 NODE, KEY, SALT = 9, bytes(range(100, 116)), b"\x01\x02\x03\x04"

@@ -5,13 +5,13 @@ from random import Random
 
 import pytest
 
-from link.channel import GilbertElliott
-from link.control import Renew
-from link.erasure import ParityPlan
-from link.governor import AirtimeLimit, Governor
-from link.packet import Flag, Header, PacketType
-from link.receiver import Reason, Rejected, StatusHeard, Update
-from link.sender import Outgoing, SenderOptions
+from link.emulator.channel import GilbertElliott
+from link.host.receiver import Reason, Rejected, StatusHeard, Update
+from link.medium.governor import AirtimeLimit, Governor
+from link.node.sender import Outgoing, SenderOptions
+from link.wire.control import Renew
+from link.wire.erasure import ParityPlan
+from link.wire.packet import Flag, Header, PacketType
 from tests.link.ends import NODE, SF7, Counting, NodeEnd, World, host_end, type_of
 from tests.link.simulation import goodput
 from tests.link.small import make_bundle

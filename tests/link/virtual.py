@@ -2,11 +2,11 @@
 
 from types import SimpleNamespace
 
-from link.air import HOUR_S
-from link.carrier import CarrierSettings, open_carrier
-from link.line import Line
-from link.profiles import get_profile
-from link.radio import RadioLine
+from link.carriers.carrier import CarrierSettings, open_carrier
+from link.emulator.air import HOUR_S
+from link.emulator.cable import Line
+from link.emulator.radio import RadioLine
+from link.medium.profiles import get_profile
 
 CARRIER_MODULES = ("serial_line", "command_line", "rn2483", "rak3172", "e22")
 

@@ -4,7 +4,7 @@ import importlib
 import json
 from pathlib import Path
 
-from link.results import FOLDER
+from link.output.results import FOLDER
 from tests.studies.common import SIZES
 from tests.studies.recipe import EPOCHS
 

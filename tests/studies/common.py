@@ -29,9 +29,9 @@ from host_decoder.bulk import decode_bulk
 from host_training.dataset import DataSet, with_corrupted_labels
 from host_training.presets import recipe
 from host_training.training import Trainer, load_model
-from link import latent_coder
-from link.results import commit, write_result
-from link.tables import Tables
+from link.coder import latent_coder
+from link.coder.tables import Tables
+from link.output.results import commit, write_result
 
 mpl.use("svg")
 mpl.rcParams |= {"svg.hashsalt": "latentlink", "axes.grid": True, "grid.alpha": 0.3}  # the same figures, the same file

@@ -24,7 +24,7 @@ from export.measure import through_coder
 from host_training.batches import evaluation_batches
 from host_training.dataset import Split
 from host_training.model import AutoEncoder
-from link.tables import Tables
+from link.coder.tables import Tables
 
 ENVIRONMENT = Path(".venv-rivals")
 REQUIREMENTS = Path("requirements/rivals.txt")

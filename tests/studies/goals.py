@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from link.results import FOLDER
+from link.output.results import FOLDER
 from tests.studies.common import Table
 from tests.studies.nair import RETRAINED
 

@@ -25,9 +25,9 @@ from host_decoder.bulk import decode_bulk
 from host_training.dataset import DataSet, load
 from host_training.evaluation import latent_order
 from host_training.presets import recipe
-from link import latent_coder
-from link.channel import GilbertElliott, IidLoss, LossModel
-from link.tables import Tables
+from link.coder import latent_coder
+from link.coder.tables import Tables
+from link.emulator.channel import GilbertElliott, IidLoss, LossModel
 from tests.studies.common import (
     Deployed,
     Halves,

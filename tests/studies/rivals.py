@@ -33,8 +33,8 @@ from host_training.dataset import DataSet, Split, load
 from host_training.model import AutoEncoder, ModelConfig
 from host_training.presets import recipe
 from host_training.training import load_model
-from link.bundle import Bundle
-from link.tables import Tables
+from link.bundle.bundle import Bundle
+from link.coder.tables import Tables
 from tests.studies import coded_images, factorised_prior, goals
 from tests.studies.common import RUNS, Table, finish, parser, trained
 from tests.studies.factorised_prior import LearnedBottleneck, MissingError, backbone_features, outside

@@ -15,8 +15,8 @@ import numpy as np
 
 from export.entropy_model import Alphabet
 from host_decoder.bulk import decode_bulk
-from link import latent_coder
-from link.tables import Tables
+from link.coder import latent_coder
+from link.coder.tables import Tables
 
 DICTIONARY_BYTES = 32_768
 "Deflate's window."

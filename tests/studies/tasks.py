@@ -49,8 +49,8 @@ from host_decoder.classifier import Classifier
 from host_decoder.onnx_decoder import OnnxDecoder
 from host_decoder.picture import to_png
 from host_training.dataset import DataSet, load
-from link import latent_coder
-from link.bundle import PIXELS, PROBABILITIES, SCORE, Bundle
+from link.bundle.bundle import PIXELS, PROBABILITIES, SCORE, Bundle
+from link.coder import latent_coder
 from tests.studies.common import RUNS, Table, finish, number, percent, spread
 
 MODULE = "tests.studies.tasks"

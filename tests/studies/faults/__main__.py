@@ -17,7 +17,7 @@ import importlib
 import json
 from collections.abc import Sequence
 
-from link.results import FOLDER, commit, write_result
+from link.output.results import FOLDER, commit, write_result
 
 STUDY = "faults"
 PARTS = ("flood", "dead_gateway", "pictures", "adversary", "situations", "bare_machine", "none_of_these")

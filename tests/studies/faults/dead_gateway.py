@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from link.packet import Flag
+from link.wire.packet import Flag
 from tests.host_decoder.small import KEY, NODE, SmallNode, make_bundle
 from tests.link.small import random_symbols, random_tables
 

@@ -23,11 +23,11 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
-from link import latent_coder
-from link.framing import Deframer, frame
-from link.packet import Flag, Header, PacketType
-from link.profiles import get_profile
-from link.timing import LinkTiming
+from link.coder import latent_coder
+from link.medium.profiles import get_profile
+from link.medium.timing import LinkTiming
+from link.wire.framing import Deframer, frame
+from link.wire.packet import Flag, Header, PacketType
 from tests.host_decoder.small import KEY, NODE, make_bundle
 from tests.link.ends import NodeEnd
 from tests.link.small import random_symbols, random_tables

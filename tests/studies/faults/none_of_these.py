@@ -12,7 +12,7 @@ import numpy as np
 from export.symbols import Int8Encoder, received
 from host_decoder.strangeness import StrangenessScorer
 from host_training.dataset import load
-from link.bundle import Bundle
+from link.bundle.bundle import Bundle
 
 BUNDLES = {"cifar10": "cifar100", "cifar10-tiny": "cifar100", "cifar100": "cifar10"}
 "Released bundle: the data set that it does not know."

@@ -24,8 +24,8 @@ from PIL import Image, ImageCms, ImageFile
 from device.config import SourceConfig
 from device.image_source import open_source
 from host_training.image_folder import read_image
-from link.bundle import ImageSpec
-from link.picture import UnreadableImageError
+from link.bundle.bundle import ImageSpec
+from link.picture.reader import UnreadableImageError
 
 N_MUTANTS = 30_000
 BATCH = 5_000

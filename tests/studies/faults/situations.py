@@ -19,9 +19,9 @@ SITUATIONS = {
         "tests/device/test_image_source.py::test_a_camera_settles_after_every_opening",
     ],
     "a LoRaWAN network's answers take the room of a payload": [
-        "tests/link/test_rn2483_mac.py::test_a_payload_for_which_there_is_no_room_at_present_is_told_from_a_broken_port",
+        "tests/link/lorawan/node/test_carrier.py::test_a_payload_for_which_there_is_no_room_at_present_is_told_from_a_broken_port",
         "tests/device/test_lorawan_node.py::test_while_the_module_has_answers_to_send_first_every_image_goes_in_shorter_packets",
-        "tests/link/test_sender.py::test_what_does_not_fit_is_sent_in_less_and_costs_no_airtime",
+        "tests/link/node/test_sender.py::test_what_does_not_fit_is_sent_in_less_and_costs_no_airtime",
     ],
     "the UART of a Pi's pins, left to its console": [
         "tests/flash/test_card.py::test_of_the_uarts_of_a_pi_only_the_one_that_is_freed_is_taken",
@@ -29,18 +29,18 @@ SITUATIONS = {
         "tests/flash/test_firstboot.py::test_on_trixie_too_ours_is_not_what_an_old_imagers_firstrun_cuts_off",
     ],
     "a photo with a broken EXIF value": [
-        "tests/link/test_picture.py::test_a_broken_exif_value_costs_nothing_but_itself",
+        "tests/link/picture/test_reader.py::test_a_broken_exif_value_costs_nothing_but_itself",
     ],
     "a host whose clock is not right yet": [
         "tests/host_decoder/test_clock.py::test_before_its_clock_is_synchronised_a_host_tells_no_time_and_says_why_once",
-        "tests/link/test_receiver.py::test_a_node_is_told_the_time_again_unasked_when_the_hosts_clock_was_set",
+        "tests/link/host/test_receiver.py::test_a_node_is_told_the_time_again_unasked_when_the_hosts_clock_was_set",
     ],
     "a RAK3172 with older firmware, or with its echo on": [
-        "tests/link/test_carriers.py::test_a_rak3172_of_before_rui3_tells_a_packet_in_two_lines",
-        "tests/link/test_carriers.py::test_an_echo_is_passed_over",
+        "tests/link/carriers/test_carriers.py::test_a_rak3172_of_before_rui3_tells_a_packet_in_two_lines",
+        "tests/link/carriers/test_carriers.py::test_an_echo_is_passed_over",
     ],
     "a terminal without UTF-8": [
-        "tests/link/test_terminal.py::test_a_command_speaks_in_ascii",
+        "tests/link/output/test_terminal.py::test_a_command_speaks_in_ascii",
         "tests/host_decoder/test_live.py::test_terminals_of_few_signs_see_everything",
     ],
     "hidden folders among photos": [
@@ -55,18 +55,18 @@ SITUATIONS = {
         "tests/host_training/test_download.py::test_a_server_that_drips_is_given_up",
     ],
     "zeros that a network server leaves out": [
-        "tests/link/test_network_server.py::test_zeros_that_are_left_out_or_null_are_zeros",
+        "tests/link/lorawan/test_network_server.py::test_zeros_that_are_left_out_or_null_are_zeros",
     ],
     "a store that can only be read, or is damaged": [
         "tests/host_decoder/test_store_file.py::test_a_store_is_read_where_nothing_can_be_written",
         "tests/host_decoder/test_store_file.py::test_what_is_no_store_is_refused_by_what_it_is",
     ],
     "a port that two programs have open": [
-        "tests/link/test_serial_port.py::test_bytes_that_another_program_takes_are_no_pulled_plug",
+        "tests/link/carriers/test_serial_port.py::test_bytes_that_another_program_takes_are_no_pulled_plug",
     ],
     "settings that an editor saved with a mark": [
-        "tests/link/test_toml_file.py::test_a_byte_order_mark_and_the_line_ends_of_windows_do_not_matter",
-        "tests/link/test_toml_file.py::test_another_encoding_of_unicode_is_named",
+        "tests/link/settings/test_toml_file.py::test_a_byte_order_mark_and_the_line_ends_of_windows_do_not_matter",
+        "tests/link/settings/test_toml_file.py::test_another_encoding_of_unicode_is_named",
     ],
 }
 

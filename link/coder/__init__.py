@@ -1,0 +1,1 @@
+"""Symbols to bitstream and back, in integers alone."""

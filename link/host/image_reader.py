@@ -1,0 +1,105 @@
+"""Image reader: one node's chunks to what is known of its images, or the sentence that says why not."""
+
+from collections.abc import Callable, Sequence
+
+from link.bundle.bundle import Bundle
+from link.coder.latent_coder import Latent
+from link.coder.tables import Tables
+from link.host.assembler import CollisionError, ImageAssembler
+from link.host.interface import Rejected, Update
+from link.host.session import Reason
+from link.wire.packet import Chunk
+
+Decode = Callable[[bytes, Tables, bool], Latent]
+"link.coder.latent_coder.decode: bitstream, tables, whether it is complete."
+
+
+class ImageReader:
+    """Puts chunks together and decodes; whatever is wrong with one is an answer to this one alone."""
+
+    def __init__(self, node: int, bundles: Sequence[Bundle], decode: Decode) -> None:
+        """Chunks made with any of these bundles are decoded; the first one is the node's present one."""
+        self._node, self._own, self._decode = node, bundles, decode
+        self._images = ImageAssembler()
+
+    def n_chunks(self, image: int) -> int:
+        """Chunks of it that can be decoded."""
+        return self._images.n_chunks(image)
+
+    def read(self, chunk: Chunk, n_bytes: int, counter: int, bundle: Bundle, now_s: float) -> Update | Rejected:
+        """A chunk that took n_bytes of a packet made with `bundle`, which came at now_s."""
+
+        def reject(reason: Reason, sentence: str, is_of_use: bool = False) -> Rejected:
+            return Rejected(reason, sentence, self._node, counter, bundle, chunk if is_of_use else None)
+
+        if all(bundle.id != own.id for own in self._own):
+            return reject(
+                Reason.OTHER_BUNDLE,
+                f"packet made with bundle {bundle.id.hex()} ({bundle.path}), this host has {self._own[0].id.hex()} "
+                f"({self._own[0].path}) for node {self._node}; configure the former here, or flash the latter there",
+                is_of_use=True,
+            )
+        name = f"chunk {chunk.index} of image {chunk.image} of node {self._node}"
+        try:
+            if self._images.has(chunk):
+                return reject(Reason.REPEATED, f"{name} is here already: the node did not hear that it came")
+            captured_s = None if chunk.age_s is None else now_s - chunk.age_s
+            image = self._images.add(chunk, n_bytes, captured_s)
+            if image is None:
+                sentence = f"{name} came without an earlier one; it is kept until that arrives"
+                return reject(Reason.GAP, sentence, is_of_use=True)
+            latent = self._decode(image.bitstream, bundle.tables, image.is_complete)
+        except CollisionError as error:
+            return collision(self._node, counter, error, bundle)
+        except ValueError as error:
+            return malformed(self._node, counter, error, bundle)
+        return Update(
+            node=self._node,
+            counter=counter,
+            image=image.id,
+            latent=latent,
+            bundle=bundle,
+            n_chunks=image.n_prefix,
+            is_complete=image.is_complete,
+            age_s=image.chunks[0].age_s,
+            captured_s=image.captured_s,
+            bitstream_bytes=len(image.bitstream),
+            packet_bytes=image.packet_bytes,
+            chunk=chunk,
+        )
+
+
+def lacking(node: int, counter: int, bundle_id: bytes, chunk: Chunk) -> Rejected:
+    """A chunk of a bundle that the host does not hold: stored, so that the bundle can be added later."""
+    return Rejected(
+        Reason.OTHER_BUNDLE,
+        f"packet made with bundle {bundle_id.hex()}, which this host lacks; it is stored: add that bundle to "
+        "`bundles`, then decode the store with it",
+        node,
+        counter,
+        chunk=chunk,
+        bundle_id=bundle_id,
+    )
+
+
+def collision(node: int, counter: int, error: CollisionError, bundle: Bundle | None) -> Rejected:
+    """A chunk that cannot be kept under its id, and so is not acknowledged."""
+    return Rejected(
+        Reason.COLLISION,
+        f"packet {counter} of node {node}: {error}: the node lost its counters and gave an id twice",
+        node,
+        counter,
+        bundle,
+    )
+
+
+def malformed(node: int, counter: int, error: ValueError, bundle: Bundle | None = None) -> Rejected:
+    """A packet that is the node's and makes no sense."""
+    return Rejected(
+        Reason.MALFORMED,
+        f"packet {counter} of node {node} opens but makes no sense: {error}; "
+        "node and host run programs that do not fit together",
+        node,
+        counter,
+        bundle,
+    )

@@ -1,0 +1,204 @@
+"""Receiver: the host's end of the link, for all of its nodes and any number of gateways.
+
+    receive        a packet in, outcomes out: what is now known of an image, or why the packet gave nothing
+    confirm        the store has it: only now it is acknowledged
+    next_packet    what to transmit now: reports, commands, the time
+
+It knows neither sockets nor clocks, and never raises on what arrives. An outcome with a counter is to be stored
+together with state(node), in one transaction, and then confirmed; one without is not.
+"""
+
+import secrets
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from math import inf
+
+from link.coder import latent_coder
+from link.host.advances import Advances
+from link.host.image_reader import Decode
+from link.host.interface import Downlink, HelloHeard, NodeEntry, Outcome, Rejected, StatusHeard, Update
+from link.host.peer import HostNode
+from link.host.session import NodeState, Reason
+from link.host.statistics import NodeStatistics
+from link.medium.governor import Governor
+from link.medium.time_slots import SlotPlan
+from link.medium.timing import LinkTiming
+from link.security.seal import overhead_bytes
+from link.wire.control import NO_QUALITY, Advance, Command, Quality, pack_command
+from link.wire.packet import HOST_SALT_BYTES, MAX_PACKET_BYTES, WIRE_VERSION, Header, PacketType
+
+__all__ = [
+    "Downlink",
+    "HelloHeard",
+    "NodeEntry",
+    "NodeState",
+    "Outcome",
+    "Reason",
+    "Receiver",
+    "Rejected",
+    "StatusHeard",
+    "Update",
+]
+
+MIN_PACKET_BYTES = overhead_bytes(PacketType.DATA)
+ADVANCE_BYTES = overhead_bytes(PacketType.COMMAND, has_salt=True) + len(pack_command(Advance(0)))
+
+
+class Receiver:
+    """A host's end; timing None: it never sends."""
+
+    def __init__(
+        self,
+        nodes: Mapping[int, NodeEntry],
+        timing: LinkTiming | None = None,
+        salt: bytes | None = None,
+        *,
+        governors: Sequence[Governor] = (),
+        unix_offset_s: float | None = None,
+        decode: Decode = latent_coder.decode,
+    ) -> None:
+        """`governors` by gateway charge what is sent, on the clock of now_s; without them the caller does that.
+
+        `unix_offset_s` is Unix time less that clock; None: nodes that ask for the time get no answer.
+        """
+        salt = salt or secrets.token_bytes(HOST_SALT_BYTES)
+        self._advances = Advances(timing.airtime_s(ADVANCE_BYTES), timing.report_wait_s) if timing is not None else None
+        self._nodes = {
+            node: HostNode(node, entry, timing, salt, decode, self._advances) for node, entry in nodes.items()
+        }
+        self._timing, self._governors = timing, tuple(governors)
+        self.unix_offset_s = unix_offset_s
+        self._slots: SlotPlan | None = None
+        self._is_speaking = False
+
+    # Uplink
+
+    def receive(self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0) -> list[Outcome]:
+        """One packet, whole, whose last bit came at now_s through this gateway."""
+        if not MIN_PACKET_BYTES <= len(packet) <= MAX_PACKET_BYTES:
+            return [
+                Rejected(
+                    Reason.MALFORMED,
+                    f"packet has {len(packet)} bytes, packets have {MIN_PACKET_BYTES} to {MAX_PACKET_BYTES}: "
+                    "it was cut off or is none",
+                )
+            ]
+        try:
+            header = Header.unpack(packet)
+        except ValueError as error:
+            return [Rejected(Reason.MALFORMED, f"{error}: it was cut off or is none")]
+        if header.version != WIRE_VERSION:
+            return [
+                Rejected(
+                    Reason.WIRE_VERSION,
+                    f"packet has wire version {header.version}, this host speaks {WIRE_VERSION}; update the older end",
+                )
+            ]
+        if header.node not in self._nodes:
+            return [
+                Rejected(
+                    Reason.UNKNOWN_NODE,
+                    f"packet names node {header.node}, this host knows {sorted(self._nodes)}; "
+                    "if the node is yours, add its key and bundle to the host's configuration",
+                )
+            ]
+        if not PacketType(header.packet_type).is_uplink:
+            name = PacketType(header.packet_type).name
+            sentence = f"packet of type {header.packet_type} ({name}) is downlink: another host's, or this one's echo"
+            return [Rejected(Reason.PACKET_TYPE, sentence)]
+        return self._nodes[header.node].receive(packet, header, now_s, quality, gateway)
+
+    def confirm(self, node: int, counter: int, enough: Iterable[int] = ()) -> None:
+        """The store has what this packet brought; the images `enough` need no further chunk."""
+        self._nodes[node].confirm(counter, enough)
+
+    def collide(self, node: int, counter: int) -> None:
+        """The store has another image under an id in this packet: it is not acknowledged, the node renumbers."""
+        self._nodes[node].collide(counter)
+
+    def state(self, node: int) -> NodeState | None:
+        """What to store with each outcome; None before the node was heard."""
+        return self._nodes[node].state
+
+    def statistics(self, node: int) -> NodeStatistics:
+        return self._nodes[node].statistics
+
+    def take_notices(self) -> list[str]:
+        """Sentences about the nodes' sessions since the last call."""
+        notices = [sentence for node in self._nodes.values() for sentence in node.notices]
+        for node in self._nodes.values():
+            node.notices.clear()
+        return notices
+
+    # Downlink
+
+    def command(self, node: int, command: Command) -> None:
+        """Tell a node, the next time it listens."""
+        self._nodes[node].commands.append(command)
+
+    def advise(self, node: int, n_chunks: int | None) -> None:
+        """So many chunks of an image are worth sending without being asked; None: no advice."""
+        self._nodes[node].advice = n_chunks
+
+    def grant_slots(self, nodes: Collection[int], period_s: float, now_s: float) -> None:
+        """Cut each period into a slot for each of these nodes; each is told when it listens, and again in time."""
+        self._slots = SlotPlan(nodes, period_s, now_s)
+
+    def next_due_s(self, now_s: float) -> float | None:
+        """When next_packet may have something; None: not before something is heard."""
+        if self._is_speaking:
+            return None
+        due = [self._start_s(node, due_s, now_s) for node, due_s in self._due()]
+        due.append(self._advance_s(now_s))
+        return min((start_s for start_s in due if start_s < inf), default=None)
+
+    def next_packet(self, now_s: float) -> Downlink | None:
+        """What to transmit now, None when nothing may or need be; call `transmitted` when it has left.
+
+        Raises LedgerError when a governor cannot store the airtime: nothing is sent then.
+        """
+        if self._is_speaking:
+            return None
+        for node, _ in sorted(self._due(), key=lambda one: one[1]):
+            downlink = node.next_packet(now_s, self._governor(node.gateway), self.unix_offset_s, self._slots)
+            if downlink is not None:
+                self._is_speaking = True
+                return downlink
+        return self._next_advance(now_s)
+
+    def transmitted(self, end_s: float) -> None:
+        """The packet of next_packet has left; its last bit at end_s."""
+        self._is_speaking = False
+
+    def _due(self) -> list[tuple[HostNode, float]]:
+        return [(node, due_s) for node in self._nodes.values() if (due_s := node.due_s()) is not None]
+
+    def _start_s(self, node: HostNode, due_s: float, now_s: float) -> float:
+        """When a report to it could start."""
+        assert self._timing is not None
+        governor = self._governor(node.gateway)
+        start_s = max(due_s, now_s)
+        return start_s if governor is None else governor.start_s(self._timing.report_airtime_s, start_s)
+
+    def _advance_s(self, now_s: float) -> float:
+        """When a session that is behind may be answered; inf: not now, as while a REPORT is asked for."""
+        if self._advances is None or any(node.is_asked for node in self._nodes.values()):
+            return inf
+        asking = self._advances.next(now_s)
+        return inf if asking is None else self._advances.start_s(asking, self._governor(asking.gateway), now_s)
+
+    def _next_advance(self, now_s: float) -> Downlink | None:
+        if self._advance_s(now_s) > now_s:
+            return None
+        assert self._advances is not None
+        asking = self._advances.next(now_s)
+        assert asking is not None
+        governor, airtime_s = self._governor(asking.gateway), self._advances.airtime_s
+        if governor is not None:
+            governor.occupy(airtime_s, now_s)
+        node = self._nodes[asking.node]
+        self._advances.answered(asking, node.highest, governor, now_s)
+        self._is_speaking = True
+        return node.advance(asking.salt, asking.gateway, airtime_s)
+
+    def _governor(self, gateway: int) -> Governor | None:
+        return self._governors[gateway] if gateway < len(self._governors) else None

@@ -1,0 +1,336 @@
+"""Host session: what a host knows of one node's starts, opens what comes up and seals what goes down.
+
+Counters order the sessions: a new salt is believed only under a counter above all that came before, because a recording
+cannot have one. A node whose counter is not above (it lost its counters, its card is a copy or an old state) is told so
+and goes on above; where it cannot be told, it must be provisioned anew.
+
+What a stranger may try is counted in tags: a packet that tells its salt tells its whole counter and has a tag of 8
+bytes, held against every bundle that it may have; any other is held against one tag, since its session has one bundle.
+Nothing here is rationed, because a stranger could use a ration up.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from link.bundle.bundle import Bundle
+from link.host.siege import Siege
+from link.node.session import WITH_BUNDLE
+from link.security.seal import (
+    REPLAY_WINDOW,
+    SHORT_TAG_BYTES,
+    Direction,
+    ReplayWindow,
+    Seal,
+    downlink_key,
+    reconstruct_counter,
+    tag_bytes,
+    uplink_key,
+)
+from link.wire.control import Hello
+from link.wire.packet import COUNTER_LOW_BITS, Flag, Header, PacketType
+
+MAX_KEPT = 256
+"Packets of one node that wait for their session's salt; each is held against one tag more when it comes."
+MAX_BUNDLES = 128
+"Bundles, the node's own first, that a packet with a salt is held against."
+
+
+class Reason(StrEnum):
+    """Why a packet gave no update."""
+
+    MALFORMED = "malformed"
+    WIRE_VERSION = "wire version"
+    PACKET_TYPE = "packet type"
+    UNKNOWN_NODE = "unknown node"
+    NOT_OPENED = "not opened"
+    OTHER_BUNDLE = "other bundle"
+    REPLAY = "replay"
+    DUPLICATE = "duplicate"
+    REPEATED = "repeated"
+    GAP = "gap"
+    STALE_SESSION = "stale session"
+    UNKNOWN_SESSION = "unknown session"
+    COLLISION = "collision"
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """What the store persists with each result, in the same transaction."""
+
+    salt: bytes
+    highest: int
+    received: int
+    "64 bits, bit i: packet highest - i came."
+    bundle_id: bytes = b""
+    "Of the session's images; empty while it is not known."
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A packet whose tag verified and whose counter is new."""
+
+    header: Header
+    counter: int
+    body: bytes
+    bundle_id: bytes
+    "With which it was sealed, perhaps one that this host lacks; empty for the types that do not depend on one."
+    packet_bytes: int
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A packet that is not used, and why."""
+
+    reason: Reason
+    sentence: str
+    counter: int = -1
+    "Of a DUPLICATE, and of a STALE_SESSION."
+
+
+@dataclass
+class SessionNews:
+    """What opening a packet changed beside itself."""
+
+    opened: list[Opened] = field(default_factory=list)
+    turned: Turned | None = None
+    began: str | None = None
+    "A sentence: a new session was accepted."
+
+
+class _Session:
+    """One salt's two seals."""
+
+    def __init__(self, node: int, key: bytes, salt: bytes, host_salt: bytes, bundle_id: bytes = b"") -> None:
+        self.salt = salt
+        self.up = Seal(uplink_key(key, salt), node, salt, Direction.UPLINK)
+        self._down = (key, host_salt, node)
+        self._down_seal: Seal | None = None
+        self.bundle_id = bundle_id
+        "Of all its images, as an 8-byte tag or a HELLO has shown."
+        self.node_knows = False
+        "The node has shown that it knows the host's salt."
+        self.told_salt = False
+
+    @property
+    def down(self) -> Seal:
+        if self._down_seal is None:
+            key, host_salt, node = self._down
+            self._down_seal = Seal(downlink_key(key, self.salt, host_salt), node, self.salt, Direction.DOWNLINK)
+        return self._down_seal
+
+
+class HostSession:
+    """All sessions of one node, as its host sees them."""
+
+    def __init__(
+        self,
+        node: int,
+        key: bytes,
+        bundles: Sequence[Bundle],
+        host_salt: bytes,
+        state: NodeState | None = None,
+        one_way: bool = False,
+    ) -> None:
+        """`bundles` are all that the host holds: the node's present one, its other ones, then the rest."""
+        self._node, self._key, self._host_salt = node, key, host_salt
+        self._bundle_ids = list(dict.fromkeys(bundle.id for bundle in bundles))
+        self._one_way = one_way
+        self._current = self._session(state.salt, state.bundle_id) if state else None
+        self._window = ReplayWindow(state.highest, state.received) if state else ReplayWindow()
+        self._kept: deque[bytes] = deque(maxlen=MAX_KEPT)
+        self._recent: OrderedDict[bytes, int] = OrderedDict()
+        "Packets accepted of late and their counters."
+        self.siege = Siege()
+        self._next_down = 0
+        "Downlink counter: never begun anew in this start of the host, whatever the node's session."
+
+    @property
+    def state(self) -> NodeState | None:
+        """None before the node was heard."""
+        if self._current is None:
+            return None
+        return NodeState(self._current.salt, self._window.highest, self._window.received, self._current.bundle_id)
+
+    @property
+    def highest(self) -> int:
+        return self._window.highest
+
+    @property
+    def lacks(self) -> bytes:
+        """The id of the bundle that the node's images are made with, when this host does not hold it; else empty."""
+        known = self._current.bundle_id if self._current else b""
+        return b"" if known in self._bundle_ids else known
+
+    @property
+    def owes_salt(self) -> bool:
+        """Whether a packet for the node must carry the host's salt."""
+        return self._current is None or not self._current.node_knows
+
+    def open(self, packet: bytes, header: Header, now_s: float) -> SessionNews:
+        """What this packet brings: itself, or the ones that waited for its salt before it, or why it is not used."""
+        if packet in self._recent:
+            counter = self._recent[packet]
+            return _turned(Reason.DUPLICATE, f"packet {counter} of node {self._node} came again", counter)
+        if header.salt and (self._current is None or header.salt != self._current.salt):
+            return self._open_foreign(packet, header)
+        if self._current is None:
+            self._kept.append(packet)
+            return _turned(
+                Reason.UNKNOWN_SESSION,
+                f"packet of a session of node {self._node} that this host does not know; it is kept until one "
+                "with the session's salt comes",
+            )
+        is_short = tag_bytes(header.packet_type, bool(header.salt)) == SHORT_TAG_BYTES
+        if is_short and not self.siege.takes_short_tags(now_s):
+            self.siege.failed(now_s)
+            return _turned(
+                Reason.NOT_OPENED,
+                f"packet in the name of node {self._node} has a short tag; while others speak in its name this node "
+                "has long ones, and nothing else is tried",
+            )
+        counter = header.counter if header.tells_counter else reconstruct_counter(header.counter_low, self.highest)
+        opened = self._try(self._current, packet, header, counter)
+        if opened is None:
+            if is_short:
+                self.siege.failed(now_s)
+            return self._not_opened(packet, header)
+        return self._accept(opened, packet)
+
+    def recovered(self, counter: int) -> bool:
+        """Whether a packet brought back by parity is new; it counts as received from now on."""
+        if not self._window.is_new(counter):
+            return False
+        self._window.mark(counter)
+        return True
+
+    def seal(self, packet_type: PacketType, body: bytes) -> bytes:
+        """A downlink packet for the node's session."""
+        assert self._current is not None
+        return self._seal(self._current, packet_type, body, Flag.KNOWN)
+
+    def seal_stale(self, salt: bytes, packet_type: PacketType, body: bytes) -> bytes:
+        """A downlink packet for the session with this salt, which is behind or over."""
+        return self._seal(self._session(salt), packet_type, body, Flag(0))
+
+    def _seal(self, session: _Session, packet_type: PacketType, body: bytes, flags: Flag) -> bytes:
+        counter, self._next_down = self._next_down, self._next_down + 1
+        salt = b"" if session.node_knows else self._host_salt
+        session.told_salt = True
+        header = Header(self._node, counter & 0xFFFF, packet_type, flags | Flag.SALT * bool(salt), salt)
+        return session.down.seal(header, counter, body)
+
+    def _session(self, salt: bytes, bundle_id: bytes = b"") -> _Session:
+        return _Session(self._node, self._key, salt, self._host_salt, bundle_id)
+
+    def _try(self, session: _Session, packet: bytes, header: Header, counter: int) -> Opened | None:
+        for bundle_id in self._candidates(session, header):
+            body = session.up.open(packet, header, counter, bundle_id)
+            if body is not None:
+                return Opened(header, counter, body, bundle_id, len(packet))
+        return None
+
+    def _candidates(self, session: _Session, header: Header) -> list[bytes]:
+        """Bundles that the packet may have been sealed with; one, where its tag is short."""
+        if header.packet_type not in WITH_BUNDLE:
+            return [b""]
+        known = [session.bundle_id] if session.bundle_id else []
+        return list(dict.fromkeys([*known, *self._bundle_ids]))[: MAX_BUNDLES if header.salt else 1]
+
+    def _accept(self, opened: Opened, packet: bytes) -> SessionNews:
+        assert self._current is not None
+        if not self._window.is_new(opened.counter):
+            return _turned(
+                Reason.REPLAY,
+                f"packet {opened.counter} of node {self._node} was received before or is too old to tell "
+                f"(highest is {self.highest}); it is ignored",
+            )
+        self._window.mark(opened.counter)
+        self._learn(self._current, opened)
+        self._remember(packet, opened.counter)
+        self._current.node_knows = self._current.told_salt and bool(opened.header.flags & Flag.KNOWN)
+        return SessionNews([opened])
+
+    def _learn(self, session: _Session, opened: Opened) -> None:
+        """What a long tag vouches for: which bundle the session has, and whether all its tags are long."""
+        if opened.header.packet_type == PacketType.HELLO:
+            with suppress(ValueError):
+                hello = Hello.unpack(opened.body)
+                session.bundle_id = hello.bundle_id
+                self.siege.told(hello.has_long_tags)
+        elif opened.header.salt and opened.bundle_id:
+            session.bundle_id = opened.bundle_id
+        elif not opened.header.salt:
+            self.siege.heard_short_tag()
+
+    def _remember(self, packet: bytes, counter: int) -> None:
+        self._recent[packet] = counter
+        if len(self._recent) > REPLAY_WINDOW:
+            self._recent.popitem(last=False)
+
+    def _not_opened(self, packet: bytes, header: Header) -> SessionNews:
+        if not header.salt:
+            self._kept.append(packet)
+        held = ", ".join(bundle_id.hex() for bundle_id in self._bundle_ids)
+        return _turned(
+            Reason.NOT_OPENED,
+            f"packet in the name of node {self._node} does not open with its key and any bundle held for it "
+            f"({held}): it was damaged or forged, or the node has another key or a bundle this host lacks; "
+            "compare node.key and the bundle's id at both ends",
+        )
+
+    def _open_foreign(self, packet: bytes, header: Header) -> SessionNews:
+        """A packet with a salt that is not the current one."""
+        session = self._session(header.salt)
+        opened = self._try(session, packet, header, header.counter)
+        if opened is None:
+            return self._not_opened(packet, header)
+        if opened.counter <= self.highest:
+            remedy = (
+                "nobody can tell it, so it must be provisioned anew (flash it again) and counts on from the time of day"
+                if self._one_way
+                else "it is told to go on above"
+            )
+            return _turned(
+                Reason.STALE_SESSION,
+                f"node {self._node} begins a session at packet {opened.counter}, this host has seen {self.highest}: "
+                f"its counters were lost or its card is a copy or an old state, or this is a recording; {remedy}",
+                opened.counter,
+            )
+        return self._begin(session, opened, packet)
+
+    def _begin(self, session: _Session, opened: Opened, packet: bytes) -> SessionNews:
+        """The node has started anew; what waited for its salt is opened first."""
+        news = SessionNews(began=self._describe(session))
+        before, self._current = self.highest, session
+        self.siege.session_began()
+        self._learn(session, opened)
+        waited = self._open_kept(session, opened.counter, before)
+        for one, kept in [*waited, (opened, packet)]:
+            news.opened += self._accept(one, kept).opened
+        return news
+
+    def _open_kept(self, session: _Session, counter: int, before: int) -> list[tuple[Opened, bytes]]:
+        """The packets kept that are of this session and came before `counter`, in order. None is kept any longer."""
+        kept, self._kept = list(self._kept), deque(maxlen=MAX_KEPT)
+        found: dict[int, tuple[Opened, bytes]] = {}
+        for packet in kept:
+            header = Header.unpack(packet)
+            candidate = counter - (counter - header.counter_low) % (1 << COUNTER_LOW_BITS)
+            if not before < candidate < counter:
+                continue
+            opened = self._try(session, packet, header, candidate)
+            if opened is not None:
+                found[candidate] = opened, packet
+        return [found[counter] for counter in sorted(found)]
+
+    def _describe(self, session: _Session) -> str:
+        if self._current is None:
+            return f"node {self._node} is heard for the first time, its session {session.salt.hex()}"
+        return f"node {self._node} has started anew, its session {session.salt.hex()}"
+
+
+def _turned(reason: Reason, sentence: str, counter: int = -1) -> SessionNews:
+    return SessionNews(turned=Turned(reason, sentence, counter))

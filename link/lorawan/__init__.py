@@ -1,0 +1,1 @@
+"""The other link, whole: our bodies inside LoRaWAN's frames."""

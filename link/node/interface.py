@@ -1,0 +1,155 @@
+"""Sending: what the node's end of the link is given and what it tells; link.node.sender is the end itself."""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from link.node.in_flight import ChunkId
+from link.wire.control import Command, Report
+from link.wire.erasure import ParityPlan
+from link.wire.packet import PacketType
+
+
+class QueuedChunk(Protocol):
+    """device.outbox.QueuedChunk."""
+
+    @property
+    def image(self) -> int: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def is_last(self) -> bool: ...
+    @property
+    def bitstream(self) -> bytes: ...
+    @property
+    def captured_s(self) -> float | None: ...
+    @property
+    def captured_unix_s(self) -> float | None: ...
+
+
+class Outbox(Protocol):
+    """device.outbox.Outbox, as far as the sender needs it."""
+
+    n_evicted: int
+
+    @property
+    def n_images(self) -> int: ...
+    @property
+    def newest_image(self) -> int: ...
+    def base_chunks(self, limit: int, skip: Collection[ChunkId] = ()) -> Iterable[QueuedChunk]: ...
+    def refinements(self, limit: int, skip: Collection[ChunkId] = ()) -> Iterable[QueuedChunk]: ...
+    def delivered(self, chunks: Iterable[ChunkId]) -> None: ...
+    def drop_refinements(self, images: Iterable[int]) -> None: ...
+    def renumber(self, up_to: int, new_id: Callable[[], int]) -> None: ...
+    def oldest_age_s(self, now_s: float) -> float | None: ...
+
+
+class Counters(Protocol):
+    """link.security.keys.CounterStore: ascending numbers, none ever given twice."""
+
+    def next(self) -> int: ...
+    def advance_to(self, counter: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class SenderOptions:
+    """How a node sends; the defaults suit a host that answers."""
+
+    has_downlink: bool = True
+    "Whether the host answers; without it a chunk is forgotten when it is sent."
+    max_packet_bytes: int | None = None
+    "None: as long as the profile allows."
+    batch_packets: int = 8
+    "Packets after which an answer is wanted at the latest."
+    unasked_chunks: int = 1
+    "Chunks of one image that may be on their way at once, while the host gives no advice."
+    refinement_tries: int = 3
+    "Times that a refinement is sent before it is given up."
+    parity: ParityPlan | None = None
+    "Without a downlink: parity packets that make up for losses."
+    wants_time: bool = False
+    wants_slot: bool = False
+    status_every: int = 128
+    "Packets from one STATUS to the next; 0: only when the host asks."
+    fault: str | None = None
+    "What keeps the node from its work: each STATUS says it, and one is sent until the host has it."
+    greets: bool = False
+    "Begins with a HELLO, which names the bundle to a host that may lack it."
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A packet to transmit now."""
+
+    packet: bytes
+    packet_type: PacketType
+    airtime_s: float
+    chunks: tuple[ChunkId, ...]
+    "Image and index of what it carries."
+    listens: bool
+    "The node listens afterwards."
+    counter: int = 0
+    "Under which it was sealed."
+    bitstream_bytes: tuple[int, ...] = ()
+    "Of each of the chunks."
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """A REPORT: these images' base chunks are stored, these images need no more."""
+
+    delivered: tuple[int, ...]
+    stopped: tuple[int, ...]
+    chunks: tuple[ChunkId, ...]
+    "All that was delivered, refinements included."
+    report: Report
+
+
+@dataclass(frozen=True)
+class CommandHeard:
+    """A COMMAND, carried out already."""
+
+    command: Command
+
+
+@dataclass(frozen=True)
+class TimeHeard:
+    """A TIME: the sender knows the offset of its clock from now on."""
+
+    unix_s: float
+    is_news: bool = True
+    "It is another than was told before."
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A packet to this node that was not used, and why."""
+
+    sentence: str
+
+
+Heard = Acknowledged | CommandHeard | TimeHeard | Refused
+
+
+@dataclass
+class SenderStatistics:
+    """What a sender did since it started."""
+
+    n_packets: int = 0
+    airtime_s: float = 0.0
+    n_chunks: int = 0
+    "Sent, repetitions included."
+    n_repeated: int = 0
+    "Sent again."
+    n_probes: int = 0
+    n_heard: int = 0
+    "Downlink packets that opened."
+    n_unanswered: int = 0
+    n_delivered: int = 0
+    "Base chunks acknowledged, or sent where nobody answers."
+    n_stopped: int = 0
+    "Images that the host wanted no more of while chunks were left."
+    n_refinements_dropped: int = 0
+    "Images whose remaining refinements were given up: lost too often, or too old for a short packet."
+    n_too_long: int = 0
+    "Base chunks that fit no packet: cut for longer ones than are allowed now."

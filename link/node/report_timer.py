@@ -1,0 +1,86 @@
+"""Answer timer: a node has asked, and how long it waits for the host, first for this answer, then for any."""
+
+from math import inf
+from random import Random
+
+from link.medium.timing import GAPS_OF_SILENCE, LinkTiming
+
+FORGETS_AFTER = 2
+"Unanswered packets behind which a host may have lost all that it knew of the node."
+SILENT_AFTER = 6
+"Unanswered packets behind which a host counts as silent."
+NAMES_AFTER, NAMES_EVERY = 3, 8
+"""Unanswered packets behind which a probe is a HELLO, and then again: it opens also where the bundle of the images is
+missing, and so the host can name that."""
+PROBE_JITTER = 0.5
+"Probes wait up to so much longer, at random."
+MAX_BACK_OFF = 8
+"On the air up to so many exchanges, twice as many each time: two nodes that met once must not meet again and again."
+
+
+class AnswerTimer:
+    """Of one node."""
+
+    def __init__(self, timing: LinkTiming, share: float | None, random: Random) -> None:
+        """`share` is the duty cycle; None: there is none."""
+        self._timing, self._share, self._random = timing, share, random
+        self.due_s: float | None = None
+        "Until then an answer may come; None: none is awaited."
+        self.asked_at = -1
+        "Counter of the last packet that wanted an answer."
+        self.n_missed = 0
+        "Answers that did not come, one after the other."
+        self.listens_until_s = -inf
+        "Until then a radio must not speak, because it would not hear."
+        self.probe_s: float | None = None
+        "From then on it is time to ask again, without anything new to say; None: nothing was sent."
+
+    @property
+    def is_silent(self) -> bool:
+        return self.n_missed >= SILENT_AFTER
+
+    @property
+    def has_forgotten(self) -> bool:
+        return self.n_missed >= FORGETS_AFTER
+
+    @property
+    def is_naming(self) -> bool:
+        """Whether the next probe should say which bundle the images are made with."""
+        return self.n_missed % NAMES_EVERY == NAMES_AFTER
+
+    def sent(self, end_s: float, airtime_s: float, interval_s: float) -> None:
+        """A packet has left. Whatever follows within interval_s, the usual time between images, asks by itself."""
+        if self.due_s is None and not self.n_missed:
+            report_s = self._timing.silence_s(airtime_s) + self._timing.report_wait_s
+            self.probe_s = end_s + report_s + (GAPS_OF_SILENCE + 1) * interval_s
+
+    def asked(self, end_s: float) -> None:
+        """And that packet wanted an answer."""
+        if self.due_s is None:
+            self.due_s = end_s + self._timing.report_wait_s
+            self.listens_until_s = self.due_s if self._timing.is_half_duplex else -inf
+
+    def answered(self) -> None:
+        """A report came."""
+        self.due_s, self.n_missed, self.listens_until_s = None, 0, -inf
+
+    def heard(self, now_s: float) -> None:
+        """Something else came; the report may follow it."""
+        self.n_missed = 0
+        if self.due_s is not None:
+            self.due_s = None
+            self.asked(now_s)
+
+    def miss(self, now_s: float, airtime_s: float, pause_s: float) -> None:
+        """The answer did not come. pause_s, for the first time: what is worth waiting for all the same."""
+        self.due_s = None
+        self.n_missed += 1
+        probe_s = self._timing.probe_s(airtime_s, self.n_missed - SILENT_AFTER, self._share)
+        wait_s = max(pause_s, probe_s) if self.n_missed == 1 else probe_s
+        self.probe_s = now_s + wait_s + self._random.uniform(0, max(PROBE_JITTER * wait_s, self._back_off_s(airtime_s)))
+
+    def _back_off_s(self, airtime_s: float) -> float:
+        """The longest; on a cable nobody else speaks."""
+        if not self._timing.is_half_duplex:
+            return 0.0
+        return min(2 ** (self.n_missed - 1), MAX_BACK_OFF) * (airtime_s + self._timing.report_wait_s)

@@ -1,0 +1,1 @@
+"""What a program says: to a terminal, a pipe, a results file."""

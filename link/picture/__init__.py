@@ -1,0 +1,1 @@
+"""Image files as the pixels that a person sees."""

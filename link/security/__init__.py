@@ -1,0 +1,1 @@
+"""Why nothing can be forged or repeated."""

@@ -1,0 +1,1 @@
+"""What a person writes for a program: TOML files, checked key by key, and where they lie."""

@@ -1,0 +1,96 @@
+"""Setting: what a key of node.toml or host.toml may say, and the sentence for everything else.
+
+SOURCE = {"kind": text(one_of=KINDS, is_required=True), "limit": whole(1, 1000)}
+read_section(table, SOURCE, "[source] ")
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from link.settings.toml_file import shown
+
+MANY = 1_000_000_000
+"Where more would be as good as no bound."
+MAX_LETTERS = 1000
+"No path and no name is longer."
+TYPE_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text in quotes",
+    bool: "true or false",
+    list: "a list of texts",
+    dict: "a section",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A key: the types of its value, the bounds of a number, the words there are of a text."""
+
+    types: tuple[type, ...]
+    lowest: float = 0
+    highest: float = 0
+    one_of: tuple[str, ...] = ()
+    is_required: bool = False
+    items: type = str
+    "Of a list: texts, or sections (written [[name]], one for each)."
+
+    def fault(self, value: Any) -> str | None:
+        """What is wrong with a value, to follow the key's name; None: nothing."""
+        if type(value) not in self.types and not (type(value) is int and float in self.types):
+            return f"is {shown(value)}, it must be {self._type_names}"
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and not (isfinite(value) and self.lowest <= value <= self.highest):
+            limits = (
+                f"{self.lowest} or more" if self.highest == MANY > value else f"from {self.lowest} to {self.highest}"
+            )
+            return f"is {shown(value)}; it must be {limits}"
+        if isinstance(value, str) and self.one_of and value not in self.one_of:
+            return f'is "{shown(value)[1:-1]}"; it must be one of {", ".join(self.one_of)}'
+        texts = value if isinstance(value, list) else [value]
+        if any(text == "" for text in texts):
+            return "is empty; write something, or leave the key out"
+        if isinstance(value, list) and not all(isinstance(item, self.items) for item in value):
+            return f"is {shown(value)}, it must be {self._type_names}"
+        if any(isinstance(text, str) and len(text) > MAX_LETTERS for text in texts):
+            return f"is {shown(value)}, of more than {MAX_LETTERS} letters; write something shorter"
+        return None
+
+    @property
+    def _type_names(self) -> str:
+        names = TYPE_NAMES | ({list: "sections in [[ ]]"} if self.items is dict else {})
+        return " or ".join(names[kind] for kind in self.types)
+
+
+def whole(lowest: int, highest: int, is_required: bool = False, or_text: bool = False) -> Setting:
+    return Setting((int, str) if or_text else (int,), lowest, highest, is_required=is_required)
+
+
+def number(lowest: float, highest: float) -> Setting:
+    return Setting((float,), lowest, highest)
+
+
+def text(one_of: tuple[str, ...] = (), is_required: bool = False) -> Setting:
+    return Setting((str,), one_of=one_of, is_required=is_required)
+
+
+YES_OR_NO = Setting((bool,))
+TEXTS = Setting((list,))
+SECTION = Setting((dict,))
+SECTIONS = Setting((list,), items=dict)
+REQUIRED_SECTION = Setting((dict,), is_required=True)
+
+
+def read_section(table: Mapping[str, Any], settings: Mapping[str, Setting], section: str = "") -> Mapping[str, Any]:
+    """The table, when it holds all that is required and nothing else than may be; ValueError with a sentence."""
+    for key, value in table.items():
+        if key not in settings:
+            raise ValueError(f'{section}key "{shown(key)[1:-1]}" is unknown; the keys are {", ".join(settings)}')
+        if fault := settings[key].fault(value):
+            raise ValueError(f"{section}{key} {fault}")
+    for key, setting in settings.items():
+        if setting.is_required and key not in table:
+            raise ValueError(f'{section}key "{key}" is missing')
+    return table

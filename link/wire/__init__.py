@@ -1,0 +1,1 @@
+"""Which byte means what."""

@@ -1,0 +1,177 @@
+"""The latent coder: nothing lost, a prefix is worth its length, and close to what its model allows."""
+
+import time
+
+import constriction
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from link.coder import latent_coder
+from link.coder.tables import Tables
+from tests.link.small import random_symbols, random_tables
+
+
+@st.composite
+def tables_and_symbols(draw):
+    tables = random_tables(
+        draw(st.integers(0, 2**32)),
+        n_latents=draw(st.integers(1, 40)),
+        n_components=draw(st.sampled_from([1, 2, 17])),
+        max_symbols=draw(st.sampled_from([2, 20, 256])),
+    )
+    if draw(st.booleans()):
+        return tables, random_symbols(tables, draw(st.integers(0, 2**32)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    return tables, (tables.symbol_min + rng.integers(0, tables.alphabet)).astype(np.int16)
+
+
+def mixed_categorical(tables, d, weights):
+    return constriction.stream.model.Categorical(np.diff(tables.mixed(d, weights)).astype(np.float64), perfect=False)
+
+
+@given(tables_and_symbols())
+@settings(max_examples=100, deadline=None)
+def test_every_latent_comes_back(case):
+    tables, symbols = case
+    latent = latent_coder.decode(latent_coder.encode(symbols, tables), tables)
+    assert latent.symbols.tolist() == symbols.tolist()
+    assert latent.symbols.dtype == np.float32
+    assert latent.n_known == tables.n_latents
+
+
+@given(tables_and_symbols())
+@settings(max_examples=50, deadline=None)
+def test_constriction_decodes_the_bitstream_with_the_mixed_tables(case):
+    tables, symbols = case
+    data = latent_coder.encode(symbols, tables)
+    words = np.frombuffer(data + bytes(-len(data) % 4), ">u4").astype(np.uint32)
+    decoder = constriction.stream.queue.RangeDecoder(words)
+    weights = tables.prior
+    decoded = []
+    for d in range(tables.n_latents):
+        index = int(decoder.decode(mixed_categorical(tables, d, weights)))
+        decoded.append(tables.symbol_min[d] + index)
+        weights = tables.reweigh(d, weights, index)
+    assert decoded == symbols.tolist()
+
+
+@given(tables_and_symbols())
+@settings(max_examples=50, deadline=None)
+def test_the_bitstream_of_constriction_decodes_here(case):
+    tables, symbols = case
+    encoder = constriction.stream.queue.RangeEncoder()
+    weights = tables.prior
+    for d, index in enumerate(tables.indices(symbols)):
+        encoder.encode(index, mixed_categorical(tables, d, weights))
+        weights = tables.reweigh(d, weights, index)
+    data = encoder.get_compressed().astype(">u4").tobytes()
+    assert latent_coder.decode(data, tables).symbols.tolist() == symbols.tolist()
+
+
+@given(tables_and_symbols())
+@settings(max_examples=40, deadline=None)
+def test_every_prefix_gives_true_symbols_and_more_with_each_byte(case):
+    tables, symbols = case
+    data = latent_coder.encode(symbols, tables)
+    n_known = 0
+    for n_bytes in range(len(data) + 1):
+        latent = latent_coder.decode(data[:n_bytes], tables, complete=False)
+        assert latent.symbols[: latent.n_known].tolist() == symbols[: latent.n_known].tolist()
+        assert latent.n_known >= n_known
+        assert latent.symbols.shape == (tables.n_latents,)
+        n_known = latent.n_known
+    assert latent_coder.decode(data, tables).n_known == tables.n_latents
+
+
+def test_a_latent_that_has_not_arrived_is_its_expectation_under_what_has():
+    left, right = [60000, 5535, 1], [1, 5535, 60000]
+    rows = np.array([left, right])
+    tables = Tables.from_frequencies([-1, -1], [rows, rows], np.array([2**23, 2**23]))
+    nothing = latent_coder.decode(b"", tables, complete=False)
+    assert nothing.n_known == 0
+    assert nothing.symbols == pytest.approx([0, 0], abs=1e-3)
+    some = latent_coder.decode(b"\x94", tables, complete=False)
+    assert some.n_known == 1
+    mean = (rows[1] @ [-1, 0, 1]) / 65536
+    assert some.symbols == pytest.approx([1, mean], abs=1e-3)
+
+
+def test_symbols_outside_the_tables_are_sent_as_the_nearest():
+    tables = random_tables(seed=8, n_latents=6)
+    far = np.array([-1000, 1000] * 3)
+    latent = latent_coder.decode(latent_coder.encode(far, tables), tables)
+    highest = tables.symbol_min + tables.alphabet - 1
+    assert latent.symbols.tolist() == np.where(far < 0, tables.symbol_min, highest).tolist()
+
+
+def test_the_coder_costs_at_most_3_bits_over_its_model_on_average_and_never_8():
+    tables = random_tables(seed=9, n_latents=48, n_components=16)
+    drawn = [random_symbols(tables, seed) for seed in range(300)]
+    overheads = [
+        8 * len(latent_coder.encode(symbols, tables)) - latent_coder.ideal_bits(symbols, tables) for symbols in drawn
+    ]
+    assert np.mean(overheads) <= 3
+    assert max(overheads) < 8
+    assert min(overheads) > -8
+
+
+@given(tables_and_symbols())
+@settings(max_examples=100, deadline=None)
+def test_no_latent_costs_8_bits_more_than_its_model_says(case):
+    tables, symbols = case
+    n_bits = 8 * len(latent_coder.encode(symbols, tables))
+    assert n_bits - latent_coder.ideal_bits(symbols, tables) < 8
+
+
+def test_ideal_bits_are_the_model_s_log_probability():
+    tables = Tables.from_frequencies(
+        [0, 0], [np.array([[32768, 32768]]), np.array([[16384, 49152]])], np.array([2**23])
+    )
+    assert latent_coder.ideal_bits(np.array([0, 0]), tables) == pytest.approx(3.0)
+
+
+def test_a_mixture_codes_dependent_latents_in_fewer_bits_than_static_histograms():
+    rng = np.random.default_rng(0)
+    hidden = rng.integers(0, 4, 400)
+    symbols = hidden[:, None] + (rng.random((400, 10)) < 0.1)
+    static = Tables.from_counts([0] * 10, [np.bincount(column, minlength=5) for column in symbols.T])
+    rows = [np.stack([np.bincount(symbols[hidden == k, d], minlength=5) for k in range(4)]) for d in range(10)]
+    mixture = Tables.from_probabilities([0] * 10, rows, np.bincount(hidden))
+
+    def mean_bytes(tables):
+        return np.mean([len(latent_coder.encode(row, tables)) for row in symbols])
+
+    assert mean_bytes(mixture) < 0.6 * mean_bytes(static)
+
+
+@given(st.binary(max_size=40), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_decode_to_a_latent_or_are_refused(data, complete):
+    tables = random_tables(seed=2, n_latents=20)
+    try:
+        latent = latent_coder.decode(data, tables, complete)
+    except ValueError:
+        with pytest.raises(ValueError, match="cannot have been written with these tables"):
+            latent_coder.decode(data, tables, complete)
+        return
+    assert (tables.symbol_min <= latent.symbols).all()
+    assert (latent.symbols <= tables.symbol_min + tables.alphabet - 1).all()
+
+
+def test_a_latent_of_64_symbols_and_256_components_takes_milliseconds():
+    tables = random_tables(seed=4, n_latents=64, n_components=256)
+    symbols = random_symbols(tables, seed=1)
+    data = latent_coder.encode(symbols, tables)
+
+    def fastest_s(action):
+        def once():
+            start = time.process_time()
+            action()
+            return time.process_time() - start
+
+        return min(once() for _ in range(10))
+
+    assert fastest_s(lambda: latent_coder.encode(symbols, tables)) < 0.004
+    assert fastest_s(lambda: latent_coder.decode(data, tables)) < 0.008

@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from device.capture.image_source import SourceError
 from device.config import ConfigError, NodeConfig, load_config
 from device.console import Console, JsonConsole, SilentConsole, TextConsole, plain
-from device.encoder import EncoderError
-from device.image_source import SourceError
-from device.interpreter import RuntimeMissingError
+from device.encoder.encoder import EncoderError
+from device.encoder.interpreter import RuntimeMissingError
 from device.node import run
 from device.safe_mode import SafeMode, keep_good, voices
 from device.state_dir import StateError, StateHeldError

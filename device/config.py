@@ -44,9 +44,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from device.gate import HEARTBEAT_S, THRESHOLD
+from device.capture.gate import HEARTBEAT_S, THRESHOLD
+from device.capture.schedule import Hours
 from device.link_config import LinkConfig, LoRaWanConfig, read_link
-from device.schedule import Hours
 from link.security.keys import MAX_NODE
 from link.settings.setting import MANY, REQUIRED_SECTION, YES_OR_NO, number, read_section, text, whole
 from link.settings.toml_file import read_toml, shown

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from device.capture.gate import Gate
 from device.config import ConfigError, NodeConfig, load_config
-from device.encoder import EncoderError
-from device.gate import Gate
-from device.interpreter import RuntimeMissingError
-from device.slots import Loaded, load
+from device.encoder.encoder import EncoderError
+from device.encoder.interpreter import RuntimeMissingError
+from device.encoder.trial import Loaded, load
 from link.bundle.bundle import BundleError
 from link.coder import latent_coder
 from link.medium.timing import LinkTiming

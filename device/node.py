@@ -12,17 +12,17 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from device.capturing import STUCK_AFTER_S, Capturing, OpenSource
+from device.capture.capturing import STUCK_AFTER_S, Capturing, OpenSource
+from device.capture.gate import Gate
+from device.capture.image_source import Image, SourceAwayError, SourceError, UnreadableImageError, open_source
 from device.config import NodeConfig
 from device.console import Console
-from device.encoder import EncoderError
+from device.encoder.encoder import EncoderError
+from device.encoder.trial import Loaded, Slots, Trial
 from device.ending import Ending
-from device.gate import Gate
-from device.image_source import Image, SourceAwayError, SourceError, UnreadableImageError, open_source
-from device.queues import AnySender, Queue, Turns, open_queues
+from device.outbox.queues import AnySender, Queue, Turns, open_queues
 from device.radio import Radio
 from device.safe_mode import SafeMode
-from device.slots import Loaded, Slots, Trial
 from device.state_dir import StateDir
 from device.unit.notify import Notifier
 from link.base.clock import boot_s

@@ -21,7 +21,7 @@ import threadpoolctl
 from rich.console import Console
 from rich.table import Table
 
-from device.encoder import Encoder
+from device.encoder.encoder import Encoder
 from host_decoder.bulk import decode_bulk
 from host_decoder.classifier import Classifier
 from link.bundle.bundle import Bundle

@@ -8,7 +8,7 @@ LONG = (
     "tests/test_end_to_end.py",
     "tests/fuzz/test_fuzz.py",
     "tests/export/test_tflite.py",
-    "tests/flash/test_bundle_update.py",
+    "tests/device/flash/test_bundle_update.py",
     "tests/device/test_node.py",
     "tests/device/test_many_nodes.py",
     "tests/host_decoder/test_live.py",

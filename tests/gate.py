@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from device.gate import THRESHOLD, Gate
+from device.capture.gate import THRESHOLD, Gate
 from host_training.dataset import load
 from link.output.results import write_result
 

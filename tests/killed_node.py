@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from device.outbox import Outbox, open_outbox
+from device.outbox.outbox import Outbox, open_outbox
 from link.medium.ledger import StoredLedger
 from link.medium.profiles import get_profile
 from link.medium.regions import governor_for

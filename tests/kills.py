@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from device.outbox import open_outbox
+from device.outbox.outbox import open_outbox
 from link.output.results import write_result
 from tests import tracing
 from tests.killed_node import LEDGER, OUTBOX, World, new_world, pieces_of, promise, waiting_in

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from device.config import ConfigError
-from device.encoder import EncoderError
+from device.encoder.encoder import EncoderError
+from device.encoder.interpreter import RuntimeMissingError
 from device.flash.tools import FlashError, UnreachableError
-from device.interpreter import RuntimeMissingError
 from link.base.durable import make_folder, sudo_caller
 from link.bundle.bundle import BundleError
 from link.output.terminal import readable_output

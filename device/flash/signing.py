@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from device.canary import CANARY, make_canary
-from device.edgetpu import COMPILED
+from device.encoder.canary import CANARY, make_canary
+from device.encoder.edgetpu import COMPILED
 from device.flash.tools import FlashError
 from link.base.durable import make_folder
 from link.bundle.bundle import ENCODER, MANIFEST, TABLES, Bundle

@@ -63,7 +63,7 @@ cp -r "$seed/bundle" "$opt/bundles/part"
 place "$opt/bundles/part" "$opt/bundles/$bundle"
 before=$(readlink "$opt/bundle" || true)
 if [ -n "$before" ] && [ "$before" != "bundles/$bundle" ]; then
-    point "$opt/bundle.previous" "$before"  # the node goes back to it when the new one fails (device/slots.py)
+    point "$opt/bundle.previous" "$before"  # the node goes back to it when the new one fails (device/encoder/trial.py)
 fi
 rm -f "$state/bundle.json"
 point "$opt/bundle" "bundles/$bundle"

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from device.config import ConfigError, load_config
-from device.encoder import EncoderError
-from device.interpreter import RuntimeMissingError
-from device.slots import load
+from device.encoder.encoder import EncoderError
+from device.encoder.interpreter import RuntimeMissingError
+from device.encoder.trial import load
 from link.bundle.bundle import BundleError
 from link.coder import latent_coder
 from link.output.terminal import readable_output

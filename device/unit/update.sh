@@ -2,7 +2,7 @@
 # update.sh release|bundle ID SHA256 [ROOT SYSTEMCTL PYTHON]: take over the tar.gz on standard input, a release or a bundle.
 # It is unpacked beside what runs, tries itself there and takes its place in one step. A release is taken back when the
 # service does not become ready; a power cut meanwhile takes it back at the next boot (install.sh). A bundle is on trial:
-# the node itself goes back to the one before it (device/slots.py), and here the verdict is awaited and cleaned up after.
+# the node itself goes back to the one before it (device/encoder/trial.py), and here the verdict is awaited and cleaned up after.
 # Sent by `python -m device.flash deploy`. The last three are for tests.
 set -eu
 kind=$1 id=$2 sha256=$3 root=${4-} systemctl=${5-systemctl} python=${6-python3}
@@ -53,7 +53,7 @@ try() { # TRY RELEASE BUNDLE
     PYTHONPATH=$1:$1/lib $python -P -m device.unit.selftest "$settings" "$2"
 }
 slots() { # the name of the bundle in use, how the installed one does, and why
-    PYTHONPATH=$opt/current:$opt/current/lib $python -P -m device.slots "$settings"
+    PYTHONPATH=$opt/current:$opt/current/lib $python -P -m device.encoder.trial "$settings"
 }
 keep_only() {
     for old in "$folder"/*; do

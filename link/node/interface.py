@@ -11,7 +11,7 @@ from link.wire.packet import PacketType
 
 
 class QueuedChunk(Protocol):
-    """device.outbox.QueuedChunk."""
+    """device.outbox.outbox.QueuedChunk."""
 
     @property
     def image(self) -> int: ...
@@ -28,7 +28,7 @@ class QueuedChunk(Protocol):
 
 
 class Outbox(Protocol):
-    """device.outbox.Outbox, as far as the sender needs it."""
+    """device.outbox.outbox.Outbox, as far as the sender needs it."""
 
     n_evicted: int
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from device.interpreter import SELFTEST_MODEL
+from device.encoder.interpreter import SELFTEST_MODEL
 from host_decoder.store import Store
 from link.coder.tables import Tables
 from link.security.keys import provision

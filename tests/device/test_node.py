@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device.outbox import open_outbox
+from device.outbox.outbox import open_outbox
 from link.host.receiver import Reason
 from link.medium.profiles import get_profile
 from link.node.sender import FIRST_CHUNK_OVERHEAD_BYTES

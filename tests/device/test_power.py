@@ -7,9 +7,9 @@ import time
 
 import numpy as np
 
-from device.camera import N_SETTLING_FRAMES, N_STALE_FRAMES
+from device.capture.camera import N_SETTLING_FRAMES, N_STALE_FRAMES
+from device.capture.image_source import REST_S, open_source
 from device.config import SourceConfig
-from device.image_source import REST_S, open_source
 from link.bundle.bundle import ImageSpec
 from tests.device.far_host import FarHost
 from tests.device.test_node import finish, node

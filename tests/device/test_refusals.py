@@ -19,7 +19,7 @@ def refusal(config, *options):
     return run.stderr
 
 
-@pytest.mark.parametrize("program", ["device", "device.slots", "device.unit.selftest", "device.energy"])
+@pytest.mark.parametrize("program", ["device", "device.encoder.trial", "device.unit.selftest", "device.energy"])
 @pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (["--nonsense"], 2)])
 def test_each_program_says_how_it_is_called(program, arguments, code):
     done = subprocess.run([sys.executable, "-m", program, *arguments], capture_output=True, text=True, timeout=60)
@@ -29,7 +29,7 @@ def test_each_program_says_how_it_is_called(program, arguments, code):
 
 
 def test_a_bundle_in_use_is_asked_for_with_settings_that_can_be_read(home):
-    command = [sys.executable, "-m", "device.slots", home.replace("key_dir", "keydir")]
+    command = [sys.executable, "-m", "device.encoder.trial", home.replace("key_dir", "keydir")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.startswith(f'slots: {home.folder}/node.toml: key "keydir" is unknown')

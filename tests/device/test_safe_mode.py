@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from device.config import load_config
-from device.outbox import open_outbox
+from device.outbox.outbox import open_outbox
 from device.safe_mode import keep_good, voices
 from link.bundle.bundle import Bundle, write_manifest
 from tests.device.far_host import FarHost

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from device.outbox import open_outbox
+from device.outbox.outbox import open_outbox
 from link.wire.packet import MAX_CHUNKS
 from tests.device.test_many_nodes import N_IMAGES, bundle, images_of, labels_of, write_node
 from tests.device.test_node import finish, node, run_node, running

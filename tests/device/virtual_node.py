@@ -4,9 +4,9 @@ from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 from device.config import load_config
+from device.encoder.trial import load
 from device.node import Node
-from device.queues import open_queues
-from device.slots import load
+from device.outbox.queues import open_queues
 from link.carriers.carrier import Received
 from link.host.receiver import NodeEntry, Receiver, StatusHeard, Update
 from link.medium.profiles import get_profile

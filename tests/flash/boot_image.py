@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_sample_images
 
-from device.encoder import Encoder
+from device.encoder.encoder import Encoder
 from device.flash.__main__ import UNREACHABLE
 from device.flash.boot import MACHINES
 from device.flash.card import CardOptions, flash_card

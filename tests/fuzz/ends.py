@@ -8,7 +8,7 @@ it says may be refused, but must not break anything.
 from collections.abc import Iterable
 from random import Random
 
-from device.outbox import Outbox
+from device.outbox.outbox import Outbox
 from link.host.interface import Outcome, Rejected, Update
 from link.host.receiver import NodeEntry, Receiver
 from link.lorawan.host.receiver import LoRaWanReceiver

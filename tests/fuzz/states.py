@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from device.outbox import Outbox, open_outbox
+from device.outbox.outbox import Outbox, open_outbox
 from link.base.durable import write_state
 from link.bundle.bundle import ENCODER, TABLES, write_manifest
 from link.coder.tables import Tables

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from device.interpreter import SELFTEST_MODEL
+from device.encoder.interpreter import SELFTEST_MODEL
 from host_decoder.config import HostNode
 from host_decoder.store import Store
 from link.bundle.bundle import Bundle, with_calibration

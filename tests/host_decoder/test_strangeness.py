@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device.encoder import Encoder
+from device.encoder.encoder import Encoder
 from export.strangers import draw
 from host_decoder.reader import Reader
 from host_decoder.strangeness import StrangenessScorer

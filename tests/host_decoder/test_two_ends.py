@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from device.outbox import Outbox
+from device.outbox.outbox import Outbox
 from host_decoder.config import HostNode, VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.service import Host

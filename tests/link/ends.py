@@ -8,7 +8,7 @@ from random import Random
 
 import numpy as np
 
-from device.outbox import Outbox
+from device.outbox.outbox import Outbox
 from link.bundle.bundle import Bundle
 from link.coder.latent_coder import Latent
 from link.host.receiver import Downlink, NodeEntry, Outcome, Receiver, Update

@@ -22,7 +22,7 @@ from random import Random
 
 import numpy as np
 
-from device.outbox import Outbox
+from device.outbox.outbox import Outbox
 from link.emulator.channel import GilbertElliott, LossModel, NoLoss
 from link.host.receiver import NodeEntry, NodeState, Receiver, Update
 from link.medium.governor import Governor

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from device.outbox import Outbox
+from device.outbox.outbox import Outbox
 from link.host import session as host_session
 from link.host.receiver import NodeState, Update
 from link.medium.governor import Governor

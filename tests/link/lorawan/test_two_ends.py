@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from device.outbox import Outbox
+from device.outbox.outbox import Outbox
 from link.coder import latent_coder
 from link.emulator.modems import rn2483_mac
 from link.emulator.modems.rn2483_mac import HARDWARE_EUI, Downlink

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
+from device.capture.image_source import open_source
 from device.config import SourceConfig
-from device.image_source import open_source
 from host_training.image_folder import read_image
 from link.bundle.bundle import ImageSpec
 from link.picture.reader import UnreadableImageError

@@ -8,15 +8,15 @@ from tests.studies.faults.pytest_run import failing
 
 SITUATIONS = {
     "one frame that a camera does not give": [
-        "tests/device/test_capturing.py::test_a_frame_that_fails_once_is_asked_for_again",
-        "tests/device/test_capturing.py::test_a_camera_that_hangs_stops_neither_what_is_sent_nor_does_it_feed_the_watchdog_for_ever",
+        "tests/device/capture/test_capturing.py::test_a_frame_that_fails_once_is_asked_for_again",
+        "tests/device/capture/test_capturing.py::test_a_camera_that_hangs_stops_neither_what_is_sent_nor_does_it_feed_the_watchdog_for_ever",
     ],
     "a camera that is away for a while, and a host too": [
-        "tests/device/test_capturing.py::test_a_camera_that_fails_one_read_in_ten_and_a_host_that_is_away_for_ten_minutes_lose_no_image",
-        "tests/device/test_capturing.py::test_a_camera_that_is_away_is_told_to_the_host_and_so_is_its_return",
+        "tests/device/capture/test_capturing.py::test_a_camera_that_fails_one_read_in_ten_and_a_host_that_is_away_for_ten_minutes_lose_no_image",
+        "tests/device/capture/test_capturing.py::test_a_camera_that_is_away_is_told_to_the_host_and_so_is_its_return",
     ],
     "the first frames of a camera": [
-        "tests/device/test_image_source.py::test_a_camera_settles_after_every_opening",
+        "tests/device/capture/test_image_source.py::test_a_camera_settles_after_every_opening",
     ],
     "a LoRaWAN network's answers take the room of a payload": [
         "tests/link/lorawan/node/test_carrier.py::test_a_payload_for_which_there_is_no_room_at_present_is_told_from_a_broken_port",
@@ -24,9 +24,9 @@ SITUATIONS = {
         "tests/link/node/test_sender.py::test_what_does_not_fit_is_sent_in_less_and_costs_no_airtime",
     ],
     "the UART of a Pi's pins, left to its console": [
-        "tests/flash/test_card.py::test_of_the_uarts_of_a_pi_only_the_one_that_is_freed_is_taken",
-        "tests/flash/test_card.py::test_a_console_on_the_links_port_goes_and_is_named",
-        "tests/flash/test_firstboot.py::test_on_trixie_too_ours_is_not_what_an_old_imagers_firstrun_cuts_off",
+        "tests/device/flash/test_card.py::test_of_the_uarts_of_a_pi_only_the_one_that_is_freed_is_taken",
+        "tests/device/flash/test_card.py::test_a_console_on_the_links_port_goes_and_is_named",
+        "tests/device/flash/test_firstboot.py::test_on_trixie_too_ours_is_not_what_an_old_imagers_firstrun_cuts_off",
     ],
     "a photo with a broken EXIF value": [
         "tests/link/picture/test_reader.py::test_a_broken_exif_value_costs_nothing_but_itself",

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from device.outbox import Outbox
+from device.outbox.outbox import Outbox
 from link.lorawan.node.sender import LoRaWanOptions, LoRaWanSender
 from link.lorawan.wire import MAX_JUMP, Greeting, pack_enough, plain_packet, unpack_batch, unpack_chunk, unpack_packet
 from link.medium.governor import AirtimeLimit, Governor

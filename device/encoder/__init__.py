@@ -1,0 +1,1 @@
+"""Pixels to symbols, by the bundle that is installed."""

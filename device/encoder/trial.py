@@ -1,0 +1,218 @@
+"""Slots: the installed bundle and the one before it. A new bundle is on trial until it has shown that it works here.
+
+    bundle             the installed bundle, a link to bundles/ID
+    bundle.previous    the one before it; without it nothing is on trial, since there is nothing to go back to
+    bundle.json        in the node's state: how the installed one does
+
+       installed ──▶ BEGUN ──▶ PASSED     canary right, PROBATION_IMAGES encoded and queued
+                       └─────▶ FAILED     anything else, a power cut included: the previous one runs
+
+BEGUN is on the disk before the new bundle is touched. A start that finds it was preceded by one that died with the new
+bundle, and goes back. So does a start that cannot use the installed bundle, whenever it was damaged. A node that is
+told to end, at whatever moment, leaves NEW: the trial begins anew.
+
+`python -m device.encoder.trial node.toml` says which bundle is in use and how it does.
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from device.capture.image_source import SourceError
+from device.config import ConfigError, NodeConfig, load_config
+from device.encoder.canary import CanaryReport, check_canary
+from device.encoder.edgetpu import is_wanted, sentence
+from device.encoder.encoder import Encoder, EncoderError
+from link.base.durable import read_state, write_state
+from link.bundle.bundle import Bundle, BundleError
+from link.carriers.carrier import PortError
+from link.output.terminal import readable_output
+from link.security.signature import check_signature
+
+STATE_FILE = "bundle.json"
+STATE_FORMAT = 1
+PROBATION_IMAGES = 3
+
+
+class Stage(StrEnum):
+    """How far a new bundle has come."""
+
+    NEW = "new"
+    BEGUN = "begun"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A bundle that this machine can run."""
+
+    bundle: Bundle
+    encoder: Encoder
+    canary: CanaryReport | None
+
+
+def _place(bundle: Path) -> Path:
+    """Where a link to a bundle leads; that it leads nowhere shows when the bundle is read."""
+    return Path(os.path.realpath(bundle))
+
+
+class Slots:
+    """The two bundles of one node, by name, and what is written about the installed one.
+
+    A context, entered before `choose`: it tells a trial that was ended from outside from one that the bundle failed.
+    """
+
+    def __init__(self, config: NodeConfig) -> None:
+        self._config = config
+        self._installed = config.bundle
+        previous = config.bundle.with_name(config.bundle.name + ".previous")
+        has_other = os.path.exists(previous) and _place(previous) != _place(config.bundle)
+        self._previous = previous if has_other else None
+        self._state = config.state_dir / STATE_FILE
+        self.name = _place(config.bundle).name
+        "Of the installed bundle."
+        self.stage, self.why = self._read()
+        self._has_died = self.stage == Stage.BEGUN
+        "Whether an earlier start died with the installed bundle."
+
+    def __enter__(self) -> "Slots":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """A person ended the node, or port or camera are not there: none of that is the bundle's fault."""
+        if kind is None or issubclass(kind, PortError | SourceError | KeyboardInterrupt):
+            self.excuse()
+
+    def excuse(self) -> None:
+        """If the node ends now that is not the bundle's fault: its trial begins anew."""
+        if self._has_died or self.stage == Stage.FAILED:
+            return
+        if self._read()[0] == Stage.BEGUN:  # of the disk: a signal may have come between two lines
+            self._write(Stage.NEW)
+
+    def go_on(self) -> None:
+        """What excused the bundle is over, and its trial goes on."""
+        if self.stage == Stage.NEW:
+            self._write(Stage.BEGUN)
+
+    @property
+    def in_use(self) -> str:
+        """The name of the bundle that the node runs."""
+        is_back = self.stage == Stage.FAILED and self._previous is not None
+        return _place(self._previous).name if is_back and self._previous else self.name
+
+    def choose(self, say: Callable[[str], None]) -> tuple[Loaded, "Trial | None"]:
+        """The bundle to run from now on; BundleError or EncoderError when there is none."""
+        if self._previous is None:
+            return self._load(self._installed), None
+        if self.stage == Stage.BEGUN:
+            self._write(Stage.FAILED, "the node stopped while it was on trial")
+        if self.stage == Stage.FAILED:
+            return self._go_back(say), None
+        is_on_trial = self.stage == Stage.NEW
+        try:
+            if is_on_trial:
+                self._write(Stage.BEGUN)
+            loaded = self._load(self._installed)
+        except (BundleError, EncoderError, OSError) as error:
+            with suppress(OSError):  # a full card: it is found out anew at the next start
+                self._write(Stage.FAILED, str(error))
+            self.stage, self.why = Stage.FAILED, str(error)
+            return self._go_back(say), None
+        return loaded, Trial(self, loaded, say) if is_on_trial else None
+
+    def passed(self) -> None:
+        self._write(Stage.PASSED)
+
+    def _go_back(self, say: Callable[[str], None]) -> Loaded:
+        assert self._previous is not None
+        say(f"bundle {self.name} failed ({self.why}); {_place(self._previous).name}, the one before it, goes on")
+        try:
+            return self._load(self._previous)
+        except (BundleError, EncoderError) as error:
+            raise BundleError(f"neither bundle can be used. {self.name}: {self.why}. The one before: {error}") from None
+
+    def _load(self, path: Path) -> Loaded:
+        return load(path, self._config.bundle_signer, is_wanted(self._config.edgetpu))
+
+    def _read(self) -> tuple[Stage, str]:
+        """What is written; NEW when that is about another bundle, or cannot be read."""
+        with suppress(OSError, ValueError, KeyError):
+            state = read_state(self._state, STATE_FORMAT)
+            if state["bundle"] == self.name:
+                return Stage(state["stage"]), str(state["why"])
+        return Stage.NEW, ""
+
+    def _write(self, stage: Stage, why: str = "") -> None:
+        state: dict[str, Any] = {"format": STATE_FORMAT, "bundle": self.name, "stage": stage.value, "why": why}
+        self._state.parent.mkdir(parents=True, exist_ok=True)
+        write_state(self._state, state)
+        self.stage, self.why = stage, why
+
+
+class Trial:
+    """The probation of the bundle that runs; it is over when enough images are safe in the outbox."""
+
+    def __init__(self, slots: Slots, loaded: Loaded, say: Callable[[str], None]) -> None:
+        self._slots, self._say = slots, say
+        self._n_left = PROBATION_IMAGES
+        self._canary = str(loaded.canary) if loaded.canary else "it brought no canary"
+        say(f"bundle {slots.name} is on trial: {self._canary}")
+
+    @property
+    def is_over(self) -> bool:
+        return self._n_left <= 0
+
+    def excuse(self) -> None:
+        """The node waits for its camera or its port: if it is ended now, that is not the bundle's fault."""
+        if not self.is_over and self._slots.stage == Stage.BEGUN:
+            self._slots.excuse()
+
+    def image_queued(self) -> None:
+        if not self.is_over:
+            self._slots.go_on()
+        self._n_left -= 1
+        if self._n_left == 0:
+            self._slots.passed()
+            self._say(f"bundle {self._slots.name} has passed: {PROBATION_IMAGES} images encoded")
+
+
+def load(path: Path, signer: Path | None, wants_edgetpu: bool = False) -> Loaded:
+    """A bundle whose signature, files, model and canary are right, or BundleError or EncoderError."""
+    bundle = Bundle.load(path, side="node")
+    if signer is not None:
+        check_signature(bundle, signer)
+    _ = bundle.tables
+    encoder = Encoder(bundle, wants_edgetpu)
+    try:
+        canary = check_canary(bundle, encoder)
+    except BundleError as error:
+        if not encoder.uses_edgetpu:
+            raise
+        encoder = Encoder(bundle)
+        encoder.notice = sentence(str(error))
+        canary = check_canary(bundle, encoder)
+    return Loaded(bundle, encoder, canary)
+
+
+def main(argv: list[str] | None = None) -> None:
+    readable_output()
+    parser = argparse.ArgumentParser(
+        prog="python -m device.encoder.trial", description="Which bundle is in use, and how it does."
+    )
+    parser.add_argument("settings", type=Path, metavar="node.toml")
+    try:
+        slots = Slots(load_config(parser.parse_args(argv).settings))
+    except ConfigError as error:
+        raise SystemExit(f"slots: {error}") from None
+    print(slots.in_use, slots.stage.value, slots.why)
+
+
+if __name__ == "__main__":
+    main()

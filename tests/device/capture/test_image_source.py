@@ -1,0 +1,278 @@
+"""Image sources on real files: a replay, folders of real image formats, and a video in the place of a camera."""
+
+import itertools
+import os
+import subprocess
+import sys
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from device.capture.image_source import SourceError, UnreadableImageError, fit, open_source
+from device.config import SourceConfig
+from link.bundle.bundle import ImageSpec
+
+GREY_8 = ImageSpec(8, 8, 1)
+COLOUR_32 = ImageSpec(32, 32, 3)
+
+
+def take(source):
+    return [capture() for capture in source]
+
+
+# --- replay -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_replay_gives_its_images_and_labels_in_their_order(home, images):
+    replayed = take(open_source(SourceConfig("replay", home.folder / "replay.npz"), GREY_8))
+    assert (np.array([image.pixels for image in replayed]) == images).all()
+    assert [image.label for image in replayed] == ["no", "yes"] * 6
+
+
+def test_labels_without_class_names_are_numbers_and_labels_may_be_missing(tmp_path, images):
+    np.savez(tmp_path / "numbers.npz", images=images[:2], labels=[4, 2])
+    np.savez(tmp_path / "bare.npz", images=images[:2])
+    assert [image.label for image in take(open_source(SourceConfig("replay", tmp_path / "numbers.npz"), GREY_8))] == [
+        "4",
+        "2",
+    ]
+    assert [image.label for image in take(open_source(SourceConfig("replay", tmp_path / "bare.npz"), GREY_8))] == [
+        None,
+        None,
+    ]
+
+
+def test_a_limit_ends_the_source_and_a_loop_begins_it_again(home, images):
+    path = home.folder / "replay.npz"
+    assert len(take(open_source(SourceConfig("replay", path, limit=5), GREY_8))) == 5
+    looped = take(open_source(SourceConfig("replay", path, limit=30, loop=True), GREY_8))
+    assert (looped[25].pixels == images[25 % 12]).all()
+
+
+def test_an_image_is_captured_when_it_is_taken_and_not_before(home):
+    first, second = itertools.islice(open_source(SourceConfig("replay", home.folder / "replay.npz"), GREY_8), 2)
+    assert second().captured_s <= first().captured_s
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ({"pictures": np.zeros((1, 8, 8, 1), np.uint8)}, r"images of shape \(0,\)"),
+        ({"images": np.zeros((1, 8, 8, 1), np.float32)}, r"holds float32 images of shape \(1, 8, 8, 1\)"),
+        ({"images": np.zeros((8, 8, 1), np.uint8)}, r"images of shape \(8, 8, 1\).*uint8 \(N, H, W, C\)"),
+        ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "it needs at least one image"),
+        (
+            {"images": np.zeros((2, 8, 8, 1), np.uint8), "labels": np.zeros(3, int)},
+            "holds 2 images, 3 labels and 1 classes",
+        ),
+        (
+            {"images": np.zeros((1, 8, 8, 1), np.uint8), "labels": np.array([5]), "classes": np.array(["no"])},
+            "1 images, 1 labels and 1 classes; every image needs the number",
+        ),
+        ({"images": np.array([{}], dtype=object)}, "damaged"),
+    ],
+)
+def test_a_replay_file_that_holds_something_else_is_refused(tmp_path, arrays, sentence):
+    np.savez(tmp_path / "replay.npz", **arrays)
+    with pytest.raises(SourceError, match=sentence):
+        open_source(SourceConfig("replay", tmp_path / "replay.npz"), GREY_8)
+
+
+def test_a_missing_and_a_damaged_replay_file_are_named(home):
+    with pytest.raises(SourceError, match=r"replay file .*nowhere.npz does not exist"):
+        open_source(SourceConfig("replay", home.folder / "nowhere.npz"), GREY_8)
+    whole = (home.folder / "replay.npz").read_bytes()
+    (home.folder / "replay.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SourceError, match=r"replay file .*replay.npz is damaged"):
+        open_source(SourceConfig("replay", home.folder / "replay.npz"), GREY_8)
+
+
+@pytest.mark.parametrize("name", ["pipe", "loop", "n" * 300, "replay.npz/inside"])
+def test_what_is_no_replay_file_is_said_at_once(home, name):
+    os.mkfifo(home.folder / "pipe")  # which is never opened: nobody writes into it
+    (home.folder / "loop").symlink_to("loop")
+    with pytest.raises(SourceError, match=r"replay file .* is damaged \([A-Za-z ]+\)"):
+        open_source(SourceConfig("replay", home.folder / name), GREY_8)
+
+
+# --- folder -----------------------------------------------------------------------------------------------------------
+
+
+def picture(width, height):
+    """RGB with a red left edge and a blue right edge, so that a crop shows."""
+    pixels = np.full((height, width, 3), 128, np.uint8)
+    pixels[:, : width // 10] = [255, 0, 0]
+    pixels[:, -width // 10 :] = [0, 0, 255]
+    return PillowImage.fromarray(pixels)
+
+
+def test_a_folder_gives_images_of_any_size_and_format_cut_and_resized(tmp_path):
+    for name, mode, size in [("a.png", "RGB", (200, 100)), ("b.jpg", "L", (40, 300)), ("c.gif", "P", (64, 64))]:
+        picture(*size).convert(mode).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("not an image")
+    taken = take(open_source(SourceConfig("folder", tmp_path), COLOUR_32))
+    assert [image.pixels.shape for image in taken] == [(32, 32, 3)] * 3
+    assert [image.pixels.dtype for image in taken] == [np.uint8] * 3
+    assert abs(taken[0].pixels.astype(int) - 128).max() <= 2  # both coloured edges were cut off
+
+
+def test_sub_folders_are_classes(tmp_path):
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        picture(40, 40).save(tmp_path / label / "1.png")
+    picture(40, 40).save(tmp_path / "zzz.png")
+    assert [image.label for image in take(open_source(SourceConfig("folder", tmp_path), GREY_8))] == [
+        "cat",
+        "dog",
+        None,
+    ]
+
+
+def test_the_node_sees_an_image_as_the_training_saw_it(tmp_path):
+    image_folder = pytest.importorskip("host_training.image_folder")
+    noise = np.random.default_rng(1).integers(0, 256, (90, 120, 3)).astype(np.uint8)
+    exif = PillowImage.Exif()
+    exif[0x0112] = 6  # taken with the camera turned
+    PillowImage.fromarray(noise).save(tmp_path / "turned.jpg", exif=exif)
+    [image] = take(open_source(SourceConfig("folder", tmp_path), COLOUR_32))
+    assert (image.pixels == image_folder.read_image(tmp_path / "turned.jpg", 32)).all()
+
+
+def test_an_unreadable_image_is_named_and_the_next_one_can_be_taken(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG but no more")
+    picture(40, 40).save(tmp_path / "b.png")
+    broken, whole = open_source(SourceConfig("folder", tmp_path), GREY_8)
+    with pytest.raises(UnreadableImageError, match=r"a.png cannot be read and is skipped"):
+        broken()
+    assert whole().pixels.shape == (8, 8, 1)
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for folder in (tmp_path, tmp_path / "nowhere", tmp_path / "loop", tmp_path / ("n" * 300)):
+        with pytest.raises(SourceError, match="does not exist or holds no images that Pillow reads"):
+            open_source(SourceConfig("folder", folder), GREY_8)
+
+
+# --- cameras ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Thirty frames, red to the left and blue to the right, as a camera of 64 x 48 pixels would give them."""
+    path = str(tmp_path / "camera.avi")
+    writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 48))
+    frame = cv2.cvtColor(np.asarray(picture(64, 48)), cv2.COLOR_RGB2BGR)
+    for _ in range(30):
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+def test_a_camera_gives_fresh_images_in_red_green_blue(video):
+    first = next(open_source(SourceConfig("v4l2", device=video), ImageSpec(48, 64, 3)))()
+    assert first.pixels.shape == (48, 64, 3)
+    assert first.pixels[20, 1].tolist() == pytest.approx([255, 0, 0], abs=40)
+    assert first.label is None
+
+
+SETTLED, N_DARK = 200, 15
+
+
+def brightness(n_before: int) -> int:
+    """Of a frame with so many before it since the camera was opened: its exposure takes N_DARK frames."""
+    return min(SETTLED, 10 + round(190 * n_before / N_DARK))
+
+
+class DarkAtFirst:
+    """In picamera2's place, which is not to be had from the package index: as much of it as the node calls."""
+
+    def __init__(self, number: int) -> None:
+        self.n = 0
+
+    def create_video_configuration(self, **_: object) -> dict:
+        return {}
+
+    def configure(self, _: object) -> None:
+        pass
+
+    def start(self) -> None:
+        self.n = 0
+
+    def stop(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def capture_metadata(self) -> dict:
+        self.n += 1
+        return {}
+
+    def capture_array(self, _: str) -> np.ndarray:
+        self.n += 1
+        return np.full((48, 64, 3), brightness(self.n - 1), np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["v4l2", "picamera2"])
+@pytest.mark.parametrize("interval_s", [10, 60])
+def test_a_camera_settles_after_every_opening(kind, interval_s, tmp_path, monkeypatch):
+    module = ModuleType("picamera2")
+    module.Picamera2 = DarkAtFirst  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    path = str(tmp_path / "camera.avi")
+    writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 48))
+    for n_before in range(120):
+        writer.write(np.full((48, 64, 3), brightness(n_before), np.uint8))
+    writer.release()
+    device = path if kind == "v4l2" else 0
+    images = open_source(SourceConfig(kind, device=device, interval_s=interval_s), COLOUR_32)
+    for _ in range(2):
+        assert next(images)().pixels.mean() == pytest.approx(SETTLED, abs=5)
+
+
+def test_a_camera_that_stops_says_so(video):
+    with pytest.raises(SourceError, match="gives no image any more; plug it in again"):
+        take(open_source(SourceConfig("v4l2", device=video), COLOUR_32))
+
+
+def test_a_camera_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(
+        SourceError, match=r"camera .*video99 cannot be opened; see what there is with: ls /dev/video\*"
+    ):
+        open_source(SourceConfig("v4l2", device=str(tmp_path / "video99")), COLOUR_32)
+
+
+def test_without_picamera2_the_message_says_how_it_is_installed():
+    pytest.importorskip("PIL")
+    if subprocess.run([sys.executable, "-c", "import picamera2"], capture_output=True).returncode == 0:
+        pytest.skip("picamera2 is installed here")
+    with pytest.raises(SourceError, match=r"apt install python3-picamera2.*--system-site-packages"):
+        open_source(SourceConfig("picamera2"), COLOUR_32)
+
+
+# --- fitting ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spec", [GREY_8, COLOUR_32, ImageSpec(20, 10, 3), ImageSpec(10, 30, 1)])
+def test_opencv_fits_nearly_as_pillow_does(spec, monkeypatch):
+    smooth = np.asarray(PillowImage.linear_gradient("L").resize((150, 100)).convert("RGB"))
+    by_pillow = fit(smooth, spec)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    by_opencv = fit(smooth, spec)
+    assert by_pillow.shape == by_opencv.shape == spec.shape
+    assert abs(by_pillow.astype(int) - by_opencv).max() <= 4
+
+
+def test_without_pillow_and_opencv_the_message_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(SourceError, match="pip install pillow"):
+        fit(np.zeros((20, 20, 3), np.uint8), GREY_8)
+    with pytest.raises(SourceError, match="read by Pillow: pip install pillow"):
+        open_source(SourceConfig("folder", tmp_path), GREY_8)
+    with pytest.raises(SourceError, match="read by OpenCV: pip install opencv"):
+        open_source(SourceConfig("v4l2"), GREY_8)

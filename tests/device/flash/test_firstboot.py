@@ -1,0 +1,193 @@
+import email
+import re
+
+import pytest
+
+from device.flash.firstboot import (
+    FIRSTRUN,
+    SEED,
+    UART_CONFIG,
+    Personal,
+    detect,
+    first_boot_files,
+    merged,
+    meta_data,
+    uart_files,
+    user_data,
+    with_firstrun,
+)
+from device.flash.target import BootFolder
+from device.flash.tools import FlashError
+from tests.device.flash.conftest import BOOKWORM, CMDLINE, FIRMWARE, OUR_IMAGE, STOCK_USER_DATA, TRIXIE, issue
+
+NODE = Personal("latentlink-1", "latentlink-1-0a0b0c0d")
+IMAGER_USER_DATA = "#cloud-config\nhostname: mine\nuser:\n  name: me\nruncmd:\n  - [touch, /x]\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "first_boot", "python"),
+    [(TRIXIE, "cloud-init", "3.13"), (BOOKWORM, "firstrun", "3.11"), (OUR_IMAGE, "image", "3.11")],
+)
+def test_each_system_is_recognised_by_its_boot_partition(boot_folder, files, first_boot, python):
+    system = detect(BootFolder(boot_folder(files)))
+    assert (system.first_boot, system.python) == (first_boot, python)
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        (FIRMWARE | {"issue.txt": issue("2023-05-03")}, "Raspberry Pi OS of 2023-05-03, older than Bookworm"),
+        ({"config.txt": "", "issue.txt": issue("2025-12-04")}, "a 32-bit Raspberry Pi OS of 2025-12-04"),
+        (FIRMWARE | {"issue.txt": issue("2025-12-04")}, "has no user-data"),
+        (FIRMWARE | {"user-data": ""}, "not Raspberry Pi OS (Ubuntu?)"),
+        (FIRMWARE | {"rpi-preseed.toml": ""}, "a system of rpi-preseed"),
+        (FIRMWARE, "no system that is known here"),
+    ],
+)
+def test_any_other_system_is_refused_by_name(boot_folder, files, name):
+    with pytest.raises(FlashError, match=re.escape(name)):
+        detect(BootFolder(boot_folder(files)))
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"python": "3.13"}', "[1]", '{"python": 3, "suite": []'])
+def test_an_image_of_ours_that_was_damaged_is_refused_by_name(tmp_path, content):
+    (tmp_path / SEED).mkdir()
+    (tmp_path / SEED / "image.json").write_text(content)
+    with pytest.raises(FlashError, match=r"image\.json on the card is damaged .*write our image again"):
+        detect(BootFolder(tmp_path))
+
+
+def files_for(folder, port="/dev/ttyUSB0", personal=NODE):
+    boot = BootFolder(folder)
+    files = first_boot_files(boot, detect(boot), personal, port)
+    return {name: content.decode() for name, content in files.items()}
+
+
+def test_trixie_gets_the_three_files_of_cloud_init(boot_folder):
+    files = files_for(boot_folder(TRIXIE))
+    assert files["user-data"].startswith("#cloud-config\n")
+    assert "  - [sh, /boot/firmware/latentlink/begin.sh]\n" in files["user-data"]
+    assert files["meta-data"] == "instance-id: latentlink-1-0a0b0c0d\n"
+    assert "dhcp4: true" in files["network-config"]
+    assert files["cmdline.txt"] == CMDLINE + " resize ds=nocloud;i=latentlink-1-0a0b0c0d\n"
+
+
+def test_cmdline_stays_one_line_and_is_the_same_when_flashed_again(boot_folder):
+    folder = boot_folder(BOOKWORM)
+    once = files_for(folder)["cmdline.txt"]
+    (folder / "cmdline.txt").write_text(once)
+    assert files_for(folder)["cmdline.txt"] == once
+    assert once.count("\n") == 1
+    assert once.split()[-3:] == list(FIRSTRUN)
+
+
+def test_our_image_needs_nothing_but_the_seed(boot_folder):
+    assert files_for(boot_folder(OUR_IMAGE)) == {}
+
+
+def test_a_network_that_the_imager_set_up_is_kept(boot_folder):
+    folder = boot_folder(TRIXIE | {"network-config": "network:\n  wifis: {}\n"})
+    assert "network-config" not in files_for(folder)
+
+
+def test_an_account_that_the_imager_made_is_kept_beside_ours():
+    archive = email.message_from_string(merged(IMAGER_USER_DATA, user_data(NODE)))
+    parts = [part for part in archive.walk() if not part.is_multipart()]
+    assert [part.get_content_type() for part in parts] == ["text/cloud-config"] * 2
+    assert parts[0].get_payload() == IMAGER_USER_DATA
+    assert "begin.sh" in str(parts[1].get_payload())
+    assert parts[1]["Merge-Type"].startswith("list(append)")
+
+
+def test_a_card_flashed_again_keeps_what_the_imager_wrote():
+    once = merged(IMAGER_USER_DATA, user_data(NODE))
+    again = merged(once, user_data(Personal("other", "i")))
+    parts = [part.get_payload() for part in email.message_from_string(again).walk() if not part.is_multipart()]
+    assert parts == [IMAGER_USER_DATA, user_data(Personal("other", "i"))]
+
+
+@pytest.mark.parametrize(
+    ("old", "kind"),
+    [
+        ("#!/bin/sh\n# only comments\n", "text/x-shellscript"),
+        ("#include\nhttps://example.org/x\n", "text/x-include-url"),
+        ("#cloud-boothook\necho\n", "text/cloud-boothook"),
+        ("## template: jinja\n#cloud-config\nhostname: x\n", "text/jinja2"),
+        ("#cloud-config\nhostname: 'Küche'\n", "text/cloud-config"),
+    ],
+)
+def test_what_a_person_wrote_for_cloud_init_stays_what_it_is(old, kind):
+    parts = [part for part in email.message_from_string(merged(old, user_data(NODE))).walk() if not part.is_multipart()]
+    assert [part.get_content_type() for part in parts] == [kind, "text/cloud-config"]
+    assert parts[0].get_payload() == old
+
+
+def test_an_archive_that_a_person_wrote_gets_one_part_more():
+    theirs = (
+        'Content-Type: multipart/mixed; boundary="b"\nMIME-Version: 1.0\n\n--b\nContent-Type: text/x-shellscript\n'
+        "Content-Transfer-Encoding: base64\n\nIyEvYmluL3NoCg==\n--b\nContent-Type: text/cloud-config\n\nx: 1\n--b--\n"
+    )
+    archive = email.message_from_string(merged(theirs, user_data(NODE)))
+    parts = [part for part in archive.walk() if not part.is_multipart()]
+    kinds = ["text/x-shellscript", "text/cloud-config", "text/cloud-config"]
+    assert [part.get_content_type() for part in parts] == kinds
+    assert parts[0].get_payload(decode=True) == b"#!/bin/sh\n"
+    assert parts[2].get_payload() == user_data(NODE)
+
+
+@pytest.mark.parametrize("old", ["hostname: x\n", "Content-Type: multipart/mixed\n\nx\n"])
+def test_what_cloud_init_could_not_read_is_refused(old):
+    with pytest.raises(FlashError, match="the card's user-data"):
+        merged(old, user_data(NODE))
+
+
+def test_a_file_that_is_no_text_is_named(boot_folder):
+    folder = boot_folder(TRIXIE)
+    (folder / "cmdline.txt").write_bytes("root=x".encode("utf-16"))
+    with pytest.raises(FlashError, match=r"cmdline\.txt on the boot folder .* is no UTF-8 text"):
+        files_for(folder)
+
+
+@pytest.mark.parametrize("old", [STOCK_USER_DATA, "", user_data(NODE)])
+def test_a_user_data_that_says_nothing_of_its_own_is_replaced(old):
+    assert merged(old, user_data(NODE)) == user_data(NODE)
+
+
+def test_meta_data_has_one_instance_id_with_a_hyphen():
+    old = "instance_id: a\nlocal-hostname: here\ninstance-id: b\n"
+    assert meta_data(old, "new") == "local-hostname: here\ninstance-id: new\n"
+
+
+def test_texts_cannot_break_out_of_user_data():
+    wicked = Personal('x"\nruncmd: [reboot]', "i", user="a: b", authorized_key='ssh-ed25519 AAAA "quoted" #me')
+    lines = user_data(wicked).splitlines()
+    assert 'hostname: "x\\"\\nruncmd: [reboot]"' in lines
+    assert '    - "ssh-ed25519 AAAA \\"quoted\\" #me"' in lines
+    assert sum(line.startswith("runcmd:") for line in lines) == 1
+
+
+def test_ours_runs_before_a_firstrun_that_cuts_the_line():
+    theirs = "a b systemd.run=/boot/firstrun.sh systemd.run_success_action=reboot"
+    assert with_firstrun(theirs).split()[2:4] == [FIRSTRUN[0], "systemd.run=/boot/firstrun.sh"]
+
+
+def test_on_trixie_too_ours_is_not_what_an_old_imagers_firstrun_cuts_off(boot_folder):
+    theirs = (
+        " systemd.run=/boot/firmware/firstrun.sh systemd.run_success_action=reboot systemd.unit=kernel-command-line"
+    )
+    line = files_for(boot_folder(TRIXIE | {"cmdline.txt": CMDLINE + theirs + ".target\n"}))["cmdline.txt"]
+    assert re.sub(r" systemd\.run.*", "", line).split()[-1] == "ds=nocloud;i=latentlink-1-0a0b0c0d"
+    assert line.split()[-1] == "systemd.unit=kernel-command-line.target"
+
+
+def test_the_uart_on_the_pins_is_freed_on_every_model_and_only_once():
+    files = uart_files(CMDLINE, "arm_64bit=1\n")
+    assert "serial0" not in files["cmdline.txt"]
+    assert "console=tty1" in files["cmdline.txt"]
+    assert files["config.txt"] == "arm_64bit=1\n" + UART_CONFIG
+    assert uart_files(files["cmdline.txt"], files["config.txt"]) == files
+
+
+def test_a_usb_adapter_leaves_the_uart_alone(boot_folder):
+    assert "config.txt" not in files_for(boot_folder(TRIXIE), port="/dev/ttyUSB0")
+    assert "config.txt" in files_for(boot_folder(TRIXIE), port="/dev/ttyAMA0")

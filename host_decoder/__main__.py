@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from host_decoder.errors import HostError
-from host_decoder.moment import parse_moment
+from host_decoder.view.moment import parse_moment
 from link.bundle.bundle import BundleError
 from link.output.results import OWN
 from link.output.terminal import forget_output, readable_output
@@ -46,8 +46,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.config import read_config
-    from host_decoder.interruption import Interruption
-    from host_decoder.listener import Listener
+    from host_decoder.live.interruption import Interruption
+    from host_decoder.receive.listener import Listener
     from link.output.outlet import open_outlets
 
     config = read_config(arguments.config)
@@ -62,13 +62,13 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
 
 
 def _live(arguments: argparse.Namespace, started_s: float) -> int:
-    from host_decoder.interruption import Interruption
-    from host_decoder.live import LiveRun
-    from host_decoder.live_options import LiveOptions
-    from host_decoder.live_report import write_live_result
-    from host_decoder.statistics_view import link_tables
-    from host_decoder.summary import summary
-    from host_decoder.view import make_view
+    from host_decoder.live.interruption import Interruption
+    from host_decoder.live.options import LiveOptions
+    from host_decoder.live.report import write_live_result
+    from host_decoder.live.run import LiveRun
+    from host_decoder.view.statistics_view import link_tables
+    from host_decoder.view.summary import summary
+    from host_decoder.view.terminal import make_view
 
     options = LiveOptions(
         bundle=arguments.bundle,
@@ -106,10 +106,10 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
 
 
 def _decode(arguments: argparse.Namespace, started_s: float) -> int:
-    from host_decoder.csv_lines import csv_lines
-    from host_decoder.picture import PictureFolder
-    from host_decoder.redecode import redecode
-    from host_decoder.store import Store
+    from host_decoder.store.redecode import redecode
+    from host_decoder.store.sqlite import Store
+    from host_decoder.view.csv_lines import csv_lines
+    from host_decoder.view.picture import PictureFolder
     from link.bundle.bundle import Bundle
 
     bundle = Bundle.load(arguments.bundle, side="host")
@@ -141,9 +141,9 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
 
 
 def _stats(arguments: argparse.Namespace, started_s: float) -> int:
-    from host_decoder.sheet import wide_console
-    from host_decoder.statistics_view import statistics_tables
-    from host_decoder.store import Store
+    from host_decoder.store.sqlite import Store
+    from host_decoder.view.sheet import wide_console
+    from host_decoder.view.statistics_view import statistics_tables
 
     with Store(arguments.store, must_exist=True) as store:
         statistics = store.statistics()

@@ -42,10 +42,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from host_decoder.clock import CLOCKS
+from host_decoder.decode.verdict import MIN_CONFIDENCE, MIN_GAIN
 from host_decoder.gateway_config import GatewayConfig, read_gateways
+from host_decoder.receive.clock import CLOCKS
 from host_decoder.toml_table import ConfigError
-from host_decoder.verdict import MIN_CONFIDENCE, MIN_GAIN
 from link.bundle.bundle import MANIFEST, Bundle, BundleError
 from link.security.keys import KEY_FILE, MAX_NODE, KeyStateError, parse_key
 from link.settings.host_folder import all_nodes, host_toml
@@ -92,7 +92,7 @@ class HostNode:
 
 @dataclass(frozen=True)
 class VerdictConfig:
-    """When an image needs no further chunk, as host_decoder.verdict explains."""
+    """When an image needs no further chunk, as host_decoder.decode.verdict explains."""
 
     confidence: float = MIN_CONFIDENCE
     min_gain: float = MIN_GAIN

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from host_decoder.verdict import Strangeness
+from host_decoder.decode.verdict import Strangeness
 from link.host.receiver import Reason
 
 TOP = 3

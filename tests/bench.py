@@ -22,11 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from device.encoder.encoder import Encoder
-from host_decoder.bulk import decode_bulk
-from host_decoder.classifier import Classifier
+from host_decoder.decode.classifier import Classifier
 from link.bundle.bundle import Bundle
 from link.carriers.carrier import CarrierSettings, open_carrier
 from link.coder import latent_coder
+from link.coder.bulk import decode_bulk
 from link.coder.tables import Tables
 from link.host.receiver import Update
 from link.medium.profiles import get_profile

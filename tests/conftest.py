@@ -11,7 +11,7 @@ LONG = (
     "tests/device/flash/test_bundle_update.py",
     "tests/device/test_node.py",
     "tests/device/test_many_nodes.py",
-    "tests/host_decoder/test_live.py",
+    "tests/host_decoder/live/test_run.py",
 )
 "The longest first; the others follow in their own order."
 

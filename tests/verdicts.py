@@ -25,13 +25,13 @@ from rich.table import Table
 
 from export.calibration import check_data, expected_calibration_error
 from export.symbols import Int8Encoder
-from host_decoder.bulk import decode_bulk
-from host_decoder.classifier import Classifier
-from host_decoder.verdict import MIN_CONFIDENCE, MIN_GAIN, VerdictPolicy
+from host_decoder.decode.classifier import Classifier
+from host_decoder.decode.verdict import MIN_CONFIDENCE, MIN_GAIN, VerdictPolicy
 from host_training.dataset import Split, load
 from host_training.run import RunError, origin
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
+from link.coder.bulk import decode_bulk
 from link.medium.profiles import LinkProfile, get_profile
 from link.output.results import OWN, write_result
 from link.security.seal import overhead_bytes

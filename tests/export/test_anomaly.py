@@ -7,7 +7,7 @@ import torch
 from export import anomaly
 from export.strangers import KINDS, draw
 from export.symbols import Int8Encoder, received
-from host_decoder.task_reader import task_reader
+from host_decoder.decode.task_reader import task_reader
 from host_training.dataset import load
 from link.bundle.bundle import ANOMALY_TASK
 

@@ -12,7 +12,7 @@ from export import ExportError, commands, measure
 from export.__main__ import main
 from export.decoder import Request, add_decoder
 from export.symbols import Int8Encoder, received
-from host_decoder.task_reader import task_reader
+from host_decoder.decode.task_reader import task_reader
 from host_training.dataset import load
 from link.bundle.bundle import Bundle
 from tests.link.small import random_tables

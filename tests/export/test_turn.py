@@ -11,11 +11,11 @@ from export.importance import Rotation
 from export.operators import list_operators, require_integer
 from export.symbols import Int8Encoder
 from export.turn import Turning, turn
-from host_decoder.bulk import decode_bulk
-from host_decoder.classifier import Classifier
+from host_decoder.decode.classifier import Classifier
 from host_training.dataset import load
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
+from link.coder.bulk import decode_bulk
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from device.encoder.interpreter import SELFTEST_MODEL
 from host_decoder.config import HostNode
-from host_decoder.store import Store
+from host_decoder.store.sqlite import Store
 from link.bundle.bundle import Bundle, with_calibration
 from link.bundle.calibration import Calibration
 from link.coder.tables import Tables

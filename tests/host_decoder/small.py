@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from host_decoder.events import Answer
-from host_decoder.row import Captured, Sent
+from host_decoder.view.row import Captured, Sent
 from link.bundle.bundle import Bundle, write_manifest
 from link.coder import latent_coder
 from link.coder.tables import Tables

@@ -11,8 +11,8 @@ import pytest
 from device.outbox.outbox import Outbox
 from host_decoder.config import HostNode, VerdictConfig
 from host_decoder.events import Answer
-from host_decoder.service import Host
-from host_decoder.store import Store
+from host_decoder.receive.host import Host
+from host_decoder.store.sqlite import Store
 from link.coder import latent_coder
 from link.medium.governor import Governor
 from link.medium.profiles import get_profile

@@ -22,7 +22,7 @@ from statistics import mean
 
 import numpy as np
 
-from host_decoder.service import slot_period_s
+from host_decoder.receive.host import slot_period_s
 from link.emulator.air import Air, Heard, Tuning
 from link.emulator.channel import UNIMPAIRED, Impairments, parse_loss
 from link.host.receiver import Downlink, HelloHeard, NodeEntry, Reason, Receiver, Rejected, Update

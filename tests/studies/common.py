@@ -25,11 +25,11 @@ from export import entropy_model, further_decoders, measure, onnx_model
 from export.fold import FoldedDecoder, FoldedEncoder, fold, input_shape
 from export.pipeline import N_IMAGES_FOR_MEANS, first, make_encoder
 from export.symbols import Int8Encoder
-from host_decoder.bulk import decode_bulk
 from host_training.dataset import DataSet, with_corrupted_labels
 from host_training.presets import recipe
 from host_training.training import Trainer, load_model
 from link.coder import latent_coder
+from link.coder.bulk import decode_bulk
 from link.coder.tables import Tables
 from link.output.results import commit, write_result
 

@@ -21,11 +21,11 @@ from torch import Tensor
 from export import measure, onnx_model
 from export.fold import FoldedDecoder, FoldedEncoder
 from export.importance import fold_rotation, rotation, sensitivity
-from host_decoder.bulk import decode_bulk
 from host_training.dataset import DataSet, load
 from host_training.evaluation import latent_order
 from host_training.presets import recipe
 from link.coder import latent_coder
+from link.coder.bulk import decode_bulk
 from link.coder.tables import Tables
 from link.emulator.channel import GilbertElliott, IidLoss, LossModel
 from tests.studies.common import (

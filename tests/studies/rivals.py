@@ -27,7 +27,7 @@ from export import entropy_model
 from export.fold import fold, input_shape
 from export.measure import encoder_cost
 from export.symbols import Int8Encoder
-from host_decoder.classifier import Classifier
+from host_decoder.decode.classifier import Classifier
 from host_training.batches import evaluation_batches
 from host_training.dataset import DataSet, Split, load
 from host_training.model import AutoEncoder, ModelConfig

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from export.entropy_model import Alphabet
-from host_decoder.bulk import decode_bulk
 from link.coder import latent_coder
+from link.coder.bulk import decode_bulk
 from link.coder.tables import Tables
 
 DICTIONARY_BYTES = 32_768

@@ -44,13 +44,13 @@ from export.onnx_model import OnnxModel, write_task
 from export.pictures import psnr, ssim
 from export.symbols import Int8Encoder, received
 from export.tasks import COARSE, FINE, LABEL, LIVING, NewClass, classes_of
-from host_decoder.bulk import decode_bulk
-from host_decoder.classifier import Classifier
-from host_decoder.onnx_decoder import OnnxDecoder
-from host_decoder.picture import to_png
+from host_decoder.decode.classifier import Classifier
+from host_decoder.decode.onnx_decoder import OnnxDecoder
+from host_decoder.view.picture import to_png
 from host_training.dataset import DataSet, load
 from link.bundle.bundle import PIXELS, PROBABILITIES, SCORE, Bundle
 from link.coder import latent_coder
+from link.coder.bulk import decode_bulk
 from tests.studies.common import RUNS, Table, finish, number, percent, spread
 
 MODULE = "tests.studies.tasks"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from export.symbols import Int8Encoder, received
-from host_decoder.strangeness import StrangenessScorer
+from host_decoder.decode.strangeness import StrangenessScorer
 from host_training.dataset import load
 from link.bundle.bundle import Bundle
 

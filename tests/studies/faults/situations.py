@@ -32,7 +32,7 @@ SITUATIONS = {
         "tests/link/picture/test_reader.py::test_a_broken_exif_value_costs_nothing_but_itself",
     ],
     "a host whose clock is not right yet": [
-        "tests/host_decoder/test_clock.py::test_before_its_clock_is_synchronised_a_host_tells_no_time_and_says_why_once",
+        "tests/host_decoder/receive/test_clock.py::test_before_its_clock_is_synchronised_a_host_tells_no_time_and_says_why_once",
         "tests/link/host/test_receiver.py::test_a_node_is_told_the_time_again_unasked_when_the_hosts_clock_was_set",
     ],
     "a RAK3172 with older firmware, or with its echo on": [
@@ -41,7 +41,7 @@ SITUATIONS = {
     ],
     "a terminal without UTF-8": [
         "tests/link/output/test_terminal.py::test_a_command_speaks_in_ascii",
-        "tests/host_decoder/test_live.py::test_terminals_of_few_signs_see_everything",
+        "tests/host_decoder/live/test_run.py::test_terminals_of_few_signs_see_everything",
     ],
     "hidden folders among photos": [
         "tests/host_training/test_listing.py::test_what_is_hidden_or_beside_the_classes_is_no_picture",
@@ -58,8 +58,8 @@ SITUATIONS = {
         "tests/link/lorawan/test_network_server.py::test_zeros_that_are_left_out_or_null_are_zeros",
     ],
     "a store that can only be read, or is damaged": [
-        "tests/host_decoder/test_store_file.py::test_a_store_is_read_where_nothing_can_be_written",
-        "tests/host_decoder/test_store_file.py::test_what_is_no_store_is_refused_by_what_it_is",
+        "tests/host_decoder/store/test_file.py::test_a_store_is_read_where_nothing_can_be_written",
+        "tests/host_decoder/store/test_file.py::test_what_is_no_store_is_refused_by_what_it_is",
     ],
     "a port that two programs have open": [
         "tests/link/carriers/test_serial_port.py::test_bytes_that_another_program_takes_are_no_pulled_plug",

@@ -1,0 +1,1 @@
+"""Symbols to what a person asked for."""

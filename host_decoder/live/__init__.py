@@ -1,0 +1,1 @@
+"""A line, a node and a host on one screen."""

@@ -1,0 +1,78 @@
+"""What a live run leaves: results/live-<data set>-<link>.json, a figure for everything its summary table shows."""
+
+import re
+from pathlib import Path
+
+from host_decoder.live.options import LiveOptions
+from host_decoder.live.run import Outcome
+from link.bundle.bundle import Bundle
+from link.output.results import write_result
+
+
+def study_name(options: LiveOptions, dataset: str) -> str:
+    """A run of a variant, with losses, of a part of the images or with other rules never takes a plain one's place."""
+    folder = options.bundle.name
+    parts = ["live", folder if folder.startswith(f"{dataset}-") else dataset, options.link]
+    parts += ["drawn", str(options.images)] if options.images is not None else []
+    parts += ["loss", options.loss] if options.loss != "none" else []
+    parts += ["bit-errors", f"{options.bit_errors:g}"] if options.bit_errors else []
+    parts += [] if options.has_feedback else ["no-feedback"]
+    parts += ["verdict", f"{options.verdict:g}"] if options.verdict is not None else []
+    sizes = (("first-chunk", options.first_chunk_bytes), ("chunk", options.chunk_bytes))
+    parts += [f"{name}-{n_bytes}" for name, n_bytes in sizes if n_bytes is not None]
+    return re.sub(r"[^a-z0-9._-]+", "-", "-".join(parts).lower())
+
+
+def figures(outcome: Outcome) -> dict[str, float]:
+    """Numbers by name; what the run could not tell (accuracy without truth) is left out."""
+    tally = outcome.tally
+    known = {
+        "live_accuracy": tally.accuracy,
+        "live_accuracy_of_captured": tally.accuracy_of_captured,
+        "live_accuracy_at_verdict": tally.accuracy_at_stop,
+        "live_bytes_per_image": tally.bitstream_bytes_per_image,
+        "live_wire_bytes_per_image": tally.wire_bytes_per_image,
+        "live_airtime_s_per_image": tally.airtime_s_per_image,
+        "live_bytes_saved_per_image": tally.saved_bytes_per_image,
+        "live_bytes_saved_share": tally.saved_bytes_share,
+        "live_airtime_saved_s_per_image": tally.saved_airtime_s_per_image,
+        "live_images_decided": tally.total("decided"),
+        "live_chunks_at_verdict": tally.chunks_at_decision,
+        "live_packets": tally.total("packets"),
+        "live_chunks_repeated": tally.total("repeated"),
+        "live_link_use": tally.link_use,
+        "live_images": tally.n_captured,
+        "live_images_received": tally.n_answered,
+        "live_delivery_ratio": tally.delivery_ratio,
+        "live_downlink_packets": outcome.link.get("downlink_packets"),
+        "live_downlink_airtime_s": outcome.link.get("downlink_airtime_s"),
+        "live_latency_s_median": tally.median_latency_s,
+        "live_latency_beside_airtime_s_median": tally.median_latency_beside_airtime_s,
+        "first_label_s": outcome.first_label_s,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def write_live_result(
+    options: LiveOptions, bundle: Bundle, outcome: Outcome, command: str, folder: Path, dataset: str
+) -> Path:
+    """Write the results file and return its path."""
+    return write_result(
+        study_name(options, dataset),
+        figures(outcome),
+        command=command,
+        seeds=[options.seed],
+        extra={
+            "bundle": bundle.id.hex(),
+            "dataset": dataset,
+            "link": options.link,
+            "loss": options.loss,
+            "bit_errors": options.bit_errors,
+            "feedback": options.has_feedback,
+            "verdict": options.verdict,
+            "refused": dict(outcome.tally.refusals),
+            "node": outcome.link,
+            "line": outcome.line,
+        },
+        folder=folder,
+    )

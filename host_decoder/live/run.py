@@ -1,0 +1,279 @@
+"""Live: an emulated line, a node and a host, in three processes, on one screen.
+
+    replay file → [node process] ↔ pseudo-terminal ↔ [line process: slow, lossy] ↔ pseudo-terminal ↔ [this process]
+
+Only packets cross the line. The picture and the truth that the view shows come from the node's own console.
+However it ends, no process is left behind, and unless it is killed no folder: the children are ended in order, then
+the run's folder goes.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from host_decoder.config import GatewayConfig, HostNode, VerdictConfig
+from host_decoder.events import Answer, Event, Explainer, Notice, Refusal
+from host_decoder.live.options import LiveError, LiveOptions, check_replay, draw_replay, node_toml
+from host_decoder.live.processes import Child, ChildError
+from host_decoder.receive.gateways import listen, timing_of
+from host_decoder.receive.host import Host
+from host_decoder.store.sqlite import Store
+from host_decoder.view.row import Captured, Sent
+from host_decoder.view.summary import Title
+from host_decoder.view.tally import Tally
+from host_decoder.view.terminal import View
+from link.bundle.bundle import Bundle
+from link.carriers.carrier import CarrierSettings
+from link.emulator.channel import parse_loss
+from link.medium.profiles import get_profile
+from link.security.keys import provision
+
+NODE = 1
+START_TIMEOUT_S = 60.0
+"For the line to say where its ends are; a loaded machine starts slowly."
+QUIET_S = 1.0
+"Once the node is done and its last image could be here, how long to wait before what is missing counts as lost."
+SILENCE_S = 20.0
+"Without a first answer, until the person is told why nothing is to be seen."
+STORE_PATIENCE_S = 3.0
+FREQUENCY_HZ = 869_525_000
+"Modems have to be told one; nothing radiates."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    tally: Tally
+    first_label_s: float | None
+    "From the start of the command to the first answer."
+    line: dict[str, Any]
+    "Statistics of the emulated line."
+    link: dict[str, Any]
+    "What the host counted of its link to the node, link.host.statistics.NodeStatistics.to_json."
+    is_interrupted: bool
+
+
+class LiveRun:
+    """One run, everything checked on construction; `started_s` is the monotonic time at which the command began."""
+
+    def __init__(self, options: LiveOptions, started_s: float, should_stop: Callable[[], bool]) -> None:
+        if options.link.startswith("/"):
+            raise LiveError(
+                f"live emulates its line and cannot use the port {options.link}; name a link profile, "
+                "or run `python -m host_decoder listen` here and `python -m device` on the node"
+            )
+        if options.verdict is not None and not options.has_feedback:
+            raise LiveError("a verdict needs feedback, or the node never hears it; leave one of the two options out")
+        self.options = options
+        try:
+            self.profile = get_profile(options.link)
+            parse_loss(options.loss)
+        except ValueError as error:
+            raise LiveError(str(error)) from None
+        if self.profile.carrier == "udp":
+            raise LiveError(
+                "live emulates its line, and udp needs none; run `python -m host_decoder listen` here and "
+                "`python -m device` on the node, both with profile udp, this host being one of the node's peers"
+            )
+        self.bundle = Bundle.load(options.bundle, side="host")
+        self._n_in_file = check_replay(options.replay, self.bundle)
+        self._n_images = min(options.images or self._n_in_file, self._n_in_file)
+        self.tally = Tally(self.profile)
+        self._first_label_s: float | None = None
+        self._started_s = started_s
+        self._should_stop = should_stop
+        self._explainer = Explainer()
+        self._is_node_done = False
+        self._quiet_since_s = self._answered_s = self._stored_s = 0.0
+        self._last_airtime_s = 0.0
+        self._silent_since_s: float | None = None
+        "Since the node was started; None once an answer came, or the person was told that none does."
+        self._link: dict[str, Any] = {"node": NODE}
+        self._readers = {
+            "image": self._read_image,
+            "packet": self._read_packet,
+            "heard": self._read_heard,
+            "notice": self._read_notice,
+            "done": self._read_done,
+        }
+
+    @property
+    def title(self) -> Title:
+        loss = "" if self.options.loss == "none" else f", loss {self.options.loss}"
+        bundle = f"{self.bundle.data_set} {self.bundle.id.hex()}"
+        return Title(bundle, f"emulated {self.profile.name}{loss}", str(NODE), self._n_images)
+
+    def run(self, view: View) -> Outcome:
+        """Until every image has come through or is lost, or should_stop(); ChildError when a process dies."""
+        with tempfile.TemporaryDirectory(prefix="latentlink-live-") as name:
+            folder = Path(name)
+            key = provision(folder / "keys", NODE).key
+            with (
+                Child("the emulated line", self._line_command()) as line,
+                Store(self.options.store or folder / "store.sqlite") as store,
+            ):
+                node = HostNode(NODE, key, self.bundle, one_way=not self.options.has_feedback)
+                if ends := self._ends(line):
+                    gateway = self._gateway(ends["b"])
+                    verdict = None if self.options.verdict is None else VerdictConfig(self.options.verdict)
+                    with closing(Host([node], store, (), timing_of([gateway]), verdict)) as host:
+                        self._join(ends["a"], gateway, line, host, folder, view)
+                line.stop()
+                statistics = [json.loads(written.text) for written in line.take_lines()]
+            return Outcome(self.tally, self._first_label_s, (statistics or [{}])[-1], self._link, self._should_stop())
+
+    def _join(self, port: str, gateway: GatewayConfig, line: Child, host: Host, folder: Path, view: View) -> None:
+        """The node at one end of the line, the host at the other."""
+        for sentence in host.notices:
+            view.notice(sentence)
+        if self._n_images < self._n_in_file:
+            seed = self.options.seed
+            view.notice(f"{self._n_images} of {self._n_in_file} images of the replay file, drawn by seed {seed}")
+        options = draw_replay(self.options, self._n_in_file, folder)
+        config = folder / "node.toml"
+        config.write_text(node_toml(options, NODE, port, self._frequency_hz), encoding="utf-8")
+        with closing(listen(host, [gateway], self._should_stop)) as events:
+            for event in events:  # the port is open before the node speaks
+                self._show(event, view)
+                if isinstance(event, Notice):
+                    break
+            with Child(
+                "the node", [sys.executable, "-m", "device", str(config), "--console", "json", "--once"]
+            ) as node:
+                self._silent_since_s = time.monotonic()
+                for event in events:
+                    is_node_running = node.is_running
+                    self._read_console(node, view)
+                    if event is not None:
+                        self.tally.n_lost = host.figures(NODE)["lost"]
+                    self._show(event, view)
+                    self._check_store(host)
+                    self._tell_silence(view)
+                    if not line.is_running and not self._should_stop():
+                        raise ChildError(line.why_ended())
+                    if not is_node_running:
+                        self._take_leave(node, view)
+                    if self._is_over():
+                        break
+        self._link = {"node": NODE, **host.figures(NODE)}
+
+    def _tell_silence(self, view: View) -> None:
+        """The node asks on, ever more rarely, until something comes through, and that may be never."""
+        if self.tally.n_answered:
+            self._silent_since_s = None
+        elif self._silent_since_s is not None and time.monotonic() > self._silent_since_s + SILENCE_S:
+            self._silent_since_s = None
+            view.notice(
+                f"no image has come through in {SILENCE_S:g} s, over a line with loss {self.options.loss} and "
+                f"bit errors {self.options.bit_errors:g}; the node goes on trying, Ctrl-C ends the run"
+            )
+
+    def _check_store(self, host: Host) -> None:
+        """A host in the field waits for its store; somebody who watches would only see that nothing happens."""
+        if host.trouble is None:
+            self._stored_s = time.monotonic()
+        elif time.monotonic() > self._stored_s + STORE_PATIENCE_S:
+            raise LiveError(host.trouble)
+
+    def _take_leave(self, node: Child, view: View) -> None:
+        """The node's last words; ChildError when it ended without being done."""
+        why = node.why_ended()
+        self._read_console(node, view)
+        if not self._is_node_done:
+            raise ChildError(why)
+
+    def _ends(self, line: Child) -> dict[str, str] | None:
+        """Where the line's ends are, as its first word says; None when interrupted before."""
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while not self._should_stop():
+            is_running = line.is_running
+            if written := line.take_lines(wait_s=0.05):
+                ends: dict[str, str] = json.loads(written[0].text)
+                return ends
+            if not is_running:
+                raise ChildError(line.why_ended())
+            if time.monotonic() > deadline_s:
+                raise LiveError(
+                    f"{line.name} has not started within {START_TIMEOUT_S:g} s; try again on a less busy machine"
+                )
+        return None
+
+    def _read_console(self, node: Child, view: View) -> None:
+        for written in node.take_lines():
+            self._quiet_since_s = time.monotonic()
+            try:
+                said = json.loads(written.text)
+                if read := self._readers.get(said["event"]):
+                    read(said, written.at_s, view)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ChildError(
+                    f"{node.name} wrote what is no line of its console ({error}): {written.text[:80]}"
+                ) from None
+
+    def _read_image(self, said: dict[str, Any], at_s: float, view: View) -> None:
+        row = self.tally.add_captured(Captured.from_json(said, at_s), NODE)
+        if row.answer is not None:
+            view.show(self.tally, row)
+
+    def _read_packet(self, said: dict[str, Any], at_s: float, view: View) -> None:
+        sent = Sent.from_json(said, at_s)
+        self._last_airtime_s = sent.airtime_s
+        self.tally.add_sent(sent, NODE)
+
+    def _read_heard(self, said: dict[str, Any], at_s: float, view: View) -> None:
+        self.tally.add_stopped(said["stopped"], NODE)
+
+    def _read_notice(self, said: dict[str, Any], at_s: float, view: View) -> None:
+        view.notice(f"the node says: {said['sentence']}")
+
+    def _read_done(self, said: dict[str, Any], at_s: float, view: View) -> None:
+        self._is_node_done = True
+
+    def _show(self, event: Event | Notice | None, view: View) -> None:
+        if isinstance(event, Answer):
+            if self._first_label_s is None:
+                self._first_label_s = time.monotonic() - self._started_s
+            self._quiet_since_s = self._answered_s = time.monotonic()
+            row = self.tally.add_answer(event, time.time())
+            if row.captured is not None:
+                view.show(self.tally, row)
+        elif isinstance(event, Refusal):
+            self._quiet_since_s = time.monotonic()
+            self.tally.add_refusal(event)
+            if sentence := self._explainer.explain(event, time.monotonic()):
+                view.notice(sentence)
+        elif isinstance(event, Notice) and event.is_problem:
+            view.notice(event.sentence)
+        view.tick(self.tally)
+
+    def _is_over(self) -> bool:
+        """The node is done, and every image is here or had its time to arrive."""
+        if self._is_node_done:
+            return self._is_past(self._quiet_since_s) or self.tally.n_settled >= self.tally.n_captured
+        # It may still ask, ever more rarely, for a report that is lost again and again.
+        return self.tally.n_settled >= self._n_images and self._is_past(self._answered_s)
+
+    def _is_past(self, since_s: float) -> bool:
+        return time.monotonic() > since_s + 2 * self._last_airtime_s + QUIET_S
+
+    def _gateway(self, port: str) -> GatewayConfig:
+        settings = CarrierSettings(self.profile, port, frequency_hz=self._frequency_hz)
+        return GatewayConfig("line", settings, region="wire", has_downlink=self.options.has_feedback)
+
+    @property
+    def _frequency_hz(self) -> int | None:
+        return FREQUENCY_HZ if self.profile.is_radio else None
+
+    def _line_command(self) -> list[str]:
+        options = self.options
+        return [
+            *(sys.executable, "-m", "link", "emulate", options.link),
+            *("--loss", options.loss, "--bit-errors", str(options.bit_errors), "--seed", str(options.seed)),
+        ]

@@ -1,0 +1,1 @@
+"""Packets in, answers out, through any number of gateways."""

@@ -1,0 +1,157 @@
+"""The listener: a host at its gateways, for as long as it is wanted; JSON lines for programs, the view for people."""
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import Any
+
+from rich.console import Console
+
+from host_decoder.config import HostConfig
+from host_decoder.events import Answer, Event, Explainer, Notice, Refusal
+from host_decoder.receive.clock import WallClock
+from host_decoder.receive.gateways import POLL_S, governors_of, listen, timing_of
+from host_decoder.receive.host import Host
+from host_decoder.store.shelf import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from host_decoder.store.sqlite import Store, StoreError
+from host_decoder.view.statistics_view import link_tables
+from host_decoder.view.summary import Title, summary
+from host_decoder.view.tally import Tally
+from host_decoder.view.terminal import make_view
+from link.base.clock import boot_s
+
+
+class Listener:
+    """Runs what host.toml describes until should_stop(), `count` settled images, or idle_timeout_s without a packet."""
+
+    def __init__(
+        self,
+        config: HostConfig,
+        should_stop: Callable[[], bool],
+        count: int | None = None,
+        idle_timeout_s: float | None = None,
+    ) -> None:
+        self._config = config
+        self._should_stop = should_stop
+        self._count, self._idle_timeout_s = count, idle_timeout_s
+        self._explainer = Explainer()
+        self.tally = Tally()
+        self._governors = governors_of(config.gateways, config.store.parent)
+        self._figures: dict[int, dict[str, Any]] = {}
+
+    def print_lines(self, print_json: Callable[[dict[str, Any]], None], say: Callable[[str], None]) -> None:
+        """Answers and refusals (at most one of a kind in a while) as JSON, sentences for the person apart."""
+        for event in self._events():
+            if isinstance(event, Answer):
+                print_json(event.to_json())
+            elif isinstance(event, Refusal):
+                if sentence := self._explainer.explain(event, time.monotonic()):
+                    print_json({**event.to_json(), "sentence": sentence, "n": self.tally.refusals[event.reason]})
+                    say(sentence)
+            elif isinstance(event, Notice):
+                say(event.sentence)
+
+    def show(self, console: Console) -> None:
+        """The live view, and a table at the end. The pictures stay on the nodes."""
+        config = self._config
+        title = Title(
+            bundle=", ".join(sorted({f"{node.bundle.path.name} {node.bundle.id.hex()}" for node in config.nodes})),
+            link=", ".join(f"{gateway.medium} at {gateway.name}" for gateway in config.gateways),
+            node=", ".join(str(node.number) for node in config.nodes),
+            has_console=False,
+        )
+        with make_view(title, console) as view:
+            for event in self._events():
+                if isinstance(event, Answer):
+                    view.show(self.tally, self.tally.row_of(event))
+                elif isinstance(event, Refusal):
+                    if sentence := self._explainer.explain(event, time.monotonic()):
+                        view.notice(sentence)
+                elif isinstance(event, Notice) and event.is_problem:
+                    view.notice(event.sentence)
+                view.tick(self.tally)
+        console.print(summary(title, self.tally))
+        console.print(
+            *link_tables([{"node": number, **figures} for number, figures in self._figures.items()]), sep="\n"
+        )
+
+    def _events(self) -> Iterator[Event | Notice | None]:
+        """What the host says, counted on the way, until it is time to end."""
+        config = self._config
+        yield from (Notice(warning, is_problem=True) for warning in config.warnings)
+        store = yield from self._opened()
+        if store is None:
+            return
+        with store, closing(self._host(store)) as host:
+            sentences = [*self._silences(), *self._ledger_notices(), *host.notices]
+            yield from (Notice(sentence, is_problem=True) for sentence in sentences)
+            last_packet_s = time.monotonic()
+            with closing(listen(host, config.gateways, self._should_stop)) as events:
+                for event in events:
+                    if isinstance(event, (Answer, Refusal)):
+                        last_packet_s = time.monotonic()
+                        self.tally.n_lost = sum(host.figures(node.number)["lost"] for node in config.nodes)
+                    yield self._counted(event)
+                    if self._count is not None and self.tally.n_settled >= self._count:
+                        break
+                    if self._idle_timeout_s is not None and time.monotonic() > last_packet_s + self._idle_timeout_s:
+                        break
+            self._figures = {node.number: host.figures(node.number) for node in config.nodes}
+            for event in host.settle(boot_s()):
+                yield self._counted(event)
+
+    def _counted(self, event: Event | Notice | None) -> Event | Notice | None:
+        if isinstance(event, Answer):
+            self.tally.add_answer(event, time.time())
+        elif isinstance(event, Refusal):
+            self.tally.add_refusal(event)
+        return event
+
+    def _opened(self) -> Generator[Notice | None, None, Store | None]:
+        """The store, as soon as it can be read; None when the wait is ended. What cannot pass ends the host.
+
+        Nothing is received before: without a node's session in it a recording would be taken for news.
+        """
+        said, pause_s, retry_s = "", FIRST_PAUSE_S, 0.0
+        while True:
+            if time.monotonic() >= retry_s:
+                try:
+                    return Store(self._config.store)
+                except StoreError as error:
+                    if not error.is_passing:
+                        raise
+                    if str(error) != said:
+                        said = str(error)
+                        yield Notice(f"{error}; nothing is received until then", is_problem=True)
+                retry_s, pause_s = time.monotonic() + pause_s, min(2 * pause_s, LONGEST_PAUSE_S)
+            if self._should_stop():
+                return None
+            time.sleep(POLL_S)
+            yield None
+
+    def _host(self, store: Store) -> Host:
+        config = self._config
+        return Host(
+            config.nodes,
+            store,
+            config.other_bundles,
+            timing_of(config.gateways),
+            config.verdict,
+            [gateway.name for gateway in config.gateways],
+            self._governors,
+            [gateway.is_network for gateway in config.gateways],
+            WallClock(config.is_clock_trusted),
+        )
+
+    def _ledger_notices(self) -> list[str]:
+        """What had to be done about files of airtime: a gateway may have to be silent for an hour."""
+        return [governor.ledger.notice for governor in self._governors if governor.ledger.notice is not None]
+
+    def _silences(self) -> list[str]:
+        """Why gateways that should speak will not."""
+        gateways = zip(self._config.gateways, self._governors, strict=True)
+        return [
+            f"gateway {gateway.name} only listens: {governor.silent_because}"
+            for gateway, governor in gateways
+            if gateway.has_downlink and not gateway.is_network and governor.silent_because
+        ]

@@ -1,0 +1,118 @@
+"""The shelf: what came and is not stored yet, in order, while the store is locked, full or away.
+
+    shelf.put(held)                                    a packet
+    while (held := shelf.next(now_s)): ... shelf.take()      stored: it may be told and acknowledged
+    notices = shelf.fail(error, now_s)                 it cannot be: said once, tried again after a pause that doubles
+
+While anything waits nothing is opened and nothing is answered: a node then takes the host for away, and keeps what it
+has. What waits is kept for those who never send again, so only so much of it.
+"""
+
+from collections import deque
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from host_decoder.events import Notice
+from host_decoder.store.file import StoreError
+from link.host.receiver import Outcome
+from link.wire.control import Quality
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
+MAX_HELD = 4096
+"Packets of at most 255 bytes: some hours of a busy radio."
+
+
+@dataclass(frozen=True)
+class Reception:
+    """What arrived, and how."""
+
+    packet: bytes
+    unix_s: float
+    gateway: int
+    quality: Quality
+    origin: Hashable = None
+    "Where at its gateway it came from."
+
+
+@dataclass
+class Held:
+    """A packet on its way into the store."""
+
+    reception: Reception
+    outcomes: Sequence[Outcome] | None = None
+    "None: not opened yet. A packet is opened once, or its second time would count as a replay."
+
+
+class Shelf:
+    """In order of arrival; empty but for a moment while the store takes everything."""
+
+    def __init__(self) -> None:
+        self._held: deque[Held] = deque()
+        self._trouble: str | None = None
+        "What was said of the store; None while it is well."
+        self._pause_s, self._retry_s = FIRST_PAUSE_S, 0.0
+        self._n_late = self._n_dropped = 0
+
+    @property
+    def trouble(self) -> str | None:
+        """What was said of the store; None while it is well."""
+        return self._trouble
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether something waits for the store."""
+        return self._trouble is not None
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def put(self, held: Held) -> None:
+        """At the end of the line; when that is too long, nowhere: the node keeps what nobody acknowledges."""
+        if len(self._held) < MAX_HELD:
+            self._held.append(held)
+        else:
+            self._n_dropped += 1
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether the store may be tried."""
+        return self._trouble is None or now_s >= self._retry_s
+
+    def next(self, now_s: float) -> Held | None:
+        """What is to be stored now; None: nothing, or it is too early to try again."""
+        return self._held[0] if self._held and self.is_due(now_s) else None
+
+    def take(self) -> None:
+        """The next one is stored."""
+        self._held.popleft()
+        self._n_late += self._trouble is not None
+
+    def fail(self, error: StoreError, now_s: float) -> list[Notice]:
+        """The store took nothing; what is new about that."""
+        self._pause_s = FIRST_PAUSE_S if self._trouble is None else min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self._retry_s = now_s + self._pause_s
+        if str(error) == self._trouble:
+            return []
+        self._trouble = str(error)
+        kept = "until then nothing is acknowledged, what comes is kept in memory, and it is tried again"
+        return [Notice(f"{error}; {kept}", is_problem=True)]
+
+    def hurry(self) -> None:
+        """The next try is made at once."""
+        self._retry_s = float("-inf")
+
+    def check_empty(self) -> None:
+        """StoreError when something would be lost from here."""
+        if self._trouble is not None:
+            raise StoreError(
+                f"{self._trouble}; {len(self._held) + self._n_dropped} packets that came meanwhile are not stored, and "
+                "were not acknowledged"
+            )
+
+    def recover(self) -> list[Notice]:
+        """Everything is stored: what there is to say when it was not so before."""
+        if self._trouble is None:
+            return []
+        dropped = f"; {self._n_dropped} more did not fit in memory and must come again" if self._n_dropped else ""
+        sentence = f"the store is written again: {self._n_late} packets that came meanwhile are in it{dropped}"
+        self._trouble, self._n_late, self._n_dropped = None, 0, 0
+        return [Notice(sentence, is_problem=True)]

@@ -1,0 +1,92 @@
+"""The summary: the table at the end of a run, and how its numbers read."""
+
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+
+from host_decoder.view.tally import Tally
+
+UNKNOWN = "–"
+
+
+@dataclass(frozen=True)
+class Title:
+    """What does not change during a run."""
+
+    bundle: str
+    link: str
+    node: str
+    n_images: int | None = None
+    "That will be captured; None: nobody knows."
+    has_console: bool = True
+    "Whether the node's own console tells pictures and truths; a listener hears packets alone."
+
+
+def summary(title: Title, tally: Tally, first_label_s: float | None = None, is_interrupted: bool = False) -> Table:
+    """The table at the end of a run; what was still on its way when it was interrupted is not counted as wrong."""
+    rows = [
+        ("bundle", title.bundle),
+        ("link", title.link),
+        ("images answered / captured", f"{tally.n_answered} / {tally.n_captured or '?'}"),
+        ("accuracy of the answered", percent(tally.accuracy)),
+        ("accuracy of all captured", _of_captured(tally, is_interrupted)),
+        ("bitstream per image", f"{number(tally.bitstream_bytes_per_image)} bytes"),
+        ("on the wire per image", f"{number(tally.wire_bytes_per_image)} bytes"),
+        ("airtime per image", _optional(tally.airtime_s_per_image)),
+        ("chunks sent again", f"{tally.total('repeated'):.0f}" if tally.n_captured else UNKNOWN),
+        ("stopped by verdict", _decided(tally)),
+        ("accuracy at the verdict", percent(tally.accuracy_at_stop)),
+        ("saved by verdicts per image", saved(tally)),
+        ("link in use", percent(tally.link_use)),
+        ("from capture to answer, median", _optional(tally.median_latency_s)),
+        ("first label after", _optional(first_label_s)),
+        ("refused", refused(tally)),
+    ]
+    table = Table(show_header=False)
+    for name, value in rows:
+        if title.has_console or value != UNKNOWN:
+            table.add_row(Text(name, overflow="fold"), Text(value, overflow="fold"))
+    return table
+
+
+def _of_captured(tally: Tally, is_interrupted: bool) -> str:
+    n_waiting = tally.total("with_truth") - tally.total("judged")
+    if not is_interrupted or not n_waiting or tally.accuracy_of_captured is None:
+        return percent(tally.accuracy_of_captured)
+    return f"{percent(tally.accuracy)}, {n_waiting:.0f} that were on their way left out"
+
+
+def _decided(tally: Tally) -> str:
+    if tally.chunks_at_decision is None:
+        return "none"
+    return f"{tally.total('decided'):.0f} images, after {tally.chunks_at_decision:.1f} chunks"
+
+
+def saved(tally: Tally) -> str:
+    """Bytes and airtime that verdicts kept off the air, per image."""
+    if not tally.total("stopped"):
+        return UNKNOWN
+    airtime = tally.saved_airtime_s_per_image
+    share = f"{number(tally.saved_bytes_per_image)} bytes ({percent(tally.saved_bytes_share)})"
+    return share + ("" if airtime is None else f", {duration(airtime)}")
+
+
+def _optional(seconds: float | None) -> str:
+    return UNKNOWN if seconds is None else duration(seconds)
+
+
+def refused(tally: Tally) -> str:
+    return ", ".join(f"{n} {reason}" for reason, n in tally.refusals.most_common()) or "none"
+
+
+def duration(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def percent(ratio: float | None) -> str:
+    return UNKNOWN if ratio is None else f"{ratio:.1%}"
+
+
+def number(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.1f}"

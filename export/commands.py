@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from export import ExportError
-from export.calibration import calibrate
-from export.decoder import Request, add_decoder
-from export.fold import VIEWS
+from export.decoders.add import Request, add_decoder
+from export.decoders.calibration import calibrate
+from export.decoders.questions import TASKS
+from export.encoder.fold import VIEWS
 from export.pipeline import export
+from export.rotate import Turning, turn
 from export.settings import ORDERS, Settings
-from export.tasks import TASKS
-from export.turn import Turning, turn
 from host_training.checkpoint import CheckpointError
 from host_training.dataset import DataSetError, load
 from host_training.run import RUNS, RunError, origin

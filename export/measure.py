@@ -9,9 +9,9 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 from torch import Tensor, nn
 
+from export.encoder.fold import FoldedEncoder
+from export.encoder.onnx_model import OnnxModel
 from export.entropy_model import FittedTables, mean_bits
-from export.fold import FoldedEncoder
-from export.onnx_model import OnnxModel
 from host_training.batches import evaluation_batches, to_model_input, to_pixels
 from host_training.dataset import Split
 from host_training.model import AutoEncoder, Encoder, quantise

@@ -11,17 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export import ExportError, anomaly, calibration, entropy_model, measure, onnx_model, tflite
+from export import ExportError, entropy_model, measure
+from export.decoders import anomaly, calibration
+from export.decoders.finetune import FineTuning, augmented_symbols, finetune, score
+from export.encoder import onnx_model, tflite
+from export.encoder.fold import FoldedDecoder, FoldedEncoder, fold, input_shape
+from export.encoder.importance import fold_rotation, rotation, sensitivity
+from export.encoder.operators import edge_tpu_compiler_log, list_operators, require_integer
+from export.encoder.rounding import round_weights
+from export.encoder.symbols import Encode, Int8Encoder, received, with_border
 from export.entropy_model import FittedTables
-from export.finetune import FineTuning, augmented_symbols, finetune, score
-from export.fold import FoldedDecoder, FoldedEncoder, fold, input_shape
-from export.importance import fold_rotation, rotation, sensitivity
 from export.measure import Accuracies, Agreement, Rates
-from export.operators import edge_tpu_compiler_log, list_operators, require_integer
 from export.report import Report
-from export.rounding import round_weights
 from export.settings import ORDERS, Settings, load_data, n_transmitted, preset_name, provenance
-from export.symbols import Encode, Int8Encoder, received, with_border
 from host_training.batches import to_model_input, to_pixels
 from host_training.class_accuracy import ClassAccuracies
 from host_training.dataset import DataSet, Split

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from export import anomaly, calibration
+from export.decoders import anomaly, calibration
+from export.encoder.operators import Operator
 from export.entropy_model import FittedTables
 from export.measure import Accuracies, Agreement, Cost, Latency, Rates
-from export.operators import Operator
 from host_training.class_accuracy import ClassAccuracies, percent
 
 

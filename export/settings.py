@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from export import ExportError
-from export.finetune import FineTuning
-from export.fold import VIEWS
+from export.decoders.finetune import FineTuning
+from export.encoder.fold import VIEWS
 from host_training.dataset import DataSet, load, with_corrupted_labels
 from host_training.model import SMALLEST_UNDECIMATED, ModelConfig
 from host_training.presets import PRESETS

@@ -3,11 +3,11 @@
 import pytest
 
 LONG = (
-    "tests/export/test_decoder.py",
+    "tests/export/decoders/test_add.py",
     "tests/host_training/test_training.py",
     "tests/test_end_to_end.py",
     "tests/fuzz/test_fuzz.py",
-    "tests/export/test_tflite.py",
+    "tests/export/encoder/test_tflite.py",
     "tests/device/flash/test_bundle_update.py",
     "tests/device/test_node.py",
     "tests/device/test_many_nodes.py",

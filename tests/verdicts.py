@@ -23,8 +23,8 @@ import threadpoolctl
 from rich.console import Console
 from rich.table import Table
 
-from export.calibration import check_data, expected_calibration_error
-from export.symbols import Int8Encoder
+from export.decoders.calibration import check_data, expected_calibration_error
+from export.encoder.symbols import Int8Encoder
 from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.verdict import MIN_CONFIDENCE, MIN_GAIN, VerdictPolicy
 from host_training.dataset import Split, load

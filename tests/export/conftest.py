@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from export.finetune import FineTuning
+from export.decoders.finetune import FineTuning
 from export.pipeline import export
 from export.report import Report
 from export.settings import Settings

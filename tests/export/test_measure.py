@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from export.encoder.fold import fold, input_shape
 from export.entropy_model import static_histogram
-from export.fold import fold, input_shape
 from export.measure import Accuracies, Agreement, encoder_cost, through_coder
 
 

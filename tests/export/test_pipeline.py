@@ -83,8 +83,8 @@ def test_the_int8_symbols_are_the_float_ones_but_for_one(exported):
 
 
 def test_the_reported_accuracy_is_that_of_images_decoded_from_bytes(exported):
-    from export.onnx_model import OnnxModel
-    from export.symbols import Int8Encoder
+    from export.encoder.onnx_model import OnnxModel
+    from export.encoder.symbols import Int8Encoder
 
     test, bundle = load("digits").test, exported.bundle
     symbols = Int8Encoder(bundle.encoder_path, 0)(test.images)

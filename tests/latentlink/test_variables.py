@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from device.flash.rootfs import PYTHON_OF
-from export import fold, further_decoders, settings, tasks
+from export import settings
+from export.decoders import networks as further_decoders
+from export.decoders import questions as tasks
+from export.encoder import fold
 from host_training.run import RunError
 from latentlink import variables
 from latentlink.variables import ALWAYS, TARGETS, VARIABLES, VariableError, read, read_flags

@@ -21,10 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export import entropy_model, further_decoders, measure, onnx_model
-from export.fold import FoldedDecoder, FoldedEncoder, fold, input_shape
+from export import entropy_model, measure
+from export.decoders import networks as further_decoders
+from export.encoder import onnx_model
+from export.encoder.fold import FoldedDecoder, FoldedEncoder, fold, input_shape
+from export.encoder.symbols import Int8Encoder
 from export.pipeline import N_IMAGES_FOR_MEANS, first, make_encoder
-from export.symbols import Int8Encoder
 from host_training.dataset import DataSet, with_corrupted_labels
 from host_training.presets import recipe
 from host_training.training import Trainer, load_model

@@ -18,9 +18,9 @@ from matplotlib.axes import Axes
 from scipy import stats
 from torch import nn
 
+from export.decoders.networks import LOSSES
+from export.encoder.fold import FoldedDecoder
 from export.entropy_model import mean_bits
-from export.fold import FoldedDecoder
-from export.further_decoders import LOSSES
 from host_training.dataset import DataSet, load
 from host_training.evaluation import latent_order
 from host_training.presets import recipe

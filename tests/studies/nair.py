@@ -18,9 +18,10 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from export import measure, onnx_model
-from export.fold import FoldedDecoder, FoldedEncoder
-from export.importance import fold_rotation, rotation, sensitivity
+from export import measure
+from export.encoder import onnx_model
+from export.encoder.fold import FoldedDecoder, FoldedEncoder
+from export.encoder.importance import fold_rotation, rotation, sensitivity
 from host_training.dataset import DataSet, load
 from host_training.evaluation import latent_order
 from host_training.presets import recipe

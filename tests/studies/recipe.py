@@ -13,9 +13,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from export.encoder.fold import FoldedDecoder, FoldedEncoder
+from export.encoder.importance import fold_rotation, rotation, sensitivity
 from export.entropy_model import fit_mixture, mean_bits
-from export.fold import FoldedDecoder, FoldedEncoder
-from export.importance import fold_rotation, rotation, sensitivity
 from host_training.dataset import DataSet, load
 from host_training.presets import EQUAL_SUBBANDS, recipe
 from tests.studies.common import Deployed, Halves, Progress, Table, deploy, finish, parser, percent, spread, trained

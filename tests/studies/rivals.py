@@ -24,9 +24,9 @@ from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from export import entropy_model
-from export.fold import fold, input_shape
+from export.encoder.fold import fold, input_shape
+from export.encoder.symbols import Int8Encoder
 from export.measure import encoder_cost
-from export.symbols import Int8Encoder
 from host_decoder.decode.classifier import Classifier
 from host_training.batches import evaluation_batches
 from host_training.dataset import DataSet, Split, load

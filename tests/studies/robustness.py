@@ -14,7 +14,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import nn
 
-from export.further_decoders import CE
+from export.decoders.networks import CE
 from host_training.batches import evaluation_batches
 from host_training.dataset import DataSet, load
 from host_training.evaluation import BATCH_SIZE, discriminative_power

@@ -27,9 +27,8 @@ from matplotlib.axes import Axes
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from export import anomaly
-from export.anomaly import NORMAL_SHARE
-from export.decoder import (
+from export.decoders import anomaly
+from export.decoders.add import (
     FEW_VIEWS,
     Decoder,
     Heard,
@@ -39,11 +38,12 @@ from export.decoder import (
     thumbnail_lessons,
     views,
 )
-from export.further_decoders import CE, KL, SVM, Components, Learning, learn_pixels
-from export.onnx_model import OnnxModel, write_task
-from export.pictures import psnr, ssim
-from export.symbols import Int8Encoder, received
-from export.tasks import COARSE, FINE, LABEL, LIVING, NewClass, classes_of
+from export.decoders.anomaly import NORMAL_SHARE
+from export.decoders.networks import CE, KL, SVM, Components, Learning, learn_pixels
+from export.decoders.pictures import psnr, ssim
+from export.decoders.questions import COARSE, FINE, LABEL, LIVING, NewClass, classes_of
+from export.encoder.onnx_model import OnnxModel, write_task
+from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.onnx_decoder import OnnxDecoder
 from host_decoder.view.picture import to_png

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from export.further_decoders import Components
+from export.decoders.networks import Components
 from tests.studies.tasks import Received, Rows, best_rule, picked_out, told_apart
 
 

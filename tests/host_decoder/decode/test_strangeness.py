@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from device.encoder.encoder import Encoder
-from export.strangers import draw
+from export.decoders.strangers import draw
 from host_decoder.decode.reader import Reader
 from host_decoder.decode.strangeness import StrangenessScorer
 from link.bundle.bundle import ANOMALY_TASK, Bundle, BundleError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from export.tflite import WORKER
+from export.encoder.tflite import WORKER
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("link", "device", "host_training", "export", "host_decoder", "latentlink")

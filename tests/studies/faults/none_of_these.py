@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.symbols import Int8Encoder, received
+from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.strangeness import StrangenessScorer
 from host_training.dataset import load
 from link.bundle.bundle import Bundle

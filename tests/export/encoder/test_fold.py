@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from export import ExportError
-from export.fold import VIEWS, View, fixed_pool, fold, fold_stem
+from export.encoder.fold import VIEWS, View, fixed_pool, fold, fold_stem
 from host_training.model import quantise
 from host_training.wavelet import WAVELETS
 

@@ -6,9 +6,10 @@ import onnxruntime
 import pytest
 import torch
 
-from export import ExportError, onnx_model
-from export.fold import fold, input_shape
-from export.symbols import Int8Encoder
+from export import ExportError
+from export.encoder import onnx_model
+from export.encoder.fold import fold, input_shape
+from export.encoder.symbols import Int8Encoder
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from export.strangers import KINDS, N_SQUARES, SHUFFLED, draw
+from export.decoders.strangers import KINDS, N_SQUARES, SHUFFLED, draw
 
 
 def own(shape: tuple[int, int, int]) -> np.ndarray:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from export.finetune import FineTuning, Score, augmented_symbols, finetune, score
-from export.fold import fold
+from export.decoders.finetune import FineTuning, Score, augmented_symbols, finetune, score
+from export.encoder.fold import fold
 from host_training.dataset import load
 
 SETTINGS = FineTuning(batch_size=16, learning_rate=0.02)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from export import ExportError, commands, measure
 from export.__main__ import main
-from export.decoder import Request, add_decoder
-from export.symbols import Int8Encoder, received
+from export.decoders.add import Request, add_decoder
+from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.task_reader import task_reader
 from host_training.dataset import load
 from link.bundle.bundle import Bundle

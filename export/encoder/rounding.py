@@ -13,7 +13,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from export.fold import FoldedEncoder
+from export.encoder.fold import FoldedEncoder
 
 LARGEST = 127
 BATCH_SIZE = 50

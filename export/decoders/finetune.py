@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from export.fold import FoldedDecoder
-from export.symbols import Encode
+from export.encoder.fold import FoldedDecoder
+from export.encoder.symbols import Encode
 from host_training.batches import augment, to_pixels
 from host_training.dataset import DataSet
 from host_training.evaluation import autocast

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from export import ExportError, tflite
+from export import ExportError
 from export.__main__ import main
-from export.importance import Rotation
-from export.operators import list_operators, require_integer
-from export.symbols import Int8Encoder
-from export.turn import Turning, turn
+from export.encoder import tflite
+from export.encoder.importance import Rotation
+from export.encoder.operators import list_operators, require_integer
+from export.encoder.symbols import Int8Encoder
+from export.rotate import Turning, turn
 from host_decoder.decode.classifier import Classifier
 from host_training.dataset import load
 from link.bundle.bundle import Bundle

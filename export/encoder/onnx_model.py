@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from export import ExportError
-from export.fold import FoldedDecoder, FoldedEncoder
+from export.encoder.fold import FoldedDecoder, FoldedEncoder
 
 OPSET = 17
 ENCODER_INPUT, ENCODER_OUTPUT = "pixels", "symbols"

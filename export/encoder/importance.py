@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from export.fold import FoldedDecoder, FoldedEncoder, with_weights
+from export.encoder.fold import FoldedDecoder, FoldedEncoder, with_weights
 
 SEED = 0
 BATCH_SIZE = 500

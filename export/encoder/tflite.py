@@ -18,8 +18,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export import ExportError
-from export.fold import VIEWS, View
-from export.importance import Rotation
+from export.encoder.fold import VIEWS, View
+from export.encoder.importance import Rotation
 
 INPUT_SCALE = np.float32(1 / 255)
 INPUT_ZERO_POINT = -128

@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, mse_loss, multi_margin_loss
 
-from export.finetune import as_input
+from export.decoders.finetune import as_input
 
 Penalty = Callable[[Tensor, Tensor], Tensor]
 CE, KL, SVM = LOSSES = ("ce", "kl", "svm")

@@ -14,24 +14,26 @@ import numpy as np
 import torch
 from torch import nn
 
-from export import ExportError, anomaly, onnx_model
-from export.anomaly import NORMAL_SHARE
-from export.further_decoders import (
-    CE,
-    KL,
-    LOSSES,
-    Components,
-    Learning,
-    Lessons,
-    learn_classes,
-    learn_pixels,
-    run,
+from export import ExportError
+from export.decoders import anomaly
+from export.decoders.anomaly import NORMAL_SHARE
+from export.decoders.networks import CE, KL, LOSSES, Components, Learning, Lessons, learn_classes, learn_pixels, run
+from export.decoders.pictures import RADIUS, psnr, ssim
+from export.decoders.questions import (
+    ANOMALY,
+    CLASS_TASKS,
+    LABEL,
+    NEW_CLASS,
+    TASKS,
+    THUMBNAIL,
+    NewClass,
+    check_shape,
+    classes_of,
 )
+from export.encoder import onnx_model
+from export.encoder.onnx_model import OnnxModel
+from export.encoder.symbols import Encode, Int8Encoder, received
 from export.measure import accuracy
-from export.onnx_model import OnnxModel
-from export.pictures import RADIUS, psnr, ssim
-from export.symbols import Encode, Int8Encoder, received
-from export.tasks import ANOMALY, CLASS_TASKS, LABEL, NEW_CLASS, TASKS, THUMBNAIL, NewClass, check_shape, classes_of
 from host_training.batches import augment, to_pixels
 from host_training.dataset import Augmentation, DataSet, load
 from link.bundle.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, check_task_name, with_task

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from export.pictures import psnr, ssim
+from export.decoders.pictures import psnr, ssim
 
 
 def pairs() -> tuple[np.ndarray, np.ndarray]:

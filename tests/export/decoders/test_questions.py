@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from export import ExportError
-from export.tasks import NewClass, classes_of
+from export.decoders.questions import NewClass, classes_of
 from host_training.dataset import Augmentation, DataSet, Split, load
 from link.bundle.bundle import ImageSpec
 

@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from export import ExportError, anomaly, calibration, measure, onnx_model, tflite
-from export.calibration import check_data
-from export.decoder import Heard
-from export.further_decoders import CE, Learning, Lessons, Probabilities, learn_classes
-from export.importance import Rotation, rotation, sensitivity
+from export import ExportError, measure
+from export.decoders import anomaly, calibration
+from export.decoders.add import Heard
+from export.decoders.calibration import check_data
+from export.decoders.networks import CE, Learning, Lessons, Probabilities, learn_classes
+from export.encoder import onnx_model, tflite
+from export.encoder.importance import Rotation, rotation, sensitivity
+from export.encoder.symbols import Int8Encoder, received
 from export.measure import Rates
 from export.pipeline import DECODER, Say, host_tasks, make_tables
 from export.report import anomaly_section, markdown_table
-from export.symbols import Int8Encoder, received
 from host_training.dataset import DataSet, load
 from link.bundle import bundle as bundles
 from link.bundle.bundle import PROBABILITIES, Bundle

@@ -4,11 +4,12 @@ import torch
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from export import ExportError, onnx_model, tflite
-from export.fold import VIEWS, fold, input_shape
+from export import ExportError
+from export.encoder import onnx_model, tflite
+from export.encoder.fold import VIEWS, fold, input_shape
+from export.encoder.operators import list_operators, require_integer
+from export.encoder.symbols import Int8Encoder, to_encoder_input, with_border
 from export.measure import Agreement
-from export.operators import list_operators, require_integer
-from export.symbols import Int8Encoder, to_encoder_input, with_border
 from host_training.batches import to_model_input, to_pixels
 from host_training.model import quantise
 

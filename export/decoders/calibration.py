@@ -13,8 +13,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from export import ExportError
-from export.onnx_model import OnnxModel
-from export.symbols import Int8Encoder
+from export.encoder.onnx_model import OnnxModel
+from export.encoder.symbols import Int8Encoder
 from host_training.dataset import DataSet, Split
 from link.bundle.bundle import Bundle, with_calibration
 from link.bundle.calibration import DECIMALS, TEMPERATURES, TINIEST, Calibration, softmax

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from export import onnx_model
-from export.further_decoders import CE, Distances, Learning, Lessons, Undecided, learn_classes, run
-from export.strangers import KINDS, draw
-from export.symbols import Encode
+from export.decoders.networks import CE, Distances, Learning, Lessons, Undecided, learn_classes, run
+from export.decoders.strangers import KINDS, draw
+from export.encoder import onnx_model
+from export.encoder.symbols import Encode
 from host_training.dataset import DataSet
 from link.bundle.bundle import ANOMALY_TASK, SCORE
 

@@ -6,10 +6,10 @@ import torch
 from ai_edge_litert import schema_py_generated as schema
 from torch import Tensor
 
-from export import tflite
-from export.fold import fold
+from export.encoder import tflite
+from export.encoder.fold import fold
+from export.encoder.rounding import LARGEST, round_weights, rounded_rows
 from export.pipeline import N_IMAGES_TO_ROUND_BY, some_images
-from export.rounding import LARGEST, round_weights, rounded_rows
 from host_training.batches import to_model_input, to_pixels
 from host_training.dataset import load
 from host_training.training import load_model

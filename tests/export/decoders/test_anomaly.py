@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from export import anomaly
-from export.strangers import KINDS, draw
-from export.symbols import Int8Encoder, received
+from export.decoders import anomaly
+from export.decoders.strangers import KINDS, draw
+from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.task_reader import task_reader
 from host_training.dataset import load
 from link.bundle.bundle import ANOMALY_TASK

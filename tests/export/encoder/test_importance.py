@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from export.fold import fold
-from export.importance import Rotation, fold_rotation, rotation, sensitivity
+from export.encoder.fold import fold
+from export.encoder.importance import Rotation, fold_rotation, rotation, sensitivity
 from host_training.model import quantise
 
 NARROW = dict(has_module3_on_node=True, widths=(6, 10, 14))

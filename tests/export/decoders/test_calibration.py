@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import calibration
 from export.__main__ import main
-from export.calibration import (
+from export.decoders import calibration
+from export.decoders.calibration import (
     Prefixes,
     expected_calibration_error,
     fit_share_to_come,
     fit_temperature,
     hat_functions,
 )
-from export.onnx_model import OnnxModel
+from export.encoder.onnx_model import OnnxModel
 from link.bundle.bundle import Bundle
 from link.bundle.calibration import softmax
 from link.coder import latent_coder

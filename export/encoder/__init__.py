@@ -1,0 +1,1 @@
+"""A checkpoint's encoder as the node runs it."""

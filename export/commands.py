@@ -27,9 +27,9 @@ from export.encoder.fold import VIEWS
 from export.pipeline import export
 from export.rotate import Turning, turn
 from export.settings import ORDERS, Settings
-from host_training.checkpoint import CheckpointError
-from host_training.dataset import DataSetError, load
+from host_training.data.dataset import DataSetError, load
 from host_training.run import RUNS, RunError, origin
+from host_training.training.checkpoint import CheckpointError
 from link.bundle.bundle import Bundle, BundleError
 from link.output.interruption import EXIT_CODE
 from link.output.results import OWN, write_result

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from export.encoder.fold import FoldedEncoder
 from export.encoder.onnx_model import OnnxModel
 from export.entropy_model import FittedTables, mean_bits
-from host_training.batches import evaluation_batches, to_model_input, to_pixels
-from host_training.dataset import Split
-from host_training.model import AutoEncoder, Encoder, quantise
+from host_training.data.batches import evaluation_batches, to_model_input, to_pixels
+from host_training.data.dataset import Split
+from host_training.models.autoencoder import AutoEncoder, Encoder, quantise
 from link.coder import latent_coder
 from link.coder.tables import Tables
 from link.output.terminal import without_information

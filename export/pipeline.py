@@ -24,12 +24,12 @@ from export.entropy_model import FittedTables
 from export.measure import Accuracies, Agreement, Rates
 from export.report import Report
 from export.settings import ORDERS, Settings, load_data, n_transmitted, preset_name, provenance
-from host_training.batches import to_model_input, to_pixels
-from host_training.class_accuracy import ClassAccuracies
-from host_training.dataset import DataSet, Split
-from host_training.model import AutoEncoder, ModelConfig
+from host_training.data.batches import to_model_input, to_pixels
+from host_training.data.dataset import DataSet, Split
+from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.run import next_free
-from host_training.training import load_model
+from host_training.training.class_accuracy import ClassAccuracies
+from host_training.training.trainer import load_model
 from link.bundle import bundle
 from link.output import results
 

@@ -13,7 +13,7 @@ from export.decoders import anomaly, calibration
 from export.encoder.operators import Operator
 from export.entropy_model import FittedTables
 from export.measure import Accuracies, Agreement, Cost, Latency, Rates
-from host_training.class_accuracy import ClassAccuracies, percent
+from host_training.training.class_accuracy import ClassAccuracies, percent
 
 
 @dataclass(frozen=True)

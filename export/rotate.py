@@ -26,7 +26,7 @@ from export.encoder.symbols import Int8Encoder, received
 from export.measure import Rates
 from export.pipeline import DECODER, Say, host_tasks, make_tables
 from export.report import anomaly_section, markdown_table
-from host_training.dataset import DataSet, load
+from host_training.data.dataset import DataSet, load
 from link.bundle import bundle as bundles
 from link.bundle.bundle import PROBABILITIES, Bundle
 from link.output import results

@@ -10,8 +10,8 @@ from typing import Any
 from export import ExportError
 from export.decoders.finetune import FineTuning
 from export.encoder.fold import VIEWS
-from host_training.dataset import DataSet, load, with_corrupted_labels
-from host_training.model import SMALLEST_UNDECIMATED, ModelConfig
+from host_training.data.dataset import DataSet, load, with_corrupted_labels
+from host_training.models.autoencoder import SMALLEST_UNDECIMATED, ModelConfig
 from host_training.presets import PRESETS
 from link.output import results
 

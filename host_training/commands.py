@@ -12,11 +12,8 @@ from typing import Any
 
 import torch
 
-from host_training import checkpoint
-from host_training.checkpoint import CheckpointError
-from host_training.dataset import DataSet, DataSetError, load, with_corrupted_labels, write_replay
-from host_training.evaluation import class_accuracies
-from host_training.listing import Listing
+from host_training.data.dataset import DataSet, DataSetError, load, with_corrupted_labels, write_replay
+from host_training.data.listing import Listing
 from host_training.presets import PRESETS, Recipe, recipe
 from host_training.run import (
     CHANGES,
@@ -35,7 +32,10 @@ from host_training.run import (
     sha256,
     write_run,
 )
-from host_training.training import Trainer, load_model
+from host_training.training import checkpoint
+from host_training.training.checkpoint import CheckpointError
+from host_training.training.evaluation import class_accuracies
+from host_training.training.trainer import Trainer, load_model
 from link.base.lock import FolderLock, HeldError
 from link.output.interruption import EXIT_CODE
 

@@ -1,6 +1,6 @@
 """Run: what the run in a folder is. `run.json` says it, so that nobody has to say it again, and nothing is mixed.
 
-Beside it lie `pictures.json`, the listing of a folder of one's own images, and what `host_training.training` writes.
+Beside it lie `pictures.json`, the listing of a folder of one's own images, and what `host_training.training.trainer` writes.
 Only the standard library is imported here: whoever chooses a run does not wait for PyTorch.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from host_training.listing import Listing
+from host_training.data.listing import Listing
 from host_training.presets import DEFAULT_PRESETS, FOLDER_PRESET, Recipe, fitting_presets, recipe
 from link.base.durable import read_small, write_durably
 
@@ -61,7 +61,7 @@ class Source:
 
     @property
     def argument(self) -> str:
-        """What `host_training.dataset.load` takes."""
+        """What `host_training.data.dataset.load` takes."""
         return self.name if self.folder is None else str(self.folder)
 
     @property
@@ -92,7 +92,7 @@ class Run:
     n_images: int
     "In all splits."
     data_sha256: str
-    "host_training.dataset.DataSet.sha256"
+    "host_training.data.dataset.DataSet.sha256"
     preset: str
     changes: dict
     "Fields of the preset's recipe that were told otherwise, of CHANGES."

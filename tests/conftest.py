@@ -4,7 +4,7 @@ import pytest
 
 LONG = (
     "tests/export/decoders/test_add.py",
-    "tests/host_training/test_training.py",
+    "tests/host_training/training/test_trainer.py",
     "tests/test_end_to_end.py",
     "tests/fuzz/test_fuzz.py",
     "tests/export/encoder/test_tflite.py",

@@ -27,7 +27,7 @@ from export.decoders.calibration import check_data, expected_calibration_error
 from export.encoder.symbols import Int8Encoder
 from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.verdict import MIN_CONFIDENCE, MIN_GAIN, VerdictPolicy
-from host_training.dataset import Split, load
+from host_training.data.dataset import Split, load
 from host_training.run import RunError, origin
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder

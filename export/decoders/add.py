@@ -34,8 +34,8 @@ from export.encoder import onnx_model
 from export.encoder.onnx_model import OnnxModel
 from export.encoder.symbols import Encode, Int8Encoder, received
 from export.measure import accuracy
-from host_training.batches import augment, to_pixels
-from host_training.dataset import Augmentation, DataSet, load
+from host_training.data.batches import augment, to_pixels
+from host_training.data.dataset import Augmentation, DataSet, load
 from link.bundle.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, check_task_name, with_task
 
 VIEWED_IMAGES, MAX_VIEWS = 60_000, 16

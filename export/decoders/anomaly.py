@@ -19,7 +19,7 @@ from export.decoders.networks import CE, Distances, Learning, Lessons, Undecided
 from export.decoders.strangers import KINDS, draw
 from export.encoder import onnx_model
 from export.encoder.symbols import Encode
-from host_training.dataset import DataSet
+from host_training.data.dataset import DataSet
 from link.bundle.bundle import ANOMALY_TASK, SCORE
 
 FILE = "decoder-anomaly.onnx"

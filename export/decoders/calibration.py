@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from export import ExportError
 from export.encoder.onnx_model import OnnxModel
 from export.encoder.symbols import Int8Encoder
-from host_training.dataset import DataSet, Split
+from host_training.data.dataset import DataSet, Split
 from link.bundle.bundle import Bundle, with_calibration
 from link.bundle.calibration import DECIMALS, TEMPERATURES, TINIEST, Calibration, softmax
 from link.coder import latent_coder

@@ -14,9 +14,9 @@ from torch.nn.functional import cross_entropy
 
 from export.encoder.fold import FoldedDecoder
 from export.encoder.symbols import Encode
-from host_training.batches import augment, to_pixels
-from host_training.dataset import DataSet
-from host_training.evaluation import autocast
+from host_training.data.batches import augment, to_pixels
+from host_training.data.dataset import DataSet
+from host_training.training.evaluation import autocast
 
 SEED = 0
 

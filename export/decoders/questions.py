@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from export import ExportError
-from host_training.dataset import DataSet, Split, load
+from host_training.data.dataset import DataSet, Split, load
 from link.bundle.bundle import ANOMALY_TASK, ImageSpec
 from link.picture.folders import files_below
 from link.picture.reader import UnreadableImageError, fit, read_picture

@@ -20,7 +20,15 @@ from torch.nn.functional import conv_transpose2d
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from export import ExportError
-from host_training.model import AutoEncoder, BasicBlock, Decoder, DenseDecoder, Encoder, ModelConfig, PlainBlock
+from host_training.models.autoencoder import (
+    AutoEncoder,
+    BasicBlock,
+    Decoder,
+    DenseDecoder,
+    Encoder,
+    ModelConfig,
+    PlainBlock,
+)
 
 
 def input_shape(config: ModelConfig) -> tuple[int, int, int]:

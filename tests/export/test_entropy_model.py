@@ -10,7 +10,7 @@ from export.entropy_model import (
     mean_bits,
     static_histogram,
 )
-from host_training.evaluation import histogram_bits
+from host_training.training.evaluation import histogram_bits
 from link.coder.latent_coder import ideal_bits
 
 

@@ -10,8 +10,8 @@ import torch
 from export import ExportError, pipeline
 from export.__main__ import main
 from export.pipeline import export
-from host_training.checkpoint import CheckpointError
-from host_training.dataset import load
+from host_training.data.dataset import load
+from host_training.training.checkpoint import CheckpointError
 from link.bundle.bundle import Bundle, with_task
 from link.coder import latent_coder
 from link.output.results import check_result

@@ -5,10 +5,10 @@ import pytest
 
 from export import ExportError
 from export.settings import Settings, load_data, n_transmitted, preset_name
-from host_training.dataset import DataSetError, with_corrupted_labels
-from host_training.model import ModelConfig
+from host_training.data.dataset import DataSetError, with_corrupted_labels
+from host_training.models.autoencoder import ModelConfig
 from host_training.presets import PRESETS
-from host_training.training import load_model
+from host_training.training.trainer import load_model
 
 SETTINGS = Settings(Path("runs/digits-digits/duphil.pt"), Path("out"))
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from host_training.commands import main
-from host_training.listing import Listing
+from host_training.data.listing import Listing
 from host_training.run import (
     Run,
     RunError,

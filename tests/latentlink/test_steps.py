@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from host_training.listing import Listing
+from host_training.data.listing import Listing
 from host_training.run import Run, RunError, Source, write_run
 from latentlink.said import Said
 from latentlink.targets import STEPS

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from host_training.batches import to_pixels
-from host_training.dataset import DataSet, Split
+from host_training.data.batches import to_pixels
+from host_training.data.dataset import DataSet, Split
 from tests.studies.image_codecs import PIXELS, Setting, body, decode, rebuild
 
 BLOCK = 2500

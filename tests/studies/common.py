@@ -27,9 +27,9 @@ from export.encoder import onnx_model
 from export.encoder.fold import FoldedDecoder, FoldedEncoder, fold, input_shape
 from export.encoder.symbols import Int8Encoder
 from export.pipeline import N_IMAGES_FOR_MEANS, first, make_encoder
-from host_training.dataset import DataSet, with_corrupted_labels
+from host_training.data.dataset import DataSet, with_corrupted_labels
 from host_training.presets import recipe
-from host_training.training import Trainer, load_model
+from host_training.training.trainer import Trainer, load_model
 from link.coder import latent_coder
 from link.coder.bulk import decode_bulk
 from link.coder.tables import Tables

@@ -21,9 +21,9 @@ from torch.nn.functional import cross_entropy
 
 from export.entropy_model import Alphabet
 from export.measure import through_coder
-from host_training.batches import evaluation_batches
-from host_training.dataset import Split
-from host_training.model import AutoEncoder
+from host_training.data.batches import evaluation_batches
+from host_training.data.dataset import Split
+from host_training.models.autoencoder import AutoEncoder
 from link.coder.tables import Tables
 
 ENVIRONMENT = Path(".venv-rivals")

@@ -28,11 +28,11 @@ from export.encoder.fold import fold, input_shape
 from export.encoder.symbols import Int8Encoder
 from export.measure import encoder_cost
 from host_decoder.decode.classifier import Classifier
-from host_training.batches import evaluation_batches
-from host_training.dataset import DataSet, Split, load
-from host_training.model import AutoEncoder, ModelConfig
+from host_training.data.batches import evaluation_batches
+from host_training.data.dataset import DataSet, Split, load
+from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import recipe
-from host_training.training import load_model
+from host_training.training.trainer import load_model
 from link.bundle.bundle import Bundle
 from link.coder.tables import Tables
 from tests.studies import coded_images, factorised_prior, goals

@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from torch import nn
 
 from export.decoders.networks import CE
-from host_training.batches import evaluation_batches
-from host_training.dataset import DataSet, load
-from host_training.evaluation import BATCH_SIZE, discriminative_power
-from host_training.training import load_model
+from host_training.data.batches import evaluation_batches
+from host_training.data.dataset import DataSet, load
+from host_training.training.evaluation import BATCH_SIZE, discriminative_power
+from host_training.training.trainer import load_model
 from tests.studies.common import Progress, Table, deploy, finish, percent, size_of, sized, spread, trained
 
 MODULE = "tests.studies.robustness"

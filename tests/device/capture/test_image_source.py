@@ -132,7 +132,7 @@ def test_sub_folders_are_classes(tmp_path):
 
 
 def test_the_node_sees_an_image_as_the_training_saw_it(tmp_path):
-    image_folder = pytest.importorskip("host_training.image_folder")
+    image_folder = pytest.importorskip("host_training.data.image_folder")
     noise = np.random.default_rng(1).integers(0, 256, (90, 120, 3)).astype(np.uint8)
     exif = PillowImage.Exif()
     exif[0x0112] = 6  # taken with the camera turned

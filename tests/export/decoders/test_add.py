@@ -13,7 +13,7 @@ from export.__main__ import main
 from export.decoders.add import Request, add_decoder
 from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.task_reader import task_reader
-from host_training.dataset import load
+from host_training.data.dataset import load
 from link.bundle.bundle import Bundle
 from tests.link.small import random_tables
 

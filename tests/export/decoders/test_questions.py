@@ -9,7 +9,7 @@ from PIL import Image
 
 from export import ExportError
 from export.decoders.questions import NewClass, classes_of
-from host_training.dataset import Augmentation, DataSet, Split, load
+from host_training.data.dataset import Augmentation, DataSet, Split, load
 from link.bundle.bundle import ImageSpec
 
 NAMES = ("bird", "cat", "ship", "truck")

@@ -3,8 +3,8 @@ import torch
 
 from export import ExportError
 from export.encoder.fold import VIEWS, View, fixed_pool, fold, fold_stem
-from host_training.model import quantise
-from host_training.wavelet import WAVELETS
+from host_training.models.autoencoder import quantise
+from host_training.models.wavelet import WAVELETS
 
 
 def everything(model):

@@ -3,7 +3,7 @@ import torch
 
 from export.encoder.fold import fold
 from export.encoder.importance import Rotation, fold_rotation, rotation, sensitivity
-from host_training.model import quantise
+from host_training.models.autoencoder import quantise
 
 NARROW = dict(has_module3_on_node=True, widths=(6, 10, 14))
 

@@ -10,9 +10,9 @@ from export.encoder import tflite
 from export.encoder.fold import fold
 from export.encoder.rounding import LARGEST, round_weights, rounded_rows
 from export.pipeline import N_IMAGES_TO_ROUND_BY, some_images
-from host_training.batches import to_model_input, to_pixels
-from host_training.dataset import load
-from host_training.training import load_model
+from host_training.data.batches import to_model_input, to_pixels
+from host_training.data.dataset import load
+from host_training.training.trainer import load_model
 
 
 def correlated(n: int, size: int) -> Tensor:

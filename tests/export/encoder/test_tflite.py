@@ -10,8 +10,8 @@ from export.encoder.fold import VIEWS, fold, input_shape
 from export.encoder.operators import list_operators, require_integer
 from export.encoder.symbols import Int8Encoder, to_encoder_input, with_border
 from export.measure import Agreement
-from host_training.batches import to_model_input, to_pixels
-from host_training.model import quantise
+from host_training.data.batches import to_model_input, to_pixels
+from host_training.models.autoencoder import quantise
 
 
 def quantisation(path, which):

@@ -23,7 +23,7 @@ from PIL import Image, ImageCms, ImageFile
 
 from device.capture.image_source import open_source
 from device.config import SourceConfig
-from host_training.image_folder import read_image
+from host_training.data.image_folder import read_image
 from link.bundle.bundle import ImageSpec
 from link.picture.reader import UnreadableImageError
 

@@ -44,15 +44,15 @@ SITUATIONS = {
         "tests/host_decoder/live/test_run.py::test_terminals_of_few_signs_see_everything",
     ],
     "hidden folders among photos": [
-        "tests/host_training/test_listing.py::test_what_is_hidden_or_beside_the_classes_is_no_picture",
+        "tests/host_training/data/test_listing.py::test_what_is_hidden_or_beside_the_classes_is_no_picture",
     ],
     "a class that has most of the photos": [
-        "tests/host_training/test_class_accuracy.py::test_a_model_that_only_names_the_commonest_class_is_seen_through",
-        "tests/host_training/test_image_folder.py::test_every_class_is_counted_and_uneven_ones_are_named",
+        "tests/host_training/training/test_class_accuracy.py::test_a_model_that_only_names_the_commonest_class_is_seen_through",
+        "tests/host_training/data/test_image_folder.py::test_every_class_is_counted_and_uneven_ones_are_named",
     ],
     "a download that breaks": [
-        "tests/host_training/test_download.py::test_a_fault_that_stays_is_a_sentence_that_keeps_what_arrived",
-        "tests/host_training/test_download.py::test_a_server_that_drips_is_given_up",
+        "tests/host_training/data/test_download.py::test_a_fault_that_stays_is_a_sentence_that_keeps_what_arrived",
+        "tests/host_training/data/test_download.py::test_a_server_that_drips_is_given_up",
     ],
     "zeros that a network server leaves out": [
         "tests/link/lorawan/test_network_server.py::test_zeros_that_are_left_out_or_null_are_zeros",

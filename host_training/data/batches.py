@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from host_training.dataset import Augmentation, Split
+from host_training.data.dataset import Augmentation, Split
 
 SEED_STRIDE = 1_000_003
 "Keeps the streams of neighbouring seeds apart; a run is shorter than this many updates."

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from host_training.dataset import Augmentation, DataSet, DataSetError, Split, stratified_holdout
-from host_training.download import download
+from host_training.data.dataset import Augmentation, DataSet, DataSetError, Split, stratified_holdout
+from host_training.data.download import download
 
 VALIDATION_FRACTION = 0.1
 COARSE_NAMES_KEY = b"coarse_label_names"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from host_training.dataset import DataSetError
+from host_training.data.dataset import DataSetError
 from link.picture.folders import is_private
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from host_training import cifar
-from host_training import download as downloads
-from host_training.dataset import DataSetError
-from host_training.download import download
-from tests.host_training.test_dataset import write_official_cifar10
+from host_training.data import cifar
+from host_training.data import download as downloads
+from host_training.data.dataset import DataSetError
+from host_training.data.download import download
+from tests.host_training.data.test_dataset import write_official_cifar10
 
 CONTENT = bytes(range(256)) * 4000
 

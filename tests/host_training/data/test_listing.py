@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from host_training.listing import Listing
+from host_training.data.listing import Listing
 
 
 @pytest.fixture

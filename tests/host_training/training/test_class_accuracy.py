@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from host_training.class_accuracy import ClassAccuracies
+from host_training.training.class_accuracy import ClassAccuracies
 
 NAMES = ("fox", "empty", "deer")
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from host_training.dataset import Augmentation, DataSet, Split, stratified_holdout
+from host_training.data.dataset import Augmentation, DataSet, Split, stratified_holdout
 
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from host_training.wavelet import DWT, pixel_pad
+from host_training.models.wavelet import DWT, pixel_pad
 
 SMALLEST_UNDECIMATED = 16
 "Pixels of which stem, M2 and M3 leave one."

@@ -4,8 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from host_training.batches import to_model_input
-from host_training.model import SMALLEST_UNDECIMATED, AutoEncoder, ModelConfig, PlainBlock, drop_tail, quantise
+from host_training.data.batches import to_model_input
+from host_training.models.autoencoder import (
+    SMALLEST_UNDECIMATED,
+    AutoEncoder,
+    ModelConfig,
+    PlainBlock,
+    drop_tail,
+    quantise,
+)
 from host_training.presets import PRESETS, recipe
 
 NARROW: dict[str, Any] = dict(has_module3_on_node=True, widths=(6, 10, 14))

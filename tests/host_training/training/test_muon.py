@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from host_training.muon import Muon, orthogonalised
+from host_training.training.muon import Muon, orthogonalised
 
 
 @pytest.mark.parametrize("shape", [(8, 40), (40, 8), (12, 12)])

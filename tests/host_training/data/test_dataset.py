@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from host_training import cifar
-from host_training.batches import augment, to_pixels
-from host_training.dataset import (
+from host_training.data import cifar
+from host_training.data.batches import augment, to_pixels
+from host_training.data.dataset import (
     Augmentation,
     DataSetError,
     corrupt_labels,

@@ -10,7 +10,7 @@ import termios
 
 TRAINS = """
 import time
-from host_training.progress import StageProgress
+from host_training.training.progress import StageProgress
 with StageProgress("duphil", 300, 0, 3) as shown:
     for step in range(1, 301):
         shown.step()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from host_training.mcr2 import EPS_SQ, coding_rate, rate_reduction
+from host_training.training.mcr2 import EPS_SQ, coding_rate, rate_reduction
 
 
 def dense_oracle(features: np.ndarray, labels: np.ndarray, eps_sq: float) -> tuple[float, float]:

@@ -18,17 +18,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from host_training import checkpoint, distillation
-from host_training.batches import Batches
-from host_training.cuda_graph import LossGraph
-from host_training.dataset import Augmentation, DataSet
-from host_training.distillation import loss_to_teacher
-from host_training.evaluation import Evaluation, autocast, encode_split, evaluate, latent_order
-from host_training.mcr2 import RateReduction, rate_reduction
-from host_training.model import AutoEncoder, ModelConfig
-from host_training.muon import Muon
+from host_training.data.batches import Batches
+from host_training.data.dataset import Augmentation, DataSet
+from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import Recipe
-from host_training.progress import StageProgress
+from host_training.training import checkpoint, distillation
+from host_training.training.cuda_graph import LossGraph
+from host_training.training.distillation import loss_to_teacher
+from host_training.training.evaluation import Evaluation, autocast, encode_split, evaluate, latent_order
+from host_training.training.mcr2 import RateReduction, rate_reduction
+from host_training.training.muon import Muon
+from host_training.training.progress import StageProgress
 
 # TensorBoard imports all of TensorFlow where it is installed, unless this marker exists: saves seconds.
 sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("notf"))

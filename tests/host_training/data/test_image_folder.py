@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from host_training.__main__ import main
-from host_training.dataset import DataSetError
-from host_training.image_folder import load
+from host_training.data.dataset import DataSetError
+from host_training.data.image_folder import load
 from tests.photos import write_odd_photos
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from host_training.batches import evaluation_batches
-from host_training.class_accuracy import ClassAccuracies
-from host_training.dataset import Split
-from host_training.mcr2 import rate_reduction
-from host_training.model import AutoEncoder, quantise
+from host_training.data.batches import evaluation_batches
+from host_training.data.dataset import Split
+from host_training.models.autoencoder import AutoEncoder, quantise
+from host_training.training.class_accuracy import ClassAccuracies
+from host_training.training.mcr2 import rate_reduction
 
 BATCH_SIZE = 500
 

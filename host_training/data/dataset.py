@@ -117,7 +117,7 @@ def with_corrupted_labels(data: DataSet, ratio: float, seed: int) -> DataSet:
 
 def load(name: str, data_dir: Path | str = "data", image_size: int = 64) -> DataSet:
     """A data set by name, or a folder with one folder of images per class, which are resized to `image_size`."""
-    from host_training import cifar, digits, image_folder
+    from host_training.data import cifar, digits, image_folder
 
     loaders: dict[str, Callable[[], DataSet]] = {
         "digits": digits.load,

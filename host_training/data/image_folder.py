@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from host_training.dataset import Augmentation, DataSet, DataSetError, Split, stratified_holdout
-from host_training.photo_layout import TEST, TRAIN, VALIDATION, check_classes, split_folders
-from host_training.photo_remarks import describe
+from host_training.data.dataset import Augmentation, DataSet, DataSetError, Split, stratified_holdout
+from host_training.data.photo_layout import TEST, TRAIN, VALIDATION, check_classes, split_folders
+from host_training.data.photo_remarks import describe
 from link.base.memory import free_bytes
 from link.picture.folders import files_below
 from link.picture.reader import UnreadableImageError, fit, read_picture

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from host_training.evaluation import discriminative_power, histogram_bits, latent_order
+from host_training.training.evaluation import discriminative_power, histogram_bits, latent_order
 
 
 def test_histogram_bits_are_the_entropies_of_the_columns():

@@ -3,7 +3,7 @@ import pytest
 import pywt
 import torch
 
-from host_training.wavelet import DWT, STEM_REACH, analysis_filters, pixel_pad
+from host_training.models.wavelet import DWT, STEM_REACH, analysis_filters, pixel_pad
 
 
 def pywt_subbands(image: np.ndarray, wavelet: str) -> np.ndarray:

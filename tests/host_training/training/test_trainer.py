@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from host_training import checkpoint
-from host_training.checkpoint import CheckpointError
-from host_training.dataset import Augmentation, DataSet, Split
+from host_training.data.dataset import Augmentation, DataSet, Split
 from host_training.presets import Recipe
-from host_training.training import DuPHiLStage, Trainer, learning_rate_factor, load_model
+from host_training.training import checkpoint
+from host_training.training.checkpoint import CheckpointError
+from host_training.training.trainer import DuPHiLStage, Trainer, learning_rate_factor, load_model
 
 CPU = torch.device("cpu")
 MODEL: dict[str, Any] = dict(

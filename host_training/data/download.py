@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from host_training.dataset import DataSetError
+from host_training.data.dataset import DataSetError
 
 BLOCK_BYTES = 1 << 16
 TIMEOUT_S = 15.0

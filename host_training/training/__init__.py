@@ -1,0 +1,1 @@
+"""How it is trained, and what it is worth."""

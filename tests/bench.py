@@ -35,7 +35,7 @@ from link.node.sender import SenderOptions
 from link.output.results import OWN, write_result
 from link.wire.framing import frame
 from link.wire.packet import split
-from tests.link.ends import NodeEnd, host_end
+from tests.worlds.ends import NodeEnd, host_end
 
 NODE_PARTS = ("preprocess", "model", "coder", "outbox", "packet")
 GOODPUT = {"serial-9600": 252, "lora-sf7": 222}

@@ -2,7 +2,7 @@
 
 Kills come at random moments and, by tracing, before and after each system call that changes a file. A power cut comes
 there too, and the next start finds what a disk may hold then: what was synchronised, and any sectors of the rest.
-After each the node's files must account for all that it has told (tests.killed_node). Last, files are damaged: the
+After each the node's files must account for all that it has told (tests.worlds.killed_node). Last, files are damaged: the
 node must start all the same and send nothing but what was queued.
 """
 
@@ -20,10 +20,10 @@ from tempfile import TemporaryDirectory
 
 from device.outbox.outbox import open_outbox
 from link.output.results import write_result
-from tests import tracing
-from tests.killed_node import LEDGER, OUTBOX, World, new_world, pieces_of, promise, waiting_in
-from tests.power_cut import Disk
-from tests.tracing import Call
+from tests.worlds import tracing
+from tests.worlds.killed_node import LEDGER, OUTBOX, World, new_world, pieces_of, promise, waiting_in
+from tests.worlds.power_cut import Disk
+from tests.worlds.tracing import Call
 
 LONGEST_LIFE_S = 0.12
 STARTS_PER_FOLDER = 25

@@ -10,11 +10,11 @@ from random import Random
 import pytest
 
 from link.output.results import check_result
-from tests import tracing
-from tests.killed_node import NodeError, World, new_world
-from tests.power_cut import Disk, torn
 from tests.scale import size
-from tests.tracing import Call, trace
+from tests.worlds import tracing
+from tests.worlds.killed_node import NodeError, World, new_world
+from tests.worlds.power_cut import Disk, torn
+from tests.worlds.tracing import Call, trace
 
 ROOT = Path(__file__).parent.parent
 MEMORY = Path("/dev/shm")

@@ -16,7 +16,7 @@ from link.lorawan.wire import Greeting, port_of, unpack_batch, unpack_chunk
 from link.medium.profiles import get_profile
 from link.wire.packet import PacketType
 from tests.device.test_node import finish, node
-from tests.link.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
+from tests.worlds.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from host_decoder.store.sqlite import Store
 from link.coder.tables import Tables
 from link.security.keys import provision
 from tests.device.test_node import finish, node, running
-from tests.host_decoder.small import CLASSES, make_bundle, right_label
+from tests.worlds.small_host import CLASSES, make_bundle, right_label
 
 NODES, N_IMAGES = (3, 4), 5
 IMAGE_SHAPE, N_LATENTS = (4, 4, 2), 32

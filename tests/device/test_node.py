@@ -22,8 +22,8 @@ from link.node.sender import FIRST_CHUNK_OVERHEAD_BYTES
 from link.security.keys import COUNTER_FILE, CounterStore
 from link.wire.framing import frame
 from link.wire.packet import Header
-from tests.device.far_host import FarHost, far_end
-from tests.photos import write_odd_photos
+from tests.worlds.far_host import FarHost, far_end
+from tests.worlds.photos import write_odd_photos
 
 ONE_WAY = "feedback = false"
 

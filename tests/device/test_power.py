@@ -11,8 +11,8 @@ from device.capture.camera import N_SETTLING_FRAMES, N_STALE_FRAMES
 from device.capture.image_source import REST_S, open_source
 from device.config import SourceConfig
 from link.bundle.bundle import ImageSpec
-from tests.device.far_host import FarHost
 from tests.device.test_node import finish, node
+from tests.worlds.far_host import FarHost
 
 
 def test_only_what_shows_something_new_is_sent(home, port):

@@ -12,8 +12,8 @@ from device.config import load_config
 from device.outbox.outbox import open_outbox
 from device.safe_mode import keep_good, voices
 from link.bundle.bundle import Bundle, write_manifest
-from tests.device.far_host import FarHost
 from tests.device.test_node import ONE_WAY, node, run_node
+from tests.worlds.far_host import FarHost
 
 TYPO = "interval_s = 1", "intervall_s = 1"
 FAULT = 'node.toml: [source] key "intervall_s" is unknown'

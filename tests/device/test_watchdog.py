@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from device.node import PORT_PATIENCE_S
 from link.carriers.carrier import DoesNotFit, NotSentError
-from tests.device.virtual_node import VirtualNode
+from tests.worlds.virtual_node import VirtualNode
 
 SOURCE = "loop = true\ninterval_s = 5"
 

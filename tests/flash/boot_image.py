@@ -26,7 +26,7 @@ from host_decoder.store.sqlite import Store
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.output.results import write_result
-from tests.flash.guest import ROOT, Guest, Host, Line
+from tests.worlds.guest import ROOT, Guest, Host, Line
 
 BUNDLE = ROOT / "models/cifar10"
 PROFILE = "serial-9600"

@@ -25,7 +25,7 @@ from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.output.results import write_result
 from tests.flash.boot_image import BUNDLE, PROFILE, prepare, symbols_here
-from tests.flash.guest import Guest, Host, Line
+from tests.worlds.guest import Guest, Host, Line
 
 LABELS_IN_THE_END = 24
 

@@ -26,8 +26,8 @@ from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.output.results import write_result
 from tests.flash.boot_image import BUNDLE, PROFILE, prepare, symbols_here
-from tests.flash.guest import Guest, Host, Line
 from tests.flash.power_cuts import check_file_system, stored
+from tests.worlds.guest import Guest, Host, Line
 
 LABELS = 8
 WIRED = "user,model=virtio-net-pci,restrict=on"

@@ -38,8 +38,8 @@ from link.wire.framing import MAX_PACKET_BYTES, Deframer, cobs_decode, cobs_enco
 from link.wire.packet import Chunk, Flag, Header, PacketType, pack_batch, unpack_batch
 from tests.erasure import send
 from tests.fuzz.harness import Surroundings, Target
-from tests.link.broker import chirpstack_uplink, things_stack_uplink
-from tests.link.small import make_bundle, random_symbols, random_tables
+from tests.worlds.broker import chirpstack_uplink, things_stack_uplink
+from tests.worlds.small_bundle import make_bundle, random_symbols, random_tables
 
 COUNTER = 70_000
 "Of the seeds."

@@ -35,8 +35,8 @@ from link.wire.control import (
 )
 from link.wire.packet import Chunk, Flag, Header, PacketType, pack_batch
 from tests.fuzz.harness import Surroundings, Target
-from tests.link.ends import KEY, NODE, SF7, Counting, NodeEnd, host_end
-from tests.link.small import make_bundle
+from tests.worlds.ends import KEY, NODE, SF7, Counting, NodeEnd, host_end
+from tests.worlds.small_bundle import make_bundle
 
 SALT, HOST_SALT = b"salt", b"hostsalt"
 UPLINK = [kind for kind in PacketType if kind.is_uplink]

@@ -14,8 +14,8 @@ from link.lorawan.wire import plain_packet
 from link.medium.profiles import get_profile
 from link.wire.packet import PacketType
 from tests.fuzz.harness import Surroundings, Target
-from tests.link.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
-from tests.link.virtual import VirtualPort, VirtualWorld
+from tests.worlds.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
+from tests.worlds.virtual import VirtualPort, VirtualWorld
 
 C = TypeVar("C")
 

@@ -18,8 +18,8 @@ from link.node.interface import SenderOptions
 from link.wire.control import AskStatus
 from link.wire.packet import Flag, Header, PacketType
 from tests.golden.make import TABLES, tables_of
-from tests.link.ends import KEY, NODE, NodeEnd, World, host_end
-from tests.link.small import make_bundle
+from tests.worlds.ends import KEY, NODE, NodeEnd, World, host_end
+from tests.worlds.small_bundle import make_bundle
 
 FOLDER = Path(__file__).parent / "captures"
 BUNDLE_ID = bytes.fromhex("3fa2c1d4e5f60718")

@@ -13,8 +13,8 @@ from host_decoder.store.sqlite import Store
 from link.bundle.bundle import Bundle, with_calibration
 from link.bundle.calibration import Calibration
 from link.coder.tables import Tables
-from tests.host_decoder.small import CLASSES, KEY, NODE, make_bundle, right_label
-from tests.link.small import random_tables
+from tests.worlds.small_bundle import random_tables
+from tests.worlds.small_host import CLASSES, KEY, NODE, make_bundle, right_label
 
 IMAGE_SHAPE, N_LATENTS, N_IMAGES = (4, 4, 2), 32, 10
 """Of the int8 convolution that a node tests its runtime with: a real encoder for free."""

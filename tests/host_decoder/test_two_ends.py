@@ -20,9 +20,9 @@ from link.medium.timing import LinkTiming
 from link.node.sender import Sender
 from link.security.keys import CounterStore, provision
 from link.wire.packet import split
-from tests.host_decoder.small import KEY, NODE, right_label
-from tests.link.small import random_symbols
 from tests.scale import size
+from tests.worlds.small_bundle import random_symbols
+from tests.worlds.small_host import KEY, NODE, right_label
 
 TIMING = LinkTiming(get_profile("lora-sf7"))
 N_IMAGES = size(30, 1000)

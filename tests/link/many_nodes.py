@@ -33,8 +33,8 @@ from link.medium.timing import LinkTiming
 from link.node.sender import Outgoing, SenderOptions
 from link.output.results import write_result
 from link.wire.packet import Header, PacketType
-from tests.link.ends import NodeEnd, no_decode
-from tests.link.small import make_bundle
+from tests.worlds.ends import NodeEnd, no_decode
+from tests.worlds.small_bundle import make_bundle
 
 TURNAROUND_S = 0.02
 ROUNDING_S = 1e-6

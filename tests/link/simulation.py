@@ -32,8 +32,8 @@ from link.medium.timing import LinkTiming
 from link.node.sender import FIRST_CHUNK_OVERHEAD_BYTES, Sender, SenderOptions
 from link.output.results import write_result
 from link.security.keys import CounterStore, provision
-from tests.link.ends import NodeEnd, World, host_end, no_decode
-from tests.link.small import make_bundle
+from tests.worlds.ends import NodeEnd, World, host_end, no_decode
+from tests.worlds.small_bundle import make_bundle
 
 NODE, HOST = 1, 0
 HOUR_S = 3600.0

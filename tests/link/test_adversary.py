@@ -27,9 +27,9 @@ from link.node import session as node_session
 from link.node.sender import Sender, SenderOptions
 from link.security import seal
 from link.wire.packet import Chunk, Flag, Header, PacketType
-from tests.link.ends import KEY, NODE, SF7, Counting, host_end
-from tests.link.small import make_bundle
 from tests.scale import size
+from tests.worlds.ends import KEY, NODE, SF7, Counting, host_end
+from tests.worlds.small_bundle import make_bundle
 
 BUNDLES: list = []
 STEPS = size(40, 100)

@@ -5,7 +5,7 @@ import pytest
 from link.host.receiver import NodeEntry, Receiver, Update
 from link.monitor.recording import read_capture
 from tests.golden.capture import FOLDER, HOST_SALT, SYMBOLS, golden_bundle, monitored
-from tests.link.ends import KEY, NODE
+from tests.worlds.ends import KEY, NODE
 
 CAPTURES = sorted(FOLDER.glob("*.jsonl"))
 

@@ -15,7 +15,7 @@ from link.coder import latent_coder
 from link.host.receiver import NodeEntry, Receiver, StatusHeard, Update
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
-from tests.link.small import make_bundle, random_symbols
+from tests.worlds.small_bundle import make_bundle, random_symbols
 
 NODE, KEY, SALT = 9, bytes(range(100, 116)), b"\x01\x02\x03\x04"
 DATA, BATCH, STATUS, HELLO, REPORT = 0, 1, 3, 4, 5

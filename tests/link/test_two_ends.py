@@ -12,9 +12,9 @@ from link.node.sender import Outgoing, SenderOptions
 from link.wire.control import Renew
 from link.wire.erasure import ParityPlan
 from link.wire.packet import Flag, Header, PacketType
-from tests.link.ends import NODE, SF7, Counting, NodeEnd, World, host_end, type_of
 from tests.link.simulation import goodput
-from tests.link.small import make_bundle
+from tests.worlds.ends import NODE, SF7, Counting, NodeEnd, World, host_end, type_of
+from tests.worlds.small_bundle import make_bundle
 
 EDGE = GilbertElliott.with_burst(loss=0.20, mean_burst=4)
 

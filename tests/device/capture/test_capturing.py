@@ -15,10 +15,10 @@ from device.capture.image_source import Image, SourceAwayError, SourceError, Unr
 from device.config import SourceConfig
 from device.outbox.outbox import open_outbox
 from link.bundle.bundle import ImageSpec
-from tests.device.cameras import Habit
-from tests.device.far_host import FarHost
 from tests.device.test_node import node
-from tests.device.virtual_node import VirtualNode
+from tests.worlds.cameras import Habit
+from tests.worlds.far_host import FarHost
+from tests.worlds.virtual_node import VirtualNode
 
 CAMERA = 'kind = "v4l2"'
 REPLAY = 'kind = "replay"\npath = "replay.npz"'

@@ -19,9 +19,9 @@ from link.bundle.bundle import ENCODER, Bundle, BundleError, write_manifest
 from link.host.receiver import NodeEntry, Receiver
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
-from tests.device.far_host import FarHost
 from tests.device.test_node import arrived_symbols, finish, node
 from tests.scale import size
+from tests.worlds.far_host import FarHost
 
 SLOW = "loop = true\ninterval_s = 5"
 QUICK = "loop = true\ninterval_s = 0.02"

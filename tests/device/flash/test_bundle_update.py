@@ -31,8 +31,8 @@ from link.bundle.bundle import Bundle, write_manifest
 from link.security.signature import SIGNATURE, sign
 from tests.device.flash.conftest import BUNDLE, OUR_IMAGE, ROOT
 from tests.device.flash.test_deploy import PYTHON, sshd  # noqa: F401
-from tests.flash.guest import Host, Line
 from tests.programs import needs, program
+from tests.worlds.guest import Host, Line
 
 pytestmark = needs("sshd", "ssh", "ssh-keygen", "sh")
 
@@ -55,7 +55,7 @@ class FolderNode:
         self.folder, self.root, self.host = folder, folder / "root", folder / "host.toml"
         self.opt = self.root / "opt/latentlink"
         self.systemctl = self._script(
-            "systemctl", f'cd {ROOT} && exec {sys.executable} -m tests.flash.service {self.root} "$@"'
+            "systemctl", f'cd {ROOT} && exec {sys.executable} -m tests.worlds.service {self.root} "$@"'
         )
         python = self._script("python3", "")
         python.write_text(PYTHON.format(answer="3 11 aarch64 1000", python=sys.executable))

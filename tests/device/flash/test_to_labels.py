@@ -14,8 +14,8 @@ import pytest
 
 from device.flash.card import CardOptions, flash_card
 from tests.device.flash.conftest import BUNDLE, OUR_IMAGE, ROOT
-from tests.flash.guest import Host, Line
 from tests.programs import program
+from tests.worlds.guest import Host, Line
 
 PROFILE = "rn2483-sf9"
 PATIENCE_S = 90

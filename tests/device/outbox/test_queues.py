@@ -10,7 +10,7 @@ from device.outbox.queues import LONGEST_PAUSE_S, OUTBOX_FILE
 from link.coder import latent_coder
 from link.security.keys import CounterStore
 from link.wire.packet import PacketType
-from tests.device.virtual_node import VirtualNode
+from tests.worlds.virtual_node import VirtualNode
 
 N_LATENTS = 8
 

@@ -15,7 +15,7 @@ from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.task_reader import task_reader
 from host_training.data.dataset import load
 from link.bundle.bundle import Bundle
-from tests.link.small import random_tables
+from tests.worlds.small_bundle import random_tables
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from export.encoder.onnx_model import OnnxModel
 from link.bundle.bundle import Bundle
 from link.bundle.calibration import softmax
 from link.coder import latent_coder
-from tests.link.small import random_symbols, random_tables
+from tests.worlds.small_bundle import random_symbols, random_tables
 
 MODELS = Path(__file__).parents[2] / "models"
 

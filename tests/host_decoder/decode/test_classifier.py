@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from host_decoder.decode.classifier import Classifier
 from link.bundle.bundle import BundleError
-from tests.host_decoder.small import CLASSES, weights, write_decoder
+from tests.worlds.small_host import CLASSES, weights, write_decoder
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from host_decoder.decode.reader import Reader
 from host_decoder.decode.strangeness import StrangenessScorer
 from link.bundle.bundle import ANOMALY_TASK, Bundle, BundleError
 from link.coder import latent_coder
-from tests.host_decoder.small import make_bundle
-from tests.link.small import random_tables
+from tests.worlds.small_bundle import random_tables
+from tests.worlds.small_host import make_bundle
 
 MODELS = Path(__file__).parents[2] / "models"
 RELEASED = sorted(path.parent.name for path in MODELS.glob("*/manifest.json"))

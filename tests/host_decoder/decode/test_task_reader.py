@@ -20,8 +20,8 @@ from host_decoder.receive.host import Host
 from host_decoder.store.sqlite import Store
 from host_decoder.view.picture import PictureFolder, to_png
 from link.bundle.bundle import Bundle, BundleError, with_task
-from tests.host_decoder.small import CLASSES, KEY, NODE, SmallNode, weights, write_decoder
-from tests.link.small import random_symbols
+from tests.worlds.small_bundle import random_symbols
+from tests.worlds.small_host import CLASSES, KEY, NODE, SmallNode, weights, write_decoder
 
 SYMBOLS = np.arange(24, dtype=np.float32).reshape(2, 12)
 

@@ -6,7 +6,7 @@ import pytest
 
 from host_decoder.receive.advice import LEAST_IMAGES, REMEMBERED_IMAGES, Advisor
 from link.wire.control import MAX_ADVISED_CHUNKS
-from tests.host_decoder.small import answer
+from tests.worlds.small_host import answer
 
 
 def advisor(*n_chunks: int, is_complete: bool = False) -> Advisor:

@@ -12,7 +12,7 @@ from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.wire.control import Report, Time
 from tests.host_decoder.receive.test_host import said
-from tests.host_decoder.small import SmallNode
+from tests.worlds.small_host import SmallNode
 
 TIMING = LinkTiming(get_profile("lora-sf7"))
 

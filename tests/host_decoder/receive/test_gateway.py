@@ -26,8 +26,8 @@ from link.carriers.udp import Udp
 from link.medium.profiles import get_profile
 from link.medium.regions import governor_for
 from link.wire.packet import Flag
-from tests.host_decoder.small import KEY, NODE, SmallNode
-from tests.link.small import random_symbols
+from tests.worlds.small_bundle import random_symbols
+from tests.worlds.small_host import KEY, NODE, SmallNode
 
 PATIENCE_S = 30.0
 AT_ONCE_S = 2.0

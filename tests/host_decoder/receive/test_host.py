@@ -17,8 +17,8 @@ from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.wire.control import Advance, Quality, Report, Slot, Status, Time
 from link.wire.packet import Chunk, Flag, PacketType, pack_batch
-from tests.host_decoder.small import CLASSES, KEY, NODE, SmallNode, make_bundle, right_label
-from tests.link.small import random_symbols, random_tables
+from tests.worlds.small_bundle import random_symbols, random_tables
+from tests.worlds.small_host import CLASSES, KEY, NODE, SmallNode, make_bundle, right_label
 
 TIMING = LinkTiming(get_profile("lora-sf7"))
 

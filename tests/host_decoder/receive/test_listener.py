@@ -24,9 +24,9 @@ from link.lorawan.wire import Greeting, pack_chunk, port_of
 from link.medium.profiles import get_profile
 from link.wire.control import Quality, Report
 from link.wire.packet import Flag, PacketType
-from tests.host_decoder.small import KEY, NODE, SmallNode, right_label
-from tests.link.broker import FakeNetwork, broker, chirpstack_uplink
-from tests.link.small import random_symbols
+from tests.worlds.broker import FakeNetwork, broker, chirpstack_uplink
+from tests.worlds.small_bundle import random_symbols
+from tests.worlds.small_host import KEY, NODE, SmallNode, right_label
 
 PATIENCE_S = 60.0
 MANY_IMAGES = 300

@@ -16,7 +16,7 @@ from host_decoder.store.receipt import Receipt, ReceivedPacket
 from host_decoder.store.sqlite import Store, StoreError
 from link.host.receiver import NodeState
 from link.wire.packet import Chunk
-from tests.host_decoder.small import BUNDLE, KEY, NODE, answer
+from tests.worlds.small_host import BUNDLE, KEY, NODE, answer
 
 NOBODY = 65534
 HOLDS_A_STORE = "import sys; from host_decoder.store.sqlite import Store; s = Store(sys.argv[1]); print('held', flush=True); input()"

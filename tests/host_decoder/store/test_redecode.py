@@ -18,8 +18,8 @@ from host_decoder.store.sqlite import Store
 from link.bundle.bundle import Bundle, with_calibration
 from link.bundle.calibration import Calibration
 from link.coder import latent_coder
-from tests.host_decoder.small import KEY, NODE, SmallNode, make_bundle, right_label
-from tests.link.small import random_symbols
+from tests.worlds.small_bundle import random_symbols
+from tests.worlds.small_host import KEY, NODE, SmallNode, make_bundle, right_label
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from link.medium.regions import governor_for
 from link.medium.timing import LinkTiming
 from link.wire.control import Report
 from link.wire.packet import Flag
-from tests.host_decoder.small import KEY, NODE, SmallNode
-from tests.link.small import random_symbols
+from tests.worlds.small_bundle import random_symbols
+from tests.worlds.small_host import KEY, NODE, SmallNode
 
 TIMING = LinkTiming(get_profile("lora-sf7"))
 

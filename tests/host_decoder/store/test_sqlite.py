@@ -15,7 +15,7 @@ from host_decoder.store.sqlite import Store, StoredImage, StoreError
 from link.host.receiver import NodeState
 from link.wire.control import Quality
 from link.wire.packet import Chunk
-from tests.host_decoder.small import BUNDLE, KEY, NODE, answer
+from tests.worlds.small_host import BUNDLE, KEY, NODE, answer
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 STATE = NodeState(salt=b"salt", highest=0, received=1)

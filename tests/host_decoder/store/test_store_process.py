@@ -14,8 +14,8 @@ import pytest
 
 from link.wire.control import Report
 from link.wire.packet import Flag
-from tests.host_decoder.small import KEY, NODE, SmallNode
-from tests.link.small import random_symbols
+from tests.worlds.small_bundle import random_symbols
+from tests.worlds.small_host import KEY, NODE, SmallNode
 
 PATIENCE_S = 60.0
 

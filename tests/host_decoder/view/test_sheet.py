@@ -17,7 +17,7 @@ from host_decoder.view.statistics_view import link_tables
 from link.host.receiver import NodeState
 from link.host.statistics import NodeStatistics
 from link.wire.packet import Chunk
-from tests.host_decoder.small import BUNDLE, KEY, NODE, answer
+from tests.worlds.small_host import BUNDLE, KEY, NODE, answer
 
 MOMENT = "2026-11-30 14:05:12"
 SHEET = Sheet(

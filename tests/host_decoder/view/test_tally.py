@@ -9,7 +9,7 @@ from host_decoder.events import Refusal
 from host_decoder.view.row import Captured, Sent
 from host_decoder.view.tally import KEPT_IMAGES, Tally
 from link.medium.profiles import get_profile
-from tests.host_decoder.small import IMAGE_LINE, NODE, PACKET_LINE, answer, captured, sent
+from tests.worlds.small_host import IMAGE_LINE, NODE, PACKET_LINE, answer, captured, sent
 
 
 def test_console_lines_become_what_was_captured_and_sent():

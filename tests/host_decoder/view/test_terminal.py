@@ -18,7 +18,7 @@ from host_decoder.view.terminal import Dashboard, LiveView, PlainView, _line, da
 from link.host.statistics import NodeStatistics
 from link.medium.profiles import get_profile
 from link.output.terminal import SCHEME, readable_output
-from tests.host_decoder.small import CLASSES, NODE, answer, captured, sent
+from tests.worlds.small_host import CLASSES, NODE, answer, captured, sent
 
 TITLE = Title(bundle="blobs 3fa2", link="emulated lora-sf7", node="7")
 

@@ -16,7 +16,7 @@ from PIL import Image
 from host_training.__main__ import main
 from host_training.data.dataset import DataSetError
 from host_training.data.image_folder import load
-from tests.photos import write_odd_photos
+from tests.worlds.photos import write_odd_photos
 
 
 def write_photos(folder: Path, n_images: int, first: int = 0) -> Path:

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from link.bundle.bundle import Bundle, BundleError, compute_id, write_manifest
-from tests.link.small import make_bundle, random_tables
+from tests.worlds.small_bundle import make_bundle, random_tables
 
 
 @pytest.fixture

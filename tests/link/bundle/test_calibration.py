@@ -8,7 +8,7 @@ import pytest
 
 from link.bundle.bundle import Bundle, BundleError, with_calibration, write_manifest
 from link.bundle.calibration import Calibration
-from tests.link.small import make_bundle
+from tests.worlds.small_bundle import make_bundle
 
 CALIBRATION = Calibration((0, 6, 12), (4.0, 2.0, 1.0), (0.9, 0.5, 0.0))
 

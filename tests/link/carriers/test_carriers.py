@@ -12,7 +12,7 @@ from link.emulator.radio import RadioLine
 from link.medium.governor import SHORTEST_LATENESS_S
 from link.medium.profiles import get_profile
 from link.wire.control import NO_QUALITY, Quality
-from tests.link.virtual import Script, VirtualWorld
+from tests.worlds.virtual import Script, VirtualWorld
 
 EVERY_KIND = ["serial-9600", "lora-sf7", "rn2483-sf7", "rn2483-sf12", "rak3172-sf9", "e22-2400"]
 MODEMS_THAT_TELL = ["rn2483-sf9", "rak3172-sf9"]

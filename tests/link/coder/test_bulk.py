@@ -9,7 +9,7 @@ import pytest
 from link.coder import latent_coder
 from link.coder.bulk import BLOCK_IMAGES, decode_bulk
 from link.coder.tables import TOTAL, Tables
-from tests.link.small import random_symbols, random_tables
+from tests.worlds.small_bundle import random_symbols, random_tables
 
 MIXTURES = pytest.mark.parametrize(("n_latents", "n_components"), [(12, 1), (12, 5), (1, 3), (40, 64)])
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from link.coder import latent_coder
 from link.coder.tables import Tables
-from tests.link.small import random_symbols, random_tables
+from tests.worlds.small_bundle import random_symbols, random_tables
 
 
 @st.composite

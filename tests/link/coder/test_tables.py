@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from link.coder.tables import MAX_COMPONENTS, TOTAL, WEIGHT_BITS, Tables, quantise
-from tests.link.small import random_tables
+from tests.worlds.small_bundle import random_tables
 
 LARGEST_WEIGHT = (1 << WEIGHT_BITS) - 1
 

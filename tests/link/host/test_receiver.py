@@ -15,9 +15,9 @@ from link.medium.governor import AirtimeLimit, Governor
 from link.security.seal import Direction, Seal, downlink_key, tag_bytes, uplink_key
 from link.wire.control import AskStatus, Hello, LongTags, Quality, Report, Status, unpack_command
 from link.wire.packet import Chunk, Flag, Header, PacketType, pack_batch, split
-from tests.link import ends
-from tests.link.ends import KEY, NODE, SF7, type_of
-from tests.link.small import make_bundle, random_symbols, random_tables
+from tests.worlds import ends
+from tests.worlds.ends import KEY, NODE, SF7, type_of
+from tests.worlds.small_bundle import make_bundle, random_symbols, random_tables
 
 TABLES = random_tables(seed=1, n_latents=40)
 SALT, OTHER_SALT, HOST_SALT = b"salt", b"SALT", b"hostsalt"

@@ -5,7 +5,7 @@ import pytest
 from link.host.reporter import Reporter
 from link.medium.timing import GAPS_OF_SILENCE
 from link.wire.control import NO_QUALITY
-from tests.link.ends import SF7
+from tests.worlds.ends import SF7
 
 
 def heard(reporter, counter, now_s=0.0, listens=False, images=()):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from link.lorawan.network_server import ChirpStack, NetworkUplink, TheThingsStack, get_server
 from link.wire.control import NO_QUALITY, Quality
-from tests.link.broker import chirpstack_uplink, things_stack_uplink
+from tests.worlds.broker import chirpstack_uplink, things_stack_uplink
 
 CHIRPSTACK = ChirpStack("a1")
 CHIRPSTACK_TOPIC = "application/a1/device/70b3d57ed005b89a/event/up"

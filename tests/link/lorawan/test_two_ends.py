@@ -18,11 +18,11 @@ from link.medium.governor import AirtimeLimit, Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.wire.packet import split
-from tests.link.broker import PATIENCE_S, FakeNetwork, broker, chirpstack_uplink, things_stack_uplink
 from tests.link.lorawan.node.test_sender import Counters
-from tests.link.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
-from tests.link.small import make_bundle, random_symbols, random_tables
-from tests.link.virtual import VirtualWorld
+from tests.worlds.broker import PATIENCE_S, FakeNetwork, broker, chirpstack_uplink, things_stack_uplink
+from tests.worlds.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
+from tests.worlds.small_bundle import make_bundle, random_symbols, random_tables
+from tests.worlds.virtual import VirtualWorld
 
 NODE = 7
 TABLES = random_tables(seed=1, n_latents=40)

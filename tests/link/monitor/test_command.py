@@ -18,7 +18,7 @@ from link.wire.control import Hello
 from link.wire.framing import Deframer, frame
 from link.wire.packet import PacketType
 from tests.link.monitor.test_monitor import BUNDLE_ID, KEY, control, data
-from tests.link.small import make_bundle
+from tests.worlds.small_bundle import make_bundle
 
 PROFILE = "serial-115200"
 PACKETS = [control(PacketType.HELLO, Hello(BUNDLE_ID).pack(), 0), data(1), data(3, index=2)]

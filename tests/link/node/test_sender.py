@@ -25,8 +25,8 @@ from link.wire.control import (
 )
 from link.wire.erasure import ParityPlan
 from link.wire.packet import Chunk, Flag, Header, PacketType, unpack_batch
-from tests.link.ends import KEY, NODE, SF7, Counting, NodeEnd, type_of
-from tests.link.small import make_bundle
+from tests.worlds.ends import KEY, NODE, SF7, Counting, NodeEnd, type_of
+from tests.worlds.small_bundle import make_bundle
 
 SALT, HOST_SALT = b"salt", b"hostsalt"
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from link.picture.reader import GROUND, UnreadableImageError, fit, read_picture
-from tests.photos import BROKEN_TAGS, claim_size, exif_with, huge_png
+from tests.worlds.photos import BROKEN_TAGS, claim_size, exif_with, huge_png
 
 ROWS, COLUMNS = np.mgrid[0:48, 0:64]
 COLOURS = np.stack([COLUMNS * 4, ROWS * 5, (ROWS + COLUMNS) * 2], -1).astype(np.uint8)

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from link.wire.packet import Flag
-from tests.host_decoder.small import KEY, NODE, SmallNode, make_bundle
-from tests.link.small import random_symbols, random_tables
+from tests.worlds.small_bundle import random_symbols, random_tables
+from tests.worlds.small_host import KEY, NODE, SmallNode, make_bundle
 
 N_PACKETS = 300
 PERCENTILE = 99

@@ -28,9 +28,9 @@ from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.wire.framing import Deframer, frame
 from link.wire.packet import Flag, Header, PacketType
-from tests.host_decoder.small import KEY, NODE, make_bundle
-from tests.link.ends import NodeEnd
-from tests.link.small import random_symbols, random_tables
+from tests.worlds.ends import NodeEnd
+from tests.worlds.small_bundle import random_symbols, random_tables
+from tests.worlds.small_host import KEY, NODE, make_bundle
 
 FORGED_PER_S = 20.0
 IMAGE_EVERY_S = 0.2

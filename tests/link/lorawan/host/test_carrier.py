@@ -13,7 +13,8 @@ from link.lorawan.host.carrier import LoRaWan, NetworkSettings
 from link.lorawan.wire import plain_packet, unpack_packet
 from link.wire.control import Quality
 from link.wire.packet import PacketType
-from tests.link.broker import (
+from tests.programs import program
+from tests.worlds.broker import (
     PATIENCE_S,
     FakeNetwork,
     broker,
@@ -22,7 +23,6 @@ from tests.link.broker import (
     make_certificate,
     things_stack_uplink,
 )
-from tests.programs import program
 
 DEVICE = "70b3d57ed005b89a"
 UP = f"application/a1/device/{DEVICE}/event/up"

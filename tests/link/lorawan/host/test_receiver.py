@@ -14,7 +14,7 @@ from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.wire.control import Advance, AskStatus, Quality, Renew, Status, unpack_command
 from link.wire.packet import Chunk, PacketType
-from tests.link.small import make_bundle, random_symbols, random_tables
+from tests.worlds.small_bundle import make_bundle, random_symbols, random_tables
 
 NODE = 7
 TABLES = random_tables(seed=1, n_latents=40)

@@ -16,8 +16,8 @@ from link.medium.airtime import LoRaConfig
 from link.medium.profiles import get_profile
 from link.wire.control import Renew, pack_command
 from link.wire.packet import PacketType
-from tests.link.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
-from tests.link.virtual import Script, VirtualWorld
+from tests.worlds.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
+from tests.worlds.virtual import Script, VirtualWorld
 
 PROFILE = "rn2483-sf7"
 DATA = plain_packet(7, PacketType.DATA, b"\x01\x02\x03chunk")

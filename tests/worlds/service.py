@@ -1,6 +1,6 @@
 """What latentlink.service asks of systemd, for a node that is a folder: start it, hear READY, start it when it dies.
 
-python -m tests.flash.service ROOT start|stop|is-active|show|…      as update.sh calls systemctl
+python -m tests.worlds.service ROOT start|stop|is-active|show|…      as update.sh calls systemctl
 """
 
 import os
@@ -19,7 +19,7 @@ def main(root: Path, verb: str) -> int:
     folder = root / "run"
     folder.mkdir(exist_ok=True)
     if verb == "start":
-        words = [sys.executable, "-m", "tests.flash.service", str(root), "supervise"]
+        words = [sys.executable, "-m", "tests.worlds.service", str(root), "supervise"]
         silent = subprocess.DEVNULL
         manager = subprocess.Popen(words, cwd=ROOT, start_new_session=True, stdin=silent, stdout=silent, stderr=silent)
         (folder / "manager").write_text(str(manager.pid))

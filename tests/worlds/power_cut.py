@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from random import Random
 
-from tests.tracing import Call
+from tests.worlds.tracing import Call
 
 SECTOR_BYTES = 512
 NAMING = {"creat", "openat", "rename", "renameat", "renameat2", "unlink", "unlinkat"}

@@ -75,9 +75,11 @@ FAULTS = ("flood", "dead_gateway", "pictures", "adversary", "situations", "bare_
 def nightly(said: Said) -> None:
     for module in ("link.simulation", "link.many_nodes", "erasure", "fuzz"):
         said.run(f"tests.{module}", **{RESULTS: said.results})
-    said.run("tests.kills", "--out", said.results)
+    said.run("tests.studies.kills", "--out", said.results)
     said.run("tests.studies.faults", *FAULTS, **{RESULTS: said.results})
-    said.run("pytest", "tests/link", "tests/device", "tests/test_kills.py", "tests/fuzz", LATENTLINK_NIGHTLY="1")
+    said.run(
+        "pytest", "tests/link", "tests/device", "tests/studies/test_kills.py", "tests/fuzz", LATENTLINK_NIGHTLY="1"
+    )
 
 
 def test(said: Said) -> None:
@@ -139,12 +141,12 @@ STEPS: dict[str, Callable[[Said], None]] = {
     "verdicts": verdicts,
     "experiments": alone("tests.studies"),
     "report": alone("tests.studies.report"),
-    "plot": alone("tests.plot"),
+    "plot": alone("tests.studies.plot"),
     "flash": flash,
     "image": image,
-    "test-image": emulated("tests.flash.boot_image"),
-    "test-scenarios": emulated("tests.flash.scenarios"),
-    "test-power-cuts": emulated("tests.flash.power_cuts", "--longest", "90", "--limit", "400"),
+    "test-image": emulated("tests.studies.boot_image"),
+    "test-scenarios": emulated("tests.studies.scenarios"),
+    "test-power-cuts": emulated("tests.studies.power_cuts", "--longest", "90", "--limit", "400"),
     "deploy": deploy,
     "deploy-model": deploy_model,
     "test": test,

@@ -6,7 +6,7 @@ LONG = (
     "tests/export/decoders/test_add.py",
     "tests/host_training/training/test_trainer.py",
     "tests/test_end_to_end.py",
-    "tests/fuzz/test_fuzz.py",
+    "tests/studies/fuzz/test_fuzz.py",
     "tests/export/encoder/test_tflite.py",
     "tests/device/flash/test_bundle_update.py",
     "tests/device/test_node.py",

@@ -65,7 +65,7 @@ def test_digits_are_classified_live_over_a_lora_line_in_eight_bytes(workplace, b
 
 def test_bench_measures_all_that_is_promised(workplace, bundle):
     (workplace / "tests").symlink_to(Path(__file__).parent)
-    run(workplace, "tests.bench", "--bundle", "run/bundle", "--replay", "run/replay.npz", "--images", "100")
+    run(workplace, "tests.studies.bench", "--bundle", "run/bundle", "--replay", "run/replay.npz", "--images", "100")
     measured = figures(workplace, "bench")
     assert measured["coder_overhead_bits_mean"] <= 3
     assert measured["coder_overhead_bits_max"] < 8

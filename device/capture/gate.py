@@ -18,7 +18,7 @@ import numpy as np
 BLOCKS = 8
 "Along each side."
 THRESHOLD = 7.0
-"Chosen on other scenes than it was measured with (tests.gate)."
+"Chosen on other scenes than it was measured with (tests.studies.gate)."
 HEARTBEAT_S = 3600.0
 N_AVERAGED = 8
 LEAST_NOISE = 0.3

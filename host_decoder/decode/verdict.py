@@ -24,7 +24,7 @@ from link.bundle.calibration import Calibration
 
 MIN_CONFIDENCE = 0.95
 MIN_GAIN = 0.02
-"Chosen on CIFAR-10's validation split: at most 0.1 points of accuracy, whatever the chunks (tests.verdicts)."
+"Chosen on CIFAR-10's validation split: at most 0.1 points of accuracy, whatever the chunks (tests.studies.verdicts)."
 
 
 @dataclass(frozen=True)

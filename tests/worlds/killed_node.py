@@ -1,4 +1,4 @@
-"""A node for tests.kills: a start of it, and the world which believes what it is told and holds its files to that.
+"""A node for tests.studies.kills: a start of it, and the world which believes what it is told and holds its files to that.
 
 The node has real files: it takes images, queues them, charges airtime, uses counters and hears what was delivered, and
 tells each through a pipe just after it is safe or just before it would leave:

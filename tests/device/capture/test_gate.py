@@ -1,4 +1,4 @@
-"""The gate on scenes of which it is known what changes; tests.gate measures it on photographs."""
+"""The gate on scenes of which it is known what changes; tests.studies.gate measures it on photographs."""
 
 import numpy as np
 import pytest

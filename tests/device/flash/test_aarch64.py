@@ -22,8 +22,8 @@ from device.flash.tools import UnreachableError
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from tests.device.flash.conftest import BUNDLE, ROOT
-from tests.flash.boot_image import photographs
 from tests.programs import program
+from tests.studies.boot_image import photographs
 
 DEBIAN = Debian("bookworm")
 WORK = ROOT / "runs/flash"

@@ -11,8 +11,8 @@ from link.emulator.channel import GilbertElliott
 from link.wire.control import Parity
 from link.wire.erasure import REMEMBERED, WIDEST_GAP, ParityDecoder, ParityEncoder, ParityPlan, Recovered
 from link.wire.packet import PacketType
-from tests.erasure import CHANNELS, p_at_most_lost, receive, send, share_decoded
 from tests.scale import size
+from tests.studies.erasure import CHANNELS, p_at_most_lost, receive, send, share_decoded
 
 PUBLISHED = [  # loss model, P(8 of 8), P(a group decodes) with 8+1, 8+2, 8+4
     ("mild", 0.7882, 0.8835, 0.9362, 0.9810),

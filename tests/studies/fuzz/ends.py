@@ -34,7 +34,7 @@ from link.wire.control import (
     pack_command,
 )
 from link.wire.packet import Chunk, Flag, Header, PacketType, pack_batch
-from tests.fuzz.harness import Surroundings, Target
+from tests.studies.fuzz.harness import Surroundings, Target
 from tests.worlds.ends import KEY, NODE, SF7, Counting, NodeEnd, host_end
 from tests.worlds.small_bundle import make_bundle
 

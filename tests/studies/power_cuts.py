@@ -1,4 +1,4 @@
-"""`python -m tests.flash.power_cuts`: a node whose power is cut again and again, from its first boot on.
+"""`python -m tests.studies.power_cuts`: a node whose power is cut again and again, from its first boot on.
 
 One card, one host that keeps listening. QEMU is killed at random moments, the first of them during first boot; then
 the node is left alone and has to deliver. In the end everything that the host stored must be a bitstream that this
@@ -24,7 +24,7 @@ from host_decoder.store.sqlite import Store
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.output.results import write_result
-from tests.flash.boot_image import BUNDLE, PROFILE, prepare, symbols_here
+from tests.studies.boot_image import BUNDLE, PROFILE, prepare, symbols_here
 from tests.worlds.guest import Guest, Host, Line
 
 LABELS_IN_THE_END = 24
@@ -104,13 +104,13 @@ def main() -> int:
         "refused": sum(refusals.values()),
     }
     print(json.dumps(figures, indent=1))
-    command = shlex.join(["python", "-m", "tests.flash.power_cuts", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "tests.studies.power_cuts", *sys.argv[1:]])
     print(write_result("power-cuts", figures, command=command, seeds=[options.seed], folder=options.results))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.flash.power_cuts", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.studies.power_cuts", description=__doc__)
     parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument(
         "--longest", type=float, default=60, metavar="S", help="from power to cut (default %(default)s)"

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from link.host.receiver import Reason
-from tests.link.many_nodes import LOSSY, Scenario, simulate
 from tests.scale import size
+from tests.studies.many_nodes import LOSSY, Scenario, simulate
 
 SCENARIO = Scenario(n_images=size(40, 1000), interval_s=10.0)
 

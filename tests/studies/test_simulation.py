@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.link.simulation import BUSY, EDGE, HOST, NODE, Scenario, figures, simulate
 from tests.scale import size
+from tests.studies.simulation import BUSY, EDGE, HOST, NODE, Scenario, figures, simulate
 
 N_IMAGES = size(600, 10_000)
 

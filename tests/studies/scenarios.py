@@ -1,9 +1,9 @@
-"""`python -m tests.flash.scenarios`: what goes wrong with a node in the field, done to one in QEMU.
+"""`python -m tests.studies.scenarios`: what goes wrong with a node in the field, done to one in QEMU.
 
 Each scenario has a card of its own, and a host that listens as long as it lasts; what is awaited are labels there, and
 sentences on the node's console or from the host. In the end everything that the host stored must be a bitstream that
 this machine's encoder makes of the same photographs, and the card's file system is checked. Writes
-results/scenarios.json. Power cuts have a program of their own (tests.flash.power_cuts).
+results/scenarios.json. Power cuts have a program of their own (tests.studies.power_cuts).
 """
 
 import argparse
@@ -25,8 +25,8 @@ from host_decoder.events import NOISE, ORDINARY
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.output.results import write_result
-from tests.flash.boot_image import BUNDLE, PROFILE, prepare, symbols_here
-from tests.flash.power_cuts import check_file_system, stored
+from tests.studies.boot_image import BUNDLE, PROFILE, prepare, symbols_here
+from tests.studies.power_cuts import check_file_system, stored
 from tests.worlds.guest import Guest, Host, Line
 
 LABELS = 8
@@ -252,7 +252,7 @@ def main() -> int:
             print(f"FAILED: {error}", file=sys.stderr)
             return 1
         print(json.dumps(figures[name], indent=1), flush=True)
-    command = shlex.join(["python", "-m", "tests.flash.scenarios", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "tests.studies.scenarios", *sys.argv[1:]])
     if options.only:
         return 0
     times = {f"{name}_{key}": row[key] for name, row in figures.items() for key in ("labels", "wall_s", "qemu_cpu_s")}
@@ -261,7 +261,7 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.flash.scenarios", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.studies.scenarios", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, help="some of them; nothing is written then")
     parser.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
     parser.add_argument("--mirror", default="")

@@ -1,4 +1,4 @@
-"""`python -m tests.erasure`: how often parity brings a group back over bursty channels, computed exactly and measured.
+"""`python -m tests.studies.erasure`: how often parity brings a group back over bursty channels, computed exactly and measured.
 
 A round is as many groups as take turns, sent at once over a channel that had time to forget. The figures go to
 results/link-erasure.json: the share of groups complete and of packets known, exact (of groups) and of real packets.
@@ -96,7 +96,7 @@ def main() -> None:
             key = f"{name}_8_{n_parity}_depth_{depth}"
             figures |= {f"{key}_groups": complete, f"{key}_groups_exact": round(exact, 6), f"{key}_packets": known}
             print(f"{name:6}{f'8+{n_parity} ×{depth}':>8}{complete:10.4f}{exact:9.4f}{known:10.4f}")
-    command = shlex.join(["python", "-m", "tests.erasure", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "tests.studies.erasure", *sys.argv[1:]])
     print(write_result("link-erasure", figures, command=command, seeds=[1], extra={"rounds": N_ROUNDS}))
 
 

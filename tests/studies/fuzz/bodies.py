@@ -36,8 +36,8 @@ from link.wire.control import (
 from link.wire.erasure import ParityDecoder, ParityPlan
 from link.wire.framing import MAX_PACKET_BYTES, Deframer, cobs_decode, cobs_encode, frame
 from link.wire.packet import Chunk, Flag, Header, PacketType, pack_batch, unpack_batch
-from tests.erasure import send
-from tests.fuzz.harness import Surroundings, Target
+from tests.studies.erasure import send
+from tests.studies.fuzz.harness import Surroundings, Target
 from tests.worlds.broker import chirpstack_uplink, things_stack_uplink
 from tests.worlds.small_bundle import make_bundle, random_symbols, random_tables
 

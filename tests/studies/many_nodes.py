@@ -1,6 +1,6 @@
 """Many nodes: eight on one channel that destroys frames which overlap, with and without slots, one or two gateways.
 
-    .venv/bin/python -m tests.link.many_nodes       writes results/link-many-nodes.json
+    .venv/bin/python -m tests.studies.many_nodes       writes results/link-many-nodes.json
 
 Real are every node's sender and outbox, and the host's receiver; time, channel and the host's store are not. Each node
 has a clock of its own, which differs from the host's by up to DRIFT. Images come at random intervals. Without slots a
@@ -331,7 +331,7 @@ def main() -> None:
     path = write_result(
         "link-many-nodes",
         study(seeds),
-        command="python -m tests.link.many_nodes",
+        command="python -m tests.studies.many_nodes",
         seeds=seeds,
         extra={
             "note": "8 nodes, 200 images of 20 bytes each, lora-sf7; free: no slots. Images, chunks given twice and "

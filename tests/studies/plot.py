@@ -1,4 +1,4 @@
-"""`python -m tests.plot`: draw docs/accuracy-over-bytes.svg from the results of `make bench` and `make export`."""
+"""`python -m tests.studies.plot`: draw docs/accuracy-over-bytes.svg from the results of `make bench` and `make export`."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`python -m tests.verdicts`: what stop verdicts save on the test split, and what they cost in accuracy.
+"""`python -m tests.studies.verdicts`: what stop verdicts save on the test split, and what they cost in accuracy.
 
 Every image goes through the int8 encoder and the wire coder, is cut into chunks, and is decoded after each of them
 until the verdict says enough. Thresholds are chosen on the validation split only. Four tables:
@@ -38,7 +38,7 @@ from link.security.seal import overhead_bytes
 from link.wire.control import REPORT_BYTES
 from link.wire.framing import frame
 from link.wire.packet import CHUNK_HEAD_BYTES, PacketType
-from tests.exchange import GROUP, WHOLE, Cut, Exchange, Stopped, cut_name, run_exchange
+from tests.studies.exchange import GROUP, WHOLE, Cut, Exchange, Stopped, cut_name, run_exchange
 
 CUTS = [(base, later) for base in (1, 2, 3, 4, 5) for later in (1, 2, 3, WHOLE)]
 LINKS = ("serial-9600", "lora-sf7", "lora-sf9-eu868", "lora-sf12-eu868")
@@ -207,7 +207,7 @@ def show(console: Console, title: str, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.verdicts", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.studies.verdicts", description=__doc__.partition("\n")[0])
     parser.add_argument("--bundle", type=Path, default=Path("models/cifar10"))
     parser.add_argument("--dataset", help="default: the run's, or the name in the bundle")
     parser.add_argument("--data-dir", type=Path, help="default: DATA_DIR, else the run's, or data")
@@ -248,7 +248,7 @@ def main() -> int:
         },
     }
     study = options.study or f"verdicts-{data.name}"
-    command = shlex.join(["python", "-m", "tests.verdicts", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "tests.studies.verdicts", *sys.argv[1:]])
     extra = {"bundle": bundle.id.hex(), "images": len(test), "group": GROUP, **tables}
     print(write_result(study, figures, command=command, extra=extra, folder=options.results))
     return 0

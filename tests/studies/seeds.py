@@ -1,4 +1,4 @@
-"""`python -m tests.seeds`: train, export and classify live with several seeds; means and spread into results/."""
+"""`python -m tests.studies.seeds`: train, export and classify live with several seeds; means and spread into results/."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ def live_figures(dataset: str, data_dir: str, link: str, seed: int, folder: Path
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.seeds", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.studies.seeds", description=__doc__)
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--data-dir", default="data")
     parser.add_argument("--link", default="lora-sf7")
@@ -50,7 +50,7 @@ def main() -> None:
         values = [each[name] for each in measured]
         figures |= {f"{name}_mean": statistics.mean(values), f"{name}_stdev": statistics.stdev(values)}
         print(f"{name:26} {figures[f'{name}_mean']:.4f} ± {figures[f'{name}_stdev']:.4f}  of {values}")
-    command = shlex.join(["python", "-m", "tests.seeds", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "tests.studies.seeds", *sys.argv[1:]])
     extra = {"per_seed": [{name: each[name] for name in FIGURES} for each in measured]}
     study = f"seeds-{Path(options.dataset).name}"
     print(write_result(study, figures, command=command, seeds=options.seeds, extra=extra, folder=options.results))

@@ -1,4 +1,4 @@
-"""`python -m tests.gate`: the scene-change gate on sequences whose every change is known; writes results/gate.json.
+"""`python -m tests.studies.gate`: the scene-change gate on sequences whose every change is known; writes results/gate.json.
 
 A sequence is made by its seed from CIFAR-10's test images: one of them, four times as large, is the scene, and cut-outs
 of others come and go in it as objects. A camera looks at it with shot and read noise, a lens that shakes by a fraction
@@ -133,7 +133,7 @@ def count(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.gate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.studies.gate", description=__doc__)
     parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
     parser.add_argument("--results", type=Path, default=Path("results"))
     arguments = parser.parse_args()
@@ -149,7 +149,7 @@ def main() -> int:
     print(f"small objects: {small}")
     figures = {"threshold": THRESHOLD, **sweeps["measured_on_gate"][str(THRESHOLD)]}
     figures |= {f"small_objects_{name}": value for name, value in small.items()}
-    command = shlex.join(["python", "-m", "tests.gate", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "tests.studies.gate", *sys.argv[1:]])
     extra = {"chosen_on_seeds": list(CHOSEN_ON), **sweeps}
     print(write_result("gate", figures, command=command, seeds=MEASURED_ON, extra=extra, folder=arguments.results))
     return 0

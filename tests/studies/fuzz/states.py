@@ -18,7 +18,7 @@ from link.coder.tables import Tables
 from link.medium.ledger import StoredLedger
 from link.security.keys import COUNTER_FILE, CounterStore, KeyStateError, provision
 from link.security.signature import SIGNATURE, SignatureError, check_signature, sign, signer_text
-from tests.fuzz.harness import Surroundings, Target
+from tests.studies.fuzz.harness import Surroundings, Target
 
 NODE = 7
 

@@ -1,4 +1,4 @@
-"""`python -m tests.flash.boot_image`: from nothing to labels. An image is made, given a key, booted in QEMU; its node
+"""`python -m tests.studies.boot_image`: from nothing to labels. An image is made, given a key, booted in QEMU; its node
 encodes photographs on an aarch64 processor and sends them through a throttled line to the host's decoder.
 
 What the host stored is compared with what this machine's encoder makes of the same photographs. Writes
@@ -148,14 +148,14 @@ def main() -> int:
         **compare(folder / "host.sqlite", symbols_here(images)),
     }
     print(json.dumps(figures, indent=1))
-    command = shlex.join(["python", "-m", "tests.flash.boot_image", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "tests.studies.boot_image", *sys.argv[1:]])
     study = f"boot-{options.suite}" + (f"-{options.machine}" if options.machine != "virt" else "")
     print(write_result(study, figures, command=command, folder=options.results))
     return 0 if figures["largest_difference"] <= 1 else 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.flash.boot_image", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.studies.boot_image", description=__doc__)
     parser.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
     parser.add_argument("--mirror", default="")
     parser.add_argument("--machine", choices=MACHINES, default="virt")

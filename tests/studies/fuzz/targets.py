@@ -1,12 +1,12 @@
-"""What tests.fuzz feeds: everything that reads bytes which somebody else wrote."""
+"""What tests.studies.fuzz feeds: everything that reads bytes which somebody else wrote."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from link.carriers import rak3172, rn2483
 from link.wire.framing import frame
-from tests.fuzz import bodies, ends, modems, states
-from tests.fuzz.harness import Surroundings, Target
+from tests.studies.fuzz import bodies, ends, modems, states
+from tests.studies.fuzz.harness import Surroundings, Target
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from link.lorawan.node.carrier import MacSettings, Rn2483Mac
 from link.lorawan.wire import plain_packet
 from link.medium.profiles import get_profile
 from link.wire.packet import PacketType
-from tests.fuzz.harness import Surroundings, Target
+from tests.studies.fuzz.harness import Surroundings, Target
 from tests.worlds.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
 from tests.worlds.virtual import VirtualPort, VirtualWorld
 

@@ -1,6 +1,6 @@
 """Simulation: thousands of images, a channel that loses a fifth of all frames in bursts, both ends killed at random.
 
-    .venv/bin/python -m tests.link.simulation       writes results/link-simulation.json
+    .venv/bin/python -m tests.studies.simulation       writes results/link-simulation.json
 
 Real are both ends of the link, the node's outbox, its counters and both airtime ledgers on disk; time, channel and the
 host's store are not. Killed is the process, not the disk. Loss in each direction: Gilbert–Elliott, 20 % in bursts of 4.
@@ -410,7 +410,7 @@ def main() -> None:
     path = write_result(
         "link-simulation",
         result,
-        command="python -m tests.link.simulation",
+        command="python -m tests.studies.simulation",
         seeds=seeds,
         extra={
             "note": "images and violations are sums over the seeds, delivered shares the least, others the greatest"

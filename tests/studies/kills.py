@@ -1,4 +1,4 @@
-"""`python -m tests.kills`: a node is killed, or loses its power, again and again; writes results/link-kills.json.
+"""`python -m tests.studies.kills`: a node is killed, or loses its power, again and again; writes results/link-kills.json.
 
 Kills come at random moments and, by tracing, before and after each system call that changes a file. A power cut comes
 there too, and the next start finds what a disk may hold then: what was synchronised, and any sectors of the rest.
@@ -194,7 +194,7 @@ def study(n_random: int, step: int, n_damaged: int, seed: int) -> Tally:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.kills", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.studies.kills", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--random", type=int, default=500, help="kills at random moments")
     parser.add_argument("--step", type=int, default=1, help="of the stops at system calls take every so many-th")
     parser.add_argument("--damaged", type=int, default=200, help="files that are damaged")
@@ -216,7 +216,7 @@ def main() -> None:
         "duty_cycle_violations": 0,
         "duration_s": round(time.monotonic() - began_s, 1),
     }
-    command = shlex.join(["python", "-m", "tests.kills", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "tests.studies.kills", *sys.argv[1:]])
     path = write_result("link-kills", figures, command=command, seeds=[options.seed], folder=options.out)
     print(f"kills: {figures} in {path}", file=sys.stderr)
 

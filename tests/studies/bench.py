@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: what coder, node, host and link cost, on the images of one replay file and one bundle.
+"""`python -m tests.studies.bench`: what coder, node, host and link cost, on the images of one replay file and one bundle.
 
 Times are medians over the images, of one process on one thread (NumPy's matrix products are held to one as well);
 ratios are taken within the run. The static histogram that the mixture is held against is the mixture's own marginal:
@@ -238,7 +238,7 @@ def fresh(folder: Path) -> Path:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.studies.bench", description=__doc__)
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--replay", type=Path, required=True)
     parser.add_argument("--images", type=int, help="only the first so many of the replay file")
@@ -256,7 +256,7 @@ def main() -> int:
             for name, value in measured.items():
                 table.add_row(part, in_words(name), f"{value:.4g}")
     Console().print(table)
-    command = shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "tests.studies.bench", *sys.argv[1:]])
     extra = {"bundle": bundle.id.hex(), "images": len(images)}
     print(write_result(options.study, figures, command=command, extra=extra, folder=options.results))
     return 0

@@ -4,7 +4,7 @@ import numpy as np
 
 from link.security.seal import overhead_bytes
 from link.wire.packet import Chunk, PacketType, chunk_head_bytes, pack_batch, split
-from tests.exchange import GROUP, WHOLE, Exchange, run_exchange
+from tests.studies.exchange import GROUP, WHOLE, Exchange, run_exchange
 
 LENGTHS = np.array([5, 7, 1, 20, 6, 8, 7, 9, 3, 4])
 NOTHING_IS_ENOUGH = np.zeros((21, 10), bool)

@@ -5,9 +5,9 @@ from contextlib import suppress
 
 import pytest
 
-from tests.fuzz import harness
-from tests.fuzz.harness import N_INPUTS, FuzzError, Target, built, fuzz
-from tests.fuzz.targets import TARGETS, n_inputs_of
+from tests.studies.fuzz import harness
+from tests.studies.fuzz.harness import N_INPUTS, FuzzError, Target, built, fuzz
+from tests.studies.fuzz.targets import TARGETS, n_inputs_of
 
 SEEDS = [b"\x05seed", b"\x06another"]
 

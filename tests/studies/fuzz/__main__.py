@@ -1,16 +1,16 @@
-"""`python -m tests.fuzz`: feed everything that reads bytes from outside, and write results/link-fuzz.json."""
+"""`python -m tests.studies.fuzz`: feed everything that reads bytes from outside, and write results/link-fuzz.json."""
 
 import argparse
 import shlex
 import sys
 
 from link.output.results import write_result
-from tests.fuzz.harness import N_STUDY_INPUTS, Outcome, built, fuzz
-from tests.fuzz.targets import TARGETS, n_inputs_of
+from tests.studies.fuzz.harness import N_STUDY_INPUTS, Outcome, built, fuzz
+from tests.studies.fuzz.targets import TARGETS, n_inputs_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.studies.fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=N_STUDY_INPUTS, help="over all targets together")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--target", choices=TARGETS, help="only this one")
@@ -39,7 +39,7 @@ def main() -> None:
         "largest_peak_bytes": max(outcome.peak_bytes for outcome in outcomes.values()),
         "largest_kept_bytes": max(outcome.kept_bytes for outcome in outcomes.values()),
     }
-    command = shlex.join(["python", "-m", "tests.fuzz", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "tests.studies.fuzz", *sys.argv[1:]])
     extra = {"inputs_by_target": {name: outcome.n_inputs for name, outcome in outcomes.items()}}
     print(write_result("link-fuzz", figures, command=command, seeds=[options.seed], extra=extra))
 

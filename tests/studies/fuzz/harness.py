@@ -1,10 +1,10 @@
-"""The harness of `python -m tests.fuzz`: random and mutated bytes into everything that reads bytes from outside.
+"""The harness of `python -m tests.studies.fuzz`: random and mutated bytes into everything that reads bytes from outside.
 
 A target takes any bytes and answers, refuses with the exceptions that it documents, or is broken: another exception,
 an input that takes longer than HANG_S, more memory than its bound, for one input or kept over all of them. Half of the
 point is in the seeds, valid inputs that get changed: so what lies behind the first check is reached too.
 
-`make test` shares some thousand inputs out among the targets of tests.fuzz.targets, `make nightly` more than a million;
+`make test` shares some thousand inputs out among the targets of tests.studies.fuzz.targets, `make nightly` more than a million;
 figures go to results/link-fuzz.json.
 """
 

@@ -16,7 +16,7 @@ from tests.worlds.killed_node import NodeError, World, new_world
 from tests.worlds.power_cut import Disk, torn
 from tests.worlds.tracing import Call, trace
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MEMORY = Path("/dev/shm")
 "Where there is a disk in memory, synchronising costs nothing; what is lost by a power cut is reckoned, not lost."
 

@@ -11,7 +11,7 @@ from device.flash.release import Release, program_files, write_archive
 from device.flash.tools import find
 from tests.programs import program
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BUNDLE = ROOT / "models/cifar10"
 
 FIRMWARE = {"config.txt": "arm_64bit=1\n[all]\n", "kernel8.img": "kernel"}

@@ -118,7 +118,7 @@ def test_a_bundle_that_came_with_the_programs_stays_as_it_came(exported, tmp_pat
     assert copy.id == exported.bundle.id
     assert {"label", "one", "two"} <= copy.host["tasks"].keys()
     other = tmp_path / "runs" / "bundles" / "other"
-    shutil.copytree(Path(__file__).parent.parent.parent / "models" / "cifar10-tiny", other)
+    shutil.copytree(Path(__file__).parents[3] / "models" / "cifar10-tiny", other)
     assert main(["decoder", "--bundle", "models/digits", "--out", str(other), "--task", "anomaly"]) == 1
     assert "holds another bundle than models/digits; give --out another name" in capsys.readouterr().err
 

@@ -20,7 +20,7 @@ from link.bundle.calibration import softmax
 from link.coder import latent_coder
 from tests.worlds.small_bundle import random_symbols, random_tables
 
-MODELS = Path(__file__).parents[2] / "models"
+MODELS = Path(__file__).parents[3] / "models"
 
 
 def test_prefixes_are_what_the_host_decodes():

@@ -14,7 +14,7 @@ from link.coder import latent_coder
 from tests.worlds.small_bundle import random_tables
 from tests.worlds.small_host import make_bundle
 
-MODELS = Path(__file__).parents[2] / "models"
+MODELS = Path(__file__).parents[3] / "models"
 RELEASED = sorted(path.parent.name for path in MODELS.glob("*/manifest.json"))
 
 

@@ -17,7 +17,7 @@ from link.wire.control import Quality
 from link.wire.packet import Chunk
 from tests.worlds.small_host import BUNDLE, KEY, NODE, answer
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 STATE = NodeState(salt=b"salt", highest=0, received=1)
 
 

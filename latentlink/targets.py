@@ -78,7 +78,7 @@ def nightly(said: Said) -> None:
     said.run("tests.studies.kills", "--out", said.results)
     said.run("tests.studies.faults", *FAULTS, **{RESULTS: said.results})
     said.run(
-        "pytest", "tests/link", "tests/device", "tests/studies/test_kills.py", "tests/fuzz", LATENTLINK_NIGHTLY="1"
+        "pytest", "tests/link", "tests/device", "tests/studies/test_kills.py", "tests/studies/fuzz", LATENTLINK_NIGHTLY="1"
     )
 
 

@@ -1,1 +1,3 @@
-"""The node: capture, encode, send. It runs with numpy, LiteRT, pyserial, cryptography and reedsolo alone."""
+"""The node: capture, encode, send. It runs with numpy, LiteRT, pyserial, cryptography and reedsolo
+alone.
+"""

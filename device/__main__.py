@@ -1,8 +1,8 @@
 """python -m device node.toml: run one node.
 
-exit codes: 0 all is sent, or it was told to end; 1 it cannot go on, and said why, or a fault was mended and the node is
-to be started anew; 2 the command line is wrong; 78 with --last-good: what is wrong needs a person, and the host could
-not be told.
+exit codes: 0 all is sent, or it was told to end; 1 it cannot go on, and said why, or a fault was
+mended and the node is to be started anew; 2 the command line is wrong; 78 with --last-good: what is
+wrong needs a person, and the host could not be told.
 """
 
 import argparse
@@ -35,13 +35,19 @@ FAULTS = (ConfigError, KeyStateError, StateError, BundleError, SourceError, Runt
 HELD = (KeyHeldError, StateHeldError)
 "Another process does this node's work, or another node's."
 EXPLAINED = (*FAULTS, EncoderError, OSError)
-"Errors whose message is for the person; any other is a fault of this program and shows its traceback."
+"""Errors whose message is for the person; any other is a fault of this program and shows its
+traceback.
+"""
 SPEECHLESS_CODE = os.EX_CONFIG
 SPEECHLESS_S = 240.0
-"So long a node waits for a person before its service manager may start it anew; that one has less patience than 300 s."
+"""So long a node waits for a person before its service manager may start it anew; that one has less
+patience than 300 s.
+"""
 WATCH_S = 1.0
 READER_S = 0.5
-"For somebody who reads what was printed, and takes none of it, a node that has ended waits no longer."
+"""For somebody who reads what was printed, and takes none of it, a node that has ended waits no
+longer.
+"""
 
 
 class SpeechlessError(Exception):
@@ -63,7 +69,9 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except OSError as error:
         with suppress(OSError):
-            print(f"device: what it printed could not be written ({error.strerror})", file=sys.stderr)
+            print(
+                f"device: what it printed could not be written ({error.strerror})", file=sys.stderr
+            )
         return 1
 
 
@@ -87,7 +95,9 @@ def _main(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> tuple[int, int]:
-    """How many images were captured, and the exit code. In safe mode when something must be mended."""
+    """How many images were captured, and the exit code. In safe mode when something must be
+    mended.
+    """
     config = None
     try:
         config = load_config(arguments.config)
@@ -115,12 +125,18 @@ def _run_safely(arguments: argparse.Namespace, console: Console, safe_mode: Safe
         except (KeyStateError, StateError):
             continue
     if safe_mode.config is None:
-        raise SpeechlessError(safe_mode, "No settings have worked on this node before, so the host is not told")
-    raise SpeechlessError(safe_mode, "Without a key and a place for its state a node does not speak: nobody is told")
+        raise SpeechlessError(
+            safe_mode, "No settings have worked on this node before, so the host is not told"
+        )
+    raise SpeechlessError(
+        safe_mode, "Without a key and a place for its state a node does not speak: nobody is told"
+    )
 
 
 def _wait_for_a_person(error: SpeechlessError) -> int:
-    """A service manager would start it again at once, over and over; a person at a console need not wait."""
+    """A service manager would start it again at once, over and over; a person at a console need not
+    wait.
+    """
     print(f"device: {plain(str(error))}", file=sys.stderr, flush=True)
     notifier, until_s = Notifier(), boot_s() + SPEECHLESS_S
     notifier.status(f"speechless: {error.safe_mode.fault}")
@@ -134,7 +150,9 @@ def _keep_good(path: Path, last_good: Path, config: NodeConfig, console: Console
     try:
         keep_good(path, last_good, config)
     except OSError as error:
-        console.notice(f"{last_good} cannot be written ({error}), so there is no safe mode with these settings")
+        console.notice(
+            f"{last_good} cannot be written ({error}), so there is no safe mode with these settings"
+        )
 
 
 def _end_on(handler: Any) -> None:
@@ -142,22 +160,33 @@ def _end_on(handler: Any) -> None:
         signal.signal(number, handler)
 
 
-CONSOLES: dict[str, Console] = {"text": TextConsole(), "json": JsonConsole(), "none": SilentConsole()}
+CONSOLES: dict[str, Console] = {
+    "text": TextConsole(),
+    "json": JsonConsole(),
+    "none": SilentConsole(),
+}
 
 
 def _parser() -> argparse.ArgumentParser:
     about, _, codes = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(prog="python -m device", description=about, epilog=codes)
     parser.add_argument("config", type=Path, metavar="node.toml")
-    parser.add_argument("--console", choices=CONSOLES, default="text", help="what to print of each image and packet")
     parser.add_argument(
-        "--once", action="store_true", help="end with an error when the port vanishes, instead of waiting for it"
+        "--console", choices=CONSOLES, default="text", help="what to print of each image and packet"
+    )
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="end with an error when the port vanishes, instead of waiting for it",
     )
     parser.add_argument(
         "--last-good",
         type=Path,
         metavar="FILE",
-        help="keep settings that work there; where this node cannot work, tell the host with them (safe mode)",
+        help=(
+            "keep settings that work there; where this node cannot work, tell the host with them "
+            "(safe mode)"
+        ),
     )
     return parser
 

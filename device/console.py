@@ -1,4 +1,6 @@
-"""What the node tells its console: lines that a person reads, or lines of JSON for the program that started it."""
+"""What the node tells its console: lines that a person reads, or lines of JSON for the program that
+started it.
+"""
 
 import base64
 import json
@@ -63,7 +65,10 @@ class TextConsole(SilentConsole):
         chunks = f"{captured.n_chunks} chunk{'s' if captured.n_chunks > 1 else ''}"
         work_ms = sum(captured.ms.values())
         print(
-            f"image {captured.id}{label}: {captured.bitstream_bytes} bytes in {chunks}, {work_ms:.2f} ms of work",
+            (
+                f"image {captured.id}{label}: {captured.bitstream_bytes} bytes in {chunks}, "
+                f"{work_ms:.2f} ms of work"
+            ),
             flush=True,
         )
 
@@ -73,8 +78,11 @@ class TextConsole(SilentConsole):
     def packet(self, outgoing: Outgoing, wire_bytes: int) -> None:
         carried = ", ".join(f"{image}.{index}" for image, index in outgoing.chunks)
         print(
-            f"packet {PacketType(outgoing.packet_type).name}{f' of {carried}' if carried else ''}: {wire_bytes} bytes, "
-            f"{1000 * outgoing.airtime_s:.1f} ms of airtime{', then listen' if outgoing.listens else ''}",
+            "packet "
+            f"{PacketType(outgoing.packet_type).name}{f' of {carried}' if carried else ''}: "
+            f"{wire_bytes} bytes, "
+            f"{1000 * outgoing.airtime_s:.1f} ms of "
+            f"airtime{', then listen' if outgoing.listens else ''}",
             flush=True,
         )
 
@@ -115,12 +123,16 @@ class JsonConsole(SilentConsole):
             listens=outgoing.listens,
             chunks=[
                 [image, index, n_bytes]
-                for (image, index), n_bytes in zip(outgoing.chunks, outgoing.bitstream_bytes, strict=True)
+                for (image, index), n_bytes in zip(
+                    outgoing.chunks, outgoing.bitstream_bytes, strict=True
+                )
             ],
         )
 
     def heard(self, heard: Acknowledged, budget_s: float | None) -> None:
-        self._print("heard", delivered=list(heard.delivered), stopped=list(heard.stopped), budget_s=budget_s)
+        self._print(
+            "heard", delivered=list(heard.delivered), stopped=list(heard.stopped), budget_s=budget_s
+        )
 
     def notice(self, sentence: str) -> None:
         super().notice(sentence)

@@ -1,9 +1,9 @@
 """Ending: a node that is told to end does so within a second, whatever it waits for.
 
-Python hands a signal to the program only between two of its own steps, and a call into a driver or a name service may
-take minutes. So the number of the signal also goes into a pipe, at whose other end a thread waits: what has not ended
-in time by itself is ended there. Nothing is lost by that: images, counters and airtime are on the disk before they
-count.
+Python hands a signal to the program only between two of its own steps, and a call into a driver or
+a name service may take minutes. So the number of the signal also goes into a pipe, at whose other
+end a thread waits: what has not ended in time by itself is ended there. Nothing is lost by that:
+images, counters and airtime are on the disk before they count.
 """
 
 import os
@@ -17,7 +17,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Ending:
-    """While entered, a signal to end is obeyed in time. `last` is called before the process ends the hard way."""
+    """While entered, a signal to end is obeyed in time. `last` is called before the process ends
+    the hard way.
+    """
 
     def __init__(self, last: Callable[[], None] = lambda: None) -> None:
         self._last = last
@@ -49,6 +51,8 @@ class Ending:
             return
         try:
             self._last()
-            print("device: ended without waiting for what did not answer", file=sys.stderr, flush=True)
+            print(
+                "device: ended without waiting for what did not answer", file=sys.stderr, flush=True
+            )
         finally:
             os._exit(1)

@@ -1,10 +1,12 @@
-"""Energy: what one image costs a node, by airtime and the radio's current, by measured time and the computer's power.
+"""Energy: what one image costs a node, by airtime and the radio's current, by measured time and the
+computer's power.
 
     python -m device.energy node.toml [--computer zero2w] [--interval 60] [--sent 0.03]
 
-AN ESTIMATE: nothing here was measured with a meter. Radio currents are their makers' typical figures or others'
-measurements, as each line says; the computer's are others' measurements of a Zero 2 W. The time of pre-processing,
-model, gate and coder is measured on the machine that runs this command: run it on the node.
+AN ESTIMATE: nothing here was measured with a meter. Radio currents are their makers' typical
+figures or others' measurements, as each line says; the computer's are others' measurements of a
+Zero 2 W. The time of pre-processing, model, gate and coder is measured on the machine that runs
+this command: run it on the node.
 """
 
 import argparse
@@ -52,7 +54,9 @@ class ComputerPower:
 
 RADIOS = {
     "rn2483": RadioCurrents({14: 38.9}, 14.2, 2.8, "Microchip DS50002346, typical"),
-    "rak3172": RadioCurrents({20: 87.0}, 5.22, 0.0017, "RAKwireless' data sheet; users measured 115 mA at 20 dBm"),
+    "rak3172": RadioCurrents(
+        {20: 87.0}, 5.22, 0.0017, "RAKwireless' data sheet; users measured 115 mA at 20 dBm"
+    ),
     "other": RadioCurrents(
         {17: 73.0, 20: 98.0},
         23.0,
@@ -62,8 +66,12 @@ RADIOS = {
 }
 "By the profile's carrier."
 COMPUTERS = {
-    "zero2w": ComputerPower(0.6, 1.0, "Zero 2 W: idle 120 mA at 5 V (cnx-software); one core busy: assumed"),
-    "zero2w-trimmed": ComputerPower(0.375, 1.0, "Zero 2 W without HDMI and USB: 75 mA at 5 V (cnx-software)"),
+    "zero2w": ComputerPower(
+        0.6, 1.0, "Zero 2 W: idle 120 mA at 5 V (cnx-software); one core busy: assumed"
+    ),
+    "zero2w-trimmed": ComputerPower(
+        0.375, 1.0, "Zero 2 W without HDMI and USB: 75 mA at 5 V (cnx-software)"
+    ),
 }
 
 
@@ -88,8 +96,12 @@ class Estimate:
     computer_source: str
 
 
-def estimate(config: NodeConfig, computer: ComputerPower, interval_s: float, share_sent: float = 1.0) -> Estimate:
-    """Of a node that captures at that interval and sends that share of its images, one packet each."""
+def estimate(
+    config: NodeConfig, computer: ComputerPower, interval_s: float, share_sent: float = 1.0
+) -> Estimate:
+    """Of a node that captures at that interval and sends that share of its images, one packet
+    each.
+    """
     loaded = load(config.bundle, config.bundle_signer)
     compute_s, coded_bytes = measure(loaded, config.source.gate)
     link, timing = config.link, LinkTiming(config.link.profile, config.link.profile.turnaround_s)
@@ -126,7 +138,9 @@ def estimate(config: NodeConfig, computer: ComputerPower, interval_s: float, sha
 
 
 def measure(loaded: Loaded, has_gate: bool) -> tuple[float, float]:
-    """Seconds of this machine for one image, the fastest of several runs, and bytes of its bitstream."""
+    """Seconds of this machine for one image, the fastest of several runs, and bytes of its
+    bitstream.
+    """
     shape = loaded.bundle.image.shape
     images = np.random.default_rng(0).integers(0, 256, (N_IMAGES, *shape)).astype(np.uint8)
     gate, tables = Gate(), loaded.bundle.tables
@@ -143,13 +157,20 @@ def measure(loaded: Loaded, has_gate: bool) -> tuple[float, float]:
 
 def main(argv: list[str] | None = None) -> int:
     readable_output()
-    parser = argparse.ArgumentParser(prog="python -m device.energy", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m device.energy", description=__doc__.split("\n\n")[0]
+    )
     parser.add_argument("config", type=Path, metavar="node.toml")
     parser.add_argument("--computer", choices=COMPUTERS, default="zero2w")
     parser.add_argument(
-        "--interval", type=float, metavar="S", help="between captures (default: that of node.toml, or 60)"
+        "--interval",
+        type=float,
+        metavar="S",
+        help="between captures (default: that of node.toml, or 60)",
     )
-    parser.add_argument("--sent", type=float, default=1.0, metavar="SHARE", help="of images that pass the gate")
+    parser.add_argument(
+        "--sent", type=float, default=1.0, metavar="SHARE", help="of images that pass the gate"
+    )
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args(argv)
     try:
@@ -159,19 +180,30 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigError, BundleError, EncoderError, RuntimeMissingError, OSError) as error:
         print(f"energy: {error}", file=sys.stderr)
         return 1
-    print(json.dumps({"estimate": True, "interval_s": interval_s, **asdict(found)}) if arguments.json else _text(found))
+    print(
+        json.dumps({"estimate": True, "interval_s": interval_s, **asdict(found)})
+        if arguments.json
+        else _text(found)
+    )
     return 0
 
 
 def _text(found: Estimate) -> str:
     lines = [
         "ESTIMATE, nothing was measured with a meter",
-        f"compute    {found.compute_j:9.4f} J  {found.compute_ms:.2f} ms on this machine; {found.computer_source}",
-        f"transmit   {found.transmit_j:9.4f} J  {found.packet_bytes} bytes, {found.airtime_ms:.1f} ms at "
+        (
+            f"compute    {found.compute_j:9.4f} J  {found.compute_ms:.2f} ms on this machine; "
+            f"{found.computer_source}"
+        ),
+        f"transmit   {found.transmit_j:9.4f} J  {found.packet_bytes} bytes, "
+        f"{found.airtime_ms:.1f} ms at "
         f"{found.power_dbm} dBm; {found.radio_source}",
         f"listen     {found.listen_j:9.4f} J  at most {found.listen_ms:.0f} ms for the answer",
         f"wait       {found.wait_j:9.4f} J  computer and radio idle until the next capture",
-        f"in all     {found.total_j:9.4f} J an image captured, {1000 * found.mean_w:.0f} mW on average",
+        (
+            f"in all     {found.total_j:9.4f} J an image captured, {1000 * found.mean_w:.0f} mW "
+            "on average"
+        ),
     ]
     return "\n".join(lines)
 

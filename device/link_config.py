@@ -73,7 +73,9 @@ class LinkConfig:
 
 
 def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
-    """ValueError with a sentence when it says something that cannot be. Paths are relative to `folder`."""
+    """ValueError with a sentence when it says something that cannot be. Paths are relative to
+    `folder`.
+    """
     read_section(table, LINK, "[link] ")
     profile = get_profile(table["profile"])
     link = LinkConfig(
@@ -97,9 +99,13 @@ def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
     _check_port(link)
     _check_region(link)
     if link.has_feedback and link.parity:
-        raise ValueError("[link] parity is for feedback = false: with feedback what is lost is sent again")
+        raise ValueError(
+            "[link] parity is for feedback = false: with feedback what is lost is sent again"
+        )
     if not link.has_feedback and (link.wants_time or link.wants_slot):
-        raise ValueError("[link] wants_time and wants_slot need feedback = true: the host has to answer")
+        raise ValueError(
+            "[link] wants_time and wants_slot need feedback = true: the host has to answer"
+        )
     return link
 
 
@@ -108,18 +114,22 @@ def _check_room(link: LinkConfig) -> None:
     longest = link.profile.max_packet_bytes
     if longest < MIN_PACKET_BYTES:
         raise ValueError(
-            f"[link] profile {link.profile.name} takes packets of {longest} bytes, and a node needs "
+            f"[link] profile {link.profile.name} takes packets of {longest} bytes, and a "
+            "node needs "
             f"{MIN_PACKET_BYTES}; choose a faster one"
         )
     if not MIN_PACKET_BYTES <= link.max_packet_bytes <= longest:
         raise ValueError(
-            f"[link] max_packet_bytes is {link.max_packet_bytes}; it must be from {MIN_PACKET_BYTES} to {longest} with "
+            f"[link] max_packet_bytes is {link.max_packet_bytes}; it must be from "
+            f"{MIN_PACKET_BYTES} to {longest} with "
             f"profile {link.profile.name}"
         )
     if link.parity and link.max_packet_bytes <= FIRST_CHUNK_OVERHEAD_BYTES + link.parity.room_bytes:
         raise ValueError(
-            f"[link] parity {link.parity.n_data}+{link.parity.n_parity} leaves images no room in packets of "
-            f"{link.max_packet_bytes} bytes; let it cover fewer packets, such as 4+1, or allow longer ones"
+            f"[link] parity {link.parity.n_data}+{link.parity.n_parity} leaves images no "
+            "room in packets of "
+            f"{link.max_packet_bytes} bytes; let it cover fewer packets, such as 4+1, or "
+            "allow longer ones"
         )
 
 
@@ -128,18 +138,25 @@ def _check_port(link: LinkConfig) -> None:
     if link.profile.carrier != "udp":
         if not link.port.startswith("/"):
             raise ValueError(
-                f"[link] port is {shown(link.port)}; profile {link.profile.name} takes the whole path of a serial "
+                f"[link] port is {shown(link.port)}; profile {link.profile.name} takes the "
+                "whole path of a serial "
                 "port, such as /dev/ttyUSB0"
             )
         if link.peers:
-            raise ValueError(f'[link] peers are of profile "udp"; profile {link.profile.name} has a port alone')
+            raise ValueError(
+                f'[link] peers are of profile "udp"; profile {link.profile.name} has a port alone'
+            )
         return
     if not 1 <= len(link.peers) <= MAX_PEERS:
         raise ValueError(
-            f"[link] has {len(link.peers)} peers, and profile udp needs 1 to {MAX_PEERS}, the addresses at which hosts "
+            f"[link] has {len(link.peers)} peers, and profile udp needs 1 to {MAX_PEERS}, "
+            "the addresses at which hosts "
             'receive; write for example: peers = ["192.168.1.5:4300"]'
         )
-    for name, address, lowest_port in (("port", link.port, 0), *(("peers", peer, 1) for peer in link.peers)):
+    for name, address, lowest_port in (
+        ("port", link.port, 0),
+        *(("peers", peer, 1) for peer in link.peers),
+    ):
         try:
             parse_address(address, lowest_port)
         except ValueError as error:
@@ -151,7 +168,9 @@ def _check_region(link: LinkConfig) -> None:
     if link.region is None:
         return
     if link.region not in REGIONS:
-        raise ValueError(f"[link] region is {shown(link.region)}; it must be one of {', '.join(REGIONS)}")
+        raise ValueError(
+            f"[link] region is {shown(link.region)}; it must be one of {', '.join(REGIONS)}"
+        )
     if reason := never_speaks(link.region, link.frequency_hz, link.profile):
         raise ValueError(f"[link] {reason}")
 
@@ -159,7 +178,9 @@ def _check_region(link: LinkConfig) -> None:
 def _lorawan(table: Mapping[str, Any], profile: LinkProfile, folder: Path) -> LoRaWanConfig:
     read_section(table, LORAWAN, "[link.lorawan] ")
     if not profile.name.endswith("-eu868") or not isinstance(profile.medium, LoRaConfig):
-        raise ValueError(f"[link.lorawan] needs a profile such as lora-sf9-eu868, not {profile.name}")
+        raise ValueError(
+            f"[link.lorawan] needs a profile such as lora-sf9-eu868, not {profile.name}"
+        )
     path = folder / table["app_key"]
     try:
         told = {**table, "app_key": read_text(path, ValueError).strip()}
@@ -180,4 +201,6 @@ def _parity(given: str) -> ParityPlan:
             raise ValueError("two numbers and a plus are expected")
         return ParityPlan(int(found[1]), int(found[2]))
     except ValueError as error:
-        raise ValueError(f'[link] parity is "{shown(given)[1:-1]}" ({error}); write for example "8+2"') from None
+        raise ValueError(
+            f'[link] parity is "{shown(given)[1:-1]}" ({error}); write for example "8+2"'
+        ) from None

@@ -1,8 +1,9 @@
 """The node's loop: capture, encode, queue; send what the channel allows; hear what the host says.
 
-One thread, in which nothing waits long: camera and port are opened, and the camera is read, in threads of their own. An
-image is safe in the outbox before the console tells of it; what the link makes of the queue is the sender's affair
-(link.node.sender), and this file brings it a clock and a radio.
+One thread, in which nothing waits long: camera and port are opened, and the camera is read, in
+threads of their own. An image is safe in the outbox before the console tells of it; what the link
+makes of the queue is the sender's affair (link.node.sender), and this file brings it a clock and a
+radio.
 """
 
 import math
@@ -14,7 +15,13 @@ from functools import partial
 
 from device.capture.capturing import STUCK_AFTER_S, Capturing, OpenSource
 from device.capture.gate import Gate
-from device.capture.image_source import Image, SourceAwayError, SourceError, UnreadableImageError, open_source
+from device.capture.image_source import (
+    Image,
+    SourceAwayError,
+    SourceError,
+    UnreadableImageError,
+    open_source,
+)
 from device.config import NodeConfig
 from device.console import Console
 from device.encoder.encoder import EncoderError
@@ -73,11 +80,12 @@ def run(
     safe_mode: SafeMode | None = None,
     on_proved: Callable[[], None] | None = None,
 ) -> int:
-    """Until the source has ended and the outbox is empty, or Ctrl-C; returns the number of images captured.
+    """Until the source has ended and the outbox is empty, or Ctrl-C; returns the number of images
+    captured.
 
-    An impatient node raises PortError when its port vanishes. `on_proved` is called once, when the settings have shown
-    that they work: the host answered, or a packet left where nobody answers. In safe mode neither source nor bundle is
-    touched.
+    An impatient node raises PortError when its port vanishes. `on_proved` is called once, when the
+    settings have shown that they work: the host answered, or a packet left where nobody answers. In
+    safe mode neither source nor bundle is touched.
     """
     key = read_master_key(config.key_dir)
     notifier = Notifier()
@@ -88,17 +96,25 @@ def run(
             slots = stack.enter_context(Slots(config))
             try:
                 loaded, trial = slots.choose(console.notice)
-            except EncoderError as error:  # one that fails later may do better at a new start; this one will not
+            # one that fails later may do better at a new start; this one will not
+            except EncoderError as error:
                 raise BundleError(str(error)) from None
             stack.enter_context(Ending(slots.excuse))
         else:
             stack.enter_context(Ending())
             console.notice(safe_mode.notice)
-        radio = Radio(partial(_open_carrier, config), console.notice, is_patient, waits_for_first=notifier.is_heard)
+        radio = Radio(
+            partial(_open_carrier, config),
+            console.notice,
+            is_patient,
+            waits_for_first=notifier.is_heard,
+        )
         stack.enter_context(radio)
         bundle_id = loaded.bundle.id if loaded else None
         queues = [stack.enter_context(closing(queue)) for queue in open_queues(config, bundle_id)]
-        node = Node(config, loaded, trial, key, counters, queues, radio, console, safe_mode, on_proved)
+        node = Node(
+            config, loaded, trial, key, counters, queues, radio, console, safe_mode, on_proved
+        )
         for notice in (
             loaded.encoder.notice if loaded else None,
             counters.notice,
@@ -131,15 +147,25 @@ class Node:
         safe_mode: SafeMode | None = None,
         on_proved: Callable[[], None] | None = None,
     ) -> None:
-        """Images are put into the last of the queues; those before it are sent first where the host takes them."""
+        """Images are put into the last of the queues; those before it are sent first where the host
+        takes them.
+        """
         link = config.link
         self._interval_s, self._hours = config.source.interval_s, config.source.hours
-        self._gate = Gate(config.source.gate_threshold, config.source.heartbeat_s) if config.source.gate else None
+        self._gate = (
+            Gate(config.source.gate_threshold, config.source.heartbeat_s)
+            if config.source.gate
+            else None
+        )
         self._n_unchanged = 0
         self._loaded, self._trial = loaded, trial
         self._outbox = queues[-1].outbox
         self._counters, self._radio, self._console = counters, radio, console
-        self._safe_mode, self._on_proved, self._is_answered = safe_mode, on_proved, link.has_feedback
+        self._safe_mode, self._on_proved, self._is_answered = (
+            safe_mode,
+            on_proved,
+            link.has_feedback,
+        )
         self._timing = LinkTiming(link.profile, link.profile.turnaround_s)
         ledger = config.state_dir / LEDGER_FILE
         self._governor = governor_for(link.region, link.frequency_hz, link.profile, ledger)
@@ -170,7 +196,9 @@ class Node:
         "Sentences on images that cannot be read: each is said once."
         self.n_images = 0
 
-    def _new_sender(self, config: NodeConfig, key: bytes, queue: Queue, is_earlier: bool) -> AnySender:
+    def _new_sender(
+        self, config: NodeConfig, key: bytes, queue: Queue, is_earlier: bool
+    ) -> AnySender:
         link = config.link
         arguments = queue.bundle_id, self._counters, queue.outbox, self._governor, self._timing
         if link.lorawan:
@@ -187,7 +215,9 @@ class Node:
         return Sender(config.node, key, *arguments, options)
 
     def run(self, notifier: Notifier) -> None:
-        """Until the source has ended and nothing waits; the watchdog hears of every turn in which all goes on."""
+        """Until the source has ended and nothing waits; the watchdog hears of every turn in which
+        all goes on.
+        """
         is_ready = False
         while not self._is_done:
             now_s = boot_s()
@@ -226,7 +256,9 @@ class Node:
         return self._capturing is None and self._outgoing is None and not self._turns.n_images
 
     def _is_capture_due(self, now_s: float) -> bool:
-        """At the interval's end; without one when the line can soon carry the image, since one that waits only ages."""
+        """At the interval's end; without one when the line can soon carry the image, since one that
+        waits only ages.
+        """
         if self._capturing is None or self._capturing.is_busy or now_s < self._next_capture_s:
             return False
         if (wait_s := self._closed_for_s(now_s)) > 0:
@@ -262,7 +294,11 @@ class Node:
             self._capture_due_s = max(now_s, self._capture_due_s + self._interval_s)
             if (sentence := str(error)) not in self._unreadable:
                 self._console.notice(sentence)
-            self._unreadable = {*self._unreadable, sentence} if len(self._unreadable) < MAX_UNREADABLE else {sentence}
+            self._unreadable = (
+                {*self._unreadable, sentence}
+                if len(self._unreadable) < MAX_UNREADABLE
+                else {sentence}
+            )
 
     def _keep(self, image: Image) -> None:
         """An image was captured: into the queue with it if it shows something new."""
@@ -287,9 +323,13 @@ class Node:
         self._console.notice(f"{fault}; the host is told" if fault else "images come again")
 
     def _closed_for_s(self, now_s: float) -> float:
-        """How long until the hours of capture begin; 0 within them, or while nobody has told the time."""
+        """How long until the hours of capture begin; 0 within them, or while nobody has told the
+        time.
+        """
         offset_s = self._sender.unix_offset_s
-        return 0.0 if self._hours is None or offset_s is None else self._hours.wait_s(now_s + offset_s)
+        return (
+            0.0 if self._hours is None or offset_s is None else self._hours.wait_s(now_s + offset_s)
+        )
 
     def _is_news(self, image: Image) -> bool:
         """Whether to send it. A bundle on trial has every image to encode."""
@@ -303,7 +343,9 @@ class Node:
         return False
 
     def _end_source(self, error: SourceError | None = None) -> None:
-        """No image comes any more. What waits is sent all the same, and only then the node ends with the error."""
+        """No image comes any more. What waits is sent all the same, and only then the node ends
+        with the error.
+        """
         self._capturing, self._source_error = None, error
         self._sender.flush()
         if error is not None and self._outbox.n_images:
@@ -326,11 +368,15 @@ class Node:
         pieces = self._cut(bitstream)
         image_id = self._counters.next()
         offset_s = self._sender.unix_offset_s
-        self._outbox.put(image_id, pieces, captured_s, None if offset_s is None else captured_s + offset_s)
+        self._outbox.put(
+            image_id, pieces, captured_s, None if offset_s is None else captured_s + offset_s
+        )
         return len(pieces), image_id
 
     def _cut(self, bitstream: bytes) -> list[bytes]:
-        """As the settings want it; where that is too many chunks, into pieces as long as packets take."""
+        """As the settings want it; where that is too many chunks, into pieces as long as packets
+        take.
+        """
         wanted, longest = self._chunk_bytes
         try:
             with suppress(ValueError):
@@ -352,7 +398,9 @@ class Node:
                 self._turns.move_on(now_s)
                 return
             self._charged_s = now_s
-            self._console.packet(self._outgoing, self._timing.wire_bytes(len(self._outgoing.packet)))
+            self._console.packet(
+                self._outgoing, self._timing.wire_bytes(len(self._outgoing.packet))
+            )
         elif now_s < self._offer_s or not self._is_charged(self._outgoing, now_s):
             return
         start_s, was_open = boot_s(), self._radio.is_open
@@ -369,7 +417,8 @@ class Node:
             self._offers.worked()
             self._on_air_until_s = max(boot_s(), start_s + self._outgoing.airtime_s)
             self._governor.left(self._on_air_until_s)
-            self._end_transmission(boot_s())  # a modem has sent it by now, and may have the answer already
+            # a modem has sent it by now, and may have the answer already
+            self._end_transmission(boot_s())
             return
         self._unwell_from_s = min(self._unwell_from_s, boot_s() + PORT_PATIENCE_S)
         if was_open:
@@ -394,7 +443,9 @@ class Node:
             self._console.notice(f"{error}; what is to be sent is kept")
 
     def _is_charged(self, outgoing: Outgoing, now_s: float) -> bool:
-        """Whether a packet that waited for its port may leave: after a while its airtime is charged anew."""
+        """Whether a packet that waited for its port may leave: after a while its airtime is charged
+        anew.
+        """
         if now_s > self._charged_s + RECHARGE_S:
             if self._governor.start_s(outgoing.airtime_s, now_s) > now_s:
                 return False
@@ -444,7 +495,9 @@ class Node:
         if heard.is_news:
             if self._hours is not None:
                 self._capture_due_s = min(self._capture_due_s, boot_s() + self._interval_s)
-            self._console.notice(f"the host's clock says {time.strftime('%F %T', time.gmtime(heard.unix_s))} UTC")
+            self._console.notice(
+                f"the host's clock says {time.strftime('%F %T', time.gmtime(heard.unix_s))} UTC"
+            )
 
     def _prove(self) -> None:
         """The settings work."""
@@ -488,7 +541,9 @@ def _open_carrier(config: NodeConfig) -> Carrier:
         frequency_hz=link.frequency_hz,
         peers=link.peers,
     )
-    return open_carrier(settings if link.power_dbm is None else replace(settings, power_dbm=link.power_dbm))
+    return open_carrier(
+        settings if link.power_dbm is None else replace(settings, power_dbm=link.power_dbm)
+    )
 
 
 class _Stopwatch:

@@ -1,7 +1,8 @@
-"""The radio as the node holds it: a carrier that may vanish and come back, on which the node does not wait.
+"""The radio as the node holds it: a carrier that may vanish and come back, on which the node does
+not wait.
 
-It is opened in a thread of its own, since asking a name service, greeting a modem and joining a network take their
-time; meanwhile the node captures. Between two tries the pauses grow.
+It is opened in a thread of its own, since asking a name service, greeting a modem and joining a
+network take their time; meanwhile the node captures. Between two tries the pauses grow.
 """
 
 import threading
@@ -27,7 +28,9 @@ class Radio:
         is_patient: bool = True,
         waits_for_first: bool = False,
     ) -> None:
-        """Opens the carrier, or PortError; `waits_for_first`: one that is not there yet is waited for as later ones."""
+        """Opens the carrier, or PortError; `waits_for_first`: one that is not there yet is waited
+        for as later ones.
+        """
         self._open, self._say, self._is_patient = open_carrier, say, is_patient
         self._carrier: Carrier | None = None
         self._pause, self._retry_s = Pause(FIRST_PAUSE_S, LONGEST_PAUSE_S), 0.0
@@ -51,7 +54,8 @@ class Radio:
         if carrier := self._present():
             try:
                 carrier.send(packet)
-                self._pause.worked()  # not before: a port may open each time and never take anything
+                # not before: a port may open each time and never take anything
+                self._pause.worked()
                 return True
             except NotSentError:
                 raise
@@ -60,7 +64,9 @@ class Radio:
         return False
 
     def receive(self, timeout_s: float) -> list[Received]:
-        """What has arrived, waiting at most timeout_s for the first; nothing while the port is gone."""
+        """What has arrived, waiting at most timeout_s for the first; nothing while the port is
+        gone.
+        """
         if carrier := self._present():
             try:
                 return carrier.receive(timeout_s)

@@ -1,9 +1,10 @@
-"""Safe mode: what a node does that cannot work, since node.toml, bundle, source, state_dir or key cannot be used.
+"""Safe mode: what a node does that cannot work, since node.toml, bundle, source, state_dir or key
+cannot be used.
 
-It says why on its console, and tells the host: with the settings that worked last, which are kept once the host has
-answered under them (where nobody answers: once a packet has left), else with its own, as far as they go. Nothing is
-captured; what waits is sent. It ends when what cannot be used is another file, and after RETRY_S in any case; the next
-start tries anew.
+It says why on its console, and tells the host: with the settings that worked last, which are kept
+once the host has answered under them (where nobody answers: once a packet has left), else with its
+own, as far as they go. Nothing is captured; what waits is sent. It ends when what cannot be used is
+another file, and after RETRY_S in any case; the next start tries anew.
 """
 
 import os
@@ -38,10 +39,13 @@ class SafeMode:
     until_s: float
 
     @classmethod
-    def because(cls, error: Exception, settings: Path, config: NodeConfig | None = None) -> "SafeMode":
+    def because(
+        cls, error: Exception, settings: Path, config: NodeConfig | None = None
+    ) -> "SafeMode":
         fault = str(error)
         for path in sorted((settings, *_named(config)), key=lambda path: -len(str(path))):
-            fault = fault.replace(str(path), path.name)  # the host needs no path, and its words have little room
+            # the host needs no path, and its words have little room
+            fault = fault.replace(str(path), path.name)
         return cls(fault, settings, config, _mark(settings, config), boot_s() + RETRY_S)
 
     @property
@@ -55,9 +59,11 @@ class SafeMode:
 
 
 def voices(settings: Path, last_good: Path, config: NodeConfig | None) -> list[NodeConfig]:
-    """Settings under which the host may hear of it, the best first; with those that worked last it always has.
+    """Settings under which the host may hear of it, the best first; with those that worked last it
+    always has.
 
-    Each is tried as it is, and with its folder of keys in the place of a state_dir that cannot be used.
+    Each is tried as it is, and with its folder of keys in the place of a state_dir that cannot be
+    used.
     """
     found = []
     with suppress(ConfigError):
@@ -68,7 +74,9 @@ def voices(settings: Path, last_good: Path, config: NodeConfig | None) -> list[N
 
 
 def keep_good(settings: Path, last_good: Path, config: NodeConfig) -> None:
-    """Keep node.toml as settings that work, unless it says something else than it did; OSError when it cannot be."""
+    """Keep node.toml as settings that work, unless it says something else than it did; OSError when
+    it cannot be.
+    """
     with suppress(ConfigError):
         text = read_text(settings, ConfigError)
         is_kept = last_good.exists() and last_good.read_bytes() == text.encode()
@@ -80,7 +88,13 @@ def _named(config: NodeConfig | None) -> list[Path]:
     """What settings name of a node's files."""
     if config is None:
         return []
-    paths = (config.bundle, config.key_dir, config.state_dir, config.source.path, config.bundle_signer)
+    paths = (
+        config.bundle,
+        config.key_dir,
+        config.state_dir,
+        config.source.path,
+        config.bundle_signer,
+    )
     return [path for path in paths if path is not None]
 
 
@@ -89,10 +103,20 @@ def _mark(settings: Path, config: NodeConfig | None) -> Mark:
     if config is None:
         return (_file_mark(settings),)
     bundle, source = config.bundle, config.source.path
-    files = [settings, config.key_dir / KEY_FILE, bundle, *(bundle / name for name in (MANIFEST, ENCODER, TABLES))]
+    files = [
+        settings,
+        config.key_dir / KEY_FILE,
+        bundle,
+        *(bundle / name for name in (MANIFEST, ENCODER, TABLES)),
+    ]
     files += [path for path in (source, config.bundle_signer) if path is not None]
     state = config.state_dir  # of which the times say nothing: a node writes there
-    return (*map(_file_mark, files), is_usable(state), os.path.lexists(state), is_usable(state.parent))
+    return (
+        *map(_file_mark, files),
+        is_usable(state),
+        os.path.lexists(state),
+        is_usable(state.parent),
+    )
 
 
 def _file_mark(path: Path) -> tuple[int, ...]:

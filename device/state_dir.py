@@ -1,4 +1,6 @@
-"""State folder: outboxes, airtime and the trial of a bundle lie in it, and one node at a time may use it."""
+"""State folder: outboxes, airtime and the trial of a bundle lie in it, and one node at a time may
+use it.
+"""
 
 import os
 from contextlib import suppress
@@ -17,7 +19,9 @@ class StateHeldError(StateError):
 
 
 class StateDir:
-    """A node's state folder, made where there is none; a context that keeps other nodes out of it."""
+    """A node's state folder, made where there is none; a context that keeps other nodes out of
+    it.
+    """
 
     def __init__(self, config: NodeConfig) -> None:
         """The node's key_dir is locked already (link.security.keys), and may be the same folder."""
@@ -31,13 +35,15 @@ class StateDir:
                 self._lock = FolderLock(folder)
         except HeldError:
             raise StateHeldError(
-                f"another node uses the state_dir {folder}; end it, or give each node a state_dir of its own"
+                f"another node uses the state_dir {folder}; end it, or give each node a "
+                "state_dir of its own"
             ) from None
         except FileExistsError:
             raise StateError(f"state_dir {folder} is a file; give the path of a folder") from None
         except OSError as error:
             raise StateError(
-                f"state_dir {folder} cannot be used ({error.strerror}); give a folder that the node may write into"
+                f"state_dir {folder} cannot be used ({error.strerror}); give a folder that "
+                "the node may write into"
             ) from None
 
     def __enter__(self) -> "StateDir":

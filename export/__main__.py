@@ -1,4 +1,6 @@
-"""`python -m export`: turn a checkpoint into a bundle; calibrate, decoder and turn do more with one that is there."""
+"""`python -m export`: turn a checkpoint into a bundle; calibrate, decoder and turn do more with one
+that is there.
+"""
 
 import sys
 

@@ -1,11 +1,12 @@
 """Turn a checkpoint into a bundle, and measure it on the test split.
 
-`python -m export calibrate --bundle DIR` fits the confidence of a bundle that is there, on the validation split.
-`python -m export decoder --bundle DIR --task NAME` adds another decoder to its host side.
-`python -m export turn --bundle DIR --out NEW` turns its latents by importance: the same accuracy from fewer bytes.
+`python -m export calibrate --bundle DIR` fits the confidence of a bundle that is there, on the
+validation split. `python -m export decoder --bundle DIR --task NAME` adds another decoder to its
+host side. `python -m export turn --bundle DIR --out NEW` turns its latents by importance: the same
+accuracy from fewer bytes.
 
-What lies in the folder of a run is of that run: its data set need not be said. A bundle that came with the programs
-is never written into; a copy of it is.
+What lies in the folder of a run is of that run: its data set need not be said. A bundle that came
+with the programs is never written into; a copy of it is.
 """
 
 import argparse
@@ -51,9 +52,20 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             run_export(vars(parser().parse_args(arguments)))
     except KeyboardInterrupt:
-        print("interrupted; nothing was written, and what was there before is as it was", file=sys.stderr)
+        print(
+            "interrupted; nothing was written, and what was there before is as it was",
+            file=sys.stderr,
+        )
         return EXIT_CODE
-    except (ExportError, BundleError, CheckpointError, DataSetError, RunError, ValueError, OSError) as error:
+    except (
+        ExportError,
+        BundleError,
+        CheckpointError,
+        DataSetError,
+        RunError,
+        ValueError,
+        OSError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -65,28 +77,40 @@ def run_calibration(options: argparse.Namespace) -> None:
     data = load(dataset or bundle.data_set, data_dir, image_size=bundle.image.height)
     place = written_into(bundle, options.out)
     calibrated, fitted = calibrate(place, data, options.threads)
-    print(f"calibrate {fitted.describe()}\nbundle    {calibrated.id.hex()} in {place}, the same id as before")
+    print(
+        f"calibrate {fitted.describe()}\nbundle    {calibrated.id.hex()} in {place}, the "
+        "same id as before"
+    )
 
 
 def run_decoder(options: dict[str, Any]) -> None:
     out = options.pop("out")
-    request = with_origin(Request(**options), options["bundle"].resolve().parent, options["data_dir"])
+    request = with_origin(
+        Request(**options), options["bundle"].resolve().parent, options["data_dir"]
+    )
     place = written_into(Bundle.load(request.bundle, "host"), out)
     bundle, name, figures = add_decoder(replace(request, bundle=place))
     measured = ", ".join(f"{figure} {value:.4g}" for figure, value in figures.items())
     print(f"decoder   {name}: {measured} on the test split")
     print(f"bundle    {bundle.id.hex()} in {bundle.path}, the same id as before; no node need know")
-    print(f"ask       python -m host_decoder decode STORE --bundle {shlex.quote(str(bundle.path))} --task {name}")
+    print(
+        "ask       python -m host_decoder decode STORE --bundle "
+        f"{shlex.quote(str(bundle.path))} --task {name}"
+    )
 
 
 def with_origin(settings: Any, folder: Path, data_dir: Path | None) -> Any:
-    """The settings of a step, its data set where the run in that folder has it if nobody says another."""
+    """The settings of a step, its data set where the run in that folder has it if nobody says
+    another.
+    """
     dataset, data_dir = origin(folder, settings.dataset, data_dir)
     return replace(settings, dataset=dataset, data_dir=data_dir)
 
 
 def written_into(bundle: Bundle, out: Path | None) -> Path:
-    """The folder that a bundle's host side is added to: its own, or a copy if it came with the programs."""
+    """The folder that a bundle's host side is added to: its own, or a copy if it came with the
+    programs.
+    """
     is_released = bundle.path.resolve().parent == RELEASED
     place = out or (COPIES / bundle.path.resolve().name if is_released else bundle.path)
     if place.resolve() == bundle.path.resolve():
@@ -96,26 +120,38 @@ def written_into(bundle: Bundle, out: Path | None) -> Path:
         with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as scratch:
             shutil.copytree(bundle.path, Path(scratch) / "copy").rename(place)
     if Bundle.load(place, "host").id != bundle.id:
-        raise ExportError(f"{place} holds another bundle than {bundle.path}; give --out another name, or move it away")
+        raise ExportError(
+            f"{place} holds another bundle than {bundle.path}; give --out another name, or "
+            "move it away"
+        )
     print(f"copy      {bundle.path} stays as it came; {place} is a copy of it, and is added to")
     return place
 
 
 def run_turn(options: dict[str, Any]) -> None:
     results_folder = options.pop("results")
-    settings = with_origin(Turning(**options), options["bundle"].resolve().parent, options["data_dir"])
+    settings = with_origin(
+        Turning(**options), options["bundle"].resolve().parent, options["data_dir"]
+    )
     written, figures = turn(settings, partial(print, flush=True))
     study = f"turn-{written.data_set}-{written.provenance['preset']}-{settings.coarseness:g}"
     extra = {"bundle_id": written.id.hex()}
     path = write_result(
-        study, figures, command=settings.command, seeds=[settings.seed], extra=extra, folder=results_folder
+        study,
+        figures,
+        command=settings.command,
+        seeds=[settings.seed],
+        extra=extra,
+        folder=results_folder,
     )
     print(f"report    {settings.out / 'report.md'}, {path}")
 
 
 def run_export(options: dict[str, Any]) -> None:
     results_folder = options.pop("results")
-    settings = with_origin(Settings(**options), options["checkpoint"].resolve().parent, options["data_dir"])
+    settings = with_origin(
+        Settings(**options), options["checkpoint"].resolve().parent, options["data_dir"]
+    )
     written, report = export(settings, partial(print, flush=True))
     path = write_result(
         report.study,
@@ -133,7 +169,9 @@ def run_export(options: dict[str, Any]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog="python -m export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = top.add_argument
     add("--checkpoint", type=Path, required=True, help="runs/…/duphil.pt or ce.pt")
@@ -141,12 +179,37 @@ def parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         required=True,
-        help="folder of the bundle; a bundle that is there is replaced at the end, and kept beside it",
+        help=(
+            "folder of the bundle; a bundle that is there is replaced at the end, and kept "
+            "beside it"
+        ),
     )
-    add("--latents", type=int, metavar="N", help="send only the N most useful latents (default: all)")
-    add("--order", choices=ORDERS, default=ORDERS[0], help="what useful means (default: %(default)s)")
-    add("--coarseness", type=float, default=1.0, metavar="C", help="with --order importance: above 1 for fewer bits")
-    add("--views", type=int, choices=VIEWS, default=1, help="also look at mirrored and moved images, and send the mean")
+    add(
+        "--latents",
+        type=int,
+        metavar="N",
+        help="send only the N most useful latents (default: all)",
+    )
+    add(
+        "--order",
+        choices=ORDERS,
+        default=ORDERS[0],
+        help="what useful means (default: %(default)s)",
+    )
+    add(
+        "--coarseness",
+        type=float,
+        default=1.0,
+        metavar="C",
+        help="with --order importance: above 1 for fewer bits",
+    )
+    add(
+        "--views",
+        type=int,
+        choices=VIEWS,
+        default=1,
+        help="also look at mirrored and moved images, and send the mean",
+    )
     add_data_options(top, "the run's, or the name in the checkpoint")
     add(
         "--components",
@@ -161,16 +224,27 @@ def parser() -> argparse.ArgumentParser:
         default=Settings.max_drop_points,
         help="percentage points that int8 may cost on the test split (default: %(default)s)",
     )
-    add("--results", type=Path, default=OWN, metavar="DIR", help="where the figures go (default: %(default)s)")
+    add(
+        "--results",
+        type=Path,
+        default=OWN,
+        metavar="DIR",
+        help="where the figures go (default: %(default)s)",
+    )
     return top
 
 
 def calibration_parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m export calibrate",
-        description="Fit the confidence of a bundle's decoder on the validation split and write it into its manifest.",
+        description=(
+            "Fit the confidence of a bundle's decoder on the validation split and write it into "
+            "its manifest."
+        ),
     )
-    top.add_argument("--bundle", type=Path, required=True, help="folder of the bundle; it keeps its id")
+    top.add_argument(
+        "--bundle", type=Path, required=True, help="folder of the bundle; it keeps its id"
+    )
     add_out(top)
     add_data_options(top, "the run's, or the name in the bundle")
     return top
@@ -179,15 +253,32 @@ def calibration_parser() -> argparse.ArgumentParser:
 def decoder_parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m export decoder",
-        description="Train another decoder on the symbols of a bundle's encoder and add it to the bundle's host side.",
+        description=(
+            "Train another decoder on the symbols of a bundle's encoder and add it to the "
+            "bundle's host side."
+        ),
     )
     add = top.add_argument
     add("--bundle", type=Path, required=True, help="folder of the bundle; it keeps its id")
     add("--task", required=True, help=", ".join(TASKS))
     add("--name", default="", help="what the bundle calls it (default: after the task)")
-    add("--loss", default=Request.loss, help="of a task with classes: ce, kl (as the bundle's own decoder says), svm")
-    add("--examples", default="", help="of a new class: a folder of images, or DATASET:CLASS such as cifar100:bicycle")
-    add("--shots", type=int, default=Request.shots, metavar="K", help="how many of them (default: %(default)s)")
+    add(
+        "--loss",
+        default=Request.loss,
+        help="of a task with classes: ce, kl (as the bundle's own decoder says), svm",
+    )
+    add(
+        "--examples",
+        default="",
+        help="of a new class: a folder of images, or DATASET:CLASS such as cifar100:bicycle",
+    )
+    add(
+        "--shots",
+        type=int,
+        default=Request.shots,
+        metavar="K",
+        help="how many of them (default: %(default)s)",
+    )
     add("--seed", type=int, default=Request.seed)
     add_out(top)
     add_data_options(top, "the run's, or the name in the bundle")
@@ -197,21 +288,43 @@ def decoder_parser() -> argparse.ArgumentParser:
 def turn_parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m export turn",
-        description="Turn the latents of a finished bundle by importance; its encoder is not trained again.",
+        description=(
+            "Turn the latents of a finished bundle by importance; its encoder is not trained again."
+        ),
     )
     add = top.add_argument
     add("--bundle", type=Path, required=True, help="folder of the bundle; it stays as it is")
-    add("--out", type=Path, required=True, help="folder of the turned bundle, which has an id of its own")
-    add("--coarseness", type=float, default=Turning.coarseness, metavar="C", help="above 1 for fewer bits")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder of the turned bundle, which has an id of its own",
+    )
+    add(
+        "--coarseness",
+        type=float,
+        default=Turning.coarseness,
+        metavar="C",
+        help="above 1 for fewer bits",
+    )
     add("--components", type=numbers, default=Turning.components, metavar="K,K,…")
     add("--seed", type=int, default=Turning.seed)
-    add("--results", type=Path, default=OWN, metavar="DIR", help="where the figures go (default: %(default)s)")
+    add(
+        "--results",
+        type=Path,
+        default=OWN,
+        metavar="DIR",
+        help="where the figures go (default: %(default)s)",
+    )
     add_data_options(top, "the run's, or the name in the bundle")
     return top
 
 
 def add_out(top: argparse.ArgumentParser) -> None:
-    help_text = f"write into a copy there (default: the bundle, or of one that came with the programs {COPIES}/NAME)"
+    help_text = (
+        "write into a copy there (default: the bundle, or of one that came with the programs "
+        f"{COPIES}/NAME)"
+    )
     top.add_argument("--out", type=Path, metavar="DIR", help=help_text)
 
 

@@ -1,9 +1,10 @@
 """Entropy model: probability tables fitted to the int8 encoder's own symbols.
 
-The static histogram of each latent is the baseline (the paper's). The latents of a classifier depend on one another
-through the class, so a mixture over latent classes (each component a product of per-latent tables) describes the same
-symbols in far fewer bits. It is fitted by expectation maximisation with a Dirichlet prior around the global histogram,
-which keeps small components honest. The bits that the *integer* tables spend on the validation split decide among the
+The static histogram of each latent is the baseline (the paper's). The latents of a classifier
+depend on one another through the class, so a mixture over latent classes (each component a product
+of per-latent tables) describes the same symbols in far fewer bits. It is fitted by expectation
+maximisation with a Dirichlet prior around the global histogram, which keeps small components
+honest. The bits that the *integer* tables spend on the validation split decide among the
 candidates.
 """
 
@@ -36,7 +37,9 @@ SYMBOL_LIMITS = (-128, 127)
 
 @dataclass(frozen=True, eq=False)
 class Alphabet:
-    """Symbols that each latent can take: those seen in training and one more on each side, within int8."""
+    """Symbols that each latent can take: those seen in training and one more on each side, within
+    int8.
+    """
 
     minimum: np.ndarray
     "int64 (D,)"
@@ -60,11 +63,15 @@ class Alphabet:
         return np.clip(symbols.astype(np.int64) - self.minimum, 0, self.sizes - 1) + self.starts
 
     def one_hot(self, symbols: np.ndarray) -> sparse.csr_matrix:
-        """Symbols (N, D) as a matrix (N, Σ sizes) with D ones per row: sums over it are matrix products."""
+        """Symbols (N, D) as a matrix (N, Σ sizes) with D ones per row: sums over it are matrix
+        products.
+        """
         columns = self.columns(symbols)
         n, d = columns.shape
         rows = np.arange(0, n * d + 1, d)
-        return sparse.csr_matrix((np.ones(n * d, np.float32), columns.ravel(), rows), (n, int(self.sizes.sum())))
+        return sparse.csr_matrix(
+            (np.ones(n * d, np.float32), columns.ravel(), rows), (n, int(self.sizes.sum()))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,17 +89,23 @@ class Mixture:
     def quantised(self) -> Tables:
         """The integer tables that node and host share."""
         blocks = np.split(self.tables, self.alphabet.starts[1:])
-        return Tables.from_probabilities(self.alphabet.minimum, [block.T for block in blocks], self.prior)
+        return Tables.from_probabilities(
+            self.alphabet.minimum, [block.T for block in blocks], self.prior
+        )
 
 
 def static_histogram(symbols: np.ndarray) -> Mixture:
-    """One component: each latent's histogram over the symbols (N, D); a symbol never seen counts half a time."""
+    """One component: each latent's histogram over the symbols (N, D); a symbol never seen counts
+    half a time.
+    """
     alphabet = Alphabet.of(symbols)
     counts = np.bincount(alphabet.columns(symbols).ravel(), minlength=int(alphabet.sizes.sum()))
     return Mixture(alphabet, _normalised(alphabet, np.maximum(counts, 0.5)[:, None]), np.ones(1))
 
 
-def fit_mixture(symbols: np.ndarray, labels: np.ndarray, n_components: int, seed: int = 0) -> Mixture:
+def fit_mixture(
+    symbols: np.ndarray, labels: np.ndarray, n_components: int, seed: int = 0
+) -> Mixture:
     """Mixture by EM on symbols (N, D); labels (N,) only say where to start."""
     background = static_histogram(symbols)
     alphabet, global_table = background.alphabet, background.tables
@@ -107,7 +120,10 @@ def fit_mixture(symbols: np.ndarray, labels: np.ndarray, n_components: int, seed
         joint = one_hot @ np.log(tables).astype(np.float32) + np.log(prior).astype(np.float32)
         likelihood = _to_membership(joint)
         membership = joint
-        penalty = PRIOR_STRENGTH * float((global_table * np.log(tables)).sum()) + WEIGHT_PRIOR * np.log(prior).sum()
+        penalty = (
+            PRIOR_STRENGTH * float((global_table * np.log(tables)).sum())
+            + WEIGHT_PRIOR * np.log(prior).sum()
+        )
         log_posterior.append((likelihood + penalty) / len(symbols) / math.log(2))
         if len(log_posterior) > 1 and log_posterior[-1] - log_posterior[-2] < MIN_GAIN_BITS:
             break
@@ -115,7 +131,9 @@ def fit_mixture(symbols: np.ndarray, labels: np.ndarray, n_components: int, seed
 
 
 def _to_membership(joint: np.ndarray) -> float:
-    """Turn log p(symbols, component) (N, K) into the components' posteriors, in place; returns Σ log p(symbols)."""
+    """Turn log p(symbols, component) (N, K) into the components' posteriors, in place; returns Σ
+    log p(symbols).
+    """
     largest = joint.max(1, keepdims=True)
     joint -= largest
     np.exp(joint, out=joint)
@@ -131,37 +149,53 @@ def _normalised(alphabet: Alphabet, counts: np.ndarray) -> np.ndarray:
 
 
 def clusters(symbols: np.ndarray, labels: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    """Where EM starts: k-means within each class, or over all images when there are more classes than clusters.
+    """Where EM starts: k-means within each class, or over all images when there are more classes
+    than clusters.
 
     Returns the memberships, float32 one-hot (N, K).
     """
     membership = np.zeros((len(symbols), n_clusters), np.float32)
     classes = np.unique(labels)
-    groups = [labels == label for label in classes] if n_clusters >= len(classes) else [np.ones(len(labels), bool)]
+    groups = (
+        [labels == label for label in classes]
+        if n_clusters >= len(classes)
+        else [np.ones(len(labels), bool)]
+    )
     bounds = [n_clusters * i // len(groups) for i in range(len(groups) + 1)]
     rng = np.random.default_rng(seed)
     for group, first, last in zip(groups, bounds, bounds[1:], strict=False):
         members = np.flatnonzero(group)
-        membership[members, first + nearest_centre(symbols[members].astype(np.float32), last - first, rng)] = 1
+        membership[
+            members, first + nearest_centre(symbols[members].astype(np.float32), last - first, rng)
+        ] = 1
     return membership
 
 
 def nearest_centre(points: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """k-means by Lloyd's iterations from randomly chosen points; float32 (N, D) → index of the centre (N,)."""
+    """k-means by Lloyd's iterations from randomly chosen points; float32 (N, D) → index of the
+    centre (N,).
+    """
     centres = points[rng.permutation(len(points))[:k]]
     for iteration in range(LLOYD_ITERATIONS + 1):
         nearest = ((centres**2).sum(1) - 2 * points @ centres.T).argmin(1)
         if iteration < LLOYD_ITERATIONS:
             sizes = np.bincount(nearest, minlength=len(centres))
-            assignment = sparse.csr_matrix((np.ones(len(points), np.float32), (nearest, np.arange(len(points)))))
+            assignment = sparse.csr_matrix(
+                (np.ones(len(points), np.float32), (nearest, np.arange(len(points))))
+            )
             filled = np.flatnonzero(sizes)
             centres[filled] = (assignment @ points)[filled] / sizes[filled, None]
     return nearest
 
 
 def mean_bits(symbols: np.ndarray, tables: Tables, chunk: int = 1024) -> float:
-    """Mean of link.coder.latent_coder.ideal_bits over symbols (N, D): the same integer arithmetic, many images at a time."""
-    total = sum(float(_bits(symbols[start : start + chunk], tables).sum()) for start in range(0, len(symbols), chunk))
+    """Mean of link.coder.latent_coder.ideal_bits over symbols (N, D): the same integer arithmetic,
+    many images at a time.
+    """
+    total = sum(
+        float(_bits(symbols[start : start + chunk], tables).sum())
+        for start in range(0, len(symbols), chunk)
+    )
     return total / len(symbols)
 
 
@@ -192,8 +226,13 @@ class Candidate:
     "Mean over the validation split."
 
     def describe(self) -> str:
-        name = "static histogram" if self.n_components == 1 else f"{self.n_components} latent classes"
-        return f"{name}{', mirror images too' * self.mirrored}: {self.validation_bits:.2f} bits per validation image"
+        name = (
+            "static histogram" if self.n_components == 1 else f"{self.n_components} latent classes"
+        )
+        return (
+            f"{name}{', mirror images too' * self.mirrored}: {self.validation_bits:.2f} bits per "
+            "validation image"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -220,7 +259,9 @@ class FittedTables:
 
     @property
     def best_mixture(self) -> Candidate:
-        """The best of those with several components; the static histogram where the data could carry none."""
+        """The best of those with several components; the static histogram where the data could
+        carry none.
+        """
         mixtures = self.candidates[1:] or self.candidates
         return min(mixtures, key=lambda candidate: candidate.validation_bits)
 
@@ -232,7 +273,8 @@ def fit_candidates(
     validation: np.ndarray,
     components: Sequence[int],
 ) -> Iterator[Candidate]:
-    """The static histogram, then a mixture of each size that the data can carry, then the best again with `mirrored`.
+    """The static histogram, then a mixture of each size that the data can carry, then the best
+    again with `mirrored`.
 
     Symbols (N, D), labels (N,) and mirrored symbols (N, D) are the training split's.
     """
@@ -255,4 +297,6 @@ def fit_candidates(
         best = min(best, following, key=lambda c: c.validation_bits)
     if mirrored is not None and best.n_components > 1:
         both = np.concatenate([symbols, mirrored])
-        yield candidate(fit_mixture(both, np.concatenate([labels, labels]), best.n_components), True)
+        yield candidate(
+            fit_mixture(both, np.concatenate([labels, labels]), best.n_components), True
+        )

@@ -1,4 +1,6 @@
-"""Measurements on the test split: agreement, accuracy at each stage, bytes through the real coder, cost on the node."""
+"""Measurements on the test split: agreement, accuracy at each stage, bytes through the real coder,
+cost on the node.
+"""
 
 import time
 from dataclasses import dataclass
@@ -25,7 +27,9 @@ BATCH_SIZE = 500
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two encoders give the same symbols; shares 0…1 over all symbols, `images` over whole images."""
+    """How far two encoders give the same symbols; shares 0…1 over all symbols, `images` over whole
+    images.
+    """
 
     equal: float
     within_one: float
@@ -35,7 +39,11 @@ class Agreement:
     def between(cls, symbols: np.ndarray, reference: np.ndarray) -> "Agreement":
         """Symbols (N, D) of both."""
         distance = np.abs(symbols.astype(np.int64) - reference.astype(np.int64))
-        return cls(float((distance == 0).mean()), float((distance <= 1).mean()), float((distance == 0).all(1).mean()))
+        return cls(
+            float((distance == 0).mean()),
+            float((distance <= 1).mean()),
+            float((distance == 0).all(1).mean()),
+        )
 
 
 @torch.no_grad()
@@ -108,7 +116,9 @@ class Coded:
         return float(self.n_bytes.mean())
 
     def percentiles(self) -> dict[str, float]:
-        return {f"p{p}": float(np.percentile(self.n_bytes, p, method="higher")) for p in PERCENTILES}
+        return {
+            f"p{p}": float(np.percentile(self.n_bytes, p, method="higher")) for p in PERCENTILES
+        }
 
 
 def through_coder(symbols: np.ndarray, tables: Tables) -> Coded:
@@ -154,7 +164,9 @@ class Cost:
 
 @torch.no_grad()
 def encoder_cost(encoder: FoldedEncoder, input_shape: tuple[int, int, int]) -> Cost:
-    """Counted by letting one image (C, H, W) through: every output value of a convolution takes one kernel's worth."""
+    """Counted by letting one image (C, H, W) through: every output value of a convolution takes one
+    kernel's worth.
+    """
     macs = 0
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -162,7 +174,11 @@ def encoder_cost(encoder: FoldedEncoder, input_shape: tuple[int, int, int]) -> C
         assert isinstance(layer, nn.Conv2d)
         macs += output.numel() * layer.weight[0].numel()
 
-    hooks = [layer.register_forward_hook(count) for layer in encoder.modules() if isinstance(layer, nn.Conv2d)]
+    hooks = [
+        layer.register_forward_hook(count)
+        for layer in encoder.modules()
+        if isinstance(layer, nn.Conv2d)
+    ]
     encoder(torch.zeros(1, *input_shape))
     for hook in hooks:
         hook.remove()

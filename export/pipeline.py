@@ -1,4 +1,6 @@
-"""The export from end to end: checkpoint and data set in; a measured bundle out, or a sentence that says why not."""
+"""The export from end to end: checkpoint and data set in; a measured bundle out, or a sentence that
+says why not.
+"""
 
 import re
 import tempfile
@@ -49,7 +51,9 @@ def export(settings: Settings, say: Say = print) -> tuple[bundle.Bundle, Report]
     """Write bundle and report to `settings.out`: all of it, or nothing."""
     out = settings.out
     if out.exists() and not (out / bundle.MANIFEST).is_file():
-        raise ExportError(f"{out} is there already and is not a bundle; give --out another name, or move it away")
+        raise ExportError(
+            f"{out} is there already and is not a bundle; give --out another name, or move it away"
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
         new = Path(scratch) / "new"
@@ -66,7 +70,9 @@ def export(settings: Settings, say: Say = print) -> tuple[bundle.Bundle, Report]
 
 
 def _place_for_old(out: Path, new: bundle.Bundle) -> Path | None:
-    """Where a bundle is kept that is replaced: None when the new one is the same and answers all that it did."""
+    """Where a bundle is kept that is replaced: None when the new one is the same and answers all
+    that it did.
+    """
     try:
         old = bundle.Bundle.load(out, "host")
     except bundle.BundleError:  # of no use to anybody
@@ -89,17 +95,22 @@ def study_name(data_set: str, preset: str, stage: str, seed: int, settings: Sett
 
 def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Report]:
     """Make everything in `folder` and measure it; ExportError when int8 costs too much."""
-    torch.set_num_threads(1)  # small layers gain nothing from more, and the bytes must not depend on the machine
+    # small layers gain nothing from more, and the bytes must not depend on the machine
+    torch.set_num_threads(1)
     model, checkpoint = load_model(settings.checkpoint)
     if "latent_order" not in checkpoint:
-        raise ExportError(f"{settings.checkpoint} is of a stage that is not finished; train on, with the same command")
+        raise ExportError(
+            f"{settings.checkpoint} is of a stage that is not finished; train on, with the "
+            "same command"
+        )
     config, preset = model.config, preset_name(model.config, checkpoint["recipe"])
     data = load_data(settings, config, checkpoint)
     encoder, decoder = halves(model, checkpoint["latent_order"], settings, data)
     n_latents = decoder.first.in_features
     cost = measure.encoder_cost(encoder, input_shape(config))
     say(
-        f"fold      {config.wavelet} and stem in one; {n_latents} of {config.latents} latents, {settings.order} order; "
+        f"fold      {config.wavelet} and stem in one; {n_latents} of {config.latents} "
+        f"latents, {settings.order} order; "
         f"{cost.macs:,} MACs"
     )
 
@@ -109,17 +120,30 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     require_integer(operators)
     say(f"int8      {len(operators)} operators, {(folder / bundle.ENCODER).stat().st_size:,} bytes")
 
-    float_symbols, test = measure.float_symbols(encoder, data.test, config.pixel_pad), encode(data.test.images)
+    float_symbols, test = (
+        measure.float_symbols(encoder, data.test, config.pixel_pad),
+        encode(data.test.images),
+    )
     agreements = {
         "ONNX and PyTorch, weights rounded": onnx_agreement,
         "int8 and PyTorch": Agreement.between(test, float_symbols),
     }
-    say("agree     " + "; ".join(f"{pair} in {share.equal:.2%} of the symbols" for pair, share in agreements.items()))
+    say(
+        "agree     "
+        + "; ".join(
+            f"{pair} in {share.equal:.2%} of the symbols" for pair, share in agreements.items()
+        )
+    )
 
-    tables = make_tables(encode, data, settings.components, folder, say, has_mirrors=settings.views == 1)
+    tables = make_tables(
+        encode, data, settings.components, folder, say, has_mirrors=settings.views == 1
+    )
     coded = measure.through_coder(test, tables.chosen.tables)
     rates = Rates.of(test, coded, tables)
-    say(f"coder     {rates.coded_bytes:.2f} bytes per test image, {rates.coder_overhead_bits:.2f} bits over the ideal")
+    say(
+        f"coder     {rates.coded_bytes:.2f} bytes per test image, "
+        f"{rates.coder_overhead_bits:.2f} bits over the ideal"
+    )
 
     validation_accuracies = make_decoder(decoder, encode, data, settings.fine_tuning, folder)
     host = onnx_model.OnnxModel(folder / DECODER)
@@ -135,7 +159,10 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
         through_coder=measure.accuracy(scores, labels),
     )
     images = f"{len(test):,} test images"
-    say(f"decoder   {accuracies.through_coder:.2%} of {images}, float encoder {accuracies.best_float:.2%}")
+    say(
+        f"decoder   {accuracies.through_coder:.2%} of {images}, float encoder "
+        f"{accuracies.best_float:.2%}"
+    )
     say(f"classes   {by_class.describe()}")
     say(f"calibrate {calibration.describe(fitted, len(heard))}")
     check_drop(accuracies, settings.max_drop_points)
@@ -143,7 +170,9 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     say(f"anomaly   {strange.describe()}")
 
     report = Report(
-        study=study_name(data.name, preset, checkpoint["stage"], checkpoint["recipe"]["seed"], settings),
+        study=study_name(
+            data.name, preset, checkpoint["stage"], checkpoint["recipe"]["seed"], settings
+        ),
         title=f"{data.name}, {preset}, {checkpoint['stage']}",
         n_test_images=len(test),
         n_latents=n_latents,
@@ -173,7 +202,10 @@ def halves(
 ) -> tuple[FoldedEncoder, FoldedDecoder]:
     """Encoder and decoder with the most useful latents, in the order in which they are sent."""
     if settings.views > 1 and not data.augmentation.flip:
-        raise ExportError(f"images of {data.name} are never mirrored, so they are looked at once: leave views at 1")
+        raise ExportError(
+            f"images of {data.name} are never mirrored, so they are looked at once: leave "
+            "views at 1"
+        )
 
     def folded(order: Sequence[int], fill: Tensor) -> tuple[FoldedEncoder, FoldedDecoder]:
         encoder, decoder = fold(model, order, fill)
@@ -194,10 +226,16 @@ def first(split: Split, n_images: int) -> Split:
     return split.subset(np.arange(min(n_images, len(split))))
 
 
-def make_encoder(encoder: FoldedEncoder, config: ModelConfig, data: DataSet, folder: Path) -> Agreement:
-    """Write encoder.tflite; returns how far ONNX, which is on the way to it, agrees with the rounded encoder."""
+def make_encoder(
+    encoder: FoldedEncoder, config: ModelConfig, data: DataSet, folder: Path
+) -> Agreement:
+    """Write encoder.tflite; returns how far ONNX, which is on the way to it, agrees with the
+    rounded encoder.
+    """
     pad = config.pixel_pad
-    rounded = round_weights(encoder, to_model_input(to_pixels(some_images(data, N_IMAGES_TO_ROUND_BY)), pad))
+    rounded = round_weights(
+        encoder, to_model_input(to_pixels(some_images(data, N_IMAGES_TO_ROUND_BY)), pad)
+    )
     some = first(data.test, N_IMAGES_THROUGH_ONNX)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "encoder.onnx"
@@ -209,23 +247,40 @@ def make_encoder(encoder: FoldedEncoder, config: ModelConfig, data: DataSet, fol
 
 
 def some_images(data: DataSet, n_images: int) -> np.ndarray:
-    """Training images drawn at random, always the same, uint8 (n, H, W, C); all of them if there are no more."""
+    """Training images drawn at random, always the same, uint8 (n, H, W, C); all of them if there
+    are no more.
+    """
     n_images = min(n_images, len(data.train))
-    chosen = np.random.default_rng(CALIBRATION_SEED).choice(len(data.train), n_images, replace=False)
+    chosen = np.random.default_rng(CALIBRATION_SEED).choice(
+        len(data.train), n_images, replace=False
+    )
     return data.train.images[np.sort(chosen)]
 
 
 def make_tables(
-    encode: Encode, data: DataSet, components: Sequence[int], folder: Path, say: Say, has_mirrors: bool = True
+    encode: Encode,
+    data: DataSet,
+    components: Sequence[int],
+    folder: Path,
+    say: Say,
+    has_mirrors: bool = True,
 ) -> FittedTables:
-    """Fit the entropy models to the training split's symbols and write tables.npz, the best on the validation split.
+    """Fit the entropy models to the training split's symbols and write tables.npz, the best on the
+    validation split.
 
-    `has_mirrors`: also to the mirrored images', where training mirrors them and the encoder does not do it itself.
+    `has_mirrors`: also to the mirrored images', where training mirrors them and the encoder does
+    not do it itself.
     """
-    mirrored = encode(data.train.images[:, :, ::-1]) if has_mirrors and data.augmentation.flip else None
+    mirrored = (
+        encode(data.train.images[:, :, ::-1]) if has_mirrors and data.augmentation.flip else None
+    )
     candidates = []
     for candidate in entropy_model.fit_candidates(
-        encode(data.train.images), data.train.labels, mirrored, encode(data.validation.images), components
+        encode(data.train.images),
+        data.train.labels,
+        mirrored,
+        encode(data.validation.images),
+        components,
     ):
         candidates.append(candidate)
         say(f"tables    {candidate.describe()}")
@@ -237,10 +292,17 @@ def make_tables(
 def make_decoder(
     decoder: FoldedDecoder, encode: Encode, data: DataSet, settings: FineTuning, folder: Path
 ) -> tuple[float, float]:
-    """Fine-tune the decoder and write decoder.onnx; accuracy on the validation split before and after."""
+    """Fine-tune the decoder and write decoder.onnx; accuracy on the validation split before and
+    after.
+    """
     passes = augmented_symbols(data, encode, settings.n_epochs(len(data.train)))
     tuned, before, after = finetune(
-        decoder, passes, data.train.labels, encode(data.validation.images), data.validation.labels, settings
+        decoder,
+        passes,
+        data.train.labels,
+        encode(data.validation.images),
+        data.validation.labels,
+        settings,
     )
     onnx_model.write_decoder(tuned, folder / DECODER)
     return before.accuracy, after.accuracy
@@ -249,13 +311,17 @@ def make_decoder(
 def check_drop(accuracies: Accuracies, max_drop_points: float) -> None:
     if accuracies.drop_points > max_drop_points:
         raise ExportError(
-            f"int8 costs {accuracies.drop_points:.2f} points on the test split ({accuracies.best_float:.2%} → "
-            f"{accuracies.through_coder:.2%}), {max_drop_points:g} are allowed: no bundle was written; "
+            f"int8 costs {accuracies.drop_points:.2f} points on the test split "
+            f"({accuracies.best_float:.2%} → "
+            f"{accuracies.through_coder:.2%}), {max_drop_points:g} are allowed: no bundle "
+            "was written; "
             "train longer, or allow more with --max-drop-points"
         )
 
 
-def write_manifest(folder: Path, config: ModelConfig, n_latents: int, data: DataSet, report: Report) -> bundle.Bundle:
+def write_manifest(
+    folder: Path, config: ModelConfig, n_latents: int, data: DataSet, report: Report
+) -> bundle.Bundle:
     node = {
         "image": {
             "height": config.height,
@@ -268,12 +334,18 @@ def write_manifest(folder: Path, config: ModelConfig, n_latents: int, data: Data
         "input_zero_point": tflite.INPUT_ZERO_POINT,
     }
     tasks = host_tasks(folder, n_latents, data, report.anomaly)
-    written = bundle.write_manifest(folder, node, {"tasks": tasks}, report.provenance, report.measured())
+    written = bundle.write_manifest(
+        folder, node, {"tasks": tasks}, report.provenance, report.measured()
+    )
     return calibration.write(written, report.calibration)
 
 
-def host_tasks(folder: Path, n_latents: int, data: DataSet, strange: anomaly.Fitted) -> dict[str, dict[str, Any]]:
-    """What every bundle's host can answer: which class, and whether it is any; the score's file is written here."""
+def host_tasks(
+    folder: Path, n_latents: int, data: DataSet, strange: anomaly.Fitted
+) -> dict[str, dict[str, Any]]:
+    """What every bundle's host can answer: which class, and whether it is any; the score's file is
+    written here.
+    """
     return {
         bundle.LABEL_TASK: {"file": DECODER, "classes": list(data.classes)},
         bundle.ANOMALY_TASK: anomaly.write_task(strange, data, n_latents, folder / anomaly.FILE),

@@ -1,6 +1,7 @@
 """Report: what an export measured, as report.json for programs and report.md for people.
 
-Everything here may differ from one run to the next (latency does); what goes into the manifest may not.
+Everything here may differ from one run to the next (latency does); what goes into the manifest may
+not.
 """
 
 import json
@@ -82,8 +83,11 @@ class Report:
             "latents": self.n_latents,
             "accuracy": asdict(self.accuracies) | {"drop_points": self.accuracies.drop_points},
             "by_class": self.by_class.to_dict(),
-            "validation_accuracy": dict(zip(("before", "after"), self.validation_accuracies, strict=True)),
-            "calibration": self.calibration and self.calibration.calibration.to_dict() | self.calibration.fitted_on(),
+            "validation_accuracy": dict(
+                zip(("before", "after"), self.validation_accuracies, strict=True)
+            ),
+            "calibration": self.calibration
+            and self.calibration.calibration.to_dict() | self.calibration.fitted_on(),
             "anomaly": self.anomaly.figures() | {"threshold": self.anomaly.threshold},
             "agreement": {pair: asdict(agreement) for pair, agreement in self.agreements.items()},
             "rate": asdict(self.rates),
@@ -105,36 +109,58 @@ class Report:
     def to_markdown(self) -> str:
         accuracy, rates = self.accuracies, self.rates
         stages = [
-            ("float encoder, decoder as trained, all latents, one look", accuracy.float_all_latents),
-            (f"float encoder, decoder as trained, {self.n_latents} latents", accuracy.float_original_decoder),
+            (
+                "float encoder, decoder as trained, all latents, one look",
+                accuracy.float_all_latents,
+            ),
+            (
+                f"float encoder, decoder as trained, {self.n_latents} latents",
+                accuracy.float_original_decoder,
+            ),
             ("float encoder, fine-tuned decoder", accuracy.float_fine_tuned_decoder),
             ("int8 encoder, decoder as trained", accuracy.int8_original_decoder),
             ("int8 encoder, fine-tuned decoder", accuracy.int8_fine_tuned_decoder),
             ("the same, decoded from coded bytes", accuracy.through_coder),
         ]
-        percentiles = ", ".join(f"{name} {value:.0f}" for name, value in rates.coded_bytes_percentiles.items())
+        percentiles = ", ".join(
+            f"{name} {value:.0f}" for name, value in rates.coded_bytes_percentiles.items()
+        )
         sections = [
             f"# {self.title}",
-            f"Test split, {self.n_test_images:,} images: {accuracy.through_coder:.2%} from {rates.coded_bytes:.2f} "
+            f"Test split, {self.n_test_images:,} images: {accuracy.through_coder:.2%} from "
+            f"{rates.coded_bytes:.2f} "
             f"bytes each; with the float encoder {accuracy.best_float:.2%}.",
-            markdown_table(("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages]),
+            markdown_table(
+                ("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages]
+            ),
             "## Classes",
             _classes_sentence(self.by_class),
             markdown_table(
                 ("class", "test images", "accuracy", "said"),
-                [(one.name, one.n_images, percent(one.accuracy), one.n_said) for one in self.by_class.each],
+                [
+                    (one.name, one.n_images, percent(one.accuracy), one.n_said)
+                    for one in self.by_class.each
+                ],
             ),
             "## Do the encoders agree?",
             markdown_table(
                 ("symbols of", "equal", "within ±1", "whole images equal"),
-                [(p, f"{a.equal:.2%}", f"{a.within_one:.2%}", f"{a.images:.1%}") for p, a in self.agreements.items()],
+                [
+                    (p, f"{a.equal:.2%}", f"{a.within_one:.2%}", f"{a.images:.1%}")
+                    for p, a in self.agreements.items()
+                ],
             ),
             "## Confidence",
-            f"By the known symbols: {calibration.describe(self.calibration, self.n_validation_images)}.",
+            (
+                "By the known symbols: "
+                f"{calibration.describe(self.calibration, self.n_validation_images)}."
+            ),
             anomaly_section(self.anomaly),
             "## Bytes per image",
-            f"{rates.coded_bytes:.2f} bytes on average ({percentiles}), {rates.coder_overhead_bits:.2f} bits above the "
-            f"tables' ideal. On the same symbols, static histograms need {rates.static_bits:.1f} bits, "
+            f"{rates.coded_bytes:.2f} bytes on average ({percentiles}), "
+            f"{rates.coder_overhead_bits:.2f} bits above the "
+            "tables' ideal. On the same symbols, static histograms need "
+            f"{rates.static_bits:.1f} bits, "
             f"the mixture {rates.mixture_bits:.1f}: {rates.mixture_bits / rates.static_bits:.0%}.",
             "Bits on the validation split, where the tables are chosen:",
             markdown_table(
@@ -150,9 +176,13 @@ class Report:
                 ],
             ),
             "## Encoder",
-            f"{self.cost.macs:,} multiply-accumulates, {self.cost.parameters:,} parameters. One thread of "
-            f"{self.machine['cpu']}: {self.latency.median:.3f} ms an image (fastest {self.latency.minimum:.3f}).",
-            markdown_table(("file", "bytes"), [(name, f"{size:,}") for name, size in self.file_bytes.items()]),
+            f"{self.cost.macs:,} multiply-accumulates, {self.cost.parameters:,} parameters. "
+            "One thread of "
+            f"{self.machine['cpu']}: {self.latency.median:.3f} ms an image (fastest "
+            f"{self.latency.minimum:.3f}).",
+            markdown_table(
+                ("file", "bytes"), [(name, f"{size:,}") for name, size in self.file_bytes.items()]
+            ),
             "## Operators and the Edge TPU",
             markdown_table(
                 ("#", "operator", "types", "Edge TPU"),
@@ -163,7 +193,10 @@ class Report:
             ),
             _compiler_section(self.edge_tpu_compiler),
             "## Where it comes from",
-            markdown_table(("what", "value"), [(key, f"`{value}`") for key, value in _flat(self.provenance).items()]),
+            markdown_table(
+                ("what", "value"),
+                [(key, f"`{value}`") for key, value in _flat(self.provenance).items()],
+            ),
         ]
         return "\n\n".join(sections) + "\n"
 
@@ -171,7 +204,8 @@ class Report:
 def _classes_sentence(by_class: ClassAccuracies) -> str:
     never = f" It never says {', '.join(by_class.never_said)}." if by_class.never_said else ""
     return (
-        f"Mean over the classes: {by_class.mean:.2%}. Whoever only ever said '{by_class.largest.name}' would be right "
+        f"Mean over the classes: {by_class.mean:.2%}. Whoever only ever said "
+        f"'{by_class.largest.name}' would be right "
         f"for {by_class.largest_share:.2%} of the images.{never}"
     )
 
@@ -192,18 +226,27 @@ def anomaly_section(fitted: anomaly.Fitted) -> str:
     return "\n\n".join(
         [
             "## None of these",
-            f"An image whose score is above {fitted.threshold:.2f} is said to show none of the classes. By mistake "
-            f"that is said of {fitted.false_alarms:.1%} of the test split; the threshold comes from {fitted.n_images} "
+            f"An image whose score is above {fitted.threshold:.2f} is said to show none of "
+            "the classes. By mistake "
+            f"that is said of {fitted.false_alarms:.1%} of the test split; the threshold "
+            f"comes from {fitted.n_images} "
             "validation images. Of drawn pictures of no class:",
             markdown_table(("picture", "told", "by a score that learned without its like"), rows),
-            weak + "Photographs of other things, which are like the classes, are harder than any of these.",
+            weak
+            + (
+                "Photographs of other things, which are like the classes, are harder than any of "
+                "these."
+            ),
         ]
     )
 
 
 def _compiler_section(log: str | None) -> str:
     if log is None:
-        return "By Coral's published list; `edgetpu_compiler` is not installed here, so no compiler has confirmed it."
+        return (
+            "By Coral's published list; `edgetpu_compiler` is not installed here, so no compiler "
+            "has confirmed it."
+        )
     return f"`edgetpu_compiler` says:\n\n```\n{log}\n```"
 
 

@@ -1,8 +1,10 @@
-"""`python -m export turn`: a finished bundle's latents turned by importance; its encoder is not trained again.
+"""`python -m export turn`: a finished bundle's latents turned by importance; its encoder is not
+trained again.
 
-No checkpoint is needed. The importance rotation is put into the int8 encoder's last convolution; everything before it
-stays bit by bit. The host's side is made anew for the new symbols: a dense decoder, tables, calibration. What the label
-does not need is not sent any more, so further decoders for other tasks have less to learn from.
+No checkpoint is needed. The importance rotation is put into the int8 encoder's last convolution;
+everything before it stays bit by bit. The host's side is made anew for the new symbols: a dense
+decoder, tables, calibration. What the label does not need is not sent any more, so further decoders
+for other tasks have less to learn from.
 """
 
 import json
@@ -52,7 +54,9 @@ class Turning:
         if not self.coarseness > 0:
             raise ExportError(f"coarseness is {self.coarseness:g}; it must be above 0")
         if self.out.exists():
-            raise ExportError(f"{self.out} is there already; give --out another name, or move it away")
+            raise ExportError(
+                f"{self.out} is there already; give --out another name, or move it away"
+            )
 
     @property
     def command(self) -> str:
@@ -62,14 +66,18 @@ class Turning:
 
 
 def turn(settings: Turning, say: Say = print) -> tuple[Bundle, dict[str, float]]:
-    """Write the turned bundle to `settings.out`, all of it or nothing; the bundle and its figures."""
+    """Write the turned bundle to `settings.out`, all of it or nothing; the bundle and its
+    figures.
+    """
     torch.set_num_threads(1)  # as in the export: the bytes must not depend on the machine
     Bundle.load(settings.bundle, "node")
     old = Bundle.load(settings.bundle, "host")
     data = load(settings.dataset or old.data_set, settings.data_dir, image_size=old.image.height)
     check_data(old, data)
     settings.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{settings.out.name}-", dir=settings.out.parent) as scratch:
+    with tempfile.TemporaryDirectory(
+        prefix=f".{settings.out.name}-", dir=settings.out.parent
+    ) as scratch:
         new = Path(scratch) / "new"
         new.mkdir()
         written, figures = build(settings, old, data, new, say)
@@ -78,10 +86,15 @@ def turn(settings: Turning, say: Say = print) -> tuple[Bundle, dict[str, float]]
     return replace(written, path=settings.out), figures
 
 
-def build(settings: Turning, old: Bundle, data: DataSet, folder: Path, say: Say) -> tuple[Bundle, dict[str, float]]:
+def build(
+    settings: Turning, old: Bundle, data: DataSet, folder: Path, say: Say
+) -> tuple[Bundle, dict[str, float]]:
     """Make everything in `folder` and measure it on the test split."""
     turned = importance_of(old, data, settings)
-    say(f"turn      {old.n_latents} latents into {len(turned.importance)}, coarseness {settings.coarseness:g}")
+    say(
+        f"turn      {old.n_latents} latents into {len(turned.importance)}, coarseness "
+        f"{settings.coarseness:g}"
+    )
     tflite.turn_latents(old.encoder_path, turned, folder / bundles.ENCODER)
     encode = Int8Encoder(folder / bundles.ENCODER, old.image.pixel_pad, settings.threads)
     tables = make_tables(encode, data, settings.components, folder, say)
@@ -90,13 +103,18 @@ def build(settings: Turning, old: Bundle, data: DataSet, folder: Path, say: Say)
     onnx_model.write_task(decoder, len(turned.importance), PROBABILITIES, folder / DECODER)
     host = onnx_model.OnnxModel(folder / DECODER)
     fitted = calibration.fit(host, heard.validation, data.validation.labels, tables.chosen.tables)
-    strange = anomaly.fit(data, received(encode, tables.chosen.tables), heard.validation, heard.test)
+    strange = anomaly.fit(
+        data, received(encode, tables.chosen.tables), heard.validation, heard.test
+    )
 
     coded = measure.through_coder(heard.test, tables.chosen.tables)
     rates = Rates.of(heard.test, coded, tables)
     accuracy = measure.accuracy(host(coded.symbols), data.test.labels)
     say(f"decoder   {accuracy:.2%} on the test split, {old.measured['accuracy']:.2%} before")
-    say(f"coder     {rates.coded_bytes:.2f} bytes per test image, {old.measured['bytes_per_image']:.2f} before")
+    say(
+        f"coder     {rates.coded_bytes:.2f} bytes per test image, "
+        f"{old.measured['bytes_per_image']:.2f} before"
+    )
     measured = old.measured | {
         "accuracy": accuracy,
         "bytes_per_image": rates.coded_bytes,
@@ -124,15 +142,21 @@ def build(settings: Turning, old: Bundle, data: DataSet, folder: Path, say: Say)
         "mixture_bits_per_image": rates.mixture_bits,
         "latents": len(turned.importance),
         "latents_before": old.n_latents,
-        "validation_accuracy": measure.accuracy(host(heard.validation.astype(np.float32)), data.validation.labels),
+        "validation_accuracy": measure.accuracy(
+            host(heard.validation.astype(np.float32)), data.validation.labels
+        ),
     }
-    confidence = f"Confidence, by the known symbols: {calibration.describe(fitted, len(heard.validation))}."
+    confidence = (
+        f"Confidence, by the known symbols: {calibration.describe(fitted, len(heard.validation))}."
+    )
     write_report(folder, old, turning, figures, [confidence, anomaly_section(strange)])
     return written, figures
 
 
 def importance_of(old: Bundle, data: DataSet, settings: Turning) -> Rotation:
-    """From a decoder that learns the old symbols first: the bundle's own is an ONNX file and has no gradients."""
+    """From a decoder that learns the old symbols first: the bundle's own is an ONNX file and has no
+    gradients.
+    """
     encode = Int8Encoder(old.encoder_path, old.image.pixel_pad, settings.threads)
     train, validation = encode(data.train.images), encode(data.validation.images)
     decoder = classes_decoder(train[None], validation, data, settings.seed)
@@ -141,28 +165,55 @@ def importance_of(old: Bundle, data: DataSet, settings: Turning) -> Rotation:
     return turned.leading(turned.n_useful)
 
 
-def classes_decoder(train: np.ndarray, validation: np.ndarray, data: DataSet, seed: int) -> Probabilities:
-    """A dense decoder for symbols int8 (views, N, D) of the training images and (M, D) of the validation images."""
+def classes_decoder(
+    train: np.ndarray, validation: np.ndarray, data: DataSet, seed: int
+) -> Probabilities:
+    """A dense decoder for symbols int8 (views, N, D) of the training images and (M, D) of the
+    validation images.
+    """
     lessons = Lessons(train, data.train.labels, validation, data.validation.labels)
-    return learn_classes(lessons, data.validation.labels, len(data.classes), CE, Learning(seed=seed))
+    return learn_classes(
+        lessons, data.validation.labels, len(data.classes), CE, Learning(seed=seed)
+    )
 
 
 def write_report(
-    folder: Path, old: Bundle, turning: dict[str, Any], figures: dict[str, float], paragraphs: Sequence[str]
+    folder: Path,
+    old: Bundle,
+    turning: dict[str, Any],
+    figures: dict[str, float],
+    paragraphs: Sequence[str],
 ) -> None:
     """report.json and report.md; the encoder's own report is that of the bundle it comes from."""
-    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if not path.name.startswith("report")}
-    content = {"figures": figures, "file_bytes": sizes, "turned": turning, "provenance": old.provenance}
-    (folder / "report.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    sizes = {
+        path.name: path.stat().st_size
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith("report")
+    }
+    content = {
+        "figures": figures,
+        "file_bytes": sizes,
+        "turned": turning,
+        "provenance": old.provenance,
+    }
+    (folder / "report.json").write_text(
+        json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     sections = [
         f"# {old.data_set}, turned by importance",
-        f"Test split: {figures['accuracy']:.2%} from {figures['bytes_per_image']:.2f} bytes an image, at most "
+        f"Test split: {figures['accuracy']:.2%} from {figures['bytes_per_image']:.2f} bytes "
+        "an image, at most "
         f"{figures['largest_bytes']:.0f}; before turning {figures['accuracy_before']:.2%} from "
-        f"{figures['bytes_per_image_before']:.2f}. Made from bundle {turning['from_bundle']} by `{turning['command']}`",
-        markdown_table(("figure", "value"), [(name, f"{value:.4g}") for name, value in figures.items()]),
+        f"{figures['bytes_per_image_before']:.2f}. Made from bundle {turning['from_bundle']} "
+        f"by `{turning['command']}`",
+        markdown_table(
+            ("figure", "value"), [(name, f"{value:.4g}") for name, value in figures.items()]
+        ),
         *paragraphs,
         markdown_table(("file", "bytes"), [(name, f"{size:,}") for name, size in sizes.items()]),
         "The encoder before its last layer comes from",
-        markdown_table(("what", "value"), [(key, f"`{value}`") for key, value in old.provenance.items()]),
+        markdown_table(
+            ("what", "value"), [(key, f"`{value}`") for key, value in old.provenance.items()]
+        ),
     ]
     (folder / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")

@@ -1,4 +1,6 @@
-"""What an export is told, and what it starts from: settings, the checkpoint's data set, provenance."""
+"""What an export is told, and what it starts from: settings, the checkpoint's data set,
+provenance.
+"""
 
 import hashlib
 import math
@@ -33,7 +35,9 @@ class Settings:
     order: str = "discriminative"
     "What useful means, one of ORDERS."
     coarseness: float = 1.0
-    "Of the quantiser in importance order: 1 costs as much accuracy as the trained one, more is fewer bits."
+    """Of the quantiser in importance order: 1 costs as much accuracy as the trained one, more is
+    fewer bits.
+    """
     views: int = 1
     "How often the node looks at an image, a key of VIEWS; the latents are the mean."
     dataset: str | None = None
@@ -49,25 +53,38 @@ class Settings:
 
     def __post_init__(self) -> None:
         if min(self.components, default=0) < 1:
-            raise ExportError(f"components are {self.components}; every number of latent classes must be at least 1")
+            raise ExportError(
+                f"components are {self.components}; every number of latent classes must be "
+                "at least 1"
+            )
         if self.latents is not None and self.latents < 1:
             raise ExportError(f"latents is {self.latents}; at least one must be sent")
         if self.order not in ORDERS:
             raise ExportError(f"order is '{self.order}'; it must be one of {', '.join(ORDERS)}")
         if self.views not in VIEWS:
-            raise ExportError(f"views is {self.views}; it must be one of {', '.join(map(str, VIEWS))}")
+            raise ExportError(
+                f"views is {self.views}; it must be one of {', '.join(map(str, VIEWS))}"
+            )
         if not 0 < self.coarseness < math.inf:
             raise ExportError(f"coarseness is {self.coarseness:g}; it must be above 0")
         if self.coarseness != 1 and self.order != "importance":
-            raise ExportError("coarseness is the step of the importance order: add --order importance")
+            raise ExportError(
+                "coarseness is the step of the importance order: add --order importance"
+            )
 
     @property
     def command(self) -> str:
-        """The command without what is this machine's own: where data and bundle lie, how many threads there are."""
+        """The command without what is this machine's own: where data and bundle lie, how many
+        threads there are.
+        """
         is_inside = not self.checkpoint.is_absolute() and ".." not in self.checkpoint.parts
         checkpoint = self.checkpoint.as_posix() if is_inside else self.checkpoint.name
         latents = f" --latents {self.latents}" if self.latents is not None else ""
-        order = f" --order {self.order} --coarseness {self.coarseness:g}" if self.order != ORDERS[0] else ""
+        order = (
+            f" --order {self.order} --coarseness {self.coarseness:g}"
+            if self.order != ORDERS[0]
+            else ""
+        )
         views = f" --views {self.views}" if self.views > 1 else ""
         components = ",".join(map(str, self.components))
         return (
@@ -77,13 +94,18 @@ class Settings:
 
 
 def load_data(settings: Settings, config: ModelConfig, checkpoint: dict[str, Any]) -> DataSet:
-    """The data set that the checkpoint was trained on, with the same corrupted labels if it was trained with such."""
-    data = load(settings.dataset or checkpoint["data_set"], settings.data_dir, image_size=config.height)
+    """The data set that the checkpoint was trained on, with the same corrupted labels if it was
+    trained with such.
+    """
+    data = load(
+        settings.dataset or checkpoint["data_set"], settings.data_dir, image_size=config.height
+    )
     wanted = ((config.height, config.width, config.channels), tuple(checkpoint["classes"]))
     if (data.image_shape, data.classes) != wanted:
         raise ExportError(
             f"data set {data.name} has images {data.image_shape} of {len(data.classes)} classes, "
-            f"{settings.checkpoint} was trained on {wanted[0]} of {len(wanted[1])} ({checkpoint['data_set']}); "
+            f"{settings.checkpoint} was trained on {wanted[0]} of {len(wanted[1])} "
+            f"({checkpoint['data_set']}); "
             "name its own with --dataset"
         )
     recipe = checkpoint["recipe"]
@@ -92,8 +114,10 @@ def load_data(settings: Settings, config: ModelConfig, checkpoint: dict[str, Any
     trained_on = checkpoint.get("data_sha256", data.sha256)
     if trained_on != data.sha256:
         raise ExportError(
-            f"the images or labels of {data.name} are not those that {settings.checkpoint} was trained on "
-            f"(SHA-256 {data.sha256[:12]}…, not {trained_on[:12]}…), so its test images may have been trained on; "
+            f"the images or labels of {data.name} are not those that {settings.checkpoint} "
+            "was trained on "
+            f"(SHA-256 {data.sha256[:12]}…, not {trained_on[:12]}…), so its test images may "
+            "have been trained on; "
             "train again into another folder (RUN=…)"
         )
     return data
@@ -118,7 +142,11 @@ def preset_name(config: ModelConfig, recipe: dict[str, Any]) -> str:
     def likeness(name: str) -> int:
         return sum(recipe.get(field) == value for field, value in PRESETS[name].to_dict().items())
 
-    fitting = [name for name, preset in PRESETS.items() if ModelConfig(*data_given, **preset.model) == resized]
+    fitting = [
+        name
+        for name, preset in PRESETS.items()
+        if ModelConfig(*data_given, **preset.model) == resized
+    ]
     return max(fitting, key=likeness, default="custom")
 
 

@@ -1,1 +1,3 @@
-"""The receiving end: packets to symbols to labels, stored and shown. Runs without torch and TensorFlow."""
+"""The receiving end: packets to symbols to labels, stored and shown. Runs without torch and
+TensorFlow.
+"""

@@ -1,4 +1,6 @@
-"""python -m host_decoder: listen at a port, classify live over an emulated line, decode again what is stored."""
+"""python -m host_decoder: listen at a port, classify live over an emulated line, decode again what
+is stored.
+"""
 
 import argparse
 import json
@@ -90,13 +92,18 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
         run = LiveRun(options, started_s, interruption)
         with make_view(run.title, console, is_plain=arguments.plain) as view:
             outcome = run.run(view)
-        console.print(summary(run.title, outcome.tally, outcome.first_label_s, is_interrupted=interruption()))
+        console.print(
+            summary(run.title, outcome.tally, outcome.first_label_s, is_interrupted=interruption())
+        )
         console.print(*link_tables([outcome.link]))
         if interruption():
             _say(f"ended by {interruption.name}; no results file is written")
             return interruption.exit_code
         if not outcome.tally.n_answered:
-            _say(f"none of {outcome.tally.n_captured} images came through the line, which says: {outcome.line}")
+            _say(
+                f"none of {outcome.tally.n_captured} images came through the line, which "
+                f"says: {outcome.line}"
+            )
             return 1
         command = shlex.join(["python", "-m", "host_decoder", *arguments.argv])
         dataset = arguments.dataset or run.bundle.data_set
@@ -117,7 +124,10 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
         n_chunks = store.bundles()
         if bundle.id.hex() not in n_chunks:
             held = ", ".join(n_chunks) or "none"
-            raise HostError(f"{arguments.store} holds no chunk of bundle {bundle.id.hex()}; it holds chunks of: {held}")
+            raise HostError(
+                f"{arguments.store} holds no chunk of bundle {bundle.id.hex()}; it holds "
+                f"chunks of: {held}"
+            )
         begun_s = time.monotonic()
         n_images = 0
         pictures = PictureFolder(arguments.pictures) if arguments.pictures else None
@@ -136,7 +146,10 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
                 _print_json(answer)
         _say(f"{n_images} images decoded again in {time.monotonic() - begun_s:.2f} s")
         if n_others := sum(n_chunks.values()) - n_chunks[bundle.id.hex()]:
-            _say(f"{n_others} chunks of other bundles were left: {', '.join(set(n_chunks) - {bundle.id.hex()})}")
+            _say(
+                f"{n_others} chunks of other bundles were left: "
+                f"{', '.join(set(n_chunks) - {bundle.id.hex()})}"
+            )
     return 0
 
 
@@ -166,71 +179,138 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m host_decoder", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def command(name: str, run: Callable[[argparse.Namespace, float], int], text: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Callable[[argparse.Namespace, float], int], text: str
+    ) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(run=run)
         return added
 
-    listen = command("listen", _listen, "receive, classify and store what comes from a port; JSON lines, or --view")
+    listen = command(
+        "listen",
+        _listen,
+        "receive, classify and store what comes from a port; JSON lines, or --view",
+    )
     listen.add_argument(
         "config",
         type=Path,
         nargs="?",
         default=default_folder(),
         metavar="host.toml",
-        help=f"or the folder with it (default ~/{NAME}); the module host_decoder.config shows what it holds",
+        help=(
+            f"or the folder with it (default ~/{NAME}); the module host_decoder.config shows "
+            "what it holds"
+        ),
     )
     listen.add_argument(
-        "--view", action="store_true", help="the live view (plain lines without a terminal) instead of JSON lines"
+        "--view",
+        action="store_true",
+        help="the live view (plain lines without a terminal) instead of JSON lines",
     )
     listen.add_argument(
-        "--count", type=_positive(int), metavar="N", help="end after N images of which no further chunk is wanted"
+        "--count",
+        type=_positive(int),
+        metavar="N",
+        help="end after N images of which no further chunk is wanted",
     )
     listen.add_argument(
-        "--idle-timeout", type=_positive(float), metavar="S", help="end after S seconds without a packet"
+        "--idle-timeout",
+        type=_positive(float),
+        metavar="S",
+        help="end after S seconds without a packet",
     )
 
-    live = command("live", _live, "an emulated line, a node and this host: classify a replay file and measure")
+    live = command(
+        "live", _live, "an emulated line, a node and this host: classify a replay file and measure"
+    )
     live.add_argument("--bundle", type=Path, required=True, metavar="DIR")
     live.add_argument(
-        "--replay", type=Path, metavar="FILE.npz", help="images uint8 (N,H,W,C), labels, classes (default: the run's)"
+        "--replay",
+        type=Path,
+        metavar="FILE.npz",
+        help="images uint8 (N,H,W,C), labels, classes (default: the run's)",
     )
-    live.add_argument("--link", default="lora-sf7", metavar="PROFILE", help="a name of `python -m link profiles`")
     live.add_argument(
-        "--loss", default="none", help="of frames (radio) or bytes (serial): none, mild, mid, edge, 0.1, ge:p,r"
+        "--link", default="lora-sf7", metavar="PROFILE", help="a name of `python -m link profiles`"
     )
-    live.add_argument("--bit-errors", type=float, default=0.0, metavar="RATE", help="share of flipped bits")
-    live.add_argument("--images", type=_positive(int), metavar="N", help="only N of the replay file, drawn by the seed")
     live.add_argument(
-        "--interval", type=float, default=0.0, metavar="S", help="at least S seconds from one capture to the next"
+        "--loss",
+        default="none",
+        help="of frames (radio) or bytes (serial): none, mild, mid, edge, 0.1, ge:p,r",
     )
-    live.add_argument("--seed", type=_seed, default=0, help="of losses, bit errors and drawn images")
     live.add_argument(
-        "--feedback", action=argparse.BooleanOptionalAction, default=True, help="the host answers (default), or not"
+        "--bit-errors", type=float, default=0.0, metavar="RATE", help="share of flipped bits"
+    )
+    live.add_argument(
+        "--images",
+        type=_positive(int),
+        metavar="N",
+        help="only N of the replay file, drawn by the seed",
+    )
+    live.add_argument(
+        "--interval",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="at least S seconds from one capture to the next",
+    )
+    live.add_argument(
+        "--seed", type=_seed, default=0, help="of losses, bit errors and drawn images"
+    )
+    live.add_argument(
+        "--feedback",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="the host answers (default), or not",
     )
     live.add_argument(
         "--verdict",
         type=_confidence,
         metavar="C",
-        help="calibrated confidence, such as 0.95, at which the host wants no further chunk of an image",
+        help=(
+            "calibrated confidence, such as 0.95, at which the host wants no further chunk of an "
+            "image"
+        ),
     )
     live.add_argument(
-        "--first-chunk-bytes", type=_positive(int), metavar="N", help="of a bitstream in its first packet (else all)"
+        "--first-chunk-bytes",
+        type=_positive(int),
+        metavar="N",
+        help="of a bitstream in its first packet (else all)",
     )
-    live.add_argument("--chunk-bytes", type=_positive(int), metavar="N", help="of a bitstream in each later packet")
+    live.add_argument(
+        "--chunk-bytes",
+        type=_positive(int),
+        metavar="N",
+        help="of a bitstream in each later packet",
+    )
     live.add_argument("--plain", action="store_true", help="plain lines even in a terminal")
-    live.add_argument("--dataset", metavar="NAME", help="for the results file's name (else as the bundle says)")
-    live.add_argument("--results", type=Path, default=OWN, metavar="DIR", help="of figures (default: %(default)s)")
     live.add_argument(
-        "--store", type=Path, metavar="FILE.sqlite", help="keep what is received (else it goes with the run)"
+        "--dataset", metavar="NAME", help="for the results file's name (else as the bundle says)"
+    )
+    live.add_argument(
+        "--results", type=Path, default=OWN, metavar="DIR", help="of figures (default: %(default)s)"
+    )
+    live.add_argument(
+        "--store",
+        type=Path,
+        metavar="FILE.sqlite",
+        help="keep what is received (else it goes with the run)",
     )
 
-    decode = command("decode", _decode, "decode stored packets again with a bundle's present decoder; JSON lines")
+    decode = command(
+        "decode", _decode, "decode stored packets again with a bundle's present decoder; JSON lines"
+    )
     decode.add_argument("store", type=Path, metavar="STORE.sqlite")
     decode.add_argument("--bundle", type=Path, required=True, metavar="DIR")
-    decode.add_argument("--task", default="label", metavar="NAME", help="one of the bundle's tasks (default: label)")
     decode.add_argument(
-        "--pictures", type=Path, metavar="DIR", help="write what a thumbnail task decodes there, as PNG files"
+        "--task", default="label", metavar="NAME", help="one of the bundle's tasks (default: label)"
+    )
+    decode.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="write what a thumbnail task decodes there, as PNG files",
     )
 
     decode.add_argument(
@@ -238,9 +318,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_moment,
         default=0.0,
         metavar="WHEN",
-        help="only images that came since then: 90m, 2h or 3d ago, a date such as 2026-11-30, or a date and time",
+        help=(
+            "only images that came since then: 90m, 2h or 3d ago, a date such as 2026-11-30, or "
+            "a date and time"
+        ),
     )
-    decode.add_argument("--csv", action="store_true", help="lines for a spreadsheet instead of JSON")
+    decode.add_argument(
+        "--csv", action="store_true", help="lines for a spreadsheet instead of JSON"
+    )
 
     stats = command("stats", _stats, "what a store holds")
     stats.add_argument("store", type=Path, metavar="STORE.sqlite")

@@ -1,19 +1,16 @@
 """host.toml: where the host listens, what it stores into, and the nodes it knows.
 
-store = "host.sqlite"           # paths are relative to host.toml
-clock = "trusted"               # optional: this host's time is right, though nothing synchronises it (NTP)
-bundles = "bundles"             # optional: further bundles, to name the one an unexpected packet was made with
+store = "host.sqlite"           # paths are relative to host.toml clock = "trusted"               #
+optional: this host's time is right, though nothing synchronises it (NTP) bundles = "bundles"
+# optional: further bundles, to name the one an unexpected packet was made with
 
-[link]                          # or several [[link]]: gateways that hear the same nodes
-name = "roof"                   # optional
-port = "/dev/ttyUSB0"
-profile = "rn2483-sf9"          # optional on a cable: says the modem, its settings and the airtime of packets
-bitrate_bps = 57600             # optional with a profile: of the port
-region = "eu868"                # whose rules the host's own radio keeps; without one it only listens
-frequency_hz = 869525000
-power_dbm = 14                  # optional
-feedback = true                 # false: nothing is ever sent
-peers = ["192.168.1.7:4300"]    # optional, of profile "udp" (port "0.0.0.0:4300"): the only ones that are heard
+[link]                          # or several [[link]]: gateways that hear the same nodes name =
+"roof"                   # optional port = "/dev/ttyUSB0" profile = "rn2483-sf9"          # optional
+on a cable: says the modem, its settings and the airtime of packets bitrate_bps = 57600
+# optional with a profile: of the port region = "eu868"                # whose rules the host's own
+radio keeps; without one it only listens frequency_hz = 869525000 power_dbm = 14                  #
+optional feedback = true                 # false: nothing is ever sent peers = ["192.168.1.7:4300"]
+# optional, of profile "udp" (port "0.0.0.0:4300"): the only ones that are heard
 
 [[link]]                        # a LoRaWAN network: its server's MQTT broker
 kind = "chirpstack"             # or "things-stack"
@@ -27,13 +24,13 @@ confidence = 0.95               # when its label is as sure as this,
 min_gain = 0.02                 # optional: or what is missing will put it right so seldom,
 price_per_s = 0.0               # optional: or so seldom for its airtime
 
-[[node]]                        # or a file for each, nodes/1.toml beside host.toml, as flashing writes them
-id = 1
-key = "keys/node-1.key"         # the node.key that `python -m link provision` wrote
-bundle = "bundles/digits"       # or several, the newest first, while the node goes from one to the next
-one_way = false                 # true: this node does not listen
-tasks = ["thumbnail"]           # optional: asked of its images besides the label; its bundle has their decoders
-device = "70b3d57ed005b89a"     # in a LoRaWAN network, instead of a key: DevEUI, or device id at The Things Stack
+[[node]]                        # or a file for each, nodes/1.toml beside host.toml, as flashing
+writes them id = 1 key = "keys/node-1.key"         # the node.key that `python -m link provision`
+wrote bundle = "bundles/digits"       # or several, the newest first, while the node goes from one
+to the next one_way = false                 # true: this node does not listen tasks = ["thumbnail"]
+# optional: asked of its images besides the label; its bundle has their decoders device =
+"70b3d57ed005b89a"     # in a LoRaWAN network, instead of a key: DevEUI, or device id at The Things
+Stack
 """
 
 import os
@@ -49,10 +46,29 @@ from host_decoder.toml_table import ConfigError
 from link.bundle.bundle import MANIFEST, Bundle, BundleError
 from link.security.keys import KEY_FILE, MAX_NODE, KeyStateError, parse_key
 from link.settings.host_folder import all_nodes, host_toml
-from link.settings.setting import MANY, SECTION, SECTIONS, TEXTS, YES_OR_NO, Setting, number, read_section, text, whole
+from link.settings.setting import (
+    MANY,
+    SECTION,
+    SECTIONS,
+    TEXTS,
+    YES_OR_NO,
+    Setting,
+    number,
+    read_section,
+    text,
+    whole,
+)
 from link.settings.toml_file import has_mark, read_text, read_toml, shown
 
-__all__ = ["ConfigError", "GatewayConfig", "HostConfig", "HostNode", "VerdictConfig", "read_config", "read_key_file"]
+__all__ = [
+    "ConfigError",
+    "GatewayConfig",
+    "HostConfig",
+    "HostNode",
+    "VerdictConfig",
+    "read_config",
+    "read_key_file",
+]
 
 HOST = {
     "store": text(),
@@ -83,7 +99,9 @@ class HostNode:
     one_way: bool = False
     "It does not listen."
     device: str | None = None
-    "What a LoRaWAN network calls it; its frames are then sealed by the network alone, and it has no key of ours."
+    """What a LoRaWAN network calls it; its frames are then sealed by the network alone, and it has
+    no key of ours.
+    """
     earlier_bundles: tuple[Bundle, ...] = ()
     "Decoded too."
     tasks: tuple[str, ...] = ()
@@ -118,7 +136,8 @@ class HostConfig:
 def read_config(path: Path | str) -> HostConfig:
     """host.toml, or the folder with it, and nodes/*.toml beside it.
 
-    Raises ConfigError with a sentence that says what to do, also for the keys and bundles that it names.
+    Raises ConfigError with a sentence that says what to do, also for the keys and bundles that it
+    names.
     """
     path = host_toml(Path(path))
     try:
@@ -133,7 +152,9 @@ def _read_config(path: Path) -> HostConfig:
     if isinstance(toml.get("node"), Mapping):
         raise ConfigError(f"{path} has [node]; write [[node]], with two brackets, above each node")
     table = _checked(str(path), toml, HOST)
-    others, warnings = _read_bundles(path.parent / table["bundles"]) if "bundles" in table else ((), ())
+    others, warnings = (
+        _read_bundles(path.parent / table["bundles"]) if "bundles" in table else ((), ())
+    )
     faults: list[str] = []
     entries, doubles = all_nodes(path, table.get("node", []), ConfigError, faults)
     nodes = _read_nodes(path, entries, faults)
@@ -157,7 +178,9 @@ def _read_config(path: Path) -> HostConfig:
     )
 
 
-def _checked(where: str, table: Mapping[str, Any], settings: Mapping[str, Setting]) -> Mapping[str, Any]:
+def _checked(
+    where: str, table: Mapping[str, Any], settings: Mapping[str, Setting]
+) -> Mapping[str, Any]:
     try:
         return read_section(table, settings)
     except ValueError as error:
@@ -167,7 +190,9 @@ def _checked(where: str, table: Mapping[str, Any], settings: Mapping[str, Settin
 def _read_verdict(path: Path, entry: Mapping[str, Any]) -> VerdictConfig:
     table = _checked(f"[verdict] of {path}", entry, VERDICT)
     if table.get("confidence") == 0:
-        raise ConfigError(f"[verdict] of {path}: confidence is 0; it must be above 0, usually 0.9 to 0.99")
+        raise ConfigError(
+            f"[verdict] of {path}: confidence is 0; it must be above 0, usually 0.9 to 0.99"
+        )
     return VerdictConfig(**table)
 
 
@@ -176,7 +201,8 @@ def _read_nodes(
 ) -> tuple[HostNode, ...]:
     """Tables with where they stand; their paths are relative to host.toml.
 
-    What is wrong with a node that has a file of its own is added to the `faults`: it costs the others nothing.
+    What is wrong with a node that has a file of its own is added to the `faults`: it costs the
+    others nothing.
     """
     nodes: dict[int, HostNode] = {}
     for where, entry in entries:
@@ -188,14 +214,25 @@ def _read_nodes(
             faults.append(str(error) if where in str(error) else f"{where}: {error}")
             continue
         if node.number in nodes:
-            raise ConfigError(f"{path} has two nodes with id {node.number}; give each another, or take one out")
-        if twice := [one.number for one in nodes.values() if one.device is not None and one.device == node.device]:
-            raise ConfigError(f"{path} gives the device {node.device} to node {twice[0]} and to node {node.number}")
+            raise ConfigError(
+                f"{path} has two nodes with id {node.number}; give each another, or take one out"
+            )
+        if twice := [
+            one.number
+            for one in nodes.values()
+            if one.device is not None and one.device == node.device
+        ]:
+            raise ConfigError(
+                f"{path} gives the device {node.device} to node {twice[0]} and to node "
+                f"{node.number}"
+            )
         nodes[node.number] = node
     if not nodes and faults:
         raise ConfigError(faults[0])
     if not nodes:
-        raise ConfigError(f"{path} names no node; flash one, or add a [[node]] with id, key and bundle")
+        raise ConfigError(
+            f"{path} names no node; flash one, or add a [[node]] with id, key and bundle"
+        )
     return tuple(nodes.values())
 
 
@@ -205,7 +242,9 @@ def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> HostNode:
         raise ConfigError(f'{where}: key "key" is missing')
     names = [table["bundle"]] if isinstance(table["bundle"], str) else table["bundle"]
     if not names or not all(isinstance(name, str) and name for name in names):
-        raise ConfigError(f"{where}: bundle is {shown(table['bundle'])}; name one folder, or several in a list")
+        raise ConfigError(
+            f"{where}: bundle is {shown(table['bundle'])}; name one folder, or several in a list"
+        )
     key = b"" if device is not None else read_key_file(folder / table["key"])
     bundle, *earlier = [Bundle.load(folder / name, side="host") for name in names]
     return HostNode(
@@ -226,7 +265,10 @@ def _alike(nodes: Sequence[HostNode]) -> tuple[str, ...]:
         if node.key:
             first.setdefault(node.key, node.number)
     return tuple(
-        f"nodes {first[node.key]} and {node.number} have the same key; give each the node.key that it was made with"
+        (
+            f"nodes {first[node.key]} and {node.number} have the same key; give each the "
+            "node.key that it was made with"
+        )
         for node in nodes
         if node.key and first[node.key] != node.number
     )
@@ -237,7 +279,8 @@ def read_key_file(path: Path) -> bytes:
     path = path / KEY_FILE if os.path.isdir(path) else path
     if not os.path.lexists(path):
         raise ConfigError(
-            f"key: there is no {path}; copy the node's {KEY_FILE} there, write where it is, or make one with "
+            f"key: there is no {path}; copy the node's {KEY_FILE} there, write where it is, "
+            "or make one with "
             "`python -m link provision`"
         )
     try:
@@ -247,9 +290,13 @@ def read_key_file(path: Path) -> bytes:
 
 
 def _read_bundles(folder: Path) -> tuple[tuple[Bundle, ...], tuple[str, ...]]:
-    """Every usable bundle in a folder, and a sentence on each that is not: they are only held to name others."""
+    """Every usable bundle in a folder, and a sentence on each that is not: they are only held to
+    name others.
+    """
     if not os.path.isdir(folder):
-        raise ConfigError(f"the folder of bundles {folder} does not exist; make it or leave `bundles` out")
+        raise ConfigError(
+            f"the folder of bundles {folder} does not exist; make it or leave `bundles` out"
+        )
     bundles, warnings = [], []
     for manifest in sorted(folder.glob(f"*/{MANIFEST}")):
         try:

@@ -2,4 +2,6 @@
 
 
 class HostError(Exception):
-    """The command ends with this sentence and exit code 1; any other error is a fault of this program."""
+    """The command ends with this sentence and exit code 1; any other error is a fault of this
+    program.
+    """

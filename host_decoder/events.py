@@ -1,4 +1,6 @@
-"""Events: what the host has to say. An answer on an image, or the reason why something that came is not used."""
+"""Events: what the host has to say. An answer on an image, or the reason why something that came is
+not used.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +21,9 @@ NOISE = "noise"
 ORDINARY = {Reason.DUPLICATE, Reason.REPEATED, Reason.GAP}
 
 
-def top_of(classes: Sequence[str], probabilities: np.ndarray, n_classes: int = TOP) -> list[tuple[str, float]]:
+def top_of(
+    classes: Sequence[str], probabilities: np.ndarray, n_classes: int = TOP
+) -> list[tuple[str, float]]:
     """The most probable classes, best first, each with its probability."""
     best = np.argsort(-probabilities, kind="stable")[:n_classes]
     return [(classes[index], float(probabilities[index])) for index in best]
@@ -28,7 +32,10 @@ def top_of(classes: Sequence[str], probabilities: np.ndarray, n_classes: int = T
 def said(classes: Sequence[str], probabilities: np.ndarray) -> dict[str, Any]:
     """A label and what else comes into question, ready for JSON."""
     top = top_of(classes, probabilities)
-    return {"label": top[0][0], "top": [[label, round(probability, 4)] for label, probability in top]}
+    return {
+        "label": top[0][0],
+        "top": [[label, round(probability, 4)] for label, probability in top],
+    }
 
 
 def said_of_strangeness(strangeness: Strangeness | None) -> dict[str, Any]:
@@ -44,7 +51,9 @@ def rounded(value: float | None, digits: int = 4) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The class of one image as far as it has arrived; a further chunk gives another answer, better informed."""
+    """The class of one image as far as it has arrived; a further chunk gives another answer, better
+    informed.
+    """
 
     node: int
     image: int
@@ -71,7 +80,9 @@ class Answer:
     confidence: float | None = None
     "That the label is right, calibrated; None where the bundle has no calibration."
     strangeness: Strangeness | None = None
-    "Whether it shows any of the classes; None while symbols are missing, or where the bundle has no score for that."
+    """Whether it shows any of the classes; None while symbols are missing, or where the bundle has
+    no score for that.
+    """
     is_enough: bool = False
     "The verdict: no further chunk of this image is wanted."
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -96,7 +107,9 @@ class Answer:
         return top_of(self.classes, self.probabilities, n_classes)
 
     def to_json(self) -> dict[str, Any]:
-        """One line of `listen` or `decode`; further keys may be added, none will change its meaning."""
+        """One line of `listen` or `decode`; further keys may be added, none will change its
+        meaning.
+        """
         return {
             "event": "answer",
             "node": self.node,
@@ -149,7 +162,8 @@ Event = Answer | Refusal
 
 
 class Explainer:
-    """Lets a sentence of each reason through at most once in `period_s`, so that a noisy line cannot flood a log.
+    """Lets a sentence of each reason through at most once in `period_s`, so that a noisy line
+    cannot flood a log.
 
     For each node by itself: who speaks in the name of one does not hide what is said of another.
     """
@@ -160,7 +174,8 @@ class Explainer:
         self._n_silent: Counter[tuple[str, int | None]] = Counter()
 
     def explain(self, refusal: Refusal, now_s: float) -> str | None:
-        """The sentence, with how many alike were kept back since the last; None when there is no need, or not yet.
+        """The sentence, with how many alike were kept back since the last; None when there is no
+        need, or not yet.
 
         now_s: of a clock that only goes forward, or a step back would mute it for as long.
         """
@@ -172,4 +187,6 @@ class Explainer:
             return None
         self._next_s[kind] = now_s + self._period_s
         n_silent = self._n_silent.pop(kind, 0)
-        return refusal.sentence + (f" ({n_silent} more of this kind since the last message)" if n_silent else "")
+        return refusal.sentence + (
+            f" ({n_silent} more of this kind since the last message)" if n_silent else ""
+        )

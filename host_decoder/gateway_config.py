@@ -1,4 +1,6 @@
-"""[link] of host.toml: where the host listens, and speaks when it may; each entry checked by type, range and name."""
+"""[link] of host.toml: where the host listens, and speaks when it may; each entry checked by type,
+range and name.
+"""
 
 import os
 import re
@@ -8,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host_decoder.toml_table import ConfigError
-from link.carriers.carrier import CARRIERS, DEFAULT_FREQUENCY_HZ, Carrier, CarrierSettings, open_carrier
+from link.carriers.carrier import (
+    CARRIERS,
+    DEFAULT_FREQUENCY_HZ,
+    Carrier,
+    CarrierSettings,
+    open_carrier,
+)
 from link.lorawan.network_server import SERVERS
 from link.medium.airtime import UartConfig
 from link.medium.profiles import UART_BYTES, LinkProfile, get_profile
@@ -50,7 +58,10 @@ NETWORK = {
 }
 DEVICES = {
     "chirpstack": (re.compile(r"[0-9A-Fa-f]{16}"), "the 16 hex digits of its DevEUI"),
-    "things-stack": (re.compile(r"[a-z0-9](-?[a-z0-9]){2,35}"), "its id there: 3 to 36 of a-z, 0-9 and '-'"),
+    "things-stack": (
+        re.compile(r"[a-z0-9](-?[a-z0-9]){2,35}"),
+        "its id there: 3 to 36 of a-z, 0-9 and '-'",
+    ),
 }
 
 
@@ -86,10 +97,15 @@ class GatewayConfig:
     def warning(self) -> str | None:
         """What will probably keep it from hearing anything."""
         settings = self.settings
-        if not isinstance(settings, CarrierSettings) or settings.kind not in TUNED or settings.frequency_hz is not None:
+        if (
+            not isinstance(settings, CarrierSettings)
+            or settings.kind not in TUNED
+            or settings.frequency_hz is not None
+        ):
             return None
         return (
-            f"gateway {self.name} has no frequency_hz, so its modem listens at {DEFAULT_FREQUENCY_HZ / 1e6:g} MHz; "
+            f"gateway {self.name} has no frequency_hz, so its modem listens at "
+            f"{DEFAULT_FREQUENCY_HZ / 1e6:g} MHz; "
             "write the frequency that the nodes' node.toml has"
         )
 
@@ -105,7 +121,9 @@ class GatewayConfig:
 def read_gateways(
     path: Path, content: Mapping[str, Any] | list[Mapping[str, Any]], devices: Mapping[str, int]
 ) -> tuple[GatewayConfig, ...]:
-    """One [link], or several [[link]], no two alike; `devices` of a LoRaWAN network to their nodes."""
+    """One [link], or several [[link]], no two alike; `devices` of a LoRaWAN network to their
+    nodes.
+    """
     tables = content if isinstance(content, list) else [content]
     if not tables:
         raise ConfigError(f"{path} has no [[link]]; add one with the port to listen at")
@@ -116,13 +134,22 @@ def read_gateways(
         for number, table in enumerate(tables, start=1)
     ]
     _check_alike(path, [gateway.name for gateway in gateways], "called {}; give each another name")
-    _check_alike(path, [_place(gateway) for gateway in gateways], "at {}; take one out, a port has one reader")
+    _check_alike(
+        path,
+        [_place(gateway) for gateway in gateways],
+        "at {}; take one out, a port has one reader",
+    )
     if devices and not any(gateway.is_network for gateway in gateways):
-        raise ConfigError(f"{path} has nodes with a device, but no [[link]] of kind {' or '.join(SERVERS)}; add it")
+        raise ConfigError(
+            f"{path} has nodes with a device, but no [[link]] of kind "
+            f"{' or '.join(SERVERS)}; add it"
+        )
     return tuple(gateways)
 
 
-def _read_one(path: Path, where: str, table: Mapping[str, Any], devices: Mapping[str, int]) -> GatewayConfig:
+def _read_one(
+    path: Path, where: str, table: Mapping[str, Any], devices: Mapping[str, int]
+) -> GatewayConfig:
     try:
         if isinstance(kind := table.get("kind"), str) and kind in SERVERS:
             return _network(path.parent, read_section(table, NETWORK, where), devices)
@@ -152,8 +179,12 @@ def _gateway(link: Mapping[str, Any]) -> GatewayConfig:
     _check_port(settings)
     region = link["region"].lower() if "region" in link else None
     if region is not None and region not in REGIONS:
-        raise ValueError(f"region is {shown(link['region'])}; it must be one of {', '.join(REGIONS)}")
-    return GatewayConfig(link.get("name", link["port"]), settings, region, link.get("feedback", True))
+        raise ValueError(
+            f"region is {shown(link['region'])}; it must be one of {', '.join(REGIONS)}"
+        )
+    return GatewayConfig(
+        link.get("name", link["port"]), settings, region, link.get("feedback", True)
+    )
 
 
 def _check_port(settings: CarrierSettings) -> None:
@@ -161,7 +192,8 @@ def _check_port(settings: CarrierSettings) -> None:
     if settings.kind != "udp":
         if not settings.port.startswith("/"):
             raise ValueError(
-                f"port is {shown(settings.port)}; kind {settings.kind} takes the whole path of a serial port, such "
+                f"port is {shown(settings.port)}; kind {settings.kind} takes the whole path "
+                "of a serial port, such "
                 "as /dev/ttyUSB0"
             )
         if settings.peers:
@@ -169,7 +201,10 @@ def _check_port(settings: CarrierSettings) -> None:
         return
     if len(settings.peers) > MAX_PEERS:
         raise ValueError(f"peers are {len(settings.peers)}; there may be {MAX_PEERS}")
-    for key, address, lowest_port in (("port", settings.port, 0), *(("peers", peer, 1) for peer in settings.peers)):
+    for key, address, lowest_port in (
+        ("port", settings.port, 0),
+        *(("peers", peer, 1) for peer in settings.peers),
+    ):
         try:
             parse_address(address, lowest_port)
         except ValueError as error:
@@ -182,15 +217,25 @@ def _network(folder: Path, link: Mapping[str, Any], devices: Mapping[str, int]) 
 
     kind, ca_file = link["kind"], folder / link["ca_file"] if "ca_file" in link else None
     if not devices:
-        raise ValueError("is a LoRaWAN network, but no [[node]] has a device; add the DevEUI to one")
+        raise ValueError(
+            "is a LoRaWAN network, but no [[node]] has a device; add the DevEUI to one"
+        )
     form, what = DEVICES[kind]
     for device, node in devices.items():
         if not form.fullmatch(device):
-            raise ValueError(f"is of kind {kind}, and the device of node {node} is {shown(device)}; write {what}")
+            raise ValueError(
+                f"is of kind {kind}, and the device of node {node} is {shown(device)}; write {what}"
+            )
     if not HOST.fullmatch(link["host"]):
-        raise ValueError(f"host is {shown(link['host'])}; write the broker's name or address, without port or slash")
+        raise ValueError(
+            f"host is {shown(link['host'])}; write the broker's name or address, without "
+            "port or slash"
+        )
     if re.search(r"[/+#]", link["application"]):
-        raise ValueError(f"application is {shown(link['application'])}; write its id alone, as the server shows it")
+        raise ValueError(
+            f"application is {shown(link['application'])}; write its id alone, as the server "
+            "shows it"
+        )
     if ca_file is not None:
         try:
             read_text(ca_file, ValueError)

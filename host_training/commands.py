@@ -1,4 +1,6 @@
-"""The command line of training: what was said, what the run in the folder is, and whether the two agree."""
+"""The command line of training: what was said, what the run in the folder is, and whether the two
+agree.
+"""
 
 import argparse
 import json
@@ -12,7 +14,13 @@ from typing import Any
 
 import torch
 
-from host_training.data.dataset import DataSet, DataSetError, load, with_corrupted_labels, write_replay
+from host_training.data.dataset import (
+    DataSet,
+    DataSetError,
+    load,
+    with_corrupted_labels,
+    write_replay,
+)
 from host_training.data.listing import Listing
 from host_training.presets import PRESETS, Recipe, recipe
 from host_training.run import (
@@ -45,42 +53,78 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.command(options)
     except KeyboardInterrupt:
-        print("interrupted before it began; nothing is lost, the same command begins again", file=sys.stderr)
+        print(
+            "interrupted before it began; nothing is lost, the same command begins again",
+            file=sys.stderr,
+        )
         return EXIT_CODE
-    except (CheckpointError, DataSetError, RunError, ValueError, FloatingPointError, OSError) as error:
+    except (
+        CheckpointError,
+        DataSetError,
+        RunError,
+        ValueError,
+        FloatingPointError,
+        OSError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog="python -m host_training", description="train an auto-encoder; write a split's images for a node to replay"
+        prog="python -m host_training",
+        description="train an auto-encoder; write a split's images for a node to replay",
     )
     commands = top.add_subparsers(required=True)
     train = commands.add_parser("train", help="train, or go on where the last run was interrupted")
     train.set_defaults(command=command_train)
-    replay = commands.add_parser("replay", help="write a split's images and labels as an .npz for a node to replay")
+    replay = commands.add_parser(
+        "replay", help="write a split's images and labels as an .npz for a node to replay"
+    )
     replay.set_defaults(command=command_replay)
     for command in (train, replay):
         command.add_argument(
             "--dataset",
-            help="digits, cifar10, cifar100 or a folder of images per class (default: the run's, or digits)",
+            help=(
+                "digits, cifar10, cifar100 or a folder of images per class (default: the run's, "
+                "or digits)"
+            ),
         )
-        command.add_argument("--data-dir", type=Path, help="default: DATA_DIR, else the run's, or data")
+        command.add_argument(
+            "--data-dir", type=Path, help="default: DATA_DIR, else the run's, or data"
+        )
         command.add_argument(
             "--image-size",
             type=int,
-            help=f"side to which a folder's images are resized (default: the run's, or {IMAGE_SIZE})",
+            help=(
+                f"side to which a folder's images are resized (default: the run's, or {IMAGE_SIZE})"
+            ),
         )
-    train.add_argument("--preset", choices=PRESETS, help="default: the run's, or the one made for the data set")
-    train.add_argument("--run", type=Path, help="folder of the run (default: runs/, named after data set and preset)")
+    train.add_argument(
+        "--preset", choices=PRESETS, help="default: the run's, or the one made for the data set"
+    )
+    train.add_argument(
+        "--run",
+        type=Path,
+        help="folder of the run (default: runs/, named after data set and preset)",
+    )
     train.add_argument("--seed", type=int)
-    train.add_argument("--start-from", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run")
-    train.add_argument("--teacher", type=Path, metavar="CHECKPOINT", help="also learn the scores of a larger model")
+    train.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="begin with the weights of another run",
+    )
+    train.add_argument(
+        "--teacher", type=Path, metavar="CHECKPOINT", help="also learn the scores of a larger model"
+    )
     train.add_argument("--ce-epochs", type=int)
     train.add_argument("--duphil-epochs", type=int)
     train.add_argument(
-        "--label-corruption", type=float, metavar="RATIO", help="draw this ratio of the training labels anew"
+        "--label-corruption",
+        type=float,
+        metavar="RATIO",
+        help="draw this ratio of the training labels anew",
     )
     train.add_argument("--corruption-seed", type=int)
     train.add_argument("--threads", type=int, help="CPU threads (default: the preset's, else all)")
@@ -99,13 +143,22 @@ def command_train(options: argparse.Namespace) -> int:
         run = trained(wanted, run_dir, options)
         if run is None:
             print(
-                f"interrupted; everything so far is in {run_dir}, the same command goes on from there", file=sys.stderr
+                (
+                    f"interrupted; everything so far is in {run_dir}, the same command goes on "
+                    "from there"
+                ),
+                file=sys.stderr,
             )
             return EXIT_CODE
         _, best = load_model(run_dir / f"{run.stage}.pt")
     print(
         json.dumps(
-            {"run": str(run_dir), "stage": best["stage"], "epoch": best["epoch"], "validation": best["validation"]}
+            {
+                "run": str(run_dir),
+                "stage": best["stage"],
+                "epoch": best["epoch"],
+                "validation": best["validation"],
+            }
         )
     )
     return 0
@@ -122,7 +175,9 @@ def trained(wanted: Wanted, run_dir: Path, options: argparse.Namespace) -> Run |
         wanted.require(known, run_dir)
         source = require_pictures(known, run_dir, wanted.dataset)
         if known.is_finished and not (run_dir / f"{known.stage}.pt").is_file():
-            raise RunError(f"{run_dir} has lost its {known.stage}.pt; delete that folder and train again")
+            raise RunError(
+                f"{run_dir} has lost its {known.stage}.pt; delete that folder and train again"
+            )
         if known.is_finished:
             return known
     pictures = Listing.of(source.folder) if known is None and source.folder is not None else None
@@ -146,10 +201,14 @@ def trained(wanted: Wanted, run_dir: Path, options: argparse.Namespace) -> Run |
 
 @contextmanager
 def noted_interruptions() -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM are only put into the list: an update is finished, and what it made is saved."""
+    """Ctrl-C and SIGTERM are only put into the list: an update is finished, and what it made is
+    saved.
+    """
     numbers: list[int] = []
     noted = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda number, frame: numbers.append(number)) for number in noted]
+    before = [
+        signal.signal(number, lambda number, frame: numbers.append(number)) for number in noted
+    ]
     try:
         yield numbers
     finally:
@@ -167,7 +226,8 @@ def held(run_dir: Path) -> Iterator[None]:
             yield
     except HeldError:
         raise RunError(
-            f"another process is training in {run_dir}; wait for it, or train into another folder (RUN=…)"
+            f"another process is training in {run_dir}; wait for it, or train into another "
+            "folder (RUN=…)"
         ) from None
     finally:
         if is_new:
@@ -176,7 +236,9 @@ def held(run_dir: Path) -> Iterator[None]:
 
 
 def with_what_a_checkpoint_says(wanted: Wanted, run_dir: Path) -> Wanted:
-    """Also what is not said of a run from the time when there was no run.json; that it is one, is told."""
+    """Also what is not said of a run from the time when there was no run.json; that it is one, is
+    told.
+    """
     last = run_dir / "last.pt"
     if not last.exists():
         return wanted
@@ -184,27 +246,46 @@ def with_what_a_checkpoint_says(wanted: Wanted, run_dir: Path) -> Wanted:
     preset, changes = preset_of(state["recipe"])
     print(
         f"{run_dir} has no {RUN}, as an earlier version wrote none; its checkpoint says: data set "
-        f"{state['data_set']}, preset {preset or 'unknown'}. It goes on as what it is, and then says so itself",
+        f"{state['data_set']}, preset {preset or 'unknown'}. It goes on as what it is, and "
+        "then says so itself",
         file=sys.stderr,
     )
     said = {"dataset": state["data_set"], "preset": preset, **changes}
-    return replace(wanted, **{name: value for name, value in said.items() if getattr(wanted, name) is None})
+    return replace(
+        wanted, **{name: value for name, value in said.items() if getattr(wanted, name) is None}
+    )
 
 
 def preset_of(saved: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """The preset of a checkpoint's recipe, and what was told otherwise; batch and learning rate follow the images."""
+    """The preset of a checkpoint's recipe, and what was told otherwise; batch and learning rate
+    follow the images.
+    """
     for preset, usual in PRESETS.items():
-        others = {name: saved.get(name) for name, value in usual.to_dict().items() if saved.get(name) != value}
-        changes = {name: value for name, value in others.items() if name not in ("batch_size", "learning_rate")}
+        others = {
+            name: saved.get(name)
+            for name, value in usual.to_dict().items()
+            if saved.get(name) != value
+        }
+        changes = {
+            name: value
+            for name, value in others.items()
+            if name not in ("batch_size", "learning_rate")
+        }
         if changes.keys() <= set(CHANGES):
             return preset, changes
     return None, {}
 
 
-def prepare(source: Source, wanted: Wanted, known: Run | None, data_dir: Path | None) -> tuple[DataSet, Run]:
+def prepare(
+    source: Source, wanted: Wanted, known: Run | None, data_dir: Path | None
+) -> tuple[DataSet, Run]:
     """The images, and the run that learns them; `known` is the one that goes on."""
     data_dir = data_folder(data_dir, known)
-    image_size = known.image_size if known is not None and known.image_size else wanted.image_size or IMAGE_SIZE
+    image_size = (
+        known.image_size
+        if known is not None and known.image_size
+        else wanted.image_size or IMAGE_SIZE
+    )
     data = load(source.argument, data_dir, image_size)
     preset = wanted.preset or source.preset if known is None else known.preset
     changes = wanted.changes if known is None else known.changes

@@ -1,7 +1,9 @@
-"""Run: what the run in a folder is. `run.json` says it, so that nobody has to say it again, and nothing is mixed.
+"""Run: what the run in a folder is. `run.json` says it, so that nobody has to say it again, and
+nothing is mixed.
 
-Beside it lie `pictures.json`, the listing of a folder of one's own images, and what `host_training.training.trainer` writes.
-Only the standard library is imported here: whoever chooses a run does not wait for PyTorch.
+Beside it lie `pictures.json`, the listing of a folder of one's own images, and what
+`host_training.training.trainer` writes. Only the standard library is imported here: whoever chooses
+a run does not wait for PyTorch.
 """
 
 import hashlib
@@ -29,7 +31,9 @@ CHANGES = ("seed", "ce_epochs", "duphil_epochs", "label_corruption", "corruption
 
 
 class RunError(Exception):
-    """The run is another one than asked for, or its pictures are; the message says which and what to type."""
+    """The run is another one than asked for, or its pictures are; the message says which and what
+    to type.
+    """
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,9 @@ class Source:
 
     @property
     def key(self) -> str:
-        """Names its runs: no two folders have the same, nor has a folder that of a data set with a name."""
+        """Names its runs: no two folders have the same, nor has a folder that of a data set with a
+        name.
+        """
         if self.folder is None:
             return self.name
         return f"{self.name}-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:8]}"
@@ -71,7 +77,9 @@ class Source:
     def check_preset(self, preset: str) -> None:
         fitting = fitting_presets(self.name if self.folder is None else "")
         if preset not in fitting:
-            raise RunError(f"preset '{preset}' does not fit {self.argument}; these do: {', '.join(fitting)}")
+            raise RunError(
+                f"preset '{preset}' does not fit {self.argument}; these do: {', '.join(fitting)}"
+            )
 
     def run_dir(self, preset: str | None = None) -> Path:
         return RUNS / f"{self.key}-{preset or self.preset}"
@@ -107,7 +115,11 @@ class Run:
 
     @property
     def source(self) -> Source:
-        return Source(self.data_set) if self.folder is None else Source(Path(self.folder).name, Path(self.folder))
+        return (
+            Source(self.data_set)
+            if self.folder is None
+            else Source(Path(self.folder).name, Path(self.folder))
+        )
 
     def describe(self) -> str:
         size = "" if self.image_size is None else f" of side {self.image_size}"
@@ -135,7 +147,9 @@ class Wanted:
 
     def differences(self, run: Run, pictures: Listing | None = None) -> Iterator[str]:
         """What is said and is not so of the run, a phrase for each; `pictures` are the run's."""
-        if self.dataset is not None and not is_same_source(Source.of(self.dataset), run.source, pictures):
+        if self.dataset is not None and not is_same_source(
+            Source.of(self.dataset), run.source, pictures
+        ):
             yield f"its data set is {run.source.argument}, not {Source.of(self.dataset).argument}"
         if self.preset not in (None, run.preset):
             yield f"its preset is {run.preset}, not {self.preset}"
@@ -154,7 +168,8 @@ class Wanted:
         """RunError when the run in that folder is another one."""
         if differences := list(self.differences(run, read_pictures(run_dir))):
             raise RunError(
-                f"{run_dir} holds another run ({'; '.join(differences)}); leave out what is not so to go on with it, "
+                f"{run_dir} holds another run ({'; '.join(differences)}); leave out what is "
+                "not so to go on with it, "
                 "or train into another folder (RUN=…)"
             )
 
@@ -175,7 +190,9 @@ def sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        raise RunError(f"there is no checkpoint {path}; a finished run has ce.pt and duphil.pt") from None
+        raise RunError(
+            f"there is no checkpoint {path}; a finished run has ce.pt and duphil.pt"
+        ) from None
 
 
 def read_run(run_dir: Path) -> Run | None:
@@ -187,14 +204,17 @@ def read_run(run_dir: Path) -> Run | None:
             raise ValueError(f"it has format {said['format']}, this program has {FORMAT}")
         run = Run(**said)
         for name, kind in typing.get_type_hints(Run).items():
-            if not isinstance(value := getattr(run, name), kind) or (isinstance(value, bool) and kind is not bool):
+            if not isinstance(value := getattr(run, name), kind) or (
+                isinstance(value, bool) and kind is not bool
+            ):
                 raise ValueError(f"{name} is {value!r}")
         recipe(run.preset, **run.changes)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise RunError(
-            f"{path} is damaged ({error}); delete this one file, and `make train` with the run's own settings "
+            f"{path} is damaged ({error}); delete this one file, and `make train` with the "
+            "run's own settings "
             "writes it anew from the checkpoint"
         ) from None
     return run
@@ -215,30 +235,43 @@ def read_pictures(run_dir: Path) -> Listing | None:
     except FileNotFoundError:
         return None
     except (ValueError, OSError) as error:
-        raise RunError(f"{run_dir / PICTURES} is damaged ({error}); train into another folder (RUN=…)") from None
+        raise RunError(
+            f"{run_dir / PICTURES} is damaged ({error}); train into another folder (RUN=…)"
+        ) from None
 
 
 def require_pictures(run: Run, run_dir: Path, dataset: str | None = None) -> Source:
-    """Where the run's pictures are now, in `dataset` if that is said; RunError unless they are as they were."""
+    """Where the run's pictures are now, in `dataset` if that is said; RunError unless they are as
+    they were.
+    """
     source = run.source if dataset is None else Source.of(dataset)
     known = read_pictures(run_dir)
     if source.folder is None or known is None:
         return source
     if not source.folder.is_dir():
         raise RunError(
-            f"the pictures of {run_dir} were in {source.folder}, and are not there; say where they are (DATASET=…)"
+            f"the pictures of {run_dir} were in {source.folder}, and are not there; say "
+            "where they are (DATASET=…)"
         )
     now = Listing.of(source.folder, known)
     if changes := known.changes_to(now):
         folder = next_free(run_dir, lambda free: free.exists() and not _is_begun(run, free, now))
-        said = {"DATASET": source.folder, "PRESET": run.preset, "IMAGE_SIZE": run.image_size, "RUN": folder}
+        said = {
+            "DATASET": source.folder,
+            "PRESET": run.preset,
+            "IMAGE_SIZE": run.image_size,
+            "RUN": folder,
+        }
         words = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in said.items())
         raise RunError(
-            f"{source.folder} is not as it was when {run_dir} was trained: {len(known)} pictures then, {len(now)} now, "
-            f"{changes}. `make train {words}` trains on what is there now; with the pictures of then the run can be "
+            f"{source.folder} is not as it was when {run_dir} was trained: {len(known)} "
+            f"pictures then, {len(now)} now, "
+            f"{changes}. `make train {words}` trains on what is there now; with the pictures "
+            "of then the run can be "
             "used as it is"
         )
-    if source != run.source or now != known:  # moved, copied or touched: next time it need not be said, or read
+    # moved, copied or touched: next time it need not be said, or read
+    if source != run.source or now != known:
         write_run(replace(run, folder=str(source.folder)), run_dir, now)
     return source
 
@@ -263,7 +296,9 @@ def _is_begun(run: Run, folder: Path, now: Listing) -> bool:
 
 
 def data_folder(said: Path | None, run: Run | None) -> Path:
-    """Where data sets with a name are: as said, else DATA_DIR, else where the run found them, else `data`."""
+    """Where data sets with a name are: as said, else DATA_DIR, else where the run found them, else
+    `data`.
+    """
     if said is not None:
         return said
     found = None if run is None else run.data_dir
@@ -271,7 +306,8 @@ def data_folder(said: Path | None, run: Run | None) -> Path:
 
 
 def origin(folder: Path, dataset: str | None, data_dir: Path | None) -> tuple[str | None, Path]:
-    """Data set and data folder for what lies in a run's folder: as said, else as the run says, else None.
+    """Data set and data folder for what lies in a run's folder: as said, else as the run says, else
+    None.
 
     RunError when the run's own pictures are asked for and have changed.
     """
@@ -279,6 +315,8 @@ def origin(folder: Path, dataset: str | None, data_dir: Path | None) -> tuple[st
     data_dir = data_folder(data_dir, run)
     if run is None:
         return dataset, data_dir
-    if dataset is not None and not is_same_source(Source.of(dataset), run.source, read_pictures(folder)):
+    if dataset is not None and not is_same_source(
+        Source.of(dataset), run.source, read_pictures(folder)
+    ):
         return dataset, data_dir
     return require_pictures(run, folder, dataset).argument, data_dir

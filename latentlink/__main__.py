@@ -1,7 +1,8 @@
-"""`python -m latentlink TARGET`: what `make TARGET` does; `check TARGETS` looks at the variables, `help` shows them.
+"""`python -m latentlink TARGET`: what `make TARGET` does; `check TARGETS` looks at the variables,
+`help` shows them.
 
-Variables come from make (MAKEFLAGS), or from the environment. Only the standard library is imported: this runs before
-anything is installed.
+Variables come from make (MAKEFLAGS), or from the environment. Only the standard library is
+imported: this runs before anything is installed.
 """
 
 import os
@@ -24,7 +25,9 @@ def main(arguments: list[str]) -> int:
         elif command == "check":
             read(make_flags, os.environ, targets)
         else:
-            STEPS[command](Said(read(make_flags, os.environ, [command, *targets]), read_flags(make_flags)[0]))
+            STEPS[command](
+                Said(read(make_flags, os.environ, [command, *targets]), read_flags(make_flags)[0])
+            )
     except (VariableError, RunError, OSError) as error:
         print(f"make: {error}", file=sys.stderr)
         return 2

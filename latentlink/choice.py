@@ -1,4 +1,6 @@
-"""Choice: which run and which bundle is meant, by what was said and by what the folders say of themselves."""
+"""Choice: which run and which bundle is meant, by what was said and by what the folders say of
+themselves.
+"""
 
 import json
 from collections.abc import Iterator
@@ -51,7 +53,11 @@ class Place:
 
     @property
     def is_trained(self) -> bool:
-        return self.run is not None and self.run.is_finished and (self.folder / f"{self.run.stage}.pt").is_file()
+        return (
+            self.run is not None
+            and self.run.is_finished
+            and (self.folder / f"{self.run.stage}.pt").is_file()
+        )
 
     def describe(self) -> str:
         return str(self.folder) if self.run is None else f"{self.folder} ({self.run.describe()})"
@@ -71,7 +77,9 @@ def data_set(said: Said) -> Source:
 
 
 def run_to_train(said: Said) -> Place:
-    """The one that is named; else one that was interrupted goes on; else the usual one of the data set."""
+    """The one that is named; else one that was interrupted goes on; else the usual one of the data
+    set.
+    """
     if named := _named(said):
         return named
     if going := [place for place in _newest(_fitting(said), RUN) if not place.is_trained]:
@@ -85,16 +93,23 @@ def run_to_export(said: Said) -> Place:
 
 
 def bundle_to_use(said: Said) -> Chosen:
-    """The one that is named; else the newest of the data set; else one that came with the programs; else a new one."""
+    """The one that is named; else the newest of the data set; else one that came with the programs;
+    else a new one.
+    """
     if bundle := said.path("BUNDLE"):
         return Chosen(bundle, place_of(bundle), True)
     if named := _named(said):
         return Chosen(named.bundle, named, (named.bundle / MANIFEST).is_file())
-    own = [Chosen(place.bundle, place, True) for place in _fitting(said) if (place.bundle / MANIFEST).is_file()]
+    own = [
+        Chosen(place.bundle, place, True)
+        for place in _fitting(said)
+        if (place.bundle / MANIFEST).is_file()
+    ]
     copies = [Chosen(bundle, None, True) for bundle in _of_data_set(COPIES, said)]
     if own or copies:
         return max(own + copies, key=lambda each: (each.bundle / MANIFEST).stat().st_mtime_ns)
-    if released := sorted(_of_data_set(MODELS, said)):  # models/cifar10 stands before models/cifar10-tiny
+    # models/cifar10 stands before models/cifar10-tiny
+    if released := sorted(_of_data_set(MODELS, said)):
         return Chosen(released[0], None, True)
     place = run_to_export(said)
     return Chosen(place.bundle, place, False)
@@ -115,7 +130,8 @@ def manifest(bundle: Path) -> dict[str, Any]:
             raise ValueError("it does not say where it comes from")
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(
-            f"{bundle / MANIFEST} cannot be read ({error}); export again, or name another (BUNDLE=…)"
+            f"{bundle / MANIFEST} cannot be read ({error}); export again, or name another "
+            "(BUNDLE=…)"
         ) from None
     return content
 
@@ -124,7 +140,9 @@ def other_settings(said: Said, bundle: Path) -> Iterator[str]:
     """What is said of an export and is not so of a bundle, a phrase for each."""
     provenance = manifest(bundle)["provenance"]
     words = str(provenance.get("command", "")).split()
-    was = {name: words[words.index(name) + 1] for name, _ in SETTINGS.values() if name in words[:-1]}
+    was = {
+        name: words[words.index(name) + 1] for name, _ in SETTINGS.values() if name in words[:-1]
+    }
     pairs = [("STAGE", str(provenance.get("stage")))]
     pairs += [(name, was.get(option, usual)) for name, (option, usual) in SETTINGS.items()]
     for name, value in pairs:
@@ -161,16 +179,31 @@ def _fitting(said: Said) -> list[Place]:
             continue
         if run is None or not _is_of(run, source, path.parent):
             continue
-        sizes = {"PRESET": run.preset, "IMAGE_SIZE": run.image_size, "SEED": run.changes.get("seed", 0)}
-        names = ["PRESET", *(["IMAGE_SIZE"] if run.folder else []), *(["SEED"] if said.is_training else [])]
+        sizes = {
+            "PRESET": run.preset,
+            "IMAGE_SIZE": run.image_size,
+            "SEED": run.changes.get("seed", 0),
+        }
+        names = [
+            "PRESET",
+            *(["IMAGE_SIZE"] if run.folder else []),
+            *(["SEED"] if said.is_training else []),
+        ]
         if all(name not in said or said[name] == str(sizes[name]) for name in names):
             places.append(Place(path.parent, run))
     return places
 
 
 def _is_of(run: Run, source: Source, folder: Path) -> bool:
-    """Also of a folder that was moved: the run's own is not there any more, and the pictures are the same."""
-    if source == run.source or source.folder is None or run.folder is None or Path(run.folder).exists():
+    """Also of a folder that was moved: the run's own is not there any more, and the pictures are
+    the same.
+    """
+    if (
+        source == run.source
+        or source.folder is None
+        or run.folder is None
+        or Path(run.folder).exists()
+    ):
         return source == run.source
     return is_same_source(source, run.source, read_pictures(folder))
 
@@ -187,5 +220,9 @@ def _of_data_set(folder: Path, said: Said) -> Iterator[Path]:
     for path in sorted(folder.glob(f"*/{MANIFEST}")):
         provenance = manifest(path.parent)["provenance"]
         is_preset = said.get("PRESET", provenance.get("preset")) == provenance.get("preset")
-        if provenance.get("data_set") == name and is_preset and not list(other_settings(said, path.parent)):
+        if (
+            provenance.get("data_set") == name
+            and is_preset
+            and not list(other_settings(said, path.parent))
+        ):
             yield path.parent

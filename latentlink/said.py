@@ -1,4 +1,6 @@
-"""What was said on the command line, and how the steps are run: as processes, one after the other."""
+"""What was said on the command line, and how the steps are run: as processes, one after the
+other.
+"""
 
 import os
 import shlex
@@ -45,9 +47,15 @@ class Said:
         return Path(self.values[name]).expanduser() if name in self.values else None
 
     def options(self, **names: str) -> list[str]:
-        """--option value for each that was said: options(IMAGES="--images"); of a path, ~ is the home folder."""
+        """--option value for each that was said: options(IMAGES="--images"); of a path, ~ is the
+        home folder.
+        """
         said = {name: option for name, option in names.items() if name in self.values}
-        return [word for name, option in said.items() for word in (option, os.path.expanduser(self.values[name]))]
+        return [
+            word
+            for name, option in said.items()
+            for word in (option, os.path.expanduser(self.values[name]))
+        ]
 
     @property
     def results(self) -> str:
@@ -58,7 +66,9 @@ class Said:
         print(sentence, file=sys.stderr, flush=True)
 
     def run(self, module: str, *arguments: str | Path, **environment: str) -> None:
-        """A module of the environment, to its end; Ctrl-C reaches it too, and its word is the last."""
+        """A module of the environment, to its end; Ctrl-C reaches it too, and its word is the
+        last.
+        """
         command = [str(PYTHON), "-m", module, *map(str, arguments)]
         if self.is_dry or self.get("V") == "1":
             print(shlex.join(command), flush=True)

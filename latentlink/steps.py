@@ -1,4 +1,6 @@
-"""Steps: a run, its bundle and what is done with it. What is there and still right is not made again."""
+"""Steps: a run, its bundle and what is done with it. What is there and still right is not made
+again.
+"""
 
 import hashlib
 from dataclasses import replace
@@ -64,14 +66,17 @@ def train(said: Said) -> None:
 def _train(said: Said, place: Place) -> Place:
     """To the end, unless it was; RunError when it is another run than what is said."""
     if place.run is not None:
-        said.tell(f"train     {place.describe()}: {'it is trained' if place.is_trained else 'goes on'}")
+        said.tell(
+            f"train     {place.describe()}: {'it is trained' if place.is_trained else 'goes on'}"
+        )
         _wanted(said).require(place.run, place.folder)
         require_pictures(place.run, place.folder, said.values.get("DATASET"))
     else:
         old = RUNS / f"{data_set(said).name}-{said.get('PRESET', data_set(said).preset)}"
         if old != place.folder and (old / "last.pt").exists() and not (old / "run.json").exists():
             said.tell(
-                f"train     {old} is of an earlier version and does not say of which pictures; RUN={old} takes it"
+                f"train     {old} is of an earlier version and does not say of which "
+                f"pictures; RUN={old} takes it"
             )
         said.tell(f"train     into {place.folder}")
     if not place.is_trained:
@@ -112,7 +117,8 @@ def _bundle(said: Said) -> Chosen:
     if chosen.is_there and not (place is not None and _is_stale(chosen.bundle, place)):
         if differences := "; ".join(other_settings(said, chosen.bundle)):
             raise RunError(
-                f"{chosen.bundle} was exported otherwise ({differences}); `make export` with what you want replaces "
+                f"{chosen.bundle} was exported otherwise ({differences}); `make export` with "
+                "what you want replaces "
                 "it, RUN= makes another"
             )
         if place is not None and place.run is not None:
@@ -131,7 +137,11 @@ def _require(said: Said, place: Place, run: Run) -> None:
     DATASET beside BUNDLE may be another one: that of a further decoder.
     """
     wanted, own = _wanted(said), read_pictures(place.folder)
-    if "BUNDLE" in said and wanted.dataset and not is_same_source(Source.of(wanted.dataset), run.source, own):
+    if (
+        "BUNDLE" in said
+        and wanted.dataset
+        and not is_same_source(Source.of(wanted.dataset), run.source, own)
+    ):
         replace(wanted, dataset=None).require(run, place.folder)
     else:
         wanted.require(run, place.folder)
@@ -144,7 +154,9 @@ def _is_stale(bundle: Path, place: Place) -> bool:
     checkpoint = place.folder / f"{provenance.get('stage')}.pt"
     if not checkpoint.is_file():
         return False
-    return hashlib.sha256(checkpoint.read_bytes()).hexdigest() != provenance.get("checkpoint_sha256")
+    return hashlib.sha256(checkpoint.read_bytes()).hexdigest() != provenance.get(
+        "checkpoint_sha256"
+    )
 
 
 def _replay(said: Said, chosen: Chosen) -> Path:
@@ -152,12 +164,16 @@ def _replay(said: Said, chosen: Chosen) -> Path:
     place = chosen.place
     if place is not None:
         if not place.replay.is_file():
-            said.run("host_training", "replay", "--run", place.folder, *said.options(DATASET="--dataset"))
+            said.run(
+                "host_training", "replay", "--run", place.folder, *said.options(DATASET="--dataset")
+            )
         return place.replay
     content = manifest(chosen.bundle)
     name = said.get("DATASET", str(content["provenance"].get("data_set")))
     if "DATASET" not in said and name not in DEFAULT_PRESETS:
-        raise RunError(f"{chosen.bundle} was made of a folder called {name}; say where it is (DATASET=…)")
+        raise RunError(
+            f"{chosen.bundle} was made of a folder called {name}; say where it is (DATASET=…)"
+        )
     source, size = Source.of(name), content["node"]["image"]["height"]
     path = RUNS / "replay" / f"{source.key}-{size}.npz"
     if source.folder is not None or not path.is_file():  # a folder may have changed
@@ -188,10 +204,13 @@ def bench(said: Said) -> None:
 def decoder(said: Said) -> None:
     if "TASK" not in said:
         raise RunError(
-            "say what the decoder is asked: TASK=label, coarse, fine, living, new-class, anomaly or thumbnail"
+            "say what the decoder is asked: TASK=label, coarse, fine, living, new-class, "
+            "anomaly or thumbnail"
         )
     if (said["TASK"] == "new-class") != ("EXAMPLES" in said):
-        raise RunError("TASK=new-class and EXAMPLES=folder, or a class such as cifar100:bicycle, go together")
+        raise RunError(
+            "TASK=new-class and EXAMPLES=folder, or a class such as cifar100:bicycle, go together"
+        )
     chosen = _bundle(said)
     names = {
         "DATASET": "--dataset",
@@ -201,7 +220,15 @@ def decoder(said: Said) -> None:
         "EXAMPLES": "--examples",
         "SHOTS": "--shots",
     }
-    said.run("export", "decoder", "--bundle", chosen.bundle, "--task", said["TASK"], *said.options(**names))
+    said.run(
+        "export",
+        "decoder",
+        "--bundle",
+        chosen.bundle,
+        "--task",
+        said["TASK"],
+        *said.options(**names),
+    )
 
 
 def verdicts(said: Said) -> None:

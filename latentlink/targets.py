@@ -1,4 +1,6 @@
-"""Targets: what each target of `make` does; of those that need a run or a bundle, latentlink.steps."""
+"""Targets: what each target of `make` does; of those that need a run or a bundle,
+latentlink.steps.
+"""
 
 import shutil
 from collections.abc import Callable
@@ -28,7 +30,9 @@ def flash(said: Said) -> None:
         "REPLACE": "--replace",
     }
     if "TARGET" not in said:
-        raise RunError("say what becomes a node: TARGET=/dev/sdX, FILE.img or the folder of a boot partition")
+        raise RunError(
+            "say what becomes a node: TARGET=/dev/sdX, FILE.img or the folder of a boot partition"
+        )
     dry = ["--dry-run"] if said.get("DRY_RUN") == "yes" else []
     settings = ["--settings", said.get("SETTINGS", "node.toml")]
     said.run("device.flash", "card", said["TARGET"], *settings, *said.options(**names), *dry)
@@ -46,12 +50,20 @@ def deploy_model(said: Said) -> None:
     """Only a bundle that is there: nobody wants a node to get one that was made in passing."""
     host = _host(said)
     if not {"BUNDLE", "DATASET", "RUN"} & said.values.keys():
-        raise RunError("say which bundle the node gets: BUNDLE=, or DATASET= or RUN= of which the newest is taken")
+        raise RunError(
+            "say which bundle the node gets: BUNDLE=, or DATASET= or RUN= of which the "
+            "newest is taken"
+        )
     chosen = bundle_to_use(said)
     if not chosen.is_there:
-        raise RunError(f"there is no bundle in {chosen.bundle}; 'make export' writes one, BUNDLE= names another folder")
+        raise RunError(
+            f"there is no bundle in {chosen.bundle}; 'make export' writes one, BUNDLE= names "
+            "another folder"
+        )
     said.tell(f"bundle    {chosen.bundle}")
-    said.run("device.flash", "deploy", host, "--bundle", chosen.bundle, *said.options(**HOST_OPTIONS))
+    said.run(
+        "device.flash", "deploy", host, "--bundle", chosen.bundle, *said.options(**HOST_OPTIONS)
+    )
 
 
 def _host(said: Said) -> str:
@@ -78,7 +90,12 @@ def nightly(said: Said) -> None:
     said.run("tests.studies.kills", "--out", said.results)
     said.run("tests.studies.faults", *FAULTS, **{RESULTS: said.results})
     said.run(
-        "pytest", "tests/link", "tests/device", "tests/studies/test_kills.py", "tests/studies/fuzz", LATENTLINK_NIGHTLY="1"
+        "pytest",
+        "tests/link",
+        "tests/device",
+        "tests/studies/test_kills.py",
+        "tests/studies/fuzz",
+        LATENTLINK_NIGHTLY="1",
     )
 
 
@@ -90,16 +107,23 @@ def clean_runs(said: Said) -> None:
     """Say what would go, with its size, and let it go when that is confirmed."""
     named = said.path("RUN")
     if named is not None and not (named.is_dir() and (_lies_in_runs(named) or _is_run(named))):
-        raise RunError(f"{named} is not the folder of a run and of nothing else; no other is deleted here")
+        raise RunError(
+            f"{named} is not the folder of a run and of nothing else; no other is deleted here"
+        )
     folders = sorted(path for path in RUNS.glob("*") if path.is_dir()) if named is None else [named]
     for folder in folders:
         n_bytes = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
         n_bundles = len({path.parent for path in folder.rglob("manifest.json")})
-        print(f"{folder}: {n_bytes / 1e6:.1f} MB" + (f", bundles: {n_bundles}" if n_bundles else ""))
+        print(
+            f"{folder}: {n_bytes / 1e6:.1f} MB" + (f", bundles: {n_bundles}" if n_bundles else "")
+        )
     if not folders:
         print("there are no runs")
     elif said.get("CONFIRM") != "yes" or said.is_dry:
-        print("nothing was deleted: `make clean-runs CONFIRM=yes` deletes all of this for good, RUN= only one of them")
+        print(
+            "nothing was deleted: `make clean-runs CONFIRM=yes` deletes all of this for "
+            "good, RUN= only one of them"
+        )
     else:
         for folder in folders:
             _delete(folder)

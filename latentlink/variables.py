@@ -63,7 +63,9 @@ def number(least: float, most: float = float("inf"), kind: type = int) -> Check:
 
 
 def only(*words: str) -> Check:
-    return lambda value: "" if value in words else f"it must be {' or '.join(words)}, or be left out"
+    return lambda value: (
+        "" if value in words else f"it must be {' or '.join(words)}, or be left out"
+    )
 
 
 def _data_set(value: str) -> str:
@@ -101,41 +103,73 @@ def _file(value: str) -> str:
 
 
 def _task_name(value: str) -> str:
-    return "" if re.fullmatch(r"[a-z0-9-]{1,40}", value) else "it must be up to 40 of a-z, 0-9 and '-'"
+    return (
+        "" if re.fullmatch(r"[a-z0-9-]{1,40}", value) else "it must be up to 40 of a-z, 0-9 and '-'"
+    )
 
 
 def _examples(value: str) -> str:
     is_class = value.partition(":")[0] in DEFAULT_PRESETS and value.partition(":")[2]
-    return "" if is_class or Path(value).expanduser().is_dir() else "it must be a folder here, or DATASET:CLASS"
+    return (
+        ""
+        if is_class or Path(value).expanduser().is_dir()
+        else "it must be a folder here, or DATASET:CLASS"
+    )
 
 
 VARIABLES: dict[str, Variable] = {
-    "DATASET": Variable(f"{'|'.join(DEFAULT_PRESETS)}|FOLDER", "of one folder of images per class", _data_set),
+    "DATASET": Variable(
+        f"{'|'.join(DEFAULT_PRESETS)}|FOLDER", "of one folder of images per class", _data_set
+    ),
     "DATA_DIR": Variable("FOLDER", "where the CIFARs are, or are downloaded to (data)"),
-    "PRESET": Variable("|".join(PRESETS), "model and recipe (the run's, or the data set's)", one_of(PRESETS, "preset")),
-    "IMAGE_SIZE": Variable("PIXELS", "side to which a folder's images are resized (64)", number(8, 4096)),
-    "SEED": Variable("N", "of training; of losses on the line; of what is drawn", number(0, 2**31 - 1)),
+    "PRESET": Variable(
+        "|".join(PRESETS),
+        "model and recipe (the run's, or the data set's)",
+        one_of(PRESETS, "preset"),
+    ),
+    "IMAGE_SIZE": Variable(
+        "PIXELS", "side to which a folder's images are resized (64)", number(8, 4096)
+    ),
+    "SEED": Variable(
+        "N", "of training; of losses on the line; of what is drawn", number(0, 2**31 - 1)
+    ),
     "START_FROM": Variable("CHECKPOINT", "begin with another run's weights", _file),
     "TEACHER": Variable("CHECKPOINT", "also learn a larger model's scores", _file),
     "RUN": Variable("FOLDER", "of the run (the newest of the data set that fits)", _folder_to_be),
-    "STAGE": Variable("ce|duphil", "whose checkpoint is exported (the last)", one_of(("ce", "duphil"), "stage")),
+    "STAGE": Variable(
+        "ce|duphil", "whose checkpoint is exported (the last)", one_of(("ce", "duphil"), "stage")
+    ),
     "LATENTS": Variable("N", "send only the N most useful latents", number(1, 4096)),
     "ORDER": Variable("|".join(ORDERS), "what useful means", one_of(ORDERS, "order")),
-    "COARSENESS": Variable("C", "with ORDER=importance: above 1 for fewer bits", number(0.01, 100, float)),
-    "VIEWS": Variable("|".join(VIEWS), "how often the node looks at an image", one_of(VIEWS, "number of views")),
+    "COARSENESS": Variable(
+        "C", "with ORDER=importance: above 1 for fewer bits", number(0.01, 100, float)
+    ),
+    "VIEWS": Variable(
+        "|".join(VIEWS), "how often the node looks at an image", one_of(VIEWS, "number of views")
+    ),
     "MAX_DROP": Variable("POINTS", "of accuracy that int8 may cost (1)", number(0, 100, float)),
     "BUNDLE": Variable("FOLDER", "a bundle (the newest of the data set)", _bundle),
-    "LINK": Variable("lora-sf7|rn2483-sf9|serial-9600|…", "the line; `python -m link profiles` lists them", _link),
+    "LINK": Variable(
+        "lora-sf7|rn2483-sf9|serial-9600|…", "the line; `python -m link profiles` lists them", _link
+    ),
     "LOSS": Variable("none|0.1|mild|mid|edge|ge:p,r", "of frames (radio) or bytes (serial)", _loss),
     "IMAGES": Variable("N", "how many (all)", number(1)),
-    "INTERVAL": Variable("SECONDS", "at least, from one capture to the next", number(0, 86_400, float)),
+    "INTERVAL": Variable(
+        "SECONDS", "at least, from one capture to the next", number(0, 86_400, float)
+    ),
     "FEEDBACK": Variable("yes|no", "does the host answer (yes)", only("yes", "no")),
-    "VERDICT": Variable("0.95", "confidence at which the host wants no more of an image", number(0.001, 1, float)),
+    "VERDICT": Variable(
+        "0.95", "confidence at which the host wants no more of an image", number(0.001, 1, float)
+    ),
     "FIRST_CHUNK_BYTES": Variable("N", "of a bitstream in its first packet (all)", number(1, 4096)),
     "CHUNK_BYTES": Variable("N", "of a bitstream in each later packet", number(1, 4096)),
     "TASK": Variable("|".join(TASKS), "what a further decoder is asked", one_of(TASKS, "task")),
-    "TASK_NAME": Variable("NAME", "what the bundle calls it (after the task: new-bicycle)", _task_name),
-    "TASK_LOSS": Variable("|".join(LOSSES), "what a decoder of classes learns by", one_of(LOSSES, "loss")),
+    "TASK_NAME": Variable(
+        "NAME", "what the bundle calls it (after the task: new-bicycle)", _task_name
+    ),
+    "TASK_LOSS": Variable(
+        "|".join(LOSSES), "what a decoder of classes learns by", one_of(LOSSES, "loss")
+    ),
     "EXAMPLES": Variable("FOLDER|cifar100:bicycle", "of a new class", _examples),
     "SHOTS": Variable("N", "how many of them (20)", number(1)),
     "TARGET": Variable("/dev/sdX|FILE.img|FOLDER", "what becomes a node"),
@@ -153,18 +187,29 @@ VARIABLES: dict[str, Variable] = {
     "HOST": Variable("ADDRESS", "of the running node, as ssh takes it"),
     "SUITE": Variable("|".join(SUITES), "of Debian (bookworm)", one_of(SUITES, "suite")),
     "MIRROR": Variable("URL", "of Debian's packages"),
-    "RESULTS": Variable("FOLDER", "where figures go (runs/results; the project's own are in results)", _folder_to_be),
+    "RESULTS": Variable(
+        "FOLDER", "where figures go (runs/results; the project's own are in results)", _folder_to_be
+    ),
     "JOBS": Variable("N", "tests at a time (2)", number(1, 256)),
     "PYTHON": Variable("python3.11", "that .venv is made with"),
     "TORCH_INDEX": Variable("URL", "of an index of wheels, for PyTorch"),
     "V": Variable("1", "show the commands", only("1", "0")),
-}  # fmt: skip
+}
 
 ALWAYS = ("PYTHON", "TORCH_INDEX", "V", "DATA_DIR")
 TRAIN = ("DATASET", "PRESET", "IMAGE_SIZE", "SEED", "START_FROM", "TEACHER", "RUN")
 EXPORT = (*TRAIN, "STAGE", "LATENTS", "ORDER", "COARSENESS", "VIEWS", "MAX_DROP", "RESULTS")
 BUNDLE = (*EXPORT, "BUNDLE")
-LINE = ("LINK", "LOSS", "IMAGES", "INTERVAL", "FEEDBACK", "VERDICT", "FIRST_CHUNK_BYTES", "CHUNK_BYTES")
+LINE = (
+    "LINK",
+    "LOSS",
+    "IMAGES",
+    "INTERVAL",
+    "FEEDBACK",
+    "VERDICT",
+    "FIRST_CHUNK_BYTES",
+    "CHUNK_BYTES",
+)
 MIRROR = ("SUITE", "MIRROR")
 
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -193,21 +238,35 @@ TARGETS: dict[str, tuple[str, ...]] = {
 
 
 def read_flags(make_flags: str) -> tuple[bool, dict[str, str]]:
-    """From MAKEFLAGS as make hands it on: is everything only to be shown (-n), and NAME=VALUE of the command line."""
+    """From MAKEFLAGS as make hands it on: is everything only to be shown (-n), and NAME=VALUE of
+    the command line.
+    """
     flags, _, rest = (" " + make_flags).partition(" -- ")
     words = re.findall(r"(?:\\.|\S)+", rest, re.DOTALL)
-    said = [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL).replace("$$", "$").partition("=") for word in words]
+    said = [
+        re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL).replace("$$", "$").partition("=")
+        for word in words
+    ]
     first = flags.split(" ")[1] if flags.startswith(" ") and len(flags) > 1 else ""
-    return "n" in first and not first.startswith("-"), {name.rstrip(":+?"): value for name, _, value in said}
+    return "n" in first and not first.startswith("-"), {
+        name.rstrip(":+?"): value for name, _, value in said
+    }
 
 
 def read(make_flags: str, environment: Mapping[str, str], targets: Iterable[str]) -> dict[str, str]:
-    """What is said to these targets, by name; from the environment only what they take. Errors name what is wrong."""
+    """What is said to these targets, by name; from the environment only what they take. Errors name
+    what is wrong.
+    """
     takes = {*ALWAYS, *(name for target in targets for name in TARGETS.get(target, ()))}
-    typed = {name: value for name, value in read_flags(make_flags)[1].items() if name not in MAKES_OWN}
+    typed = {
+        name: value for name, value in read_flags(make_flags)[1].items() if name not in MAKES_OWN
+    }
     for name in typed:
         if name not in VARIABLES:
-            raise VariableError(f"there is no variable {name}; {_did_you_mean(name, VARIABLES)}`make help` lists them")
+            raise VariableError(
+                f"there is no variable {name}; {_did_you_mean(name, VARIABLES)}`make help` "
+                "lists them"
+            )
         if name not in takes:
             known = ", ".join(each for each in VARIABLES if each in takes)
             raise VariableError(f"{' '.join(targets) or 'this'} takes no {name}; it takes {known}")
@@ -222,7 +281,8 @@ def read(make_flags: str, environment: Mapping[str, str], targets: Iterable[str]
             source.check_preset(said["PRESET"])
         if "IMAGE_SIZE" in said and source.folder is None:
             raise VariableError(
-                f"IMAGE_SIZE is for a folder of images; those of {source.name} have a size of their own"
+                f"IMAGE_SIZE is for a folder of images; those of {source.name} have a size "
+                "of their own"
             )
     return said
 
@@ -232,7 +292,9 @@ def help_text() -> str:
     for name, variable in VARIABLES.items():
         takes = variable.takes if len(variable.takes) <= 40 else variable.takes.split("|")[0] + "|…"
         lines.append(f"  {name + '=' + takes:<52} {variable.text}")
-    return "\n".join(["Variables:", *lines, "", "Presets: " + ", ".join(PRESETS), "Tasks: " + ", ".join(TASKS)])
+    return "\n".join(
+        ["Variables:", *lines, "", "Presets: " + ", ".join(PRESETS), "Tasks: " + ", ".join(TASKS)]
+    )
 
 
 def _did_you_mean(value: str, names: Iterable[str]) -> str:

@@ -50,23 +50,32 @@ def _line(arguments: argparse.Namespace, impairments: Impairments) -> Line | Rad
     profile = get_profile(arguments.profile)
     if profile.is_radio:
         return RadioLine(
-            profile, impairments, arguments.seed, arguments.ends, listens_before_talking=arguments.listen_before_talk
+            profile,
+            impairments,
+            arguments.seed,
+            arguments.ends,
+            listens_before_talking=arguments.listen_before_talk,
         )
     if profile.carrier != "serial":
         raise ValueError(f"{profile.name} needs no emulated line: give both ends an address")
     if arguments.ends != 2 or arguments.listen_before_talk:
-        raise ValueError(f"{profile.name} is a cable: it has two ends, and both may speak at any time")
+        raise ValueError(
+            f"{profile.name} is a cable: it has two ends, and both may speak at any time"
+        )
     return Line(profile, impairments, arguments.seed)
 
 
 def _provision(arguments: argparse.Namespace) -> None:
     made = provision(arguments.folder, arguments.node)
-    print(f"node {made.node} may speak with the key in {arguments.folder}; give the host the same key")
+    print(
+        f"node {made.node} may speak with the key in {arguments.folder}; give the host the same key"
+    )
 
 
 def _profiles(arguments: argparse.Namespace) -> None:
     print(
-        f"{'name':22} {'longest packet':>14} {f'{TYPICAL_PACKET_BYTES}-byte packet':>15} {'one per':>11}   duty cycle"
+        f"{'name':22} {'longest packet':>14} {f'{TYPICAL_PACKET_BYTES}-byte packet':>15} "
+        f"{'one per':>11}   duty cycle"
     )
     for profile in PROFILES.values():
         airtime_s = profile.airtime_s(TYPICAL_PACKET_BYTES)
@@ -85,22 +94,43 @@ def _parser() -> argparse.ArgumentParser:
     )
     emulator.add_argument("profile", help="a name of `python -m link profiles`")
     emulator.add_argument(
-        "--loss", default="none", help="of frames (radio) or bytes (serial): none, mild, mid, edge, 0.1, ge:p,r"
+        "--loss",
+        default="none",
+        help="of frames (radio) or bytes (serial): none, mild, mid, edge, 0.1, ge:p,r",
     )
     emulator.add_argument(
-        "--bit-errors", type=float, default=0.0, metavar="RATE", help="share of flipped bits; a radio drops the frame"
+        "--bit-errors",
+        type=float,
+        default=0.0,
+        metavar="RATE",
+        help="share of flipped bits; a radio drops the frame",
     )
     emulator.add_argument(
-        "--duplicates", type=float, default=0.0, metavar="SHARE", help="share of frames or bytes that arrive twice"
+        "--duplicates",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of frames or bytes that arrive twice",
     )
-    emulator.add_argument("--ends", type=int, default=2, metavar="N", help="stations on the channel; a cable has two")
     emulator.add_argument(
-        "--listen-before-talk", action="store_true", help="a station waits while another speaks, instead of colliding"
+        "--ends", type=int, default=2, metavar="N", help="stations on the channel; a cable has two"
     )
-    emulator.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="after the airtime")
-    emulator.add_argument("--seed", type=int, default=0, help="the same seed loses and damages the same frames")
     emulator.add_argument(
-        "--link-dir", type=Path, metavar="DIR", help="make the symbolic links DIR/a, DIR/b, … to the ends"
+        "--listen-before-talk",
+        action="store_true",
+        help="a station waits while another speaks, instead of colliding",
+    )
+    emulator.add_argument(
+        "--delay", type=float, default=0.0, metavar="SECONDS", help="after the airtime"
+    )
+    emulator.add_argument(
+        "--seed", type=int, default=0, help="the same seed loses and damages the same frames"
+    )
+    emulator.add_argument(
+        "--link-dir",
+        type=Path,
+        metavar="DIR",
+        help="make the symbolic links DIR/a, DIR/b, … to the ends",
     )
     emulator.set_defaults(run=_emulate)
 

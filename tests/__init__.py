@@ -1,4 +1,6 @@
-"""Tests, and the studies and drivers that are started as `python -m tests.NAME`; these speak on every terminal."""
+"""Tests, and the studies and drivers that are started as `python -m tests.NAME`; these speak on
+every terminal.
+"""
 
 from link.output.terminal import readable_output
 

@@ -1,4 +1,6 @@
-"""The order of the tests: files that take long begin first, so that at the end no worker is left alone with one."""
+"""The order of the tests: files that take long begin first, so that at the end no worker is left
+alone with one.
+"""
 
 import pytest
 

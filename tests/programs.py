@@ -1,8 +1,10 @@
-"""Programs that tests call and a machine may lack: asked for here, and nowhere else, by the program that is called.
+"""Programs that tests call and a machine may lack: asked for here, and nowhere else, by the program
+that is called.
 
-A test whose program is not there is skipped, and the skip names the program and the Debian package that holds it.
-`python -m tests.programs` lists the packages that are missing; `python -m tests.programs FOLDER` fills a folder with
-links to all programs in PATH but these: with PATH set to it, this machine is a bare one.
+A test whose program is not there is skipped, and the skip names the program and the Debian package
+that holds it. `python -m tests.programs` lists the packages that are missing; `python -m
+tests.programs FOLDER` fills a folder with links to all programs in PATH but these: with PATH set to
+it, this machine is a bare one.
 """
 
 import os
@@ -56,7 +58,10 @@ def needs(*names: str) -> pytest.MarkDecorator:
 
 def _reason(missing: list[str]) -> str:
     packages = sorted({PACKAGES[name] for name in missing})
-    return f"{', '.join(missing)} not installed: apt install {' '.join(packages)}, and this is tested too"
+    return (
+        f"{', '.join(missing)} not installed: apt install {' '.join(packages)}, and this is "
+        "tested too"
+    )
 
 
 def link_all_but_these(folder: Path) -> None:

@@ -59,7 +59,9 @@ def test_a_package_imports_only_its_neighbours(package):
     ],
 )
 def test_a_library_that_few_need_is_imported_in_one_file(library, file):
-    users = [path for package in MAY_IMPORT for path in sources(package) if library in imports(path)]
+    users = [
+        path for package in MAY_IMPORT for path in sources(package) if library in imports(path)
+    ]
     assert [str(path.relative_to(ROOT)) for path in users] == [file]
 
 
@@ -71,8 +73,13 @@ def test_every_module_loads_without_torch_and_tensorflow(package):
         if path.name not in ("__main__.py", "__init__.py")
     ]
     heavy = sorted(NEVER[package])
-    script = f"import sys, {', '.join([package, *modules])}\nprint(sorted(set({heavy}) & set(sys.modules)))"
-    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    script = (
+        f"import sys, {', '.join([package, *modules])}\nprint(sorted(set({heavy}) & "
+        "set(sys.modules)))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True
+    )
     assert loaded.stdout.strip() == "[]", loaded.stdout + loaded.stderr
 
 

@@ -1,4 +1,6 @@
-"""The whole path as a person runs it, on real scans: train, export, live, each in processes of its own."""
+"""The whole path as a person runs it, on real scans: train, export, live, each in processes of its
+own.
+"""
 
 import json
 import subprocess
@@ -12,7 +14,9 @@ from link.output.results import check_result
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=300, cwd=folder)
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=300, cwd=folder
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -51,28 +55,52 @@ def test_export_keeps_the_accuracy(workplace, bundle):
 
 def test_digits_are_classified_live_over_a_lora_line_in_eight_bytes(workplace, bundle):
     live = run(
-        workplace, "host_decoder", "live", "--bundle", "run/bundle", "--replay", "run/replay.npz", "--link", "lora-sf7"
+        workplace,
+        "host_decoder",
+        "live",
+        "--bundle",
+        "run/bundle",
+        "--replay",
+        "run/replay.npz",
+        "--link",
+        "lora-sf7",
     )
     [path] = (workplace / "runs" / "results").glob("live-*.json")
     seen = figures(workplace, path.stem)
     assert seen["live_images"] == 359
     assert seen["live_accuracy"] >= 0.97
     assert seen["live_bytes_per_image"] <= 8
-    assert seen["live_wire_bytes_per_image"] == pytest.approx(seen["live_bytes_per_image"] + 11, abs=0.15)  # the salt
+    # the salt
+    assert seen["live_wire_bytes_per_image"] == pytest.approx(
+        seen["live_bytes_per_image"] + 11, abs=0.15
+    )
     assert seen["live_images_received"] == 359
     assert f"{seen['live_accuracy']:.1%}" in live.stdout
 
 
 def test_bench_measures_all_that_is_promised(workplace, bundle):
     (workplace / "tests").symlink_to(Path(__file__).parent)
-    run(workplace, "tests.studies.bench", "--bundle", "run/bundle", "--replay", "run/replay.npz", "--images", "100")
+    run(
+        workplace,
+        "tests.studies.bench",
+        "--bundle",
+        "run/bundle",
+        "--replay",
+        "run/replay.npz",
+        "--images",
+        "100",
+    )
     measured = figures(workplace, "bench")
     assert measured["coder_overhead_bits_mean"] <= 3
     assert measured["coder_overhead_bits_max"] < 8
     assert measured["mixture_bits_per_image"] < measured["static_bits_per_image"]
     assert (measured["packet_overhead_bytes"], measured["stream_overhead_bytes"]) == (11, 15)
     assert measured["node_ms_per_image"] == pytest.approx(
-        sum(measured[f"node_{part}_ms"] for part in ("preprocess", "model", "coder", "outbox", "packet")), rel=0.5
+        sum(
+            measured[f"node_{part}_ms"]
+            for part in ("preprocess", "model", "coder", "outbox", "packet")
+        ),
+        rel=0.5,
     )
     assert measured["host_batch_images_per_s"] > measured["host_images_per_s"] > 100
     assert 0.8 < measured["goodput_ratio_serial-9600"] <= 1

@@ -23,15 +23,23 @@ ROOT = Path(__file__).parent.parent
 
 def make(*words: str) -> subprocess.CompletedProcess[str]:
     """As a person types it, also where make is what runs the tests."""
-    typed = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    return subprocess.run([program("make"), *words], cwd=ROOT, env=typed, capture_output=True, text=True)
+    typed = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
+    return subprocess.run(
+        [program("make"), *words], cwd=ROOT, env=typed, capture_output=True, text=True
+    )
 
 
 def test_help_explains_every_target_and_variable():
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", "")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)) - {"variables"}
     text = make("help").stdout
-    assert {line.split()[0] for line in text.splitlines() if re.match(r"[a-z-]+ {2,}\S", line)} == targets
+    assert {
+        line.split()[0] for line in text.splitlines() if re.match(r"[a-z-]+ {2,}\S", line)
+    } == targets
     assert targets >= STEPS.keys()
     assert all(f"\n  {name}=" in text for name in VARIABLES)
 
@@ -39,7 +47,10 @@ def test_help_explains_every_target_and_variable():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("live", "dataset=cifar10"), "there is no variable dataset; did you mean DATASET? `make help` lists them"),
+        (
+            ("live", "dataset=cifar10"),
+            "there is no variable dataset; did you mean DATASET? `make help` lists them",
+        ),
         (("live", "FEEDBACK=maybe"), "FEEDBACK=maybe: it must be yes or no, or be left out"),
         (("test", "JOBS=many"), "JOBS=many: it must be a whole number from 1 to 256"),
         (("train", "DATASET=cifar10", "PRESET=digits"), "preset 'digits' does not fit cifar10"),
@@ -61,9 +72,19 @@ def test_a_path_reaches_its_program_as_it_was_typed(tmp_path):
     done = make("-n", "train", f"DATASET={folder}/my photos", f"RUN={folder}/a run")
     [step] = [shlex.split(line) for line in done.stdout.splitlines() if "-m host_training" in line]
     assert step[1:] == [
-        *("-m", "host_training", "train", "--dataset", f"{folder}/my photos", "--run", f"{folder}/a run"),
+        *(
+            "-m",
+            "host_training",
+            "train",
+            "--dataset",
+            f"{folder}/my photos",
+            "--run",
+            f"{folder}/a run",
+        ),
     ]
-    flash = make("-n", "flash", f"TARGET={folder}/card", f"SETTINGS={folder}/node.toml").stdout.splitlines()[-1]
+    flash = make(
+        "-n", "flash", f"TARGET={folder}/card", f"SETTINGS={folder}/node.toml"
+    ).stdout.splitlines()[-1]
     assert shlex.split(flash)[4:] == [f"{folder}/card", "--settings", f"{folder}/node.toml"]
     assert list(tmp_path.rglob("pwned")) == []
     assert not (ROOT / "pwned").exists()
@@ -83,7 +104,12 @@ def test_what_somebody_measures_changes_no_file_of_the_project():
     assert {str(folder) for folder in folders} == {"runs/results"}
     for target in ("live", "bench", "seeds", "verdicts", "export", "nightly", "test-image"):
         assert "RESULTS" in TARGETS[target]
-    ignored = [program("git"), "check-ignore", "runs/results/a.json", "runs/bundles/cifar10/manifest.json"]
+    ignored = [
+        program("git"),
+        "check-ignore",
+        "runs/results/a.json",
+        "runs/bundles/cifar10/manifest.json",
+    ]
     done = subprocess.run(ignored, cwd=ROOT, capture_output=True, text=True)
     assert len(done.stdout.splitlines()) == 2
 
@@ -104,7 +130,9 @@ def set_up(tmp_path: Path, python: str) -> subprocess.CompletedProcess[str]:
 def test_set_up_without_that_python_says_what_to_install(tmp_path):
     done = set_up(tmp_path, "python-of-nowhere")
     assert done.returncode == 1
-    assert re.fullmatch(r"setup: there is no 'python-of-nowhere' here; install Python 3\.11, .*\n", done.stderr)
+    assert re.fullmatch(
+        r"setup: there is no 'python-of-nowhere' here; install Python 3\.11, .*\n", done.stderr
+    )
 
 
 def test_set_up_by_another_version_names_both(tmp_path):
@@ -129,7 +157,11 @@ def test_set_up_on_a_full_disk_says_how_much_is_missing(tmp_path, monkeypatch):
 
 
 def test_set_up_without_network_says_so_and_is_not_taken_for_done(tmp_path, monkeypatch):
-    for name, value in {"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}.items():
+    for name, value in {
+        "PIP_CONFIG_FILE": "/dev/null",
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(tmp_path),
+    }.items():
         monkeypatch.setenv(name, value)
     done = set_up(tmp_path, sys.executable)
     assert done.returncode == 1
@@ -144,7 +176,9 @@ def test_a_second_set_up_waits_for_the_first_and_does_not_do_it_again(tmp_path):
         fcntl.flock(first, fcntl.LOCK_EX)
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as second:
             assert second.stdout
-            assert second.stdout.readline() == "setup: another make is at it; waiting for that one\n"
+            assert (
+                second.stdout.readline() == "setup: another make is at it; waiting for that one\n"
+            )
             (venv / ".ready").touch()
             fcntl.flock(first, fcntl.LOCK_UN)
             assert second.stdout.read() == ""
@@ -158,7 +192,9 @@ def test_a_bundle_that_is_not_there_is_named_before_anything_runs():
     assert "there is no bundle in nowhere; 'make export' writes one" in done.stderr
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "results").glob("*.json")), ids=lambda path: path.stem
+)
 def test_every_results_file_has_the_one_shape(path):
     result = json.loads(path.read_text())
     check_result(result)

@@ -18,9 +18,15 @@ def named_programs(path: Path) -> list[str]:
     """Programs that a file calls, or looks for, by their bare name."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CALLS):
+        if not (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in CALLS
+        ):
             continue
-        if not (isinstance(node.func.value, ast.Name) and node.func.value.id in ("subprocess", "shutil")):
+        if not (
+            isinstance(node.func.value, ast.Name) and node.func.value.id in ("subprocess", "shutil")
+        ):
             continue
         first = node.args[0] if node.args else None
         first = first.elts[0] if isinstance(first, ast.List) and first.elts else first
@@ -36,7 +42,9 @@ def test_no_test_calls_a_program_without_asking_whether_it_is_there():
 
 
 def test_a_program_called_by_its_bare_name_would_be_found_out(tmp_path):
-    (tmp_path / "careless.py").write_text('import subprocess\nsubprocess.run(["mosquitto_passwd", "-b"])\n')
+    (tmp_path / "careless.py").write_text(
+        'import subprocess\nsubprocess.run(["mosquitto_passwd", "-b"])\n'
+    )
     assert named_programs(tmp_path / "careless.py") == ["careless.py:2 mosquitto_passwd"]
 
 
@@ -50,15 +58,25 @@ def test_a_bare_path_has_what_every_machine_has_and_nothing_else(tmp_path, monke
     assert PACKAGES.keys() > BASIC
 
 
-@pytest.mark.parametrize("asked", ['program("mosquitto_passwd")', 'needs("mosquitto", "mosquitto_passwd")'])
+@pytest.mark.parametrize(
+    "asked", ['program("mosquitto_passwd")', 'needs("mosquitto", "mosquitto_passwd")']
+)
 def test_a_test_without_its_program_is_skipped_by_the_name_of_what_it_calls(tmp_path, asked):
     is_mark = asked.startswith("needs")
-    body = f"pytestmark = {asked}\ndef test_it(): assert False" if is_mark else f"def test_it(): {asked}; assert False"
-    (tmp_path / "test_it.py").write_text(f"from device.flash import tools\ntools.SYSTEM_PATH = ''\n"
-                                         f"from tests.programs import needs, program\n{body}\n")  # fmt: skip
+    body = (
+        f"pytestmark = {asked}\ndef test_it(): assert False"
+        if is_mark
+        else f"def test_it(): {asked}; assert False"
+    )
+    (tmp_path / "test_it.py").write_text(
+        f"from device.flash import tools\ntools.SYSTEM_PATH = ''\n"
+        f"from tests.programs import needs, program\n{body}\n"
+    )
     environment = os.environ | {"PATH": str(tmp_path), "PYTHONPATH": str(TESTS.parent)}
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", str(tmp_path)]
-    said = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path).stdout
+    said = subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=tmp_path
+    ).stdout
     assert "1 skipped" in said
     assert "mosquitto_passwd" in said
     assert "apt install mosquitto" in said

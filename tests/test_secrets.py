@@ -36,7 +36,9 @@ def test_keys_settings_and_stores_are_ignored_by_git(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     subprocess.run([git, "init", "-q", tmp_path], check=True)
-    added = subprocess.run([git, "add", "--dry-run", "."], cwd=tmp_path, check=True, capture_output=True, text=True)
+    added = subprocess.run(
+        [git, "add", "--dry-run", "."], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
     assert added.stdout.splitlines() == ["add '.gitignore'", "add 'photo.png'"]
 
 

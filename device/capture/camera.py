@@ -1,8 +1,9 @@
-"""Cameras: frames in red, green, blue, from a USB camera by OpenCV or from the Raspberry Pi's connector by picamera2.
+"""Cameras: frames in red, green, blue, from a USB camera by OpenCV or from the Raspberry Pi's
+connector by picamera2.
 
-A camera is opened when a frame is wanted, lets the frames pass in which it finds its exposure, and is closed when it
-rests or has failed, so that the next frame is asked of one that was opened anew. Whatever the foreign libraries raise,
-and whatever they give that is no frame, is a CameraError.
+A camera is opened when a frame is wanted, lets the frames pass in which it finds its exposure, and
+is closed when it rests or has failed, so that the next frame is asked of one that was opened anew.
+Whatever the foreign libraries raise, and whatever they give that is no frame, is a CameraError.
 """
 
 import time
@@ -67,11 +68,15 @@ class Camera:
             raise
         except Exception as error:  # OpenCV and picamera2 raise what they please
             self.close()
-            raise CameraError(f"{self._driver.name} cannot be opened ({_said(error)}); {self._driver.advice}") from None
+            raise CameraError(
+                f"{self._driver.name} cannot be opened ({_said(error)}); {self._driver.advice}"
+            ) from None
         self._is_open, self._has_settled = True, False
 
     def frame(self) -> tuple[np.ndarray, float]:
-        """RGB uint8 (H, W, 3), fresh, and when it was captured on the monotonic clock; CameraError when none comes."""
+        """RGB uint8 (H, W, 3), fresh, and when it was captured on the monotonic clock; CameraError
+        when none comes.
+        """
         if not self._is_open:
             self.open()
         why = ""
@@ -89,7 +94,9 @@ class Camera:
                 self._leave(self._driver.rest)
             return pixels, captured_s
         self.close()
-        advice = "gives no image any more; plug it in again" if self._has_given else self._driver.silence
+        advice = (
+            "gives no image any more; plug it in again" if self._has_given else self._driver.silence
+        )
         raise CameraError(f"{self._driver.name} {advice} ({why})")
 
     def close(self) -> None:
@@ -103,7 +110,9 @@ class Camera:
             step()
 
     def _skip(self, n_frames: int) -> None:
-        """A camera that gives nothing keeps each caller waiting for seconds: one that failed twice is asked no more."""
+        """A camera that gives nothing keeps each caller waiting for seconds: one that failed twice
+        is asked no more.
+        """
         n_failed = 0
         while n_frames and n_failed < N_TRIES:
             n_frames -= 1
@@ -119,7 +128,8 @@ class UsbCamera:
         self.name = f"camera {device}"
         self.advice = "see what there is with: ls /dev/video*"
         self.silence = (
-            'opens and gives no image: a camera at the Raspberry Pi\'s own connector is read by kind = "picamera2"; '
+            "opens and gives no image: a camera at the Raspberry Pi's own connector is read "
+            'by kind = "picamera2"; '
             f"of a USB camera {self.advice}"
         )
 
@@ -133,7 +143,9 @@ class UsbCamera:
 
     def read(self) -> Any:
         is_read, pixels = self._camera.read()
-        return self._opencv.cvtColor(_checked(pixels), self._opencv.COLOR_BGR2RGB) if is_read else None
+        return (
+            self._opencv.cvtColor(_checked(pixels), self._opencv.COLOR_BGR2RGB) if is_read else None
+        )
 
     def close(self) -> None:
         camera, self._camera = self._camera, None
@@ -160,7 +172,9 @@ class PiCamera:
             self._camera = self._make(self._number)
             # BGR888 is its name for red, green, blue
             self._camera.configure(
-                self._camera.create_video_configuration(main={"format": "BGR888", "size": CAMERA_SIZE})
+                self._camera.create_video_configuration(
+                    main={"format": "BGR888", "size": CAMERA_SIZE}
+                )
             )
         self._camera.start()
 
@@ -175,7 +189,9 @@ class PiCamera:
         self._camera.stop()
 
     def close(self) -> None:
-        """It is the process's until it is closed: nobody, not even a new one here, could open it."""
+        """It is the process's until it is closed: nobody, not even a new one here, could open
+        it.
+        """
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()
@@ -186,7 +202,9 @@ def _checked(pixels: Any) -> np.ndarray:
     if not isinstance(pixels, np.ndarray):
         raise ValueError("no frame came")
     if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size or pixels.dtype != np.uint8:
-        raise ValueError(f"a frame is {pixels.dtype} of shape {pixels.shape}, it must be uint8 (H, W, 3)")
+        raise ValueError(
+            f"a frame is {pixels.dtype} of shape {pixels.shape}, it must be uint8 (H, W, 3)"
+        )
     return pixels
 
 

@@ -1,10 +1,11 @@
-"""Capturing: the source at work in a thread of its own, so that one that hangs, fails or is away stops nothing else.
+"""Capturing: the source at work in a thread of its own, so that one that hangs, fails or is away
+stops nothing else.
 
     ask     an image is wanted now
     take    what has come of it, if anything yet
 
-A source that gives nothing is opened anew, after pauses that grow. One that does not return from a call cannot be
-helped from here; `fault` says so, and a new start of the process is the cure.
+A source that gives nothing is opened anew, after pauses that grow. One that does not return from a
+call cannot be helped from here; `fault` says so, and a new start of the process is the cure.
 """
 
 import threading
@@ -13,7 +14,13 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Literal
 
-from device.capture.image_source import Capture, Image, SourceAwayError, SourceError, UnreadableImageError
+from device.capture.image_source import (
+    Capture,
+    Image,
+    SourceAwayError,
+    SourceError,
+    UnreadableImageError,
+)
 from link.base.pause import Pause
 
 HANGS_AFTER_S = 25.0
@@ -22,7 +29,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 TOLD_AFTER = 3
 "Failures, one after the other, of which the host is told."
 STUCK_AFTER_S = 3600.0
-"A camera that stays away for so long may be kept away by what its driver remembers of this process."
+"""A camera that stays away for so long may be kept away by what its driver remembers of this
+process.
+"""
 PATIENCE_S = 0.2
 "For which an image that was just asked for is waited for; most are there by then."
 
@@ -75,19 +84,24 @@ class Capturing:
         self._begin(True, now_s)
 
     def take(self, now_s: float) -> Outcome | None:
-        """An image; or that one cannot be read, that the source is away, that it ended. None: nothing to tell yet.
+        """An image; or that one cannot be read, that the source is away, that it ended. None:
+        nothing to tell yet.
 
         Raises SourceError when the source will never give any.
         """
         if not self.is_busy:
             return None
         try:
-            outcome = self._outcomes.get(timeout=PATIENCE_S if self._is_patient else None, block=self._is_patient)
+            outcome = self._outcomes.get(
+                timeout=PATIENCE_S if self._is_patient else None, block=self._is_patient
+            )
         except Empty:
             self._is_patient = False
             return None
         self._asked_s = None
-        if isinstance(outcome, Exception) and not isinstance(outcome, SourceAwayError | UnreadableImageError):
+        if isinstance(outcome, Exception) and not isinstance(
+            outcome, SourceAwayError | UnreadableImageError
+        ):
             self.is_over = True
             raise outcome
         if isinstance(outcome, SourceAwayError):

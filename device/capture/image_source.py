@@ -1,9 +1,9 @@
 """Image sources: a replayed data set, a folder, a camera.
 
-A source yields captures, images that are not yet taken: the node takes one when the line can carry it, because an
-image that waits in a queue only gets older. A replayed image must already have the bundle's size; the others are cut to
-its aspect around their centre and resized, by Pillow just as the training does it, or where only OpenCV is installed by
-area, which is nearly the same.
+A source yields captures, images that are not yet taken: the node takes one when the line can carry
+it, because an image that waits in a queue only gets older. A replayed image must already have the
+bundle's size; the others are cut to its aspect around their centre and resized, by Pillow just as
+the training does it, or where only OpenCV is installed by area, which is nearly the same.
 """
 
 import importlib
@@ -18,7 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from device.capture.camera import N_SETTLING_FRAMES, Camera, CameraError, Driver, PiCamera, UsbCamera
+from device.capture.camera import (
+    N_SETTLING_FRAMES,
+    Camera,
+    CameraError,
+    Driver,
+    PiCamera,
+    UsbCamera,
+)
 from device.capture.place import Place
 from device.config import SourceConfig
 from link.base.arrays import read_arrays
@@ -40,7 +47,9 @@ __all__ = [
 ]
 
 REST_S = 30.0
-"From this interval on a camera is closed between two captures, since one that is open streams all the while."
+"""From this interval on a camera is closed between two captures, since one that is open streams all
+the while.
+"""
 
 
 class SourceError(RuntimeError):
@@ -66,10 +75,14 @@ class Image:
 Capture = Callable[[], Image]
 
 
-def open_source(config: SourceConfig, spec: ImageSpec, state_dir: Path | None = None) -> Iterator[Capture]:
-    """The captures of a source, until config.limit gave an image; SourceError at once when there can be none.
+def open_source(
+    config: SourceConfig, spec: ImageSpec, state_dir: Path | None = None
+) -> Iterator[Capture]:
+    """The captures of a source, until config.limit gave an image; SourceError at once when there
+    can be none.
 
-    `state_dir`: where a folder's place is kept, so that a node which is started again goes on behind it.
+    `state_dir`: where a folder's place is kept, so that a node which is started again goes on
+    behind it.
     """
     place = Place(config.path, state_dir) if config.kind == "folder" and config.path else None
     captures = _folder(config, spec, place) if place else OPENERS[config.kind](config, spec)
@@ -93,14 +106,21 @@ def _limited(captures: Iterator[Capture], limit: int, place: Place | None) -> It
 
 
 def fit(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
-    """RGB uint8 (H, W, 3) of any size to the encoder's image: its aspect around the centre, its size, its colours."""
+    """RGB uint8 (H, W, 3) of any size to the encoder's image: its aspect around the centre, its
+    size, its colours.
+    """
     try:
         return picture.fit(pixels, spec.shape)
     except PillowMissingError:
-        opencv = _import("cv2", "images must be resized, for which Pillow or OpenCV is needed: pip install pillow")
+        opencv = _import(
+            "cv2",
+            "images must be resized, for which Pillow or OpenCV is needed: pip install pillow",
+        )
     colours = pixels if spec.channels == 3 else opencv.cvtColor(pixels, opencv.COLOR_RGB2GRAY)
     size = (spec.width, spec.height)
-    return opencv.resize(_centre(colours, spec), size, interpolation=opencv.INTER_AREA).reshape(spec.shape)
+    return opencv.resize(_centre(colours, spec), size, interpolation=opencv.INTER_AREA).reshape(
+        spec.shape
+    )
 
 
 def _centre(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
@@ -119,7 +139,8 @@ def _replay(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
     if images.shape[1:] != spec.shape:
         found, taken = ("x".join(map(str, shape)) for shape in (images.shape[1:], spec.shape))
         raise SourceError(
-            f"replay file {path} is of another bundle: an image is {found}, the bundle's encoder takes {taken}"
+            f"replay file {path} is of another bundle: an image is {found}, the bundle's "
+            f"encoder takes {taken}"
         )
 
     def capture(index: int) -> Image:
@@ -129,11 +150,15 @@ def _replay(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
 
 
 def _read_replay(path: Path) -> tuple[np.ndarray, list[str | None]]:
-    """A replay file: images uint8 (N, H, W, C), and where they are known labels int64 (N,) and classes, texts (K,)."""
+    """A replay file: images uint8 (N, H, W, C), and where they are known labels int64 (N,) and
+    classes, texts (K,).
+    """
     try:
         arrays = read_arrays(path, ("images", "labels", "classes"))
     except FileNotFoundError:
-        raise SourceError(f"replay file {path} does not exist; give the path of one in [source] path") from None
+        raise SourceError(
+            f"replay file {path} does not exist; give the path of one in [source] path"
+        ) from None
     except ValueError as error:
         raise SourceError(f"replay file {path} is damaged ({error}); write it again") from None
     images = arrays.get("images", np.empty(0))
@@ -145,26 +170,34 @@ def _read_replay(path: Path) -> tuple[np.ndarray, list[str | None]]:
     if "labels" not in arrays:
         return images, [None] * len(images)
     numbers = arrays["labels"].reshape(-1).tolist()
-    classes = arrays["classes"].reshape(-1).tolist() if "classes" in arrays else range(max(numbers, default=0) + 1)
+    classes = (
+        arrays["classes"].reshape(-1).tolist()
+        if "classes" in arrays
+        else range(max(numbers, default=0) + 1)
+    )
     if len(numbers) != len(images) or not all(number in range(len(classes)) for number in numbers):
         raise SourceError(
-            f"replay file {path} holds {len(images)} images, {len(numbers)} labels and {len(classes)} classes; "
+            f"replay file {path} holds {len(images)} images, {len(numbers)} labels and "
+            f"{len(classes)} classes; "
             "every image needs the number of its class, from 0"
         )
     return images, [str(classes[number]) for number in numbers]
 
 
 def _folder(config: SourceConfig, spec: ImageSpec, place: Place) -> Iterator[Capture]:
-    """Every image below a folder in the order of the names; an image in a sub-folder has that for its class.
+    """Every image below a folder in the order of the names; an image in a sub-folder has that for
+    its class.
 
-    Images that are put there meanwhile are taken too. With `loop` a folder that gives nothing now may do so later.
+    Images that are put there meanwhile are taken too. With `loop` a folder that gives nothing now
+    may do so later.
     """
     folder = config.path
     assert folder is not None, "load_config demands a path"
     if not _pictures_below(folder):
         error = SourceAwayError if config.loop and os.path.isdir(folder) else SourceError
         raise error(
-            f"folder {folder} does not exist or holds no images that Pillow reads; give another in [source] path"
+            f"folder {folder} does not exist or holds no images that Pillow reads; give "
+            "another in [source] path"
         )
     n_unread = 0
 
@@ -181,7 +214,9 @@ def _folder(config: SourceConfig, spec: ImageSpec, place: Place) -> Iterator[Cap
                 ) from None
             raise
         n_unread = 0
-        return Image(fit(pixels, spec), time.monotonic(), None if path.parent == folder else path.parent.name)
+        return Image(
+            fit(pixels, spec), time.monotonic(), None if path.parent == folder else path.parent.name
+        )
 
     def captures() -> Iterator[Capture]:
         """In rounds; each ends when no image is in the folder that it has not taken."""
@@ -219,10 +254,13 @@ def _v4l2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
 def _picamera2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
     """A camera at the Raspberry Pi's own connector."""
     advice = (
-        "a Raspberry Pi camera is read by picamera2, which pip cannot bring: apt install python3-picamera2, "
+        "a Raspberry Pi camera is read by picamera2, which pip cannot bring: apt install "
+        "python3-picamera2, "
         "and make the environment with: python3 -m venv --system-site-packages"
     )
-    return _camera(PiCamera(_import("picamera2", advice).Picamera2, int(config.device)), config, spec)
+    return _camera(
+        PiCamera(_import("picamera2", advice).Picamera2, int(config.device)), config, spec
+    )
 
 
 def _camera(driver: Driver, config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:

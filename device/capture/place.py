@@ -1,7 +1,8 @@
 """Place: where in a folder of images a node is, for its next start if it is ended on the way.
 
-The name of an image is written before it is read: one that kills the node, by taking all its memory, is not met again.
-A source that comes to its end forgets its place, and the next start begins with the first image.
+The name of an image is written before it is read: one that kills the node, by taking all its
+memory, is not met again. A source that comes to its end forgets its place, and the next start
+begins with the first image.
 """
 
 import json

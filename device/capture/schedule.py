@@ -1,4 +1,6 @@
-"""Schedule: the hours of the day in which a node captures, in UTC: its host's TIME is the only clock it has."""
+"""Schedule: the hours of the day in which a node captures, in UTC: its host's TIME is the only
+clock it has.
+"""
 
 import re
 from dataclasses import dataclass
@@ -18,9 +20,14 @@ class Hours:
     @classmethod
     def parse(cls, text: str) -> "Hours":
         """Of a text such as 06:00-20:30."""
-        found = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])", text)
+        found = re.fullmatch(
+            r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])", text
+        )
         if not found:
-            raise ValueError(f'"{shown(text)[1:-1]}" is no span of the day; write for example "06:00-20:30", in UTC')
+            raise ValueError(
+                f'"{shown(text)[1:-1]}" is no span of the day; write for example '
+                '"06:00-20:30", in UTC'
+            )
         begin_h, begin_min, end_h, end_min = map(int, found.groups())
         return cls(3600 * begin_h + 60 * begin_min, 3600 * end_h + 60 * end_min)
 

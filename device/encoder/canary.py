@@ -1,8 +1,10 @@
-"""Canary: images with the symbols that the bundle's encoder makes of them on the host that sends it.
+"""Canary: images with the symbols that the bundle's encoder makes of them on the host that sends
+it.
 
-A node computes them before it trusts a bundle. Runtimes may differ by 1 in a symbol, rarely, and harmlessly, since what
-is transmitted are integers. A larger difference, or many, mean a broken model, kernel or pre-processing: symbols are
-small numbers, so that quite another image is mostly within 1 too.
+A node computes them before it trusts a bundle. Runtimes may differ by 1 in a symbol, rarely, and
+harmlessly, since what is transmitted are integers. A larger difference, or many, mean a broken
+model, kernel or pre-processing: symbols are small numbers, so that quite another image is mostly
+within 1 too.
 """
 
 from dataclasses import dataclass
@@ -36,11 +38,15 @@ class CanaryReport:
         return self.largest <= TOLERANCE and self.n_differ <= MAX_SHARE * self.n_symbols
 
     def __str__(self) -> str:
-        return f"{self.n_differ} of {self.n_symbols} canary symbols differ, by at most {self.largest}"
+        return (
+            f"{self.n_differ} of {self.n_symbols} canary symbols differ, by at most {self.largest}"
+        )
 
 
 def make_canary(bundle: Bundle) -> bytes:
-    """canary.npz: coloured squares under noise, uint8 (n, H, W, C), and int8 (n, D): their symbols on this machine."""
+    """canary.npz: coloured squares under noise, uint8 (n, H, W, C), and int8 (n, D): their symbols
+    on this machine.
+    """
     draw, encoder = np.random.default_rng(SEED), Encoder(bundle)
     images = np.stack([_squares(bundle.image, 2 << n % 3, draw) for n in range(N_IMAGES)])
     file = BytesIO()
@@ -56,7 +62,9 @@ def _squares(spec: ImageSpec, n_across: int, draw: np.random.Generator) -> np.nd
 
 
 def check_canary(bundle: Bundle, encoder: Encoder) -> CanaryReport | None:
-    """None when the bundle has no canary; BundleError when it is damaged, or the symbols are others."""
+    """None when the bundle has no canary; BundleError when it is damaged, or the symbols are
+    others.
+    """
     path = bundle.path / CANARY
     if not path.exists():
         return None
@@ -64,7 +72,9 @@ def check_canary(bundle: Bundle, encoder: Encoder) -> CanaryReport | None:
     difference = np.abs(np.stack([encoder(image) for image in images]).astype(int) - symbols)
     report = CanaryReport(difference.size, int((difference > 0).sum()), int(difference.max()))
     if not report.is_good:
-        raise BundleError(f"bundle {bundle.path} does not compute here what it computes on its host: {report}")
+        raise BundleError(
+            f"bundle {bundle.path} does not compute here what it computes on its host: {report}"
+        )
     return report
 
 
@@ -72,7 +82,10 @@ def _read(path: Path, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
     try:
         arrays = read_arrays(path, ("images", "symbols"), MAX_BYTES)
         images, symbols = arrays["images"], arrays["symbols"]
-        is_right = images.shape[1:] == bundle.image.shape and symbols.shape == (len(images), bundle.n_latents)
+        is_right = images.shape[1:] == bundle.image.shape and symbols.shape == (
+            len(images),
+            bundle.n_latents,
+        )
         if not len(images) or not is_right:
             raise ValueError(f"images {images.shape}, symbols {symbols.shape}")
         if images.dtype != np.uint8 or symbols.dtype != np.int8:

@@ -1,8 +1,10 @@
-"""Edge TPU: a Coral computes the encoder where it is asked for and can; else the processor does, and one line says why.
+"""Edge TPU: a Coral computes the encoder where it is asked for and can; else the processor does,
+and one line says why.
 
-Asked for by `edgetpu = true` in node.toml, or by EDGETPU=1 (EDGETPU=0: not) in the environment. It takes a model that
-edgetpu_compiler has made of encoder.tflite; an export makes it where that program is installed. libedgetpu built for
-another TensorFlow ends the process by a signal, so what is asked of it is tried in a process of its own first.
+Asked for by `edgetpu = true` in node.toml, or by EDGETPU=1 (EDGETPU=0: not) in the environment. It
+takes a model that edgetpu_compiler has made of encoder.tflite; an export makes it where that
+program is installed. libedgetpu built for another TensorFlow ends the process by a signal, so what
+is asked of it is tried in a process of its own first.
 """
 
 import importlib
@@ -23,7 +25,8 @@ import numpy as np
 runtime, library, model = sys.argv[1:]
 ctypes.CDLL(library)  # its error says what is missing
 module = importlib.import_module(runtime + ".interpreter")
-interpreter = module.Interpreter(model, num_threads=1, experimental_delegates=[module.load_delegate(library)])
+delegates = [module.load_delegate(library)]
+interpreter = module.Interpreter(model, num_threads=1, experimental_delegates=delegates)
 interpreter.allocate_tensors()
 [taken] = interpreter.get_input_details()
 interpreter.set_tensor(taken["index"], np.zeros(taken["shape"], taken["dtype"]))
@@ -47,13 +50,19 @@ def load_for_edgetpu(model: Path) -> tuple[Any, str | None]:
         return load_model(model), why
     module = importlib.import_module(working_runtime() + ".interpreter")
     delegate = module.load_delegate(LIBRARY)
-    interpreter = module.Interpreter(str(compiled), num_threads=1, experimental_delegates=[delegate])
+    interpreter = module.Interpreter(
+        str(compiled), num_threads=1, experimental_delegates=[delegate]
+    )
     interpreter.allocate_tensors()
     return interpreter, None
 
 
 def sentence(why: str | None) -> str:
-    return "the Edge TPU computes" if why is None else f"no Edge TPU is used, the processor computes: {why}"
+    return (
+        "the Edge TPU computes"
+        if why is None
+        else f"no Edge TPU is used, the processor computes: {why}"
+    )
 
 
 def fault_of(compiled: Path) -> str | None:

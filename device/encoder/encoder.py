@@ -1,4 +1,6 @@
-"""The encoder: pixels in, symbols out. The model's int8 output is the symbol, already quantised and in order of use."""
+"""The encoder: pixels in, symbols out. The model's int8 output is the symbol, already quantised and
+in order of use.
+"""
 
 import numpy as np
 
@@ -12,7 +14,9 @@ class EncoderError(ValueError):
 
 
 class Encoder:
-    """A bundle's encoder.tflite on this machine's runtime, on an Edge TPU if that is wanted and there."""
+    """A bundle's encoder.tflite on this machine's runtime, on an Edge TPU if that is wanted and
+    there.
+    """
 
     def __init__(self, bundle: Bundle, wants_edgetpu: bool = False) -> None:
         self._image = bundle.image
@@ -27,16 +31,21 @@ class Encoder:
                 self._interpreter = load_model(bundle.encoder_path)
         except RuntimeMissingError:
             raise
-        except Exception as error:  # LiteRT's answer to what is no model, or uses operators it lacks
+        # LiteRT's answer to what is no model, or uses operators it lacks
+        except Exception as error:
             reason = " ".join(str(error).split())
-            raise EncoderError(f"{ENCODER} of bundle {bundle.path} does not run: {reason}; export it again") from None
+            raise EncoderError(
+                f"{ENCODER} of bundle {bundle.path} does not run: {reason}; export it again"
+            ) from None
         try:
             [self._input], [self._output] = (
                 self._interpreter.get_input_details(),
                 self._interpreter.get_output_details(),
             )
         except ValueError:
-            raise EncoderError(f"{ENCODER} of bundle {bundle.path} must have one input and one output") from None
+            raise EncoderError(
+                f"{ENCODER} of bundle {bundle.path} must have one input and one output"
+            ) from None
         pad = 2 * self._image.pixel_pad
         height, width, channels = self._image.shape
         self._check("input", self._input, (1, height + pad, width + pad, channels), bundle)
@@ -48,7 +57,8 @@ class Encoder:
         found = tuple(int(n) for n in tensor["shape"])
         if found != shape or tensor["dtype"] != np.int8:
             raise EncoderError(
-                f"{ENCODER} of bundle {bundle.path} has {side} {_shape_name(found)} {np.dtype(tensor['dtype'])}, "
+                f"{ENCODER} of bundle {bundle.path} has {side} {_shape_name(found)} "
+                f"{np.dtype(tensor['dtype'])}, "
                 f"its manifest needs {_shape_name(shape)} int8; export it again"
             )
 
@@ -57,14 +67,19 @@ class Encoder:
         return self.infer(self.prepare(pixels))
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """The model's input, int8 (1, H + 2 pad, W + 2 pad, C): pixel - 128, reflected where the wavelet needs more."""
+        """The model's input, int8 (1, H + 2 pad, W + 2 pad, C): pixel - 128, reflected where the
+        wavelet needs more.
+        """
         if pixels.shape != self._image.shape:
             raise EncoderError(
-                f"image is {_shape_name(pixels.shape)}, the bundle's encoder takes {_shape_name(self._image.shape)}: "
+                f"image is {_shape_name(pixels.shape)}, the bundle's encoder takes "
+                f"{_shape_name(self._image.shape)}: "
                 "resize the images, or use a bundle that was trained on their size"
             )
         if pixels.dtype != np.uint8:
-            raise EncoderError(f"image is {pixels.dtype}, the encoder takes uint8: scale the images to 0 to 255")
+            raise EncoderError(
+                f"image is {pixels.dtype}, the encoder takes uint8: scale the images to 0 to 255"
+            )
         if pad := self._image.pixel_pad:
             pixels = np.pad(pixels, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
         return (np.ascontiguousarray(pixels) ^ 0x80).view(np.int8)[np.newaxis]
@@ -75,7 +90,9 @@ class Encoder:
         try:
             self._interpreter.invoke()
         except Exception as error:  # LiteRT's, or an accelerator's that was taken away
-            raise EncoderError(f"{ENCODER} failed at an image ({' '.join(str(error).split())})") from None
+            raise EncoderError(
+                f"{ENCODER} failed at an image ({' '.join(str(error).split())})"
+            ) from None
         return self._interpreter.get_tensor(self._output["index"]).reshape(-1)
 
 

@@ -1,11 +1,14 @@
-"""The TFLite runtime: LiteRT where it works, else tflite-runtime; a runtime works when it has run a model.
+"""The TFLite runtime: LiteRT where it works, else tflite-runtime; a runtime works when it has run a
+model.
 
-A broken pair imports without complaint (tflite-runtime beside NumPy 2 fails when it is called) or dies by a signal (a
-wheel made for a newer processor), so each candidate runs a tiny model in a process of its own first.
+A broken pair imports without complaint (tflite-runtime beside NumPy 2 fails when it is called) or
+dies by a signal (a wheel made for a newer processor), so each candidate runs a tiny model in a
+process of its own first.
 
-selftest.tflite is one int8 convolution, 4 x 4 x 2 to 4 x 4 x 2 with a 3 x 3 kernel and ReLU. It was made once with
-TensorFlow 2.19: kernel arange(-18, 18).reshape(3, 3, 2, 2) / 64, padding SAME, calibrated on an image of -1 and on
-uniform noise between -1 and 1; then its metadata and signature were taken off.
+selftest.tflite is one int8 convolution, 4 x 4 x 2 to 4 x 4 x 2 with a 3 x 3 kernel and ReLU. It was
+made once with TensorFlow 2.19: kernel arange(-18, 18).reshape(3, 3, 2, 2) / 64, padding SAME,
+calibrated on an image of -1 and on uniform noise between -1 and 1; then its metadata and signature
+were taken off.
 """
 
 import importlib
@@ -33,7 +36,8 @@ runtime, model = sys.argv[1:]
 interpreter = importlib.import_module(runtime + ".interpreter").Interpreter(model, num_threads=1)
 interpreter.allocate_tensors()
 [taken], [given] = interpreter.get_input_details(), interpreter.get_output_details()
-interpreter.set_tensor(taken["index"], np.arange(-128, 128, 8, dtype=np.int8).reshape(taken["shape"]))
+image = np.arange(-128, 128, 8, dtype=np.int8).reshape(taken["shape"])
+interpreter.set_tensor(taken["index"], image)
 interpreter.invoke()
 print(*interpreter.get_tensor(given["index"]).ravel().tolist())
 """
@@ -44,7 +48,9 @@ class RuntimeMissingError(Exception):
 
 
 def load_model(model: Path) -> Any:
-    """An interpreter of that model on one thread, its tensors allocated, by the runtime that works here."""
+    """An interpreter of that model on one thread, its tensors allocated, by the runtime that works
+    here.
+    """
     runtime = importlib.import_module(working_runtime() + ".interpreter")
     with without_information():
         interpreter = runtime.Interpreter(str(model), num_threads=1)
@@ -62,7 +68,9 @@ def working_runtime() -> str:
             return runtime
         faults[runtime] = fault
     found = "; ".join(f"{runtime}: {fault}" for runtime, fault in faults.items())
-    raise RuntimeMissingError(f"no TFLite runtime works here ({found}); install requirements/device.lock.txt")
+    raise RuntimeMissingError(
+        f"no TFLite runtime works here ({found}); install requirements/device.lock.txt"
+    )
 
 
 def fault_of(runtime: str) -> str | None:
@@ -74,7 +82,9 @@ def fault_of(runtime: str) -> str | None:
     is_right = len(output) == len(SELFTEST_OUTPUT) and all(
         abs(value - right) <= 1 for value, right in zip(output, SELFTEST_OUTPUT, strict=True)
     )
-    return None if is_right else f"computes {output[:8]}… where {list(SELFTEST_OUTPUT[:8])}… is right"
+    return (
+        None if is_right else f"computes {output[:8]}… where {list(SELFTEST_OUTPUT[:8])}… is right"
+    )
 
 
 def try_out(command: list[str]) -> tuple[str | None, str]:
@@ -86,5 +96,7 @@ def try_out(command: list[str]) -> tuple[str | None, str]:
     if run.returncode < 0:
         return f"died by signal {-run.returncode}", ""
     if run.returncode:
-        return run.stderr.strip().splitlines()[-1] if run.stderr.strip() else f"exit code {run.returncode}", ""
+        return run.stderr.strip().splitlines()[
+            -1
+        ] if run.stderr.strip() else f"exit code {run.returncode}", ""
     return None, run.stdout

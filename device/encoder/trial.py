@@ -1,15 +1,18 @@
-"""Slots: the installed bundle and the one before it. A new bundle is on trial until it has shown that it works here.
+"""Slots: the installed bundle and the one before it. A new bundle is on trial until it has shown
+that it works here.
 
     bundle             the installed bundle, a link to bundles/ID
-    bundle.previous    the one before it; without it nothing is on trial, since there is nothing to go back to
+    bundle.previous    the one before it; without it nothing is on trial, since there is nothing to
+                       go back to
     bundle.json        in the node's state: how the installed one does
 
        installed ──▶ BEGUN ──▶ PASSED     canary right, PROBATION_IMAGES encoded and queued
                        └─────▶ FAILED     anything else, a power cut included: the previous one runs
 
-BEGUN is on the disk before the new bundle is touched. A start that finds it was preceded by one that died with the new
-bundle, and goes back. So does a start that cannot use the installed bundle, whenever it was damaged. A node that is
-told to end, at whatever moment, leaves NEW: the trial begins anew.
+BEGUN is on the disk before the new bundle is touched. A start that finds it was preceded by one
+that died with the new bundle, and goes back. So does a start that cannot use the installed bundle,
+whenever it was damaged. A node that is told to end, at whatever moment, leaves NEW: the trial
+begins anew.
 
 `python -m device.encoder.trial node.toml` says which bundle is in use and how it does.
 """
@@ -65,7 +68,8 @@ def _place(bundle: Path) -> Path:
 class Slots:
     """The two bundles of one node, by name, and what is written about the installed one.
 
-    A context, entered before `choose`: it tells a trial that was ended from outside from one that the bundle failed.
+    A context, entered before `choose`: it tells a trial that was ended from outside from one that
+    the bundle failed.
     """
 
     def __init__(self, config: NodeConfig) -> None:
@@ -85,7 +89,9 @@ class Slots:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """A person ended the node, or port or camera are not there: none of that is the bundle's fault."""
+        """A person ended the node, or port or camera are not there: none of that is the bundle's
+        fault.
+        """
         if kind is None or issubclass(kind, PortError | SourceError | KeyboardInterrupt):
             self.excuse()
 
@@ -132,11 +138,16 @@ class Slots:
 
     def _go_back(self, say: Callable[[str], None]) -> Loaded:
         assert self._previous is not None
-        say(f"bundle {self.name} failed ({self.why}); {_place(self._previous).name}, the one before it, goes on")
+        say(
+            f"bundle {self.name} failed ({self.why}); {_place(self._previous).name}, the one "
+            "before it, goes on"
+        )
         try:
             return self._load(self._previous)
         except (BundleError, EncoderError) as error:
-            raise BundleError(f"neither bundle can be used. {self.name}: {self.why}. The one before: {error}") from None
+            raise BundleError(
+                f"neither bundle can be used. {self.name}: {self.why}. The one before: {error}"
+            ) from None
 
     def _load(self, path: Path) -> Loaded:
         return load(path, self._config.bundle_signer, is_wanted(self._config.edgetpu))
@@ -150,14 +161,21 @@ class Slots:
         return Stage.NEW, ""
 
     def _write(self, stage: Stage, why: str = "") -> None:
-        state: dict[str, Any] = {"format": STATE_FORMAT, "bundle": self.name, "stage": stage.value, "why": why}
+        state: dict[str, Any] = {
+            "format": STATE_FORMAT,
+            "bundle": self.name,
+            "stage": stage.value,
+            "why": why,
+        }
         self._state.parent.mkdir(parents=True, exist_ok=True)
         write_state(self._state, state)
         self.stage, self.why = stage, why
 
 
 class Trial:
-    """The probation of the bundle that runs; it is over when enough images are safe in the outbox."""
+    """The probation of the bundle that runs; it is over when enough images are safe in the
+    outbox.
+    """
 
     def __init__(self, slots: Slots, loaded: Loaded, say: Callable[[str], None]) -> None:
         self._slots, self._say = slots, say
@@ -170,7 +188,9 @@ class Trial:
         return self._n_left <= 0
 
     def excuse(self) -> None:
-        """The node waits for its camera or its port: if it is ended now, that is not the bundle's fault."""
+        """The node waits for its camera or its port: if it is ended now, that is not the bundle's
+        fault.
+        """
         if not self.is_over and self._slots.stage == Stage.BEGUN:
             self._slots.excuse()
 
@@ -184,7 +204,9 @@ class Trial:
 
 
 def load(path: Path, signer: Path | None, wants_edgetpu: bool = False) -> Loaded:
-    """A bundle whose signature, files, model and canary are right, or BundleError or EncoderError."""
+    """A bundle whose signature, files, model and canary are right, or BundleError or
+    EncoderError.
+    """
     bundle = Bundle.load(path, side="node")
     if signer is not None:
         check_signature(bundle, signer)
@@ -204,7 +226,8 @@ def load(path: Path, signer: Path | None, wants_edgetpu: bool = False) -> Loaded
 def main(argv: list[str] | None = None) -> None:
     readable_output()
     parser = argparse.ArgumentParser(
-        prog="python -m device.encoder.trial", description="Which bundle is in use, and how it does."
+        prog="python -m device.encoder.trial",
+        description="Which bundle is in use, and how it does.",
     )
     parser.add_argument("settings", type=Path, metavar="node.toml")
     try:

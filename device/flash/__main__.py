@@ -19,8 +19,18 @@ from link.output.terminal import readable_output
 from link.security.keys import KeyStateError
 from link.settings.host_folder import HOST_TOML, NAME, default_folder, host_toml
 
-EXPLAINED = (FlashError, ConfigError, BundleError, KeyStateError, EncoderError, RuntimeMissingError, OSError)
-"Errors whose message is for the person; any other is a fault of this program and shows its traceback."
+EXPLAINED = (
+    FlashError,
+    ConfigError,
+    BundleError,
+    KeyStateError,
+    EncoderError,
+    RuntimeMissingError,
+    OSError,
+)
+"""Errors whose message is for the person; any other is a fault of this program and shows its
+traceback.
+"""
 WORK = Path("runs/flash")
 ANSWERS = ("yes", "no")
 UNREACHABLE = 3
@@ -97,14 +107,21 @@ def _deploy(arguments: argparse.Namespace) -> int:
 
 
 def _host(named: Path | None) -> Path:
-    """host.toml of the folder that is meant; one that an earlier version left here is pointed at."""
+    """host.toml of the folder that is meant; one that an earlier version left here is pointed
+    at.
+    """
     if named is None and Path(HOST_TOML).exists():
-        print(f"note      the host folder is {default_folder()}; {HOST_TOML} here is used with HOST_DIR=. only")
+        print(
+            f"note      the host folder is {default_folder()}; {HOST_TOML} here is used with "
+            "HOST_DIR=. only"
+        )
     return host_toml((named or default_folder()).expanduser())
 
 
 def _give_back(work: Path | None) -> None:
-    """What was kept under sudo is the caller's, or the next command without sudo could not use it."""
+    """What was kept under sudo is the caller's, or the next command without sudo could not use
+    it.
+    """
     if work is not None and (caller := sudo_caller()):
         for path in (work, *work.rglob("*")):
             if path.lstat().st_uid == 0:
@@ -113,7 +130,9 @@ def _give_back(work: Path | None) -> None:
 
 def _target(text: str) -> Path:
     if not text:
-        raise argparse.ArgumentTypeError("name the card: TARGET=/dev/sdX, an image file or a boot folder")
+        raise argparse.ArgumentTypeError(
+            "name the card: TARGET=/dev/sdX, an image file or a boot folder"
+        )
     return Path(text)
 
 
@@ -127,12 +146,16 @@ def _words(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of words as a shell takes it ({error})") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no list of words as a shell takes it ({error})"
+        ) from None
 
 
 def _show(share: float) -> None:
     if sys.stderr.isatty():
-        print(f"\r{100 * share:3.0f} %", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+        print(
+            f"\r{100 * share:3.0f} %", end="\n" if share >= 1 else "", file=sys.stderr, flush=True
+        )
 
 
 def _boot(arguments: argparse.Namespace) -> int:
@@ -140,7 +163,14 @@ def _boot(arguments: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         console = arguments.console or Path(folder)
-        process = start(arguments.image, console, arguments.line, arguments.machine, arguments.keep, arguments.network)
+        process = start(
+            arguments.image,
+            console,
+            arguments.line,
+            arguments.machine,
+            arguments.keep,
+            arguments.network,
+        )
         try:
             return process.wait()
         finally:
@@ -157,57 +187,130 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m device.flash", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(run=run)
         return added
 
-    image = command("image", _image, "make a whole Debian arm64 image with our runtime for Pi 3, 4 and Zero 2 W")
+    image = command(
+        "image", _image, "make a whole Debian arm64 image with our runtime for Pi 3, 4 and Zero 2 W"
+    )
     image.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
-    image.add_argument("--mirror", default="", help="serves /debian and /debian-security (default: mmdebstrap's)")
-    image.add_argument("--source", choices=SOURCE_WHEELS, default="", help="add what this image source needs")
-    image.add_argument("--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)")
-    image.add_argument("--out", type=Path, metavar="FILE.img", help="default: WORK/latentlink-SUITE.img")
+    image.add_argument(
+        "--mirror", default="", help="serves /debian and /debian-security (default: mmdebstrap's)"
+    )
+    image.add_argument(
+        "--source", choices=SOURCE_WHEELS, default="", help="add what this image source needs"
+    )
+    image.add_argument(
+        "--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)"
+    )
+    image.add_argument(
+        "--out", type=Path, metavar="FILE.img", help="default: WORK/latentlink-SUITE.img"
+    )
 
     card = command("card", _card, "make a node of a card, an image file or a mounted boot folder")
     card.add_argument(
-        "target", type=_target, help="/dev/sdX, FILE.img, or the folder where a boot partition is mounted"
+        "target",
+        type=_target,
+        help="/dev/sdX, FILE.img, or the folder where a boot partition is mounted",
     )
-    card.add_argument("--settings", type=Path, required=True, metavar="node.toml", help="as python -m device takes it")
-    card.add_argument("--host", type=Path, metavar="DIR", help=f"the host folder (default ~/{NAME})")
-    card.add_argument("--host-port", default=HOST_PORT, metavar="PORT", help="of the host's modem, for a new host.toml")
-    card.add_argument("--image", type=Path, metavar="FILE.img", help="write this image to the whole target first")
-    card.add_argument("--bundle", type=Path, metavar="DIR", help="instead of the one that node.toml names")
+    card.add_argument(
+        "--settings",
+        type=Path,
+        required=True,
+        metavar="node.toml",
+        help="as python -m device takes it",
+    )
+    card.add_argument(
+        "--host", type=Path, metavar="DIR", help=f"the host folder (default ~/{NAME})"
+    )
+    card.add_argument(
+        "--host-port",
+        default=HOST_PORT,
+        metavar="PORT",
+        help="of the host's modem, for a new host.toml",
+    )
+    card.add_argument(
+        "--image", type=Path, metavar="FILE.img", help="write this image to the whole target first"
+    )
+    card.add_argument(
+        "--bundle", type=Path, metavar="DIR", help="instead of the one that node.toml names"
+    )
     card.add_argument("--node", type=int, metavar="N", help="instead of the number in node.toml")
     card.add_argument("--hostname", help="default: latentlink-N")
-    card.add_argument("--user", default="", help="make this account (with --ssh-key; Raspberry Pi OS)")
-    card.add_argument("--ssh-key", type=Path, metavar="FILE.pub")
-    card.add_argument("--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)")
-    card.add_argument("--confirm", choices=ANSWERS, default="no", help="without yes nothing is written")
     card.add_argument(
-        "--dry-run", choices=ANSWERS, nargs="?", const="yes", default="no", help="write nothing, whatever CONFIRM says"
+        "--user", default="", help="make this account (with --ssh-key; Raspberry Pi OS)"
     )
-    card.add_argument("--replace", choices=ANSWERS, default="no", help="the host forgets that number's former card")
+    card.add_argument("--ssh-key", type=Path, metavar="FILE.pub")
+    card.add_argument(
+        "--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)"
+    )
+    card.add_argument(
+        "--confirm", choices=ANSWERS, default="no", help="without yes nothing is written"
+    )
+    card.add_argument(
+        "--dry-run",
+        choices=ANSWERS,
+        nargs="?",
+        const="yes",
+        default="no",
+        help="write nothing, whatever CONFIRM says",
+    )
+    card.add_argument(
+        "--replace",
+        choices=ANSWERS,
+        default="no",
+        help="the host forgets that number's former card",
+    )
 
-    deploy = command("deploy", _deploy, "give a running node this checkout's programs, or a bundle, over SSH")
-    deploy.add_argument(
-        "address", type=_address, metavar="HOST", help="as ssh takes it; the account is root or may sudo"
+    deploy = command(
+        "deploy", _deploy, "give a running node this checkout's programs, or a bundle, over SSH"
     )
-    deploy.add_argument("--bundle", type=Path, metavar="DIR", help="deploy this bundle instead of the programs")
-    deploy.add_argument("--host", type=Path, metavar="DIR", help=f"folder of the host that hears it (default ~/{NAME})")
-    deploy.add_argument("--source", choices=SOURCE_WHEELS, default="", help="add what this image source needs")
-    deploy.add_argument("--ssh-options", type=_words, default=[], help="more options for ssh, in one argument")
-    deploy.add_argument("--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)")
+    deploy.add_argument(
+        "address",
+        type=_address,
+        metavar="HOST",
+        help="as ssh takes it; the account is root or may sudo",
+    )
+    deploy.add_argument(
+        "--bundle", type=Path, metavar="DIR", help="deploy this bundle instead of the programs"
+    )
+    deploy.add_argument(
+        "--host",
+        type=Path,
+        metavar="DIR",
+        help=f"folder of the host that hears it (default ~/{NAME})",
+    )
+    deploy.add_argument(
+        "--source", choices=SOURCE_WHEELS, default="", help="add what this image source needs"
+    )
+    deploy.add_argument(
+        "--ssh-options", type=_words, default=[], help="more options for ssh, in one argument"
+    )
+    deploy.add_argument(
+        "--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)"
+    )
 
     boot = command("boot", _boot, "start an image in QEMU until Ctrl-C")
     boot.add_argument("image", type=Path)
     boot.add_argument(
-        "--line", type=Path, metavar="TERMINAL", help="join the node's serial port to it (default: a new one)"
+        "--line",
+        type=Path,
+        metavar="TERMINAL",
+        help="join the node's serial port to it (default: a new one)",
     )
     boot.add_argument("--machine", choices=MACHINES, default="virt")
     boot.add_argument("--keep", action="store_true", help="what the node writes stays in the image")
     boot.add_argument("--console", type=Path, metavar="DIR", help="write console.log there")
-    boot.add_argument("--network", default="", metavar="OPTIONS", help="of QEMU's user network (default: no network)")
+    boot.add_argument(
+        "--network",
+        default="",
+        metavar="OPTIONS",
+        help="of QEMU's user network (default: no network)",
+    )
     return parser
 
 

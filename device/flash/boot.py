@@ -1,8 +1,10 @@
-"""Boot an image in QEMU: kernel, initrd and device tree come out of the image, so it starts what a card would.
+"""Boot an image in QEMU: kernel, initrd and device tree come out of the image, so it starts what a
+card would.
 
-The guest's second serial port is joined to a terminal of the host: one end of `python -m link emulate`, say, at whose
-other end a host decoder listens. `virt` is the quick machine (its port is /dev/ttyS0); `raspi3b` takes the device tree
-too and drives the port that the node's pins would (/dev/ttyAMA0).
+The guest's second serial port is joined to a terminal of the host: one end of `python -m link
+emulate`, say, at whose other end a host decoder listens. `virt` is the quick machine (its port is
+/dev/ttyS0); `raspi3b` takes the device tree too and drives the port that the node's pins would
+(/dev/ttyAMA0).
 """
 
 import os
@@ -49,12 +51,17 @@ MACHINES = {
 
 
 def start(
-    image: Path, folder: Path, line: Path | None, machine: str = "virt", keeps: bool = False, network: str = ""
+    image: Path,
+    folder: Path,
+    line: Path | None,
+    machine: str = "virt",
+    keeps: bool = False,
+    network: str = "",
 ) -> subprocess.Popen[bytes]:
     """Start the image; its console goes to FOLDER/console.log.
 
-    Without `line` QEMU makes a terminal and says its name. `keeps`: what the guest writes stays in the image.
-    `network` is a QEMU user network's options, such as hostfwd=tcp:127.0.0.1:2222-:22.
+    Without `line` QEMU makes a terminal and says its name. `keeps`: what the guest writes stays in
+    the image. `network` is a QEMU user network's options, such as hostfwd=tcp:127.0.0.1:2222-:22.
     """
     if machine not in MACHINES:
         raise FlashError(f'there is no machine "{machine}"; there are {", ".join(MACHINES)}')
@@ -65,19 +72,39 @@ def start(
     return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
 
-def qemu_command(image: Path, folder: Path, line: Path | None, machine: Machine, keeps: bool) -> list[str]:
+def qemu_command(
+    image: Path, folder: Path, line: Path | None, machine: Machine, keeps: bool
+) -> list[str]:
     boot = FatPartition(image)
     taken = {"kernel8.img": "-kernel", "initramfs8": "-initrd"} | (
         {PI3_TREE: "-dtb"} if "raspi3b" in machine.options else {}
     )
-    words = [find("qemu-system-aarch64"), *machine.options, "-display", "none", "-monitor", "none", "-no-reboot"]
+    words = [
+        find("qemu-system-aarch64"),
+        *machine.options,
+        "-display",
+        "none",
+        "-monitor",
+        "none",
+        "-no-reboot",
+    ]
     for name, option in taken.items():
         (folder / name).write_bytes(boot.read(name))
         words += [option, str(folder / name)]
     shipped = boot.read("cmdline.txt").decode().split()
-    words += ["-append", " ".join([*shipped, machine.console, "mitigations=off", "systemd.show_status=1"])]
+    words += [
+        "-append",
+        " ".join([*shipped, machine.console, "mitigations=off", "systemd.show_status=1"]),
+    ]
     drive, *devices = machine.card
-    words += ["-drive", f"file={image},format=raw,{drive},snapshot={'off' if keeps else 'on'}", *devices]
+    words += [
+        "-drive",
+        f"file={image},format=raw,{drive},snapshot={'off' if keeps else 'on'}",
+        *devices,
+    ]
     words += ["-chardev", f"file,id=console,path={folder / 'console.log'}"]
-    words += ["-chardev", f"serial,id=line,path={os.path.realpath(line)}" if line else "pty,id=line"]
+    words += [
+        "-chardev",
+        f"serial,id=line,path={os.path.realpath(line)}" if line else "pty,id=line",
+    ]
     return [*words, *machine.line]

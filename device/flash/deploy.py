@@ -1,8 +1,8 @@
 """Deploy: a new release or bundle for a node that runs and can be reached over SSH.
 
-The node's Python and processor are asked first, so that the right wheels are sent; update.sh does the rest on the node:
-unpack beside, try, switch, and switch back when the service does not become ready. Our commands are for `sh`, whatever
-shell the account has there.
+The node's Python and processor are asked first, so that the right wheels are sent; update.sh does
+the rest on the node: unpack beside, try, switch, and switch back when the service does not become
+ready. Our commands are for `sh`, whatever shell the account has there.
 """
 
 import hashlib
@@ -23,7 +23,10 @@ from link.settings.host_folder import node_file
 from link.settings.toml_file import read_toml
 
 UPDATE = PROJECT / "device/unit/update.sh"
-PROBE = "import platform, os; print(*platform.python_version_tuple()[:2], platform.machine(), os.getuid())"
+PROBE = (
+    "import platform, os; print(*platform.python_version_tuple()[:2], platform.machine(), "
+    "os.getuid())"
+)
 PROCESSOR = "aarch64"
 NODE_TOML, LAST_GOOD = "/etc/latentlink/node.toml", "/var/lib/latentlink/node.toml.good"
 "What the node is told, and what it goes by while that cannot be used (safe mode)."
@@ -36,7 +39,9 @@ SSH_OPTIONS = {
 }
 "It asks nothing, gives up a node that is gone within a minute, and leaves nothing behind."
 ANSWER_S, UPDATE_S = 60.0, 1800.0
-"Deadlines: of a question; of an update, which sends up to 61 MB and waits for a service to start twice."
+"""Deadlines: of a question; of an update, which sends up to 61 MB and waits for a service to start
+twice.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,20 @@ class Node:
     python: str = "python3"
 
     def run(self, command: str, input: bytes = b"") -> str:
-        """What a command for `sh` prints; FlashError with the node's words, or when it does not end."""
-        options = [word for name, value in SSH_OPTIONS.items() for word in ("-o", f"{name}={value}")]
+        """What a command for `sh` prints; FlashError with the node's words, or when it does not
+        end.
+        """
+        options = [
+            word for name, value in SSH_OPTIONS.items() for word in ("-o", f"{name}={value}")
+        ]
         # The first value that ssh sees of an option counts: those of the person come first.
-        words = [find("ssh"), *self.options, *options, self.address, f"exec sh -c {shlex.quote(command)}"]
+        words = [
+            find("ssh"),
+            *self.options,
+            *options,
+            self.address,
+            f"exec sh -c {shlex.quote(command)}",
+        ]
         try:
             done = run_within(UPDATE_S if input else ANSWER_S, words, input)
         except FlashError as error:
@@ -75,7 +90,10 @@ def probe(node: Node) -> Probe:
     """Ask the node for its Python; FlashError when there are no wheels for it."""
     said = node.run(f"{node.python} -c {shlex.quote(PROBE)}").split()
     if len(said) != 4:
-        raise FlashError(f"{node.address} answers {' '.join(said)[:80]!r} to a question for its Python; is it a node?")
+        raise FlashError(
+            f"{node.address} answers {' '.join(said)[:80]!r} to a question for its Python; "
+            "is it a node?"
+        )
     major, minor, processor, uid = said
     python = f"{major}.{minor}"
     if processor != PROCESSOR or python not in PYTHONS:
@@ -90,12 +108,19 @@ def deploy_release(node: Node, work: Path, source_kind: str, say: Callable[[str]
     """The programs of this checkout onto the node."""
     probed = probe(node)
     release = make_release(probed.python, work, source_kind)
-    say(f"{node.address}: Python {probed.python}, release {release.id}, {release.archive.stat().st_size / 1e6:.0f} MB")
+    say(
+        f"{node.address}: Python {probed.python}, release {release.id}, "
+        f"{release.archive.stat().st_size / 1e6:.0f} MB"
+    )
     say(_update(node, probed, "release", release.id, release.archive.read_bytes()))
 
 
-def deploy_bundle(node: Node, path: Path, host: Path, work: Path, say: Callable[[str], None]) -> None:
-    """A bundle alone, signed. The host decodes both from then on: images of the former one may still be under way."""
+def deploy_bundle(
+    node: Node, path: Path, host: Path, work: Path, say: Callable[[str], None]
+) -> None:
+    """A bundle alone, signed. The host decodes both from then on: images of the former one may
+    still be under way.
+    """
     probed = probe(node)
     bundle, key = Bundle.load(path, side="node"), signing_key(host)
     Bundle.load(path, side="host")
@@ -104,9 +129,15 @@ def deploy_bundle(node: Node, path: Path, host: Path, work: Path, say: Callable[
         known, new = registry.bundles_of(host, number), registry.relative(path, host.parent)
         registry.set_bundles(host, number, [new, *known])
     if new not in known:
-        say(f"{host}: node {number} may send bundle {bundle.id.hex()} too; start the host again if it runs")
+        say(
+            f"{host}: node {number} may send bundle {bundle.id.hex()} too; start the host "
+            "again if it runs"
+        )
     if registry.stands_in_host_toml(host, number):
-        say(f"node {number} stands in {host} too, and {node_file(host, number)} counts; take it out there")
+        say(
+            f"node {number} stands in {host} too, and {node_file(host, number)} counts; take "
+            "it out there"
+        )
     archive = work / f"bundle-{bundle.id.hex()}.tar.gz"
     write_archive(archive, signed_files(bundle, key))
     try:
@@ -127,7 +158,8 @@ def node_number(node: Node, probed: Probe) -> int:
         return _number(node, LAST_GOOD, _sudo(node, probed))
     except FlashError:
         raise FlashError(
-            f"{node.address} is in safe mode, and which node it is cannot be known: {why}. Put that right there first "
+            f"{node.address} is in safe mode, and which node it is cannot be known: {why}. "
+            "Put that right there first "
             f"(sudo nano {NODE_TOML}), or flash the card again"
         ) from None
 
@@ -152,7 +184,9 @@ def _sudo(node: Node, probed: Probe) -> list[str]:
 
 def _update(node: Node, probed: Probe, kind: str, name: str, archive: bytes) -> str:
     """Send update.sh, then the archive to it."""
-    script = node.run("script=$(mktemp) && cat >$script && echo $script", UPDATE.read_bytes()).strip()
+    script = node.run(
+        "script=$(mktemp) && cat >$script && echo $script", UPDATE.read_bytes()
+    ).strip()
     told = [kind, name, hashlib.sha256(archive).hexdigest(), node.root, node.systemctl, node.python]
     command = shlex.join([*_sudo(node, probed), "sh", script, *told])
     try:

@@ -1,4 +1,6 @@
-"""Host link: the [link] of host.toml that hears a node, made from the node's own, or why one does not hear it."""
+"""Host link: the [link] of host.toml that hears a node, made from the node's own, or why one does
+not hear it.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,15 +21,19 @@ DEFAULT_BITRATE_BPS = 9600
 
 
 def link_for(link: LinkConfig, port: str) -> dict[str, Any]:
-    """The keys of a [link] at that port which hears the node and may answer; FlashError where a person must choose."""
+    """The keys of a [link] at that port which hears the node and may answer; FlashError where a
+    person must choose.
+    """
     if link.lorawan:
         raise FlashError(
-            "the node speaks LoRaWAN, and only you know your network server: write a host.toml with a [[link]] of kind "
+            "the node speaks LoRaWAN, and only you know your network server: write a "
+            "host.toml with a [[link]] of kind "
             f'"{next(iter(SERVERS))}", as the module host_decoder.config shows, then flash again'
         )
     if not port.startswith("/") or not port.isprintable():
         raise FlashError(
-            f"the host's port is {shown(port)}; give the whole path of the serial port that its modem is at "
+            f"the host's port is {shown(port)}; give the whole path of the serial port that "
+            "its modem is at "
             "(HOST_PORT=/dev/ttyUSB0)"
         )
     keys: dict[str, Any] = {"port": _udp_port(link) or port, "profile": link.profile.name}
@@ -38,32 +44,48 @@ def link_for(link: LinkConfig, port: str) -> dict[str, Any]:
 
 
 def check_hears(host: Path, entries: Sequence[Any], link: LinkConfig) -> list[str]:
-    """Raise FlashError unless one [link] of host.toml hears such a node; what else the person should know."""
+    """Raise FlashError unless one [link] of host.toml hears such a node; what else the person
+    should know.
+    """
     try:
         reasons = [deaf_because(entry, link) for entry in entries]
     except (AttributeError, TypeError, ValueError) as error:
         raise FlashError(f"{host} has a [link] that cannot be used: {error}") from None
     if not reasons:
-        raise FlashError(f"{host} has no [link], so nothing hears the node; add one with the port to listen at")
+        raise FlashError(
+            f"{host} has no [link], so nothing hears the node; add one with the port to listen at"
+        )
     if None not in reasons:
         where = "its [link]" if len(reasons) == 1 else f"none of its {len(reasons)} [[link]]"
         raise FlashError(
-            f"{host}: {where} {'does not hear' if len(reasons) == 1 else 'hears'} this node: {reasons[0]}; "
+            f"{host}: {where} {'does not hear' if len(reasons) == 1 else 'hears'} this node: "
+            f"{reasons[0]}; "
             "put right which of the two is wrong, or name another host folder (HOST_DIR=)"
         )
     hearing = [entry for entry, reason in zip(entries, reasons, strict=True) if reason is None]
     if not link.has_feedback or any(_answers(entry, link) for entry in hearing):
         return []
     return [
-        f"{host} hears this node and cannot answer it, so its images are sent again and again: write there "
-        + ("feedback = true" if hearing[0].get("feedback") is False else f"region = {value(link.region or 'wire')}")
+        (
+            f"{host} hears this node and cannot answer it, so its images are sent again and "
+            "again: write there "
+        )
+        + (
+            "feedback = true"
+            if hearing[0].get("feedback") is False
+            else f"region = {value(link.region or 'wire')}"
+        )
     ]
 
 
 def deaf_because(entry: Mapping[str, Any], link: LinkConfig) -> str | None:
-    """What keeps a [link] from hearing a node with those settings, with both values; None: it hears it."""
+    """What keeps a [link] from hearing a node with those settings, with both values; None: it hears
+    it.
+    """
     if entry.get("kind") in SERVERS:
-        return None if link.lorawan else "it is a LoRaWAN network, and node.toml has no [link.lorawan]"
+        return (
+            None if link.lorawan else "it is a LoRaWAN network, and node.toml has no [link.lorawan]"
+        )
     if link.lorawan:
         return f'the node speaks LoRaWAN, which needs a [[link]] of kind "{next(iter(SERVERS))}"'
     profile = get_profile(entry["profile"]) if "profile" in entry else None
@@ -73,15 +95,23 @@ def deaf_because(entry: Mapping[str, Any], link: LinkConfig) -> str | None:
     return _other_channel(entry, kind, link) if own.is_radio else None
 
 
-def _other_medium(entry: Mapping[str, Any], profile: LinkProfile | None, kind: str, link: LinkConfig) -> str | None:
+def _other_medium(
+    entry: Mapping[str, Any], profile: LinkProfile | None, kind: str, link: LinkConfig
+) -> str | None:
     own = link.profile
     named = profile.name if profile else "none"
     differ = f"its profile is {named}, the node's {own.name}"
     if _language(kind) != _language(own.carrier):
         return differ
     if not own.is_radio and kind == "serial" and not (profile and profile.is_radio):
-        bitrate_bps = entry.get("bitrate_bps") or (profile.bitrate_bps if profile else DEFAULT_BITRATE_BPS)
-        return None if bitrate_bps == link.bitrate_bps else f"it is at {bitrate_bps} bit/s, the node {link.bitrate_bps}"
+        bitrate_bps = entry.get("bitrate_bps") or (
+            profile.bitrate_bps if profile else DEFAULT_BITRATE_BPS
+        )
+        return (
+            None
+            if bitrate_bps == link.bitrate_bps
+            else f"it is at {bitrate_bps} bit/s, the node {link.bitrate_bps}"
+        )
     return None if profile is None or profile.medium == own.medium else differ
 
 
@@ -99,14 +129,18 @@ def _other_channel(entry: Mapping[str, Any], kind: str, link: LinkConfig) -> str
 
 
 def _language(carrier: str) -> str:
-    """What goes over the air or the cable: two modems send the packet itself, the others frame it in their way."""
+    """What goes over the air or the cable: two modems send the packet itself, the others frame it
+    in their way.
+    """
     return "packets" if carrier in TOLD else carrier
 
 
 def _answers(entry: Mapping[str, Any], link: LinkConfig) -> bool:
     if entry.get("kind") in SERVERS:
         return True
-    return entry.get("feedback", True) is True and bool(entry.get("region") or not link.profile.is_radio)
+    return entry.get("feedback", True) is True and bool(
+        entry.get("region") or not link.profile.is_radio
+    )
 
 
 def _udp_port(link: LinkConfig) -> str | None:

@@ -1,11 +1,14 @@
-"""Image: a boot and a root partition in one file, with no loop device, mount or foreign code; the same bytes each time.
+"""Image: a boot and a root partition in one file, with no loop device, mount or foreign code; the
+same bytes each time.
 
     0      partition table
-    4 MiB  FAT32  Pi firmware, device trees, kernel8.img, initramfs8, config.txt, cmdline.txt, latentlink/image.json
+    4 MiB  FAT32  Pi firmware, device trees, kernel8.img, initramfs8, config.txt, cmdline.txt,
+           latentlink/image.json
            ext4   Debian and the release
 
-Debian's kernel lacks the RP1 of the Pi 5: this image is for the Pi 3, 4 and Zero 2 W. It knows no camera on the ribbon
-cable (those need Raspberry Pi OS) and holds no key: `card` gives each copy of it its own.
+Debian's kernel lacks the RP1 of the Pi 5: this image is for the Pi 3, 4 and Zero 2 W. It knows no
+camera on the ribbon cable (those need Raspberry Pi OS) and holds no key: `card` gives each copy of
+it its own.
 """
 
 import json
@@ -20,7 +23,15 @@ from pathlib import Path
 from device.flash.initrd import make_initrd
 from device.flash.partitions import FAT32, LINUX, MIB, Partition, make_table
 from device.flash.release import EPOCH_S, Release
-from device.flash.rootfs import BOOT_LABEL, PACKAGE_LIST, ROOT_LABEL, Debian, fetch, kernel_version, make_root
+from device.flash.rootfs import (
+    BOOT_LABEL,
+    PACKAGE_LIST,
+    ROOT_LABEL,
+    Debian,
+    fetch,
+    kernel_version,
+    make_root,
+)
 from device.flash.tools import FlashError, find, require, run
 
 TOOLS = ("mmdebstrap", "depmod", "mkfs.vfat", "mke2fs", "debugfs", "mcopy", "fdtput")
@@ -37,7 +48,9 @@ upstream_kernel=1
 """
 CMDLINE = f"console=tty1 root=LABEL={ROOT_LABEL} ro rootwait fsck.repair=yes quiet\n"
 BLUETOOTH = "/soc/serial@7e201000/bluetooth"
-"Owns the good UART of the Pi 3, 4 and Zero 2 W in the mainline device trees; Debian has no overlay that frees it."
+"""Owns the good UART of the Pi 3, 4 and Zero 2 W in the mainline device trees; Debian has no
+overlay that frees it.
+"""
 TIMES = ("atime", "ctime", "mtime", "crtime")
 
 
@@ -45,7 +58,9 @@ def make_image(debian: Debian, release: Release, work: Path, image: Path) -> Non
     """Write the image; FlashError says what is missing."""
     require(TOOLS if os.geteuid() == 0 else (*TOOLS, "fakeroot"))
     if release.python != debian.python:
-        raise FlashError(f"Debian {debian.suite} has Python {debian.python}, the release is for {release.python}")
+        raise FlashError(
+            f"Debian {debian.suite} has Python {debian.python}, the release is for {release.python}"
+        )
     folder = work / "image.part"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -55,7 +70,10 @@ def make_image(debian: Debian, release: Release, work: Path, image: Path) -> Non
     unfinished = image.with_suffix(".part")
     with unfinished.open("wb") as file:
         file.truncate(START_BYTES + BOOT_BYTES + ROOT_BYTES)
-        parts = [Partition(FAT32, START_BYTES, BOOT_BYTES), Partition(LINUX, START_BYTES + BOOT_BYTES, ROOT_BYTES)]
+        parts = [
+            Partition(FAT32, START_BYTES, BOOT_BYTES),
+            Partition(LINUX, START_BYTES + BOOT_BYTES, ROOT_BYTES),
+        ]
         file.write(make_table(parts, DISK_ID))
     _copy_sparsely(_make_fat(boot, folder / "boot.fat"), unfinished, parts[0].start_bytes)
     _copy_sparsely(_make_ext4(root, folder / "root.ext4"), unfinished, parts[1].start_bytes)
@@ -67,7 +85,9 @@ def as_root(arguments: Sequence[str]) -> int | None:
     """Run this command again under fakeroot, which files' owners need; None: it is not needed."""
     if os.geteuid() == 0:
         return None
-    return subprocess.run([find("fakeroot"), "--", sys.executable, "-m", "device.flash", *arguments]).returncode
+    return subprocess.run(
+        [find("fakeroot"), "--", sys.executable, "-m", "device.flash", *arguments]
+    ).returncode
 
 
 def _fill_boot(boot: Path, root: Path, debian: Debian, release: Release) -> None:
@@ -75,7 +95,11 @@ def _fill_boot(boot: Path, root: Path, debian: Debian, release: Release) -> None
     version = kernel_version(root)
     firmware = root / "usr/lib/raspi-firmware"
     [kernel] = (root / "boot").glob("vmlinuz-*")
-    sources = [firmware / "bootcode.bin", *firmware.glob("start*.elf"), *firmware.glob("fixup*.dat")]
+    sources = [
+        firmware / "bootcode.bin",
+        *firmware.glob("start*.elf"),
+        *firmware.glob("fixup*.dat"),
+    ]
     sources += (root / f"usr/lib/linux-image-{version}/broadcom").glob("bcm2*-rpi-*.dtb")
     for source in sources:
         shutil.copyfile(source, boot / source.name)
@@ -106,21 +130,52 @@ def _make_fat(folder: Path, image: Path) -> Path:
     run("mkfs.vfat", "--invariant", "-F", "32", "-n", BOOT_LABEL, "-i", FAT_ID, image)
     for path in [folder, *folder.rglob("*")]:
         os.utime(path, (EPOCH_S, EPOCH_S))
-    environment = os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH_S), "TZ": "UTC", "MTOOLSRC": os.devnull}
+    environment = os.environ | {
+        "SOURCE_DATE_EPOCH": str(EPOCH_S),
+        "TZ": "UTC",
+        "MTOOLSRC": os.devnull,
+    }
     run("mcopy", "-s", "-m", "-i", image, *sorted(folder.iterdir()), "::", environment=environment)
     return image
 
 
 def _make_ext4(root: Path, image: Path) -> Path:
-    """mke2fs takes over when each file was changed on the host; debugfs sets every such time to the epoch."""
+    """mke2fs takes over when each file was changed on the host; debugfs sets every such time to the
+    epoch.
+    """
     environment = os.environ | {"E2FSPROGS_FAKE_TIME": str(EPOCH_S)}
     _truncate(image, ROOT_BYTES)
-    identity = ["-L", ROOT_LABEL, "-U", ROOT_UUID, "-E", f"hash_seed={ROOT_UUID},lazy_itable_init=0"]
-    run("mke2fs", "-q", "-t", "ext4", "-m", "1", *identity, "-d", root, image, environment=environment)
+    identity = [
+        "-L",
+        ROOT_LABEL,
+        "-U",
+        ROOT_UUID,
+        "-E",
+        f"hash_seed={ROOT_UUID},lazy_itable_init=0",
+    ]
+    run(
+        "mke2fs",
+        "-q",
+        "-t",
+        "ext4",
+        "-m",
+        "1",
+        *identity,
+        "-d",
+        root,
+        image,
+        environment=environment,
+    )
     state = run("debugfs", "-R", "stats -h", image).decode()
-    counts = dict(line.split(":", 1) for line in state.splitlines() if line.startswith(("Inode count", "Free inodes")))
+    counts = dict(
+        line.split(":", 1)
+        for line in state.splitlines()
+        if line.startswith(("Inode count", "Free inodes"))
+    )
     n_used = int(counts["Inode count"]) - int(counts["Free inodes"])
-    script = "".join(f"sif <{inode}> {time} @{EPOCH_S}\n" for inode in range(1, n_used + 1) for time in TIMES)
+    script = "".join(
+        f"sif <{inode}> {time} @{EPOCH_S}\n" for inode in range(1, n_used + 1) for time in TIMES
+    )
     run("debugfs", "-w", "-f", "-", image, input=script.encode(), environment=environment)
     return image
 

@@ -42,7 +42,9 @@ def make_table(partitions: Sequence[Partition], disk_id: int) -> bytes:
         )
         for index, part in enumerate(partitions)
     )
-    return (bytes(440) + struct.pack("<IH", disk_id, 0) + entries).ljust(SECTOR_BYTES - 2, b"\0") + SIGNATURE
+    return (bytes(440) + struct.pack("<IH", disk_id, 0) + entries).ljust(
+        SECTOR_BYTES - 2, b"\0"
+    ) + SIGNATURE
 
 
 def read_table(disk: Path) -> list[Partition]:
@@ -50,12 +52,16 @@ def read_table(disk: Path) -> list[Partition]:
     with disk.open("rb") as file:
         sector = file.read(SECTOR_BYTES)
     if len(sector) < SECTOR_BYTES or sector[-2:] != SIGNATURE:
-        raise FlashError(f"{disk} has no partition table; write Raspberry Pi OS or our image to it first")
+        raise FlashError(
+            f"{disk} has no partition table; write Raspberry Pi OS or our image to it first"
+        )
     entries = [ENTRY.unpack_from(sector, TABLE_OFFSET + index * ENTRY.size) for index in range(4)]
     if any(kind == GPT for _, _, kind, *_ in entries):
         raise FlashError(f"{disk} has a GPT partition table; a Raspberry Pi's card has an MBR one")
     return [
-        Partition(kind, start * SECTOR_BYTES, size * SECTOR_BYTES) for _, _, kind, _, start, size in entries if kind
+        Partition(kind, start * SECTOR_BYTES, size * SECTOR_BYTES)
+        for _, _, kind, _, start, size in entries
+        if kind
     ]
 
 
@@ -65,14 +71,20 @@ class FatPartition:
     def __init__(self, disk: Path) -> None:
         fat = [part for part in read_table(disk) if part.kind in FAT_TYPES]
         if not fat:
-            raise FlashError(f"{disk} has no FAT partition; write Raspberry Pi OS or our image to it first")
+            raise FlashError(
+                f"{disk} has no FAT partition; write Raspberry Pi OS or our image to it first"
+            )
         self.disk = disk
         self._image = f"{disk}@@{fat[0].start_bytes}"
 
     def names(self, folder: str = "") -> list[str]:
         """Of the files and folders in a folder of it."""
         listing = run("mdir", "-b", "-i", self._image, f"::/{folder}", environment=_environment())
-        return [Path(line.rstrip("/")).name for line in listing.decode().splitlines() if line.startswith("::/")]
+        return [
+            Path(line.rstrip("/")).name
+            for line in listing.decode().splitlines()
+            if line.startswith("::/")
+        ]
 
     def read(self, name: str) -> bytes:
         return run("mcopy", "-n", "-i", self._image, f"::/{name}", "-", environment=_environment())
@@ -82,17 +94,30 @@ class FatPartition:
         for folder in reversed([parent for parent in Path(name).parents if parent.name]):
             if folder.name not in self.names(folder.parent.as_posix().removeprefix(".")):
                 run("mmd", "-i", self._image, f"::/{folder}", environment=_environment())
-        run("mcopy", "-o", "-i", self._image, "-", f"::/{name}", input=content, environment=_environment())
+        run(
+            "mcopy",
+            "-o",
+            "-i",
+            self._image,
+            "-",
+            f"::/{name}",
+            input=content,
+            environment=_environment(),
+        )
 
     def sync(self) -> None:
         """Until all of it is on the medium; what is read back then comes from there."""
         sync_file(self.disk)
 
     def free_bytes(self) -> int:
-        listing = run("mdir", "-i", self._image, "::/", environment=_environment()).decode(errors="replace")
+        listing = run("mdir", "-i", self._image, "::/", environment=_environment()).decode(
+            errors="replace"
+        )
         found = re.search(r"([\d ]+) bytes free", listing)
         if not found:
-            raise FlashError(f"{self} does not say how much of it is free; write the card's system anew")
+            raise FlashError(
+                f"{self} does not say how much of it is free; write the card's system anew"
+            )
         return int(found[1].replace(" ", ""))
 
     def __str__(self) -> str:

@@ -1,4 +1,6 @@
-"""Personal: what a person wants of the system itself, checked: its name, an account, a key to enter by."""
+"""Personal: what a person wants of the system itself, checked: its name, an account, a key to enter
+by.
+"""
 
 import re
 import secrets
@@ -24,16 +26,22 @@ class Personal:
     authorized_key: str = ""
 
 
-def make_personal(node: int, hostname: str | None = None, user: str = "", ssh_key: Path | None = None) -> Personal:
+def make_personal(
+    node: int, hostname: str | None = None, user: str = "", ssh_key: Path | None = None
+) -> Personal:
     """FlashError with the sentence that says what cannot be."""
     key = read_text(ssh_key, FlashError).strip() if ssh_key else ""
     if ssh_key and not PUBLIC_KEY.fullmatch(key):
         raise FlashError(f"{ssh_key} is no single public key; give the file that ends in .pub")
     if user and not ACCOUNT.fullmatch(user):
-        raise FlashError(f"an account cannot be called {user!r}; take small letters and digits, a letter first")
+        raise FlashError(
+            f"an account cannot be called {user!r}; take small letters and digits, a letter first"
+        )
     if user and not key:
         raise FlashError("an account without an SSH key could never be entered; give SSH_KEY= too")
     hostname = hostname or f"latentlink-{node}"
     if not HOST_NAME.fullmatch(hostname):
-        raise FlashError(f"a machine cannot be called {hostname!r}; take letters, digits and hyphens")
+        raise FlashError(
+            f"a machine cannot be called {hostname!r}; take letters, digits and hyphens"
+        )
     return Personal(hostname, f"latentlink-{node}-{secrets.token_hex(4)}", user, key)

@@ -1,8 +1,9 @@
-"""Ports: which port of a Pi the link may have. On its pins that is one, whatever else the kernel calls it.
+"""Ports: which port of a Pi the link may have. On its pins that is one, whatever else the kernel
+calls it.
 
-The pins' UART has several names: /dev/ttyS0 on a Pi 3, 4 and Zero 2 W as shipped, /dev/serial0 by a link that on a Pi 5
-leads to the debug connector. Flashing frees the good UART, /dev/ttyAMA0, on every model; on any other name the login
-console would stay, or Bluetooth.
+The pins' UART has several names: /dev/ttyS0 on a Pi 3, 4 and Zero 2 W as shipped, /dev/serial0 by a
+link that on a Pi 5 leads to the debug connector. Flashing frees the good UART, /dev/ttyAMA0, on
+every model; on any other name the login console would stay, or Bluetooth.
 """
 
 import posixpath
@@ -24,11 +25,19 @@ def check_port(link: LinkConfig, is_our_image: bool = False) -> None:
     port = posixpath.normpath(link.port).replace("//", "/")
     allowed = (NODE_UART, EMULATED_UART) if is_our_image else (NODE_UART,)
     if UART.fullmatch(port) and port not in allowed:
-        why = "is another connector on a Pi 5" if port == "/dev/serial0" else "is not the UART that flashing frees"
+        why = (
+            "is another connector on a Pi 5"
+            if port == "/dev/serial0"
+            else "is not the UART that flashing frees"
+        )
         raise FlashError(f"[link] port: {link.port} {why}; write {NODE_UART}")
 
 
 def console_on(port: str, cmdline: str) -> list[str]:
     """The words of a kernel's command line that put a console on that port."""
     names = ("serial0", "ttyAMA0", "ttyS0") if port == NODE_UART else (posixpath.basename(port),)
-    return [word for word in cmdline.split() if re.split(r"[=,]", word)[:2] in [["console", name] for name in names]]
+    return [
+        word
+        for word in cmdline.split()
+        if re.split(r"[=,]", word)[:2] in [["console", name] for name in names]
+    ]

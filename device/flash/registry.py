@@ -1,10 +1,11 @@
-"""Registry: the host learns of a node. Each node has a file of its own in the host folder, written whole; host.toml
-is a person's: it is made where there is none, and never changed.
+"""Registry: the host learns of a node. Each node has a file of its own in the host folder, written
+whole; host.toml is a person's: it is made where there is none, and never changed.
 
     nodes/N.toml     id, key, bundle: as a [[node]] of host.toml, in whose place it counts
     keys/node-N.key  readable by its owner only
 
-All of it is written, on the disk and read back before a card is touched, and takes its place when the card is right.
+All of it is written, on the disk and read back before a card is touched, and takes its place when
+the card is right.
 """
 
 import time
@@ -31,13 +32,18 @@ store = "host.sqlite"
 
 [link]  # where this host's modem is, and set as the nodes' are
 {link}"""
-NODE_HEAD = "# Node {node}, written whole when it is flashed or given a bundle; `tasks` stay. Paths as in host.toml.\n"
+NODE_HEAD = (
+    "# Node {node}, written whole when it is flashed or given a bundle; `tasks` stay. Paths as "
+    "in host.toml.\n"
+)
 PATIENCE_S = 10.0
 SECRET, PRIVATE = 0o600, 0o700
 
 
 class Registration:
-    """A node's files, all of them written beside their places; at `commit` the host knows the node."""
+    """A node's files, all of them written beside their places; at `commit` the host knows the
+    node.
+    """
 
     def __init__(
         self,
@@ -49,7 +55,9 @@ class Registration:
         port: str = HOST_PORT,
         profile: str = "",
     ) -> None:
-        """`link` is the node's; without it, `profile` is all that a new host.toml says. `port`: of the host's modem."""
+        """`link` is the node's; without it, `profile` is all that a new host.toml says. `port`: of
+        the host's modem.
+        """
         _make_folders(host)
         own = node_keys(host, link) if link else {}
         self.key_path = host.parent / KEYS / f"node-{node}.key"
@@ -57,21 +65,31 @@ class Registration:
         bundles, self.notices = _with_earlier(host, relative(bundle, host.parent), before)
         if stands_in_host_toml(host, node):
             self.notices.append(
-                f"node {node} stands in {host} too: {node_file(host, node)} counts, so take it out there"
+                f"node {node} stands in {host} too: {node_file(host, node)} counts, so take "
+                "it out there"
             )
         if host.parent.stat().st_mode & 0o077:
-            self.notices.append(f"others on this computer may look into {host.parent}: chmod 700 {host.parent}")
+            self.notices.append(
+                f"others on this computer may look into {host.parent}: chmod 700 {host.parent}"
+            )
         has_key = "device" not in own
         if not has_key:
-            self.notices.append(f"see that the network server calls this node {own['device']}, as {host.parent} does")
-        entry = {"id": node} | ({"key": f"{KEYS}/{self.key_path.name}"} if has_key else {}) | dict(own)
+            self.notices.append(
+                f"see that the network server calls this node {own['device']}, as "
+                f"{host.parent} does"
+            )
+        entry = (
+            {"id": node} | ({"key": f"{KEYS}/{self.key_path.name}"} if has_key else {}) | dict(own)
+        )
         entry |= {"bundle": bundles} | ({"tasks": before["tasks"]} if "tasks" in before else {})
         texts = {self.key_path: key_text} if has_key else {}
         texts[node_file(host, node)] = _node_text(entry)
         if not host.exists():
             keys = link_for(link, port) if link else {"port": port, "profile": profile}
             texts[host] = NEW_HOST.format(folder=host.parent, link=toml_text.lines(keys))
-            self.notices.append(f"{host} is new: see that its port, {keys['port']}, is the one of the host's modem")
+            self.notices.append(
+                f"{host} is new: see that its port, {keys['port']}, is the one of the host's modem"
+            )
         self._files: list[StagedFile] = []
         try:
             for path, text in texts.items():
@@ -92,7 +110,9 @@ class Registration:
 
 @contextmanager
 def locked(host: Path) -> Iterator[None]:
-    """One flashing at a time writes into a host folder; another waits for a while, then FlashError."""
+    """One flashing at a time writes into a host folder; another waits for a while, then
+    FlashError.
+    """
     _make_folders(host)
     until_s = time.monotonic() + PATIENCE_S
     while True:
@@ -101,7 +121,9 @@ def locked(host: Path) -> Iterator[None]:
             break
         except HeldError:
             if time.monotonic() > until_s:
-                raise FlashError(f"another flashing writes into {host.parent}; wait until it has ended") from None
+                raise FlashError(
+                    f"another flashing writes into {host.parent}; wait until it has ended"
+                ) from None
             time.sleep(0.1)
     with lock:
         yield
@@ -111,7 +133,8 @@ def check_free(host: Path, node: int, replaces: bool) -> None:
     """Raise FlashError when the host knows that node and it is not to be replaced."""
     if node in _nodes(host) and not replaces:
         raise FlashError(
-            f"node {node} is in {host.parent} already, with the key of another card; give this one another number, "
+            f"node {node} is in {host.parent} already, with the key of another card; give "
+            "this one another number, "
             f"NODE={next_free(host)} say, or replace that one for good (REPLACE=yes)"
         )
 
@@ -120,7 +143,9 @@ def next_free(host: Path) -> int:
     """A number that no node of this host has."""
     taken = _nodes(host)
     above = range(max(taken, default=0) + 1, MAX_NODE + 1)
-    return next((number for number in (*above, *range(1, MAX_NODE + 1)) if number not in taken), MAX_NODE)
+    return next(
+        (number for number in (*above, *range(1, MAX_NODE + 1)) if number not in taken), MAX_NODE
+    )
 
 
 def check_link(host: Path, link: LinkConfig, port: str = HOST_PORT) -> list[str]:
@@ -131,7 +156,9 @@ def check_link(host: Path, link: LinkConfig, port: str = HOST_PORT) -> list[str]
     return check_hears(host, _links(host), link)
 
 
-def register(host: Path, node: int, key_text: str, bundle: Path, profile: str, link: LinkConfig | None = None) -> Path:
+def register(
+    host: Path, node: int, key_text: str, bundle: Path, profile: str, link: LinkConfig | None = None
+) -> Path:
     """Key and nodes/N.toml at once, and a host.toml where there is none; returns the key's file."""
     registration = Registration(host, node, key_text, bundle, link, profile=profile)
     registration.commit()
@@ -144,22 +171,31 @@ def node_keys(host: Path, link: LinkConfig) -> dict[str, Any]:
         return {} if link.has_feedback else {"one_way": True}
     kinds = [entry.get("kind") for entry in _links(host) if isinstance(entry, Mapping)]
     eui = str(link.lorawan.dev_eui).lower()
-    return {"device": eui if "chirpstack" in kinds else f"eui-{eui}"}  # as The Things Stack itself proposes it
+    # as The Things Stack itself proposes it
+    return {"device": eui if "chirpstack" in kinds else f"eui-{eui}"}
 
 
 def bundles_of(host: Path, node: int) -> list[str]:
     """What the host decodes of that node, the newest first, as its file or host.toml names it."""
     entry = _entry(host, node)
     if entry is None:
-        raise FlashError(f"{host.parent} has no node {node}; name the folder of the host that hears it (HOST_DIR=)")
+        raise FlashError(
+            f"{host.parent} has no node {node}; name the folder of the host that hears it "
+            "(HOST_DIR=)"
+        )
     return _bundle_list(entry)
 
 
 def set_bundles(host: Path, node: int, bundles: Sequence[str]) -> None:
-    """The host decodes these from its next start on: all of them, since a node's queue may hold images of each."""
+    """The host decodes these from its next start on: all of them, since a node's queue may hold
+    images of each.
+    """
     entry = _entry(host, node)
     if entry is None:
-        raise FlashError(f"{host.parent} has no node {node}; name the folder of the host that hears it (HOST_DIR=)")
+        raise FlashError(
+            f"{host.parent} has no node {node}; name the folder of the host that hears it "
+            "(HOST_DIR=)"
+        )
     make_folder(host.parent / NODES, PRIVATE)
     path = node_file(host, node)
     text = _node_text(dict(entry) | {"bundle": list(dict.fromkeys(bundles))})
@@ -178,10 +214,14 @@ def relative(bundle: Path, folder: Path) -> str:
 
 
 def _with_earlier(host: Path, new: str, before: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The new bundle, then those of which a card flashed before may hold images; a sentence on each lost one."""
+    """The new bundle, then those of which a card flashed before may hold images; a sentence on each
+    lost one.
+    """
     earlier = [name for name in _bundle_list(before) if name != new]
     gone = [name for name in earlier if not (host.parent / name / MANIFEST).is_file()]
-    notices = [f"bundle {name} is no longer there, so images made with it cannot be read" for name in gone]
+    notices = [
+        f"bundle {name} is no longer there, so images made with it cannot be read" for name in gone
+    ]
     return [new, *(name for name in earlier if name not in gone)], notices
 
 
@@ -196,7 +236,11 @@ def _node_text(entry: Mapping[str, Any]) -> str:
 
 def _bundle_list(entry: Mapping[str, Any]) -> list[str]:
     bundles = entry.get("bundle", [])
-    return [bundles] if isinstance(bundles, str) else [name for name in bundles if isinstance(name, str)]
+    return (
+        [bundles]
+        if isinstance(bundles, str)
+        else [name for name in bundles if isinstance(name, str)]
+    )
 
 
 def _read(host: Path) -> dict[str, Any]:
@@ -219,7 +263,11 @@ def _own_entries(host: Path) -> list[Any]:
 def _nodes(host: Path) -> dict[int, Mapping[str, Any]]:
     """Every node that the host knows, by its number."""
     tables, _ = all_nodes(host, _own_entries(host), FlashError)
-    return {table["id"]: table for _, table in tables if isinstance(table, Mapping) and type(table.get("id")) is int}
+    return {
+        table["id"]: table
+        for _, table in tables
+        if isinstance(table, Mapping) and type(table.get("id")) is int
+    }
 
 
 def _entry(host: Path, node: int) -> Mapping[str, Any] | None:

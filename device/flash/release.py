@@ -5,9 +5,9 @@
     link/
     RELEASE    its id, its Python, and the wheels with their hashes
 
-A wheel is a zip file, and none of ours has scripts or data outside its packages; so the host unpacks them, and a node
-needs neither pip nor a virtual environment nor a network. The release travels as one tar file, byte for byte the same
-when it is made twice.
+A wheel is a zip file, and none of ours has scripts or data outside its packages; so the host
+unpacks them, and a node needs neither pip nor a virtual environment nor a network. The release
+travels as one tar file, byte for byte the same when it is made twice.
 """
 
 import gzip
@@ -24,13 +24,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from device.flash.tools import DOWNLOAD_DEADLINE_S, FlashError, UnreachableError, last_words, run_within
+from device.flash.tools import (
+    DOWNLOAD_DEADLINE_S,
+    FlashError,
+    UnreachableError,
+    last_words,
+    run_within,
+)
 
 PROJECT = Path(__file__).parents[2]
 LOCK = Path("requirements/device.lock.txt")
 PYTHONS = ("3.11", "3.13")
 "Of Bookworm and Trixie."
-PLATFORMS = ("manylinux2014", "manylinux_2_17", "manylinux_2_27", "manylinux_2_28", "manylinux_2_34", "manylinux_2_36")
+PLATFORMS = (
+    "manylinux2014",
+    "manylinux_2_17",
+    "manylinux_2_27",
+    "manylinux_2_28",
+    "manylinux_2_34",
+    "manylinux_2_36",
+)
 "Each is named, since older versions of pip do not conclude the lower ones from the highest."
 SOURCE_WHEELS = {"folder": "pillow==13.0.0", "v4l2": "opencv-python-headless==4.13.0.92"}
 "What an image source needs besides the lock."
@@ -50,10 +63,14 @@ class Release:
     archive: Path
 
 
-def make_release(python: str, work: Path, source_kind: str = "", pip_options: Iterable[str] = ()) -> Release:
+def make_release(
+    python: str, work: Path, source_kind: str = "", pip_options: Iterable[str] = ()
+) -> Release:
     """Download what is not there yet, and write WORK/release-ID.tar.gz."""
     if python not in PYTHONS:
-        raise FlashError(f"there is no release for Python {python}; nodes run {' or '.join(PYTHONS)}")
+        raise FlashError(
+            f"there is no release for Python {python}; nodes run {' or '.join(PYTHONS)}"
+        )
     wheels = download_wheels(python, work, source_kind, pip_options)
     program = program_files(PROJECT)
     hashes = {wheel.name: hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels}
@@ -74,12 +91,18 @@ def program_files(project: Path) -> dict[str, bytes]:
         path.relative_to(project).as_posix(): path.read_bytes()
         for package in ("device", "link")
         for path in sorted((project / package).rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts and path.relative_to(project).parts[1] != "flash"
+        if path.is_file()
+        and "__pycache__" not in path.parts
+        and path.relative_to(project).parts[1] != "flash"
     }
 
 
-def download_wheels(python: str, work: Path, source_kind: str, pip_options: Iterable[str] = ()) -> list[Path]:
-    """The wheels of the lock and of the image source, kept in WORK under a name that follows from the request."""
+def download_wheels(
+    python: str, work: Path, source_kind: str, pip_options: Iterable[str] = ()
+) -> list[Path]:
+    """The wheels of the lock and of the image source, kept in WORK under a name that follows from
+    the request.
+    """
     lock = (PROJECT / LOCK).read_text()
     wanted = [line for line in lock.splitlines() if "==" in line]
     wanted += [SOURCE_WHEELS[source_kind]] if source_kind in SOURCE_WHEELS else []
@@ -88,12 +111,33 @@ def download_wheels(python: str, work: Path, source_kind: str, pip_options: Iter
     if not folder.is_dir():
         unfinished = folder.with_suffix(".part")
         shutil.rmtree(unfinished, ignore_errors=True)
-        platforms = [word for platform in PLATFORMS for word in ("--platform", f"{platform}_aarch64")]
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += ["--disable-pip-version-check", "--implementation", "cp", "--python-version", python, *platforms]
-        done = run_within(DOWNLOAD_DEADLINE_S, [*command, *pip_options, "--dest", str(unfinished), *wanted])
+        platforms = [
+            word for platform in PLATFORMS for word in ("--platform", f"{platform}_aarch64")
+        ]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+        ]
+        command += [
+            "--disable-pip-version-check",
+            "--implementation",
+            "cp",
+            "--python-version",
+            python,
+            *platforms,
+        ]
+        done = run_within(
+            DOWNLOAD_DEADLINE_S, [*command, *pip_options, "--dest", str(unfinished), *wanted]
+        )
         if done.returncode:
-            raise UnreachableError(f"aarch64 wheels cannot be downloaded: {last_words(done.stderr)}")
+            raise UnreachableError(
+                f"aarch64 wheels cannot be downloaded: {last_words(done.stderr)}"
+            )
         unfinished.rename(folder)
     return sorted(folder.glob("*.whl"))
 
@@ -103,7 +147,9 @@ def _library(wheels: Iterable[Path]) -> dict[str, bytes]:
     for wheel in wheels:
         for name, content in _unpacked(wheel).items():
             if ".data/" in name:
-                raise FlashError(f"{wheel.name} holds {name}, which unpacking does not put in its place")
+                raise FlashError(
+                    f"{wheel.name} holds {name}, which unpacking does not put in its place"
+                )
             if not any(part in f"/{name}" for part in DROPPED):
                 files[f"lib/{name}"] = content
     return files
@@ -113,9 +159,22 @@ def _unpacked(wheel: Path) -> dict[str, bytes]:
     """Every file in it."""
     try:
         with zipfile.ZipFile(wheel) as archive:
-            return {entry.filename: archive.read(entry) for entry in archive.infolist() if not entry.is_dir()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise FlashError(f"{wheel} is damaged ({error}); delete {wheel.parent} to have it downloaded again") from None
+            return {
+                entry.filename: archive.read(entry)
+                for entry in archive.infolist()
+                if not entry.is_dir()
+            }
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise FlashError(
+            f"{wheel} is damaged ({error}); delete {wheel.parent} to have it downloaded again"
+        ) from None
 
 
 def write_archive(path: Path, files: Mapping[str, bytes]) -> None:
@@ -137,7 +196,9 @@ def write_archive(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _folders(files: Iterable[str]) -> dict[str, None]:
-    return {parent.as_posix(): None for name in files for parent in Path(name).parents if parent.name}
+    return {
+        parent.as_posix(): None for name in files for parent in Path(name).parents if parent.name
+    }
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -1,8 +1,10 @@
-"""Root filesystem: Debian's arm64 packages, unpacked by mmdebstrap and made to start, with no foreign code run.
+"""Root filesystem: Debian's arm64 packages, unpacked by mmdebstrap and made to start, with no
+foreign code run.
 
-mmdebstrap's variant `extract` unpacks packages and leaves out their set-up scripts, for which an arm64 processor would
-be needed. The little of their work that an appliance depends on is done here, natively. So the node's Debian starts
-and serves; `apt upgrade` on it is not possible (its packages were never configured): a node is updated by a release.
+mmdebstrap's variant `extract` unpacks packages and leaves out their set-up scripts, for which an
+arm64 processor would be needed. The little of their work that an appliance depends on is done here,
+natively. So the node's Debian starts and serves; `apt upgrade` on it is not possible (its packages
+were never configured): a node is updated by a release.
 """
 
 import gzip
@@ -19,7 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device.flash.release import EPOCH_S, Release, unpack
-from device.flash.tools import DOWNLOAD_DEADLINE_S, FlashError, UnreachableError, find, last_words, run, run_within
+from device.flash.tools import (
+    DOWNLOAD_DEADLINE_S,
+    FlashError,
+    UnreachableError,
+    find,
+    last_words,
+    run,
+    run_within,
+)
 
 HOST_PYTHON = "{}.{}".format(*sys.version_info[:2])
 PYTHON_OF = {"bookworm": "3.11", "trixie": "3.13"}
@@ -37,11 +47,21 @@ UNITS = Path("device/unit")
 PACKAGE_LIST = "usr/share/doc/latentlink/packages.json"
 OPT = Path("opt/latentlink")
 ENABLED = (
-    *("latentlink.service", "latentlink-install.service", "latentlink-grow.service", "latentlink-compile.service"),
+    *(
+        "latentlink.service",
+        "latentlink-install.service",
+        "latentlink-grow.service",
+        "latentlink-compile.service",
+    ),
     *("ssh.service", "systemd-networkd.service"),
 )
 MASKED = (
-    *("systemd-firstboot.service", "systemd-hwdb-update.service", "ldconfig.service", "getty-static.service"),
+    *(
+        "systemd-firstboot.service",
+        "systemd-hwdb-update.service",
+        "ldconfig.service",
+        "getty-static.service",
+    ),
     *("e2scrub_reap.service", "e2scrub_all.timer", "fstrim.timer", "dpkg-db-backup.timer"),
     *("getty@.service", "serial-getty@.service", "systemd-logind.service"),  # nobody has a password
     *("apt-daily.timer", "apt-daily-upgrade.timer", "systemd-networkd-wait-online.service"),
@@ -50,18 +70,27 @@ UNUSED = (
     *("usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/lib/klibc"),
     *("usr/lib/modules/*/kernel/sound", "usr/lib/modules/*/kernel/drivers/infiniband"),
     *(f"usr/lib/modules/*/kernel/drivers/gpu/drm/{card}" for card in ("amd", "nouveau", "radeon")),
-    *(f"usr/lib/modules/*/kernel/{part}" for part in ("net/bluetooth", "net/mac80211", "net/wireless")),
-    *("usr/lib/modules/*/kernel/drivers/bluetooth", "usr/lib/modules/*/kernel/drivers/net/wireless"),
+    *(
+        f"usr/lib/modules/*/kernel/{part}"
+        for part in ("net/bluetooth", "net/mac80211", "net/wireless")
+    ),
+    *(
+        "usr/lib/modules/*/kernel/drivers/bluetooth",
+        "usr/lib/modules/*/kernel/drivers/net/wireless",
+    ),
     "usr/lib/modules/*/kernel/drivers/net/ethernet/[!b]*",
     "usr/lib/modules/*/kernel/drivers/scsi/[!s]*",
 )
-"What a node on a cable, with a USB camera or a serial adapter, does not need (radio firmware is not in it either)."
+"""What a node on a cable, with a USB camera or a serial adapter, does not need (radio firmware is
+not in it either).
+"""
 FILES = {
     "etc/hostname": "latentlink\n",
     "etc/machine-id": "",  # empty, not "uninitialized": systemd makes one and asks nobody
     "etc/fstab": f"LABEL={ROOT_LABEL} / ext4 rw,noatime 0 1\n"
     f"LABEL={BOOT_LABEL} /boot/firmware vfat ro,nofail,x-systemd.device-timeout=300 0 2\n",
-    "etc/systemd/journald.conf.d/latentlink.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n",
+    "etc/systemd/journald.conf.d/latentlink.conf": "[Journal]\nStorage=volatile\n"
+    "RuntimeMaxUse=16M\n",
     "etc/systemd/system.conf.d/latentlink.conf": "[Manager]\nRuntimeWatchdogSec=15s\n",
     "etc/systemd/network/20-wired.network": "[Match]\nType=ether\n[Network]\nDHCP=yes\n",
     "etc/systemd/system/ssh.service.d/latentlink.conf": "[Unit]\nAfter=latentlink-install.service\n"
@@ -88,9 +117,10 @@ for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
     unchecked_hash = (1).to_bytes(4, "little") + importlib.util.source_hash(source)
     cache.write_bytes(importlib.util.MAGIC_NUMBER + unchecked_hash + marshal.dumps(code, 2))
 """
-"""What compileall does, but the same bytes each time: in one order, and without the references of marshal's later
-versions, which depend on what else its process has seen. Another patch release of Python compiles otherwise: an image
-names the one that made it."""
+"""What compileall does, but the same bytes each time: in one order, and without the references of
+marshal's later versions, which depend on what else its process has seen. Another patch release of
+Python compiles otherwise: an image names the one that made it.
+"""
 
 
 @dataclass(frozen=True)
@@ -99,7 +129,9 @@ class Debian:
 
     suite: str = "bookworm"
     mirror: str = ""
-    "Serves /debian and /debian-security, as Debian's snapshot archive does by day; empty: mmdebstrap's own."
+    """Serves /debian and /debian-security, as Debian's snapshot archive does by day; empty:
+    mmdebstrap's own.
+    """
 
     @property
     def python(self) -> str:
@@ -111,20 +143,35 @@ class Debian:
             return []
         archives = [("debian", self.suite), ("debian", f"{self.suite}-updates")]
         archives.append(("debian-security", f"{self.suite}-security"))
-        return [f"deb {self.mirror}/{archive} {suite} {' '.join(COMPONENTS)}" for archive, suite in archives]
+        return [
+            f"deb {self.mirror}/{archive} {suite} {' '.join(COMPONENTS)}"
+            for archive, suite in archives
+        ]
 
 
 def fetch(debian: Debian, work: Path) -> Path:
-    """WORK/debian-SUITE-….tar: the unpacked packages. It is kept: remove it to take up Debian's updates."""
+    """WORK/debian-SUITE-….tar: the unpacked packages. It is kept: remove it to take up Debian's
+    updates.
+    """
     request = hashlib.sha256(" ".join([*PACKAGES, *debian.sources]).encode()).hexdigest()
     archive = work / f"debian-{debian.suite}-{request[:8]}.tar"
     if archive.exists():
         return archive
     unfinished = archive.with_suffix(".part.tar")
-    command = [find("mmdebstrap"), "--quiet", "--mode=root", "--variant=extract", "--architectures=arm64"]
+    command = [
+        find("mmdebstrap"),
+        "--quiet",
+        "--mode=root",
+        "--variant=extract",
+        "--architectures=arm64",
+    ]
     if debian.suite == "bookworm":
         command.append(f"--hook-dir={MERGED_USR}")
-    command += [f"--components={','.join(COMPONENTS)}", "--include=?essential", f"--include={','.join(PACKAGES)}"]
+    command += [
+        f"--components={','.join(COMPONENTS)}",
+        "--include=?essential",
+        f"--include={','.join(PACKAGES)}",
+    ]
     command += [debian.suite, str(unfinished)]
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH_S)}
     done = run_within(DOWNLOAD_DEADLINE_S, [*command, *debian.sources], environment=environment)
@@ -139,13 +186,17 @@ def fetch(debian: Debian, work: Path) -> Path:
 
 
 def make_root(debian_archive: Path, release: Release, root: Path) -> None:
-    """Debian and the release, ready to start, in the folder `root`. Owners need root or fakeroot."""
+    """Debian and the release, ready to start, in the folder `root`. Owners need root or
+    fakeroot.
+    """
     root.mkdir()
     try:
         with tarfile.open(debian_archive) as archive:
             archive.extractall(root, filter="fully_trusted")
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise FlashError(f"{debian_archive} is damaged ({error}); delete it to have it fetched again") from None
+        raise FlashError(
+            f"{debian_archive} is damaged ({error}); delete it to have it fetched again"
+        ) from None
     _finish_packages(root)
     write(root / PACKAGE_LIST, json.dumps(_source_packages(root), indent=2) + "\n")
     _remove(root)
@@ -164,7 +215,9 @@ def kernel_version(root: Path) -> str:
 
 
 def _source_packages(root: Path) -> dict[str, str]:
-    """Name and version of every Debian source package inside, from the changelogs: unpacking leaves no list."""
+    """Name and version of every Debian source package inside, from the changelogs: unpacking leaves
+    no list.
+    """
     found = {}
     for pattern in ("changelog.Debian*.gz", "changelog.gz"):
         for path in (root / "usr/share/doc").glob(f"*/{pattern}"):
@@ -197,7 +250,11 @@ def _finish_packages(root: Path) -> None:
     for name in ("passwd", "group"):
         shutil.copyfile(root / f"usr/share/base-passwd/{name}.master", root / "etc" / name)
     users = (root / "etc/passwd").read_text().splitlines()
-    write(root / "etc/shadow", "".join(f"{line.split(':')[0]}:*:19000:0:99999:7:::\n" for line in users), 0o640)
+    write(
+        root / "etc/shadow",
+        "".join(f"{line.split(':')[0]}:*:19000:0:99999:7:::\n" for line in users),
+        0o640,
+    )
     for link, target in {"usr/bin/sh": "dash", "usr/bin/awk": "mawk"}.items():
         if not (root / link).is_symlink():
             (root / link).symlink_to(target)
@@ -219,8 +276,17 @@ def _add_release(root: Path, release: Release) -> None:
 
 def _compile(root: Path, release: Path) -> None:
     """Python's own cache, which a node that may not write its programs could not keep."""
-    command = [sys.executable, "-c", COMPILE, str(root), str(root / f"usr/lib/python{HOST_PYTHON}"), str(release)]
-    subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": "0"}, check=True, stderr=subprocess.DEVNULL)
+    command = [
+        sys.executable,
+        "-c",
+        COMPILE,
+        str(root),
+        str(root / f"usr/lib/python{HOST_PYTHON}"),
+        str(release),
+    ]
+    subprocess.run(
+        command, env=os.environ | {"PYTHONHASHSEED": "0"}, check=True, stderr=subprocess.DEVNULL
+    )
     write(release / COMPILED, "")
 
 

@@ -1,7 +1,8 @@
 """Settings: the person's node.toml made the node's: its number, and paths as they are on the node.
 
-All that can be known of it without the node is checked here, before a card is touched: node.toml as `device.config`
-checks it, the region's rules, port, bundle and source. What depends on the card's system is checked with that.
+All that can be known of it without the node is checked here, before a card is touched: node.toml as
+`device.config` checks it, the region's rules, port, bundle and source. What depends on the card's
+system is checked with that.
 """
 
 import re
@@ -62,7 +63,9 @@ class Settings:
 
 
 def read_settings(path: Path, node: int | None = None, bundle: Path | None = None) -> Settings:
-    """Check node.toml and rewrite it for the node; FlashError with the sentence that says what is wrong."""
+    """Check node.toml and rewrite it for the node; FlashError with the sentence that says what is
+    wrong.
+    """
     try:
         config = load_config(path)
         number = config.node if node is None else node
@@ -74,7 +77,9 @@ def read_settings(path: Path, node: int | None = None, bundle: Path | None = Non
         app_key = config.link.lorawan.app_key if config.link.lorawan else None
         text = read_text(path, ConfigError)
         if config.source.path is not None:
-            text = rewrite(text, {"path": f"{SOURCE_ON_NODE}/{config.source.path.name}"}, section="source")
+            text = rewrite(
+                text, {"path": f"{SOURCE_ON_NODE}/{config.source.path.name}"}, section="source"
+            )
         if app_key is not None:
             text = rewrite(text, {"app_key": APP_KEY_ON_NODE}, section="link.lorawan")
         text = rewrite(text, {"node": number, **ON_NODE})
@@ -101,16 +106,22 @@ def rewrite(text: str, values: Mapping[str, int | str], section: str = "") -> st
     lines[place:place] = [f"{key} = {value(item)}" for key, item in missing.items()]
     written = "\n".join(lines) + "\n"
     try:
-        is_right = tomllib.loads(written) == _with(table, section.split(".") if section else [], values)
+        is_right = tomllib.loads(written) == _with(
+            table, section.split(".") if section else [], values
+        )
     except tomllib.TOMLDecodeError:
         is_right = False
     if not is_right:
         where = f"under [{section}]" if section else "at the top"
-        raise FlashError(f"a key lies over several lines or not {where}; write each key on one line there")
+        raise FlashError(
+            f"a key lies over several lines or not {where}; write each key on one line there"
+        )
     return written
 
 
-def _with(table: Mapping[str, Any], sections: list[str], values: Mapping[str, int | str]) -> dict[str, Any]:
+def _with(
+    table: Mapping[str, Any], sections: list[str], values: Mapping[str, int | str]
+) -> dict[str, Any]:
     if not sections:
         return {**table, **values}
     return {**table, sections[0]: _with(table[sections[0]], sections[1:], values)}
@@ -123,16 +134,22 @@ def _check(link: LinkConfig, number: int) -> tuple[str, ...]:
     check_port(link, is_our_image=True)
     if link.lorawan and link.lorawan.dev_eui is None:
         raise FlashError(
-            "[link.lorawan] has no dev_eui, by which the host knows the node: write the module's there "
+            "[link.lorawan] has no dev_eui, by which the host knows the node: write the "
+            "module's there "
             "(its label has it, or its command sys get hweui)"
         )
     if reason := never_speaks(link.region, link.frequency_hz, link.profile):
         raise FlashError(f"[link]: this node would never speak: {reason}")
     notices = []
     if silent := rules_for(link.region, link.frequency_hz, link.profile).silent_because:
-        notices.append(f"this node will stay silent, as far as its modem's bandwidth is known: {silent}")
+        notices.append(
+            f"this node will stay silent, as far as its modem's bandwidth is known: {silent}"
+        )
     if number == 1 and link.profile.is_radio:
-        notices.append("a neighbour in range that has number 1 too disturbs this node; NODE= gives it a rarer one")
+        notices.append(
+            "a neighbour in range that has number 1 too disturbs this node; NODE= gives it a "
+            "rarer one"
+        )
     return tuple(notices)
 
 
@@ -143,16 +160,24 @@ def _source_files(source: SourceConfig) -> dict[str, bytes]:
     if not source.path.exists():
         raise FlashError(f"the source {source.path} does not exist")
     is_file = source.path.is_file()
-    entries = [source.path] if is_file else sorted(entry for entry in source.path.rglob("*") if entry.is_file())
+    entries = (
+        [source.path]
+        if is_file
+        else sorted(entry for entry in source.path.rglob("*") if entry.is_file())
+    )
     names = [entry.relative_to(source.path.parent).as_posix() for entry in entries]
     n_bytes = sum(entry.stat().st_size for entry in entries)
     if not entries or n_bytes > MAX_SOURCE_BYTES:
         held = (
-            f"holds {n_bytes / 1e6:.0f} MB, and {MAX_SOURCE_BYTES / 1e6:.0f} fit" if entries else "is an empty folder"
+            f"holds {n_bytes / 1e6:.0f} MB, and {MAX_SOURCE_BYTES / 1e6:.0f} fit"
+            if entries
+            else "is an empty folder"
         )
         raise FlashError(f"the source {source.path} {held}; choose another")
     n_alike = Counter(name.lower() for name in names)
     for name in names:
         if NO_FAT_NAME.search(name) or n_alike[name.lower()] > 1:
-            raise FlashError(f"the source has {name}, a name that a card's boot partition cannot hold; rename it")
+            raise FlashError(
+                f"the source has {name}, a name that a card's boot partition cannot hold; rename it"
+            )
     return {name: entry.read_bytes() for name, entry in zip(names, entries, strict=True)}

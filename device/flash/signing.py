@@ -1,7 +1,8 @@
-"""Signing: a bundle as a node takes it, with a canary and the signature of the host that flashed the node.
+"""Signing: a bundle as a node takes it, with a canary and the signature of the host that flashed
+the node.
 
-The key is made at the first flashing, in keys/ beside host.toml, readable by its owner only. A host that is to send
-bundles to nodes which another one flashed needs a copy of it.
+The key is made at the first flashing, in keys/ beside host.toml, readable by its owner only. A host
+that is to send bundles to nodes which another one flashed needs a copy of it.
 """
 
 from pathlib import Path
@@ -13,7 +14,14 @@ from device.encoder.edgetpu import COMPILED
 from device.flash.tools import FlashError
 from link.base.durable import make_folder
 from link.bundle.bundle import ENCODER, MANIFEST, TABLES, Bundle
-from link.security.signature import SIGNATURE, SIGNING_KEY, SignatureError, make_signing_key, read_signing_key, sign
+from link.security.signature import (
+    SIGNATURE,
+    SIGNING_KEY,
+    SignatureError,
+    make_signing_key,
+    read_signing_key,
+    sign,
+)
 from link.settings.host_folder import KEYS
 
 NODE_FILES = (MANIFEST, ENCODER, TABLES)
@@ -33,12 +41,15 @@ def signing_key(host: Path, may_make: bool = False) -> Ed25519PrivateKey:
         return make_signing_key(path)
     except SignatureError as error:
         raise FlashError(
-            f"{error}; nodes take bundles that the host which flashed them has signed: copy its {SIGNING_KEY} there"
+            f"{error}; nodes take bundles that the host which flashed them has signed: copy "
+            f"its {SIGNING_KEY} there"
         ) from None
 
 
 def signed_files(bundle: Bundle, key: Ed25519PrivateKey) -> dict[str, bytes]:
     """Every file of a bundle that a node is sent, by its name."""
     names = [*NODE_FILES, *(name for name in (COMPILED,) if (bundle.path / name).exists())]
-    files = {name: (bundle.path / name).read_bytes() for name in names} | {CANARY: make_canary(bundle)}
+    files = {name: (bundle.path / name).read_bytes() for name in names} | {
+        CANARY: make_canary(bundle)
+    }
     return files | {SIGNATURE: sign(bundle.id, files, key)}

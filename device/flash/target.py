@@ -1,9 +1,9 @@
 """Target: what `card` writes to, and what it refuses to touch.
 
-An image file and a device are reached by mtools at their FAT partition, a mounted boot partition as a folder. A device
-is taken only when it is a whole removable disk, USB or card, of which nothing is mounted or otherwise in use, an image
-file only when no loop device leads to it. While it is written it is claimed: nobody else, an automounter say, may mount
-it or write to it.
+An image file and a device are reached by mtools at their FAT partition, a mounted boot partition as
+a folder. A device is taken only when it is a whole removable disk, USB or card, of which nothing is
+mounted or otherwise in use, an image file only when no loop device leads to it. While it is written
+it is claimed: nobody else, an automounter say, may mount it or write to it.
 """
 
 import fcntl
@@ -99,9 +99,14 @@ def open_target(path: Path, system: System = System()) -> BootPartition:
     """The boot partition of a target; FlashError when it must not or cannot be written."""
     if path.is_dir():
         if path.resolve() in OWN_BOOT:
-            raise FlashError(f"{path} is the boot partition of this computer; name the folder of the card's")
+            raise FlashError(
+                f"{path} is the boot partition of this computer; name the folder of the card's"
+            )
         if not {"config.txt", "cmdline.txt"} <= set(BootFolder(path).names()):
-            raise FlashError(f"{path} is no Raspberry Pi boot partition: config.txt and cmdline.txt are not there")
+            raise FlashError(
+                f"{path} is no Raspberry Pi boot partition: config.txt and cmdline.txt are "
+                "not there"
+            )
         return BootFolder(path)
     check_file(path, system)
     return FatPartition(path)
@@ -110,7 +115,9 @@ def open_target(path: Path, system: System = System()) -> BootPartition:
 def check_file(path: Path, system: System = System()) -> None:
     """Raise FlashError unless `path` is an image file or a device that may be written."""
     if not path.exists():
-        raise FlashError(f"{path} does not exist; name a device such as /dev/sdX, an image file or a boot folder")
+        raise FlashError(
+            f"{path} does not exist; name a device such as /dev/sdX, an image file or a boot folder"
+        )
     if path.suffix in PACKED:
         raise FlashError(f"{path} is packed; unpack it first, then name the .img file")
     if _is_device(path):
@@ -119,21 +126,28 @@ def check_file(path: Path, system: System = System()) -> None:
         raise FlashError(f"{path} is no disk and no image file")
     elif loops := _loops(path, system):
         raise FlashError(
-            f"{path} is in use by {', '.join(loops)}, so what is on it may be mounted; unmount it and let it go: "
+            f"{path} is in use by {', '.join(loops)}, so what is on it may be mounted; "
+            "unmount it and let it go: "
             f"losetup -d {loops[0]}"
         )
 
 
 @contextmanager
 def claimed(path: Path, system: System = System()) -> Iterator[None]:
-    """Check the target and keep it from everybody else until the end: from mounts, RAIDs, and another flashing."""
+    """Check the target and keep it from everybody else until the end: from mounts, RAIDs, and
+    another flashing.
+    """
     is_device = _is_device(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (os.O_EXCL if is_device else 0))
     except PermissionError:
-        raise FlashError(f"{path} may be written by root only: sudo make flash …, or join its group") from None
+        raise FlashError(
+            f"{path} may be written by root only: sudo make flash …, or join its group"
+        ) from None
     except OSError as error:
-        raise FlashError(f"{path} cannot be had alone ({error.strerror}); unmount it, or end what uses it") from None
+        raise FlashError(
+            f"{path} cannot be had alone ({error.strerror}); unmount it, or end what uses it"
+        ) from None
     try:
         if not is_device:
             _lock(descriptor, path)
@@ -148,7 +162,9 @@ def _lock(descriptor: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise FlashError(f"another flashing writes to {path} just now; wait until it has ended") from None
+        raise FlashError(
+            f"another flashing writes to {path} just now; wait until it has ended"
+        ) from None
 
 
 def _loops(path: Path, system: System) -> list[str]:
@@ -167,24 +183,34 @@ def read_disk(name: str, system: System = System()) -> Disk:
     if not folder.exists():
         raise FlashError(f"/dev/{name} is no disk")
     if (folder / "partition").exists():
-        raise FlashError(f"/dev/{name} is a partition; name the whole disk, /dev/{folder.resolve().parent.name}")
+        raise FlashError(
+            f"/dev/{name} is a partition; name the whole disk, /dev/{folder.resolve().parent.name}"
+        )
     parts = [name, *sorted(path.parent.name for path in folder.glob("*/partition"))]
     return Disk(
         name=name,
         model=_text(folder / "device/model") or _text(folder / "device/name") or "no model named",
         size_bytes=512 * int(_text(folder / "size") or 0),
-        is_removable=_text(folder / "removable") == "1" or name.startswith("mmcblk") or "/usb" in str(folder.resolve()),
+        is_removable=_text(folder / "removable") == "1"
+        or name.startswith("mmcblk")
+        or "/usb" in str(folder.resolve()),
         in_use=tuple(use for part in parts for use in _uses(part, system)),
     )
 
 
 def check_disk(disk: Disk) -> None:
     if disk.in_use:
-        raise FlashError(f"{disk} is in use ({', '.join(disk.in_use)}); unmount it, if it is your card at all")
+        raise FlashError(
+            f"{disk} is in use ({', '.join(disk.in_use)}); unmount it, if it is your card at all"
+        )
     if not disk.is_removable:
-        raise FlashError(f"{disk} is neither removable nor USB nor a card, so it may be part of this computer")
+        raise FlashError(
+            f"{disk} is neither removable nor USB nor a card, so it may be part of this computer"
+        )
     if not 0 < disk.size_bytes <= LARGEST_CARD_BYTES:
-        raise FlashError(f"{disk} has not the size of a card (up to {LARGEST_CARD_BYTES / 1e9:.0f} GB)")
+        raise FlashError(
+            f"{disk} has not the size of a card (up to {LARGEST_CARD_BYTES / 1e9:.0f} GB)"
+        )
 
 
 def _uses(part: str, system: System) -> list[str]:
@@ -209,7 +235,9 @@ def _is_device(path: Path) -> bool:
 
 
 def copy_image(image: Path, target: Path, show: Callable[[float], None]) -> None:
-    """Write a whole image to a device or file, and compare what can be read back; `show` is told the share done."""
+    """Write a whole image to a device or file, and compare what can be read back; `show` is told
+    the share done.
+    """
     n_bytes = image.stat().st_size
     if _is_device(target) and read_disk(target.resolve().name).size_bytes < n_bytes:
         raise FlashError(f"{target} is smaller than {image} ({n_bytes / 1e6:.0f} MB)")
@@ -223,5 +251,8 @@ def copy_image(image: Path, target: Path, show: Callable[[float], None]) -> None
     with image.open("rb") as source, target.open("rb") as written:
         while block := source.read(4 * MIB):
             if written.read(len(block)) != block:
-                raise FlashError(f"{target} gives back other bytes than were written near {source.tell()}: a bad card")
+                raise FlashError(
+                    f"{target} gives back other bytes than were written near "
+                    f"{source.tell()}: a bad card"
+                )
             show(0.5 + 0.5 * source.tell() / n_bytes)

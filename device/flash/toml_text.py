@@ -1,4 +1,6 @@
-"""TOML text of a table, for the few kinds of value that settings have; it is parsed again before it counts."""
+"""TOML text of a table, for the few kinds of value that settings have; it is parsed again before it
+counts.
+"""
 
 import json
 import tomllib
@@ -14,12 +16,16 @@ def value(item: Any) -> str:
 
 
 def lines(table: Mapping[str, Any]) -> str:
-    """The keys of a table without tables in it, each on a line; FlashError when they cannot be written."""
+    """The keys of a table without tables in it, each on a line; FlashError when they cannot be
+    written.
+    """
     text = "".join(f"{name} = {value(item)}\n" for name, item in table.items())
     try:
         is_whole = tomllib.loads(text) == table and bool(text.encode())
     except (tomllib.TOMLDecodeError, UnicodeEncodeError):
         is_whole = False
     if not is_whole:
-        raise FlashError(f"these settings cannot be written as TOML: {dict(table)}; give them plainer names")
+        raise FlashError(
+            f"these settings cannot be written as TOML: {dict(table)}; give them plainer names"
+        )
     return text

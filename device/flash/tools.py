@@ -1,4 +1,6 @@
-"""The programs that flashing calls, and the Debian package that holds each: a missing one is named with its remedy."""
+"""The programs that flashing calls, and the Debian package that holds each: a missing one is named
+with its remedy.
+"""
 
 import os
 import shutil
@@ -30,7 +32,11 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 DEADLINE_S = 600.0
 "For one call: whatever is slower hangs on a device or a network that is gone."
 DOWNLOAD_DEADLINE_S = 3600.0
-PIPES: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+PIPES: dict[str, Any] = {
+    "stdin": subprocess.PIPE,
+    "stdout": subprocess.PIPE,
+    "stderr": subprocess.PIPE,
+}
 
 
 class FlashError(Exception):
@@ -49,21 +55,32 @@ def find(tool: str) -> str:
     return path
 
 
-def run(*command: str | Path, input: bytes = b"", environment: dict[str, str] | None = None) -> bytes:
-    """Standard output of a program; FlashError with its last words when it fails, or does not end at all."""
+def run(
+    *command: str | Path, input: bytes = b"", environment: dict[str, str] | None = None
+) -> bytes:
+    """Standard output of a program; FlashError with its last words when it fails, or does not end
+    at all.
+    """
     words = [find(str(command[0])), *map(str, command[1:])]
     done = run_within(DEADLINE_S, words, input, environment)
     if done.returncode:
-        raise FlashError(f"{' '.join(words[:4])} … failed: {last_words(done.stderr or done.stdout)}")
+        raise FlashError(
+            f"{' '.join(words[:4])} … failed: {last_words(done.stderr or done.stdout)}"
+        )
     return done.stdout
 
 
 def run_within(
-    deadline_s: float, words: Sequence[str], input: bytes = b"", environment: dict[str, str] | None = None
+    deadline_s: float,
+    words: Sequence[str],
+    input: bytes = b"",
+    environment: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a program to its end, whatever that is; FlashError when there is none in time, or it cannot begin.
+    """Run a program to its end, whatever that is; FlashError when there is none in time, or it
+    cannot begin.
 
-    All that it started ends with it: a helper of ssh that stays behind would keep our pipes open for ever.
+    All that it started ends with it: a helper of ssh that stays behind would keep our pipes open
+    for ever.
     """
     try:
         process = subprocess.Popen(words, env=environment, start_new_session=True, **PIPES)
@@ -72,7 +89,9 @@ def run_within(
     try:
         output, said = process.communicate(input, deadline_s)
     except subprocess.TimeoutExpired:
-        raise FlashError(f"{' '.join(words[:4])} … has not ended in {deadline_s:.0f} s and was stopped") from None
+        raise FlashError(
+            f"{' '.join(words[:4])} … has not ended in {deadline_s:.0f} s and was stopped"
+        ) from None
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -88,7 +107,11 @@ def last_words(output: bytes, n_lines: int = 4) -> str:
 def require(tools: Sequence[str]) -> None:
     """All missing programs in one sentence."""
     missing = {
-        PACKAGES.get(tool, tool) for tool in tools if not (shutil.which(tool) or shutil.which(tool, path=SYSTEM_PATH))
+        PACKAGES.get(tool, tool)
+        for tool in tools
+        if not (shutil.which(tool) or shutil.which(tool, path=SYSTEM_PATH))
     }
     if missing:
-        raise FlashError(f"programs are missing; install them: apt install {' '.join(sorted(missing))}")
+        raise FlashError(
+            f"programs are missing; install them: apt install {' '.join(sorted(missing))}"
+        )

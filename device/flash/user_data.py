@@ -1,7 +1,7 @@
 """User data: what cloud-init is given at first boot, ours beside what the Imager or a person wrote.
 
-cloud-init takes one document, or several in a MIME archive, and goes by the first line of a document or by its type in
-the archive (cloud-init's documentation, "User data formats").
+cloud-init takes one document, or several in a MIME archive, and goes by the first line of a
+document or by its type in the archive (cloud-init's documentation, "User data formats").
 """
 
 import email
@@ -31,10 +31,11 @@ ARCHIVE = ("content-type:", "mime-version:")
 
 
 def merged(old: str, ours: str, mark: str = MARK) -> str:
-    """Ours, and before it what was there: a MIME archive, of which cloud-init takes one part after the other.
+    """Ours, and before it what was there: a MIME archive, of which cloud-init takes one part after
+    the other.
 
-    `mark` is text by which ours is known, so that a card may be flashed again. FlashError where cloud-init itself
-    could not tell what the old one is.
+    `mark` is text by which ours is known, so that a card may be flashed again. FlashError where
+    cloud-init itself could not tell what the old one is.
     """
     kept = [part for part in _parts(old) if mark not in _text(part)]
     if not kept:
@@ -58,14 +59,17 @@ def _parts(old: str) -> list[email.message.Message]:
         message = email.message_from_string(old.lstrip())
         parts = [part for part in message.walk() if not part.is_multipart()]
         if message.defects or not message.is_multipart():
-            raise FlashError(f"the card's user-data is a damaged MIME archive ({message.defects}); write it anew")
+            raise FlashError(
+                f"the card's user-data is a damaged MIME archive ({message.defects}); write it anew"
+            )
         return parts
     kind = next((kind for words, kind in KINDS.items() if first.startswith(words)), None)
     if kind != "x-shellscript" and not says_something(old):
         return []
     if kind is None:
         raise FlashError(
-            f"the card's user-data begins with {first[:40]!r}, which cloud-init does not know; let it begin with "
+            f"the card's user-data begins with {first[:40]!r}, which cloud-init does not "
+            "know; let it begin with "
             "#cloud-config, or write the card's system anew"
         )
     return [_part(old, kind)]

@@ -1,8 +1,9 @@
 """Chunk file: the chunks of images in a SQLite file that survives a power cut at any moment.
 
-With a write-ahead log and synchronous = FULL a transaction is on the disk when it returns. One that is not durable is
-in the file when it returns, which a killed process cannot undo, and on the disk with the next that is durable. Each
-chunk carries a checksum: what a node seals is believed, so it must not seal what a failing card made of it.
+With a write-ahead log and synchronous = FULL a transaction is on the disk when it returns. One that
+is not durable is in the file when it returns, which a killed process cannot undo, and on the disk
+with the next that is durable. Each chunk carries a checksum: what a node seals is believed, so it
+must not seal what a failing card made of it.
 """
 
 import fcntl
@@ -22,7 +23,9 @@ from link.wire.packet import MAX_CHUNKS
 WAL_BYTES = 1 << 20
 "To which the write-ahead log is cut back."
 DAMAGE = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-"What SQLite answers when the file is not ours or not whole; all else is about the card, its space or its rights."
+"""What SQLite answers when the file is not ours or not whole; all else is about the card, its space
+or its rights.
+"""
 SCHEMA_VERSION = 1
 SCHEMA = (
     """CREATE TABLE chunks (
@@ -67,7 +70,9 @@ class ChunkFile:
     """One file, made when it is not there; every failure is an OutboxError."""
 
     def __init__(self, path: Path | str, boot_id: str) -> None:
-        """DamagedError when the file cannot be trusted. Times of another boot's clock are forgotten."""
+        """DamagedError when the file cannot be trusted. Times of another boot's clock are
+        forgotten.
+        """
         self.path = Path(path)
         self._is_durable = False
         with self._explained():
@@ -109,18 +114,23 @@ class ChunkFile:
     def delete(self, image: int, index: int) -> int:
         """Returns how long the chunk's bitstream was."""
         deleted = self._db.execute(
-            "DELETE FROM chunks WHERE image = ? AND place = ? RETURNING length(bitstream)", (image, index)
+            "DELETE FROM chunks WHERE image = ? AND place = ? RETURNING length(bitstream)",
+            (image, index),
         ).fetchall()
         return deleted[0][0] if deleted else 0
 
     def read(self, chunks: Iterable[tuple[int, int]]) -> list[QueuedChunk]:
-        """Chunks that are there, by image and index; DamagedError when one is not, or not what was written."""
+        """Chunks that are there, by image and index; DamagedError when one is not, or not what was
+        written.
+        """
         query = f"SELECT {COLUMNS} FROM chunks WHERE image = ? AND place = ?"
         with self._explained():
             return [self._whole(self._db.execute(query, chunk).fetchone()) for chunk in chunks]
 
     def read_all(self) -> Iterator[QueuedChunk]:
-        """Every chunk, oldest image first; DamagedError at the first that is not what was written."""
+        """Every chunk, oldest image first; DamagedError at the first that is not what was
+        written.
+        """
         with self._explained():
             for row in self._db.execute(f"SELECT {COLUMNS} FROM chunks ORDER BY image, place"):
                 yield self._whole(row)
@@ -133,7 +143,9 @@ class ChunkFile:
         self._db.execute("UPDATE outbox SET n_evicted = ?", (n_evicted,))
 
     def date_images(self, unix_offset_s: float) -> None:
-        """Write Unix times beside those of this boot's clock, also where the host told another time before."""
+        """Write Unix times beside those of this boot's clock, also where the host told another time
+        before.
+        """
         self._db.execute(
             "UPDATE chunks SET captured_unix_s = captured_s + ? WHERE captured_s IS NOT NULL",
             (unix_offset_s,),
@@ -153,16 +165,21 @@ class ChunkFile:
                 for statement in SCHEMA:
                     self._db.execute(statement)
             if version != SCHEMA_VERSION:
-                raise DamagedError(f"outbox {self.path} has format {version}, this program has {SCHEMA_VERSION}")
+                raise DamagedError(
+                    f"outbox {self.path} has format {version}, this program has {SCHEMA_VERSION}"
+                )
         found = " ".join(row[0] for row in self._db.execute("PRAGMA quick_check(1)"))
         if found != "ok":
             raise DamagedError(f"outbox {self.path} is damaged ({' '.join(found.split())})")
-        self._db.execute("BEGIN IMMEDIATE")  # a file that says it is read-only shows here, not at the first image
+        # a file that says it is read-only shows here, not at the first image
+        self._db.execute("BEGIN IMMEDIATE")
         self._db.execute("UPDATE outbox SET n_evicted = n_evicted")
         self._db.execute("ROLLBACK")
         stored = self._db.execute("SELECT boot_id FROM outbox").fetchall()
         if len(stored) != 1:
-            raise DamagedError(f"outbox {self.path} is damaged (it does not say whose clock it has)")
+            raise DamagedError(
+                f"outbox {self.path} is damaged (it does not say whose clock it has)"
+            )
         if stored != [(boot_id,)]:
             with self.transaction():
                 self._db.execute("UPDATE chunks SET captured_s = NULL WHERE captured_s IS NOT NULL")
@@ -183,9 +200,13 @@ class ChunkFile:
         return chunk
 
     def _says_read_only(self, error: Exception) -> bool:
-        """Only the file itself says that it must not be written: a byte of its header has changed."""
+        """Only the file itself says that it must not be written: a byte of its header has
+        changed.
+        """
         is_read_only = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY
-        return is_read_only and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+        return (
+            is_read_only and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+        )
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -197,36 +218,51 @@ class ChunkFile:
                     f"outbox {self.path} is damaged ({error}); start the node again: "
                     "it sets the file aside and keeps what is whole"
                 ) from error
-            is_held = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            is_held = getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+                sqlite3.SQLITE_BUSY,
+                sqlite3.SQLITE_LOCKED,
+            )
             remedy = "another program has it; end that one" if is_held else "free some space"
             raise OutboxError(f"outbox {self.path} cannot be used ({error}); {remedy}") from error
 
 
 def _is_damage(error: Exception) -> bool:
-    """What SQLite itself did not notice shows when Python cannot make a text of it; such errors have no code."""
+    """What SQLite itself did not notice shows when Python cannot make a text of it; such errors
+    have no code.
+    """
     code = getattr(error, "sqlite_errorcode", None)
     is_no_text = code is None and isinstance(error, (sqlite3.OperationalError, UnicodeDecodeError))
     return is_no_text or (code is not None and code & 0xFF in DAMAGE)
 
 
 def set_damaged_aside(path: Path) -> Path:
-    """Its new path. OutboxError when another process has it open: that one would write on, where nobody reads."""
+    """Its new path. OutboxError when another process has it open: that one would write on, where
+    nobody reads.
+    """
     try:
         with path.open("rb+") as file:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # SQLite's locks are of the same kind
             return set_aside(path, companions=("-shm", "-wal"))
     except BlockingIOError:
-        raise OutboxError(f"outbox {path} cannot be used (another process has it open); end that one") from None
+        raise OutboxError(
+            f"outbox {path} cannot be used (another process has it open); end that one"
+        ) from None
     except OSError as error:
-        raise OutboxError(f"outbox {path} is damaged and cannot be set aside ({error}); remove it") from None
+        raise OutboxError(
+            f"outbox {path} is damaged and cannot be set aside ({error}); remove it"
+        ) from None
 
 
 def whole_chunks(path: Path) -> list[QueuedChunk]:
-    """What a damaged file still holds: read from both ends up to the damage, each chunk by its checksum."""
+    """What a damaged file still holds: read from both ends up to the damage, each chunk by its
+    checksum.
+    """
     found: dict[tuple[int, int], QueuedChunk] = {}
     for order in ("ASC", "DESC"):
         with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(path)) as db:
-            for row in db.execute(f"SELECT {COLUMNS} FROM chunks ORDER BY image {order}, place {order}"):
+            for row in db.execute(
+                f"SELECT {COLUMNS} FROM chunks ORDER BY image {order}, place {order}"
+            ):
                 chunk = _chunk(row)
                 if chunk is not None:
                     found[chunk.image, chunk.index] = chunk
@@ -236,11 +272,18 @@ def whole_chunks(path: Path) -> list[QueuedChunk]:
 def _chunk(row: tuple[Any, ...]) -> QueuedChunk | None:
     """A row as it was written, or None: a damaged file can hold anything."""
     image, index, is_last, _, _, checksum, bitstream = row
-    if not (isinstance(image, int) and isinstance(index, int) and is_last in (0, 1) and isinstance(bitstream, bytes)):
+    if not (
+        isinstance(image, int)
+        and isinstance(index, int)
+        and is_last in (0, 1)
+        and isinstance(bitstream, bytes)
+    ):
         return None
     if not 0 <= index < MAX_CHUNKS or checksum != _checksum(image, index, bool(is_last), bitstream):
         return None
-    times = [time_s if isinstance(time_s, float) and isfinite(time_s) else None for time_s in row[3:5]]
+    times = [
+        time_s if isinstance(time_s, float) and isfinite(time_s) else None for time_s in row[3:5]
+    ]
     return QueuedChunk(image, index, bool(is_last), bitstream, *times)
 
 

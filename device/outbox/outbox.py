@@ -1,10 +1,14 @@
-"""Outbox: what was captured and is not yet known to have arrived, safe from a power cut at any moment.
+"""Outbox: what was captured and is not yet known to have arrived, safe from a power cut at any
+moment.
 
     put          on the disk when it returns
-    delivered    in the file when it returns; a power cut may bring a chunk back, which is then sent twice
-    full         refinements go first, from the oldest image's tail; then the oldest images, which are counted
+    delivered    in the file when it returns; a power cut may bring a chunk back, which is then sent
+                 twice
+    full         refinements go first, from the oldest image's tail; then the oldest images, which
+                 are counted
 
-The chunks lie in a file (device.outbox.chunk_file); which of them there are is also kept in memory, so asking is quick.
+The chunks lie in a file (device.outbox.chunk_file); which of them there are is also kept in memory,
+so asking is quick.
 """
 
 from bisect import bisect_left, insort
@@ -17,7 +21,14 @@ from pathlib import Path
 from threading import RLock
 from types import TracebackType
 
-from device.outbox.chunk_file import ChunkFile, DamagedError, OutboxError, QueuedChunk, set_damaged_aside, whole_chunks
+from device.outbox.chunk_file import (
+    ChunkFile,
+    DamagedError,
+    OutboxError,
+    QueuedChunk,
+    set_damaged_aside,
+    whole_chunks,
+)
 from link.node.in_flight import ChunkId
 
 __all__ = ["DamagedError", "Outbox", "OutboxError", "QueuedChunk", "open_outbox"]
@@ -28,10 +39,16 @@ DEFAULT_MAX_BYTES = 16 << 20
 
 
 class Outbox:
-    """One file; every failure is an OutboxError that leaves the queue as it was. Threads may share it."""
+    """One file; every failure is an OutboxError that leaves the queue as it was. Threads may share
+    it.
+    """
 
-    def __init__(self, path: Path | str, max_bytes: int = DEFAULT_MAX_BYTES, boot_id: str = "") -> None:
-        """Opens or makes the file. DamagedError when it cannot be trusted: `open_outbox` begins anew then."""
+    def __init__(
+        self, path: Path | str, max_bytes: int = DEFAULT_MAX_BYTES, boot_id: str = ""
+    ) -> None:
+        """Opens or makes the file. DamagedError when it cannot be trusted: `open_outbox` begins
+        anew then.
+        """
         self.max_bytes = max_bytes
         self.notice: str | None = None
         "What `open_outbox` had to do, in a sentence."
@@ -69,11 +86,17 @@ class Outbox:
 
     @property
     def newest_image(self) -> int:
-        """The highest id that waits, -1 without one. A node's counters must be above it before it sends."""
+        """The highest id that waits, -1 without one. A node's counters must be above it before it
+        sends.
+        """
         return max(self._bases[-1:] + self._refined[-1:], default=-1)
 
     def put(
-        self, image: int, pieces: Sequence[bytes], captured_s: float | None, captured_unix_s: float | None = None
+        self,
+        image: int,
+        pieces: Sequence[bytes],
+        captured_s: float | None,
+        captured_unix_s: float | None = None,
     ) -> None:
         """Queue the chunks of an image, most useful first; on the disk when it returns.
 
@@ -81,13 +104,18 @@ class Outbox:
         """
         if not pieces or _size(pieces[0]) > self.max_bytes:
             n_bytes = len(pieces[0]) if pieces else 0
-            raise ValueError(f"a chunk of {n_bytes} bytes cannot wait in an outbox of {self.max_bytes}: allow it more")
+            raise ValueError(
+                f"a chunk of {n_bytes} bytes cannot wait in an outbox of {self.max_bytes}: "
+                "allow it more"
+            )
         if image in self._places:
             raise ValueError(f"image {image} waits already; each image needs an id of its own")
         last = len(pieces) - 1
         with self._transaction():
             for index, piece in enumerate(pieces):
-                self._insert(QueuedChunk(image, index, index == last, piece, captured_s, captured_unix_s))
+                self._insert(
+                    QueuedChunk(image, index, index == last, piece, captured_s, captured_unix_s)
+                )
             self._evict()
 
     def base_chunks(self, limit: int, skip: Collection[ChunkId] = ()) -> list[QueuedChunk]:
@@ -96,7 +124,8 @@ class Outbox:
             return self._first(limit, ((image, 0) for image in self._bases), skip)
 
     def refinements(self, limit: int, skip: Collection[ChunkId] = ()) -> list[QueuedChunk]:
-        """Up to `limit` later chunks, newest image first, each image's in order, without those of `skip`.
+        """Up to `limit` later chunks, newest image first, each image's in order, without those of
+        `skip`.
 
         Only of images whose chunk 0 waits no more, or is on its way: stands in `skip`.
         """
@@ -106,15 +135,25 @@ class Outbox:
     def delivered(self, chunks: Iterable[ChunkId]) -> None:
         """These chunks need not be kept any more; those that do not wait are no error."""
         with self._lock:
-            self._forget({(image, index) for image, index in chunks if self._places.get(image, 0) >> index & 1})
+            self._forget(
+                {
+                    (image, index)
+                    for image, index in chunks
+                    if self._places.get(image, 0) >> index & 1
+                }
+            )
 
     def drop_refinements(self, images: Iterable[int]) -> None:
         """Of these images no later chunk is wanted any more."""
         with self._lock:
-            self._forget({(image, index) for image in images for index in self._indices(image) if index})
+            self._forget(
+                {(image, index) for image in images for index in self._indices(image) if index}
+            )
 
     def renumber(self, up_to: int, new_id: Callable[[], int]) -> None:
-        """Images with ids <= up_to of which nothing was delivered are given new ones: theirs may be others' too."""
+        """Images with ids <= up_to of which nothing was delivered are given new ones: theirs may be
+        others' too.
+        """
         with self._transaction():
             for image in sorted(image for image in self._bases if image <= up_to):
                 fresh = new_id()
@@ -123,12 +162,16 @@ class Outbox:
                     self._insert(replace(chunk, image=fresh))
 
     def date_images(self, unix_offset_s: float) -> None:
-        """The time became known, as Unix time - clock of this boot: keep when each image was, for after this boot."""
+        """The time became known, as Unix time - clock of this boot: keep when each image was, for
+        after this boot.
+        """
         with self._transaction(is_durable=False):
             self._file.date_images(unix_offset_s)
 
     def oldest_age_s(self, now_s: float) -> float | None:
-        """Age of the oldest image that waits; None without one, or when it was captured before this boot."""
+        """Age of the oldest image that waits; None without one, or when it was captured before this
+        boot.
+        """
         with self._lock:
             if not self._places:
                 return None
@@ -137,7 +180,9 @@ class Outbox:
             return None if chunk.captured_s is None else max(0.0, now_s - chunk.captured_s)
 
     def adopt(self, chunks: Iterable[QueuedChunk]) -> int:
-        """Queue chunks of another outbox as far as they fit; returns how many wait. None of them may wait already."""
+        """Queue chunks of another outbox as far as they fit; returns how many wait. None of them
+        may wait already.
+        """
         n_before = self._n_chunks
         with self._transaction():
             for chunk in chunks:
@@ -153,7 +198,10 @@ class Outbox:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -181,12 +229,15 @@ class Outbox:
         self._bases = [image for image, places in self._places.items() if places & 1]
         self._refined = [image for image, places in self._places.items() if not places & 1]
 
-    def _first(self, limit: int, waiting: Iterable[ChunkId], skip: Collection[ChunkId]) -> list[QueuedChunk]:
+    def _first(
+        self, limit: int, waiting: Iterable[ChunkId], skip: Collection[ChunkId]
+    ) -> list[QueuedChunk]:
         return self._file.read(islice((chunk for chunk in waiting if chunk not in skip), limit))
 
     def _refining(self, skip: Collection[ChunkId]) -> Iterator[ChunkId]:
         on_the_way = sorted(
-            (image for image, index in skip if not index and self._places.get(image, 0) > 1), reverse=True
+            (image for image, index in skip if not index and self._places.get(image, 0) > 1),
+            reverse=True,
         )
         previous = -1
         for image in merge(reversed(self._refined), on_the_way, reverse=True):
@@ -246,7 +297,8 @@ class Outbox:
 
 
 def open_outbox(path: Path | str, max_bytes: int = DEFAULT_MAX_BYTES, boot_id: str = "") -> Outbox:
-    """The outbox at `path`. A damaged file is set aside, and what is whole in it waits in a new one; `notice` says so.
+    """The outbox at `path`. A damaged file is set aside, and what is whole in it waits in a new
+    one; `notice` says so.
 
     Raises OutboxError when the file cannot be opened or made.
     """
@@ -258,7 +310,10 @@ def open_outbox(path: Path | str, max_bytes: int = DEFAULT_MAX_BYTES, boot_id: s
     aside = set_damaged_aside(path)
     outbox = Outbox(path, max_bytes, boot_id)
     n_kept = outbox.adopt(whole_chunks(aside))
-    outbox.notice = f"{what}; it is now {aside.name}, and the {n_kept} chunks that are whole in it wait in a new file"
+    outbox.notice = (
+        f"{what}; it is now {aside.name}, and the {n_kept} chunks that are whole in it wait in a "
+        "new file"
+    )
     return outbox
 
 

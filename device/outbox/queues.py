@@ -1,8 +1,9 @@
 """Queues: images of several bundles wait, each kind in an outbox of its own, and take turns.
 
-A packet is sealed for one bundle, so a session of the link speaks for one queue. What earlier bundles left goes first.
-If it finds no ear, since the host may lack that bundle, the node's own images have their turn, and what waits is tried
-again after pauses that grow. Nothing is dropped: each try begins with a HELLO, which tells the host what it lacks.
+A packet is sealed for one bundle, so a session of the link speaks for one queue. What earlier
+bundles left goes first. If it finds no ear, since the host may lack that bundle, the node's own
+images have their turn, and what waits is tried again after pauses that grow. Nothing is dropped:
+each try begins with a HELLO, which tells the host what it lacks.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,9 +47,11 @@ class Queue:
 
 
 def open_queues(config: NodeConfig, bundle_id: bytes | None) -> list[Queue]:
-    """What earlier bundles left, in the order of their newest images, and last the queue of this bundle.
+    """What earlier bundles left, in the order of their newest images, and last the queue of this
+    bundle.
 
-    None: there is no bundle and nothing will be put; one queue there is in any case, if need be of memory alone.
+    None: there is no bundle and nothing will be put; one queue there is in any case, if need be of
+    memory alone.
     """
 
     def opened(one: bytes) -> Queue:
@@ -57,7 +60,10 @@ def open_queues(config: NodeConfig, bundle_id: bytes | None) -> list[Queue]:
 
     found = config.state_dir.glob(OUTBOX_FILE.format(HEX_DIGIT * 2 * ID_BYTES))
     ids = sorted(bytes.fromhex(path.stem.partition("-")[2]) for path in found)
-    earlier = sorted((opened(one) for one in ids if one != bundle_id), key=lambda queue: queue.outbox.newest_image)
+    earlier = sorted(
+        (opened(one) for one in ids if one != bundle_id),
+        key=lambda queue: queue.outbox.newest_image,
+    )
     if bundle_id is None:
         return earlier or [Queue(bytes(ID_BYTES), Outbox(":memory:"))]
     return [*earlier, opened(bundle_id)]
@@ -72,7 +78,9 @@ class Turns:
         new_sender: Callable[[Queue, bool], AnySender],
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        """Images are put into the last of the queues. `new_sender` is told of a queue whether it is an earlier one."""
+        """Images are put into the last of the queues. `new_sender` is told of a queue whether it is
+        an earlier one.
+        """
         *self._earlier, self.own = queues
         self._new_sender, self._say = new_sender, say
         self.current = queues[0]
@@ -111,7 +119,8 @@ class Turns:
         elif self.sender.is_unheard and self.sender.n_missed > self._n_missed_before:
             if not queue.pause.n_failed:
                 self._say(
-                    f"nobody answers to {queue.outbox.n_images} images that wait of bundle {queue.bundle_id.hex()}: "
+                    f"nobody answers to {queue.outbox.n_images} images that wait of bundle "
+                    f"{queue.bundle_id.hex()}: "
                     "perhaps the host lacks it; newer images go first, and these are tried again"
                 )
             queue.due_s = now_s + queue.pause.failed()

@@ -1,7 +1,7 @@
 """sd_notify: the node tells systemd that it started and that it works; silent where nobody listens.
 
-The watchdog is fed by completed work and never by a thread of its own: a node whose camera or line hangs stops feeding
-and is started again. Protocol: sd_notify(3), datagrams of KEY=VALUE lines.
+The watchdog is fed by completed work and never by a thread of its own: a node whose camera or line
+hangs stops feeding and is started again. Protocol: sd_notify(3), datagrams of KEY=VALUE lines.
 """
 
 import os

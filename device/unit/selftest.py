@@ -1,7 +1,8 @@
-"""python -m device.unit.selftest node.toml BUNDLE: whether this release and this bundle work together on this machine.
+"""python -m device.unit.selftest node.toml BUNDLE: whether this release and this bundle work
+together on this machine.
 
-Everything but the camera and the port, which the running node holds: settings, signature, bundle, runtime, the canary's
-symbols, one image encoded.
+Everything but the camera and the port, which the running node holds: settings, signature, bundle,
+runtime, the canary's symbols, one image encoded.
 """
 
 import argparse
@@ -21,7 +22,8 @@ from link.output.terminal import readable_output
 def main(argv: list[str] | None = None) -> None:
     readable_output()
     parser = argparse.ArgumentParser(
-        prog="python -m device.unit.selftest", description="Whether release and bundle work together on this machine."
+        prog="python -m device.unit.selftest",
+        description="Whether release and bundle work together on this machine.",
     )
     parser.add_argument("settings", type=Path, metavar="node.toml")
     parser.add_argument("bundle", type=Path)

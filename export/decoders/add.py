@@ -1,7 +1,8 @@
-"""`make decoder`: another decoder for the host of a bundle whose node is in the field and stays as it is.
+"""`make decoder`: another decoder for the host of a bundle whose node is in the field and stays as
+it is.
 
-Images go through the bundle's int8 encoder; what arrives at the host is learned from, measured on the test split and
-written beside the other decoders. The bundle keeps its id.
+Images go through the bundle's int8 encoder; what arrives at the host is learned from, measured on
+the test split and written beside the other decoders. The bundle keeps its id.
 """
 
 import re
@@ -17,7 +18,17 @@ from torch import nn
 from export import ExportError
 from export.decoders import anomaly
 from export.decoders.anomaly import NORMAL_SHARE
-from export.decoders.networks import CE, KL, LOSSES, Components, Learning, Lessons, learn_classes, learn_pixels, run
+from export.decoders.networks import (
+    CE,
+    KL,
+    LOSSES,
+    Components,
+    Learning,
+    Lessons,
+    learn_classes,
+    learn_pixels,
+    run,
+)
 from export.decoders.pictures import RADIUS, psnr, ssim
 from export.decoders.questions import (
     ANOMALY,
@@ -39,7 +50,9 @@ from host_training.data.dataset import Augmentation, DataSet, load
 from link.bundle.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, check_task_name, with_task
 
 VIEWED_IMAGES, MAX_VIEWS = 60_000, 16
-"How many images to learn from in all, and how often each at most: as it is, then changed as in training."
+"""How many images to learn from in all, and how often each at most: as it is, then changed as in
+training.
+"""
 FEW_VIEWS = 4
 "Of each example of a new class."
 VIEW_SEED = 0
@@ -73,14 +86,20 @@ class Request:
         if self.loss not in LOSSES:
             raise ExportError(f"there is no loss '{self.loss}'; there are {', '.join(LOSSES)}")
         if self.loss != CE and self.task not in CLASS_TASKS:
-            raise ExportError(f"the loss {self.loss} is for {', '.join(CLASS_TASKS)}; {self.task} has its own")
+            raise ExportError(
+                f"the loss {self.loss} is for {', '.join(CLASS_TASKS)}; {self.task} has its own"
+            )
         if self.name == LABEL_TASK:
-            raise ExportError(f"'{LABEL_TASK}' is the decoder that the export made, and stays; give another --name")
+            raise ExportError(
+                f"'{LABEL_TASK}' is the decoder that the export made, and stays; give "
+                "another --name"
+            )
         if self.name:
             check_task_name(self.name)
         if (self.task == NEW_CLASS) != bool(self.examples):
             raise ExportError(
-                f"--examples FOLDER or DATASET:CLASS shows a new class; it goes with --task {NEW_CLASS} and no other"
+                "--examples FOLDER or DATASET:CLASS shows a new class; it goes with --task "
+                f"{NEW_CLASS} and no other"
             )
 
 
@@ -97,7 +116,9 @@ class Heard:
     @classmethod
     def of(cls, data: DataSet, encode: Encode) -> "Heard":
         n_views = min(max(VIEWED_IMAGES // len(data.train), 1), MAX_VIEWS)
-        train = np.stack([encode(view) for view in views(data.train.images, data.augmentation, n_views)])
+        train = np.stack(
+            [encode(view) for view in views(data.train.images, data.augmentation, n_views)]
+        )
         return cls(data, train, encode(data.validation.images), encode(data.test.images))
 
 
@@ -119,10 +140,16 @@ class Decoder:
 
 
 def class_lessons(heard: Heard, loss: str, own_decoder: OnnxModel) -> Lessons:
-    """To learn the classes; KL-D learns from what the bundle's own decoder says, and needs no labels."""
+    """To learn the classes; KL-D learns from what the bundle's own decoder says, and needs no
+    labels.
+    """
     if loss != KL:
-        return Lessons(heard.train, heard.data.train.labels, heard.validation, heard.data.validation.labels)
-    wanted, validation = (own_decoder(part.astype(np.float32)) for part in (heard.train[0], heard.validation))
+        return Lessons(
+            heard.train, heard.data.train.labels, heard.validation, heard.data.validation.labels
+        )
+    wanted, validation = (
+        own_decoder(part.astype(np.float32)) for part in (heard.train[0], heard.validation)
+    )
     return Lessons(heard.train[:1], wanted, heard.validation, validation)
 
 
@@ -138,13 +165,16 @@ def thumbnail_lessons(heard: Heard) -> tuple[Lessons, Components]:
     components = Components.of(data.train.images)
     seen = views(data.train.images, data.augmentation, len(heard.train))
     wanted = np.stack([components.coefficients(view) for view in seen])
-    return Lessons(heard.train, wanted, heard.validation, components.coefficients(data.validation.images)), components
+    return Lessons(
+        heard.train, wanted, heard.validation, components.coefficients(data.validation.images)
+    ), components
 
 
 def new_class_decoder(heard: Heard, few: np.ndarray, name: str, learning: Learning) -> Decoder:
     """Is it the new class or any other? `few` (views, k, D) are symbols of its examples.
 
-    Both sides count the same in learning; then the bias is set so that few validation images are taken for new ones.
+    Both sides count the same in learning; then the bias is set so that few validation images are
+    taken for new ones.
     """
     drawn = np.random.default_rng(learning.seed).permutation(heard.train.shape[1])[:N_OTHERS]
     others = heard.train[np.arange(len(few)) % len(heard.train)][:, drawn]
@@ -163,22 +193,33 @@ def new_class_decoder(heard: Heard, few: np.ndarray, name: str, learning: Learni
 
 
 def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
-    """Learn a decoder, measure it on the test split and add it; the bundle, the decoder's name, and the figures."""
+    """Learn a decoder, measure it on the test split and add it; the bundle, the decoder's name, and
+    the figures.
+    """
     torch.set_num_threads(1)  # as in the export: the bytes must not depend on the machine
     Bundle.load(request.bundle, "node")
     bundle = Bundle.load(request.bundle, "host")
-    data = load(request.dataset or bundle.data_set, request.data_dir, image_size=bundle.image.height)
+    data = load(
+        request.dataset or bundle.data_set, request.data_dir, image_size=bundle.image.height
+    )
     if request.task in CLASS_TASKS:
         data = classes_of(request.task, data, request.data_dir)
     check_shape(data, bundle.image)
     if request.loss == KL and data.classes != bundle.classes:
-        raise ExportError("the loss kl learns what the bundle's own decoder says: it is for the bundle's own classes")
-    encode = received(Int8Encoder(bundle.encoder_path, bundle.image.pixel_pad, request.threads), bundle.tables)
+        raise ExportError(
+            "the loss kl learns what the bundle's own decoder says: it is for the bundle's "
+            "own classes"
+        )
+    encode = received(
+        Int8Encoder(bundle.encoder_path, bundle.image.pixel_pad, request.threads), bundle.tables
+    )
     if request.task == ANOMALY:
         return _add_anomaly(request, bundle, data, encode)
     new = None
     if request.task == NEW_CLASS:
-        new = NewClass.find(request.examples, request.shots, request.seed, bundle.image, request.data_dir)
+        new = NewClass.find(
+            request.examples, request.shots, request.seed, bundle.image, request.data_dir
+        )
     heard = Heard.of(data, encode)
     decoder = _learn(request, bundle, heard, new, encode)
     name = request.name or _name(request, data, bundle, new)
@@ -188,7 +229,12 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
     entry = decoder.facts | {
         "file": file,
         "output": decoder.output,
-        "learned": {"task": request.task, "data_set": data.name, "loss": request.loss, "seed": request.seed},
+        "learned": {
+            "task": request.task,
+            "data_set": data.name,
+            "loss": request.loss,
+            "seed": request.seed,
+        },
         "measured": {"split": "test", "images": len(heard.test)} | figures,
     }
     return with_task(bundle, name, entry), name, figures
@@ -197,19 +243,27 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
 def _add_anomaly(
     request: Request, bundle: Bundle, data: DataSet, encode: Encode
 ) -> tuple[Bundle, str, dict[str, float]]:
-    fitted = anomaly.fit(data, encode, encode(data.validation.images), encode(data.test.images), request.seed)
+    fitted = anomaly.fit(
+        data, encode, encode(data.validation.images), encode(data.test.images), request.seed
+    )
     name = request.name or ANOMALY
     entry = anomaly.write_task(fitted, data, bundle.n_latents, bundle.path / f"decoder-{name}.onnx")
     return with_task(bundle, name, entry), name, fitted.figures()
 
 
-def _learn(request: Request, bundle: Bundle, heard: Heard, new: NewClass | None, encode: Encode) -> Decoder:
+def _learn(
+    request: Request, bundle: Bundle, heard: Heard, new: NewClass | None, encode: Encode
+) -> Decoder:
     learning = Learning(seed=request.seed)
     if new is not None:
-        few = np.stack([encode(view) for view in views(new.few, heard.data.augmentation, FEW_VIEWS)])
+        few = np.stack(
+            [encode(view) for view in views(new.few, heard.data.augmentation, FEW_VIEWS)]
+        )
         return new_class_decoder(heard, few, new.name, learning)
     if request.task == THUMBNAIL:
-        return Decoder(learn_pixels(*thumbnail_lessons(heard), heard.data.image_shape, learning), PIXELS)
+        return Decoder(
+            learn_pixels(*thumbnail_lessons(heard), heard.data.image_shape, learning), PIXELS
+        )
     lessons = class_lessons(heard, request.loss, OnnxModel(bundle.decoder_path))
     return class_decoder(heard, lessons, request.loss, learning)
 

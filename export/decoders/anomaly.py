@@ -1,9 +1,10 @@
 """Anomaly: how unlike the data set's own images an image is, told from its symbols alone.
 
-Two scores, and the larger one counts. The first is learned: own symbols against those of drawn pictures of no class
-(outlier exposure, Hendrycks et al., arXiv:1812.04606). The second needs no strangers: how undecided the distances to
-the classes are, since what shows another object lies between the classes. Each is scaled by what validation images
-have, so that neither takes the other's place; the threshold lets NORMAL_SHARE of the validation images pass.
+Two scores, and the larger one counts. The first is learned: own symbols against those of drawn
+pictures of no class (outlier exposure, Hendrycks et al., arXiv:1812.04606). The second needs no
+strangers: how undecided the distances to the classes are, since what shows another object lies
+between the classes. Each is scaled by what validation images have, so that neither takes the
+other's place; the threshold lets NORMAL_SHARE of the validation images pass.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,9 @@ FILE = "decoder-anomaly.onnx"
 NORMAL_SHARE = 0.95
 "Of the validation images, that an anomaly score lets pass."
 MIN_IMAGES = 50
-"Validation images; of fewer none may be told by mistake, nor any that was learned from: a few say little of others."
+"""Validation images; of fewer none may be told by mistake, nor any that was learned from: a few say
+little of others.
+"""
 HELD_BACK = ("disc", "noise", "grey noise")
 "Kinds of strangers that a score is measured on that has never seen them."
 N_STRANGERS, N_TO_MEASURE = 600, 300
@@ -46,7 +49,9 @@ SMALLEST = 1e-3
 
 
 class Scaled(nn.Module):
-    """A score (N,), moved and stretched so that validation images have their median at 0 and few are above 1."""
+    """A score (N,), moved and stretched so that validation images have their median at 0 and few
+    are above 1.
+    """
 
     def __init__(self, score: nn.Module, validation: np.ndarray) -> None:
         super().__init__()
@@ -102,18 +107,29 @@ class Fitted:
         """For the manifest, by name."""
         shares = {"false_alarms": self.false_alarms}
         shares |= {f"caught_{kind.replace(' ', '_')}": share for kind, share in self.caught.items()}
-        return shares | {f"caught_unseen_{kind.replace(' ', '_')}": one for kind, one in self.caught_unseen.items()}
+        return shares | {
+            f"caught_unseen_{kind.replace(' ', '_')}": one
+            for kind, one in self.caught_unseen.items()
+        }
 
     @property
     def weak_kinds(self) -> list[str]:
-        """Kinds of strangers of which most are not told, or would not be had the score not seen their like."""
-        return [kind for kind in KINDS if min(self.caught[kind], self.caught_unseen.get(kind, 1.0)) < WEAK]
+        """Kinds of strangers of which most are not told, or would not be had the score not seen
+        their like.
+        """
+        return [
+            kind
+            for kind in KINDS
+            if min(self.caught[kind], self.caught_unseen.get(kind, 1.0)) < WEAK
+        ]
 
     def describe(self) -> str:
         weakest = min(self.caught, key=lambda kind: self.caught[kind])
         return (
-            f"none of these: of drawn pictures of no class {np.mean(list(self.caught.values())):.0%} are told "
-            f"(weakest: {weakest}, {self.caught[weakest]:.0%}), of the test split's own {self.false_alarms:.1%} too; "
+            "none of these: of drawn pictures of no class "
+            f"{np.mean(list(self.caught.values())):.0%} are told "
+            f"(weakest: {weakest}, {self.caught[weakest]:.0%}), of the test split's own "
+            f"{self.false_alarms:.1%} too; "
             f"threshold from {self.n_images} validation images"
         )
 
@@ -130,19 +146,31 @@ def write_task(fitted: Fitted, data: DataSet, n_latents: int, path: Path) -> dic
     }
 
 
-def fit(data: DataSet, encode: Encode, validation: np.ndarray, test: np.ndarray, seed: int = 0) -> Fitted:
-    """Learn from training images and strangers; `validation` and `test` are symbols int8 (N, D) of those splits."""
+def fit(
+    data: DataSet, encode: Encode, validation: np.ndarray, test: np.ndarray, seed: int = 0
+) -> Fitted:
+    """Learn from training images and strangers; `validation` and `test` are symbols int8 (N, D) of
+    those splits.
+    """
     chosen = np.random.default_rng(LEARNT).permutation(len(data.train))[:MAX_OWN]
     own, labels = encode(data.train.images[chosen]), data.train.labels[chosen]
     strangers = {kind: encode(draw(kind, N_STRANGERS, data.train.images, LEARNT)) for kind in KINDS}
     others = {kind: encode(draw(kind, N_TO_MEASURE, data.train.images, MEASURED)) for kind in KINDS}
 
     def learnt(kinds: Sequence[str]) -> tuple[nn.Module, float]:
-        score = learn(own, labels, [strangers[kind] for kind in kinds], validation, replace(LEARNING, seed=seed))
+        score = learn(
+            own,
+            labels,
+            [strangers[kind] for kind in kinds],
+            validation,
+            replace(LEARNING, seed=seed),
+        )
         return score, threshold_of(score, validation, own)
 
     def caught(score: nn.Module, threshold: float, kinds: Sequence[str]) -> dict[str, float]:
-        return {kind: float((run(score, others[kind]).numpy() > threshold).mean()) for kind in kinds}
+        return {
+            kind: float((run(score, others[kind]).numpy() > threshold).mean()) for kind in kinds
+        }
 
     score, threshold = learnt(KINDS)
     return Fitted(
@@ -157,24 +185,34 @@ def fit(data: DataSet, encode: Encode, validation: np.ndarray, test: np.ndarray,
 
 
 def threshold_of(score: nn.Module, validation: np.ndarray, own: np.ndarray) -> float:
-    """What NORMAL_SHARE of the validation images stay below; with few of them, all, and the training images too."""
+    """What NORMAL_SHARE of the validation images stay below; with few of them, all, and the
+    training images too.
+    """
     if len(validation) >= MIN_IMAGES:
         return float(np.quantile(run(score, validation).numpy(), NORMAL_SHARE, method="higher"))
     return float(run(score, np.concatenate([validation, own])).max())
 
 
 def learn(
-    own: np.ndarray, labels: np.ndarray, strangers: Sequence[np.ndarray], validation: np.ndarray, learning: Learning
+    own: np.ndarray,
+    labels: np.ndarray,
+    strangers: Sequence[np.ndarray],
+    validation: np.ndarray,
+    learning: Learning,
 ) -> nn.Module:
-    """The score, from symbols int8 (N, D) of own images with classes (N,), and of each kind of stranger.
+    """The score, from symbols int8 (N, D) of own images with classes (N,), and of each kind of
+    stranger.
 
-    Both sides count the same in learning; a quarter of the strangers helps the validation images to choose the epoch.
+    Both sides count the same in learning; a quarter of the strangers helps the validation images to
+    choose the epoch.
     """
     parts = [np.split(kind, [len(kind) // 4]) for kind in strangers]
     chooses, teaches = (np.concatenate(part) for part in zip(*parts, strict=True))
     n = max(len(own), len(teaches))
     lessons = Lessons(
-        np.concatenate([np.resize(own, (n, own.shape[1])), np.resize(teaches, (n, own.shape[1]))])[None],
+        np.concatenate([np.resize(own, (n, own.shape[1])), np.resize(teaches, (n, own.shape[1]))])[
+            None
+        ],
         np.repeat([0, 1], n),
         np.concatenate([validation, np.resize(chooses, validation.shape)]),
         np.repeat([0, 1], len(validation)),

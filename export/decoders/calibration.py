@@ -1,8 +1,10 @@
-"""Calibration of a decoder, fitted to the validation split as the host will see it: prefixes of coded bitstreams.
+"""Calibration of a decoder, fitted to the validation split as the host will see it: prefixes of
+coded bitstreams.
 
-One temperature per knot, chosen by the likelihood of what the confidence is asked for: whether the answer is right.
-That of the true labels would fit the unlikely classes too, which label smoothing lifts. Then how many of the labels
-that are wrong at a knot the missing symbols went on to put right. What is fitted is what link.bundle.calibration applies.
+One temperature per knot, chosen by the likelihood of what the confidence is asked for: whether the
+answer is right. That of the true labels would fit the unlikely classes too, which label smoothing
+lifts. Then how many of the labels that are wrong at a knot the missing symbols went on to put
+right. What is fitted is what link.bundle.calibration applies.
 """
 
 from dataclasses import dataclass
@@ -27,11 +29,15 @@ MAX_PREFIXES = 15_000
 "Cut bitstreams to decode besides the whole ones; more make the fit no better."
 PREFIX_SEED = 0
 STIFFNESS = 1e-3
-"Weight of the squared steps between neighbouring knots, against nats per prefix: a knot without data follows them."
+"""Weight of the squared steps between neighbouring knots, against nats per prefix: a knot without
+data follows them.
+"""
 UNSURE = 1e-12
 "The least doubt that an answer is right, or wrong, when temperatures are fitted."
 SHARE_PRIOR = 1.0
-"Wrong labels, all put right later, that every knot has seen before the first: without data nothing is given up."
+"""Wrong labels, all put right later, that every knot has seen before the first: without data
+nothing is given up.
+"""
 MIN_IMAGES = 50
 "Validation images; of fewer, each that is right or wrong by chance moves the confidence by points."
 N_BINS = 15
@@ -40,7 +46,9 @@ N_BINS = 15
 
 @dataclass(frozen=True, eq=False)
 class Prefixes:
-    """Coded images of which some are cut short, as the host decodes them: first all images whole, then the cut ones."""
+    """Coded images of which some are cut short, as the host decodes them: first all images whole,
+    then the cut ones.
+    """
 
     image: np.ndarray
     "int64 (P,): which image each row is of."
@@ -50,15 +58,26 @@ class Prefixes:
     "int64 (P,)"
 
     @classmethod
-    def of(cls, symbols: np.ndarray, tables: Tables, max_prefixes: int = MAX_PREFIXES) -> "Prefixes":
-        """Code symbols (N, D) and cut the bitstreams after every byte, or after so many bytes drawn among these."""
+    def of(
+        cls, symbols: np.ndarray, tables: Tables, max_prefixes: int = MAX_PREFIXES
+    ) -> "Prefixes":
+        """Code symbols (N, D) and cut the bitstreams after every byte, or after so many bytes drawn
+        among these.
+        """
         bitstreams = [latent_coder.encode(image, tables) for image in symbols]
-        cuts = np.array([(i, n) for i, bitstream in enumerate(bitstreams) for n in range(1, len(bitstream))])
+        cuts = np.array(
+            [(i, n) for i, bitstream in enumerate(bitstreams) for n in range(1, len(bitstream))]
+        )
         if len(cuts) > max_prefixes:
             rng = np.random.default_rng(PREFIX_SEED)
             cuts = cuts[np.sort(rng.choice(len(cuts), max_prefixes, replace=False))]
-        cut_at = [(i, len(bitstream)) for i, bitstream in enumerate(bitstreams)] + [(i, n) for i, n in cuts.tolist()]
-        latents = [latent_coder.decode(bitstreams[i][:n], tables, complete=n == len(bitstreams[i])) for i, n in cut_at]
+        cut_at = [(i, len(bitstream)) for i, bitstream in enumerate(bitstreams)] + [
+            (i, n) for i, n in cuts.tolist()
+        ]
+        latents = [
+            latent_coder.decode(bitstreams[i][:n], tables, complete=n == len(bitstreams[i]))
+            for i, n in cut_at
+        ]
         return cls(
             np.array([i for i, _ in cut_at]),
             np.stack([latent.symbols for latent in latents]),
@@ -88,14 +107,20 @@ class Fitted:
 
     def describe(self) -> str:
         return (
-            f"calibration error {self.ece_before:.2%} → {self.ece_after:.2%} over {self.n_prefixes} prefixes of "
-            f"{self.n_images} validation images; temperature {self.calibration.temperature[0]:.2f} with nothing known, "
+            f"calibration error {self.ece_before:.2%} → {self.ece_after:.2%} over "
+            f"{self.n_prefixes} prefixes of "
+            f"{self.n_images} validation images; temperature "
+            f"{self.calibration.temperature[0]:.2f} with nothing known, "
             f"{self.calibration.temperature[-1]:.2f} with all"
         )
 
 
-def fit(decoder: OnnxModel, symbols: np.ndarray, labels: np.ndarray, tables: Tables) -> Fitted | None:
-    """Fit to the symbols (N, D) and labels (N,) of a split that the decoder did not learn from; None: too few."""
+def fit(
+    decoder: OnnxModel, symbols: np.ndarray, labels: np.ndarray, tables: Tables
+) -> Fitted | None:
+    """Fit to the symbols (N, D) and labels (N,) of a split that the decoder did not learn from;
+    None: too few.
+    """
     if len(symbols) < MIN_IMAGES:
         return None
     prefixes = Prefixes.of(symbols, tables)
@@ -118,27 +143,37 @@ def fit(decoder: OnnxModel, symbols: np.ndarray, labels: np.ndarray, tables: Tab
 
 def write(bundle: Bundle, fitted: Fitted | None) -> Bundle:
     """Into the bundle's manifest; a bundle without a calibration claims no confidence."""
-    return bundle if fitted is None else with_calibration(bundle, fitted.calibration, fitted.fitted_on())
+    return (
+        bundle
+        if fitted is None
+        else with_calibration(bundle, fitted.calibration, fitted.fitted_on())
+    )
 
 
 def describe(fitted: Fitted | None, n_images: int) -> str:
     if fitted is not None:
         return fitted.describe()
     return (
-        f"not calibrated: {n_images} validation images are too few to know what confidence is worth, {MIN_IMAGES} are "
+        f"not calibrated: {n_images} validation images are too few to know what confidence "
+        f"is worth, {MIN_IMAGES} are "
         "needed; give more images, then export again"
     )
 
 
 def hat_functions(n_known: np.ndarray, knots: tuple[int, ...]) -> np.ndarray:
-    """How much each knot counts at n_known (P,) under linear interpolation; (P, knots), rows sum to 1."""
+    """How much each knot counts at n_known (P,) under linear interpolation; (P, knots), rows sum to
+    1.
+    """
     return np.stack([np.interp(n_known, knots, unit) for unit in np.eye(len(knots))], axis=1)
 
 
-def fit_temperature(probabilities: np.ndarray, labels: np.ndarray, hats: np.ndarray) -> tuple[float, ...]:
+def fit_temperature(
+    probabilities: np.ndarray, labels: np.ndarray, hats: np.ndarray
+) -> tuple[float, ...]:
     """The temperature of each knot under which answers are most likely as right as they are.
 
-    probabilities (P, C), labels (P,), hats (P, knots); never below 1/20 or above 100, as a calibration allows.
+    probabilities (P, C), labels (P,), hats (P, knots); never below 1/20 or above 100, as a
+    calibration allows.
     """
     logits = np.log(np.maximum(probabilities, TINIEST, dtype=np.float64))
     answers = probabilities.argmax(1)
@@ -164,9 +199,11 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray, hats: np.ndar
 def fit_share_to_come(
     confidence: np.ndarray, correct: np.ndarray, correct_whole: np.ndarray, hats: np.ndarray
 ) -> tuple[float, ...]:
-    """Per knot: labels that the rest of the image put right, less those it spoiled, over the labels expected wrong.
+    """Per knot: labels that the rest of the image put right, less those it spoiled, over the labels
+    expected wrong.
 
-    confidence (P,), correct (P,) now and with the whole image; hats (P, knots). Falls from knot to knot, to 0.
+    confidence (P,), correct (P,) now and with the whole image; hats (P, knots). Falls from knot to
+    knot, to 0.
     """
     put_right = hats.T @ (correct_whole.astype(float) - correct)
     shares = (put_right + SHARE_PRIOR) / (hats.T @ (1 - confidence) + SHARE_PRIOR)
@@ -175,8 +212,12 @@ def fit_share_to_come(
     return tuple(np.clip(falling, 0, 1).tolist())
 
 
-def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, n_bins: int = N_BINS) -> float:
-    """Mean distance of confidence (P,) and accuracy over equally wide bins, weighted by their rows; 0 is perfect."""
+def expected_calibration_error(
+    confidence: np.ndarray, correct: np.ndarray, n_bins: int = N_BINS
+) -> float:
+    """Mean distance of confidence (P,) and accuracy over equally wide bins, weighted by their rows;
+    0 is perfect.
+    """
     bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
     gaps = np.bincount(bins, confidence, n_bins) - np.bincount(bins, correct, n_bins)
     return float(np.abs(gaps).sum() / len(confidence))
@@ -198,6 +239,8 @@ def calibrate(path: Path, data: DataSet, n_threads: int = 1) -> tuple[Bundle, Fi
 def check_data(bundle: Bundle, data: DataSet) -> None:
     if (data.image_shape, data.classes) != (bundle.image.shape, bundle.classes):
         raise ExportError(
-            f"data set {data.name} has images {data.image_shape} of {len(data.classes)} classes, bundle {bundle.path} "
-            f"is for {bundle.image.shape} of {len(bundle.classes)} ({bundle.data_set}); name its own with --dataset"
+            f"data set {data.name} has images {data.image_shape} of {len(data.classes)} "
+            f"classes, bundle {bundle.path} "
+            f"is for {bundle.image.shape} of {len(bundle.classes)} ({bundle.data_set}); name "
+            "its own with --dataset"
         )

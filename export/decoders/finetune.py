@@ -1,7 +1,9 @@
-"""Fine-tuning: the decoder learns the symbols that the int8 encoder really sends, not noisy float latents.
+"""Fine-tuning: the decoder learns the symbols that the int8 encoder really sends, not noisy float
+latents.
 
-Each epoch's images are augmented as in training and go through the int8 encoder once; only the decoder learns, so
-an epoch is cheap. The best epoch on the validation split wins; the decoder one starts from competes too.
+Each epoch's images are augmented as in training and go through the int8 encoder once; only the
+decoder learns, so an epoch is cheap. The best epoch on the validation split wins; the decoder one
+starts from competes too.
 """
 
 import copy
@@ -50,12 +52,23 @@ class Score:
 
 
 @torch.no_grad()
-def score(decoder: FoldedDecoder, symbols: np.ndarray, labels: np.ndarray, batch_size: int = 1000) -> Score:
-    """Accuracy 0…1 and cross-entropy in nats of a decoder in evaluation mode; symbols (N, D), labels (N,)."""
+def score(
+    decoder: FoldedDecoder, symbols: np.ndarray, labels: np.ndarray, batch_size: int = 1000
+) -> Score:
+    """Accuracy 0…1 and cross-entropy in nats of a decoder in evaluation mode; symbols (N, D),
+    labels (N,).
+    """
     decoder.eval()
-    scores = torch.cat([decoder(as_input(part)) for part in np.array_split(symbols, -(-len(symbols) // batch_size))])
+    scores = torch.cat(
+        [
+            decoder(as_input(part))
+            for part in np.array_split(symbols, -(-len(symbols) // batch_size))
+        ]
+    )
     targets = torch.from_numpy(labels)
-    return Score(float((scores.argmax(1) == targets).double().mean()), float(cross_entropy(scores, targets)))
+    return Score(
+        float((scores.argmax(1) == targets).double().mean()), float(cross_entropy(scores, targets))
+    )
 
 
 def as_input(symbols: np.ndarray) -> Tensor:
@@ -83,8 +96,8 @@ def finetune(
 ) -> tuple[FoldedDecoder, Score, Score]:
     """The best decoder on the validation symbols, the score one started from, and its own.
 
-    The decoder given stays as it is; it may be the best. `passes` int8 (epochs, N, D) are the training symbols of
-    each epoch, labels (N,) their classes.
+    The decoder given stays as it is; it may be the best. `passes` int8 (epochs, N, D) are the
+    training symbols of each epoch, labels (N,) their classes.
     """
     best, started_from = decoder, score(decoder, validation, validation_labels)
     best_score = started_from
@@ -103,7 +116,9 @@ def finetune(
     generator = torch.Generator().manual_seed(SEED)
     for symbols in passes:
         student.train()
-        for batch in torch.randperm(len(labels), generator=generator)[: steps_per_epoch * batch_size].split(batch_size):
+        for batch in torch.randperm(len(labels), generator=generator)[
+            : steps_per_epoch * batch_size
+        ].split(batch_size):
             with autocast(torch.device("cpu")):
                 scores = student(as_input(symbols[batch.numpy()]))
             loss = cross_entropy(scores.float(), targets[batch])

@@ -1,6 +1,8 @@
-"""Further decoders: networks that learn from a frozen encoder's symbols, and the modules that the host then runs.
+"""Further decoders: networks that learn from a frozen encoder's symbols, and the modules that the
+host then runs.
 
-Each module takes symbols (N, D) and ends in what its task asks for: probabilities, a score, or pixels.
+Each module takes symbols (N, D) and ends in what its task asks for: probabilities, a score, or
+pixels.
 """
 
 import copy
@@ -22,7 +24,9 @@ PENALTIES: dict[str, Penalty] = {
     KL: lambda scores, wanted: kl_div(scores.log_softmax(1), wanted, reduction="batchmean"),
     SVM: multi_margin_loss,  # Crammer and Singer's
 }
-"Of scores (N, K) and labels (N,); KL-D's are the probabilities (N, K) that the bundle's own decoder gives."
+"""Of scores (N, K) and labels (N,); KL-D's are the probabilities (N, K) that the bundle's own
+decoder gives.
+"""
 
 N_COMPONENTS = 128
 "Principal components that a thumbnail is put together from."
@@ -68,7 +72,9 @@ class Lessons:
     def view(self, number: int) -> tuple[Tensor, Tensor]:
         number %= len(self.symbols)
         is_same = len(self.wanted) == self.symbols.shape[1]
-        return as_input(self.symbols[number]), torch.from_numpy(self.wanted if is_same else self.wanted[number])
+        return as_input(self.symbols[number]), torch.from_numpy(
+            self.wanted if is_same else self.wanted[number]
+        )
 
 
 class Standardise(nn.Module):
@@ -106,19 +112,25 @@ def learn(network: nn.Module, lessons: Lessons, penalty: Penalty, settings: Lear
     n_epochs, n_steps = settings.n_epochs(n_images), n_images // batch_size
     rate = settings.learning_rate
     optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=n_epochs * n_steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, rate, total_steps=n_epochs * n_steps, pct_start=0.1
+    )
     generator = torch.Generator().manual_seed(settings.seed)
     best, smallest = network, float("inf")
     for epoch in range(n_epochs):
         network.train()
         symbols, wanted = lessons.view(epoch)
-        for batch in torch.randperm(n_images, generator=generator)[: n_steps * batch_size].split(batch_size):
+        for batch in torch.randperm(n_images, generator=generator)[: n_steps * batch_size].split(
+            batch_size
+        ):
             loss = penalty(network(symbols[batch]), wanted[batch])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
             schedule.step()
-        reached = float(penalty(run(network, lessons.validation), torch.from_numpy(lessons.validation_wanted)))
+        reached = float(
+            penalty(run(network, lessons.validation), torch.from_numpy(lessons.validation_wanted))
+        )
         if reached < smallest:
             best, smallest = copy.deepcopy(network), reached
     return best.eval()
@@ -128,7 +140,12 @@ def learn(network: nn.Module, lessons: Lessons, penalty: Penalty, settings: Lear
 def run(network: nn.Module, symbols: np.ndarray, batch_size: int = 1000) -> Tensor:
     """What a network gives in evaluation mode; symbols (N, D)."""
     network.eval()
-    return torch.cat([network(as_input(part)) for part in np.array_split(symbols, -(-len(symbols) // batch_size))])
+    return torch.cat(
+        [
+            network(as_input(part))
+            for part in np.array_split(symbols, -(-len(symbols) // batch_size))
+        ]
+    )
 
 
 class Probabilities(nn.Module):
@@ -149,11 +166,19 @@ class Probabilities(nn.Module):
         self.shifts[label] += by
 
 
-def learn_classes(lessons: Lessons, labels: np.ndarray, n_classes: int, loss: str, settings: Learning) -> Probabilities:
-    """A decoder of classes; `labels` (M,) are the validation images', which choose how sure it is."""
+def learn_classes(
+    lessons: Lessons, labels: np.ndarray, n_classes: int, loss: str, settings: Learning
+) -> Probabilities:
+    """A decoder of classes; `labels` (M,) are the validation images', which choose how sure it
+    is.
+    """
     torch.manual_seed(settings.seed)
     symbols = lessons.symbols[0]
-    network = linear_network(symbols, n_classes) if loss == SVM else dense_network(symbols, n_classes, settings.hidden)
+    network = (
+        linear_network(symbols, n_classes)
+        if loss == SVM
+        else dense_network(symbols, n_classes, settings.hidden)
+    )
     learnt = learn(network, lessons, PENALTIES[loss], settings)
     temperature = likeliest_temperature(run(learnt, lessons.validation), torch.from_numpy(labels))
     return Probabilities(learnt, n_classes, temperature)
@@ -162,7 +187,9 @@ def learn_classes(lessons: Lessons, labels: np.ndarray, n_classes: int, loss: st
 def likeliest_temperature(scores: Tensor, labels: Tensor) -> float:
     """Under which the labels (N,) are most likely, given scores (N, K)."""
     found = minimize_scalar(
-        lambda log: float(cross_entropy(scores / np.exp(log), labels)), bounds=TEMPERATURES, method="bounded"
+        lambda log: float(cross_entropy(scores / np.exp(log), labels)),
+        bounds=TEMPERATURES,
+        method="bounded",
     )
     return float(np.exp(found.x))
 
@@ -173,7 +200,9 @@ class Pixels(nn.Module):
     mean: Tensor
     components: Tensor
 
-    def __init__(self, coefficients: nn.Module, components: "Components", shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, coefficients: nn.Module, components: "Components", shape: tuple[int, int, int]
+    ) -> None:
         super().__init__()
         self.coefficients, self.shape = coefficients, shape
         self.register_buffer("mean", components.mean)
@@ -186,7 +215,9 @@ class Pixels(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """Principal components of images in 0…1; a squared error in their coefficients is one in pixels."""
+    """Principal components of images in 0…1; a squared error in their coefficients is one in
+    pixels.
+    """
 
     mean: Tensor
     "(H·W·C,)"
@@ -197,7 +228,9 @@ class Components:
     def of(cls, images: np.ndarray, seed: int = 0) -> "Components":
         torch.manual_seed(seed)
         rows = flat(images[:N_IMAGES_FOR_COMPONENTS])
-        _, _, columns = torch.pca_lowrank(rows, min(N_COMPONENTS, *rows.shape), center=True, niter=2)
+        _, _, columns = torch.pca_lowrank(
+            rows, min(N_COMPONENTS, *rows.shape), center=True, niter=2
+        )
         return cls(rows.mean(0), columns.T.contiguous())
 
     def coefficients(self, images: np.ndarray) -> np.ndarray:
@@ -211,7 +244,9 @@ def flat(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images.reshape(len(images), -1)).float().div_(255)
 
 
-def learn_pixels(lessons: Lessons, components: Components, shape: tuple[int, int, int], settings: Learning) -> Pixels:
+def learn_pixels(
+    lessons: Lessons, components: Components, shape: tuple[int, int, int], settings: Learning
+) -> Pixels:
     """A decoder of images (H, W, C); what the lessons want are coefficients."""
     torch.manual_seed(settings.seed)
     network = dense_network(lessons.symbols[0], len(components.rows), settings.hidden)
@@ -219,7 +254,9 @@ def learn_pixels(lessons: Lessons, components: Components, shape: tuple[int, int
 
 
 class Distances(nn.Module):
-    """Squared Mahalanobis distances (N, K) of symbols to the classes' means, all classes of one covariance."""
+    """Squared Mahalanobis distances (N, K) of symbols to the classes' means, all classes of one
+    covariance.
+    """
 
     whiten: Tensor
     means: Tensor
@@ -229,7 +266,9 @@ class Distances(nn.Module):
         super().__init__()
         rows = symbols.astype(np.float64)
         means = np.stack([rows[labels == label].mean(0) for label in range(labels.max() + 1)])
-        covariance = np.cov(rows - means[labels], rowvar=False, ddof=0) + ROUNDING_VARIANCE * np.eye(rows.shape[1])
+        covariance = np.cov(
+            rows - means[labels], rowvar=False, ddof=0
+        ) + ROUNDING_VARIANCE * np.eye(rows.shape[1])
         whiten = np.linalg.cholesky(np.linalg.inv(covariance))
         self.register_buffer("whiten", torch.from_numpy(whiten).float())
         self.register_buffer("means", torch.from_numpy(means @ whiten).float())
@@ -242,8 +281,9 @@ class Distances(nn.Module):
 class Undecided(nn.Module):
     """A score (N,): the entropy, in nats, of the class that the softened distances tell.
 
-    Strange images lie between the classes rather than far from them all. On the validation images of CIFAR-10 against
-    those of CIFAR-100 the area under the curve is 0.86; the distance to the nearest class has 0.72.
+    Strange images lie between the classes rather than far from them all. On the validation images
+    of CIFAR-10 against those of CIFAR-100 the area under the curve is 0.86; the distance to the
+    nearest class has 0.72.
     """
 
     def __init__(self, distances: Distances) -> None:

@@ -11,7 +11,9 @@ C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def psnr(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
-    """dB of each picture, float64 (N,); uint8 (N, H, W, C). A perfect one counts as one with an error of 1/2 in all."""
+    """dB of each picture, float64 (N,); uint8 (N, H, W, C). A perfect one counts as one with an
+    error of 1/2 in all.
+    """
     error = (pictures.astype(np.float64) - originals) ** 2
     n_values = np.prod(pictures.shape[1:])
     mean = np.maximum(error.reshape(len(error), -1).sum(1), 0.25) / n_values
@@ -19,12 +21,16 @@ def psnr(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
 
 
 def ssim(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
-    """Structural similarity of each picture, float64 (N,), mean over its channels (Wang et al., 2004, eq. 13).
+    """Structural similarity of each picture, float64 (N,), mean over its channels (Wang et al.,
+    2004, eq. 13).
 
-    uint8 (N, H, W, C), at least 11 pixels high and wide: only windows that lie inside the image count.
+    uint8 (N, H, W, C), at least 11 pixels high and wide: only windows that lie inside the image
+    count.
     """
     if min(pictures.shape[1:3]) <= 2 * RADIUS:
-        raise ValueError(f"pictures are {pictures.shape[1:3]} pixels, SSIM's window is {2 * RADIUS + 1} wide")
+        raise ValueError(
+            f"pictures are {pictures.shape[1:3]} pixels, SSIM's window is {2 * RADIUS + 1} wide"
+        )
     n_parts = -(-len(pictures) // BATCH_IMAGES)
     parts = zip(np.array_split(pictures, n_parts), np.array_split(originals, n_parts), strict=True)
     return np.concatenate([_ssim(x.astype(np.float64), y.astype(np.float64)) for x, y in parts])

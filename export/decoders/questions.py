@@ -31,12 +31,12 @@ COARSE_OF = {"cifar100-coarse": "cifar100"}
 
 LIVING_CLASSES = {"bird", "cat", "deer", "dog", "frog", "horse"} | {
     "aquatic_mammals", "fish", "flowers", "fruit_and_vegetables", "insects", "large_carnivores",
-    "large_omnivores_and_herbivores", "medium_mammals", "non-insect_invertebrates", "people", "reptiles",
-    "small_mammals", "trees",
+    "large_omnivores_and_herbivores", "medium_mammals", "non-insect_invertebrates", "people",
+    "reptiles", "small_mammals", "trees",
 }  # fmt: skip
 OTHER_CLASSES = {"airplane", "automobile", "ship", "truck"} | {
-    "food_containers", "household_electrical_devices", "household_furniture", "large_man-made_outdoor_things",
-    "large_natural_outdoor_scenes", "vehicles_1", "vehicles_2",
+    "food_containers", "household_electrical_devices", "household_furniture",
+    "large_man-made_outdoor_things", "large_natural_outdoor_scenes", "vehicles_1", "vehicles_2",
 }  # fmt: skip
 "Of CIFAR-10, and the superclasses of CIFAR-100; a plant lives, a landscape does not."
 
@@ -48,7 +48,8 @@ def classes_of(task: str, data: DataSet, data_dir: Path) -> DataSet:
     if task == FINE:
         if data.name not in COARSE_OF:
             raise ExportError(
-                f"data set {data.name} has no finer classes than its own; fine is for {', '.join(COARSE_OF)}, "
+                f"data set {data.name} has no finer classes than its own; fine is for "
+                f"{', '.join(COARSE_OF)}, "
                 "and --dataset with --task label learns the classes of any other data set"
             )
         return load(COARSE_OF[data.name], data_dir)
@@ -67,10 +68,13 @@ def coarse_of(data: DataSet) -> np.ndarray:
 
 def living_of(data: DataSet) -> np.ndarray:
     """1 for each living class, 0 for each other, int64 (classes,)."""
-    names = [data.coarse_classes[i] for i in coarse_of(data)] if data.coarse_classes else data.classes
+    names = (
+        [data.coarse_classes[i] for i in coarse_of(data)] if data.coarse_classes else data.classes
+    )
     if unknown := sorted(set(names) - LIVING_CLASSES - OTHER_CLASSES):
         raise ExportError(
-            f"data set {data.name} has the class '{unknown[0]}', and nobody said whether that lives; "
+            f"data set {data.name} has the class '{unknown[0]}', and nobody said whether "
+            "that lives; "
             "living is for cifar10 and cifar100"
         )
     return np.array([name in LIVING_CLASSES for name in names], np.int64)
@@ -103,8 +107,12 @@ class NewClass:
     "uint8 (n, H, W, C); n may be 0."
 
     @classmethod
-    def find(cls, where: str, shots: int, seed: int, image: ImageSpec, data_dir: Path) -> "NewClass":
-        """`shots` images, drawn by the seed, of a folder of images or of DATASET:CLASS, such as cifar100:bicycle."""
+    def find(
+        cls, where: str, shots: int, seed: int, image: ImageSpec, data_dir: Path
+    ) -> "NewClass":
+        """`shots` images, drawn by the seed, of a folder of images or of DATASET:CLASS, such as
+        cifar100:bicycle.
+        """
         if shots < 1:
             raise ExportError(f"{shots} examples asked for; a new class needs at least one")
         if Path(where).is_dir():
@@ -112,27 +120,44 @@ class NewClass:
         else:
             name, images, test = _of_data_set(where, image, data_dir)
         if len(images) < shots:
-            raise ExportError(f"{where} has {len(images)} images to learn from, {shots} are asked for; lower --shots")
+            raise ExportError(
+                f"{where} has {len(images)} images to learn from, {shots} are asked for; "
+                "lower --shots"
+            )
         order = np.random.default_rng(seed).permutation(len(images))
         return cls(name, images[order[:shots]], images[order[shots:]] if test is None else test)
 
 
-def _of_data_set(where: str, image: ImageSpec, data_dir: Path) -> tuple[str, np.ndarray, np.ndarray]:
+def _of_data_set(
+    where: str, image: ImageSpec, data_dir: Path
+) -> tuple[str, np.ndarray, np.ndarray]:
     data_set, _, name = where.partition(":")
     if not name:
-        raise ExportError(f"'{where}' is neither a folder here nor DATASET:CLASS, such as cifar100:bicycle")
+        raise ExportError(
+            f"'{where}' is neither a folder here nor DATASET:CLASS, such as cifar100:bicycle"
+        )
     data = load(data_set, data_dir, image_size=image.height)
     if name not in data.classes:
-        raise ExportError(f"data set {data_set} has no class '{name}'; it has {', '.join(data.classes)}")
+        raise ExportError(
+            f"data set {data_set} has no class '{name}'; it has {', '.join(data.classes)}"
+        )
     check_shape(data, image)
     label = data.classes.index(name)
-    return name, data.train.images[data.train.labels == label], data.test.images[data.test.labels == label]
+    return (
+        name,
+        data.train.images[data.train.labels == label],
+        data.test.images[data.test.labels == label],
+    )
 
 
 def read_folder(folder: Path, image: ImageSpec) -> np.ndarray:
-    """uint8 (N, H, W, C) of a folder's images, as the node would take them; what is no image is left out, and said."""
+    """uint8 (N, H, W, C) of a folder's images, as the node would take them; what is no image is
+    left out, and said.
+    """
     if image.height != image.width or image.channels not in (1, 3):
-        raise ExportError(f"the bundle takes images {image.shape}; a folder gives square ones in grey or RGB")
+        raise ExportError(
+            f"the bundle takes images {image.shape}; a folder gives square ones in grey or RGB"
+        )
     images = []
     for path in files_below(folder):
         try:
@@ -144,4 +169,6 @@ def read_folder(folder: Path, image: ImageSpec) -> np.ndarray:
 
 def check_shape(data: DataSet, image: ImageSpec) -> None:
     if data.image_shape != image.shape:
-        raise ExportError(f"data set {data.name} has images {data.image_shape}, the bundle takes {image.shape}")
+        raise ExportError(
+            f"data set {data.name} has images {data.image_shape}, the bundle takes {image.shape}"
+        )

@@ -1,8 +1,10 @@
-"""Strangers: pictures of no class, as a camera takes them when there is nothing before it that it knows.
+"""Strangers: pictures of no class, as a camera takes them when there is nothing before it that it
+knows.
 
-A lens cap, a wall, a hand before the lens, a fence, a sticker, a broken sensor; and the data set's own images cut into
-squares that are shuffled, which have its colours and textures and show nothing. All are drawn, so there are as many as
-are wanted, of any size. An anomaly score learns from some of them and is measured on others.
+A lens cap, a wall, a hand before the lens, a fence, a sticker, a broken sensor; and the data set's
+own images cut into squares that are shuffled, which have its colours and textures and show nothing.
+All are drawn, so there are as many as are wanted, of any size. An anomaly score learns from some of
+them and is measured on others.
 """
 
 from collections.abc import Callable
@@ -51,7 +53,9 @@ def hand(random: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
 
 
 def lens_cap(random: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
-    return random.uniform(0, 25, (n, 1, 1, 1)) + random.normal(0, 1, (n, *shape)) * random.uniform(0, 8, (n, 1, 1, 1))
+    return random.uniform(0, 25, (n, 1, 1, 1)) + random.normal(0, 1, (n, *shape)) * random.uniform(
+        0, 8, (n, 1, 1, 1)
+    )
 
 
 def stripes(random: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
@@ -81,11 +85,17 @@ def grey_noise(random: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
 
 
 def shuffled(random: np.random.Generator, images: np.ndarray) -> np.ndarray:
-    """Images (N, H, W, C) cut into squares that change places; what is left over at the edges stays."""
+    """Images (N, H, W, C) cut into squares that change places; what is left over at the edges
+    stays.
+    """
     cut, (n, height, width, channels) = images.copy(), images.shape
     h, w = height // N_SQUARES, width // N_SQUARES
     inner = cut[:, : h * N_SQUARES, : w * N_SQUARES]
-    squares = inner.reshape(n, N_SQUARES, h, N_SQUARES, w, channels).swapaxes(2, 3).reshape(n, -1, h, w, channels)
+    squares = (
+        inner.reshape(n, N_SQUARES, h, N_SQUARES, w, channels)
+        .swapaxes(2, 3)
+        .reshape(n, -1, h, w, channels)
+    )
     moved = np.stack([image[random.permutation(N_SQUARES**2)] for image in squares])
     moved = moved.reshape(n, N_SQUARES, N_SQUARES, h, w, channels).swapaxes(2, 3)
     cut[:, : h * N_SQUARES, : w * N_SQUARES] = moved.reshape(inner.shape)
@@ -106,7 +116,9 @@ def _field(random: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
     y, x = _grid(shape)
     field = np.zeros((n, *shape))
     for _ in range(N_WAVES):
-        across, down, phase, height = (part[:, None, None] for part in random.uniform(-1, 1, (4, n, 3)))
+        across, down, phase, height = (
+            part[:, None, None] for part in random.uniform(-1, 1, (4, n, 3))
+        )
         angle = np.pi * (across * x[..., None] + down * y[..., None]) + np.pi * phase
         field += height * np.cos(angle)
     return field

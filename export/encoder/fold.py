@@ -1,12 +1,16 @@
-"""Folding: a trained auto-encoder becomes the two networks that are deployed, the same functions in fewer layers.
+"""Folding: a trained auto-encoder becomes the two networks that are deployed, the same functions in
+fewer layers.
 
-    encoder   DWT, first convolution, batch norm → one strided convolution on pixels; latents in transmitted order
-    decoder   first layer, transposed convolution or dense → one dense layer that takes the latents in that order
+    encoder   DWT, first convolution, batch norm → one strided convolution on pixels; latents in
+              transmitted order
+    decoder   first layer, transposed convolution or dense → one dense layer that takes the latents
+              in that order
 
-Every step is exact up to float rounding. Wavelet transform and convolution are both linear, so their product is one
-convolution: Haar and 3 × 3 make 6 × 6 with stride 2 and padding 2, or 4 × 4 with padding 1 where the transform is not
-decimated. A longer wavelet reads pixels that were reflected before the model and pads nothing inside, so its product
-(10 × 10 or 14 × 14) pads nothing either.
+Every step is exact up to float rounding. Wavelet transform and convolution are both linear, so
+their product is one convolution: Haar and 3 × 3 make 6 × 6 with stride 2 and padding 2, or 4 × 4
+with padding 1 where the transform is not decimated. A longer wavelet reads pixels that were
+reflected before the model and pads nothing inside, so its product (10 × 10 or 14 × 14) pads nothing
+either.
 """
 
 import copy
@@ -33,11 +37,17 @@ from host_training.models.autoencoder import (
 
 def input_shape(config: ModelConfig) -> tuple[int, int, int]:
     """(C, H, W) of what the encoder reads: the image with its reflected border."""
-    return config.channels, config.height + 2 * config.pixel_pad, config.width + 2 * config.pixel_pad
+    return (
+        config.channels,
+        config.height + 2 * config.pixel_pad,
+        config.width + 2 * config.pixel_pad,
+    )
 
 
 class FoldedEncoder(nn.Module):
-    """Images (N, C, H + 2p, W + 2p) in 0…1 to latents (N, n), the most useful first; of several views, their mean."""
+    """Images (N, C, H + 2p, W + 2p) in 0…1 to latents (N, n), the most useful first; of several
+    views, their mean.
+    """
 
     def __init__(self, encoder: Encoder, config: ModelConfig, order: Sequence[int]) -> None:
         super().__init__()
@@ -51,15 +61,18 @@ class FoldedEncoder(nn.Module):
         self.views: Sequence[View] = VIEWS[1]
 
     def with_views(self, n_views: int) -> "FoldedEncoder":
-        """A copy of an encoder of one view that looks at every image `n_views` times, a key of VIEWS.
+        """A copy of an encoder of one view that looks at every image `n_views` times, a key of
+        VIEWS.
 
-        The last layer takes all views' inputs at once and is their mean: the latents are averaged before they are
-        rounded, exactly and at no cost.
+        The last layer takes all views' inputs at once and is their mean: the latents are averaged
+        before they are rounded, exactly and at no cost.
         """
         last = self.dense[-1]
         assert isinstance(last, nn.Conv2d)
         wider = nn.Conv2d(n_views * last.in_channels, last.out_channels, 1)
-        encoder = self.with_last(with_weights(wider, last.weight.repeat(1, n_views, 1, 1) / n_views, last.bias))
+        encoder = self.with_last(
+            with_weights(wider, last.weight.repeat(1, n_views, 1, 1) / n_views, last.bias)
+        )
         encoder.views = VIEWS[n_views]
         return encoder
 
@@ -89,7 +102,9 @@ class FoldedEncoder(nn.Module):
 
 @dataclass(frozen=True)
 class View:
-    """How an image is looked at: moved by some pixels, what moves in being reflected, and mirrored or not."""
+    """How an image is looked at: moved by some pixels, what moves in being reflected, and mirrored
+    or not.
+    """
 
     is_mirrored: bool = False
     down: int = 0
@@ -98,7 +113,9 @@ class View:
     def pixels(self, height: int, width: int) -> Tensor:
         """Which pixel of the image, counted row by row, each one of the view is: int64 (H, W)."""
         columns = _moved(width, self.right)
-        return _moved(height, self.down)[:, None] * width + (columns.flip(0) if self.is_mirrored else columns)
+        return _moved(height, self.down)[:, None] * width + (
+            columns.flip(0) if self.is_mirrored else columns
+        )
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images (…, H, W)."""
@@ -111,7 +128,11 @@ def _moved(size: int, by: int) -> Tensor:
 
 
 _MOVED = (View(), View(down=1, right=1), View(down=-1, right=-1))
-VIEWS = {1: _MOVED[:1], 2: (View(), View(True)), 6: (*_MOVED, *(replace(view, is_mirrored=True) for view in _MOVED))}
+VIEWS = {
+    1: _MOVED[:1],
+    2: (View(), View(True)),
+    6: (*_MOVED, *(replace(view, is_mirrored=True) for view in _MOVED)),
+}
 "By number: the image; and its mirror image; and both of them moved by a pixel to either side."
 
 
@@ -140,27 +161,33 @@ class FoldedBlock(nn.Module):
 def fold_stem(encoder: Encoder) -> nn.Conv2d:
     """DWT, first convolution and its batch norm as one convolution on pixels.
 
-    With subbands s[m](i) = Σ_u W[m, u] x(2i + u) and output t(j) = Σ_ma K[m, a] s[m](stride · j + a − padding),
-    x(2 · (stride · j − padding) + r) is multiplied by Σ_m Σ_{2a + u = r} K[m, a] W[m, u]: K's transposed convolution
-    by W with stride 2. Where the transform is not decimated, 1 stands in place of 2, and the zeros around are pixels.
+    With subbands s[m](i) = Σ_u W[m, u] x(2i + u) and output t(j) = Σ_ma K[m, a] s[m](stride · j + a
+    − padding), x(2 · (stride · j − padding) + r) is multiplied by Σ_m Σ_{2a + u = r} K[m, a] W[m,
+    u]: K's transposed convolution by W with stride 2. Where the transform is not decimated, 1
+    stands in place of 2, and the zeros around are pixels.
     """
     stem = fuse(encoder.stem[0], encoder.stem[1])
     dwt = encoder.dwt
     kernel = conv_transpose2d(stem.weight, dwt.weight, stride=dwt.stride, groups=dwt.channels)
     n_out, n_in, size, _ = kernel.shape
     assert isinstance(stem.padding, tuple)
-    folded = nn.Conv2d(n_in, n_out, size, dwt.stride * stem.stride[0], dwt.stride * stem.padding[0] + dwt.padding)
+    folded = nn.Conv2d(
+        n_in, n_out, size, dwt.stride * stem.stride[0], dwt.stride * stem.padding[0] + dwt.padding
+    )
     return with_weights(folded, kernel, stem.bias)
 
 
 def fixed_pool(features: Tensor, pooled: int) -> nn.Module:
-    """Averaging to a grid of side `pooled` as a layer of fixed size, which is all that TensorFlow Lite knows."""
+    """Averaging to a grid of side `pooled` as a layer of fixed size, which is all that TensorFlow
+    Lite knows.
+    """
     height, width = features.shape[2:]
     if pooled == 1:
         return nn.AdaptiveAvgPool2d(1)
     if height % pooled or width % pooled:
         raise ExportError(
-            f"the last feature map is {height}x{width} and is averaged to {pooled}x{pooled}, which does not divide it; "
+            f"the last feature map is {height}x{width} and is averaged to {pooled}x{pooled}, "
+            "which does not divide it; "
             "train on images of another size or with another `pooled`"
         )
     window = (height // pooled, width // pooled)
@@ -174,7 +201,9 @@ def select_outputs(convolution: Any, order: Sequence[int]) -> nn.Conv2d:
 
 
 class FoldedDecoder(nn.Module):
-    """Symbols (N, n) in transmitted order to class scores (N, K): a dense layer, then the decoder's other layers."""
+    """Symbols (N, n) in transmitted order to class scores (N, K): a dense layer, then the decoder's
+    other layers.
+    """
 
     def __init__(self, first: nn.Linear, rest: nn.Sequential) -> None:
         super().__init__()
@@ -184,11 +213,14 @@ class FoldedDecoder(nn.Module):
         return self.rest(self.first(symbols))
 
 
-def fold_decoder(decoder: Decoder | DenseDecoder, order: Sequence[int], fill: Tensor) -> FoldedDecoder:
+def fold_decoder(
+    decoder: Decoder | DenseDecoder, order: Sequence[int], fill: Tensor
+) -> FoldedDecoder:
     """Latents that are not in `order` are taken to be constant at `fill` (D,), their mean symbol.
 
-    What they contribute differs from one output position of a transposed convolution to the next, which its bias, one
-    number per channel, cannot hold; the dense layer's bias, one number per channel and position, holds it exactly.
+    What they contribute differs from one output position of a transposed convolution to the next,
+    which its bias, one number per channel, cannot hold; the dense layer's bias, one number per
+    channel and position, holds it exactly.
     """
     own = copy.deepcopy(decoder)
     if isinstance(own, DenseDecoder):
@@ -216,7 +248,9 @@ def fold_decoder(decoder: Decoder | DenseDecoder, order: Sequence[int], fill: Te
 
 
 def dense(weight: Tensor, bias: Tensor, order: Sequence[int], fill: Tensor) -> nn.Linear:
-    """A dense layer on the latents in `order`, the others constant at `fill` (D,); weight (D, M), bias (M,)."""
+    """A dense layer on the latents in `order`, the others constant at `fill` (D,); weight (D, M),
+    bias (M,).
+    """
     pruned = sorted(set(range(len(weight))) - set(order))
     constant = bias + fill[pruned].to(weight) @ weight[pruned]
     return with_weights(nn.Linear(len(order), len(bias)), weight[list(order)].T, constant)
@@ -228,14 +262,20 @@ def fuse(convolution: Any, norm: Any) -> nn.Conv2d:
 
 
 def with_weights(layer: Any, weight: Tensor, bias: Tensor | None) -> Any:
-    """The layer with copies of these weights; what is folded never shares memory with what was trained."""
+    """The layer with copies of these weights; what is folded never shares memory with what was
+    trained.
+    """
     with torch.no_grad():
         layer.weight.copy_(weight)
         layer.bias.copy_(bias)
     return layer.eval()
 
 
-def fold(model: AutoEncoder, order: Sequence[int], fill: Tensor) -> tuple[FoldedEncoder, FoldedDecoder]:
-    """Both halves of a model in evaluation mode; `order` may leave latents out, which stay at `fill` (D,)."""
+def fold(
+    model: AutoEncoder, order: Sequence[int], fill: Tensor
+) -> tuple[FoldedEncoder, FoldedDecoder]:
+    """Both halves of a model in evaluation mode; `order` may leave latents out, which stay at
+    `fill` (D,).
+    """
     encoder = FoldedEncoder(model.encoder, model.config, order)
     return encoder.eval(), fold_decoder(model.decoder, order, fill).eval()

@@ -1,12 +1,18 @@
-"""Importance rotation: the latents of a finished model turned so that the most important come first, at no cost.
+"""Importance rotation: the latents of a finished model turned so that the most important come
+first, at no cost.
 
-Our reading of NAIR (IEEE IoT-J 11(12), 2024), of which only the abstract is public: no retraining, no further model. A
-rotation is folded into the node's last and the host's first dense layer, so neither end computes more than before.
+Our reading of NAIR (IEEE IoT-J 11(12), 2024), of which only the abstract is public: no retraining,
+no further model. A rotation is folded into the node's last and the host's first dense layer, so
+neither end computes more than before.
 
-    y latents, with mean μ and covariance Σ;  G = E[g gᵀ], g the loss's gradient by y, on labels the model itself draws
-    Σ^½ G Σ^½ = U Λ Uᵀ, Λ falling             to second order, losing coordinate i of Uᵀ Σ^-½ (y − μ) costs ½ Λ_i nats
-    z = (Λ^½ / Δ) Uᵀ Σ^-½ (y − μ)             rounded to symbols: rounding each costs the same, Δ²/24 nats
-    y_hat = μ + Σ^½ U Λ^-½ Δ z                a coordinate that has not arrived is 0, its linear estimate
+    y latents, with mean μ and covariance Σ;  G = E[g gᵀ], g the loss's gradient by y, on labels the
+                                              model itself draws
+    Σ^½ G Σ^½ = U Λ Uᵀ, Λ falling             to second order, losing coordinate i of Uᵀ Σ^-½ (y −
+                                              μ) costs ½ Λ_i nats
+    z = (Λ^½ / Δ) Uᵀ Σ^-½ (y − μ)             rounded to symbols: rounding each costs the same,
+                                              Δ²/24 nats
+    y_hat = μ + Σ^½ U Λ^-½ Δ z                a coordinate that has not arrived is 0, its linear
+                                              estimate
 
 With G = I this is principal component analysis.
 """
@@ -29,7 +35,9 @@ SMALLEST_DEVIATION = 0.15
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """z = analysis (y − mean) and y = mean + synthesis z, for D latents y and n ≤ D symbols z before rounding."""
+    """z = analysis (y − mean) and y = mean + synthesis z, for D latents y and n ≤ D symbols z
+    before rounding.
+    """
 
     mean: Tensor
     "float64 (D,)"
@@ -59,9 +67,11 @@ class Rotation:
 
 
 def sensitivity(decoder: nn.Module, latents: Tensor) -> Tensor:
-    """G = E[g gᵀ], float64 (D, D), at latents (N, D): the Fisher information of the decoder's own prediction.
+    """G = E[g gᵀ], float64 (D, D), at latents (N, D): the Fisher information of the decoder's own
+    prediction.
 
-    The decoder maps symbols (N, D) to class scores (N, K). Labels are drawn from its softmax, so none are needed.
+    The decoder maps symbols (N, D) to class scores (N, K). Labels are drawn from its softmax, so
+    none are needed.
     """
     generator = torch.Generator().manual_seed(SEED)
     total = torch.zeros(latents.shape[1], latents.shape[1], dtype=torch.float64)
@@ -77,7 +87,8 @@ def sensitivity(decoder: nn.Module, latents: Tensor) -> Tensor:
 def rotation(latents: Tensor, weight: Tensor, coarseness: float = 1.0) -> Rotation:
     """The rotation for latents (N, D) under the sensitivity `weight` (D, D).
 
-    With `coarseness` 1, rounding z costs as much as rounding y, to second order: Δ² = tr(G) / D; larger is fewer bits.
+    With `coarseness` 1, rounding z costs as much as rounding y, to second order: Δ² = tr(G) / D;
+    larger is fewer bits.
     """
     latents, weight = latents.double(), weight.double()
     mean = latents.mean(0)
@@ -95,13 +106,19 @@ def rotation(latents: Tensor, weight: Tensor, coarseness: float = 1.0) -> Rotati
 def fold_rotation(
     encoder: FoldedEncoder, decoder: FoldedDecoder, turned: Rotation
 ) -> tuple[FoldedEncoder, FoldedDecoder]:
-    """Encoder and decoder whose latents are z; the same function when all of them arrive, before rounding."""
+    """Encoder and decoder whose latents are z; the same function when all of them arrive, before
+    rounding.
+    """
     last = encoder.dense[-1]
     assert isinstance(last, nn.Conv2d)
     n_latents = len(turned.importance)
     analysed = nn.Conv2d(last.in_channels, n_latents, 1)
     weight, bias = last.weight.double().flatten(1), last.bias.double()  # type: ignore[union-attr]
-    with_weights(analysed, (turned.analysis @ weight)[:, :, None, None], turned.analysis @ (bias - turned.mean))
+    with_weights(
+        analysed,
+        (turned.analysis @ weight)[:, :, None, None],
+        turned.analysis @ (bias - turned.mean),
+    )
     first = decoder.first
     synthesised = with_weights(
         nn.Linear(n_latents, first.out_features),

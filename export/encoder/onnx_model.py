@@ -1,8 +1,9 @@
 """ONNX: the encoder on its way to TensorFlow Lite, and the decoder as the host runs it.
 
-PyTorch's TorchScript exporter is chosen on purpose: it takes a fraction of a second and writes the same bytes every
-time. The encoder's tensors are given their shapes, from which onnx2tf reads off which axis is the channels; without
-them it guesses, and where a feature map is as wide as it has channels it guesses wrong.
+PyTorch's TorchScript exporter is chosen on purpose: it takes a fraction of a second and writes the
+same bytes every time. The encoder's tensors are given their shapes, from which onnx2tf reads off
+which axis is the channels; without them it guesses, and where a feature map is as wide as it has
+channels it guesses wrong.
 """
 
 import warnings
@@ -45,28 +46,46 @@ class Probabilities(nn.Module):
 
 
 def write_encoder(encoder: FoldedEncoder, input_shape: tuple[int, int, int], path: Path) -> None:
-    """Encoder for one image's views: "pixels" float32 (V, C, H, W) in 0…1 → "symbols" float32 (1, D), not rounded."""
+    """Encoder for one image's views: "pixels" float32 (V, C, H, W) in 0…1 → "symbols" float32 (1,
+    D), not rounded.
+    """
     example = torch.zeros(len(encoder.views), *input_shape)
     _write(OfViews(encoder), example, path, ENCODER_INPUT, ENCODER_OUTPUT, dynamic_batch=False)
     onnx.save(onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True), path)
 
 
 def write_decoder(decoder: FoldedDecoder, path: Path) -> None:
-    """Decoder for any batch: "symbols" float32 (N, D) in transmitted order → "probabilities" float32 (N, K)."""
+    """Decoder for any batch: "symbols" float32 (N, D) in transmitted order → "probabilities"
+    float32 (N, K).
+    """
     n_latents = decoder.first.in_features
-    _write(Probabilities(decoder), torch.zeros(2, n_latents), path, DECODER_INPUT, DECODER_OUTPUT, dynamic_batch=True)
+    _write(
+        Probabilities(decoder),
+        torch.zeros(2, n_latents),
+        path,
+        DECODER_INPUT,
+        DECODER_OUTPUT,
+        dynamic_batch=True,
+    )
 
 
 def write_task(decoder: nn.Module, n_latents: int, output: str, path: Path) -> None:
-    """A further task's decoder for any batch: "symbols" float32 (N, D) → its output (N, …), in one step."""
+    """A further task's decoder for any batch: "symbols" float32 (N, D) → its output (N, …), in one
+    step.
+    """
     unfinished = path.with_suffix(".part")
-    _write(decoder, torch.zeros(2, n_latents), unfinished, DECODER_INPUT, output, dynamic_batch=True)
+    _write(
+        decoder, torch.zeros(2, n_latents), unfinished, DECODER_INPUT, output, dynamic_batch=True
+    )
     unfinished.replace(path)
 
 
-def _write(module: nn.Module, example: Tensor, path: Path, source: str, target: str, dynamic_batch: bool) -> None:
+def _write(
+    module: nn.Module, example: Tensor, path: Path, source: str, target: str, dynamic_batch: bool
+) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the TorchScript exporter, see above
+        # of the TorchScript exporter, see above
+        warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             module.eval(),
             (example,),
@@ -87,13 +106,20 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         try:
-            self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
             self.input_name = self.session.get_inputs()[0].name
-        except Exception as error:  # ONNX Runtime has one of its own for every way a file can be wrong
+        # ONNX Runtime has one of its own for every way a file can be wrong
+        except Exception as error:
             said = str(error).strip().partition("\n")[0][:200]
-            raise ExportError(f"{path} is no model that ONNX Runtime can run ({said}); export it again") from None
+            raise ExportError(
+                f"{path} is no model that ONNX Runtime can run ({said}); export it again"
+            ) from None
 
     def __call__(self, inputs: np.ndarray, batch_size: int = 512) -> np.ndarray:
         """float32 (N, …) → float32 (N, …)."""
         parts = [inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size)]
-        return np.concatenate([self.session.run(None, {self.input_name: part})[0] for part in parts])
+        return np.concatenate(
+            [self.session.run(None, {self.input_name: part})[0] for part in parts]
+        )

@@ -1,7 +1,7 @@
 """Operators: what the int8 model is made of, and what of it an Edge TPU would take.
 
-The verdicts follow Coral's published list ("TensorFlow models on the Edge TPU", Table 1); the compiler has the last
-word and is asked when it is installed.
+The verdicts follow Coral's published list ("TensorFlow models on the Edge TPU", Table 1); the
+compiler has the last word and is asked when it is installed.
 """
 
 import shutil
@@ -18,16 +18,69 @@ from export.encoder.tflite import builtin_operator, read_model
 
 EDGE_TPU_OPERATORS = frozenset(
     {
-        *("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "EXPAND_DIMS", "FULLY_CONNECTED"),
-        *("HARD_SWISH", "L2_NORMALIZATION", "LOGISTIC", "MAXIMUM", "MAX_POOL_2D", "MEAN", "MINIMUM", "MUL", "PACK"),
-        *("PAD", "PRELU", "QUANTIZE", "REDUCE_MAX", "REDUCE_MIN", "RELU", "RELU6", "RELU_N1_TO_1", "RESHAPE"),
-        *("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SLICE", "SOFTMAX", "SPACE_TO_DEPTH", "SPLIT"),
-        *("SQUARED_DIFFERENCE", "SQUEEZE", "STRIDED_SLICE", "SUB", "SUM", "TANH", "TRANSPOSE", "TRANSPOSE_CONV"),
+        *(
+            "ADD",
+            "AVERAGE_POOL_2D",
+            "CONCATENATION",
+            "CONV_2D",
+            "DEPTHWISE_CONV_2D",
+            "EXPAND_DIMS",
+            "FULLY_CONNECTED",
+        ),
+        *(
+            "HARD_SWISH",
+            "L2_NORMALIZATION",
+            "LOGISTIC",
+            "MAXIMUM",
+            "MAX_POOL_2D",
+            "MEAN",
+            "MINIMUM",
+            "MUL",
+            "PACK",
+        ),
+        *(
+            "PAD",
+            "PRELU",
+            "QUANTIZE",
+            "REDUCE_MAX",
+            "REDUCE_MIN",
+            "RELU",
+            "RELU6",
+            "RELU_N1_TO_1",
+            "RESHAPE",
+        ),
+        *(
+            "RESIZE_BILINEAR",
+            "RESIZE_NEAREST_NEIGHBOR",
+            "RSQRT",
+            "SLICE",
+            "SOFTMAX",
+            "SPACE_TO_DEPTH",
+            "SPLIT",
+        ),
+        *(
+            "SQUARED_DIFFERENCE",
+            "SQUEEZE",
+            "STRIDED_SLICE",
+            "SUB",
+            "SUM",
+            "TANH",
+            "TRANSPOSE",
+            "TRANSPOSE_CONV",
+        ),
     }
 )
 
-OPERATOR_NAMES = {number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-TYPE_NAMES = {number: name.lower() for name, number in vars(schema.TensorType).items() if not name.startswith("_")}
+OPERATOR_NAMES = {
+    number: name
+    for name, number in vars(schema.BuiltinOperator).items()
+    if not name.startswith("_")
+}
+TYPE_NAMES = {
+    number: name.lower()
+    for name, number in vars(schema.TensorType).items()
+    if not name.startswith("_")
+}
 
 INTEGER_TYPES = frozenset({"int8", "int32"})
 "Activations and weights; biases and shapes."
@@ -72,7 +125,9 @@ def _operator(model: schema.ModelT, operator: schema.OperatorT) -> Operator:
 def require_integer(operators: Sequence[Operator]) -> None:
     """ExportError, naming them, when any operator computes in anything but integers."""
     floats = [
-        f"{operator.name} ({', '.join(operator.tensor_types)})" for operator in operators if not operator.is_integer
+        f"{operator.name} ({', '.join(operator.tensor_types)})"
+        for operator in operators
+        if not operator.is_integer
     ]
     if floats:
         raise ExportError(
@@ -82,7 +137,9 @@ def require_integer(operators: Sequence[Operator]) -> None:
 
 
 def edge_tpu_compiler_log(path: Path) -> str | None:
-    """What edgetpu_compiler says about the model, or None where it is not installed; what it makes lies beside it."""
+    """What edgetpu_compiler says about the model, or None where it is not installed; what it makes
+    lies beside it.
+    """
     compiler = shutil.which("edgetpu_compiler")
     if compiler is None:
         return None

@@ -1,11 +1,11 @@
 """Rounding an encoder's weights to int8 so that what its layers put out moves least.
 
-Rounding every weight to the nearest step makes an error whose parts do not know of each other. Here, as in GPTQ
-(Frantar et al., arXiv:2210.17323), the weights of an output channel are rounded one after another, and what one loses
-is made up for by those still to come, as the correlations of the layer's inputs on some images allow; the bias then
-restores the output's mean. Layers follow one another, each on what the rounded ones before it make. The grid is the
-converter's own, a scale per output channel which its largest weight sets, so converting the result changes nothing
-any more.
+Rounding every weight to the nearest step makes an error whose parts do not know of each other.
+Here, as in GPTQ (Frantar et al., arXiv:2210.17323), the weights of an output channel are rounded
+one after another, and what one loses is made up for by those still to come, as the correlations of
+the layer's inputs on some images allow; the bias then restores the output's mean. Layers follow one
+another, each on what the rounded ones before it make. The grid is the converter's own, a scale per
+output channel which its largest weight sets, so converting the result changes nothing any more.
 """
 
 import copy
@@ -23,7 +23,9 @@ DAMPING, LEAST_DAMPING = 0.01, 1e-9
 
 @torch.no_grad()
 def round_weights(encoder: FoldedEncoder, images: Tensor) -> FoldedEncoder:
-    """A copy with every convolution's weights on their int8 grid; images float32 (N, C, H, W) in 0…1."""
+    """A copy with every convolution's weights on their int8 grid; images float32 (N, C, H, W) in
+    0…1.
+    """
     rounded = copy.deepcopy(encoder)
     outputs = mean_outputs(encoder, images)
     for name, wanted in outputs.items():
@@ -38,7 +40,9 @@ def round_weights(encoder: FoldedEncoder, images: Tensor) -> FoldedEncoder:
 
 
 def mean_outputs(encoder: FoldedEncoder, images: Tensor) -> dict[str, Tensor]:
-    """Of each convolution, in the order in which an image goes through them: its channels' means (M,), float64."""
+    """Of each convolution, in the order in which an image goes through them: its channels' means
+    (M,), float64.
+    """
     means: dict[str, list[Tensor]] = {}
 
     def add(name: str, output: Tensor) -> None:
@@ -56,10 +60,14 @@ def mean_outputs(encoder: FoldedEncoder, images: Tensor) -> dict[str, Tensor]:
     return {name: torch.cat(each).mean(0) for name, each in means.items()}
 
 
-def input_statistics(encoder: FoldedEncoder, layer: nn.Conv2d, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and covariance (D, D), float64, of what the layer's kernels lie on, over images and positions.
+def input_statistics(
+    encoder: FoldedEncoder, layer: nn.Conv2d, images: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D), float64, of what the layer's kernels lie on, over images and
+    positions.
 
-    Of several views of an image one is enough, not always the same, for all layers but the last, which takes them all.
+    Of several views of an image one is enough, not always the same, for all layers but the last,
+    which takes them all.
     """
     n, total, products = 0, torch.zeros(()), torch.zeros(())
     step = 1 if len(encoder.views) == 1 or layer is encoder.dense[-1] else len(encoder.views) + 1
@@ -84,7 +92,9 @@ def input_statistics(encoder: FoldedEncoder, layer: nn.Conv2d, images: Tensor) -
 
 
 def rounded_rows(weight: Tensor, covariance: Tensor) -> Tensor:
-    """Rows (M, D) on their grids, each of its largest magnitude in 127 steps, for inputs of that covariance (D, D)."""
+    """Rows (M, D) on their grids, each of its largest magnitude in 127 steps, for inputs of that
+    covariance (D, D).
+    """
     order = covariance.diagonal().argsort(descending=True)
     left = weight[:, order].clone()
     scale = left.abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny) / LARGEST
@@ -92,7 +102,9 @@ def rounded_rows(weight: Tensor, covariance: Tensor) -> Tensor:
     signs = left.gather(1, largest[:, None])[:, 0].sign()
     damped = covariance[order][:, order]
     damped.diagonal().add_(DAMPING * covariance.diagonal().mean() + LEAST_DAMPING)
-    factor = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(damped)), upper=True)
+    factor = torch.linalg.cholesky(
+        torch.cholesky_inverse(torch.linalg.cholesky(damped)), upper=True
+    )
     rounded = torch.empty_like(left)
     for column in range(left.shape[1]):
         steps = (left[:, column] / scale).round().clamp(-LARGEST, LARGEST)

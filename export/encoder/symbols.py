@@ -19,26 +19,36 @@ def with_border(images: np.ndarray, pixel_pad: int) -> np.ndarray:
     """uint8 (N, H, W, C) → (N, H + 2p, W + 2p, C), reflected."""
     if pixel_pad == 0:
         return images
-    return np.pad(images, ((0, 0), (pixel_pad, pixel_pad), (pixel_pad, pixel_pad), (0, 0)), mode="reflect")
+    return np.pad(
+        images, ((0, 0), (pixel_pad, pixel_pad), (pixel_pad, pixel_pad), (0, 0)), mode="reflect"
+    )
 
 
 def to_encoder_input(images: np.ndarray, pixel_pad: int) -> np.ndarray:
-    """uint8 (N, H, W, C) → int8 (N, H + 2p, W + 2p, C): pixel − 128, which is to flip the top bit."""
+    """uint8 (N, H, W, C) → int8 (N, H + 2p, W + 2p, C): pixel − 128, which is to flip the top
+    bit.
+    """
     return (with_border(images, pixel_pad) ^ np.uint8(0x80)).view(np.int8)
 
 
 class Int8Encoder:
-    """One interpreter per thread, each on its share of the images; the symbols do not depend on how many."""
+    """One interpreter per thread, each on its share of the images; the symbols do not depend on how
+    many.
+    """
 
     def __init__(self, path: Path, pixel_pad: int, n_threads: int = 1) -> None:
         self.pixel_pad = pixel_pad
         try:
             with without_information():
-                self.interpreters = [Interpreter(str(path), num_threads=1) for _ in range(max(n_threads, 1))]
+                self.interpreters = [
+                    Interpreter(str(path), num_threads=1) for _ in range(max(n_threads, 1))
+                ]
                 for interpreter in self.interpreters:
                     interpreter.allocate_tensors()
         except Exception as error:  # LiteRT's answer to what is no model
-            raise ExportError(f"{path} does not run ({' '.join(str(error).split())}); export it again") from None
+            raise ExportError(
+                f"{path} does not run ({' '.join(str(error).split())}); export it again"
+            ) from None
         self.input_index = self.interpreters[0].get_input_details()[0]["index"]
         self.output_index = self.interpreters[0].get_output_details()[0]["index"]
 
@@ -59,7 +69,9 @@ class Int8Encoder:
 
 
 def received(encode: Encode, tables: Tables) -> Encode:
-    """The encoder as the host hears it: a symbol outside its table is clamped to it, and nothing else is lost."""
+    """The encoder as the host hears it: a symbol outside its table is clamped to it, and nothing
+    else is lost.
+    """
     low = tables.symbol_min.astype(np.int64)
     high = low + tables.alphabet - 1
     return lambda images: np.clip(encode(images), low, high).astype(np.int8)

@@ -1,10 +1,13 @@
-"""ONNX to full-int8 TensorFlow Lite: the only file that imports TensorFlow, always run as a process of its own.
+"""ONNX to full-int8 TensorFlow Lite: the only file that imports TensorFlow, always run as a process
+of its own.
 
-It reads `encoder.onnx`, `calibration.npy` (float32 NHWC in 0…1) and `views.npy` (which pixel of the image each one of
-its views is, (V, H, W)) in the working folder and writes `encoder.tflite` there. TensorFlow and PyTorch never share a
-process this way, and what TensorFlow allocates is gone when it ends.
+It reads `encoder.onnx`, `calibration.npy` (float32 NHWC in 0…1) and `views.npy` (which pixel of the
+image each one of its views is, (V, H, W)) in the working folder and writes `encoder.tflite` there.
+TensorFlow and PyTorch never share a process this way, and what TensorFlow allocates is gone when it
+ends.
 
-onnx2tf's command line makes seven models; here one is made, from the Keras model that onnx2tf returns.
+onnx2tf's command line makes seven models; here one is made, from the Keras model that onnx2tf
+returns.
 """
 
 import os
@@ -16,7 +19,9 @@ import onnx2tf
 import tensorflow as tf
 
 SAMPLE_IMAGES = "calibration_image_sample_data_20x128x128x3_float32.npy"
-"onnx2tf would download this file for an input of three channels unless it lies in the working folder."
+"""onnx2tf would download this file for an input of three channels unless it lies in the working
+folder.
+"""
 
 
 def main() -> None:
@@ -40,8 +45,12 @@ def main() -> None:
         file.write(converter.convert())
 
 
-def behind_views(model: tf.keras.Model, shape: tuple[int, ...], views: np.ndarray) -> tf.keras.Model:
-    """A model of one image (1, H, W, C) that gives `model` its views (V, H, W, C); onnx2tf would mix up their axes."""
+def behind_views(
+    model: tf.keras.Model, shape: tuple[int, ...], views: np.ndarray
+) -> tf.keras.Model:
+    """A model of one image (1, H, W, C) that gives `model` its views (V, H, W, C); onnx2tf would
+    mix up their axes.
+    """
     image = tf.keras.Input(shape, batch_size=1)
     pixels = tf.reshape(image, (-1, shape[-1]))
     return tf.keras.Model(image, model(tf.gather(pixels, views.astype(np.int32))))

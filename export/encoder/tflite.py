@@ -1,9 +1,11 @@
-"""ONNX encoder to an int8 TensorFlow Lite model whose input is the pixel and whose output is the symbol.
+"""ONNX encoder to an int8 TensorFlow Lite model whose input is the pixel and whose output is the
+symbol.
 
-Two facts make the node's work trivial and are seen to here. The calibration images hold a black and a white one, so the
-input's scale is exactly 1/255 and its zero point −128: a pixel enters as `pixel − 128`. And the output tensor's scale
-is set to 1 and its zero point to 0 after conversion: the last convolution then requantises its 32-bit sum straight to
-round(latent), kept in −128…127, and the int8 output *is* the symbol.
+Two facts make the node's work trivial and are seen to here. The calibration images hold a black and
+a white one, so the input's scale is exactly 1/255 and its zero point −128: a pixel enters as `pixel
+− 128`. And the output tensor's scale is set to 1 and its zero point to 0 after conversion: the last
+convolution then requantises its 32-bit sum straight to round(latent), kept in −128…127, and the
+int8 output *is* the symbol.
 """
 
 import os
@@ -29,8 +31,11 @@ SAME_SCALE_OPERATORS = (schema.BuiltinOperator.RESHAPE,)
 "Their output has their input's scale, so the patch reaches through them to what is before."
 
 
-def convert(onnx_path: Path, calibration: np.ndarray, path: Path, views: Sequence[View] = VIEWS[1]) -> None:
-    """Write the int8 model, which makes the views that the ONNX one takes of the image that it is given.
+def convert(
+    onnx_path: Path, calibration: np.ndarray, path: Path, views: Sequence[View] = VIEWS[1]
+) -> None:
+    """Write the int8 model, which makes the views that the ONNX one takes of the image that it is
+    given.
 
     `calibration` are images uint8 (N, H + 2p, W + 2p, C); black and white ones are added.
     """
@@ -39,7 +44,10 @@ def convert(onnx_path: Path, calibration: np.ndarray, path: Path, views: Sequenc
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "encoder.onnx").write_bytes(onnx_path.read_bytes())
         np.save(Path(scratch) / "calibration.npy", images)
-        np.save(Path(scratch) / "views.npy", [view.pixels(*calibration.shape[1:3]).numpy() for view in views])
+        np.save(
+            Path(scratch) / "views.npy",
+            [view.pixels(*calibration.shape[1:3]).numpy() for view in views],
+        )
         run_worker(Path(scratch))
         model = read_model(Path(scratch) / "encoder.tflite")
     check_input(model)
@@ -48,7 +56,9 @@ def convert(onnx_path: Path, calibration: np.ndarray, path: Path, views: Sequenc
 
 
 def run_worker(scratch: Path) -> None:
-    """Let TensorFlow do its part in a process of its own; -P keeps this package's modules out of that process's way."""
+    """Let TensorFlow do its part in a process of its own; -P keeps this package's modules out of
+    that process's way.
+    """
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     done = subprocess.run(
         [sys.executable, "-P", str(WORKER)],
@@ -78,21 +88,30 @@ def write_model(model: schema.ModelT, path: Path) -> None:
 
 
 def check_input(model: schema.ModelT) -> None:
-    """The input must be int8 with scale 1/255 and zero point −128, or a node's pixels would mean something else."""
+    """The input must be int8 with scale 1/255 and zero point −128, or a node's pixels would mean
+    something else.
+    """
     graph = model.subgraphs[0]
     tensor = graph.tensors[graph.inputs[0]]
     if tensor.type != schema.TensorType.INT8:
         raise ExportError(f"the converted model's input is of tensor type {tensor.type}, not int8")
-    scale, zero_point = np.float32(tensor.quantization.scale[0]), int(tensor.quantization.zeroPoint[0])
+    scale, zero_point = (
+        np.float32(tensor.quantization.scale[0]),
+        int(tensor.quantization.zeroPoint[0]),
+    )
     if scale != INPUT_SCALE or zero_point != INPUT_ZERO_POINT:
         raise ExportError(
-            f"the converted model reads pixels with scale {scale:.9f} and zero point {zero_point}, a node feeds them "
-            f"with {INPUT_SCALE:.9f} and {INPUT_ZERO_POINT}: the calibration images must span 0 to 255"
+            f"the converted model reads pixels with scale {scale:.9f} and zero point "
+            f"{zero_point}, a node feeds them "
+            f"with {INPUT_SCALE:.9f} and {INPUT_ZERO_POINT}: the calibration images must "
+            "span 0 to 255"
         )
 
 
 def make_output_the_symbol(model: schema.ModelT) -> None:
-    """Scale 1 and zero point 0 for the output, and for what reaches it through reshapes, up to the last convolution."""
+    """Scale 1 and zero point 0 for the output, and for what reaches it through reshapes, up to the
+    last convolution.
+    """
     graph = model.subgraphs[0]
     open_tensors = [graph.outputs[0]]
     while open_tensors:
@@ -105,11 +124,15 @@ def make_output_the_symbol(model: schema.ModelT) -> None:
         if kind in SAME_SCALE_OPERATORS:
             open_tensors.append(producer.inputs[0])
         elif kind not in (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED):
-            raise ExportError(f"the latents come out of builtin operator {kind}, whose output scale cannot be set to 1")
+            raise ExportError(
+                f"the latents come out of builtin operator {kind}, whose output scale cannot "
+                "be set to 1"
+            )
 
 
 def turn_latents(source: Path, turned: Rotation, path: Path) -> None:
-    """A model whose symbols are those of `source` turned: only its last convolution changes, the rest stays bit by bit.
+    """A model whose symbols are those of `source` turned: only its last convolution changes, the
+    rest stays bit by bit.
 
     Its weights are quantised anew, each output with a scale of its own, as the converter does.
     """
@@ -117,9 +140,13 @@ def turn_latents(source: Path, turned: Rotation, path: Path) -> None:
     graph = model.subgraphs[0]
     last = graph.operators[-1]
     while builtin_operator(model, last) in SAME_SCALE_OPERATORS:
-        [last] = [operator for operator in graph.operators if last.inputs[0] in list(operator.outputs)]
+        [last] = [
+            operator for operator in graph.operators if last.inputs[0] in list(operator.outputs)
+        ]
     if builtin_operator(model, last) != schema.BuiltinOperator.CONV_2D:
-        raise ExportError(f"the latents of {source} do not come out of a convolution; export the bundle anew")
+        raise ExportError(
+            f"the latents of {source} do not come out of a convolution; export the bundle anew"
+        )
     inputs, weights, biases = (graph.tensors[index] for index in last.inputs)
     scales = np.array(weights.quantization.scale, np.float64)
     kernel = _values(model, weights, np.int8).reshape(len(scales), -1) * scales[:, None]
@@ -129,7 +156,9 @@ def turn_latents(source: Path, turned: Rotation, path: Path) -> None:
     kernel, bias = analysis @ kernel, analysis @ (bias - mean)
     scales = np.abs(kernel).max(1) / 127
     _set_values(model, weights, np.rint(kernel / scales[:, None]).astype(np.int8), scales)
-    _set_values(model, biases, np.rint(bias / (scales * input_scale)).astype(np.int32), scales * input_scale)
+    _set_values(
+        model, biases, np.rint(bias / (scales * input_scale)).astype(np.int32), scales * input_scale
+    )
     open_tensors = list(last.outputs)
     while open_tensors:
         index = open_tensors.pop()
@@ -148,10 +177,15 @@ def _values(model: schema.ModelT, tensor: schema.TensorT, dtype: type) -> np.nda
 
 
 def _set_values(
-    model: schema.ModelT, tensor: schema.TensorT, values: np.ndarray, scales: np.ndarray | None = None
+    model: schema.ModelT,
+    tensor: schema.TensorT,
+    values: np.ndarray,
+    scales: np.ndarray | None = None,
 ) -> None:
     """New constants, the first axis as long as it is now."""
-    model.buffers[tensor.buffer].data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+    model.buffers[tensor.buffer].data = np.frombuffer(
+        np.ascontiguousarray(values).tobytes(), np.uint8
+    )
     tensor.shape = [len(values), *tensor.shape[1:]]
     if scales is not None:
         tensor.quantization.scale = scales.astype(np.float32).tolist()

@@ -19,7 +19,10 @@ class Classifier(OnnxDecoder):
                 f"the manifest names {n_classes} classes; {REMEDY}"
             )
         if not np.allclose(self.example.sum(axis=1), 1, atol=1e-3) or self.example.min() < 0:
-            raise BundleError(f"{path} does not give probabilities: they sum to {self.example[0].sum():.3f}; {REMEDY}")
+            raise BundleError(
+                f"{path} does not give probabilities: they sum to "
+                f"{self.example[0].sum():.3f}; {REMEDY}"
+            )
 
     @classmethod
     def of(cls, bundle: Bundle) -> "Classifier":

@@ -1,4 +1,6 @@
-"""A decoder file of a bundle, run by ONNX Runtime on one thread: symbols in, what its task asks for out."""
+"""A decoder file of a bundle, run by ONNX Runtime on one thread: symbols in, what its task asks for
+out.
+"""
 
 from pathlib import Path
 
@@ -12,7 +14,9 @@ REMEDY = "export the bundle again with this version"
 
 
 class OnnxDecoder:
-    """Maps symbols (N, D) to `output` (N, …); checked once, on loading, by running it on two latents."""
+    """Maps symbols (N, D) to `output` (N, …); checked once, on loading, by running it on two
+    latents.
+    """
 
     def __init__(self, path: Path, n_latents: int, output: str) -> None:
         self.n_latents, self.output = n_latents, output
@@ -21,8 +25,11 @@ class OnnxDecoder:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has an exception of its own for every way a file can be wrong
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        # ONNX Runtime has an exception of its own for every way a file can be wrong
+        except Exception as error:
             raise BundleError(
                 f"{path} is no model that ONNX Runtime can run ({_first_line(error)}); {REMEDY}"
             ) from None
@@ -33,13 +40,21 @@ class OnnxDecoder:
     def __call__(self, symbols: np.ndarray) -> np.ndarray:
         """The output (N, …) of the symbols (N, D)."""
         if symbols.ndim != 2 or symbols.shape[1] != self.n_latents:
-            raise ValueError(f"symbols have shape {symbols.shape}, {self._path} takes (N, {self.n_latents})")
+            raise ValueError(
+                f"symbols have shape {symbols.shape}, {self._path} takes (N, {self.n_latents})"
+            )
         try:
-            [output] = self._session.run([self.output], {INPUT: np.ascontiguousarray(symbols, np.float32)})
+            [output] = self._session.run(
+                [self.output], {INPUT: np.ascontiguousarray(symbols, np.float32)}
+            )
         except Exception as error:  # as above
-            raise BundleError(f"{self._path} fails at {len(symbols)} images ({_first_line(error)}); {REMEDY}") from None
+            raise BundleError(
+                f"{self._path} fails at {len(symbols)} images ({_first_line(error)}); {REMEDY}"
+            ) from None
         is_array = (
-            isinstance(output, np.ndarray) and output.dtype.kind in "fiu" and output.shape[:1] == symbols.shape[:1]
+            isinstance(output, np.ndarray)
+            and output.dtype.kind in "fiu"
+            and output.shape[:1] == symbols.shape[:1]
         )
         if not is_array or not np.isfinite(output).all():
             raise BundleError(f"{self._path} gives no finite numbers for each image; {REMEDY}")
@@ -52,14 +67,17 @@ class OnnxDecoder:
         )
         if ends[0] != [INPUT] or self.output not in ends[1]:
             raise BundleError(
-                f'{self._path} maps {ends[0]} to {ends[1]}, expected ["{INPUT}"] to ["{self.output}"]; {REMEDY}'
+                f'{self._path} maps {ends[0]} to {ends[1]}, expected ["{INPUT}"] to '
+                f'["{self.output}"]; {REMEDY}'
             )
 
     def _first_run(self) -> np.ndarray:
         try:
             return self(np.zeros((2, self.n_latents), np.float32))
         except BundleError as error:
-            raise BundleError(f"{self._path} does not take {self.n_latents} symbols per image: {error}") from None
+            raise BundleError(
+                f"{self._path} does not take {self.n_latents} symbols per image: {error}"
+            ) from None
 
 
 def _first_line(error: Exception) -> str:

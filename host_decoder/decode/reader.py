@@ -1,4 +1,6 @@
-"""Reader: what a bundle makes of its latents. `listen`, `decode` and the tasks of a node all ask this one."""
+"""Reader: what a bundle makes of its latents. `listen`, `decode` and the tasks of a node all ask
+this one.
+"""
 
 from dataclasses import replace
 
@@ -13,7 +15,9 @@ from link.coder.latent_coder import Latent
 
 
 class Reader:
-    """What a bundle makes of its latents: a label, how sure it is, whether it is any, and whether that is enough."""
+    """What a bundle makes of its latents: a label, how sure it is, whether it is any, and whether
+    that is enough.
+    """
 
     def __init__(self, bundle: Bundle, verdict: VerdictConfig | None) -> None:
         self._classify = Classifier.of(bundle)
@@ -21,7 +25,9 @@ class Reader:
         self.gives_verdicts = verdict is not None and bundle.calibration is not None
         self._is_asked = verdict is not None
         rules = verdict or VerdictConfig()
-        self._policy = VerdictPolicy(bundle.calibration, rules.confidence, rules.min_gain, rules.price_per_s)
+        self._policy = VerdictPolicy(
+            bundle.calibration, rules.confidence, rules.min_gain, rules.price_per_s
+        )
 
     @property
     def notice(self) -> str | None:
@@ -31,11 +37,21 @@ class Reader:
         [verdict] = self.judge_all(latent.symbols[None], np.array([latent.n_known]), next_chunk_s)
         return verdict
 
-    def judge_all(self, symbols: np.ndarray, n_known: np.ndarray, next_chunk_s: float = 0.0) -> list[Verdict]:
-        """Of N latents: symbols (N, D), of which n_known (N,) were received and the others are expected."""
+    def judge_all(
+        self, symbols: np.ndarray, n_known: np.ndarray, next_chunk_s: float = 0.0
+    ) -> list[Verdict]:
+        """Of N latents: symbols (N, D), of which n_known (N,) were received and the others are
+        expected.
+        """
         verdicts = self._policy.judge_all(self._classify(symbols), n_known, next_chunk_s)
         if self._score_strangeness is not None:
             [whole] = np.nonzero(n_known == symbols.shape[1])
-            for place, strangeness in zip(whole, self._score_strangeness(symbols[whole]), strict=True):
+            for place, strangeness in zip(
+                whole, self._score_strangeness(symbols[whole]), strict=True
+            ):
                 verdicts[place] = replace(verdicts[place], strangeness=strangeness)
-        return verdicts if self._is_asked else [replace(verdict, is_enough=False) for verdict in verdicts]
+        return (
+            verdicts
+            if self._is_asked
+            else [replace(verdict, is_enough=False) for verdict in verdicts]
+        )

@@ -1,4 +1,6 @@
-"""Strangeness: whether an image shows any of the bundle's classes at all, by the score that its export fitted."""
+"""Strangeness: whether an image shows any of the bundle's classes at all, by the score that its
+export fitted.
+"""
 
 import numpy as np
 
@@ -11,10 +13,15 @@ class StrangenessScorer:
     """A bundle's decoder of a score."""
 
     def __init__(self, task: Task, n_latents: int) -> None:
-        self._threshold, self._decode = task.threshold, OnnxDecoder(task.decoder_path, n_latents, SCORE)
+        self._threshold, self._decode = (
+            task.threshold,
+            OnnxDecoder(task.decoder_path, n_latents, SCORE),
+        )
         shape = self._decode.example.shape
         if shape != (2,):
-            raise BundleError(f"{task.decoder_path} gives {shape[1:]} numbers per image, a score is one; {REMEDY}")
+            raise BundleError(
+                f"{task.decoder_path} gives {shape[1:]} numbers per image, a score is one; {REMEDY}"
+            )
 
     @classmethod
     def of(cls, bundle: Bundle) -> "StrangenessScorer | None":

@@ -1,4 +1,6 @@
-"""Task readers: what a decoder of the bundle, the label's or a further task's, says of each image, ready for JSON."""
+"""Task readers: what a decoder of the bundle, the label's or a further task's, says of each image,
+ready for JSON.
+"""
 
 import base64
 from collections.abc import Callable, Iterator
@@ -25,7 +27,9 @@ def task_reader(bundle: Bundle, name: str) -> TaskReader:
     if task.output == PROBABILITIES:
         return _labels(task, Classifier(task.decoder_path, bundle.n_latents, len(task.classes)))
     if task.output == PIXELS:
-        return _pictures(bundle, task, OnnxDecoder(task.decoder_path, bundle.n_latents, task.output))
+        return _pictures(
+            bundle, task, OnnxDecoder(task.decoder_path, bundle.n_latents, task.output)
+        )
     return _scores(StrangenessScorer(task, bundle.n_latents))
 
 
@@ -65,7 +69,8 @@ def _pictures(bundle: Bundle, task: Task, decoder: OnnxDecoder) -> TaskReader:
     shape = bundle.image.shape
     if decoder.example.shape[1:] != shape or decoder.example.dtype != np.uint8:
         raise BundleError(
-            f"{task.decoder_path} gives {decoder.example.dtype} {decoder.example.shape[1:]} per image, "
+            f"{task.decoder_path} gives {decoder.example.dtype} {decoder.example.shape[1:]} "
+            "per image, "
             f"the bundle's images are uint8 {shape}; {REMEDY}"
         )
 

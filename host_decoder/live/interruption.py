@@ -1,9 +1,10 @@
-"""Interruption: Ctrl-C and SIGTERM set a flag that the loop asks for, so nothing is torn apart half-way.
+"""Interruption: Ctrl-C and SIGTERM set a flag that the loop asks for, so nothing is torn apart
+half-way.
 
-The loop may hang where no flag is asked for: at a terminal that takes nothing, at a disk that does not answer. So a
-second signal ends the process at once, and where a patience is given so does its end. A thread sees to that, told by
-the operating system itself, since Python's own handlers wait for the call that hangs. What is stored stays stored, and
-what is not was not acknowledged either.
+The loop may hang where no flag is asked for: at a terminal that takes nothing, at a disk that does
+not answer. So a second signal ends the process at once, and where a patience is given so does its
+end. A thread sees to that, told by the operating system itself, since Python's own handlers wait
+for the call that hangs. What is stored stays stored, and what is not was not acknowledged either.
 """
 
 import os
@@ -17,7 +18,9 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
-    """While entered, an ending signal is only noted; a shell's exit code for it is 128 + its number."""
+    """While entered, an ending signal is only noted; a shell's exit code for it is 128 + its
+    number.
+    """
 
     def __init__(self, patience_s: float | None = None) -> None:
         """None: the loop has children to end in order, and takes the time that they need."""
@@ -52,13 +55,18 @@ class Interruption:
     def __enter__(self) -> "Interruption":
         signals, self._told = os.pipe()
         os.set_blocking(self._told, False)
-        threading.Thread(target=self._watch, args=[signals], name="interruption", daemon=True).start()
+        threading.Thread(
+            target=self._watch, args=[signals], name="interruption", daemon=True
+        ).start()
         self._previous = {number: signal.signal(number, self._note) for number in ENDING_SIGNALS}
         self._previous_told = signal.set_wakeup_fd(self._told, warn_on_full_buffer=False)
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._is_over.set()
         signal.set_wakeup_fd(self._previous_told)

@@ -36,7 +36,9 @@ class LiveOptions:
     has_feedback: bool = True
     "The host answers; without it every image is sent once and what is lost is lost."
     verdict: float | None = None
-    "Calibrated confidence at which the host tells the node that an image needs no further chunk; None: never."
+    """Calibrated confidence at which the host tells the node that an image needs no further chunk;
+    None: never.
+    """
     first_chunk_bytes: int | None = None
     chunk_bytes: int | None = None
     "Of an image's bitstream in its chunk 0 and in later ones; None: as much as a packet takes."
@@ -68,13 +70,16 @@ def node_toml(options: LiveOptions, node: int, port: str, frequency_hz: int | No
 def _toml(entries: dict[str, Any]) -> str:
     """What is None is left out."""
     lines = [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in entries.items() if value is not None
+        f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
+        for key, value in entries.items()
+        if value is not None
     ]
     return "".join(lines)
 
 
 def draw_replay(options: LiveOptions, n_images: int, folder: Path) -> LiveOptions:
-    """The options of a run with a part of the replay file's n_images, drawn into a file in `folder`.
+    """The options of a run with a part of the replay file's n_images, drawn into a file in
+    `folder`.
 
     A replay file may be sorted by class; its first images would then show one class alone.
     """
@@ -82,15 +87,21 @@ def draw_replay(options: LiveOptions, n_images: int, folder: Path) -> LiveOption
         return replace(options, images=None)
     arrays = read_arrays(options.replay, ("images", "labels", "classes"))
     chosen = np.random.default_rng(options.seed).permutation(n_images)[: options.images]
-    drawn = {name: values if name == "classes" else values[chosen] for name, values in arrays.items()}
+    drawn = {
+        name: values if name == "classes" else values[chosen] for name, values in arrays.items()
+    }
     np.savez(folder / DRAWN_REPLAY, **drawn)
     return replace(options, replay=folder / DRAWN_REPLAY, images=None)
 
 
 def check_replay(path: Path, bundle: Bundle) -> int:
-    """How many images it has; checked to be labelled in the words of the bundle, or every answer would be wrong."""
+    """How many images it has; checked to be labelled in the words of the bundle, or every answer
+    would be wrong.
+    """
     if not path.is_file():
-        raise LiveError(f"there is no replay file {path}; `python -m host_training replay` writes one")
+        raise LiveError(
+            f"there is no replay file {path}; `python -m host_training replay` writes one"
+        )
     try:
         arrays = read_arrays(path, ("labels", "classes"))
         if "labels" not in arrays:

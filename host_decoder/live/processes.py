@@ -1,4 +1,6 @@
-"""Child processes: their output is read as it comes, so no pipe ever fills, and none is left behind."""
+"""Child processes: their output is read as it comes, so no pipe ever fills, and none is left
+behind.
+"""
 
 import ctypes
 import os
@@ -36,9 +38,11 @@ class Line:
 
 
 class Child:
-    """A process in a session of its own (a Ctrl-C reaches the parent alone, which then ends its children in order).
+    """A process in a session of its own (a Ctrl-C reaches the parent alone, which then ends its
+    children in order).
 
-    As a context manager it is ended on leaving, whatever happened; on Linux also when this process is killed.
+    As a context manager it is ended on leaving, whatever happened; on Linux also when this process
+    is killed.
     """
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
@@ -58,7 +62,9 @@ class Child:
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._readers = [
-            _start_reader(self._process.stdout, lambda text: self._lines.put(Line(text, time.time()))),
+            _start_reader(
+                self._process.stdout, lambda text: self._lines.put(Line(text, time.time()))
+            ),
             _start_reader(self._process.stderr, self._errors.append),
         ]
 
@@ -84,7 +90,11 @@ class Child:
         """One sentence on a process that is no longer running, with what it said last."""
         self._join()
         code = self._process.returncode
-        how = f"was ended by signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = (
+            f"was ended by signal {signal.Signals(-code).name}"
+            if code < 0
+            else f"ended with exit code {code}"
+        )
         said = "\n  ".join(self._errors)
         return f"{self.name} {how}" + (f", saying:\n  {said}" if said else " without a word")
 
@@ -103,7 +113,10 @@ class Child:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -113,7 +126,9 @@ class Child:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """What a child does before it begins, so that not even SIGKILL of its parent leaves it behind."""
+    """What a child does before it begins, so that not even SIGKILL of its parent leaves it
+    behind.
+    """
     if sys.platform != "linux":
         return None
     libc, parent = ctypes.CDLL(None), os.getpid()

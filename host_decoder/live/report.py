@@ -1,4 +1,6 @@
-"""What a live run leaves: results/live-<data set>-<link>.json, a figure for everything its summary table shows."""
+"""What a live run leaves: results/live-<data set>-<link>.json, a figure for everything its summary
+table shows.
+"""
 
 import re
 from pathlib import Path
@@ -10,7 +12,9 @@ from link.output.results import write_result
 
 
 def study_name(options: LiveOptions, dataset: str) -> str:
-    """A run of a variant, with losses, of a part of the images or with other rules never takes a plain one's place."""
+    """A run of a variant, with losses, of a part of the images or with other rules never takes a
+    plain one's place.
+    """
     folder = options.bundle.name
     parts = ["live", folder if folder.startswith(f"{dataset}-") else dataset, options.link]
     parts += ["drawn", str(options.images)] if options.images is not None else []

@@ -1,10 +1,11 @@
 """Live: an emulated line, a node and a host, in three processes, on one screen.
 
-    replay file → [node process] ↔ pseudo-terminal ↔ [line process: slow, lossy] ↔ pseudo-terminal ↔ [this process]
+    replay file → [node process] ↔ pseudo-terminal ↔ [line process: slow, lossy] ↔ pseudo-terminal ↔
+      [this process]
 
-Only packets cross the line. The picture and the truth that the view shows come from the node's own console.
-However it ends, no process is left behind, and unless it is killed no folder: the children are ended in order, then
-the run's folder goes.
+Only packets cross the line. The picture and the truth that the view shows come from the node's own
+console. However it ends, no process is left behind, and unless it is killed no folder: the children
+are ended in order, then the run's folder goes.
 """
 
 import json
@@ -38,7 +39,9 @@ NODE = 1
 START_TIMEOUT_S = 60.0
 "For the line to say where its ends are; a loaded machine starts slowly."
 QUIET_S = 1.0
-"Once the node is done and its last image could be here, how long to wait before what is missing counts as lost."
+"""Once the node is done and its last image could be here, how long to wait before what is missing
+counts as lost.
+"""
 SILENCE_S = 20.0
 "Without a first answer, until the person is told why nothing is to be seen."
 STORE_PATIENCE_S = 3.0
@@ -61,16 +64,24 @@ class Outcome:
 
 
 class LiveRun:
-    """One run, everything checked on construction; `started_s` is the monotonic time at which the command began."""
+    """One run, everything checked on construction; `started_s` is the monotonic time at which the
+    command began.
+    """
 
-    def __init__(self, options: LiveOptions, started_s: float, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, options: LiveOptions, started_s: float, should_stop: Callable[[], bool]
+    ) -> None:
         if options.link.startswith("/"):
             raise LiveError(
-                f"live emulates its line and cannot use the port {options.link}; name a link profile, "
+                f"live emulates its line and cannot use the port {options.link}; name a link "
+                "profile, "
                 "or run `python -m host_decoder listen` here and `python -m device` on the node"
             )
         if options.verdict is not None and not options.has_feedback:
-            raise LiveError("a verdict needs feedback, or the node never hears it; leave one of the two options out")
+            raise LiveError(
+                "a verdict needs feedback, or the node never hears it; leave one of the two "
+                "options out"
+            )
         self.options = options
         try:
             self.profile = get_profile(options.link)
@@ -79,8 +90,10 @@ class LiveRun:
             raise LiveError(str(error)) from None
         if self.profile.carrier == "udp":
             raise LiveError(
-                "live emulates its line, and udp needs none; run `python -m host_decoder listen` here and "
-                "`python -m device` on the node, both with profile udp, this host being one of the node's peers"
+                "live emulates its line, and udp needs none; run `python -m host_decoder "
+                "listen` here and "
+                "`python -m device` on the node, both with profile udp, this host being one "
+                "of the node's peers"
             )
         self.bundle = Bundle.load(options.bundle, side="host")
         self._n_in_file = check_replay(options.replay, self.bundle)
@@ -94,7 +107,9 @@ class LiveRun:
         self._quiet_since_s = self._answered_s = self._stored_s = 0.0
         self._last_airtime_s = 0.0
         self._silent_since_s: float | None = None
-        "Since the node was started; None once an answer came, or the person was told that none does."
+        """Since the node was started; None once an answer came, or the person was told that none
+        does.
+        """
         self._link: dict[str, Any] = {"node": NODE}
         self._readers = {
             "image": self._read_image,
@@ -111,7 +126,9 @@ class LiveRun:
         return Title(bundle, f"emulated {self.profile.name}{loss}", str(NODE), self._n_images)
 
     def run(self, view: View) -> Outcome:
-        """Until every image has come through or is lost, or should_stop(); ChildError when a process dies."""
+        """Until every image has come through or is lost, or should_stop(); ChildError when a
+        process dies.
+        """
         with tempfile.TemporaryDirectory(prefix="latentlink-live-") as name:
             folder = Path(name)
             key = provision(folder / "keys", NODE).key
@@ -122,20 +139,35 @@ class LiveRun:
                 node = HostNode(NODE, key, self.bundle, one_way=not self.options.has_feedback)
                 if ends := self._ends(line):
                     gateway = self._gateway(ends["b"])
-                    verdict = None if self.options.verdict is None else VerdictConfig(self.options.verdict)
+                    verdict = (
+                        None
+                        if self.options.verdict is None
+                        else VerdictConfig(self.options.verdict)
+                    )
                     with closing(Host([node], store, (), timing_of([gateway]), verdict)) as host:
                         self._join(ends["a"], gateway, line, host, folder, view)
                 line.stop()
                 statistics = [json.loads(written.text) for written in line.take_lines()]
-            return Outcome(self.tally, self._first_label_s, (statistics or [{}])[-1], self._link, self._should_stop())
+            return Outcome(
+                self.tally,
+                self._first_label_s,
+                (statistics or [{}])[-1],
+                self._link,
+                self._should_stop(),
+            )
 
-    def _join(self, port: str, gateway: GatewayConfig, line: Child, host: Host, folder: Path, view: View) -> None:
+    def _join(
+        self, port: str, gateway: GatewayConfig, line: Child, host: Host, folder: Path, view: View
+    ) -> None:
         """The node at one end of the line, the host at the other."""
         for sentence in host.notices:
             view.notice(sentence)
         if self._n_images < self._n_in_file:
             seed = self.options.seed
-            view.notice(f"{self._n_images} of {self._n_in_file} images of the replay file, drawn by seed {seed}")
+            view.notice(
+                f"{self._n_images} of {self._n_in_file} images of the replay file, drawn by "
+                f"seed {seed}"
+            )
         options = draw_replay(self.options, self._n_in_file, folder)
         config = folder / "node.toml"
         config.write_text(node_toml(options, NODE, port, self._frequency_hz), encoding="utf-8")
@@ -145,7 +177,8 @@ class LiveRun:
                 if isinstance(event, Notice):
                     break
             with Child(
-                "the node", [sys.executable, "-m", "device", str(config), "--console", "json", "--once"]
+                "the node",
+                [sys.executable, "-m", "device", str(config), "--console", "json", "--once"],
             ) as node:
                 self._silent_since_s = time.monotonic()
                 for event in events:
@@ -165,18 +198,26 @@ class LiveRun:
         self._link = {"node": NODE, **host.figures(NODE)}
 
     def _tell_silence(self, view: View) -> None:
-        """The node asks on, ever more rarely, until something comes through, and that may be never."""
+        """The node asks on, ever more rarely, until something comes through, and that may be
+        never.
+        """
         if self.tally.n_answered:
             self._silent_since_s = None
-        elif self._silent_since_s is not None and time.monotonic() > self._silent_since_s + SILENCE_S:
+        elif (
+            self._silent_since_s is not None and time.monotonic() > self._silent_since_s + SILENCE_S
+        ):
             self._silent_since_s = None
             view.notice(
-                f"no image has come through in {SILENCE_S:g} s, over a line with loss {self.options.loss} and "
-                f"bit errors {self.options.bit_errors:g}; the node goes on trying, Ctrl-C ends the run"
+                f"no image has come through in {SILENCE_S:g} s, over a line with loss "
+                f"{self.options.loss} and "
+                f"bit errors {self.options.bit_errors:g}; the node goes on trying, Ctrl-C "
+                "ends the run"
             )
 
     def _check_store(self, host: Host) -> None:
-        """A host in the field waits for its store; somebody who watches would only see that nothing happens."""
+        """A host in the field waits for its store; somebody who watches would only see that nothing
+        happens.
+        """
         if host.trouble is None:
             self._stored_s = time.monotonic()
         elif time.monotonic() > self._stored_s + STORE_PATIENCE_S:
@@ -201,7 +242,8 @@ class LiveRun:
                 raise ChildError(line.why_ended())
             if time.monotonic() > deadline_s:
                 raise LiveError(
-                    f"{line.name} has not started within {START_TIMEOUT_S:g} s; try again on a less busy machine"
+                    f"{line.name} has not started within {START_TIMEOUT_S:g} s; try again on "
+                    "a less busy machine"
                 )
         return None
 
@@ -214,7 +256,8 @@ class LiveRun:
                     read(said, written.at_s, view)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ChildError(
-                    f"{node.name} wrote what is no line of its console ({error}): {written.text[:80]}"
+                    f"{node.name} wrote what is no line of its console ({error}): "
+                    f"{written.text[:80]}"
                 ) from None
 
     def _read_image(self, said: dict[str, Any], at_s: float, view: View) -> None:
@@ -256,7 +299,9 @@ class LiveRun:
     def _is_over(self) -> bool:
         """The node is done, and every image is here or had its time to arrive."""
         if self._is_node_done:
-            return self._is_past(self._quiet_since_s) or self.tally.n_settled >= self.tally.n_captured
+            return (
+                self._is_past(self._quiet_since_s) or self.tally.n_settled >= self.tally.n_captured
+            )
         # It may still ask, ever more rarely, for a report that is lost again and again.
         return self.tally.n_settled >= self._n_images and self._is_past(self._answered_s)
 
@@ -265,7 +310,9 @@ class LiveRun:
 
     def _gateway(self, port: str) -> GatewayConfig:
         settings = CarrierSettings(self.profile, port, frequency_hz=self._frequency_hz)
-        return GatewayConfig("line", settings, region="wire", has_downlink=self.options.has_feedback)
+        return GatewayConfig(
+            "line", settings, region="wire", has_downlink=self.options.has_feedback
+        )
 
     @property
     def _frequency_hz(self) -> int | None:
@@ -275,5 +322,12 @@ class LiveRun:
         options = self.options
         return [
             *(sys.executable, "-m", "link", "emulate", options.link),
-            *("--loss", options.loss, "--bit-errors", str(options.bit_errors), "--seed", str(options.seed)),
+            *(
+                "--loss",
+                options.loss,
+                "--bit-errors",
+                str(options.bit_errors),
+                "--seed",
+                str(options.seed),
+            ),
         ]

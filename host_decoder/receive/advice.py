@@ -1,7 +1,7 @@
 """Advice: how many chunks of an image a node should send before it asks whether that is enough.
 
-A question costs the airtime of its answer, a chunk that nobody needed costs its own. From how many chunks the latest
-images took until they were settled follows which number would have cost least.
+A question costs the airtime of its answer, a chunk that nobody needed costs its own. From how many
+chunks the latest images took until they were settled follows which number would have cost least.
 """
 
 from collections import OrderedDict
@@ -39,7 +39,8 @@ class Advisor:
 
         def cost_s(n_unasked: int) -> float:
             return sum(
-                n_rounds * answer_airtime_s + (n_chunks if is_whole else n_rounds * n_unasked) * chunk_airtime_s
+                n_rounds * answer_airtime_s
+                + (n_chunks if is_whole else n_rounds * n_unasked) * chunk_airtime_s
                 for n_chunks, is_whole in self._settled.values()
                 for n_rounds in [-(-n_chunks // n_unasked)]
             )

@@ -1,9 +1,10 @@
 """Clock of the host: whether nodes may be told its time.
 
-A host that has just started may be hours or years off until it has asked the network (NTP), and nodes that were told
-so capture in the wrong hours. So no time is told before the kernel calls its clock synchronised. Where no kernel says
-(another system, a container), the clock counts as right unless it stands before this program was written; one that a
-person sets is believed when host.toml says so: clock = "trusted".
+A host that has just started may be hours or years off until it has asked the network (NTP), and
+nodes that were told so capture in the wrong hours. So no time is told before the kernel calls its
+clock synchronised. Where no kernel says (another system, a container), the clock counts as right
+unless it stands before this program was written; one that a person sets is believed when host.toml
+says so: clock = "trusted".
 """
 
 import ctypes
@@ -49,7 +50,9 @@ def is_synchronised() -> bool | None:
 class WallClock:
     """Unix time, and whether nodes may be told it."""
 
-    def __init__(self, is_trusted: bool = False, is_synchronised: Callable[[], bool | None] = is_synchronised) -> None:
+    def __init__(
+        self, is_trusted: bool = False, is_synchronised: Callable[[], bool | None] = is_synchronised
+    ) -> None:
         self._is_trusted, self._is_synchronised = is_trusted, is_synchronised
 
     def unix_s(self) -> float:

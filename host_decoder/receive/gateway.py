@@ -1,12 +1,15 @@
-"""A gateway at work: its carrier lives in a thread of its own, so whatever it waits for, nobody waits with it.
+"""A gateway at work: its carrier lives in a thread of its own, so whatever it waits for, nobody
+waits with it.
 
     gateway.start()                 opens its carrier, and again and again while it cannot be had
     bell.wait(gateways, timeout_s)  until one of them has something for the loop
-    gateway.take()                  what it heard; it listens again after `release`, when that is stored
+    gateway.take()                  what it heard; it listens again after `release`, when that is
+                                    stored
     gateway.send(packet, origin)    never waits: the packet leaves as soon as the carrier lets it
 
-A carrier that hangs costs its own gateway only, also at the end: its thread is left behind and ends with the process.
-What lies between the two threads is bounded: what one look at the port gave, and MAX_WAITING packets to send.
+A carrier that hangs costs its own gateway only, also at the end: its thread is left behind and ends
+with the process. What lies between the two threads is bounded: what one look at the port gave, and
+MAX_WAITING packets to send.
 """
 
 import threading
@@ -31,7 +34,9 @@ MAX_NOTICES = 16
 
 
 class Bell:
-    """What gateways ring when they have something for the loop, and the lock of all that lies between the threads."""
+    """What gateways ring when they have something for the loop, and the lock of all that lies
+    between the threads.
+    """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -49,7 +54,9 @@ class Bell:
     def wait(self, gateways: "Iterable[Gateway]", timeout_s: float) -> None:
         """Until one of them has news."""
         with self:
-            self._condition.wait_for(lambda: any(gateway.has_news for gateway in gateways), timeout_s)
+            self._condition.wait_for(
+                lambda: any(gateway.has_news for gateway in gateways), timeout_s
+            )
 
     def wait_for_looks(self, gateways: "Iterable[Gateway]", timeout_s: float) -> None:
         """Until each of them that listens has looked at its port once more."""
@@ -57,7 +64,10 @@ class Bell:
             looks = [(gateway, gateway.n_looks) for gateway in gateways]
             self.is_watched = True
             self._condition.wait_for(
-                lambda: all(gateway.n_looks > n or not gateway.is_listening for gateway, n in looks), timeout_s
+                lambda: all(
+                    gateway.n_looks > n or not gateway.is_listening for gateway, n in looks
+                ),
+                timeout_s,
             )
             self.is_watched = False
 
@@ -91,7 +101,9 @@ class Gateway:
         self._opened_s = 0.0
         self._pause_s = self._first_pause_s = retry_s
         self._is_closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=f"gateway {config.name}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._work, name=f"gateway {config.name}", daemon=True
+        )
 
     # For the loop
 
@@ -105,7 +117,9 @@ class Gateway:
             return self._carrier is not None and not self._waiting
 
     def take(self) -> list[Received]:
-        """What it heard since; nothing more comes before `release`. ConfigError when it can never be opened."""
+        """What it heard since; nothing more comes before `release`. ConfigError when it can never
+        be opened.
+        """
         with self._bell:
             self.has_news = False
             if self._fault is not None:
@@ -126,7 +140,9 @@ class Gateway:
             return notices
 
     def take_left(self) -> list[float | None]:
-        """When packets have left, the last bit of each at the latest, on the clock boot_s; None: one has not."""
+        """When packets have left, the last bit of each at the latest, on the clock boot_s; None:
+        one has not.
+        """
         with self._bell:
             left_s, self._left_s = self._left_s, []
             return left_s
@@ -139,7 +155,9 @@ class Gateway:
                 self._bell.ring()
 
     def send(self, packet: bytes, origin: Hashable = None) -> None:
-        """To where a packet came from, if it has many ends; dropped while the carrier is away: the node asks again."""
+        """To where a packet came from, if it has many ends; dropped while the carrier is away: the
+        node asks again.
+        """
         with self._bell:
             if self._carrier is not None and len(self._waiting) < MAX_WAITING:
                 self._waiting.append((packet, origin))
@@ -169,7 +187,8 @@ class Gateway:
                 self._lose(str(error))
             except ConfigError as error:
                 self._tell(fault=error)
-            except Exception as error:  # of a library below a carrier: no reason for any gateway to be deaf
+            # of a library below a carrier: no reason for any gateway to be deaf
+            except Exception as error:
                 self._lose(f"gateway {self.config.name} failed ({type(error).__name__}: {error})")
         self._close()
 
@@ -217,7 +236,9 @@ class Gateway:
                 self._bell.hear()
 
     def _lose(self, sentence: str) -> None:
-        """Close it and pause. The pause doubles, unless the carrier was open for longer than that."""
+        """Close it and pause. The pause doubles, unless the carrier was open for longer than
+        that.
+        """
         if self._carrier is not None and time.monotonic() - self._opened_s > self._pause_s:
             self._pause_s = self._first_pause_s
         self._tell_once(f"{sentence}; trying again, at least once a minute")

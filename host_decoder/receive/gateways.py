@@ -1,10 +1,12 @@
-"""Gateways: where the host listens and speaks. Each carrier may vanish, hang and come back; one loop serves them all.
+"""Gateways: where the host listens and speaks. Each carrier may vanish, hang and come back; one
+loop serves them all.
 
     for event in listen(host, config.gateways, should_stop): ...
 
-The loop itself touches no carrier: each has a thread (host_decoder.receive.gateway), and what they hear is taken in turn. What
-the host has to say leaves through the gateway that heard the node best, when the rules of its region let it speak. A
-gateway that is away or still sends is given nothing, and while one speaks, those on its channel keep silent.
+The loop itself touches no carrier: each has a thread (host_decoder.receive.gateway), and what they
+hear is taken in turn. What the host has to say leaves through the gateway that heard the node best,
+when the rules of its region let it speak. A gateway that is away or still sends is given nothing,
+and while one speaks, those on its channel keep silent.
 """
 
 import hashlib
@@ -50,8 +52,12 @@ class _Speech:
         "Of late; another gateway may hear it."
 
     def go_on(self) -> None:
-        """Hand over what is due. Airtime is charged by when a packet left, and not at all when it has not."""
-        for gateway, governor, airtime_s in zip(self._gateways, self._host.governors, self._airtime_s, strict=False):
+        """Hand over what is due. Airtime is charged by when a packet left, and not at all when it
+        has not.
+        """
+        for gateway, governor, airtime_s in zip(
+            self._gateways, self._host.governors, self._airtime_s, strict=False
+        ):
             is_free = gateway.is_free  # asked first: what left before is then told
             for left_s in gateway.take_left():
                 governor.take_back(airtime_s) if left_s is None else governor.left(left_s)
@@ -72,7 +78,9 @@ class _Speech:
     def _keep_channel(self, speaker: int, end_s: float) -> None:
         """Until then this gateway says nothing more, and none on its channel anything."""
         channel = _channel(self._gateways[speaker].config)
-        for number, (gateway, governor) in enumerate(zip(self._gateways, self._host.governors, strict=False)):
+        for number, (gateway, governor) in enumerate(
+            zip(self._gateways, self._host.governors, strict=False)
+        ):
             if number == speaker:
                 governor.is_held = True
             elif channel is not None and _channel(gateway.config) == channel:
@@ -80,7 +88,10 @@ class _Speech:
 
 
 def listen(
-    host: Host, configs: Sequence[GatewayConfig], should_stop: Callable[[], bool], retry_s: float = RETRY_S
+    host: Host,
+    configs: Sequence[GatewayConfig],
+    should_stop: Callable[[], bool],
+    retry_s: float = RETRY_S,
 ) -> Generator[Event | Notice | None, None, None]:
     """Events as they happen and, at least every POLL_S, a None so that the caller can look around.
 
@@ -99,11 +110,14 @@ def listen(
                 event
                 for number, received in heard
                 if received.packet not in speech.said
-                for event in host.receive(received.packet, now_s, received.quality, number, received.origin)
+                for event in host.receive(
+                    received.packet, now_s, received.quality, number, received.origin
+                )
             ]
             speech.go_on()  # at once: a node listens for a short time only
             for gateway in gateways:
-                if not (host.is_behind and gateway.config.is_network):  # a network keeps what nobody has stored
+                # a network keeps what nobody has stored
+                if not (host.is_behind and gateway.config.is_network):
                     gateway.release()
             yield from events
             for gateway in gateways:
@@ -116,14 +130,23 @@ def listen(
 
 
 def _hear(gateways: Sequence[Gateway], bell: Bell, timeout_s: float) -> list[tuple[int, Received]]:
-    """What has come to which gateway; behind the first packet a look at all, so that the best answers it."""
+    """What has come to which gateway; behind the first packet a look at all, so that the best
+    answers it.
+    """
     bell.wait(gateways, timeout_s)
     first = [gateway.take() for gateway in gateways]
     if not any(first) or len(gateways) == 1:
         return [(number, received) for number, heard in enumerate(first) for received in heard]
-    bell.wait_for_looks([gateway for gateway, heard in zip(gateways, first, strict=True) if not heard], OTHERS_S)
+    bell.wait_for_looks(
+        [gateway for gateway, heard in zip(gateways, first, strict=True) if not heard], OTHERS_S
+    )
     later = [gateway.take() for gateway in gateways]
-    return [(number, received) for heard in (first, later) for number, one in enumerate(heard) for received in one]
+    return [
+        (number, received)
+        for heard in (first, later)
+        for number, one in enumerate(heard)
+        for received in one
+    ]
 
 
 def _channel(config: GatewayConfig) -> tuple[int | None, object] | None:
@@ -175,7 +198,8 @@ def _governor(config: GatewayConfig, state_dir: Path | None) -> Governor:
         raise ConfigError(f"gateway {config.name}: {error}") from None
     except HeldError:
         raise ConfigError(
-            f"another host counts the airtime of a gateway {config.name} in {ledger}: end it, or give this one a "
+            f"another host counts the airtime of a gateway {config.name} in {ledger}: end "
+            "it, or give this one a "
             "folder of its own for its store"
         ) from None
 
@@ -187,7 +211,9 @@ def _ledger_path(name: str, state_dir: Path) -> Path:
 
 
 def _adopt(names: Sequence[str], state_dir: Path) -> None:
-    """Files by the earlier rule, where two names might share one: what stands there was used by each of them."""
+    """Files by the earlier rule, where two names might share one: what stands there was used by
+    each of them.
+    """
     paths = {name: state_dir / f"airtime-{_plain(name)}.json" for name in names}
     earlier = {name: path for name, path in paths.items() if os.path.isfile(path)}
     for name, path in earlier.items():

@@ -1,6 +1,8 @@
-"""The host's work: packets in, answers and refusals out, everything stored on the way, and what is to be said back.
+"""The host's work: packets in, answers and refusals out, everything stored on the way, and what is
+to be said back.
 
-    for event in host.receive(packet, now_s): ...       stored when it returns, and only then acknowledged
+    for event in host.receive(packet, now_s): ...       stored when it returns, and only then
+                                                        acknowledged
     downlink = host.next_packet(now_s)                  reports, verdicts, time, slots: send it now
 
 `Host` knows neither port nor clock; host_decoder.receive.gateways brings it both.
@@ -27,7 +29,17 @@ from link.coder import latent_coder
 from link.coder.latent_coder import Latent
 from link.host.assembler import CollisionError, is_same
 from link.host.image_reader import collision
-from link.host.receiver import Downlink, HelloHeard, NodeEntry, Outcome, Reason, Receiver, Rejected, StatusHeard, Update
+from link.host.receiver import (
+    Downlink,
+    HelloHeard,
+    NodeEntry,
+    Outcome,
+    Reason,
+    Receiver,
+    Rejected,
+    StatusHeard,
+    Update,
+)
 from link.host.statistics import NodeStatistics
 from link.lorawan.host.receiver import LoRaWanReceiver
 from link.medium.governor import Governor
@@ -62,9 +74,11 @@ class Arrived:
 
 
 class Host:
-    """Open, decode, classify, store, answer. Whatever arrives, the result is events and never an exception.
+    """Open, decode, classify, store, answer. Whatever arrives, the result is events and never an
+    exception.
 
-    When the store takes nothing, what comes waits in order, nothing is answered, and `go_on` tries again.
+    When the store takes nothing, what comes waits in order, nothing is answered, and `go_on` tries
+    again.
     """
 
     def __init__(
@@ -81,14 +95,16 @@ class Host:
     ) -> None:
         """Without timing nothing is ever sent; without verdict every image is awaited whole.
 
-        `governors` by gateway, on the clock of now_s; one that is silent stands for a gateway that only listens. None
-        given: each gateway sends one packet after the other, and else as it likes.
-        `are_networks` by gateway: its packets are in clear, since a LoRaWAN network has opened them.
-        `clock`: None: its time is right.
+        `governors` by gateway, on the clock of now_s; one that is silent stands for a gateway that
+        only listens. None given: each gateway sends one packet after the other, and else as it
+        likes. `are_networks` by gateway: its packets are in clear, since a LoRaWAN network has
+        opened them. `clock`: None: its time is right.
         """
         self._store, self._timing, self._gateways = store, timing, tuple(gateways)
         self._nodes = {node.number: node for node in nodes}
-        own = {bundle.path: bundle for node in nodes for bundle in (node.bundle, *node.earlier_bundles)}
+        own = {
+            bundle.path: bundle for node in nodes for bundle in (node.bundle, *node.earlier_bundles)
+        }
         self._readers = {path: Reader(bundle, verdict) for path, bundle in own.items()}
         self._tasks = {
             (node.number, bundle.path): {
@@ -99,10 +115,14 @@ class Host:
         }
         self._origins: dict[tuple[int, int], Hashable] = {}
         "By gateway and node: where the node's packets come from."
-        self.notices = [sentence for reader in self._readers.values() if (sentence := reader.notice)]
+        self.notices = [
+            sentence for reader in self._readers.values() if (sentence := reader.notice)
+        ]
         "Sentences for the person, to be said once."
         self._slotted: set[int] = set()
-        self._speakers = [number for number, governor in enumerate(governors) if governor.silent_because is None]
+        self._speakers = [
+            number for number, governor in enumerate(governors) if governor.silent_because is None
+        ]
         self._clock, self._has_told_clock = clock or WallClock(is_trusted=True), False
         self._started_s = self._clock.unix_s()
         self._refusals: dict[str, RefusalCount] = {}
@@ -111,14 +131,25 @@ class Host:
         self._notices: list[Notice] = []
         self._counted_s = float("-inf")
         self._networks = {number for number, is_network in enumerate(are_networks) if is_network}
-        self._advisors = {node.number: Advisor(self._readers[node.bundle.path].gives_verdicts) for node in nodes}
-        entries = {node.number: self._entry(node, other_bundles) for node in nodes if node.device is None}
+        self._advisors = {
+            node.number: Advisor(self._readers[node.bundle.path].gives_verdicts) for node in nodes
+        }
+        entries = {
+            node.number: self._entry(node, other_bundles) for node in nodes if node.device is None
+        }
         self.governors = tuple(governors) or tuple(Governor() for _ in self._gateways)
-        self._radio, self._radio_nodes = Receiver(entries, timing, governors=self.governors), set(entries)
+        self._radio, self._radio_nodes = (
+            Receiver(entries, timing, governors=self.governors),
+            set(entries),
+        )
         members = [node for node in nodes if node.device is not None]
         self._network = LoRaWanReceiver(
             {node.number: self._entry(node, other_bundles) for node in members},
-            told_images={node.number: image for node in members if (image := self._newest_image(node)) is not None},
+            told_images={
+                node.number: image
+                for node in members
+                if (image := self._newest_image(node)) is not None
+            },
         )
 
     def receive(
@@ -129,9 +160,11 @@ class Host:
         gateway: int = 0,
         origin: Hashable = None,
     ) -> list[Event | Notice]:
-        """What a packet leads to, stored before it is acknowledged; now_s is any clock that only goes forward.
+        """What a packet leads to, stored before it is acknowledged; now_s is any clock that only
+        goes forward.
 
-        `origin` is where an answer would go, if the packet proves to be its node's own; see `origin_of`.
+        `origin` is where an answer would go, if the packet proves to be its node's own; see
+        `origin_of`.
         """
         self._shelf.put(Held(Reception(packet, self._clock.unix_s(), gateway, quality, origin)))
         return self._store_waiting(now_s)
@@ -162,7 +195,9 @@ class Host:
         return outcomes
 
     def _note_origin(self, outcomes: Sequence[Outcome], reception: Reception) -> None:
-        """Of a packet that was new. One that may be a recording, by whoever plays it, counts while nothing is known."""
+        """Of a packet that was new. One that may be a recording, by whoever plays it, counts while
+        nothing is known.
+        """
         if reception.origin is None:
             return
         for one in outcomes:
@@ -172,13 +207,19 @@ class Host:
             elif one.node is not None and is_old:
                 self._origins.setdefault((reception.gateway, one.node), reception.origin)
 
-    def _kept(self, heard: Sequence[Outcome], reception: Reception, now_s: float) -> list[Event | Notice]:
-        """Raises StoreError when the store takes it not; nothing has then been counted or confirmed."""
+    def _kept(
+        self, heard: Sequence[Outcome], reception: Reception, now_s: float
+    ) -> list[Event | Notice]:
+        """Raises StoreError when the store takes it not; nothing has then been counted or
+        confirmed.
+        """
         outcomes = [self._checked(outcome) for outcome in heard]
         events: list[Event] = []
         faults: list[Notice] = []
         for outcome in outcomes:
-            if isinstance(outcome, Update) or (isinstance(outcome, Rejected) and outcome.reason == Reason.GAP):
+            if isinstance(outcome, Update) or (
+                isinstance(outcome, Rejected) and outcome.reason == Reason.GAP
+            ):
                 events.append(self._answer(outcome, reception.unix_s))
             elif isinstance(outcome, Rejected):
                 events.append(Refusal(outcome.reason, outcome.sentence, outcome.node))
@@ -208,7 +249,8 @@ class Host:
         self._has_told_clock = True
         return [
             Notice(
-                f"node {node} asks for the time, and is told none before this computer's clock is synchronised (NTP); "
+                f"node {node} asks for the time, and is told none before this computer's "
+                "clock is synchronised (NTP); "
                 'if it is right all the same, say clock = "trusted" in host.toml'
             )
         ]
@@ -221,7 +263,8 @@ class Host:
     def noise(self, n_pieces: int) -> list[Event]:
         """A gateway found so many pieces of input that were no packet."""
         sentence = (
-            f"{n_pieces} frame(s) came damaged: noise on the line, a wrong bitrate, or the end of one begun before"
+            f"{n_pieces} frame(s) came damaged: noise on the line, a wrong bitrate, or the end "
+            "of one begun before"
         )
         if not n_pieces:
             return []
@@ -230,7 +273,9 @@ class Host:
         return [noise]
 
     def next_packet(self, now_s: float) -> Downlink | None:
-        """What to send now, and through which gateway; charged to its governor. Call `transmitted` when it has left."""
+        """What to send now, and through which gateway; charged to its governor. Call `transmitted`
+        when it has left.
+        """
         if self._shelf.is_in_use or now_s < self._mute_until_s:
             return None
         try:
@@ -243,7 +288,9 @@ class Host:
             return None
 
     def origin_of(self, downlink: Downlink) -> Hashable:
-        """Where at its gateway the packet is to go; None: there is one way only, or nothing is known."""
+        """Where at its gateway the packet is to go; None: there is one way only, or nothing is
+        known.
+        """
         return self._origins.get((downlink.gateway, downlink.node))
 
     @property
@@ -263,14 +310,22 @@ class Host:
         return min((due_s for due_s in due if due_s is not None), default=None)
 
     def figures(self, node: int) -> dict[str, Any]:
-        """link.host.statistics.NodeStatistics.to_json of a node, without times on the clock of now_s."""
+        """link.host.statistics.NodeStatistics.to_json of a node, without times on the clock of
+        now_s.
+        """
         figures = self._receiver_of(node).statistics(node).to_json()
         return {name: value for name, value in figures.items() if name not in ("first_s", "last_s")}
 
     def count_in_time(self, now_s: float) -> list[Event | Notice]:
-        """To be called often: what waited for the store, and once in a while the counts that no packet takes along."""
+        """To be called often: what waited for the store, and once in a while the counts that no
+        packet takes along.
+        """
         events = self._store_waiting(now_s) if self._shelf.is_in_use else []
-        if not self._shelf.is_in_use and self._refusals and now_s > self._counted_s + COUNT_PERIOD_S:
+        if (
+            not self._shelf.is_in_use
+            and self._refusals
+            and now_s > self._counted_s + COUNT_PERIOD_S
+        ):
             self._counted_s = now_s
             events += self._store_counts(now_s)
         notices, self._notices = self._notices, []
@@ -286,7 +341,9 @@ class Host:
         return events
 
     def close(self) -> None:
-        """Stores what is counted; the store stays open. Raises StoreError when something is not stored."""
+        """Stores what is counted; the store stays open. Raises StoreError when something is not
+        stored.
+        """
         self._shelf.check_empty()
         self._store.count(self._totals())
         self._refusals = {}
@@ -306,7 +363,9 @@ class Host:
 
     def _entry(self, node: HostNode, other_bundles: Sequence[Bundle]) -> NodeEntry:
         state = self._store.state(node.number, node.key)
-        return NodeEntry(node.key, node.bundle, node.earlier_bundles, tuple(other_bundles), state, node.one_way)
+        return NodeEntry(
+            node.key, node.bundle, node.earlier_bundles, tuple(other_bundles), state, node.one_way
+        )
 
     def _newest_image(self, node: HostNode) -> int | None:
         return self._store.newest_image(node.number, node.key, node.bundle.id.hex())
@@ -315,20 +374,28 @@ class Host:
         return self._radio if node in self._radio_nodes else self._network
 
     def _grant_slot(self, node: int, now_s: float) -> None:
-        """A node without a slot asks; each newcomer makes a new plan, of which all are told when they listen."""
+        """A node without a slot asks; each newcomer makes a new plan, of which all are told when
+        they listen.
+        """
         if node in self._slotted or self._timing is None or node not in self._radio_nodes:
             return
         self._slotted.add(node)
-        self._radio.grant_slots(self._slotted, slot_period_s(self._timing, len(self._slotted)), now_s)
+        self._radio.grant_slots(
+            self._slotted, slot_period_s(self._timing, len(self._slotted)), now_s
+        )
 
     def _checked(self, outcome: Outcome) -> Outcome:
-        """A collision in the place of a chunk for which the store has another: its node lost its counters."""
+        """A collision in the place of a chunk for which the store has another: its node lost its
+        counters.
+        """
         if not isinstance(outcome, Update | Rejected) or outcome.node not in self._radio_nodes:
             return outcome
         node, chunk, bundle, counter = outcome.node, outcome.chunk, outcome.bundle, outcome.counter
         if chunk is None or not outcome.bundle_name or counter is None:
             return outcome
-        stored = self._store.chunks_of(node, self._nodes[node].key, outcome.bundle_name, chunk.image)
+        stored = self._store.chunks_of(
+            node, self._nodes[node].key, outcome.bundle_name, chunk.image
+        )
         if all(one.index != chunk.index or is_same(one, chunk) for one in stored):
             return outcome
         self._radio.collide(node, counter)
@@ -371,7 +438,9 @@ class Host:
         )
 
     def _arrived(self, outcome: Update | Rejected) -> Arrived | None:
-        """The longer of what the receiver has in memory and what is stored; None when chunk 0 is in neither."""
+        """The longer of what the receiver has in memory and what is stored; None when chunk 0 is in
+        neither.
+        """
         stored = self._stored(outcome)
         if isinstance(outcome, Update) and (stored is None or stored.n_chunks <= outcome.n_chunks):
             return Arrived(
@@ -390,7 +459,12 @@ class Host:
         The receiver forgets images of long ago and of an earlier start; the store does not.
         """
         node, chunk, bundle = outcome.node, outcome.chunk, outcome.bundle
-        if node is None or chunk is None or bundle is None or (isinstance(outcome, Update) and outcome.n_chunks > 1):
+        if (
+            node is None
+            or chunk is None
+            or bundle is None
+            or (isinstance(outcome, Update) and outcome.n_chunks > 1)
+        ):
             return None
         stored = self._store.chunks_of(node, self._nodes[node].key, bundle.id.hex(), chunk.image)
         prefix = prefix_of([*stored, chunk])
@@ -402,18 +476,24 @@ class Host:
         except ValueError:  # chunks that contradict each other
             return None
         packet_bytes = AGE_BYTES + sum(map(_packet_bytes, prefix))
-        return Arrived(latent, len(prefix), is_complete, len(bitstream), packet_bytes, prefix[0].age_s)
+        return Arrived(
+            latent, len(prefix), is_complete, len(bitstream), packet_bytes, prefix[0].age_s
+        )
 
     def _airtime_s(self, chunk: Chunk) -> float:
         """Of a later chunk as long as this one."""
         return self._timing.airtime_s(_packet_bytes(chunk)) if self._timing else 0.0
 
-    def _count(self, refusal: Refusal, unix_s: float, packet: bytes | None = None, n: int = 1) -> None:
+    def _count(
+        self, refusal: Refusal, unix_s: float, packet: bytes | None = None, n: int = 1
+    ) -> None:
         """Stored with the next transaction."""
         n_before = self._refusals[refusal.reason].n if refusal.reason in self._refusals else 0
         self._refusals[refusal.reason] = RefusalCount(n_before + n, refusal, unix_s, packet)
 
-    def _keep(self, outcomes: Sequence[Outcome], events: Sequence[Event], reception: Reception) -> None:
+    def _keep(
+        self, outcomes: Sequence[Outcome], events: Sequence[Event], reception: Reception
+    ) -> None:
         """Everything that is new, in one transaction; then the node may be told that it is here."""
         by_counter: dict[int, list[Outcome]] = {}
         for outcome in outcomes:
@@ -428,32 +508,48 @@ class Host:
         assert state is not None
         answers = [event for event in events if isinstance(event, Answer)]
         gateway = self._gateways[reception.gateway]
-        packets = [_received(reception, gateway, counter, heard) for counter, heard in by_counter.items()]
-        receipt = Receipt(node, self._nodes[node].key, state, reception.unix_s, tuple(packets), tuple(answers))
+        packets = [
+            _received(reception, gateway, counter, heard) for counter, heard in by_counter.items()
+        ]
+        receipt = Receipt(
+            node, self._nodes[node].key, state, reception.unix_s, tuple(packets), tuple(answers)
+        )
         self._store.add(receipt, self._totals([node]))
         self._refusals = {}
         for counter in by_counter:
-            receiver.confirm(node, counter, _stopped([one for one in answers if one.counter == counter]))
-        self._advise(node, [outcome.chunk for outcome in outcomes if isinstance(outcome, Update)], answers)
+            receiver.confirm(
+                node, counter, _stopped([one for one in answers if one.counter == counter])
+            )
+        self._advise(
+            node, [outcome.chunk for outcome in outcomes if isinstance(outcome, Update)], answers
+        )
 
     def _advise(self, node: int, chunks: Sequence[Chunk], answers: Sequence[Answer]) -> None:
         """Tell the node, with the next report, how many chunks to send before it asks."""
         for answer in answers:
             self._advisors[node].note(answer)
         if self._timing is not None and chunks and node in self._radio_nodes:
-            advice = self._advisors[node].n_chunks(self._airtime_s(chunks[-1]), self._timing.report_airtime_s)
+            advice = self._advisors[node].n_chunks(
+                self._airtime_s(chunks[-1]), self._timing.report_airtime_s
+            )
             self._radio.advise(node, advice)
 
     def _totals(self, nodes: Iterable[int] | None = None) -> Totals:
-        """What is counted since the last transaction, and the figures of these nodes, of all when None.
+        """What is counted since the last transaction, and the figures of these nodes, of all when
+        None.
 
-        A node has figures once something of it came: a start that heard nothing takes no earlier one's place.
+        A node has figures once something of it came: a start that heard nothing takes no earlier
+        one's place.
         """
-        figures = {node: self.figures(node) for node in nodes or self._nodes if self._has_heard(node)}
+        figures = {
+            node: self.figures(node) for node in nodes or self._nodes if self._has_heard(node)
+        }
         return Totals(self._started_s, tuple(self._refusals.values()), figures)
 
     def _has_heard(self, node: int) -> bool:
-        return self._receiver_of(node).statistics(node) != NodeStatistics(ids_are_counters=node in self._radio_nodes)
+        return self._receiver_of(node).statistics(node) != NodeStatistics(
+            ids_are_counters=node in self._radio_nodes
+        )
 
 
 def slot_period_s(timing: LinkTiming, n_nodes: int) -> float:
@@ -462,8 +558,12 @@ def slot_period_s(timing: LinkTiming, n_nodes: int) -> float:
     return n_nodes * SLOT_FRAMES * exchange_s
 
 
-def _received(reception: Reception, gateway: str, counter: int, outcomes: Iterable[Outcome]) -> ReceivedPacket:
-    """The packet with this counter as the store keeps it: the one that arrived, or one that it made readable."""
+def _received(
+    reception: Reception, gateway: str, counter: int, outcomes: Iterable[Outcome]
+) -> ReceivedPacket:
+    """The packet with this counter as the store keeps it: the one that arrived, or one that it made
+    readable.
+    """
     opened = [outcome for outcome in outcomes if isinstance(outcome, (Update, Rejected))]
     bundles = [outcome.bundle_name for outcome in opened if outcome.bundle_name]
     reasons = [outcome.reason for outcome in opened if isinstance(outcome, Rejected)]
@@ -485,5 +585,11 @@ def _packet_bytes(chunk: Chunk) -> int:
 
 
 def _stopped(answers: Sequence[Answer]) -> list[int]:
-    """The images of one packet that need no more, when there is a verdict among them; a whole one needs none."""
-    return [one.image for one in answers if one.is_settled] if any(one.is_enough for one in answers) else []
+    """The images of one packet that need no more, when there is a verdict among them; a whole one
+    needs none.
+    """
+    return (
+        [one.image for one in answers if one.is_settled]
+        if any(one.is_enough for one in answers)
+        else []
+    )

@@ -1,4 +1,6 @@
-"""The listener: a host at its gateways, for as long as it is wanted; JSON lines for programs, the view for people."""
+"""The listener: a host at its gateways, for as long as it is wanted; JSON lines for programs, the
+view for people.
+"""
 
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -22,7 +24,9 @@ from link.base.clock import boot_s
 
 
 class Listener:
-    """Runs what host.toml describes until should_stop(), `count` settled images, or idle_timeout_s without a packet."""
+    """Runs what host.toml describes until should_stop(), `count` settled images, or idle_timeout_s
+    without a packet.
+    """
 
     def __init__(
         self,
@@ -39,14 +43,24 @@ class Listener:
         self._governors = governors_of(config.gateways, config.store.parent)
         self._figures: dict[int, dict[str, Any]] = {}
 
-    def print_lines(self, print_json: Callable[[dict[str, Any]], None], say: Callable[[str], None]) -> None:
-        """Answers and refusals (at most one of a kind in a while) as JSON, sentences for the person apart."""
+    def print_lines(
+        self, print_json: Callable[[dict[str, Any]], None], say: Callable[[str], None]
+    ) -> None:
+        """Answers and refusals (at most one of a kind in a while) as JSON, sentences for the person
+        apart.
+        """
         for event in self._events():
             if isinstance(event, Answer):
                 print_json(event.to_json())
             elif isinstance(event, Refusal):
                 if sentence := self._explainer.explain(event, time.monotonic()):
-                    print_json({**event.to_json(), "sentence": sentence, "n": self.tally.refusals[event.reason]})
+                    print_json(
+                        {
+                            **event.to_json(),
+                            "sentence": sentence,
+                            "n": self.tally.refusals[event.reason],
+                        }
+                    )
                     say(sentence)
             elif isinstance(event, Notice):
                 say(event.sentence)
@@ -55,7 +69,9 @@ class Listener:
         """The live view, and a table at the end. The pictures stay on the nodes."""
         config = self._config
         title = Title(
-            bundle=", ".join(sorted({f"{node.bundle.path.name} {node.bundle.id.hex()}" for node in config.nodes})),
+            bundle=", ".join(
+                sorted({f"{node.bundle.path.name} {node.bundle.id.hex()}" for node in config.nodes})
+            ),
             link=", ".join(f"{gateway.medium} at {gateway.name}" for gateway in config.gateways),
             node=", ".join(str(node.number) for node in config.nodes),
             has_console=False,
@@ -72,7 +88,10 @@ class Listener:
                 view.tick(self.tally)
         console.print(summary(title, self.tally))
         console.print(
-            *link_tables([{"node": number, **figures} for number, figures in self._figures.items()]), sep="\n"
+            *link_tables(
+                [{"node": number, **figures} for number, figures in self._figures.items()]
+            ),
+            sep="\n",
         )
 
     def _events(self) -> Iterator[Event | Notice | None]:
@@ -90,11 +109,16 @@ class Listener:
                 for event in events:
                     if isinstance(event, (Answer, Refusal)):
                         last_packet_s = time.monotonic()
-                        self.tally.n_lost = sum(host.figures(node.number)["lost"] for node in config.nodes)
+                        self.tally.n_lost = sum(
+                            host.figures(node.number)["lost"] for node in config.nodes
+                        )
                     yield self._counted(event)
                     if self._count is not None and self.tally.n_settled >= self._count:
                         break
-                    if self._idle_timeout_s is not None and time.monotonic() > last_packet_s + self._idle_timeout_s:
+                    if (
+                        self._idle_timeout_s is not None
+                        and time.monotonic() > last_packet_s + self._idle_timeout_s
+                    ):
                         break
             self._figures = {node.number: host.figures(node.number) for node in config.nodes}
             for event in host.settle(boot_s()):
@@ -108,9 +132,11 @@ class Listener:
         return event
 
     def _opened(self) -> Generator[Notice | None, None, Store | None]:
-        """The store, as soon as it can be read; None when the wait is ended. What cannot pass ends the host.
+        """The store, as soon as it can be read; None when the wait is ended. What cannot pass ends
+        the host.
 
-        Nothing is received before: without a node's session in it a recording would be taken for news.
+        Nothing is received before: without a node's session in it a recording would be taken for
+        news.
         """
         said, pause_s, retry_s = "", FIRST_PAUSE_S, 0.0
         while True:
@@ -144,8 +170,14 @@ class Listener:
         )
 
     def _ledger_notices(self) -> list[str]:
-        """What had to be done about files of airtime: a gateway may have to be silent for an hour."""
-        return [governor.ledger.notice for governor in self._governors if governor.ledger.notice is not None]
+        """What had to be done about files of airtime: a gateway may have to be silent for an
+        hour.
+        """
+        return [
+            governor.ledger.notice
+            for governor in self._governors
+            if governor.ledger.notice is not None
+        ]
 
     def _silences(self) -> list[str]:
         """Why gateways that should speak will not."""

@@ -1,11 +1,13 @@
-"""The store's file: opened by one host that writes it, or by whoever only reads; and a sentence for every failure.
+"""The store's file: opened by one host that writes it, or by whoever only reads; and a sentence for
+every failure.
 
     Lock(path)                               one host, until it ends, however it ends
     open_for_writing(path, resources)        made when it is not there, for its owner alone (0600)
     open_for_reading(path, resources)        nothing is written, also where nothing can be
 
-A reader of a store that no host holds sees one file and leaves it alone. Beside a host that writes it goes by that
-host's log; and what a crash left in a folder that cannot be written is read from a copy.
+A reader of a store that no host holds sees one file and leaves it alone. Beside a host that writes
+it goes by that host's log; and what a crash left in a folder that cannot be written is read from a
+copy.
 """
 
 import fcntl
@@ -40,14 +42,21 @@ REMEDIES = {
     sqlite3.SQLITE_BUSY: "is locked by another program; end that, or its transaction",
     sqlite3.SQLITE_LOCKED: "is locked by another program; end that, or its transaction",
     sqlite3.SQLITE_FULL: "has no room on its disk; free some space",
-    sqlite3.SQLITE_READONLY: "may only be read; let the file and its folder be written by whoever runs this",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened; see to the owner and mode of the file and its folder",
+    sqlite3.SQLITE_READONLY: (
+        "may only be read; let the file and its folder be written by whoever runs this"
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        "cannot be opened; see to the owner and mode of the file and its folder"
+    ),
     sqlite3.SQLITE_PERM: "cannot be opened; see to the owner and mode of the file and its folder",
-    sqlite3.SQLITE_IOERR: "cannot be read or written by its disk; see to the disk, and to the space on it",
+    sqlite3.SQLITE_IOERR: (
+        "cannot be read or written by its disk; see to the disk, and to the space on it"
+    ),
 }
 "By SQLite's primary result code: what may pass, and what to do."
 LASTING = {
-    sqlite3.SQLITE_CORRUPT: "is damaged; put a copy in its place, or save what is whole with SQLite's `.recover` "
+    sqlite3.SQLITE_CORRUPT: "is damaged; put a copy in its place, or save what is whole with "
+    "SQLite's `.recover` "
     "and begin a new one under another name",
     sqlite3.SQLITE_NOTADB: "is no SQLite database, or its beginning is damaged; name another file",
 }
@@ -68,14 +77,17 @@ class Lock:
     """The one writer of a store; held until it is closed or its process ends."""
 
     def __init__(self, path: Path) -> None:
-        """Raises StoreError: lasting when another host holds it, passing when it is being read or cannot be made."""
+        """Raises StoreError: lasting when another host holds it, passing when it is being read or
+        cannot be made.
+        """
         real = path.resolve()
         self._path = real.with_name(real.name + ".lock")
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, MODE)
         except OSError as error:
             raise StoreError(
-                f"store {path} cannot be locked ({error.strerror}: {self._path}); let its folder be written by "
+                f"store {path} cannot be locked ({error.strerror}: {self._path}); let its "
+                "folder be written by "
                 "whoever runs this, and free some space",
                 is_passing=True,
             ) from None
@@ -88,7 +100,8 @@ class Lock:
         except OSError as error:
             self.close()
             raise StoreError(
-                f"store {path} cannot be locked ({error.strerror}); name a file on a disk of this computer"
+                f"store {path} cannot be locked ({error.strerror}); name a file on a disk of "
+                "this computer"
             ) from None
         with suppress(OSError):  # a full disk: the lock is what counts, the number is a help
             os.truncate(self._descriptor, 0)
@@ -99,10 +112,13 @@ class Lock:
 
     def _refusal(self, path: Path) -> StoreError:
         if _is_shared(self._descriptor):
-            return StoreError(f"store {path} is being read; end the program that reads it", is_passing=True)
+            return StoreError(
+                f"store {path} is being read; end the program that reads it", is_passing=True
+            )
         holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
         return StoreError(
-            f"store {path} is in use by another host (process {holder}); end that one, or give this one a store "
+            f"store {path} is in use by another host (process {holder}); end that one, or "
+            "give this one a store "
             "of its own"
         )
 
@@ -117,7 +133,9 @@ def _is_shared(descriptor: int) -> bool:
 
 
 def open_for_writing(path: Path, resources: ExitStack) -> sqlite3.Connection:
-    """A new file is its owner's alone, and so are SQLite's files beside it. `resources` then hold its lock."""
+    """A new file is its owner's alone, and so are SQLite's files beside it. `resources` then hold
+    its lock.
+    """
     if not path.parent.is_dir():
         raise StoreError(f"store {path} cannot be made: there is no folder {path.parent}; make it")
     if file_of(path) is not None:
@@ -127,7 +145,8 @@ def open_for_writing(path: Path, resources: ExitStack) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, MODE))
     except OSError as error:
         raise StoreError(
-            f"store {path} cannot be written ({error.strerror}); let the file and its folder be written by whoever "
+            f"store {path} cannot be written ({error.strerror}); let the file and its folder "
+            "be written by whoever "
             "runs this, and free some space",
             is_passing=True,
         ) from None
@@ -155,7 +174,8 @@ def open_for_reading(path: Path, resources: ExitStack) -> sqlite3.Connection:
             shutil.copy(source, folder / source.name)
     except OSError as error:
         raise StoreError(
-            f"store {path} has a log that only a folder with room can hold, and a copy of both cannot be made "
+            f"store {path} has a log that only a folder with room can hold, and a copy of "
+            "both cannot be made "
             f"({error.strerror}); copy them to such a folder yourself"
         ) from None
     return _connect(folder / path.name, "mode=rw")
@@ -176,7 +196,9 @@ def _share(path: Path, resources: ExitStack) -> bool:
 
 def _connect(path: Path, how: str) -> sqlite3.Connection:
     with explained(path):
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", timeout=READ_WAIT_S, uri=True)
+        database = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{how}", timeout=READ_WAIT_S, uri=True
+        )
         try:
             database.execute("SELECT 1 FROM sqlite_master").fetchone()
         except BaseException:
@@ -188,16 +210,25 @@ def _connect(path: Path, how: str) -> sqlite3.Connection:
 def _check_kind(path: Path, may_be_empty: bool = False) -> None:
     """What SQLite would call a database without tables, or no database at all."""
     if not path.is_file():
-        raise StoreError(f"store {path} is {'a folder' if path.is_dir() else 'no file'}; name a file")
+        raise StoreError(
+            f"store {path} is {'a folder' if path.is_dir() else 'no file'}; name a file"
+        )
     try:
         with path.open("rb") as file:
             beginning = file.read(len(MAGIC))
     except OSError as error:
-        raise StoreError(f"store {path} cannot be read ({error.strerror}); see to its owner and mode") from None
+        raise StoreError(
+            f"store {path} cannot be read ({error.strerror}); see to its owner and mode"
+        ) from None
     if not beginning and not may_be_empty:
-        raise StoreError(f"store {path} is empty: nothing was ever stored there, or a full disk or a copy cut it off")
+        raise StoreError(
+            f"store {path} is empty: nothing was ever stored there, or a full disk or a copy "
+            "cut it off"
+        )
     if beginning not in (b"", MAGIC):
-        raise StoreError(f"{path} is no store: it does not begin as an SQLite database does; name another file")
+        raise StoreError(
+            f"{path} is no store: it does not begin as an SQLite database does; name another file"
+        )
 
 
 def file_of(path: Path) -> tuple[int, int] | None:

@@ -1,7 +1,7 @@
 """Re-decoding: stored bitstreams through a bundle's tables and its present decoder, many at once.
 
-A decoder trained later on the same latent answers for all that was ever received; no node is asked again. A line has
-what a line of `listen` has, and with the decoder of then it says the same.
+A decoder trained later on the same latent answers for all that was ever received; no node is asked
+again. A line has what a line of `listen` has, and with the decoder of then it says the same.
 """
 
 from collections.abc import Iterator
@@ -17,22 +17,37 @@ from link.coder.bulk import decode_bulk
 BATCH_IMAGES = 2048
 
 
-def redecode(store: Store, bundle: Bundle, task: str = LABEL_TASK, since_s: float = 0.0) -> Iterator[dict[str, Any]]:
-    """A JSON-ready answer to the task for every stored image of the bundle, in the order of capture."""
+def redecode(
+    store: Store, bundle: Bundle, task: str = LABEL_TASK, since_s: float = 0.0
+) -> Iterator[dict[str, Any]]:
+    """A JSON-ready answer to the task for every stored image of the bundle, in the order of
+    capture.
+    """
     read = task_reader(bundle, task)
     images = store.images(bundle.id.hex(), since_s)
     while batch := list(islice(images, BATCH_IMAGES)):
         latents = decode_bulk(
-            [image.bitstream for image in batch], bundle.tables, [image.is_complete for image in batch]
+            [image.bitstream for image in batch],
+            bundle.tables,
+            [image.is_complete for image in batch],
         )
         said = read(latents.symbols, latents.n_known)
-        for image, says, n_known, is_valid in zip(batch, said, latents.n_known, latents.is_valid, strict=True):
+        for image, says, n_known, is_valid in zip(
+            batch, said, latents.n_known, latents.is_valid, strict=True
+        ):
             if not is_valid:
-                says = {"error": f"the stored bitstream was not written with the tables of bundle {bundle.id.hex()}"}
+                says = {
+                    "error": (
+                        "the stored bitstream was not written with the tables of bundle "
+                        f"{bundle.id.hex()}"
+                    )
+                }
             yield _line(image, bundle, task, int(n_known), says)
 
 
-def _line(image: StoredImage, bundle: Bundle, task: str, n_known: int, says: dict[str, Any]) -> dict[str, Any]:
+def _line(
+    image: StoredImage, bundle: Bundle, task: str, n_known: int, says: dict[str, Any]
+) -> dict[str, Any]:
     """The keys of events.Answer.to_json; what a further task says stands where the label would."""
     return {
         "event": "answer",

@@ -2,10 +2,11 @@
 
     shelf.put(held)                                    a packet
     while (held := shelf.next(now_s)): ... shelf.take()      stored: it may be told and acknowledged
-    notices = shelf.fail(error, now_s)                 it cannot be: said once, tried again after a pause that doubles
+    notices = shelf.fail(error, now_s)                 it cannot be: said once, tried again after a
+                                                       pause that doubles
 
-While anything waits nothing is opened and nothing is answered: a node then takes the host for away, and keeps what it
-has. What waits is kept for those who never send again, so only so much of it.
+While anything waits nothing is opened and nothing is answered: a node then takes the host for away,
+and keeps what it has. What waits is kept for those who never send again, so only so much of it.
 """
 
 from collections import deque
@@ -67,7 +68,9 @@ class Shelf:
         return len(self._held)
 
     def put(self, held: Held) -> None:
-        """At the end of the line; when that is too long, nowhere: the node keeps what nobody acknowledges."""
+        """At the end of the line; when that is too long, nowhere: the node keeps what nobody
+        acknowledges.
+        """
         if len(self._held) < MAX_HELD:
             self._held.append(held)
         else:
@@ -88,12 +91,17 @@ class Shelf:
 
     def fail(self, error: StoreError, now_s: float) -> list[Notice]:
         """The store took nothing; what is new about that."""
-        self._pause_s = FIRST_PAUSE_S if self._trouble is None else min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self._pause_s = (
+            FIRST_PAUSE_S if self._trouble is None else min(2 * self._pause_s, LONGEST_PAUSE_S)
+        )
         self._retry_s = now_s + self._pause_s
         if str(error) == self._trouble:
             return []
         self._trouble = str(error)
-        kept = "until then nothing is acknowledged, what comes is kept in memory, and it is tried again"
+        kept = (
+            "until then nothing is acknowledged, what comes is kept in memory, and it is tried "
+            "again"
+        )
         return [Notice(f"{error}; {kept}", is_problem=True)]
 
     def hurry(self) -> None:
@@ -104,7 +112,8 @@ class Shelf:
         """StoreError when something would be lost from here."""
         if self._trouble is not None:
             raise StoreError(
-                f"{self._trouble}; {len(self._held) + self._n_dropped} packets that came meanwhile are not stored, and "
+                f"{self._trouble}; {len(self._held) + self._n_dropped} packets that came "
+                "meanwhile are not stored, and "
                 "were not acknowledged"
             )
 
@@ -112,7 +121,14 @@ class Shelf:
         """Everything is stored: what there is to say when it was not so before."""
         if self._trouble is None:
             return []
-        dropped = f"; {self._n_dropped} more did not fit in memory and must come again" if self._n_dropped else ""
-        sentence = f"the store is written again: {self._n_late} packets that came meanwhile are in it{dropped}"
+        dropped = (
+            f"; {self._n_dropped} more did not fit in memory and must come again"
+            if self._n_dropped
+            else ""
+        )
+        sentence = (
+            f"the store is written again: {self._n_late} packets that came meanwhile are in "
+            f"it{dropped}"
+        )
         self._trouble, self._n_late, self._n_dropped = None, 0, 0
         return [Notice(sentence, is_problem=True)]

@@ -1,9 +1,9 @@
 """The store: what came, what it led to and where each node's session stands, in one SQLite file.
 
-All that one packet leads to is a `Receipt`, and goes into one transaction that is on the disk when `add` returns. So
-the host can acknowledge what it has stored: a node deletes only what survives a power cut here, and a restarted host
-refuses what it has stored and nothing else.
-The opened bitstreams are kept chunk by chunk, so a better decoder can go over the past without any key.
+All that one packet leads to is a `Receipt`, and goes into one transaction that is on the disk when
+`add` returns. So the host can acknowledge what it has stored: a node deletes only what survives a
+power cut here, and a restarted host refuses what it has stored and nothing else. The opened
+bitstreams are kept chunk by chunk, so a better decoder can go over the past without any key.
 """
 
 import hashlib
@@ -18,7 +18,13 @@ from types import TracebackType
 from typing import Any
 
 from host_decoder.events import Answer, said_of_strangeness
-from host_decoder.store.file import StoreError, explained, file_of, open_for_reading, open_for_writing
+from host_decoder.store.file import (
+    StoreError,
+    explained,
+    file_of,
+    open_for_reading,
+    open_for_writing,
+)
 from host_decoder.store.receipt import Receipt, ReceivedPacket, Totals
 from link.host.receiver import NodeState
 from link.wire.packet import Chunk
@@ -42,7 +48,7 @@ CREATE TABLE packets (          -- every packet whose seal was good
     snr_db REAL,
     rssi_dbm REAL,
     verdict TEXT,               -- NULL, or why it gave no answer
-    packet BLOB,                -- as it came, sealed; NULL where it came before or was rebuilt from others
+    packet BLOB,                -- as it came, sealed; NULL where it came before or was rebuilt
     PRIMARY KEY (sender, counter)) WITHOUT ROWID;
 CREATE TABLE chunks (           -- each once, however often it came
     sender INTEGER NOT NULL REFERENCES senders,
@@ -78,7 +84,7 @@ CREATE TABLE refusals (         -- what was not used, counted by reason, with th
     last_s REAL NOT NULL,
     last_sentence TEXT NOT NULL,
     last_packet BLOB) WITHOUT ROWID;
-CREATE TABLE statistics (       -- of a node since a start of the host, as link.host.statistics counts them
+CREATE TABLE statistics (       -- of a node since a start of the host (link.host.statistics)
     node INTEGER NOT NULL,
     started_s REAL NOT NULL,
     figures TEXT NOT NULL,
@@ -89,14 +95,17 @@ SELECT node, chunks.sender, chunks.image, chunk, is_last, bitstream, chunks.age_
     chunks.counter, packets.received_s, answers.packet_bytes, answers.is_enough
 FROM chunks JOIN senders ON senders.id = chunks.sender
 JOIN packets ON packets.sender = chunks.sender AND packets.counter = chunks.counter
-LEFT JOIN answers ON answers.sender = chunks.sender AND answers.image = chunks.image AND answers.chunks = chunk + 1
+LEFT JOIN answers
+    ON answers.sender = chunks.sender AND answers.image = chunks.image
+    AND answers.chunks = chunk + 1
 WHERE bundle = ? ORDER BY chunks.sender, chunks.image, chunk
 """
 "Chunks in order, each with its packet, and with the answer that there was with it."
 TABLES = set(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
 MIGRATIONS = {
     2: """
-CREATE TABLE senders_3 (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, key_id TEXT NOT NULL, salt BLOB NOT NULL,
+CREATE TABLE senders_3 (
+    id INTEGER PRIMARY KEY, node INTEGER NOT NULL, key_id TEXT NOT NULL, salt BLOB NOT NULL,
     highest INTEGER NOT NULL, received BLOB NOT NULL, bundle_id BLOB NOT NULL DEFAULT x'');
 INSERT INTO senders_3 SELECT id, node, key_id, salt, highest, received, x'' FROM senders;
 DROP TABLE senders;
@@ -134,7 +143,9 @@ class Store:
     """One SQLite file, made when it is not there; every failure is a StoreError."""
 
     def __init__(self, path: Path | str, must_exist: bool = False) -> None:
-        """`must_exist`: it is only read. Otherwise this is its one writer, and a second one is refused by name."""
+        """`must_exist`: it is only read. Otherwise this is its one writer, and a second one is
+        refused by name.
+        """
         self.path = Path(path)
         with ExitStack() as resources:
             opened = open_for_reading if must_exist else open_for_writing
@@ -145,15 +156,22 @@ class Store:
             with explained(self.path):
                 is_new = self._is_new()
                 if is_new and must_exist:
-                    raise StoreError(f"store {self.path} has no table: nothing was ever stored there")
+                    raise StoreError(
+                        f"store {self.path} has no table: nothing was ever stored there"
+                    )
                 if not must_exist:
                     self._make_durable(is_new)
             self._resources = resources.pop_all()
 
     def _is_new(self) -> bool:
-        """Raises StoreError when it is no store of this format or one before it; nothing is written."""
+        """Raises StoreError when it is no store of this format or one before it; nothing is
+        written.
+        """
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables = {
+            name
+            for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
         if version == 0 and not tables:
             return True
         if tables and not tables & TABLES:
@@ -169,13 +187,20 @@ class Store:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         if is_new:
-            self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            self._db.executescript(
+                f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
         while (version := self._db.execute("PRAGMA user_version").fetchone()[0]) in MIGRATIONS:
-            step = f"BEGIN IMMEDIATE; {MIGRATIONS[version]} PRAGMA user_version = {version + 1}; COMMIT;"
+            step = (
+                f"BEGIN IMMEDIATE; {MIGRATIONS[version]} PRAGMA user_version = {version + 1}; "
+                "COMMIT;"
+            )
             self._db.executescript(step)
 
     def state(self, node: int, key: bytes) -> NodeState | None:
-        """Where the session of this node under this key stands; None when nothing of it is stored."""
+        """Where the session of this node under this key stands; None when nothing of it is
+        stored.
+        """
         rows = self._rows(
             "SELECT salt, highest, received, bundle_id FROM senders WHERE node = ? AND key_id = ? "
             "ORDER BY id DESC LIMIT 1",
@@ -184,7 +209,9 @@ class Store:
         if not rows:
             return None
         [row] = rows
-        return NodeState(row["salt"], row["highest"], int.from_bytes(row["received"], "big"), row["bundle_id"])
+        return NodeState(
+            row["salt"], row["highest"], int.from_bytes(row["received"], "big"), row["bundle_id"]
+        )
 
     def add(self, receipt: Receipt, totals: Totals | None = None) -> None:
         """Everything, or nothing; on the disk when it returns."""
@@ -206,22 +233,31 @@ class Store:
         """The stored chunks of an image, in order."""
         rows = self._rows(
             "SELECT chunk, is_last, bitstream, age_s FROM chunks WHERE sender = "
-            "(SELECT max(id) FROM senders WHERE node = ? AND key_id = ?) AND bundle = ? AND image = ? ORDER BY chunk",
+            "(SELECT max(id) FROM senders WHERE node = ? AND key_id = ?) AND bundle = ? AND "
+            "image = ? ORDER BY chunk",
             *(node, key_id(key), bundle, image),
         )
-        return [Chunk(image, row["chunk"], bool(row["is_last"]), row["bitstream"], row["age_s"]) for row in rows]
+        return [
+            Chunk(image, row["chunk"], bool(row["is_last"]), row["bitstream"], row["age_s"])
+            for row in rows
+        ]
 
     def newest_image(self, node: int, key: bytes, bundle: str) -> int | None:
-        """The image of the chunk stored last that was made with this bundle; None when there is none."""
+        """The image of the chunk stored last that was made with this bundle; None when there is
+        none.
+        """
         rows = self._rows(
-            "SELECT image FROM chunks WHERE sender = (SELECT max(id) FROM senders WHERE node = ? AND key_id = ?) "
+            "SELECT image FROM chunks WHERE sender = (SELECT max(id) FROM senders WHERE node "
+            "= ? AND key_id = ?) "
             "AND bundle = ? ORDER BY counter DESC, image DESC LIMIT 1",
             *(node, key_id(key), bundle),
         )
         return rows[0]["image"] if rows else None
 
     def images(self, bundle: str, since_s: float = 0.0) -> Iterator[StoredImage]:
-        """Every image of a bundle whose first chunk is here, in the order of capture, if it grew since then."""
+        """Every image of a bundle whose first chunk is here, in the order of capture, if it grew
+        since then.
+        """
         with explained(self.path):
             chunks = self._db.execute(IMAGES, (bundle,))
             for (node, _, image), rows in groupby(chunks, key=lambda row: row[:3]):
@@ -230,37 +266,69 @@ class Store:
                     continue
                 is_last, _, _, counter, received_s, packet_bytes, is_enough = prefix[-1][4:]
                 if received_s >= since_s:
-                    bitstream, age_s, n_chunks = b"".join(row[5] for row in prefix), prefix[0][6], len(prefix)
+                    bitstream, age_s, n_chunks = (
+                        b"".join(row[5] for row in prefix),
+                        prefix[0][6],
+                        len(prefix),
+                    )
                     yield StoredImage(
-                        *(node, image, bitstream, bool(is_last), n_chunks, counter, received_s, age_s),
+                        *(
+                            node,
+                            image,
+                            bitstream,
+                            bool(is_last),
+                            n_chunks,
+                            counter,
+                            received_s,
+                            age_s,
+                        ),
                         *(packet_bytes, bool(is_enough)),
                     )
 
     def bundles(self) -> dict[str, int]:
         """Number of stored chunks by bundle."""
-        rows = self._rows("SELECT bundle, count(*) AS n FROM chunks GROUP BY bundle ORDER BY bundle")
+        rows = self._rows(
+            "SELECT bundle, count(*) AS n FROM chunks GROUP BY bundle ORDER BY bundle"
+        )
         return {row["bundle"]: row["n"] for row in rows}
 
     def statistics(self) -> dict[str, Any]:
-        """What is stored, by node, what was refused, by reason, and what links counted since the host's last start."""
+        """What is stored, by node, what was refused, by reason, and what links counted since the
+        host's last start.
+        """
         nodes = self._rows(
             "SELECT node, key_id, highest AS highest_counter, count(*) AS packets, "
-            "(SELECT count(DISTINCT image) FROM chunks WHERE chunks.sender = packets.sender) AS images, "
-            "sum(length(packet)) AS packet_bytes, min(received_s) AS first_s, max(received_s) AS last_s "
-            "FROM packets JOIN senders ON senders.id = sender GROUP BY sender ORDER BY node, first_s"
+            "(SELECT count(DISTINCT image) FROM chunks WHERE chunks.sender = packets.sender) "
+            "AS images, "
+            "sum(length(packet)) AS packet_bytes, min(received_s) AS first_s, "
+            "max(received_s) AS last_s "
+            "FROM packets JOIN senders ON senders.id = sender GROUP BY sender ORDER BY node, "
+            "first_s"
         )
         labels = self._rows(
-            "SELECT node, label, count(*) AS images FROM answers JOIN senders ON senders.id = sender WHERE chunks = "
+            "SELECT node, label, count(*) AS images FROM answers JOIN senders ON senders.id "
+            "= sender WHERE chunks = "
             "(SELECT max(chunks) FROM answers AS later WHERE later.sender = answers.sender "
             "AND later.image = answers.image) GROUP BY node, label ORDER BY node, images DESC"
         )
-        refusals = self._rows("SELECT reason, n, last_s, last_sentence FROM refusals ORDER BY n DESC")
+        refusals = self._rows(
+            "SELECT reason, n, last_s, last_sentence FROM refusals ORDER BY n DESC"
+        )
         latest = self._rows(
             "SELECT node, started_s, figures FROM statistics AS one WHERE started_s = "
             "(SELECT max(started_s) FROM statistics WHERE node = one.node) ORDER BY node"
         )
-        link = [{"node": row["node"], "started_s": row["started_s"], **json.loads(row["figures"])} for row in latest]
-        return {"store": str(self.path), "nodes": nodes, "labels": labels, "refusals": refusals, "link": link}
+        link = [
+            {"node": row["node"], "started_s": row["started_s"], **json.loads(row["figures"])}
+            for row in latest
+        ]
+        return {
+            "store": str(self.path),
+            "nodes": nodes,
+            "labels": labels,
+            "refusals": refusals,
+            "link": link,
+        }
 
     def close(self) -> None:
         self._resources.close()
@@ -269,7 +337,10 @@ class Store:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -283,10 +354,16 @@ class Store:
             state.bundle_id,
         )
         known = self._db.execute(
-            "SELECT id, highest FROM senders WHERE node = ? AND key_id = ? ORDER BY id DESC LIMIT 1", names
+            (
+                "SELECT id, highest FROM senders WHERE node = ? AND key_id = ? ORDER BY id DESC "
+                "LIMIT 1"
+            ),
+            names,
         ).fetchone()
         if known is None or state.highest < known[1]:
-            added = self._db.execute("INSERT INTO senders VALUES (NULL, ?, ?, ?, ?, ?, ?)", (*names, *values))
+            added = self._db.execute(
+                "INSERT INTO senders VALUES (NULL, ?, ?, ?, ?, ?, ?)", (*names, *values)
+            )
             assert added.lastrowid is not None
             return added.lastrowid
         self._db.execute(
@@ -342,28 +419,35 @@ class Store:
 
     def _keep_totals(self, totals: Totals) -> None:
         self._db.executemany(
-            "INSERT INTO refusals VALUES (?, ?, ?, ?, ?) ON CONFLICT (reason) DO UPDATE SET n = n + excluded.n, "
-            "last_s = excluded.last_s, last_sentence = excluded.last_sentence, last_packet = excluded.last_packet",
+            "INSERT INTO refusals VALUES (?, ?, ?, ?, ?) ON CONFLICT (reason) DO UPDATE SET "
+            "n = n + excluded.n, "
+            "last_s = excluded.last_s, last_sentence = excluded.last_sentence, last_packet = "
+            "excluded.last_packet",
             [
                 (count.last.reason, count.n, count.last_s, count.last.sentence, count.packet)
                 for count in totals.refusals
             ],
         )
-        # A start that was later by the clock was before it all the same: somebody has set the clock since.
+        # A start that was later by the clock was before it all the same: somebody has set the clock
+        # since.
         self._db.executemany(
             "DELETE FROM statistics WHERE node = ? AND started_s > ?",
             [(node, totals.started_s) for node in totals.figures],
         )
         self._db.executemany(
             "INSERT OR REPLACE INTO statistics VALUES (?, ?, ?)",
-            [(node, totals.started_s, json.dumps(figures)) for node, figures in totals.figures.items()],
+            [
+                (node, totals.started_s, json.dumps(figures))
+                for node, figures in totals.figures.items()
+            ],
         )
 
     def _insert(self, table: str, **values: Any) -> None:
         """What is there already stays: a chunk that comes twice is the same chunk."""
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         self._db.execute(
-            f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING", tuple(values.values())
+            f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",
+            tuple(values.values()),
         )
 
     def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
@@ -374,11 +458,16 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """A transaction, on the disk behind it; in a file without a name it would be lost with this process."""
+        """A transaction, on the disk behind it; in a file without a name it would be lost with this
+        process.
+        """
         log = self.path.with_name(self.path.name + "-wal")
-        if file_of(self.path) != self._file or (self._log is not None and file_of(log) != self._log):
+        if file_of(self.path) != self._file or (
+            self._log is not None and file_of(log) != self._log
+        ):
             raise StoreError(
-                f"store {self.path} or its log was moved, deleted or replaced while it was open; put it back, or start "
+                f"store {self.path} or its log was moved, deleted or replaced while it was "
+                "open; put it back, or start "
                 "this host again to go on with what is there now",
                 is_passing=True,
             )

@@ -1,4 +1,6 @@
-"""Answers as CSV, for a spreadsheet: a line each, always the same columns, empty where there is nothing to say."""
+"""Answers as CSV, for a spreadsheet: a line each, always the same columns, empty where there is
+nothing to say.
+"""
 
 import csv
 import io
@@ -7,8 +9,28 @@ from datetime import UTC, datetime
 from typing import Any
 
 COLUMNS = (
-    *("time", "node", "image", "bundle", "task", "label", "confidence", "anomaly_score", "score", "is_anomaly", "file"),
-    *("symbols_known", "symbols", "chunks", "is_complete", "is_enough", "bitstream_bytes", "packet_bytes"),
+    *(
+        "time",
+        "node",
+        "image",
+        "bundle",
+        "task",
+        "label",
+        "confidence",
+        "anomaly_score",
+        "score",
+        "is_anomaly",
+        "file",
+    ),
+    *(
+        "symbols_known",
+        "symbols",
+        "chunks",
+        "is_complete",
+        "is_enough",
+        "bitstream_bytes",
+        "packet_bytes",
+    ),
     *("age_s", "received_s", "counter", "error"),
 )
 "`time` is received_s as a person reads it, in UTC; the others are the keys of JSON lines."

@@ -1,7 +1,8 @@
-"""The dashboard: one image beside its answer and the running figures, drawn into whatever space there is.
+"""The dashboard: one image beside its answer and the running figures, drawn into whatever space
+there is.
 
-The figures count most: in a small terminal the picture shrinks, then goes; then facts go, the last first; then the
-frame. Nothing is wrapped or scrolled out of sight.
+The figures count most: in a small terminal the picture shrinks, then goes; then facts go, the last
+first; then the frame. Nothing is wrapped or scrolled out of sight.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,9 +43,14 @@ class Dashboard:
     notice: str = ""
     lines: int = 28
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
         columns, cut = options.max_width, "..." if options.ascii_only else "…"
-        heading = f"latentlink live · bundle {self.title.bundle} · {self.title.link} · node {self.title.node}"
+        heading = (
+            f"latentlink live · bundle {self.title.bundle} · {self.title.link} · node "
+            f"{self.title.node}"
+        )
         if columns < FRAMED[0] or self.lines < FRAMED[1]:
             lines = [Text(heading, style="cyan"), *self._parts(console, columns, self.lines - 1)]
             yield Group(*_all_fitted(lines, columns, cut))
@@ -62,7 +68,11 @@ class Dashboard:
 
     def _parts(self, console: Console, columns: int, lines: int) -> list[RenderableType]:
         """The answer with or without its picture, then the figures; at most so many lines."""
-        tail: list[RenderableType] = [Text(), *_packed(_cells(self.title, self.tally), columns), _latest(self.tally)]
+        tail: list[RenderableType] = [
+            Text(),
+            *_packed(_cells(self.title, self.tally), columns),
+            _latest(self.tally),
+        ]
         if self.notice:
             tail += Text(self.notice, style="yellow").wrap(console, columns)[:2]
         is_spaced = True
@@ -81,12 +91,19 @@ class Dashboard:
     def _picture(self, columns: int, lines: int) -> Text | None:
         row = self.row or self.tally.newest
         room = min(COLUMNS, columns - ANSWER_COLUMNS - 2)
-        if row is None or row.captured is None or room < LEAST_PICTURE[0] or lines < LEAST_PICTURE[1]:
+        if (
+            row is None
+            or row.captured is None
+            or room < LEAST_PICTURE[0]
+            or lines < LEAST_PICTURE[1]
+        ):
             return None
         return half_blocks(row.captured.pixels, room, min(PIXEL_ROWS, 2 * lines))
 
     def _answer(self, columns: int, lines: int) -> list[Text]:
-        """The verdict, the most probable classes, the facts; with blanks between where there is room."""
+        """The verdict, the most probable classes, the facts; with blanks between where there is
+        room.
+        """
         row = self.row
         if row is None or row.answer is None:
             return [Text("waiting for the first image …", style="dim", no_wrap=True)]
@@ -132,7 +149,9 @@ def _bars(answer: Answer, columns: int) -> list[Text]:
     for label, probability in top:
         n_eighths = round(8 * n_columns * probability)
         bar = "█" * (n_eighths // 8) + " ▏▎▍▌▋▊▉"[n_eighths % 8].strip()
-        line = Text.assemble(set_cell_size(label, label_columns), " ", (bar.ljust(n_columns), "cyan"))
+        line = Text.assemble(
+            set_cell_size(label, label_columns), " ", (bar.ljust(n_columns), "cyan")
+        )
         lines.append(line.append(f" {probability:6.1%}"))
     return lines
 
@@ -146,7 +165,13 @@ def _facts(row: Row, answer: Answer) -> list[Text]:
         facts.append(("confidence", percent(answer.confidence)))
     facts += [
         ("bitstream", f"{answer.bitstream_bytes}{whole} bytes"),
-        ("on the wire", f"{wire_bytes(row, answer):.0f} bytes in {n_packets} packet{'s' if n_packets > 1 else ''}"),
+        (
+            "on the wire",
+            (
+                f"{wire_bytes(row, answer):.0f} bytes in {n_packets} "
+                f"packet{'s' if n_packets > 1 else ''}"
+            ),
+        ),
     ]
     if row.latency_s is not None:
         facts.append(("latency", duration(row.latency_s)))

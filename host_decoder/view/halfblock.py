@@ -1,4 +1,6 @@
-"""Half-block art: an image in a terminal, two pixels to a character, the upper the ink of ▀, the lower its paper."""
+"""Half-block art: an image in a terminal, two pixels to a character, the upper the ink of ▀, the
+lower its paper.
+"""
 
 from itertools import groupby
 
@@ -11,14 +13,18 @@ COLUMNS, PIXEL_ROWS = 40, 40
 
 
 def half_blocks(image: np.ndarray, columns: int = COLUMNS, pixel_rows: int = PIXEL_ROWS) -> Text:
-    """An image uint8 (H, W, C) as coloured text, at most `columns` wide and pixel_rows / 2 lines high."""
+    """An image uint8 (H, W, C) as coloured text, at most `columns` wide and pixel_rows / 2 lines
+    high.
+    """
     pixels = _fitted(_as_rgb(image), columns, pixel_rows)
     art = Text(no_wrap=True)
     for y in range(0, len(pixels), 2):
         if y:
             art.append("\n")
         inks = [_rgb(pixel) for pixel in pixels[y]]
-        papers = [_rgb(pixel) for pixel in pixels[y + 1]] if y + 1 < len(pixels) else [None] * len(inks)
+        papers = (
+            [_rgb(pixel) for pixel in pixels[y + 1]] if y + 1 < len(pixels) else [None] * len(inks)
+        )
         for (ink, paper), alike in groupby(zip(inks, papers, strict=True)):
             art.append("▀" * len(list(alike)), Style(color=ink, bgcolor=paper))
     return art
@@ -36,7 +42,9 @@ def _fitted(image: np.ndarray, columns: int, pixel_rows: int) -> np.ndarray:
         padding = [(0, -height % reduction), (0, -width % reduction), (0, 0)]
         padded = np.pad(image, padding, mode="edge").astype(np.uint16)
         rows, cols = padded.shape[0] // reduction, padded.shape[1] // reduction
-        return padded.reshape(rows, reduction, cols, reduction, 3).mean(axis=(1, 3)).astype(np.uint8)
+        return (
+            padded.reshape(rows, reduction, cols, reduction, 3).mean(axis=(1, 3)).astype(np.uint8)
+        )
     enlargement = max(1, min(columns // width, pixel_rows // height))
     return image.repeat(enlargement, axis=0).repeat(enlargement, axis=1)
 

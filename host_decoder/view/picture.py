@@ -1,4 +1,6 @@
-"""Pictures: decoded pixels as PNG files, which everything opens, in the few lines that it takes without a library."""
+"""Pictures: decoded pixels as PNG files, which everything opens, in the few lines that it takes
+without a library.
+"""
 
 import base64
 import struct
@@ -15,7 +17,8 @@ GREY, RGB = 0, 2
 class PictureFolder:
     """Where pictures of one decoding go, each in a file of its own.
 
-    A node that was given a new key counts its images from the beginning again: the second of a name is `…-2.png`.
+    A node that was given a new key counts its images from the beginning again: the second of a name
+    is `…-2.png`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -23,16 +26,22 @@ class PictureFolder:
         self._folder, self._n_named = folder, Counter[str]()
 
     def save(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """The answer with the name of a PNG file in place of its pixels; one without pixels stays as it is."""
+        """The answer with the name of a PNG file in place of its pixels; one without pixels stays
+        as it is.
+        """
         if "pixels" not in answer:
             return answer
-        pixels = np.frombuffer(base64.b64decode(answer["pixels"]), np.uint8).reshape(answer["shape"])
+        pixels = np.frombuffer(base64.b64decode(answer["pixels"]), np.uint8).reshape(
+            answer["shape"]
+        )
         name = f"node-{answer['node']}-image-{answer['image']}"
         self._n_named[name] += 1
         again = f"-{self._n_named[name]}" if self._n_named[name] > 1 else ""
         path = self._folder / f"{name}{again}.png"
         path.write_bytes(to_png(pixels))
-        return {key: value for key, value in answer.items() if key != "pixels"} | {"file": str(path)}
+        return {key: value for key, value in answer.items() if key != "pixels"} | {
+            "file": str(path)
+        }
 
 
 def to_png(pixels: np.ndarray) -> bytes:

@@ -10,7 +10,9 @@ import numpy as np
 from host_decoder.events import Answer
 
 MAX_SHOWN_IMAGE = 1_000_000
-"A node begins to count at the time of day: of its images' numbers a person is shown the last six digits."
+"""A node begins to count at the time of day: of its images' numbers a person is shown the last six
+digits.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +31,9 @@ class Captured:
 
     @classmethod
     def from_json(cls, line: dict[str, Any], seen_s: float) -> "Captured":
-        """Raises KeyError, TypeError, AttributeError or ValueError when that is not the console's line of an image."""
+        """Raises KeyError, TypeError, AttributeError or ValueError when that is not the console's
+        line of an image.
+        """
         return cls(
             image=int(line["image"]),
             truth=line["label"],
@@ -54,7 +58,9 @@ class Sent:
     @classmethod
     def from_json(cls, line: dict[str, Any], seen_s: float) -> "Sent":
         """Raises as Captured.from_json."""
-        chunks = tuple((int(image), int(index), int(n_bytes)) for image, index, n_bytes in line["chunks"])
+        chunks = tuple(
+            (int(image), int(index), int(n_bytes)) for image, index, n_bytes in line["chunks"]
+        )
         return cls(int(line["wire_bytes"]), float(line["airtime_s"]), chunks, seen_s)
 
 
@@ -98,11 +104,15 @@ class Row:
     @property
     def is_right(self) -> bool | None:
         """None while there is no truth or no answer."""
-        return None if self.truth is None or self.answer is None else self.answer.label == self.truth
+        return (
+            None if self.truth is None or self.answer is None else self.answer.label == self.truth
+        )
 
     @property
     def latency_s(self) -> float | None:
-        """From capture, as the node's console tells of it, to the first answer; None without both."""
+        """From capture, as the node's console tells of it, to the first answer; None without
+        both.
+        """
         if self.answer is None or self.captured is None:
             return None
         return max(0.0, self.answered_s - self.captured.seen_s)
@@ -117,15 +127,24 @@ class Row:
 
     def counts(self, airtime_of: Callable[[int], float]) -> dict[str, float]:
         """What this image adds to the totals."""
-        counts: dict[str, float] = {"repeated": self.n_repeated, "sent_bitstream_bytes": sum(self.sent_bytes.values())}
+        counts: dict[str, float] = {
+            "repeated": self.n_repeated,
+            "sent_bitstream_bytes": sum(self.sent_bytes.values()),
+        }
         if self.captured is not None:
             n_saved, saved_bytes = self.unsent
             saved_s = n_saved * airtime_of(round(saved_bytes / n_saved)) if n_saved else 0.0
-            counts.update(captured=1, with_truth=self.truth is not None, whole_bytes=self.captured.bitstream_bytes)
+            counts.update(
+                captured=1,
+                with_truth=self.truth is not None,
+                whole_bytes=self.captured.bitstream_bytes,
+            )
             counts.update(stopped=self.is_stopped, saved_bytes=saved_bytes, saved_airtime_s=saved_s)
         if self.answer is not None:
             counts.update(answered=1, settled=self.answer.is_settled, chunks=self.answer.n_chunks)
-            counts.update(bitstream_bytes=self.answer.bitstream_bytes, packet_bytes=self.answer.packet_bytes)
+            counts.update(
+                bitstream_bytes=self.answer.bitstream_bytes, packet_bytes=self.answer.packet_bytes
+            )
         if self.is_right is not None:
             counts.update(judged=1, right=self.is_right)
         if self.decision is not None:

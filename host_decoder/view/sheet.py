@@ -1,4 +1,6 @@
-"""Sheets: tables that lose nothing: whole in a pipe, a line for each cell where a terminal is too narrow."""
+"""Sheets: tables that lose nothing: whole in a pipe, a line for each cell where a terminal is too
+narrow.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,8 +21,12 @@ class Sheet:
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        widths = [max(map(_longest_word, cells)) for cells in zip(self.headings, *self.rows, strict=True)]
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        widths = [
+            max(map(_longest_word, cells)) for cells in zip(self.headings, *self.rows, strict=True)
+        ]
         fits = sum(widths) + 2 * len(widths) + 2 <= options.max_width
         yield self._table(widths) if fits else self._list()
 

@@ -15,14 +15,21 @@ def statistics_tables(statistics: dict[str, Any]) -> list[Sheet]:
     """From Store.statistics."""
     nodes = [
         (
-            *(str(row["node"]), row["key_id"][:8], str(row["images"]), str(row["packets"]), str(row["packet_bytes"])),
+            *(
+                str(row["node"]),
+                row["key_id"][:8],
+                str(row["images"]),
+                str(row["packets"]),
+                str(row["packet_bytes"]),
+            ),
             *(str(row["highest_counter"]), _time(row["first_s"]), _time(row["last_s"])),
         )
         for row in statistics["nodes"]
     ]
     labels = [(str(row["node"]), row["label"], str(row["images"])) for row in statistics["labels"]]
     refusals = [
-        (row["reason"], str(row["n"]), _time(row["last_s"]), row["last_sentence"]) for row in statistics["refusals"]
+        (row["reason"], str(row["n"]), _time(row["last_s"]), row["last_sentence"])
+        for row in statistics["refusals"]
     ]
     headings = ["node", "key", "images", "packets", "bytes", "counter", "first", "last"]
     return [
@@ -34,8 +41,12 @@ def statistics_tables(statistics: dict[str, Any]) -> list[Sheet]:
 
 
 def link_tables(rows: Sequence[Mapping[str, Any]]) -> list[Sheet]:
-    """A column per node, a line per figure; rows are NodeStatistics.to_json with the node's number."""
-    parts = [rows[start : start + NODES_BESIDE] for start in range(0, len(rows), NODES_BESIDE)] or [[]]
+    """A column per node, a line per figure; rows are NodeStatistics.to_json with the node's
+    number.
+    """
+    parts = [rows[start : start + NODES_BESIDE] for start in range(0, len(rows), NODES_BESIDE)] or [
+        []
+    ]
     return [
         Sheet(
             "the links since the host's last start",

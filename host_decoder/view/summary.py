@@ -23,8 +23,12 @@ class Title:
     "Whether the node's own console tells pictures and truths; a listener hears packets alone."
 
 
-def summary(title: Title, tally: Tally, first_label_s: float | None = None, is_interrupted: bool = False) -> Table:
-    """The table at the end of a run; what was still on its way when it was interrupted is not counted as wrong."""
+def summary(
+    title: Title, tally: Tally, first_label_s: float | None = None, is_interrupted: bool = False
+) -> Table:
+    """The table at the end of a run; what was still on its way when it was interrupted is not
+    counted as wrong.
+    """
     rows = [
         ("bundle", title.bundle),
         ("link", title.link),

@@ -1,7 +1,9 @@
-"""The tally: running figures over what a node says it captured and sent, and what the host made of it.
+"""The tally: running figures over what a node says it captured and sent, and what the host made of
+it.
 
-The node's word comes from its own console (JSON lines), never over the link: it carries the picture and the truth,
-which are what the link is there to save. Without a console only the answers are counted.
+The node's word comes from its own console (JSON lines), never over the link: it carries the picture
+and the truth, which are what the link is there to save. Without a console only the answers are
+counted.
 """
 
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -102,14 +104,20 @@ class Tally:
 
     def _airtime_of(self, bitstream_bytes: int) -> float:
         """Of a packet of its own for such a chunk."""
-        return self._profile.airtime_s(LATER_CHUNK_OVERHEAD_BYTES + bitstream_bytes) if self._profile else 0.0
+        return (
+            self._profile.airtime_s(LATER_CHUNK_OVERHEAD_BYTES + bitstream_bytes)
+            if self._profile
+            else 0.0
+        )
 
     def _add(self, counts: dict[str, float], sign: int) -> None:
         for name, value in counts.items():
             self._totals[name] += sign * value
 
     def total(self, name: str) -> float:
-        """A sum of Row.counts over all images, or of packets, wire_bytes and airtime_s over all packets."""
+        """A sum of Row.counts over all images, or of packets, wire_bytes and airtime_s over all
+        packets.
+        """
         return self._totals[name]
 
     @property
@@ -132,7 +140,9 @@ class Tally:
 
     @property
     def delivery_ratio(self) -> float | None:
-        """Share of the images captured of which the host has at least the base chunk; None without the node's word."""
+        """Share of the images captured of which the host has at least the base chunk; None without
+        the node's word.
+        """
         return self._ratio("answered", "captured")
 
     @property
@@ -142,7 +152,9 @@ class Tally:
 
     @property
     def accuracy_of_captured(self) -> float | None:
-        """The same among all images captured with a known truth: one that is missing counts as wrong."""
+        """The same among all images captured with a known truth: one that is missing counts as
+        wrong.
+        """
         return self._ratio("right", "with_truth")
 
     @property
@@ -160,7 +172,11 @@ class Tally:
     @property
     def wire_bytes_per_image(self) -> float | None:
         """Of everything the node sent (on a cable with its framing), by image."""
-        return self._ratio("wire_bytes", "captured") if self.n_captured else self._ratio("packet_bytes", "answered")
+        return (
+            self._ratio("wire_bytes", "captured")
+            if self.n_captured
+            else self._ratio("packet_bytes", "answered")
+        )
 
     @property
     def airtime_s_per_image(self) -> float | None:
@@ -178,7 +194,9 @@ class Tally:
 
     @property
     def saved_airtime_s_per_image(self) -> float | None:
-        """What the chunks that verdicts made needless would have taken, each in a packet of its own."""
+        """What the chunks that verdicts made needless would have taken, each in a packet of its
+        own.
+        """
         return self._ratio("saved_airtime_s", "captured") if self._profile else None
 
     @property
@@ -193,11 +211,17 @@ class Tally:
     @property
     def median_latency_beside_airtime_s(self) -> float | None:
         """The same without the time on the air: what both programs, the ports and the queue add."""
-        return median(wait_s - airtime_s for wait_s, airtime_s in self._waits_s) if self._waits_s else None
+        return (
+            median(wait_s - airtime_s for wait_s, airtime_s in self._waits_s)
+            if self._waits_s
+            else None
+        )
 
     @property
     def link_use(self) -> float | None:
-        """Share of the time, from the first image to the end of the latest, in which the node held the line."""
+        """Share of the time, from the first image to the end of the latest, in which the node held
+        the line.
+        """
         if self._first_seen_s is None or self._busy_until_s <= self._first_seen_s:
             return None
         return self.total("airtime_s") / (self._busy_until_s - self._first_seen_s)

@@ -1,4 +1,6 @@
-"""The view: what a person sees while images arrive. A picture that is redrawn in a terminal, a line each elsewhere."""
+"""The view: what a person sees while images arrive. A picture that is redrawn in a terminal, a line
+each elsewhere.
+"""
 
 import contextlib
 import sys
@@ -29,7 +31,10 @@ class View(Protocol):
     def __enter__(self) -> "View": ...
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None: ...
 
     def show(self, tally: Tally, row: Row) -> None:
@@ -59,7 +64,10 @@ class PlainView:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         pass
 
@@ -97,7 +105,10 @@ class LiveView:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._draw()
         self._live.stop()
@@ -112,7 +123,13 @@ class LiveView:
 
     def tick(self, tally: Tally) -> None:
         self._tally = tally
-        shown = (tally.total("packets"), tally.n_answered, tally.refusals.total(), self._row, self._notice)
+        shown = (
+            tally.total("packets"),
+            tally.n_answered,
+            tally.refusals.total(),
+            self._row,
+            self._notice,
+        )
         if shown != self._drawn and time.monotonic() - self._drawn_s >= REFRESH_PERIOD_S:
             self._drawn = shown
             self._draw()
@@ -123,7 +140,9 @@ class LiveView:
         self._live.update(drawn, refresh=True)
 
 
-def dashboard(title: Title, tally: Tally, row: Row | None, notice: str = "", picture_lines: int = 20) -> Dashboard:
+def dashboard(
+    title: Title, tally: Tally, row: Row | None, notice: str = "", picture_lines: int = 20
+) -> Dashboard:
     """The whole picture, with so many lines for the image."""
     return Dashboard(title, tally, row, notice, picture_lines + OTHER_LINES)
 
@@ -151,7 +170,9 @@ def _line(row: Row, tally: Tally, has_console: bool = True) -> str:
 
 @contextmanager
 def without_echo() -> Iterator[None]:
-    """Keys, Ctrl-C among them, work as ever and are not shown: they would move what is drawn in place."""
+    """Keys, Ctrl-C among them, work as ever and are not shown: they would move what is drawn in
+    place.
+    """
     try:
         terminal = sys.stdin.fileno()
         before = termios.tcgetattr(terminal)

@@ -1,4 +1,6 @@
-"""Mini-batches whose content depends on (seed, step) alone: a resumed run continues exactly where it was killed."""
+"""Mini-batches whose content depends on (seed, step) alone: a resumed run continues exactly where
+it was killed.
+"""
 
 import numpy as np
 import torch
@@ -16,7 +18,9 @@ def to_pixels(images: np.ndarray) -> Tensor:
 
 
 def to_model_input(pixels: Tensor, pixel_pad: int) -> Tensor:
-    """uint8 (N, C, H, W) → float32 in 0…1, reflected by `pixel_pad` pixels on each side, channels last."""
+    """uint8 (N, C, H, W) → float32 in 0…1, reflected by `pixel_pad` pixels on each side, channels
+    last.
+    """
     images = pixels.float().div_(255)
     if pixel_pad:
         images = torch.nn.functional.pad(images, (pixel_pad,) * 4, mode="reflect")
@@ -24,7 +28,9 @@ def to_model_input(pixels: Tensor, pixel_pad: int) -> Tensor:
 
 
 def augment(pixels: Tensor, augmentation: Augmentation) -> Tensor:
-    """Random rotation and zoom, crops of the image padded with zeros, mirroring; uint8 (N, C, H, W) in and out."""
+    """Random rotation and zoom, crops of the image padded with zeros, mirroring; uint8 (N, C, H, W)
+    in and out.
+    """
     if augmentation.rotation_degrees or augmentation.zoom:
         pixels = _rotate_and_zoom(pixels, augmentation)
     n, _, height, width = pixels.shape
@@ -43,7 +49,9 @@ def augment(pixels: Tensor, augmentation: Augmentation) -> Tensor:
 
 
 def _cut_out(pixels: Tensor, side: int) -> Tensor:
-    """A black square around a random pixel of each image; near the border a part of it falls outside."""
+    """A black square around a random pixel of each image; near the border a part of it falls
+    outside.
+    """
     n, _, height, width = pixels.shape
 
     def stripe(length: int) -> Tensor:
@@ -65,14 +73,26 @@ def _rotate_and_zoom(pixels: Tensor, augmentation: Augmentation) -> Tensor:
     affine[:, 1, 0] = angle.sin() * scale
     affine = affine.to(pixels.device, non_blocking=True)
     grid = torch.nn.functional.affine_grid(affine, list(pixels.shape), align_corners=False)
-    return torch.nn.functional.grid_sample(pixels.float(), grid, align_corners=False).round().to(torch.uint8)
+    return (
+        torch.nn.functional.grid_sample(pixels.float(), grid, align_corners=False)
+        .round()
+        .to(torch.uint8)
+    )
 
 
 class Batches:
-    """Shuffled, augmented training batches of a fixed size; the last, incomplete one of an epoch is dropped."""
+    """Shuffled, augmented training batches of a fixed size; the last, incomplete one of an epoch is
+    dropped.
+    """
 
     def __init__(
-        self, split: Split, augmentation: Augmentation, batch_size: int, seed: int, device: torch.device, pixel_pad: int
+        self,
+        split: Split,
+        augmentation: Augmentation,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        pixel_pad: int,
     ) -> None:
         self.pixels = to_pixels(split.images).to(device)
         self.labels = torch.from_numpy(split.labels).to(device)

@@ -1,7 +1,9 @@
-"""CIFAR-10 and CIFAR-100 in the official python layout: found in the data folder, else downloaded and checked.
+"""CIFAR-10 and CIFAR-100 in the official python layout: found in the data folder, else downloaded
+and checked.
 
-A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. The sets carry no formal licence: cite it.
-The official files are pickles; they are read with an unpickler that builds nothing but lists, strings and arrays.
+A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. The sets carry no
+formal licence: cite it. The official files are pickles; they are read with an unpickler that builds
+nothing but lists, strings and arrays.
 """
 
 import io
@@ -16,7 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from host_training.data.dataset import Augmentation, DataSet, DataSetError, Split, stratified_holdout
+from host_training.data.dataset import (
+    Augmentation,
+    DataSet,
+    DataSetError,
+    Split,
+    stratified_holdout,
+)
 from host_training.data.download import download
 
 VALIDATION_FRACTION = 0.1
@@ -68,7 +76,9 @@ class _ArrayUnpickler(pickle.Unpickler):
     ALLOWED = frozenset({("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")})
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in self.ALLOWED or (module.startswith("numpy") and name == "_reconstruct"):
+        if (module, name) in self.ALLOWED or (
+            module.startswith("numpy") and name == "_reconstruct"
+        ):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"holds {module}.{name}, which the official files do not")
 
@@ -77,18 +87,24 @@ def _read(path: Path) -> dict[bytes, Any]:
     try:
         return _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
     except FileNotFoundError:
-        raise DataSetError(f"{path} is missing: delete {path.parent} to have it downloaded anew") from None
+        raise DataSetError(
+            f"{path} is missing: delete {path.parent} to have it downloaded anew"
+        ) from None
     except Exception as error:  # a damaged pickle raises anything
         raise _damaged(path, error) from None
 
 
 def _damaged(path: Path, error: Exception) -> DataSetError:
-    return DataSetError(f"{path} is damaged ({error}): delete {path.parent} to have it downloaded anew")
+    return DataSetError(
+        f"{path} is damaged ({error}): delete {path.parent} to have it downloaded anew"
+    )
 
 
 def _split(folder: Path, files: tuple[str, ...], source: Source) -> Split:
     splits = [_batch(folder / name, source) for name in files]
-    images, labels = (np.concatenate([getattr(split, part) for split in splits]) for part in ("images", "labels"))
+    images, labels = (
+        np.concatenate([getattr(split, part) for split in splits]) for part in ("images", "labels")
+    )
     coarse = [split.coarse_labels for split in splits if split.coarse_labels is not None]
     return Split(images, labels, np.concatenate(coarse) if coarse else None)
 
@@ -99,7 +115,11 @@ def _batch(path: Path, source: Source) -> Split:
     try:
         rows = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32)
         labels = np.asarray(batch[source.label_key], np.int64).reshape(len(rows))
-        coarse = np.asarray(batch[b"coarse_labels"], np.int64).reshape(len(rows)) if b"coarse_labels" in batch else None
+        coarse = (
+            np.asarray(batch[b"coarse_labels"], np.int64).reshape(len(rows))
+            if b"coarse_labels" in batch
+            else None
+        )
     except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise _damaged(path, error) from None
     return Split(np.ascontiguousarray(rows.transpose(0, 2, 3, 1)), labels, coarse)

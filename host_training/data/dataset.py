@@ -1,7 +1,7 @@
 """Labelled images in three splits; shapes and classes of everything downstream come from here.
 
-Validation images are taken from the training split, stratified and always the same: checkpoints and tables are
-chosen on them, never on the test split.
+Validation images are taken from the training split, stratified and always the same: checkpoints and
+tables are chosen on them, never on the test split.
 """
 
 import hashlib
@@ -21,7 +21,9 @@ class DataSetError(Exception):
 
 @dataclass(frozen=True)
 class Split:
-    """images uint8 (N, H, W, C), labels int64 (N,), and CIFAR-100's superclasses where there are any."""
+    """images uint8 (N, H, W, C), labels int64 (N,), and CIFAR-100's superclasses where there are
+    any.
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -47,7 +49,9 @@ class Augmentation:
     zoom: float = 0.0
     "Random scale within 1 ± zoom."
     cutout: int = 0
-    "Side of a square of black pixels somewhere on the image (DeVries and Taylor, arXiv:1708.04552)."
+    """Side of a square of black pixels somewhere on the image (DeVries and Taylor,
+    arXiv:1708.04552).
+    """
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,9 @@ class DataSet:
 
     @cached_property
     def sha256(self) -> str:
-        """Over the images and labels of all splits: another set of images is another data set, whatever its name."""
+        """Over the images and labels of all splits: another set of images is another data set,
+        whatever its name.
+        """
         digest = hashlib.sha256()
         for split in (self.train, self.validation, self.test):
             for array in (split.images, split.labels):
@@ -80,8 +86,12 @@ class DataSet:
         return height, width, channels
 
 
-def stratified_holdout(labels: np.ndarray, fraction: float, seed: int = SPLIT_SEED) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (kept, held out), sorted; each class gives the same fraction, at least one sample if it has two."""
+def stratified_holdout(
+    labels: np.ndarray, fraction: float, seed: int = SPLIT_SEED
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (kept, held out), sorted; each class gives the same fraction, at least one sample if
+    it has two.
+    """
     rng = np.random.default_rng(seed)
     held = []
     for label in np.unique(labels):
@@ -93,7 +103,8 @@ def stratified_holdout(labels: np.ndarray, fraction: float, seed: int = SPLIT_SE
 
 
 def corrupt_labels(labels: np.ndarray, ratio: float, n_classes: int, seed: int) -> np.ndarray:
-    """Labels of which `ratio` were drawn anew, uniformly over all classes, the true one among them (DuPHiL, section 4).
+    """Labels of which `ratio` were drawn anew, uniformly over all classes, the true one among them
+    (DuPHiL, section 4).
 
     So a ratio of 0.10 with ten classes makes 9 % of the labels wrong.
     """
@@ -107,16 +118,22 @@ def corrupt_labels(labels: np.ndarray, ratio: float, n_classes: int, seed: int) 
 
 
 def with_corrupted_labels(data: DataSet, ratio: float, seed: int) -> DataSet:
-    """The same data set with corrupted training and validation labels, as in the field; test labels stay clean."""
+    """The same data set with corrupted training and validation labels, as in the field; test labels
+    stay clean.
+    """
 
     def corrupted(split: Split, seed: int) -> Split:
         return replace(split, labels=corrupt_labels(split.labels, ratio, len(data.classes), seed))
 
-    return replace(data, train=corrupted(data.train, seed), validation=corrupted(data.validation, seed + 1))
+    return replace(
+        data, train=corrupted(data.train, seed), validation=corrupted(data.validation, seed + 1)
+    )
 
 
 def load(name: str, data_dir: Path | str = "data", image_size: int = 64) -> DataSet:
-    """A data set by name, or a folder with one folder of images per class, which are resized to `image_size`."""
+    """A data set by name, or a folder with one folder of images per class, which are resized to
+    `image_size`.
+    """
     from host_training.data import cifar, digits, image_folder
 
     loaders: dict[str, Callable[[], DataSet]] = {
@@ -135,8 +152,11 @@ def load(name: str, data_dir: Path | str = "data", image_size: int = 64) -> Data
     )
 
 
-def write_replay(split: Split, classes: tuple[str, ...], path: Path, limit: int | None = None) -> None:
-    """Images and true labels for a node that replays them instead of opening a camera; nothing in it is pickled.
+def write_replay(
+    split: Split, classes: tuple[str, ...], path: Path, limit: int | None = None
+) -> None:
+    """Images and true labels for a node that replays them instead of opening a camera; nothing in
+    it is pickled.
 
     A split may be sorted by class: of more than `limit` images so many are drawn, always the same.
     """

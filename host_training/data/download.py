@@ -1,4 +1,6 @@
-"""Download one file: tried again after a fault, continued where it broke off, checked before anyone reads it."""
+"""Download one file: tried again after a fault, continued where it broke off, checked before anyone
+reads it.
+"""
 
 import hashlib
 import http.client
@@ -16,7 +18,9 @@ from host_training.data.dataset import DataSetError
 BLOCK_BYTES = 1 << 16
 TIMEOUT_S = 15.0
 STALL_BYTES = 10_000
-"What must arrive within TIMEOUT_S, or the connection is given up; and what counts as having got further."
+"""What must arrive within TIMEOUT_S, or the connection is given up; and what counts as having got
+further.
+"""
 PAUSES_S = (1.0, 2.0, 4.0)
 "Before further tries; from the first again when anything arrived."
 PASSING = frozenset({408, 425, 429})
@@ -28,12 +32,17 @@ Sleep = Callable[[float], None]
 
 
 def download(url: str, path: Path, sha256: str, sleep: Sleep = time.sleep) -> Path:
-    """Fetch `url` into `path`; what arrived of an earlier, interrupted try lies in `<path>.part` and is continued."""
+    """Fetch `url` into `path`; what arrived of an earlier, interrupted try lies in `<path>.part`
+    and is continued.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         if _sha256(path) == sha256:
             return path
-        raise DataSetError(f"{path} is not the file we know, or not all of it: move it away, and run the command again")
+        raise DataSetError(
+            f"{path} is not the file we know, or not all of it: move it away, and run the "
+            "command again"
+        )
     part = path.with_name(path.name + ".part")
     continues = part.exists()
     _fetch(url, part, sleep)
@@ -45,7 +54,8 @@ def download(url: str, path: Path, sha256: str, sleep: Sleep = time.sleep) -> Pa
         found = _describe(part)
         part.unlink()
         raise DataSetError(
-            f"{path.name} from {url} is not the file we know: {found} (SHA-256 is {digest[:12]}…, expected "
+            f"{path.name} from {url} is not the file we know: {found} (SHA-256 is "
+            f"{digest[:12]}…, expected "
             f"{sha256[:12]}…). It was thrown away; run the command again, or {_remedy(path)}"
         )
     part.rename(path)
@@ -65,7 +75,8 @@ def _fetch(url: str, part: Path, sleep: Sleep) -> None:
             if pause_s is None:
                 path = part.with_suffix("")
                 raise DataSetError(
-                    f"{path.name} could not be downloaded from {url}: {_reason(error)}. What arrived is kept: run the "
+                    f"{path.name} could not be downloaded from {url}: {_reason(error)}. What "
+                    "arrived is kept: run the "
                     f"command again to go on, or {_remedy(path)}"
                 ) from None
             print(f"{url}: {_reason(error)}; again in {pause_s:g} s", file=sys.stderr)
@@ -74,7 +85,9 @@ def _fetch(url: str, part: Path, sleep: Sleep) -> None:
 
 def _continue(url: str, part: Path) -> None:
     have_bytes = _size(part)
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have_bytes}-"} if have_bytes else {})
+    request = urllib.request.Request(
+        url, headers={"Range": f"bytes={have_bytes}-"} if have_bytes else {}
+    )
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
@@ -82,13 +95,23 @@ def _continue(url: str, part: Path) -> None:
             return
         raise
     with response:
-        if response.headers.get_content_type() == "text/html":  # it must not take the place of what has arrived
+        # it must not take the place of what has arrived
+        if response.headers.get_content_type() == "text/html":
             raise ValueError(f"{A_PAGE} came in its place")
-        resumes = response.status == 206 and f" {have_bytes}-" in response.headers.get("Content-Range", "")
+        resumes = response.status == 206 and f" {have_bytes}-" in response.headers.get(
+            "Content-Range", ""
+        )
         left_bytes = int(response.headers.get("Content-Length") or 0)
         start_bytes = have_bytes if resumes else 0
         total = start_bytes + left_bytes if left_bytes else None
-        with tqdm(desc=part.stem, total=total, initial=start_bytes, unit="B", unit_scale=True, disable=None) as bar:
+        with tqdm(
+            desc=part.stem,
+            total=total,
+            initial=start_bytes,
+            unit="B",
+            unit_scale=True,
+            disable=None,
+        ) as bar:
             received = _write(part, "ab" if resumes else "wb", _blocks(response, bar))
     if received < left_bytes:
         raise ConnectionError(f"the connection ended {left_bytes - received} bytes early")
@@ -107,7 +130,9 @@ def _blocks(response: http.client.HTTPResponse, bar: tqdm) -> Iterator[bytes]:
 
 
 def _write(part: Path, mode: str, blocks: Iterator[bytes]) -> int:
-    """How many bytes were written; a fault of the disk is no fault of the line, and is not tried again."""
+    """How many bytes were written; a fault of the disk is no fault of the line, and is not tried
+    again.
+    """
     n_bytes = 0
     try:
         file = part.open(mode)
@@ -125,7 +150,8 @@ def _write(part: Path, mode: str, blocks: Iterator[bytes]) -> int:
 
 def _unwritable(part: Path, error: OSError) -> DataSetError:
     return DataSetError(
-        f"{part} cannot be written ({error.strerror}); free some space or name another place (DATA_DIR=…)"
+        f"{part} cannot be written ({error.strerror}); free some space or name another place "
+        "(DATA_DIR=…)"
     )
 
 
@@ -153,7 +179,10 @@ def _describe(part: Path) -> str:
 
 
 def _remedy(path: Path) -> str:
-    return f"put {path.name}, or what is in it, into {path.parent} yourself (DATA_DIR=… names another place)"
+    return (
+        f"put {path.name}, or what is in it, into {path.parent} yourself (DATA_DIR=… names "
+        "another place)"
+    )
 
 
 def _size(path: Path) -> int:

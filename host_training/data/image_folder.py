@@ -1,6 +1,7 @@
 """A folder of one's own images: one folder per class, any size and format that Pillow reads.
 
-Where it holds train, val and test, these are the splits; what is missing of them is drawn from train.
+Where it holds train, val and test, these are the splits; what is missing of them is drawn from
+train.
 """
 
 import sys
@@ -10,7 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from host_training.data.dataset import Augmentation, DataSet, DataSetError, Split, stratified_holdout
+from host_training.data.dataset import (
+    Augmentation,
+    DataSet,
+    DataSetError,
+    Split,
+    stratified_holdout,
+)
 from host_training.data.photo_layout import TEST, TRAIN, VALIDATION, check_classes, split_folders
 from host_training.data.photo_remarks import describe
 from link.base.memory import free_bytes
@@ -25,7 +32,9 @@ N_SAID = 5
 
 @dataclass(frozen=True, eq=False)
 class Photos:
-    """images uint8 (N, S, S, 3), labels int64 (N,), and the files' names below the data set's folder (N,)."""
+    """images uint8 (N, S, S, 3), labels int64 (N,), and the files' names below the data set's
+    folder (N,).
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -51,11 +60,16 @@ def to_stderr(sentence: str) -> None:
 
 
 def load(folder: Path, image_size: int, say: Callable[[str], None] = to_stderr) -> DataSet:
-    """Classes are the folders in alphabetical order; splits that are drawn depend on the file names alone."""
+    """Classes are the folders in alphabetical order; splits that are drawn depend on the file names
+    alone.
+    """
     places = split_folders(folder, say)
     classes = check_classes(folder, places)
     check_memory(folder, image_size)
-    photos = {split: read_classes(folder, where, classes, image_size, say) for split, where in places.items()}
+    photos = {
+        split: read_classes(folder, where, classes, image_size, say)
+        for split, where in places.items()
+    }
     require_enough(folder, photos, classes)
     for split in FRACTIONS:
         if split not in photos:
@@ -81,13 +95,18 @@ def check_memory(folder: Path, image_size: int) -> None:
     needed, there = 2 * n_files * image_size * image_size * 3, free_bytes()
     if needed > there:
         raise DataSetError(
-            f"{n_files} images of {image_size} x {image_size} in {folder} take {needed / 1e9:.1f} GB of memory, "
+            f"{n_files} images of {image_size} x {image_size} in {folder} take "
+            f"{needed / 1e9:.1f} GB of memory, "
             f"{there / 1e9:.1f} are free; make them smaller (IMAGE_SIZE=…) or fewer"
         )
 
 
 def read_classes(
-    folder: Path, places: Sequence[Path], classes: Sequence[str], image_size: int, say: Callable[[str], None]
+    folder: Path,
+    places: Sequence[Path],
+    classes: Sequence[str],
+    image_size: int,
+    say: Callable[[str], None],
 ) -> Photos:
     """Every image of these classes in these places; what cannot be read is said and left out."""
     images, labels, names = [], [], []
@@ -106,17 +125,24 @@ def read_classes(
     if n_unread > N_SAID:
         say(f"{n_unread - N_SAID} more files in {folder} cannot be read and are skipped")
     shape = (len(images), image_size, image_size, 3)
-    return Photos(np.reshape(images, shape).astype(np.uint8), np.array(labels, np.int64), np.array(names, object))
+    return Photos(
+        np.reshape(images, shape).astype(np.uint8),
+        np.array(labels, np.int64),
+        np.array(names, object),
+    )
 
 
 def require_enough(folder: Path, photos: dict[str, Photos], classes: Sequence[str]) -> None:
-    """One image of each class for training and for each split that is drawn from there; one at all in the others."""
+    """One image of each class for training and for each split that is drawn from there; one at all
+    in the others.
+    """
     needed = 1 + sum(split not in photos for split in FRACTIONS)
     counts = np.bincount(photos[TRAIN].labels, minlength=len(classes))
     for name, count in zip(classes, counts, strict=True):
         if count < needed:
             raise DataSetError(
-                f"class folder {folder / name} holds {count} readable images; it needs at least {needed} "
+                f"class folder {folder / name} holds {count} readable images; it needs at "
+                f"least {needed} "
                 "(one each to train, to validate and to test), or must be removed"
             )
     for split, those in photos.items():

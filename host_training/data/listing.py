@@ -1,4 +1,6 @@
-"""Listing: the pictures of a folder, file by file, so that a change to them is seen without reading them all again."""
+"""Listing: the pictures of a folder, file by file, so that a change to them is seen without reading
+them all again.
+"""
 
 import hashlib
 import json
@@ -12,7 +14,9 @@ from link.base.durable import write_durably
 
 
 class Picture(NamedTuple):
-    """One file; a stamp that is another one says that it should be read again, the hash whether it changed."""
+    """One file; a stamp that is another one says that it should be read again, the hash whether it
+    changed.
+    """
 
     n_bytes: int
     modified_ns: int
@@ -41,7 +45,9 @@ class Listing:
     def read(cls, path: Path) -> "Listing":
         """What `write` wrote. Raises OSError, or ValueError for anything else."""
         try:
-            return cls({name: Picture(*entry) for name, entry in json.loads(path.read_bytes()).items()})
+            return cls(
+                {name: Picture(*entry) for name, entry in json.loads(path.read_bytes()).items()}
+            )
         except (TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"unexpected content: {error}") from None
 
@@ -52,19 +58,28 @@ class Listing:
         return len(self.pictures)
 
     def changes_to(self, now: "Listing") -> str:
-        """What became of these pictures, as a phrase; "" when the same pictures are there under the same names."""
+        """What became of these pictures, as a phrase; "" when the same pictures are there under the
+        same names.
+        """
         before, after = self.pictures, now.pictures
         kinds = {
             "new": after.keys() - before.keys(),
             "gone": before.keys() - after.keys(),
-            "changed": {name for name in before.keys() & after.keys() if before[name].sha256 != after[name].sha256},
+            "changed": {
+                name
+                for name in before.keys() & after.keys()
+                if before[name].sha256 != after[name].sha256
+            },
         }
-        return ", ".join(f"{len(names)} {kind} (such as {min(names)})" for kind, names in kinds.items() if names)
+        return ", ".join(
+            f"{len(names)} {kind} (such as {min(names)})" for kind, names in kinds.items() if names
+        )
 
 
 def _names(folder: Path) -> Iterator[str]:
     """Files that training would read; what lies beside the class folders is none."""
-    from link.picture.folders import files_below  # needs Pillow, which is not there before anything is installed
+    # needs Pillow, which is not there before anything is installed
+    from link.picture.folders import files_below
 
     for path in files_below(folder):
         if path.parent != folder:
@@ -72,7 +87,9 @@ def _names(folder: Path) -> Iterator[str]:
 
 
 def _picture(path: Path, known: Picture | None) -> Picture | None:
-    """None for what cannot be read, and of which training says so: a link to nothing, another's file, a pipe."""
+    """None for what cannot be read, and of which training says so: a link to nothing, another's
+    file, a pipe.
+    """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):

@@ -1,4 +1,6 @@
-"""Layout of a folder of photos: one folder per class, or train, val and test with the class folders inside them."""
+"""Layout of a folder of photos: one folder per class, or train, val and test with the class folders
+inside them.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +20,9 @@ Say = Callable[[str], None]
 
 
 def split_folders(folder: Path, say: Say) -> dict[str, list[Path]]:
-    """The folders of each split, or all of it as TRAIN where the folder holds classes; what is left out is said."""
+    """The folders of each split, or all of it as TRAIN where the folder holds classes; what is left
+    out is said.
+    """
     inner = folders_in(folder)
     found: dict[str, list[Path]] = {}
     for path in inner:
@@ -28,8 +32,10 @@ def split_folders(folder: Path, say: Say) -> dict[str, list[Path]]:
     has_classes = any(map(folders_in, found.get(TRAIN, [])))
     if len(found) > 1 and not others and not has_classes:
         raise DataSetError(
-            f"{folder} holds {' and '.join(path.name for path in inner)}, which are names of splits, but no class "
-            "folders in the one to train on; put one folder of images per class into each, or rename them"
+            f"{folder} holds {' and '.join(path.name for path in inner)}, which are names of "
+            "splits, but no class "
+            "folders in the one to train on; put one folder of images per class into each, "
+            "or rename them"
         )
     if not has_classes or (others and len(found) == 1):
         return {TRAIN: [folder]}
@@ -37,7 +43,10 @@ def split_folders(folder: Path, say: Say) -> dict[str, list[Path]]:
         say(f"{folder} is taken as splits ({', '.join(found)}); left out: {', '.join(others)}")
     for split in (VALIDATION, TEST):
         if split in found and not any(map(folders_in, found[split])):
-            say(f"{found.pop(split)[0]} holds no class folders, so that its images have no labels: it is left out")
+            say(
+                f"{found.pop(split)[0]} holds no class folders, so that its images have no "
+                "labels: it is left out"
+            )
     return found
 
 
@@ -51,18 +60,23 @@ def check_classes(folder: Path, places: dict[str, list[Path]]) -> tuple[str, ...
     classes = classes_in(places[TRAIN])
     if odd := [name for name in classes if not name.isprintable() or not name.strip()]:
         raise DataSetError(
-            f"a class folder in {folder} is called {odd[0]!a}, which nobody can read off a screen; rename it"
+            f"a class folder in {folder} is called {odd[0]!a}, which nobody can read off a "
+            "screen; rename it"
         )
     if len(classes) < 2:
         wrapped = [path for path in folders_in(folder) if len(folders_in(path)) >= 2]
-        remedy = f"; {wrapped[0]} holds {len(folders_in(wrapped[0]))}: give that one" if wrapped else ""
+        remedy = (
+            f"; {wrapped[0]} holds {len(folders_in(wrapped[0]))}: give that one" if wrapped else ""
+        )
         raise DataSetError(
-            f"{folder} holds {len(classes)} class folders; classification needs at least two, one per class{remedy}"
+            f"{folder} holds {len(classes)} class folders; classification needs at least "
+            f"two, one per class{remedy}"
         )
     for split, its_places in places.items():
         if further := sorted(set(classes_in(its_places)) - set(classes)):
             raise DataSetError(
-                f"the {split} split of {folder} has the class '{further[0]}', which the one to train on has not: "
+                f"the {split} split of {folder} has the class '{further[0]}', which the one "
+                "to train on has not: "
                 "rename, move or remove that folder"
             )
     return classes
@@ -70,4 +84,6 @@ def check_classes(folder: Path, places: dict[str, list[Path]]) -> tuple[str, ...
 
 def folders_in(path: Path) -> list[Path]:
     """A person's own folders directly below, by name."""
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not is_private(entry.name))
+    return sorted(
+        entry for entry in path.iterdir() if entry.is_dir() and not is_private(entry.name)
+    )

@@ -1,4 +1,6 @@
-"""What should be known of a set of photos before anyone believes its accuracy: few, uneven and repeated images."""
+"""What should be known of a set of photos before anyone believes its accuracy: few, uneven and
+repeated images.
+"""
 
 import hashlib
 from collections import defaultdict
@@ -26,18 +28,26 @@ class Photos(Protocol):
     def names(self) -> np.ndarray: ...
 
 
-def describe(name: str, photos: Mapping[str, Photos], classes: Sequence[str], drawn: Sequence[str]) -> Iterator[str]:
-    """Sentences about a data set of that name, its photos by split, some of whose splits were drawn."""
+def describe(
+    name: str, photos: Mapping[str, Photos], classes: Sequence[str], drawn: Sequence[str]
+) -> Iterator[str]:
+    """Sentences about a data set of that name, its photos by split, some of whose splits were
+    drawn.
+    """
     yield _sizes(name, photos, classes, drawn)
     yield from _unevenness(photos, classes)
     yield from _copies(photos, classes)
 
 
-def _sizes(name: str, photos: Mapping[str, Photos], classes: Sequence[str], drawn: Sequence[str]) -> str:
+def _sizes(
+    name: str, photos: Mapping[str, Photos], classes: Sequence[str], drawn: Sequence[str]
+) -> str:
     counts = _counts(photos, classes)
     each = list(zip(classes, counts.tolist(), strict=True))
     few = sorted(each, key=lambda pair: pair[1])[:N_NAMED] if len(each) > N_NAMED else each
-    listed = ("the smallest are " if few is not each else "") + ", ".join(f"{name} {count}" for name, count in few)
+    listed = ("the smallest are " if few is not each else "") + ", ".join(
+        f"{name} {count}" for name, count in few
+    )
     splits = ", ".join(f"{len(part.labels)} {split}" for split, part in photos.items())
     origin = f" ({' and '.join(drawn)} drawn)" if drawn else ""
     return f"{name}: {counts.sum()} images of {len(classes)} classes ({listed}); {splits}{origin}"
@@ -47,24 +57,34 @@ def _unevenness(photos: Mapping[str, Photos], classes: Sequence[str]) -> Iterato
     counts = _counts(photos, classes)
     share, largest = counts.max() / counts.sum(), classes[int(counts.argmax())]
     if share > LARGE_SHARE / len(classes):
-        yield f"{share:.0%} of the images are '{largest}': whoever only ever says that is right as often"
-    if few := [f"{name} {count}" for name, count in zip(classes, counts, strict=True) if count < FEW_IMAGES]:
+        yield (
+            f"{share:.0%} of the images are '{largest}': whoever only ever says that is right as "
+            "often"
+        )
+    if few := [
+        f"{name} {count}" for name, count in zip(classes, counts, strict=True) if count < FEW_IMAGES
+    ]:
         more = f" and {len(few) - N_NAMED} more" if len(few) > N_NAMED else ""
         yield f"fewer than {FEW_IMAGES} images teach little: {', '.join(few[:N_NAMED])}{more}"
     for split, part in photos.items():
         missing = np.flatnonzero(np.bincount(part.labels, minlength=len(classes)) == 0).tolist()
         if missing:
-            yield f"the {split} split has no image of {', '.join(classes[i] for i in missing[:N_NAMED])}"
+            yield (
+                f"the {split} split has no image of "
+                f"{', '.join(classes[i] for i in missing[:N_NAMED])}"
+            )
 
 
 def _copies(photos: Mapping[str, Photos], classes: Sequence[str]) -> Iterator[str]:
-    """The same pixels in two splits, where the test is known by heart, or in two classes, of which one is wrong."""
+    """The same pixels in two splits, where the test is known by heart, or in two classes, of which
+    one is wrong.
+    """
     places: dict[bytes, list[tuple[str, int, str]]] = defaultdict(list)
     for split, part in photos.items():
         for image, label, name in zip(part.images, part.labels, part.names, strict=True):
-            places[hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()].append(
-                (split, int(label), str(name))
-            )
+            places[
+                hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+            ].append((split, int(label), str(name)))
     for kind, consequence, key in (
         ("splits", "so that the accuracy is flattered", lambda place: place[0]),
         ("classes", "so that one of the labels is wrong", lambda place: place[1]),
@@ -74,9 +94,14 @@ def _copies(photos: Mapping[str, Photos], classes: Sequence[str]) -> Iterator[st
             first = doubled[0][0]
             other = next(place for place in doubled[0] if key(place) != key(first))
             count = "1 image is" if len(doubled) == 1 else f"{len(doubled)} images are"
-            yield f"{count} in two {kind}, {consequence}: {first[2]} and {other[2]}, for example; remove one of each"
+            yield (
+                f"{count} in two {kind}, {consequence}: {first[2]} and {other[2]}, for example; "
+                "remove one of each"
+            )
 
 
 def _counts(photos: Mapping[str, Photos], classes: Sequence[str]) -> np.ndarray:
     """Images of each class in all splits, int64 (K,)."""
-    return np.bincount(np.concatenate([part.labels for part in photos.values()]), minlength=len(classes))
+    return np.bincount(
+        np.concatenate([part.labels for part in photos.values()]), minlength=len(classes)
+    )

@@ -1,8 +1,12 @@
-"""The wavelet-domain auto-encoder of DuPHiL (Qi, Chamain, Ding, ICIP 2022, Fig. 1), sized by presets.
+"""The wavelet-domain auto-encoder of DuPHiL (Qi, Chamain, Ding, ICIP 2022, Fig. 1), sized by
+presets.
 
-    image → DWT → stem, M1, M2 → pool, two dense layers → y ⇢ quantiser ⇢ y_hat → transposed convolutions → M3 → scores
-            `------------------ Encoder (node) -------'                 `------------- Decoder (host) -----------'
-                                                      `-> side branch → z on the unit sphere, for MCR² (training only)
+    image → DWT → stem, M1, M2 → pool, two dense layers → y ⇢ quantiser ⇢ y_hat → transposed
+      convolutions → M3 → scores
+            `------------------ Encoder (node) -------'                 `------------- Decoder
+              (host) -----------'
+                                                      `-> side branch → z on the unit sphere, for
+                                                        MCR² (training only)
 
 Dense layers on the node are 1 × 1 convolutions: TensorFlow Lite then needs no transpose.
 """
@@ -21,7 +25,9 @@ SMALLEST_UNDECIMATED = 16
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of one auto-encoder; image and class counts come from the data set, the rest from a preset."""
+    """Sizes of one auto-encoder; image and class counts come from the data set, the rest from a
+    preset.
+    """
 
     height: int
     width: int
@@ -34,9 +40,13 @@ class ModelConfig:
     blocks: tuple[int, int, int] = (2, 2, 2)
     "Blocks in M1, M2 (encoder) and M3 (decoder)."
     has_module3_on_node: bool = False
-    "M3 ends the encoder, where its small maps are cheap, and the decoder is two dense layers: not the paper's cut."
+    """M3 ends the encoder, where its small maps are cheap, and the decoder is two dense layers: not
+    the paper's cut.
+    """
     has_residuals: bool = True
-    "False: the encoder's blocks are single convolutions, halved by max-pooling; more work on the node per layer."
+    """False: the encoder's blocks are single convolutions, halved by max-pooling; more work on the
+    node per layer.
+    """
     stem_stride: int = 1
     pooled: int = 1
     "Side of the grid that the last feature map is averaged to; the paper pools it to one point."
@@ -48,23 +58,33 @@ class ModelConfig:
     "Dimension of the side branch's output z."
     wavelet: str = "haar"
     is_decimated: bool = True
-    "False: the transform is taken at every pixel, and the stem max-pools: twice the resolution where it costs least."
+    """False: the transform is taken at every pixel, and the stem max-pools: twice the resolution
+    where it costs least.
+    """
     subband_gains: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
-    "What LL, LH, HL and HH are multiplied by: a matter of training alone, folding makes it part of the stem."
+    """What LL, LH, HL and HH are multiplied by: a matter of training alone, folding makes it part
+    of the stem.
+    """
     noise_half_width: float = 1.0
-    "Of the uniform noise that stands in for rounding: 1 in the paper and its authors' code, ½ in Ballé et al."
+    """Of the uniform noise that stands in for rounding: 1 in the paper and its authors' code, ½ in
+    Ballé et al.
+    """
 
     min_kept: float = 1.0
-    "Training keeps a random leading share of the latents, at least this, the rest is 0: stochastic tail-drop."
+    """Training keeps a random leading share of the latents, at least this, the rest is 0:
+    stochastic tail-drop.
+    """
 
     def __post_init__(self) -> None:
         if self.height % 2 or self.width % 2:
             raise ValueError(
-                f"images are {self.height}x{self.width}; the wavelet transform needs even sides: crop or resize them"
+                f"images are {self.height}x{self.width}; the wavelet transform needs even "
+                "sides: crop or resize them"
             )
         if min(self.height, self.width) < SMALLEST_UNDECIMATED and not self.is_decimated:
             raise ValueError(
-                f"images of {self.height}x{self.width} vanish in this model's max-pooling; it needs sides of "
+                f"images of {self.height}x{self.width} vanish in this model's max-pooling; "
+                "it needs sides of "
                 f"{SMALLEST_UNDECIMATED} or more: enlarge them or take another preset"
             )
         if self.pixel_pad and not self.is_decimated:
@@ -85,7 +105,9 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, fields: dict) -> "ModelConfig":
         """What `to_dict` gave, or JSON made lists of."""
-        tuples: dict[str, Any] = {name: tuple(each) for name, each in fields.items() if isinstance(each, list)}
+        tuples: dict[str, Any] = {
+            name: tuple(each) for name, each in fields.items() if isinstance(each, list)
+        }
         return cls(**{**fields, **tuples})
 
 
@@ -101,7 +123,8 @@ class BasicBlock(nn.Module):
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_channels != out_channels:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False),
+                nn.BatchNorm2d(out_channels),
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -110,7 +133,9 @@ class BasicBlock(nn.Module):
 
 
 class PlainBlock(nn.Module):
-    """One 3 × 3 convolution at full resolution, max-pooled by its stride (as in Jordan, arXiv:2404.00498)."""
+    """One 3 × 3 convolution at full resolution, max-pooled by its stride (as in Jordan,
+    arXiv:2404.00498).
+    """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -123,9 +148,15 @@ class PlainBlock(nn.Module):
 
 
 def module(
-    block: type[BasicBlock | PlainBlock], in_channels: int, out_channels: int, n_blocks: int, stride: int
+    block: type[BasicBlock | PlainBlock],
+    in_channels: int,
+    out_channels: int,
+    n_blocks: int,
+    stride: int,
 ) -> nn.Sequential:
-    """Blocks of one width, the first of them strided: with residual ones a "ResNet module" of the paper."""
+    """Blocks of one width, the first of them strided: with residual ones a "ResNet module" of the
+    paper.
+    """
     return nn.Sequential(
         *(
             block(in_channels if i == 0 else out_channels, out_channels, stride if i == 0 else 1)
@@ -156,7 +187,12 @@ class Encoder(nn.Module):
             self.module3 = module(block, width2, width3, config.blocks[2], stride=2)
         self.pool = nn.AdaptiveAvgPool2d(config.pooled)
         self.dense = nn.Sequential(
-            nn.Conv2d(width3 if config.has_module3_on_node else width2, config.hidden, config.pooled, bias=False),
+            nn.Conv2d(
+                width3 if config.has_module3_on_node else width2,
+                config.hidden,
+                config.pooled,
+                bias=False,
+            ),
             nn.BatchNorm2d(config.hidden),
             nn.ReLU(),
             nn.Conv2d(config.hidden, config.latents, 1),
@@ -188,7 +224,10 @@ class Decoder(nn.Module):
         width, width3 = config.latent_decoder_width, config.module_widths[2]
         layers: list[nn.Module] = []
         for i in range(config.upsamplings):
-            layers += [nn.ConvTranspose2d(config.latents if i == 0 else width, width, 2, 2), nn.ReLU()]
+            layers += [
+                nn.ConvTranspose2d(config.latents if i == 0 else width, width, 2, 2),
+                nn.ReLU(),
+            ]
         self.latent_decoder = nn.Sequential(*layers[:-1])
         self.module3 = module(BasicBlock, width, width3, config.blocks[2], stride=2)
         self.classifier = nn.Linear(width3, config.n_classes)
@@ -220,7 +259,9 @@ def quantise(latents: Tensor) -> Tensor:
 
 
 def drop_tail(latents: Tensor, min_kept: float) -> Tensor:
-    """Latents (N, D) of which each image keeps a leading share, uniform in (min_kept, 1); the rest is 0."""
+    """Latents (N, D) of which each image keeps a leading share, uniform in (min_kept, 1); the rest
+    is 0.
+    """
     n, n_latents = latents.shape
     kept = torch.empty(n, 1, device=latents.device).uniform_(min_kept, 1) * n_latents
     return latents * (torch.arange(n_latents, device=latents.device) < kept)
@@ -237,12 +278,16 @@ class AutoEncoder(nn.Module):
         self.decoder = DenseDecoder(config) if config.has_module3_on_node else Decoder(config)
 
     def relax(self, latents: Tensor) -> Tensor:
-        """Training's stand-in for the link: additive uniform noise for rounding, a dropped tail; shape kept."""
+        """Training's stand-in for the link: additive uniform noise for rounding, a dropped tail;
+        shape kept.
+        """
         half_width = self.config.noise_half_width
         noisy = latents + torch.empty_like(latents).uniform_(-half_width, half_width)
         return noisy if self.config.min_kept == 1 else drop_tail(noisy, self.config.min_kept)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class scores (N, K): through noise in training mode, through rounding in evaluation mode."""
+        """Class scores (N, K): through noise in training mode, through rounding in evaluation
+        mode.
+        """
         latents = self.encoder(images)
         return self.decoder(self.relax(latents) if self.training else quantise(latents))

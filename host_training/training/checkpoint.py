@@ -1,4 +1,6 @@
-"""Checkpoints that no kill, power cut or full disk damages: written beside the old one, then renamed over it."""
+"""Checkpoints that no kill, power cut or full disk damages: written beside the old one, then
+renamed over it.
+"""
 
 import os
 import pickle
@@ -24,7 +26,9 @@ def save(checkpoint: dict[str, Any], path: Path) -> None:
         temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         temporary.unlink(missing_ok=True)
-        kept = f"the one before it, {path}, is intact" if path.exists() else "there was none before it"
+        kept = (
+            f"the one before it, {path}, is intact" if path.exists() else "there was none before it"
+        )
         raise CheckpointError(
             f"checkpoint not written ({error}); {kept}. Free some space and run the command again"
         ) from error
@@ -41,6 +45,9 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         raise CheckpointError(f"there is no checkpoint {path}; run `make train` first") from None
     except Exception as error:  # a damaged archive raises many kinds
         said = str(error).partition("\n")[0] or type(error).__name__
-        if isinstance(error, pickle.UnpicklingError):  # PyTorch's own words would have it loaded all the same
+        # PyTorch's own words would have it loaded all the same
+        if isinstance(error, pickle.UnpicklingError):
             said = "it holds something else than tensors and plain values"
-        raise CheckpointError(f"checkpoint {path} is damaged ({said}); delete it and run `make train` again") from None
+        raise CheckpointError(
+            f"checkpoint {path} is damaged ({said}); delete it and run `make train` again"
+        ) from None

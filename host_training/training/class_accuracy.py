@@ -1,4 +1,6 @@
-"""Accuracy by class: one number hides that a class is never named, or that no other than the commonest is."""
+"""Accuracy by class: one number hides that a class is never named, or that no other than the
+commonest is.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,9 +39,13 @@ class ClassAccuracies:
 
     @classmethod
     def of(cls, names: Sequence[str], labels: np.ndarray, said: np.ndarray) -> "ClassAccuracies":
-        """Labels (N,) and what was said in their place (N,), both numbers of the classes that are named."""
+        """Labels (N,) and what was said in their place (N,), both numbers of the classes that are
+        named.
+        """
         counts = (labels, labels[labels == said], said)
-        n_images, n_right, n_said = (np.bincount(which, minlength=len(names)).tolist() for which in counts)
+        n_images, n_right, n_said = (
+            np.bincount(which, minlength=len(names)).tolist() for which in counts
+        )
         return cls(tuple(map(ClassAccuracy, names, n_images, n_right, n_said)))
 
     @property
@@ -74,10 +80,15 @@ class ClassAccuracies:
     def describe(self) -> str:
         """One line: the accuracy beside the share of the largest class, then classes."""
         known = [one for one in self.each if one.accuracy is not None]
-        named = known if len(known) <= N_NAMED else sorted(known, key=lambda one: one.accuracy or 0.0)[:N_NAMED]
+        named = (
+            known
+            if len(known) <= N_NAMED
+            else sorted(known, key=lambda one: one.accuracy or 0.0)[:N_NAMED]
+        )
         never = f"; never says {_listed(self.never_said)}" if self.never_said else ""
         return (
-            f"{self.accuracy:.2%} of {self.n_images:,} images, of which {percent(self.largest_share)} are "
+            f"{self.accuracy:.2%} of {self.n_images:,} images, of which "
+            f"{percent(self.largest_share)} are "
             f"'{self.largest.name}'; {self.mean:.2%} as the mean over the classes: "
             f"{'the worst are ' if named is not known else ''}{', '.join(map(str, named))}{never}"
         )
@@ -87,7 +98,8 @@ class ClassAccuracies:
             "mean_over_classes": self.mean,
             "largest_share": self.largest_share,
             "classes": {
-                one.name: {"images": one.n_images, "right": one.n_right, "said": one.n_said} for one in self.each
+                one.name: {"images": one.n_images, "right": one.n_right, "said": one.n_said}
+                for one in self.each
             },
         }
 

@@ -1,4 +1,6 @@
-"""A loss and its gradients as one CUDA graph: a small model's kernels are shorter than launching them one by one."""
+"""A loss and its gradients as one CUDA graph: a small model's kernels are shorter than launching
+them one by one.
+"""
 
 import copy
 from collections.abc import Callable
@@ -14,9 +16,15 @@ class LossGraph:
     """Recorded once with a first batch; every batch after it must have its shape."""
 
     def __init__(
-        self, loss_of: Callable[[Tensor, Tensor], Tensor], module: nn.Module, images: Tensor, labels: Tensor
+        self,
+        loss_of: Callable[[Tensor, Tensor], Tensor],
+        module: nn.Module,
+        images: Tensor,
+        labels: Tensor,
     ) -> None:
-        """`loss_of`: images and labels to the loss, without a look at a number; the gradients are `module`'s."""
+        """`loss_of`: images and labels to the loss, without a look at a number; the gradients are
+        `module`'s.
+        """
         self.images, self.labels = images.clone(), labels.clone()
         before = copy.deepcopy(module.state_dict())
         other_stream = torch.cuda.Stream()
@@ -35,7 +43,9 @@ class LossGraph:
         module.load_state_dict(before)  # the warm-up moved the batch norms' statistics
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The loss of a batch, scalar; the gradients are in the module's parameters until the next call."""
+        """The loss of a batch, scalar; the gradients are in the module's parameters until the next
+        call.
+        """
         self.images.copy_(images)
         self.labels.copy_(labels)
         self.graph.replay()

@@ -1,4 +1,6 @@
-"""Distillation (Hinton, Vinyals, Dean, arXiv:1503.02531): a small model also learns a large one's scores."""
+"""Distillation (Hinton, Vinyals, Dean, arXiv:1503.02531): a small model also learns a large one's
+scores.
+"""
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -9,6 +11,8 @@ TEMPERATURE = 4.0
 
 
 def loss_to_teacher(scores: Tensor, teacher_scores: Tensor) -> Tensor:
-    """Cross-entropy, nats, between both scores (N, K) softened; times T², which keeps the size of its gradient."""
+    """Cross-entropy, nats, between both scores (N, K) softened; times T², which keeps the size of
+    its gradient.
+    """
     softened = (teacher_scores / TEMPERATURE).softmax(1)
     return TEMPERATURE**2 * cross_entropy(scores / TEMPERATURE, softened)

@@ -1,4 +1,6 @@
-"""What a model is worth: accuracy, coding rates and bits per image on a split; discriminative power of each latent."""
+"""What a model is worth: accuracy, coding rates and bits per image on a split; discriminative power
+of each latent.
+"""
 
 import platform
 from collections.abc import Sequence
@@ -20,7 +22,9 @@ BATCH_SIZE = 500
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one model on one split; rates in nats, bits by each latent's histogram on that same split."""
+    """Figures of one model on one split; rates in nats, bits by each latent's histogram on that
+    same split.
+    """
 
     accuracy: float
     loss: float
@@ -38,7 +42,9 @@ def encode_split(model: AutoEncoder, split: Split, device: torch.device) -> tupl
     """Symbols float32 (N, D), rounded, and labels (N,) of a whole split."""
     model.eval()
     symbols, labels = [], []
-    for images, batch_labels in evaluation_batches(split, BATCH_SIZE, device, model.config.pixel_pad):
+    for images, batch_labels in evaluation_batches(
+        split, BATCH_SIZE, device, model.config.pixel_pad
+    ):
         with autocast(device):
             latents = model.encoder(images)
         symbols.append(quantise(latents.float()))
@@ -74,7 +80,9 @@ def class_accuracies(
 
 
 def histogram_bits(symbols: np.ndarray) -> float:
-    """Sum over the latents of the entropy of each one's own histogram, bits per image; symbols (N, D)."""
+    """Sum over the latents of the entropy of each one's own histogram, bits per image; symbols (N,
+    D).
+    """
     bits = 0.0
     for column in symbols.T:
         _, counts = np.unique(column, return_counts=True)
@@ -84,7 +92,9 @@ def histogram_bits(symbols: np.ndarray) -> float:
 
 
 def discriminative_power(symbols: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """tr(S_between)/tr(S_within) of each latent (DuPHiL, section 3.2); symbols (N, D) → (D,), 0 for a constant one."""
+    """tr(S_between)/tr(S_within) of each latent (DuPHiL, section 3.2); symbols (N, D) → (D,), 0 for
+    a constant one.
+    """
     symbols = symbols.astype(np.float64)
     between, within = np.zeros(symbols.shape[1]), np.zeros(symbols.shape[1])
     for label in np.unique(labels):
@@ -101,8 +111,12 @@ def latent_order(symbols: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 where it is safe and the processor has it: a CPU without AVX512-BF16 or AMX is 15 times slower in it."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type != "cpu" or _has_bfloat16())
+    """bfloat16 where it is safe and the processor has it: a CPU without AVX512-BF16 or AMX is 15
+    times slower in it.
+    """
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=device.type != "cpu" or _has_bfloat16()
+    )
 
 
 @cache

@@ -1,7 +1,8 @@
 """Muon (Jordan, 2024) for convolution kernels: steps of momentum SGD, made orthogonal.
 
-A kernel counts as a matrix, an output channel per row. Orthogonalised, a step moves all directions of that matrix
-alike, also those in which gradients are small. `python -m tests.studies.recipe` holds it against SGD.
+A kernel counts as a matrix, an output channel per row. Orthogonalised, a step moves all directions
+of that matrix alike, also those in which gradients are small. `python -m tests.studies.recipe`
+holds it against SGD.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,9 @@ import torch
 from torch import Tensor
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-"Coefficients of X ← aX + (bXXᵀ + c(XXᵀ)²)X, which takes singular values in (0, 1] near 1 in five steps."
+"""Coefficients of X ← aX + (bXXᵀ + c(XXᵀ)²)X, which takes singular values in (0, 1] near 1 in five
+steps.
+"""
 N_STEPS = 5
 
 
@@ -29,7 +32,8 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """For kernels (out, in, height, width) that a batch norm follows.
 
-    Their scale means nothing there, so it is held: the Frobenius norm at √out. torch.optim.Muon takes matrices only.
+    Their scale means nothing there, so it is held: the Frobenius norm at √out. torch.optim.Muon
+    takes matrices only.
     """
 
     def __init__(self, kernels: Iterable[Tensor], lr: float, momentum: float) -> None:
@@ -42,8 +46,12 @@ class Muon(torch.optim.Optimizer):
             for kernel in group["params"]:
                 if kernel.grad is None:
                     continue
-                momentum = self.state[kernel].setdefault("momentum_buffer", torch.zeros_like(kernel))
+                momentum = self.state[kernel].setdefault(
+                    "momentum_buffer", torch.zeros_like(kernel)
+                )
                 momentum.mul_(group["momentum"]).add_(kernel.grad)
                 ahead = kernel.grad.add(momentum, alpha=group["momentum"])
                 kernel.mul_(len(kernel) ** 0.5 / kernel.norm())
-                kernel.sub_(orthogonalised(ahead.flatten(1)).reshape(kernel.shape), alpha=group["lr"])
+                kernel.sub_(
+                    orthogonalised(ahead.flatten(1)).reshape(kernel.shape), alpha=group["lr"]
+                )

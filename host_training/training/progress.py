@@ -1,4 +1,6 @@
-"""Progress of a stage: a bar that stays in its line, a line of figures for every epoch; in a pipe the lines alone."""
+"""Progress of a stage: a bar that stays in its line, a line of figures for every epoch; in a pipe
+the lines alone.
+"""
 
 import sys
 from types import TracebackType
@@ -29,12 +31,19 @@ class StageProgress:
     def epoch(self, number: int, figures: str) -> None:
         """The figures stay above the bar."""
         self._bar.clear()
-        print(f"{self._name}, epoch {number} of {self._n_epochs}: {figures}", file=sys.stderr, flush=True)
+        print(
+            f"{self._name}, epoch {number} of {self._n_epochs}: {figures}",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def __enter__(self) -> "StageProgress":
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._bar.close()

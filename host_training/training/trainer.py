@@ -1,7 +1,8 @@
 """End-to-end cross-entropy training, then DuPHiL's two phases; resumable to the update.
 
-A stage is a number of updates. Everything random in an update follows from (seed, step), so the state to keep is the
-weights, the optimisers' momenta and the step. The best weights of each stage are chosen on the validation split.
+A stage is a number of updates. Everything random in an update follows from (seed, step), so the
+state to keep is the weights, the optimisers' momenta and the step. The best weights of each stage
+are chosen on the validation split.
 """
 
 import hashlib
@@ -25,12 +26,19 @@ from host_training.presets import Recipe
 from host_training.training import checkpoint, distillation
 from host_training.training.cuda_graph import LossGraph
 from host_training.training.distillation import loss_to_teacher
-from host_training.training.evaluation import Evaluation, autocast, encode_split, evaluate, latent_order
+from host_training.training.evaluation import (
+    Evaluation,
+    autocast,
+    encode_split,
+    evaluate,
+    latent_order,
+)
 from host_training.training.mcr2 import RateReduction, rate_reduction
 from host_training.training.muon import Muon
 from host_training.training.progress import StageProgress
 
-# TensorBoard imports all of TensorFlow where it is installed, unless this marker exists: saves seconds.
+# TensorBoard imports all of TensorFlow where it is installed, unless this marker exists: saves
+# seconds.
 sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("notf"))
 from torch.utils.tensorboard import SummaryWriter  # noqa: E402
 
@@ -40,7 +48,9 @@ SAVE_EVERY_S, SAVE_EPOCHS_EVERY_S = 60.0, 1.0
 
 @dataclass(frozen=True)
 class Progress:
-    """What an update reports; still tensors, as reading a number makes a GPU wait for the processor."""
+    """What an update reports; still tensors, as reading a number makes a GPU wait for the
+    processor.
+    """
 
     loss: Tensor
     rates: RateReduction | None = None
@@ -50,12 +60,16 @@ NOTHING_YET = (-1.0, -math.inf)
 
 
 def merit(figures: Evaluation) -> tuple[float, float]:
-    """What makes a checkpoint the best of its stage: accuracy on the validation split, then a lower loss."""
+    """What makes a checkpoint the best of its stage: accuracy on the validation split, then a lower
+    loss.
+    """
     return figures.accuracy, -figures.loss
 
 
 def learning_rate_factor(recipe: Recipe, progress: float) -> float:
-    """Multiplier of the learning rate at a stage's progress 0…1: the paper's milestones, or warm-up and a cosine."""
+    """Multiplier of the learning rate at a stage's progress 0…1: the paper's milestones, or warm-up
+    and a cosine.
+    """
     if recipe.schedule == "milestones":
         return 0.1 ** sum(progress >= milestone for milestone in (0.5, 0.75, 0.9))
     warm_up = 0.1
@@ -70,7 +84,9 @@ def augmentation(recipe: Recipe, usual: Augmentation) -> Augmentation:
     return replace(usual, crop_pad=crop_pad, cutout=recipe.cutout)
 
 
-def sgd(recipe: Recipe, parameters: Iterator[nn.Parameter], learning_rate: float) -> torch.optim.SGD:
+def sgd(
+    recipe: Recipe, parameters: Iterator[nn.Parameter], learning_rate: float
+) -> torch.optim.SGD:
     return torch.optim.SGD(
         parameters,
         learning_rate,
@@ -82,11 +98,17 @@ def sgd(recipe: Recipe, parameters: Iterator[nn.Parameter], learning_rate: float
 
 def kernels_before_norms(module: nn.Module) -> list[Tensor]:
     """Weights of the 3 × 3 convolutions, each of which a batch norm follows."""
-    return [each.weight for each in module.modules() if isinstance(each, nn.Conv2d) and each.kernel_size == (3, 3)]
+    return [
+        each.weight
+        for each in module.modules()
+        if isinstance(each, nn.Conv2d) and each.kernel_size == (3, 3)
+    ]
 
 
 class CrossEntropyStage:
-    """E2E cross-entropy, to the labels and to a teacher's scores where there is one; the side branch is off."""
+    """E2E cross-entropy, to the labels and to a teacher's scores where there is one; the side
+    branch is off.
+    """
 
     name = "ce"
 
@@ -97,7 +119,9 @@ class CrossEntropyStage:
         self.graph: LossGraph | None = None
         parts = nn.ModuleList([model.encoder, model.decoder])
         kernels = kernels_before_norms(parts) if recipe.optimiser == "muon" else []
-        others = (each for each in parts.parameters() if not any(each is kernel for kernel in kernels))
+        others = (
+            each for each in parts.parameters() if not any(each is kernel for kernel in kernels)
+        )
         self.learning_rates = [recipe.learning_rate]
         self.optimisers: list[torch.optim.Optimizer] = [sgd(recipe, others, recipe.learning_rate)]
         if kernels:
@@ -118,7 +142,9 @@ class CrossEntropyStage:
         return Progress(loss.detach())
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Of a batch, a scalar in nats; nothing in it may wait for a number, as a CUDA graph is made of it."""
+        """Of a batch, a scalar in nats; nothing in it may wait for a number, as a CUDA graph is
+        made of it.
+        """
         with autocast(images.device):
             scores = self.model(images)
         loss = cross_entropy(scores.float(), labels, label_smoothing=self.label_smoothing)
@@ -126,20 +152,28 @@ class CrossEntropyStage:
             return loss
         with torch.no_grad(), autocast(images.device):
             wanted = self.teacher(images)
-        return distillation.SHARE * loss_to_teacher(scores.float(), wanted.float()) + (1 - distillation.SHARE) * loss
+        return (
+            distillation.SHARE * loss_to_teacher(scores.float(), wanted.float())
+            + (1 - distillation.SHARE) * loss
+        )
 
 
 class DuPHiLStage:
-    """Phase 1: encoder and side branch by MCR². Phase 2: decoder by cross-entropy on a frozen encoder.
+    """Phase 1: encoder and side branch by MCR². Phase 2: decoder by cross-entropy on a frozen
+    encoder.
 
-    The phases alternate per mini-batch, as in the authors' code; unlike there, the encoder's batch-norm statistics stay
-    frozen in phase 2.
+    The phases alternate per mini-batch, as in the authors' code; unlike there, the encoder's
+    batch-norm statistics stay frozen in phase 2.
     """
 
     name = "duphil"
 
     def __init__(self, model: AutoEncoder, recipe: Recipe) -> None:
-        self.model, self.epochs, self.batch_size = model, recipe.duphil_epochs, recipe.duphil_batch_size
+        self.model, self.epochs, self.batch_size = (
+            model,
+            recipe.duphil_epochs,
+            recipe.duphil_batch_size,
+        )
         self.eps_sq = recipe.eps_sq
         phase1 = nn.ModuleList([model.encoder, model.side_branch])
         self.learning_rates = [recipe.mcr2_learning_rate, recipe.duphil_decoder_learning_rate]
@@ -156,7 +190,9 @@ class DuPHiLStage:
         self.model.train()
         with autocast(images.device):
             latents = self.model.encoder(images)
-        rates = rate_reduction(self.model.side_branch(self.model.relax(latents.float())), labels, self.eps_sq)
+        rates = rate_reduction(
+            self.model.side_branch(self.model.relax(latents.float())), labels, self.eps_sq
+        )
         _descend(-rates.reduction, self.optimisers[0])
         return RateReduction(rates.coding_rate.detach(), rates.class_coding_rate.detach())
 
@@ -182,7 +218,9 @@ Stage = CrossEntropyStage | DuPHiLStage
 
 
 class Trainer:
-    """One run in one folder: `last.pt` to go on from, `ce.pt` and `duphil.pt` the best of each stage."""
+    """One run in one folder: `last.pt` to go on from, `ce.pt` and `duphil.pt` the best of each
+    stage.
+    """
 
     def __init__(
         self,
@@ -193,8 +231,10 @@ class Trainer:
         start_from: Path | None = None,
         teacher: Path | None = None,
     ) -> None:
-        """`start_from`: a checkpoint whose weights a new run begins with, instead of random ones; `teacher`: one whose
-        scores it learns in end-to-end training, of any preset but for the same classes."""
+        """`start_from`: a checkpoint whose weights a new run begins with, instead of random ones;
+        `teacher`: one whose scores it learns in end-to-end training, of any preset but for the same
+        classes.
+        """
         height, width, channels = data.image_shape
         recipe = recipe.for_images(len(data.train))
         self.data, self.recipe, self.run_dir, self.device = data, recipe, run_dir, device
@@ -227,7 +267,9 @@ class Trainer:
         self.writer.close()
 
     def _take_best(self, stage: Stage) -> None:
-        """Go on with the stage's best weights, whose latents are ranked now that they are known to be the best."""
+        """Go on with the stage's best weights, whose latents are ranked now that they are known to
+        be the best.
+        """
         result = checkpoint.load(self._best_path(stage), self.device)
         self.model.load_state_dict(result["model"])
         symbols, labels = encode_split(self.model, self.data.train, self.device)
@@ -242,7 +284,8 @@ class Trainer:
         except (KeyError, RuntimeError, TypeError, AttributeError) as error:
             said = str(error).partition("\n")[0]
             raise checkpoint.CheckpointError(
-                f"a run of this preset can not start from {path}, which holds another model ({said}); give one of the "
+                f"a run of this preset can not start from {path}, which holds another model "
+                f"({said}); give one of the "
                 "same preset, image size and classes"
             ) from None
 
@@ -253,10 +296,13 @@ class Trainer:
         config = self.model.config
         reads = {name: getattr(config, name) for name in ("height", "width", "channels", "wavelet")}
         its_own = state.get("model_config")
-        can_read = isinstance(its_own, dict) and all(its_own.get(name) == value for name, value in reads.items())
+        can_read = isinstance(its_own, dict) and all(
+            its_own.get(name) == value for name, value in reads.items()
+        )
         if state.get("classes") != list(self.data.classes) or not can_read:
             raise checkpoint.CheckpointError(
-                f"{self.teacher_path} can not teach: it is no finished stage (ce.pt, duphil.pt), or of other classes, "
+                f"{self.teacher_path} can not teach: it is no finished stage (ce.pt, "
+                "duphil.pt), or of other classes, "
                 f"image sizes or another wavelet; name a checkpoint of {self.data.name}"
             )
         return load_model(self.teacher_path, self.device)[0]
@@ -279,7 +325,9 @@ class Trainer:
         with StageProgress(stage.name, n_steps, self.step, stage.epochs) as shown:
             while self.step < n_steps:
                 for optimiser, rate in zip(stage.optimisers, stage.learning_rates, strict=True):
-                    optimiser.param_groups[0]["lr"] = rate * learning_rate_factor(self.recipe, self.step / n_steps)
+                    optimiser.param_groups[0]["lr"] = rate * learning_rate_factor(
+                        self.recipe, self.step / n_steps
+                    )
                 progress = stage.update(*batches.batch(self.step))
                 self.step += 1
                 shown.step()
@@ -305,7 +353,9 @@ class Trainer:
                 "the recipe's learning rate is too high for this data"
             )
 
-    def _end_epoch(self, stage: Stage, progress: Progress, epoch: int, shown: StageProgress) -> None:
+    def _end_epoch(
+        self, stage: Stage, progress: Progress, epoch: int, shown: StageProgress
+    ) -> None:
         figures = evaluate(self.model, self.data.validation, self.device)
         shown.epoch(epoch, describe(figures))
         self._log(stage, figures, progress, epoch)
@@ -315,7 +365,11 @@ class Trainer:
 
     def _log(self, stage: Stage, figures: Evaluation, progress: Progress, epoch: int) -> None:
         assert self.writer is not None
-        values = {**vars(figures), "rate_reduction": figures.rate_reduction, "train_loss": float(progress.loss)}
+        values = {
+            **vars(figures),
+            "rate_reduction": figures.rate_reduction,
+            "train_loss": float(progress.loss),
+        }
         if progress.rates is not None:
             values["train_rate_reduction"] = float(progress.rates.reduction)
         for name, value in values.items():
@@ -339,7 +393,9 @@ class Trainer:
             "step": self.step,
             "best": list(self.best),
             "model": self.model.state_dict(),
-            "optimisers": [[optimiser.state_dict() for optimiser in stage.optimisers] for stage in self.stages],
+            "optimisers": [
+                [optimiser.state_dict() for optimiser in stage.optimisers] for stage in self.stages
+            ],
         }
         checkpoint.save(state, self.run_dir / "last.pt")
 
@@ -354,7 +410,11 @@ class Trainer:
                 f"{self.run_dir} holds another run ({'; '.join(differences)}); "
                 "continue it with its own settings, or train into another folder (RUN=…)"
             )
-        self.stage_index, self.step, self.best = state["stage_index"], state["step"], tuple(state["best"])
+        self.stage_index, self.step, self.best = (
+            state["stage_index"],
+            state["step"],
+            tuple(state["best"]),
+        )
         self.model.load_state_dict(state["model"])
         for stage, states in zip(self.stages, state["optimisers"], strict=True):
             for optimiser, optimiser_state in zip(stage.optimisers, states, strict=True):
@@ -362,7 +422,9 @@ class Trainer:
         self.is_resumed = True
 
     def _origin(self) -> dict[str, Any]:
-        """What makes this run this run: every checkpoint says it, and only the same run is continued."""
+        """What makes this run this run: every checkpoint says it, and only the same run is
+        continued.
+        """
         return {
             "data_set": self.data.name,
             "data_sha256": self.data.sha256,
@@ -393,12 +455,17 @@ def describe(figures: Evaluation) -> str:
     """One line for the progress bar."""
     return (
         f"val {figures.accuracy:.2%} loss {figures.loss:.3f} R {figures.coding_rate:.1f} "
-        f"Rc {figures.class_coding_rate:.1f} ΔR {figures.rate_reduction:.1f} {figures.bits_per_image:.0f} bit/image"
+        f"Rc {figures.class_coding_rate:.1f} ΔR {figures.rate_reduction:.1f} "
+        f"{figures.bits_per_image:.0f} bit/image"
     )
 
 
-def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[AutoEncoder, dict[str, Any]]:
-    """A trained model in evaluation mode and the rest of its checkpoint (`latent_order`, `recipe`, `classes`, …)."""
+def load_model(
+    path: Path, device: torch.device | str = "cpu"
+) -> tuple[AutoEncoder, dict[str, Any]]:
+    """A trained model in evaluation mode and the rest of its checkpoint (`latent_order`, `recipe`,
+    `classes`, …).
+    """
     state = checkpoint.load(path, device)
     try:
         model = AutoEncoder(ModelConfig.from_dict(state["model_config"])).to(device)

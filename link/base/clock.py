@@ -1,7 +1,7 @@
 """Clock: seconds since the machine started, which no one sets, and a name for that start.
 
-A node has no clock of the day until it is told, but it can always tell how long ago something was, sleep included,
-until it is started again; the boot's id tells whether that happened.
+A node has no clock of the day until it is told, but it can always tell how long ago something was,
+sleep included, until it is started again; the boot's id tells whether that happened.
 """
 
 import time
@@ -20,7 +20,9 @@ def boot_s() -> float:
 
 @cache
 def boot_id() -> str:
-    """Tells this boot from all others; a system that has no such id counts every process as a boot."""
+    """Tells this boot from all others; a system that has no such id counts every process as a
+    boot.
+    """
     try:
         return BOOT_ID_FILE.read_text(encoding="ascii").strip()
     except OSError:

@@ -1,4 +1,6 @@
-"""Durable: small files that a power cut cannot tear, and what to do with one that is damaged all the same."""
+"""Durable: small files that a power cut cannot tear, and what to do with one that is damaged all
+the same.
+"""
 
 import errno
 import json
@@ -19,15 +21,17 @@ MAX_SET_ASIDE = 5
 def write_durably(path: Path, text: str, mode: int | None = None) -> None:
     """Replace a file so that after a power cut either the old or the new one is there, whole.
 
-    A link stays one, and the file behind it keeps its owner and, without `mode`, its rights; one made by root belongs
-    to the account that called sudo, else to whom its folder belongs. It takes the old one's place only when it reads
-    back as it was written, else OSError.
+    A link stays one, and the file behind it keeps its owner and, without `mode`, its rights; one
+    made by root belongs to the account that called sudo, else to whom its folder belongs. It takes
+    the old one's place only when it reads back as it was written, else OSError.
     """
     StagedFile(path, text, mode).commit()
 
 
 class StagedFile:
-    """A file that is written, on the disk and read back, beside the one whose place it takes at `commit`."""
+    """A file that is written, on the disk and read back, beside the one whose place it takes at
+    `commit`.
+    """
 
     def __init__(self, path: Path, text: str, mode: int | None = None) -> None:
         """As write_durably."""
@@ -37,7 +41,9 @@ class StagedFile:
         try:
             self._write(text.encode(), mode)
             if self._unfinished.read_bytes() != text.encode():
-                raise OSError(errno.EIO, "it does not read back as it was written", str(self._unfinished))
+                raise OSError(
+                    errno.EIO, "it does not read back as it was written", str(self._unfinished)
+                )
         except BaseException:
             self.drop()
             raise
@@ -63,14 +69,19 @@ class StagedFile:
             if before is not None and mode is None:
                 os.fchmod(descriptor, before.st_mode & 0o777)
             if os.geteuid() == 0:
-                os.fchown(descriptor, *((before.st_uid, before.st_gid) if before else _owner_in(self._path.parent)))
+                os.fchown(
+                    descriptor,
+                    *((before.st_uid, before.st_gid) if before else _owner_in(self._path.parent)),
+                )
             file.write(content)
             file.flush()
             os.fsync(descriptor)
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Make a folder, and those on the way to it; what root makes belongs to whom a new file there would."""
+    """Make a folder, and those on the way to it; what root makes belongs to whom a new file there
+    would.
+    """
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -94,9 +105,12 @@ def _owner_in(folder: Path) -> tuple[int, int]:
 
 
 def read_small(path: Path) -> bytes:
-    """All of a file that one of us wrote; OSError also for what is none, and might never end, or never begin."""
+    """All of a file that one of us wrote; OSError also for what is none, and might never end, or
+    never begin.
+    """
     found = path.stat()
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # a folder is refused below
+    # a folder is refused below
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         raise OSError(errno.EINVAL, "it is no file", str(path))
     if found.st_size > MAX_SMALL_BYTES:
         raise OSError(errno.EFBIG, f"it has more than {MAX_SMALL_BYTES} bytes", str(path))
@@ -105,12 +119,16 @@ def read_small(path: Path) -> bytes:
 
 
 def write_state(path: Path, state: Mapping[str, Any], mode: int | None = None) -> None:
-    """Durably, as JSON with a checksum: a card that changes one digit must not change what a node believes."""
+    """Durably, as JSON with a checksum: a card that changes one digit must not change what a node
+    believes.
+    """
     write_durably(path, json.dumps({**state, "checksum": _checksum(state)}) + "\n", mode)
 
 
 def read_state(path: Path, state_format: int) -> dict[str, Any]:
-    """What write_state wrote, with this "format". Raises FileNotFoundError, or ValueError for anything else."""
+    """What write_state wrote, with this "format". Raises FileNotFoundError, or ValueError for
+    anything else.
+    """
     try:
         state = json.loads(read_small(path).decode("ascii"))
         checksum = state.pop("checksum", None)
@@ -128,7 +146,9 @@ def _checksum(state: Mapping[str, Any]) -> int:
 
 
 def set_aside(path: Path, companions: tuple[str, ...] = ()) -> Path:
-    """Rename a damaged file to `name`.damaged-1, -2, …, with the files whose names go on after its; the new path."""
+    """Rename a damaged file to `name`.damaged-1, -2, …, with the files whose names go on after its;
+    the new path.
+    """
     names = [path.with_name(f"{path.name}.damaged-{n}") for n in range(1, MAX_SET_ASIDE + 1)]
     aside = next((name for name in names if not name.exists()), names[-1])
     for suffix in (*companions, ""):

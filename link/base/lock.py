@@ -1,4 +1,6 @@
-"""Lock: a folder or a file that one process at a time may use. It is let go when the process ends, however it ends."""
+"""Lock: a folder or a file that one process at a time may use. It is let go when the process ends,
+however it ends.
+"""
 
 import fcntl
 import os
@@ -11,10 +13,14 @@ class HeldError(OSError):
 
 
 class FolderLock:
-    """Held from its making to `close`; the folder itself is locked, so nothing is left behind in it."""
+    """Held from its making to `close`; the folder itself is locked, so nothing is left behind in
+    it.
+    """
 
     def __init__(self, folder: Path | str) -> None:
-        """Raises HeldError when another process has it, OSError when there is no such folder or it cannot be locked."""
+        """Raises HeldError when another process has it, OSError when there is no such folder or it
+        cannot be locked.
+        """
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -42,10 +48,14 @@ class FolderLock:
 
 
 class FileLock:
-    """On a file that is replaced when it is written, so a file beside it is locked. Held while anybody holds this."""
+    """On a file that is replaced when it is written, so a file beside it is locked. Held while
+    anybody holds this.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._descriptor = os.open(
+            path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600
+        )
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -62,7 +72,8 @@ _held: WeakValueDictionary[Path, FileLock] = WeakValueDictionary()
 def hold_file(path: Path | str) -> FileLock:
     """This process alone uses the file while it keeps what this gives; it may ask again.
 
-    Raises HeldError when another process has it, OSError when there is no such folder or it cannot be locked.
+    Raises HeldError when another process has it, OSError when there is no such folder or it cannot
+    be locked.
     """
     path = Path(path).resolve()
     lock = _held.get(path) or FileLock(path)

@@ -1,4 +1,6 @@
-"""Memory: how much one thing may take before it is taken, so that a large file is refused and the process lives on."""
+"""Memory: how much one thing may take before it is taken, so that a large file is refused and the
+process lives on.
+"""
 
 import contextlib
 import os
@@ -10,7 +12,9 @@ CONTAINER = Path("/sys/fs/cgroup")
 
 
 def free_bytes() -> int:
-    """What this process may still take: of the machine, of its container, and of its own address space."""
+    """What this process may still take: of the machine, of its container, and of its own address
+    space.
+    """
     limits = (_free_of_machine(), _free_of_container(), _free_of_process())
     return max(0, min(limit for limit in limits if limit is not None))
 

@@ -1,9 +1,9 @@
 """Bundle: the folder that an export writes, a node is flashed with and a host decodes by.
 
-Its id is a hash over what node and host must share: the node half of the manifest with the hashes of the
-encoder and the tables. It is authenticated with every packet, so two ends of different exports cannot talk
-past each other; a new host decoder leaves it as it is. A bundle is data: sizes are bounded before a file is
-read, hashes are checked before it is used.
+Its id is a hash over what node and host must share: the node half of the manifest with the hashes
+of the encoder and the tables. It is authenticated with every packet, so two ends of different
+exports cannot talk past each other; a new host decoder leaves it as it is. A bundle is data: sizes
+are bounded before a file is read, hashes are checked before it is used.
 """
 
 import hashlib
@@ -33,7 +33,9 @@ CALIBRATION = "calibration"
 DECODER_SHA256 = "decoder_sha256"
 
 PROBABILITIES, SCORE, PIXELS = OUTPUTS = ("probabilities", "score", "pixels")
-"What a task's decoder gives for each image: float32 (classes,), float32 () or uint8 (height, width, channels)."
+"""What a task's decoder gives for each image: float32 (classes,), float32 () or uint8 (height,
+width, channels).
+"""
 TASK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 ID_BYTES = 8
@@ -78,7 +80,9 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A checked bundle; `node`, `host`, `provenance` and `measured` are the manifest's own dictionaries."""
+    """A checked bundle; `node`, `host`, `provenance` and `measured` are the manifest's own
+    dictionaries.
+    """
 
     path: Path
     id: bytes
@@ -93,7 +97,9 @@ class Bundle:
 
     @classmethod
     def load(cls, path: Path | str, side: str) -> "Bundle":
-        """Read the manifest and check the files that `side` ("node" or "host") needs, or raise BundleError."""
+        """Read the manifest and check the files that `side` ("node" or "host") needs, or raise
+        BundleError.
+        """
         if side not in ("node", "host"):
             raise ValueError(f"side is '{side}', it must be 'node' or 'host'")
         try:
@@ -101,7 +107,9 @@ class Bundle:
             for name, entry in _needed_files(bundle.node, bundle.host)[side].items():
                 _check_file(bundle.path, name, entry)
         except OSError as error:
-            raise BundleError(f"bundle {path} cannot be read ({error.strerror}): see to its owner and mode") from None
+            raise BundleError(
+                f"bundle {path} cannot be read ({error.strerror}): see to its owner and mode"
+            ) from None
         if side == "host":
             _ = bundle.calibration
         return bundle
@@ -112,7 +120,8 @@ class Bundle:
         stored_format = manifest.get("format")
         if stored_format != BUNDLE_FORMAT:
             raise BundleError(
-                f"bundle {path} has format {stored_format}, this program reads format {BUNDLE_FORMAT}; "
+                f"bundle {path} has format {stored_format}, this program reads format "
+                f"{BUNDLE_FORMAT}; "
                 "export it again with this version, or run the version that made it"
             )
         bundle_id, stored_id = _id_in(path, manifest), manifest.get("bundle_id")
@@ -136,7 +145,9 @@ class Bundle:
                 measured=manifest["measured"],
             )
         except ValueError as error:
-            raise BundleError(f"{MANIFEST} of bundle {path} lacks or misstates: {error}; {REMEDY}") from error
+            raise BundleError(
+                f"{MANIFEST} of bundle {path} lacks or misstates: {error}; {REMEDY}"
+            ) from error
 
     @property
     def data_set(self) -> str:
@@ -186,21 +197,28 @@ class Bundle:
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """Of the label task's decoder; None when it has none, or one that was fitted to another decoder."""
+        """Of the label task's decoder; None when it has none, or one that was fitted to another
+        decoder.
+        """
         try:
             task = self.host["tasks"][LABEL_TASK]
             stored = task.get(CALIBRATION)
-            if stored is None or stored[DECODER_SHA256] != self.host["files"][task["file"]]["sha256"]:
+            if (
+                stored is None
+                or stored[DECODER_SHA256] != self.host["files"][task["file"]]["sha256"]
+            ):
                 return None
             calibration = Calibration.from_dict(stored)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BundleError(
-                f"{MANIFEST} of bundle {self.path} has a calibration that lacks or misstates: {error}; "
+                f"{MANIFEST} of bundle {self.path} has a calibration that lacks or "
+                f"misstates: {error}; "
                 "make it anew with 'python -m export calibrate'"
             ) from error
         if calibration.n_latents != self.n_latents:
             raise BundleError(
-                f"{MANIFEST} of bundle {self.path} has a calibration that is for {calibration.n_latents} latents, "
+                f"{MANIFEST} of bundle {self.path} has a calibration that is for "
+                f"{calibration.n_latents} latents, "
                 f"the bundle has {self.n_latents}; make it anew with 'python -m export calibrate'"
             )
         return calibration
@@ -247,22 +265,35 @@ def write_manifest(
     return Bundle._from_manifest(path)
 
 
-def with_calibration(bundle: Bundle, calibration: Calibration, fitted_on: Mapping[str, Any]) -> Bundle:
-    """Write the label task's calibration into the manifest, with what it was fitted on; the bundle keeps its id."""
+def with_calibration(
+    bundle: Bundle, calibration: Calibration, fitted_on: Mapping[str, Any]
+) -> Bundle:
+    """Write the label task's calibration into the manifest, with what it was fitted on; the bundle
+    keeps its id.
+    """
     task = bundle.host["tasks"][LABEL_TASK]
-    entry = calibration.to_dict() | dict(fitted_on) | {DECODER_SHA256: bundle.host["files"][task["file"]]["sha256"]}
+    entry = (
+        calibration.to_dict()
+        | dict(fitted_on)
+        | {DECODER_SHA256: bundle.host["files"][task["file"]]["sha256"]}
+    )
     tasks = bundle.host["tasks"] | {LABEL_TASK: task | {CALIBRATION: entry}}
-    return write_manifest(bundle.path, bundle.node, bundle.host | {"tasks": tasks}, bundle.provenance, bundle.measured)
+    return write_manifest(
+        bundle.path, bundle.node, bundle.host | {"tasks": tasks}, bundle.provenance, bundle.measured
+    )
 
 
 def with_task(bundle: Bundle, name: str, entry: Mapping[str, Any]) -> Bundle:
-    """Write a further task of the host into the manifest, or replace it; its decoder file is there already.
+    """Write a further task of the host into the manifest, or replace it; its decoder file is there
+    already.
 
     The bundle keeps its id: no node need know.
     """
     check_task_name(name)
     tasks = bundle.host["tasks"] | {name: dict(entry)}
-    return write_manifest(bundle.path, bundle.node, bundle.host | {"tasks": tasks}, bundle.provenance, bundle.measured)
+    return write_manifest(
+        bundle.path, bundle.node, bundle.host | {"tasks": tasks}, bundle.provenance, bundle.measured
+    )
 
 
 def check_task_name(name: str) -> None:
@@ -284,12 +315,15 @@ def _id_in(path: Path, manifest: Mapping[str, Any]) -> bytes:
         raise BundleError(f"{MANIFEST} of bundle {path} is damaged: {error}; {REMEDY}") from error
 
 
-def _needed_files(node: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+def _needed_files(
+    node: Mapping[str, Any], host: Mapping[str, Any]
+) -> dict[str, dict[str, dict[str, Any]]]:
     """By side: the manifest's entry of each file that side cannot do without."""
     decoders = [task["file"] for task in host["tasks"].values()]
     return {
         "node": {name: dict(node["files"][name]) for name in (ENCODER, TABLES)},
-        "host": {TABLES: dict(node["files"][TABLES])} | {name: dict(host["files"][name]) for name in decoders},
+        "host": {TABLES: dict(node["files"][TABLES])}
+        | {name: dict(host["files"][name]) for name in decoders},
     }
 
 
@@ -309,7 +343,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{MANIFEST} of bundle {path} is damaged: {error}; {REMEDY}") from error
     if not isinstance(manifest, dict):
-        raise BundleError(f"{MANIFEST} of bundle {path} is damaged: it holds no JSON object; {REMEDY}")
+        raise BundleError(
+            f"{MANIFEST} of bundle {path} is damaged: it holds no JSON object; {REMEDY}"
+        )
     return manifest
 
 
@@ -330,12 +366,16 @@ def _check_file(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
 def _describe_file(folder: Path, name: str) -> dict[str, Any]:
     if not name or Path(name).name != name:
         raise BundleError(
-            f"{MANIFEST} of bundle {folder} names the file '{name}', only plain file names are allowed; {REMEDY}"
+            f"{MANIFEST} of bundle {folder} names the file '{name}', only plain file names "
+            f"are allowed; {REMEDY}"
         )
     file = folder / name
     if not file.is_file():
         raise BundleError(f"{name} of bundle {folder} is missing; {REMEDY}")
     n_bytes = file.stat().st_size
     if n_bytes > MAX_FILE_BYTES:
-        raise BundleError(f"{name} of bundle {folder} has {n_bytes} bytes, at most {MAX_FILE_BYTES} are read; {REMEDY}")
+        raise BundleError(
+            f"{name} of bundle {folder} has {n_bytes} bytes, at most {MAX_FILE_BYTES} are "
+            f"read; {REMEDY}"
+        )
     return {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": n_bytes}

@@ -1,8 +1,10 @@
-"""Calibration: what a decoder's probabilities are worth while only the first symbols of a latent are here.
+"""Calibration: what a decoder's probabilities are worth while only the first symbols of a latent
+are here.
 
-A decoder that is shown expectations in place of missing symbols is far too sure of itself. Dividing its logits by a
-temperature (Guo et al., arXiv:1706.04599) that depends on how many symbols are known makes its confidence mean what it
-says, and leaves the order of the classes as it is. The export fits both curves on the validation split.
+A decoder that is shown expectations in place of missing symbols is far too sure of itself. Dividing
+its logits by a temperature (Guo et al., arXiv:1706.04599) that depends on how many symbols are
+known makes its confidence mean what it says, and leaves the order of the classes as it is. The
+export fits both curves on the validation split.
 """
 
 from collections.abc import Mapping
@@ -20,14 +22,18 @@ DECIMALS = 4
 
 @dataclass(frozen=True)
 class Calibration:
-    """Two curves over the number of known symbols, linear between their knots; the last knot is the whole latent."""
+    """Two curves over the number of known symbols, linear between their knots; the last knot is the
+    whole latent.
+    """
 
     n_known: tuple[int, ...]
     "The knots: 0 first, rising."
     temperature: tuple[float, ...]
     "What the logits are divided by; linear in its logarithm between knots."
     share_to_come: tuple[float, ...]
-    "Share of the wrong labels that the missing symbols put right, 0…1; 0 at the last knot, where none is missing."
+    """Share of the wrong labels that the missing symbols put right, 0…1; 0 at the last knot, where
+    none is missing.
+    """
 
     def __post_init__(self) -> None:
         low, high = TEMPERATURES
@@ -38,7 +44,10 @@ class Calibration:
         )
         _require(
             len(self.temperature) == len(self.share_to_come) == n_knots,
-            f"{len(self.temperature)} temperatures and {len(self.share_to_come)} shares for {n_knots} knots",
+            (
+                f"{len(self.temperature)} temperatures and {len(self.share_to_come)} shares for "
+                f"{n_knots} knots"
+            ),
         )
         _require(
             all(low <= value <= high for value in self.temperature),
@@ -54,15 +63,19 @@ class Calibration:
         return self.n_known[-1]
 
     def apply(self, probabilities: np.ndarray, n_known: np.ndarray | int) -> np.ndarray:
-        """Calibrated probabilities float64, in the shape of the decoder's: (N, C) with n_known (N,), or (C,) with one.
+        """Calibrated probabilities float64, in the shape of the decoder's: (N, C) with n_known
+        (N,), or (C,) with one.
 
         The largest stays the largest; it is the confidence.
         """
         temperature = np.exp(np.interp(n_known, self.n_known, np.log(self.temperature)))
-        return softmax(np.log(np.maximum(probabilities, TINIEST, dtype=np.float64)) / temperature[..., None])
+        return softmax(
+            np.log(np.maximum(probabilities, TINIEST, dtype=np.float64)) / temperature[..., None]
+        )
 
     def gain_to_come(self, confidence: np.ndarray | float, n_known: np.ndarray | int) -> np.ndarray:
-        """Probability, given the calibrated confidence, that the label is wrong and the missing symbols put it right.
+        """Probability, given the calibrated confidence, that the label is wrong and the missing
+        symbols put it right.
 
         This is what they are worth: other information does not change the answer.
         """
@@ -78,7 +91,9 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> "Calibration":
-        """Raises KeyError, TypeError or ValueError, saying what is wrong; further keys are left alone."""
+        """Raises KeyError, TypeError or ValueError, saying what is wrong; further keys are left
+        alone.
+        """
         return cls(
             tuple(map(int, stored["n_known"])),
             tuple(map(float, stored["temperature"])),

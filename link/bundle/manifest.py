@@ -1,14 +1,30 @@
-"""Manifest: what manifest.json of a bundle says of itself, checked by type and range before anything is made of it."""
+"""Manifest: what manifest.json of a bundle says of itself, checked by type and range before
+anything is made of it.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from link.settings.setting import MANY, REQUIRED_SECTION, SECTION, TEXTS, Setting, number, read_section, text, whole
+from link.settings.setting import (
+    MANY,
+    REQUIRED_SECTION,
+    SECTION,
+    TEXTS,
+    Setting,
+    number,
+    read_section,
+    text,
+    whole,
+)
 
 MAX_SIDE, MAX_CHANNELS, MAX_LATENTS = 8192, 4, 1 << 16
 
 MANIFEST = dict.fromkeys(("node", "host", "provenance", "measured"), REQUIRED_SECTION)
-NODE = {"image": REQUIRED_SECTION, "latents": whole(1, MAX_LATENTS, is_required=True), "files": REQUIRED_SECTION}
+NODE = {
+    "image": REQUIRED_SECTION,
+    "latents": whole(1, MAX_LATENTS, is_required=True),
+    "files": REQUIRED_SECTION,
+}
 IMAGE = {
     "height": whole(1, MAX_SIDE, is_required=True),
     "width": whole(1, MAX_SIDE, is_required=True),
@@ -26,8 +42,12 @@ TASK = {
 }
 
 
-def check_manifest(manifest: Mapping[str, Any], node_files: tuple[str, ...], label_task: str) -> None:
-    """ValueError with what is lacking or cannot be. Further tasks: `check_task`, when they are asked for."""
+def check_manifest(
+    manifest: Mapping[str, Any], node_files: tuple[str, ...], label_task: str
+) -> None:
+    """ValueError with what is lacking or cannot be. Further tasks: `check_task`, when they are
+    asked for.
+    """
     _check(manifest, MANIFEST, "")
     node, host = manifest["node"], manifest["host"]
     _check(node, NODE, "node.")

@@ -1,11 +1,13 @@
-"""A carrier takes packets whole from one end to the other and may lose them; what it is made of is its own affair.
+"""A carrier takes packets whole from one end to the other and may lose them; what it is made of is
+its own affair.
 
-    carrier = open_carrier(CarrierSettings(get_profile("rn2483-sf9"), "/dev/ttyUSB0", frequency_hz=869_525_000))
+    carrier = open_carrier(CarrierSettings(get_profile("rn2483-sf9"), "/dev/ttyUSB0",
+      frequency_hz=869_525_000))
     carrier.send(packet)
     for received in carrier.receive(timeout_s=1.0): ...
 
-Each kind is one file of link.carriers, loaded when it is asked for, so that what one of them needs is needed by nobody
-else. A carrier belongs to one thread.
+Each kind is one file of link.carriers, loaded when it is asked for, so that what one of them needs
+is needed by nobody else. A carrier belongs to one thread.
 """
 
 from collections.abc import Hashable
@@ -25,14 +27,16 @@ class PortError(OSError):
 
 
 class NotSentError(PortError):
-    """Nothing of this packet has left, and the port is as good as before: no airtime spent, no need to open anew."""
+    """Nothing of this packet has left, and the port is as good as before: no airtime spent, no need
+    to open anew.
+    """
 
 
 class DoesNotFit(NotSentError):  # noqa: N818 (it is no error of the port)
     """This packet is more than the medium takes at present; a smaller one may leave at once.
 
-    LoRaWAN puts the answers to its network's commands in front of the next payload, so that for one uplink there is
-    less room than the data rate promises.
+    LoRaWAN puts the answers to its network's commands in front of the next payload, so that for one
+    uplink there is less room than the data rate promises.
     """
 
     def __init__(self, message: str, max_packet_bytes: int | None = None) -> None:
@@ -48,7 +52,9 @@ class Received:
     packet: bytes
     quality: Quality = NO_QUALITY
     origin: Hashable = None
-    "Where it came from, for `send` of a carrier that has many at its other end; None: there is one way back only."
+    """Where it came from, for `send` of a carrier that has many at its other end; None: there is
+    one way back only.
+    """
 
 
 @dataclass
@@ -73,11 +79,12 @@ class Carrier(Protocol):
     def statistics(self) -> CarrierStatistics: ...
 
     def send(self, packet: bytes) -> None:
-        """A modem: returns when the frame has left the antenna. A stream: when it is written, the line may lag behind.
+        """A modem: returns when the frame has left the antenna. A stream: when it is written, the
+        line may lag behind.
 
-        Raises PortError when the port or the modem fails, NotSentError when it is only this packet that cannot leave,
-        ValueError when it is longer than max_packet_bytes. No call waits without end: whatever does not answer in its
-        time is a PortError.
+        Raises PortError when the port or the modem fails, NotSentError when it is only this packet
+        that cannot leave, ValueError when it is longer than max_packet_bytes. No call waits without
+        end: whatever does not answer in its time is a PortError.
         """
 
     def receive(self, timeout_s: float) -> list[Received]:
@@ -101,7 +108,9 @@ class CarrierSettings:
     "Of modems that can be told; None: DEFAULT_FREQUENCY_HZ."
     power_dbm: int = 14
     peers: tuple[str, ...] = ()
-    'UDP: where packets go, each "host:port"; none: each to where the packet came from that it answers.'
+    """UDP: where packets go, each "host:port"; none: each to where the packet came from that it
+    answers.
+    """
 
 
 CARRIERS = {
@@ -117,8 +126,8 @@ CARRIERS = {
 def open_carrier(settings: CarrierSettings) -> Carrier:
     """The carrier that the settings name, ready to use.
 
-    Raises PortError when it cannot be opened or does not answer as that modem does, ValueError when the settings do
-    not suit it.
+    Raises PortError when it cannot be opened or does not answer as that modem does, ValueError when
+    the settings do not suit it.
     """
     kind = settings.kind or settings.profile.carrier
     if kind not in CARRIERS:
@@ -132,5 +141,6 @@ def check_packet(packet: bytes, max_packet_bytes: int) -> None:
     """ValueError when the packet is longer than the carrier takes."""
     if len(packet) > max_packet_bytes:
         raise ValueError(
-            f"packet has {len(packet)} bytes, this carrier takes {max_packet_bytes}: cut the image smaller"
+            f"packet has {len(packet)} bytes, this carrier takes {max_packet_bytes}: cut the "
+            "image smaller"
         )

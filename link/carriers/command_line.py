@@ -1,4 +1,6 @@
-"""A modem that is told what to do in lines of text: one line asks, one answers, and events come in between."""
+"""A modem that is told what to do in lines of text: one line asks, one answers, and events come in
+between.
+"""
 
 import time
 from collections import deque
@@ -28,9 +30,9 @@ LATE = 1.5, 1.0
 class CommandLine:
     """A serial port to such a modem.
 
-    `name` is what messages call it, `event_prefix` (or several) tells events from answers, and `banner` begins what the
-    modem says when it has started. A modem that echoes is understood too. Every call ends in its time, however much the
-    modem says.
+    `name` is what messages call it, `event_prefix` (or several) tells events from answers, and
+    `banner` begins what the modem says when it has started. A modem that echoes is understood too.
+    Every call ends in its time, however much the modem says.
     """
 
     def __init__(
@@ -58,7 +60,8 @@ class CommandLine:
 
     def write(self, line: str) -> None:
         self._asked = line
-        self._port.write(f"{line}\r\n".encode("ascii", "replace"))  # the modem refuses what is none of its letters
+        # the modem refuses what is none of its letters
+        self._port.write(f"{line}\r\n".encode("ascii", "replace"))
 
     def answer(self, timeout_s: float = ANSWER_S) -> str | None:
         """The next line that is no event; None when none comes in time."""
@@ -78,7 +81,10 @@ class CommandLine:
         deadline_s = time.monotonic() + SETTLE_S
         while self.answer(silence_s) is not None:
             if time.monotonic() > deadline_s:
-                raise PortError(f"what is at {self.path} talks without a pause: it is no modem; name the modem's port")
+                raise PortError(
+                    f"what is at {self.path} talks without a pause: it is no modem; name the "
+                    "modem's port"
+                )
         self.events.clear()
 
     def command(self, line: str, timeout_s: float = ANSWER_S) -> str:
@@ -87,7 +93,8 @@ class CommandLine:
         timeout_s += self.uart.airtime_s(len(line))
         if (answer := self.answer(timeout_s)) is None:
             raise PortError(
-                f"{self.name} at {self.path} does not answer '{line[:40]}': has it power, is it plugged in, "
+                f"{self.name} at {self.path} does not answer '{line[:40]}': has it power, is "
+                "it plugged in, "
                 f"and does it speak {self.uart.bitrate_bps} bit/s?"
             )
         return answer
@@ -95,10 +102,14 @@ class CommandLine:
     def insist(self, line: str, expected: str, advice: str) -> None:
         """PortError when the modem answers anything but what is expected."""
         if (answer := self.command(line)) != expected:
-            raise PortError(f"{self.name} at {self.path} answers '{answer[:60]}' to '{line[:60]}': {advice}")
+            raise PortError(
+                f"{self.name} at {self.path} answers '{answer[:60]}' to '{line[:60]}': {advice}"
+            )
 
     def obey(self, line: str, good: str, busy: str, unfit: str | None = None) -> None:
-        """Asked again while the modem is busy. DoesNotFit for the answer `unfit`, PortError for any other."""
+        """Asked again while the modem is busy. DoesNotFit for the answer `unfit`, PortError for any
+        other.
+        """
         deadline_s = time.monotonic() + START_S
         while (answer := self.command(line)) != good:
             self._statistics.n_refused += 1
@@ -164,7 +175,10 @@ class CommandLine:
         if line.startswith(self._event_prefix):
             self._keep(line)
         elif line.startswith(self._banner):
-            raise PortError(f"{self.name} at {self.path} has started anew: mind its power supply, and open it again")
+            raise PortError(
+                f"{self.name} at {self.path} has started anew: mind its power supply, and "
+                "open it again"
+            )
         elif line != self._asked:
             self._statistics.n_noise += 1
 

@@ -1,4 +1,6 @@
-"""Deadline: an end to calls of the system and of libraries that know none, such as asking a name service."""
+"""Deadline: an end to calls of the system and of libraries that know none, such as asking a name
+service.
+"""
 
 import threading
 from collections.abc import Callable

@@ -1,11 +1,13 @@
-"""Ebyte E22 and E32 in transparent mode: a stream of bytes that the module cuts and joins as it likes, so it is framed.
+"""Ebyte E22 and E32 in transparent mode: a stream of bytes that the module cuts and joins as it
+likes, so it is framed.
 
-Source: E22-xxxT22S Series Product User Manual, §5 and §7.2. The module cannot be set up through its data line; before
-use set with Ebyte's program: 9600 8N1, transparent transmission, sub-packets of 240 bytes, the air rate of the profile,
-the same channel, address and network at all ends; pins M0 and M1 low.
+Source: E22-xxxT22S Series Product User Manual, §5 and §7.2. The module cannot be set up through its
+data line; before use set with Ebyte's program: 9600 8N1, transparent transmission, sub-packets of
+240 bytes, the air rate of the profile, the same channel, address and network at all ends; pins M0
+and M1 low.
 
-Its AUX pin says when a frame has left; without it the time tells as well, since the module is given one frame at a
-time, never more than one sub-packet, and is left alone until that has left.
+Its AUX pin says when a frame has left; without it the time tells as well, since the module is given
+one frame at a time, never more than one sub-packet, and is left alone until that has left.
 """
 
 import time
@@ -25,11 +27,15 @@ class E22(SerialLine):
     def __init__(self, settings: CarrierSettings) -> None:
         super().__init__(settings)
         self.max_packet_bytes = min(self.max_packet_bytes, E22_SUB_PACKET_BYTES - framed_bytes(0))
-        self._profile = replace(settings.profile, port_bitrate_bps=settings.bitrate_bps or settings.profile.bitrate_bps)
+        self._profile = replace(
+            settings.profile, port_bitrate_bps=settings.bitrate_bps or settings.profile.bitrate_bps
+        )
 
     def send(self, packet: bytes) -> None:
         super().send(packet)
-        time.sleep(self._profile.load_s(len(packet)) + self._profile.airtime_s(len(packet)) + MODULE_S)
+        time.sleep(
+            self._profile.load_s(len(packet)) + self._profile.airtime_s(len(packet)) + MODULE_S
+        )
 
     def _begin(self) -> None:
         """Nothing: whatever is written is sent, and nobody has counted its airtime."""

@@ -1,7 +1,8 @@
-"""Peers: the addresses of other ends that a person gave by name, each looked up by itself, and again every minute.
+"""Peers: the addresses of other ends that a person gave by name, each looked up by itself, and
+again every minute.
 
-One that is switched off, or whose name is unknown today, keeps no other from being spoken to; one that gets another
-address is followed. A name service that hangs holds up nobody.
+One that is switched off, or whose name is unknown today, keeps no other from being spoken to; one
+that gets another address is followed. A name service that hangs holds up nobody.
 """
 
 import socket
@@ -25,15 +26,21 @@ class Peers:
     def __init__(self, names: Sequence[str]) -> None:
         """Raises ValueError for what is no address, PortError when none of them is known."""
         self._ports = {name: split_address(name) for name in dict.fromkeys(names)}
-        self._addresses = {name: address for name, address in self._ports.items() if is_numeric(address[0])}
+        self._addresses = {
+            name: address for name, address in self._ports.items() if is_numeric(address[0])
+        }
         self._failures: dict[str, str] = {}
         self._told: set[str] = set()
         self._change = threading.Condition()
         self._is_closed = threading.Event()
         for name in self._ports.keys() - self._addresses.keys():
-            threading.Thread(target=self._follow, args=[name], name=f"looking up {name}", daemon=True).start()
+            threading.Thread(
+                target=self._follow, args=[name], name=f"looking up {name}", daemon=True
+            ).start()
         with self._change:
-            self._change.wait_for(lambda: len(self._addresses) + len(self._failures) == len(self._ports), LONGEST_S)
+            self._change.wait_for(
+                lambda: len(self._addresses) + len(self._failures) == len(self._ports), LONGEST_S
+            )
             if names and not self._addresses:
                 self._is_closed.set()
                 raise PortError(self._failures[min(self._failures)])
@@ -53,7 +60,10 @@ class Peers:
         with self._change:
             new = [sentence for name, sentence in self._failures.items() if name not in self._told]
             self._told |= self._failures.keys()
-            return [f"{sentence}; until then nothing goes there, and the others are served" for sentence in new]
+            return [
+                f"{sentence}; until then nothing goes there, and the others are served"
+                for sentence in new
+            ]
 
     def close(self) -> None:
         self._is_closed.set()
@@ -102,4 +112,6 @@ def look_up(host: str, port: int) -> Address:
     except PortError:
         raise
     except (OSError, ValueError) as error:
-        raise PortError(f"host {host} is not known ({error}): write its address, or mend the name service") from None
+        raise PortError(
+            f"host {host} is not known ({error}): write its address, or mend the name service"
+        ) from None

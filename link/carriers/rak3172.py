@@ -1,9 +1,10 @@
 """RAK3172: RAKwireless's LoRa module in its point-to-point mode, `AT+PSEND` and `AT+PRECV`.
 
-Source: RAKwireless, RUI3 AT Command Manual, and the release notes of RUI3 3.4.0. The module has to stop receiving
-before it sends (newer firmware knows an AT+PRECV=65533 that spares this; 0 and 65534 serve all). Of the bandwidth
-firmware before RUI3 wants kHz and RUI3 a number: the number is tried first, and the module refuses what it is not. A
-packet heard is told in one line since RUI3 3.2.0, in two before; both are read, and an echo (ATE) is passed over.
+Source: RAKwireless, RUI3 AT Command Manual, and the release notes of RUI3 3.4.0. The module has to
+stop receiving before it sends (newer firmware knows an AT+PRECV=65533 that spares this; 0 and 65534
+serve all). Of the bandwidth firmware before RUI3 wants kHz and RUI3 a number: the number is tried
+first, and the module refuses what it is not. A packet heard is told in one line since RUI3 3.2.0,
+in two before; both are read, and an echo (ATE) is passed over.
 """
 
 import re
@@ -41,14 +42,17 @@ class Rak3172:
         medium = settings.profile.medium
         if not isinstance(medium, LoRaConfig) or medium.bandwidth_hz not in BANDWIDTHS_HZ:
             raise ValueError(
-                f"a RAK3172 speaks LoRa of 125, 250 or 500 kHz, and profile {settings.profile.name} is something else"
+                "a RAK3172 speaks LoRa of 125, 250 or 500 kHz, and profile "
+                f"{settings.profile.name} is something else"
             )
         self.max_packet_bytes = settings.profile.max_packet_bytes
         self.statistics = CarrierStatistics()
         self._lora = medium
         self._announced: Quality | None = None
         bitrate_bps = settings.bitrate_bps or settings.profile.bitrate_bps
-        self._modem = CommandLine(settings.port, bitrate_bps, "the RAK3172", "+EVT:", BANNER, self.statistics)
+        self._modem = CommandLine(
+            settings.port, bitrate_bps, "the RAK3172", "+EVT:", BANNER, self.statistics
+        )
         try:
             self._greet()
             self._leave_lorawan()
@@ -63,14 +67,17 @@ class Rak3172:
         check_packet(packet, self.max_packet_bytes)
         self._obeyed("AT+PRECV=0")
         try:
-            self._modem.obey(f"AT+PSEND={packet.hex().upper()}", "OK", "AT_BUSY_ERROR", unfit="AT_PARAM_ERROR")
+            self._modem.obey(
+                f"AT+PSEND={packet.hex().upper()}", "OK", "AT_BUSY_ERROR", unfit="AT_PARAM_ERROR"
+            )
         except DoesNotFit:
             self._obeyed(f"AT+PRECV={UNTIL_STOPPED}")
             raise
         airtime_s = self._lora.airtime_s(len(packet))
         if self._modem.wait_for(("+EVT:TXP2P",), LATE[0] * airtime_s + LATE[1]) is None:
             raise PortError(
-                f"the RAK3172 at {self._modem.path} says no word of a frame of {airtime_s:.2f} s; open it again"
+                f"the RAK3172 at {self._modem.path} says no word of a frame of "
+                f"{airtime_s:.2f} s; open it again"
             )
         self.statistics.n_sent += 1
         self._obeyed(f"AT+PRECV={UNTIL_STOPPED}")
@@ -96,7 +103,9 @@ class Rak3172:
         self._modem.close()
 
     def _greet(self) -> None:
-        """Until the module answers, whatever it was doing; half a command of whoever had the port before is over."""
+        """Until the module answers, whatever it was doing; half a command of whoever had the port
+        before is over.
+        """
         self._modem.write("")
         for _ in range(N_GREETINGS):
             self._modem.write("AT")
@@ -118,13 +127,16 @@ class Rak3172:
         lora, frequency_hz = self._lora, settings.frequency_hz or DEFAULT_FREQUENCY_HZ
         for bandwidth in (BANDWIDTHS_HZ.index(lora.bandwidth_hz), lora.bandwidth_hz // 1000):
             where = f"{frequency_hz}:{lora.spreading_factor}:{bandwidth}"
-            how = f"{lora.coding_rate_denominator - 5}:{lora.n_preamble_symbols}:{settings.power_dbm}"
+            how = (
+                f"{lora.coding_rate_denominator - 5}:{lora.n_preamble_symbols}:{settings.power_dbm}"
+            )
             answer = self._modem.command(f"AT+P2P={where}:{how}")
             if answer == "OK":
                 return
         raise PortError(
             f"the RAK3172 at {self._modem.path} answers '{answer}' to {frequency_hz} Hz, "
-            f"SF{lora.spreading_factor} and {settings.power_dbm} dBm: it cannot do that; change the settings"
+            f"SF{lora.spreading_factor} and {settings.power_dbm} dBm: it cannot do that; "
+            "change the settings"
         )
 
     def _ask(self, command: str) -> str:
@@ -133,7 +145,8 @@ class Rak3172:
         if self._modem.answer() != "OK":
             version = self._modem.command("AT+VER=?")
             raise PortError(
-                f"the RAK3172 at {self._modem.path} answers '{answer[:60]}' to '{command}', its firmware is "
+                f"the RAK3172 at {self._modem.path} answers '{answer[:60]}' to '{command}', "
+                "its firmware is "
                 f"'{version[:60]}': update that to RUI3 4 or later"
             )
         return answer.rpartition("=")[2]
@@ -143,7 +156,9 @@ class Rak3172:
 
 
 def parse_event(line: str) -> Received:
-    """The packet of `+EVT:RXP2P:<rssi>:<snr>:<digits>`; ValueError when the line is something else."""
+    """The packet of `+EVT:RXP2P:<rssi>:<snr>:<digits>`; ValueError when the line is something
+    else.
+    """
     match line.split(":"):
         case ["+EVT", "RXP2P", rssi, snr, digits]:
             return Received(parse_packet(digits), Quality(parse_level(snr), parse_level(rssi)))

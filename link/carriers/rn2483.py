@@ -1,8 +1,10 @@
-"""RN2483 and RN2903: Microchip's LoRa modules, told by `radio tx` and `radio rx` to leave LoRaWAN aside.
+"""RN2483 and RN2903: Microchip's LoRa modules, told by `radio tx` and `radio rx` to leave LoRaWAN
+aside.
 
-Source: RN2483 LoRa Technology Module Command Reference User's Guide, DS40001784G; firmware 1.0.5 or later, for
-`radio rxstop`. The module does one thing at a time and has to be set to receive again after every packet; while it
-hands a packet over it hears nothing. So after a packet of ours the next waits until others have had time for that.
+Source: RN2483 LoRa Technology Module Command Reference User's Guide, DS40001784G; firmware 1.0.5 or
+later, for `radio rxstop`. The module does one thing at a time and has to be set to receive again
+after every packet; while it hands a packet over it hears nothing. So after a packet of ours the
+next waits until others have had time for that.
 """
 
 import time
@@ -27,7 +29,9 @@ SYNC_WORD = "12"
 RESET_S = 1.0
 N_RESETS = 3
 UNLOAD_BYTES = 70
-"What goes over the serial port of a receiver beside the packet's digits: events, signal values, `radio rx 0`."
+"""What goes over the serial port of a receiver beside the packet's digits: events, signal values,
+`radio rx 0`.
+"""
 SLACK_S = 0.050
 "For the receiver's computer to react: three answers, each as late as a slow USB adapter makes it."
 UNKNOWN_LEVEL = "-128"
@@ -39,7 +43,9 @@ class Rn2483:
     def __init__(self, settings: CarrierSettings) -> None:
         medium = settings.profile.medium
         if not isinstance(medium, LoRaConfig):
-            raise ValueError(f"an RN2483 speaks LoRa, and profile {settings.profile.name} is something else")
+            raise ValueError(
+                f"an RN2483 speaks LoRa, and profile {settings.profile.name} is something else"
+            )
         self.max_packet_bytes = settings.profile.max_packet_bytes
         self.statistics = CarrierStatistics()
         self._lora = medium
@@ -47,7 +53,9 @@ class Rn2483:
         "When all others receive again."
         self._waiting: list[Received] = []
         bitrate_bps = settings.bitrate_bps or settings.profile.bitrate_bps
-        self._modem = CommandLine(settings.port, bitrate_bps, "the RN2483", "radio_", BANNER, self.statistics)
+        self._modem = CommandLine(
+            settings.port, bitrate_bps, "the RN2483", "radio_", BANNER, self.statistics
+        )
         try:
             self._reset()
             self._set_up(settings)
@@ -85,7 +93,11 @@ class Rn2483:
         event = self._modem.event(0.0 if waiting else timeout_s)
         if event is None:
             return waiting
-        quality = Quality(self._signal("snr"), self._signal("rssi")) if event.startswith(RECEIVED) else NO_QUALITY
+        quality = (
+            Quality(self._signal("snr"), self._signal("rssi"))
+            if event.startswith(RECEIVED)
+            else NO_QUALITY
+        )
         self._listen()
         return waiting + self._packets(event, quality)
 
@@ -93,7 +105,9 @@ class Rn2483:
         self._modem.close()
 
     def _reset(self) -> None:
-        """Whatever the module was doing, and half a command of whoever had the port before, is over."""
+        """Whatever the module was doing, and half a command of whoever had the port before, is
+        over.
+        """
         for _ in range(N_RESETS):
             self._modem.write("")
             self._modem.write("sys reset")
@@ -101,14 +115,18 @@ class Rn2483:
                 self._modem.events.clear()
                 return
         raise PortError(
-            f"no RN2483 or RN2903 answers at {self._modem.path} with {self._modem.uart.bitrate_bps} bit/s: "
+            f"no RN2483 or RN2903 answers at {self._modem.path} with "
+            f"{self._modem.uart.bitrate_bps} bit/s: "
             "is it the right port, and has the module power?"
         )
 
     def _set_up(self, settings: CarrierSettings) -> None:
         modem, lora = self._modem, self._lora
         if not modem.command("mac pause").isdigit():
-            raise PortError(f"the RN2483 at {modem.path} does not leave LoRaWAN: take its power away and try again")
+            raise PortError(
+                f"the RN2483 at {modem.path} does not leave LoRaWAN: take its power away and "
+                "try again"
+            )
         values = {
             "mod": "lora",
             "freq": str(settings.frequency_hz or DEFAULT_FREQUENCY_HZ),
@@ -123,7 +141,9 @@ class Rn2483:
             "wdt": "0",  # it would end our receiving after 15 s
         }
         for name, value in values.items():
-            modem.insist(f"radio set {name} {value}", "ok", "this module cannot do that; change the settings")
+            modem.insist(
+                f"radio set {name} {value}", "ok", "this module cannot do that; change the settings"
+            )
 
     def _listen(self) -> None:
         """Set the module to receive."""

@@ -1,8 +1,16 @@
-"""Serial line: packets framed on a stream of bytes, a cable or a modem that takes the frames off by itself."""
+"""Serial line: packets framed on a stream of bytes, a cable or a modem that takes the frames off by
+itself.
+"""
 
 import time
 
-from link.carriers.carrier import CarrierSettings, CarrierStatistics, PortError, Received, check_packet
+from link.carriers.carrier import (
+    CarrierSettings,
+    CarrierStatistics,
+    PortError,
+    Received,
+    check_packet,
+)
 from link.carriers.serial_port import open_port
 from link.wire.framing import DELIMITER, Deframer, frame
 

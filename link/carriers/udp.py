@@ -1,15 +1,23 @@
 """UDP: a packet is a datagram. For ends on a network, and for gateways that forward what they hear.
 
-With peers, every packet goes to each of them and only they are listened to; they may be named before they are there,
-and are looked up again and again (link.peers).
-Without, a packet goes to the address that `send` is given: the origin of a packet received before, once the seal has
-told that it was genuine. A datagram alone is not trusted and nothing is ever sent to where it claims to come from.
+With peers, every packet goes to each of them and only they are listened to; they may be named
+before they are there, and are looked up again and again (link.peers). Without, a packet goes to the
+address that `send` is given: the origin of a packet received before, once the seal has told that it
+was genuine. A datagram alone is not trusted and nothing is ever sent to where it claims to come
+from.
 """
 
 import socket
 import time
 
-from link.carriers.carrier import CarrierSettings, CarrierStatistics, NotSentError, PortError, Received, check_packet
+from link.carriers.carrier import (
+    CarrierSettings,
+    CarrierStatistics,
+    NotSentError,
+    PortError,
+    Received,
+    check_packet,
+)
 from link.carriers.peers import Address, Peers, look_up, split_address
 
 MAX_BATCH = 16
@@ -27,7 +35,9 @@ class Udp:
         self.max_packet_bytes = settings.profile.max_packet_bytes
         self.statistics = CarrierStatistics()
         if nobody := [peer for peer in settings.peers if peer.endswith(":0")]:
-            raise ValueError(f'nobody can be at "{nobody[0]}": write the port at which that end receives')
+            raise ValueError(
+                f'nobody can be at "{nobody[0]}": write the port at which that end receives'
+            )
         self._socket = _bind(settings.port)
         try:
             self._peers = Peers(settings.peers)
@@ -42,15 +52,22 @@ class Udp:
         return number
 
     def send(self, packet: bytes, to: Address | None = None) -> None:
-        """To all peers; without peers to the origin of a packet received. NotSentError when it leaves to nobody."""
+        """To all peers; without peers to the origin of a packet received. NotSentError when it
+        leaves to nobody.
+        """
         check_packet(packet, self.max_packet_bytes)
         addresses = self._peers.addresses if self._peers else [to] if to else []
         if not addresses:
             raise NotSentError(
-                "a UDP packet has nobody to go to: set peers to the other end's address, or wait until a packet of "
+                "a UDP packet has nobody to go to: set peers to the other end's address, or "
+                "wait until a packet of "
                 "the node has come"
             )
-        failures = [failure for address in addresses if (failure := self._send_to(packet, address)) is not None]
+        failures = [
+            failure
+            for address in addresses
+            if (failure := self._send_to(packet, address)) is not None
+        ]
         if len(failures) == len(addresses):
             raise NotSentError(f"{failures[0]}: is the network up?")
         self.statistics.n_sent += 1
@@ -104,7 +121,8 @@ class Udp:
 
     def _accept(self, datagram: bytes, address: Address) -> list[Received]:
         is_stranger = bool(self._peers) and address not in self._peers.addresses
-        if len(datagram) > self.max_packet_bytes or is_stranger or not address[1]:  # nobody can be at port 0
+        # nobody can be at port 0
+        if len(datagram) > self.max_packet_bytes or is_stranger or not address[1]:
             self.statistics.n_noise += 1
             return []
         self.statistics.n_received += 1
@@ -119,7 +137,8 @@ def _bind(text: str) -> socket.socket:
     except OSError as error:
         opened.close()
         raise PortError(
-            f"UDP {text} cannot be used ({error}): give an address of this machine and a port that no other program "
+            f"UDP {text} cannot be used ({error}): give an address of this machine and a "
+            "port that no other program "
             "has, such as 0.0.0.0:4300"
         ) from None
     return opened

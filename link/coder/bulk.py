@@ -1,9 +1,11 @@
-"""Bulk decoding: many bitstreams at once, the same result as link.coder.latent_coder.decode gives for each.
+"""Bulk decoding: many bitstreams at once, the same result as link.coder.latent_coder.decode gives
+for each.
 
-Images walk through the latents side by side: one matrix product mixes the tables of all of them, and the range coder's
-64-bit state becomes a column of numbers. Tables are mixed in float64 and nothing is rounded: counts are at most 2**16,
-weights below 2**24 and components at most 2**10, so every sum is an integer below 2**53, whatever its order; and the
-quotient of two such integers, below 2**17 with a divisor up to 2**34, cannot be rounded up to the next integer.
+Images walk through the latents side by side: one matrix product mixes the tables of all of them,
+and the range coder's 64-bit state becomes a column of numbers. Tables are mixed in float64 and
+nothing is rounded: counts are at most 2**16, weights below 2**24 and components at most 2**10, so
+every sum is an integer below 2**53, whatever its order; and the quotient of two such integers,
+below 2**17 with a divisor up to 2**34, cannot be rounded up to the next integer.
 """
 
 from collections.abc import Sequence
@@ -11,7 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from link.coder.range_coder import PRECISION_BITS, STATE_BITS, STATE_BYTES, TOTAL_BITS, WORD_BITS, WORD_BYTES
+from link.coder.range_coder import (
+    PRECISION_BITS,
+    STATE_BITS,
+    STATE_BYTES,
+    TOTAL_BITS,
+    WORD_BITS,
+    WORD_BYTES,
+)
 from link.coder.tables import TOTAL, WEIGHT_BITS, Tables
 
 BLOCK_IMAGES = 256
@@ -27,18 +36,26 @@ class Latents:
     n_known: np.ndarray
     "int64 (N,): how many leading symbols were received."
     is_valid: np.ndarray
-    "bool (N,): False where no encoder with these tables can have written the bitstream (its row is zeros)."
+    """bool (N,): False where no encoder with these tables can have written the bitstream (its row
+    is zeros).
+    """
 
     def __len__(self) -> int:
         return len(self.symbols)
 
 
-def decode_bulk(bitstreams: Sequence[bytes], tables: Tables, complete: Sequence[bool] | None = None) -> Latents:
-    """Bitstreams to latents; `complete[i]` says whether all of bitstream i is here (all of them when None)."""
+def decode_bulk(
+    bitstreams: Sequence[bytes], tables: Tables, complete: Sequence[bool] | None = None
+) -> Latents:
+    """Bitstreams to latents; `complete[i]` says whether all of bitstream i is here (all of them
+    when None).
+    """
     n_images = len(bitstreams)
     is_complete = np.ones(n_images, bool) if complete is None else np.asarray(complete, bool)
     latents = Latents(
-        np.zeros((n_images, tables.n_latents), np.float32), np.zeros(n_images, np.int64), np.ones(n_images, bool)
+        np.zeros((n_images, tables.n_latents), np.float32),
+        np.zeros(n_images, np.int64),
+        np.ones(n_images, bool),
     )
     for start in range(0, n_images, BLOCK_IMAGES):
         rows = slice(start, start + BLOCK_IMAGES)
@@ -47,7 +64,9 @@ def decode_bulk(bitstreams: Sequence[bytes], tables: Tables, complete: Sequence[
     return latents
 
 
-def _decode_block(bitstreams: Sequence[bytes], is_complete: np.ndarray, tables: Tables, out: Latents) -> None:
+def _decode_block(
+    bitstreams: Sequence[bytes], is_complete: np.ndarray, tables: Tables, out: Latents
+) -> None:
     states = _CoderStates(bitstreams, is_complete)
     weights = np.tile(tables.prior.astype(np.float64), (len(bitstreams), 1))
     posteriors = np.empty_like(weights)
@@ -66,7 +85,9 @@ def _decode_block(bitstreams: Sequence[bytes], is_complete: np.ndarray, tables: 
     for d, counts in enumerate(tables.cumulative):
         rows = np.flatnonzero(out.is_valid & (out.n_known <= d))
         frequencies = np.diff(_mixed(counts, posteriors[rows]), axis=1)
-        out.symbols[rows, d] = tables.symbol_min[d] + frequencies @ np.arange(frequencies.shape[1]) / TOTAL
+        out.symbols[rows, d] = (
+            tables.symbol_min[d] + frequencies @ np.arange(frequencies.shape[1]) / TOTAL
+        )
     out.symbols[~out.is_valid] = 0
     out.n_known[~out.is_valid] = 0
 
@@ -89,18 +110,26 @@ class _CoderStates:
     def __init__(self, bitstreams: Sequence[bytes], is_complete: np.ndarray) -> None:
         n_words = 1 + max(STATE_BYTES, *map(len, bitstreams)) // WORD_BYTES + 1
         padded = b"".join(bitstream.ljust(n_words * WORD_BYTES, b"\0") for bitstream in bitstreams)
-        self._words = np.frombuffer(padded, ">u4").reshape(len(bitstreams), n_words).astype(np.uint64)
+        self._words = (
+            np.frombuffer(padded, ">u4").reshape(len(bitstreams), n_words).astype(np.uint64)
+        )
         self._rows = np.arange(len(bitstreams))
         self._range = np.full(len(bitstreams), (1 << STATE_BITS) - 1, np.uint64)
         self._offset = self._words[:, 0] << np.uint64(WORD_BITS) | self._words[:, 1]
         self._next_word = np.full(len(bitstreams), STATE_BYTES // WORD_BYTES)
-        self._n_bytes = np.where(is_complete, np.iinfo(np.int64).max, [len(bitstream) for bitstream in bitstreams])
+        self._n_bytes = np.where(
+            is_complete, np.iinfo(np.int64).max, [len(bitstream) for bitstream in bitstreams]
+        )
 
     def decode(self, cumulative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Next index of each row under cumulative counts uint64 (N, n + 1); is it valid; do the bytes determine it."""
+        """Next index of each row under cumulative counts uint64 (N, n + 1); is it valid; do the
+        bytes determine it.
+        """
         n_symbols = cumulative.shape[1] - 1
         spread = np.uint64((1 << PRECISION_BITS) - n_symbols)
-        bounds = (cumulative * spread >> np.uint64(TOTAL_BITS)) + np.arange(n_symbols + 1, dtype=np.uint64)
+        bounds = (cumulative * spread >> np.uint64(TOTAL_BITS)) + np.arange(
+            n_symbols + 1, dtype=np.uint64
+        )
         step = self._range >> np.uint64(PRECISION_BITS)
         quantile = self._offset // step
         indices = (bounds[:, 1:-1] <= quantile[:, None]).sum(axis=1)

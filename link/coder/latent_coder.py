@@ -1,7 +1,7 @@
 """Latent coder: symbols (D,) ↔ bitstream, the range coder driven by the tables of a bundle.
 
-Symbols are coded in their order, most useful first, so any prefix of the bitstream decodes to a prefix of the
-latent; what has not arrived is filled with its expected value given what has.
+Symbols are coded in their order, most useful first, so any prefix of the bitstream decodes to a
+prefix of the latent; what has not arrived is filled with its expected value given what has.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,9 @@ def decode(data: bytes, tables: Tables, complete: bool = True) -> Latent:
 
 
 def ideal_bits(symbols: np.ndarray, tables: Tables) -> float:
-    """-Σ log2 of the probabilities the coder was given: the bitstream cannot be shorter on average."""
+    """-Σ log2 of the probabilities the coder was given: the bitstream cannot be shorter on
+    average.
+    """
     bits = 0.0
     weights = tables.prior
     for d, index in enumerate(tables.indices(symbols)):

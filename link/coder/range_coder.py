@@ -1,10 +1,10 @@
 """Range coder: a sequence of intervals becomes the shortest byte string, in plain integers.
 
-Bit-compatible with constriction 0.5's RangeEncoder/RangeDecoder over Categorical(perfect=False) (32-bit
-words, 64-bit state, 24-bit precision), so a host may decode with constriction what a node encoded here. Two
-things differ in form only: the stream ends at the shortest byte string inside the final interval, the zero
-bytes behind it being implied, and the decoder can be given a mere prefix of the stream and then says where
-its knowledge ends.
+Bit-compatible with constriction 0.5's RangeEncoder/RangeDecoder over Categorical(perfect=False)
+(32-bit words, 64-bit state, 24-bit precision), so a host may decode with constriction what a node
+encoded here. Two things differ in form only: the stream ends at the shortest byte string inside the
+final interval, the zero bytes behind it being implied, and the decoder can be given a mere prefix
+of the stream and then says where its knowledge ends.
 
 Both ends name an interval by cumulative counts with a total of 2**16 over n symbols.
 """
@@ -23,7 +23,9 @@ WORD_BYTES, STATE_BYTES = WORD_BITS // 8, STATE_BITS // 8
 
 
 def coder_bound(cumulative: int, index: int, n_symbols: int) -> int:
-    """Lower bound of symbol `index` in 24 bits, as Categorical(perfect=False) makes it of the table."""
+    """Lower bound of symbol `index` in 24 bits, as Categorical(perfect=False) makes it of the
+    table.
+    """
     return (cumulative * ((1 << PRECISION_BITS) - n_symbols) >> TOTAL_BITS) + index
 
 
@@ -34,10 +36,14 @@ class RangeEncoder:
         self._low = 0
         self._range = (1 << STATE_BITS) - 1
         self._bits = STATE_BITS
-        "Width of the space in which low and range are numbers: 64 plus 32 for every word shifted out."
+        """Width of the space in which low and range are numbers: 64 plus 32 for every word shifted
+        out.
+        """
 
     def encode(self, index: int, cumulative_low: int, cumulative_high: int, n_symbols: int) -> None:
-        """Narrow to the symbol `index` of `n_symbols`, whose counts are cumulative_low .. cumulative_high."""
+        """Narrow to the symbol `index` of `n_symbols`, whose counts are cumulative_low ..
+        cumulative_high.
+        """
         low = coder_bound(cumulative_low, index, n_symbols)
         high = coder_bound(cumulative_high, index + 1, n_symbols)
         step = self._range >> PRECISION_BITS
@@ -60,7 +66,9 @@ class RangeEncoder:
 
 
 class RangeDecoder:
-    """Follows the encoder's intervals; with `complete=False` the data is only the first part of a stream."""
+    """Follows the encoder's intervals; with `complete=False` the data is only the first part of a
+    stream.
+    """
 
     def __init__(self, data: bytes, complete: bool) -> None:
         self._data = data
@@ -71,7 +79,8 @@ class RangeDecoder:
         "The point named by the bytes so far, as its distance from low."
 
     def decode(self, cumulative: Sequence[int]) -> int | None:
-        """Next symbol's index, or None when the received bytes leave it open; no later one is known then.
+        """Next symbol's index, or None when the received bytes leave it open; no later one is known
+        then.
 
         Raises ValueError when no encoder with these tables can have written the data.
         """
@@ -98,6 +107,8 @@ class RangeDecoder:
         return index
 
     def _last_offset(self, step: int) -> int:
-        """The farthest point that the bytes still to come can name (an encoder never leaves step * 2**24)."""
+        """The farthest point that the bytes still to come can name (an encoder never leaves step *
+        2**24).
+        """
         n_missing = 0 if self._complete else max(0, self._read - len(self._data))
         return min(self._offset + (1 << 8 * n_missing) - 1, (step << PRECISION_BITS) - 1)

@@ -1,10 +1,11 @@
-"""Probability tables: integers that both ends hold, so that no float and no network decides a probability.
+"""Probability tables: integers that both ends hold, so that no float and no network decides a
+probability.
 
-A table set is a mixture over K latent classes. Each component gives every latent its own table; the weights
-of the components start at `prior` and follow the symbols already coded, so one latent tells about the next.
-The static histogram per latent is the mixture with K = 1. All arithmetic that reaches the coder is exact in
-int64: cumulative counts are at most 2**16, weights below 2**24 and components at most 2**10, so no sum passes
-2**50.
+A table set is a mixture over K latent classes. Each component gives every latent its own table; the
+weights of the components start at `prior` and follow the symbols already coded, so one latent tells
+about the next. The static histogram per latent is the mixture with K = 1. All arithmetic that
+reaches the coder is exact in int64: cumulative counts are at most 2**16, weights below 2**24 and
+components at most 2**10, so no sum passes 2**50.
 """
 
 import io
@@ -26,20 +27,31 @@ MAX_LATENTS, MAX_COMPONENTS, MAX_ALPHABET = 4096, 1024, 256
 MAX_FREQUENCIES = 1 << 24
 "Components times symbols over all latents: what a damaged or hostile file may make us allocate."
 
-STORED = {"symbol_min": ("<i2", 1), "alphabet": ("<u2", 1), "frequencies": ("<u2", 2), "prior": ("<u4", 1)}
+STORED = {
+    "symbol_min": ("<i2", 1),
+    "alphabet": ("<u2", 1),
+    "frequencies": ("<u2", 2),
+    "prior": ("<u4", 1),
+}
 "Arrays of tables.npz: type and number of dimensions."
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """Latent d takes the symbols symbol_min[d] .. symbol_min[d] + n_d - 1; the sender clamps to them."""
+    """Latent d takes the symbols symbol_min[d] .. symbol_min[d] + n_d - 1; the sender clamps to
+    them.
+    """
 
     symbol_min: np.ndarray
     "int16 (D,)"
     cumulative: tuple[np.ndarray, ...]
-    "Per latent int64 (n_d + 1, K): counts below each symbol, from 0 to 2**16, every step at least 1."
+    """Per latent int64 (n_d + 1, K): counts below each symbol, from 0 to 2**16, every step at least
+    1.
+    """
     prior: np.ndarray
-    "int64 (K,): weights before the first symbol, the largest of bit length WEIGHT_BITS, each at least 1."
+    """int64 (K,): weights before the first symbol, the largest of bit length WEIGHT_BITS, each at
+    least 1.
+    """
 
     @property
     def n_latents(self) -> int:
@@ -57,14 +69,20 @@ class Tables:
     def indices(self, symbols: np.ndarray) -> list[int]:
         """Symbols (D,) as table indices, each clamped to its latent's range."""
         if np.shape(symbols) != (self.n_latents,):
-            raise ValueError(f"symbols have shape {np.shape(symbols)}, the tables are for ({self.n_latents},)")
-        return np.clip(np.asarray(symbols, np.int64) - self.symbol_min, 0, self.alphabet - 1).tolist()
+            raise ValueError(
+                f"symbols have shape {np.shape(symbols)}, the tables are for ({self.n_latents},)"
+            )
+        return np.clip(
+            np.asarray(symbols, np.int64) - self.symbol_min, 0, self.alphabet - 1
+        ).tolist()
 
     def mixed(self, d: int, weights: np.ndarray) -> np.ndarray:
-        """Cumulative counts of latent d under the weights, int64 (n_d + 1,), 0 to 2**16 with steps >= 1.
+        """Cumulative counts of latent d under the weights, int64 (n_d + 1,), 0 to 2**16 with steps
+        >= 1.
 
-        Every component steps by at least 1, so the weighted sum steps by at least weights.sum() and its
-        quotient by at least 1; the first row is 0 and the last 2**16 in every component, so also in the mean.
+        Every component steps by at least 1, so the weighted sum steps by at least weights.sum() and
+        its quotient by at least 1; the first row is 0 and the last 2**16 in every component, so
+        also in the mean.
         """
         return (self.cumulative[d] @ weights) // weights.sum()
 
@@ -74,9 +92,11 @@ class Tables:
         return low, high
 
     def reweigh(self, d: int, weights: np.ndarray, index: int) -> np.ndarray:
-        """Weights (K,) after latent d was `index`: Bayes' rule, scaled to WEIGHT_BITS, no component below 1.
+        """Weights (K,) after latent d was `index`: Bayes' rule, scaled to WEIGHT_BITS, no component
+        below 1.
 
-        The largest weight is at least 2**23 and a frequency at least 1, so the shift is never negative.
+        The largest weight is at least 2**23 and a frequency at least 1, so the shift is never
+        negative.
         """
         low, high = self.cumulative[d][index : index + 2]
         weights = weights * (high - low)
@@ -89,9 +109,14 @@ class Tables:
 
     @classmethod
     def from_frequencies(
-        cls, symbol_min: Sequence[int] | np.ndarray, frequencies: Iterable[np.ndarray], prior: np.ndarray
+        cls,
+        symbol_min: Sequence[int] | np.ndarray,
+        frequencies: Iterable[np.ndarray],
+        prior: np.ndarray,
     ) -> "Tables":
-        """From integer frequencies, per latent (K, n_d), rows summing to 2**16, and prior weights (K,)."""
+        """From integer frequencies, per latent (K, n_d), rows summing to 2**16, and prior weights
+        (K,).
+        """
         prior = np.asarray(prior, np.int64)
         cumulative = []
         for d, rows in enumerate(np.asarray(rows, np.int64) for rows in frequencies):
@@ -112,48 +137,71 @@ class Tables:
         minima = np.asarray(symbol_min, np.int16)
         _require(
             1 <= len(minima) == len(cumulative) <= MAX_LATENTS,
-            f"{len(minima)} symbol minima for {len(cumulative)} latents, 1 to {MAX_LATENTS} are allowed",
+            (
+                f"{len(minima)} symbol minima for {len(cumulative)} latents, 1 to {MAX_LATENTS} "
+                "are allowed"
+            ),
         )
         return cls(minima, tuple(cumulative), prior)
 
     @classmethod
     def from_probabilities(
-        cls, symbol_min: Sequence[int] | np.ndarray, probabilities: Iterable[np.ndarray], prior: np.ndarray
+        cls,
+        symbol_min: Sequence[int] | np.ndarray,
+        probabilities: Iterable[np.ndarray],
+        prior: np.ndarray,
     ) -> "Tables":
-        """From float probabilities or counts, per latent (K, n_d), or (n_d,) for K = 1, and a prior (K,)."""
+        """From float probabilities or counts, per latent (K, n_d), or (n_d,) for K = 1, and a prior
+        (K,).
+        """
         weights = np.asarray(prior, np.float64)
         weights = np.maximum(np.rint(weights / weights.max() * ((1 << WEIGHT_BITS) - 1)), 1)
-        return cls.from_frequencies(symbol_min, [quantise(np.atleast_2d(rows)) for rows in probabilities], weights)
+        return cls.from_frequencies(
+            symbol_min, [quantise(np.atleast_2d(rows)) for rows in probabilities], weights
+        )
 
     @classmethod
-    def from_counts(cls, symbol_min: Sequence[int] | np.ndarray, counts: Iterable[np.ndarray]) -> "Tables":
+    def from_counts(
+        cls, symbol_min: Sequence[int] | np.ndarray, counts: Iterable[np.ndarray]
+    ) -> "Tables":
         """The static histogram, one component: per latent the counts (n_d,) of its symbols."""
         return cls.from_probabilities(symbol_min, counts, np.ones(1))
 
     def to_npz(self, path: Path | str) -> None:
-        """Write the tables; the same tables give the same bytes on any machine (nothing is compressed)."""
+        """Write the tables; the same tables give the same bytes on any machine (nothing is
+        compressed).
+        """
         arrays = {
             "symbol_min": self.symbol_min,
             "alphabet": self.alphabet,
-            "frequencies": np.concatenate([np.diff(counts, axis=0).T for counts in self.cumulative], axis=1),
+            "frequencies": np.concatenate(
+                [np.diff(counts, axis=0).T for counts in self.cumulative], axis=1
+            ),
             "prior": self.prior,
         }
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             for name, (dtype, _) in STORED.items():
                 member = io.BytesIO()
-                np.lib.format.write_array(member, np.ascontiguousarray(arrays[name], dtype), version=(1, 0))
+                np.lib.format.write_array(
+                    member, np.ascontiguousarray(arrays[name], dtype), version=(1, 0)
+                )
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
 
     @classmethod
     def from_npz(cls, path: Path | str) -> "Tables":
-        """Read what to_npz wrote; a damaged file is a ValueError naming it. Nothing in it is unpickled."""
+        """Read what to_npz wrote; a damaged file is a ValueError naming it. Nothing in it is
+        unpickled.
+        """
         try:
-            content = io.BytesIO(Path(path).read_bytes())  # a file would be asked for as much as the archive claims
+            # a file would be asked for as much as the archive claims
+            content = io.BytesIO(Path(path).read_bytes())
             with zipfile.ZipFile(content) as archive:
                 stored = {name: _read_member(archive, name, *kind) for name, kind in STORED.items()}
             alphabet = stored["alphabet"].astype(np.int64)
             _require(
-                1 <= len(alphabet) <= MAX_LATENTS and alphabet.min() >= 2 and alphabet.max() <= MAX_ALPHABET,
+                1 <= len(alphabet) <= MAX_LATENTS
+                and alphabet.min() >= 2
+                and alphabet.max() <= MAX_ALPHABET,
                 f"alphabet sizes must be 2 to {MAX_ALPHABET} for 1 to {MAX_LATENTS} latents",
             )
             rows = stored["frequencies"]
@@ -167,7 +215,9 @@ class Tables:
         except FileNotFoundError:
             raise
         except Exception as error:  # zipfile and NumPy raise whatever their parts do
-            raise ValueError(f"{path} is damaged: {error}; export the bundle again or copy it anew") from None
+            raise ValueError(
+                f"{path} is damaged: {error}; export the bundle again or copy it anew"
+            ) from None
 
 
 def quantise(probabilities: np.ndarray) -> np.ndarray:
@@ -194,13 +244,18 @@ def quantise(probabilities: np.ndarray) -> np.ndarray:
 def _check_rows(d: int, rows: np.ndarray, n_components: int) -> None:
     _require(
         rows.ndim == 2 and len(rows) == n_components,
-        f"frequencies of latent {d} have shape {rows.shape}, the prior has {n_components} components",
+        (
+            f"frequencies of latent {d} have shape {rows.shape}, the prior has {n_components} "
+            "components"
+        ),
     )
     _require(
         2 <= rows.shape[1] <= MAX_ALPHABET,
         f"latent {d} has {rows.shape[1]} symbols, between 2 and {MAX_ALPHABET} are allowed",
     )
-    _require(rows.min() >= 1, f"latent {d} has a frequency of {rows.min()}, every one must be at least 1")
+    _require(
+        rows.min() >= 1, f"latent {d} has a frequency of {rows.min()}, every one must be at least 1"
+    )
     _require(
         bool((rows.sum(axis=1) == TOTAL).all()),
         f"frequencies of latent {d} sum to {rows.sum(axis=1).tolist()[:3]}, not to {TOTAL}",
@@ -208,16 +263,26 @@ def _check_rows(d: int, rows: np.ndarray, n_components: int) -> None:
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, dtype: str, n_dimensions: int) -> np.ndarray:
-    """One .npy member, its size bounded before anything is allocated, its type and shape checked."""
+    """One .npy member, its size bounded before anything is allocated, its type and shape
+    checked.
+    """
     entry = archive.getinfo(f"{name}.npy")
-    _require(entry.file_size <= 2 * MAX_FREQUENCIES + 4096, f"{name} claims {entry.file_size} bytes")
-    _require(entry.compress_type == zipfile.ZIP_STORED, f"{name} is compressed, which takes any amount of memory")
+    _require(
+        entry.file_size <= 2 * MAX_FREQUENCIES + 4096, f"{name} claims {entry.file_size} bytes"
+    )
+    _require(
+        entry.compress_type == zipfile.ZIP_STORED,
+        f"{name} is compressed, which takes any amount of memory",
+    )
     member = io.BytesIO(archive.read(entry))
     _require(np.lib.format.read_magic(member) == (1, 0), f"{name} is not a version 1 array")
     shape, fortran_order, stored_dtype = np.lib.format.read_array_header_1_0(member)
     _require(
         stored_dtype == np.dtype(dtype) and not fortran_order and len(shape) == n_dimensions,
-        f"{name} is {stored_dtype} {shape}, expected {np.dtype(dtype)} with {n_dimensions} dimension(s)",
+        (
+            f"{name} is {stored_dtype} {shape}, expected {np.dtype(dtype)} with {n_dimensions} "
+            "dimension(s)"
+        ),
     )
     content = member.read()
     return np.frombuffer(content, dtype).reshape(shape)

@@ -1,8 +1,10 @@
-"""The air: one radio channel that any number of stations share; all hear what one says, unless two speak at once.
+"""The air: one radio channel that any number of stations share; all hear what one says, unless two
+speak at once.
 
-A station is deaf while it speaks, since two transmissions that overlap destroy each other at every receiver. What is
-left of a frame each receiver then loses by itself, as its impairments say. The air forbids nothing: how long a station
-may speak is the affair of its computer, and the air only counts. Times come in, frames go out; no clock here.
+A station is deaf while it speaks, since two transmissions that overlap destroy each other at every
+receiver. What is left of a frame each receiver then loses by itself, as its impairments say. The
+air forbids nothing: how long a station may speak is the affair of its computer, and the air only
+counts. Times come in, frames go out; no clock here.
 """
 
 from collections import deque
@@ -72,7 +74,9 @@ class _Transmission:
 
 
 class _Path:
-    """From one station to another: what gets lost on it does not depend on who else speaks or when."""
+    """From one station to another: what gets lost on it does not depend on who else speaks or
+    when.
+    """
 
     def __init__(self, name: str, impairments: Impairments, seed: int) -> None:
         def random(purpose: str) -> Random:
@@ -112,9 +116,13 @@ class StationStatistics:
 
 
 class Air:
-    """The channel between stations 0 … n_stations - 1; the same seed loses the same frames of a station."""
+    """The channel between stations 0 … n_stations - 1; the same seed loses the same frames of a
+    station.
+    """
 
-    def __init__(self, n_stations: int, impairments: Impairments = UNIMPAIRED, seed: int = 0) -> None:
+    def __init__(
+        self, n_stations: int, impairments: Impairments = UNIMPAIRED, seed: int = 0
+    ) -> None:
         self.n_stations = n_stations
         self.statistics = [StationStatistics() for _ in range(n_stations)]
         self.busiest_hours = [BusiestHour() for _ in range(n_stations)]
@@ -128,8 +136,12 @@ class Air:
         self._on_air: list[_Transmission] = []
 
     def transmit(self, station: int, packet: bytes, tuning: Tuning, start_s: float) -> float:
-        """The station speaks from start_s, which is not before anything that has happened; returns when it ends."""
-        new = _Transmission(station, packet, tuning, start_s, start_s + tuning.medium.airtime_s(len(packet)))
+        """The station speaks from start_s, which is not before anything that has happened; returns
+        when it ends.
+        """
+        new = _Transmission(
+            station, packet, tuning, start_s, start_s + tuning.medium.airtime_s(len(packet))
+        )
         for other in self._on_air:
             if other.end_s > start_s and other.tuning == tuning:
                 other.is_collided = new.is_collided = True
@@ -139,8 +151,12 @@ class Air:
         return new.end_s
 
     def clear_s(self, tuning: Tuning, now_s: float) -> float:
-        """When a station that listens before it talks tries next: now, or some time after the one that speaks."""
-        busy_until_s = max((frame.end_s for frame in self._on_air if frame.tuning == tuning), default=now_s)
+        """When a station that listens before it talks tries next: now, or some time after the one
+        that speaks.
+        """
+        busy_until_s = max(
+            (frame.end_s for frame in self._on_air if frame.tuning == tuning), default=now_s
+        )
         if busy_until_s <= now_s:
             return now_s
         slot_s = tuning.medium.airtime_s(0) / BACK_OFF_SLOTS
@@ -164,7 +180,9 @@ class Air:
                 continue
             path = self._paths[frame.station, receiver]
             n_copies = path.copies(frame.packet)
-            heard = Heard(frame.packet, frame.start_s, path.quality(frame.tuning.medium), frame.tuning)
+            heard = Heard(
+                frame.packet, frame.start_s, path.quality(frame.tuning.medium), frame.tuning
+            )
             if frame.is_collided or not n_copies:
                 counted.frames_collided += frame.is_collided
                 counted.frames_lost += not frame.is_collided

@@ -1,7 +1,9 @@
-"""The emulated cable: bytes go in at one end and come out at the other as late, as few and as damaged as on a real one.
+"""The emulated cable: bytes go in at one end and come out at the other as late, as few and as
+damaged as on a real one.
 
-The byte is the unit: both directions run at once, and bytes are lost and damaged one by one. Neither clock nor
-pseudo-terminal here: bytes and now_s come in, bytes and the next due time go out. Radios are in link.emulator.radio.
+The byte is the unit: both directions run at once, and bytes are lost and damaged one by one.
+Neither clock nor pseudo-terminal here: bytes and now_s come in, bytes and the next due time go out.
+Radios are in link.emulator.radio.
 """
 
 from collections import deque
@@ -13,7 +15,9 @@ from link.emulator.channel import UNIMPAIRED, BitErrors, Impairments
 from link.medium.profiles import LinkProfile
 
 BUFFER_BYTES = 1024
-"What an end accepts ahead of the line; beyond it its computer has to wait, as with hardware flow control."
+"""What an end accepts ahead of the line; beyond it its computer has to wait, as with hardware flow
+control.
+"""
 
 
 @dataclass
@@ -29,7 +33,9 @@ class LineStatistics:
 
 
 class _Direction:
-    """From one end to the other: what waits, what is on its way, and what the channel does to it."""
+    """From one end to the other: what waits, what is on its way, and what the channel does to
+    it.
+    """
 
     def __init__(self, name: str, byte_s: float, impairments: Impairments, seed: int) -> None:
         def random(purpose: str) -> Random:
@@ -87,7 +93,9 @@ class Line:
 
     ends = ("a", "b")
 
-    def __init__(self, profile: LinkProfile, impairments: Impairments = UNIMPAIRED, seed: int = 0) -> None:
+    def __init__(
+        self, profile: LinkProfile, impairments: Impairments = UNIMPAIRED, seed: int = 0
+    ) -> None:
         if profile.is_radio:
             raise ValueError(f"{profile.name} is no cable")
         self.profile = profile
@@ -112,7 +120,9 @@ class Line:
     def next_due_s(self) -> float | None:
         """When something next starts or comes out; None while the line is idle."""
         starts = [direction.start_s() for direction in self._from.values() if direction.waiting]
-        arrivals = [direction.arriving[0][0] for direction in self._from.values() if direction.arriving]
+        arrivals = [
+            direction.arriving[0][0] for direction in self._from.values() if direction.arriving
+        ]
         return min(starts + arrivals, default=None)
 
     def statistics(self, duration_s: float) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""What a channel does to what passes: losses with or without memory, flipped bits, copies, delay. Seeded: repeatable.
+"""What a channel does to what passes: losses with or without memory, flipped bits, copies, delay.
+Seeded: repeatable.
 
-Radio frames are lost whole and in bursts (Attia et al., GLOBECOM 2019: once the preamble is caught the frame is usually
-good); on a cable single bytes vanish and bits flip.
+Radio frames are lost whole and in bursts (Attia et al., GLOBECOM 2019: once the preamble is caught
+the frame is usually good); on a cable single bytes vanish and bits flip.
 """
 
 from collections.abc import Iterator
@@ -45,7 +46,9 @@ class IidLoss:
 
 @dataclass(frozen=True)
 class GilbertElliott:
-    """Good and bad times alternate; everything is lost in bad ones. Mean loss p/(p+r), mean burst 1/r."""
+    """Good and bad times alternate; everything is lost in bad ones. Mean loss p/(p+r), mean burst
+    1/r.
+    """
 
     p_good_to_bad: float
     p_bad_to_good: float
@@ -54,7 +57,10 @@ class GilbertElliott:
         check_probability("p (good to bad)", self.p_good_to_bad)
         check_probability("r (bad to good)", self.p_bad_to_good)
         if not self.p_good_to_bad or not self.p_bad_to_good:
-            raise ValueError("p and r of a Gilbert-Elliott channel must both be above 0, or it never changes its state")
+            raise ValueError(
+                "p and r of a Gilbert-Elliott channel must both be above 0, or it never "
+                "changes its state"
+            )
 
     @classmethod
     def with_burst(cls, loss: float, mean_burst: float) -> "GilbertElliott":
@@ -82,7 +88,9 @@ NAMED_LOSSES: dict[str, LossModel] = {
 
 
 def parse_loss(text: str) -> LossModel:
-    """A name of NAMED_LOSSES, a probability ("0.1"), or "ge:p,r" for a Gilbert-Elliott channel of one's own."""
+    """A name of NAMED_LOSSES, a probability ("0.1"), or "ge:p,r" for a Gilbert-Elliott channel of
+    one's own.
+    """
     if text in NAMED_LOSSES:
         return NAMED_LOSSES[text]
     try:
@@ -93,7 +101,8 @@ def parse_loss(text: str) -> LossModel:
     except ValueError as error:
         names = ", ".join(NAMED_LOSSES)
         raise ValueError(
-            f'loss "{text}" is not understood ({error}): give {names}, a probability such as 0.1, or ge:p,r'
+            f'loss "{text}" is not understood ({error}): give {names}, a probability such as '
+            "0.1, or ge:p,r"
         ) from None
 
 

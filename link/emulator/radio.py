@@ -1,6 +1,7 @@
 """The emulated radio line: computers at their modems, and the modems on one air.
 
-Like a Line it has neither clock nor pseudo-terminal: bytes and now_s come in, bytes and the next due time go out.
+Like a Line it has neither clock nor pseudo-terminal: bytes and now_s come in, bytes and the next
+due time go out.
 """
 
 from dataclasses import asdict
@@ -16,7 +17,9 @@ from link.medium.profiles import LinkProfile
 
 
 class RadioLine:
-    """Ends "a", "b", "c", …, each with the modem that the profile names; the same seed loses the same frames."""
+    """Ends "a", "b", "c", …, each with the modem that the profile names; the same seed loses the
+    same frames.
+    """
 
     def __init__(
         self,
@@ -35,7 +38,8 @@ class RadioLine:
         self._air = Air(n_ends, impairments, seed)
         options = ModemOptions(listens_before_talking, impairments.delay_s)
         self._modems: dict[str, Modem] = {
-            end: make_modem(profile, self._air, station, options) for station, end in enumerate(self.ends)
+            end: make_modem(profile, self._air, station, options)
+            for station, end in enumerate(self.ends)
         }
 
     def push(self, end: str, data: bytes, now_s: float) -> None:
@@ -55,18 +59,24 @@ class RadioLine:
 
     def next_due_s(self) -> float | None:
         """When something next happens or comes out; None while all is idle."""
-        return _earliest(self._next_event_s(), *(modem.next_output_s() for modem in self._modems.values()))
+        return _earliest(
+            self._next_event_s(), *(modem.next_output_s() for modem in self._modems.values())
+        )
 
     def statistics(self, duration_s: float) -> dict[str, Any]:
-        """Sums over all ends, then each; busy_ratio is the share of the time in which somebody spoke.
+        """Sums over all ends, then each; busy_ratio is the share of the time in which somebody
+        spoke.
 
-        busiest_hour_share is what an end used of the hour in which it spoke most: what a duty cycle limits.
+        busiest_hour_share is what an end used of the hour in which it spoke most: what a duty cycle
+        limits.
         """
         counted = {
             end: asdict(modem.statistics) | asdict(said)
             for (end, modem), said in zip(self._modems.items(), self._air.statistics, strict=True)
         }
-        total = {name: sum(counts[name] for counts in counted.values()) for name in counted[self.ends[0]]}
+        total = {
+            name: sum(counts[name] for counts in counted.values()) for name in counted[self.ends[0]]
+        }
         for end, hour in zip(self.ends, self._air.busiest_hours, strict=True):
             counted[end]["busiest_hour_share"] = round(hour.airtime_s / HOUR_S, 6)
         return {
@@ -87,7 +97,9 @@ class RadioLine:
 
     def _next_event_s(self) -> float | None:
         """When next something happens inside; only pop cares for what has come out."""
-        return _earliest(self._air.next_due_s(), *(modem.next_event_s() for modem in self._modems.values()))
+        return _earliest(
+            self._air.next_due_s(), *(modem.next_event_s() for modem in self._modems.values())
+        )
 
 
 def _earliest(*times_s: float | None) -> float | None:

@@ -1,4 +1,6 @@
-"""The emulator: a line between pseudo-terminals, which its ends open as they would open a serial port."""
+"""The emulator: a line between pseudo-terminals, which its ends open as they would open a serial
+port.
+"""
 
 import fcntl
 import json
@@ -23,10 +25,13 @@ SHORTEST_SLEEP_S = 0.002
 
 
 class Terminal:
-    """One end as its computer sees it: a raw pseudo-terminal, usable again after each program that had it open."""
+    """One end as its computer sees it: a raw pseudo-terminal, usable again after each program that
+    had it open.
+    """
 
     def __init__(self) -> None:
-        self._master, self._slave = pty.openpty()  # keeping the slave open keeps the pair alive between two users
+        # keeping the slave open keeps the pair alive between two users
+        self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.path = os.ttyname(self._slave)
@@ -50,7 +55,9 @@ class Terminal:
         self.bytes_overrun += len(data) - n_written
 
     def allow(self) -> None:
-        """Let the next program open it; one that was killed has not given it back, as a real device would."""
+        """Let the next program open it; one that was killed has not given it back, as a real device
+        would.
+        """
         fcntl.ioctl(self._slave, termios.TIOCNXCL)
 
     def close(self) -> None:
@@ -59,7 +66,8 @@ class Terminal:
 
 
 def emulate(line: Emulated, link_dir: Path | None = None) -> None:
-    """Print where the ends are as one JSON line, carry bytes until SIGTERM or SIGINT, then print the statistics.
+    """Print where the ends are as one JSON line, carry bytes until SIGTERM or SIGINT, then print
+    the statistics.
 
     With link_dir the ends also stand there as the symbolic links "a", "b", ….
     """
@@ -73,7 +81,8 @@ def emulate(line: Emulated, link_dir: Path | None = None) -> None:
     except KeyboardInterrupt:
         pass
     finally:
-        _end_on(signal.SIG_IGN)  # Ctrl-C in a terminal reaches this process twice: by itself and from its parent
+        # Ctrl-C in a terminal reaches this process twice: by itself and from its parent
+        _end_on(signal.SIG_IGN)
         overrun = {"bytes_overrun": sum(terminal.bytes_overrun for terminal in terminals.values())}
         print(json.dumps({**line.statistics(time.monotonic() - started_s), **overrun}), flush=True)
         for path in links:

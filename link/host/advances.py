@@ -1,10 +1,11 @@
 """Advances: what a host says to sessions whose counters are behind, and how seldom.
 
-A node that lost its counters asks, and so does whoever plays a recording: both have a salt and a good tag. A live node
-obeys the first COMMAND ADVANCE that it hears, so each salt is answered once, and then after pauses that double; salts
-that had fewer answers go first. Whoever asks from above the counter that it was told has obeyed, as no recording can,
-and is answered as if for the first time: of two live copies of a card each is overtaken again and again. All of it
-together takes at most a tenth of the airtime that the rules allow, or one frame a second where they allow any, and
+A node that lost its counters asks, and so does whoever plays a recording: both have a salt and a
+good tag. A live node obeys the first COMMAND ADVANCE that it hears, so each salt is answered once,
+and then after pauses that double; salts that had fewer answers go first. Whoever asks from above
+the counter that it was told has obeyed, as no recording can, and is answered as if for the first
+time: of two live copies of a card each is overtaken again and again. All of it together takes at
+most a tenth of the airtime that the rules allow, or one frame a second where they allow any, and
 waits behind every REPORT that a node has asked for.
 """
 
@@ -59,16 +60,22 @@ class Advances:
     def next(self, now_s: float) -> Asking | None:
         """Whom to answer first."""
         self._asking = {name: one for name, one in self._asking.items() if one.until_s >= now_s}
-        return min(self._asking.values(), key=lambda one: (one.n_answers, -one.until_s), default=None)
+        return min(
+            self._asking.values(), key=lambda one: (one.n_answers, -one.until_s), default=None
+        )
 
     def start_s(self, asking: Asking, governor: Governor | None, now_s: float) -> float:
         """When the answer may start; inf: not while it is awaited."""
-        start_s = self._budget(asking.gateway, governor).start_s(self.airtime_s, max(now_s, asking.not_before_s))
+        start_s = self._budget(asking.gateway, governor).start_s(
+            self.airtime_s, max(now_s, asking.not_before_s)
+        )
         if governor is not None:
             start_s = governor.start_s(self.airtime_s, start_s)
         return start_s if start_s <= asking.until_s else inf
 
-    def answered(self, asking: Asking, counter: int, governor: Governor | None, now_s: float) -> None:
+    def answered(
+        self, asking: Asking, counter: int, governor: Governor | None, now_s: float
+    ) -> None:
         """The answer leaves now: to go on above this counter."""
         budget = self._budget(asking.gateway, governor)
         budget.occupy(self.airtime_s, now_s)

@@ -1,6 +1,7 @@
 """Assembler: chunks of a node's images, in any order, to growing prefixes of their bitstreams.
 
-An image is known by its id, which is unique for good, so chunks may come in any order, after any pause and twice.
+An image is known by its id, which is unique for good, so chunks may come in any order, after any
+pause and twice.
 """
 
 from collections import OrderedDict
@@ -92,11 +93,14 @@ class ImageAssembler:
     def add(self, chunk: Chunk, n_bytes: int, captured_s: float | None) -> PartialImage | None:
         """The image, when this chunk made its prefix longer; None when an earlier chunk is missing.
 
-        n_bytes is what the chunk took of its packet. Raises CollisionError when it contradicts the chunks already here.
+        n_bytes is what the chunk took of its packet. Raises CollisionError when it contradicts the
+        chunks already here.
         """
         image = self._images.get(chunk.image) or PartialImage(chunk.image)
         if not image.fits(chunk):
-            raise CollisionError(f"chunk {chunk.index} of image {chunk.image} contradicts the chunks before it")
+            raise CollisionError(
+                f"chunk {chunk.index} of image {chunk.image} contradicts the chunks before it"
+            )
         n_before = image.n_prefix
         image.add(chunk, n_bytes)
         if chunk.index == 0:

@@ -1,4 +1,6 @@
-"""Image reader: one node's chunks to what is known of its images, or the sentence that says why not."""
+"""Image reader: one node's chunks to what is known of its images, or the sentence that says why
+not.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -15,10 +17,14 @@ Decode = Callable[[bytes, Tables, bool], Latent]
 
 
 class ImageReader:
-    """Puts chunks together and decodes; whatever is wrong with one is an answer to this one alone."""
+    """Puts chunks together and decodes; whatever is wrong with one is an answer to this one
+    alone.
+    """
 
     def __init__(self, node: int, bundles: Sequence[Bundle], decode: Decode) -> None:
-        """Chunks made with any of these bundles are decoded; the first one is the node's present one."""
+        """Chunks made with any of these bundles are decoded; the first one is the node's present
+        one.
+        """
         self._node, self._own, self._decode = node, bundles, decode
         self._images = ImageAssembler()
 
@@ -26,23 +32,31 @@ class ImageReader:
         """Chunks of it that can be decoded."""
         return self._images.n_chunks(image)
 
-    def read(self, chunk: Chunk, n_bytes: int, counter: int, bundle: Bundle, now_s: float) -> Update | Rejected:
+    def read(
+        self, chunk: Chunk, n_bytes: int, counter: int, bundle: Bundle, now_s: float
+    ) -> Update | Rejected:
         """A chunk that took n_bytes of a packet made with `bundle`, which came at now_s."""
 
         def reject(reason: Reason, sentence: str, is_of_use: bool = False) -> Rejected:
-            return Rejected(reason, sentence, self._node, counter, bundle, chunk if is_of_use else None)
+            return Rejected(
+                reason, sentence, self._node, counter, bundle, chunk if is_of_use else None
+            )
 
         if all(bundle.id != own.id for own in self._own):
             return reject(
                 Reason.OTHER_BUNDLE,
-                f"packet made with bundle {bundle.id.hex()} ({bundle.path}), this host has {self._own[0].id.hex()} "
-                f"({self._own[0].path}) for node {self._node}; configure the former here, or flash the latter there",
+                f"packet made with bundle {bundle.id.hex()} ({bundle.path}), this host has "
+                f"{self._own[0].id.hex()} "
+                f"({self._own[0].path}) for node {self._node}; configure the former here, or "
+                "flash the latter there",
                 is_of_use=True,
             )
         name = f"chunk {chunk.index} of image {chunk.image} of node {self._node}"
         try:
             if self._images.has(chunk):
-                return reject(Reason.REPEATED, f"{name} is here already: the node did not hear that it came")
+                return reject(
+                    Reason.REPEATED, f"{name} is here already: the node did not hear that it came"
+                )
             captured_s = None if chunk.age_s is None else now_s - chunk.age_s
             image = self._images.add(chunk, n_bytes, captured_s)
             if image is None:
@@ -70,10 +84,13 @@ class ImageReader:
 
 
 def lacking(node: int, counter: int, bundle_id: bytes, chunk: Chunk) -> Rejected:
-    """A chunk of a bundle that the host does not hold: stored, so that the bundle can be added later."""
+    """A chunk of a bundle that the host does not hold: stored, so that the bundle can be added
+    later.
+    """
     return Rejected(
         Reason.OTHER_BUNDLE,
-        f"packet made with bundle {bundle_id.hex()}, which this host lacks; it is stored: add that bundle to "
+        f"packet made with bundle {bundle_id.hex()}, which this host lacks; it is stored: "
+        "add that bundle to "
         "`bundles`, then decode the store with it",
         node,
         counter,
@@ -86,7 +103,10 @@ def collision(node: int, counter: int, error: CollisionError, bundle: Bundle | N
     """A chunk that cannot be kept under its id, and so is not acknowledged."""
     return Rejected(
         Reason.COLLISION,
-        f"packet {counter} of node {node}: {error}: the node lost its counters and gave an id twice",
+        (
+            f"packet {counter} of node {node}: {error}: the node lost its counters and gave an "
+            "id twice"
+        ),
         node,
         counter,
         bundle,

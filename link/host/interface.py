@@ -1,4 +1,6 @@
-"""Receiving: what the host's end of the link is given and what it tells; link.host.receiver is the end itself."""
+"""Receiving: what the host's end of the link is given and what it tells; link.host.receiver is the
+end itself.
+"""
 
 from dataclasses import dataclass, field
 
@@ -68,13 +70,17 @@ class Update:
 
 @dataclass(frozen=True)
 class Rejected:
-    """No update, and the sentence that explains it. A GAP is no fault: the chunk is kept for its turn."""
+    """No update, and the sentence that explains it. A GAP is no fault: the chunk is kept for its
+    turn.
+    """
 
     reason: Reason
     sentence: str
     node: int | None = None
     counter: int | None = None
-    "Of a packet that counts as received: it is to be stored, and confirmed. None: nothing is to be stored."
+    """Of a packet that counts as received: it is to be stored, and confirmed. None: nothing is to
+    be stored.
+    """
     bundle: Bundle | None = None
     "The bundle with which it verified."
     chunk: Chunk | None = None

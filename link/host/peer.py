@@ -33,7 +33,9 @@ from link.wire.erasure import ParityDecoder, Recovered
 from link.wire.packet import Chunk, Flag, Header, PacketType, chunk_head_bytes, unpack_batch
 
 CLOCK_SET_S = 2.0
-"Unix time and the clock that only goes forward do not drift apart by so much: somebody set the former."
+"""Unix time and the clock that only goes forward do not drift apart by so much: somebody set the
+former.
+"""
 N_TELLINGS = 2
 "Exchanges in which a node is told unasked that the time has changed."
 COPY_S = 2.0
@@ -101,7 +103,9 @@ class HostNode:
 
     # Uplink
 
-    def receive(self, packet: bytes, header: Header, now_s: float, quality: Quality, gateway: int) -> list[Outcome]:
+    def receive(
+        self, packet: bytes, header: Header, now_s: float, quality: Quality, gateway: int
+    ) -> list[Outcome]:
         """What a packet in this node's name brings."""
         news = self._session.open(packet, header, now_s)
         if news.turned is not None:
@@ -116,10 +120,15 @@ class HostNode:
             outcomes += self._take(opened, now_s, quality)
         return outcomes
 
-    def _turn(self, turned: Turned, header: Header, now_s: float, quality: Quality, gateway: int) -> None:
+    def _turn(
+        self, turned: Turned, header: Header, now_s: float, quality: Quality, gateway: int
+    ) -> None:
         """What follows from a packet that is not used."""
         self._count(turned.reason)
-        if turned.reason == Reason.DUPLICATE and now_s <= self._heard_s.get(turned.counter, -inf) + COPY_S:
+        if (
+            turned.reason == Reason.DUPLICATE
+            and now_s <= self._heard_s.get(turned.counter, -inf) + COPY_S
+        ):
             self._note_gateway(turned.counter, quality, gateway)
         is_answered = self._advances is not None and self._reporter is not None
         if turned.reason == Reason.STALE_SESSION and header.flags & Flag.LISTEN and is_answered:
@@ -131,7 +140,8 @@ class HostNode:
         lacked = self._session.lacks
         if lacked and lacked != self._lacked:
             self.notices.append(
-                f"node {self.node} sends images made with bundle {lacked.hex()}, which this host lacks: they are "
+                f"node {self.node} sends images made with bundle {lacked.hex()}, which this "
+                "host lacks: they are "
                 "stored undecoded; add that bundle to `bundles` in the host's configuration"
             )
         self._lacked = lacked
@@ -144,10 +154,14 @@ class HostNode:
         if self._reporter:
             self._reporter.confirm(counter, images)
         for image in images:
-            self.statistics.decided(image, self._images.n_chunks(image), self._heard_s.get(counter, 0.0))
+            self.statistics.decided(
+                image, self._images.n_chunks(image), self._heard_s.get(counter, 0.0)
+            )
 
     def collide(self, counter: int) -> None:
-        """An image in this packet has another's id: the packet is never acknowledged, the node is to go on above."""
+        """An image in this packet has another's id: the packet is never acknowledged, the node is
+        to go on above.
+        """
         self._collided[counter] = None
         if self._reporter:
             self._reporter.refuse(counter)
@@ -178,9 +192,13 @@ class HostNode:
             images = [chunk.image for chunk in chunks]
         except ValueError as error:
             outcomes = [malformed(self.node, opened.counter, error)]
-        self.statistics.heard(opened.counter, opened.packet_bytes, now_s, airtime_s, quality, chunks)
+        self.statistics.heard(
+            opened.counter, opened.packet_bytes, now_s, airtime_s, quality, chunks
+        )
         if self._reporter:
-            self._reporter.heard(opened.counter, images, now_s, airtime_s, bool(opened.header.flags & Flag.LISTEN))
+            self._reporter.heard(
+                opened.counter, images, now_s, airtime_s, bool(opened.header.flags & Flag.LISTEN)
+            )
         for outcome in outcomes:
             if isinstance(outcome, Rejected):
                 self._count(outcome.reason)
@@ -196,9 +214,13 @@ class HostNode:
                 packet_type = PacketType(opened.header.packet_type)
                 chunks += _chunks(packet_type, body, counter)
                 outcomes = self._add_all(chunks, opened, now_s, packet_type)
-                return outcomes + self._take_back(self._parity.push(counter, body, packet_type), opened, now_s)
+                return outcomes + self._take_back(
+                    self._parity.push(counter, body, packet_type), opened, now_s
+                )
             case PacketType.PARITY:
-                return self._take_back(self._parity.push_parity(Parity.unpack(body, counter)), opened, now_s)
+                return self._take_back(
+                    self._parity.push_parity(Parity.unpack(body, counter)), opened, now_s
+                )
             case PacketType.STATUS:
                 self.statistics.status = Status.unpack(body)
                 return [StatusHeard(self.node, counter, self.statistics.status)]
@@ -208,30 +230,43 @@ class HostNode:
                 self.wants_slot |= hello.wants_slot
                 return [HelloHeard(self.node, counter, hello)]
 
-    def _take_back(self, recovered: Iterable[Recovered], opened: Opened, now_s: float) -> list[Outcome]:
-        """Packets that parity brought back; they came, as it were, when their nearest neighbour did."""
+    def _take_back(
+        self, recovered: Iterable[Recovered], opened: Opened, now_s: float
+    ) -> list[Outcome]:
+        """Packets that parity brought back; they came, as it were, when their nearest neighbour
+        did.
+        """
         outcomes: list[Outcome] = []
         for back in recovered:
             if not self._session.recovered(back.counter):
                 continue
-            nearest = min(self._heard_s, key=lambda counter: abs(counter - back.counter), default=None)
+            nearest = min(
+                self._heard_s, key=lambda counter: abs(counter - back.counter), default=None
+            )
             then_s = now_s if nearest is None else self._heard_s[nearest]
             packet_bytes = overhead_bytes(back.packet_type) + len(back.body)
             again = Opened(opened.header, back.counter, back.body, opened.bundle_id, packet_bytes)
             try:
                 outcomes += self._add_all(
-                    _chunks(back.packet_type, back.body, back.counter), again, then_s, back.packet_type
+                    _chunks(back.packet_type, back.body, back.counter),
+                    again,
+                    then_s,
+                    back.packet_type,
                 )
             except ValueError as error:
                 outcomes.append(malformed(self.node, back.counter, error))
         return outcomes
 
-    def _add_all(self, chunks: list[Chunk], opened: Opened, now_s: float, packet_type: PacketType) -> list[Outcome]:
+    def _add_all(
+        self, chunks: list[Chunk], opened: Opened, now_s: float, packet_type: PacketType
+    ) -> list[Outcome]:
         """The overhead of a packet is charged to its first chunk."""
         outcomes: list[Outcome] = []
         left = opened.packet_bytes
         for chunk in reversed(chunks):
-            head_bytes = chunk_head_bytes(chunk.image, chunk.index, opened.counter) + (packet_type == PacketType.BATCH)
+            head_bytes = chunk_head_bytes(chunk.image, chunk.index, opened.counter) + (
+                packet_type == PacketType.BATCH
+            )
             n_bytes = left if chunk is chunks[0] else head_bytes + len(chunk.bitstream)
             left -= n_bytes
             outcomes.insert(0, self._read_chunk(chunk, n_bytes, opened, now_s))
@@ -266,9 +301,15 @@ class HostNode:
         return self._reporter is not None and self._reporter.is_asked
 
     def next_packet(
-        self, now_s: float, governor: Governor | None, unix_offset_s: float | None, slots: SlotPlan | None
+        self,
+        now_s: float,
+        governor: Governor | None,
+        unix_offset_s: float | None,
+        slots: SlotPlan | None,
     ) -> Downlink | None:
-        """The most urgent of what is due, when it may be sent now; a REPORT comes last and ends the exchange."""
+        """The most urgent of what is due, when it may be sent now; a REPORT comes last and ends the
+        exchange.
+        """
         due_s = self.due_s()
         if due_s is None or now_s < due_s or self._timing is None or self._reporter is None:
             return None
@@ -286,14 +327,18 @@ class HostNode:
 
     def advance(self, salt: bytes, gateway: int, airtime_s: float) -> Downlink:
         """The answer to a session that is behind; it is charged already."""
-        packet = self._session.seal_stale(salt, PacketType.COMMAND, pack_command(Advance(self._session.highest)))
+        packet = self._session.seal_stale(
+            salt, PacketType.COMMAND, pack_command(Advance(self._session.highest))
+        )
         return self._leaving(packet, gateway, airtime_s)
 
     def _leaving(self, packet: bytes, gateway: int, airtime_s: float) -> Downlink:
         self.statistics.transmitted(len(packet), airtime_s)
         return Downlink(packet, self.node, gateway, airtime_s)
 
-    def _next_content(self, now_s: float, unix_offset_s: float | None, slots: SlotPlan | None) -> "_Content":
+    def _next_content(
+        self, now_s: float, unix_offset_s: float | None, slots: SlotPlan | None
+    ) -> "_Content":
         assert self._reporter is not None
         if self._reporter.is_asked:
             if self._session.siege.command(now_s) is not None:
@@ -308,7 +353,10 @@ class HostNode:
 
     def _is_time_due(self, unix_offset_s: float) -> bool:
         """The node asked for it, or it was told another since when this host's clock was set."""
-        if self._told_offset_s is not None and abs(unix_offset_s - self._told_offset_s) > CLOCK_SET_S:
+        if (
+            self._told_offset_s is not None
+            and abs(unix_offset_s - self._told_offset_s) > CLOCK_SET_S
+        ):
             self._n_tellings = N_TELLINGS
         return self._wants_time or (self._n_tellings > 0 and self._told_behind != self._best[0])
 
@@ -373,4 +421,8 @@ def _strength(quality: Quality) -> tuple[float, float]:
 
 
 def _chunks(packet_type: PacketType, body: bytes, counter: int) -> list[Chunk]:
-    return [Chunk.unpack(body, counter)] if packet_type == PacketType.DATA else unpack_batch(body, counter)
+    return (
+        [Chunk.unpack(body, counter)]
+        if packet_type == PacketType.DATA
+        else unpack_batch(body, counter)
+    )

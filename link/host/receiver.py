@@ -1,11 +1,12 @@
 """Receiver: the host's end of the link, for all of its nodes and any number of gateways.
 
-    receive        a packet in, outcomes out: what is now known of an image, or why the packet gave nothing
+    receive        a packet in, outcomes out: what is now known of an image, or why the packet gave
+                   nothing
     confirm        the store has it: only now it is acknowledged
     next_packet    what to transmit now: reports, commands, the time
 
-It knows neither sockets nor clocks, and never raises on what arrives. An outcome with a counter is to be stored
-together with state(node), in one transaction, and then confirmed; one without is not.
+It knows neither sockets nor clocks, and never raises on what arrives. An outcome with a counter is
+to be stored together with state(node), in one transaction, and then confirmed; one without is not.
 """
 
 import secrets
@@ -15,7 +16,15 @@ from math import inf
 from link.coder import latent_coder
 from link.host.advances import Advances
 from link.host.image_reader import Decode
-from link.host.interface import Downlink, HelloHeard, NodeEntry, Outcome, Rejected, StatusHeard, Update
+from link.host.interface import (
+    Downlink,
+    HelloHeard,
+    NodeEntry,
+    Outcome,
+    Rejected,
+    StatusHeard,
+    Update,
+)
 from link.host.peer import HostNode
 from link.host.session import NodeState, Reason
 from link.host.statistics import NodeStatistics
@@ -56,14 +65,21 @@ class Receiver:
         unix_offset_s: float | None = None,
         decode: Decode = latent_coder.decode,
     ) -> None:
-        """`governors` by gateway charge what is sent, on the clock of now_s; without them the caller does that.
+        """`governors` by gateway charge what is sent, on the clock of now_s; without them the
+        caller does that.
 
-        `unix_offset_s` is Unix time less that clock; None: nodes that ask for the time get no answer.
+        `unix_offset_s` is Unix time less that clock; None: nodes that ask for the time get no
+        answer.
         """
         salt = salt or secrets.token_bytes(HOST_SALT_BYTES)
-        self._advances = Advances(timing.airtime_s(ADVANCE_BYTES), timing.report_wait_s) if timing is not None else None
+        self._advances = (
+            Advances(timing.airtime_s(ADVANCE_BYTES), timing.report_wait_s)
+            if timing is not None
+            else None
+        )
         self._nodes = {
-            node: HostNode(node, entry, timing, salt, decode, self._advances) for node, entry in nodes.items()
+            node: HostNode(node, entry, timing, salt, decode, self._advances)
+            for node, entry in nodes.items()
         }
         self._timing, self._governors = timing, tuple(governors)
         self.unix_offset_s = unix_offset_s
@@ -72,13 +88,16 @@ class Receiver:
 
     # Uplink
 
-    def receive(self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0) -> list[Outcome]:
+    def receive(
+        self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0
+    ) -> list[Outcome]:
         """One packet, whole, whose last bit came at now_s through this gateway."""
         if not MIN_PACKET_BYTES <= len(packet) <= MAX_PACKET_BYTES:
             return [
                 Rejected(
                     Reason.MALFORMED,
-                    f"packet has {len(packet)} bytes, packets have {MIN_PACKET_BYTES} to {MAX_PACKET_BYTES}: "
+                    f"packet has {len(packet)} bytes, packets have {MIN_PACKET_BYTES} to "
+                    f"{MAX_PACKET_BYTES}: "
                     "it was cut off or is none",
                 )
             ]
@@ -90,7 +109,10 @@ class Receiver:
             return [
                 Rejected(
                     Reason.WIRE_VERSION,
-                    f"packet has wire version {header.version}, this host speaks {WIRE_VERSION}; update the older end",
+                    (
+                        f"packet has wire version {header.version}, this host speaks "
+                        f"{WIRE_VERSION}; update the older end"
+                    ),
                 )
             ]
         if header.node not in self._nodes:
@@ -103,7 +125,10 @@ class Receiver:
             ]
         if not PacketType(header.packet_type).is_uplink:
             name = PacketType(header.packet_type).name
-            sentence = f"packet of type {header.packet_type} ({name}) is downlink: another host's, or this one's echo"
+            sentence = (
+                f"packet of type {header.packet_type} ({name}) is downlink: another host's, or "
+                "this one's echo"
+            )
             return [Rejected(Reason.PACKET_TYPE, sentence)]
         return self._nodes[header.node].receive(packet, header, now_s, quality, gateway)
 
@@ -112,7 +137,9 @@ class Receiver:
         self._nodes[node].confirm(counter, enough)
 
     def collide(self, node: int, counter: int) -> None:
-        """The store has another image under an id in this packet: it is not acknowledged, the node renumbers."""
+        """The store has another image under an id in this packet: it is not acknowledged, the node
+        renumbers.
+        """
         self._nodes[node].collide(counter)
 
     def state(self, node: int) -> NodeState | None:
@@ -140,7 +167,9 @@ class Receiver:
         self._nodes[node].advice = n_chunks
 
     def grant_slots(self, nodes: Collection[int], period_s: float, now_s: float) -> None:
-        """Cut each period into a slot for each of these nodes; each is told when it listens, and again in time."""
+        """Cut each period into a slot for each of these nodes; each is told when it listens, and
+        again in time.
+        """
         self._slots = SlotPlan(nodes, period_s, now_s)
 
     def next_due_s(self, now_s: float) -> float | None:
@@ -152,14 +181,17 @@ class Receiver:
         return min((start_s for start_s in due if start_s < inf), default=None)
 
     def next_packet(self, now_s: float) -> Downlink | None:
-        """What to transmit now, None when nothing may or need be; call `transmitted` when it has left.
+        """What to transmit now, None when nothing may or need be; call `transmitted` when it has
+        left.
 
         Raises LedgerError when a governor cannot store the airtime: nothing is sent then.
         """
         if self._is_speaking:
             return None
         for node, _ in sorted(self._due(), key=lambda one: one[1]):
-            downlink = node.next_packet(now_s, self._governor(node.gateway), self.unix_offset_s, self._slots)
+            downlink = node.next_packet(
+                now_s, self._governor(node.gateway), self.unix_offset_s, self._slots
+            )
             if downlink is not None:
                 self._is_speaking = True
                 return downlink
@@ -170,21 +202,33 @@ class Receiver:
         self._is_speaking = False
 
     def _due(self) -> list[tuple[HostNode, float]]:
-        return [(node, due_s) for node in self._nodes.values() if (due_s := node.due_s()) is not None]
+        return [
+            (node, due_s) for node in self._nodes.values() if (due_s := node.due_s()) is not None
+        ]
 
     def _start_s(self, node: HostNode, due_s: float, now_s: float) -> float:
         """When a report to it could start."""
         assert self._timing is not None
         governor = self._governor(node.gateway)
         start_s = max(due_s, now_s)
-        return start_s if governor is None else governor.start_s(self._timing.report_airtime_s, start_s)
+        return (
+            start_s
+            if governor is None
+            else governor.start_s(self._timing.report_airtime_s, start_s)
+        )
 
     def _advance_s(self, now_s: float) -> float:
-        """When a session that is behind may be answered; inf: not now, as while a REPORT is asked for."""
+        """When a session that is behind may be answered; inf: not now, as while a REPORT is asked
+        for.
+        """
         if self._advances is None or any(node.is_asked for node in self._nodes.values()):
             return inf
         asking = self._advances.next(now_s)
-        return inf if asking is None else self._advances.start_s(asking, self._governor(asking.gateway), now_s)
+        return (
+            inf
+            if asking is None
+            else self._advances.start_s(asking, self._governor(asking.gateway), now_s)
+        )
 
     def _next_advance(self, now_s: float) -> Downlink | None:
         if self._advance_s(now_s) > now_s:

@@ -1,6 +1,8 @@
-"""Reporter: what a host owes one node, and when: at once after a LISTEN, unasked when the node has fallen silent.
+"""Reporter: what a host owes one node, and when: at once after a LISTEN, unasked when the node has
+fallen silent.
 
-A packet is reported as received only once the store has it. An answer waits for that, but no longer than the node.
+A packet is reported as received only once the store has it. An answer waits for that, but no longer
+than the node.
 """
 
 from collections import OrderedDict
@@ -21,7 +23,9 @@ class Reporter:
         """`received`: bit i says that packet highest - i was stored before this start."""
         self._timing = timing
         self._highest = highest
-        self._stored = {highest - i for i in range(REPLAY_WINDOW) if received >> i & 1 and highest >= i}
+        self._stored = {
+            highest - i for i in range(REPLAY_WINDOW) if received >> i & 1 and highest >= i
+        }
         self._unconfirmed: set[int] = set()
         self._images: OrderedDict[int, tuple[int, ...]] = OrderedDict()
         "Of each chunk in a packet, by its counter; of late, and heard by this start of the host."
@@ -36,8 +40,17 @@ class Reporter:
         """Whether the node listens now."""
         return self._asked_s is not None
 
-    def heard(self, counter: int, images: Sequence[int] | None, now_s: float, airtime_s: float, listens: bool) -> None:
-        """A packet came that is new, with a chunk of each of these images; None: it makes no sense."""
+    def heard(
+        self,
+        counter: int,
+        images: Sequence[int] | None,
+        now_s: float,
+        airtime_s: float,
+        listens: bool,
+    ) -> None:
+        """A packet came that is new, with a chunk of each of these images; None: it makes no
+        sense.
+        """
         self._highest = max(self._highest, counter)
         self._unconfirmed.add(counter)
         if images is not None:
@@ -51,7 +64,9 @@ class Reporter:
         if listens:
             self.ask(now_s)
         elif not self.is_asked:
-            self._silent_s = now_s + max(self._timing.silence_s(airtime_s), GAPS_OF_SILENCE * self._gap_s)
+            self._silent_s = now_s + max(
+                self._timing.silence_s(airtime_s), GAPS_OF_SILENCE * self._gap_s
+            )
 
     def ask(self, now_s: float) -> None:
         """The node listens."""
@@ -88,7 +103,14 @@ class Reporter:
         self._unconfirmed.clear()
         counters = [self._highest - i for i in range(REPORT_SPAN)]
         received = sum(1 << i for i, counter in enumerate(counters) if counter in self._stored)
-        return Report(max(0, self._highest), received, self._enough_bits(counters), quality, n_chunks, budget_s)
+        return Report(
+            max(0, self._highest),
+            received,
+            self._enough_bits(counters),
+            quality,
+            n_chunks,
+            budget_s,
+        )
 
     def _enough_bits(self, counters: Iterable[int]) -> int:
         """Of the newest chunks stored, as far back as this host knows what the packets held."""
@@ -98,4 +120,6 @@ class Reporter:
                 if counter not in self._images:
                     break
                 images += reversed(self._images[counter])
-        return sum(1 << place for place, image in enumerate(images[:REPORT_SPAN]) if image in self._enough)
+        return sum(
+            1 << place for place, image in enumerate(images[:REPORT_SPAN]) if image in self._enough
+        )

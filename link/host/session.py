@@ -1,12 +1,15 @@
-"""Host session: what a host knows of one node's starts, opens what comes up and seals what goes down.
+"""Host session: what a host knows of one node's starts, opens what comes up and seals what goes
+down.
 
-Counters order the sessions: a new salt is believed only under a counter above all that came before, because a recording
-cannot have one. A node whose counter is not above (it lost its counters, its card is a copy or an old state) is told so
-and goes on above; where it cannot be told, it must be provisioned anew.
+Counters order the sessions: a new salt is believed only under a counter above all that came before,
+because a recording cannot have one. A node whose counter is not above (it lost its counters, its
+card is a copy or an old state) is told so and goes on above; where it cannot be told, it must be
+provisioned anew.
 
-What a stranger may try is counted in tags: a packet that tells its salt tells its whole counter and has a tag of 8
-bytes, held against every bundle that it may have; any other is held against one tag, since its session has one bundle.
-Nothing here is rationed, because a stranger could use a ration up.
+What a stranger may try is counted in tags: a packet that tells its salt tells its whole counter and
+has a tag of 8 bytes, held against every bundle that it may have; any other is held against one tag,
+since its session has one bundle. Nothing here is rationed, because a stranger could use a ration
+up.
 """
 
 from collections import OrderedDict, deque
@@ -33,7 +36,9 @@ from link.wire.control import Hello
 from link.wire.packet import COUNTER_LOW_BITS, Flag, Header, PacketType
 
 MAX_KEPT = 256
-"Packets of one node that wait for their session's salt; each is held against one tag more when it comes."
+"""Packets of one node that wait for their session's salt; each is held against one tag more when it
+comes.
+"""
 MAX_BUNDLES = 128
 "Bundles, the node's own first, that a packet with a salt is held against."
 
@@ -76,7 +81,9 @@ class Opened:
     counter: int
     body: bytes
     bundle_id: bytes
-    "With which it was sealed, perhaps one that this host lacks; empty for the types that do not depend on one."
+    """With which it was sealed, perhaps one that this host lacks; empty for the types that do not
+    depend on one.
+    """
     packet_bytes: int
 
 
@@ -103,7 +110,9 @@ class SessionNews:
 class _Session:
     """One salt's two seals."""
 
-    def __init__(self, node: int, key: bytes, salt: bytes, host_salt: bytes, bundle_id: bytes = b"") -> None:
+    def __init__(
+        self, node: int, key: bytes, salt: bytes, host_salt: bytes, bundle_id: bytes = b""
+    ) -> None:
         self.salt = salt
         self.up = Seal(uplink_key(key, salt), node, salt, Direction.UPLINK)
         self._down = (key, host_salt, node)
@@ -118,7 +127,9 @@ class _Session:
     def down(self) -> Seal:
         if self._down_seal is None:
             key, host_salt, node = self._down
-            self._down_seal = Seal(downlink_key(key, self.salt, host_salt), node, self.salt, Direction.DOWNLINK)
+            self._down_seal = Seal(
+                downlink_key(key, self.salt, host_salt), node, self.salt, Direction.DOWNLINK
+            )
         return self._down_seal
 
 
@@ -134,7 +145,9 @@ class HostSession:
         state: NodeState | None = None,
         one_way: bool = False,
     ) -> None:
-        """`bundles` are all that the host holds: the node's present one, its other ones, then the rest."""
+        """`bundles` are all that the host holds: the node's present one, its other ones, then the
+        rest.
+        """
         self._node, self._key, self._host_salt = node, key, host_salt
         self._bundle_ids = list(dict.fromkeys(bundle.id for bundle in bundles))
         self._one_way = one_way
@@ -152,7 +165,9 @@ class HostSession:
         """None before the node was heard."""
         if self._current is None:
             return None
-        return NodeState(self._current.salt, self._window.highest, self._window.received, self._current.bundle_id)
+        return NodeState(
+            self._current.salt, self._window.highest, self._window.received, self._current.bundle_id
+        )
 
     @property
     def highest(self) -> int:
@@ -160,7 +175,9 @@ class HostSession:
 
     @property
     def lacks(self) -> bytes:
-        """The id of the bundle that the node's images are made with, when this host does not hold it; else empty."""
+        """The id of the bundle that the node's images are made with, when this host does not hold
+        it; else empty.
+        """
         known = self._current.bundle_id if self._current else b""
         return b"" if known in self._bundle_ids else known
 
@@ -170,17 +187,22 @@ class HostSession:
         return self._current is None or not self._current.node_knows
 
     def open(self, packet: bytes, header: Header, now_s: float) -> SessionNews:
-        """What this packet brings: itself, or the ones that waited for its salt before it, or why it is not used."""
+        """What this packet brings: itself, or the ones that waited for its salt before it, or why
+        it is not used.
+        """
         if packet in self._recent:
             counter = self._recent[packet]
-            return _turned(Reason.DUPLICATE, f"packet {counter} of node {self._node} came again", counter)
+            return _turned(
+                Reason.DUPLICATE, f"packet {counter} of node {self._node} came again", counter
+            )
         if header.salt and (self._current is None or header.salt != self._current.salt):
             return self._open_foreign(packet, header)
         if self._current is None:
             self._kept.append(packet)
             return _turned(
                 Reason.UNKNOWN_SESSION,
-                f"packet of a session of node {self._node} that this host does not know; it is kept until one "
+                f"packet of a session of node {self._node} that this host does not know; it "
+                "is kept until one "
                 "with the session's salt comes",
             )
         is_short = tag_bytes(header.packet_type, bool(header.salt)) == SHORT_TAG_BYTES
@@ -188,10 +210,15 @@ class HostSession:
             self.siege.failed(now_s)
             return _turned(
                 Reason.NOT_OPENED,
-                f"packet in the name of node {self._node} has a short tag; while others speak in its name this node "
+                f"packet in the name of node {self._node} has a short tag; while others "
+                "speak in its name this node "
                 "has long ones, and nothing else is tried",
             )
-        counter = header.counter if header.tells_counter else reconstruct_counter(header.counter_low, self.highest)
+        counter = (
+            header.counter
+            if header.tells_counter
+            else reconstruct_counter(header.counter_low, self.highest)
+        )
         opened = self._try(self._current, packet, header, counter)
         if opened is None:
             if is_short:
@@ -219,7 +246,9 @@ class HostSession:
         counter, self._next_down = self._next_down, self._next_down + 1
         salt = b"" if session.node_knows else self._host_salt
         session.told_salt = True
-        header = Header(self._node, counter & 0xFFFF, packet_type, flags | Flag.SALT * bool(salt), salt)
+        header = Header(
+            self._node, counter & 0xFFFF, packet_type, flags | Flag.SALT * bool(salt), salt
+        )
         return session.down.seal(header, counter, body)
 
     def _session(self, salt: bytes, bundle_id: bytes = b"") -> _Session:
@@ -244,17 +273,22 @@ class HostSession:
         if not self._window.is_new(opened.counter):
             return _turned(
                 Reason.REPLAY,
-                f"packet {opened.counter} of node {self._node} was received before or is too old to tell "
+                f"packet {opened.counter} of node {self._node} was received before or is too "
+                "old to tell "
                 f"(highest is {self.highest}); it is ignored",
             )
         self._window.mark(opened.counter)
         self._learn(self._current, opened)
         self._remember(packet, opened.counter)
-        self._current.node_knows = self._current.told_salt and bool(opened.header.flags & Flag.KNOWN)
+        self._current.node_knows = self._current.told_salt and bool(
+            opened.header.flags & Flag.KNOWN
+        )
         return SessionNews([opened])
 
     def _learn(self, session: _Session, opened: Opened) -> None:
-        """What a long tag vouches for: which bundle the session has, and whether all its tags are long."""
+        """What a long tag vouches for: which bundle the session has, and whether all its tags are
+        long.
+        """
         if opened.header.packet_type == PacketType.HELLO:
             with suppress(ValueError):
                 hello = Hello.unpack(opened.body)
@@ -276,8 +310,10 @@ class HostSession:
         held = ", ".join(bundle_id.hex() for bundle_id in self._bundle_ids)
         return _turned(
             Reason.NOT_OPENED,
-            f"packet in the name of node {self._node} does not open with its key and any bundle held for it "
-            f"({held}): it was damaged or forged, or the node has another key or a bundle this host lacks; "
+            f"packet in the name of node {self._node} does not open with its key and any "
+            "bundle held for it "
+            f"({held}): it was damaged or forged, or the node has another key or a bundle "
+            "this host lacks; "
             "compare node.key and the bundle's id at both ends",
         )
 
@@ -289,14 +325,19 @@ class HostSession:
             return self._not_opened(packet, header)
         if opened.counter <= self.highest:
             remedy = (
-                "nobody can tell it, so it must be provisioned anew (flash it again) and counts on from the time of day"
+                (
+                    "nobody can tell it, so it must be provisioned anew (flash it again) and "
+                    "counts on from the time of day"
+                )
                 if self._one_way
                 else "it is told to go on above"
             )
             return _turned(
                 Reason.STALE_SESSION,
-                f"node {self._node} begins a session at packet {opened.counter}, this host has seen {self.highest}: "
-                f"its counters were lost or its card is a copy or an old state, or this is a recording; {remedy}",
+                f"node {self._node} begins a session at packet {opened.counter}, this host "
+                f"has seen {self.highest}: "
+                "its counters were lost or its card is a copy or an old state, or this is a "
+                f"recording; {remedy}",
                 opened.counter,
             )
         return self._begin(session, opened, packet)
@@ -312,8 +353,12 @@ class HostSession:
             news.opened += self._accept(one, kept).opened
         return news
 
-    def _open_kept(self, session: _Session, counter: int, before: int) -> list[tuple[Opened, bytes]]:
-        """The packets kept that are of this session and came before `counter`, in order. None is kept any longer."""
+    def _open_kept(
+        self, session: _Session, counter: int, before: int
+    ) -> list[tuple[Opened, bytes]]:
+        """The packets kept that are of this session and came before `counter`, in order. None is
+        kept any longer.
+        """
         kept, self._kept = list(self._kept), deque(maxlen=MAX_KEPT)
         found: dict[int, tuple[Opened, bytes]] = {}
         for packet in kept:
@@ -328,7 +373,9 @@ class HostSession:
 
     def _describe(self, session: _Session) -> str:
         if self._current is None:
-            return f"node {self._node} is heard for the first time, its session {session.salt.hex()}"
+            return (
+                f"node {self._node} is heard for the first time, its session {session.salt.hex()}"
+            )
         return f"node {self._node} has started anew, its session {session.salt.hex()}"
 
 

@@ -1,10 +1,12 @@
-"""Siege: when others speak in a node's name, its host asks it for long tags, and for as long as that goes on.
+"""Siege: when others speak in a node's name, its host asks it for long tags, and for as long as
+that goes on.
 
-A packet in a node's name that does not open may be damage, a neighbour with the same number or somebody who tries tags.
-From ENOUGH of them in PERIOD_S on the node is asked to tell its salt, and so to have a tag of 8 bytes, in every packet
-(COMMAND LONG TAGS). Once its HELLO says that it does, short tags of its session are not tried any more. It is told off
-when PERIOD_S has passed without one, so a stranger cannot have it changed to and fro more than once in that time.
-Meanwhile it is asked again every PERIOD_S, whatever was believed of it.
+A packet in a node's name that does not open may be damage, a neighbour with the same number or
+somebody who tries tags. From ENOUGH of them in PERIOD_S on the node is asked to tell its salt, and
+so to have a tag of 8 bytes, in every packet (COMMAND LONG TAGS). Once its HELLO says that it does,
+short tags of its session are not tried any more. It is told off when PERIOD_S has passed without
+one, so a stranger cannot have it changed to and fro more than once in that time. Meanwhile it is
+asked again every PERIOD_S, whatever was believed of it.
 """
 
 from collections import deque
@@ -13,8 +15,9 @@ from math import inf
 from link.wire.control import LongTags
 
 ENOUGH = 64
-"""Failures. Damage passes a radio's CRC once in 65,536 times, a start that was not heard leaves a few; and 64 tries an
-hour at 4-byte tags succeed once in 7,600 years."""
+"""Failures. Damage passes a radio's CRC once in 65,536 times, a start that was not heard leaves a
+few; and 64 tries an hour at 4-byte tags succeed once in 7,600 years.
+"""
 PERIOD_S = 3600.0
 REPEAT_S = 60.0
 "From one command to the same again, when the node's HELLO does not come; the pause doubles."

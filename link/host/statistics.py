@@ -1,8 +1,10 @@
-"""Statistics of one node as its host sees them: what came, what did not, how well it was heard, what a verdict saved.
+"""Statistics of one node as its host sees them: what came, what did not, how well it was heard,
+what a verdict saved.
 
-What is lost nobody hears, so it is counted by the gaps in the packet counter: an estimate, because a counter that an
-image took as its id was never on the air, and is known only when a chunk of that image came. A lost chunk's index
-follows from what came before and behind the gap, where that leaves no doubt; a batch leaves some.
+What is lost nobody hears, so it is counted by the gaps in the packet counter: an estimate, because
+a counter that an image took as its id was never on the air, and is known only when a chunk of that
+image came. A lost chunk's index follows from what came before and behind the gap, where that leaves
+no doubt; a batch leaves some.
 """
 
 from collections import Counter, OrderedDict
@@ -38,10 +40,14 @@ class Mean:
 
 @dataclass
 class NodeStatistics:
-    """One node's figures. The receiver calls the methods and counts the refusals; monitor and host read."""
+    """One node's figures. The receiver calls the methods and counts the refusals; monitor and host
+    read.
+    """
 
     ids_are_counters: bool = True
-    "The native link takes image ids from the packet counter; in LoRaWAN the two have nothing to do with each other."
+    """The native link takes image ids from the packet counter; in LoRaWAN the two have nothing to
+    do with each other.
+    """
 
     n_received: int = 0
     "Packets opened for the first time."
@@ -90,7 +96,9 @@ class NodeStatistics:
     _n_chunks: int = field(default=0, init=False, repr=False)
     "Of the last image whose end is known."
     _ids: "OrderedDict[int, None]" = field(default_factory=OrderedDict, init=False, repr=False)
-    _decided_s: "OrderedDict[int, float]" = field(default_factory=OrderedDict, init=False, repr=False)
+    _decided_s: "OrderedDict[int, float]" = field(
+        default_factory=OrderedDict, init=False, repr=False
+    )
     _latency_s: dict[int, float] = field(default_factory=dict, init=False, repr=False)
     _latency_total_s: float = field(default=0.0, init=False, repr=False)
     _latency_last_s: float | None = field(default=None, init=False, repr=False)
@@ -109,7 +117,9 @@ class NodeStatistics:
         quality: Quality = NO_QUALITY,
         chunks: Sequence[Chunk] = (),
     ) -> None:
-        """A packet came that is good and new, with these chunks of images, none for a control packet."""
+        """A packet came that is good and new, with these chunks of images, none for a control
+        packet.
+        """
         self.n_received += 1
         self.packet_bytes += packet_bytes
         self.airtime_s += airtime_s
@@ -156,7 +166,9 @@ class NodeStatistics:
 
     @property
     def mean_stop_latency_s(self) -> float | None:
-        """From a verdict to the last chunk heard of its image, 0 when none came, over all verdicts."""
+        """From a verdict to the last chunk heard of its image, 0 when none came, over all
+        verdicts.
+        """
         return self._latency_total_s / self.n_decided if self.n_decided else None
 
     def to_json(self) -> dict[str, Any]:
@@ -213,7 +225,9 @@ class NodeStatistics:
             self._latency_s[chunk.image] = self._latency_last_s = latency_s
 
     def _forgive(self, image: int) -> None:
-        """A gap counted as a loss was the id of this image, which waited while later packets went."""
+        """A gap counted as a loss was the id of this image, which waited while later packets
+        went.
+        """
         if image > self._first and self.n_lost:
             self.n_lost -= 1
 
@@ -239,7 +253,9 @@ class NodeStatistics:
         return sum(image in gap for image in self._ids)
 
     def _lose(self, n_unheard: int, behind: Chunk | None) -> None:
-        """Counters that nobody heard, between the previous packet and the one that holds `behind`."""
+        """Counters that nobody heard, between the previous packet and the one that holds
+        `behind`.
+        """
         before = self._previous
         self.n_lost += n_unheard
         if not n_unheard or behind is None:
@@ -254,7 +270,9 @@ class NodeStatistics:
             self._lose_images(n_unheard - len(leading), before, self._n_chunks)
 
     def _lose_images(self, n_unheard: int, before: Chunk, n_chunks: int) -> None:
-        """Lost behind `before`: its image's rest, if any was sent, then whole images as long as the last one known."""
+        """Lost behind `before`: its image's rest, if any was sent, then whole images as long as the
+        last one known.
+        """
         period = n_chunks + self.ids_are_counters
         for n_rest in (0,) if before.is_last else (max(0, n_chunks - 1 - before.index), 0):
             n_images, remainder = divmod(n_unheard - n_rest, period)

@@ -1,11 +1,12 @@
-"""Network servers: how ChirpStack v4 and The Things Stack v3 tell an uplink and take a downlink, as JSON over MQTT.
+"""Network servers: how ChirpStack v4 and The Things Stack v3 tell an uplink and take a downlink, as
+JSON over MQTT.
 
     ChirpStack   application/{application}/device/{devEui}/event/up       .../command/down
     Things Stack v3/{application}@{tenant}/devices/{device id}/up         .../down/push
 
-Topics and JSON only, no connection (link.lorawan.host.carrier has that). Both write protobuf messages as JSON: bytes are
-base64, and a number that is zero may be left out. Sources: integration.proto of ChirpStack 4; data formats and MQTT
-server of The Things Stack's documentation.
+Topics and JSON only, no connection (link.lorawan.host.carrier has that). Both write protobuf
+messages as JSON: bytes are base64, and a number that is zero may be left out. Sources:
+integration.proto of ChirpStack 4; data formats and MQTT server of The Things Stack's documentation.
 """
 
 import base64
@@ -73,7 +74,9 @@ class ChirpStack:
         return f"application/{self.application}/device/+/event/up"
 
     def read_uplink(self, topic: str, message: bytes) -> NetworkUplink:
-        device = _device_in(topic, rf"application/{re.escape(self.application)}/device/([^/]+)/event/up")
+        device = _device_in(
+            topic, rf"application/{re.escape(self.application)}/device/([^/]+)/event/up"
+        )
         event = _read_json(topic, message)
         if of_version_3 := VERSION_3_FIELDS & event.keys():
             raise ValueError(
@@ -90,8 +93,15 @@ class ChirpStack:
         )
 
     def write_downlink(self, device: str, port: int, body: bytes) -> tuple[str, bytes]:
-        command = {"devEui": device.lower(), "confirmed": False, "fPort": port, "data": _base64(body)}
-        return f"application/{self.application}/device/{device.lower()}/command/down", _write_json(command)
+        command = {
+            "devEui": device.lower(),
+            "confirmed": False,
+            "fPort": port,
+            "data": _base64(body),
+        }
+        return f"application/{self.application}/device/{device.lower()}/command/down", _write_json(
+            command
+        )
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,9 @@ class TheThingsStack:
     """The Things Stack v3: The Things Network, or one's own."""
 
     application: str
-    'As its topics call it: "app@tenant", on The Things Network "app@ttn"; an open source server leaves the tenant out.'
+    """As its topics call it: "app@tenant", on The Things Network "app@ttn"; an open source server
+    leaves the tenant out.
+    """
     qos: int = 0
 
     @property
@@ -121,11 +133,16 @@ class TheThingsStack:
         )
 
     def write_downlink(self, device: str, port: int, body: bytes) -> tuple[str, bytes]:
-        message = {"downlinks": [{"f_port": port, "frm_payload": _base64(body), "priority": "NORMAL"}]}
+        message = {
+            "downlinks": [{"f_port": port, "frm_payload": _base64(body), "priority": "NORMAL"}]
+        }
         return f"v3/{self.application}/devices/{device}/down/push", _write_json(message)
 
 
-SERVERS: dict[str, type[ChirpStack] | type[TheThingsStack]] = {"chirpstack": ChirpStack, "things-stack": TheThingsStack}
+SERVERS: dict[str, type[ChirpStack] | type[TheThingsStack]] = {
+    "chirpstack": ChirpStack,
+    "things-stack": TheThingsStack,
+}
 
 
 def get_server(name: str, application: str) -> NetworkServer:
@@ -133,7 +150,9 @@ def get_server(name: str, application: str) -> NetworkServer:
     if name not in SERVERS:
         raise ValueError(f'there is no network server "{name}"; there are: {", ".join(SERVERS)}')
     if not application or re.search(r"[/+#\s]", application):
-        raise ValueError(f'"{application}" is no application of {name}: copy its id from the console')
+        raise ValueError(
+            f'"{application}" is no application of {name}: copy its id from the console'
+        )
     return SERVERS[name](application)
 
 
@@ -141,18 +160,23 @@ def _device_in(topic: str, pattern: str) -> str:
     if found := re.fullmatch(pattern, topic):
         return found[1]
     raise ValueError(
-        f"a message came under {topic[:100]!r}, which is no topic of uplinks; check the application's name"
+        f"a message came under {topic[:100]!r}, which is no topic of uplinks; check the "
+        "application's name"
     )
 
 
 def _read_json(topic: str, message: bytes) -> dict[str, Any]:
     if len(message) > MAX_MESSAGE_BYTES:
-        raise ValueError(f"message under {topic} has {len(message)} bytes, an uplink has at most {MAX_MESSAGE_BYTES}")
+        raise ValueError(
+            f"message under {topic} has {len(message)} bytes, an uplink has at most "
+            f"{MAX_MESSAGE_BYTES}"
+        )
     try:
         content = json.loads(message)
     except (ValueError, RecursionError):  # the former also of a number of many thousand digits
         raise ValueError(
-            f"message under {topic} is no JSON; set the network server's MQTT integration to JSON, not to protobuf"
+            f"message under {topic} is no JSON; set the network server's MQTT integration to "
+            "JSON, not to protobuf"
         ) from None
     return _object(topic, "the message", content)
 
@@ -167,7 +191,9 @@ def _whole(topic: str, name: str, value: Any, end: int) -> int:
     """Zero where it is left out."""
     value = 0 if value is None else value
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < end:
-        raise ValueError(f"message under {topic} is no uplink: {name} is no whole number from 0 to {end - 1}")
+        raise ValueError(
+            f"message under {topic} is no uplink: {name} is no whole number from 0 to {end - 1}"
+        )
     return value
 
 
@@ -177,19 +203,29 @@ def _bytes(topic: str, name: str, value: Any) -> bytes:
     except (binascii.Error, ValueError, TypeError):
         raise ValueError(f"message under {topic} is no uplink: {name} is no base64") from None
     if len(body) > MAX_BODY_BYTES:
-        raise ValueError(f"message under {topic} is no uplink: {len(body)} bytes, a frame has at most {MAX_BODY_BYTES}")
+        raise ValueError(
+            f"message under {topic} is no uplink: {len(body)} bytes, a frame has at most "
+            f"{MAX_BODY_BYTES}"
+        )
     return body
 
 
 def _session(topic: str, value: Any) -> bytes:
-    if not isinstance(value, str) or not re.fullmatch(rf"[0-9a-fA-F]{{{2 * SESSION_BYTES}}}", value):
-        raise ValueError(f"message under {topic} is no uplink: its device address is not {SESSION_BYTES} bytes in hex")
+    if not isinstance(value, str) or not re.fullmatch(
+        rf"[0-9a-fA-F]{{{2 * SESSION_BYTES}}}", value
+    ):
+        raise ValueError(
+            f"message under {topic} is no uplink: its device address is not {SESSION_BYTES} "
+            "bytes in hex"
+        )
     return bytes.fromhex(value)
 
 
 def _best_quality(gateways: Any) -> Quality:
     heard = (
-        [_quality(gateway) for gateway in gateways if isinstance(gateway, dict)] if isinstance(gateways, list) else []
+        [_quality(gateway) for gateway in gateways if isinstance(gateway, dict)]
+        if isinstance(gateways, list)
+        else []
     )
 
     def goodness(quality: Quality) -> tuple[float, float]:
@@ -202,7 +238,9 @@ def _best_quality(gateways: Any) -> Quality:
 
 
 def _quality(gateway: dict[str, Any]) -> Quality:
-    """Where one figure is told and the other left out, that is zero; where both are, neither is known."""
+    """Where one figure is told and the other left out, that is zero; where both are, neither is
+    known.
+    """
     told = {name: gateway[name] for name in ("snr", "rssi") if gateway.get(name) is not None}
     figures = {name: _number(value) for name, value in told.items()}
     if any(figure is not None for figure in figures.values()):

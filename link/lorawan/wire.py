@@ -1,8 +1,10 @@
-"""LoRaWAN's wire form: our bodies inside its frames, 3 bytes of ours, its own security in the place of our seal.
+"""LoRaWAN's wire form: our bodies inside its frames, 3 bytes of ours, its own security in the place
+of our seal.
 
     on the air   LoRaWAN's 13 bytes, among them FPort = 101 + packet type ‖ body
     body of DATA, one chunk of an image's bitstream:
-    byte 0-2     low 13 bits of the image's id | last chunk (1 bit) | index (5) | age since capture (5 bits, log)
+    byte 0-2     low 13 bits of the image's id | last chunk (1 bit) | index (5) | age since capture
+                 (5 bits, log)
     rest         bytes of the bitstream
     BATCH        such chunks one behind the other, each with a byte of length before its bitstream
     HELLO        bundle id, 8 bytes ‖ the image id near which the next ones are, 6 bytes
@@ -10,14 +12,16 @@
     REPORT       2 bytes for each image that needs no further chunk: the low 13 bits of its id
     COMMAND      as natively; a node heeds RENEW (say HELLO again) and ASK_STATUS
 
-The network's MIC, frame counter and replay protection take our seal's place, and its keys are those that count: whoever
-runs the network server can read and forge. An image's id is the nearest with these low bits to the one told last, so
-a node says HELLO before it jumps further than that holds. Nothing binds a body to the bundle that made it: HELLO tells
-the bundle, and the host waits for it in each session of the network.
+The network's MIC, frame counter and replay protection take our seal's place, and its keys are those
+that count: whoever runs the network server can read and forge. An image's id is the nearest with
+these low bits to the one told last, so a node says HELLO before it jumps further than that holds.
+Nothing binds a body to the bundle that made it: HELLO tells the bundle, and the host waits for it
+in each session of the network.
 
-Inside this project a frame is a packet like the native ones, so that store, capture and monitor need to know nothing
-new: the native header with version 0, its counter the low 16 bits of the frame counter, its salt the device address
-that the network gave the node for this session (uplink only); then the body, in clear.
+Inside this project a frame is a packet like the native ones, so that store, capture and monitor
+need to know nothing new: the native header with version 0, its counter the low 16 bits of the frame
+counter, its salt the device address that the network gave the node for this session (uplink only);
+then the body, in clear.
 """
 
 import math
@@ -42,8 +46,9 @@ IMAGE_BYTES = 6
 HELLO_BYTES = BUNDLE_ID_BYTES + IMAGE_BYTES
 "At most; one less from a node that wants nothing."
 MAX_JUMP = 1 << IMAGE_LOW_BITS - 2
-"""Between image ids told one behind the other. The farthest that could be told is twice that: a node that never
-learned that its last packet arrived may be one jump behind."""
+"""Between image ids told one behind the other. The farthest that could be told is twice that: a
+node that never learned that its last packet arrived may be one jump behind.
+"""
 
 AGE_STEPS_PER_OCTAVE = 1.5
 AGE_UNKNOWN = 31
@@ -60,14 +65,23 @@ def type_of(port: int) -> PacketType | None:
     return PacketType(port - FIRST_PORT) if 0 <= port - FIRST_PORT < len(PacketType) else None
 
 
-def uplink_packet(node: int, session: bytes, frame_counter: int, packet_type: PacketType, body: bytes) -> bytes:
+def uplink_packet(
+    node: int, session: bytes, frame_counter: int, packet_type: PacketType, body: bytes
+) -> bytes:
     """A frame of a node as the host's packet; `session` is the device address."""
     assert len(session) == SESSION_BYTES
-    return Header(node, frame_counter & 0xFFFF, packet_type, Flag.SALT, session, LORAWAN_VERSION).pack() + body
+    return (
+        Header(
+            node, frame_counter & 0xFFFF, packet_type, Flag.SALT, session, LORAWAN_VERSION
+        ).pack()
+        + body
+    )
 
 
 def plain_packet(node: int, packet_type: PacketType, body: bytes) -> bytes:
-    """A frame to be sent, at the node's end or at the host's: the network gives it its counter and address."""
+    """A frame to be sent, at the node's end or at the host's: the network gives it its counter and
+    address.
+    """
     return Header(node, 0, packet_type, version=LORAWAN_VERSION).pack() + body
 
 
@@ -95,7 +109,9 @@ def unpack_chunk(body: bytes, reference: int) -> Chunk:
 
 def pack_batch(chunks: Iterable[Chunk]) -> bytes:
     """Body of a BATCH frame."""
-    return b"".join(_pack_head(chunk) + bytes([len(chunk.bitstream)]) + chunk.bitstream for chunk in chunks)
+    return b"".join(
+        _pack_head(chunk) + bytes([len(chunk.bitstream)]) + chunk.bitstream for chunk in chunks
+    )
 
 
 def unpack_batch(body: bytes, reference: int) -> list[Chunk]:
@@ -114,7 +130,9 @@ def unpack_batch(body: bytes, reference: int) -> list[Chunk]:
 
 @dataclass(frozen=True)
 class Greeting:
-    """HELLO over LoRaWAN: who speaks in this session of the network, and around which id its images are told."""
+    """HELLO over LoRaWAN: who speaks in this session of the network, and around which id its images
+    are told.
+    """
 
     bundle_id: bytes
     image: int
@@ -126,7 +144,9 @@ class Greeting:
     def unpack(cls, body: bytes) -> "Greeting":
         """Raises ValueError when the body is none."""
         if len(body) != HELLO_BYTES:
-            raise ValueError(f"body of a HELLO over LoRaWAN has {len(body)} bytes, it must have {HELLO_BYTES}")
+            raise ValueError(
+                f"body of a HELLO over LoRaWAN has {len(body)} bytes, it must have {HELLO_BYTES}"
+            )
         return cls(body[:BUNDLE_ID_BYTES], int.from_bytes(body[BUNDLE_ID_BYTES:], "big"))
 
 
@@ -138,7 +158,9 @@ def pack_enough(images: Iterable[int]) -> bytes:
 def unpack_enough(body: bytes, reference: int) -> list[int]:
     """As unpack_chunk."""
     if len(body) % 2:
-        raise ValueError(f"a REPORT over LoRaWAN has 2 bytes for each image, this one has {len(body)} in all")
+        raise ValueError(
+            f"a REPORT over LoRaWAN has 2 bytes for each image, this one has {len(body)} in all"
+        )
     lows = [int.from_bytes(body[i : i + 2], "big") for i in range(0, len(body), 2)]
     return [nearest(reference, low % (1 << IMAGE_LOW_BITS), IMAGE_LOW_BITS) for low in lows]
 
@@ -151,13 +173,17 @@ def nearest(reference: int, low: int, bits: int) -> int:
 
 
 def can_be_told(image: int, reference: int) -> bool:
-    """Whether a host that was last told `reference`, or missed one telling, finds this id from its low bits."""
+    """Whether a host that was last told `reference`, or missed one telling, finds this id from its
+    low bits.
+    """
     return abs(image - reference) < MAX_JUMP
 
 
 def _pack_head(chunk: Chunk) -> bytes:
     image = chunk.image % (1 << IMAGE_LOW_BITS)
-    return (image << 11 | chunk.is_last << 10 | chunk.index << 5 | _pack_age(chunk.age_s)).to_bytes(3, "big")
+    return (image << 11 | chunk.is_last << 10 | chunk.index << 5 | _pack_age(chunk.age_s)).to_bytes(
+        3, "big"
+    )
 
 
 def _unpack_head(body: bytes, reference: int) -> Chunk:

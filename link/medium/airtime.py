@@ -1,14 +1,17 @@
 """Airtime: how long one frame occupies the channel.
 
-Exact fractions of a second inside, a float only at the border: a reference that truncates its symbol time to whole
-microseconds is wrong by milliseconds at SF12. Sources: Semtech AN1200.13 (LoRa), LoRaWAN regional parameters (FSK).
+Exact fractions of a second inside, a float only at the border: a reference that truncates its
+symbol time to whole microseconds is wrong by milliseconds at SF12. Sources: Semtech AN1200.13
+(LoRa), LoRaWAN regional parameters (FSK).
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 LOW_DATA_RATE_SYMBOL_S = Fraction(16, 1000)
-"From this symbol time on a symbol carries two bits less (the datasheets' DE); both ends must agree or hear nothing."
+"""From this symbol time on a symbol carries two bits less (the datasheets' DE); both ends must
+agree or hear nothing.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class LoRaConfig:
     def __post_init__(self) -> None:
         if self.spreading_factor in (5, 6):
             raise ValueError(
-                f"SF{self.spreading_factor} has another preamble and formula, and only SX126x radios speak it: "
+                f"SF{self.spreading_factor} has another preamble and formula, and only "
+                "SX126x radios speak it: "
                 "use SF7 to SF12"
             )
         if not 7 <= self.spreading_factor <= 12:
@@ -38,7 +42,9 @@ class LoRaConfig:
         if not 5 <= self.coding_rate_denominator <= 8:
             raise ValueError(f"code rate is 4/{self.coding_rate_denominator}; LoRa has 4/5 to 4/8")
         if self.bandwidth_hz <= 0:
-            raise ValueError(f"bandwidth is {self.bandwidth_hz} Hz; LoRa has 7800 to 500000 Hz, usually 125000")
+            raise ValueError(
+                f"bandwidth is {self.bandwidth_hz} Hz; LoRa has 7800 to 500000 Hz, usually 125000"
+            )
 
     @property
     def symbol_s(self) -> Fraction:
@@ -47,7 +53,11 @@ class LoRaConfig:
     @property
     def drops_low_bits(self) -> bool:
         """DE of the datasheets: by the rule, unless it is forced."""
-        return self.symbol_s >= LOW_DATA_RATE_SYMBOL_S if self.low_data_rate is None else self.low_data_rate
+        return (
+            self.symbol_s >= LOW_DATA_RATE_SYMBOL_S
+            if self.low_data_rate is None
+            else self.low_data_rate
+        )
 
     def symbol_count(self, payload_bytes: int) -> int:
         """n_payload of AN1200.13, §4: symbols after the preamble."""
@@ -68,14 +78,18 @@ class LoRaConfig:
         return float(self.exact_airtime_s(payload_bytes))
 
     def largest_payload_bytes(self, limit_s: float) -> int:
-        """The longest payload whose airtime stays within limit_s, a dwell time; 0 when not even one byte does."""
+        """The longest payload whose airtime stays within limit_s, a dwell time; 0 when not even one
+        byte does.
+        """
         fitting = (n for n in range(self.max_payload_bytes, 0, -1) if self.airtime_s(n) <= limit_s)
         return next(fitting, 0)
 
 
 @dataclass(frozen=True)
 class FskConfig:
-    """FSK as LoRaWAN's fastest data rate uses it: preamble, sync word, length, payload and CRC at one bitrate."""
+    """FSK as LoRaWAN's fastest data rate uses it: preamble, sync word, length, payload and CRC at
+    one bitrate.
+    """
 
     bitrate_bps: int = 50_000
     n_preamble_bytes: int = 5
@@ -112,7 +126,10 @@ Medium = LoRaConfig | FskConfig | UartConfig
 
 def _check_length(payload_bytes: int, max_payload_bytes: int) -> None:
     if not 0 <= payload_bytes <= max_payload_bytes:
-        raise ValueError(f"a radio frame carries 0 to {max_payload_bytes} bytes, not {payload_bytes}: cut the packet")
+        raise ValueError(
+            f"a radio frame carries 0 to {max_payload_bytes} bytes, not {payload_bytes}: cut "
+            "the packet"
+        )
 
 
 def _check_bitrate(bitrate_bps: int) -> None:

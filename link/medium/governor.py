@@ -1,13 +1,14 @@
-"""Governor: when a sender may speak so that no window anywhere holds more of its airtime than the rules allow.
+"""Governor: when a sender may speak so that no window anywhere holds more of its airtime than the
+rules allow.
 
     start_s    the earliest moment for a frame
     occupy     charge the frame, durably, just before it is sent
     left       it left later than that: it counts from then on
     budget_s   what is left now
 
-A frame counts in a window from its beginning until the window has passed since its end and a little more: as long as a
-carrier may take to begin it, so that a slow modem cannot bring two windows' worth together even where nobody says when
-a frame really left.
+A frame counts in a window from its beginning until the window has passed since its end and a little
+more: as long as a carrier may take to begin it, so that a slow modem cannot bring two windows'
+worth together even where nobody says when a frame really left.
 """
 
 import math
@@ -17,9 +18,13 @@ from dataclasses import dataclass
 from link.medium.ledger import SAME_AIRTIME_S, SAME_MOMENT_S, Ledger
 
 LATENESS = 1 / 360
-"Share of its window for which a frame counts longer, since it may have left later than it was charged: 10 s of 1 h."
+"""Share of its window for which a frame counts longer, since it may have left later than it was
+charged: 10 s of 1 h.
+"""
 SHORTEST_LATENESS_S = 2.5
-"A carrier that has not begun a frame within link.carriers.command_line.START_S gives it up; the rest is for computers."
+"""A carrier that has not begun a frame within link.carriers.command_line.START_S gives it up; the
+rest is for computers.
+"""
 
 
 class AirtimeError(ValueError):
@@ -40,7 +45,9 @@ class AirtimeLimit:
 
 
 class Governor:
-    """One sender's turns, by its rules and what it has used. The caller brings the clock, the ledger's."""
+    """One sender's turns, by its rules and what it has used. The caller brings the clock, the
+    ledger's.
+    """
 
     def __init__(
         self,
@@ -49,9 +56,13 @@ class Governor:
         dwell_s: float | None = None,
         silent_because: str | None = None,
     ) -> None:
-        """`dwell_s` is the longest frame; a governor with `silent_because`, a sentence, never lets anything pass."""
+        """`dwell_s` is the longest frame; a governor with `silent_because`, a sentence, never lets
+        anything pass.
+        """
         self.limits = tuple(sorted(limits, key=lambda limit: limit.window_s))
-        self.ledger = ledger or Ledger(max((limit.counts_for_s for limit in self.limits), default=0.0))
+        self.ledger = ledger or Ledger(
+            max((limit.counts_for_s for limit in self.limits), default=0.0)
+        )
         self.dwell_s = dwell_s
         self.silent_because = silent_because
         self.is_held = False
@@ -74,13 +85,15 @@ class Governor:
             return self.silent_because
         if self.dwell_s is not None and airtime_s > self.dwell_s + SAME_AIRTIME_S:
             return (
-                f"a frame of {airtime_s:.3f} s is longer than the {self.dwell_s:g} s that one transmission may last "
+                f"a frame of {airtime_s:.3f} s is longer than the {self.dwell_s:g} s that "
+                "one transmission may last "
                 "here: use shorter packets or a lower spreading factor"
             )
         for limit in self.limits:
             if airtime_s > limit.airtime_s + SAME_AIRTIME_S:
                 return (
-                    f"a frame of {airtime_s:.3f} s is more than the {limit.airtime_s:g} s allowed in "
+                    f"a frame of {airtime_s:.3f} s is more than the {limit.airtime_s:g} s "
+                    "allowed in "
                     f"{limit.window_s:g} s: use shorter packets or a lower spreading factor"
                 )
         return None
@@ -102,11 +115,15 @@ class Governor:
     def occupy(self, airtime_s: float, start_s: float) -> float:
         """Charge a frame that starts at start_s, durably; returns when it ends.
 
-        Raises AirtimeError when it may not start then, LedgerError when it cannot be charged: do not send it.
+        Raises AirtimeError when it may not start then, LedgerError when it cannot be charged: do
+        not send it.
         """
         allowed_s = self.start_s(airtime_s, start_s)
         if allowed_s > start_s + SAME_MOMENT_S:
-            why = self.reason(airtime_s) or f"it may start in {allowed_s - start_s:.3f} s: wait until start_s"
+            why = (
+                self.reason(airtime_s)
+                or f"it may start in {allowed_s - start_s:.3f} s: wait until start_s"
+            )
             raise AirtimeError(f"a frame of {airtime_s:.3f} s may not be sent now: {why}")
         end_s = start_s + airtime_s
         if self.is_limited:
@@ -121,7 +138,9 @@ class Governor:
         self._free_s = -math.inf
 
     def left(self, end_s: float) -> None:
-        """The frame charged last ended at end_s at the latest; it counts from then on when that is later."""
+        """The frame charged last ended at end_s at the latest; it counts from then on when that is
+        later.
+        """
         if self.is_limited:
             self.ledger.postpone(end_s)
         self.pause(end_s)
@@ -134,9 +153,14 @@ class Governor:
         """Airtime that may be used now; None: it is not limited."""
         if self.silent_because is not None:
             return 0.0
-        left = [limit.airtime_s - self.ledger.used_s(now_s - limit.counts_for_s) for limit in self.limits]
+        left = [
+            limit.airtime_s - self.ledger.used_s(now_s - limit.counts_for_s)
+            for limit in self.limits
+        ]
         return max(0.0, min(left)) if left else None
 
     def keep_time(self, now_s: float) -> None:
-        """Call it now and then, every few minutes: the ledger's file learns that time has passed."""
+        """Call it now and then, every few minutes: the ledger's file learns that time has
+        passed.
+        """
         self.ledger.keep_time(now_s)

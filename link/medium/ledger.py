@@ -1,9 +1,10 @@
 """Ledger: the airtime an end has used, when, so that no hour ever holds more than it may.
 
-In memory every frame stands with the moment of its end. In the file stand the same, ten seconds to an entry, and a
-block of airtime reserved ahead: it is on the disk before the first of it is used, so that a frame costs the disk
-nothing and a crash can only waste a block, never give airtime back. What was reserved counts after a crash as used
-just now. Time in which the machine was off does not count as passed, because nobody knows how long it was.
+In memory every frame stands with the moment of its end. In the file stand the same, ten seconds to
+an entry, and a block of airtime reserved ahead: it is on the disk before the first of it is used,
+so that a frame costs the disk nothing and a crash can only waste a block, never give airtime back.
+What was reserved counts after a crash as used just now. Time in which the machine was off does not
+count as passed, because nobody knows how long it was.
 """
 
 import math
@@ -60,16 +61,24 @@ class Ledger:
             self._ends[-1] = max(self._ends[-1], end_s)
 
     def keep_time(self, now_s: float) -> None:
-        """Time has passed without a frame; worth saying now and then, so that a later start knows of it."""
+        """Time has passed without a frame; worth saying now and then, so that a later start knows
+        of it.
+        """
 
     def used_s(self, since_s: float) -> float:
         """Airtime of all frames that ended later than since_s."""
         return self._total_s - self._sum_before(bisect_right(self._ends, since_s + SAME_MOMENT_S))
 
     def end_of_use_s(self, kept_s: float) -> float:
-        """The moment since when at most kept_s >= 0 of airtime were used; -inf when that is true of all time."""
+        """The moment since when at most kept_s >= 0 of airtime were used; -inf when that is true of
+        all time.
+        """
         passed_s = self._total_s - kept_s - SAME_AIRTIME_S
-        return self._ends[bisect_left(self._sums, passed_s)] if passed_s > self._forgotten_s else -math.inf
+        return (
+            self._ends[bisect_left(self._sums, passed_s)]
+            if passed_s > self._forgotten_s
+            else -math.inf
+        )
 
     @property
     def _total_s(self) -> float:
@@ -91,11 +100,18 @@ class StoredLedger(Ledger):
     """A ledger that a crash or a restart cannot refill; one process at a time uses a file."""
 
     def __init__(
-        self, path: Path | str, window_s: float, block_s: float, full_s: float, boot_id: str, now_s: float
+        self,
+        path: Path | str,
+        window_s: float,
+        block_s: float,
+        full_s: float,
+        boot_id: str,
+        now_s: float,
     ) -> None:
         """Raises HeldError when another process uses the file.
 
-        `full_s` is taken as used just now when the file is damaged or cannot be read, since nobody knows what was.
+        `full_s` is taken as used just now when the file is damaged or cannot be read, since nobody
+        knows what was.
 
         Times, also now_s, are those of the clock that began with the boot named by boot_id.
         """
@@ -112,14 +128,16 @@ class StoredLedger(Ledger):
         except OSError as error:
             self._enter(full_s, now_s)
             self.notice = (
-                f"airtime ledger {self._path} cannot be read ({error.strerror}), and this end counts its airtime as "
+                f"airtime ledger {self._path} cannot be read ({error.strerror}), and this "
+                "end counts its airtime as "
                 "used up; see to the file's owner and mode, or move it away"
             )
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             self._ends, self._sums = [], []
             self._enter(full_s, now_s)
             self.notice = (
-                f"airtime ledger {self._path} is damaged ({error}); it is now {set_aside(self._path).name}, and this "
+                f"airtime ledger {self._path} is damaged ({error}); it is now "
+                f"{set_aside(self._path).name}, and this "
                 "end counts its airtime as used up"
             )
 
@@ -137,7 +155,9 @@ class StoredLedger(Ledger):
         self._reserve_s += airtime_s
 
     def keep_time(self, now_s: float) -> None:
-        """Writes the file when it is KEEP_TIME_S old; without it a node that starts often would never see an hour."""
+        """Writes the file when it is KEEP_TIME_S old; without it a node that starts often would
+        never see an hour.
+        """
         if self._ends and now_s >= self._written_s + KEEP_TIME_S:
             with suppress(LedgerError):  # nothing is lost: the time then counts as not passed
                 self._write(self._reserve_s, now_s)
@@ -149,7 +169,9 @@ class StoredLedger(Ledger):
         later_s = 0.0 if is_same_clock else now_s - time_s
         for end_s, airtime_s in state["used"]:
             if _number(airtime_s) < 0 or _number(end_s) > time_s:
-                raise ValueError(f"it holds {airtime_s} s of airtime up to {end_s}, and was written at {time_s}")
+                raise ValueError(
+                    f"it holds {airtime_s} s of airtime up to {end_s}, and was written at {time_s}"
+                )
             self._enter(airtime_s, end_s + later_s)
         self._enter(max(0.0, reserved_s), max(now_s, time_s + later_s))
 
@@ -177,11 +199,14 @@ class StoredLedger(Ledger):
         lasts = [
             place
             for place in range(first, len(self._ends))
-            if place + 1 == len(self._ends) or self._ends[place] // ENTRY_S != self._ends[place + 1] // ENTRY_S
+            if place + 1 == len(self._ends)
+            or self._ends[place] // ENTRY_S != self._ends[place + 1] // ENTRY_S
         ]
         sums = [self._sum_before(first), *(self._sums[place] for place in lasts)]
         used = [later - earlier for earlier, later in pairwise(sums)]
-        return [(self._ends[place], airtime_s) for place, airtime_s in zip(lasts, used, strict=True)]
+        return [
+            (self._ends[place], airtime_s) for place, airtime_s in zip(lasts, used, strict=True)
+        ]
 
 
 def _hold(path: Path) -> FileLock | None:

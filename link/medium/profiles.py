@@ -1,4 +1,6 @@
-"""Link profiles: lines by name. A name says the medium and its rules; both ends and the emulator are given the same."""
+"""Link profiles: lines by name. A name says the medium and its rules; both ends and the emulator
+are given the same.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +21,9 @@ UART_BYTES = 252
 ANSWER_BYTES = 32
 "The longest usual answer, a REPORT with its salt."
 LOAD_BYTES = {"rn2483": 32, "rak3172": 29, "e22": 3}
-"What goes over a modem's serial port beside the packet before it is on the air; for the E22 the pause that ends it."
+"""What goes over a modem's serial port beside the packet before it is on the air; for the E22 the
+pause that ends it.
+"""
 UNLOAD_BYTES = {"rn2483": 12, "rak3172": 22, "e22": 0}
 "The same, between the end of a frame and the packet at the computer."
 COMPUTER_S = 0.1
@@ -31,14 +35,26 @@ RAK3172_BYTES = 250
 E22_UART_BPS = 9600
 E22_SUB_PACKET_BYTES = 240
 E22_HEAD_BYTES = 7
-"What the module puts before a sub-packet of its own: network and length; not published, an estimate."
-E22_AIR_RATES = {300: (12, 125_000), 1200: (11, 250_000), 2400: (11, 500_000), 4800: (10, 500_000), 9600: (9, 500_000)}
-"Air rate of the manual in bit/s: the LoRa setting whose bitrate is nearest. Ebyte does not publish them."
+"""What the module puts before a sub-packet of its own: network and length; not published, an
+estimate.
+"""
+E22_AIR_RATES = {
+    300: (12, 125_000),
+    1200: (11, 250_000),
+    2400: (11, 500_000),
+    4800: (10, 500_000),
+    9600: (9, 500_000),
+}
+"""Air rate of the manual in bit/s: the LoRa setting whose bitrate is nearest. Ebyte does not
+publish them.
+"""
 
 
 @dataclass(frozen=True)
 class LinkProfile:
-    """A medium with its rules: packets up to max_packet_bytes, duty_cycle the share of time each sender may use."""
+    """A medium with its rules: packets up to max_packet_bytes, duty_cycle the share of time each
+    sender may use.
+    """
 
     name: str
     medium: Medium
@@ -61,7 +77,9 @@ class LinkProfile:
 
     @property
     def bitrate_bps(self) -> int:
-        """Speed of the serial port that leads to this line: the cable's own, or the usual one of the modem."""
+        """Speed of the serial port that leads to this line: the cable's own, or the usual one of
+        the modem.
+        """
         if isinstance(self.medium, UartConfig):
             return self.medium.bitrate_bps
         return self.port_bitrate_bps or 115_200
@@ -76,7 +94,9 @@ class LinkProfile:
         return COMPUTER_S + self.unload_s(self.max_packet_bytes) + self.load_s(ANSWER_BYTES)
 
     def load_s(self, packet_bytes: int) -> float:
-        """From the moment at which a computer begins to hand a packet to its modem until it is on the air."""
+        """From the moment at which a computer begins to hand a packet to its modem until it is on
+        the air.
+        """
         return self._port_s(packet_bytes, LOAD_BYTES)
 
     def unload_s(self, packet_bytes: int) -> float:
@@ -114,10 +134,19 @@ def framed_bytes(packet_bytes: int) -> int:
 
 def _profiles() -> dict[str, LinkProfile]:
     lora = {spreading_factor: LoRaConfig(spreading_factor) for spreading_factor in range(7, 13)}
-    serial = [LinkProfile(f"serial-{bps}", UartConfig(bps), UART_BYTES) for bps in (1200, 9600, 57_600, 115_200)]
+    serial = [
+        LinkProfile(f"serial-{bps}", UartConfig(bps), UART_BYTES)
+        for bps in (1200, 9600, 57_600, 115_200)
+    ]
     raw = [LinkProfile(f"lora-sf{sf}", radio, RAW_LORA_BYTES) for sf, radio in lora.items()]
-    eu868 = [LinkProfile(f"lora-sf{sf}-eu868", radio, EU868_BYTES[sf], 0.01) for sf, radio in lora.items()]
-    eu868_10pct = [LinkProfile(f"lora-sf{sf}-eu868-10pct", radio, EU868_BYTES[sf], 0.10) for sf, radio in lora.items()]
+    eu868 = [
+        LinkProfile(f"lora-sf{sf}-eu868", radio, EU868_BYTES[sf], 0.01)
+        for sf, radio in lora.items()
+    ]
+    eu868_10pct = [
+        LinkProfile(f"lora-sf{sf}-eu868-10pct", radio, EU868_BYTES[sf], 0.10)
+        for sf, radio in lora.items()
+    ]
     us915 = [
         LinkProfile(f"lora-sf{sf}-us915", radio, radio.largest_payload_bytes(US915_DWELL_S))
         for sf, radio in lora.items()
@@ -134,7 +163,13 @@ def _profiles() -> dict[str, LinkProfile]:
     ]
     e22_bytes = E22_SUB_PACKET_BYTES - framed_bytes(0)
     e22 = [
-        LinkProfile(f"e22-{bps}", LoRaConfig(sf, bandwidth_hz), e22_bytes, carrier="e22", port_bitrate_bps=E22_UART_BPS)
+        LinkProfile(
+            f"e22-{bps}",
+            LoRaConfig(sf, bandwidth_hz),
+            e22_bytes,
+            carrier="e22",
+            port_bitrate_bps=E22_UART_BPS,
+        )
         for bps, (sf, bandwidth_hz) in E22_AIR_RATES.items()
     ]
     udp = [LinkProfile("udp", UartConfig(1_000_000), RAW_LORA_BYTES, carrier="udp")]
@@ -147,5 +182,7 @@ PROFILES = _profiles()
 
 def get_profile(name: str) -> LinkProfile:
     if name not in PROFILES:
-        raise ValueError(f'there is no link profile "{shown(name)[1:-1]}"; there are: {", ".join(PROFILES)}')
+        raise ValueError(
+            f'there is no link profile "{shown(name)[1:-1]}"; there are: {", ".join(PROFILES)}'
+        )
     return PROFILES[name]

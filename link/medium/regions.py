@@ -1,7 +1,8 @@
 """Regions: what a radio may do where it is. Not legal advice: who transmits is answerable for it.
 
     eu868   EN 300 220-2 V3.2.1: a share of any hour, by sub-band
-    us915   FCC 15.247: a node that stays on one frequency speaks there for 0.4 s in 20 s, as one channel of a hopping
+    us915   FCC 15.247: a node that stays on one frequency speaks there for 0.4 s in 20 s, as one
+            channel of a hopping
             system does; with 500 kHz and more (digital modulation) as long as it likes
     wire    no radio: a cable, a bench, an emulator. The profile's own duty cycle still holds
 
@@ -26,7 +27,9 @@ US915_WIDE_HZ = 500_000
 
 FAIR_WINDOW_S = 300.0
 FAIR_SHARE = 0.25
-"Of an hour's airtime, as much as FAIR_WINDOW_S may take: others get a turn, and so does the next image."
+"""Of an hour's airtime, as much as FAIR_WINDOW_S may take: others get a turn, and so does the next
+image.
+"""
 BLOCKS_PER_LIMIT = 20
 "A crash wastes this part of what a window allows."
 
@@ -43,7 +46,9 @@ class SubBand:
         return self.lowest_hz <= lowest_hz and highest_hz <= self.highest_hz
 
     def __str__(self) -> str:
-        return f"{self.lowest_hz / 1e6:g}-{self.highest_hz / 1e6:g} MHz ({100 * self.duty_cycle:g} %)"
+        return (
+            f"{self.lowest_hz / 1e6:g}-{self.highest_hz / 1e6:g} MHz ({100 * self.duty_cycle:g} %)"
+        )
 
 
 EU868 = (
@@ -69,7 +74,9 @@ class Rules:
 
 
 def rules_for(region: str | None, frequency_hz: int | None, profile: LinkProfile) -> Rules:
-    """Raises ValueError when there is no such region; what is not allowed in it makes the sender silent."""
+    """Raises ValueError when there is no such region; what is not allowed in it makes the sender
+    silent.
+    """
     if region is None:
         return _unset(profile)
     if region not in REGIONS:
@@ -77,21 +84,34 @@ def rules_for(region: str | None, frequency_hz: int | None, profile: LinkProfile
     if region == "wire":
         return Rules(_hourly(profile.duty_cycle, profile))
     if not profile.is_radio:
-        return Rules(silent_because=f'profile {profile.name} is no radio: set region = "wire", or a radio\'s profile')
+        return Rules(
+            silent_because=(
+                f'profile {profile.name} is no radio: set region = "wire", or a radio\'s profile'
+            )
+        )
     if frequency_hz is None:
-        return Rules(silent_because=f"region {region} is set, but no frequency_hz: set the one the modem sends on")
+        return Rules(
+            silent_because=(
+                f"region {region} is set, but no frequency_hz: set the one the modem sends on"
+            )
+        )
     return _RULES[region](frequency_hz, profile)
 
 
 def never_speaks(region: str | None, frequency_hz: int | None, profile: LinkProfile) -> str | None:
     """Why a sender with such settings could never speak; None when it may.
 
-    Of an E22, whose bandwidth is an estimate (link.medium.profiles), it takes a frequency where not even 125 kHz are allowed;
-    where only the estimate is in the way its governor is silent, and says so. ValueError as rules_for.
+    Of an E22, whose bandwidth is an estimate (link.medium.profiles), it takes a frequency where not
+    even 125 kHz are allowed; where only the estimate is in the way its governor is silent, and says
+    so. ValueError as rules_for.
     """
     reason = rules_for(region, frequency_hz, profile).silent_because
     is_estimate = profile.carrier == "e22"
-    return rules_for(region, frequency_hz, get_profile(NARROW)).silent_because if reason and is_estimate else reason
+    return (
+        rules_for(region, frequency_hz, get_profile(NARROW)).silent_because
+        if reason and is_estimate
+        else reason
+    )
 
 
 def governor_for(
@@ -105,10 +125,16 @@ def governor_for(
 ) -> Governor:
     """The governor of one sender; its ledger is kept at ledger_path, or in memory only.
 
-    now_s and boot are the machine's unless a simulation brings its own. Raises ValueError for an unknown region.
+    now_s and boot are the machine's unless a simulation brings its own. Raises ValueError for an
+    unknown region.
     """
     rules = rules_for(region, frequency_hz, profile)
-    return Governor(rules.limits, _ledger(rules.limits, ledger_path, now_s, boot), rules.dwell_s, rules.silent_because)
+    return Governor(
+        rules.limits,
+        _ledger(rules.limits, ledger_path, now_s, boot),
+        rules.dwell_s,
+        rules.silent_because,
+    )
 
 
 def _ledger(
@@ -131,7 +157,9 @@ def _unset(profile: LinkProfile) -> Rules:
     if not profile.is_radio:
         return Rules(_hourly(profile.duty_cycle, profile))
     return Rules(
-        silent_because="no region is set, so the radio stays silent: set region to the rules of the place where it is, "
+        silent_because="no region is set, so the radio stays silent: set region to the rules of "
+        "the place "
+        "where it is, "
         f"one of {', '.join(REGIONS)}"
     )
 
@@ -142,7 +170,9 @@ def _eu868(frequency_hz: int, profile: LinkProfile) -> Rules:
         if band.holds(frequency_hz - half_hz, frequency_hz + half_hz):
             return Rules(_hourly(min(band.duty_cycle, profile.duty_cycle), profile))
     return Rules(
-        silent_because=f"{frequency_hz / 1e6:g} MHz with {2 * half_hz / 1000:g} kHz lies in no sub-band of eu868; "
+        silent_because=f"{frequency_hz / 1e6:g} MHz with {2 * half_hz / 1000:g} kHz lies in no "
+        "sub-band of "
+        "eu868; "
         f"set frequency_hz within {', '.join(map(str, EU868))}"
     )
 
@@ -165,7 +195,9 @@ _RULES = {"eu868": _eu868, "us915": _us915}
 
 
 def _hourly(duty_cycle: float, profile: LinkProfile) -> tuple[AirtimeLimit, ...]:
-    """The duty cycle over an hour, and how much of it may go at once: always two of the longest frames."""
+    """The duty cycle over an hour, and how much of it may go at once: always two of the longest
+    frames.
+    """
     if duty_cycle >= 1:
         return ()
     hour = AirtimeLimit(HOUR_S, duty_cycle * HOUR_S)

@@ -1,7 +1,9 @@
-"""Slots: several nodes on one channel. Until a node has a slot it waits at random; then it speaks in its own time.
+"""Slots: several nodes on one channel. Until a node has a slot it waits at random; then it speaks
+in its own time.
 
-The host cuts a period into slots and grants each to one node, counted from the end of the frame that says so, so
-neither end needs the time of day. Two clocks drift apart; a slot is good only for as long as they can be trusted.
+The host cuts a period into slots and grants each to one node, counted from the end of the frame
+that says so, so neither end needs the time of day. Two clocks drift apart; a slot is good only for
+as long as they can be trusted.
 """
 
 import math
@@ -13,7 +15,9 @@ from link.wire.control import Slot
 DRIFT = 100e-6
 "Two clocks gain or lose this much against each other, at most."
 GUARD = 0.25
-"Share of a node's place in the period that stays free, half of it at each end, for clocks that have drifted."
+"""Share of a node's place in the period that stays free, half of it at each end, for clocks that
+have drifted.
+"""
 RENEWED_AT = 0.5
 "Share of the time for which a slot is good at which the host grants it anew."
 EARLY = 0.25
@@ -42,7 +46,9 @@ class SlotClock:
         return self._slot is not None and now_s < self._void_s
 
     def start_s(self, duration_s: float, now_s: float) -> float:
-        """The earliest time, from now_s on, at which a frame and what answers it, so long together, may start."""
+        """The earliest time, from now_s on, at which a frame and what answers it, so long together,
+        may start.
+        """
         if self._slot is not None and self.has_slot(now_s):
             return self._in_slot(self._slot, duration_s, now_s)
         if not self._is_random:
@@ -83,11 +89,17 @@ class SlotPlan:
         return self._period_s / len(self._places)
 
     def is_due(self, node: int, now_s: float, wants_slot: bool) -> bool:
-        """Whether this node is to be told its slot, because it asks or before its clock has drifted away."""
+        """Whether this node is to be told its slot, because it asks or before its clock has drifted
+        away.
+        """
         if node not in self._places:
             return False
         granted_s = self._granted_s.get(node)
-        return wants_slot or granted_s is None or now_s - granted_s > RENEWED_AT * _good_for_s(self.width_s)
+        return (
+            wants_slot
+            or granted_s is None
+            or now_s - granted_s > RENEWED_AT * _good_for_s(self.width_s)
+        )
 
     def grant(self, node: int, end_s: float) -> Slot:
         """For a frame that ends at end_s."""

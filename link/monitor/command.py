@@ -1,4 +1,6 @@
-"""The commands that look at a line: `monitor` shows it live, `capture` records it, `replay` speaks a record again."""
+"""The commands that look at a line: `monitor` shows it live, `capture` records it, `replay` speaks
+a record again.
+"""
 
 import argparse
 import json
@@ -14,7 +16,14 @@ from link.bundle.bundle import Bundle
 from link.carriers.carrier import Carrier, CarrierSettings, Received, open_carrier
 from link.medium.profiles import LinkProfile, get_profile
 from link.monitor.monitor import Line, Monitor, table
-from link.monitor.recording import Captured, CaptureHead, CaptureWriter, is_uplink, pace, read_capture
+from link.monitor.recording import (
+    Captured,
+    CaptureHead,
+    CaptureWriter,
+    is_uplink,
+    pace,
+    read_capture,
+)
 from link.security.keys import KEY_FILE, parse_key
 
 POLL_S = 0.2
@@ -27,25 +36,42 @@ CLEAR = "\x1b[H\x1b[J"
 def add_commands(commands: Any) -> None:
     """Into the sub-commands of `python -m link`."""
     monitor = commands.add_parser(
-        "monitor", help="show the packets on a port, and each node's statistics, until Ctrl-C; it never speaks"
+        "monitor",
+        help=(
+            "show the packets on a port, and each node's statistics, until Ctrl-C; it never speaks"
+        ),
     )
     _add_line(monitor)
     _add_keys(monitor)
-    monitor.add_argument("--json", action="store_true", help="print the statistics as JSON at the end")
+    monitor.add_argument(
+        "--json", action="store_true", help="print the statistics as JSON at the end"
+    )
     monitor.set_defaults(run=_monitor)
 
-    capture = commands.add_parser("capture", help="record the packets that come in at a port, until Ctrl-C")
-    capture.add_argument("file", type=Path, help="where the record goes, one JSON line per packet; new")
+    capture = commands.add_parser(
+        "capture", help="record the packets that come in at a port, until Ctrl-C"
+    )
+    capture.add_argument(
+        "file", type=Path, help="where the record goes, one JSON line per packet; new"
+    )
     _add_line(capture)
     capture.set_defaults(run=_capture)
 
-    replay = commands.add_parser("replay", help="send a record's packets to a port at the pace they came, or show them")
+    replay = commands.add_parser(
+        "replay", help="send a record's packets to a port at the pace they came, or show them"
+    )
     replay.add_argument("file", type=Path)
     replay.add_argument("port", nargs="?", help="where to send them; without it they are shown")
-    replay.add_argument("--profile", help="of the line that the packets go to; its own unless given")
-    replay.add_argument("--frequency", type=int, metavar="HZ", help="radio modems: where to transmit")
+    replay.add_argument(
+        "--profile", help="of the line that the packets go to; its own unless given"
+    )
+    replay.add_argument(
+        "--frequency", type=int, metavar="HZ", help="radio modems: where to transmit"
+    )
     replay.add_argument("--speed", type=_positive, default=1.0, help="10 is ten times as fast")
-    replay.add_argument("--down", action="store_true", help="send what came from the host, not what nodes sent")
+    replay.add_argument(
+        "--down", action="store_true", help="send what came from the host, not what nodes sent"
+    )
     _add_keys(replay)
     replay.set_defaults(run=_replay)
 
@@ -53,7 +79,9 @@ def add_commands(commands: Any) -> None:
 def _add_line(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("port", help="a serial port, or for UDP the address to receive at")
     parser.add_argument("--profile", required=True, help="a name of `python -m link profiles`")
-    parser.add_argument("--frequency", type=int, metavar="HZ", help="radio modems: what to listen to")
+    parser.add_argument(
+        "--frequency", type=int, metavar="HZ", help="radio modems: what to listen to"
+    )
     parser.add_argument("--count", type=_positive, metavar="N", help="end after so many packets")
     parser.add_argument("--duration", type=_positive, metavar="SECONDS", help="end after so long")
 
@@ -64,10 +92,18 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NODE=FILE",
-        help="open this node's packets with its key, from the next packet on in which it tells its salt",
+        help=(
+            "open this node's packets with its key, from the next packet on in which it tells "
+            "its salt"
+        ),
     )
     parser.add_argument(
-        "--bundle", action="append", default=[], type=Path, metavar="DIR", help="that the images were made with"
+        "--bundle",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="that the images were made with",
     )
 
 
@@ -86,11 +122,21 @@ def _monitor(arguments: argparse.Namespace) -> None:
         try:
             with suppress(KeyboardInterrupt):
                 for t_s, received in _hear(carrier, arguments):
-                    screen.show(monitor.hear(received.packet, t_s, received.quality) if received else None, t_s)
+                    screen.show(
+                        monitor.hear(received.packet, t_s, received.quality) if received else None,
+                        t_s,
+                    )
         finally:
             screen.end()
             if arguments.json:
-                print(json.dumps({str(node): figures.to_json() for node, figures in monitor.statistics.items()}))
+                print(
+                    json.dumps(
+                        {
+                            str(node): figures.to_json()
+                            for node, figures in monitor.statistics.items()
+                        }
+                    )
+                )
 
 
 def _capture(arguments: argparse.Namespace) -> None:
@@ -104,7 +150,9 @@ def _capture(arguments: argparse.Namespace) -> None:
         writer = CaptureWriter(file, CaptureHead(profile.name, time.time()))
         for t_s, received in _hear(carrier, arguments):
             if received is not None:
-                writer.write(Captured(t_s, received.packet, is_uplink(received.packet), received.quality))
+                writer.write(
+                    Captured(t_s, received.packet, is_uplink(received.packet), received.quality)
+                )
                 n_packets += 1
     print(f"{n_packets} packets are in {arguments.file}")
 
@@ -130,7 +178,9 @@ def _show(arguments: argparse.Namespace, head: CaptureHead, packets: Iterator[Ca
     """A record as the monitor would have shown it."""
     with suppress(ValueError):
         arguments.profile = arguments.profile or get_profile(head.profile).name
-    monitor = _make_monitor(arguments, get_profile(arguments.profile) if arguments.profile else None)
+    monitor = _make_monitor(
+        arguments, get_profile(arguments.profile) if arguments.profile else None
+    )
     for captured in packets:
         print(monitor.hear(captured.packet, captured.t_s, captured.quality))
     print("\n".join(["", *table(monitor.statistics)]))
@@ -145,17 +195,26 @@ def _make_monitor(arguments: argparse.Namespace, profile: LinkProfile | None) ->
 def _read_key(given: str) -> tuple[int, bytes]:
     node, _, name = given.partition("=")
     if not node.isdigit() or not name:
-        raise ValueError(f"--key {given.partition('=')[0]}=… is not of the form NODE=FILE, for example 1=keys/node.key")
+        raise ValueError(
+            f"--key {given.partition('=')[0]}=… is not of the form NODE=FILE, for example "
+            "1=keys/node.key"
+        )
     path = Path(name) / KEY_FILE if Path(name).is_dir() else Path(name)
-    return int(node), parse_key(path.read_text(encoding="ascii", errors="replace"), origin=str(path))
+    return int(node), parse_key(
+        path.read_text(encoding="ascii", errors="replace"), origin=str(path)
+    )
 
 
 def _open(arguments: argparse.Namespace, profile: LinkProfile) -> Carrier:
     return open_carrier(CarrierSettings(profile, arguments.port, frequency_hz=arguments.frequency))
 
 
-def _hear(carrier: Carrier, arguments: argparse.Namespace) -> Iterator[tuple[float, Received | None]]:
-    """What comes in, with the time since the beginning; None now and then, so that a screen stays alive."""
+def _hear(
+    carrier: Carrier, arguments: argparse.Namespace
+) -> Iterator[tuple[float, Received | None]]:
+    """What comes in, with the time since the beginning; None now and then, so that a screen stays
+    alive.
+    """
     n_left, duration_s = arguments.count or inf, arguments.duration or inf
     started_s, t_s = time.monotonic(), 0.0
     while n_left > 0 and t_s < duration_s:
@@ -168,7 +227,9 @@ def _hear(carrier: Carrier, arguments: argparse.Namespace) -> Iterator[tuple[flo
 
 
 class _Screen:
-    """On a terminal the last packets above the table, redrawn; elsewhere a line per packet and the table at the end."""
+    """On a terminal the last packets above the table, redrawn; elsewhere a line per packet and the
+    table at the end.
+    """
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
@@ -183,7 +244,9 @@ class _Screen:
                 print(line, flush=True)
         if self._is_terminal and t_s >= self._drawn_s + REDRAW_S:
             self._drawn_s = t_s
-            print(CLEAR + "\n".join([*self._lines, "", *table(self._monitor.statistics)]), flush=True)
+            print(
+                CLEAR + "\n".join([*self._lines, "", *table(self._monitor.statistics)]), flush=True
+            )
 
     def end(self) -> None:
         if not self._is_terminal:

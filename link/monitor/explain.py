@@ -29,7 +29,10 @@ def explain_uplink(kind: PacketType, body: bytes, counter: int) -> Explained:
             return _chunks(unpack_batch(body, counter))
         if kind == PacketType.PARITY:
             parity = Parity.unpack(body, counter)
-            return Explained(f"symbol {parity.index + 1} of {parity.n_parity} over packets {list(parity.members)}")
+            return Explained(
+                f"symbol {parity.index + 1} of {parity.n_parity} over packets "
+                f"{list(parity.members)}"
+            )
         if kind == PacketType.STATUS:
             return _status(Status.unpack(body))
         return Explained(_hello(Hello.unpack(body)))
@@ -49,7 +52,8 @@ def explain_lorawan(kind: PacketType, body: bytes, reference: int) -> Explained:
         if kind == PacketType.HELLO:
             greeting = lorawan.Greeting.unpack(body)
             return Explained(
-                f"bundle {greeting.bundle_id.hex()}, images near {greeting.image}", reference=greeting.image
+                f"bundle {greeting.bundle_id.hex()}, images near {greeting.image}",
+                reference=greeting.image,
             )
         raise ValueError(f"{kind.name} has no place in LoRaWAN")
     except ValueError as error:
@@ -74,11 +78,16 @@ def figure(value: float | None, unit: str) -> str:
 
 def _chunks(chunks: list[Chunk]) -> Explained:
     text = "; ".join(
-        f"image {chunk.image} chunk {chunk.index}{' (last)' if chunk.is_last else ''}, {len(chunk.bitstream)} B"
+        (
+            f"image {chunk.image} chunk {chunk.index}{' (last)' if chunk.is_last else ''}, "
+            f"{len(chunk.bitstream)} B"
+        )
         + (f", {chunk.age_s:.1f} s old" if chunk.age_s is not None else "")
         for chunk in chunks
     )
-    return Explained(text or "nothing", tuple(chunks), reference=chunks[-1].image if chunks else None)
+    return Explained(
+        text or "nothing", tuple(chunks), reference=chunks[-1].image if chunks else None
+    )
 
 
 def _status(status: Status) -> Explained:
@@ -89,14 +98,25 @@ def _status(status: Status) -> Explained:
 
 
 def _hello(hello: Hello) -> str:
-    wants = [name for name, wanted in (("time", hello.wants_time), ("a slot", hello.wants_slot)) if wanted]
+    wants = [
+        name
+        for name, wanted in (("time", hello.wants_time), ("a slot", hello.wants_slot))
+        if wanted
+    ]
     tags = ", long tags" if hello.has_long_tags else ""
-    return f"bundle {hello.bundle_id.hex()}{', wants ' + ' and '.join(wants) if wants else ''}{tags}"
+    return (
+        f"bundle {hello.bundle_id.hex()}{', wants ' + ' and '.join(wants) if wants else ''}{tags}"
+    )
 
 
 def _report(report: Report) -> str:
-    others = [report.highest - i for i in range(16) if not report.received >> i & 1 and report.highest >= i]
+    others = [
+        report.highest - i
+        for i in range(16)
+        if not report.received >> i & 1 and report.highest >= i
+    ]
     enough = f", enough for the newest chunks {report.enough_places()}" if report.enough else ""
     return (
-        f"all up to {report.highest}{f' but {others}' if others else ''}{enough}, budget {figure(report.budget_s, 's')}"
+        f"all up to {report.highest}{f' but {others}' if others else ''}{enough}, budget "
+        f"{figure(report.budget_s, 's')}"
     )

@@ -1,7 +1,9 @@
-"""Monitor: what passes on a line, one sentence per packet and the figures of each node; it listens and never speaks.
+"""Monitor: what passes on a line, one sentence per packet and the figures of each node; it listens
+and never speaks.
 
-Headers are in clear, so types, counters, losses and signal can be seen of any line. With a node's key and the id of
-its bundle the bodies open too, from the first packet on in which the node tells its salt; nothing is decoded.
+Headers are in clear, so types, counters, losses and signal can be seen of any line. With a node's
+key and the id of its bundle the bodies open too, from the first packet on in which the node tells
+its salt; nothing is decoded.
 """
 
 from collections import OrderedDict
@@ -11,7 +13,13 @@ from dataclasses import dataclass, field
 
 from link.host.statistics import NodeStatistics
 from link.lorawan import wire as lorawan
-from link.monitor.explain import Explained, explain_downlink, explain_lorawan, explain_uplink, figure
+from link.monitor.explain import (
+    Explained,
+    explain_downlink,
+    explain_lorawan,
+    explain_uplink,
+    figure,
+)
 from link.node.in_flight import ChunkId
 from link.node.session import WITH_BUNDLE
 from link.security.seal import (
@@ -24,7 +32,14 @@ from link.security.seal import (
     uplink_key,
 )
 from link.wire.control import NO_QUALITY, Quality, Report
-from link.wire.packet import COUNTER_LOW_BITS, MAX_PACKET_BYTES, WIRE_VERSION, Flag, Header, PacketType
+from link.wire.packet import (
+    COUNTER_LOW_BITS,
+    MAX_PACKET_BYTES,
+    WIRE_VERSION,
+    Flag,
+    Header,
+    PacketType,
+)
 
 MAX_SESSIONS = 4
 "Of one node: sessions still opened, and host salts still tried."
@@ -48,7 +63,10 @@ class Line:
         signal = "" if self.quality.snr_db is None else f"{self.quality.snr_db:+5.1f} dB"
         if self.quality.rssi_dbm is not None:
             signal += f" {self.quality.rssi_dbm:4.0f} dBm"
-        return f"{self.t_s:9.3f}  node {node:>3}  {self.kind:8} {self.n_bytes:3} B  {signal:18} {self.text}"
+        return (
+            f"{self.t_s:9.3f}  node {node:>3}  {self.kind:8} {self.n_bytes:3} B  {signal:18} "
+            f"{self.text}"
+        )
 
 
 @dataclass
@@ -78,7 +96,9 @@ class _Node:
 
     @property
     def newest(self) -> int:
-        """The highest counter that a report may speak of: packets may have come to the host and not here."""
+        """The highest counter that a report may speak of: packets may have come to the host and not
+        here.
+        """
         return self.latest + (1 << COUNTER_LOW_BITS - 1)
 
     def remember(self, counter: int, explained: Explained) -> None:
@@ -103,7 +123,9 @@ class _Node:
 
     def _n_chunks(self, image: int) -> int:
         """Chunks of it that were heard here."""
-        return len({chunk for chunks in self.chunks.values() for chunk in chunks if chunk[0] == image})
+        return len(
+            {chunk for chunks in self.chunks.values() for chunk in chunks if chunk[0] == image}
+        )
 
 
 class Monitor:
@@ -135,9 +157,13 @@ class Monitor:
         except ValueError as error:
             return self._foreign(packet, now_s, quality, str(error))
         if header.version not in (WIRE_VERSION, lorawan.LORAWAN_VERSION):
-            return self._foreign(packet, now_s, quality, f"wire version {header.version} is none of ours")
+            return self._foreign(
+                packet, now_s, quality, f"wire version {header.version} is none of ours"
+            )
         if _frame_bytes(header, packet) > MAX_PACKET_BYTES:
-            return self._foreign(packet, now_s, quality, f"{len(packet)} bytes are more than fit a frame")
+            return self._foreign(
+                packet, now_s, quality, f"{len(packet)} bytes are more than fit a frame"
+            )
         kind = PacketType(header.packet_type)
         node = self._nodes.setdefault(
             header.node, _Node(NodeStatistics(ids_are_counters=header.version == WIRE_VERSION))
@@ -155,14 +181,26 @@ class Monitor:
         self.n_foreign += 1
         return Line(now_s, None, "?", len(packet), quality, f"{text}: {packet[:16].hex()}")
 
-    def _hear_uplink(self, node: _Node, header: Header, packet: bytes, now_s: float, quality: Quality) -> str:
+    def _hear_uplink(
+        self, node: _Node, header: Header, packet: bytes, now_s: float, quality: Quality
+    ) -> str:
         opened = self._open_uplink(node, header, packet)
         if opened is None and header.node in self._keys and (node.sessions or header.salt):
             node.statistics.n_bad_tag += 1
-            return f"counter …{header.counter_low}, does not open with the key and the bundles given"
+            return (
+                f"counter …{header.counter_low}, does not open with the key and the bundles given"
+            )
         if opened is None:
             counter = reconstruct_counter(header.counter_low, node.window.highest)
-            return self._count(node, node.window, counter, packet, now_s, quality, Explained("sealed", is_open=False))
+            return self._count(
+                node,
+                node.window,
+                counter,
+                packet,
+                now_s,
+                quality,
+                Explained("sealed", is_open=False),
+            )
         window, counter, body = opened
         explained = explain_uplink(PacketType(header.packet_type), body, counter)
         return self._count(node, window, counter, packet, now_s, quality, explained)
@@ -190,10 +228,16 @@ class Monitor:
         node.statistics.heard(counter, len(packet), now_s, airtime_s, quality, explained.chunks)
         return f"counter {counter}, {explained.text}"
 
-    def _open_uplink(self, node: _Node, header: Header, packet: bytes) -> tuple[ReplayWindow, int, bytes] | None:
+    def _open_uplink(
+        self, node: _Node, header: Header, packet: bytes
+    ) -> tuple[ReplayWindow, int, bytes] | None:
         for session in self._sessions(node, header):
             highest = session.window.highest
-            counter = header.counter if header.tells_counter else reconstruct_counter(header.counter_low, highest)
+            counter = (
+                header.counter
+                if header.tells_counter
+                else reconstruct_counter(header.counter_low, highest)
+            )
             for bundle_id in self._bundle_ids if header.packet_type in WITH_BUNDLE else [b""]:
                 body = session.uplink.open(packet, header, counter, bundle_id)
                 if body is not None:
@@ -202,14 +246,21 @@ class Monitor:
         return None
 
     def _sessions(self, node: _Node, header: Header) -> Iterable[_Session]:
-        """Those that the packet may belong to: the one that it names, or those known, the latest first."""
+        """Those that the packet may belong to: the one that it names, or those known, the latest
+        first.
+        """
         if header.node not in self._keys:
             return []
         if not header.salt:
             return list(reversed(node.sessions.values()))
         if header.salt in node.sessions:
             return [node.sessions[header.salt]]
-        seal = Seal(uplink_key(self._keys[header.node], header.salt), header.node, header.salt, Direction.UPLINK)
+        seal = Seal(
+            uplink_key(self._keys[header.node], header.salt),
+            header.node,
+            header.salt,
+            Direction.UPLINK,
+        )
         return [_Session(header.salt, seal)]
 
     def _keep(self, node: _Node, session: _Session) -> None:
@@ -246,7 +297,9 @@ class Monitor:
                         return body
         return None
 
-    def _hear_lorawan(self, node: _Node, header: Header, packet: bytes, now_s: float, quality: Quality) -> str:
+    def _hear_lorawan(
+        self, node: _Node, header: Header, packet: bytes, now_s: float, quality: Quality
+    ) -> str:
         if header.salt != node.address:
             node.statistics.restarted()
             node.address, node.window = header.salt, ReplayWindow()
@@ -274,7 +327,10 @@ def table(statistics: Mapping[int, NodeStatistics]) -> list[str]:
     """The figures of all nodes, as lines of text."""
     rows = [HEADINGS, *(_row(number, figures) for number, figures in statistics.items())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines = [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
     for number, figures in statistics.items():
         if figures.lost_by_chunk:
             shares = [

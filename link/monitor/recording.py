@@ -1,10 +1,11 @@
-"""Captures: what passed on a line, packet by packet with its time, as JSON lines to be replayed or tested against.
+"""Captures: what passed on a line, packet by packet with its time, as JSON lines to be replayed or
+tested against.
 
     {"capture": 1, "profile": "rn2483-sf9", "started_unix_s": 1772366400.0}
     {"t": 0.0, "direction": "up", "hex": "8003…", "snr_db": 7.5, "rssi_dbm": -61.0}
 
-Packets are kept as they were on the air, sealed; a capture betrays no more than its line did. A reader takes nothing
-for granted: a file that a power cut tore ends at its last whole line.
+Packets are kept as they were on the air, sealed; a capture betrays no more than its line did. A
+reader takes nothing for granted: a file that a power cut tore ends at its last whole line.
 """
 
 import json
@@ -42,12 +43,18 @@ class Captured:
 
 
 class CaptureWriter:
-    """Writes each packet at once, so that a capture is whole up to the moment at which it was cut off."""
+    """Writes each packet at once, so that a capture is whole up to the moment at which it was cut
+    off.
+    """
 
     def __init__(self, file: TextIO, head: CaptureHead) -> None:
         self._file = file
         self._write(
-            {"capture": CAPTURE_VERSION, "profile": head.profile, "started_unix_s": round(head.started_unix_s, 3)}
+            {
+                "capture": CAPTURE_VERSION,
+                "profile": head.profile,
+                "started_unix_s": round(head.started_unix_s, 3),
+            }
         )
 
     def write(self, captured: Captured) -> None:
@@ -70,7 +77,8 @@ class CaptureWriter:
 def read_capture(file: TextIO) -> tuple[CaptureHead, Iterator[Captured]]:
     """The head at once, the packets as they are asked for, never more than one in memory.
 
-    Raises ValueError, with the number of the line, when a line is none of a capture; a torn last line is left out.
+    Raises ValueError, with the number of the line, when a line is none of a capture; a torn last
+    line is left out.
     """
     head = _read_line(file, 1)
     if head is None or head.get("capture") != CAPTURE_VERSION:
@@ -93,9 +101,13 @@ def is_uplink(packet: bytes) -> bool:
 
 
 def pace(packets: Iterable[Captured], speed: float = 1.0) -> Iterator[tuple[float, Captured]]:
-    """Each packet with when to send it, in seconds from the start; pauses of more than an hour are cut to one."""
+    """Each packet with when to send it, in seconds from the start; pauses of more than an hour are
+    cut to one.
+    """
     if not speed > 0:
-        raise ValueError(f"a capture cannot be replayed {speed:g} times as fast; 1 is its own speed")
+        raise ValueError(
+            f"a capture cannot be replayed {speed:g} times as fast; 1 is its own speed"
+        )
     due_s = previous_s = 0.0
     for captured in packets:
         due_s += min(max(0.0, captured.t_s - previous_s), MAX_GAP_S) / speed
@@ -111,8 +123,15 @@ def _read_packets(file: TextIO) -> Iterator[Captured]:
             packet = bytes.fromhex(line["hex"])
         except (KeyError, TypeError, ValueError):
             packet = b""
-        if t_s is None or not 0 < len(packet) <= MAX_PACKET_BYTES or line.get("direction") not in ("up", "down"):
-            raise ValueError(f"line {number} of the capture lacks t, direction up or down, or hex of 1 to 255 bytes")
+        if (
+            t_s is None
+            or not 0 < len(packet) <= MAX_PACKET_BYTES
+            or line.get("direction") not in ("up", "down")
+        ):
+            raise ValueError(
+                f"line {number} of the capture lacks t, direction up or down, or hex of 1 to "
+                "255 bytes"
+            )
         quality = Quality(_number(line, "snr_db", number), _number(line, "rssi_dbm", number))
         yield Captured(t_s, packet, line["direction"] == "up", quality)
 
@@ -125,7 +144,9 @@ def _read_line(file: TextIO, number: int) -> dict[str, Any] | None:
         raise ValueError(f"line {number} of the capture is no text") from None
     if not text.endswith("\n"):
         if len(text) == MAX_LINE_CHARACTERS:
-            raise ValueError(f"line {number} of the capture is longer than {MAX_LINE_CHARACTERS} characters")
+            raise ValueError(
+                f"line {number} of the capture is longer than {MAX_LINE_CHARACTERS} characters"
+            )
         return None
     try:
         line = json.loads(text)
@@ -141,5 +162,7 @@ def _number(line: dict[str, Any], name: str, number: int) -> float | None:
     if value is None:
         return None
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= 1e12:
-        raise ValueError(f"line {number} of the capture has {name} = {str(value)[:20]}, it must be a number")
+        raise ValueError(
+            f"line {number} of the capture has {name} = {str(value)[:20]}, it must be a number"
+        )
     return float(value)

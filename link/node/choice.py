@@ -1,7 +1,9 @@
 """Choice: which chunks the next packet carries, and whether it asks for an answer.
 
-    first       base chunks, oldest image first, several in a packet when airtime and not the line's speed is short
-    then        refinements, newest image first: as many as the budget affords and the host still wants
+    first       base chunks, oldest image first, several in a packet when airtime and not the line's
+                speed is short
+    then        refinements, newest image first: as many as the budget affords and the host still
+                wants
     unanswered  probes with the oldest base chunk
 
 Every one is a look at the outbox; nothing is changed here.
@@ -21,7 +23,9 @@ from link.wire.control import REPORT_SPAN
 from link.wire.packet import PacketType
 
 ASK_SPAN = 10
-"Counters behind the oldest that waits at which an answer is wanted: a report names 16, and may be lost."
+"""Counters behind the oldest that waits at which an answer is wanted: a report names 16, and may be
+lost.
+"""
 LOOK_AHEAD = 24
 "Chunks that are looked at to fill a packet, or to find one that may be sent."
 
@@ -40,8 +44,18 @@ class Choice:
         timing: LinkTiming,
         options: SenderOptions,
     ) -> None:
-        self._outbox, self._in_flight, self._answer, self._packer = outbox, in_flight, answer, packer
-        self._fitting, self._governor, self._timing, self._options = fitting, governor, timing, options
+        self._outbox, self._in_flight, self._answer, self._packer = (
+            outbox,
+            in_flight,
+            answer,
+            packer,
+        )
+        self._fitting, self._governor, self._timing, self._options = (
+            fitting,
+            governor,
+            timing,
+            options,
+        )
         self.rate = RateControl(governor)
         self.n_unasked = options.unasked_chunks
         "Chunks of one image that may be on their way at once."
@@ -59,7 +73,9 @@ class Choice:
         return self._in_flight.chunks.keys() | held if held else self._in_flight.chunks
 
     def bases(self, now_s: float) -> Content | None:
-        """The oldest base chunks that are not on their way; where they share a BATCH, refinements ride along."""
+        """The oldest base chunks that are not on their way; where they share a BATCH, refinements
+        ride along.
+        """
         if not self._outbox.n_images:
             return None
         limit = LOOK_AHEAD if self._governor.is_limited else 2
@@ -72,7 +88,9 @@ class Choice:
         chunks = tuple([*waiting, *riders][:n])
         packet_type = PacketType.DATA if n == 1 else PacketType.BATCH
         return Content(
-            packet_type, chunks, listens=self.is_asking(chunks, now_s, has_more=n < len(waiting) + len(riders))
+            packet_type,
+            chunks,
+            listens=self.is_asking(chunks, now_s, has_more=n < len(waiting) + len(riders)),
         )
 
     def refinement(self, now_s: float) -> Content | None:
@@ -85,14 +103,18 @@ class Choice:
         return Content(PacketType.DATA, chunks, listens=self.is_asking(chunks, now_s, has_more))
 
     def probe(self) -> Content | None:
-        """The oldest base chunk without an acknowledgement; None when only refinements are on their way."""
+        """The oldest base chunk without an acknowledgement; None when only refinements are on their
+        way.
+        """
         oldest = self._in_flight.oldest_base
         skip = {chunk for chunk in self._in_flight.chunks if chunk != oldest}
         waiting = tuple(self._outbox.base_chunks(1, skip))
         return Content(PacketType.DATA, waiting, listens=True, is_probe=True) if waiting else None
 
     def is_asking(self, chunks: tuple[QueuedChunk, ...], now_s: float, has_more: bool) -> bool:
-        """Whether the packet with these chunks wants an answer; has_more: others could follow it without one."""
+        """Whether the packet with these chunks wants an answer; has_more: others could follow it
+        without one.
+        """
         if not self._options.has_downlink or self._answer.n_missed:
             return self._options.has_downlink
         counter = self._packer.planned_counter
@@ -102,13 +124,21 @@ class Choice:
         is_far = oldest is not None and counter - oldest >= ASK_SPAN
         if is_far or len(self._in_flight) + 1 >= self._options.batch_packets:
             return True
-        following = [chunk for chunk in chunks if not chunk.is_last and self._is_next_affordable(chunk, now_s)]
-        if has_more or any(self._in_flight.n_of_image(chunk.image) + 1 < self.n_unasked for chunk in following):
+        following = [
+            chunk
+            for chunk in chunks
+            if not chunk.is_last and self._is_next_affordable(chunk, now_s)
+        ]
+        if has_more or any(
+            self._in_flight.n_of_image(chunk.image) + 1 < self.n_unasked for chunk in following
+        ):
             return False
         return bool(following) or not self._governor.is_limited
 
     def _refinements(self, limit: int, now_s: float) -> list[QueuedChunk]:
-        """Up to `limit` that may be sent now: wanted, as far as the host has said, and affordable."""
+        """Up to `limit` that may be sent now: wanted, as far as the host has said, and
+        affordable.
+        """
         found: list[QueuedChunk] = []
         for chunk in self._outbox.refinements(LOOK_AHEAD, self.passed_over(now_s)):
             is_wanted = self._in_flight.n_of_image(chunk.image) < self.n_unasked
@@ -123,5 +153,7 @@ class Choice:
         return self._is_affordable(chunk.index + 1, len(chunk.bitstream), now_s)
 
     def _is_affordable(self, index: int, bitstream_bytes: int, now_s: float) -> bool:
-        packet_bytes = min(LATER_CHUNK_OVERHEAD_BYTES + bitstream_bytes, self._packer.max_packet_bytes)
+        packet_bytes = min(
+            LATER_CHUNK_OVERHEAD_BYTES + bitstream_bytes, self._packer.max_packet_bytes
+        )
         return index < self.rate.n_affordable(self._timing.airtime_s(packet_bytes), now_s)

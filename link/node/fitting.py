@@ -1,8 +1,9 @@
 """Fitting: how long the next packet may be, while a modem takes less than it promised.
 
-A packet that did not fit is followed by a smaller one: fewer chunks, or a short STATUS. Once one has left there may be
-room again as before: in LoRaWAN it took away the answers that stood in front of the payload. A chunk that did not fit
-even alone waits, twice as long each time, and lets others pass; it is not dropped.
+A packet that did not fit is followed by a smaller one: fewer chunks, or a short STATUS. Once one
+has left there may be room again as before: in LoRaWAN it took away the answers that stood in front
+of the payload. A chunk that did not fit even alone waits, twice as long each time, and lets others
+pass; it is not dropped.
 """
 
 from collections.abc import Collection
@@ -31,8 +32,12 @@ class Fitting:
         """Whether something smaller than usual must go first."""
         return self.room_bytes < self.max_bytes
 
-    def refused(self, n_bytes: int, chunks: Collection[ChunkId], now_s: float, told_bytes: int | None = None) -> None:
-        """A packet of that length with these chunks does not fit. `told_bytes`: what does, if the modem says it."""
+    def refused(
+        self, n_bytes: int, chunks: Collection[ChunkId], now_s: float, told_bytes: int | None = None
+    ) -> None:
+        """A packet of that length with these chunks does not fit. `told_bytes`: what does, if the
+        modem says it.
+        """
         self.room_bytes = min(n_bytes - 1, n_bytes - 1 if told_bytes is None else told_bytes)
         if len(chunks) == 1:
             [chunk] = chunks
@@ -52,7 +57,9 @@ class Fitting:
 
     def held(self, now_s: float) -> set[ChunkId]:
         """Chunks whose turn is not yet."""
-        self._held_s = {chunk: until_s for chunk, until_s in self._held_s.items() if until_s > now_s}
+        self._held_s = {
+            chunk: until_s for chunk, until_s in self._held_s.items() if until_s > now_s
+        }
         return set(self._held_s)
 
     def due_s(self) -> float | None:

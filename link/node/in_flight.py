@@ -1,8 +1,9 @@
-"""In flight: what a node has sent and not yet heard of, by the counter of the packet that carried it.
+"""In flight: what a node has sent and not yet heard of, by the counter of the packet that carried
+it.
 
-A chunk that is sent again travels under a new counter, so it may be on its way under several; any one of them that is
-acknowledged delivers it, and it is lost when none is left. A report speaks of 16 counters: what lies further back when
-a new one is used cannot be acknowledged any more.
+A chunk that is sent again travels under a new counter, so it may be on its way under several; any
+one of them that is acknowledged delivers it, and it is lost when none is left. A report speaks of
+16 counters: what lies further back when a new one is used cannot be acknowledged any more.
 """
 
 from collections import Counter, OrderedDict
@@ -63,7 +64,10 @@ class InFlight:
     @property
     def oldest_base(self) -> ChunkId | None:
         """The chunk 0 that waits longest for its acknowledgement."""
-        return next((chunk for flight in self._flights.values() for chunk in flight.chunks if not chunk[1]), None)
+        return next(
+            (chunk for flight in self._flights.values() for chunk in flight.chunks if not chunk[1]),
+            None,
+        )
 
     @property
     def refinements(self) -> list[ChunkId]:
@@ -88,21 +92,33 @@ class InFlight:
             flight.end_s = end_s
 
     def settle(self, report: Report, heard_until_s: float) -> Settled:
-        """Take in a report. The host spoke of all that it heard until heard_until_s and of nothing that came later."""
+        """Take in a report. The host spoke of all that it heard until heard_until_s and of nothing
+        that came later.
+        """
         settled = Settled()
         for counter in report.received_counters():
             if flight := self._flights.get(counter):
                 settled.delivered.update(flight.chunks)
         self._remove(settled.delivered)
-        for flight in [flight for flight in self._flights.values() if _is_covered(flight, report, heard_until_s)]:
+        for flight in [
+            flight
+            for flight in self._flights.values()
+            if _is_covered(flight, report, heard_until_s)
+        ]:
             settled.lost |= self._land(flight)
         settled.stopped = self._newly_stopped(report)
         return settled
 
     def _newly_stopped(self, report: Report) -> set[int]:
         """Images that the report stops and none before it did."""
-        newest = [image for counter in report.received_counters() for image in reversed(self._carried.get(counter, ()))]
-        named = {newest[place] for place in report.enough_places() if place < len(newest)} - self._stopped.keys()
+        newest = [
+            image
+            for counter in report.received_counters()
+            for image in reversed(self._carried.get(counter, ()))
+        ]
+        named = {
+            newest[place] for place in report.enough_places() if place < len(newest)
+        } - self._stopped.keys()
         self._stopped.update(dict.fromkeys(named))
         _bound(self._stopped, MAX_STOPPED)
         return named
@@ -113,9 +129,13 @@ class InFlight:
             self._land(flight)
 
     def give_up(self, before: int | None = None) -> set[ChunkId]:
-        """Wait no longer for packets, all or those with counters below `before`; the chunks that are lost with them."""
+        """Wait no longer for packets, all or those with counters below `before`; the chunks that
+        are lost with them.
+        """
         lost = set()
-        for flight in [flight for flight in self._flights.values() if before is None or flight.counter < before]:
+        for flight in [
+            flight for flight in self._flights.values() if before is None or flight.counter < before
+        ]:
             lost |= self._land(flight)
         return lost
 
@@ -158,4 +178,6 @@ def _bound(remembered: OrderedDict[int, Any], most: int) -> None:
 
 def _is_covered(flight: Flight, report: Report, heard_until_s: float) -> bool:
     """Whether the report would have named the packet if it had come."""
-    return flight.counter <= report.highest or (flight.end_s is not None and flight.end_s <= heard_until_s)
+    return flight.counter <= report.highest or (
+        flight.end_s is not None and flight.end_s <= heard_until_s
+    )

@@ -1,4 +1,6 @@
-"""Sending: what the node's end of the link is given and what it tells; link.node.sender is the end itself."""
+"""Sending: what the node's end of the link is given and what it tells; link.node.sender is the end
+itself.
+"""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -150,6 +152,8 @@ class SenderStatistics:
     n_stopped: int = 0
     "Images that the host wanted no more of while chunks were left."
     n_refinements_dropped: int = 0
-    "Images whose remaining refinements were given up: lost too often, or too old for a short packet."
+    """Images whose remaining refinements were given up: lost too often, or too old for a short
+    packet.
+    """
     n_too_long: int = 0
     "Base chunks that fit no packet: cut for longer ones than are allowed now."

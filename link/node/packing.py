@@ -26,7 +26,9 @@ FIRST_CHUNK_OVERHEAD_BYTES = DATA_OVERHEAD_BYTES + CHUNK_HEAD_BYTES + AGE_BYTES
 LATER_CHUNK_OVERHEAD_BYTES = DATA_OVERHEAD_BYTES + CHUNK_HEAD_BYTES
 LONG_FORM_BYTES = LONG_HEAD_BYTES - CHUNK_HEAD_BYTES
 "Room that a base chunk leaves in its packet, so that it can be sent however long it waited."
-MIN_PACKET_BYTES = overhead_bytes(PacketType.HELLO, has_salt=True) + len(Hello(bytes(8), wants_time=True).pack())
+MIN_PACKET_BYTES = overhead_bytes(PacketType.HELLO, has_salt=True) + len(
+    Hello(bytes(8), wants_time=True).pack()
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Packer:
         """Parity must fit too: it is longer than the longest body it covers."""
         if not MIN_PACKET_BYTES <= max_packet_bytes <= MAX_PACKET_BYTES:
             raise ValueError(
-                f"packets of {max_packet_bytes} bytes cannot be made: {MIN_PACKET_BYTES} to {MAX_PACKET_BYTES} are "
+                f"packets of {max_packet_bytes} bytes cannot be made: {MIN_PACKET_BYTES} to "
+                f"{MAX_PACKET_BYTES} are "
                 "possible, set max_packet_bytes to that"
             )
         self._session, self._outbox, self._age_s = session, outbox, age_s
@@ -75,8 +78,14 @@ class Packer:
         return max(self.latest, self._outbox.newest_image) + 1
 
     def chunk_bytes(self, first: int | None, later: int | None) -> tuple[int, int]:
-        """The longest first and later pieces to cut a bitstream into, or the given ones where those are shorter."""
-        most_first = self.max_packet_bytes - FIRST_CHUNK_OVERHEAD_BYTES - max(LONG_FORM_BYTES, self._parity_bytes)
+        """The longest first and later pieces to cut a bitstream into, or the given ones where those
+        are shorter.
+        """
+        most_first = (
+            self.max_packet_bytes
+            - FIRST_CHUNK_OVERHEAD_BYTES
+            - max(LONG_FORM_BYTES, self._parity_bytes)
+        )
         most_later = self.max_packet_bytes - LATER_CHUNK_OVERHEAD_BYTES - self._parity_bytes
         return min(first or most_first, most_first), min(later or most_later, most_later)
 
@@ -98,10 +107,16 @@ class Packer:
         if content.control is not None:
             return content.control.pack()
         chunks = [
-            Chunk(chunk.image, chunk.index, chunk.is_last, chunk.bitstream, self._age_s(chunk, now_s))
+            Chunk(
+                chunk.image, chunk.index, chunk.is_last, chunk.bitstream, self._age_s(chunk, now_s)
+            )
             for chunk in content.chunks
         ]
-        return chunks[0].pack(counter) if content.packet_type == PacketType.DATA else pack_batch(chunks, counter)
+        return (
+            chunks[0].pack(counter)
+            if content.packet_type == PacketType.DATA
+            else pack_batch(chunks, counter)
+        )
 
     def packet_bytes(self, content: Content, body: bytes | None = None) -> int:
         """Length of the packet with this body; None: the one that it would most likely have."""

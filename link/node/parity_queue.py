@@ -33,7 +33,9 @@ class ParityQueue:
             self._due += self._encoder.flush()
 
     def next(self, planned_counter: int) -> Parity | None:
-        """The next that is due; what waited for so long that it cannot name its group any more is dropped."""
+        """The next that is due; what waited for so long that it cannot name its group any more is
+        dropped.
+        """
         while self._due and planned_counter - self._due[0].members[-1] > MAX_PARITY_LAG:
             self._due.popleft()
         return self._due[0] if self._due else None

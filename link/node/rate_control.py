@@ -1,8 +1,10 @@
-"""Rate control: how many chunks of an image the airtime budget affords, so that one model serves fast and slow lines.
+"""Rate control: how many chunks of an image the airtime budget affords, so that one model serves
+fast and slow lines.
 
-While more than half of what each window allows is left, as after a quiet hour, nothing is held back. Below that,
-refinements get only what base chunks leave of the time between two images; and below a quarter all packets are spread,
-the more the less is left: the node never falls silent for the rest of the hour, and base chunks gather in them.
+While more than half of what each window allows is left, as after a quiet hour, nothing is held
+back. Below that, refinements get only what base chunks leave of the time between two images; and
+below a quarter all packets are spread, the more the less is left: the node never falls silent for
+the rest of the hour, and base chunks gather in them.
 """
 
 from math import inf
@@ -17,7 +19,9 @@ PLENTY = 0.5
 RESERVE = 0.25
 "Share of the budget below which packets are spread."
 LEAST = 0.01
-"Share of the budget that counts as left when nothing is: the governor holds back what there is no airtime for."
+"""Share of the budget that counts as left when nothing is: the governor holds back what there is no
+airtime for.
+"""
 
 
 class RateControl:
@@ -56,7 +60,9 @@ class RateControl:
         self._newest_image, self._captured_s = image, captured_s
 
     def n_affordable(self, airtime_s: float, now_s: float) -> int:
-        """Chunks of each image that may be sent now when a refinement takes airtime_s, base chunk included."""
+        """Chunks of each image that may be sent now when a refinement takes airtime_s, base chunk
+        included.
+        """
         share = self._share(PLENTY, now_s)
         if share is None or self._captured_s is None:
             return MAX_CHUNKS
@@ -64,7 +70,9 @@ class RateControl:
         return 1 + max(0, int((share * interval_s - self._base_airtime_s) / airtime_s))
 
     def _share(self, part: float, now_s: float) -> float | None:
-        """Of the time that may be spent on the air when less than this part of a budget is left; None: more is."""
+        """Of the time that may be spent on the air when less than this part of a budget is left;
+        None: more is.
+        """
         shares = []
         for limit in self._governor.limits:
             left_s = limit.airtime_s - self._governor.ledger.used_s(now_s - limit.counts_for_s)

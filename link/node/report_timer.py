@@ -1,4 +1,6 @@
-"""Answer timer: a node has asked, and how long it waits for the host, first for this answer, then for any."""
+"""Answer timer: a node has asked, and how long it waits for the host, first for this answer, then
+for any.
+"""
 
 from math import inf
 from random import Random
@@ -10,12 +12,15 @@ FORGETS_AFTER = 2
 SILENT_AFTER = 6
 "Unanswered packets behind which a host counts as silent."
 NAMES_AFTER, NAMES_EVERY = 3, 8
-"""Unanswered packets behind which a probe is a HELLO, and then again: it opens also where the bundle of the images is
-missing, and so the host can name that."""
+"""Unanswered packets behind which a probe is a HELLO, and then again: it opens also where the
+bundle of the images is missing, and so the host can name that.
+"""
 PROBE_JITTER = 0.5
 "Probes wait up to so much longer, at random."
 MAX_BACK_OFF = 8
-"On the air up to so many exchanges, twice as many each time: two nodes that met once must not meet again and again."
+"""On the air up to so many exchanges, twice as many each time: two nodes that met once must not
+meet again and again.
+"""
 
 
 class AnswerTimer:
@@ -49,7 +54,9 @@ class AnswerTimer:
         return self.n_missed % NAMES_EVERY == NAMES_AFTER
 
     def sent(self, end_s: float, airtime_s: float, interval_s: float) -> None:
-        """A packet has left. Whatever follows within interval_s, the usual time between images, asks by itself."""
+        """A packet has left. Whatever follows within interval_s, the usual time between images,
+        asks by itself.
+        """
         if self.due_s is None and not self.n_missed:
             report_s = self._timing.silence_s(airtime_s) + self._timing.report_wait_s
             self.probe_s = end_s + report_s + (GAPS_OF_SILENCE + 1) * interval_s
@@ -72,15 +79,23 @@ class AnswerTimer:
             self.asked(now_s)
 
     def miss(self, now_s: float, airtime_s: float, pause_s: float) -> None:
-        """The answer did not come. pause_s, for the first time: what is worth waiting for all the same."""
+        """The answer did not come. pause_s, for the first time: what is worth waiting for all the
+        same.
+        """
         self.due_s = None
         self.n_missed += 1
         probe_s = self._timing.probe_s(airtime_s, self.n_missed - SILENT_AFTER, self._share)
         wait_s = max(pause_s, probe_s) if self.n_missed == 1 else probe_s
-        self.probe_s = now_s + wait_s + self._random.uniform(0, max(PROBE_JITTER * wait_s, self._back_off_s(airtime_s)))
+        self.probe_s = (
+            now_s
+            + wait_s
+            + self._random.uniform(0, max(PROBE_JITTER * wait_s, self._back_off_s(airtime_s)))
+        )
 
     def _back_off_s(self, airtime_s: float) -> float:
         """The longest; on a cable nobody else speaks."""
         if not self._timing.is_half_duplex:
             return 0.0
-        return min(2 ** (self.n_missed - 1), MAX_BACK_OFF) * (airtime_s + self._timing.report_wait_s)
+        return min(2 ** (self.n_missed - 1), MAX_BACK_OFF) * (
+            airtime_s + self._timing.report_wait_s
+        )

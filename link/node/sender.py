@@ -5,10 +5,11 @@
     receive        what the host said
     next_due_s     when to ask again
 
-It knows neither sockets nor clocks: now_s comes in, any clock that only goes forward. Images wait in the outbox; the
-sender takes chunks from there, most useful first (link.node.choice), and has them deleted when the host acknowledges them.
-While the host does not answer it goes on with what is new, then probes, ever more rarely; nothing is lost by that.
-A node that nobody answers (no downlink) forgets a chunk when it is sent, and may add parity packets.
+It knows neither sockets nor clocks: now_s comes in, any clock that only goes forward. Images wait
+in the outbox; the sender takes chunks from there, most useful first (link.node.choice), and has
+them deleted when the host acknowledges them. While the host does not answer it goes on with what is
+new, then probes, ever more rarely; nothing is lost by that. A node that nobody answers (no
+downlink) forgets a chunk when it is sent, and may add parity packets.
 """
 
 from collections import Counter
@@ -90,9 +91,13 @@ __all__ = [
 UNHEARD_AFTER = 3
 "Unanswered packets behind which the host may have no use for what is sent: it may lack the bundle."
 ASK_TIME_S = (45.0, 600.0, 7200.0, 86_400.0)
-"From one TIME to the next question, the last for good: a host that has just started may not have the time itself yet."
+"""From one TIME to the next question, the last for good: a host that has just started may not have
+the time itself yet.
+"""
 ASK_TIME_AGAIN_S = (60.0, 3600.0)
-"A host that answers a HELLO but tells no time has none yet, and will tell it unasked; or what it told was lost."
+"""A host that answers a HELLO but tells no time has none yet, and will tell it unasked; or what it
+told was lost.
+"""
 TIME_MOVED_S = 2.0
 "The host's clock was set if it says so much more or less than before."
 MAX_TRIED = 4096
@@ -100,7 +105,9 @@ MAX_TRIED = 4096
 
 
 class Sender:
-    """A node's end: `key` is the master key of node.key, `bundle_id` that of the bundle which made the images."""
+    """A node's end: `key` is the master key of node.key, `bundle_id` that of the bundle which made
+    the images.
+    """
 
     def __init__(
         self,
@@ -117,7 +124,9 @@ class Sender:
     ) -> None:
         """Raises ValueError when packets of max_packet_bytes cannot be made."""
         options, random = options or SenderOptions(), random or Random()
-        max_bytes = min(options.max_packet_bytes or MAX_PACKET_BYTES, timing.profile.max_packet_bytes)
+        max_bytes = min(
+            options.max_packet_bytes or MAX_PACKET_BYTES, timing.profile.max_packet_bytes
+        )
         parity = None if options.has_downlink else options.parity
         self._bundle_id, self._counters, self._outbox = bundle_id, counters, outbox
         self._governor, self._timing, self._options = governor, timing, options
@@ -128,7 +137,14 @@ class Sender:
         self._answer = AnswerTimer(timing, governor.share, random)
         self._slots = SlotClock(options.wants_slot, random)
         self._choice = Choice(
-            outbox, self._in_flight, self._answer, self._packer, self._fitting, governor, timing, options
+            outbox,
+            self._in_flight,
+            self._answer,
+            self._packer,
+            self._fitting,
+            governor,
+            timing,
+            options,
         )
         self._tries: Counter[ChunkId] = Counter()
         "How often each chunk that waits was sent."
@@ -147,7 +163,9 @@ class Sender:
         "Of the HELLO sent last."
         self._owes_status = False
         self._n_since_status = 0
-        self._fault_bytes = max_bytes - overhead_bytes(PacketType.STATUS, has_salt=True) - STATUS_BYTES
+        self._fault_bytes = (
+            max_bytes - overhead_bytes(PacketType.STATUS, has_salt=True) - STATUS_BYTES
+        )
         self._fault: str | None = None
         self._owes_fault = False
         "The host does not know yet of a fault, or that it is over."
@@ -172,11 +190,15 @@ class Sender:
     # What the node's program asks
 
     def chunk_bytes(self, first: int | None = None, later: int | None = None) -> tuple[int, int]:
-        """The longest first and later pieces to cut a bitstream into, or the given ones where those are shorter."""
+        """The longest first and later pieces to cut a bitstream into, or the given ones where those
+        are shorter.
+        """
         return self._packer.chunk_bytes(first, later)
 
     def tell(self, fault: str | None) -> None:
-        """What keeps the node from its work from now on; None: nothing does. The host is told until it has heard it."""
+        """What keeps the node from its work from now on; None: nothing does. The host is told until
+        it has heard it.
+        """
         fault = cut_fault(fault, self._fault_bytes)
         if fault == self._fault:
             return
@@ -184,9 +206,15 @@ class Sender:
         self._hello_s, self._n_hellos = -inf, 0
 
     def take_over(self, other: "Sender") -> None:
-        """A sender for another bundle's images spoke until now: what it knew of the time, and of the host's silence."""
+        """A sender for another bundle's images spoke until now: what it knew of the time, and of
+        the host's silence.
+        """
         self.unix_offset_s = other.unix_offset_s
-        self._time_due_s, self._n_times, self._host_salt = other._time_due_s, other._n_times, other._host_salt
+        self._time_due_s, self._n_times, self._host_salt = (
+            other._time_due_s,
+            other._n_times,
+            other._host_salt,
+        )
         self._answer.n_missed, self._answer.probe_s = other._answer.n_missed, other._answer.probe_s
         self._owes_fault &= other._owes_fault or self._fault != other._fault
 
@@ -197,19 +225,25 @@ class Sender:
 
     @property
     def is_unheard(self) -> bool:
-        """Whether the host might have no use for what is sent, and nothing of it is under way any more."""
+        """Whether the host might have no use for what is sent, and nothing of it is under way any
+        more.
+        """
         is_waiting = self._speaking is not None or self._answer.due_s is not None
         return not is_waiting and self._answer.n_missed >= UNHEARD_AFTER
 
     def is_idle(self, now_s: float) -> bool:
-        """Whether an image captured now could leave at once: nothing new waits, and the line is free."""
+        """Whether an image captured now could leave at once: nothing new waits, and the line is
+        free.
+        """
         if self._speaking or now_s < self._answer.listens_until_s or self._answer.is_silent:
             return False
         content = self._choose(now_s)
         return content is None or content.is_probe
 
     def wants_image(self, now_s: float) -> bool:
-        """Whether an image captured now would leave soon: a line without a duty cycle is kept busy, one image ahead."""
+        """Whether an image captured now would leave soon: a line without a duty cycle is kept busy,
+        one image ahead.
+        """
         if self._governor.is_limited or self._answer.is_silent:
             return self.is_idle(now_s)
         is_behind = len(list(self._outbox.base_chunks(2, self._choice.passed_over(now_s)))) >= 2
@@ -220,7 +254,9 @@ class Sender:
         self._parity.flush()
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When next_packet may have something; None: not before an image is queued, or something is heard."""
+        """When next_packet may have something; None: not before an image is queued, or something is
+        heard.
+        """
         if self._speaking:
             return None
         if now_s < self._answer.listens_until_s:
@@ -231,18 +267,26 @@ class Sender:
             start_s = self._start_s(content, now_s)
             return None if start_s == inf else start_s
         timers = (
-            *(self._answer.due_s, self._parity.flush_s, self._probe_due_s, self._hello_due_s(now_s)),
+            *(
+                self._answer.due_s,
+                self._parity.flush_s,
+                self._probe_due_s,
+                self._hello_due_s(now_s),
+            ),
             *(self._fitting.due_s(), self._fitting.free_s),
         )
         future = [timer for timer in timers if timer is not None and timer > now_s]
-        if self._governor.share and self._outbox.n_images:  # what cannot be afforded now may be a little later
+        # what cannot be afforded now may be a little later
+        if self._governor.share and self._outbox.n_images:
             future.append(now_s + self._latest_airtime_s / self._governor.share)
         return min(future, default=None)
 
     def next_packet(self, now_s: float) -> Outgoing | None:
-        """What to transmit now, None when nothing may or need be; call `transmitted` when it has left.
+        """What to transmit now, None when nothing may or need be; call `transmitted` when it has
+        left.
 
-        Raises OSError (LedgerError) or KeyStateError when airtime or counter cannot be stored: nothing is sent then.
+        Raises OSError (LedgerError) or KeyStateError when airtime or counter cannot be stored:
+        nothing is sent then.
         """
         if self._speaking or now_s < self._answer.listens_until_s:
             return None
@@ -263,11 +307,14 @@ class Sender:
             return
         self._in_flight.ended(outgoing.counter, end_s)
         self._answer.sent(end_s, outgoing.airtime_s, self._pause_s)
-        if outgoing.listens and self._reported < outgoing.counter:  # a quick host may have answered already
+        # a quick host may have answered already
+        if outgoing.listens and self._reported < outgoing.counter:
             self._answer.asked(end_s)
 
     def does_not_fit(self, now_s: float, max_packet_bytes: int | None = None) -> None:
-        """The modem did not take the packet of next_packet: nothing has left, and something smaller goes first."""
+        """The modem did not take the packet of next_packet: nothing has left, and something smaller
+        goes first.
+        """
         assert self._speaking is not None
         outgoing, self._speaking = self._speaking, None
         self._governor.take_back(outgoing.airtime_s)
@@ -280,25 +327,34 @@ class Sender:
         self.statistics.n_repeated -= sum(self._tries[chunk] > 0 for chunk in outgoing.chunks)
 
     def receive(self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY) -> Heard | None:
-        """A packet whose last bit came at now_s; None for those that are not for this node. Never raises on them."""
+        """A packet whose last bit came at now_s; None for those that are not for this node. Never
+        raises on them.
+        """
         try:
             header = Header.unpack(packet)
         except ValueError as error:
             return Refused(str(error))
         if header.version != WIRE_VERSION:
-            return Refused(f"packet has wire version {header.version}, this node speaks {WIRE_VERSION}; update it")
+            return Refused(
+                f"packet has wire version {header.version}, this node speaks {WIRE_VERSION}; "
+                "update it"
+            )
         if header.node != self._session.node or PacketType(header.packet_type).is_uplink:
             return None
         body = self._session.open(packet, header)
         if body is None:
-            return Refused("a downlink packet was damaged, forged, heard before, or sealed with another key")
+            return Refused(
+                "a downlink packet was damaged, forged, heard before, or sealed with another key"
+            )
         self.statistics.n_heard += 1
         self.quality = quality
         self._note_host(header.salt, now_s)
         try:
             return self._obey(PacketType(header.packet_type), body, len(packet), now_s)
         except ValueError as error:
-            return Refused(f"a downlink packet opens but makes no sense: {error}; update node and host")
+            return Refused(
+                f"a downlink packet opens but makes no sense: {error}; update node and host"
+            )
         finally:
             if self._session.is_worn_out:
                 self._renew()
@@ -330,7 +386,9 @@ class Sender:
         return Content(PacketType.HELLO, control=hello, listens=self._options.has_downlink)
 
     def _alarm(self, now_s: float) -> Content:
-        return Content(PacketType.STATUS, control=self._status(now_s), listens=self._options.has_downlink)
+        return Content(
+            PacketType.STATUS, control=self._status(now_s), listens=self._options.has_downlink
+        )
 
     def _status(self, now_s: float) -> Status:
         return Status(
@@ -352,7 +410,8 @@ class Sender:
             return replace(self._hello(now_s), is_probe=True)
         if probe := self._choice.probe():
             return probe
-        self._lose(self._in_flight.give_up())  # only refinements are left: they take their turn again
+        # only refinements are left: they take their turn again
+        self._lose(self._in_flight.give_up())
         return self._choice.refinement(now_s)
 
     @property
@@ -363,7 +422,12 @@ class Sender:
         return self._answer.probe_s if self._in_flight.chunks or self._answer.is_silent else None
 
     def _hello_due_s(self, now_s: float) -> float | None:
-        if self._owes_fault or self._owes_hello or self._wants_time(now_s) or self._wants_slot(now_s):
+        if (
+            self._owes_fault
+            or self._owes_hello
+            or self._wants_time(now_s)
+            or self._wants_slot(now_s)
+        ):
             return self._hello_s
         return self._time_due_s if self._asks_time else None
 
@@ -375,7 +439,11 @@ class Sender:
         return self._asks_time and now_s >= self._time_due_s
 
     def _wants_slot(self, now_s: float) -> bool:
-        return self._options.has_downlink and self._options.wants_slot and not self._slots.has_slot(now_s)
+        return (
+            self._options.has_downlink
+            and self._options.wants_slot
+            and not self._slots.has_slot(now_s)
+        )
 
     def _late_parity(self, now_s: float) -> Content | None:
         if self._parity.flush_s is None or now_s < self._parity.flush_s:
@@ -395,8 +463,12 @@ class Sender:
         return None
 
     def _start_s(self, content: Content, now_s: float) -> float:
-        """When it may start at the earliest, so that budget, rules, slot and back-off agree; inf: never."""
-        airtime_s = self._timing.airtime_s(min(self._packer.packet_bytes(content), self._packer.max_packet_bytes))
+        """When it may start at the earliest, so that budget, rules, slot and back-off agree; inf:
+        never.
+        """
+        airtime_s = self._timing.airtime_s(
+            min(self._packer.packet_bytes(content), self._packer.max_packet_bytes)
+        )
         self.silent_because = self._governor.reason(airtime_s)
         if self.silent_because is not None:
             return inf
@@ -410,7 +482,10 @@ class Sender:
 
     def _send(self, content: Content, now_s: float) -> Outgoing | None:
         self._packer.latest = counter = self._counters.next()
-        if isinstance(content.control, Parity) and counter - content.control.members[-1] > MAX_PARITY_LAG:
+        if (
+            isinstance(content.control, Parity)
+            and counter - content.control.members[-1] > MAX_PARITY_LAG
+        ):
             return None  # the counter has jumped; the queue drops it
         body = self._packer.body(content, counter, now_s)
         packet_bytes = self._packer.packet_bytes(content, body)
@@ -442,14 +517,18 @@ class Sender:
         return outgoing
 
     def _send_otherwise(self, content: Content, now_s: float) -> Outgoing | None:
-        """What is too long: with the salt, then a HELLO takes that; together; or for good, then it is no use."""
+        """What is too long: with the salt, then a HELLO takes that; together; or for good, then it
+        is no use.
+        """
         if content.packet_type == PacketType.PARITY:
             self._parity.pop()
         elif self._session.owes_salt:
             self._session.has_long_tags = False  # they do not fit; the HELLO says so
             return self._send(self._hello(now_s), now_s)
         elif len(content.chunks) > 1:
-            return self._send(replace(content, packet_type=PacketType.DATA, chunks=content.chunks[:1]), now_s)
+            return self._send(
+                replace(content, packet_type=PacketType.DATA, chunks=content.chunks[:1]), now_s
+            )
         else:
             bases = [chunk for chunk in content.chunk_ids if chunk[1] == 0]
             self._outbox.delivered(bases)
@@ -458,14 +537,20 @@ class Sender:
         return None
 
     def _send_shorter(self, content: Content, packet_bytes: int, now_s: float) -> Outgoing | None:
-        """What is longer than the modem takes at present: one chunk, or a STATUS without words; else it waits."""
+        """What is longer than the modem takes at present: one chunk, or a STATUS without words;
+        else it waits.
+        """
         if len(content.chunks) > 1:
-            return self._send(replace(content, packet_type=PacketType.DATA, chunks=content.chunks[:1]), now_s)
+            return self._send(
+                replace(content, packet_type=PacketType.DATA, chunks=content.chunks[:1]), now_s
+            )
         short = replace(self._status(now_s), fault=None)
         if content.control == short:
             self._fitting.refused(packet_bytes, (), now_s, told_bytes=0)
             return None
-        return self._send(Content(PacketType.STATUS, control=short, listens=self._options.has_downlink), now_s)
+        return self._send(
+            Content(PacketType.STATUS, control=short, listens=self._options.has_downlink), now_s
+        )
 
     def _track(self, outgoing: Outgoing, content: Content, now_s: float) -> None:
         """Remember what is on its way."""
@@ -477,11 +562,14 @@ class Sender:
             self._fault_counter = outgoing.counter
         if outgoing.packet_type == PacketType.HELLO:
             self._hello_counter = outgoing.counter
-        if outgoing.packet_type == PacketType.HELLO or (outgoing.packet_type == PacketType.STATUS and self._owes_fault):
+        if outgoing.packet_type == PacketType.HELLO or (
+            outgoing.packet_type == PacketType.STATUS and self._owes_fault
+        ):
             self._n_hellos += 1
             pause_s = self._timing.probe_s(outgoing.airtime_s, self._n_hellos, self._governor.share)
             self._hello_s = now_s + outgoing.airtime_s + self._timing.report_wait_s + pause_s
-            if not self._options.has_downlink:  # nobody will say that it came; that all is well again is said once
+            # nobody will say that it came; that all is well again is said once
+            if not self._options.has_downlink:
                 self._owes_fault = self._fault is not None
         elif outgoing.packet_type == PacketType.PARITY:
             self._parity.pop()
@@ -536,7 +624,9 @@ class Sender:
         return CommandHeard(command)
 
     def _note_heard(self, report: Report, now_s: float) -> None:
-        """What the host need not be told again. One that says no more to a HELLO has no time to tell."""
+        """What the host need not be told again. One that says no more to a HELLO has no time to
+        tell.
+        """
         heard = report.received_counters()
         self._owes_fault &= self._fault_counter not in heard
         if self._hello_counter in heard:
@@ -545,7 +635,9 @@ class Sender:
                 self._time_due_s = now_s + self._time_pause.failed()
 
     def _note_host(self, salt: bytes, now_s: float) -> None:
-        """A host that was started anew may have another time, and does not know what it told this node."""
+        """A host that was started anew may have another time, and does not know what it told this
+        node.
+        """
         if salt and salt != self._host_salt:
             self._host_salt, self._n_times = salt, 0
             self._time_due_s = min(self._time_due_s, now_s + ASK_TIME_S[0])
@@ -560,8 +652,12 @@ class Sender:
         return TimeHeard(unix_s, has_moved)
 
     def _settle(self, report: Report, report_began_s: float) -> Acknowledged:
-        """On a radio the report speaks of all that was sent before; on a cable of what was not still under way."""
-        heard_until_s = inf if self._timing.is_half_duplex else report_began_s - 2 * self._timing.turnaround_s
+        """On a radio the report speaks of all that was sent before; on a cable of what was not
+        still under way.
+        """
+        heard_until_s = (
+            inf if self._timing.is_half_duplex else report_began_s - 2 * self._timing.turnaround_s
+        )
         settled = self._in_flight.settle(report, heard_until_s)
         self._choice.n_unasked = report.n_chunks or self._options.unasked_chunks
         self._outbox.delivered(settled.delivered)
@@ -570,15 +666,27 @@ class Sender:
         self.statistics.n_delivered += len(bases)
         if settled.stopped:
             self._outbox.drop_refinements(settled.stopped)
-            self._in_flight.forget([chunk for chunk in self._in_flight.refinements if chunk[0] in settled.stopped])
-            self._forget_tries([chunk for chunk in self._tries if chunk[1] and chunk[0] in settled.stopped])
+            self._in_flight.forget(
+                [chunk for chunk in self._in_flight.refinements if chunk[0] in settled.stopped]
+            )
+            self._forget_tries(
+                [chunk for chunk in self._tries if chunk[1] and chunk[0] in settled.stopped]
+            )
             self.statistics.n_stopped += len(settled.stopped)
         self._lose(settled.lost)
-        return Acknowledged(bases, tuple(sorted(settled.stopped)), tuple(sorted(settled.delivered)), report)
+        return Acknowledged(
+            bases, tuple(sorted(settled.stopped)), tuple(sorted(settled.delivered)), report
+        )
 
     def _lose(self, chunks: Iterable[ChunkId]) -> None:
-        """Chunks that did not arrive wait again; a refinement that was sent too often is not worth more airtime."""
-        images = {chunk[0] for chunk in chunks if chunk[1] and self._tries[chunk] >= self._options.refinement_tries}
+        """Chunks that did not arrive wait again; a refinement that was sent too often is not worth
+        more airtime.
+        """
+        images = {
+            chunk[0]
+            for chunk in chunks
+            if chunk[1] and self._tries[chunk] >= self._options.refinement_tries
+        }
         if images:
             self._drop_refinements(images)
 
@@ -598,14 +706,18 @@ class Sender:
         self.statistics.n_delivered += sum(index == 0 for _, index in outgoing.chunks)
         if outgoing.chunks:
             interval_s = self._choice.rate.interval_s or 0.0
-            self._parity.wait(end_s + self._timing.silence_s(outgoing.airtime_s) + GAPS_OF_SILENCE * interval_s)
+            self._parity.wait(
+                end_s + self._timing.silence_s(outgoing.airtime_s) + GAPS_OF_SILENCE * interval_s
+            )
 
     def _renew(self) -> None:
         self._session.renew()
         self._lose(self._in_flight.give_up())
 
     def _advance(self, counter: int) -> None:
-        """The host has seen higher counters: this node's were lost, or its card is a copy or an old state."""
+        """The host has seen higher counters: this node's were lost, or its card is a copy or an old
+        state.
+        """
         self._counters.advance_to(counter + 1)
         self._packer.latest = max(self._packer.latest, counter)
         self._lose(self._in_flight.give_up())
@@ -621,7 +733,9 @@ class Sender:
         """If the answer is overdue: go on without it."""
         if self._answer.due_s is None or now_s < self._answer.due_s:
             return
-        several_s = self._timing.silence_s(self._latest_airtime_s) if len(self._in_flight) > 1 else 0.0
+        several_s = (
+            self._timing.silence_s(self._latest_airtime_s) if len(self._in_flight) > 1 else 0.0
+        )
         pause_s = max(self._pause_s, several_s + self._timing.report_wait_s)
         self._answer.miss(now_s, self._latest_airtime_s, pause_s)
         self.statistics.n_unanswered += 1

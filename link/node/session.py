@@ -1,16 +1,29 @@
-"""Node session: a node's salt and its two keys, from one start to the next, or to a command to renew it."""
+"""Node session: a node's salt and its two keys, from one start to the next, or to a command to
+renew it.
+"""
 
 import secrets
 from collections import OrderedDict
 from itertools import islice
 
-from link.security.seal import Direction, ReplayWindow, Seal, downlink_key, possible_counters, uplink_key
+from link.security.seal import (
+    Direction,
+    ReplayWindow,
+    Seal,
+    downlink_key,
+    possible_counters,
+    uplink_key,
+)
 from link.wire.packet import NODE_SALT_BYTES, Flag, Header, PacketType
 
 MAX_HOST_SALTS = 256
-"Starts of the host in one session of the node. None is forgotten, or its packets could be played back."
+"""Starts of the host in one session of the node. None is forgotten, or its packets could be played
+back.
+"""
 SALTLESS_HOSTS = 4
-"Starts, the latest, of which a packet may be that tells no salt: with all wraps of its counter, 64 long tags to try."
+"""Starts, the latest, of which a packet may be that tells no salt: with all wraps of its counter,
+64 long tags to try.
+"""
 SALT_EVERY = 32
 "A node that hears nothing repeats its salt in its packets 0, 1, 2, 4, 8, 16 and every 32nd."
 WITH_BUNDLE = (PacketType.DATA, PacketType.BATCH, PacketType.PARITY)
@@ -20,7 +33,9 @@ WITH_BUNDLE = (PacketType.DATA, PacketType.BATCH, PacketType.PARITY)
 class NodeSession:
     """Seals what goes up, opens what comes down."""
 
-    def __init__(self, node: int, key: bytes, bundle_id: bytes, has_downlink: bool, salt: bytes | None = None) -> None:
+    def __init__(
+        self, node: int, key: bytes, bundle_id: bytes, has_downlink: bool, salt: bytes | None = None
+    ) -> None:
         self.node = node
         self._key, self._bundle_id, self._has_downlink = key, bundle_id, has_downlink
         self.n_bad = 0
@@ -41,7 +56,9 @@ class NodeSession:
         "The host has asked for a salt, and so for a long tag, in every packet."
 
     def is_forgotten(self) -> None:
-        """The host does not answer: it may have lost what it knew of this session, or have begun anew itself."""
+        """The host does not answer: it may have lost what it knew of this session, or have begun
+        anew itself.
+        """
         self.is_known = self.knows_host = False
 
     @property
@@ -62,10 +79,14 @@ class NodeSession:
         flags = Flag.SALT * bool(salt) | Flag.LISTEN * listens | Flag.KNOWN * self.knows_host
         self._n_sealed += 1
         header = Header(self.node, counter & 0xFFFF, packet_type, flags, salt)
-        return self._up.seal(header, counter, body, self._bundle_id if packet_type in WITH_BUNDLE else b"")
+        return self._up.seal(
+            header, counter, body, self._bundle_id if packet_type in WITH_BUNDLE else b""
+        )
 
     def open(self, packet: bytes, header: Header) -> bytes | None:
-        """The body of a downlink packet to this node that was not opened before; None when there is none such."""
+        """The body of a downlink packet to this node that was not opened before; None when there is
+        none such.
+        """
         for salt, seal, window in self._candidates(header):
             for counter in possible_counters(header.counter_low, window.highest):
                 body = seal.open(packet, header, counter)
@@ -90,7 +111,8 @@ class NodeSession:
 
     def _opened(self, header: Header, salt: bytes, seal: Seal, window: ReplayWindow) -> None:
         if salt not in self._hosts:
-            self.has_long_tags = False  # a host that has begun anew knows nothing of what it asked for
+            # a host that has begun anew knows nothing of what it asked for
+            self.has_long_tags = False
         self._hosts[salt] = seal, window
         self._hosts.move_to_end(salt)
         self.knows_host = True

@@ -1,10 +1,12 @@
-"""Outlet: what a program says to whoever reads it, who may stop reading; the program goes on all the same.
+"""Outlet: what a program says to whoever reads it, who may stop reading; the program goes on all
+the same.
 
     with open_outlets("device"):      standard output and standard error, until the end
 
-A terminal that was stopped by Ctrl-S, a program behind a pipe that hangs, a disk that is full: any of them would hold
-up the loop that answers nodes, or captures and sends. So what is printed waits in memory, and a thread hands it over.
-What does not fit in there is left out, whole lines of it, and counted.
+A terminal that was stopped by Ctrl-S, a program behind a pipe that hangs, a disk that is full: any
+of them would hold up the loop that answers nodes, or captures and sends. So what is printed waits
+in memory, and a thread hands it over. What does not fit in there is left out, whole lines of it,
+and counted.
 """
 
 import errno
@@ -22,7 +24,9 @@ MAX_WAITING_BYTES = 4 << 20
 "Some ten thousand answers."
 RETRY_S = 0.25
 PASSING = frozenset({errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EIO})
-"A pipe that is full and does not wait, a disk that is full, a terminal that has gone: no reason to end."
+"""A pipe that is full and does not wait, a disk that is full, a terminal that has gone: no reason
+to end.
+"""
 
 
 class Outlet(io.TextIOBase):
@@ -37,7 +41,9 @@ class Outlet(io.TextIOBase):
         self._failure: OSError | None = None
         self._is_closing = False
         self._change = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name=f"outlet {self._descriptor}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._work, name=f"outlet {self._descriptor}", daemon=True
+        )
         self._thread.start()
 
     @property
@@ -68,7 +74,9 @@ class Outlet(io.TextIOBase):
         return len(text)
 
     def drain(self, patience_s: float | None = None) -> None:
-        """Wait until all is read, or nobody has read for so long; raises OSError when it never will be."""
+        """Wait until all is read, or nobody has read for so long; raises OSError when it never will
+        be.
+        """
         with self._change:
             self._is_closing = True
             self._change.notify_all()
@@ -113,12 +121,15 @@ class Outlet(io.TextIOBase):
 
 @contextmanager
 def open_outlets(program: str, patience_s: float | None = None) -> Iterator[None]:
-    """Standard output and standard error are outlets; `patience_s` as `drain` has it, None: without end."""
+    """Standard output and standard error are outlets; `patience_s` as `drain` has it, None: without
+    end.
+    """
 
     def left_out(n_pieces: int) -> None:
         with suppress(OSError):
             sys.stderr.write(
-                f"{program}: {n_pieces} lines or pictures were not shown, since nobody read what was printed before "
+                f"{program}: {n_pieces} lines or pictures were not shown, since nobody read "
+                "what was printed before "
                 "them; nothing else was held up\n"
             )
 

@@ -1,7 +1,7 @@
 """Results: whatever measures writes <study>.json in one shape, so that any figure can be traced.
 
-The project's own figures are kept in results/. What somebody measures goes to runs/results, which is nobody's evidence
-and in no repository.
+The project's own figures are kept in results/. What somebody measures goes to runs/results, which
+is nobody's evidence and in no repository.
 """
 
 import json
@@ -30,7 +30,9 @@ def write_result(
     extra: Mapping[str, Any] | None = None,
     folder: Path | str | None = None,
 ) -> Path:
-    """Write <study>.json and return its path; `figures` are numbers by name, `extra` adds further keys."""
+    """Write <study>.json and return its path; `figures` are numbers by name, `extra` adds further
+    keys.
+    """
     result = {
         **(extra or {}),
         "study": study,
@@ -51,14 +53,25 @@ def write_result(
 
 def check_result(result: Mapping[str, Any]) -> None:
     """Raise ValueError, naming the key, unless the result has the one shape."""
-    kinds = {"study": str, "commit": str, "command": str, "machine": dict, "seeds": list, "figures": dict}
+    kinds = {
+        "study": str,
+        "commit": str,
+        "command": str,
+        "machine": dict,
+        "seeds": list,
+        "figures": dict,
+    }
     for key, kind in kinds.items():
         if type(result.get(key)) is not kind:
-            raise ValueError(f"result has {key} = {result.get(key)!r}, it must be a {kind.__name__}")
+            raise ValueError(
+                f"result has {key} = {result.get(key)!r}, it must be a {kind.__name__}"
+            )
         if not result[key] and key != "seeds":
             raise ValueError(f"result has an empty {key}")
     if not STUDY_NAME.fullmatch(result["study"]):
-        raise ValueError(f"study '{result['study']}' is no file name; use a-z, 0-9, '.', '_' and '-'")
+        raise ValueError(
+            f"study '{result['study']}' is no file name; use a-z, 0-9, '.', '_' and '-'"
+        )
     for seed in result["seeds"]:
         if type(seed) is not int:
             raise ValueError(f"result has the seed {seed!r}, it must be an integer")
@@ -71,7 +84,8 @@ def check_result(result: Mapping[str, Any]) -> None:
 
 
 def commit() -> str:
-    """The git revision of the working folder, with -dirty when tracked files differ from it, or "unknown".
+    """The git revision of the working folder, with -dirty when tracked files differ from it, or
+    "unknown".
 
     Result files and plots do not count: one study must not make the next one's revision doubtful.
     """
@@ -86,7 +100,9 @@ def machine() -> dict[str, Any]:
     """Processor, cores this process may use, operating system and Python."""
     return {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "os": platform.platform(),
         "python": platform.python_version(),
     }
@@ -94,7 +110,9 @@ def machine() -> dict[str, Any]:
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            ["git", *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -105,7 +123,9 @@ def _cpu_model() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith(("model name", "Model"))]
+    names = [
+        line.split(":", 1)[1].strip() for line in lines if line.startswith(("model name", "Model"))
+    ]
     return names[0] if names else platform.processor() or platform.machine()
 
 

@@ -2,8 +2,9 @@
 
     readable_output()          the first line of every command
 
-A terminal of Latin-1 or ASCII, a file name of bytes that are no text: what it cannot show is put in the signs that it
-has, as like as may be, a sign for a sign so that columns stay where they are. Nothing is ever an error.
+A terminal of Latin-1 or ASCII, a file name of bytes that are no text: what it cannot show is put in
+the signs that it has, as like as may be, a sign for a sign so that columns stay where they are.
+Nothing is ever an error.
 """
 
 import codecs
@@ -57,13 +58,16 @@ def readable_output() -> None:
 
 
 def forget_output() -> None:
-    """Whoever read what is printed has had enough (`| head`): the rest goes nowhere, and no error with it."""
+    """Whoever read what is printed has had enough (`| head`): the rest goes nowhere, and no error
+    with it.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
 def without_information() -> Iterator[None]:
-    """What a library of C writes to standard error as "INFO: …" is left out; all else comes, a little later.
+    """What a library of C writes to standard error as "INFO: …" is left out; all else comes, a
+    little later.
 
     LiteRT tells so of its delegate and has no setting against it.
     """

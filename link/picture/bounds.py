@@ -3,7 +3,9 @@
 from typing import Any
 
 SPARE = 3
-"A picture may be read so many times larger than what is made of it, and not larger: the eye sees no difference."
+"""A picture may be read so many times larger than what is made of it, and not larger: the eye sees
+no difference.
+"""
 MAX_SLOW_PIXELS = 4 << 20
 "Where Pillow decodes in Python, some microseconds a pixel."
 STORED_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2}
@@ -11,13 +13,17 @@ STORED_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2}
 CODEC_BYTES = {"AVIF": 12, "JPEG2000": 16, "TIFF": 4, "WEBP": 12}
 "Of a pixel in the codec's memory beside it."
 CONVERSION_BYTES = {(True, True): 1, (True, False): 6, (False, True): 8, (False, False): 10}
-"Of a pixel, for what is made of it: whether that is little, as it is RGB (or grey) anyway, and whether it is reduced."
+"""Of a pixel, for what is made of it: whether that is little, as it is RGB (or grey) anyway, and
+whether it is reduced.
+"""
 PROGRESSIVE_BYTES = 6
 "Of a pixel of the whole JPEG, however small it is decoded."
 
 
 def reduction(size: tuple[int, int], at_least: int) -> int:
-    """By how much a decoded picture may be reduced, if something of `at_least` pixels is made of it; 0 is all of it."""
+    """By how much a decoded picture may be reduced, if something of `at_least` pixels is made of
+    it; 0 is all of it.
+    """
     return min(size) // (SPARE * at_least) if at_least else 1
 
 
@@ -32,7 +38,8 @@ def what_is_too_much(image: Any, n_pixels: int, at_least: int, n_bytes: int, is_
     needed = needed_bytes(image, n_pixels, at_least)
     if needed > n_bytes:
         return (
-            f"its {millions} take {needed >> 20} MB of memory, and {n_bytes >> 20} MB is what one image may take here; "
+            f"its {millions} take {needed >> 20} MB of memory, and {n_bytes >> 20} MB is "
+            "what one image may take here; "
             "make it smaller"
         )
     return ""

@@ -1,4 +1,6 @@
-"""Folders of pictures: which files below one are meant, and which ones programs have put there for themselves."""
+"""Folders of pictures: which files below one are meant, and which ones programs have put there for
+themselves.
+"""
 
 import os
 from pathlib import Path
@@ -7,12 +9,15 @@ from link.picture.reader import extensions
 
 PRIVATE = frozenset(
     {
-        *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "@tmp"),  # of network storages
+        # of network storages
+        *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "@tmp"),
         *("__macosx", "$recycle.bin", "system volume information", "lost+found"),
         *("thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__"),
     }
 )
-"Names, in lower case, of what systems keep beside a person's files; so is whatever begins with a dot."
+"""Names, in lower case, of what systems keep beside a person's files; so is whatever begins with a
+dot.
+"""
 
 
 def is_private(name: str) -> bool:
@@ -21,7 +26,9 @@ def is_private(name: str) -> bool:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Every file below a folder that is a person's own, by name; links are followed, each folder is entered once."""
+    """Every file below a folder that is a person's own, by name; links are followed, each folder is
+    entered once.
+    """
     found: list[Path] = []
     seen: set[str] = set()
     for parent, folders, files in os.walk(folder, followlinks=True):

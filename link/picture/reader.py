@@ -1,9 +1,11 @@
-"""Pictures: the one reader of image files, for node, training and export. Pillow is imported here and nowhere else.
+"""Pictures: the one reader of image files, for node, training and export. Pillow is imported here
+and nowhere else.
 
-A picture arrives as a person sees it: upright, in sRGB, of 8 bits, what is transparent on white, of an animation the
-first frame. Depths are scaled by the range that the file names, and where it names none, by what it holds. What Pillow
-raises, and it raises anything on a damaged file, becomes an UnreadableImageError with one sentence. How much memory a
-picture takes is known before it is decoded, and a large JPEG is decoded small.
+A picture arrives as a person sees it: upright, in sRGB, of 8 bits, what is transparent on white, of
+an animation the first frame. Depths are scaled by the range that the file names, and where it names
+none, by what it holds. What Pillow raises, and it raises anything on a damaged file, becomes an
+UnreadableImageError with one sentence. How much memory a picture takes is known before it is
+decoded, and a large JPEG is decoded small.
 """
 
 import ctypes
@@ -52,7 +54,8 @@ class PillowMissingError(ImportError):
 def read_picture(path: Path | str, at_least: int = 0) -> np.ndarray:
     """uint8 (H, W, 3) as a person sees it; UnreadableImageError says in a sentence why not.
 
-    Where `at_least` is given, H and W may be smaller than the file's, though not below SPARE times as many pixels.
+    Where `at_least` is given, H and W may be smaller than the file's, though not below SPARE times
+    as many pixels.
     """
     pillow = _pillow()
     try:
@@ -66,7 +69,9 @@ def read_picture(path: Path | str, at_least: int = 0) -> np.ndarray:
 
 
 def fit(pixels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """RGB uint8 (H, W, 3) of any size → uint8 `shape`: its aspect around the centre, its size, grey for 1 channel."""
+    """RGB uint8 (H, W, 3) of any size → uint8 `shape`: its aspect around the centre, its size, grey
+    for 1 channel.
+    """
     pillow = _pillow()
     height, width, channels = shape
     image = pillow.Image.fromarray(pixels).convert("L" if channels == 1 else "RGB")
@@ -92,7 +97,9 @@ def _pillow() -> Any:
 
 @cache
 def _silence() -> None:
-    """What is wrong with a file is said once, in our sentence: not by Pillow's log, nor by libtiff, past Python."""
+    """What is wrong with a file is said once, in our sentence: not by Pillow's log, nor by libtiff,
+    past Python.
+    """
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     with suppress(OSError, ValueError, AttributeError):  # it is left to speak where it is not found
         loaded = Path("/proc/self/maps").read_text().splitlines()
@@ -104,15 +111,23 @@ def _silence() -> None:
 
 @contextmanager
 def _opened(pillow: Any, path: Path, at_least: int) -> Iterator[Any]:
-    """The picture, to be decoded to no more pixels than are needed, and only if there is memory for it."""
+    """The picture, to be decoded to no more pixels than are needed, and only if there is memory for
+    it.
+    """
     _require(path.is_file(), "it is not there, or is no file")  # a named pipe would be waited for
     bound = min(MAX_BYTES, free_bytes() // 2)
     with path.open("rb") as file:
         is_jpeg = file.read(3) == b"\xff\xd8\xff"
         file.seek(0)
-        with _pixel_limit(pillow, MAX_JPEG_PIXELS if is_jpeg else bound // 4), pillow.Image.open(file) as image:
-            _require(image.format not in PROGRAMS, f"{image.format} files are programs, not pictures")
-            is_slow = any(tile[0] in pillow.Image.DECODERS for tile in image.tile)  # these decode in Python
+        with (
+            _pixel_limit(pillow, MAX_JPEG_PIXELS if is_jpeg else bound // 4),
+            pillow.Image.open(file) as image,
+        ):
+            _require(
+                image.format not in PROGRAMS, f"{image.format} files are programs, not pictures"
+            )
+            # these decode in Python
+            is_slow = any(tile[0] in pillow.Image.DECODERS for tile in image.tile)
             n_pixels = image.width * image.height
             if at_least:
                 image.draft(None, (SPARE * at_least, SPARE * at_least))  # only JPEG can
@@ -132,7 +147,9 @@ def _as_seen(pillow: Any, image: Any, at_least: int) -> Any:
     if (factor := reduction(seen.size, at_least)) > 1:
         seen = seen.reduce(factor)
     seen = _opaque(pillow, _srgb(seen, profile))
-    return seen.transpose(pillow.Image.Transpose[TURNS[orientation]]) if orientation in TURNS else seen
+    return (
+        seen.transpose(pillow.Image.Transpose[TURNS[orientation]]) if orientation in TURNS else seen
+    )
 
 
 def _orientation(image: Any) -> int:
@@ -149,21 +166,30 @@ def _eight_bits(pillow: Any, image: Any) -> Any:
     if image.mode.startswith(("I", "F")):
         return _scaled(pillow, image)
     if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
-        return pillow.ImageChops.invert(image)  # only Adobe stores the opposite, which Pillow takes for granted
+        # only Adobe stores the opposite, which Pillow takes for granted
+        return pillow.ImageChops.invert(image)
     if _is_transparent(image):
         return image.convert("RGBA")
-    return image if image.mode in ("L", "RGB", "CMYK", "LAB") else image.convert("L" if image.mode == "1" else "RGB")
+    return (
+        image
+        if image.mode in ("L", "RGB", "CMYK", "LAB")
+        else image.convert("L" if image.mode == "1" else "RGB")
+    )
 
 
 def _is_transparent(image: Any) -> bool:
     if image.mode == "RGBA" and image.format in UNFILLED and image.getextrema()[3] == (0, 0):
         return False
-    has_alpha = image.mode.lower().endswith("a") or (image.mode == "P" and image.palette.mode.endswith("A"))
+    has_alpha = image.mode.lower().endswith("a") or (
+        image.mode == "P" and image.palette.mode.endswith("A")
+    )
     return has_alpha or "transparency" in image.info
 
 
 def _scaled(pillow: Any, image: Any) -> Any:
-    """Integers of more than 8 bits, or floats, to L (with a transparent value, to RGBA) by their range."""
+    """Integers of more than 8 bits, or floats, to L (with a transparent value, to RGBA) by their
+    range.
+    """
     values = np.asarray(image)
     low, high = _range(image, values)
     grey: np.ndarray = np.empty(values.shape, np.uint8)
@@ -182,7 +208,9 @@ def _scaled(pillow: Any, image: Any) -> Any:
 
 
 def _range(image: Any, values: np.ndarray) -> tuple[float, float]:
-    """Black and white: by the file's depth; where that says nothing, a usual range that suits, or the values' own."""
+    """Black and white: by the file's depth; where that says nothing, a usual range that suits, or
+    the values' own.
+    """
     if image.mode.startswith("I;16"):
         bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))
         return 0, 2 ** bits[0] - 1
@@ -200,7 +228,9 @@ def _range(image: Any, values: np.ndarray) -> tuple[float, float]:
 
 
 def _srgb(image: Any, profile: bytes | None) -> Any:
-    """RGB or RGBA in the colours that its profile means; one that is broken or does not fit is ignored."""
+    """RGB or RGBA in the colours that its profile means; one that is broken or does not fit is
+    ignored.
+    """
     mode = "RGBA" if image.mode == "RGBA" else "RGB"
     if profile or image.mode == "LAB":
         with suppress(Exception):
@@ -236,7 +266,8 @@ def _opaque(pillow: Any, image: Any) -> Any:
 def _pixel_limit(pillow: Any, n_pixels: int) -> Iterator[None]:
     """Pillow refuses more, also in a picture that lies within another's file."""
     before = pillow.Image.MAX_IMAGE_PIXELS
-    pillow.Image.MAX_IMAGE_PIXELS = n_pixels // 2  # it warns from here, and refuses from twice as many
+    # it warns from here, and refuses from twice as many
+    pillow.Image.MAX_IMAGE_PIXELS = n_pixels // 2
     try:
         yield
     finally:

@@ -1,15 +1,17 @@
 """Keys: what a node must keep so that its seal stays a seal.
 
-    node.key       the node's master key in hex, readable by its owner only; the host is given the same key
+    node.key       the node's master key in hex, readable by its owner only; the host is given the
+                   same key
     counter.json   the first packet counter that is certainly unused
 
-Counters are reserved in blocks: the end of the block is on the disk before the first of it is used, and a node that
-lost its power continues at that end, so counters never repeat and tell a node's sessions and images apart in their
-order. The first block of a start is short, and what an orderly end leaves of the last is given back, so that few are
-wasted. A file that is missing or damaged is set aside and counting begins anew, as for a new node, at the time of day:
-above all that was used, where the clock is right. Only that the host listens at once hangs on the clock: each start
-seals with a key of its own (link.security.seal), and the host tells a node whose counters fell back where to go on. A node
-without its key does not speak.
+Counters are reserved in blocks: the end of the block is on the disk before the first of it is used,
+and a node that lost its power continues at that end, so counters never repeat and tell a node's
+sessions and images apart in their order. The first block of a start is short, and what an orderly
+end leaves of the last is given back, so that few are wasted. A file that is missing or damaged is
+set aside and counting begins anew, as for a new node, at the time of day: above all that was used,
+where the clock is right. Only that the host listens at once hangs on the clock: each start seals
+with a key of its own (link.security.seal), and the host tells a node whose counters fell back where
+to go on. A node without its key does not speak.
 """
 
 import secrets
@@ -32,7 +34,9 @@ COUNTER_END = 1 << 48
 FIRST_BLOCK, BLOCK = 4, 64
 "Counters in the first block of a start; each further one has twice as many, up to so many."
 TIME_SHIFT = 16
-"Counting begins at Unix seconds times 2**16: nothing uses as many in a second, and 48 bits last until 2106."
+"""Counting begins at Unix seconds times 2**16: nothing uses as many in a second, and 48 bits last
+until 2106.
+"""
 EARLIEST_UNIX_S, LATEST_UNIX_S = 1_704_067_200, 4_102_444_800
 "2024 and 2100. A clock that says less or more has not been set since the machine was started."
 LOST_BEGIN = 1 << 20
@@ -55,7 +59,9 @@ class KeyHeldError(KeyStateError):
 
 
 class CounterStateError(KeyStateError):
-    """The counter's file is missing or damaged; who knows the node's number can begin anew all the same."""
+    """The counter's file is missing or damaged; who knows the node's number can begin anew all the
+    same.
+    """
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}; {START_ANEW}")
@@ -78,8 +84,8 @@ class NodeKey:
 def provision(folder: Path | str, node: int, begin: int | None = None) -> NodeKey:
     """Make a key for a new node and write its two files; refuses to replace a key that is there.
 
-    Counting begins at `begin`, else where the time of day says, and never below what the folder has counted already.
-    An empty file is no key: the disk was full when it was made.
+    Counting begins at `begin`, else where the time of day says, and never below what the folder has
+    counted already. An empty file is no key: the disk was full when it was made.
     """
     folder = Path(folder)
     if not 1 <= node <= MAX_NODE:
@@ -95,7 +101,9 @@ def provision(folder: Path | str, node: int, begin: int | None = None) -> NodeKe
 
 
 def begin_counter(unix_s: float) -> int:
-    """Where a node begins to count that has no counter, when its clock says unix_s; its low bits are random."""
+    """Where a node begins to count that has no counter, when its clock says unix_s; its low bits
+    are random.
+    """
     if not EARLIEST_UNIX_S <= unix_s < LATEST_UNIX_S:
         return secrets.randbelow(LOST_BEGIN)
     return (int(unix_s) << TIME_SHIFT) + secrets.randbelow(1 << TIME_SHIFT)
@@ -109,13 +117,18 @@ def _stored_counter(folder: Path) -> int:
 
 
 def parse_key(text: str, origin: str) -> bytes:
-    """A master key from its hex digits; `origin` names where they stand. Editors may have put a mark before them."""
+    """A master key from its hex digits; `origin` names where they stand. Editors may have put a
+    mark before them.
+    """
     try:
         key = bytes.fromhex(text.removeprefix("\ufeff").strip())
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise KeyStateError(f"{origin} holds no key: {2 * KEY_BYTES} hex digits are expected; provision the node anew")
+        raise KeyStateError(
+            f"{origin} holds no key: {2 * KEY_BYTES} hex digits are expected; provision the "
+            "node anew"
+        )
     return key
 
 
@@ -128,12 +141,16 @@ def read_key(folder: Path | str) -> NodeKey:
 
 
 class CounterStore:
-    """Counters that never repeat, whatever happens to the process; one process at a time holds a folder."""
+    """Counters that never repeat, whatever happens to the process; one process at a time holds a
+    folder.
+    """
 
     def __init__(self, folder: Path | str, node: int | None = None) -> None:
-        """With the node's number given, a missing or damaged file is no reason to be silent: see `notice`.
+        """With the node's number given, a missing or damaged file is no reason to be silent: see
+        `notice`.
 
-        Raises KeyStateError when the folder is another node's, is held by another process or cannot be used.
+        Raises KeyStateError when the folder is another node's, is held by another process or cannot
+        be used.
         """
         self._folder = Path(folder)
         self._turn = Lock()
@@ -149,7 +166,9 @@ class CounterStore:
         self._block = min(FIRST_BLOCK, BLOCK)
 
     def next(self) -> int:
-        """A counter never given before. Raises OSError and gives none when a block cannot be stored."""
+        """A counter never given before. Raises OSError and gives none when a block cannot be
+        stored.
+        """
         with self._turn:
             if self._next == self._reserved_end:
                 self._reserve()
@@ -159,7 +178,10 @@ class CounterStore:
     def advance_to(self, counter: int) -> None:
         """Give no counter below this one any more; on the disk with the next block."""
         if not 0 <= counter < COUNTER_END:
-            raise KeyStateError(f"node {self.node} cannot go on at counter {counter}; provision it anew with a new key")
+            raise KeyStateError(
+                f"node {self.node} cannot go on at counter {counter}; provision it anew with "
+                "a new key"
+            )
         with self._turn:
             self._next = max(self._next, counter)
             self._reserved_end = max(self._reserved_end, self._next)
@@ -191,7 +213,10 @@ class CounterStore:
             self.notice = f"{error.what}{kept}, and node {node} counts on from {begin}"
             return node, begin
         if node not in (None, stored_node):
-            raise KeyStateError(f"{path} is for node {stored_node}, not {node}: give each node its own folder of keys")
+            raise KeyStateError(
+                f"{path} is for node {stored_node}, not {node}: give each node its own "
+                "folder of keys"
+            )
         return stored_node, next_counter
 
     def _reserve(self) -> None:
@@ -199,12 +224,19 @@ class CounterStore:
             raise KeyStateError(f"counters of {self._folder} were closed; open them again")
         end = min(self._next + self._block, COUNTER_END)
         if end == self._next:
-            raise KeyStateError(f"node {self.node} has used all of its counters; provision it anew with a new key")
+            raise KeyStateError(
+                f"node {self.node} has used all of its counters; provision it anew with a new key"
+            )
         try:
             self._store(end)
         except OSError as error:
-            path, remedy = self._folder / COUNTER_FILE, "free some space, or make its folder writable"
-            raise OSError(f"{path} cannot be written ({error}), so nothing is sent; {remedy}") from error
+            path, remedy = (
+                self._folder / COUNTER_FILE,
+                "free some space, or make its folder writable",
+            )
+            raise OSError(
+                f"{path} cannot be written ({error}), so nothing is sent; {remedy}"
+            ) from error
         self._reserved_end = end
         self._block = min(2 * self._block, BLOCK)
 
@@ -231,7 +263,9 @@ def _read_state(folder: Path) -> tuple[int, int]:
     except (ValueError, KeyError) as error:
         raise CounterStateError(f"{path} is damaged ({error})") from error
     except OSError as error:
-        raise KeyStateError(f"{path} cannot be read ({error.strerror}), so this node does not speak") from None
+        raise KeyStateError(
+            f"{path} cannot be read ({error.strerror}), so this node does not speak"
+        ) from None
     return node, next_counter
 
 
@@ -241,21 +275,31 @@ def read_master_key(folder: Path | str) -> bytes:
     try:
         return parse_key(read_small(path).decode("utf-8"), origin=str(path))
     except FileNotFoundError:
-        raise KeyStateError(f"{path} is missing, so this node does not speak: {START_ANEW}") from None
+        raise KeyStateError(
+            f"{path} is missing, so this node does not speak: {START_ANEW}"
+        ) from None
     except UnicodeDecodeError:
-        raise KeyStateError(f"{path} is damaged, so this node does not speak: {START_ANEW}") from None
+        raise KeyStateError(
+            f"{path} is damaged, so this node does not speak: {START_ANEW}"
+        ) from None
     except OSError as error:
-        raise KeyStateError(f"{path} cannot be read ({error.strerror}), so this node does not speak") from None
+        raise KeyStateError(
+            f"{path} cannot be read ({error.strerror}), so this node does not speak"
+        ) from None
 
 
 def _lock(folder: Path) -> FolderLock:
     try:
         return FolderLock(folder)
     except HeldError:
-        raise KeyHeldError(f"another process already speaks with the key in {folder}; end it first") from None
+        raise KeyHeldError(
+            f"another process already speaks with the key in {folder}; end it first"
+        ) from None
     except (FileNotFoundError, NotADirectoryError) as error:
         raise KeyStateError(
             f"{folder} does not exist; provision the node there first (python -m link provision)"
         ) from error
     except OSError as error:
-        raise KeyStateError(f"{folder} cannot be used ({error.strerror}), so this node does not speak") from None
+        raise KeyStateError(
+            f"{folder} cannot be used ({error.strerror}), so this node does not speak"
+        ) from None

@@ -1,14 +1,20 @@
-"""Seal: AES-128-CCM with a tag as short as is safe, and a nonce that costs no byte because both ends can count.
+"""Seal: AES-128-CCM with a tag as short as is safe, and a nonce that costs no byte because both
+ends can count.
 
-    nonce   direction (1) ‖ node (2) ‖ salt of the node's session (4) ‖ counter (6)     13 bytes, never sent
-    AAD     header, salt and high bits included ‖ 8-byte bundle id where the body holds  so a packet of another bundle
-            latents                                                                      does not open
+    nonce   direction (1) ‖ node (2) ‖ salt of the node's session (4) ‖ counter (6)     13 bytes,
+            never sent
+    AAD     header, salt and high bits included ‖ 8-byte bundle id where the body holds  so a packet
+            of another bundle
+            latents                                                                      does not
+              open
     tag     8 bytes in all that begins a session or commands a node, else 4
-    keys    HKDF-SHA256(master key, node salt) uplink, HKDF-SHA256(master key, node salt ‖ host salt) downlink
+    keys    HKDF-SHA256(master key, node salt) uplink, HKDF-SHA256(master key, node salt ‖ host
+            salt) downlink
 
-A nonce must never be used twice under one key. Each end draws its salt anew whenever it starts, so every start has a
-key of its own, also on a card that was copied, restored or emptied; within a start counters only grow. The host's
-salt is longer because nothing but it tells the host's starts apart.
+A nonce must never be used twice under one key. Each end draws its salt anew whenever it starts, so
+every start has a key of its own, also on a card that was copied, restored or emptied; within a
+start counters only grow. The host's salt is longer because nothing but it tells the host's starts
+apart.
 """
 
 from dataclasses import replace
@@ -33,12 +39,18 @@ from link.wire.packet import (
 
 COUNTER_BITS = 48
 COUNTER_WRAPS = 16
-"A node that was deaf for up to 2**20 packets still finds its host's counter; an 8-byte tag bears so many tries."
+"""A node that was deaf for up to 2**20 packets still finds its host's counter; an 8-byte tag bears
+so many tries.
+"""
 REPLAY_WINDOW = 64
 SHORT_TAG_BYTES, LONG_TAG_BYTES = 4, 8
 SHORT_TAGGED = (PacketType.DATA, PacketType.BATCH, PacketType.PARITY, PacketType.STATUS)
-"While they tell no salt. A forged image is one wrong answer among many, and a packet is held against one such tag."
-SALTED_BYTES = {kind: salt_bytes(kind) + (COUNTER_HIGH_BYTES if kind.is_uplink else 0) for kind in PacketType}
+"""While they tell no salt. A forged image is one wrong answer among many, and a packet is held
+against one such tag.
+"""
+SALTED_BYTES = {
+    kind: salt_bytes(kind) + (COUNTER_HIGH_BYTES if kind.is_uplink else 0) for kind in PacketType
+}
 "That a header with a salt is longer."
 
 
@@ -56,7 +68,12 @@ def uplink_key(master_key: bytes, node_salt: bytes) -> bytes:
 
 def downlink_key(master_key: bytes, node_salt: bytes, host_salt: bytes) -> bytes:
     """The key, 16 bytes, that a host seals with towards one session of a node."""
-    return _derive(master_key, node_salt + host_salt, b"latentlink 3 downlink", NODE_SALT_BYTES + HOST_SALT_BYTES)
+    return _derive(
+        master_key,
+        node_salt + host_salt,
+        b"latentlink 3 downlink",
+        NODE_SALT_BYTES + HOST_SALT_BYTES,
+    )
 
 
 def _derive(master_key: bytes, salt: bytes, purpose: bytes, n_salt: int) -> bytes:
@@ -67,14 +84,21 @@ def _derive(master_key: bytes, salt: bytes, purpose: bytes, n_salt: int) -> byte
 
 
 def nonce(direction: Direction, node: int, node_salt: bytes, counter: int) -> bytes:
-    return bytes([direction]) + node.to_bytes(2, "big") + node_salt + counter.to_bytes(COUNTER_BITS // 8, "big")
+    return (
+        bytes([direction])
+        + node.to_bytes(2, "big")
+        + node_salt
+        + counter.to_bytes(COUNTER_BITS // 8, "big")
+    )
 
 
 class Seal:
     """One direction of one session: seals at one end what it opens at the other."""
 
     def __init__(self, key: bytes, node: int, node_salt: bytes, direction: Direction) -> None:
-        self._ciphers = {n_bytes: AESCCM(key, n_bytes) for n_bytes in (SHORT_TAG_BYTES, LONG_TAG_BYTES)}
+        self._ciphers = {
+            n_bytes: AESCCM(key, n_bytes) for n_bytes in (SHORT_TAG_BYTES, LONG_TAG_BYTES)
+        }
         self._node, self._node_salt, self._direction = node, node_salt, direction
 
     def seal(self, header: Header, counter: int, body: bytes, bundle_id: bytes = b"") -> bytes:
@@ -86,7 +110,9 @@ class Seal:
         cipher = self._ciphers[tag_bytes(header.packet_type, bool(header.salt))]
         return clear + cipher.encrypt(self._nonce(counter), body, clear + bundle_id)
 
-    def open(self, packet: bytes, header: Header, counter: int, bundle_id: bytes = b"") -> bytes | None:
+    def open(
+        self, packet: bytes, header: Header, counter: int, bundle_id: bytes = b""
+    ) -> bytes | None:
         """The body, or None when packet, counter, bundle and key do not belong together."""
         n_tag = tag_bytes(header.packet_type, bool(header.salt))
         clear, sealed = packet[: header.n_bytes], packet[header.n_bytes :]
@@ -103,7 +129,11 @@ class Seal:
 
 def tag_bytes(packet_type: int, has_salt: bool) -> int:
     """Length of a packet's tag, as its header tells it."""
-    return SHORT_TAG_BYTES if PacketType(packet_type) in SHORT_TAGGED and not has_salt else LONG_TAG_BYTES
+    return (
+        SHORT_TAG_BYTES
+        if PacketType(packet_type) in SHORT_TAGGED and not has_salt
+        else LONG_TAG_BYTES
+    )
 
 
 def overhead_bytes(packet_type: PacketType, has_salt: bool = False) -> int:
@@ -119,7 +149,9 @@ def reconstruct_counter(low16: int, highest: int) -> int:
 
 
 def possible_counters(low16: int, highest: int) -> list[int]:
-    """What a node tries: the nearest counter, then later wraps, since the host may have spoken while it was deaf."""
+    """What a node tries: the nearest counter, then later wraps, since the host may have spoken
+    while it was deaf.
+    """
     first = reconstruct_counter(low16, highest)
     return [first + (wrap << COUNTER_LOW_BITS) for wrap in range(COUNTER_WRAPS)]
 
@@ -130,7 +162,9 @@ class ReplayWindow:
     def __init__(self, highest: int = -1, received: int = (1 << REPLAY_WINDOW) - 1) -> None:
         self.highest = highest
         self.received = received
-        "Bit i stands for highest - i; without a stored one everything up to `highest` counts as received."
+        """Bit i stands for highest - i; without a stored one everything up to `highest` counts as
+        received.
+        """
 
     def is_new(self, counter: int) -> bool:
         age = self.highest - counter

@@ -1,11 +1,12 @@
-"""Signature: which files of a bundle a node may run, as the host that provisioned it signed them (Ed25519, RFC 8032).
+"""Signature: which files of a bundle a node may run, as the host that provisioned it signed them
+(Ed25519, RFC 8032).
 
 signature.json lies beside the manifest and leaves the bundle's id as it is:
 
     {"format": 1, "bundle": id, "files": {name: SHA-256}, "signature": 64 bytes in hex}
 
-The signature is over the words "latentlink bundle", a line feed and the canonical JSON of the other three. Both keys
-are files with 64 hex digits; the secret one never leaves the host.
+The signature is over the words "latentlink bundle", a line feed and the canonical JSON of the other
+three. Both keys are files with 64 hex digits; the secret one never leaves the host.
 """
 
 import hashlib
@@ -36,7 +37,9 @@ class SignatureError(BundleError):
 
 
 def make_signing_key(path: Path) -> Ed25519PrivateKey:
-    """The key in that file; one made there (0600) when there is none, or an empty file, as a full disk leaves it."""
+    """The key in that file; one made there (0600) when there is none, or an empty file, as a full
+    disk leaves it.
+    """
     if not path.exists() or path.stat().st_size == 0:
         key = Ed25519PrivateKey.generate()
         write_durably(path, key.private_bytes_raw().hex() + "\n", mode=0o600)
@@ -68,24 +71,36 @@ def check_signature(bundle: Bundle, signer: Path) -> None:
         key.verify(bytes.fromhex(signed.pop("signature")), _message(signed))
     except (InvalidSignature, KeyError, TypeError, ValueError, RecursionError):
         raise SignatureError(
-            f"bundle {bundle.path} is not signed with this node's key ({signer}): deploy it from the host that flashed "
+            f"bundle {bundle.path} is not signed with this node's key ({signer}): deploy it "
+            "from the host that flashed "
             "this node, or flash the node again"
         ) from None
     files = signed.get("files")
-    if signed.get("format") != FORMAT or signed.get("bundle") != bundle.id.hex() or not isinstance(files, dict):
-        raise SignatureError(f"{SIGNATURE} of bundle {bundle.path} is for bundle {signed.get('bundle')}; deploy anew")
-    for name in sorted({path.name for path in bundle.path.iterdir()} - {SIGNATURE} | SIGNED | files.keys()):
+    if (
+        signed.get("format") != FORMAT
+        or signed.get("bundle") != bundle.id.hex()
+        or not isinstance(files, dict)
+    ):
+        raise SignatureError(
+            f"{SIGNATURE} of bundle {bundle.path} is for bundle {signed.get('bundle')}; deploy anew"
+        )
+    for name in sorted(
+        {path.name for path in bundle.path.iterdir()} - {SIGNATURE} | SIGNED | files.keys()
+    ):
         path = bundle.path / name
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
         if Path(name).name != name or found is None or found != files.get(name):
-            raise SignatureError(f"{name} of bundle {bundle.path} is not what was signed; deploy the bundle again")
+            raise SignatureError(
+                f"{name} of bundle {bundle.path} is not what was signed; deploy the bundle again"
+            )
 
 
 def _read(bundle: Bundle) -> dict[str, Any]:
     path = bundle.path / SIGNATURE
     if not path.is_file():
         raise SignatureError(
-            f"bundle {bundle.path} is not signed, and this node takes only signed ones; 'make deploy-model' signs it"
+            f"bundle {bundle.path} is not signed, and this node takes only signed ones; "
+            "'make deploy-model' signs it"
         )
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -108,9 +123,13 @@ def _read_key(path: Path) -> bytes:
     try:
         key = bytes.fromhex(read_small(path).decode("ascii").strip())
     except OSError as error:
-        raise SignatureError(f"{path} cannot be read ({error.strerror}), so no bundle can be trusted") from None
+        raise SignatureError(
+            f"{path} cannot be read ({error.strerror}), so no bundle can be trusted"
+        ) from None
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise SignatureError(f"{path} holds no key: {2 * KEY_BYTES} hex digits are expected; put a copy of it back")
+        raise SignatureError(
+            f"{path} holds no key: {2 * KEY_BYTES} hex digits are expected; put a copy of it back"
+        )
     return key

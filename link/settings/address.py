@@ -13,9 +13,15 @@ PORT = re.compile(r"[0-9]{1,5}")
 
 
 def parse_address(text: str, lowest_port: int = 1) -> tuple[str, int]:
-    """Host and port of a text such as 192.168.1.5:4300; ValueError when it is none. Nothing is looked up."""
+    """Host and port of a text such as 192.168.1.5:4300; ValueError when it is none. Nothing is
+    looked up.
+    """
     host, _, port = text.rpartition(":")
-    if not HOST.fullmatch(host) or not PORT.fullmatch(port) or not lowest_port <= int(port) <= HIGHEST_PORT:
+    if (
+        not HOST.fullmatch(host)
+        or not PORT.fullmatch(port)
+        or not lowest_port <= int(port) <= HIGHEST_PORT
+    ):
         raise ValueError(
             f'"{shown(text)[1:-1]}" is no UDP address: write host:port, such as 192.168.1.5:4300, '
             f"the port from {lowest_port} to {HIGHEST_PORT}"

@@ -1,12 +1,13 @@
 """The host folder: everything that one host keeps, in one place that only its owner reads.
 
     host.toml                     written by a person: where it listens, what it stores into
-    nodes/N.toml                  node N: one [[node]] table in a file of its own, written whole by flashing
+    nodes/N.toml                  node N: one [[node]] table in a file of its own, written whole by
+                                  flashing
     keys/                         node-N.key of each node; bundle-signing.key
     host.sqlite, airtime-*.json   written by the host that listens
 
-Paths in nodes/N.toml are relative to the host folder, as those of host.toml are. A node that stands in host.toml too is
-what its own file says.
+Paths in nodes/N.toml are relative to the host folder, as those of host.toml are. A node that stands
+in host.toml too is what its own file says.
 """
 
 import os
@@ -45,12 +46,16 @@ def node_file(host: Path, node: int) -> Path:
     return host.parent / NODES / f"{node}.toml"
 
 
-def read_node_files(host: Path, error: type[Exception], faults: list[str] | None = None) -> dict[int, dict[str, Any]]:
+def read_node_files(
+    host: Path, error: type[Exception], faults: list[str] | None = None
+) -> dict[int, dict[str, Any]]:
     """The table of every nodes/N.toml beside that host.toml, by N; raises `error` with a sentence.
 
     With `faults` a file that cannot be read is left out, and its sentence goes there.
     """
-    files = sorted(path for path in (host.parent / NODES).glob("*.toml") if not path.name.startswith("."))
+    files = sorted(
+        path for path in (host.parent / NODES).glob("*.toml") if not path.name.startswith(".")
+    )
     tables: dict[int, dict[str, Any]] = {}
     for path in files:
         try:
@@ -68,22 +73,33 @@ def _read_node_file(path: Path, error: type[Exception]) -> dict[str, Any]:
     table = read_toml(path, error)
     number = table.get("id")
     if type(number) is not int or path.name != f"{number}.toml":
-        raise error(f"{path} has id = {number!r}; a node's file is named by its id, so write id = {path.stem}")
+        raise error(
+            f"{path} has id = {number!r}; a node's file is named by its id, so write id = "
+            f"{path.stem}"
+        )
     return table
 
 
 def all_nodes(
     host: Path, entries: Sequence[Any], error: type[Exception], faults: list[str] | None = None
 ) -> tuple[list[tuple[str, Any]], tuple[str, ...]]:
-    """Every node's table with where it stands, those of host.toml (`entries`) first, and a sentence on each that stands
-    twice; `error` where a file cannot be read, or a sentence among the `faults`."""
+    """Every node's table with where it stands, those of host.toml (`entries`) first, and a sentence
+    on each that stands twice; `error` where a file cannot be read, or a sentence among the
+    `faults`.
+    """
     files = read_node_files(host, error, faults)
     tables, notices = [], []
     for entry in entries:
         number = entry.get("id") if isinstance(entry, Mapping) else None
         if type(number) is int and number in files:
             file = node_file(host, number)
-            notices.append(f"node {number} stands in {host} and in {file}: the latter counts; take the former out")
+            notices.append(
+                f"node {number} stands in {host} and in {file}: the latter counts; take the "
+                "former out"
+            )
         else:
             tables.append((f"[[node]] of {host}", entry))
-    return [*tables, *((str(node_file(host, number)), table) for number, table in files.items())], tuple(notices)
+    return [
+        *tables,
+        *((str(node_file(host, number)), table) for number, table in files.items()),
+    ], tuple(notices)

@@ -44,7 +44,9 @@ class Setting:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and not (isfinite(value) and self.lowest <= value <= self.highest):
             limits = (
-                f"{self.lowest} or more" if self.highest == MANY > value else f"from {self.lowest} to {self.highest}"
+                f"{self.lowest} or more"
+                if self.highest == MANY > value
+                else f"from {self.lowest} to {self.highest}"
             )
             return f"is {shown(value)}; it must be {limits}"
         if isinstance(value, str) and self.one_of and value not in self.one_of:
@@ -83,11 +85,17 @@ SECTIONS = Setting((list,), items=dict)
 REQUIRED_SECTION = Setting((dict,), is_required=True)
 
 
-def read_section(table: Mapping[str, Any], settings: Mapping[str, Setting], section: str = "") -> Mapping[str, Any]:
-    """The table, when it holds all that is required and nothing else than may be; ValueError with a sentence."""
+def read_section(
+    table: Mapping[str, Any], settings: Mapping[str, Setting], section: str = ""
+) -> Mapping[str, Any]:
+    """The table, when it holds all that is required and nothing else than may be; ValueError with a
+    sentence.
+    """
     for key, value in table.items():
         if key not in settings:
-            raise ValueError(f'{section}key "{shown(key)[1:-1]}" is unknown; the keys are {", ".join(settings)}')
+            raise ValueError(
+                f'{section}key "{shown(key)[1:-1]}" is unknown; the keys are {", ".join(settings)}'
+            )
         if fault := settings[key].fault(value):
             raise ValueError(f"{section}{key} {fault}")
     for key, setting in settings.items():

@@ -2,8 +2,9 @@
 
     table = read_toml(path, ConfigError)
 
-Editors add a byte order mark or save UTF-16, and TOML allows what no setting can be: a NUL, "not a number", an integer
-of a thousand digits. All that is found here, so whoever takes a value out can use it.
+Editors add a byte order mark or save UTF-16, and TOML allows what no setting can be: a NUL, "not a
+number", an integer of a thousand digits. All that is found here, so whoever takes a value out can
+use it.
 """
 
 import codecs
@@ -32,11 +33,15 @@ OTHER_MARKS = {
 
 
 def read_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
-    """All of a TOML file; raises `error` with a sentence that names it, the line or the key, and what to do."""
+    """All of a TOML file; raises `error` with a sentence that names it, the line or the key, and
+    what to do.
+    """
     text = read_text(path, error)
     for number, line in enumerate(text.splitlines(), 1):
         if line.partition("=")[0].count(".") > MAX_DOTS:
-            raise error(f"{path} is not valid TOML: line {number} has a key of more than {MAX_DOTS} parts")
+            raise error(
+                f"{path} is not valid TOML: line {number} has a key of more than {MAX_DOTS} parts"
+            )
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as reason:
@@ -51,7 +56,9 @@ def read_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
 
 
 def has_mark(path: Path) -> bool:
-    """Whether an editor put a byte order mark in front: worth a word where something else is wrong too."""
+    """Whether an editor put a byte order mark in front: worth a word where something else is wrong
+    too.
+    """
     try:
         with path.open("rb") as file:
             return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
@@ -67,13 +74,16 @@ def read_text(path: Path, error: type[Exception]) -> str:
             raise error(f"{path} is written in {name}; save it as UTF-8")
     content = content.removeprefix(codecs.BOM_UTF8)
     if b"\0" in content:
-        raise error(f"{path} holds NUL bytes: it is no text, or UTF-16 without a mark; save it as UTF-8")
+        raise error(
+            f"{path} holds NUL bytes: it is no text, or UTF-16 without a mark; save it as UTF-8"
+        )
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as reason:
         line = content.count(b"\n", 0, reason.start) + 1
         raise error(
-            f"{path} is not UTF-8: line {line} has the byte 0x{content[reason.start]:02x}; save it as UTF-8"
+            f"{path} is not UTF-8: line {line} has the byte 0x{content[reason.start]:02x}; "
+            "save it as UTF-8"
         ) from None
 
 
@@ -91,14 +101,23 @@ def _content(path: Path, error: type[Exception]) -> bytes:
             with path.open("rb") as file:
                 content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
-        raise error(f"there is no {path}; write one as the README shows, or give the path of yours") from None
+        raise error(
+            f"there is no {path}; write one as the README shows, or give the path of yours"
+        ) from None
     except (OSError, ValueError) as reason:  # ValueError: a NUL in the path
         why = reason.strerror if isinstance(reason, OSError) else reason
-        raise error(f"{path} cannot be read ({why}); see to its owner and mode, or give another path") from None
+        raise error(
+            f"{path} cannot be read ({why}); see to its owner and mode, or give another path"
+        ) from None
     if not stat.S_ISREG(mode):
-        raise error(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no file'}; give the path of a file")
+        raise error(
+            f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no file'}; give the path of a file"
+        )
     if len(content) > MAX_FILE_BYTES:
-        raise error(f"{path} is larger than {MAX_FILE_BYTES} bytes, so it holds no settings; give another path")
+        raise error(
+            f"{path} is larger than {MAX_FILE_BYTES} bytes, so it holds no settings; give "
+            "another path"
+        )
     return content
 
 
@@ -114,7 +133,8 @@ def _faults(value: Any, key: str = "", depth: int = 0) -> Iterator[str]:
     elif isinstance(value, list):
         for part in value:
             yield from _faults(part, key, depth + 1)
-    elif isinstance(value, str) and not value.isprintable():  # as no name, path, port or password has
+    # as no name, path, port or password has
+    elif isinstance(value, str) and not value.isprintable():
         yield f"{key} = {shown(value)} has a character that cannot be seen; take it out"
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{key} = {value} is no number; write one"

@@ -62,18 +62,23 @@ NO_QUALITY = Quality()
 
 @dataclass(frozen=True)
 class Report:
-    """The host's answer to a batch: which of the 16 latest packets are stored, and which images need no more."""
+    """The host's answer to a batch: which of the 16 latest packets are stored, and which images
+    need no more.
+    """
 
     highest: int
     "Counter of the newest packet heard."
     received: int
     "Bit i: packet highest - i is stored."
     enough: int = 0
-    """Bit i speaks of the i-th newest chunk in the packets received: newest packet first, in a BATCH its last first.
-    Set: the chunk's image needs no more."""
+    """Bit i speaks of the i-th newest chunk in the packets received: newest packet first, in a
+    BATCH its last first. Set: the chunk's image needs no more.
+    """
     quality: Quality = NO_QUALITY
     n_chunks: int | None = None
-    "Chunks of an image that the host finds worth sending without being asked, 1 to 7; None: no advice."
+    """Chunks of an image that the host finds worth sending without being asked, 1 to 7; None: no
+    advice.
+    """
     budget_s: float | None = None
     "Airtime that the host may still use now; None: it is not limited."
 
@@ -81,7 +86,11 @@ class Report:
         bitmaps = (self.received & 0xFFFF) << 16 | self.enough & 0xFFFF
         advice = min(self.n_chunks or 0, MAX_ADVISED_CHUNKS) << 5 | _pack_budget(self.budget_s)
         low = self.highest % (1 << COUNTER_LOW_BITS)
-        return low.to_bytes(2, "big") + bitmaps.to_bytes(4, "big") + bytes([self.quality.pack(), advice])
+        return (
+            low.to_bytes(2, "big")
+            + bitmaps.to_bytes(4, "big")
+            + bytes([self.quality.pack(), advice])
+        )
 
     @classmethod
     def unpack(cls, body: bytes, latest: int) -> "Report":
@@ -92,11 +101,22 @@ class Report:
             raise ValueError("a report speaks of a packet that was never sent")
         received, enough = int.from_bytes(body[2:4], "big"), int.from_bytes(body[4:6], "big")
         n_chunks = body[7] >> 5 or None
-        return cls(highest, received, enough, Quality.unpack(body[6]), n_chunks, _unpack_budget(body[7] & 31))
+        return cls(
+            highest,
+            received,
+            enough,
+            Quality.unpack(body[6]),
+            n_chunks,
+            _unpack_budget(body[7] & 31),
+        )
 
     def received_counters(self) -> list[int]:
         """Newest first."""
-        return [self.highest - i for i in range(REPORT_SPAN) if self.received >> i & 1 and self.highest >= i]
+        return [
+            self.highest - i
+            for i in range(REPORT_SPAN)
+            if self.received >> i & 1 and self.highest >= i
+        ]
 
     def enough_places(self) -> list[int]:
         """Which of the newest chunks; 0 is the newest."""
@@ -105,7 +125,9 @@ class Report:
 
 @dataclass(frozen=True)
 class Advance:
-    """Go on above this counter: the node's is behind what the host has seen, or its session is unknown here."""
+    """Go on above this counter: the node's is behind what the host has seen, or its session is
+    unknown here.
+    """
 
     counter: int
 
@@ -131,7 +153,9 @@ class AskStatus:
 
 @dataclass(frozen=True)
 class LongTags:
-    """Tell the salt in every packet, so that each has a long tag, and say so by HELLO; or do so no more."""
+    """Tell the salt in every packet, so that each has a long tag, and say so by HELLO; or do so no
+    more.
+    """
 
     wanted: bool
 
@@ -159,7 +183,12 @@ def unpack_command(body: bytes) -> Command:
         return Advance(int.from_bytes(arguments, "big"))
     if opcode == bytes([OPCODES[Slot]]):
         _check_length("COMMAND SLOT", arguments, 8)
-        return Slot(*(int.from_bytes(part, "big") / 1000 for part in (arguments[:3], arguments[3:6], arguments[6:])))
+        return Slot(
+            *(
+                int.from_bytes(part, "big") / 1000
+                for part in (arguments[:3], arguments[3:6], arguments[6:])
+            )
+        )
     if opcode == bytes([OPCODES[LongTags]]):
         _check_length("COMMAND LONG TAGS", arguments, 1)
         return LongTags(bool(arguments[0] & 1))
@@ -202,9 +231,13 @@ class Hello:
     @classmethod
     def unpack(cls, body: bytes) -> "Hello":
         if len(body) not in (BUNDLE_ID_BYTES, BUNDLE_ID_BYTES + 1):
-            raise ValueError(f"body of a HELLO has {len(body)} bytes, it must have {BUNDLE_ID_BYTES} or one more")
+            raise ValueError(
+                f"body of a HELLO has {len(body)} bytes, it must have {BUNDLE_ID_BYTES} or one more"
+            )
         flags = int.from_bytes(body[BUNDLE_ID_BYTES:], "big")
-        return cls(body[:BUNDLE_ID_BYTES], bool(flags & 1), bool(flags >> 1 & 1), bool(flags >> 2 & 1))
+        return cls(
+            body[:BUNDLE_ID_BYTES], bool(flags & 1), bool(flags >> 1 & 1), bool(flags >> 2 & 1)
+        )
 
 
 @dataclass(frozen=True)
@@ -240,7 +273,9 @@ class Status:
     @classmethod
     def unpack(cls, body: bytes) -> "Status":
         if len(body) < STATUS_BYTES:
-            raise ValueError(f"body of a STATUS has {len(body)} bytes, it must have {STATUS_BYTES} or more")
+            raise ValueError(
+                f"body of a STATUS has {len(body)} bytes, it must have {STATUS_BYTES} or more"
+            )
         text = body[STATUS_BYTES:].decode(errors="replace")
         return cls(
             queue_images=int.from_bytes(body[:2], "big"),
@@ -257,11 +292,10 @@ class Status:
 class Parity:
     """One Reed–Solomon symbol over the bodies of a group of packets (link.wire.erasure).
 
-    place    index of this symbol (4 bits) | number of the group's symbols - 1 (4)
-    shape    number of members - 1 (4 bits) | width (4)
-    back     from this packet's counter down to the newest member
-    steps    from each member down to the next older one, less 1, `width` bits each, zeros to the end of the byte
-    symbol   the rest
+    place    index of this symbol (4 bits) | number of the group's symbols - 1 (4) shape    number
+    of members - 1 (4 bits) | width (4) back     from this packet's counter down to the newest
+    member steps    from each member down to the next older one, less 1, `width` bits each, zeros to
+    the end of the byte symbol   the rest
     """
 
     members: tuple[int, ...]
@@ -272,10 +306,15 @@ class Parity:
     symbol: bytes
 
     def pack(self, counter: int) -> bytes:
-        """Body of the PARITY packet sent under `counter`; raises ValueError when its group lies too far back."""
+        """Body of the PARITY packet sent under `counter`; raises ValueError when its group lies too
+        far back.
+        """
         back = counter - self.members[-1]
         if back > MAX_PARITY_LAG:
-            raise ValueError(f"parity is sent {back} counters after its group, at most {MAX_PARITY_LAG} can be told")
+            raise ValueError(
+                f"parity is sent {back} counters after its group, at most {MAX_PARITY_LAG} "
+                "can be told"
+            )
         steps = [newer - older - 1 for older, newer in pairwise(self.members)][::-1]
         width = max(steps, default=0).bit_length()
         place, shape = self.index << 4 | self.n_parity - 1, len(steps) << 4 | width
@@ -284,17 +323,24 @@ class Parity:
     @classmethod
     def unpack(cls, body: bytes, counter: int) -> "Parity":
         if len(body) < 3:
-            raise ValueError(f"body of a PARITY has {len(body)} bytes, its head alone has 3 or more")
+            raise ValueError(
+                f"body of a PARITY has {len(body)} bytes, its head alone has 3 or more"
+            )
         index, n_parity = body[0] >> 4, (body[0] & 15) + 1
         n_steps, width, newest = body[1] >> 4, body[1] & 15, counter - body[2]
         end = 3 + -(-n_steps * width // 8)
         if len(body) <= end:
-            raise ValueError(f"body of a PARITY has {len(body)} bytes, with a symbol it has more than {end}")
+            raise ValueError(
+                f"body of a PARITY has {len(body)} bytes, with a symbol it has more than {end}"
+            )
         descending = [newest]
         for step in _unpack_steps(body[3:end], n_steps, width):
             descending.append(descending[-1] - 1 - step)
         if newest >= counter or descending[-1] < 0 or index >= n_parity:
-            raise ValueError(f"a PARITY names packets {descending} and place {index} of {n_parity}: that cannot be")
+            raise ValueError(
+                f"a PARITY names packets {descending} and place {index} of {n_parity}: that "
+                "cannot be"
+            )
         return cls(tuple(descending[::-1]), index, n_parity, body[end:])
 
 
@@ -318,14 +364,22 @@ def _unpack_steps(data: bytes, n_steps: int, width: int) -> list[int]:
 
 
 def _nibble(value: float | None, lowest: float, step: float) -> int:
-    return UNKNOWN_NIBBLE if value is None else min(UNKNOWN_NIBBLE - 1, max(0, round((value - lowest) / step)))
+    return (
+        UNKNOWN_NIBBLE
+        if value is None
+        else min(UNKNOWN_NIBBLE - 1, max(0, round((value - lowest) / step)))
+    )
 
 
 def _pack_budget(budget_s: float | None) -> int:
-    """5 bits, 2 steps per octave of 1 s + budget, rounded down: an end never believes it has more than it has."""
+    """5 bits, 2 steps per octave of 1 s + budget, rounded down: an end never believes it has more
+    than it has.
+    """
     if budget_s is None:
         return UNLIMITED_BUDGET
-    return min(UNLIMITED_BUDGET - 1, int(BUDGET_STEPS_PER_OCTAVE * math.log2(1 + max(0.0, budget_s))))
+    return min(
+        UNLIMITED_BUDGET - 1, int(BUDGET_STEPS_PER_OCTAVE * math.log2(1 + max(0.0, budget_s)))
+    )
 
 
 def _unpack_budget(code: int) -> float | None:

@@ -1,15 +1,20 @@
-"""Erasure: parity for links on which nobody answers, so that lost packets come back without being asked for.
+"""Erasure: parity for links on which nobody answers, so that lost packets come back without being
+asked for.
 
-    packets     0 1 2 3 4 5 6 7 8 9 …15   two groups of 8, interleaved: a burst of losses hits each of them half
+    packets     0 1 2 3 4 5 6 7 8 9 …15   two groups of 8, interleaved: a burst of losses hits each
+                of them half
     groups      a b a b a b a b a b …b
-    parity      a0 b0 a1 b1               with 8+2 each group survives any 2 losses, parity packets included
+    parity      a0 b0 a1 b1               with 8+2 each group survives any 2 losses, parity packets
+                included
 
-Every packet goes out as it is (the code is systematic); parity costs airtime only, no delay where nothing is lost. A
-group's data symbols are the bodies of its packets, before sealing, each ended by one byte that is never zero (it names
-DATA or BATCH) and filled with zeros to the longest. The parity symbols are those of the Reed–Solomon code over GF(256)
-with polynomial 0x11d and roots 2^0 … 2^(n_parity - 1), byte by byte. Any n of a group's n + n_parity symbols give all.
+Every packet goes out as it is (the code is systematic); parity costs airtime only, no delay where
+nothing is lost. A group's data symbols are the bodies of its packets, before sealing, each ended by
+one byte that is never zero (it names DATA or BATCH) and filled with zeros to the longest. The
+parity symbols are those of the Reed–Solomon code over GF(256) with polynomial 0x11d and roots 2^0 …
+2^(n_parity - 1), byte by byte. Any n of a group's n + n_parity symbols give all.
 
-Because PARITY is sealed like the rest and covers bodies that were, a recovered body is as genuine as a received one.
+Because PARITY is sealed like the rest and covers bodies that were, a recovered body is as genuine
+as a received one.
 """
 
 from collections import OrderedDict
@@ -25,7 +30,9 @@ from link.wire.packet import PacketType
 REMEMBERED = 64
 "Bodies, and groups in want of one, that a decoder keeps."
 WIDEST_GAP = 256
-"Counters from one member of a group to the next: more of them would make the head of PARITY longer."
+"""Counters from one member of a group to the next: more of them would make the head of PARITY
+longer.
+"""
 END_MARKS = {PacketType.DATA: 1, PacketType.BATCH: 2}
 TYPES = {mark: packet_type for packet_type, mark in END_MARKS.items()}
 
@@ -48,11 +55,15 @@ class ParityPlan:
             ("interleaved groups", self.depth, MAX_MEMBERS),
         ):
             if not 1 <= value <= most:
-                raise ValueError(f"a parity plan with {value} {name} cannot be; from 1 to {most} can")
+                raise ValueError(
+                    f"a parity plan with {value} {name} cannot be; from 1 to {most} can"
+                )
 
     @property
     def room_bytes(self) -> int:
-        """How much longer a PARITY body may be than the longest body it covers: those must stay that much shorter."""
+        """How much longer a PARITY body may be than the longest body it covers: those must stay
+        that much shorter.
+        """
         return 3 + (self.n_data - 1) + 1
 
 
@@ -65,7 +76,9 @@ class Recovered(NamedTuple):
 
 
 class ParityEncoder:
-    """The sender's half: told of every DATA and BATCH packet, says which PARITY packets to send after it."""
+    """The sender's half: told of every DATA and BATCH packet, says which PARITY packets to send
+    after it.
+    """
 
     def __init__(self, plan: ParityPlan) -> None:
         self._plan = plan
@@ -76,15 +89,20 @@ class ParityEncoder:
     def push(self, counter: int, body: bytes, packet_type: PacketType) -> list[Parity]:
         """Take part of a packet just made, its body as sealed under `counter`; counters only grow.
 
-        The parity of all groups is due once all are full, or when one would stretch over too many counters.
+        The parity of all groups is due once all are full, or when one would stretch over too many
+        counters.
         """
         due = self.flush() if self._is_far(counter) else []
         self._next_group()[counter] = _symbol(body, packet_type)
         self._n_pushed += 1
-        return due + (self.flush() if self._n_pushed == self._plan.n_data * self._plan.depth else [])
+        return due + (
+            self.flush() if self._n_pushed == self._plan.n_data * self._plan.depth else []
+        )
 
     def flush(self) -> list[Parity]:
-        """The parity of what was pushed since the last: dear for half-empty groups, so for the end or a long pause."""
+        """The parity of what was pushed since the last: dear for half-empty groups, so for the end
+        or a long pause.
+        """
         groups = [group for group in self._groups if group]
         self._groups, self._n_pushed = [{} for _ in range(self._plan.depth)], 0
         symbols = [_parity_symbols(list(group.values()), self._plan.n_parity) for group in groups]
@@ -103,7 +121,8 @@ class ParityEncoder:
 
 
 class ParityDecoder:
-    """The host's half, one for each session of a node: whatever arrives goes in, what was lost comes out.
+    """The host's half, one for each session of a node: whatever arrives goes in, what was lost
+    comes out.
 
     A body may come out that was received long ago or arrives later still; the replay window tells.
     """
@@ -117,7 +136,12 @@ class ParityDecoder:
     def push(self, counter: int, body: bytes, packet_type: PacketType) -> list[Recovered]:
         """A DATA or BATCH packet was received: what this brings back of others."""
         self._remember(counter, _symbol(body, packet_type))
-        return [back for members in list(self._wanting) if counter in members for back in self._recover(members)]
+        return [
+            back
+            for members in list(self._wanting)
+            if counter in members
+            for back in self._recover(members)
+        ]
 
     def push_parity(self, parity: Parity) -> list[Recovered]:
         """A PARITY packet was received: what this brings back."""
@@ -159,7 +183,9 @@ def _recovered(counter: int, padded: bytes) -> Recovered:
     """Raises ValueError when the symbol does not end as one does."""
     symbol = padded.rstrip(b"\0")
     if not symbol or symbol[-1] not in TYPES:
-        raise ValueError(f"the symbol of packet {counter} ends in {symbol[-1:].hex() or 'zeros only'}")
+        raise ValueError(
+            f"the symbol of packet {counter} ends in {symbol[-1:].hex() or 'zeros only'}"
+        )
     return Recovered(counter, symbol[:-1], TYPES[symbol[-1]])
 
 
@@ -203,6 +229,8 @@ def _solve(data: list[bytes | None], known: dict[int, Parity]) -> list[bytes]:
 
 
 def _columns(symbols: list[bytes], n_bytes: int) -> list[bytes]:
-    """Byte i of every symbol, for each i: what one codeword is made of; ValueError when a symbol is longer."""
+    """Byte i of every symbol, for each i: what one codeword is made of; ValueError when a symbol is
+    longer.
+    """
     padded = [symbol.ljust(n_bytes, b"\0") for symbol in symbols]
     return [bytes(column) for column in zip(*padded, strict=True)]

@@ -1,9 +1,10 @@
-"""Framing: packets on a byte stream. COBS takes the zeros out, a zero ends the frame, a CRC-16 tells noise.
+"""Framing: packets on a byte stream. COBS takes the zeros out, a zero ends the frame, a CRC-16
+tells noise.
 
     frame = COBS(packet ‖ CRC-16) ‖ 00
 
-Four bytes more than the packet, up to 252 bytes of it; one more above. After garbage the receiver is in step
-again at the next zero byte, so at worst the frame that the garbage ran into is lost.
+Four bytes more than the packet, up to 252 bytes of it; one more above. After garbage the receiver
+is in step again at the next zero byte, so at worst the frame that the garbage ran into is lost.
 """
 
 from binascii import crc_hqx
@@ -19,7 +20,9 @@ MAX_PACKET_BYTES = 255
 
 def frame(packet: bytes) -> bytes:
     """The bytes to write to a stream for one packet."""
-    return cobs_encode(packet + crc_hqx(packet, CRC_START).to_bytes(CRC_BYTES, "big")) + bytes([DELIMITER])
+    return cobs_encode(packet + crc_hqx(packet, CRC_START).to_bytes(CRC_BYTES, "big")) + bytes(
+        [DELIMITER]
+    )
 
 
 class Deframer:

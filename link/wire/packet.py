@@ -9,16 +9,19 @@
     sealed    body of the type (link.wire.control has those of the rarer types), then the tag
 
     body of DATA, one chunk of an image's bitstream:
-    byte 0-1  low 10 bits of the image's id | last chunk of this image (1 bit) | index of the chunk (5 bits)
-    [5 bytes] only when the index reads 31: low 32 bits of the id, then last (1 bit) | 0 (2) | index (5)
+    byte 0-1  low 10 bits of the image's id | last chunk of this image (1 bit) | index of the chunk
+              (5 bits)
+    [5 bytes] only when the index reads 31: low 32 bits of the id, then last (1 bit) | 0 (2) | index
+      (5)
     [age]     only in chunk 0: time from capture to sending, log-scaled
     rest      bytes of the bitstream
 
     body of BATCH: such chunks one behind the other, each with a byte of length before its bitstream
 
-An image's id is a packet counter set aside when it was taken, so it is unique for good, and always the nearest
-number with these low bits that is not above the packet's own counter. The long form serves images that waited while
-a thousand counters passed. A packet is exactly as long as its radio frame or stream frame says; it carries no length.
+An image's id is a packet counter set aside when it was taken, so it is unique for good, and always
+the nearest number with these low bits that is not above the packet's own counter. The long form
+serves images that waited while a thousand counters passed. A packet is exactly as long as its radio
+frame or stream frame says; it carries no length.
 """
 
 import math
@@ -81,7 +84,9 @@ class Flag(IntFlag):
 
 NODE_SALT_BYTES = 4
 HOST_SALT_BYTES = 8
-"Longer than the node's: the node's counters never repeat in ordinary life either, the host's begin anew."
+"""Longer than the node's: the node's counters never repeat in ordinary life either, the host's
+begin anew.
+"""
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,11 @@ class Header:
     @property
     def tells_counter(self) -> bool:
         """Whether the whole counter stands here: wherever a node tells its salt."""
-        return bool(self.salt) and self.version == WIRE_VERSION and PacketType(self.packet_type).is_uplink
+        return (
+            bool(self.salt)
+            and self.version == WIRE_VERSION
+            and PacketType(self.packet_type).is_uplink
+        )
 
     @property
     def counter(self) -> int:
@@ -129,11 +138,16 @@ class Header:
         header = cls(node, int.from_bytes(packet[2:4], "big"), packet_type, flags, salt, first >> 6)
         if len(packet) < header.n_bytes or len(salt) < n_salt:
             n_bytes = max(header.n_bytes, HEADER_BYTES + n_salt)
-            raise ValueError(f"packet has {len(packet)} bytes, its header with the salt has {n_bytes}")
+            raise ValueError(
+                f"packet has {len(packet)} bytes, its header with the salt has {n_bytes}"
+            )
         if not header.tells_counter:
             return header
         return replace(
-            header, counter_high=int.from_bytes(packet[header.n_bytes - COUNTER_HIGH_BYTES : header.n_bytes], "big")
+            header,
+            counter_high=int.from_bytes(
+                packet[header.n_bytes - COUNTER_HIGH_BYTES : header.n_bytes], "big"
+            ),
         )
 
 
@@ -144,7 +158,9 @@ def salt_bytes(packet_type: int) -> int:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of one image's bitstream; chunk 0 alone gives a first answer, each further one refines it."""
+    """A piece of one image's bitstream; chunk 0 alone gives a first answer, each further one
+    refines it.
+    """
 
     image: int
     "The image's id."
@@ -152,7 +168,9 @@ class Chunk:
     is_last: bool
     bitstream: bytes
     age_s: float | None = None
-    "Time from capture to sending, to 6 %; travels in chunk 0 only, None where the node cannot tell."
+    """Time from capture to sending, to 6 %; travels in chunk 0 only, None where the node cannot
+    tell.
+    """
 
     def pack(self, counter: int) -> bytes:
         """Body of the DATA packet sent under `counter`."""
@@ -168,10 +186,17 @@ class Chunk:
         age = bytes([pack_duration(self.age_s)]) if self.index == 0 else b""
         place = self.is_last << 5 | self.index
         if counter - self.image < 1 << IMAGE_LOW_BITS:
-            return (self.image % (1 << IMAGE_LOW_BITS) << 6 | place).to_bytes(CHUNK_HEAD_BYTES, "big") + age
+            return (self.image % (1 << IMAGE_LOW_BITS) << 6 | place).to_bytes(
+                CHUNK_HEAD_BYTES, "big"
+            ) + age
         long_place = self.is_last << 7 | self.index
         low = self.image % (1 << LONG_IMAGE_LOW_BITS)
-        return LONG_FORM.to_bytes(CHUNK_HEAD_BYTES, "big") + low.to_bytes(4, "big") + bytes([long_place]) + age
+        return (
+            LONG_FORM.to_bytes(CHUNK_HEAD_BYTES, "big")
+            + low.to_bytes(4, "big")
+            + bytes([long_place])
+            + age
+        )
 
 
 def chunk_head_bytes(image: int, index: int, counter: int) -> int:
@@ -182,7 +207,9 @@ def chunk_head_bytes(image: int, index: int, counter: int) -> int:
 
 def pack_batch(chunks: Iterable[Chunk], counter: int) -> bytes:
     """Body of the BATCH packet sent under `counter`."""
-    return b"".join(chunk._head(counter) + bytes([len(chunk.bitstream)]) + chunk.bitstream for chunk in chunks)
+    return b"".join(
+        chunk._head(counter) + bytes([len(chunk.bitstream)]) + chunk.bitstream for chunk in chunks
+    )
 
 
 def unpack_batch(body: bytes, counter: int) -> list[Chunk]:
@@ -193,7 +220,9 @@ def unpack_batch(body: bytes, counter: int) -> list[Chunk]:
         end = n_head + 1 + body[n_head] if n_head < len(body) else len(body) + 1
         if end > len(body):
             raise ValueError(f"a batch ends within its chunk {len(chunks)}")
-        chunks.append(Chunk(chunk.image, chunk.index, chunk.is_last, body[n_head + 1 : end], chunk.age_s))
+        chunks.append(
+            Chunk(chunk.image, chunk.index, chunk.is_last, body[n_head + 1 : end], chunk.age_s)
+        )
         body = body[end:]
     return chunks
 
@@ -204,12 +233,15 @@ def split(bitstream: bytes, first_bytes: int, later_bytes: int) -> list[bytes]:
     Raises ValueError when that takes more than MAX_CHUNKS.
     """
     if first_bytes < 1 or later_bytes < 1:
-        raise ValueError(f"chunks of {first_bytes} and {later_bytes} bytes hold nothing; allow longer packets")
+        raise ValueError(
+            f"chunks of {first_bytes} and {later_bytes} bytes hold nothing; allow longer packets"
+        )
     cuts = [0, *range(first_bytes, max(len(bitstream), 1), later_bytes), len(bitstream)]
     pieces = [bitstream[start:end] for start, end in pairwise(cuts)]
     if len(pieces) > MAX_CHUNKS:
         raise ValueError(
-            f"a bitstream of {len(bitstream)} bytes needs {len(pieces)} chunks, an image has at most {MAX_CHUNKS}; "
+            f"a bitstream of {len(bitstream)} bytes needs {len(pieces)} chunks, an image has "
+            f"at most {MAX_CHUNKS}; "
             "allow longer ones"
         )
     return pieces
@@ -219,7 +251,9 @@ def pack_duration(duration_s: float | None) -> int:
     """A duration to its byte, 12 steps per octave of 1 s + duration; None to DURATION_UNKNOWN."""
     if duration_s is None:
         return DURATION_UNKNOWN
-    return min(DURATION_UNKNOWN - 1, round(DURATION_STEPS_PER_OCTAVE * math.log2(1 + max(0.0, duration_s))))
+    return min(
+        DURATION_UNKNOWN - 1, round(DURATION_STEPS_PER_OCTAVE * math.log2(1 + max(0.0, duration_s)))
+    )
 
 
 def unpack_duration(code: int) -> float | None:
@@ -227,7 +261,9 @@ def unpack_duration(code: int) -> float | None:
 
 
 def at_most(limit: int, low: int, bits: int) -> int:
-    """The largest number with these low bits that is not above `limit`; negative when there is none."""
+    """The largest number with these low bits that is not above `limit`; negative when there is
+    none.
+    """
     return limit - (limit - low) % (1 << bits)
 
 

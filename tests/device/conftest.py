@@ -35,7 +35,8 @@ class Encoder(tf.Module):
         return tf.reshape(tf.nn.conv2d(feature, head, 1, "VALID"), (1, {N_LATENTS}))
 
 encoder = Encoder()
-converter = tf.lite.TFLiteConverter.from_concrete_functions([encoder.__call__.get_concrete_function()], encoder)
+function = encoder.__call__.get_concrete_function()
+converter = tf.lite.TFLiteConverter.from_concrete_functions([function], encoder)
 converter.optimizations = [tf.lite.Optimize.DEFAULT]
 converter.representative_dataset = lambda: ([image] for image in images)
 converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -46,10 +47,14 @@ open(sys.argv[1], "wb").write(converter.convert())
 
 @pytest.fixture(scope="session")
 def int8_model(tmp_path_factory):
-    """Path of an encoder: two convolutions, int8 8 x 8 x 1 to 8 latents. TensorFlow stays in a process of its own."""
+    """Path of an encoder: two convolutions, int8 8 x 8 x 1 to 8 latents. TensorFlow stays in a
+    process of its own.
+    """
     path = tmp_path_factory.mktemp("model") / "encoder.tflite"
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    made = subprocess.run([sys.executable, "-c", MAKE_MODEL, path], capture_output=True, text=True, env=environment)
+    made = subprocess.run(
+        [sys.executable, "-c", MAKE_MODEL, path], capture_output=True, text=True, env=environment
+    )
     assert made.returncode == 0, made.stderr
     return path
 
@@ -84,8 +89,15 @@ def make_bundle(int8_model, tmp_path):
         folder.mkdir()
         (folder / "encoder.tflite").write_bytes(int8_model.read_bytes() if model is None else model)
         (folder / "decoder.onnx").write_bytes(b"the node needs none")
-        Tables.from_counts([-128] * n_latents, np.ones((n_latents, 256))).to_npz(folder / "tables.npz")
-        image = {"height": IMAGE_SIZE, "width": IMAGE_SIZE, "channels": 1, "pixel_pad": 0} | image_spec
+        Tables.from_counts([-128] * n_latents, np.ones((n_latents, 256))).to_npz(
+            folder / "tables.npz"
+        )
+        image = {
+            "height": IMAGE_SIZE,
+            "width": IMAGE_SIZE,
+            "channels": 1,
+            "pixel_pad": 0,
+        } | image_spec
         node = {"image": image, "wavelet": "haar", "latents": n_latents, "input_zero_point": -128}
         host = {"tasks": {"label": {"file": "decoder.onnx", "classes": CLASSES}}}
         bundle = write_manifest(folder, node, host, provenance={}, measured={})
@@ -107,9 +119,13 @@ class Home:
         self.folder, self.bundle, self.node = folder, bundle, NODE
         self.key = provision(folder / "keys", NODE).key
         self.labels = np.arange(len(images)) % 2
-        np.savez(folder / "replay.npz", images=images, labels=self.labels, classes=np.array(CLASSES))
+        np.savez(
+            folder / "replay.npz", images=images, labels=self.labels, classes=np.array(CLASSES)
+        )
 
-    def config(self, port="/dev/ttyNOWHERE", profile="serial-115200", node="", source="", link="") -> Path:
+    def config(
+        self, port="/dev/ttyNOWHERE", profile="serial-115200", node="", source="", link=""
+    ) -> Path:
         lines = [
             f'node = {NODE}\nbundle = "bundle"\nkey_dir = "keys"\n{node}',
             f'[source]\nkind = "replay"\npath = "replay.npz"\n{source}',
@@ -134,7 +150,9 @@ def home(tmp_path, bundle, images):
 
 @pytest.fixture
 def port():
-    """A serial port and its far end: (path for the node, file descriptor on which its bytes arrive)."""
+    """A serial port and its far end: (path for the node, file descriptor on which its bytes
+    arrive).
+    """
     far, near = os.openpty()
     tty.setraw(near)
     os.set_blocking(far, False)

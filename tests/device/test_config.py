@@ -30,10 +30,16 @@ def test_what_the_file_says_holds(home):
         chunk_bytes = 2
     """
     config = load_config(
-        home.config(node='state_dir = "state"', source="limit = 5\nloop = true\ninterval_s = 2", link=link)
+        home.config(
+            node='state_dir = "state"', source="limit = 5\nloop = true\ninterval_s = 2", link=link
+        )
     )
     assert config.state_dir == home.folder / "state"
-    assert (config.link.region, config.link.has_feedback, config.link.parity) == ("wire", False, ParityPlan(8, 2))
+    assert (config.link.region, config.link.has_feedback, config.link.parity) == (
+        "wire",
+        False,
+        ParityPlan(8, 2),
+    )
     assert (config.link.first_chunk_bytes, config.link.chunk_bytes) == (4, 2)
     assert (config.source.limit, config.source.loop, config.source.interval_s) == (5, True, 2)
     assert (config.link.bitrate_bps, config.link.max_packet_bytes) == (57_600, 51)
@@ -42,19 +48,51 @@ def test_what_the_file_says_holds(home):
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("key_dir", "keydir", 'key "keydir" is unknown; the keys are node, bundle, key_dir, state_dir'),
+        (
+            "key_dir",
+            "keydir",
+            'key "keydir" is unknown; the keys are node, bundle, key_dir, state_dir',
+        ),
         ('bundle = "bundle"', "", 'key "bundle" is missing'),
         ("node = 3", "node = 0", "node is 0; it must be from 1 to 254"),
         ("node = 3", 'node = "three"', """node is 'three', it must be a whole number"""),
         ("node = 3", "node = true", "node is True, it must be a whole number"),
-        ('"replay"', '"webcam"', r'\[source\] kind is "webcam"; it must be one of replay, folder, v4l2, picamera2'),
+        (
+            '"replay"',
+            '"webcam"',
+            r'\[source\] kind is "webcam"; it must be one of replay, folder, v4l2, picamera2',
+        ),
         ('path = "replay.npz"', "", r'\[source\] of kind "replay" needs a path'),
-        ('path = "replay.npz"', 'path = "x"\nlimt = 3', r'\[source\] key "limt" is unknown; the keys are kind, path'),
-        ('path = "replay.npz"', 'path = "x"\nlimit = 0', r"\[source\] limit is 0; it must be 1 or more"),
-        ('path = "replay.npz"', 'path = "x"\nloop = 1', r"\[source\] loop is 1, it must be true or false"),
-        ("serial-115200", "lora-sf5", 'there is no link profile "lora-sf5"; there are: serial-1200'),
-        ("[link]", "[link]\nmax_packet_bytes = 300", r"\[link\] max_packet_bytes is 300; it must be from 29 to 252"),
-        ("[link]", '[link]\nparity = "8+2"', r"\[link\] parity is for feedback = false: with feedback what is lost is"),
+        (
+            'path = "replay.npz"',
+            'path = "x"\nlimt = 3',
+            r'\[source\] key "limt" is unknown; the keys are kind, path',
+        ),
+        (
+            'path = "replay.npz"',
+            'path = "x"\nlimit = 0',
+            r"\[source\] limit is 0; it must be 1 or more",
+        ),
+        (
+            'path = "replay.npz"',
+            'path = "x"\nloop = 1',
+            r"\[source\] loop is 1, it must be true or false",
+        ),
+        (
+            "serial-115200",
+            "lora-sf5",
+            'there is no link profile "lora-sf5"; there are: serial-1200',
+        ),
+        (
+            "[link]",
+            "[link]\nmax_packet_bytes = 300",
+            r"\[link\] max_packet_bytes is 300; it must be from 29 to 252",
+        ),
+        (
+            "[link]",
+            '[link]\nparity = "8+2"',
+            r"\[link\] parity is for feedback = false: with feedback what is lost is",
+        ),
         (
             "[link]",
             '[link]\nfeedback = false\nparity = "much"',
@@ -66,7 +104,11 @@ def test_what_the_file_says_holds(home):
             r"\[link\] wants_time and wants_slot need feedback = true",
         ),
         ("[link]", "[link]\nchunk_bytes = 0", r"\[link\] chunk_bytes is 0; it must be 1 or more"),
-        ("node = 3", "node = 3\nmax_queue_mb = 0", "max_queue_mb is 0; it must be from 1 to 100000"),
+        (
+            "node = 3",
+            "node = 3\nmax_queue_mb = 0",
+            "max_queue_mb is 0; it must be from 1 to 100000",
+        ),
         ("[link]", "[uplink]", 'key "uplink" is unknown'),
         ("[link]", "[link", "node.toml is not valid TOML: .*line 9"),
     ],

@@ -1,4 +1,6 @@
-"""The estimate is arithmetic on stated currents: each term is checked by hand, and what dominates is what should."""
+"""The estimate is arithmetic on stated currents: each term is checked by hand, and what dominates
+is what should.
+"""
 
 import json
 import subprocess
@@ -14,7 +16,12 @@ ZERO = COMPUTERS["zero2w"]
 
 
 def of(home, profile, computer=ZERO, interval_s=60.0, share=1.0, link="", source=""):
-    return estimate(load_config(home.config(profile=profile, link=link, source=source)), computer, interval_s, share)
+    return estimate(
+        load_config(home.config(profile=profile, link=link, source=source)),
+        computer,
+        interval_s,
+        share,
+    )
 
 
 def test_the_radios_share_is_airtime_times_current_times_voltage(home):
@@ -54,6 +61,8 @@ def test_the_command_says_that_it_estimates(home):
     text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert text.startswith("ESTIMATE, nothing was measured with a meter")
     assert "Microchip DS50002346" in text
-    said = json.loads(subprocess.run([*words, "--json"], capture_output=True, text=True, check=True).stdout)
+    said = json.loads(
+        subprocess.run([*words, "--json"], capture_output=True, text=True, check=True).stdout
+    )
     assert said["estimate"] is True
     assert said["compute_ms"] > 0

@@ -1,4 +1,6 @@
-"""A node whose modem speaks LoRaWAN: a real process at a module's port, the module's network emulated behind it."""
+"""A node whose modem speaks LoRaWAN: a real process at a module's port, the module's network
+emulated behind it.
+"""
 
 import select
 import threading
@@ -21,7 +23,9 @@ from tests.worlds.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
 
 @contextmanager
 def module(network, answer_bytes=0):
-    """Path of the serial port of a module that stands in this network, and has so much to answer it."""
+    """Path of the serial port of a module that stands in this network, and has so much to answer
+    it.
+    """
     modem = rn2483_mac.Rn2483Mac(get_profile("rn2483-sf7"), network, window_s=0.02, channel_off=0)
     modem.answer_bytes = answer_bytes
     line = ModuleLine(modem)
@@ -99,8 +103,16 @@ def test_a_module_that_is_not_let_in_ends_the_node_with_a_sentence_without_the_k
     [
         (APP_KEY, "not a key", r"app_key in .*app.key is not 32 hex digits"),
         ("lora-sf7-eu868", "lora-sf7", r"needs a profile such as lora-sf9-eu868, not lora-sf7"),
-        ('app_key = "app.key"', 'app_key = "gone.key"', r"app_key: there is no .*gone.key; write one"),
-        ('app_key = "app.key"', 'app_key = "app.key"\ndev_eui = "70B3"', r"dev_eui is not 16 hex digits"),
+        (
+            'app_key = "app.key"',
+            'app_key = "gone.key"',
+            r"app_key: there is no .*gone.key; write one",
+        ),
+        (
+            'app_key = "app.key"',
+            'app_key = "app.key"\ndev_eui = "70B3"',
+            r"dev_eui is not 16 hex digits",
+        ),
     ],
 )
 def test_what_cannot_be_is_answered_with_what_could(home, old, new, sentence):

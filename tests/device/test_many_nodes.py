@@ -49,7 +49,9 @@ def write_node(folder: Path, number: int, port: str) -> Path:
     """Its key, its images and its node.toml."""
     provision(folder / f"keys-{number}", number)
     labels, classes = np.zeros(N_IMAGES, np.int64), np.array(CLASSES)
-    np.savez(folder / f"images-{number}.npz", images=images_of(number), labels=labels, classes=classes)
+    np.savez(
+        folder / f"images-{number}.npz", images=images_of(number), labels=labels, classes=classes
+    )
     config = folder / f"node-{number}.toml"
     config.write_text(
         f'node = {number}\nbundle = "bundle"\nkey_dir = "keys-{number}"\n'
@@ -66,16 +68,23 @@ def write_host(folder: Path, ports: dict[str, str]) -> Path:
         f'[[link]]\nname = "{name}"\nport = "{port}"\nprofile = "lora-sf7"\nregion = "wire"\n'
         for name, port in ports.items()
     ]
-    nodes = [f'[[node]]\nid = {number}\nkey = "keys-{number}"\nbundle = "bundle"\n' for number in NODES]
+    nodes = [
+        f'[[node]]\nid = {number}\nkey = "keys-{number}"\nbundle = "bundle"\n' for number in NODES
+    ]
     config.write_text("\n".join(['store = "host.sqlite"\n', *links, *nodes]))
     return config
 
 
 def test_two_nodes_in_slots_before_two_gateways_are_answered_once_for_each_image(tmp_path, bundle):
     with ExitStack() as stack:
-        emulator = stack.enter_context(running("link", "emulate", "lora-sf7", "--ends", len(NODES) + 2))
+        emulator = stack.enter_context(
+            running("link", "emulate", "lora-sf7", "--ends", len(NODES) + 2)
+        )
         ports = json.loads(emulator.stdout.readline())
-        configs = [write_node(tmp_path, number, ports[end]) for number, end in zip(NODES, "ab", strict=True)]
+        configs = [
+            write_node(tmp_path, number, ports[end])
+            for number, end in zip(NODES, "ab", strict=True)
+        ]
         host_toml = write_host(tmp_path, {"cellar": ports["c"], "roof": ports["d"]})
         host = stack.enter_context(running("host_decoder", "listen", host_toml))
         for _ in range(2):
@@ -88,8 +97,12 @@ def test_two_nodes_in_slots_before_two_gateways_are_answered_once_for_each_image
     answers = [line for line in lines if line["event"] == "answer"]
     assert [line for line in lines if line["event"] != "answer"] == [], "nothing was worth a word"
     for number, told in zip(NODES, said, strict=True):
-        own = sorted((line for line in answers if line["node"] == number), key=lambda line: line["image"])
-        assert [line["image"] for line in own] == [line["image"] for line in told["image"]], "each once"
+        own = sorted(
+            (line for line in answers if line["node"] == number), key=lambda line: line["image"]
+        )
+        assert [line["image"] for line in own] == [line["image"] for line in told["image"]], (
+            "each once"
+        )
         assert [line["label"] for line in own] == labels_of(images_of(number))
         assert "HELLO" in {line["type"] for line in told["packet"]}, "it asked for a slot"
     with Store(tmp_path / "host.sqlite") as store:

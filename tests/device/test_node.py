@@ -1,4 +1,6 @@
-"""The node as its user runs it: python -m device node.toml in a process of its own, on a port that is real to it."""
+"""The node as its user runs it: python -m device node.toml in a process of its own, on a port that
+is real to it.
+"""
 
 import base64
 import json
@@ -31,7 +33,10 @@ ONE_WAY = "feedback = false"
 @contextmanager
 def running(*command):
     process = subprocess.Popen(
-        [sys.executable, "-m", *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         yield process
@@ -69,7 +74,9 @@ def test_the_symbols_that_arrive_are_those_of_the_encoder(home, port, symbols, i
         said = finish(process)
     assert (arrived_symbols(host) == symbols).all()
     assert said["done"] == [{"event": "done", "images": 12}]
-    for line, update, image, label in zip(said["image"], host.complete, images, home.labels, strict=True):
+    for line, update, image, label in zip(
+        said["image"], host.complete, images, home.labels, strict=True
+    ):
         assert line["image"] == update.image
         assert line["bitstream_bytes"] == update.bitstream_bytes
         assert line["chunks"] == 1
@@ -77,13 +84,20 @@ def test_the_symbols_that_arrive_are_those_of_the_encoder(home, port, symbols, i
         assert base64.b64decode(line["pixels"]) == image.tobytes()
         assert line["shape"] == [8, 8, 1]
         assert set(line["ms"]) == {"preprocess", "model", "coder"}
-    assert sorted(image for line in said["heard"] for image in line["delivered"]) == [u.image for u in host.complete]
-    assert not list(open_outbox(home.folder / "keys" / f"outbox-{home.bundle.id.hex()}.sqlite").base_chunks(1))
+    assert sorted(image for line in said["heard"] for image in line["delivered"]) == [
+        u.image for u in host.complete
+    ]
+    assert not list(
+        open_outbox(home.folder / "keys" / f"outbox-{home.bundle.id.hex()}.sqlite").base_chunks(1)
+    )
 
 
 def test_the_console_tells_what_each_packet_costs_before_it_leaves(home, port):
     path, far = port
-    with FarHost(home, far, answers=False) as host, node(home.config(path, link=ONE_WAY)) as process:
+    with (
+        FarHost(home, far, answers=False) as host,
+        node(home.config(path, link=ONE_WAY)) as process,
+    ):
         said = finish(process)
     medium = get_profile("serial-115200").medium
     for line, packet in zip(said["packet"], host.packets, strict=True):
@@ -111,7 +125,8 @@ def test_an_image_travels_in_the_chunks_that_the_configuration_asks_for(home, po
             for image, index, size in packet["chunks"]
             if image == line["image"]
         }
-        sizes = [size for _, size in sorted(sent)]  # what a slow host made the node send again counts once
+        # what a slow host made the node send again counts once
+        sizes = [size for _, size in sorted(sent)]
         assert sizes[:-1] == [3, *[2] * (len(sizes) - 2)]
         assert len(sizes) == line["chunks"]
         assert sum(sizes) == line["bitstream_bytes"]
@@ -123,13 +138,17 @@ def test_over_the_emulated_radio_the_node_and_the_line_agree_on_what_was_spent(h
         ends = json.loads(emulator.stdout.readline())
         far = stack.enter_context(far_end(ends["b"]))
         host = stack.enter_context(FarHost(home, far, "lora-sf7", answers=False))
-        config = home.config(ends["a"], "lora-sf7", source="limit = 6", link=f'{ONE_WAY}\nregion = "wire"')
+        config = home.config(
+            ends["a"], "lora-sf7", source="limit = 6", link=f'{ONE_WAY}\nregion = "wire"'
+        )
         said = finish(stack.enter_context(node(config)))
         host.wait_for(6)
         emulator.terminate()
         line = json.loads(emulator.communicate(timeout=60)[0])
     assert (arrived_symbols(host) == symbols[:6]).all()
-    assert [entry["wire_bytes"] for entry in said["packet"]] == [len(packet) for packet in host.packets]
+    assert [entry["wire_bytes"] for entry in said["packet"]] == [
+        len(packet) for packet in host.packets
+    ]
     assert sum(entry["airtime_s"] for entry in said["packet"]) == pytest.approx(line["airtime_s"])
 
 
@@ -145,9 +164,14 @@ def test_a_radio_without_a_region_stays_silent_and_says_why(home, port):
 
 
 def test_the_node_keeps_the_duty_cycle_over_its_restarts(home, port):
-    """At 1 % a quarter of the hour's 36 s may go at once; the second run has only what the first left."""
+    """At 1 % a quarter of the hour's 36 s may go at once; the second run has only what the first
+    left.
+    """
     config = home.config(
-        port[0], "lora-sf12-eu868", source="loop = true", link=f'{ONE_WAY}\nregion = "eu868"\nfrequency_hz = 868100000'
+        port[0],
+        "lora-sf12-eu868",
+        source="loop = true",
+        link=f'{ONE_WAY}\nregion = "eu868"\nfrequency_hz = 868100000',
     )
     first_s, second_s = (airtime_s(config, enough_s) for enough_s in (4.0, inf))
     assert first_s >= 4
@@ -156,7 +180,9 @@ def test_the_node_keeps_the_duty_cycle_over_its_restarts(home, port):
 
 
 def airtime_s(config, enough_s, patience_s=8.0):
-    """What a node sends until it is enough, or for some time after its first word; then it is told to end."""
+    """What a node sends until it is enough, or for some time after its first word; then it is told
+    to end.
+    """
     with node(config) as process:
         lines = map(json.loads, process.stdout)
         spent_s = next(lines).get("airtime_s", 0.0)
@@ -179,10 +205,14 @@ def test_counters_go_on_after_a_restart_and_none_is_used_twice(home, port):
             with node(home.config(path, source="limit = 2")) as process:
                 counters += [line["counter"] for line in finish(process)["packet"]]
     assert counters == sorted(set(counters))
-    assert [Header.unpack(packet).counter_low for packet in host.packets] == [one & 0xFFFF for one in counters]
+    assert [Header.unpack(packet).counter_low for packet in host.packets] == [
+        one & 0xFFFF for one in counters
+    ]
     assert len({update.image for update in host.complete}) == len(host.complete) == 4
     refused = {rejected.reason for rejected in host.rejected}
-    assert refused <= {Reason.REPEATED}, "a node that hears its answer too late may say an image twice"
+    assert refused <= {Reason.REPEATED}, (
+        "a node that hears its answer too late may say an image twice"
+    )
 
 
 def test_what_a_killed_node_has_captured_is_sent_by_the_next(home, port, symbols):
@@ -209,14 +239,21 @@ def test_a_node_that_lost_its_counter_goes_on_above_what_its_host_has_seen(home,
         (home.folder / "keys" / COUNTER_FILE).write_text("not what was written")
         with node(home.config(path, source="limit = 4")) as process:
             said = finish(process)
-    assert any("set aside" in line["sentence"] or "damaged" in line["sentence"] for line in said["notice"])
+    assert any(
+        "set aside" in line["sentence"] or "damaged" in line["sentence"] for line in said["notice"]
+    )
     assert len(host.complete) == 8
     assert host.state.highest > highest
 
 
 def test_images_are_taken_no_faster_than_the_interval(home, port):
     started_s = time.monotonic()
-    assert run_node(home.config(port[0], source="limit = 3\ninterval_s = 1.0", link=ONE_WAY)).returncode == 0
+    assert (
+        run_node(
+            home.config(port[0], source="limit = 3\ninterval_s = 1.0", link=ONE_WAY)
+        ).returncode
+        == 0
+    )
     assert time.monotonic() - started_s > 2.0
 
 
@@ -233,7 +270,9 @@ def test_a_signal_ends_the_node_cleanly(home, port, how):
 
 
 def test_a_port_that_vanishes_is_waited_for_and_no_image_is_lost(home, symbols):
-    """The port is a symbolic link, as in /dev/serial/by-id; the line behind it is killed and replaced by another."""
+    """The port is a symbolic link, as in /dev/serial/by-id; the line behind it is killed and
+    replaced by another.
+    """
     port = home.folder / "ttyNODE"
     hosts: list[FarHost] = []
 
@@ -251,7 +290,9 @@ def test_a_port_that_vanishes_is_waited_for_and_no_image_is_lost(home, symbols):
     with ExitStack() as stack:
         first_line = stack.enter_context(ExitStack())
         host = first_line.enter_context(line())
-        process = stack.enter_context(node(home.config(str(port), source="limit = 8\ninterval_s = 0.3")))
+        process = stack.enter_context(
+            node(home.config(str(port), source="limit = 8\ninterval_s = 0.3"))
+        )
         host.wait_for(3)
         first_line.close()
         assert any("vanished" in said for said in process.stderr)
@@ -261,7 +302,9 @@ def test_a_port_that_vanishes_is_waited_for_and_no_image_is_lost(home, symbols):
     assert "is back" in err
     complete = [update for host in hosts for update in host.complete]
     assert len({update.image for update in complete}) == 8
-    assert {tuple(update.latent.symbols) for update in complete} == {tuple(row) for row in symbols[:8]}
+    assert {tuple(update.latent.symbols) for update in complete} == {
+        tuple(row) for row in symbols[:8]
+    }
 
 
 def test_with_once_a_vanished_port_ends_the_node(home):
@@ -281,11 +324,15 @@ def test_of_a_folder_of_odd_photos_a_node_sends_what_can_be_seen_and_names_the_r
     n_seen, unread = write_odd_photos(home.folder / "pictures")
     config = home.config(port[0], link=ONE_WAY)
     config.write_text(
-        config.read_text().replace('kind = "replay"\npath = "replay.npz"', 'kind = "folder"\npath = "pictures"')
+        config.read_text().replace(
+            'kind = "replay"\npath = "replay.npz"', 'kind = "folder"\npath = "pictures"'
+        )
     )
     run = run_node(config, "--console", "json")
     said = [line for line in run.stderr.splitlines() if "pictures" in line]
-    assert [Path(line.split(" cannot be read and is skipped")[0]).name for line in said] == unread, run.stderr
+    assert [
+        Path(line.split(" cannot be read and is skipped")[0]).name for line in said
+    ] == unread, run.stderr
     assert "Traceback" not in run.stderr
     assert "Warning" not in run.stderr
     assert json.loads(run.stdout.splitlines()[-1]) == {"event": "done", "images": n_seen}
@@ -299,7 +346,9 @@ def test_a_second_node_with_the_same_keys_is_refused(home, port):
         assert "another process already speaks with the key" in second.stderr
 
 
-def test_without_its_camera_a_node_sends_what_waits_and_then_ends_with_the_reason(home, port, symbols):
+def test_without_its_camera_a_node_sends_what_waits_and_then_ends_with_the_reason(
+    home, port, symbols
+):
     path, far = port
     with node(home.config(path, source="interval_s = 0.05")) as process:
         while json.loads(process.stdout.readline())["event"] != "image":

@@ -21,22 +21,38 @@ def test_only_what_shows_something_new_is_sent(home, port):
     changed = scene.copy()
     changed[2:4, 3:6] = 250
     scenes = [scene] * 8 + [changed] * 8 + [scene] * 4
-    images = [np.clip(one + draw.normal(0, 2, one.shape), 0, 255).astype(np.uint8) for one in scenes]
+    images = [
+        np.clip(one + draw.normal(0, 2, one.shape), 0, 255).astype(np.uint8) for one in scenes
+    ]
     np.savez(home.folder / "replay.npz", images=np.stack(images))
-    with FarHost(home, port[1]) as host, node(home.config(port[0], source="gate = true\ninterval_s = 0.05")) as process:
+    with (
+        FarHost(home, port[1]) as host,
+        node(home.config(port[0], source="gate = true\ninterval_s = 0.05")) as process,
+    ):
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
     events = [json.loads(line) for line in out.splitlines()]
     kinds = [event["event"] for event in events if event["event"] in ("image", "unchanged")]
     assert [n for n, kind in enumerate(kinds) if kind == "image"] == [0, 8, 16]
-    assert [event["images"] for event in events if event["event"] == "unchanged"][:8] == [1, 2, 3, 4, 5, 6, 7, 1]
+    assert [event["images"] for event in events if event["event"] == "unchanged"][:8] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        1,
+    ]
     assert len(host.complete) == 3
 
 
 def test_outside_its_hours_a_node_captures_nothing_once_it_knows_the_time(home, port):
     now = time.gmtime(time.time() + 7200)
     hours = f'hours = "{now.tm_hour:02d}:00-{(now.tm_hour + 1) % 24:02d}:00"'
-    config = home.config(port[0], source=f"loop = true\ninterval_s = 0.05\n{hours}", link="wants_time = true")
+    config = home.config(
+        port[0], source=f"loop = true\ninterval_s = 0.05\n{hours}", link="wants_time = true"
+    )
     with FarHost(home, port[1]) as host, node(config) as process:
         host._receiver.unix_offset_s = time.time() - time.monotonic()
         for line in map(json.loads, process.stdout):
@@ -65,7 +81,9 @@ def cpu_s(pid: int) -> float:
 
 
 def test_between_rare_captures_the_camera_is_closed(tmp_path):
-    """A video file stands for the camera: opened anew it begins anew, where one that stays open goes on."""
+    """A video file stands for the camera: opened anew it begins anew, where one that stays open
+    goes on.
+    """
     import cv2
 
     path = str(tmp_path / "camera.avi")
@@ -75,7 +93,9 @@ def test_between_rare_captures_the_camera_is_closed(tmp_path):
     writer.release()
 
     def shown(interval_s: float, n_images: int) -> list[int]:
-        captures = open_source(SourceConfig("v4l2", device=path, interval_s=interval_s), ImageSpec(48, 64, 3))
+        captures = open_source(
+            SourceConfig("v4l2", device=path, interval_s=interval_s), ImageSpec(48, 64, 3)
+        )
         return [round(float(next(captures)().pixels.mean()) / 4) for _ in range(n_images)]
 
     first, stale = N_SETTLING_FRAMES, N_STALE_FRAMES

@@ -1,4 +1,6 @@
-"""A port that is slow, or away, costs the node no time; a packet that cannot leave costs it no port."""
+"""A port that is slow, or away, costs the node no time; a packet that cannot leave costs it no
+port.
+"""
 
 import threading
 import time
@@ -85,7 +87,7 @@ def test_a_packet_that_does_not_fit_leaves_the_port_open():
         assert not port.is_closed
 
 
-def test_at_the_start_a_port_that_is_away_is_an_error_or_waited_for_where_a_new_start_would_find_it_so():
+def test_at_the_start_a_port_that_is_away_is_an_error_or_waited_for_where_that_helps():
     def open_carrier():
         raise PortError("no such port")
 

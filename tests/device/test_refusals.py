@@ -19,10 +19,14 @@ def refusal(config, *options):
     return run.stderr
 
 
-@pytest.mark.parametrize("program", ["device", "device.encoder.trial", "device.unit.selftest", "device.energy"])
+@pytest.mark.parametrize(
+    "program", ["device", "device.encoder.trial", "device.unit.selftest", "device.energy"]
+)
 @pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (["--nonsense"], 2)])
 def test_each_program_says_how_it_is_called(program, arguments, code):
-    done = subprocess.run([sys.executable, "-m", program, *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", program, *arguments], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == code
     assert f"usage: python -m {program}" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -44,7 +48,10 @@ def test_a_second_node_with_the_same_state_dir_is_refused_by_name(home, port):
         second = home.folder / "second.toml"
         second.write_text(first.read_text().replace('key_dir = "keys"', 'key_dir = "other-keys"'))
         said = refusal(second)
-        assert f"another node uses the state_dir {home.folder / 'state'}; end it, or give each node a state_dir" in said
+        assert (
+            f"another node uses the state_dir {home.folder / 'state'}; end it, or give each "
+            "node a state_dir"
+        ) in said
         assert sorted(path.name for path in (home.folder / "state").iterdir()) == before
         assert process.poll() is None
 
@@ -79,7 +86,9 @@ def test_a_missing_key_is_named_with_the_command_that_makes_one(home):
 
 
 def test_the_key_of_another_node_is_refused_with_both_numbers(home):
-    assert "is for node 3, not 4: give each node its own folder" in refusal(home.replace("node = 3", "node = 4"))
+    assert "is for node 3, not 4: give each node its own folder" in refusal(
+        home.replace("node = 3", "node = 4")
+    )
 
 
 def test_a_port_that_does_not_exist_is_named_with_the_ports_there_are(home):
@@ -87,7 +96,9 @@ def test_a_port_that_does_not_exist_is_named_with_the_ports_there_are(home):
 
 
 def test_a_wrong_key_in_the_file_is_named(home):
-    assert 'key "keydir" is unknown; the keys are node, bundle, key_dir' in refusal(home.replace("key_dir", "keydir"))
+    assert 'key "keydir" is unknown; the keys are node, bundle, key_dir' in refusal(
+        home.replace("key_dir", "keydir")
+    )
 
 
 def test_an_image_of_the_wrong_shape_is_refused_with_both_shapes(home, port):

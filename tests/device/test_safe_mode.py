@@ -1,4 +1,6 @@
-"""A node that cannot work, as a process on a real port: it tells its host why, and goes on when that is mended."""
+"""A node that cannot work, as a process on a real port: it tells its host why, and goes on when
+that is mended.
+"""
 
 import shutil
 import signal
@@ -75,7 +77,10 @@ def test_the_host_is_told_what_is_wrong_and_gets_what_waits(home, port, good):
         _, console = process.communicate(timeout=30)
     assert process.returncode == 1
     assert f"device: {config}: [source] key" in console
-    assert f"device: safe mode: nothing is captured until {config} is changed; the host is told" in console
+    assert (
+        f"device: safe mode: nothing is captured until {config} is changed; the host is told"
+        in console
+    )
 
 
 def rewritten(home, old, new):
@@ -151,14 +156,37 @@ def with_another_value(old, new):
         (with_damaged_encoder, "encoder.tflite of bundle bundle"),
         (with_no_model, "encoder.tflite of bundle bundle"),
         (without_source, "replay file replay.npz does not exist"),
-        (with_images_of_another_size, "replay file replay.npz is of another bundle: an image is 24x32x3"),
+        (
+            with_images_of_another_size,
+            "replay file replay.npz is of another bundle: an image is 24x32x3",
+        ),
         (with_a_file_for_state, "state_dir state is a file"),
-        (with_another_value('key_dir = "keys"', 'key_dir = "kyes"'), "kyes/node.key is missing, so this node does"),
+        (
+            with_another_value('key_dir = "keys"', 'key_dir = "kyes"'),
+            "kyes/node.key is missing, so this node does",
+        ),
         (with_another_value("node = 3", "node = 4"), "keys/counter.json is for node 3, not 4"),
-        (with_another_value('region = "wire"', 'region = "EU"'), "node.toml: [link] region is 'eu'"),
-        (with_another_value('profile = "serial', 'profile = "cereal'), "node.toml: there is no link profile"),
+        (
+            with_another_value('region = "wire"', 'region = "EU"'),
+            "node.toml: [link] region is 'eu'",
+        ),
+        (
+            with_another_value('profile = "serial', 'profile = "cereal'),
+            "node.toml: there is no link profile",
+        ),
     ],
-    ids=["bundle", "encoder", "model", "source", "images", "state_dir", "key_dir", "node", "region", "profile"],
+    ids=[
+        "bundle",
+        "encoder",
+        "model",
+        "source",
+        "images",
+        "state_dir",
+        "key_dir",
+        "node",
+        "region",
+        "profile",
+    ],
 )
 def test_the_host_hears_of_whatever_keeps_the_node_from_its_work(home, port, good, spoil, fault):
     path, far = port
@@ -211,7 +239,10 @@ def test_without_its_key_a_node_says_so_and_is_not_started_over_and_over(home, p
     assert done.returncode == 78
     assert "node.key is missing, so this node does not speak" in done.stderr
     assert "nobody is told" in done.stderr
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, pytest.MonkeyPatch.context() as patch:
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         manager.bind(str(home.folder / "notify"))
         manager.settimeout(30)
         patch.setenv("NOTIFY_SOCKET", str(home.folder / "notify"))

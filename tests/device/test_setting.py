@@ -1,4 +1,6 @@
-"""Whatever a key of node.toml says, it is taken or answered by a sentence that names it; never by a traceback."""
+"""Whatever a key of node.toml says, it is taken or answered by a sentence that names it; never by a
+traceback.
+"""
 
 import json
 import tomllib
@@ -49,7 +51,17 @@ NASTY = [
     *("0", "-1", "1", "255", "256", "65536", str(1 << 62), str(1 << 63), "9" * 400, "9" * 5000),
     *("-0.0", "0.5", "1e308", "-1e308", "inf", "-inf", "nan", "1e-300"),
     *("true", "false", "2020-01-01", "12:00:00", "1979-05-27T07:32:00Z"),
-    *("[]", "[1]", '[""]', '["a:1", 2]', "[[[]]]", "[" * 3000 + "]" * 3000, "{}", "{ a = 1 }", "[{}]"),
+    *(
+        "[]",
+        "[1]",
+        '[""]',
+        '["a:1", 2]',
+        "[[[]]]",
+        "[" * 3000 + "]" * 3000,
+        "{}",
+        "{ a = 1 }",
+        "[{}]",
+    ),
 ]
 
 
@@ -96,7 +108,12 @@ def test_every_key_answers_every_nasty_value_with_a_sentence_that_names_it(tmp_p
 def test_every_key_stands_in_the_example_with_a_value_that_it_takes(tmp_path):
     example = tomllib.loads(config.__doc__.partition("\n\n")[2])
     link = example["link"]
-    for settings_of, table in ((NODE, example), (SOURCE, example["source"]), (LINK, link), (LORAWAN, link["lorawan"])):
+    for settings_of, table in (
+        (NODE, example),
+        (SOURCE, example["source"]),
+        (LINK, link),
+        (LORAWAN, link["lorawan"]),
+    ):
         assert set(table) == set(settings_of), "none is missing"
         for key, value in table.items():
             assert settings_of[key].fault(value) is None
@@ -113,14 +130,18 @@ TOML_VALUES = st.recursive(
 
 
 @given(key=st.sampled_from(KEYS), value=TOML_VALUES)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_value_of_any_key_raises_anything_but_the_sentence(tmp_path, key, value):
     section, name = key
     read(tmp_path, with_value(section, name, value))
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_file_raises_anything_but_the_sentence(tmp_path, content):
     path = tmp_path / "node.toml"
     for text in (content, GOOD.encode() + content, content + GOOD.encode()):
@@ -132,23 +153,63 @@ def test_no_file_raises_anything_but_the_sentence(tmp_path, content):
     ("section", "key", "value", "sentence"),
     [
         ("link", "region", '"EU"', "[link] region is 'eu'; it must be one of eu868, us915, wire"),
-        ("link", "frequency_hz", "433000000", "[link] 433 MHz with 125 kHz lies in no sub-band of eu868; set"),
-        ("link", "frequency_hz", "869525", "[link] frequency_hz is 869525; it must be from 100000000 to 3000000000"),
-        ("link", "port", '"ttyUSB0"', "takes the whole path of a serial port, such as /dev/ttyUSB0"),
+        (
+            "link",
+            "frequency_hz",
+            "433000000",
+            "[link] 433 MHz with 125 kHz lies in no sub-band of eu868; set",
+        ),
+        (
+            "link",
+            "frequency_hz",
+            "869525",
+            "[link] frequency_hz is 869525; it must be from 100000000 to 3000000000",
+        ),
+        (
+            "link",
+            "port",
+            '"ttyUSB0"',
+            "takes the whole path of a serial port, such as /dev/ttyUSB0",
+        ),
         (
             "link",
             "peers",
             '["10.0.0.5:1"]',
             '[link] peers are of profile "udp"; profile lora-sf9-eu868 has a port alone',
         ),
-        ("link", "bitrate_bps", "12345678901", "[link] bitrate_bps is 12345678901; it must be from 50 to 4000000"),
-        ("link", "parity", '"٨+2"', '[link] parity is "٨+2" (two numbers and a plus are expected); write for example'),
-        ("source", "interval_s", "1e308", "[source] interval_s is 1e+308; it must be from 0 to 31622400"),
+        (
+            "link",
+            "bitrate_bps",
+            "12345678901",
+            "[link] bitrate_bps is 12345678901; it must be from 50 to 4000000",
+        ),
+        (
+            "link",
+            "parity",
+            '"٨+2"',
+            '[link] parity is "٨+2" (two numbers and a plus are expected); write for example',
+        ),
+        (
+            "source",
+            "interval_s",
+            "1e308",
+            "[source] interval_s is 1e+308; it must be from 0 to 31622400",
+        ),
         ("source", "interval_s", "inf", "source.interval_s = inf is no number; write one"),
-        ("source", "limit", "9" * 20, "source.limit is an integer of more than 64 bits; write a smaller one"),
+        (
+            "source",
+            "limit",
+            "9" * 20,
+            "source.limit is an integer of more than 64 bits; write a smaller one",
+        ),
         ("source", "device", "-1", "[source] device is -1; it must be from 0 to 255"),
         ("", "bundle", '""', "bundle is empty; write something, or leave the key out"),
-        ("", "key_dir", '"a\\u0000b"', "key_dir = 'a\\x00b' has a character that cannot be seen; take it out"),
+        (
+            "",
+            "key_dir",
+            '"a\\u0000b"',
+            "key_dir = 'a\\x00b' has a character that cannot be seen; take it out",
+        ),
         ("", "max_queue_mb", "999999", "max_queue_mb is 999999; it must be from 1 to 100000"),
     ],
 )
@@ -157,7 +218,9 @@ def test_the_sentence_says_what_could_stand_there(tmp_path, section, key, value,
 
 
 def test_parity_leaves_room_for_an_image(tmp_path):
-    text = with_value("link", "parity", '"16+4"').replace("[link]", "[link]\nfeedback = false\nmax_packet_bytes = 30")
+    text = with_value("link", "parity", '"16+4"').replace(
+        "[link]", "[link]\nfeedback = false\nmax_packet_bytes = 30"
+    )
     assert "[link] parity 16+4 leaves images no room in packets of 30 bytes" in read(tmp_path, text)
     assert not isinstance(read(tmp_path, text.replace("16+4", "2+1")), str)
 
@@ -168,7 +231,10 @@ def test_every_profile_is_taken_or_too_narrow_by_name(tmp_path, profile):
     text = UDP.format(port="0.0.0.0:0", peers=PEERS) if is_udp else GOOD.partition("region")[0]
     said = read(tmp_path, text.replace("lora-sf9-eu868", profile.name))
     if profile.max_packet_bytes < MIN_PACKET_BYTES:
-        assert f"profile {profile.name} takes packets of {profile.max_packet_bytes} bytes, and a node needs" in said
+        assert (
+            f"profile {profile.name} takes packets of {profile.max_packet_bytes} bytes, and "
+            "a node needs"
+        ) in said
     else:
         assert said.link.profile == profile
 
@@ -180,7 +246,9 @@ def test_a_region_may_be_written_as_people_write_it(tmp_path):
 
 def test_the_number_of_a_pi_camera_is_a_number(tmp_path):
     text = with_value("source", "device", '"front"')
-    assert "of picamera2 it is the camera's number" in read(tmp_path, text.replace("v4l2", "picamera2"))
+    assert "of picamera2 it is the camera's number" in read(
+        tmp_path, text.replace("v4l2", "picamera2")
+    )
     assert read(tmp_path, text).source.device == "front"
 
 
@@ -199,20 +267,40 @@ def test_a_udp_node_without_peers_is_refused_with_the_line_to_write(tmp_path, pe
     assert "[link] has 0 peers, and profile udp needs 1 to 16" in said
     line = said.partition("write for example: ")[2]
     assert tomllib.loads(line) == {"peers": ["192.168.1.5:4300"]}
-    assert read(tmp_path, UDP.format(port="0.0.0.0:4300", peers=line)).link.peers == ("192.168.1.5:4300",)
+    assert read(tmp_path, UDP.format(port="0.0.0.0:4300", peers=line)).link.peers == (
+        "192.168.1.5:4300",
+    )
 
 
-ADDRESSES = ["localhost", "127.0.0.1", "127.0.0.1:", "127.0.0.1:²", "127.0.0.1:99999", ":4300", "[::1]:4300", "a b:1"]
+ADDRESSES = [
+    "localhost",
+    "127.0.0.1",
+    "127.0.0.1:",
+    "127.0.0.1:²",
+    "127.0.0.1:99999",
+    ":4300",
+    "[::1]:4300",
+    "a b:1",
+]
 
 
-@pytest.mark.parametrize("address", [*ADDRESSES, "127.0.0.1:-1", "127.0.0.1:1.5", "udp://a:1", "x" * 300 + ":1"])
+@pytest.mark.parametrize(
+    "address", [*ADDRESSES, "127.0.0.1:-1", "127.0.0.1:1.5", "udp://a:1", "x" * 300 + ":1"]
+)
 def test_an_address_that_is_none_is_refused_by_key(tmp_path, address):
     said = read(tmp_path, UDP.format(port=address, peers=PEERS))
     assert "[link] port: " in said
-    assert "is no UDP address: write host:port, such as 192.168.1.5:4300, the port from 0 to 65535" in said
-    said = read(tmp_path, UDP.format(port="0.0.0.0:4300", peers=f'peers = ["127.0.0.1:1", "{address}"]'))
+    assert (
+        "is no UDP address: write host:port, such as 192.168.1.5:4300, the port from 0 to 65535"
+        in said
+    )
+    said = read(
+        tmp_path, UDP.format(port="0.0.0.0:4300", peers=f'peers = ["127.0.0.1:1", "{address}"]')
+    )
     assert "[link] peers: " in said
 
 
 def test_nobody_is_at_port_0(tmp_path):
-    assert "the port from 1 to 65535" in read(tmp_path, UDP.format(port="0.0.0.0:0", peers='peers = ["127.0.0.1:0"]'))
+    assert "the port from 1 to 65535" in read(
+        tmp_path, UDP.format(port="0.0.0.0:0", peers='peers = ["127.0.0.1:0"]')
+    )

@@ -37,7 +37,9 @@ def udp_node(folder, peer, has_feedback=True):
     """node.toml of a node that sends to the peer."""
     path = write_node(folder, NODE, f"127.0.0.1:{free_port()}")
     link = f'profile = "udp"\npeers = ["{peer}"]\nfeedback = {str(has_feedback).lower()}\n'
-    path.write_text(path.read_text().replace('profile = "lora-sf7"\nregion = "wire"\nwants_slot = true\n', link))
+    path.write_text(
+        path.read_text().replace('profile = "lora-sf7"\nregion = "wire"\nwants_slot = true\n', link)
+    )
     return path
 
 
@@ -46,7 +48,8 @@ def listening_host(folder, port, has_feedback=True):
     """A host process that hears node 3; `answers` is what it has told of images so far."""
     (folder / "host.toml").write_text(
         f'store = "host.sqlite"\n[link]\nport = "127.0.0.1:{port}"\nprofile = "udp"\n'
-        f'[[node]]\nid = {NODE}\nkey = "keys-{NODE}"\nbundle = "bundle"\none_way = {str(not has_feedback).lower()}\n'
+        f'[[node]]\nid = {NODE}\nkey = "keys-{NODE}"\nbundle = "bundle"\none_way = '
+        f"{str(not has_feedback).lower()}\n"
     )
     with running("host_decoder", "listen", folder / "host.toml") as host:
         assert "listening on" in host.stderr.readline()
@@ -134,8 +137,9 @@ def test_a_node_that_would_send_to_nobody_does_not_start(tmp_path, bundle):
     done = run_node(config)
     assert done.returncode != 0
     assert (
-        'profile udp needs 1 to 16, the addresses at which hosts receive; write for example: peers = ["' in done.stderr
-    )
+        "profile udp needs 1 to 16, the addresses at which hosts receive; write for example: "
+        'peers = ["'
+    ) in done.stderr
     assert "Traceback" not in done.stderr
 
 

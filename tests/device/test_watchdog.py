@@ -13,7 +13,12 @@ class World(VirtualNode):
     """A radio to which something happens from 60 s until 360 s after the start."""
 
     def __init__(self, monkeypatch, home, **arguments):
-        super().__init__(monkeypatch, home, home.config(source=SOURCE, **arguments.pop("config", {})), **arguments)
+        super().__init__(
+            monkeypatch,
+            home,
+            home.config(source=SOURCE, **arguments.pop("config", {})),
+            **arguments,
+        )
         self.offered = []
 
     def send(self, packet):
@@ -35,18 +40,27 @@ def test_a_port_that_opens_and_takes_nothing_does_not_feed_it_for_ever(monkeypat
     starved = [earlier for earlier, later in pairwise(world.fed_s) if later - earlier > 200]
     assert len(starved) == 1
     assert 1060 <= starved[0] <= 1060 + 5 + PORT_PATIENCE_S + 2
-    assert len(world.updates) >= len(world.console.images) - 1, "what was captured meanwhile is sent"
+    assert len(world.updates) >= len(world.console.images) - 1, (
+        "what was captured meanwhile is sent"
+    )
     assert len(world.console.images) >= 98, "and captures went on"
 
 
-def test_a_medium_that_is_closed_for_a_while_costs_neither_port_nor_airtime_nor_images(monkeypatch, home):
+def test_a_medium_that_is_closed_for_a_while_costs_neither_port_nor_airtime_nor_images(
+    monkeypatch, home
+):
     class Closed(World):
         def fail(self, packet):
             self.offered.append(self.now_s)
             raise NotSentError("no channel is free")
 
     link = 'region = "eu868"\nfrequency_hz = 869525000'
-    world = Closed(monkeypatch, home, config={"profile": "lora-sf7-eu868", "link": link}, profile="lora-sf7-eu868")
+    world = Closed(
+        monkeypatch,
+        home,
+        config={"profile": "lora-sf7-eu868", "link": link},
+        profile="lora-sf7-eu868",
+    )
     world.run(500.0)
     assert world.console.notices.count("no channel is free; what is to be sent is kept") == 1
     assert len(world.offered) <= 300 / 10 + 5, "it is not offered without end"

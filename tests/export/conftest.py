@@ -18,11 +18,20 @@ from host_training.training.trainer import Trainer
 from link.bundle.bundle import Bundle
 
 MODEL: dict[str, Any] = dict(
-    base_width=8, blocks=(1, 1, 1), pooled=2, hidden=24, latents=10, latent_decoder_width=16, upsamplings=2, features=8
+    base_width=8,
+    blocks=(1, 1, 1),
+    pooled=2,
+    hidden=24,
+    latents=10,
+    latent_decoder_width=16,
+    upsamplings=2,
+    features=8,
 )
 
 
-SMALL: dict[str, Any] = MODEL | dict(height=16, width=12, channels=3, n_classes=5, base_width=6, pooled=1, latents=9)
+SMALL: dict[str, Any] = MODEL | dict(
+    height=16, width=12, channels=3, n_classes=5, base_width=6, pooled=1, latents=9
+)
 
 
 @dataclass(frozen=True)

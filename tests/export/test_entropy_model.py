@@ -14,7 +14,9 @@ from host_training.training.evaluation import histogram_bits
 from link.coder.latent_coder import ideal_bits
 
 
-def clustered(n: int, seed: int = 0, n_clusters: int = 5, n_latents: int = 12) -> tuple[np.ndarray, np.ndarray]:
+def clustered(
+    n: int, seed: int = 0, n_clusters: int = 5, n_latents: int = 12
+) -> tuple[np.ndarray, np.ndarray]:
     """Symbols that depend on one another through their cluster alone, and the clusters."""
     centres = np.random.default_rng(99).integers(-9, 10, (n_clusters, n_latents))
     rng = np.random.default_rng(seed)
@@ -24,7 +26,9 @@ def clustered(n: int, seed: int = 0, n_clusters: int = 5, n_latents: int = 12) -
 
 def test_the_static_histogram_spends_the_histograms_entropy():
     symbols, _ = clustered(3000)
-    assert mean_bits(symbols, static_histogram(symbols).quantised()) == pytest.approx(histogram_bits(symbols), rel=2e-3)
+    assert mean_bits(symbols, static_histogram(symbols).quantised()) == pytest.approx(
+        histogram_bits(symbols), rel=2e-3
+    )
 
 
 def test_em_never_loses_likelihood():
@@ -47,11 +51,14 @@ def test_a_mixture_learns_what_the_latents_share():
 def test_the_bits_are_those_of_the_coder_bit_for_bit():
     symbols, labels = clustered(400)
     tables = fit_mixture(symbols, labels, 8).quantised()
-    unseen = np.clip(clustered(30, seed=7)[0].astype(int) * 3, -128, 127).astype(np.int8)  # many outside the tables
+    # many outside the tables
+    unseen = np.clip(clustered(30, seed=7)[0].astype(int) * 3, -128, 127).astype(np.int8)
     assert mean_bits(unseen, tables) == pytest.approx(
         np.mean([ideal_bits(image, tables) for image in unseen]), abs=1e-9
     )
-    assert mean_bits(unseen, tables) == pytest.approx(mean_bits(unseen[::-1], tables, chunk=7), abs=1e-9)
+    assert mean_bits(unseen, tables) == pytest.approx(
+        mean_bits(unseen[::-1], tables, chunk=7), abs=1e-9
+    )
 
 
 def test_every_latent_has_room_for_one_symbol_more_on_each_side_within_int8():
@@ -83,15 +90,23 @@ def test_fewer_clusters_than_classes_share_the_classes_out():
 
 def test_a_component_needs_twenty_images():
     symbols, labels = clustered(200)
-    sizes = [c.n_components for c in fit_candidates(symbols, labels, None, symbols, (1, 4, 10, 11, 5000))]
+    sizes = [
+        c.n_components for c in fit_candidates(symbols, labels, None, symbols, (1, 4, 10, 11, 5000))
+    ]
     assert sizes == [1, 4, 10]
 
 
 def test_the_candidate_with_the_fewest_validation_bits_is_chosen():
     symbols, labels = clustered(400)
     validation, _ = clustered(200, seed=3)
-    fitted = FittedTables(tuple(fit_candidates(symbols, labels, symbols[::-1], validation, (5, 16))))
-    assert [(c.n_components, c.mirrored) for c in fitted.candidates[:3]] == [(1, False), (5, False), (16, False)]
+    fitted = FittedTables(
+        tuple(fit_candidates(symbols, labels, symbols[::-1], validation, (5, 16)))
+    )
+    assert [(c.n_components, c.mirrored) for c in fitted.candidates[:3]] == [
+        (1, False),
+        (5, False),
+        (16, False),
+    ]
     assert fitted.candidates[3].mirrored
     assert fitted.chosen.validation_bits == min(c.validation_bits for c in fitted.candidates)
     assert fitted.static.n_components == 1
@@ -102,12 +117,16 @@ def test_independent_latents_gain_nothing_and_the_histogram_wins():
     rng = np.random.default_rng(0)
     symbols = rng.integers(-3, 4, (400, 6)).astype(np.int8)
     validation = rng.integers(-3, 4, (400, 6)).astype(np.int8)
-    fitted = FittedTables(tuple(fit_candidates(symbols, rng.integers(0, 5, 400), None, validation, (10, 20))))
+    fitted = FittedTables(
+        tuple(fit_candidates(symbols, rng.integers(0, 5, 400), None, validation, (10, 20)))
+    )
     assert fitted.chosen is fitted.static
 
 
 def test_the_same_symbols_give_the_same_tables():
     symbols, labels = clustered(500)
     first, second = (fit_mixture(symbols, labels, 9).quantised() for _ in range(2))
-    assert all(np.array_equal(a, b) for a, b in zip(first.cumulative, second.cumulative, strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(first.cumulative, second.cumulative, strict=True)
+    )
     assert np.array_equal(first.prior, second.prior)

@@ -11,7 +11,9 @@ def test_agreement_counts_symbols_and_whole_images():
     reference = np.zeros((4, 5), np.int8)
     symbols = reference.copy()
     symbols[0, 0], symbols[1, 1] = 1, -2
-    assert Agreement.between(symbols, reference) == Agreement(equal=0.9, within_one=0.95, images=0.5)
+    assert Agreement.between(symbols, reference) == Agreement(
+        equal=0.9, within_one=0.95, images=0.5
+    )
 
 
 def test_the_macs_are_those_of_the_paper_layout_counted_by_hand(random_model):

@@ -30,9 +30,13 @@ SAME_EACH_TIME = FILES - {"report.json", "report.md"}
 
 @pytest.fixture
 def converted_already(exported, monkeypatch):
-    """TensorFlow's part is taken from the bundle that is there: other parts are tested, and it takes ten seconds."""
+    """TensorFlow's part is taken from the bundle that is there: other parts are tested, and it
+    takes ten seconds.
+    """
     monkeypatch.setattr(
-        pipeline.tflite, "convert", lambda onnx, images, path, views: shutil.copy(exported.bundle.encoder_path, path)
+        pipeline.tflite,
+        "convert",
+        lambda onnx, images, path, views: shutil.copy(exported.bundle.encoder_path, path),
     )
 
 
@@ -65,7 +69,9 @@ def test_what_is_no_finished_stage_is_refused(exported, tmp_path):
     begun = torch.load(run / "duphil.pt", weights_only=True)
     del begun["latent_order"]
     torch.save(begun, tmp_path / "duphil.pt")
-    with pytest.raises(ExportError, match=r"duphil\.pt is of a stage that is not finished; train on"):
+    with pytest.raises(
+        ExportError, match=r"duphil\.pt is of a stage that is not finished; train on"
+    ):
         export(replace(exported.settings, checkpoint=tmp_path / "duphil.pt", out=tmp_path / "new"))
     assert not (tmp_path / "new").exists()
 
@@ -89,11 +95,15 @@ def test_the_reported_accuracy_is_that_of_images_decoded_from_bytes(exported):
     test, bundle = load("digits").test, exported.bundle
     symbols = Int8Encoder(bundle.encoder_path, 0)(test.images)
     bitstreams = [latent_coder.encode(image, bundle.tables) for image in symbols]
-    received = np.stack([latent_coder.decode(bitstream, bundle.tables).symbols for bitstream in bitstreams])
+    received = np.stack(
+        [latent_coder.decode(bitstream, bundle.tables).symbols for bitstream in bitstreams]
+    )
     labels = OnnxModel(bundle.decoder_path)(received).argmax(1)
     assert bundle.measured["accuracy"] == pytest.approx((labels == test.labels).mean())
     assert bundle.measured["accuracy"] > 0.8
-    assert bundle.measured["bytes_per_image"] == pytest.approx(np.mean([len(b) for b in bitstreams]))
+    assert bundle.measured["bytes_per_image"] == pytest.approx(
+        np.mean([len(b) for b in bitstreams])
+    )
 
 
 def test_the_mixture_beats_the_histogram_and_stays_within_what_the_data_can_carry(exported):
@@ -105,7 +115,13 @@ def test_the_mixture_beats_the_histogram_and_stays_within_what_the_data_can_carr
 
 def test_the_report_says_everything_and_the_progress_one_line_a_stage(exported):
     text = (exported.settings.out / "report.md").read_text()
-    for heading in ("Classes", "Do the encoders agree?", "Bytes per image", "Edge TPU", "Where it comes from"):
+    for heading in (
+        "Classes",
+        "Do the encoders agree?",
+        "Bytes per image",
+        "Edge TPU",
+        "Where it comes from",
+    ):
         assert heading in text
     stored = json.loads((exported.settings.out / "report.json").read_text())
     assert stored["accuracy"]["through_coder"] == exported.report.accuracies.through_coder
@@ -125,7 +141,8 @@ def test_the_report_says_everything_and_the_progress_one_line_a_stage(exported):
 def test_nothing_is_written_when_int8_costs_more_than_it_may(exported, tmp_path):
     strict = replace(exported.settings, out=tmp_path / "bundle", max_drop_points=-50.0)
     with pytest.raises(
-        ExportError, match=r"int8 costs -?\d+\.\d\d points on the test split .* -50 are allowed: no bundle"
+        ExportError,
+        match=r"int8 costs -?\d+\.\d\d points on the test split .* -50 are allowed: no bundle",
     ):
         export(strict, lambda line: None)
     assert list(tmp_path.iterdir()) == []
@@ -142,7 +159,10 @@ def test_a_bundle_that_a_node_may_run_is_kept_when_another_takes_its_place(expor
     out, new = tmp_path / "bundle", exported.bundle
     shutil.copytree(exported.settings.out, out)
     assert pipeline._place_for_old(out, new) is None, "the same again"
-    assert pipeline._place_for_old(out, replace(new, id=b"another.")) == tmp_path / f"bundle-{new.id.hex()}"
+    assert (
+        pipeline._place_for_old(out, replace(new, id=b"another."))
+        == tmp_path / f"bundle-{new.id.hex()}"
+    )
     with_task(Bundle.load(out, "host"), "more", new.host["tasks"]["label"])
     kept = pipeline._place_for_old(out, new)
     assert kept is not None
@@ -155,7 +175,10 @@ def test_a_bundle_that_a_node_may_run_is_kept_when_another_takes_its_place(expor
 
 def test_a_missing_or_damaged_checkpoint_is_one_sentence(tmp_path, capsys):
     damaged = tmp_path / "duphil.pt"
-    for content, sentence in ((None, "there is no checkpoint"), (b"PK\x03\x04 garbage", "is damaged")):
+    for content, sentence in (
+        (None, "there is no checkpoint"),
+        (b"PK\x03\x04 garbage", "is damaged"),
+    ):
         if content:
             damaged.write_bytes(content)
         assert main(["--checkpoint", str(damaged), "--out", str(tmp_path / "bundle")]) == 1
@@ -169,9 +192,20 @@ def test_a_missing_or_damaged_checkpoint_is_one_sentence(tmp_path, capsys):
 @pytest.mark.usefixtures("converted_already")
 def test_the_command_line_writes_a_results_file(exported, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    arguments = ["--checkpoint", str(exported.settings.checkpoint), "--out", "bundle", "--latents", "8"]
-    assert main([*arguments, "--components", "1,4", "--max-drop-points", "5", "--threads", "1"]) == 0
-    result = json.loads((tmp_path / "runs" / "results" / "export-digits-custom-8-latents.json").read_text())
+    arguments = [
+        "--checkpoint",
+        str(exported.settings.checkpoint),
+        "--out",
+        "bundle",
+        "--latents",
+        "8",
+    ]
+    assert (
+        main([*arguments, "--components", "1,4", "--max-drop-points", "5", "--threads", "1"]) == 0
+    )
+    result = json.loads(
+        (tmp_path / "runs" / "results" / "export-digits-custom-8-latents.json").read_text()
+    )
     check_result(result)
     assert {
         *("float_accuracy", "int8_accuracy", "int8_drop_points", "encoder_macs", "encoder_bytes"),

@@ -21,7 +21,9 @@ from link.coder.bulk import decode_bulk
 
 @pytest.fixture(scope="module")
 def turned(exported, tmp_path_factory):
-    settings = Turning(exported.settings.out, tmp_path_factory.mktemp("turned") / "bundle", components=(4, 10))
+    settings = Turning(
+        exported.settings.out, tmp_path_factory.mktemp("turned") / "bundle", components=(4, 10)
+    )
     return settings, *turn(settings, lambda line: None)
 
 
@@ -33,7 +35,9 @@ def test_the_last_layer_alone_is_changed(exported, tmp_path):
     mean = torch.arange(8, dtype=torch.float64)
     ones = torch.ones(3, dtype=torch.float64)
     path = tmp_path / "encoder.tflite"
-    tflite.turn_latents(exported.bundle.encoder_path, Rotation(mean, selection, selection.T, ones, ones), path)
+    tflite.turn_latents(
+        exported.bundle.encoder_path, Rotation(mean, selection, selection.T, ones, ones), path
+    )
     before = Int8Encoder(exported.bundle.encoder_path, 0)(images)[:, order].astype(int) - order
     after = Int8Encoder(path, 0)(images)
     assert after.shape == (len(images), 3)
@@ -65,7 +69,9 @@ def test_its_figures_are_those_of_images_decoded_from_bytes(turned):
 
 def test_a_coarser_one_takes_fewer_bytes(turned, tmp_path):
     settings, _, figures = turned
-    _, coarse = turn(dataclasses.replace(settings, out=tmp_path / "coarse", coarseness=3.0), lambda line: None)
+    _, coarse = turn(
+        dataclasses.replace(settings, out=tmp_path / "coarse", coarseness=3.0), lambda line: None
+    )
     assert coarse["bytes_per_image"] < figures["bytes_per_image"]
 
 

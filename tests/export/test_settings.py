@@ -20,14 +20,19 @@ def test_a_checkpoint_is_traced_back_to_its_preset(name):
     assert preset_name(config, recipe.to_dict()) == name
     shorter = replace(recipe, ce_epochs=3)
     found = preset_name(config, shorter.to_dict())
-    assert replace(PRESETS[found], seed=7, ce_epochs=3) == shorter  # two presets may differ by their length alone
+    # two presets may differ by their length alone
+    assert replace(PRESETS[found], seed=7, ce_epochs=3) == shorter
     assert preset_name(replace(config, hidden=77), recipe.to_dict()) == "custom"
 
 
 def test_the_recorded_command_names_nothing_of_this_machine():
-    settings = replace(SETTINGS, latents=8, data_dir=Path("/somewhere/data"), out=Path("/elsewhere"), threads=7)
+    settings = replace(
+        SETTINGS, latents=8, data_dir=Path("/somewhere/data"), out=Path("/elsewhere"), threads=7
+    )
     expected = "--latents 8 --components 1,10,16,64,256 --max-drop-points 1"
-    assert settings.command == f"python -m export --checkpoint runs/digits-digits/duphil.pt {expected}"
+    assert (
+        settings.command == f"python -m export --checkpoint runs/digits-digits/duphil.pt {expected}"
+    )
     elsewhere = replace(settings, checkpoint=Path("/home/someone/ce.pt"))
     assert elsewhere.command == f"python -m export --checkpoint ce.pt {expected}"
 
@@ -40,7 +45,11 @@ def test_more_latents_than_there_are_cannot_be_sent():
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [({"components": (0, 4)}, "at least 1"), ({"latents": 0}, "at least one"), ({"views": 3}, "one of 1, 2, 6")],
+    [
+        ({"components": (0, 4)}, "at least 1"),
+        ({"latents": 0}, "at least one"),
+        ({"views": 3}, "one of 1, 2, 6"),
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(change, sentence):
     with pytest.raises(ExportError, match=sentence):
@@ -50,7 +59,9 @@ def test_settings_that_make_no_sense_are_refused(change, sentence):
 def test_a_data_set_of_another_shape_is_refused(checkpoint):
     model, state = load_model(checkpoint)
     other = replace(model.config, height=32, width=32, channels=3)
-    with pytest.raises(ExportError, match=r"images \(8, 8, 1\) of 10 classes.*trained on \(32, 32, 3\)"):
+    with pytest.raises(
+        ExportError, match=r"images \(8, 8, 1\) of 10 classes.*trained on \(32, 32, 3\)"
+    ):
         load_data(replace(SETTINGS, checkpoint=checkpoint), other, state)
 
 
@@ -63,7 +74,9 @@ def test_a_data_set_that_is_not_there_is_named(checkpoint):
 def test_images_other_than_those_trained_on_are_refused(checkpoint):
     model, state = load_model(checkpoint)
     state["data_sha256"] = "00" * 32
-    with pytest.raises(ExportError, match=r"not those that .* was trained on.*train again into another folder"):
+    with pytest.raises(
+        ExportError, match=r"not those that .* was trained on.*train again into another folder"
+    ):
         load_data(SETTINGS, model.config, state)
 
 

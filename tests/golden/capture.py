@@ -1,6 +1,8 @@
-"""A golden capture of the wire version: what was once on the air must stay readable, whatever the ends do by now.
+"""A golden capture of the wire version: what was once on the air must stay readable, whatever the
+ends do by now.
 
-Run this file to record the present version's anew, then review what the monitor makes of it (version-3.txt).
+Run this file to record the present version's anew, then review what the monitor makes of it
+(version-3.txt).
 """
 
 import tempfile
@@ -34,7 +36,9 @@ def golden_bundle(folder: Path) -> Bundle:
 
 
 def record(folder: Path) -> list[Captured]:
-    """Six images over SF7; the host answers, one packet is lost, and one image is enough after its first chunk."""
+    """Six images over SF7; the host answers, one packet is lost, and one image is enough after its
+    first chunk.
+    """
     bundle = golden_bundle(folder)
     node = NodeEnd(folder, bundle, SenderOptions(wants_time=True, wants_slot=True), salt=NODE_SALT)
     host = host_end(bundle, salt=HOST_SALT, unix_offset_s=1_772_366_400.0)
@@ -49,7 +53,9 @@ def record(folder: Path) -> list[Captured]:
         bitstream = latent_coder.encode(np.array(symbols), bundle.tables)
         node.put(bitstream[:1], bitstream[1:2], bitstream[2:], now_s=world.now_s)
         world.run(20.0 * (number + 1))
-    heard = [(begun_s + sent.airtime_s, sent.packet) for begun_s, sent, arrives in world.sent if arrives]
+    heard = [
+        (begun_s + sent.airtime_s, sent.packet) for begun_s, sent, arrives in world.sent if arrives
+    ]
     return [Captured(t_s, packet, is_uplink(packet)) for t_s, packet in heard]
 
 

@@ -1,7 +1,9 @@
-"""Golden bytes: what every format looks like now. Run this file to rewrite them, then review the difference.
+"""Golden bytes: what every format looks like now. Run this file to rewrite them, then review the
+difference.
 
-Each file holds JSON lines {"arguments": {...}, "hex": "..."}: the arguments of one function and the bytes it must give.
-Inputs are written out in full and tables are small, so a line can be checked without this project.
+Each file holds JSON lines {"arguments": {...}, "hex": "..."}: the arguments of one function and the
+bytes it must give. Inputs are written out in full and tables are small, so a line can be checked
+without this project.
 """
 
 import json
@@ -51,7 +53,9 @@ TABLES = {
 
 def tables_of(arguments: dict[str, Any]) -> Tables:
     frequencies = [np.array(rows) for rows in arguments["frequencies"]]
-    return Tables.from_frequencies(arguments["symbol_min"], frequencies, np.array(arguments["prior"]))
+    return Tables.from_frequencies(
+        arguments["symbol_min"], frequencies, np.array(arguments["prior"])
+    )
 
 
 def range_coder(symbols: list[list[int]]) -> bytes:
@@ -93,7 +97,9 @@ def report(quality: list[float | None], **fields: Any) -> bytes:
 
 
 def command_of(name: str, **fields: Any) -> Command:
-    kinds: dict[str, type[Command]] = {kind.__name__: kind for kind in (Advance, AskStatus, LongTags, Renew, Slot)}
+    kinds: dict[str, type[Command]] = {
+        kind.__name__: kind for kind in (Advance, AskStatus, LongTags, Renew, Slot)
+    }
     return kinds[name](**fields)
 
 
@@ -122,7 +128,14 @@ def stream_frame(packet: str) -> bytes:
 
 
 def seal(
-    master_key: str, node: int, node_salt: str, host_salt: str, header: str, counter: int, bundle_id: str, body: str
+    master_key: str,
+    node: int,
+    node_salt: str,
+    host_salt: str,
+    header: str,
+    counter: int,
+    bundle_id: str,
+    body: str,
 ) -> bytes:
     """A whole packet; downlink where there is a host salt."""
     clear = Header.unpack(bytes.fromhex(header))
@@ -150,7 +163,9 @@ def range_coder_cases() -> Iterable[dict[str, Any]]:
     for n_symbols in (1, 5, 30):
         intervals = []
         for _ in range(n_symbols):
-            counts = np.sort(rng.choice(np.arange(1, 65536), rng.integers(1, 20), replace=False)).tolist()
+            counts = np.sort(
+                rng.choice(np.arange(1, 65536), rng.integers(1, 20), replace=False)
+            ).tolist()
             bounds = [0, *counts, 65536]
             index = int(rng.integers(len(bounds) - 1))
             intervals.append([index, bounds[index], bounds[index + 1], len(bounds) - 1])
@@ -163,12 +178,27 @@ def bitstream_cases() -> Iterable[dict[str, Any]]:
 
 
 def seal_cases() -> Iterable[dict[str, Any]]:
-    up = {"master_key": KEY, "node": 5, "node_salt": "a0a1a2a3", "host_salt": "", "counter": 0x71234}
+    up = {
+        "master_key": KEY,
+        "node": 5,
+        "node_salt": "a0a1a2a3",
+        "host_salt": "",
+        "counter": 0x71234,
+    }
     yield up | {"header": "c0051234", "bundle_id": BUNDLE_ID, "body": ""}
     yield up | {"header": "c0051234", "bundle_id": BUNDLE_ID, "body": "48c020a1b2c3"}
-    yield up | {"header": "c1051234a0a1a2a300000007", "bundle_id": BUNDLE_ID, "body": "48c020a1b2c3"}
+    yield up | {
+        "header": "c1051234a0a1a2a300000007",
+        "bundle_id": BUNDLE_ID,
+        "body": "48c020a1b2c3",
+    }
     yield up | {"header": "e1051234a0a1a2a300000007", "bundle_id": "", "body": BUNDLE_ID + "03"}
-    yield up | {"header": "ec051234", "host_salt": "b0b1b2b3b4b5b6b7", "bundle_id": "", "body": "2345000b0002874a"}
+    yield up | {
+        "header": "ec051234",
+        "host_salt": "b0b1b2b3b4b5b6b7",
+        "bundle_id": "",
+        "body": "2345000b0002874a",
+    }
 
 
 GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
@@ -180,18 +210,53 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
         [
             {"node": 5, "counter_low": 0x1234},
             {"node": 254, "counter_low": 65535, "packet_type": 4, "flags": 6, "version": 1},
-            {"node": 5, "counter_low": 1, "packet_type": 0, "flags": 3, "salt": "a0a1a2a3", "counter_high": 0x01020304},
-            {"node": 5, "counter_low": 1, "packet_type": 0, "flags": 1, "salt": "a0a1a2a3", "version": 0},
+            {
+                "node": 5,
+                "counter_low": 1,
+                "packet_type": 0,
+                "flags": 3,
+                "salt": "a0a1a2a3",
+                "counter_high": 0x01020304,
+            },
+            {
+                "node": 5,
+                "counter_low": 1,
+                "packet_type": 0,
+                "flags": 1,
+                "salt": "a0a1a2a3",
+                "version": 0,
+            },
             {"node": 5, "counter_low": 1, "packet_type": 7, "flags": 1, "salt": "b0b1b2b3b4b5b6b7"},
         ],
     ),
     "chunk": (
         chunk,
         [
-            {"counter": 300, "image": 299, "index": 0, "is_last": True, "bitstream": "a1b2c3", "age_s": 0.0},
-            {"counter": 1023, "image": 0, "index": 0, "is_last": False, "bitstream": "00", "age_s": 3600.0},
+            {
+                "counter": 300,
+                "image": 299,
+                "index": 0,
+                "is_last": True,
+                "bitstream": "a1b2c3",
+                "age_s": 0.0,
+            },
+            {
+                "counter": 1023,
+                "image": 0,
+                "index": 0,
+                "is_last": False,
+                "bitstream": "00",
+                "age_s": 3600.0,
+            },
             {"counter": 70000, "image": 69990, "index": 30, "is_last": True, "bitstream": "ff"},
-            {"counter": 70000, "image": 5, "index": 0, "is_last": True, "bitstream": "ff", "age_s": None},
+            {
+                "counter": 70000,
+                "image": 5,
+                "index": 0,
+                "is_last": True,
+                "bitstream": "ff",
+                "age_s": None,
+            },
         ],
     ),
     "batch": (
@@ -201,7 +266,13 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
             {
                 "counter": 3000,
                 "chunks": [
-                    {"image": 2995, "index": 0, "is_last": True, "bitstream": "a1b2c3", "age_s": 60.0},
+                    {
+                        "image": 2995,
+                        "index": 0,
+                        "is_last": True,
+                        "bitstream": "a1b2c3",
+                        "age_s": 60.0,
+                    },
                     {"image": 17, "index": 1, "is_last": False, "bitstream": ""},
                 ],
             },
@@ -210,7 +281,14 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
     "report": (
         report,
         [
-            {"highest": 0x12345, "received": 11, "enough": 2, "quality": [-4, -100], "n_chunks": 2, "budget_s": 31},
+            {
+                "highest": 0x12345,
+                "received": 11,
+                "enough": 2,
+                "quality": [-4, -100],
+                "n_chunks": 2,
+                "budget_s": 31,
+            },
             {"highest": 0, "received": 1, "enough": 0, "quality": [None, None]},
         ],
     ),
@@ -248,17 +326,32 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
             {"queue_images": 1, "oldest_age_s": 3600.0, "budget_s": 36.0},
         ],
     ),
-    "parity": (parity, [{"counter": 40, "members": [30, 31, 35], "index": 1, "n_parity": 2, "symbol": "a1b2"}]),
+    "parity": (
+        parity,
+        [{"counter": 40, "members": [30, 31, 35], "index": 1, "n_parity": 2, "symbol": "a1b2"}],
+    ),
     "framing": (
         stream_frame,
-        [{"packet": ""}, {"packet": "00"}, {"packet": "c00512340000ff"}, {"packet": bytes(range(1, 256)).hex()}],
+        [
+            {"packet": ""},
+            {"packet": "00"},
+            {"packet": "c00512340000ff"},
+            {"packet": bytes(range(1, 256)).hex()},
+        ],
     ),
     "seal": (seal, list(seal_cases())),
     "bundle_id": (
         bundle_id,
         [
             {"node_half": {}},
-            {"node_half": {"latents": 3, "wavelet": "haar", "image": {"width": 8, "height": 8}, "name": "é"}},
+            {
+                "node_half": {
+                    "latents": 3,
+                    "wavelet": "haar",
+                    "image": {"width": 8, "height": 8},
+                    "name": "é",
+                }
+            },
         ],
     ),
 }

@@ -1,4 +1,6 @@
-"""Real bundles for the host: some with tables alone, and one whose encoder a node process can run."""
+"""Real bundles for the host: some with tables alone, and one whose encoder a node process can
+run.
+"""
 
 import shutil
 from pathlib import Path
@@ -22,18 +24,26 @@ IMAGE_SHAPE, N_LATENTS, N_IMAGES = (4, 4, 2), 32, 10
 
 @pytest.fixture(scope="session")
 def live_bundle(tmp_path_factory):
-    """A whole bundle: int8 encoder, tables that know every int8 symbol (three components), linear decoder."""
+    """A whole bundle: int8 encoder, tables that know every int8 symbol (three components), linear
+    decoder.
+    """
     random = np.random.default_rng(3)
     rows = [random.dirichlet(np.ones(256), size=3) for _ in range(N_LATENTS)]
     tables = Tables.from_probabilities([-128] * N_LATENTS, rows, np.ones(3))
-    return make_bundle(tmp_path_factory.mktemp("live") / "blobs", tables, SELFTEST_MODEL.read_bytes(), IMAGE_SHAPE)
+    return make_bundle(
+        tmp_path_factory.mktemp("live") / "blobs", tables, SELFTEST_MODEL.read_bytes(), IMAGE_SHAPE
+    )
 
 
 @pytest.fixture(scope="session")
 def replay_file(tmp_path_factory):
-    """Ten images from black to white; the truth is what encoder and decoder say of them, only the last one's is not."""
+    """Ten images from black to white; the truth is what encoder and decoder say of them, only the
+    last one's is not.
+    """
     shares = np.linspace(0, 1, N_IMAGES)[:, None, None, None]
-    images = np.where(np.random.default_rng(5).random((N_IMAGES, *IMAGE_SHAPE)) < shares, 255, 0).astype(np.uint8)
+    images = np.where(
+        np.random.default_rng(5).random((N_IMAGES, *IMAGE_SHAPE)) < shares, 255, 0
+    ).astype(np.uint8)
     encoder = Interpreter(str(SELFTEST_MODEL), num_threads=1)
     encoder.allocate_tensors()
     [taken], [given] = encoder.get_input_details(), encoder.get_output_details()

@@ -48,7 +48,11 @@ def radio(gateway: GatewayConfig) -> CarrierSettings:
 def test_everything_is_read(write, tmp_path, bundle, other_bundle):
     config = read_config(write())
     [gateway] = config.gateways
-    assert (gateway.name, radio(gateway).port, radio(gateway).kind) == ("/dev/ttyUSB0", "/dev/ttyUSB0", "serial")
+    assert (gateway.name, radio(gateway).port, radio(gateway).kind) == (
+        "/dev/ttyUSB0",
+        "/dev/ttyUSB0",
+        "serial",
+    )
     assert radio(gateway).profile == get_profile("lora-sf9")
     assert (gateway.region, gateway.has_downlink, config.verdict) == (None, True, None)
     assert config.store == tmp_path / "data.sqlite"
@@ -64,7 +68,9 @@ def test_everything_is_read(write, tmp_path, bundle, other_bundle):
 
 
 def test_nodes_stand_in_files_of_their_own_too(write, tmp_path, bundle):
-    """Each is a [[node]] table whose paths are relative to host.toml; the folder stands for all of it."""
+    """Each is a [[node]] table whose paths are relative to host.toml; the folder stands for all of
+    it.
+    """
     write()
     provision(tmp_path / "other", 9)
     (tmp_path / "nodes").mkdir()
@@ -78,14 +84,25 @@ def test_nodes_stand_in_files_of_their_own_too(write, tmp_path, bundle):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('id = 9\nkey = "other"\nbundle = "blobs"\nbundel = 1\n', r'nodes/9\.toml: key "bundel" is unknown'),
-        ('id = 9\nkey = "nowhere"\nbundle = "blobs"\n', r"nodes/9\.toml: key: there is no .*nowhere"),
-        ('id = 9\nkey = "other"\nbundle = "blobs"\n', r"nodes/9\.toml: there is no bundle at .*blobs"),
+        (
+            'id = 9\nkey = "other"\nbundle = "blobs"\nbundel = 1\n',
+            r'nodes/9\.toml: key "bundel" is unknown',
+        ),
+        (
+            'id = 9\nkey = "nowhere"\nbundle = "blobs"\n',
+            r"nodes/9\.toml: key: there is no .*nowhere",
+        ),
+        (
+            'id = 9\nkey = "other"\nbundle = "blobs"\n',
+            r"nodes/9\.toml: there is no bundle at .*blobs",
+        ),
         ("id = 8\n", r"nodes/9\.toml has id = 8"),
         ("[[node", r"nodes/9\.toml is not valid TOML"),
     ],
 )
-def test_what_is_wrong_with_one_nodes_file_costs_the_others_nothing(write, tmp_path, text, sentence):
+def test_what_is_wrong_with_one_nodes_file_costs_the_others_nothing(
+    write, tmp_path, text, sentence
+):
     path = write()
     provision(tmp_path / "other", 9)
     (tmp_path / "nodes").mkdir()
@@ -105,7 +122,9 @@ def test_a_node_that_was_flashed_anew_is_what_its_file_says(write, tmp_path, bun
     (tmp_path / "nodes").mkdir()
     (tmp_path / "nodes/7.toml").write_text(f'id = 7\nkey = "newer"\nbundle = "{bundle.path}"\n')
     config = read_config(tmp_path / "host.toml")
-    assert [node.key.hex() for node in config.nodes] == [(tmp_path / "newer/node.key").read_text().strip()]
+    assert [node.key.hex() for node in config.nodes] == [
+        (tmp_path / "newer/node.key").read_text().strip()
+    ]
     [warning] = config.warnings
     assert "the latter counts; take the former out" in warning
 
@@ -117,7 +136,9 @@ def test_a_key_is_not_printed(write):
 
 def test_a_key_may_be_a_file(write, tmp_path):
     shutil.copy(tmp_path / "keys" / "node.key", tmp_path / "copy.key")
-    assert read_config(write('"keys"', '"copy.key"')).nodes[0].key == read_config(write()).nodes[0].key
+    assert (
+        read_config(write('"keys"', '"copy.key"')).nodes[0].key == read_config(write()).nodes[0].key
+    )
 
 
 @pytest.mark.parametrize(("line", "bitrate_bps"), [("", 9600), ("bitrate_bps = 57600", 57_600)])
@@ -128,13 +149,20 @@ def test_a_cable_without_a_profile_has_its_bitrate_or_a_usual_one(write, line, b
 
 
 def test_several_gateways_each_with_a_modem_and_rules(write):
-    second = '[[link]]\nname = "roof"\nport = "/dev/ttyUSB1"\nprofile = "rn2483-sf9"\nregion = "eu868"\n'
+    second = (
+        '[[link]]\nname = "roof"\nport = "/dev/ttyUSB1"\nprofile = "rn2483-sf9"\nregion = "eu868"\n'
+    )
     second += "frequency_hz = 869525000\nfeedback = false\n[[node]]"
     path = write("[[node]]", second)
     path.write_text(path.read_text().replace("[link]\n", "[[link]]\n"))
     first, roof = read_config(path).gateways
     assert radio(first).kind == "serial"
-    assert (roof.name, radio(roof).kind, roof.region, roof.has_downlink) == ("roof", "rn2483", "eu868", False)
+    assert (roof.name, radio(roof).kind, roof.region, roof.has_downlink) == (
+        "roof",
+        "rn2483",
+        "eu868",
+        False,
+    )
     assert radio(roof).frequency_hz == 869_525_000
 
 
@@ -160,7 +188,11 @@ def test_a_lorawan_network_is_a_gateway_and_its_devices_are_nodes_without_a_key(
     path.write_text(path.read_text().replace("[link]\n", "[[link]]\n") + NETWORK)
     config = read_config(path)
     _, network = config.gateways
-    assert (network.is_network, network.medium, network.where) == (True, "chirpstack", "chirpstack at localhost")
+    assert (network.is_network, network.medium, network.where) == (
+        True,
+        "chirpstack",
+        "chirpstack at localhost",
+    )
     assert (config.nodes[0].device, config.nodes[0].key) == ("70b3d57ed005b89a", b"")
     assert not isinstance(network.settings, CarrierSettings)
     assert network.settings.devices == {"70b3d57ed005b89a": 7}
@@ -197,24 +229,44 @@ def test_a_damaged_bundle_among_the_others_is_left_out_and_said(write, tmp_path)
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("store", "sotre", 'key "sotre" is unknown; the keys are store, clock, bundles, link, verdict, node'),
+        (
+            "store",
+            "sotre",
+            'key "sotre" is unknown; the keys are store, clock, bundles, link, verdict, node',
+        ),
         ('port = "/dev/ttyUSB0"', "", r'\[link\] key "port" is missing'),
         ('"/dev/ttyUSB0"', "4", r"\[link\] port is 4, it must be a text in quotes"),
         ("lora-sf9", "lora-sf99", "lora-sf99.*there are: .*lora-sf7"),
-        ('profile = "lora-sf9"', 'kind = "pigeon"', r'\[link\] kind is "pigeon"; it must be one of serial'),
+        (
+            'profile = "lora-sf9"',
+            'kind = "pigeon"',
+            r'\[link\] kind is "pigeon"; it must be one of serial',
+        ),
         (
             "[[node]]",
             "[verdict]\nconfidence = 95\n[[node]]",
             r"\[verdict\] of .*: confidence is 95; it must be from 0 to 1",
         ),
-        ("[[node]]", "[verdict]\nmin_gain = -1\n[[node]]", "min_gain is -1; it must be from 0 to 1"),
+        (
+            "[[node]]",
+            "[verdict]\nmin_gain = -1\n[[node]]",
+            "min_gain is -1; it must be from 0 to 1",
+        ),
         ("id = 7", "id = 7\none_way = 1", "one_way is 1, it must be true or false"),
         ("id = 7", "id = 0", "id is 0; it must be from 1 to 254"),
         ("id = 7", "id = true", "id is True, it must be a whole number"),
         ("[[node]]", "[[node]", "is not valid TOML"),
         ('"keys"', '"nokeys"', "key: there is no .*nokeys.*copy the node's node.key there"),
-        ('bundles = "bundles"', 'clock = "wound up"', 'clock is "wound up"; it must be one of synchronised, trusted'),
-        ('bundles = "bundles"', 'bundles = "elsewhere"', "folder of bundles .*elsewhere does not exist"),
+        (
+            'bundles = "bundles"',
+            'clock = "wound up"',
+            'clock is "wound up"; it must be one of synchronised, trusted',
+        ),
+        (
+            'bundles = "bundles"',
+            'bundles = "elsewhere"',
+            "folder of bundles .*elsewhere does not exist",
+        ),
     ],
 )
 def test_a_fault_is_a_sentence(write, old, new, sentence):
@@ -260,7 +312,9 @@ def test_a_node_may_go_from_one_bundle_to_the_next(write, bundle, other_bundle):
 
 @pytest.mark.parametrize("names", ["[]", "[7]"])
 def test_a_list_of_no_bundles_is_refused(write, names):
-    with pytest.raises(ConfigError, match=r"one folder, or several in a list|text in quotes or a list of texts"):
+    with pytest.raises(
+        ConfigError, match=r"one folder, or several in a list|text in quotes or a list of texts"
+    ):
         read_config(write('"bundles/blobs"', names))
 
 
@@ -268,23 +322,47 @@ def test_a_list_of_no_bundles_is_refused(write, names):
     ("old", "new", "sentence"),
     [
         ("[[node]]", "[node]", r"has \[node\]; write \[\[node\]\], with two brackets"),
-        ('"lora-sf9"', '"lora-sf9"\nregion = "europe"', "region is 'europe'; it must be one of eu868, us915, wire"),
+        (
+            '"lora-sf9"',
+            '"lora-sf9"\nregion = "europe"',
+            "region is 'europe'; it must be one of eu868, us915, wire",
+        ),
         (
             '"lora-sf9"',
             '"lora-sf9"\nfrequency_hz = 868',
             "frequency_hz is 868; it must be from 100000000",
         ),
-        ('"lora-sf9"', '"lora-sf9"\npower_dbm = 400', "power_dbm is 400; it must be from -30 to 30"),
+        (
+            '"lora-sf9"',
+            '"lora-sf9"\npower_dbm = 400',
+            "power_dbm is 400; it must be from -30 to 30",
+        ),
         ('"lora-sf9"', '"lora-sf9"\npeers = [1]', r"peers is \[1\], it must be a list of texts"),
         ('"lora-sf9"', '"lora-sf9"\npeers = ["127.0.0.1:1"]', 'peers are of profile "udp"'),
         ('"lora-sf9"', '"udp"', "port: .* is no UDP address: write host:port"),
-        ('"/dev/ttyUSB0"', '"ttyUSB0"', "takes the whole path of a serial port, such as /dev/ttyUSB0"),
+        (
+            '"/dev/ttyUSB0"',
+            '"ttyUSB0"',
+            "takes the whole path of a serial port, such as /dev/ttyUSB0",
+        ),
         ('"/dev/ttyUSB0"', '"/dev/\\u0000"', "that cannot be seen"),
-        ("[[node]]", "[verdict]\nmin_gain = nan\n[[node]]", r"verdict\.min_gain = nan is no number"),
-        ("[[node]]", "[verdict]\nprice_per_s = 1e300\n[[node]]", r"price_per_s is 1e.300; it must be from 0 to"),
+        (
+            "[[node]]",
+            "[verdict]\nmin_gain = nan\n[[node]]",
+            r"verdict\.min_gain = nan is no number",
+        ),
+        (
+            "[[node]]",
+            "[verdict]\nprice_per_s = 1e300\n[[node]]",
+            r"price_per_s is 1e.300; it must be from 0 to",
+        ),
         ("[[node]]", "[verdict]\nconfidence = 0\n[[node]]", "confidence is 0; it must be above 0"),
         ('key = "keys"', "", 'key "key" is missing'),
-        ('key = "keys"', 'key = "host.toml"', r"host\.toml holds no key: 32 hex digits are expected"),
+        (
+            'key = "keys"',
+            'key = "host.toml"',
+            r"host\.toml holds no key: 32 hex digits are expected",
+        ),
         ('key = "keys"', 'key = ""', "key is empty"),
         ("id = 7", "id = 99999999999999999999", "id is an integer of more than 64 bits"),
     ],
@@ -320,16 +398,25 @@ def test_a_modem_that_is_told_no_frequency_is_warned_of(write):
 )
 def test_a_network_s_settings_are_checked_when_they_are_read(write, key, value, sentence):
     path = write('key = "keys"', 'device = "70b3d57ed005b89a"')
-    network = "".join(line for line in NETWORK.splitlines(keepends=True) if not line.startswith(f"{key} ="))
-    path.write_text(path.read_text().replace("[link]\n", "[[link]]\n") + f"{network}{key} = {json.dumps(value)}\n")
+    network = "".join(
+        line for line in NETWORK.splitlines(keepends=True) if not line.startswith(f"{key} =")
+    )
+    path.write_text(
+        path.read_text().replace("[link]\n", "[[link]]\n")
+        + f"{network}{key} = {json.dumps(value)}\n"
+    )
     with pytest.raises(ConfigError, match=sentence):
         read_config(path)
 
 
-@pytest.mark.parametrize(("kind", "device"), [("chirpstack", "my-node"), ("things-stack", "70B3D57ED005B89A")])
+@pytest.mark.parametrize(
+    ("kind", "device"), [("chirpstack", "my-node"), ("things-stack", "70B3D57ED005B89A")]
+)
 def test_a_device_is_named_as_its_network_names_it(write, kind, device):
     path = write('key = "keys"', f'device = "{device}"')
-    path.write_text(path.read_text().replace("[link]\n", "[[link]]\n") + NETWORK.replace("chirpstack", kind))
+    path.write_text(
+        path.read_text().replace("[link]\n", "[[link]]\n") + NETWORK.replace("chirpstack", kind)
+    )
     with pytest.raises(ConfigError, match="the device of node 7 is"):
         read_config(path)
 
@@ -344,7 +431,9 @@ def test_nodes_with_one_key_are_warned_of(write):
 def test_a_key_file_that_an_editor_marked_is_read(write, tmp_path):
     key = read_config(write()).nodes[0].key
     marked = tmp_path / "marked.key"
-    marked.write_bytes(b"\xef\xbb\xbf" + (tmp_path / "keys" / "node.key").read_bytes().strip() + b"\r\n")
+    marked.write_bytes(
+        b"\xef\xbb\xbf" + (tmp_path / "keys" / "node.key").read_bytes().strip() + b"\r\n"
+    )
     assert read_config(write('"keys"', '"marked.key"')).nodes[0].key == key
 
 
@@ -391,11 +480,14 @@ device = "70b3d57ed005b89a"
 LINES = EVERYTHING.splitlines()
 KEYS = [number for number, line in enumerate(LINES) if "=" in line]
 NASTY = r"""
-0 -1 1 255 65536 2147483648 4294967296 9223372036854775807 -9223372036854775808 18446744073709551616 0x7fffffff 0o777
+0 -1 1 255 65536 2147483648 4294967296 9223372036854775807 -9223372036854775808
+18446744073709551616 0x7fffffff 0o777
 0.0 -0.0 0.5 1e-320 1e308 nan -nan inf -inf true false 1979-05-27T07:32:00Z 1979-05-27 07:32:00
-"" "." ".." "/" "/dev/null" "/dev/zero" "/proc/self/mem" "~" "$HOME" "a\u0000b" "\u001b[2J" "\uFEFF" "\U0010FFFF"
+"" "." ".." "/" "/dev/null" "/dev/zero" "/proc/self/mem" "~" "$HOME" "a\u0000b" "\u001b[2J"
+"\uFEFF" "\U0010FFFF"
 "é" "٣" "²" "127.0.0.1" "127.0.0.1:٣" ":4300" "a:b:c" "[::1]:4300" "%s%n" "{}" "';--" "CON" "udp"
-[] [[]] [[[[[[[[[[]]]]]]]]]] [1] [""] ["a"] [true] [nan] [{}] {} {a=1} {a={b={c={}}}} ["bundles/blobs",1] [["a"]]
+[] [[]] [[[[[[[[[[]]]]]]]]]] [1] [""] ["a"] [true] [nan] [{}] {} {a=1} {a={b={c={}}}}
+["bundles/blobs",1] [["a"]]
 """
 "Values that TOML allows, or nearly."
 LONG = [f'"{"x" * 300}"', f'"{"x/" * 3000}"', "9" * 5000, "[" * 5000, '"""\n"""', "«»"]
@@ -422,6 +514,9 @@ def test_whatever_a_key_says_it_is_read_or_answered_with_a_sentence(write, numbe
 
 def test_a_byte_order_mark_is_named_where_something_else_is_wrong(tmp_path):
     path = tmp_path / "host.toml"
-    path.write_text('[link]\nport = "x"\nprofile = "udp"\n[[node]]\nid = 1\nkey = "k"\nbundle = "b"\n', "utf-8-sig")
+    path.write_text(
+        '[link]\nport = "x"\nprofile = "udp"\n[[node]]\nid = 1\nkey = "k"\nbundle = "b"\n',
+        "utf-8-sig",
+    )
     with pytest.raises(ConfigError, match=r"k .*\(its byte order mark was skipped\)"):
         read_config(path)

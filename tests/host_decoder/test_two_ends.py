@@ -1,4 +1,6 @@
-"""A whole node's link and a whole host, one process, a fake clock: losses and restarts of the host cost no image."""
+"""A whole node's link and a whole host, one process, a fake clock: losses and restarts of the host
+cost no image.
+"""
 
 from contextlib import closing
 from dataclasses import replace
@@ -29,15 +31,26 @@ N_IMAGES = size(30, 1000)
 
 
 class Ends:
-    """A sender with its outbox, a host with its store, and a medium between that loses some frames."""
+    """A sender with its outbox, a host with its store, and a medium between that loses some
+    frames.
+    """
 
-    def __init__(self, folder: Path, node: HostNode, loss: float, verdict: VerdictConfig | None = None) -> None:
+    def __init__(
+        self, folder: Path, node: HostNode, loss: float, verdict: VerdictConfig | None = None
+    ) -> None:
         self.bundle, self._node, self._verdict = node.bundle, node, verdict
         self._loss, self._random = loss, Random(5)
         self._store_path = folder / "host.sqlite"
         self.counters, self.outbox = CounterStore(folder), Outbox(folder / "outbox.sqlite")
         self.sender = Sender(
-            NODE, KEY, node.bundle.id, self.counters, self.outbox, Governor(), TIMING, random=Random(6)
+            NODE,
+            KEY,
+            node.bundle.id,
+            self.counters,
+            self.outbox,
+            Governor(),
+            TIMING,
+            random=Random(6),
         )
         self.start_host()
         self.now_s = 0.0
@@ -60,7 +73,9 @@ class Ends:
             self.sender.transmitted(self.now_s)
             if self._random.random() >= self._loss:
                 events = self.host.receive(outgoing.packet, self.now_s)
-                self.answers |= {event.image: event for event in events if isinstance(event, Answer)}
+                self.answers |= {
+                    event.image: event for event in events if isinstance(event, Answer)
+                }
         elif (downlink := self.host.next_packet(self.now_s)) is not None:
             self.now_s += downlink.airtime_s
             self.host.transmitted(self.now_s)
@@ -83,7 +98,9 @@ def folder(tmp_path):
 
 
 def run(ends: Ends, host_lives: int) -> list[int]:
-    """Captures all images, one whenever the queue is short, until everything is acknowledged; ids in order."""
+    """Captures all images, one whenever the queue is short, until everything is acknowledged; ids
+    in order.
+    """
     images: list[int] = []
     n_steps = 0
     while len(images) < N_IMAGES or ends.outbox.n_images:
@@ -111,7 +128,9 @@ def test_every_image_is_answered_right_in_the_end(folder, node_entry, loss, host
             if answer.is_complete:
                 assert answer.label == right_label(known)
         n_complete = sum(answer.is_complete for answer in ends.answers.values())
-        assert n_complete >= (N_IMAGES if loss == 0 else 0.7 * N_IMAGES), "refinements may be given up, base chunks not"
+        assert n_complete >= (N_IMAGES if loss == 0 else 0.7 * N_IMAGES), (
+            "refinements may be given up, base chunks not"
+        )
 
 
 def test_what_was_acknowledged_is_in_the_store_of_the_last_life(folder, node_entry):
@@ -120,7 +139,9 @@ def test_what_was_acknowledged_is_in_the_store_of_the_last_life(folder, node_ent
         stored = {image.image: image.bitstream for image in ends.store.images(ends.bundle.id.hex())}
         assert sorted(stored) == images
         for seed, image in enumerate(images):
-            whole = latent_coder.encode(random_symbols(ends.bundle.tables, seed), ends.bundle.tables)
+            whole = latent_coder.encode(
+                random_symbols(ends.bundle.tables, seed), ends.bundle.tables
+            )
             assert whole.startswith(stored[image])
 
 

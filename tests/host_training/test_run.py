@@ -57,7 +57,16 @@ def workplace(tmp_path_factory) -> Path:
     for package in ("link", "host_training"):
         (folder / package).symlink_to(Path(__file__).parent.parent.parent / package)
     paint(folder / "my photos")
-    options = ("--dataset", "my photos", "--image-size", 16, "--preset", "cifar-16-short", "--seed", 5)
+    options = (
+        "--dataset",
+        "my photos",
+        "--image-size",
+        16,
+        "--preset",
+        "cifar-16-short",
+        "--seed",
+        5,
+    )
     done = command("train", *options, *QUICK, "--run", "a run", folder=folder)
     assert done.returncode == 0, done.stderr
     return folder
@@ -112,12 +121,16 @@ def test_other_pictures_are_refused_and_the_old_ones_taken_wherever_they_are(wor
     done = command("train", "--run", "a run", folder=workplace)
     assert done.returncode == 1
     assert "8 pictures then, 9 now, 1 new (such as dark/extra.png)" in done.stderr
-    assert f"make train DATASET='{photos}' PRESET=cifar-16-short IMAGE_SIZE=16 RUN='a run-2'" in done.stderr
+    assert (
+        f"make train DATASET='{photos}' PRESET=cifar-16-short IMAGE_SIZE=16 RUN='a run-2'"
+        in done.stderr
+    )
     replay = command("replay", "--run", "a run", folder=workplace)
     assert "1 new (such as dark/extra.png)" in replay.stderr
     begun = workplace / "a run-2"
     write_run(run, begun, Listing.of(photos))
-    with pytest.raises(RunError, match=r"RUN=.*a run-2'"):  # was begun with these pictures, and goes on
+    # was begun with these pictures, and goes on
+    with pytest.raises(RunError, match=r"RUN=.*a run-2'"):
         require_pictures(run, workplace / "a run")
     write_run(run, begun, read_pictures(workplace / "a run"))  # with others it is not the one
     with pytest.raises(RunError, match=r"RUN=.*a run-3'"):
@@ -148,11 +161,17 @@ def test_a_run_of_an_earlier_version_is_taken_as_its_checkpoint_says(workplace):
     def train() -> subprocess.CompletedProcess[str]:
         return command("train", "--run", "old", folder=workplace)
 
-    assert command("train", "--dataset", "digits", *QUICK, "--run", "old", folder=workplace).returncode == 0
+    assert (
+        command("train", "--dataset", "digits", *QUICK, "--run", "old", folder=workplace).returncode
+        == 0
+    )
     (workplace / "old" / "run.json").unlink()
     done = train()
     assert done.returncode == 0, done.stderr
-    assert "old has no run.json, as an earlier version wrote none; its checkpoint says: data set digits" in done.stderr
+    assert (
+        "old has no run.json, as an earlier version wrote none; its checkpoint says: data "
+        "set digits"
+    ) in done.stderr
     again = train()
     assert (again.stdout, "earlier version" in again.stderr) == (done.stdout, False)
 
@@ -210,7 +229,9 @@ def test_no_two_data_sets_share_a_run_whatever_their_names(tmp_path, monkeypatch
     assert len({Source.of(text).run_dir() for text in texts}) == len(texts)
     assert Source.of("cifar10").run_dir() == Path("runs/cifar10-cifar-32")
     assert Source.of("a/photos/") == Source.of(str(tmp_path / "b" / ".." / "a" / "photos"))
-    with pytest.raises(RunError, match=r"data set 'nowhere' is neither digits, cifar10, .* nor a folder here"):
+    with pytest.raises(
+        RunError, match=r"data set 'nowhere' is neither digits, cifar10, .* nor a folder here"
+    ):
         Source.of("nowhere")
 
 

@@ -1,4 +1,6 @@
-"""Which run and bundle are meant, and what is done about them: read from the steps that `make -n` shows."""
+"""Which run and bundle are meant, and what is done about them: read from the steps that `make -n`
+shows.
+"""
 
 import hashlib
 import json
@@ -39,7 +41,9 @@ def option(step: list[str], name: str) -> str:
     return step[step.index(name) + 1]
 
 
-def make_run(text: str, preset: str | None = None, folder: str | None = None, newer_s: int = 0, **changes) -> Path:
+def make_run(
+    text: str, preset: str | None = None, folder: str | None = None, newer_s: int = 0, **changes
+) -> Path:
     """A finished run, with checkpoints of which nothing but the hash counts."""
     source = Source.of(text)
     own = None if source.folder is None else Listing.of(source.folder)
@@ -93,7 +97,11 @@ def test_from_nothing_everything_is_made_in_order(capsys):
     assert option(steps[0], "--run") == "runs/digits-digits"
     assert option(steps[1], "--checkpoint") == "runs/digits-digits/duphil.pt"
     assert option(steps[3], "--results") == "runs/results"
-    assert (option(steps[3], "--images"), option(steps[0], "--seed"), option(steps[3], "--seed")) == ("5", "3", "3")
+    assert (
+        option(steps[3], "--images"),
+        option(steps[0], "--seed"),
+        option(steps[3], "--seed"),
+    ) == ("5", "3", "3")
 
 
 def test_what_is_made_is_not_made_again_and_the_seed_is_then_the_lines(capsys):
@@ -123,7 +131,10 @@ def test_the_newest_bundle_of_the_data_set_is_taken_and_said(capsys):
     assert option(live, "--bundle") == f"{new}/bundle"
     STEPS["live"](Said({"DATASET": "photos"}, is_dry=True))
     said = capsys.readouterr().err
-    assert f"bundle    {old}/bundle, narrow-5 on 1797 images of side 64 of {Path('photos').resolve()}" in said
+    assert (
+        f"bundle    {old}/bundle, narrow-5 on 1797 images of side 64 of {Path('photos').resolve()}"
+        in said
+    )
 
 
 def test_folders_of_one_name_are_two_data_sets(capsys):
@@ -145,7 +156,9 @@ def test_one_s_own_bundle_stands_before_one_that_came_along(capsys):
     make_bundle(Path("models/cifar10"), "cifar10", newer_s=99)
     run = make_run("cifar10", "cifar-32")
     *_, live = shown(capsys, "live", DATASET="cifar10")
-    assert option(live, "--bundle") == "models/cifar10", "a run without a bundle is no reason to export it"
+    assert option(live, "--bundle") == "models/cifar10", (
+        "a run without a bundle is no reason to export it"
+    )
     make_bundle(run / "bundle", "cifar10")
     *_, live = shown(capsys, "live", DATASET="cifar10")
     assert option(live, "--bundle") == f"{run}/bundle"
@@ -156,7 +169,14 @@ def test_a_copy_that_was_added_to_is_taken_for_the_bundle_it_is_of(capsys):
     make_bundle(Path("runs/bundles/cifar10"), "cifar10")
     replay, live = shown(capsys, "live", DATASET="cifar10")
     assert option(live, "--bundle") == "runs/bundles/cifar10"
-    assert replay[2:] == ["--dataset", "cifar10", "--image-size", "32", "--out", "runs/replay/cifar10-32.npz"]
+    assert replay[2:] == [
+        "--dataset",
+        "cifar10",
+        "--image-size",
+        "32",
+        "--out",
+        "runs/replay/cifar10-32.npz",
+    ]
 
 
 def test_changed_pictures_are_refused_with_what_changed_and_what_to_type():
@@ -164,7 +184,10 @@ def test_changed_pictures_are_refused_with_what_changed_and_what_to_type():
     make_bundle(run / "bundle", "photos")
     Path("photos/cat/b.png").write_bytes(b"b")
     for target in ("live", "export", "bench", "train"):
-        with pytest.raises(RunError, match=r"1 pictures then, 2 now, 1 new \(such as cat/b.png\).*make train DATASET="):
+        with pytest.raises(
+            RunError,
+            match=r"1 pictures then, 2 now, 1 new \(such as cat/b.png\).*make train DATASET=",
+        ):
             STEPS[target](Said({"DATASET": "photos"}, is_dry=True))
 
 
@@ -182,11 +205,22 @@ def test_a_folder_that_was_moved_is_the_data_set_that_it_was(capsys):
 
 def test_an_export_that_is_said_otherwise_is_not_mixed_up_with_the_one_that_is_there(capsys):
     make_bundle(make_run("digits") / "bundle", options=" --order importance --coarseness 2")
-    for said in ({"ORDER": "discriminative"}, {"COARSENESS": "1"}, {"STAGE": "ce"}, {"LATENTS": "8"}, {"VIEWS": "2"}):
+    for said in (
+        {"ORDER": "discriminative"},
+        {"COARSENESS": "1"},
+        {"STAGE": "ce"},
+        {"LATENTS": "8"},
+        {"VIEWS": "2"},
+    ):
         [(name, value)] = said.items()
-        with pytest.raises(RunError, match=rf"was exported otherwise \({name} is .*, not {value}\); `make export`"):
+        with pytest.raises(
+            RunError, match=rf"was exported otherwise \({name} is .*, not {value}\); `make export`"
+        ):
             STEPS["live"](Said(said, is_dry=True))
-    assert len(shown(capsys, "live", ORDER="importance", COARSENESS="2.0", VIEWS="1", MAX_DROP="1")) == 2
+    assert (
+        len(shown(capsys, "live", ORDER="importance", COARSENESS="2.0", VIEWS="1", MAX_DROP="1"))
+        == 2
+    )
     [export] = shown(capsys, "export", STAGE="ce")
     assert option(export, "--checkpoint") == "runs/digits-digits/ce.pt"
 
@@ -195,12 +229,18 @@ def test_a_bundle_of_a_checkpoint_that_was_trained_anew_is_exported_anew(capsys)
     run = make_run("digits")
     make_bundle(run / "bundle")
     (run / "duphil.pt").write_text("trained anew")
-    assert [step[0] for step in shown(capsys, "live")] == ["export", "host_training", "host_decoder"]
+    assert [step[0] for step in shown(capsys, "live")] == [
+        "export",
+        "host_training",
+        "host_decoder",
+    ]
 
 
 def test_a_run_that_is_named_is_the_run_and_another_preset_is_refused():
     make_run("photos", folder="runs/mine")
-    with pytest.raises(RunError, match=r"runs/mine holds another run \(its preset is photo-32, not narrow-5\)"):
+    with pytest.raises(
+        RunError, match=r"runs/mine holds another run \(its preset is photo-32, not narrow-5\)"
+    ):
         STEPS["train"](Said({"RUN": "runs/mine", "PRESET": "narrow-5"}, is_dry=True))
     with pytest.raises(RunError, match=r"its data set is .*photos, not digits"):
         STEPS["export"](Said({"RUN": "runs/mine", "DATASET": "digits"}, is_dry=True))
@@ -210,7 +250,10 @@ def test_the_home_folder_is_meant_by_its_sign(capsys, monkeypatch, workplace):
     monkeypatch.setenv("HOME", str(workplace))
     [train] = shown(capsys, "train", DATASET="~/photos", TEACHER="~/teacher.pt", RUN="~/run")
     assert option(train, "--dataset") == f"{workplace}/photos"
-    assert (option(train, "--teacher"), option(train, "--run")) == (f"{workplace}/teacher.pt", f"{workplace}/run")
+    assert (option(train, "--teacher"), option(train, "--run")) == (
+        f"{workplace}/teacher.pt",
+        f"{workplace}/run",
+    )
 
 
 def test_training_goes_on_where_it_was_interrupted_whatever_its_preset(capsys):

@@ -1,12 +1,15 @@
-"""An adversary owns the air and may set both ends back: no nonce is used twice, nothing forged or replayed is believed.
+"""An adversary owns the air and may set both ends back: no nonce is used twice, nothing forged or
+replayed is believed.
 
-It loses, repeats, delays, reorders, cuts and flips packets, makes up its own, and floods with them. It has time: what
-it recorded it plays weeks later, across starts of both ends, from sessions that the host never heard too. It kills
-either end, gives either the disk of an earlier day, and cuts the way back; and a neighbour's node has the same number.
-Its steps are drawn by hypothesis; `make nightly` takes more than 100,000.
+It loses, repeats, delays, reorders, cuts and flips packets, makes up its own, and floods with them.
+It has time: what it recorded it plays weeks later, across starts of both ends, from sessions that
+the host never heard too. It kills either end, gives either the disk of an earlier day, and cuts the
+way back; and a neighbour's node has the same number. Its steps are drawn by hypothesis; `make
+nightly` takes more than 100,000.
 
-Set back, a host has forgotten what it accepted, and its application's database with it, so "accepted once" is counted
-in what that database holds. All that was ever sealed is written down where cryptography is called.
+Set back, a host has forgotten what it accepted, and its application's database with it, so
+"accepted once" is counted in what that database holds. All that was ever sealed is written down
+where cryptography is called.
 """
 
 import tempfile
@@ -73,7 +76,9 @@ class Adversary(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+        self.folder = tempfile.TemporaryDirectory(
+            dir="/dev/shm" if Path("/dev/shm").is_dir() else None
+        )
         self.path = Path(self.folder.name) / "outbox.sqlite"
         self.notary = Notary()
         self.patch = pytest.MonkeyPatch()
@@ -83,7 +88,9 @@ class Adversary(RuleBasedStateMachine):
         self.random = Random(1)
         self.now_s = 0.0
         self.recorded: list[tuple[bool, bytes]] = []
-        "Every packet that ever was on the air: whether it went up, and its bytes. Nothing is forgotten."
+        """Every packet that ever was on the air: whether it went up, and its bytes. Nothing is
+        forgotten.
+        """
         self.air: list[tuple[bool, bytes]] = []
         "Those that may still arrive."
         self.pieces: dict[bytes, int] = {}
@@ -113,11 +120,14 @@ class Adversary(RuleBasedStateMachine):
         self.outbox = Outbox(self.path, boot_id="boot")
         self.sender = Sender(
             NODE, KEY, self.link_bundle.id, self.counters, self.outbox, Governor(), SF7,
-            SenderOptions(has_downlink=not self.one_way, status_every=5), random=Random(self.random.random()),
+            SenderOptions(has_downlink=not self.one_way, status_every=5),
+            random=Random(self.random.random()),
         )  # fmt: skip
 
     def boot_host(self) -> None:
-        self.host = host_end(self.link_bundle, None if self.is_silent_host else SF7, state=self.host_state)
+        self.host = host_end(
+            self.link_bundle, None if self.is_silent_host else SF7, state=self.host_state
+        )
         self.prefixes.clear()
         self.captures.clear()
 
@@ -190,7 +200,10 @@ class Adversary(RuleBasedStateMachine):
             is_up, packet = self.recorded[place % len(self.recorded)]
             self.deliver(is_up, packet[: min(n_bytes, len(packet) - 1)], is_forged=True)
 
-    @rule(place=st.integers(0, 1000), bits=st.lists(st.integers(0, 2000), min_size=1, max_size=4, unique=True))
+    @rule(
+        place=st.integers(0, 1000),
+        bits=st.lists(st.integers(0, 2000), min_size=1, max_size=4, unique=True),
+    )
     def flip(self, place: int, bits: list[int]) -> None:
         if self.recorded:
             is_up, packet = self.recorded[place % len(self.recorded)]
@@ -199,28 +212,46 @@ class Adversary(RuleBasedStateMachine):
                 damaged[bit // 8] ^= 1 << bit % 8
             self.deliver(is_up, bytes(damaged), is_forged=True)
 
-    @rule(kind=st.sampled_from(PacketType), flags=st.integers(0, 7), body=st.binary(min_size=0, max_size=40))
+    @rule(
+        kind=st.sampled_from(PacketType),
+        flags=st.integers(0, 7),
+        body=st.binary(min_size=0, max_size=40),
+    )
     def forge(self, kind: PacketType, flags: int, body: bytes) -> None:
-        self.deliver(kind.is_uplink, bytes([3 << 6 | kind << 3 | flags, NODE]) + body, is_forged=True)
+        self.deliver(
+            kind.is_uplink, bytes([3 << 6 | kind << 3 | flags, NODE]) + body, is_forged=True
+        )
 
     @rule(n_packets=st.integers(1, 100), is_salted=st.booleans())
     def flood(self, n_packets: int, is_salted: bool) -> None:
-        """Forgeries with counters that could come next, under the salt of the session that is on."""
+        """Forgeries with counters that could come next, under the salt of the session that is
+        on.
+        """
         assert self.host_state is not None
         for _ in range(n_packets):
             self.now_s += 0.05
             counter = self.host_state.highest + self.random.randint(1, 20)
-            salt = self.random.choice([self.host_state.salt, self.random.randbytes(4)]) if is_salted else b""
+            salt = (
+                self.random.choice([self.host_state.salt, self.random.randbytes(4)])
+                if is_salted
+                else b""
+            )
             flags = Flag.LISTEN | Flag.SALT * is_salted
-            header = Header(NODE, counter & 0xFFFF, PacketType.DATA, flags, salt, counter_high=counter >> 16)
+            header = Header(
+                NODE, counter & 0xFFFF, PacketType.DATA, flags, salt, counter_high=counter >> 16
+            )
             self.deliver(True, header.pack() + self.random.randbytes(20), is_forged=True)
 
     @rule(is_salted=st.booleans())
     def neighbour_speaks(self, is_salted: bool) -> None:
         """Another installation, whose node has the same number and another key."""
         self.n_neighbours += 1
-        header = Header(NODE, self.n_neighbours, PacketType.DATA, Flag.SALT * is_salted, b"near" * is_salted)
-        seal_of_it = seal.Seal(seal.uplink_key(OTHER_KEY, b"near"), NODE, b"near", seal.Direction.UPLINK)
+        header = Header(
+            NODE, self.n_neighbours, PacketType.DATA, Flag.SALT * is_salted, b"near" * is_salted
+        )
+        seal_of_it = seal.Seal(
+            seal.uplink_key(OTHER_KEY, b"near"), NODE, b"near", seal.Direction.UPLINK
+        )
         body = Chunk(self.n_neighbours, 0, True, b"theirs", 0.0).pack(self.n_neighbours)
         packet = seal_of_it.seal(header, self.n_neighbours, body, self.link_bundle.id)
         self.deliver(True, packet, is_forged=True)
@@ -295,7 +326,9 @@ class Adversary(RuleBasedStateMachine):
         if not goes_up:
             before = self.sender.statistics.n_heard
             self.sender.receive(packet, self.now_s)
-            assert not is_forged or self.sender.statistics.n_heard == before, "a forged downlink packet was believed"
+            assert not is_forged or self.sender.statistics.n_heard == before, (
+                "a forged downlink packet was believed"
+            )
             return
         before_it = self.host_state
         outcomes = self.host.receive(packet, self.now_s)
@@ -314,11 +347,17 @@ class Adversary(RuleBasedStateMachine):
             self.host.confirm(NODE, counter)
 
     def check_order(self, taken: set[int], before_it: NodeState | None) -> None:
-        """A session begins above all that came; within one no counter is taken that lies 64 back."""
+        """A session begins above all that came; within one no counter is taken that lies 64
+        back.
+        """
         if before_it is None or not taken:
             return
         assert self.host_state is not None
-        floor = before_it.highest if self.host_state.salt != before_it.salt else before_it.highest - seal.REPLAY_WINDOW
+        floor = (
+            before_it.highest
+            if self.host_state.salt != before_it.salt
+            else before_it.highest - seal.REPLAY_WINDOW
+        )
         assert min(taken) > floor, "a recording was believed"
 
     def check(self, update: Update) -> None:

@@ -1,4 +1,6 @@
-"""Golden bytes, both ways: arguments give exactly these bytes, and these bytes give the arguments back."""
+"""Golden bytes, both ways: arguments give exactly these bytes, and these bytes give the arguments
+back.
+"""
 
 import json
 from dataclasses import replace
@@ -18,7 +20,10 @@ from tests.golden.make import FOLDER, GOLDEN, chunk_of, command_of, seal_of, tab
 def stored(name):
     """(arguments, bytes) of each line of a golden file."""
     text = (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8")
-    return [(line["arguments"], bytes.fromhex(line["hex"])) for line in map(json.loads, text.splitlines())]
+    return [
+        (line["arguments"], bytes.fromhex(line["hex"]))
+        for line in map(json.loads, text.splitlines())
+    ]
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -55,13 +60,17 @@ def test_tables_files_give_the_tables(tmp_path):
 def test_bitstreams_give_the_symbols():
     for arguments, data in stored("latent_coder"):
         tables = tables_of(arguments["tables"])
-        clamped = np.clip(arguments["symbols"], tables.symbol_min, tables.symbol_min + tables.alphabet - 1)
+        clamped = np.clip(
+            arguments["symbols"], tables.symbol_min, tables.symbol_min + tables.alphabet - 1
+        )
         assert latent_coder.decode(data, tables).symbols.tolist() == clamped.tolist()
 
 
 def test_headers_give_their_fields():
     for arguments, data in stored("header"):
-        assert Header.unpack(data) == Header(**arguments | {"salt": bytes.fromhex(arguments.get("salt", ""))})
+        assert Header.unpack(data) == Header(
+            **arguments | {"salt": bytes.fromhex(arguments.get("salt", ""))}
+        )
 
 
 def test_chunks_and_batches_give_their_fields():
@@ -69,14 +78,18 @@ def test_chunks_and_batches_give_their_fields():
         fields = {name: value for name, value in arguments.items() if name != "counter"}
         assert_same(Chunk.unpack(data, arguments["counter"]), chunk_of(**fields))
     for arguments, data in stored("batch"):
-        for read, fields in zip(unpack_batch(data, arguments["counter"]), arguments["chunks"], strict=True):
+        for read, fields in zip(
+            unpack_batch(data, arguments["counter"]), arguments["chunks"], strict=True
+        ):
             assert_same(read, chunk_of(**fields))
 
 
 def assert_same(read, written):
     """But for the age, which is told to 6 %."""
     assert replace(read, age_s=None) == replace(written, age_s=None)
-    assert read.age_s == (written.age_s if written.age_s is None else pytest.approx(written.age_s, rel=0.06))
+    assert read.age_s == (
+        written.age_s if written.age_s is None else pytest.approx(written.age_s, rel=0.06)
+    )
 
 
 def test_control_bodies_give_their_fields():
@@ -88,7 +101,9 @@ def test_control_bodies_give_their_fields():
     for arguments, data in stored("time"):
         assert Time.unpack(data) == Time(**arguments)
     for arguments, data in stored("hello"):
-        assert Hello.unpack(data) == Hello(**arguments | {"bundle_id": bytes.fromhex(arguments["bundle_id"])})
+        assert Hello.unpack(data) == Hello(
+            **arguments | {"bundle_id": bytes.fromhex(arguments["bundle_id"])}
+        )
     for arguments, data in stored("status"):
         assert Status.unpack(data).queue_images == arguments["queue_images"]
     for arguments, data in stored("parity"):
@@ -104,7 +119,9 @@ def test_frames_give_the_packet():
 
 def test_seals_open():
     for arguments, data in stored("seal"):
-        seal = seal_of(*(arguments[name] for name in ("master_key", "node", "node_salt", "host_salt")))
+        seal = seal_of(
+            *(arguments[name] for name in ("master_key", "node", "node_salt", "host_salt"))
+        )
         bundle_id = bytes.fromhex(arguments["bundle_id"])
         body = seal.open(data, Header.unpack(data), arguments["counter"], bundle_id)
         assert body is not None

@@ -1,4 +1,6 @@
-"""Captures of each wire version, as once recorded: the monitor reads them, and a host makes images of them."""
+"""Captures of each wire version, as once recorded: the monitor reads them, and a host makes images
+of them.
+"""
 
 import pytest
 

@@ -1,6 +1,8 @@
-"""A second node, written from docs/wire-format.md alone: the real host must understand it, and it the host.
+"""A second node, written from docs/wire-format.md alone: the real host must understand it, and it
+the host.
 
-Nothing of `link` seals, packs or reads on this side; numbers in brackets are sections of the document.
+Nothing of `link` seals, packs or reads on this side; numbers in brackets are sections of the
+document.
 """
 
 import math
@@ -32,8 +34,12 @@ def uplink(kind: int, counter: int, body: bytes, bundle_id: bytes = b"", flags: 
     header = bytes([3 << 6 | kind << 3 | flags, NODE]) + (counter & 0xFFFF).to_bytes(2, "big")
     header += SALT + (counter >> 16).to_bytes(4, "big") if flags & SALT_FLAG else b""
     nonce = b"\x00" + NODE.to_bytes(2, "big") + SALT + counter.to_bytes(6, "big")
-    cipher = AESCCM(derive(SALT, b"latentlink 3 uplink"), 8 if kind == HELLO or flags & SALT_FLAG else 4)
-    return header + cipher.encrypt(nonce, body, header + (bundle_id if kind in (DATA, BATCH) else b""))
+    cipher = AESCCM(
+        derive(SALT, b"latentlink 3 uplink"), 8 if kind == HELLO or flags & SALT_FLAG else 4
+    )
+    return header + cipher.encrypt(
+        nonce, body, header + (bundle_id if kind in (DATA, BATCH) else b"")
+    )
 
 
 def open_downlink(packet: bytes, host_salt: bytes, counter: int) -> tuple[int, int, bytes]:
@@ -52,7 +58,9 @@ def head(image: int, index: int, is_last: bool, counter: int, age_s: float = 0.0
     age = bytes([min(254, round(12 * math.log2(1 + age_s)))]) if index == 0 else b""
     if counter - image < 1024:
         return ((image & 0x3FF) << 6 | is_last << 5 | index).to_bytes(2, "big") + age
-    return b"\x00\x1f" + (image & 0xFFFFFFFF).to_bytes(4, "big") + bytes([is_last << 7 | index]) + age
+    return (
+        b"\x00\x1f" + (image & 0xFFFFFFFF).to_bytes(4, "big") + bytes([is_last << 7 | index]) + age
+    )
 
 
 @pytest.fixture
@@ -62,7 +70,9 @@ def bundle(tmp_path):
 
 @pytest.fixture
 def host(bundle):
-    return Receiver({NODE: NodeEntry(KEY, bundle)}, LinkTiming(get_profile("lora-sf7")), b"hostsalt")
+    return Receiver(
+        {NODE: NodeEntry(KEY, bundle)}, LinkTiming(get_profile("lora-sf7")), b"hostsalt"
+    )
 
 
 def hear(host, packet):
@@ -122,13 +132,18 @@ def test_it_reads_the_report_and_the_host_its_status(host, bundle):
     assert (kind, flags) == (REPORT, SALT_FLAG | KNOWN)
     highest, received, enough = (int.from_bytes(body[i : i + 2], "big") for i in (0, 2, 4))
     assert (highest, received, enough, len(body)) == (104, 0b10101, 0b11, 8)
-    assert (body[6], body[7]) == (0xFF, 31), "neither quality nor advice, and no limit to its airtime"
+    assert (body[6], body[7]) == (0xFF, 31), (
+        "neither quality nor advice, and no limit to its airtime"
+    )
 
-    status = bytes([0, 7, 12, 255, 0, 2, 9, 1])  # 7 images, the oldest 1 s old, no limit, 2 evicted, 9 heard, 1 not
+    # 7 images, the oldest 1 s old, no limit, 2 evicted, 9 heard, 1 not
+    status = bytes([0, 7, 12, 255, 0, 2, 9, 1])
     [heard] = hear(host, uplink(STATUS, 105, status, flags=KNOWN | LISTEN))
     assert isinstance(heard, StatusHeard)
     told = heard.status
     assert (told.queue_images, told.oldest_age_s, told.budget_s) == (7, 1.0, None)
     assert (told.n_evicted, told.n_heard, told.n_bad) == (2, 9, 1)
     kind, flags, body = open_downlink(said(host), host_salt, counter=1)
-    assert (kind, flags, body[:4]) == (REPORT, KNOWN, bytes([0, 105, 0, 0b101011])), "salts are sent no more"
+    assert (kind, flags, body[:4]) == (REPORT, KNOWN, bytes([0, 105, 0, 0b101011])), (
+        "salts are sent no more"
+    )

@@ -1,4 +1,6 @@
-"""Both ends and a fake wire between: what is lost comes again, what is enough stops, whoever restarts goes on."""
+"""Both ends and a fake wire between: what is lost comes again, what is enough stops, whoever
+restarts goes on.
+"""
 
 from functools import partial
 from random import Random
@@ -70,7 +72,16 @@ def test_a_lost_report_costs_one_probe(world):
     world.run(10.0)
     assert images_of(world) == images
     assert [outgoing.chunks for outgoing in world.uplink[3:]] == [((images[0], 0),)]
-    assert len([outcome for outcome in world.outcomes if getattr(outcome, "reason", "") == Reason.REPEATED]) == 1
+    assert (
+        len(
+            [
+                outcome
+                for outcome in world.outcomes
+                if getattr(outcome, "reason", "") == Reason.REPEATED
+            ]
+        )
+        == 1
+    )
     assert world.node.outbox.n_images == 0
 
 
@@ -102,7 +113,9 @@ def test_every_base_chunk_arrives_over_a_bad_channel(tmp_path, bundle, seed):
 
 
 def test_enough_stops_an_image_and_saves_its_other_chunks(tmp_path, bundle):
-    world = World(NodeEnd(tmp_path, bundle), host_end(bundle), enough=lambda update: update.n_chunks == 2)
+    world = World(
+        NodeEnd(tmp_path, bundle), host_end(bundle), enough=lambda update: update.n_chunks == 2
+    )
     image = world.node.put(b"abc", b"de", b"fg", b"hi", b"jk")
     world.run(10.0)
     assert [update.chunk.index for update in world.updates] == [0, 1]
@@ -160,7 +173,9 @@ def test_a_node_whose_state_was_rolled_back_is_told_and_loses_nothing(world, bun
     newest = world.updates[-1]
     assert newest.chunk.bitstream == b"new"
     assert newest.image > highest
-    assert [outcome.reason for outcome in world.outcomes if isinstance(outcome, Rejected)] == [Reason.STALE_SESSION]
+    assert [outcome.reason for outcome in world.outcomes if isinstance(outcome, Rejected)] == [
+        Reason.STALE_SESSION
+    ]
     assert world.node.outbox.n_images == 0
 
 
@@ -177,13 +192,19 @@ def test_a_node_told_to_renew_goes_on_under_a_new_salt(world):
 
 
 def test_under_a_flood_the_node_has_long_tags_for_as_long_as_it_lasts_and_loses_nothing(world):
-    """20 forgeries a second for a minute, with and without the salt of the session, and an image every two seconds."""
+    """20 forgeries a second for a minute, with and without the salt of the session, and an image
+    every two seconds.
+    """
     random, images, salt = Random(1), [], world.node.sender._session.salt
 
     def forge():
         has_salt = random.random() < 0.5
-        header = Header(NODE, random.randrange(200), PacketType.DATA, Flag.SALT * has_salt, salt * has_salt)
-        assert all(isinstance(one, Rejected) for one in world.hear(header.pack() + random.randbytes(20)))
+        header = Header(
+            NODE, random.randrange(200), PacketType.DATA, Flag.SALT * has_salt, salt * has_salt
+        )
+        assert all(
+            isinstance(one, Rejected) for one in world.hear(header.pack() + random.randbytes(20))
+        )
 
     def capture():
         images.append(world.node.put(b"abc", now_s=world.now_s))
@@ -197,14 +218,20 @@ def test_under_a_flood_the_node_has_long_tags_for_as_long_as_it_lasts_and_loses_
     world.run(5000.0)
     assert images_of(world) == images
     assert world.node.outbox.n_images == 0
-    salted = {round(at_s): bool(Header.unpack(one.packet).salt) for at_s, one, _ in world.sent if one in world.uplink}
+    salted = {
+        round(at_s): bool(Header.unpack(one.packet).salt)
+        for at_s, one, _ in world.sent
+        if one in world.uplink
+    }
     assert salted[58], "while it lasts"
     assert not salted[max(salted)], "an hour later"
     assert sum(type_of(one.packet) == PacketType.HELLO for one in world.uplink) == 1
 
 
 def test_status_and_time_find_their_way(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, SenderOptions(wants_time=True, wants_slot=True, status_every=2))
+    node = NodeEnd(
+        tmp_path, bundle, SenderOptions(wants_time=True, wants_slot=True, status_every=2)
+    )
     world = World(node, host_end(bundle, unix_offset_s=1_700_000_000.0))
     world.host.grant_slots([NODE], period_s=4.0, now_s=0.0)
     for _ in range(4):
@@ -218,18 +245,26 @@ def test_status_and_time_find_their_way(tmp_path, bundle):
 
 
 def test_parity_brings_back_what_a_one_way_link_lost(tmp_path, bundle):
-    options = SenderOptions(has_downlink=False, parity=ParityPlan(n_data=4, n_parity=2, depth=1), status_every=0)
+    options = SenderOptions(
+        has_downlink=False, parity=ParityPlan(n_data=4, n_parity=2, depth=1), status_every=0
+    )
     world = World(NodeEnd(tmp_path, bundle, options), host_end(bundle, timing=None))
     images = [world.node.put(bytes([i]) * (3 + i)) for i in range(4)]
     world.passes = drop(1, 2)
     world.run(10.0)
     assert images_of(world) == images
-    assert {update.chunk.bitstream for update in world.updates} == {bytes([i]) * (3 + i) for i in range(4)}
+    assert {update.chunk.bitstream for update in world.updates} == {
+        bytes([i]) * (3 + i) for i in range(4)
+    }
     assert world.node.outbox.n_images == 0
 
 
-def test_where_airtime_is_short_refinements_ride_with_later_base_chunks_unless_they_are_stopped(tmp_path, bundle):
-    """Four images; when the verdicts on them come, four more are there. The host has enough of every second one."""
+def test_where_airtime_is_short_refinements_ride_with_later_base_chunks_unless_they_are_stopped(
+    tmp_path, bundle
+):
+    """Four images; when the verdicts on them come, four more are there. The host has enough of
+    every second one.
+    """
     governor = Governor([AirtimeLimit(3600.0, 360.0)])
     node = NodeEnd(tmp_path, bundle, SenderOptions(batch_packets=1), governor=governor)
     world = World(node, host_end(bundle), enough=lambda update: update.image % 2 == 0)
@@ -258,7 +293,8 @@ def test_where_airtime_is_short_refinements_ride_with_later_base_chunks_unless_t
 
 
 @pytest.mark.parametrize(
-    ("profile", "seconds"), [("lora-sf7-eu868", 120.0), ("serial-9600", 60.0), ("serial-115200", 6.0)]
+    ("profile", "seconds"),
+    [("lora-sf7-eu868", 120.0), ("serial-9600", 60.0), ("serial-115200", 6.0)],
 )
 def test_a_saturated_line_carries_nine_tenths_of_what_it_could(profile, seconds):
     """SF7 in frames of 222 bytes: overhead 10 bytes, and an answer for every eight."""

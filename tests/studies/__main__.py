@@ -1,4 +1,6 @@
-"""`python -m tests.studies`: the studies there are, the command of each, and whether its result is here."""
+"""`python -m tests.studies`: the studies there are, the command of each, and whether its result is
+here.
+"""
 
 import importlib
 import json
@@ -17,7 +19,9 @@ STUDIES = {
     "rivals": "[--bundles FOLDER …] [--parts PART …]",
     "tasks": "[--bundle FOLDER …]",
 }
-"Modules of this package and what they take; each writes results/study-NAME….json and docs/study-NAME….svg."
+"""Modules of this package and what they take; each writes results/study-NAME….json and
+docs/study-NAME….svg.
+"""
 OTHERS = {
     "verdicts-cifar10": "make verdicts DATASET=cifar10",
     "bench-cifar10": "make bench DATASET=cifar10",
@@ -34,11 +38,16 @@ def described(study: str) -> str:
 
 def results_files() -> list[tuple[str, Path]]:
     """Each study's results files, of whatever size."""
-    return [(study, path) for study in STUDIES for path in sorted(FOLDER.glob(f"study-{study}*.json"))]
+    return [
+        (study, path) for study in STUDIES for path in sorted(FOLDER.glob(f"study-{study}*.json"))
+    ]
 
 
 def state(paths: list[Path]) -> str:
-    lines = [f"{path}, revision {json.loads(path.read_text(encoding='utf-8'))['commit'][:12]}" for path in paths]
+    lines = [
+        f"{path}, revision {json.loads(path.read_text(encoding='utf-8'))['commit'][:12]}"
+        for path in paths
+    ]
     return "; ".join(lines) or "no result here yet"
 
 

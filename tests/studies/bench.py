@@ -1,8 +1,9 @@
-"""`python -m tests.studies.bench`: what coder, node, host and link cost, on the images of one replay file and one bundle.
+"""`python -m tests.studies.bench`: what coder, node, host and link cost, on the images of one
+replay file and one bundle.
 
-Times are medians over the images, of one process on one thread (NumPy's matrix products are held to one as well);
-ratios are taken within the run. The static histogram that the mixture is held against is the mixture's own marginal:
-EM leaves it equal to the training symbols' histogram.
+Times are medians over the images, of one process on one thread (NumPy's matrix products are held to
+one as well); ratios are taken within the run. The static histogram that the mixture is held against
+is the mixture's own marginal: EM leaves it equal to the training symbols' histogram.
 """
 
 import argparse
@@ -53,7 +54,9 @@ def static_tables(tables: Tables) -> Tables:
 
 
 def bench_coder(symbols: list[np.ndarray], tables: Tables) -> Figures:
-    """Coded bits against the model's ideal, and the mixture against the static histogram, on the same symbols."""
+    """Coded bits against the model's ideal, and the mixture against the static histogram, on the
+    same symbols.
+    """
     static = static_tables(tables)
     coded_bits = np.array([8 * len(latent_coder.encode(row, tables)) for row in symbols])
     overhead_bits = coded_bits - [latent_coder.ideal_bits(row, tables) for row in symbols]
@@ -68,8 +71,12 @@ def bench_coder(symbols: list[np.ndarray], tables: Tables) -> Figures:
     }
 
 
-def bench_node(images: np.ndarray, bundle: Bundle, folder: Path) -> tuple[Figures, list[np.ndarray]]:
-    """Pixels to framed packet, by part; the outbox is on the disk, as on a node. Also the symbols."""
+def bench_node(
+    images: np.ndarray, bundle: Bundle, folder: Path
+) -> tuple[Figures, list[np.ndarray]]:
+    """Pixels to framed packet, by part; the outbox is on the disk, as on a node. Also the
+    symbols.
+    """
     encoder, end = Encoder(bundle), NodeEnd(folder, bundle, SenderOptions(has_downlink=False))
     first_bytes, later_bytes = end.sender.chunk_bytes()
     symbols, ms = [], []
@@ -115,22 +122,28 @@ def bench_host(symbols: list[np.ndarray], bundle: Bundle) -> Figures:
 
 
 def bench_prefixes(symbols: list[np.ndarray], labels: np.ndarray, bundle: Bundle) -> Figures:
-    """Accuracy when only the first bytes of each bitstream have arrived; what is missing is filled by expectation."""
+    """Accuracy when only the first bytes of each bitstream have arrived; what is missing is filled
+    by expectation.
+    """
     classify = Classifier.of(bundle)
     bitstreams = [latent_coder.encode(row, bundle.tables) for row in symbols]
     figures = {}
     for n_bytes in PREFIX_BYTES:
         whole = [len(bitstream) <= n_bytes for bitstream in bitstreams]
-        latents = decode_bulk([bitstream[:n_bytes] for bitstream in bitstreams], bundle.tables, whole)
+        latents = decode_bulk(
+            [bitstream[:n_bytes] for bitstream in bitstreams], bundle.tables, whole
+        )
         correct = classify(latents.symbols).argmax(1) == labels
         figures[f"accuracy_after_{n_bytes}_bytes"] = correct.mean()
     return figures
 
 
 def bench_packets(symbols: list[np.ndarray], bundle: Bundle, folder: Path) -> Figures:
-    """Both ends of the link in one process, every image acknowledged: bytes around a one-packet image, CPU time.
+    """Both ends of the link in one process, every image acknowledged: bytes around a one-packet
+    image, CPU time.
 
-    What arrives is decoded to prove that it is whole, outside the time. The first packet carries the node's salt.
+    What arrives is decoded to prove that it is whole, outside the time. The first packet carries
+    the node's salt.
     """
     end, host = NodeEnd(folder, bundle, SenderOptions(status_every=0)), host_end(bundle)
     first_bytes, later_bytes = end.sender.chunk_bytes()
@@ -150,7 +163,9 @@ def bench_packets(symbols: list[np.ndarray], bundle: Bundle, folder: Path) -> Fi
             end.sender.receive(downlink.packet, now_s)
         cpu_s += time.process_time() - began_s
         arrived = latent_coder.decode(update.chunk.bitstream, bundle.tables).symbols
-        np.testing.assert_array_equal(arrived, bundle.tables.symbol_min + bundle.tables.indices(row))
+        np.testing.assert_array_equal(
+            arrived, bundle.tables.symbol_min + bundle.tables.indices(row)
+        )
         around_packet.add(len(outgoing.packet) - update.bitstream_bytes)
         around_frame.add(len(frame(outgoing.packet)) - update.bitstream_bytes)
     assert end.outbox.n_images == 0
@@ -163,7 +178,9 @@ def bench_packets(symbols: list[np.ndarray], bundle: Bundle, folder: Path) -> Fi
 
 
 def bench_link(name: str, packet_bytes: int) -> float:
-    """Bitstream bytes per second through a real emulated line, over what the line carries of raw bytes."""
+    """Bitstream bytes per second through a real emulated line, over what the line carries of raw
+    bytes.
+    """
     profile = get_profile(name)
     packets = [bytes([number]) * packet_bytes for number in range(1, GOODPUT_PACKETS + 1)]
     emulator = [sys.executable, "-m", "link", "emulate", profile.name]
@@ -221,7 +238,9 @@ def in_words(name: str) -> str:
     return WORDS[name]
 
 
-def all_figures(bundle: Bundle, images: np.ndarray, labels: np.ndarray, folder: Path) -> Iterator[tuple[str, Figures]]:
+def all_figures(
+    bundle: Bundle, images: np.ndarray, labels: np.ndarray, folder: Path
+) -> Iterator[tuple[str, Figures]]:
     node, symbols = bench_node(images, bundle, fresh(folder / "node"))
     yield "coder", bench_coder(symbols, bundle.tables)
     yield "prefix", bench_prefixes(symbols, labels, bundle)
@@ -243,7 +262,9 @@ def main() -> int:
     parser.add_argument("--replay", type=Path, required=True)
     parser.add_argument("--images", type=int, help="only the first so many of the replay file")
     parser.add_argument("--study", default="bench")
-    parser.add_argument("--results", type=Path, default=OWN, metavar="DIR", help="default: %(default)s")
+    parser.add_argument(
+        "--results", type=Path, default=OWN, metavar="DIR", help="default: %(default)s"
+    )
     options = parser.parse_args()
     bundle = Bundle.load(options.bundle, side="host")
     with np.load(options.replay, allow_pickle=False) as replay:
@@ -258,7 +279,9 @@ def main() -> int:
     Console().print(table)
     command = shlex.join(["python", "-m", "tests.studies.bench", *sys.argv[1:]])
     extra = {"bundle": bundle.id.hex(), "images": len(images)}
-    print(write_result(options.study, figures, command=command, extra=extra, folder=options.results))
+    print(
+        write_result(options.study, figures, command=command, extra=extra, folder=options.results)
+    )
     return 0
 
 

@@ -1,8 +1,10 @@
-"""`python -m tests.studies.boot_image`: from nothing to labels. An image is made, given a key, booted in QEMU; its node
-encodes photographs on an aarch64 processor and sends them through a throttled line to the host's decoder.
+"""`python -m tests.studies.boot_image`: from nothing to labels. An image is made, given a key,
+booted in QEMU; its node encodes photographs on an aarch64 processor and sends them through a
+throttled line to the host's decoder.
 
-What the host stored is compared with what this machine's encoder makes of the same photographs. Writes
-results/boot-SUITE.json. Exit code 3: Debian or PyPI cannot be reached, so nothing was tested.
+What the host stored is compared with what this machine's encoder makes of the same photographs.
+Writes results/boot-SUITE.json. Exit code 3: Debian or PyPI cannot be reached, so nothing was
+tested.
 """
 
 import argparse
@@ -52,23 +54,40 @@ profile = "{profile}"
 
 
 def photographs(size: int, n_images: int) -> np.ndarray:
-    """uint8 (n_images, size, size, 3): squares of scikit-learn's two photographs, SHRINK times smaller."""
+    """uint8 (n_images, size, size, 3): squares of scikit-learn's two photographs, SHRINK times
+    smaller.
+    """
     squares, cut = [], size * SHRINK
     for image in load_sample_images().images:
         n_rows, n_columns = image.shape[0] // cut, image.shape[1] // cut
-        blocks = image[: n_rows * cut, : n_columns * cut].reshape(n_rows, size, SHRINK, n_columns, size, SHRINK, 3)
+        blocks = image[: n_rows * cut, : n_columns * cut].reshape(
+            n_rows, size, SHRINK, n_columns, size, SHRINK, 3
+        )
         squares.append(blocks.mean((2, 5)).swapaxes(1, 2).reshape(-1, size, size, 3))
     return np.concatenate(squares)[:n_images].round().astype(np.uint8)
 
 
 def make_image(debian: Debian, work: Path, image: Path) -> None:
     """As a person makes it: in a process of its own, under fakeroot where that is needed."""
-    command = [sys.executable, "-m", "device.flash", "image", "--suite", debian.suite, "--mirror", debian.mirror]
+    command = [
+        sys.executable,
+        "-m",
+        "device.flash",
+        "image",
+        "--suite",
+        debian.suite,
+        "--mirror",
+        debian.mirror,
+    ]
     subprocess.run([*command, "--work", str(work), "--out", str(image)], cwd=ROOT, check=True)
 
 
-def prepare(folder: Path, work: Path, debian: Debian, port: str, host_port: Path) -> tuple[Path, np.ndarray]:
-    """A flashed image in `folder` with its host.toml beside it, and the images that its node will see."""
+def prepare(
+    folder: Path, work: Path, debian: Debian, port: str, host_port: Path
+) -> tuple[Path, np.ndarray]:
+    """A flashed image in `folder` with its host.toml beside it, and the images that its node will
+    see.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     bundle = Bundle.load(BUNDLE, side="node")
@@ -78,7 +97,9 @@ def prepare(folder: Path, work: Path, debian: Debian, port: str, host_port: Path
     make_image(debian, work, image)
     (folder / "node.toml").write_text(NODE_TOML.format(bundle=BUNDLE, port=port, profile=PROFILE))
     (folder / "host.toml").write_text(HOST_TOML.format(port=host_port, profile=PROFILE))
-    options = CardOptions(image, folder / "node.toml", folder / "host.toml", work, is_confirmed=True)
+    options = CardOptions(
+        image, folder / "node.toml", folder / "host.toml", work, is_confirmed=True
+    )
     flash_card(options, lambda text: None, lambda share: None)
     return image, images
 
@@ -93,8 +114,12 @@ def compare(store: Path, expected: np.ndarray) -> dict[str, float]:
     """How the symbols that arrived differ from these, image by image in the order of capture."""
     bundle = Bundle.load(BUNDLE, side="node")
     with Store(store, must_exist=True) as opened:
-        bitstreams = [image.bitstream for image in opened.images(bundle.id.hex()) if image.is_complete]
-    arrived = np.stack([latent_coder.decode(bitstream, bundle.tables).symbols for bitstream in bitstreams])
+        bitstreams = [
+            image.bitstream for image in opened.images(bundle.id.hex()) if image.is_complete
+        ]
+    arrived = np.stack(
+        [latent_coder.decode(bitstream, bundle.tables).symbols for bitstream in bitstreams]
+    )
     difference = np.abs(arrived.astype(int) - expected[np.arange(len(arrived)) % len(expected)])
     return {
         "images_compared": len(arrived),
@@ -112,7 +137,11 @@ def main() -> int:
     try:
         image, images = prepare(folder, work, debian, port, folder / "line/b")
     except subprocess.CalledProcessError as error:
-        what = "NOT TESTED: packages cannot be had" if error.returncode == UNREACHABLE else "FAILED: no image was made"
+        what = (
+            "NOT TESTED: packages cannot be had"
+            if error.returncode == UNREACHABLE
+            else "FAILED: no image was made"
+        )
         print(f"{what}; the reason is above", file=sys.stderr)
         return error.returncode
     made_s = time.monotonic()
@@ -125,15 +154,26 @@ def main() -> int:
                     if event["event"] != "answer" or not event["is_complete"]:
                         continue
                     first_label_s = first_label_s or time.monotonic() - started_s
-                    print(f"image {event['image']}: {event['label']}, {event['bitstream_bytes']} bytes", flush=True)
+                    print(
+                        (
+                            f"image {event['image']}: {event['label']}, "
+                            f"{event['bitstream_bytes']} bytes"
+                        ),
+                        flush=True,
+                    )
                     answers.append(event)
                     if len(answers) == len(images):
                         break
             except TimeoutError:
                 print(guest.log.read_text(errors="replace")[-6000:], file=sys.stderr)
-                print(f"FAILED: {len(answers)} labels in {options.limit:.0f} s; its console is above", file=sys.stderr)
+                print(
+                    f"FAILED: {len(answers)} labels in {options.limit:.0f} s; its console is above",
+                    file=sys.stderr,
+                )
                 return 1
-            memory = guest.ask("grep -E 'VmHWM|VmRSS' /proc/$(systemctl show -P MainPID latentlink)/status")
+            memory = guest.ask(
+                "grep -E 'VmHWM|VmRSS' /proc/$(systemctl show -P MainPID latentlink)/status"
+            )
             root_mb = int(guest.ask("df -m / | tail -1 | tr -s ' ' | cut -d' ' -f2"))
             cpu_s = guest.cpu_s
     figures = {
@@ -159,7 +199,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
     parser.add_argument("--mirror", default="")
     parser.add_argument("--machine", choices=MACHINES, default="virt")
-    parser.add_argument("--limit", type=float, default=240, metavar="S", help="for the labels (default %(default)s)")
+    parser.add_argument(
+        "--limit", type=float, default=240, metavar="S", help="for the labels (default %(default)s)"
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/flash"))
     parser.add_argument("--results", type=Path, default=Path("results"))
     return parser

@@ -1,6 +1,8 @@
-"""Images as they look after a codec: the test split at one setting, or a data set to train on, at random settings.
+"""Images as they look after a codec: the test split at one setting, or a data set to train on, at
+random settings.
 
-Coding takes minutes, so everything is kept in a folder, in blocks: a run goes on where it was interrupted.
+Coding takes minutes, so everything is kept in a folder, in blocks: a run goes on where it was
+interrupted.
 """
 
 from collections.abc import Sequence
@@ -34,8 +36,12 @@ def coded(images: np.ndarray, setting: Setting, folder: Path) -> Coded:
     path = folder / f"{setting.name}-{len(images)}.npz"
     if not path.exists():
         template = setting.encode(blank())
-        bodies = [body(setting, setting.encode(Image.fromarray(image)), template) for image in images]
-        decoded = np.stack([np.asarray(decode(rebuild(setting, sent, template))) for sent in bodies])
+        bodies = [
+            body(setting, setting.encode(Image.fromarray(image)), template) for image in images
+        ]
+        decoded = np.stack(
+            [np.asarray(decode(rebuild(setting, sent, template))) for sent in bodies]
+        )
         _save(path, images=decoded, n_bytes=np.array([len(sent) for sent in bodies]))
     with np.load(path) as file:
         return Coded(file["images"], file["n_bytes"])
@@ -50,13 +56,21 @@ def enlarge(images: np.ndarray) -> np.ndarray:
     """uint8 (N, side, side, 3) → (N, 32, 32, 3), bicubic."""
     if images.shape[1] == PIXELS:
         return images
-    larger = torch.nn.functional.interpolate(to_pixels(images).float(), PIXELS, mode="bicubic", align_corners=False)
+    larger = torch.nn.functional.interpolate(
+        to_pixels(images).float(), PIXELS, mode="bicubic", align_corners=False
+    )
     return larger.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
-def mixed(data: DataSet, settings: Sequence[Setting], n_draws: int, folder: Path, seed: int = 0) -> DataSet:
-    """Every training image `n_draws` times and every validation image once, each at a setting of its own."""
-    train = [_mixed_split(data.train, settings, folder, (seed, 1 + draw)) for draw in range(n_draws)]
+def mixed(
+    data: DataSet, settings: Sequence[Setting], n_draws: int, folder: Path, seed: int = 0
+) -> DataSet:
+    """Every training image `n_draws` times and every validation image once, each at a setting of
+    its own.
+    """
+    train = [
+        _mixed_split(data.train, settings, folder, (seed, 1 + draw)) for draw in range(n_draws)
+    ]
     labels = np.tile(data.train.labels, n_draws)
     validation = _mixed_split(data.validation, settings, folder, (seed, 0))
     return replace(
@@ -66,14 +80,21 @@ def mixed(data: DataSet, settings: Sequence[Setting], n_draws: int, folder: Path
     )
 
 
-def _mixed_split(split: Split, settings: Sequence[Setting], folder: Path, seed: tuple[int, int]) -> np.ndarray:
+def _mixed_split(
+    split: Split, settings: Sequence[Setting], folder: Path, seed: tuple[int, int]
+) -> np.ndarray:
     chosen = np.random.default_rng(seed).integers(len(settings), size=len(split))
     blocks = []
     for start in tqdm(range(0, len(split), BLOCK), desc=f"coding, draw {seed[1]}", unit="block"):
         path = folder / f"mixed-{seed[0]}-{seed[1]}-{start}.npz"
         if not path.exists():
             rows = range(start, min(start + BLOCK, len(split)))
-            _save(path, images=np.stack([_through(split.images[row], settings[chosen[row]]) for row in rows]))
+            _save(
+                path,
+                images=np.stack(
+                    [_through(split.images[row], settings[chosen[row]]) for row in rows]
+                ),
+            )
         with np.load(path) as file:
             blocks.append(file["images"])
     return np.concatenate(blocks)

@@ -1,6 +1,8 @@
-"""What the studies share: how large they are, trained checkpoints, and what a checkpoint is worth when deployed.
+"""What the studies share: how large they are, trained checkpoints, and what a checkpoint is worth
+when deployed.
 
-A study trains what it needs into runs/study, skips what is finished there, and goes on with what was interrupted.
+A study trains what it needs into runs/study, skips what is finished there, and goes on with what
+was interrupted.
 """
 
 import argparse
@@ -36,7 +38,8 @@ from link.coder.tables import Tables
 from link.output.results import commit, write_result
 
 mpl.use("svg")
-mpl.rcParams |= {"svg.hashsalt": "latentlink", "axes.grid": True, "grid.alpha": 0.3}  # the same figures, the same file
+# the same figures, the same file
+mpl.rcParams |= {"svg.hashsalt": "latentlink", "axes.grid": True, "grid.alpha": 0.3}
 from matplotlib import pyplot as plt  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 
@@ -60,8 +63,9 @@ SIZES = {
     "medium": Size({"cifar10": "cifar-32-quick", "cifar100": "cifar-32-quick"}),
     "full": Size({"cifar10": "cifar-64", "cifar100": "cifar100-64"}),
 }
-"""small: the embedded digits, minutes; reduced: hours on one core; medium: trained to the end, minutes of a GPU;
-full: the paper's models and schedules, a GPU."""
+"""small: the embedded digits, minutes; reduced: hours on one core; medium: trained to the end,
+minutes of a GPU; full: the paper's models and schedules, a GPU.
+"""
 
 
 def parser(description: str | None, sizes: Iterable[str] = SIZES) -> argparse.ArgumentParser:
@@ -75,21 +79,27 @@ def parser(description: str | None, sizes: Iterable[str] = SIZES) -> argparse.Ar
 
 
 def sized(description: str | None) -> argparse.Namespace:
-    """The arguments of a study of a size: `presets` by data set, of those that were asked for, and `seeds`."""
+    """The arguments of a study of a size: `presets` by data set, of those that were asked for, and
+    `seeds`.
+    """
     top = parser(description)
     top.add_argument("--datasets", nargs="+", help="default: the size's")
     options = top.parse_args()
     size = SIZES[options.size]
     if missing := set(options.datasets or ()) - set(size.presets):
         sizes = "; ".join(f"{name}: {', '.join(each.presets)}" for name, each in SIZES.items())
-        top.error(f"size {options.size} has no {', '.join(sorted(missing))} (data sets by size: {sizes})")
+        top.error(
+            f"size {options.size} has no {', '.join(sorted(missing))} (data sets by size: {sizes})"
+        )
     options.presets = {name: size.presets[name] for name in options.datasets or size.presets}
     options.seeds = options.seeds or list(size.seeds)
     return options
 
 
 def size_of(options: argparse.Namespace) -> str:
-    """The size, as results name it: a study of chosen data sets does not take the place of the whole one's results."""
+    """The size, as results name it: a study of chosen data sets does not take the place of the
+    whole one's results.
+    """
     return "-".join([options.size, *(options.datasets or ())])
 
 
@@ -114,8 +124,8 @@ def trained(
 ) -> Path:
     """The folder of a finished run; trains it, or goes on with it, where it is not finished.
 
-    `changes` are fields of the recipe, and `variant` is what they are called in the folder's name. `data` has clean
-    labels: a recipe that corrupts them gets them corrupted.
+    `changes` are fields of the recipe, and `variant` is what they are called in the folder's name.
+    `data` has clean labels: a recipe that corrupts them gets them corrupted.
     """
     chosen = replace(recipe(preset, seed=seed), **changes)
     run = RUNS / "-".join([data.name, preset, *([variant] if variant else []), "seed", f"{seed}"])
@@ -132,21 +142,29 @@ def trained(
 
 @dataclass
 class Progress:
-    """What a study has measured so far: begun again at the same revision, it does not measure that again."""
+    """What a study has measured so far: begun again at the same revision, it does not measure that
+    again.
+    """
 
     revision: str = field(default_factory=commit)
     started: float = field(default_factory=time.monotonic)
     skipped_s: float = 0.0
 
     def measured(self, path: Path, measure: Callable[[], Any]) -> Any:
-        """What `measure` gives, of JSON's types; `path`, beside the checkpoint it is of, keeps it."""
+        """What `measure` gives, of JSON's types; `path`, beside the checkpoint it is of, keeps
+        it.
+        """
         if path.exists():
             kept = json.loads(path.read_text(encoding="utf-8"))
             if kept["commit"] == self.revision:
                 self.skipped_s += kept["wall_s"]
                 return kept["measured"]
         started = time.monotonic()
-        kept = {"commit": self.revision, "measured": measure(), "wall_s": time.monotonic() - started}
+        kept = {
+            "commit": self.revision,
+            "measured": measure(),
+            "wall_s": time.monotonic() - started,
+        }
         if not self.revision.endswith(("-dirty", "unknown")):
             unfinished = path.with_suffix(".part")
             unfinished.write_text(json.dumps(kept, allow_nan=False), encoding="utf-8")
@@ -166,7 +184,9 @@ Change = Callable[[FoldedEncoder, FoldedDecoder, Tensor], Halves]
 
 @dataclass(frozen=True, eq=False)
 class Deployed:
-    """A checkpoint as node and host run it: the int8 encoder's symbols of all images, and the decoder for them."""
+    """A checkpoint as node and host run it: the int8 encoder's symbols of all images, and the
+    decoder for them.
+    """
 
     data: DataSet
     symbols: Mapping[str, np.ndarray]
@@ -181,7 +201,9 @@ class Deployed:
         path = self.folder / f"tables-{COMPONENTS}.npz"
         if not path.exists():
             labels = self.data.train.labels
-            entropy_model.fit_mixture(self.symbols["train"], labels, COMPONENTS).quantised().to_npz(path)
+            entropy_model.fit_mixture(self.symbols["train"], labels, COMPONENTS).quantised().to_npz(
+                path
+            )
         return Tables.from_npz(path)
 
     @cached_property
@@ -206,15 +228,23 @@ class Deployed:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         symbols = {split: values[:, order] for split, values in self.symbols.items()}
-        return replace(self, symbols=symbols, decoder=FoldedDecoder(layer, self.decoder.rest), folder=folder)
+        return replace(
+            self, symbols=symbols, decoder=FoldedDecoder(layer, self.decoder.rest), folder=folder
+        )
 
     def receive(self, tables: Tables | None = None) -> "Received":
-        """All test images through the wire coder with these tables, else the mixture; what the host has then."""
+        """All test images through the wire coder with these tables, else the mixture; what the host
+        has then.
+        """
         tables = tables or self.tables
         bitstreams = [latent_coder.encode(image, tables) for image in self.symbols["test"]]
         latents = decode_bulk(bitstreams, tables)
         assert latents.is_valid.all()
-        return Received(latents.symbols, self.data.test.labels, np.array([len(bitstream) for bitstream in bitstreams]))
+        return Received(
+            latents.symbols,
+            self.data.test.labels,
+            np.array([len(bitstream) for bitstream in bitstreams]),
+        )
 
     def accuracy(self, received: "Received") -> float:
         """Share 0…1 of the test images that the decoder, run as the host runs it, gets right."""
@@ -223,16 +253,24 @@ class Deployed:
         return measure.accuracy(onnx_model.OnnxModel(path)(received.symbols), received.labels)
 
     def new_decoder_accuracy(self, received: "Received", loss: str, seed: int) -> float:
-        """The same of a decoder that learns from scratch on clean labels, with one of further_decoders.LOSSES."""
+        """The same of a decoder that learns from scratch on clean labels, with one of
+        further_decoders.LOSSES.
+        """
         train, validation = (self.symbols[split] for split in ("train", "validation"))
         labels = self.data.train.labels, self.data.validation.labels
         wanted = (
-            labels if loss != further_decoders.KL else (self._probabilities(train), self._probabilities(validation))
+            labels
+            if loss != further_decoders.KL
+            else (self._probabilities(train), self._probabilities(validation))
         )
         lessons = further_decoders.Lessons(train[None], wanted[0], validation, wanted[1])
         learning = further_decoders.Learning(seed=seed)
-        learnt = further_decoders.learn_classes(lessons, labels[1], len(self.data.classes), loss, learning)
-        return measure.accuracy(further_decoders.run(learnt, received.symbols).numpy(), received.labels)
+        learnt = further_decoders.learn_classes(
+            lessons, labels[1], len(self.data.classes), loss, learning
+        )
+        return measure.accuracy(
+            further_decoders.run(learnt, received.symbols).numpy(), received.labels
+        )
 
     def _probabilities(self, symbols: np.ndarray) -> np.ndarray:
         return further_decoders.run(self.decoder, symbols).softmax(1).numpy()
@@ -259,16 +297,22 @@ def leading(tables: Tables, n_latents: int) -> Tables:
     return Tables(tables.symbol_min[:n_latents], tables.cumulative[:n_latents], tables.prior)
 
 
-def deploy(checkpoint: Path, data: DataSet, name: str = "raw", change: Change | None = None) -> Deployed:
-    """Convert a checkpoint's encoder to int8 and let all images through it, once: the result is kept beside it.
+def deploy(
+    checkpoint: Path, data: DataSet, name: str = "raw", change: Change | None = None
+) -> Deployed:
+    """Convert a checkpoint's encoder to int8 and let all images through it, once: the result is
+    kept beside it.
 
-    All latents are sent as they are and in raw order, unless `change` makes other halves of the two; `name` says what.
+    All latents are sent as they are and in raw order, unless `change` makes other halves of the
+    two; `name` says what.
     """
     model, _ = load_model(checkpoint)
     config = model.config
     encoder, decoder = fold(model, range(config.latents), torch.zeros(config.latents))
     if change is not None:
-        latents = measure.float_latents(encoder, first(data.train, N_IMAGES_FOR_MEANS), config.pixel_pad)
+        latents = measure.float_latents(
+            encoder, first(data.train, N_IMAGES_FOR_MEANS), config.pixel_pad
+        )
         encoder, decoder = change(encoder, decoder, latents)
     folder = checkpoint.parent / f"{checkpoint.stem}-{name}"
     folder.mkdir(exist_ok=True)
@@ -281,7 +325,9 @@ def deploy(checkpoint: Path, data: DataSet, name: str = "raw", change: Change | 
         unfinished.replace(kept)
     with np.load(kept) as file:
         symbols = {split: file[split] for split in SPLITS}
-    return Deployed(data, symbols, decoder, folder, measure.encoder_cost(encoder, input_shape(config)))
+    return Deployed(
+        data, symbols, decoder, folder, measure.encoder_cost(encoder, input_shape(config))
+    )
 
 
 def spread(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
@@ -306,7 +352,11 @@ class Table:
 
 def number(figures: Mapping[str, float], name: str, form: str, scale: float = 1.0) -> str:
     """A figure's mean, and its deviation where it has one."""
-    parts = [f"{scale * figures[key]:{form}}" for key in (f"{name}_mean", f"{name}_stdev") if key in figures]
+    parts = [
+        f"{scale * figures[key]:{form}}"
+        for key in (f"{name}_mean", f"{name}_stdev")
+        if key in figures
+    ]
     return " ± ".join(parts)
 
 
@@ -321,7 +371,9 @@ Plot = Callable[[dict[str, Any], list[Axes]], None]
 
 def draw(result: dict[str, Any], plot: Plot, n_axes: int) -> Path:
     """docs/STUDY.svg of a results file's content."""
-    figure, axes = plt.subplots(1, n_axes, figsize=(4.8 * n_axes, 3.6), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        1, n_axes, figsize=(4.8 * n_axes, 3.6), layout="constrained", squeeze=False
+    )
     plot(result, list(axes[0]))
     path = DOCS / f"{result['study']}.svg"
     path.parent.mkdir(exist_ok=True)
@@ -331,9 +383,18 @@ def draw(result: dict[str, Any], plot: Plot, n_axes: int) -> Path:
 
 
 def finish(
-    module: str, figures: Mapping[str, float], seeds: Iterable[int], extra: Mapping[str, Any], plot: Plot, n_axes: int
+    module: str,
+    figures: Mapping[str, float],
+    seeds: Iterable[int],
+    extra: Mapping[str, Any],
+    plot: Plot,
+    n_axes: int,
 ) -> None:
-    """Write results/study-NAME.json and docs/study-NAME.svg, or -NAME-SIZE where `extra` says the size."""
-    study = "-".join(["study", module.rpartition(".")[2], *([extra["size"]] if "size" in extra else [])])
+    """Write results/study-NAME.json and docs/study-NAME.svg, or -NAME-SIZE where `extra` says the
+    size.
+    """
+    study = "-".join(
+        ["study", module.rpartition(".")[2], *([extra["size"]] if "size" in extra else [])]
+    )
     path = write_result(study, figures, command=command(module), seeds=list(seeds), extra=extra)
     print(path, draw(json.loads(path.read_text()), plot, n_axes))

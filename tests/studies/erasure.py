@@ -1,7 +1,9 @@
-"""`python -m tests.studies.erasure`: how often parity brings a group back over bursty channels, computed exactly and measured.
+"""`python -m tests.studies.erasure`: how often parity brings a group back over bursty channels,
+computed exactly and measured.
 
-A round is as many groups as take turns, sent at once over a channel that had time to forget. The figures go to
-results/link-erasure.json: the share of groups complete and of packets known, exact (of groups) and of real packets.
+A round is as many groups as take turns, sent at once over a channel that had time to forget. The
+figures go to results/link-erasure.json: the share of groups complete and of packets known, exact
+(of groups) and of real packets.
 """
 
 import shlex
@@ -24,10 +26,11 @@ N_ROUNDS = 20_000
 
 
 def p_at_most_lost(channel: GilbertElliott, n_packets: int, n_lost: int, stride: int = 1) -> float:
-    """Exactly: P(at most n_lost of n_packets are lost) when they are every stride-th packet on the channel.
+    """Exactly: P(at most n_lost of n_packets are lost) when they are every stride-th packet on the
+    channel.
 
-    Dynamic programme over (state, losses so far); `stride` steps of a two-state chain are again one, whose memory
-    1 - p - r is raised to that power.
+    Dynamic programme over (state, losses so far); `stride` steps of a two-state chain are again
+    one, whose memory 1 - p - r is raised to that power.
     """
     p, r = channel.p_good_to_bad, channel.p_bad_to_good
     forgotten = 1 - (1 - p - r) ** stride
@@ -44,10 +47,13 @@ def p_at_most_lost(channel: GilbertElliott, n_packets: int, n_lost: int, stride:
 
 
 def send(plan: ParityPlan, bodies: list[tuple[bytes, PacketType]]) -> list[Parity | Recovered]:
-    """What goes on air for these packets, in its order: data packets as Recovered, parity between them."""
+    """What goes on air for these packets, in its order: data packets as Recovered, parity between
+    them.
+    """
     encoder = ParityEncoder(plan)
     sent: list[Parity | Recovered] = []
-    for counter, (body, packet_type) in zip(count(2, 2), bodies, strict=False):  # an id and a packet each
+    # an id and a packet each
+    for counter, (body, packet_type) in zip(count(2, 2), bodies, strict=False):
         sent += [Recovered(counter, body, packet_type), *encoder.push(counter, body, packet_type)]
     return sent + encoder.flush()
 
@@ -56,7 +62,11 @@ def receive(decoder: ParityDecoder, arrived: list[Parity | Recovered]) -> dict[i
     """All that the host ends up with, received or recovered, by counter."""
     known: dict[int, Recovered] = {}
     for packet in arrived:
-        back = decoder.push_parity(packet) if isinstance(packet, Parity) else [packet, *decoder.push(*packet)]
+        back = (
+            decoder.push_parity(packet)
+            if isinstance(packet, Parity)
+            else [packet, *decoder.push(*packet)]
+        )
         known |= {each.counter: each for each in back}
     return known
 
@@ -65,12 +75,19 @@ def receive(decoder: ParityDecoder, arrived: list[Parity | Recovered]) -> dict[i
 def sent_once(plan: ParityPlan) -> tuple[Parity | Recovered, ...]:
     """A round of full groups with bodies of different lengths."""
     random = Random(5)
-    bodies = [(random.randbytes(random.randrange(3)), PacketType.DATA) for _ in range(plan.n_data * plan.depth)]
+    bodies = [
+        (random.randbytes(random.randrange(3)), PacketType.DATA)
+        for _ in range(plan.n_data * plan.depth)
+    ]
     return tuple(send(plan, bodies))
 
 
-def share_decoded(plan: ParityPlan, channel: GilbertElliott, n_rounds: int, seed: int) -> tuple[float, float]:
-    """Of groups sent over the channel, one round after another with long pauses: those complete, and packets known."""
+def share_decoded(
+    plan: ParityPlan, channel: GilbertElliott, n_rounds: int, seed: int
+) -> tuple[float, float]:
+    """Of groups sent over the channel, one round after another with long pauses: those complete,
+    and packets known.
+    """
     random = Random(seed)
     sent = sent_once(plan)
     groups = {packet.members for packet in sent if isinstance(packet, Parity)}
@@ -94,10 +111,18 @@ def main() -> None:
             complete, known = share_decoded(plan, channel, N_ROUNDS, seed=1)
             exact = p_at_most_lost(channel, 8 + n_parity, n_parity, stride=depth)
             key = f"{name}_8_{n_parity}_depth_{depth}"
-            figures |= {f"{key}_groups": complete, f"{key}_groups_exact": round(exact, 6), f"{key}_packets": known}
+            figures |= {
+                f"{key}_groups": complete,
+                f"{key}_groups_exact": round(exact, 6),
+                f"{key}_packets": known,
+            }
             print(f"{name:6}{f'8+{n_parity} ×{depth}':>8}{complete:10.4f}{exact:9.4f}{known:10.4f}")
     command = shlex.join(["python", "-m", "tests.studies.erasure", *sys.argv[1:]])
-    print(write_result("link-erasure", figures, command=command, seeds=[1], extra={"rounds": N_ROUNDS}))
+    print(
+        write_result(
+            "link-erasure", figures, command=command, seeds=[1], extra={"rounds": N_ROUNDS}
+        )
+    )
 
 
 if __name__ == "__main__":

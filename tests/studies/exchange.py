@@ -1,8 +1,10 @@
-"""Exchanges: what it takes to carry the chunks of many images, in packets and reports, when verdicts stop them.
+"""Exchanges: what it takes to carry the chunks of many images, in packets and reports, when
+verdicts stop them.
 
-An exchange takes images in groups, in rounds: each round sends the next chunk of every image that is not settled, as
-DATA packets of one chunk or packed into BATCH packets, and ends with one REPORT, which acknowledges and holds the
-verdicts. A new group is taken when the last is settled, or, where chunks ride along, in every round.
+An exchange takes images in groups, in rounds: each round sends the next chunk of every image that
+is not settled, as DATA packets of one chunk or packed into BATCH packets, and ends with one REPORT,
+which acknowledges and holds the verdicts. A new group is taken when the last is settled, or, where
+chunks ride along, in every round.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,15 +38,26 @@ class Exchange:
     is_joint: bool = False
     "A BATCH has one verdict: all its images go on while any of them needs more."
     rides_along: bool = False
-    "Later chunks travel with the next group's first ones, so that no packet and no report is sent for them alone."
+    """Later chunks travel with the next group's first ones, so that no packet and no report is sent
+    for them alone.
+    """
 
     @property
     def name(self) -> str:
         kind = "BATCH" if self.is_batched else "DATA"
         if self.cut == (WHOLE, WHOLE):
             return f"{kind} of whole images"
-        remarks = {"no verdicts": not self.has_verdicts, "joint": self.is_joint, "riding along": self.rides_along}
-        return ", ".join([f"{kind} {cut_name(self.cut)}", *(remark for remark, holds in remarks.items() if holds)])
+        remarks = {
+            "no verdicts": not self.has_verdicts,
+            "joint": self.is_joint,
+            "riding along": self.rides_along,
+        }
+        return ", ".join(
+            [
+                f"{kind} {cut_name(self.cut)}",
+                *(remark for remark, holds in remarks.items() if holds),
+            ]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +103,9 @@ class Bill:
 def run_exchange(
     n_bytes: np.ndarray, enough: np.ndarray, exchange: Exchange, max_packet_bytes: int
 ) -> tuple[Bill, Stopped]:
-    """Send bitstreams of n_bytes (N,), stopped where the verdict after so many bytes, enough (bytes, N), says so."""
+    """Send bitstreams of n_bytes (N,), stopped where the verdict after so many bytes, enough
+    (bytes, N), says so.
+    """
     images = [Progress(image, length) for image, length in enumerate(n_bytes.tolist())]
     packets: list[int] = []
     waiting: list[Progress] = []
@@ -102,15 +117,23 @@ def run_exchange(
         going_on: list[Progress] = []
         for packet in packed(waiting, exchange, max_packet_bytes):
             packets.append(send(packet, exchange))
-            unsettled = [one for one in packet if not (exchange.has_verdicts and enough[one.n_sent, one.image])]
+            unsettled = [
+                one
+                for one in packet
+                if not (exchange.has_verdicts and enough[one.n_sent, one.image])
+            ]
             going_on += packet if exchange.is_joint and unsettled else unsettled
         n_rounds += 1
         waiting = [one for one in going_on if one.n_sent < one.n_bytes]
-    stopped = Stopped(np.array([one.n_sent for one in images]), np.array([one.n_chunks for one in images]))
+    stopped = Stopped(
+        np.array([one.n_sent for one in images]), np.array([one.n_chunks for one in images])
+    )
     return Bill(packets, n_reports=n_rounds), stopped
 
 
-def packed(waiting: Sequence[Progress], exchange: Exchange, max_packet_bytes: int) -> Iterator[list[Progress]]:
+def packed(
+    waiting: Sequence[Progress], exchange: Exchange, max_packet_bytes: int
+) -> Iterator[list[Progress]]:
     """Who shares a packet, in order."""
     room = max_packet_bytes - overhead_bytes(PacketType.BATCH) if exchange.is_batched else 0
     packet: list[Progress] = []

@@ -1,9 +1,10 @@
 """CompressAI's factorised prior (Ballé et al., arXiv:1802.01436) as the rival of our tables.
 
-`same_symbols` fits its EntropyBottleneck to the symbols that our int8 encoder gives. `LearnedBottleneck` trains the
-last dense layer, that prior and the decoder together, on a rate term and a frozen backbone, as the field does it.
-Bytes are counted twice: as CompressAI's own coder writes them (rANS, ends in 32-bit words), and the same probabilities
-through our coder, which ends at the shortest string.
+`same_symbols` fits its EntropyBottleneck to the symbols that our int8 encoder gives.
+`LearnedBottleneck` trains the last dense layer, that prior and the decoder together, on a rate term
+and a frozen backbone, as the field does it. Bytes are counted twice: as CompressAI's own coder
+writes them (rANS, ends in 32-bit words), and the same probabilities through our coder, which ends
+at the shortest string.
 """
 
 import copy
@@ -38,7 +39,9 @@ def outside(name: str) -> Any:
     """A module of the study's own environment, installed without what it depends on."""
     package = name.partition(".")[0]
     if not (ENVIRONMENT / package).is_dir():
-        raise MissingError(f"{package} is missing: pip install --no-deps --target {ENVIRONMENT} -r {REQUIREMENTS}")
+        raise MissingError(
+            f"{package} is missing: pip install --no-deps --target {ENVIRONMENT} -r {REQUIREMENTS}"
+        )
     if str(ENVIRONMENT) not in sys.path:
         sys.path.append(str(ENVIRONMENT))
     return importlib.import_module(name)
@@ -47,8 +50,8 @@ def outside(name: str) -> Any:
 def entropy_bottleneck(n_latents: int) -> Any:
     """CompressAI's class with its defaults.
 
-    Its package's __init__ imports torchvision, pandas and more, for parts that are not used here. So the package is
-    made bare, with the two functions that the entropy models ask it for.
+    Its package's __init__ imports torchvision, pandas and more, for parts that are not used here.
+    So the package is made bare, with the two functions that the entropy models ask it for.
     """
     if "compressai" not in sys.modules:
         package = types.ModuleType("compressai")
@@ -71,14 +74,20 @@ class Coded:
     "int64 (N,): the same probabilities through our coder."
 
     def figures(self) -> dict[str, float]:
-        return {"bytes": float(self.n_bytes.mean()), "shortest_bytes": float(self.n_bytes_shortest.mean())}
+        return {
+            "bytes": float(self.n_bytes.mean()),
+            "shortest_bytes": float(self.n_bytes_shortest.mean()),
+        }
 
 
-def same_symbols(training: np.ndarray, test: np.ndarray, n_steps: int = 2000, seed: int = 0) -> Coded:
-    """Fit the prior to symbols (N, D); ValueError when its coder does not give the test symbols back.
+def same_symbols(
+    training: np.ndarray, test: np.ndarray, n_steps: int = 2000, seed: int = 0
+) -> Coded:
+    """Fit the prior to symbols (N, D); ValueError when its coder does not give the test symbols
+    back.
 
-    Its medians are kept at integers, so its grid is that of the symbols. Likelihoods are needed once for each
-    value that a latent takes: the fit is to the histograms.
+    Its medians are kept at integers, so its grid is that of the symbols. Likelihoods are needed
+    once for each value that a latent takes: the fit is to the histograms.
     """
     torch.manual_seed(seed)
     prior = entropy_bottleneck(training.shape[1])
@@ -114,12 +123,18 @@ def through_prior(prior: Any, latents: Tensor, whole: bool = False) -> Coded:
     medians = prior.quantiles[:, 0, 1]
     symbols = np.rint((torch.from_numpy(decoded) - medians).numpy()).astype(np.int64)
     tables = probability_tables(prior, symbols)
-    return Coded(decoded, np.array([len(string) for string in strings]), through_coder(symbols, tables).n_bytes)
+    return Coded(
+        decoded,
+        np.array([len(string) for string in strings]),
+        through_coder(symbols, tables).n_bytes,
+    )
 
 
 @torch.no_grad()
 def probability_tables(prior: Any, symbols: np.ndarray) -> Tables:
-    """The prior's probabilities of all steps from its median that symbols (N, D) take, as tables of the wire coder."""
+    """The prior's probabilities of all steps from its median that symbols (N, D) take, as tables of
+    the wire coder.
+    """
     low, size = int(symbols.min()), max(int(np.ptp(symbols)) + 1, 2)
     steps = torch.arange(low, low + size)[:, None] + prior.quantiles[:, 0, 1]
     _, likelihood = prior(steps, training=False)
@@ -138,7 +153,9 @@ def backbone_features(model: AutoEncoder, split: Split) -> Tensor:
 
 
 class LearnedBottleneck(nn.Module):
-    """Features (N, hidden) → latents → prior → class scores; starts from a trained model's two halves."""
+    """Features (N, hidden) → latents → prior → class scores; starts from a trained model's two
+    halves.
+    """
 
     def __init__(self, model: AutoEncoder) -> None:
         super().__init__()
@@ -156,7 +173,14 @@ class LearnedBottleneck(nn.Module):
         latents, likelihood = self.prior(self.dense(features))
         return self.decoder(latents), -likelihood.log2().sum(1).mean()
 
-    def fit(self, features: Tensor, labels: Tensor, price_per_bit: float, n_epochs: int = 12, seed: int = 0) -> None:
+    def fit(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        price_per_bit: float,
+        n_epochs: int = 12,
+        seed: int = 0,
+    ) -> None:
         """Cross-entropy plus the price of the bits."""
         torch.manual_seed(seed)
         priors = list(self.prior.parameters())
@@ -168,7 +192,9 @@ class LearnedBottleneck(nn.Module):
         for _ in range(n_epochs):
             for rows in torch.randperm(len(labels)).split(500)[:n_batches]:
                 scores, bits = self(features[rows])
-                loss = cross_entropy(scores, labels[rows], label_smoothing=0.1) + price_per_bit * bits
+                loss = (
+                    cross_entropy(scores, labels[rows], label_smoothing=0.1) + price_per_bit * bits
+                )
                 optimiser.zero_grad()
                 loss.backward()
                 self.prior.quantiles.grad = None

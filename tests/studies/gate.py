@@ -1,15 +1,18 @@
-"""`python -m tests.studies.gate`: the scene-change gate on sequences whose every change is known; writes results/gate.json.
+"""`python -m tests.studies.gate`: the scene-change gate on sequences whose every change is known;
+writes results/gate.json.
 
-A sequence is made by its seed from CIFAR-10's test images: one of them, four times as large, is the scene, and cut-outs
-of others come and go in it as objects. A camera looks at it with shot and read noise, a lens that shakes by a fraction
-of a pixel, light that drifts over the day, slopes across the image and is dimmed by clouds; then the image has the
-encoder's 32 x 32. The scene is the same for a while (5 to 60 images), then an object comes, moves or goes.
+A sequence is made by its seed from CIFAR-10's test images: one of them, four times as large, is the
+scene, and cut-outs of others come and go in it as objects. A camera looks at it with shot and read
+noise, a lens that shakes by a fraction of a pixel, light that drifts over the day, slopes across
+the image and is dimmed by clouds; then the image has the encoder's 32 x 32. The scene is the same
+for a while (5 to 60 images), then an object comes, moves or goes.
 
     false send      an image sent though the scene is as it was when the last one was sent
     missed change   a scene of which no image was sent while it lasted
 
-The threshold was chosen on seeds 0 to 9; the figures are of seeds 100 to 119. The rival is the mean absolute difference
-to the last image sent, as camera traps and motion detectors take it, with the threshold that misses as few changes.
+The threshold was chosen on seeds 0 to 9; the figures are of seeds 100 to 119. The rival is the mean
+absolute difference to the last image sent, as camera traps and motion detectors take it, with the
+threshold that misses as few changes.
 """
 
 import argparse
@@ -32,7 +35,9 @@ N_IMAGES = 600
 CHOSEN_ON, MEASURED_ON = range(10), range(100, 120)
 SHORTEST, LONGEST = 5, 60
 OBJECT_SIZES, SMALL_SIZES = (8, 16), (4, 7)
-"Pixels of the encoder's image: 6 % to 25 % of its area; 2 % to 5 %, for which the threshold was not chosen."
+"""Pixels of the encoder's image: 6 % to 25 % of its area; 2 % to 5 %, for which the threshold was
+not chosen.
+"""
 READ_NOISE, SHOT_GAIN = 2.0, 0.25
 "Grey levels; variance of the shot noise in grey levels per grey level: a small camera by day."
 SHAKE = 0.15
@@ -41,7 +46,10 @@ THRESHOLDS, RIVAL_THRESHOLDS = (5.0, 6.0, 7.0, 8.0, 10.0, 12.0), (8.0, 10.0, 12.
 
 
 def sequence(
-    photographs: np.ndarray, seed: int, n_images: int = N_IMAGES, sizes: tuple[int, int] = OBJECT_SIZES
+    photographs: np.ndarray,
+    seed: int,
+    n_images: int = N_IMAGES,
+    sizes: tuple[int, int] = OBJECT_SIZES,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 (n, 32, 32, 3), and the number of the scene that each shows."""
     draw = np.random.default_rng(seed)
@@ -58,7 +66,9 @@ def sequence(
         size = SCALE * int(draw.integers(sizes[0], sizes[1] + 1))
         top, left = draw.integers(0, large - size, 2)
         cut = photograph().repeat(SCALE, axis=0).repeat(SCALE, axis=1)[:size, :size]
-        objects.append((cut, top, left) if draw.random() < 0.7 or not objects or objects[-1] is None else None)
+        objects.append(
+            (cut, top, left) if draw.random() < 0.7 or not objects or objects[-1] is None else None
+        )
     numbers = np.repeat(np.arange(len(scenes)), scenes)[:n_images]
     phase, cloud, images = draw.uniform(0, 2 * np.pi, 3), 1.0, []
     for n, number in enumerate(numbers):
@@ -103,7 +113,9 @@ def by_difference(threshold: float) -> Callable[[np.ndarray], bool]:
 def count(
     sequences: list[tuple[np.ndarray, np.ndarray]], make: Callable[[], Callable[[np.ndarray], bool]]
 ) -> dict[str, Any]:
-    """What a gate does with these sequences; the first image of each is sent by every gate and counts nowhere."""
+    """What a gate does with these sequences; the first image of each is sent by every gate and
+    counts nowhere.
+    """
     n_same = n_false = n_scenes = n_missed = n_late = n_images = n_sent = 0
     for images, numbers in sequences:
         is_news = make()
@@ -141,17 +153,34 @@ def main() -> int:
     sweeps: dict[str, Any] = {}
     for name, seeds in (("chosen_on", CHOSEN_ON), ("measured_on", MEASURED_ON)):
         sequences = [sequence(photographs, seed) for seed in seeds]
-        for rule, make, thresholds in (("gate", by_gate, THRESHOLDS), ("rival", by_difference, RIVAL_THRESHOLDS)):
-            sweeps[f"{name}_{rule}"] = {str(one): count(sequences, partial(make, one)) for one in thresholds}
+        for rule, make, thresholds in (
+            ("gate", by_gate, THRESHOLDS),
+            ("rival", by_difference, RIVAL_THRESHOLDS),
+        ):
+            sweeps[f"{name}_{rule}"] = {
+                str(one): count(sequences, partial(make, one)) for one in thresholds
+            }
             for threshold, counted in sweeps[f"{name}_{rule}"].items():
                 print(f"{name} {rule} {threshold}: {counted}", flush=True)
-    small = count([sequence(photographs, seed, sizes=SMALL_SIZES) for seed in MEASURED_ON], partial(by_gate, THRESHOLD))
+    small = count(
+        [sequence(photographs, seed, sizes=SMALL_SIZES) for seed in MEASURED_ON],
+        partial(by_gate, THRESHOLD),
+    )
     print(f"small objects: {small}")
     figures = {"threshold": THRESHOLD, **sweeps["measured_on_gate"][str(THRESHOLD)]}
     figures |= {f"small_objects_{name}": value for name, value in small.items()}
     command = shlex.join(["python", "-m", "tests.studies.gate", *sys.argv[1:]])
     extra = {"chosen_on_seeds": list(CHOSEN_ON), **sweeps}
-    print(write_result("gate", figures, command=command, seeds=MEASURED_ON, extra=extra, folder=arguments.results))
+    print(
+        write_result(
+            "gate",
+            figures,
+            command=command,
+            seeds=MEASURED_ON,
+            extra=extra,
+            folder=arguments.results,
+        )
+    )
     return 0
 
 

@@ -1,4 +1,6 @@
-"""Accuracy at a number of bytes: what the released recipes were to reach, and what their results files say."""
+"""Accuracy at a number of bytes: what the released recipes were to reach, and what their results
+files say.
+"""
 
 import json
 import re
@@ -13,19 +15,28 @@ from tests.studies.common import Table
 from tests.studies.nair import RETRAINED
 
 REASON = (
-    "Models for a CPU were trained on a processor core or two in half an hour to three hours, 16 to 145 epochs, "
+    "Models for a CPU were trained on a processor core or two in half an hour to three "
+    "hours, 16 to 145 epochs, "
     "`plain-20-medium` with the scores of `wide-70-long` to learn from; those "
-    "for a GPU on an H200, three or four at a time, 85 or 128 epochs in two to three minutes each, with the scores of "
-    "a larger network to learn from. The paper takes 300 epochs. Beside each goal stands the recipe of highest mean "
+    "for a GPU on an H200, three or four at a time, 85 or 128 epochs in two to three minutes "
+    "each, with the scores of "
+    "a larger network to learn from. The paper takes 300 epochs. Beside each goal stands the "
+    "recipe of highest mean "
     "test accuracy among those measured: ± over its seeds, or one seed."
 )
 ABOUT_OTHERS = (
-    "The drop is the largest of the recipes above. Of the mixture's bits over the histograms', same symbols, the "
-    "lowest share of any bundle stands here: a turned bundle, whose latents no longer depend on each other much, has "
-    "fewer bits of both kinds and a larger share. NAIR's order is held against the raw one by accuracy above chance, "
-    "mean over seeds, once after a quarter of either order's own bytes, once after as many bytes for both: a quarter "
-    "of the raw order's. Where it misses: the mixture guesses what is missing from what is there, so the raw order "
-    "loses little that an order could save; and a quarter of a turned bitstream's own bytes are some ten bits."
+    "The drop is the largest of the recipes above. Of the mixture's bits over the "
+    "histograms', same symbols, the "
+    "lowest share of any bundle stands here: a turned bundle, whose latents no longer depend "
+    "on each other much, has "
+    "fewer bits of both kinds and a larger share. NAIR's order is held against the raw one "
+    "by accuracy above chance, "
+    "mean over seeds, once after a quarter of either order's own bytes, once after as many "
+    "bytes for both: a quarter "
+    "of the raw order's. Where it misses: the mixture guesses what is missing from what is "
+    "there, so the raw order "
+    "loses little that an order could save; and a quarter of a turned bitstream's own bytes "
+    "are some ten bits."
 )
 GPU_PRESETS = ("plain-5-long", "plain-20-long", "plain-120")
 "Presets that a GPU trained for the bundles measured here; a CPU all others."
@@ -61,7 +72,9 @@ GOALS = (
 
 @dataclass(frozen=True)
 class Measured:
-    """A bundle as its export, or its turning, measured it; one of several seeds has the others' figures beside it."""
+    """A bundle as its export, or its turning, measured it; one of several seeds has the others'
+    figures beside it.
+    """
 
     study: str
     export: str
@@ -80,7 +93,9 @@ class Measured:
 
     @property
     def points(self) -> str:
-        spread = f" ± {100 * statistics.stdev(self.accuracies):.2f}" if len(self.accuracies) > 1 else ""
+        spread = (
+            f" ± {100 * statistics.stdev(self.accuracies):.2f}" if len(self.accuracies) > 1 else ""
+        )
         return f"{100 * self.accuracy:.2f}{spread}"
 
     @property
@@ -89,18 +104,28 @@ class Measured:
 
     def reaches_for(self, goal: Goal) -> bool:
         is_of_its_data = self.export.split("-")[1] == goal.data_set
-        return is_of_its_data and self.bytes_per_image <= goal.bytes_per_image and self.macs <= goal.macs
+        return (
+            is_of_its_data
+            and self.bytes_per_image <= goal.bytes_per_image
+            and self.macs <= goal.macs
+        )
 
 
 def measured() -> Iterator[Measured]:
-    """All bundles of which there are results; turning changes no layer of the encoder but its last, made smaller."""
+    """All bundles of which there are results; turning changes no layer of the encoder but its last,
+    made smaller.
+    """
     exports = dict(results("export"))
     for study, figures in exports.items():
         if re.search(r"-seed-\d+$", study):
             continue
         seeds = [
             figures,
-            *(more for other, more in exports.items() if re.fullmatch(rf"{re.escape(study)}-seed-\d+", other)),
+            *(
+                more
+                for other, more in exports.items()
+                if re.fullmatch(rf"{re.escape(study)}-seed-\d+", other)
+            ),
         ]
         yield Measured(
             study,
@@ -111,11 +136,15 @@ def measured() -> Iterator[Measured]:
             statistics.mean(bits_share(each) for each in seeds),
             statistics.mean(each["int8_drop_points"] for each in seeds),
         )
-    by_figures = {(each["int8_accuracy"], each["bytes_per_image"]): study for study, each in exports.items()}
+    by_figures = {
+        (each["int8_accuracy"], each["bytes_per_image"]): study for study, each in exports.items()
+    }
     for study, figures in results("turn"):
         export = by_figures[figures["accuracy_before"], figures["bytes_per_image_before"]]
         share, macs = bits_share(figures), exports[export]["encoder_macs"]
-        yield Measured(study, export, (figures["accuracy"],), figures["bytes_per_image"], macs, share)
+        yield Measured(
+            study, export, (figures["accuracy"],), figures["bytes_per_image"], macs, share
+        )
 
 
 def bits_share(figures: Mapping[str, float]) -> float:
@@ -128,13 +157,17 @@ def results(kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def best(goal: Goal, machine: str, found: Sequence[Measured]) -> Measured | None:
-    """The most accurate bundle trained on that machine that keeps to the goal's bytes and multiplications."""
+    """The most accurate bundle trained on that machine that keeps to the goal's bytes and
+    multiplications.
+    """
     candidates = [each for each in found if each.trained_on == machine and each.reaches_for(goal)]
     return max(candidates, key=lambda each: each.accuracy, default=None)
 
 
 def table() -> Table:
-    """Each goal beside the most accurate bundle that keeps to its bytes, and by how much it is missed."""
+    """Each goal beside the most accurate bundle that keeps to its bytes, and by how much it is
+    missed.
+    """
     found = list(measured())
     rows = []
     for goal in GOALS:
@@ -142,14 +175,22 @@ def table() -> Table:
             chosen = best(goal, machine, found)
             cells = ["nothing measured", "", "", "", ""]
             if chosen is not None:
-                cells = [chosen.points, f"{chosen.bytes_per_image:.2f}", f"{chosen.macs / 1e6:.0f} M"]
+                cells = [
+                    chosen.points,
+                    f"{chosen.bytes_per_image:.2f}",
+                    f"{chosen.macs / 1e6:.0f} M",
+                ]
                 cells += [verdict(chosen.accuracy, wish), f"`results/{chosen.study}.json`"]
             rows.append([f"{goal}", machine, f"{100 * wish:.1f}", *cells])
-    return Table(["goal", "trained on a", "goal, %", "measured, %", "bytes", "node MACs", "", "by"], rows)
+    return Table(
+        ["goal", "trained on a", "goal, %", "measured, %", "bytes", "node MACs", "", "by"], rows
+    )
 
 
 def others() -> Table:
-    """The goals that are not an accuracy: int8's drop, the mixture's share of the histograms' bits, NAIR's order."""
+    """The goals that are not an accuracy: int8's drop, the mixture's share of the histograms' bits,
+    NAIR's order.
+    """
     found = list(measured())
     rows = [*drop_rows(found), *bits_rows(found), *nair_rows()]
     return Table(["goal", "", "measured", "", "by"], [list(row) for row in rows])
@@ -165,31 +206,65 @@ def drop_rows(found: Sequence[Measured]) -> Iterator[Row]:
         if drops:
             drop, study = max(drops)
             name = f"points lost to int8, trained on a {machine}"
-            yield name, f"at most {most:g}", f"{drop:.2f}", missed(drop - most), f"`results/{study}.json`"
+            yield (
+                name,
+                f"at most {most:g}",
+                f"{drop:.2f}",
+                missed(drop - most),
+                f"`results/{study}.json`",
+            )
 
 
 def bits_rows(found: Sequence[Measured], most: float = 0.45) -> Iterator[Row]:
     if found:
         share, study = min((each.bits_share, each.study) for each in found)
         name = "the mixture's bits over the histograms'"
-        yield name, f"at most {most:g}", f"{share:.2f}", missed(share - most), f"`results/{study}.json`"
+        yield (
+            name,
+            f"at most {most:g}",
+            f"{share:.2f}",
+            missed(share - most),
+            f"`results/{study}.json`",
+        )
 
 
 def nair_rows() -> Iterator[Row]:
-    """After a quarter of the bytes: above chance as a multiple of the raw order's, and points beside tail-drop's."""
+    """After a quarter of the bytes: above chance as a multiple of the raw order's, and points
+    beside tail-drop's.
+    """
     for study, figures in results("study-nair"):
-        for (name, n_classes), prefix, key in product(N_CLASSES.items(), ("", "static_"), ("cut", "raw_bytes")):
+        for (name, n_classes), prefix, key in product(
+            N_CLASSES.items(), ("", "static_"), ("cut", "raw_bytes")
+        ):
             if f"{name} raw {key}_0.25_mean" not in figures:
                 continue
             turned, raw, retrained = (
-                figures[f"{name} {order} {prefix}{key}_0.25_mean"] for order in ("importance", "raw", RETRAINED)
+                figures[f"{name} {order} {prefix}{key}_0.25_mean"]
+                for order in ("importance", "raw", RETRAINED)
             )
             of = "the raw order's" if key == "raw_bytes" else "its own"
-            title = f"NAIR, {name}, {'histograms' if prefix else 'mixture'}, a quarter of {of} bytes"
-            ratio, points = (turned - 1 / n_classes) / (raw - 1 / n_classes), 100 * (turned - retrained)
+            title = (
+                f"NAIR, {name}, {'histograms' if prefix else 'mixture'}, a quarter of {of} bytes"
+            )
+            ratio, points = (
+                (turned - 1 / n_classes) / (raw - 1 / n_classes),
+                100 * (turned - retrained),
+            )
             by = f"`results/{study}.json`"
-            yield f"{title}: over the raw order", "at least 2 ×", f"{ratio:.2f} ×", missed(2 - ratio), by
-            yield f"{title}: points over tail-drop", "at least -1", f"{points:+.1f}", missed(-1 - points), by
+            yield (
+                f"{title}: over the raw order",
+                "at least 2 ×",
+                f"{ratio:.2f} ×",
+                missed(2 - ratio),
+                by,
+            )
+            yield (
+                f"{title}: points over tail-drop",
+                "at least -1",
+                f"{points:+.1f}",
+                missed(-1 - points),
+                by,
+            )
 
 
 def verdict(accuracy: float, wish: float) -> str:

@@ -1,13 +1,17 @@
-"""Image codecs as a careful engineer would use them on this link: of each file only what differs from image to image.
+"""Image codecs as a careful engineer would use them on this link: of each file only what differs
+from image to image.
 
-Both ends hold one file of the same codec, setting and size, the template. A node sends the *body*, and the host
-rebuilds the file from the two, to the byte; `body` refuses a file that would not come back. What a body is:
+Both ends hold one file of the same codec, setting and size, the template. A node sends the *body*,
+and the host rebuilds the file from the two, to the byte; `body` refuses a file that would not come
+back. What a body is:
 
     JPEG       the entropy-coded scan: not the tables, the other markers nor the end marker
-    WebP       1 byte for the length of the first partition (3 when it is 255 or more), then the VP8 frame from its
+    WebP       1 byte for the length of the first partition (3 when it is 255 or more), then the VP8
+               frame from its
                11th byte on: not the RIFF and chunk headers, the start code nor the size
     JPEG 2000  the packets of the only tile: not the main header, the tile header nor the end marker
-    AVIF       the payload of the AV1 frame: not the boxes, nor the sequence header and the OBU headers in front of it
+    AVIF       the payload of the AV1 frame: not the boxes, nor the sequence header and the OBU
+               headers in front of it
 
 How long a body is, the packet around it says, as it does for our own bitstreams.
 """
@@ -19,7 +23,9 @@ from typing import Any
 from PIL import Image
 
 PIXELS = 32
-"Side of the images; smaller ones are averaged from them on the node and enlarged again on the host."
+"""Side of the images; smaller ones are averaged from them on the node and enlarged again on the
+host.
+"""
 
 JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
 J2K_TILE, J2K_DATA = b"\xff\x90", b"\xff\x93"
@@ -40,7 +46,8 @@ class Setting:
 
     @property
     def name(self) -> str:
-        return f"{self.codec}-{self.side}px-{'psnr' if self.codec == 'jpeg2000' else 'q'}{self.quality}"
+        scale = "psnr" if self.codec == "jpeg2000" else "q"
+        return f"{self.codec}-{self.side}px-{scale}{self.quality}"
 
     def shrink(self, image: Image.Image) -> Image.Image:
         """What the node does before it encodes: averages over squares."""
@@ -56,7 +63,9 @@ class Setting:
 def jpeg(side: int, quality: int) -> Setting:
     """Colour at half the resolution, unless an image is a single block."""
     subsampling = "4:4:4" if side == 8 else "4:2:0"
-    return Setting("jpeg", side, quality, dict(format="JPEG", quality=quality, subsampling=subsampling))
+    return Setting(
+        "jpeg", side, quality, dict(format="JPEG", quality=quality, subsampling=subsampling)
+    )
 
 
 def webp(side: int, quality: int) -> Setting:
@@ -71,14 +80,18 @@ def jpeg2000(side: int, psnr: int) -> Setting:
 
 
 def avif(side: int, quality: int) -> Setting:
-    return Setting("avif", side, quality, dict(format="AVIF", quality=quality, speed=6, max_threads=1))
+    return Setting(
+        "avif", side, quality, dict(format="AVIF", quality=quality, speed=6, max_threads=1)
+    )
 
 
 def body(setting: Setting, file: bytes, template: bytes) -> bytes:
     """What is sent of a file; ValueError when the template and it do not give the file back."""
     sent = _CUT[setting.codec](file)
     if rebuild(setting, sent, template) != file:
-        raise ValueError(f"this {setting.name} file differs from its template in more than its body")
+        raise ValueError(
+            f"this {setting.name} file differs from its template in more than its body"
+        )
     return sent
 
 
@@ -131,7 +144,8 @@ def _join_jpeg2000(sent: bytes, template: bytes) -> bytes:
     tile = template.index(J2K_TILE)
     data = template.index(J2K_DATA, tile) + 2
     header = bytearray(template[:data])
-    header[tile + 6 : tile + 10] = (data - tile + len(sent)).to_bytes(4, "big")  # Psot: bytes of this tile part
+    # Psot: bytes of this tile part
+    header[tile + 6 : tile + 10] = (data - tile + len(sent)).to_bytes(4, "big")
     return bytes(header) + sent + JPEG_END
 
 

@@ -1,9 +1,11 @@
-"""`python -m tests.studies.kills`: a node is killed, or loses its power, again and again; writes results/link-kills.json.
+"""`python -m tests.studies.kills`: a node is killed, or loses its power, again and again; writes
+results/link-kills.json.
 
-Kills come at random moments and, by tracing, before and after each system call that changes a file. A power cut comes
-there too, and the next start finds what a disk may hold then: what was synchronised, and any sectors of the rest.
-After each the node's files must account for all that it has told (tests.worlds.killed_node). Last, files are damaged: the
-node must start all the same and send nothing but what was queued.
+Kills come at random moments and, by tracing, before and after each system call that changes a file.
+A power cut comes there too, and the next start finds what a disk may hold then: what was
+synchronised, and any sectors of the rest. After each the node's files must account for all that it
+has told (tests.worlds.killed_node). Last, files are damaged: the node must start all the same and
+send nothing but what was queued.
 """
 
 import argparse
@@ -21,7 +23,15 @@ from tempfile import TemporaryDirectory
 from device.outbox.outbox import open_outbox
 from link.output.results import write_result
 from tests.worlds import tracing
-from tests.worlds.killed_node import LEDGER, OUTBOX, World, new_world, pieces_of, promise, waiting_in
+from tests.worlds.killed_node import (
+    LEDGER,
+    OUTBOX,
+    World,
+    new_world,
+    pieces_of,
+    promise,
+    waiting_in,
+)
 from tests.worlds.power_cut import Disk
 from tests.worlds.tracing import Call
 
@@ -47,7 +57,9 @@ def kill_at_random(world: World, seed: int, life_s: float) -> None:
 
 
 def kill_at_call(world: World, seed: int, n_calls: int) -> bool:
-    """SIGKILL at the n-th stop, before or after a call that changes a file; False when there are not so many."""
+    """SIGKILL at the n-th stop, before or after a call that changes a file; False when there are
+    not so many.
+    """
     calls = _Countdown(n_calls)
     pid, pipe = tracing.start(world.worker(seed), is_traced=True)
     ended = tracing.trace(pid, calls.may_go_on)
@@ -135,7 +147,9 @@ def kills_at_calls(step: int, draw: Random, tally: Tally, with_power_cuts: bool)
                 n_calls += step
 
 
-def _end_at_call(beginning: World, n_calls: int, draw: Random, tally: Tally, with_power_cut: bool) -> bool:
+def _end_at_call(
+    beginning: World, n_calls: int, draw: Random, tally: Tally, with_power_cut: bool
+) -> bool:
     """From this beginning; False when the node came to its end in peace before so many stops."""
     with new_world(beginning) as world:
         if with_power_cut:
@@ -167,7 +181,9 @@ def damage(content: bytes, draw: Random) -> bytes:
 
 
 def damaged_files(n_files: int, draw: Random, tally: Tally) -> None:
-    """One file of a killed node is damaged: it starts all the same, and sends nothing but what was queued."""
+    """One file of a killed node is damaged: it starts all the same, and sends nothing but what was
+    queued.
+    """
     with new_world() as beginning:
         kill_at_random(beginning, seed=1, life_s=LONGEST_LIFE_S)
         for n in range(n_files):
@@ -179,7 +195,10 @@ def damaged_files(n_files: int, draw: Random, tally: Tally) -> None:
                 tally.n_damage_noticed += bool(world.notices)
                 with open_outbox(world.folder / OUTBOX) as outbox:
                     for (image, index), bitstream in waiting_in(outbox).items():
-                        promise(bitstream == pieces_of(image)[index], f"chunk {index} of image {image} has changed")
+                        promise(
+                            bitstream == pieces_of(image)[index],
+                            f"chunk {index} of image {image} has changed",
+                        )
 
 
 def study(n_random: int, step: int, n_damaged: int, seed: int) -> Tally:
@@ -194,9 +213,13 @@ def study(n_random: int, step: int, n_damaged: int, seed: int) -> Tally:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.studies.kills", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.studies.kills", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--random", type=int, default=500, help="kills at random moments")
-    parser.add_argument("--step", type=int, default=1, help="of the stops at system calls take every so many-th")
+    parser.add_argument(
+        "--step", type=int, default=1, help="of the stops at system calls take every so many-th"
+    )
     parser.add_argument("--damaged", type=int, default=200, help="files that are damaged")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the result")
@@ -217,7 +240,9 @@ def main() -> None:
         "duration_s": round(time.monotonic() - began_s, 1),
     }
     command = shlex.join(["python", "-m", "tests.studies.kills", *sys.argv[1:]])
-    path = write_result("link-kills", figures, command=command, seeds=[options.seed], folder=options.out)
+    path = write_result(
+        "link-kills", figures, command=command, seeds=[options.seed], folder=options.out
+    )
     print(f"kills: {figures} in {path}", file=sys.stderr)
 
 

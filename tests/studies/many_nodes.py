@@ -1,11 +1,13 @@
-"""Many nodes: eight on one channel that destroys frames which overlap, with and without slots, one or two gateways.
+"""Many nodes: eight on one channel that destroys frames which overlap, with and without slots, one
+or two gateways.
 
     .venv/bin/python -m tests.studies.many_nodes       writes results/link-many-nodes.json
 
-Real are every node's sender and outbox, and the host's receiver; time, channel and the host's store are not. Each node
-has a clock of its own, which differs from the host's by up to DRIFT. Images come at random intervals. Without slots a
-node speaks as soon as it has something to say, and tries again, later and at random, when nobody answered. With slots
-it asks for one first, and the host answers as host_decoder does: every newcomer gives all of them a new plan.
+Real are every node's sender and outbox, and the host's receiver; time, channel and the host's store
+are not. Each node has a clock of its own, which differs from the host's by up to DRIFT. Images come
+at random intervals. Without slots a node speaks as soon as it has something to say, and tries
+again, later and at random, when nobody answered. With slots it asks for one first, and the host
+answers as host_decoder does: every newcomer gives all of them a new plan.
 """
 
 import heapq
@@ -83,7 +85,11 @@ class Station:
 
     def look_ahead(self, now_s: float) -> None:
         own_s = None if self.is_speaking else self.end.sender.next_due_s(self.own_s(now_s))
-        self.due_s = None if own_s is None else max(now_s, (own_s - self._offset_s) / self._rate + ROUNDING_S)
+        self.due_s = (
+            None
+            if own_s is None
+            else max(now_s, (own_s - self._offset_s) / self._rate + ROUNDING_S)
+        )
 
     def hear(self, heard: Heard, now_s: float) -> None:
         self.end.sender.receive(heard.packet, self.own_s(now_s), heard.quality)
@@ -132,7 +138,13 @@ class Channel:
         own.mkdir()
         options = SenderOptions(wants_slot=self.scenario.has_slots)
         end = NodeEnd(
-            own, bundle, options, timing=self._timing, node=node, key=key, seed=self._random.randrange(1 << 32)
+            own,
+            bundle,
+            options,
+            timing=self._timing,
+            node=node,
+            key=key,
+            seed=self._random.randrange(1 << 32),
         )
         return Station(node - 1, end, self._random)
 
@@ -149,11 +161,19 @@ class Channel:
 
     @property
     def _is_done(self) -> bool:
-        return not any(self._n_left.values()) and all(one.end.outbox.n_images == 0 for one in self.stations)
+        return not any(self._n_left.values()) and all(
+            one.end.outbox.n_images == 0 for one in self.stations
+        )
 
     def _step(self) -> None:
-        """To the next moment at which anything happens; what is heard at once is heard before anyone answers."""
-        times = [self.air.next_due_s(), self._host_due_s, self._events[0][0] if self._events else None]
+        """To the next moment at which anything happens; what is heard at once is heard before
+        anyone answers.
+        """
+        times = [
+            self.air.next_due_s(),
+            self._host_due_s,
+            self._events[0][0] if self._events else None,
+        ]
         times += [station.due_s for station in self.stations]
         self.now_s = max(self.now_s, min(time_s for time_s in times if time_s is not None))
         for receiver, heard in self.air.pop(self.now_s):
@@ -169,11 +189,16 @@ class Channel:
     # The nodes
 
     def _await_image(self, station: Station) -> None:
-        self._at(self.now_s + self._random.expovariate(1 / self.scenario.interval_s), lambda: self._capture(station))
+        self._at(
+            self.now_s + self._random.expovariate(1 / self.scenario.interval_s),
+            lambda: self._capture(station),
+        )
 
     def _capture(self, station: Station) -> None:
         node = station.end.node
-        image = station.end.put(self._random.randbytes(self.scenario.image_bytes), now_s=station.own_s(self.now_s))
+        image = station.end.put(
+            self._random.randbytes(self.scenario.image_bytes), now_s=station.own_s(self.now_s)
+        )
         self.captured_s[node, image] = self.now_s
         self._n_left[node] -= 1
         if self._n_left[node]:
@@ -183,7 +208,9 @@ class Channel:
     def _poll(self, station: Station) -> None:
         if (outgoing := station.ask(self.now_s)) is not None:
             station.is_speaking = True
-            self._transmit(station.number, outgoing, lambda end_s: self._transmitted(station, end_s))
+            self._transmit(
+                station.number, outgoing, lambda end_s: self._transmitted(station, end_s)
+            )
         station.look_ahead(self.now_s)
 
     def _transmitted(self, station: Station, end_s: float) -> None:
@@ -227,7 +254,9 @@ class Channel:
     def _grant_slot(self, node: int) -> None:
         if node not in self._slotted:
             self._slotted.add(node)
-            self.host.grant_slots(self._slotted, slot_period_s(self._timing, len(self._slotted)), self.now_s)
+            self.host.grant_slots(
+                self._slotted, slot_period_s(self._timing, len(self._slotted)), self.now_s
+            )
 
     def _poll_host(self) -> None:
         if not self._is_host_speaking and (downlink := self.host.next_packet(self.now_s)):
@@ -236,7 +265,10 @@ class Channel:
             self.n_worse += by_gateway.get(downlink.gateway) != max(by_gateway.values())
             self._is_host_speaking = True
             station = self.scenario.n_nodes + downlink.gateway
-            self._at(self.now_s + TURNAROUND_S / 2, lambda: self._transmit(station, downlink, self._host_transmitted))
+            self._at(
+                self.now_s + TURNAROUND_S / 2,
+                lambda: self._transmit(station, downlink, self._host_transmitted),
+            )
         self._host_due_s = None if self._is_host_speaking else self.host.next_due_s(self.now_s)
 
     def _host_transmitted(self, end_s: float) -> None:
@@ -246,7 +278,9 @@ class Channel:
 
     # The air
 
-    def _transmit(self, station: int, sent: Outgoing | Downlink, then: Callable[[float], None]) -> None:
+    def _transmit(
+        self, station: int, sent: Outgoing | Downlink, then: Callable[[float], None]
+    ) -> None:
         end_s = self.air.transmit(station, sent.packet, self._tuning, self.now_s)
         self.n_frames[PacketType(Header.unpack(sent.packet).packet_type)] += 1
         self._at(end_s, lambda: then(end_s))
@@ -272,7 +306,9 @@ class Channel:
 
     def figures(self) -> dict[str, float]:
         n_images = len(self.captured_s)
-        latency_s = [heard_s - self.captured_s[image] for image, heard_s in self.first_heard_s.items()]
+        latency_s = [
+            heard_s - self.captured_s[image] for image, heard_s in self.first_heard_s.items()
+        ]
         airtime_s = [one.airtime_s for one in self.air.statistics]
         n_nodes = self.scenario.n_nodes
         return {
@@ -288,7 +324,8 @@ class Channel:
             "median_latency_s": float(np.median(latency_s)),
             "p90_latency_s": float(np.percentile(latency_s, 90)),
             "duplicates_per_image": self.rejected[Reason.DUPLICATE] / n_images,
-            "answers_through_second_gateway_share": self.answered_by[1] / max(1, self.answered_by.total()),
+            "answers_through_second_gateway_share": self.answered_by[1]
+            / max(1, self.answered_by.total()),
             "answers_through_worse_gateway": self.n_worse,
         }
 
@@ -309,15 +346,24 @@ SCENARIOS = {
     "lossy_two_gateways": Scenario(interval_s=20.0, impairments=LOSSY, n_gateways=2),
 }
 SUMS = ("images", "chunks_given_twice", "answers_through_worse_gateway")
-WITH_TWO = ("duplicates_per_image", "answers_through_second_gateway_share", "answers_through_worse_gateway")
+WITH_TWO = (
+    "duplicates_per_image",
+    "answers_through_second_gateway_share",
+    "answers_through_worse_gateway",
+)
 
 
 def study(seeds: tuple[int, ...]) -> dict[str, float]:
-    """Each scenario without and with slots: sums, the least share delivered, and means over the seeds."""
+    """Each scenario without and with slots: sums, the least share delivered, and means over the
+    seeds.
+    """
     result = {}
     for name, scenario in SCENARIOS.items():
         for has_slots in (False, True):
-            runs = [simulate(replace(scenario, has_slots=has_slots, seed=seed)).figures() for seed in seeds]
+            runs = [
+                simulate(replace(scenario, has_slots=has_slots, seed=seed)).figures()
+                for seed in seeds
+            ]
             for figure in runs[0]:
                 values = [run[figure] for run in runs]
                 merge = sum if figure in SUMS else min if figure == "delivered_share" else mean
@@ -334,9 +380,15 @@ def main() -> None:
         command="python -m tests.studies.many_nodes",
         seeds=seeds,
         extra={
-            "note": "8 nodes, 200 images of 20 bytes each, lora-sf7; free: no slots. Images, chunks given twice and "
-            "answers through the worse gateway are sums over the seeds, shares delivered the least, others means",
-            "scenarios": {name: f"one image per node in {one.interval_s:g} s" for name, one in SCENARIOS.items()},
+            "note": "8 nodes, 200 images of 20 bytes each, lora-sf7; free: no slots. Images, "
+            "chunks "
+            "given twice and "
+            "answers through the worse gateway are sums over the seeds, shares delivered the "
+            "least, others means",
+            "scenarios": {
+                name: f"one image per node in {one.interval_s:g} s"
+                for name, one in SCENARIOS.items()
+            },
         },
     )
     print(path.read_text(encoding="utf-8"))

@@ -1,10 +1,12 @@
-"""`python -m tests.studies.nair`: the order of a finished model's latents, and what a lost tail then costs (NAIR).
+"""`python -m tests.studies.nair`: the order of a finished model's latents, and what a lost tail
+then costs (NAIR).
 
-One model per seed, trained end to end without a thought of loss. Its latents are sent raw, in random order, by falling
-variance, by falling discriminative power; or turned, by principal components or by importance. Against them: a model
-retrained with stochastic tail-drop. Channels: bitstreams cut after a share of their bytes, coded by the mixture, which
-guesses what is missing from what is there, or by static histograms, which take the mean for it; and frames, each coded
-on its own, lost independently or in bursts.
+One model per seed, trained end to end without a thought of loss. Its latents are sent raw, in
+random order, by falling variance, by falling discriminative power; or turned, by principal
+components or by importance. Against them: a model retrained with stochastic tail-drop. Channels:
+bitstreams cut after a share of their bytes, coded by the mixture, which guesses what is missing
+from what is there, or by static histograms, which take the mean for it; and frames, each coded on
+its own, lost independently or in bursts.
 """
 
 from collections.abc import Callable
@@ -60,7 +62,9 @@ def by_importance(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tenso
     return fold_rotation(encoder, decoder, turned.leading(turned.n_useful))
 
 
-def by_principal_components(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor) -> Halves:
+def by_principal_components(
+    encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor
+) -> Halves:
     return fold_rotation(encoder, decoder, rotation(latents, torch.eye(latents.shape[1])))
 
 
@@ -69,12 +73,17 @@ ORDERS: dict[str, Callable[[Deployed], np.ndarray]] = {
     "variance": lambda raw: np.argsort(-raw.symbols["train"].astype(float).var(0), kind="stable"),
     "discriminative": lambda raw: latent_order(raw.symbols["train"], raw.data.train.labels),
 }
-ROTATIONS = {"principal components": ("pca", by_principal_components), "importance": ("importance", by_importance)}
+ROTATIONS = {
+    "principal components": ("pca", by_principal_components),
+    "importance": ("importance", by_importance),
+}
 RETRAINED = "tail-drop, retrained"
 
 
 class Host:
-    """A decoder and how it completes what is missing: by the mixture's expectation, or by 0 as it was trained to."""
+    """A decoder and how it completes what is missing: by the mixture's expectation, or by 0 as it
+    was trained to.
+    """
 
     def __init__(self, deployed: Deployed, fills_with_zero: bool) -> None:
         self.deployed, self.fills_with_zero = deployed, fills_with_zero
@@ -83,7 +92,9 @@ class Host:
         self.decoder = onnx_model.OnnxModel(path)
 
     def accuracy(self, symbols: np.ndarray, is_known: np.ndarray) -> float:
-        """Of the test images; symbols float32 (N, D), completed where they are not known, bool (N, D)."""
+        """Of the test images; symbols float32 (N, D), completed where they are not known, bool (N,
+        D).
+        """
         if self.fills_with_zero:
             symbols = np.where(is_known, symbols, np.float32(0))
         return measure.accuracy(self.decoder(symbols), self.deployed.data.test.labels)
@@ -99,13 +110,18 @@ def lengths(checkpoint: Path, data: DataSet) -> dict[str, list[int]]:
 
 
 def cut(host: Host, tables: Tables, raw_lengths: list[int], prefix: str = "") -> dict[str, float]:
-    """Bytes per image with these tables, and accuracy after each share of an image's bytes, its own or the raw ones."""
+    """Bytes per image with these tables, and accuracy after each share of an image's bytes, its own
+    or the raw ones.
+    """
     deployed = host.deployed
     bitstreams = [latent_coder.encode(image, tables) for image in deployed.symbols["test"]]
 
     def accuracy_after(n_bytes: list[int]) -> float:
         prefixes = [bitstream[:n] for bitstream, n in zip(bitstreams, n_bytes, strict=True)]
-        whole = [len(prefix) == len(bitstream) for prefix, bitstream in zip(prefixes, bitstreams, strict=True)]
+        whole = [
+            len(prefix) == len(bitstream)
+            for prefix, bitstream in zip(prefixes, bitstreams, strict=True)
+        ]
         latents = decode_bulk(prefixes, tables, whole)
         is_known = np.arange(latents.symbols.shape[1]) < latents.n_known[:, None]
         return host.accuracy(latents.symbols, is_known)
@@ -115,17 +131,23 @@ def cut(host: Host, tables: Tables, raw_lengths: list[int], prefix: str = "") ->
     for share in SHARES:
         figures[f"{prefix}cut_{share:g}"] = accuracy_after([round(share * n) for n in own_lengths])
     for share in RAW_SHARES:
-        figures[f"{prefix}raw_bytes_{share:g}"] = accuracy_after([round(share * n) for n in raw_lengths])
+        figures[f"{prefix}raw_bytes_{share:g}"] = accuracy_after(
+            [round(share * n) for n in raw_lengths]
+        )
     return figures
 
 
 def frames_lost(host: Host, seed: int) -> dict[str, float]:
-    """Accuracy when an image's frames, each with a coder of its own, are lost independently or in bursts."""
+    """Accuracy when an image's frames, each with a coder of its own, are lost independently or in
+    bursts.
+    """
     deployed = host.deployed
     test = deployed.symbols["test"]
     parts = np.array_split(np.arange(test.shape[1]), N_FRAMES)
     n_bytes = sum(
-        len(latent_coder.encode(image[part], only(deployed.tables, part))) for part in parts for image in test
+        len(latent_coder.encode(image[part], only(deployed.tables, part)))
+        for part in parts
+        for image in test
     )
     figures = {"frames_bytes": n_bytes / len(test)}
     for loss in LOSSES:
@@ -137,17 +159,25 @@ def frames_lost(host: Host, seed: int) -> dict[str, float]:
             losses = model.losses(Random(seed))
             arrived = np.array([[not next(losses) for _ in parts] for _ in test])
             is_known = np.repeat(arrived, [len(part) for part in parts], axis=1)
-            figures[f"{name}_{loss:g}"] = host.accuracy(complete(test, is_known, deployed.tables), is_known)
+            figures[f"{name}_{loss:g}"] = host.accuracy(
+                complete(test, is_known, deployed.tables), is_known
+            )
     return figures
 
 
 def only(tables: Tables, latents: np.ndarray) -> Tables:
-    """Tables of some of the latents, the weights at their prior: what a frame with its own coder needs."""
-    return Tables(tables.symbol_min[latents], tuple(tables.cumulative[d] for d in latents), tables.prior)
+    """Tables of some of the latents, the weights at their prior: what a frame with its own coder
+    needs.
+    """
+    return Tables(
+        tables.symbol_min[latents], tuple(tables.cumulative[d] for d in latents), tables.prior
+    )
 
 
 def complete(symbols: np.ndarray, is_known: np.ndarray, tables: Tables) -> np.ndarray:
-    """Known symbols, and expectations given them for the others: float32 (N, D) of integers (N, D), bool (N, D)."""
+    """Known symbols, and expectations given them for the others: float32 (N, D) of integers (N, D),
+    bool (N, D).
+    """
     probabilities = [np.diff(counts, axis=0) / counts[-1] for counts in tables.cumulative]
     log_weights = np.tile(np.log(tables.prior / tables.prior.sum()), (len(symbols), 1))
     for d, table in enumerate(probabilities):
@@ -155,7 +185,13 @@ def complete(symbols: np.ndarray, is_known: np.ndarray, tables: Tables) -> np.nd
         log_weights += is_known[:, d, None] * np.log(table[index])
     weights = np.exp(log_weights - log_weights.max(1, keepdims=True))
     weights /= weights.sum(1, keepdims=True)
-    means = np.stack([tables.symbol_min[d] + np.arange(len(table)) @ table for d, table in enumerate(probabilities)], 1)
+    means = np.stack(
+        [
+            tables.symbol_min[d] + np.arange(len(table)) @ table
+            for d, table in enumerate(probabilities)
+        ],
+        1,
+    )
     return np.where(is_known, symbols, weights @ means).astype(np.float32)
 
 
@@ -185,17 +221,27 @@ def main() -> None:
         by_order: dict[str, list[dict[str, float]]] = {}
         for seed in seeds:
             finished = trained(data, preset, seed, options.device)
-            retrained = trained(data, preset, seed, options.device, "tail-drop", model=dropping, duphil_epochs=0)
+            retrained = trained(
+                data, preset, seed, options.device, "tail-drop", model=dropping, duphil_epochs=0
+            )
             raw_lengths = progress.measured(
                 finished / "ce-raw-lengths.json", partial(lengths, finished / "ce.pt", data)
             )
             for order in ("raw", *ORDERS, *ROTATIONS, RETRAINED):
                 run = retrained if order == RETRAINED else finished
                 kept = run / f"ce-{order}-in-nair.json"
-                row = progress.measured(kept, partial(channels, run / "ce.pt", data, order, seed, raw_lengths))
+                row = progress.measured(
+                    kept, partial(channels, run / "ce.pt", data, order, seed, raw_lengths)
+                )
                 by_order.setdefault(order, []).append(row)
                 rows.append({"data_set": name, "order": order, "seed": seed, **row})
-                print(name, order, seed, {key: round(value, 4) for key, value in row.items()}, flush=True)
+                print(
+                    name,
+                    order,
+                    seed,
+                    {key: round(value, 4) for key, value in row.items()},
+                    flush=True,
+                )
         for order, measured in by_order.items():
             figures |= {f"{name} {order} {key}": value for key, value in spread(measured).items()}
     extra = {"size": size_of(options), "wall_s": progress.wall_s, "rows": rows}
@@ -220,11 +266,17 @@ def tables(result: dict[str, Any]) -> list[Table]:
             table(
                 f"{prefix}bytes",
                 {f"{prefix}cut_{x:g}": f"{coder}, {x:.0%} of its bytes" for x in SHARES}
-                | {f"{prefix}raw_bytes_{x:g}": f"{x:.0%} of the raw order's bytes" for x in RAW_SHARES},
+                | {
+                    f"{prefix}raw_bytes_{x:g}": f"{x:.0%} of the raw order's bytes"
+                    for x in RAW_SHARES
+                },
             )
             for prefix, coder in (("", "mixture"), ("static_", "static"))
         ),
-        table("frames_bytes", {f"{kind}_{x:g}": f"{x:.0%} {how}" for kind, how in lost.items() for x in LOSSES}),
+        table(
+            "frames_bytes",
+            {f"{kind}_{x:g}": f"{x:.0%} {how}" for kind, how in lost.items() for x in LOSSES},
+        ),
     ]
 
 
@@ -237,7 +289,12 @@ def plot(result: dict[str, Any], axes: list[Axes]) -> None:
             mean_bytes = np.mean([row[n_bytes] for row in mine])
             accuracy = [100 * np.mean([row[f"{prefix}_{x:g}"] for row in mine]) for x in SHARES]
             ax.plot([x * mean_bytes for x in SHARES], accuracy, "o-", label=order)
-        axes[2].plot(LOSSES, [100 * np.mean([row[f"bursts_{x:g}"] for row in mine]) for x in LOSSES], "o-", label=order)
+        axes[2].plot(
+            LOSSES,
+            [100 * np.mean([row[f"bursts_{x:g}"] for row in mine]) for x in LOSSES],
+            "o-",
+            label=order,
+        )
     for ax, (*_, title) in zip(axes, kinds, strict=False):
         ax.set(xlabel="bytes that arrived", ylabel="accuracy, %", title=f"cut bitstreams, {title}")
     axes[2].set(xlabel="share of frames lost, in bursts", title=f"{N_FRAMES} frames an image")

@@ -1,4 +1,6 @@
-"""`python -m tests.studies.plot`: draw docs/accuracy-over-bytes.svg from the results of `make bench` and `make export`."""
+"""`python -m tests.studies.plot`: draw docs/accuracy-over-bytes.svg from the results of `make
+bench` and `make export`.
+"""
 
 import json
 import re
@@ -30,13 +32,30 @@ def main() -> None:
             if (match := re.fullmatch(r"accuracy_after_(\d+)_bytes", name))
         )
         mean_bytes = figures["mixture_bits_per_image"] / 8
-        [line] = axes.plot(*zip(*points, strict=True), marker="o", label=f"{label}: {mean_bytes:.1f} bytes on average")
+        [line] = axes.plot(
+            *zip(*points, strict=True),
+            marker="o",
+            label=f"{label}: {mean_bytes:.1f} bytes on average",
+        )
         axes.axvline(mean_bytes, color=line.get_color(), linestyle=":", linewidth=1)
-    coarser = [json.loads(path.read_text())["figures"] for path in sorted(Path("results").glob(COARSER))]
-    whole = sorted((figures["bytes_per_image"], 100 * figures["int8_accuracy"]) for figures in coarser)
-    axes.plot(*zip(*whole, strict=True), "k*--", markersize=9, linewidth=1, label="whole images, coarser and coarser")
+    coarser = [
+        json.loads(path.read_text())["figures"] for path in sorted(Path("results").glob(COARSER))
+    ]
+    whole = sorted(
+        (figures["bytes_per_image"], 100 * figures["int8_accuracy"]) for figures in coarser
+    )
+    axes.plot(
+        *zip(*whole, strict=True),
+        "k*--",
+        markersize=9,
+        linewidth=1,
+        label="whole images, coarser and coarser",
+    )
     axes.set(
-        xlabel="bytes of the bitstream that arrived, at most", ylabel="accuracy, %", xlim=(0, 12.5), ylim=(40, 100)
+        xlabel="bytes of the bitstream that arrived, at most",
+        ylabel="accuracy, %",
+        xlim=(0, 12.5),
+        ylim=(40, 100),
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

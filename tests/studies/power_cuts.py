@@ -1,9 +1,10 @@
-"""`python -m tests.studies.power_cuts`: a node whose power is cut again and again, from its first boot on.
+"""`python -m tests.studies.power_cuts`: a node whose power is cut again and again, from its first
+boot on.
 
-One card, one host that keeps listening. QEMU is killed at random moments, the first of them during first boot; then
-the node is left alone and has to deliver. In the end everything that the host stored must be a bitstream that this
-machine's encoder makes of the same photographs, no counter may have come twice, and the card's file system is checked.
-Writes results/power-cuts.json.
+One card, one host that keeps listening. QEMU is killed at random moments, the first of them during
+first boot; then the node is left alone and has to deliver. In the end everything that the host
+stored must be a bitstream that this machine's encoder makes of the same photographs, no counter may
+have come twice, and the card's file system is checked. Writes results/power-cuts.json.
 """
 
 import argparse
@@ -31,7 +32,9 @@ LABELS_IN_THE_END = 24
 
 
 def check_file_system(image: Path, copy: Path) -> str:
-    """What e2fsck says of a copy of the root partition, its journal replayed as a boot does it; "" when clean."""
+    """What e2fsck says of a copy of the root partition, its journal replayed as a boot does it; ""
+    when clean.
+    """
     [root] = (part for part in read_table(image) if part.kind == LINUX)
     with image.open("rb") as source, copy.open("wb") as target:
         source.seek(root.start_bytes)
@@ -49,7 +52,9 @@ def stored(store: Path) -> tuple[list[bytes], dict[str, int]]:
     """The complete bitstreams that the host stored, and what it refused, by reason."""
     bundle = Bundle.load(BUNDLE, side="node")
     with Store(store, must_exist=True) as opened:
-        bitstreams = [image.bitstream for image in opened.images(bundle.id.hex()) if image.is_complete]
+        bitstreams = [
+            image.bitstream for image in opened.images(bundle.id.hex()) if image.is_complete
+        ]
         refusals = opened.statistics()["refusals"]
     return bitstreams, {entry["reason"]: entry["n"] for entry in refusals}
 
@@ -91,7 +96,10 @@ def main() -> int:
     faults = check_file_system(image, folder / "root.ext4")
     print(f"refused: {refusals}; starts with labels: {Counter(n > 0 for n in labels_by_start)}")
     if in_the_end < LABELS_IN_THE_END or foreign or faults:
-        print(f"{tail}\nFAILED: {in_the_end} labels in the end, {len(foreign)} foreign bitstreams, {faults}")
+        print(
+            f"{tail}\nFAILED: {in_the_end} labels in the end, {len(foreign)} foreign "
+            f"bitstreams, {faults}"
+        )
         return 1
     figures = {
         "cuts": options.cuts,
@@ -105,7 +113,11 @@ def main() -> int:
     }
     print(json.dumps(figures, indent=1))
     command = shlex.join(["python", "-m", "tests.studies.power_cuts", *sys.argv[1:]])
-    print(write_result("power-cuts", figures, command=command, seeds=[options.seed], folder=options.results))
+    print(
+        write_result(
+            "power-cuts", figures, command=command, seeds=[options.seed], folder=options.results
+        )
+    )
     return 0
 
 
@@ -113,9 +125,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.studies.power_cuts", description=__doc__)
     parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument(
-        "--longest", type=float, default=60, metavar="S", help="from power to cut (default %(default)s)"
+        "--longest",
+        type=float,
+        default=60,
+        metavar="S",
+        help="from power to cut (default %(default)s)",
     )
-    parser.add_argument("--limit", type=float, default=300, metavar="S", help="of the last start (default %(default)s)")
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=300,
+        metavar="S",
+        help="of the last start (default %(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
     parser.add_argument("--mirror", default="")

@@ -1,8 +1,9 @@
 """`python -m tests.studies.recipe`: our own recipe for small nodes, and what each part of it buys.
 
-Training: from the paper's model to ours, one change at a time, at the same five million multiplications on the node.
-Then, on the last of these models and without training anything again: the coarseness of the quantiser in importance
-order, which sets the rate of a finished model, and the number of the mixture's components.
+Training: from the paper's model to ours, one change at a time, at the same five million
+multiplications on the node. Then, on the last of these models and without training anything again:
+the coarseness of the quantiser in importance order, which sets the rate of a finished model, and
+the number of the mixture's components.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,18 @@ from export.encoder.importance import fold_rotation, rotation, sensitivity
 from export.entropy_model import fit_mixture, mean_bits
 from host_training.data.dataset import DataSet, load
 from host_training.presets import EQUAL_SUBBANDS, recipe
-from tests.studies.common import Deployed, Halves, Progress, Table, deploy, finish, parser, percent, spread, trained
+from tests.studies.common import (
+    Deployed,
+    Halves,
+    Progress,
+    Table,
+    deploy,
+    finish,
+    parser,
+    percent,
+    spread,
+    trained,
+)
 
 MODULE = "tests.studies.recipe"
 DATA_SET = "cifar10"
@@ -30,7 +42,10 @@ UNDECIMATED = {**PLAIN, "is_decimated": False, "widths": (16, 36, 80)}
 MUON: dict[str, Any] = {"optimiser": "muon", "batch_size": 500, "learning_rate": 0.2}
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "paper's model": ("cifar-16", {"cpu_threads": 1}),
-    "M3 on the node": (OURS, {"model": {**recipe(OURS).model, "noise_half_width": 1.0}, "label_smoothing": 0.0}),
+    "M3 on the node": (
+        OURS,
+        {"model": {**recipe(OURS).model, "noise_half_width": 1.0}, "label_smoothing": 0.0},
+    ),
     "noise ± ½": (OURS, {"label_smoothing": 0.0}),
     "label smoothing": (OURS, {}),
     "equal subbands": (OURS, {"model": EQUALISED}),
@@ -40,7 +55,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "small crops": (OURS, {"model": UNDECIMATED, "crop_pad": 2, **MUON}),
     "a teacher": (OURS, {"model": UNDECIMATED, "crop_pad": 2, "teacher": "plain-20", **MUON}),
 }
-"Preset and changes to it; each keeps the changes before. A teacher is a preset's cross-entropy stage."
+"""Preset and changes to it; each keeps the changes before. A teacher is a preset's cross-entropy
+stage.
+"""
 COARSENESS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 COMPONENTS = (1, 16, 64, 256, 1024)
 
@@ -61,7 +78,9 @@ def as_trained(checkpoint: Path, data: DataSet) -> dict[str, float]:
     return point(deploy(checkpoint, data))
 
 
-def by_importance(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor, coarseness: float) -> Halves:
+def by_importance(
+    encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor, coarseness: float
+) -> Halves:
     importance = rotation(latents, sensitivity(decoder, latents), coarseness)
     return fold_rotation(encoder, decoder, importance.leading(importance.n_useful))
 
@@ -97,11 +116,15 @@ def main() -> None:
         measured = []
         more: dict[str, Any] = {"ce_epochs": epochs, "duphil_epochs": 0, **changes}
         if "teacher" in more:
-            more["teacher"] = trained(data, more["teacher"], seed=0, device=options.device) / "ce.pt"
+            more["teacher"] = (
+                trained(data, more["teacher"], seed=0, device=options.device) / "ce.pt"
+            )
         for seed in options.seeds:
             variant = f"recipe-{epochs}-epochs-{name.replace(' ', '-')}"
             run = trained(data, preset, seed, options.device, variant, **more)
-            measured.append(progress.measured(run / "point.json", partial(as_trained, run / "ce.pt", data)))
+            measured.append(
+                progress.measured(run / "point.json", partial(as_trained, run / "ce.pt", data))
+            )
             print(name, seed, measured[-1], flush=True)
         figures |= {f"{name} {key}": value for key, value in spread(measured).items()}
     extra = {
@@ -118,17 +141,28 @@ def tables(result: dict[str, Any]) -> list[Table]:
     figures = result["figures"]
     steps = [
         [name, percent(figures, f"{name} accuracy"), f"{figures[f'{name} macs_mean'] / 1e6:.1f} M"]
-        + [f"{figures[f'{name} {key}_mean']:.1f}" for key in ("bytes", "static_bits", "mixture_bits")]
+        + [
+            f"{figures[f'{name} {key}_mean']:.1f}"
+            for key in ("bytes", "static_bits", "mixture_bits")
+        ]
         for name in VARIANTS
         if f"{name} accuracy_mean" in figures
     ]
     rows = [
-        [f"{row['coarseness']:g}", f"{100 * row['accuracy']:.2f}", f"{row['bytes']:.2f}", f"{row['mixture_bits']:.1f}"]
+        [
+            f"{row['coarseness']:g}",
+            f"{100 * row['accuracy']:.2f}",
+            f"{row['bytes']:.2f}",
+            f"{row['mixture_bits']:.1f}",
+        ]
         for row in result["rates"]
     ]
     sizes = [[str(row["components"]), f"{row['bits']:.1f}"] for row in result["components"]]
     return [
-        Table(["recipe up to", "accuracy, %", "node MACs", "bytes", "static bits", "mixture bits"], steps),
+        Table(
+            ["recipe up to", "accuracy, %", "node MACs", "bytes", "static bits", "mixture bits"],
+            steps,
+        ),
         Table(["coarseness", "accuracy, %", "bytes", "mixture bits"], rows),
         Table(["components of the mixture", "bits"], sizes),
     ]
@@ -137,9 +171,13 @@ def tables(result: dict[str, Any]) -> list[Table]:
 def plot(result: dict[str, Any], axes: list[Axes]) -> None:
     rows, sizes = result["rates"], result["components"]
     axes[0].plot([row["bytes"] for row in rows], [100 * row["accuracy"] for row in rows], "o-")
-    axes[0].set(xlabel="bytes per image", ylabel="accuracy, %", title="one model, coarser and coarser")
+    axes[0].set(
+        xlabel="bytes per image", ylabel="accuracy, %", title="one model, coarser and coarser"
+    )
     axes[1].plot([row["components"] for row in sizes], [row["bits"] for row in sizes], "o-")
-    axes[1].set(xlabel="components of the mixture", ylabel="bits per image", xscale="log", ylim=(0, None))
+    axes[1].set(
+        xlabel="components of the mixture", ylabel="bits per image", xscale="log", ylim=(0, None)
+    )
 
 
 if __name__ == "__main__":

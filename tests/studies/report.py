@@ -1,4 +1,5 @@
-"""`python -m tests.studies.report`: docs/results.md and docs/results.html, from the results files that are here.
+"""`python -m tests.studies.report`: docs/results.md and docs/results.html, from the results files
+that are here.
 
 The HTML file holds its plots and needs nothing beside it.
 """
@@ -17,10 +18,14 @@ from tests.studies.common import DOCS, Table
 
 TITLE = "latentlink: results of the studies"
 INTRODUCTION = (
-    "Every figure is of test images, each through the int8 encoder, the wire coder and the host's decoder; bytes are "
-    "per image. Checkpoints are chosen on a validation split. Of the copy of CIFAR-10 measured here, 170 of the 60,000 "
-    "images (32 of the test split) are JPEG copies of the originals. ± is the standard deviation over seeds. Reduced "
-    "sizes are what a CPU can train in an hour or two, far from the published schedules; medium ones were trained to "
+    "Every figure is of test images, each through the int8 encoder, the wire coder and the "
+    "host's decoder; bytes are "
+    "per image. Checkpoints are chosen on a validation split. Of the copy of CIFAR-10 "
+    "measured here, 170 of the 60,000 "
+    "images (32 of the test split) are JPEG copies of the originals. ± is the standard "
+    "deviation over seeds. Reduced "
+    "sizes are what a CPU can train in an hour or two, far from the published schedules; "
+    "medium ones were trained to "
     "the end on a GPU; `--size full` is the same command with the paper's models and schedules."
 )
 STYLE = (
@@ -48,7 +53,13 @@ def sections() -> Iterator[Section]:
         title = first.partition(": ")[2].replace("\n", " ").rstrip(".")
         title = title[:1].upper() + title[1:]
         title = f"{title} ({result['size']})" if "size" in result else title
-        yield Section(title, " ".join(rest.split()), origin(result), module.tables(result), DOCS / f"{path.stem}.svg")
+        yield Section(
+            title,
+            " ".join(rest.split()),
+            origin(result),
+            module.tables(result),
+            DOCS / f"{path.stem}.svg",
+        )
 
 
 def origin(result: dict[str, Any]) -> str:
@@ -59,13 +70,26 @@ def origin(result: dict[str, Any]) -> str:
         f"{result['machine']['cpu']}, {result['machine']['cores']} cores",
         f"seeds {', '.join(map(str, result['seeds']))}" if result["seeds"] else "",
         f"epochs {json.dumps(result['epochs'])}" if "epochs" in result else "",
-        f"{result['wall_s'] / 60:.0f} min (what was trained before not counted)" if "wall_s" in result else "",
+        f"{result['wall_s'] / 60:.0f} min (what was trained before not counted)"
+        if "wall_s" in result
+        else "",
     ]
     return "; ".join(part for part in parts if part)
 
 
 def markdown(all_sections: Sequence[Section]) -> str:
-    lines = [f"# {TITLE}", "", INTRODUCTION, "", "## Goals", "", goals.REASON, "", *markdown_table(goals.table()), ""]
+    lines = [
+        f"# {TITLE}",
+        "",
+        INTRODUCTION,
+        "",
+        "## Goals",
+        "",
+        goals.REASON,
+        "",
+        *markdown_table(goals.table()),
+        "",
+    ]
     lines += [goals.ABOUT_OTHERS, "", *markdown_table(goals.others()), ""]
     for section in all_sections:
         lines += [f"## {section.title}", "", section.about, "", section.made_by, ""]
@@ -94,7 +118,10 @@ def page(all_sections: Sequence[Section]) -> str:
         body.append(drawing[drawing.index("<svg") :])
         for table in section.tables:
             body.append(html_table(table))
-    return f"<!doctype html><meta charset=utf-8><title>{TITLE}</title><style>{STYLE}</style>{''.join(body)}\n"
+    return (
+        "<!doctype html><meta "
+        f"charset=utf-8><title>{TITLE}</title><style>{STYLE}</style>{''.join(body)}\n"
+    )
 
 
 def html_table(table: Table) -> str:

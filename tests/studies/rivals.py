@@ -1,12 +1,14 @@
-"""`python -m tests.studies.rivals`: honest rivals on CIFAR-10's test images, per image and through real bytes.
+"""`python -m tests.studies.rivals`: honest rivals on CIFAR-10's test images, per image and through
+real bytes.
 
-Parts: `coders`, the bundle's symbols by other coders, Huffman codes as in PNC among them; `prior`, those symbols by
-CompressAI's factorised prior; `label`, the bundle's encoder and decoder both on the node, which sends the label;
-`codecs`, JPEG, WebP, JPEG 2000 and AVIF without their headers, classified by a network trained on such images;
-`learned`, a bottleneck trained with the factorised prior's rate on a frozen backbone; `classifier`, a network of the
-node's size trained for the label alone. Networks start from the checkpoint of PRESET, which `make train
-DATASET=cifar10 PRESET=…` trains. What a part measured is kept in runs/study/rivals, so parts may be run one by one;
-the results say which are missing.
+Parts: `coders`, the bundle's symbols by other coders, Huffman codes as in PNC among them; `prior`,
+those symbols by CompressAI's factorised prior; `label`, the bundle's encoder and decoder both on
+the node, which sends the label; `codecs`, JPEG, WebP, JPEG 2000 and AVIF without their headers,
+classified by a network trained on such images; `learned`, a bottleneck trained with the factorised
+prior's rate on a frozen backbone; `classifier`, a network of the node's size trained for the label
+alone. Networks start from the checkpoint of PRESET, which `make train DATASET=cifar10 PRESET=…`
+trains. What a part measured is kept in runs/study/rivals, so parts may be run one by one; the
+results say which are missing.
 """
 
 import hashlib
@@ -37,18 +39,33 @@ from link.bundle.bundle import Bundle
 from link.coder.tables import Tables
 from tests.studies import coded_images, factorised_prior, goals
 from tests.studies.common import RUNS, Table, finish, parser, trained
-from tests.studies.factorised_prior import LearnedBottleneck, MissingError, backbone_features, outside
+from tests.studies.factorised_prior import (
+    LearnedBottleneck,
+    MissingError,
+    backbone_features,
+    outside,
+)
 from tests.studies.image_codecs import SETTINGS
-from tests.studies.symbol_codecs import Deflate, PrefixCoder, RangeCoder, Raw, SymbolCoder, Zstandard
+from tests.studies.symbol_codecs import (
+    Deflate,
+    PrefixCoder,
+    RangeCoder,
+    Raw,
+    SymbolCoder,
+    Zstandard,
+)
 
 MODULE = "tests.studies.rivals"
 FOLDER = RUNS / "rivals"
 JPEG_COPIES = (
-    "170 of the 60,000 CIFAR-10 images measured here, 32 of them in the test split, are JPEG copies of the originals"
+    "170 of the 60,000 CIFAR-10 images measured here, 32 of them in the test split, are JPEG "
+    "copies of the originals"
 )
 LABEL_WINS = (
-    "A label takes at most a byte and is as accurate as the bundle: on a node that can afford the decoder, and for a "
-    "task that never changes, it wins this picture. Latents are for what the host wants to learn later."
+    "A label takes at most a byte and is as accurate as the bundle: on a node that can "
+    "afford the decoder, and for a "
+    "task that never changes, it wins this picture. Latents are for what the host wants to "
+    "learn later."
 )
 OURS, OUR_CODER = "mixture tables, range coder (ours)", ", our coder"
 BUNDLES = [Path("models/cifar10"), Path("models/cifar10-wide")]
@@ -118,17 +135,22 @@ class Study:
         """The float network whose weights the rivals begin with."""
         if not self.checkpoint.exists():
             raise MissingError(
-                f"there is no checkpoint {self.checkpoint}: make train DATASET=cifar10 PRESET={self.preset}"
+                f"there is no checkpoint {self.checkpoint}: make train DATASET=cifar10 "
+                f"PRESET={self.preset}"
             )
         return load_model(self.checkpoint)[0]
 
     @cached_property
     def features(self) -> dict[str, np.ndarray]:
-        """float32 (N, hidden) of the training and the test split: what its last dense layer is given."""
+        """float32 (N, hidden) of the training and the test split: what its last dense layer is
+        given.
+        """
         path = FOLDER / f"features-{self.inputs['checkpoint_sha256']}.npz"
         if not path.exists():
             splits = {"train": self.data.train, "test": self.data.test}
-            features = {name: backbone_features(self.model, split).numpy() for name, split in splits.items()}
+            features = {
+                name: backbone_features(self.model, split).numpy() for name, split in splits.items()
+            }
             path.parent.mkdir(parents=True, exist_ok=True)
             np.savez(path, **features)  # type: ignore[arg-type]
         with np.load(path) as file:
@@ -140,13 +162,19 @@ class Study:
         changes: dict[str, Any] = BRIEF | dict(
             model=recipe(self.preset).model | dict(noise_half_width=0.0), ce_epochs=epochs
         )
-        run = trained(data, self.preset, self.seed, variant=variant, start_from=self.checkpoint, **changes)
+        run = trained(
+            data, self.preset, self.seed, variant=variant, start_from=self.checkpoint, **changes
+        )
         return load_model(run / "ce.pt")[0]
 
     @cached_property
     def inputs(self) -> dict[str, Any]:
         """What a part's figures depend on."""
-        checkpoint = hashlib.sha256(self.checkpoint.read_bytes()).hexdigest() if self.checkpoint.exists() else None
+        checkpoint = (
+            hashlib.sha256(self.checkpoint.read_bytes()).hexdigest()
+            if self.checkpoint.exists()
+            else None
+        )
         return {
             "bundle": self.bundle.id.hex(),
             "checkpoint_sha256": checkpoint,
@@ -164,7 +192,9 @@ def accuracy(classes: np.ndarray, split: Split) -> float:
 def classes_of(model: AutoEncoder, split: Split) -> np.ndarray:
     """int64 (N,): the whole float network, nothing rounded in the middle."""
     batches = evaluation_batches(split, 500, torch.device("cpu"), model.config.pixel_pad)
-    return torch.cat([model.decoder(model.encoder(images)).argmax(1) for images, _ in batches]).numpy()
+    return torch.cat(
+        [model.decoder(model.encoder(images)).argmax(1) for images, _ in batches]
+    ).numpy()
 
 
 def slug(name: str) -> str:
@@ -183,8 +213,14 @@ def coders(study: Study) -> Iterator[Point]:
         OURS: (RangeCoder(study.bundle.tables), "the bundle as it is"),
         "static histograms, range coder": (RangeCoder(static), "the paper's tables, our coder"),
         "Huffman, a code per latent": (huffman, "as in PNC; the last byte filled"),
-        "fixed length, bits per latent": (PrefixCoder.fixed(train), "as many bits as the latent's alphabet needs"),
-        "Deflate with a dictionary": (Deflate.of(train), "zlib level 9, raw, window of training symbols"),
+        "fixed length, bits per latent": (
+            PrefixCoder.fixed(train),
+            "as many bits as the latent's alphabet needs",
+        ),
+        "Deflate with a dictionary": (
+            Deflate.of(train),
+            "zlib level 9, raw, window of training symbols",
+        ),
         "raw int8": (Raw(), "a byte per symbol"),
     }
     try:
@@ -199,9 +235,19 @@ def coders(study: Study) -> Iterator[Point]:
         decoded = coder.decode(coded)
         more = {"images_with_a_clamped_symbol": float((decoded != test).any(1).mean())}
         if coder is huffman:
-            more["bits_before_filling"] = float(np.mean([huffman.bits(symbols) for symbols in test]))
+            more["bits_before_filling"] = float(
+                np.mean([huffman.bits(symbols) for symbols in test])
+            )
         hits = accuracy(study.classify(decoded), study.data.test)
-        yield Point(name, "coders", float(np.mean([len(each) for each in coded])), hits, study.encoder_macs, note, more)
+        yield Point(
+            name,
+            "coders",
+            float(np.mean([len(each) for each in coded])),
+            hits,
+            study.encoder_macs,
+            note,
+            more,
+        )
 
 
 # prior
@@ -209,13 +255,19 @@ def coders(study: Study) -> Iterator[Point]:
 
 def prior(study: Study) -> Iterator[Point]:
     """CompressAI's EntropyBottleneck, fitted to the bundle's symbols."""
-    coded = factorised_prior.same_symbols(study.symbols["train"], study.symbols["test"], seed=study.seed)
+    coded = factorised_prior.same_symbols(
+        study.symbols["train"], study.symbols["test"], seed=study.seed
+    )
     hits = accuracy(study.classify(coded.latents), study.data.test)
-    yield from two_ways("factorised prior, the bundle's symbols", coded.figures(), hits, study.encoder_macs)
+    yield from two_ways(
+        "factorised prior, the bundle's symbols", coded.figures(), hits, study.encoder_macs
+    )
 
 
 def learned(study: Study) -> Iterator[Point]:
-    """The same, trained with the last dense layer and the decoder at several prices of a bit; in floats."""
+    """The same, trained with the last dense layer and the decoder at several prices of a bit; in
+    floats.
+    """
     train, test = study.data.train, study.data.test
     features = {split: torch.from_numpy(study.features[split]) for split in ("train", "test")}
     for price in PRICES:
@@ -228,8 +280,17 @@ def learned(study: Study) -> Iterator[Point]:
 
 def two_ways(name: str, figures: dict[str, float], hits: float, macs: int) -> Iterator[Point]:
     """The same probabilities through two coders."""
-    yield Point(name, "prior", figures["bytes"], hits, macs, "CompressAI's own coder, in 32-bit words")
-    yield Point(f"{name}{OUR_CODER}", "prior", figures["shortest_bytes"], hits, macs, "ended at the shortest string")
+    yield Point(
+        name, "prior", figures["bytes"], hits, macs, "CompressAI's own coder, in 32-bit words"
+    )
+    yield Point(
+        f"{name}{OUR_CODER}",
+        "prior",
+        figures["shortest_bytes"],
+        hits,
+        macs,
+        "ended at the shortest string",
+    )
 
 
 # label
@@ -237,27 +298,39 @@ def two_ways(name: str, figures: dict[str, float], hits: float, macs: int) -> It
 
 def label(study: Study) -> Iterator[Point]:
     """The bundle's two halves on the node."""
-    macs = study.encoder_macs + decoder_macs(network(study.bundle_preset, study.data, study.bundle.n_latents))
+    macs = study.encoder_macs + decoder_macs(
+        network(study.bundle_preset, study.data, study.bundle.n_latents)
+    )
     classes = study.classify(study.symbols["test"])
-    yield sent_label("label only, the bundle's two halves", study, classes, macs, "int8 encoder, float decoder")
+    yield sent_label(
+        "label only, the bundle's two halves", study, classes, macs, "int8 encoder, float decoder"
+    )
 
 
 def classifier(study: Study) -> Iterator[Point]:
     """The same encoder and a decoder of two dense layers, trained on without a bottleneck."""
     model = study.train_on(study.data, "no-bottleneck", 1)
     macs = encoder_macs(model) + decoder_macs(model)
-    note = f"{study.preset}, trained on for an epoch without noise; in floats, int8 may lose a little"
-    yield sent_label("label only, trained for it", study, classes_of(model, study.data.test), macs, note)
+    note = (
+        f"{study.preset}, trained on for an epoch without noise; in floats, int8 may lose a little"
+    )
+    yield sent_label(
+        "label only, trained for it", study, classes_of(model, study.data.test), macs, note
+    )
 
 
 def sent_label(name: str, study: Study, classes: np.ndarray, macs: int, note: str) -> Point:
-    """Classes (N,) through the wire coder, each by itself: a byte, or none where the coder's shortest end has none."""
+    """Classes (N,) through the wire coder, each by itself: a byte, or none where the coder's
+    shortest end has none.
+    """
     coder = RangeCoder(Tables.from_counts([0], [np.bincount(study.data.train.labels)]))
     coded = [coder.encode(np.array([each])) for each in classes]
     decoded = coder.decode(coded)[:, 0]
     n_bytes = np.array([len(each) for each in coded])
     more = {"most_bytes": float(n_bytes.max())}
-    return Point(name, "label", float(n_bytes.mean()), accuracy(decoded, study.data.test), macs, note, more)
+    return Point(
+        name, "label", float(n_bytes.mean()), accuracy(decoded, study.data.test), macs, note, more
+    )
 
 
 def multiply_accumulates(module: nn.Module, example: Tensor) -> int:
@@ -271,7 +344,9 @@ def multiply_accumulates(module: nn.Module, example: Tensor) -> int:
         macs += each.numel() * layer.weight[0].numel()
 
     kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-    hooks = [layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, kinds)]
+    hooks = [
+        layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, kinds)
+    ]
     with torch.no_grad():
         module.eval()(example)
     for hook in hooks:
@@ -280,7 +355,9 @@ def multiply_accumulates(module: nn.Module, example: Tensor) -> int:
 
 
 def network(preset: str, data: DataSet, n_latents: int) -> AutoEncoder:
-    """A preset's network with random weights, to count in; a bundle may send fewer latents than it."""
+    """A preset's network with random weights, to count in; a bundle may send fewer latents than
+    it.
+    """
     sizes = recipe(preset).model | {"latents": n_latents}
     return AutoEncoder(ModelConfig(*data.image_shape, len(data.classes), **sizes))
 
@@ -307,9 +384,20 @@ def codecs(study: Study) -> Iterator[Point]:
         coded = coded_images.coded(test.images, setting, FOLDER)
         split = Split(coded_images.enlarge(coded.images), test.labels)
         hits = accuracy(classes_of(model, split), split)
-        note = f"one network for all codecs, {study.epochs} epochs on such images; more would give it more"
+        note = (
+            f"one network for all codecs, {study.epochs} epochs on such images; more would give "
+            "it more"
+        )
         n_bytes = float(coded.n_bytes.mean())
-        yield Point(setting.name, setting.codec, n_bytes, hits, 0, note, {"most_bytes": float(coded.n_bytes.max())})
+        yield Point(
+            setting.name,
+            setting.codec,
+            n_bytes,
+            hits,
+            0,
+            note,
+            {"most_bytes": float(coded.n_bytes.max())},
+        )
 
 
 def codec_bytes(n_images: int) -> dict[str, float]:
@@ -359,7 +447,10 @@ def measure(study: Study, part: str) -> None:
 
 def part_path(study: Study, part: str) -> Path:
     """What depends on a bundle is kept for each."""
-    return FOLDER / f"part-{part}{f'-{study.bundle.id.hex()}' if 'bundle' in PARTS[part][1] else ''}.json"
+    return (
+        FOLDER
+        / f"part-{part}{f'-{study.bundle.id.hex()}' if 'bundle' in PARTS[part][1] else ''}.json"
+    )
 
 
 def keep(path: Path, kept: dict[str, Any], started: float) -> None:
@@ -380,12 +471,24 @@ def kept_part(study: Study, part: str) -> dict[str, Any] | None:
 def main() -> None:
     top = parser(__doc__)
     top.add_argument("--bundles", type=Path, nargs="+", default=BUNDLES)
-    top.add_argument("--preset", default="plain-20-long", help="the rivals' networks begin with its weights")
-    top.add_argument("--checkpoint", type=Path, help="default: the cross-entropy stage of runs/cifar10-PRESET")
-    top.add_argument("--epochs", type=int, default=2, help="of the codecs' network, each on other settings")
-    top.add_argument("--images", type=int, default=10_000, help="how many of the test split the codecs code")
     top.add_argument(
-        "--parts", nargs="*", choices=PARTS, default=list(PARTS), help="none: only put together what is kept"
+        "--preset", default="plain-20-long", help="the rivals' networks begin with its weights"
+    )
+    top.add_argument(
+        "--checkpoint", type=Path, help="default: the cross-entropy stage of runs/cifar10-PRESET"
+    )
+    top.add_argument(
+        "--epochs", type=int, default=2, help="of the codecs' network, each on other settings"
+    )
+    top.add_argument(
+        "--images", type=int, default=10_000, help="how many of the test split the codecs code"
+    )
+    top.add_argument(
+        "--parts",
+        nargs="*",
+        choices=PARTS,
+        default=list(PARTS),
+        help="none: only put together what is kept",
     )
     options = top.parse_args()
     torch.set_num_threads(1)
@@ -394,7 +497,15 @@ def main() -> None:
     checkpoint = options.checkpoint or Path(f"runs/cifar10-{options.preset}/ce.pt")
     data = load("cifar10", options.data_dir)
     studies = [
-        Study(Bundle.load(path, "host"), data, options.preset, checkpoint, options.epochs, options.images, seed)
+        Study(
+            Bundle.load(path, "host"),
+            data,
+            options.preset,
+            checkpoint,
+            options.epochs,
+            options.images,
+            seed,
+        )
         for path in options.bundles
     ]
     for part in options.parts:
@@ -414,14 +525,21 @@ def write(studies: list[Study], wall_s: float) -> None:
     for part, (_, names) in PARTS.items():
         for study in studies if "bundle" in names else studies[:1]:
             bundle = study.bundle.path.name if "bundle" in names else ""
-            kept = kept_part(study, part) or {"points": [], "missing": "not measured", "processor_s": 0.0}
+            kept = kept_part(study, part) or {
+                "points": [],
+                "missing": "not measured",
+                "processor_s": 0.0,
+            }
             points += [{"bundle": bundle} | point for point in kept["points"]]
             title = f"{part} {bundle}".strip()
             notes += [f"{title}: {kept['missing']}"] if kept["missing"] else []
             processor_s[title] = kept["processor_s"]
     for point in points:
         name = slug(f"{point['bundle']} {point['name']}".strip())
-        figures |= {f"{name}_bytes": point["bytes_per_image"], f"{name}_accuracy": point["accuracy"]}
+        figures |= {
+            f"{name}_bytes": point["bytes_per_image"],
+            f"{name}_accuracy": point["accuracy"],
+        }
     first = studies[0]
     extra = {
         "inputs": first.inputs | {"preset": first.preset},
@@ -451,13 +569,18 @@ def tables(result: dict[str, Any]) -> list[Table]:
     sizes = [[name, f"{n_bytes:.1f}"] for name, n_bytes in result["codec_bytes"].items()]
     return [
         Table(["rival", "bytes", "accuracy, %", "node, million MACs", "how"], points),
-        Table(["image codec without headers", f"bytes, first {result['codec_images']:,} test images"], sizes),
+        Table(
+            ["image codec without headers", f"bytes, first {result['codec_images']:,} test images"],
+            sizes,
+        ),
         Table(["note"], [[note] for note in result["notes"]]),
     ]
 
 
 def plot(result: dict[str, Any], axes: list[Axes]) -> None:
-    """Left: this, one model at several coarsenesses too, and its rivals; right: one bundle, many coders."""
+    """Left: this, one model at several coarsenesses too, and its rivals; right: one bundle, many
+    coders.
+    """
     everything, coders_only = axes
     points = result["points"]
 
@@ -480,8 +603,14 @@ def plot(result: dict[str, Any], axes: list[Axes]) -> None:
     add("latentlink, coarser and coarser", curve, width=2)
     add("latentlink's bundles", [point for point in points if point["name"] == OURS], "k*", size=8)
     learned = [point for point in points if "learned at" in point["name"]]
-    add("learned prior, our coder", [point for point in learned if point["name"].endswith(OUR_CODER)])
-    add("learned prior, its coder", [point for point in learned if not point["name"].endswith(OUR_CODER)])
+    add(
+        "learned prior, our coder",
+        [point for point in learned if point["name"].endswith(OUR_CODER)],
+    )
+    add(
+        "learned prior, its coder",
+        [point for point in learned if not point["name"].endswith(OUR_CODER)],
+    )
     add("the label alone", [point for point in points if point["group"] == "label"], "s")
     for codec in dict.fromkeys(setting.codec for setting in SETTINGS):
         add(codec, [point for point in points if point["group"] == codec])
@@ -489,7 +618,9 @@ def plot(result: dict[str, Any], axes: list[Axes]) -> None:
     everything.set_xticks([1, 10, 100], ["1", "10", "100"])
     everything.legend(fontsize=7)
     for bundle in dict.fromkeys(point["bundle"] for point in points if point["group"] == "coders"):
-        chosen = [point for point in points if (point["group"], point["bundle"]) == ("coders", bundle)]
+        chosen = [
+            point for point in points if (point["group"], point["bundle"]) == ("coders", bundle)
+        ]
         rows = sorted((point["bytes_per_image"], point["name"]) for point in chosen)
         coders_only.plot(*zip(*rows, strict=True), marker="o", linestyle="", label=bundle)
     coders_only.tick_params(axis="y", labelsize=6)

@@ -1,9 +1,11 @@
-"""`python -m tests.studies.scenarios`: what goes wrong with a node in the field, done to one in QEMU.
+"""`python -m tests.studies.scenarios`: what goes wrong with a node in the field, done to one in
+QEMU.
 
-Each scenario has a card of its own, and a host that listens as long as it lasts; what is awaited are labels there, and
-sentences on the node's console or from the host. In the end everything that the host stored must be a bitstream that
-this machine's encoder makes of the same photographs, and the card's file system is checked. Writes
-results/scenarios.json. Power cuts have a program of their own (tests.studies.power_cuts).
+Each scenario has a card of its own, and a host that listens as long as it lasts; what is awaited
+are labels there, and sentences on the node's console or from the host. In the end everything that
+the host stored must be a bitstream that this machine's encoder makes of the same photographs, and
+the card's file system is checked. Writes results/scenarios.json. Power cuts have a program of their
+own (tests.studies.power_cuts).
 """
 
 import argparse
@@ -117,21 +119,31 @@ def no_network(bench: Bench) -> None:
 
 
 def read_only_boot_partition(bench: Bench) -> None:
-    """The node is installed, says that the key stays, and at the next boot goes on under the same key and counters."""
+    """The node is installed, says that the key stays, and at the next boot goes on under the same
+    key and counters.
+    """
     [fat] = [part for part in read_table(bench.image) if part.kind in FAT_TYPES]
     boot = bench.folder / "boot.fat"
     with bench.image.open("rb") as card:
         card.seek(fat.start_bytes)
         boot.write_bytes(card.read(fat.size_bytes))
-    subprocess.run([find("mlabel"), "-i", f"{bench.image}@@{fat.start_bytes}", "::OTHER"], check=True)
+    subprocess.run(
+        [find("mlabel"), "-i", f"{bench.image}@@{fat.start_bytes}", "::OTHER"], check=True
+    )
     drive = f"file={boot},format=raw,if=none,id=boot,readonly=on"
     for _ in range(2):
         guest = bench.start(options=("-drive", drive, "-device", "virtio-blk-pci,drive=boot"))
         bench.await_labels()
-        bench.await_sentence(guest.log, "the boot partition cannot be written, so the node's key stays readable on it")
+        bench.await_sentence(
+            guest.log,
+            "the boot partition cannot be written, so the node's key stays readable on it",
+        )
         if guest.ask("findmnt -no SOURCE,LABEL /boot/firmware").split()[1:] != [BOOT_LABEL]:
             raise ScenarioError("the boot partition is not the one that is read-only")
-        if guest.ask(f"cmp /boot/firmware/{SEED}/node.key {STATE}/keys/node.key && echo same") != "same":
+        if (
+            guest.ask(f"cmp /boot/firmware/{SEED}/node.key {STATE}/keys/node.key && echo same")
+            != "same"
+        ):
             raise ScenarioError("the node's key is not the flashed one")
         bench.end(guest)
 
@@ -140,7 +152,9 @@ def invalid_settings(bench: Bench) -> None:
     """Somebody mistypes a key in node.toml: safe mode, which ends when it is put right."""
     guest = bench.start()
     bench.await_shell(guest)
-    spoil = f"until [ -w /etc ]; do sleep 1; done; sed -i s/interval_s/intervall_s/ {SETTINGS}; sync"
+    spoil = (
+        f"until [ -w /etc ]; do sleep 1; done; sed -i s/interval_s/intervall_s/ {SETTINGS}; sync"
+    )
     guest.ask(spoil, timeout_s=bench.limit_s)
     bench.end(guest)
     guest = bench.start()
@@ -153,12 +167,20 @@ def invalid_settings(bench: Bench) -> None:
 
 
 def full_disk(bench: Bench) -> None:
-    """Something fills the card: the node says so again and again, and goes on by itself once there is room."""
+    """Something fills the card: the node says so again and again, and goes on by itself once there
+    is room.
+    """
     guest = bench.start()
     bench.await_labels()
-    guest.ask("dd if=/dev/zero of=/var/fill bs=64k; dd if=/dev/zero of=/var/fill2 bs=1; sync", timeout_s=bench.limit_s)
+    guest.ask(
+        "dd if=/dev/zero of=/var/fill bs=64k; dd if=/dev/zero of=/var/fill2 bs=1; sync",
+        timeout_s=bench.limit_s,
+    )
     bench.await_sentence(guest.log, "free some space")
-    guest.ask("until [ $(systemctl show -P NRestarts latentlink) -ge 2 ]; do sleep 1; done", timeout_s=bench.limit_s)
+    guest.ask(
+        "until [ $(systemctl show -P NRestarts latentlink) -ge 2 ]; do sleep 1; done",
+        timeout_s=bench.limit_s,
+    )
     guest.ask("rm /var/fill /var/fill2; sync")
     bench.await_labels()
     bench.end(guest)
@@ -169,12 +191,17 @@ def damaged_bundle(bench: Bench) -> None:
     guest = bench.start()
     bench.await_labels(1)
     guest.ask(
-        f"cd {OPT} && cp -r $(readlink bundle) bundles/newer && ln -sfn $(readlink bundle) bundle.previous && "
-        f"ln -sfn bundles/newer bundle && rm -f {STATE}/bundle.json && sync && systemctl restart latentlink",
+        f"cd {OPT} && cp -r $(readlink bundle) bundles/newer && ln -sfn $(readlink bundle) "
+        "bundle.previous && "
+        f"ln -sfn bundles/newer bundle && rm -f {STATE}/bundle.json && sync && systemctl "
+        "restart latentlink",
         timeout_s=bench.limit_s,
     )
     bench.await_sentence(guest.log, "bundle newer has passed")
-    guest.ask(f"dd if=/dev/urandom of={OPT}/bundles/newer/encoder.tflite bs=1k seek=20 count=4 conv=notrunc; sync")
+    guest.ask(
+        f"dd if=/dev/urandom of={OPT}/bundles/newer/encoder.tflite bs=1k seek=20 count=4 "
+        "conv=notrunc; sync"
+    )
     bench.end(guest)
     guest = bench.start()
     bench.await_sentence(guest.log, "bundle newer failed")
@@ -224,7 +251,10 @@ def play(name: str, base: Path, expected: set[bytes], limit_s: float) -> dict[st
     unusual = {reason: n for reason, n in refusals.items() if reason not in TO_BE_EXPECTED}
     faults = check_file_system(bench.image, folder / "root.ext4")
     if n_foreign or unusual or faults:
-        raise ScenarioError(f"{name}: {n_foreign} foreign bitstreams, refused: {unusual}, e2fsck: {faults or 'clean'}")
+        raise ScenarioError(
+            f"{name}: {n_foreign} foreign bitstreams, refused: {unusual}, e2fsck: "
+            f"{faults or 'clean'}"
+        )
     if name != "happy-path":
         bench.image.unlink()
     return {
@@ -240,7 +270,9 @@ def main() -> int:
     base = options.work.resolve() / "scenarios"
     card = base / "card"
     debian = Debian(options.suite, options.mirror)
-    _, images = prepare(card, options.work.resolve(), debian, MACHINES["virt"].port, base / "line/b")
+    _, images = prepare(
+        card, options.work.resolve(), debian, MACHINES["virt"].port, base / "line/b"
+    )
     tables = Bundle.load(BUNDLE, side="node").tables
     expected = {latent_coder.encode(symbols, tables) for symbols in symbols_here(images)}
     figures = {}
@@ -255,17 +287,33 @@ def main() -> int:
     command = shlex.join(["python", "-m", "tests.studies.scenarios", *sys.argv[1:]])
     if options.only:
         return 0
-    times = {f"{name}_{key}": row[key] for name, row in figures.items() for key in ("labels", "wall_s", "qemu_cpu_s")}
-    print(write_result("scenarios", times, command=command, extra={"scenarios": figures}, folder=options.results))
+    times = {
+        f"{name}_{key}": row[key]
+        for name, row in figures.items()
+        for key in ("labels", "wall_s", "qemu_cpu_s")
+    }
+    print(
+        write_result(
+            "scenarios",
+            times,
+            command=command,
+            extra={"scenarios": figures},
+            folder=options.results,
+        )
+    )
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.studies.scenarios", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=SCENARIOS, help="some of them; nothing is written then")
+    parser.add_argument(
+        "--only", nargs="+", choices=SCENARIOS, help="some of them; nothing is written then"
+    )
     parser.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
     parser.add_argument("--mirror", default="")
-    parser.add_argument("--limit", type=float, default=300, metavar="S", help="for each thing that is awaited")
+    parser.add_argument(
+        "--limit", type=float, default=300, metavar="S", help="for each thing that is awaited"
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/flash"))
     parser.add_argument("--results", type=Path, default=Path("results"))
     return parser

@@ -1,12 +1,15 @@
-"""Simulation: thousands of images, a channel that loses a fifth of all frames in bursts, both ends killed at random.
+"""Simulation: thousands of images, a channel that loses a fifth of all frames in bursts, both ends
+killed at random.
 
     .venv/bin/python -m tests.studies.simulation       writes results/link-simulation.json
 
-Real are both ends of the link, the node's outbox, its counters and both airtime ledgers on disk; time, channel and the
-host's store are not. Killed is the process, not the disk. Loss in each direction: Gilbert–Elliott, 20 % in bursts of 4.
+Real are both ends of the link, the node's outbox, its counters and both airtime ledgers on disk;
+time, channel and the host's store are not. Killed is the process, not the disk. Loss in each
+direction: Gilbert–Elliott, 20 % in bursts of 4.
 
-A perfect link is the same session over a channel that loses nothing, nobody killed: airtime is compared with that
-(both ends' frames added up), and with the floor below it: each base chunk once, in a packet of its own, nothing else.
+A perfect link is the same session over a channel that loses nothing, nobody killed: airtime is
+compared with that (both ends' frames added up), and with the floor below it: each base chunk once,
+in a packet of its own, nothing else.
 """
 
 import heapq
@@ -54,7 +57,9 @@ class Scenario:
     chunk_bytes: tuple[int, ...] = (20,)
     "Of each image's base chunk and refinements."
     enough_after: tuple[float, ...] = ()
-    "Probability that the host finds an image good enough with so many chunks; none: it never says so."
+    """Probability that the host finds an image good enough with so many chunks; none: it never says
+    so.
+    """
     profile: str = "lora-sf7-eu868-10pct"
     is_limited: bool = True
     "By the rules of EU868 at 869.525 MHz."
@@ -97,7 +102,9 @@ class Simulation:
         self._timing = LinkTiming(get_profile(scenario.profile), TURNAROUND_S)
         self._key = provision(folder / "keys", NODE).key
         self._bundle = make_bundle(folder / "bundle")
-        self._losses = {end: scenario.loss.losses(Random(scenario.seed * 10 + end)) for end in (NODE, HOST)}
+        self._losses = {
+            end: scenario.loss.losses(Random(scenario.seed * 10 + end)) for end in (NODE, HOST)
+        }
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self.now_s = 0.0
@@ -161,7 +168,9 @@ class Simulation:
         if not self.scenario.is_limited:
             return Governor()
         ledger = self._folder / f"{end}-airtime.json"
-        return governor_for("eu868", FREQUENCY_HZ, self._timing.profile, ledger, now_s=self.now_s, boot="boot")
+        return governor_for(
+            "eu868", FREQUENCY_HZ, self._timing.profile, ledger, now_s=self.now_s, boot="boot"
+        )
 
     # The node
 
@@ -173,8 +182,8 @@ class Simulation:
         self._counters = CounterStore(self._folder / "keys")
         self._outbox = Outbox(self._folder / "outbox.sqlite", boot_id="boot")
         self._sender = Sender(
-            NODE, self._key, self._bundle.id, self._counters, self._outbox, governor, self._timing, SenderOptions(),
-            random=Random(self._random.random()),
+            NODE, self._key, self._bundle.id, self._counters, self._outbox, governor, self._timing,
+            SenderOptions(), random=Random(self._random.random()),
         )  # fmt: skip
         self.sender_statistics.append(self._sender.statistics)
 
@@ -193,19 +202,29 @@ class Simulation:
         pieces = [self._random.randbytes(n_bytes) for n_bytes in self.scenario.chunk_bytes]
         self._outbox.put(image, pieces, self.now_s)
         if len(self.captured) < self.scenario.n_images:
-            self._at(self.now_s + self._random.expovariate(1 / self.scenario.interval_s), self._capture)
+            self._at(
+                self.now_s + self._random.expovariate(1 / self.scenario.interval_s), self._capture
+            )
 
     def _poll_node(self) -> None:
-        if self._on_air[NODE] is None and (outgoing := self._clocked(self._sender.next_packet, self.now_s)):
+        if self._on_air[NODE] is None and (
+            outgoing := self._clocked(self._sender.next_packet, self.now_s)
+        ):
             sender = self._sender
-            self._transmit(NODE, outgoing, lambda frame: None if frame.is_cut else sender.transmitted(frame.end_s))
+            self._transmit(
+                NODE,
+                outgoing,
+                lambda frame: None if frame.is_cut else sender.transmitted(frame.end_s),
+            )
 
     # The host
 
     def _start_host(self) -> None:
         governor = self._governor("host")
         entry = NodeEntry(self._key, self._bundle, state=self.store.state)
-        self._receiver = Receiver({NODE: entry}, self._timing, governors=[governor], decode=no_decode)
+        self._receiver = Receiver(
+            {NODE: entry}, self._timing, governors=[governor], decode=no_decode
+        )
 
     def _kill_host(self) -> None:
         self.n_kills[HOST] += 1
@@ -214,7 +233,9 @@ class Simulation:
         self._at(self.now_s + self._until_kill_s(), self._kill_host)
 
     def _host_hears(self, packet: bytes) -> None:
-        """Heard, stored in one transaction, confirmed; the host may die before the store has it, or just after."""
+        """Heard, stored in one transaction, confirmed; the host may die before the store has it, or
+        just after.
+        """
         outcomes = self._clocked(self._receiver.receive, packet, self.now_s)
         is_killed = self.scenario.images_per_kill > 0 and self._random.random() < 0.002
         if is_killed and self._random.random() < 0.5:
@@ -240,7 +261,9 @@ class Simulation:
         return [update.image] if self._random.random() < chance else []
 
     def _poll_host(self) -> None:
-        if self._on_air[HOST] is None and (downlink := self._clocked(self._receiver.next_packet, self.now_s)):
+        if self._on_air[HOST] is None and (
+            downlink := self._clocked(self._receiver.next_packet, self.now_s)
+        ):
             receiver = self._receiver
             self._transmit(HOST, downlink, lambda frame: receiver.transmitted(frame.end_s))
 
@@ -278,7 +301,9 @@ class Simulation:
             self._on_air[end] = None
 
     def _until_kill_s(self) -> float:
-        return self._random.expovariate(1 / (self.scenario.images_per_kill * self.scenario.interval_s))
+        return self._random.expovariate(
+            1 / (self.scenario.images_per_kill * self.scenario.interval_s)
+        )
 
     def _at(self, time_s: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._events, (time_s, next(self._order), action))
@@ -330,10 +355,16 @@ def perfect(scenario: Scenario) -> Scenario:
 def figures(scenario: Scenario, prefix: str = "") -> dict[str, float]:
     """What a scenario comes to, beside the same on a perfect link."""
     lossy, lossless = simulate(scenario), simulate(perfect(scenario))
-    airtime_s, perfect_s = lossy.airtime_s(NODE) + lossy.airtime_s(HOST), sum(map(lossless.airtime_s, (NODE, HOST)))
+    airtime_s, perfect_s = (
+        lossy.airtime_s(NODE) + lossy.airtime_s(HOST),
+        sum(map(lossless.airtime_s, (NODE, HOST))),
+    )
     share = lossy.duty_cycle
     statistics = lossy.sender_statistics
-    latency_s = [lossy.first_heard_s.get(image, math.inf) - lossy.captured_s[image] for image in lossy.captured]
+    latency_s = [
+        lossy.first_heard_s.get(image, math.inf) - lossy.captured_s[image]
+        for image in lossy.captured
+    ]
     result = {
         "images": len(lossy.captured),
         "base_chunks_delivered_share": lossy.n_delivered / len(lossy.captured),
@@ -343,7 +374,9 @@ def figures(scenario: Scenario, prefix: str = "") -> dict[str, float]:
         "uplink_airtime_s": lossy.airtime_s(NODE),
         "downlink_airtime_s": lossy.airtime_s(HOST),
         "perfect_link_airtime_s": perfect_s,
-        "duty_cycle_violations": sum(lossy.busiest_hour_s(end) > share * HOUR_S for end in (NODE, HOST)),
+        "duty_cycle_violations": sum(
+            lossy.busiest_hour_s(end) > share * HOUR_S for end in (NODE, HOST)
+        ),
         "node_busiest_hour_share": lossy.busiest_hour_s(NODE) / HOUR_S,
         "host_busiest_hour_share": lossy.busiest_hour_s(HOST) / HOUR_S,
         "frames_lost_share": sum(frame.is_lost for frame in lossy.frames) / len(lossy.frames),
@@ -356,7 +389,12 @@ def figures(scenario: Scenario, prefix: str = "") -> dict[str, float]:
         "median_latency_s": float(np.median(latency_s)),
         "p90_latency_s": float(np.percentile(latency_s, 90)),
         "perfect_link_median_latency_s": float(
-            np.median([lossless.first_heard_s[image] - lossless.captured_s[image] for image in lossless.captured])
+            np.median(
+                [
+                    lossless.first_heard_s[image] - lossless.captured_s[image]
+                    for image in lossless.captured
+                ]
+            )
         ),
         "simulated_hours": lossy.now_s / HOUR_S,
     }
@@ -364,9 +402,11 @@ def figures(scenario: Scenario, prefix: str = "") -> dict[str, float]:
 
 
 def cpu_us(n_images: int = 2000) -> float:
-    """Processor time of both ends together for one packet, up or down, on an idle link that loses nothing.
+    """Processor time of both ends together for one packet, up or down, on an idle link that loses
+    nothing.
 
-    With outbox and counters, whose disk is memory; without decoding, capture and the waiting program's own loop.
+    With outbox and counters, whose disk is memory; without decoding, capture and the waiting
+    program's own loop.
     """
     scenario = Scenario(n_images=n_images, is_limited=False, loss=NoLoss(), images_per_kill=0)
     simulation = simulate(scenario)
@@ -374,7 +414,9 @@ def cpu_us(n_images: int = 2000) -> float:
 
 
 def goodput(profile: str, seconds: float) -> float:
-    """Bitstream bytes that a saturated session delivers, over the bytes of the longest packets the line could carry."""
+    """Bitstream bytes that a saturated session delivers, over the bytes of the longest packets the
+    line could carry.
+    """
     timing = LinkTiming(get_profile(profile), TURNAROUND_S)
     longest = timing.profile.max_packet_bytes
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
@@ -404,7 +446,11 @@ def main() -> None:
         result[name] = sum(run[name] for run in runs)
     result["base_chunks_delivered_share"] = min(run["base_chunks_delivered_share"] for run in runs)
     result |= figures(BUSY, prefix="busy_")
-    for profile, seconds in (("lora-sf7-eu868", 120.0), ("serial-9600", 60.0), ("serial-115200", 6.0)):
+    for profile, seconds in (
+        ("lora-sf7-eu868", 120.0),
+        ("serial-9600", 60.0),
+        ("serial-115200", 6.0),
+    ):
         result[f"goodput_{profile}"] = goodput(profile, seconds)
     result["cpu_us_per_packet"] = min(cpu_us() for _ in seeds)
     path = write_result(
@@ -413,7 +459,10 @@ def main() -> None:
         command="python -m tests.studies.simulation",
         seeds=seeds,
         extra={
-            "note": "images and violations are sums over the seeds, delivered shares the least, others the greatest"
+            "note": (
+                "images and violations are sums over the seeds, delivered shares the least, "
+                "others the greatest"
+            )
         },
     )
     print(path.read_text(encoding="utf-8"))

@@ -1,7 +1,8 @@
-"""Other coders for the same symbols: Huffman codes as in PNC, fixed lengths, raw bytes, Deflate and Zstandard.
+"""Other coders for the same symbols: Huffman codes as in PNC, fixed lengths, raw bytes, Deflate and
+Zstandard.
 
-Each codes one image by itself, to whole bytes, and gives its symbols back. What it knows of the symbols it learned
-from the training split, and so do both ends.
+Each codes one image by itself, to whole bytes, and gives its symbols back. What it knows of the
+symbols it learned from the training split, and so do both ends.
 """
 
 import heapq
@@ -64,7 +65,9 @@ class PrefixCoder:
 
     @classmethod
     def huffman(cls, training: np.ndarray) -> "PrefixCoder":
-        """By each latent's histogram over the symbols (N, D); one never seen counts half a time, as in our tables."""
+        """By each latent's histogram over the symbols (N, D); one never seen counts half a time, as
+        in our tables.
+        """
         alphabet = Alphabet.of(training)
         columns = alphabet.columns(training) - alphabet.starts
         counts = [
@@ -77,7 +80,9 @@ class PrefixCoder:
     def fixed(cls, training: np.ndarray) -> "PrefixCoder":
         """As many bits for each symbol as the latent's alphabet needs."""
         alphabet = Alphabet.of(training)
-        return cls(alphabet.minimum, tuple([int(size - 1).bit_length()] * size for size in alphabet.sizes))
+        return cls(
+            alphabet.minimum, tuple([int(size - 1).bit_length()] * size for size in alphabet.sizes)
+        )
 
     @cached_property
     def codes(self) -> tuple[list[str], ...]:
@@ -90,10 +95,15 @@ class PrefixCoder:
 
     def bits(self, symbols: np.ndarray) -> int:
         """Length before the last byte is filled."""
-        return sum(lengths[index] for lengths, index in zip(self.lengths, self._indices(symbols), strict=True))
+        return sum(
+            lengths[index]
+            for lengths, index in zip(self.lengths, self._indices(symbols), strict=True)
+        )
 
     def encode(self, symbols: np.ndarray) -> bytes:
-        digits = "".join(codes[index] for codes, index in zip(self.codes, self._indices(symbols), strict=True))
+        digits = "".join(
+            codes[index] for codes, index in zip(self.codes, self._indices(symbols), strict=True)
+        )
         n_bytes = -(-len(digits) // 8)
         return int(digits.ljust(8 * n_bytes, "0"), 2).to_bytes(n_bytes, "big")
 
@@ -150,15 +160,24 @@ class Deflate:
         return cls(training.astype(np.int8).tobytes()[-DICTIONARY_BYTES:])
 
     def encode(self, symbols: np.ndarray) -> bytes:
-        compress = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_DEFAULT_STRATEGY, self.dictionary)
+        compress = zlib.compressobj(
+            9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_DEFAULT_STRATEGY, self.dictionary
+        )
         return compress.compress(symbols.astype(np.int8).tobytes()) + compress.flush()
 
     def decode(self, coded: Sequence[bytes]) -> np.ndarray:
-        return Raw().decode([zlib.decompressobj(-zlib.MAX_WBITS, self.dictionary).decompress(data) for data in coded])
+        return Raw().decode(
+            [
+                zlib.decompressobj(-zlib.MAX_WBITS, self.dictionary).decompress(data)
+                for data in coded
+            ]
+        )
 
 
 class Zstandard:
-    """At its best level with a dictionary trained on training symbols, without magic number, size, checksum and id."""
+    """At its best level with a dictionary trained on training symbols, without magic number, size,
+    checksum and id.
+    """
 
     def __init__(self, zstandard: Any, training: np.ndarray) -> None:
         """`zstandard`: the module."""
@@ -171,11 +190,17 @@ class Zstandard:
             write_checksum=0,
             write_dict_id=0,
         )
-        self._compress = zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters)
-        self._decompress = zstandard.ZstdDecompressor(dict_data=dictionary, format=zstandard.FORMAT_ZSTD1_MAGICLESS)
+        self._compress = zstandard.ZstdCompressor(
+            dict_data=dictionary, compression_params=parameters
+        )
+        self._decompress = zstandard.ZstdDecompressor(
+            dict_data=dictionary, format=zstandard.FORMAT_ZSTD1_MAGICLESS
+        )
 
     def encode(self, symbols: np.ndarray) -> bytes:
         return self._compress.compress(symbols.astype(np.int8).tobytes())
 
     def decode(self, coded: Sequence[bytes]) -> np.ndarray:
-        return Raw().decode([self._decompress.decompress(data, max_output_size=4096) for data in coded])
+        return Raw().decode(
+            [self._decompress.decompress(data, max_output_size=4096) for data in coded]
+        )

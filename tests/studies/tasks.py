@@ -1,10 +1,13 @@
-"""`python -m tests.studies.tasks`: what a frozen node can still learn, and what one that only sends labels could not.
+"""`python -m tests.studies.tasks`: what a frozen node can still learn, and what one that only sends
+labels could not.
 
-Test images go through the bundle's int8 encoder and the wire coder; decoders that learned on the training split answer
-as the host runs them, by ONNX. The rival is a node that sends only its label. Its classifier is as good as the bundle's
-own decoder, and its host makes the best of a label: the rule is learned too.
+Test images go through the bundle's int8 encoder and the wire coder; decoders that learned on the
+training split answer as the host runs them, by ONNX. The rival is a node that sends only its label.
+Its classifier is as good as the bundle's own decoder, and its host makes the best of a label: the
+rule is learned too.
 
-    classes     the bundle's own classes with other losses, superclasses, living or not, the classes of another data set
+    classes     the bundle's own classes with other losses, superclasses, living or not, the classes
+                of another data set
     new class   ten classes of another data set, each from 5, 20 and 100 examples
     anomaly     images of another data set, and noise, told from the bundle's own
     thumbnail   the image itself: what somebody who has the key, and trained a decoder, would see
@@ -89,7 +92,9 @@ class Received:
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """A bundle whose node is in the field; what went through its encoder once is kept in `folder`."""
+    """A bundle whose node is in the field; what went through its encoder once is kept in
+    `folder`.
+    """
 
     bundle: Bundle
     data_dir: Path
@@ -115,7 +120,9 @@ class Field:
     @cached_property
     def anomaly_score(self) -> nn.Module:
         encode = received(self.encode, self.bundle.tables)
-        validation, test = (encode(split.images) for split in (self.data.validation, self.data.test))
+        validation, test = (
+            encode(split.images) for split in (self.data.validation, self.data.test)
+        )
         return anomaly.fit(self.data, encode, validation, test).score
 
     def heard(self, data: DataSet) -> Heard:
@@ -123,7 +130,10 @@ class Field:
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Symbols int8 (N, D), the encoder run once for the same images."""
-        kept = self.folder / f"{hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]}.npy"
+        kept = (
+            self.folder
+            / f"{hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]}.npy"
+        )
         if not kept.exists():
             encoder = Int8Encoder(self.bundle.encoder_path, self.bundle.image.pixel_pad)
             write_array(kept, encoder(images))
@@ -131,14 +141,19 @@ class Field:
 
     def receive(self, images: np.ndarray) -> Received:
         """The same through the wire coder too, each image its own bitstream."""
-        symbols, kept = self.encode(images), self.folder / f"wire-{hashlib.sha256(images.data).hexdigest()[:16]}"
+        symbols, kept = (
+            self.encode(images),
+            self.folder / f"wire-{hashlib.sha256(images.data).hexdigest()[:16]}",
+        )
         paths = [kept.with_suffix(f".{name}.npy") for name in ("symbols", "bytes", "scores")]
         if not paths[-1].exists():
             bitstreams = [latent_coder.encode(image, self.bundle.tables) for image in symbols]
             latents = decode_bulk(bitstreams, self.bundle.tables)
             assert latents.is_valid.all()
             classify = Classifier.of(self.bundle)
-            scores = np.concatenate([classify(part) for part in np.array_split(latents.symbols, 50)])
+            scores = np.concatenate(
+                [classify(part) for part in np.array_split(latents.symbols, 50)]
+            )
             lengths = np.array([len(bitstream) for bitstream in bitstreams])
             for path, array in zip(paths, (latents.symbols, lengths, scores), strict=True):
                 write_array(path, array)
@@ -189,10 +204,14 @@ class Rows:
 
 
 def class_rows(place: Field, rows: Rows, seeds: Sequence[int]) -> None:
-    tasks = [(task, classes_of(task, place.data, place.data_dir)) for task in OWN_TASKS[place.data.name]]
+    tasks = [
+        (task, classes_of(task, place.data, place.data_dir)) for task in OWN_TASKS[place.data.name]
+    ]
     tasks.append((f"{place.other.name}'s classes", place.other))
     if place.other.coarse_classes:
-        tasks.append((f"{place.other.name}'s superclasses", classes_of(COARSE, place.other, place.data_dir)))
+        tasks.append(
+            (f"{place.other.name}'s superclasses", classes_of(COARSE, place.other, place.data_dir))
+        )
     for task, data in tasks:
         for loss in (CE, SVM, KL) if task == LABEL else (CE,):
             name = f"{task}, {loss}" if task == LABEL else task
@@ -209,7 +228,9 @@ def class_rows(place: Field, rows: Rows, seeds: Sequence[int]) -> None:
 
 
 def best_rule(arrived: Received, targets: np.ndarray) -> np.ndarray:
-    """The target to say for each label, int64 (labels,): the most frequent one, and 0 for a label that never came."""
+    """The target to say for each label, int64 (labels,): the most frequent one, and 0 for a label
+    that never came.
+    """
     counts = np.zeros((arrived.label_scores.shape[1], targets.max() + 1), np.int64)
     np.add.at(counts, (arrived.labels, targets), 1)
     return counts.argmax(1)
@@ -221,7 +242,11 @@ def plain(row: Mapping[str, Any]) -> Row:
 
 def anomaly_rows(place: Field, rows: Rows) -> None:
     """One seed: what is learned from is drawn by it too."""
-    noise = np.random.default_rng(0).integers(0, 256, (N_NOISE_IMAGES, *place.bundle.image.shape)).astype(np.uint8)
+    noise = (
+        np.random.default_rng(0)
+        .integers(0, 256, (N_NOISE_IMAGES, *place.bundle.image.shape))
+        .astype(np.uint8)
+    )
     for name, images in ((place.other.name, place.other.test.images), ("noise", noise)):
         for seed in rows.missing(f"anomaly {name}", [0]):
             score = place.on_host(Decoder(place.anomaly_score, SCORE))
@@ -235,7 +260,9 @@ def anomaly_rows(place: Field, rows: Rows) -> None:
 
 
 def told_apart(prefix: str, own: np.ndarray, strange: np.ndarray) -> Row:
-    """How well scores tell strange images from the bundle's own, of which 5 % may give a false alarm."""
+    """How well scores tell strange images from the bundle's own, of which 5 % may give a false
+    alarm.
+    """
     is_strange = np.repeat([0, 1], [len(own), len(strange)])
     missed = (strange <= np.quantile(own, NORMAL_SHARE)).mean()
     auroc = roc_auc_score(is_strange, np.concatenate([own, strange]))
@@ -248,16 +275,27 @@ def thumbnail_rows(place: Field, rows: Rows, seeds: Sequence[int]) -> None:
     data, test = place.data, place.receive(place.data.test.images)
     originals, shape = data.test.images, data.image_shape
     lessons, components = thumbnail_lessons(place.heard(data))
-    means = np.stack([data.train.images[data.train.labels == label].mean(0) for label in range(len(data.classes))])
-    by_label = likeness("label_only_", np.rint(means).astype(np.uint8)[test.labels], originals, components)
+    means = np.stack(
+        [
+            data.train.images[data.train.labels == label].mean(0)
+            for label in range(len(data.classes))
+        ]
+    )
+    by_label = likeness(
+        "label_only_", np.rint(means).astype(np.uint8)[test.labels], originals, components
+    )
     for seed in missing:
-        decode = place.on_host(Decoder(learn_pixels(lessons, components, shape, Learning(seed=seed)), PIXELS))
+        decode = place.on_host(
+            Decoder(learn_pixels(lessons, components, shape, Learning(seed=seed)), PIXELS)
+        )
         pictures = np.concatenate([decode(part) for part in np.array_split(test.symbols, 20)])
         write_array(place.folder / "shown.npy", np.stack([originals[:N_SHOWN], pictures[:N_SHOWN]]))
         rows.add("thumbnail", seed, likeness("", pictures, originals, components) | by_label)
 
 
-def likeness(prefix: str, pictures: np.ndarray, originals: np.ndarray, components: Components) -> Row:
+def likeness(
+    prefix: str, pictures: np.ndarray, originals: np.ndarray, components: Components
+) -> Row:
     return {
         f"{prefix}psnr_db": float(psnr(pictures, originals).mean()),
         f"{prefix}ssim": float(ssim(pictures, originals).mean()),
@@ -266,33 +304,46 @@ def likeness(prefix: str, pictures: np.ndarray, originals: np.ndarray, component
 
 
 def picked_out(pictures: np.ndarray, originals: np.ndarray, components: Components) -> float:
-    """Share of the pictures (N, H, W, C) that are nearer to their original than to any of the other N - 1."""
-    given, true = (torch.from_numpy(components.coefficients(images)) for images in (pictures, originals))
+    """Share of the pictures (N, H, W, C) that are nearer to their original than to any of the other
+    N - 1.
+    """
+    given, true = (
+        torch.from_numpy(components.coefficients(images)) for images in (pictures, originals)
+    )
     nearest = torch.cat([torch.cdist(part, true).argmin(1) for part in given.split(1000)])
     return float((nearest == torch.arange(len(true))).float().mean())
 
 
 def new_class_rows(place: Field, rows: Rows, seeds: Sequence[int]) -> None:
-    """Means over ten classes, evenly spread over the other data set's, each told from all of the bundle's own."""
+    """Means over ten classes, evenly spread over the other data set's, each told from all of the
+    bundle's own.
+    """
     names = place.other.classes[:: len(place.other.classes) // N_NEW_CLASSES]
     heard, own = place.heard(place.data), place.receive(place.data.test.images)
     usual = place.receive(place.data.validation.images)
     for shots in SHOTS:
         for seed in rows.missing(f"new class, {shots} shots", seeds):
-            measured = [new_class_row(place, heard, own, usual, name, shots, seed) for name in names]
+            measured = [
+                new_class_row(place, heard, own, usual, name, shots, seed) for name in names
+            ]
             row = {figure: np.mean([one[figure] for one in measured]) for figure in measured[0]}
             rows.add(f"new class, {shots} shots", seed, plain(row))
 
 
-def new_class_row(place: Field, heard: Heard, own: Received, usual: Received, name: str, shots: int, seed: int) -> Row:
+def new_class_row(
+    place: Field, heard: Heard, own: Received, usual: Received, name: str, shots: int, seed: int
+) -> Row:
     where = f"{place.other.name}:{name}"
     new = NewClass.find(where, max(SHOTS), seed, place.bundle.image, place.data_dir)
     encode = received(place.encode, place.bundle.tables)
-    few = np.stack([encode(view) for view in views(new.few, place.data.augmentation, FEW_VIEWS)])[:, :shots]
+    few = np.stack([encode(view) for view in views(new.few, place.data.augmentation, FEW_VIEWS)])[
+        :, :shots
+    ]
     arrived = place.receive(new.test)
     classify = place.on_host(new_class_decoder(heard, few, name, Learning(seed=seed)))
     scores = [classify(some.symbols)[:, 1] for some in (own, arrived)]
-    # What a label alone tells: how much more often it comes for the examples than for the bundle's own images.
+    # What a label alone tells: how much more often it comes for the examples than for the bundle's
+    # own images.
     n_labels = own.label_scores.shape[1]
     said = place.own_decoder(few[0].astype(np.float32)).argmax(1)
     often = np.bincount(said, minlength=n_labels) + 1 / n_labels
@@ -314,7 +365,9 @@ def show(place: Field, path: Path) -> None:
 
 
 def main() -> None:
-    top = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=(__doc__ or "").partition("\n")[0])
+    top = argparse.ArgumentParser(
+        prog=f"python -m {MODULE}", description=(__doc__ or "").partition("\n")[0]
+    )
     top.add_argument("--bundle", type=Path, nargs="+", default=[Path("models/cifar10")])
     top.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     top.add_argument("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
@@ -326,7 +379,10 @@ def main() -> None:
     for path in options.bundle:
         place = Field(Bundle.load(path, "host"), options.data_dir)
         if place.bundle.data_set not in OWN_TASKS:
-            top.error(f"bundle {path} is of {place.bundle.data_set}; the study is for {', '.join(OWN_TASKS)}")
+            top.error(
+                f"bundle {path} is of {place.bundle.data_set}; the study is for "
+                f"{', '.join(OWN_TASKS)}"
+            )
         rows = Rows.at(place.folder / "rows.json")
         class_rows(place, rows, options.seeds)
         anomaly_rows(place, rows)
@@ -335,14 +391,22 @@ def main() -> None:
         bundle_name = path.resolve().parent.name if path.name == "bundle" else path.name
         show(place, place.folder / "thumbnails.png")  # the data set's images: not to be published
         figures |= {f"{bundle_name} {name}": value for name, value in rows.figures(options.seeds)}
-        bundles[bundle_name] = {"id": place.bundle.id.hex(), "data_set": place.bundle.data_set, "rows": rows.rows}
+        bundles[bundle_name] = {
+            "id": place.bundle.id.hex(),
+            "data_set": place.bundle.data_set,
+            "rows": rows.rows,
+        }
     extra = {"size": "-".join(bundles), "wall_s": time.monotonic() - started, "bundles": bundles}
     finish(MODULE, figures, options.seeds, extra, plot, n_axes=2)
 
 
 def tasks_with(result: dict[str, Any], figure: str) -> list[str]:
     """Bundle and task of each that has this figure."""
-    return [name.removesuffix(f" {figure}_mean") for name in result["figures"] if name.endswith(f" {figure}_mean")]
+    return [
+        name.removesuffix(f" {figure}_mean")
+        for name in result["figures"]
+        if name.endswith(f" {figure}_mean")
+    ]
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
@@ -373,13 +437,31 @@ def tables(result: dict[str, Any]) -> list[Table]:
         for task in tasks_with(result, f"{ANOMALY_RIVALS[-1]}auroc")
     ]
     thumbnails = [
-        [f"{task}, {of}", *(number(figures, f"{task} {prefix}{figure}", form) for figure, form in PICTURE_FIGURES)]
+        [
+            f"{task}, {of}",
+            *(
+                number(figures, f"{task} {prefix}{figure}", form)
+                for figure, form in PICTURE_FIGURES
+            ),
+        ]
         for task in tasks_with(result, "psnr_db")
-        for of, prefix in (("decoded from the latents", ""), ("the mean image of the label's class", "label_only_"))
+        for of, prefix in (
+            ("decoded from the latents", ""),
+            ("the mean image of the label's class", "label_only_"),
+        )
     ]
     return [
         Table(["classes", "accuracy, %", "from the label alone, %", "bytes"], classes),
-        Table(["new class, mean over ten", "AUROC", "from the label alone", "found, %", "false alarms, %"], new),
+        Table(
+            [
+                "new class, mean over ten",
+                "AUROC",
+                "from the label alone",
+                "found, %",
+                "false alarms, %",
+            ],
+            new,
+        ),
         Table(
             [
                 "anomaly, AUROC of",
@@ -395,15 +477,27 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 
 def plot(result: dict[str, Any], axes: list[Axes]) -> None:
-    for ax, figure, unit, title in ((axes[0], "accuracy", 100, "accuracy, %"), (axes[1], "auroc", 1, "AUROC")):
+    for ax, figure, unit, title in (
+        (axes[0], "accuracy", 100, "accuracy, %"),
+        (axes[1], "auroc", 1, "AUROC"),
+    ):
         tasks = tasks_with(result, figure)
-        for kind, offset, colour, name in (("", 0.2, "C0", "latents"), ("label_only_", -0.2, "0.7", "label alone")):
-            bars = [(at, task) for at, task in enumerate(tasks) if f"{task} {kind}{figure}_mean" in result["figures"]]
+        for kind, offset, colour, name in (
+            ("", 0.2, "C0", "latents"),
+            ("label_only_", -0.2, "0.7", "label alone"),
+        ):
+            bars = [
+                (at, task)
+                for at, task in enumerate(tasks)
+                if f"{task} {kind}{figure}_mean" in result["figures"]
+            ]
             means, spreads = (
                 [unit * result["figures"][f"{task} {kind}{figure}_{of}"] for _, task in bars]
                 for of in ("mean", "stdev")
             )
-            ax.barh([at + offset for at, _ in bars], means, 0.38, xerr=spreads, color=colour, label=name)
+            ax.barh(
+                [at + offset for at, _ in bars], means, 0.38, xerr=spreads, color=colour, label=name
+            )
         ax.set_yticks(range(len(tasks)), tasks, fontsize="x-small")
         ax.invert_yaxis()
         ax.set(xlabel=title)

@@ -10,7 +10,9 @@ def test_a_study_begun_again_at_the_same_revision_does_not_measure_again(tmp_pat
     first = Progress("a" * 40)
     assert first.measured(tmp_path / "kept.json", lambda: {"accuracy": 0.5}) == {"accuracy": 0.5}
     again = Progress("a" * 40)
-    assert again.measured(tmp_path / "kept.json", lambda: pytest.fail("measured twice")) == {"accuracy": 0.5}
+    assert again.measured(tmp_path / "kept.json", lambda: pytest.fail("measured twice")) == {
+        "accuracy": 0.5
+    }
     assert again.wall_s >= json.loads((tmp_path / "kept.json").read_text())["wall_s"]
 
 

@@ -5,7 +5,9 @@ import pytest
 from tests.studies import goals
 
 
-def export(accuracy: float, n_bytes: float, macs: float, drop: float = 0.1, mixture_bits: float = 60.0) -> dict:
+def export(
+    accuracy: float, n_bytes: float, macs: float, drop: float = 0.1, mixture_bits: float = 60.0
+) -> dict:
     return {
         "int8_accuracy": accuracy,
         "int8_drop_points": drop,
@@ -21,9 +23,18 @@ def results(tmp_path, monkeypatch):
     """A finished export of 18 million MACs, its turned bundle, and a larger, better node's."""
     large = export(0.93, 30.0, 90e6)
     small = export(0.90, 7.5, 18e6)
-    turned = {"accuracy": 0.911, "accuracy_before": 0.90, "bytes_per_image": 4.5, "bytes_per_image_before": 7.5}
+    turned = {
+        "accuracy": 0.911,
+        "accuracy_before": 0.90,
+        "bytes_per_image": 4.5,
+        "bytes_per_image_before": 7.5,
+    }
     turned |= {"static_bits_per_image": 40.0, "mixture_bits_per_image": 34.0}
-    studies = {"export-cifar10-large": large, "export-cifar10-small": small, "turn-cifar10-1": turned}
+    studies = {
+        "export-cifar10-large": large,
+        "export-cifar10-small": small,
+        "turn-cifar10-1": turned,
+    }
     for name, figures in studies.items():
         (tmp_path / f"{name}.json").write_text(json.dumps({"figures": figures}))
     monkeypatch.setattr(goals, "FOLDER", tmp_path)
@@ -35,9 +46,19 @@ def test_the_best_that_keeps_to_bytes_and_node_is_held_against_each_goal(results
     rows = {(row[0], row[1]): row[3:] for row in goals.table().rows}
     large, turned = "`results/export-cifar10-large.json`", "`results/turn-cifar10-1.json`"
     assert rows["cifar10 in 38 bytes", "CPU"] == ["93.00", "30.00", "90 M", "reached", large]
-    assert rows["cifar10 in 38 bytes", "GPU"][:4] == ["93.50", "4.00", "90 M", "missed by 0.50 points"]
+    assert rows["cifar10 in 38 bytes", "GPU"][:4] == [
+        "93.50",
+        "4.00",
+        "90 M",
+        "missed by 0.50 points",
+    ]
     assert rows["cifar10 in 7 bytes", "CPU"] == ["91.10", "4.50", "18 M", "reached", turned]
-    assert rows["cifar10 in 13 bytes", "CPU"][:4] == ["91.10", "4.50", "18 M", "missed by 0.90 points"]
+    assert rows["cifar10 in 13 bytes", "CPU"][:4] == [
+        "91.10",
+        "4.50",
+        "18 M",
+        "missed by 0.90 points",
+    ]
     assert rows["cifar10 in 13 bytes", "GPU"][:4] == ["93.50", "4.00", "90 M", "reached"]
     small = "cifar10 in 13 bytes, node of 20 million MACs"
     assert rows[small, "CPU"][:4] == ["91.10", "4.50", "18 M", "missed by 0.40 points"]
@@ -54,7 +75,9 @@ def test_several_seeds_count_by_their_mean(results, tmp_path):
     assert "export-cifar10-large-seed-1" not in {each.study for each in goals.measured()}
 
 
-def test_other_goals_take_the_worst_drop_of_the_chosen_and_the_lowest_share_of_bits(results, tmp_path):
+def test_other_goals_take_the_worst_drop_of_the_chosen_and_the_lowest_share_of_bits(
+    results, tmp_path
+):
     more = {
         "export-cifar10-plain-120-ce": export(0.95, 4.0, 90e6, drop=0.25),
         "export-cifar10-poor": export(0.5, 4.0, 1e6, 3.0),

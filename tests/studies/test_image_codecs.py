@@ -3,7 +3,16 @@ import pytest
 from PIL import Image
 
 from tests.studies.coded_images import blank, enlarge
-from tests.studies.image_codecs import SETTINGS, Setting, body, decode, jpeg, jpeg2000, rebuild, webp
+from tests.studies.image_codecs import (
+    SETTINGS,
+    Setting,
+    body,
+    decode,
+    jpeg,
+    jpeg2000,
+    rebuild,
+    webp,
+)
 
 SMALL = [setting for setting in SETTINGS if setting.side == 8 or setting.quality in (0, 1)]
 
@@ -12,7 +21,9 @@ def photo() -> Image.Image:
     """Something with edges, gradients and noise in all three colours."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:32, :32]
-    image = np.stack([6 * rows, 7 * columns, 200 * (rows + columns > 30)], axis=2) + rng.normal(0, 12, (32, 32, 3))
+    image = np.stack([6 * rows, 7 * columns, 200 * (rows + columns > 30)], axis=2) + rng.normal(
+        0, 12, (32, 32, 3)
+    )
     return Image.fromarray(image.clip(0, 255).astype(np.uint8))
 
 
@@ -22,17 +33,25 @@ def test_body_and_template_give_the_file_back(setting):
     sent = body(setting, file, template)
     assert rebuild(setting, sent, template) == file
     assert len(sent) < len(file) - 20
-    assert np.array_equal(np.asarray(decode(rebuild(setting, sent, template))), np.asarray(decode(file)))
+    assert np.array_equal(
+        np.asarray(decode(rebuild(setting, sent, template))), np.asarray(decode(file))
+    )
 
 
 @pytest.mark.parametrize("setting", SMALL, ids=lambda setting: setting.name)
 def test_bodies_of_two_images_differ_and_their_template_does_not_matter(setting):
     template, another = setting.encode(blank()), setting.encode(photo().rotate(90))
     file = setting.encode(photo())
-    assert body(setting, file, template) == body(setting, file, another) != body(setting, another, template)
+    assert (
+        body(setting, file, template)
+        == body(setting, file, another)
+        != body(setting, another, template)
+    )
 
 
-@pytest.mark.parametrize("other", [jpeg(16, 40), webp(16, 0), jpeg2000(16, 16)], ids=lambda setting: setting.name)
+@pytest.mark.parametrize(
+    "other", [jpeg(16, 40), webp(16, 0), jpeg2000(16, 16)], ids=lambda setting: setting.name
+)
 def test_a_template_of_another_size_is_refused(other: Setting):
     larger = Setting(other.codec, 32, other.quality, other.options)
     with pytest.raises(ValueError, match="differs from its template"):
@@ -44,7 +63,8 @@ def test_a_jpeg_body_is_its_scan():
     file = setting.encode(photo())
     sent = body(setting, file, setting.encode(blank()))
     head, tail = file[: -len(sent) - 2], file[-2:]
-    assert head[-10:] == bytes([3, 1, 0x00, 2, 0x11, 3, 0x11, 0, 63, 0])  # SOS: three components, all coefficients
+    # SOS: three components, all coefficients
+    assert head[-10:] == bytes([3, 1, 0x00, 2, 0x11, 3, 0x11, 0, 63, 0])
     assert file == head + sent + tail
     assert tail == b"\xff\xd9"
 

@@ -18,7 +18,9 @@ from tests.worlds.tracing import Call, trace
 
 ROOT = Path(__file__).parents[2]
 MEMORY = Path("/dev/shm")
-"Where there is a disk in memory, synchronising costs nothing; what is lost by a power cut is reckoned, not lost."
+"""Where there is a disk in memory, synchronising costs nothing; what is lost by a power cut is
+reckoned, not lost.
+"""
 
 
 @pytest.fixture
@@ -39,13 +41,20 @@ def test_a_killed_node_has_lost_nothing_and_repeats_nothing(scratch):
     figures = result["figures"]
     assert figures["kills_at_random_moments"] == size(8, 300)
     if tracing.is_possible():
-        assert min(figures["kills_at_system_calls"], figures["power_cuts_at_system_calls"]) >= size(5, 300)
+        assert min(figures["kills_at_system_calls"], figures["power_cuts_at_system_calls"]) >= size(
+            5, 300
+        )
 
 
 def traced(folder, write):
-    """What is left of a folder when the power is cut after `write` is done there by another process."""
+    """What is left of a folder when the power is cut after `write` is done there by another
+    process.
+    """
     if not tracing.is_possible():
-        pytest.skip("this system lets no process trace another: allow ptrace (a container needs CAP_SYS_PTRACE)")
+        pytest.skip(
+            "this system lets no process trace another: allow ptrace (a container needs "
+            "CAP_SYS_PTRACE)"
+        )
     pid, pipe = tracing.start(lambda _: write(), is_traced=True)
     disk = Disk(folder, pid)
 

@@ -1,4 +1,6 @@
-"""Eight nodes on one channel: every image arrives once, slots keep frames apart, the better gateway answers."""
+"""Eight nodes on one channel: every image arrives once, slots keep frames apart, the better gateway
+answers.
+"""
 
 from dataclasses import replace
 

@@ -11,7 +11,9 @@ def test_macs_of_a_transposed_convolution_are_counted_at_its_input():
     assert multiply_accumulates(layer, torch.zeros(1, 5, 4, 4)) == 4 * 4 * 5 * 7 * 2 * 2
 
 
-@pytest.mark.skipif(not factorised_prior.ENVIRONMENT.is_dir(), reason="CompressAI is in an environment of its own")
+@pytest.mark.skipif(
+    not factorised_prior.ENVIRONMENT.is_dir(), reason="CompressAI is in an environment of its own"
+)
 def test_the_factorised_prior_gives_symbols_back_in_little_more_than_their_entropy():
     rng = np.random.default_rng(0)
     symbols = np.rint(rng.normal([0, 5, -7, 0], [1, 3, 2, 0.4], (2000, 4))).astype(np.int8)

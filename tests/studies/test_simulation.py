@@ -1,4 +1,6 @@
-"""The whole link over a bad channel, both ends killed again and again: nothing lost, no rule broken, little wasted."""
+"""The whole link over a bad channel, both ends killed again and again: nothing lost, no rule
+broken, little wasted.
+"""
 
 from dataclasses import replace
 
@@ -31,7 +33,9 @@ def test_no_hour_holds_more_airtime_than_the_duty_cycle_allows(result):
 
 
 def test_at_the_limit_of_the_duty_cycle_refinements_give_way_and_base_chunks_do_not():
-    simulation = simulate(replace(BUSY, n_images=size(400, 10_000), interval_s=0.5, images_per_kill=0))
+    simulation = simulate(
+        replace(BUSY, n_images=size(400, 10_000), interval_s=0.5, images_per_kill=0)
+    )
     assert simulation.n_delivered == len(simulation.captured)
     for end in (NODE, HOST):
         assert simulation.busiest_hour_s(end) <= 360.0

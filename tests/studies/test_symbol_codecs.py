@@ -31,7 +31,9 @@ def test_canonical_codes_of_rfc_1951():
     assert canonical_codes(lengths) == ["010", "011", "100", "101", "110", "00", "1110", "1111"]
 
 
-@pytest.mark.parametrize("make", [PrefixCoder.huffman, PrefixCoder.fixed, Deflate.of, lambda _: Raw()])
+@pytest.mark.parametrize(
+    "make", [PrefixCoder.huffman, PrefixCoder.fixed, Deflate.of, lambda _: Raw()]
+)
 def test_symbols_come_back(make):
     training, test = some_symbols(), some_symbols(50, seed=0)[:50]
     coder = make(training)
@@ -47,7 +49,9 @@ def test_huffman_ends_at_a_whole_byte_and_is_within_a_bit_per_latent_of_the_entr
         p = np.unique(column, return_counts=True)[1] / len(column)
         entropy -= float((p * np.log2(p)).sum())
     assert entropy <= np.mean(bits) < entropy + 3
-    assert [len(coder.encode(symbols)) for symbols in training[:100]] == [-(-each // 8) for each in bits[:100]]
+    assert [len(coder.encode(symbols)) for symbols in training[:100]] == [
+        -(-each // 8) for each in bits[:100]
+    ]
 
 
 def test_a_symbol_out_of_the_alphabet_is_clamped_as_by_our_tables():

@@ -9,7 +9,9 @@ from tests.studies.tasks import Received, Rows, best_rule, picked_out, told_apar
 
 def labelled(labels: list[int], n_labels: int) -> Received:
     n = len(labels)
-    return Received(np.zeros((n, 2), np.float32), np.ones(n, int), np.eye(n_labels, dtype=np.float32)[labels])
+    return Received(
+        np.zeros((n, 2), np.float32), np.ones(n, int), np.eye(n_labels, dtype=np.float32)[labels]
+    )
 
 
 def test_the_best_that_a_label_tells_is_what_it_mostly_stood_for():

@@ -1,11 +1,15 @@
-"""`python -m tests.studies.verdicts`: what stop verdicts save on the test split, and what they cost in accuracy.
+"""`python -m tests.studies.verdicts`: what stop verdicts save on the test split, and what they cost
+in accuracy.
 
-Every image goes through the int8 encoder and the wire coder, is cut into chunks, and is decoded after each of them
-until the verdict says enough. Thresholds are chosen on the validation split only. Four tables:
+Every image goes through the int8 encoder and the wire coder, is cut into chunks, and is decoded
+after each of them until the verdict says enough. Thresholds are chosen on the validation split
+only. Four tables:
 
     thresholds   accuracy lost and bytes of bitstream saved, over all cuts
-    cuts         the same by the size of the first chunk and of the later ones, with the thresholds that are built in
-    links        bytes and airtime per image of whole exchanges, packets and reports, against one packet per image
+    cuts         the same by the size of the first chunk and of the later ones, with the thresholds
+                 that are built in
+    links        bytes and airtime per image of whole exchanges, packets and reports, against one
+                 packet per image
     prices       the same, when a second of airtime must earn its price
 """
 
@@ -125,8 +129,12 @@ def stop_figures(coded: Coded, stopped: Stopped) -> dict[str, float]:
     }
 
 
-def link_figures(coded: Coded, enough: np.ndarray, exchange: Exchange, profile: LinkProfile) -> dict[str, float]:
-    """Per image: bytes of packets, airtime of packets and of reports, and how right the labels are in the end."""
+def link_figures(
+    coded: Coded, enough: np.ndarray, exchange: Exchange, profile: LinkProfile
+) -> dict[str, float]:
+    """Per image: bytes of packets, airtime of packets and of reports, and how right the labels are
+    in the end.
+    """
 
     @cache
     def airtime_s(n_bytes: int) -> float:
@@ -154,15 +162,22 @@ def calibration_errors(coded: Coded, bundle: Bundle) -> dict[str, float]:
         ("prefixes", prefix[is_cut], image[is_cut]),
         ("whole", coded.n_bytes, np.arange(len(coded))),
     ):
-        raw, right = coded.probabilities[n, i], coded.probabilities[n, i].argmax(1) == coded.labels[i]
+        raw, right = (
+            coded.probabilities[n, i],
+            coded.probabilities[n, i].argmax(1) == coded.labels[i],
+        )
         calibrated = bundle.calibration.apply(raw, coded.n_known[n, i])
         figures[f"ece_{name}_before"] = expected_calibration_error(raw.max(1), right)
         figures[f"ece_{name}_after"] = expected_calibration_error(calibrated.max(1), right)
     return figures
 
 
-def threshold_rows(validation: Coded, test: Coded, policy: VerdictPolicy) -> Iterator[dict[str, Any]]:
-    """Means over all cuts, and the worst; on the validation split, where they are chosen, and on the test split."""
+def threshold_rows(
+    validation: Coded, test: Coded, policy: VerdictPolicy
+) -> Iterator[dict[str, Any]]:
+    """Means over all cuts, and the worst; on the validation split, where they are chosen, and on
+    the test split.
+    """
     for confidence, gain in THRESHOLDS:
         changed = replace(policy, min_confidence=confidence, min_gain=gain)
         row = {"min_confidence": confidence, "min_gain": gain}
@@ -170,8 +185,13 @@ def threshold_rows(validation: Coded, test: Coded, policy: VerdictPolicy) -> Ite
             enough = coded.enough(changed)
             measured = [stop_figures(coded, stops(coded, cut, enough)) for cut in CUTS]
             drops = [figures["drop_points"] for figures in measured]
-            row |= {f"{name}_drop_points": float(np.mean(drops)), f"{name}_worst_drop_points": max(drops)}
-            row[f"{name}_saved_share"] = float(np.mean([figures["bytes_saved_share"] for figures in measured]))
+            row |= {
+                f"{name}_drop_points": float(np.mean(drops)),
+                f"{name}_worst_drop_points": max(drops),
+            }
+            row[f"{name}_saved_share"] = float(
+                np.mean([figures["bytes_saved_share"] for figures in measured])
+            )
         yield row
 
 
@@ -180,19 +200,29 @@ def cut_rows(validation: Coded, test: Coded, policy: VerdictPolicy) -> Iterator[
     for cut in CUTS:
         on_validation = stop_figures(validation, stops(validation, cut, validation_enough))
         figures = stop_figures(test, stops(test, cut, enough))
-        yield {"cut": cut_name(cut), **figures, "validation_drop_points": on_validation["drop_points"]}
+        yield {
+            "cut": cut_name(cut),
+            **figures,
+            "validation_drop_points": on_validation["drop_points"],
+        }
 
 
 def link_rows(test: Coded, policy: VerdictPolicy) -> Iterator[dict[str, Any]]:
     enough = test.enough(policy)
     for link in LINKS:
         for exchange in EXCHANGES:
-            yield {"link": link, "exchange": exchange.name, **link_figures(test, enough, exchange, get_profile(link))}
+            yield {
+                "link": link,
+                "exchange": exchange.name,
+                **link_figures(test, enough, exchange, get_profile(link)),
+            }
 
 
 def price_rows(test: Coded, policy: VerdictPolicy) -> Iterator[dict[str, Any]]:
     profile = get_profile(PRICED_LINK)
-    chunk_s = profile.medium.airtime_s(overhead_bytes(PacketType.DATA) + CHUNK_HEAD_BYTES + PRICED_CUT[1])
+    chunk_s = profile.medium.airtime_s(
+        overhead_bytes(PacketType.DATA) + CHUNK_HEAD_BYTES + PRICED_CUT[1]
+    )
     exchange = Exchange(PRICED_CUT)
     for price in PRICES:
         enough = test.enough(replace(policy, price_per_s=price), chunk_s)
@@ -202,24 +232,32 @@ def price_rows(test: Coded, policy: VerdictPolicy) -> Iterator[dict[str, Any]]:
 def show(console: Console, title: str, rows: Sequence[dict[str, Any]]) -> None:
     table = Table(*rows[0], title=title)
     for row in rows:
-        table.add_row(*(value if isinstance(value, str) else f"{value:.4g}" for value in row.values()))
+        table.add_row(
+            *(value if isinstance(value, str) else f"{value:.4g}" for value in row.values())
+        )
     console.print(table)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.studies.verdicts", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.studies.verdicts", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--bundle", type=Path, default=Path("models/cifar10"))
     parser.add_argument("--dataset", help="default: the run's, or the name in the bundle")
     parser.add_argument("--data-dir", type=Path, help="default: DATA_DIR, else the run's, or data")
     parser.add_argument("--study", help="default: verdicts-DATASET")
-    parser.add_argument("--results", type=Path, default=OWN, metavar="DIR", help="default: %(default)s")
+    parser.add_argument(
+        "--results", type=Path, default=OWN, metavar="DIR", help="default: %(default)s"
+    )
     options = parser.parse_args()
     bundle = Bundle.load(options.bundle, "host")
     policy = VerdictPolicy(bundle.calibration)
     if policy.notice:
         parser.error(policy.notice)
     try:
-        dataset, data_dir = origin(options.bundle.resolve().parent, options.dataset, options.data_dir)
+        dataset, data_dir = origin(
+            options.bundle.resolve().parent, options.dataset, options.data_dir
+        )
     except RunError as error:
         parser.error(str(error))
     data = load(dataset or bundle.data_set, data_dir, image_size=bundle.image.height)

@@ -1,4 +1,6 @@
-"""A real mosquitto for tests, and a network server beside it that publishes uplinks and keeps downlinks."""
+"""A real mosquitto for tests, and a network server beside it that publishes uplinks and keeps
+downlinks.
+"""
 
 import base64
 import json
@@ -29,19 +31,26 @@ def free_port() -> int:
 
 
 class Broker:
-    """mosquitto on a port of its own; may be stopped and started again, and keeps what waits for its clients."""
+    """mosquitto on a port of its own; may be stopped and started again, and keeps what waits for
+    its clients.
+    """
 
-    def __init__(self, folder: Path, settings: str = "allow_anonymous true", port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: str = "allow_anonymous true", port: int | None = None
+    ) -> None:
         binary = program("mosquitto")
         self.port = port or free_port()
         self._command = [binary, "-c", str(folder / "mosquitto.conf")]
         (folder / "mosquitto.conf").write_text(
-            f"listener {self.port} 127.0.0.1\npersistence true\npersistence_location {folder}/\nuser root\n{settings}\n"
+            f"listener {self.port} 127.0.0.1\npersistence true\npersistence_location "
+            f"{folder}/\nuser root\n{settings}\n"
         )
         self.start()
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         end_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < end_s:
             with socket.socket() as probe:
@@ -65,7 +74,9 @@ def broker(folder: Path, settings: str = "allow_anonymous true") -> Iterator[Bro
 
 
 class FakeNetwork:
-    """The network server's own end at the broker: uplinks of its devices go out, downlinks to them come in."""
+    """The network server's own end at the broker: uplinks of its devices go out, downlinks to them
+    come in.
+    """
 
     def __init__(self, port: int) -> None:
         self.downlinks: list[tuple[str, dict]] = []
@@ -74,7 +85,9 @@ class FakeNetwork:
             (message.topic, json.loads(message.payload))
         )
         self._client.connect("127.0.0.1", port)
-        self._client.subscribe([("application/+/device/+/command/down", 1), ("v3/+/devices/+/down/push", 1)])
+        self._client.subscribe(
+            [("application/+/device/+/command/down", 1), ("v3/+/devices/+/down/push", 1)]
+        )
         self._client.loop_start()
 
     def publish(self, topic: str, content: dict | bytes, qos: int = 1) -> None:
@@ -92,7 +105,9 @@ class FakeNetwork:
         self._client.loop_stop()
 
 
-def chirpstack_uplink(device: str, frame_counter: int, port: int, body: bytes, address: str = "01a2b3c4") -> dict:
+def chirpstack_uplink(
+    device: str, frame_counter: int, port: int, body: bytes, address: str = "01a2b3c4"
+) -> dict:
     """An UplinkEvent of ChirpStack v4 that two gateways heard."""
     return {
         "deduplicationId": f"9a7c{frame_counter:08x}",
@@ -114,22 +129,44 @@ def chirpstack_uplink(device: str, frame_counter: int, port: int, body: bytes, a
         "confirmed": True,
         "data": base64.b64encode(body).decode(),
         "rxInfo": [
-            {"gatewayId": "0016c001f153a14c", "uplinkId": 4217, "rssi": -97, "snr": -3.5, "crcStatus": "CRC_OK"},
-            {"gatewayId": "0016c001f153a14d", "uplinkId": 4218, "rssi": -57, "snr": 9.2, "crcStatus": "CRC_OK"},
+            {
+                "gatewayId": "0016c001f153a14c",
+                "uplinkId": 4217,
+                "rssi": -97,
+                "snr": -3.5,
+                "crcStatus": "CRC_OK",
+            },
+            {
+                "gatewayId": "0016c001f153a14d",
+                "uplinkId": 4218,
+                "rssi": -57,
+                "snr": 9.2,
+                "crcStatus": "CRC_OK",
+            },
         ],
-        "txInfo": {"frequency": 868100000, "modulation": {"lora": {"bandwidth": 125000, "spreadingFactor": 7}}},
+        "txInfo": {
+            "frequency": 868100000,
+            "modulation": {"lora": {"bandwidth": 125000, "spreadingFactor": 7}},
+        },
     }
 
 
-def things_stack_uplink(device: str, frame_counter: int, port: int, body: bytes, address: str = "260B4D01") -> dict:
+def things_stack_uplink(
+    device: str, frame_counter: int, port: int, body: bytes, address: str = "260B4D01"
+) -> dict:
     """An ApplicationUp of The Things Stack v3; as there, numbers that are zero are left out."""
     uplink = {
         "session_key_id": "AWNbm/4zfqx0jZ5q1NlBmw==",
         "f_port": port,
         "f_cnt": frame_counter,
         "frm_payload": base64.b64encode(body).decode(),
-        "rx_metadata": [{"gateway_ids": {"gateway_id": "roof"}, "rssi": -68, "channel_rssi": -68, "snr": 9.5}],
-        "settings": {"data_rate": {"lora": {"bandwidth": 125000, "spreading_factor": 7}}, "frequency": "868100000"},
+        "rx_metadata": [
+            {"gateway_ids": {"gateway_id": "roof"}, "rssi": -68, "channel_rssi": -68, "snr": 9.5}
+        ],
+        "settings": {
+            "data_rate": {"lora": {"bandwidth": 125000, "spreading_factor": 7}},
+            "frequency": "868100000",
+        },
         "consumed_airtime": "0.061696s",
     }
     return {
@@ -165,6 +202,10 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     paths = folder / "certificate.pem", folder / "key.pem"
     paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
     )
     return paths

@@ -1,7 +1,8 @@
 """A module in the place of cv2 that gives a node a camera with every habit that cameras have.
 
-It is code and no mock of ours: `write_cv2` makes it a file for a node in a process of its own, `make_cv2` a module of
-this one. The habits are told by text, in a file that a test may write anew while the node runs:
+It is code and no mock of ours: `write_cv2` makes it a file for a node in a process of its own,
+`make_cv2` a module of this one. The habits are told by text, in a file that a test may write anew
+while the node runs:
 
     well            a frame whenever one is wanted
     absent          cannot be opened
@@ -46,7 +47,9 @@ class VideoCapture:
             raise error("VIDIOC_DQBUF: No such device")
         if kind == "strange":
             return True, np.zeros((0, 5), np.float32)
-        if kind in ("silent", "absent") or (kind == "every" and n_reads % int(numbers[0]) in (0, 1)):
+        if kind in ("silent", "absent"):
+            return False, None
+        if kind == "every" and n_reads % int(numbers[0]) in (0, 1):
             return False, None
         return True, np.random.default_rng(n_reads).integers(0, 255, (12, 16, 3), np.uint8)
 def cvtColor(pixels, _):

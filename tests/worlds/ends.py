@@ -1,4 +1,6 @@
-"""Two ends in one process with a fake wire between them: what each is made of, and a small world that moves time."""
+"""Two ends in one process with a fake wire between them: what each is made of, and a small world
+that moves time.
+"""
 
 import heapq
 from collections.abc import Callable
@@ -61,7 +63,15 @@ class NodeEnd:
 
     def start(self, salt: bytes | None = None) -> None:
         self.outbox = Outbox(self.folder / "outbox.sqlite", boot_id="boot")
-        arguments = (self.node, self.key, self.bundle.id, self.counters, self.outbox, self.governor, self.timing)
+        arguments = (
+            self.node,
+            self.key,
+            self.bundle.id,
+            self.counters,
+            self.outbox,
+            self.governor,
+            self.timing,
+        )
         self.sender = Sender(*arguments, self.options, salt, Random(self.seed))
 
     def put(self, *pieces: bytes, now_s: float = 0.0) -> int:
@@ -78,14 +88,22 @@ def no_decode(bitstream, tables, is_complete) -> Latent:
 
 def host_end(bundle: Bundle, timing: LinkTiming | None = SF7, **arguments) -> Receiver:
     """A host that does not decode."""
-    entry = {name: arguments.pop(name) for name in ("other_bundles", "state", "one_way") if name in arguments}
-    return Receiver({NODE: NodeEntry(KEY, bundle, **entry)}, timing, **{"decode": no_decode, **arguments})
+    entry = {
+        name: arguments.pop(name)
+        for name in ("other_bundles", "state", "one_way")
+        if name in arguments
+    }
+    return Receiver(
+        {NODE: NodeEntry(KEY, bundle, **entry)}, timing, **{"decode": no_decode, **arguments}
+    )
 
 
 class World:
     """Moves time from one event to the next; `passes(header)` says which packets arrive."""
 
-    def __init__(self, node: NodeEnd, host: Receiver, enough: Callable[[Update], bool] = lambda update: False) -> None:
+    def __init__(
+        self, node: NodeEnd, host: Receiver, enough: Callable[[Update], bool] = lambda update: False
+    ) -> None:
         self.node, self.host, self.now_s, self.enough = node, host, 0.0, enough
         self.passes: Callable[[Header], bool] = lambda header: True
         self.updates: list[Update] = []
@@ -104,7 +122,9 @@ class World:
         while True:
             self._poll()
             due = [self.node.sender.next_due_s(self.now_s), self.host.next_due_s(self.now_s)]
-            times = [time_s for time_s in due if time_s is not None] + [self._events[0][0] if self._events else until_s]
+            times = [time_s for time_s in due if time_s is not None] + [
+                self._events[0][0] if self._events else until_s
+            ]
             self.now_s = max(self.now_s, min(times))
             if self.now_s >= until_s:
                 self.now_s = until_s
@@ -120,7 +140,9 @@ class World:
             if isinstance(outcome, Update):
                 self.updates.append(outcome)
             if outcome.counter is not None and outcome.node is not None:
-                enough = [outcome.image] if isinstance(outcome, Update) and self.enough(outcome) else []
+                enough = (
+                    [outcome.image] if isinstance(outcome, Update) and self.enough(outcome) else []
+                )
                 self.host.confirm(outcome.node, outcome.counter, enough)
         return outcomes
 

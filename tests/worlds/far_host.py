@@ -1,4 +1,6 @@
-"""The other end of a node's port: it takes what arrives and, if it answers, acknowledges it as a host does."""
+"""The other end of a node's port: it takes what arrives and, if it answers, acknowledges it as a
+host does.
+"""
 
 import os
 import threading
@@ -22,12 +24,16 @@ def far_end(path):
 
 
 class FarHost:
-    """Runs in a thread of its own as a context manager; `far` is the file descriptor of the port's far end."""
+    """Runs in a thread of its own as a context manager; `far` is the file descriptor of the port's
+    far end.
+    """
 
     def __init__(self, home, far, profile="serial-115200", answers=True, state=None):
         timing = LinkTiming(get_profile(profile)) if answers else None
         self._node = home.node
-        self._receiver = Receiver({home.node: NodeEntry(home.key, home.bundle, state=state)}, timing)
+        self._receiver = Receiver(
+            {home.node: NodeEntry(home.key, home.bundle, state=state)}, timing
+        )
         self._far, self._deframer = far, Deframer()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)

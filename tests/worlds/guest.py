@@ -1,4 +1,5 @@
-"""A guest: an image in QEMU with a root shell on its console, its serial port on one end of an emulated line.
+"""A guest: an image in QEMU with a root shell on its console, its serial port on one end of an
+emulated line.
 
 image (virt) ── serial port ── `link emulate` ── terminal ── `host_decoder listen` ── answers
 """
@@ -53,7 +54,9 @@ class Guest:
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
 
     def ask(self, command: str, timeout_s: float = 60) -> str:
-        """What a root shell in the guest prints for that command; TimeoutError when it does not answer."""
+        """What a root shell in the guest prints for that command; TimeoutError when it does not
+        answer.
+        """
         with socket.socket(socket.AF_UNIX) as console:
             console.connect(str(self._console_path))
             console.settimeout(POLL_S)
@@ -62,7 +65,9 @@ class Guest:
             heard, until_s = "", time.monotonic() + timeout_s
             while not (found := ANSWER.search(heard)):
                 if time.monotonic() > until_s:
-                    raise TimeoutError(f"the guest did not answer {command!r}; {self.log} ends {heard[-300:]!r}")
+                    raise TimeoutError(
+                        f"the guest did not answer {command!r}; {self.log} ends {heard[-300:]!r}"
+                    )
                 with contextlib.suppress(TimeoutError):
                     heard += console.recv(4096).decode(errors="replace").replace("\r", "")
         return found[1].strip()
@@ -103,13 +108,17 @@ class Line:
 
 
 class Host:
-    """`python -m host_decoder listen`, a process as a person runs it; events one by one, sentences in host.log."""
+    """`python -m host_decoder listen`, a process as a person runs it; events one by one, sentences
+    in host.log.
+    """
 
     def __init__(self, config: Path) -> None:
         command = [sys.executable, "-m", "host_decoder", "listen", str(config)]
         self.log = config.with_name("host.log")
         with self.log.open("ab") as said:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=said, bufsize=0)
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=said, bufsize=0
+            )
         assert self.process.stdout is not None
         self._output = self.process.stdout
         self._selector = selectors.DefaultSelector()
@@ -134,6 +143,8 @@ class Host:
     def __enter__(self) -> "Host":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         self.process.send_signal(signal.SIGINT)
         self.process.communicate()

@@ -1,11 +1,13 @@
-"""A node for tests.studies.kills: a start of it, and the world which believes what it is told and holds its files to that.
+"""A node for tests.studies.kills: a start of it, and the world which believes what it is told and
+holds its files to that.
 
-The node has real files: it takes images, queues them, charges airtime, uses counters and hears what was delivered, and
-tells each through a pipe just after it is safe or just before it would leave:
+The node has real files: it takes images, queues them, charges airtime, uses counters and hears what
+was delivered, and tells each through a pipe just after it is safe or just before it would leave:
 
     image       the outbox has it: from now on it waits there, whole, or was delivered
     clock       what time it is
-    sent        its counter and airtime are charged: no other start uses that counter, no hour holds more airtime than
+    sent        its counter and airtime are charged: no other start uses that counter, no hour holds
+                more airtime than
                 allowed, and the ledger never shows less than was sent
     delivered   the outbox is about to forget these chunks: no others may be missing
 """
@@ -34,7 +36,9 @@ FREQUENCY_HZ = 868_300_000
 HOUR_S, HOURLY_AIRTIME_S = 3600.0, 36.0
 COUNTER_BLOCK = 6
 PAGES_TO_CHECKPOINT = 8
-"Blocks end and logs are written back often here, so that these moments too are among those at which it ends."
+"""Blocks end and logs are written back often here, so that these moments too are among those at
+which it ends.
+"""
 IMAGES_PER_START = 5
 
 
@@ -60,9 +64,14 @@ def node(folder: Path, boot: str, now_s: float, seed: int, n_images: int, pipe: 
 
     keys.BLOCK = COUNTER_BLOCK
     draw = Random(seed)
-    with CounterStore(folder, NODE) as counters, open_outbox(folder / OUTBOX, 1 << 20, boot) as outbox:
+    with (
+        CounterStore(folder, NODE) as counters,
+        open_outbox(folder / OUTBOX, 1 << 20, boot) as outbox,
+    ):
         outbox._file._db.execute(f"PRAGMA wal_autocheckpoint = {PAGES_TO_CHECKPOINT}")
-        governor = governor_for("eu868", FREQUENCY_HZ, get_profile("lora-sf7"), folder / LEDGER, now_s=now_s, boot=boot)
+        governor = governor_for(
+            "eu868", FREQUENCY_HZ, get_profile("lora-sf7"), folder / LEDGER, now_s=now_s, boot=boot
+        )
         for notice in (counters.notice, outbox.notice, governor.ledger.notice):
             if notice:
                 say("notice", notice)
@@ -123,7 +132,9 @@ class World:
             case "clock", [now_s]:
                 self.now_s = float(now_s) + self.booted_s
             case "delivered", chunks:
-                self.delivered |= {(int(image), int(index)) for image, index in (c.split(":") for c in chunks)}
+                self.delivered |= {
+                    (int(image), int(index)) for image, index in (c.split(":") for c in chunks)
+                }
             case "notice", _:
                 self.notices.append(rest)
             case _:
@@ -135,7 +146,9 @@ class World:
         self.booted_s = self.now_s - 20.0
 
     def check(self) -> None:
-        """Raises NodeError unless the files account for all that was told. They are looked at in a copy."""
+        """Raises NodeError unless the files account for all that was told. They are looked at in a
+        copy.
+        """
         with TemporaryDirectory() as copy:
             folder = Path(copy) / "copy"
             shutil.copytree(self.folder, folder)
@@ -148,28 +161,40 @@ class World:
             promise(outbox.notice is None, f"the outbox was intact, but: {outbox.notice}")
             promise(outbox.n_evicted == 0, "the outbox dropped images though there was room")
             waiting = waiting_in(outbox)
-        queued = self.images | {image for image, _ in waiting}  # also what was queued and could not be told any more
+        # also what was queued and could not be told any more
+        queued = self.images | {image for image, _ in waiting}
         lost = set().union(*map(chunks_of, queued)) - self.delivered - waiting.keys()
         promise(not lost, f"chunks {sorted(lost)} were lost")
         for (image, index), bitstream in waiting.items():
-            promise(bitstream == pieces_of(image)[index], f"chunk {index} of image {image} has changed")
+            promise(
+                bitstream == pieces_of(image)[index], f"chunk {index} of image {image} has changed"
+            )
 
     def _check_counters(self, folder: Path) -> None:
         twice = [counter for counter, n in self.counters.items() if n > 1]
         promise(not twice, f"counters {twice} were used twice")
         with CounterStore(folder, NODE) as counters:
             promise(counters.notice is None, f"the counter was intact, but: {counters.notice}")
-            promise(counters.next() > max(self.counters, default=-1), "a counter would be used twice")
+            promise(
+                counters.next() > max(self.counters, default=-1), "a counter would be used twice"
+            )
 
     def _check_ledger(self, folder: Path) -> None:
         now_s = self.now_s - self.booted_s
-        ledger = StoredLedger(folder / LEDGER, HOUR_S + 10, 1.0, HOURLY_AIRTIME_S, f"boot {self.boot}", now_s)
+        ledger = StoredLedger(
+            folder / LEDGER, HOUR_S + 10, 1.0, HOURLY_AIRTIME_S, f"boot {self.boot}", now_s
+        )
         promise(ledger.notice is None, f"the ledger was intact, but: {ledger.notice}")
         for age_s in (30.0, 300.0, 1000.0, HOUR_S):
             sent_s = sum(a for start_s, a in self.frames if start_s + a > self.now_s - age_s)
             used_s = ledger.used_s(now_s - age_s - 1e-3)
-            promise(used_s >= sent_s - 1e-6, f"{sent_s} s were sent in {age_s} s and the ledger shows {used_s}")
-        busiest_s = max((self._sent_in_hour(start_s + a) for start_s, a in self.frames[-40:]), default=0.0)
+            promise(
+                used_s >= sent_s - 1e-6,
+                f"{sent_s} s were sent in {age_s} s and the ledger shows {used_s}",
+            )
+        busiest_s = max(
+            (self._sent_in_hour(start_s + a) for start_s, a in self.frames[-40:]), default=0.0
+        )
         promise(busiest_s <= HOURLY_AIRTIME_S + 1e-6, f"{busiest_s} s were sent within an hour")
 
     def _sent_in_hour(self, end_s: float) -> float:

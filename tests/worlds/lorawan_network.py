@@ -1,4 +1,6 @@
-"""An emulated LoRaWAN network for tests: a module's transmissions in, acknowledgements and queued downlinks back."""
+"""An emulated LoRaWAN network for tests: a module's transmissions in, acknowledgements and queued
+downlinks back.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -13,7 +15,11 @@ class EmulatedNetwork:
     """One device's network server with its gateways; it loses uplinks and answers as it is told."""
 
     def __init__(
-        self, deliver: Callable[[Uplink], None] | None = None, uplink_loss=0.0, answer_loss=0.0, seed: int = 0
+        self,
+        deliver: Callable[[Uplink], None] | None = None,
+        uplink_loss=0.0,
+        answer_loss=0.0,
+        seed: int = 0,
     ) -> None:
         self.delivered: list[Uplink] = []
         self.queue: deque[Downlink] = deque()

@@ -1,4 +1,6 @@
-"""Photos as they are met: whole ones with broken tags, damaged ones, huge ones, and what is none at all."""
+"""Photos as they are met: whole ones with broken tags, damaged ones, huge ones, and what is none at
+all.
+"""
 
 import io
 import struct
@@ -21,8 +23,12 @@ BROKEN_TAGS = [
 
 def exif_with(tag: int, kind: int, count: int, value: bytes) -> bytes:
     """EXIF of orientation 6 and one more tag."""
-    entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHI", tag, kind, count) + value
-    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4) + struct.pack("<ii", -1, 0)
+    entries = (
+        struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHI", tag, kind, count) + value
+    )
+    return (
+        b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4) + struct.pack("<ii", -1, 0)
+    )
 
 
 def huge_png(path: Path, side: int, colour_type: int) -> None:
@@ -30,8 +36,14 @@ def huge_png(path: Path, side: int, colour_type: int) -> None:
     n_bytes = {0: 1, 2: 3, 6: 4}[colour_type] * side + 1
     packer = zlib.compressobj(9)
     pixels = b"".join(packer.compress(bytes(n_bytes)) for _ in range(side)) + packer.flush()
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, colour_type, 0, 0, 0)), (b"IDAT", pixels), (b"IEND", b"")]
-    chunks = (struct.pack(">I", len(p)) + t + p + struct.pack(">I", zlib.crc32(t + p)) for t, p in parts)
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", side, side, 8, colour_type, 0, 0, 0)),
+        (b"IDAT", pixels),
+        (b"IEND", b""),
+    ]
+    chunks = (
+        struct.pack(">I", len(p)) + t + p + struct.pack(">I", zlib.crc32(t + p)) for t, p in parts
+    )
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
 
 
@@ -44,7 +56,9 @@ def claim_size(path: Path, side: int) -> None:
 
 
 def write_odd_photos(folder: Path) -> tuple[int, list[str]]:
-    """Into a new folder: how many of them are to be seen, and the names of those that cannot be read."""
+    """Into a new folder: how many of them are to be seen, and the names of those that cannot be
+    read.
+    """
     folder.mkdir(parents=True)
     photos = [
         Image.fromarray(np.random.default_rng(seed).integers(0, 255, (40, 50, 3), np.uint8))

@@ -1,7 +1,7 @@
 """Power cut: what a disk may hold after one, given which files were synchronised when.
 
-A disk keeps what was synchronised. Of everything written since, it may hold any part: here each sector is there or
-not by the toss of a coin, and so is each new name, old name and length.
+A disk keeps what was synchronised. Of everything written since, it may hold any part: here each
+sector is there or not by the toss of a coin, and so is each new name, old name and length.
 """
 
 import os
@@ -45,7 +45,9 @@ class Disk:
         for name in sorted(self._names.keys() | self._kept_names.keys()):
             inode = draw.choice([self._names.get(name), self._kept_names.get(name)])
             if inode is not None:
-                (folder / name).write_bytes(torn(self._synchronised.get(inode, b""), self._content(inode), draw))
+                (folder / name).write_bytes(
+                    torn(self._synchronised.get(inode, b""), self._content(inode), draw)
+                )
 
     def close(self) -> None:
         for descriptor in self._files.values():
@@ -66,7 +68,9 @@ class Disk:
 
 
 def torn(old: bytes, new: bytes, draw: Random) -> bytes:
-    """Of each sector the old or the new content, of the length too; a sector that was never written is zero."""
+    """Of each sector the old or the new content, of the length too; a sector that was never written
+    is zero.
+    """
     n_bytes = len(draw.choice([old, new]))
     old, new = (content.ljust(n_bytes, b"\0")[:n_bytes] for content in (old, new))
     starts = range(0, n_bytes, SECTOR_BYTES)

@@ -1,4 +1,5 @@
-"""What latentlink.service asks of systemd, for a node that is a folder: start it, hear READY, start it when it dies.
+"""What latentlink.service asks of systemd, for a node that is a folder: start it, hear READY, start
+it when it dies.
 
 python -m tests.worlds.service ROOT start|stop|is-active|show|…      as update.sh calls systemctl
 """
@@ -21,7 +22,9 @@ def main(root: Path, verb: str) -> int:
     if verb == "start":
         words = [sys.executable, "-m", "tests.worlds.service", str(root), "supervise"]
         silent = subprocess.DEVNULL
-        manager = subprocess.Popen(words, cwd=ROOT, start_new_session=True, stdin=silent, stdout=silent, stderr=silent)
+        manager = subprocess.Popen(
+            words, cwd=ROOT, start_new_session=True, stdin=silent, stdout=silent, stderr=silent
+        )
         (folder / "manager").write_text(str(manager.pid))
     elif verb == "stop":
         _stop(folder)
@@ -57,7 +60,11 @@ def supervise(root: Path, folder: Path) -> None:
     release = root / "opt/latentlink/current"
     environment = os.environ | {"PYTHONPATH": f"{release}", "NOTIFY_SOCKET": str(folder / "notify")}
     command = [sys.executable, "-P", "-m", "device", "--console", "none"]
-    command += ["--last-good", str(root / "var/lib/latentlink/node.toml.good"), str(root / "etc/latentlink/node.toml")]
+    command += [
+        "--last-good",
+        str(root / "var/lib/latentlink/node.toml.good"),
+        str(root / "etc/latentlink/node.toml"),
+    ]
     n_restarts = -1
     with (folder / "journal").open("ab") as journal:
         while not stopped:
@@ -79,4 +86,6 @@ def supervise(root: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), next(word for word in sys.argv[2:] if not word.startswith("-"))))
+    sys.exit(
+        main(Path(sys.argv[1]), next(word for word in sys.argv[2:] if not word.startswith("-")))
+    )

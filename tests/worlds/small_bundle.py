@@ -8,11 +8,15 @@ from link.bundle.bundle import Bundle, write_manifest
 from link.coder.tables import Tables
 
 
-def random_tables(seed: int, n_latents: int = 12, n_components: int = 5, max_symbols: int = 20) -> Tables:
+def random_tables(
+    seed: int, n_latents: int = 12, n_components: int = 5, max_symbols: int = 20
+) -> Tables:
     rng = np.random.default_rng(seed)
     alphabet = rng.integers(2, max_symbols + 1, n_latents)
     probabilities = [rng.dirichlet(np.full(n, 0.3), size=n_components) for n in alphabet]
-    return Tables.from_probabilities(-(alphabet // 2), probabilities, rng.dirichlet(np.ones(n_components)))
+    return Tables.from_probabilities(
+        -(alphabet // 2), probabilities, rng.dirichlet(np.ones(n_components))
+    )
 
 
 def random_symbols(tables: Tables, seed: int) -> np.ndarray:
@@ -26,7 +30,9 @@ def random_symbols(tables: Tables, seed: int) -> np.ndarray:
     return (tables.symbol_min + np.array(indices)).astype(np.int8)
 
 
-def make_bundle(folder: Path, tables: Tables | None = None, encoder: bytes = b"int8 model") -> Bundle:
+def make_bundle(
+    folder: Path, tables: Tables | None = None, encoder: bytes = b"int8 model"
+) -> Bundle:
     tables = tables or random_tables(seed=1)
     folder.mkdir(parents=True)
     (folder / "encoder.tflite").write_bytes(encoder)
@@ -39,4 +45,6 @@ def make_bundle(folder: Path, tables: Tables | None = None, encoder: bytes = b"i
         "input_zero_point": -128,
     }
     host = {"tasks": {"label": {"file": "decoder.onnx", "classes": ["zero", "one"]}}}
-    return write_manifest(folder, node, host, provenance={"seed": 1}, measured={"int8_accuracy": 0.97})
+    return write_manifest(
+        folder, node, host, provenance={"seed": 1}, measured={"int8_accuracy": 0.97}
+    )

@@ -1,4 +1,6 @@
-"""Small real things to test with: a decoder, a bundle around it, a node that seals, what both ends say of an image."""
+"""Small real things to test with: a decoder, a bundle around it, a node that seals, what both ends
+say of an image.
+"""
 
 import base64
 from dataclasses import replace
@@ -52,7 +54,9 @@ def weights(n_latents: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n_latents, len(CLASSES))).astype(np.float32) / 8
 
 
-def write_decoder(path: Path, matrix: np.ndarray, names: tuple[str, str] = ("symbols", "probabilities")) -> None:
+def write_decoder(
+    path: Path, matrix: np.ndarray, names: tuple[str, str] = ("symbols", "probabilities")
+) -> None:
     """symbols (B, D) to softmax(symbols · matrix)."""
     given, wanted = names
     graph = helper.make_graph(
@@ -65,7 +69,9 @@ def write_decoder(path: Path, matrix: np.ndarray, names: tuple[str, str] = ("sym
         [helper.make_tensor_value_info(wanted, TensorProto.FLOAT, ["batch", matrix.shape[1]])],
         [numpy_helper.from_array(matrix, "matrix")],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path
+    )
 
 
 def make_bundle(
@@ -80,7 +86,10 @@ def make_bundle(
     tables.to_npz(folder / "tables.npz")
     write_decoder(folder / "decoder.onnx", weights(tables.n_latents, decoder_seed))
     node = {
-        "image": {**dict(zip(("height", "width", "channels"), image_shape, strict=True)), "pixel_pad": 0},
+        "image": {
+            **dict(zip(("height", "width", "channels"), image_shape, strict=True)),
+            "pixel_pad": 0,
+        },
         "wavelet": "haar",
         "latents": tables.n_latents,
         "input_zero_point": -128,
@@ -113,15 +122,22 @@ class SmallNode:
         self._host_salt: bytes | None = None
         self._latest = 0
 
-    def packets(self, symbols: np.ndarray, age_s: float | None = 0.0, flags: int = 0) -> list[bytes]:
+    def packets(
+        self, symbols: np.ndarray, age_s: float | None = 0.0, flags: int = 0
+    ) -> list[bytes]:
         """One image; its id is the counter before those of its packets."""
         image = next(self._counters)
         return [self.seal_chunk(chunk, flags) for chunk in self.chunks(symbols, image, age_s)]
 
     def chunks(self, symbols: np.ndarray, image: int, age_s: float | None = 0.0) -> list[Chunk]:
-        pieces = split(latent_coder.encode(symbols, self.bundle.tables), self._chunk_bytes, self._chunk_bytes)
+        pieces = split(
+            latent_coder.encode(symbols, self.bundle.tables), self._chunk_bytes, self._chunk_bytes
+        )
         last = len(pieces) - 1
-        return [Chunk(image, i, i == last, piece, None if i else age_s) for i, piece in enumerate(pieces)]
+        return [
+            Chunk(image, i, i == last, piece, None if i else age_s)
+            for i, piece in enumerate(pieces)
+        ]
 
     def frames(self, symbols: np.ndarray) -> bytes:
         return b"".join(map(frame, self.packets(symbols)))
@@ -134,7 +150,9 @@ class SmallNode:
         body = Hello(self.bundle.id, wants_time, wants_slot).pack()
         return self._sealed(PacketType.HELLO, next(self._counters), body, Flag.LISTEN)
 
-    def seal(self, packet_type: PacketType, body: bytes, flags: int = 0, bundle_id: bytes = b"") -> bytes:
+    def seal(
+        self, packet_type: PacketType, body: bytes, flags: int = 0, bundle_id: bytes = b""
+    ) -> bytes:
         return self._sealed(packet_type, next(self._counters), body, flags, bundle_id)
 
     def hear(self, packet: bytes) -> Report | Command | Time:
@@ -150,7 +168,9 @@ class SmallNode:
             return Report.unpack(body, latest=self._latest)
         return Time.unpack(body) if header.packet_type == PacketType.TIME else unpack_command(body)
 
-    def _sealed(self, packet_type: PacketType, counter: int, body: bytes, flags: int, bundle_id: bytes = b"") -> bytes:
+    def _sealed(
+        self, packet_type: PacketType, counter: int, body: bytes, flags: int, bundle_id: bytes = b""
+    ) -> bytes:
         self._latest = counter
         header = Header(self.number, counter & 0xFFFF, packet_type, flags | Flag.SALT, self.salt)
         return self._seal.seal(header, counter, body, bundle_id)

@@ -1,6 +1,8 @@
-"""Tracing: a child process that stops at each of its system calls that changes a file, by ptrace alone.
+"""Tracing: a child process that stops at each of its system calls that changes a file, by ptrace
+alone.
 
-The tracer sees each of these calls twice, before it happens and after, and decides whether the child lives on.
+The tracer sees each of these calls twice, before it happens and after, and decides whether the
+child lives on.
 """
 
 import ctypes
@@ -16,12 +18,13 @@ ENTRY, EXIT = 1, 2
 
 CALLS = {
     0xC000003E: {  # x86-64
-        1: "write", 18: "pwrite64", 74: "fsync", 75: "fdatasync", 76: "truncate", 77: "ftruncate", 82: "rename",
-        85: "creat", 87: "unlink", 257: "openat", 263: "unlinkat", 264: "renameat", 285: "fallocate", 316: "renameat2",
+        1: "write", 18: "pwrite64", 74: "fsync", 75: "fdatasync", 76: "truncate", 77: "ftruncate",
+        82: "rename", 85: "creat", 87: "unlink", 257: "openat", 263: "unlinkat", 264: "renameat",
+        285: "fallocate", 316: "renameat2",
     },
     0xC00000B7: {  # aarch64
-        35: "unlinkat", 38: "renameat", 45: "truncate", 46: "ftruncate", 47: "fallocate", 56: "openat", 64: "write",
-        68: "pwrite64", 82: "fsync", 83: "fdatasync", 276: "renameat2",
+        35: "unlinkat", 38: "renameat", 45: "truncate", 46: "ftruncate", 47: "fallocate",
+        56: "openat", 64: "write", 68: "pwrite64", 82: "fsync", 83: "fdatasync", 276: "renameat2",
     },
 }  # fmt: skip
 
@@ -60,7 +63,9 @@ def _ptrace(request: int, pid: int = 0, address: int = 0, data: object = 0) -> N
 
 
 def start(work: Callable[[int], None], *, is_traced: bool) -> tuple[int, int]:
-    """Fork a child that does work(pipe); its pid, and the end from which to read what it writes there."""
+    """Fork a child that does work(pipe); its pid, and the end from which to read what it writes
+    there.
+    """
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -80,7 +85,9 @@ def start(work: Callable[[int], None], *, is_traced: bool) -> tuple[int, int]:
 
 
 def trace(pid: int, may_go_on: Callable[[Call], bool]) -> bool:
-    """Let a child started with is_traced run; True when it ended, False when may_go_on ended it with SIGKILL."""
+    """Let a child started with is_traced run; True when it ended, False when may_go_on ended it
+    with SIGKILL.
+    """
     os.waitpid(pid, 0)
     _ptrace(PTRACE_SETOPTIONS, pid, 0, OPTION_TRACESYSGOOD | OPTION_EXITKILL)
     info, name = _Info(), None

@@ -1,4 +1,6 @@
-"""Carriers at an emulated line in virtual time: what takes seconds on the air takes none in a test."""
+"""Carriers at an emulated line in virtual time: what takes seconds on the air takes none in a
+test.
+"""
 
 from types import SimpleNamespace
 
@@ -20,7 +22,9 @@ class VirtualWorld:
         self.arrived: dict[str, bytes] = {}
         self.arrived_s: dict[str, float] = {}
         "When the latest bytes came out at an end."
-        self.line = line or (RadioLine if self.profile.is_radio else Line)(self.profile, **line_options)
+        self.line = line or (RadioLine if self.profile.is_radio else Line)(
+            self.profile, **line_options
+        )
         clock = SimpleNamespace(monotonic=lambda: self.now_s, sleep=self.sleep)
         for name in CARRIER_MODULES:
             monkeypatch.setattr(f"link.carriers.{name}.open_port", self.open_port, raising=False)

@@ -40,12 +40,20 @@ class Console:
 
 
 class VirtualNode:
-    """Radio, watchdog and host of a node; `is_host_there(now_s)` says whether the host hears and answers."""
+    """Radio, watchdog and host of a node; `is_host_there(now_s)` says whether the host hears and
+    answers.
+    """
 
     is_open = True
 
     def __init__(
-        self, monkeypatch, home, config, profile="serial-115200", is_host_there=lambda now_s: True, earlier_bundles=()
+        self,
+        monkeypatch,
+        home,
+        config,
+        profile="serial-115200",
+        is_host_there=lambda now_s: True,
+        earlier_bundles=(),
     ):
         self.now_s, self.fed_s, self.is_host_there = 1000.0, [], is_host_there
         self.console, self.statuses, self.updates = Console(), [], {}
@@ -66,7 +74,9 @@ class VirtualNode:
         with ExitStack() as stack:
             counters = stack.enter_context(CounterStore(config.key_dir, config.node))
             loaded = load(config.bundle, None)
-            queues = [stack.enter_context(closing(one)) for one in open_queues(config, loaded.bundle.id)]
+            queues = [
+                stack.enter_context(closing(one)) for one in open_queues(config, loaded.bundle.id)
+            ]
             key = read_master_key(config.key_dir)
             radio: Any = self
             self.node = Node(config, loaded, None, key, counters, queues, radio, self.console)

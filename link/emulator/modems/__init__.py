@@ -1,4 +1,6 @@
-"""Emulated modems: each behaves at its serial port as the real one does, with neither port nor clock inside."""
+"""Emulated modems: each behaves at its serial port as the real one does, with neither port nor
+clock inside.
+"""
 
 from importlib import import_module
 

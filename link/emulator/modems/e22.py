@@ -1,9 +1,11 @@
-"""An emulated Ebyte E22 (or E32) in transparent mode: bytes in here, bytes out there, cut as the module likes.
+"""An emulated Ebyte E22 (or E32) in transparent mode: bytes in here, bytes out there, cut as the
+module likes.
 
-Source: E22-xxxT22S Series Product User Manual, §5 (transparent mode) and §7.2 (registers). The module collects what
-its computer writes: a full sub-packet goes on the air at once, less than that when the line has been quiet for the time
-of three bytes. So writes that follow closely travel merged, and one that comes while the module sends is cut anew. What
-exceeds its buffer while AUX says busy is lost. Each sub-packet is heard or lost whole; nothing tells where one ended.
+Source: E22-xxxT22S Series Product User Manual, §5 (transparent mode) and §7.2 (registers). The
+module collects what its computer writes: a full sub-packet goes on the air at once, less than that
+when the line has been quiet for the time of three bytes. So writes that follow closely travel
+merged, and one that comes while the module sends is cut anew. What exceeds its buffer while AUX
+says busy is lost. Each sub-packet is heard or lost whole; nothing tells where one ended.
 """
 
 from link.emulator.air import Air, Heard
@@ -51,7 +53,11 @@ class E22(Modem):
     def _cut(self, is_quiet: bool) -> None:
         """The next sub-packet, when there is one and the radio is free for it."""
         is_sending = self._end_s is not None or self._outgoing
-        if is_sending or not self._buffer or (len(self._buffer) < E22_SUB_PACKET_BYTES and not is_quiet):
+        if (
+            is_sending
+            or not self._buffer
+            or (len(self._buffer) < E22_SUB_PACKET_BYTES and not is_quiet)
+        ):
             return
         self._outgoing.append(bytes(E22_HEAD_BYTES) + self._buffer[:E22_SUB_PACKET_BYTES])
         del self._buffer[:E22_SUB_PACKET_BYTES]

@@ -1,6 +1,8 @@
-"""What every emulated modem is: a serial port on one side, a station of the air on the other, and times in between.
+"""What every emulated modem is: a serial port on one side, a station of the air on the other, and
+times in between.
 
-Bytes need their ten bits on the serial line in both directions, and the computer gets them in handfuls, as they come.
+Bytes need their ten bits on the serial line in both directions, and the computer gets them in
+handfuls, as they come.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +14,9 @@ from link.medium.airtime import UartConfig
 from link.medium.profiles import LinkProfile
 
 BUFFER_BYTES = 1024
-"What a modem accepts ahead of the air; beyond it its computer has to wait, as with hardware flow control."
+"""What a modem accepts ahead of the air; beyond it its computer has to wait, as with hardware flow
+control.
+"""
 ROUNDING = 1e-3
 "Of a byte's time: a due time that floating point has moved a little is due."
 HANDFUL_BYTES = 16
@@ -91,7 +95,9 @@ class Uart:
 
 
 class Modem(ABC):
-    """One station's modem. The kinds say in `take` what bytes mean, in `receive` what becomes of a frame."""
+    """One station's modem. The kinds say in `take` what bytes mean, in `receive` what becomes of a
+    frame.
+    """
 
     uart_bitrate_bps: int | None = None
 
@@ -161,7 +167,13 @@ class Modem(ABC):
     def next_event_s(self) -> float | None:
         """When advance has something to do."""
         delayed_s = self._delayed[0][0] if self._delayed else None
-        times = (self._from_computer.next_due_s(), self._start_s, self._end_s, self._timer_s, delayed_s)
+        times = (
+            self._from_computer.next_due_s(),
+            self._start_s,
+            self._end_s,
+            self._timer_s,
+            delayed_s,
+        )
         return min((time for time in times if time is not None), default=None)
 
     def advance(self, now_s: float) -> None:
@@ -191,14 +203,22 @@ class Modem(ABC):
 
     def _start(self, now_s: float) -> None:
         """The first frame that waits goes on the air, if it may."""
-        if not self._outgoing or self._end_s is not None or (self._start_s is not None and self._start_s > now_s):
+        if (
+            not self._outgoing
+            or self._end_s is not None
+            or (self._start_s is not None and self._start_s > now_s)
+        ):
             return
-        start_s = self._air.clear_s(self.tuning, now_s) if self.options.listens_before_talking else now_s
+        start_s = (
+            self._air.clear_s(self.tuning, now_s) if self.options.listens_before_talking else now_s
+        )
         if start_s > now_s:
             self._start_s = start_s
             return
         self._start_s = None
-        self._end_s = self._air.transmit(self._station, self._outgoing.popleft(), self.tuning, now_s)
+        self._end_s = self._air.transmit(
+            self._station, self._outgoing.popleft(), self.tuning, now_s
+        )
 
 
 class CommandModem(Modem):

@@ -1,8 +1,10 @@
-"""An emulated RAK3172 with RUI3 firmware: `AT+PSEND` and `AT+PRECV` in lines of text, what happens told as `+EVT:`.
+"""An emulated RAK3172 with RUI3 firmware: `AT+PSEND` and `AT+PRECV` in lines of text, what happens
+told as `+EVT:`.
 
-Source: RAKwireless, RUI3 AT Command Manual (return codes; AT+NWM, AT+P2P, AT+PSEND, AT+PRECV) and the release notes of
-RUI3 3.4.0 (receiving until told to stop). Firmware before RUI3 takes the bandwidth in kHz, RUI3 as a number from 0 to
-9; `ModemOptions.is_old_firmware` gives the first. The module starts in LoRaWAN mode, and anew when that is changed.
+Source: RAKwireless, RUI3 AT Command Manual (return codes; AT+NWM, AT+P2P, AT+PSEND, AT+PRECV) and
+the release notes of RUI3 3.4.0 (receiving until told to stop). Firmware before RUI3 takes the
+bandwidth in kHz, RUI3 as a number from 0 to 9; `ModemOptions.is_old_firmware` gives the first. The
+module starts in LoRaWAN mode, and anew when that is changed.
 """
 
 from dataclasses import replace
@@ -53,7 +55,9 @@ class Rak3172(CommandModem):
             case "AT":
                 answer = "OK"
             case "AT+VER" if value == "?":
-                answer = self._tell(name, OLD_VERSION if self.options.is_old_firmware else VERSION, now_s)
+                answer = self._tell(
+                    name, OLD_VERSION if self.options.is_old_firmware else VERSION, now_s
+                )
             case "AT+NWM":
                 answer = self._set_network_mode(value, now_s)
             case "AT+P2P" if value == "?":
@@ -77,7 +81,8 @@ class Rak3172(CommandModem):
         if self._mode not in (UNTIL_STOPPED, STOPS_FOR_SENDING):
             self._stop()
         quality = heard.quality
-        event = f"+EVT:RXP2P:{quality.rssi_dbm or 0:.0f}:{quality.snr_db or 0:.0f}:{heard.packet.hex().upper()}\r\n"
+        heard_at = f"{quality.rssi_dbm or 0:.0f}:{quality.snr_db or 0:.0f}"
+        event = f"+EVT:RXP2P:{heard_at}:{heard.packet.hex().upper()}\r\n"
         self.say_heard(event.encode(), now_s)
 
     def has_sent(self, now_s: float) -> None:
@@ -90,7 +95,10 @@ class Rak3172(CommandModem):
     def ring(self, now_s: float) -> None:
         if self._is_booting:
             self._is_booting = False
-            for line in (*BANNER, f"Current Work Mode: LoRa{'WAN' if self._is_lorawan else ' P2P'}."):
+            for line in (
+                *BANNER,
+                f"Current Work Mode: LoRa{'WAN' if self._is_lorawan else ' P2P'}.",
+            ):
                 self.reply(line, now_s)
             return
         self._stop()
@@ -124,18 +132,26 @@ class Rak3172(CommandModem):
     def _p2p(self) -> str:
         lora = self.lora
         bandwidth = (
-            lora.bandwidth_hz // 1000 if self.options.is_old_firmware else BANDWIDTHS_HZ.index(lora.bandwidth_hz)
+            lora.bandwidth_hz // 1000
+            if self.options.is_old_firmware
+            else BANDWIDTHS_HZ.index(lora.bandwidth_hz)
         )
         rate = lora.coding_rate_denominator - 5
-        radio = f"{self.frequency_hz}:{lora.spreading_factor}:{bandwidth}:{rate}:{lora.n_preamble_symbols}"
-        return f"{radio}:{self.power_dbm}"
+        radio = f"{self.frequency_hz}:{lora.spreading_factor}:{bandwidth}:{rate}"
+        return f"{radio}:{lora.n_preamble_symbols}:{self.power_dbm}"
 
     def _set_p2p(self, value: str) -> str:
         fields = value.split(":")
-        if len(fields) != 6 or not all(field.isascii() and field.isdigit() and len(field) < 10 for field in fields):
+        if len(fields) != 6 or not all(
+            field.isascii() and field.isdigit() and len(field) < 10 for field in fields
+        ):
             return "AT_PARAM_ERROR"
         frequency_hz, spreading_factor, bandwidth, rate, preamble, power_dbm = map(int, fields)
-        names = [hz // 1000 for hz in BANDWIDTHS_HZ] if self.options.is_old_firmware else [*range(len(BANDWIDTHS_HZ))]
+        names = (
+            [hz // 1000 for hz in BANDWIDTHS_HZ]
+            if self.options.is_old_firmware
+            else [*range(len(BANDWIDTHS_HZ))]
+        )
         if (
             frequency_hz not in FREQUENCIES_HZ
             or spreading_factor not in range(7, 13)
@@ -149,7 +165,8 @@ class Rak3172(CommandModem):
             return "AT_BUSY_ERROR"
         self.frequency_hz, self.power_dbm = frequency_hz, power_dbm
         self.lora = replace(
-            LoRaConfig(spreading_factor, BANDWIDTHS_HZ[names.index(bandwidth)], 5 + rate), n_preamble_symbols=preamble
+            LoRaConfig(spreading_factor, BANDWIDTHS_HZ[names.index(bandwidth)], 5 + rate),
+            n_preamble_symbols=preamble,
         )
         return "OK"
 

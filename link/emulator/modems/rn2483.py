@@ -1,11 +1,13 @@
 """An emulated Microchip RN2483 or RN2903: `radio tx` and `radio rx` in lines of text.
 
-Source: RN2483 LoRa Technology Module Command Reference User's Guide, DS40001784G, §2.3 (sys), §2.4.6 (mac pause), §2.5
-(radio). What it says in a table is a table here. As the firmware does it, and not in the guide: received data come
-after two blanks; `radio rxstop` says ok also when nothing was being received; time for thinking is left out.
+Source: RN2483 LoRa Technology Module Command Reference User's Guide, DS40001784G, §2.3 (sys),
+§2.4.6 (mac pause), §2.5 (radio). What it says in a table is a table here. As the firmware does it,
+and not in the guide: received data come after two blanks; `radio rxstop` says ok also when nothing
+was being received; time for thinking is left out.
 
-The module does one thing at a time. Set to receive, it answers `radio tx` with `busy` until `radio rxstop`, and it
-stops receiving with every packet: what arrives before the next `radio rx 0` is missed.
+The module does one thing at a time. Set to receive, it answers `radio tx` with `busy` until `radio
+rxstop`, and it stops receiving with every packet: what arrives before the next `radio rx 0` is
+missed.
 """
 
 from collections.abc import Callable
@@ -59,7 +61,11 @@ class Rn2483(CommandModem):
 
     @property
     def tuning(self) -> Tuning:
-        return Tuning(self.radio.lora, self.radio.frequency_hz, self.radio.sync_word << 1 | self.radio.inverts_iq)
+        return Tuning(
+            self.radio.lora,
+            self.radio.frequency_hz,
+            self.radio.sync_word << 1 | self.radio.inverts_iq,
+        )
 
     def obey(self, line: str, now_s: float) -> None:
         if self._is_booting:
@@ -182,7 +188,11 @@ class Rn2483(CommandModem):
 
 def _frequency(radio: Radio, value: str) -> Radio | None:
     frequency_hz = int(value)
-    return replace(radio, frequency_hz=frequency_hz) if any(frequency_hz in band for band in FREQUENCIES_HZ) else None
+    return (
+        replace(radio, frequency_hz=frequency_hz)
+        if any(frequency_hz in band for band in FREQUENCIES_HZ)
+        else None
+    )
 
 
 def _power(radio: Radio, value: str) -> Radio | None:
@@ -195,13 +205,19 @@ def _watchdog(radio: Radio, value: str) -> Radio | None:
 
 def _lora(choices: dict[str, dict[str, int | bool]]) -> Callable[[Radio, str], Radio | None]:
     def choose(radio: Radio, value: str) -> Radio | None:
-        return replace(radio, lora=replace(radio.lora, **choices[value])) if value in choices else None  # type: ignore[arg-type]
+        return (
+            replace(radio, lora=replace(radio.lora, **choices[value])) if value in choices else None
+        )  # type: ignore[arg-type]
 
     return choose
 
 
 def _preamble(radio: Radio, value: str) -> Radio | None:
-    return replace(radio, lora=replace(radio.lora, n_preamble_symbols=int(value))) if 0 <= int(value) < 65536 else None
+    return (
+        replace(radio, lora=replace(radio.lora, n_preamble_symbols=int(value)))
+        if 0 <= int(value) < 65536
+        else None
+    )
 
 
 def _sync_word(radio: Radio, value: str) -> Radio | None:

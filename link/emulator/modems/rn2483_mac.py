@@ -1,9 +1,10 @@
 """An emulated RN2483 with its LoRaWAN stack: `mac join otaa`, `mac tx`, and a network behind it.
 
-Source: RN2483 LoRa Technology Module Command Reference User's Guide, DS40001784G, §2.4 (mac), and the regional
-parameters of EU868. As the module does it: a channel that was used is closed until its duty cycle allows it again
-(`no_free_ch`), a confirmed uplink without an answer ends in `mac_err`, downlinks come in the windows behind an uplink
-only. Not emulated: adaptive data rate, repetitions by the module (`mac set retx 0` is assumed), class C.
+Source: RN2483 LoRa Technology Module Command Reference User's Guide, DS40001784G, §2.4 (mac), and
+the regional parameters of EU868. As the module does it: a channel that was used is closed until its
+duty cycle allows it again (`no_free_ch`), a confirmed uplink without an answer ends in `mac_err`,
+downlinks come in the windows behind an uplink only. Not emulated: adaptive data rate, repetitions
+by the module (`mac set retx 0` is assumed), class C.
 """
 
 from dataclasses import dataclass, replace
@@ -60,10 +61,16 @@ class Network(Protocol):
 
 
 class Rn2483Mac(Rn2483):
-    """The module in its other role; `window_s` from an uplink's end to the answer may be shortened for tests."""
+    """The module in its other role; `window_s` from an uplink's end to the answer may be shortened
+    for tests.
+    """
 
     def __init__(
-        self, profile: LinkProfile, network: Network, window_s: float = 1.0, channel_off: float = CHANNEL_OFF
+        self,
+        profile: LinkProfile,
+        network: Network,
+        window_s: float = 1.0,
+        channel_off: float = CHANNEL_OFF,
     ) -> None:
         self._network = network
         self._window_s, self._channel_off = window_s, channel_off
@@ -72,7 +79,14 @@ class Rn2483Mac(Rn2483):
 
     def _reset(self) -> None:
         super()._reset()
-        self._values = {"deveui": "0" * 16, "appeui": "0" * 16, "appkey": "", "dr": "0", "adr": "off", "retx": "7"}
+        self._values = {
+            "deveui": "0" * 16,
+            "appeui": "0" * 16,
+            "appkey": "",
+            "dr": "0",
+            "adr": "off",
+            "retx": "7",
+        }
         self._values["pwridx"] = "1"
         self._address: bytes | None = None
         self._frame_counter = 0
@@ -104,7 +118,9 @@ class Rn2483Mac(Rn2483):
                 super().obey(line, now_s)
 
     def has_sent(self, now_s: float) -> None:
-        """An uplink has left: the network has heard it, and what it answers comes in the first window."""
+        """An uplink has left: the network has heard it, and what it answers comes in the first
+        window.
+        """
         if not self._is_on_mac:
             return super().has_sent(now_s)
         if self._is_joining:
@@ -124,7 +140,9 @@ class Rn2483Mac(Rn2483):
         else:
             self._result = ["mac_err"]
         if downlink is None:
-            self._timer_s += self._window_s * (1 + (ACK_TIMEOUT_S if self._sent.is_confirmed else 0))
+            self._timer_s += self._window_s * (
+                1 + (ACK_TIMEOUT_S if self._sent.is_confirmed else 0)
+            )
 
     def ring(self, now_s: float) -> None:
         if not self._is_on_mac or self._is_booting:
@@ -167,7 +185,9 @@ class Rn2483Mac(Rn2483):
         if refusal := self._transmit_mac(bytes(FRAME_BYTES) + body, now_s):
             return self._refuse(refusal)
         airtime_s = self._lora.airtime_s(FRAME_BYTES + len(body))
-        self._sent = Uplink(self._address, self._frame_counter, int(port), body, kind == "cnf", airtime_s)
+        self._sent = Uplink(
+            self._address, self._frame_counter, int(port), body, kind == "cnf", airtime_s
+        )
         self._frame_counter += 1
         self.answer_bytes = 0
         return "ok"

@@ -1,6 +1,8 @@
-"""A modem without quirks: it takes frames off a stream of bytes, sends their packets and gives back what it hears.
+"""A modem without quirks: it takes frames off a stream of bytes, sends their packets and gives back
+what it hears.
 
-No such module is sold; it is the shortest way from a computer to the air, on a port that takes no time.
+No such module is sold; it is the shortest way from a computer to the air, on a port that takes no
+time.
 """
 
 from link.emulator.air import Air, Heard

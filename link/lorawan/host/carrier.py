@@ -1,9 +1,11 @@
-"""The host's side of LoRaWAN: the MQTT broker of a network server as a carrier. The one file that imports paho.
+"""The host's side of LoRaWAN: the MQTT broker of a network server as a carrier. The one file that
+imports paho.
 
-Uplinks of our devices come in as packets of link.lorawan, such packets go out as downlinks, which a class A node
-hears after its next uplink. What is no uplink of ours is counted, and said in a sentence by `notices`. An uplink is
-acknowledged to the broker by the next call of `receive`, when its receiver has stored it: with ChirpStack at QoS 1
-nothing is lost while the host is away; The Things Stack knows QoS 0 only and forgets what nobody listened to.
+Uplinks of our devices come in as packets of link.lorawan, such packets go out as downlinks, which a
+class A node hears after its next uplink. What is no uplink of ours is counted, and said in a
+sentence by `notices`. An uplink is acknowledged to the broker by the next call of `receive`, when
+its receiver has stored it: with ChirpStack at QoS 1 nothing is lost while the host is away; The
+Things Stack knows QoS 0 only and forgets what nobody listened to.
 """
 
 import contextlib
@@ -33,7 +35,9 @@ MAX_NOTICES = 16
 MAX_LETTERS = 300
 "Of a sentence that repeats what a broker said."
 MAX_SAID = 256
-"Sentences that are remembered, each said once: a network has other devices, which send day and night."
+"""Sentences that are remembered, each said once: a network has other devices, which send day and
+night.
+"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,9 @@ class LoRaWan:
     max_packet_bytes = MAX_PACKET_BYTES
 
     def __init__(self, settings: NetworkSettings) -> None:
-        """Connects and subscribes. PortError: the broker is away or refuses; ValueError: the settings cannot be."""
+        """Connects and subscribes. PortError: the broker is away or refuses; ValueError: the
+        settings cannot be.
+        """
         self._server = get_server(settings.server, settings.application)
         self._nodes = {name.lower(): node for name, node in settings.devices.items()}
         self._devices = {node: name for name, node in settings.devices.items()}
@@ -88,18 +94,26 @@ class LoRaWan:
             raise
 
     def send(self, packet: bytes) -> None:
-        """Puts a packet of link.lorawan.wire.plain_packet into its node's downlink queue at the network server."""
+        """Puts a packet of link.lorawan.wire.plain_packet into its node's downlink queue at the
+        network server.
+        """
         header, packet_type, body = unpack_packet(packet)
         if header.node not in self._devices:
-            raise ValueError(f"node {header.node} has no device in the network; there are {sorted(self._devices)}")
-        topic, message = self._server.write_downlink(self._devices[header.node], port_of(packet_type), body)
+            raise ValueError(
+                f"node {header.node} has no device in the network; there are "
+                f"{sorted(self._devices)}"
+            )
+        topic, message = self._server.write_downlink(
+            self._devices[header.node], port_of(packet_type), body
+        )
         published = self._client.publish(topic, message, qos=self._server.qos)
         self._check(published.rc)
         end_s = time.monotonic() + TAKEN_S
         while not published.is_published():
             if time.monotonic() >= end_s:
                 raise PortError(
-                    f"the broker {self._broker} has not taken a message for {TAKEN_S:g} s: it hangs, or the network "
+                    f"the broker {self._broker} has not taken a message for {TAKEN_S:g} s: "
+                    "it hangs, or the network "
                     "on the way to it is away"
                 )
             self._loop(0.1)
@@ -141,10 +155,13 @@ class LoRaWan:
         while not self._is_subscribed:
             status = self._looped(0.1)
             if self._refusal is not None:
-                raise PortError(f"the broker {self._broker} refuses this host ({self._refusal}): {_REMEDY}")
+                raise PortError(
+                    f"the broker {self._broker} refuses this host ({self._refusal}): {_REMEDY}"
+                )
             if status != MQTTErrorCode.MQTT_ERR_SUCCESS or time.monotonic() >= end_s:
                 raise PortError(
-                    f"the broker {self._broker} does not answer as an MQTT broker does; check its port, and "
+                    f"the broker {self._broker} does not answer as an MQTT broker does; "
+                    "check its port, and "
                     f"whether it wants TLS (now {'on' if settings.has_tls else 'off'})"
                 )
 
@@ -152,19 +169,23 @@ class LoRaWan:
         self._check(self._looped(timeout_s))
 
     def _looped(self, timeout_s: float) -> int:
-        """What the library makes of what the broker says; of what is no MQTT it may raise anything."""
+        """What the library makes of what the broker says; of what is no MQTT it may raise
+        anything.
+        """
         try:
             return self._client.loop(timeout_s)
         except Exception as error:
             raise PortError(
-                f"the broker {self._broker} says what is no MQTT ({type(error).__name__}: {error}); check its port"
+                f"the broker {self._broker} says what is no MQTT ({type(error).__name__}: "
+                f"{error}); check its port"
             ) from None
 
     def _check(self, status: int) -> None:
         if status != MQTTErrorCode.MQTT_ERR_SUCCESS:
             reason = error_string(MQTTErrorCode(status)).rstrip(".").lower()
             raise PortError(
-                f"the connection to the broker {self._broker} broke ({reason}): it was restarted, the network is "
+                f"the connection to the broker {self._broker} broke ({reason}): it was "
+                "restarted, the network is "
                 "away, or another host uses the same client id"
             )
 
@@ -205,23 +226,29 @@ class LoRaWan:
         node = self._nodes.get(uplink.device.lower())
         if node is None:
             raise ValueError(
-                f"device {uplink.device} is not known here, only {', '.join(self._nodes) or 'none'}; if it is yours, "
+                f"device {uplink.device} is not known here, only "
+                f"{', '.join(self._nodes) or 'none'}; if it is yours, "
                 "add it to the host's configuration"
             )
         packet_type = type_of(uplink.port)
         if packet_type is None or not packet_type.is_uplink:
             raise ValueError(
-                f"device {uplink.device} sent to FPort {uplink.port}, which is none of ours; is another program on it?"
+                f"device {uplink.device} sent to FPort {uplink.port}, which is none of ours; "
+                "is another program on it?"
             )
         return uplink_packet(node, uplink.session, uplink.frame_counter, packet_type, uplink.body)
 
-    def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _on_connect(
+        self, client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any
+    ) -> None:
         if reason.is_failure:
             self._refusal = str(reason).lower()
         else:
             client.subscribe(self._server.uplink_topics, self._server.qos)
 
-    def _on_subscribe(self, _client: Client, _data: Any, _mid: int, reasons: list[Any], _properties: Any) -> None:
+    def _on_subscribe(
+        self, _client: Client, _data: Any, _mid: int, reasons: list[Any], _properties: Any
+    ) -> None:
         if any(reason.is_failure for reason in reasons):
             self._refusal = f"no right to read {self._server.uplink_topics}"
         self._is_subscribed = True
@@ -235,7 +262,11 @@ _REMEDY = "check user, password and application in the host's configuration"
 
 def _make_client(settings: NetworkSettings) -> Client:
     client = Client(
-        CallbackAPIVersion.VERSION2, settings.client_id, clean_session=False, protocol=MQTTv311, manual_ack=True
+        CallbackAPIVersion.VERSION2,
+        settings.client_id,
+        clean_session=False,
+        protocol=MQTTv311,
+        manual_ack=True,
     )
     if settings.user is not None:
         client.username_pw_set(settings.user, settings.password)
@@ -243,13 +274,23 @@ def _make_client(settings: NetworkSettings) -> Client:
         try:
             client.tls_set_context(ssl.create_default_context(cafile=settings.ca_file))
         except (OSError, ssl.SSLError) as error:
-            raise PortError(f"the certificates {settings.ca_file} cannot be read ({error}); name a PEM file") from None
+            raise PortError(
+                f"the certificates {settings.ca_file} cannot be read ({error}); name a PEM file"
+            ) from None
     return client
 
 
 def _why_not_connected(broker: str, error: Exception, has_tls: bool) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the broker {broker} shows a certificate that is not trusted ({error.verify_message}): set ca_file"
+        return (
+            f"the broker {broker} shows a certificate that is not trusted "
+            f"({error.verify_message}): set ca_file"
+        )
     if has_tls and isinstance(error, ssl.SSLError):
-        return f"the broker {broker} does not speak TLS ({error.reason}): check its port, or set tls to false"
-    return f"the broker {broker} cannot be reached ({error}): is it running, and is the network there?"
+        return (
+            f"the broker {broker} does not speak TLS ({error.reason}): check its port, or set "
+            "tls to false"
+        )
+    return (
+        f"the broker {broker} cannot be reached ({error}): is it running, and is the network there?"
+    )

@@ -1,12 +1,14 @@
-"""LoRaWAN receiver: the host's end where a network server has opened the frames, for all nodes of the network.
+"""LoRaWAN receiver: the host's end where a network server has opened the frames, for all nodes of
+the network.
 
-It has the face of link.host.receiver.Receiver and tells the same outcomes. The network has verified every frame, so here
-only those are turned away that came before. A session is one join of the node: a new device address. In each one the
-host waits for the node's HELLO, which tells the bundle and the ids, and asks for it (RENEW); up to 64 packets wait so
-long in memory. A counter is the frame counter, lifted above those of earlier sessions, so that it stays unique.
+It has the face of link.host.receiver.Receiver and tells the same outcomes. The network has verified
+every frame, so here only those are turned away that came before. A session is one join of the node:
+a new device address. In each one the host waits for the node's HELLO, which tells the bundle and
+the ids, and asks for it (RENEW); up to 64 packets wait so long in memory. A counter is the frame
+counter, lifted above those of earlier sessions, so that it stays unique.
 
-Downlinks are few, because a gateway that speaks is deaf to everybody and networks ration them: RENEW, commands, and
-the images that need no more while the node still has chunks of them.
+Downlinks are few, because a gateway that speaks is deaf to everybody and networks ration them:
+RENEW, commands, and the images that need no more while the node still has chunks of them.
 """
 
 from collections import OrderedDict, deque
@@ -16,7 +18,15 @@ from dataclasses import dataclass
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.host.image_reader import Decode, ImageReader, malformed
-from link.host.interface import Downlink, HelloHeard, NodeEntry, Outcome, Rejected, StatusHeard, Update
+from link.host.interface import (
+    Downlink,
+    HelloHeard,
+    NodeEntry,
+    Outcome,
+    Rejected,
+    StatusHeard,
+    Update,
+)
 from link.host.session import NodeState, Reason
 from link.host.statistics import NodeStatistics
 from link.lorawan.wire import (
@@ -32,7 +42,16 @@ from link.lorawan.wire import (
 )
 from link.medium.timing import LinkTiming
 from link.security.seal import REPLAY_WINDOW, ReplayWindow, reconstruct_counter
-from link.wire.control import NO_QUALITY, AskStatus, Command, Hello, Quality, Renew, Status, pack_command
+from link.wire.control import (
+    NO_QUALITY,
+    AskStatus,
+    Command,
+    Hello,
+    Quality,
+    Renew,
+    Status,
+    pack_command,
+)
 from link.wire.packet import COUNTER_LOW_BITS, Chunk, Header, PacketType
 
 NO_SESSION = bytes(SESSION_BYTES)
@@ -67,16 +86,21 @@ class LoRaWanReceiver:
         *,
         decode: Decode = latent_coder.decode,
     ) -> None:
-        """`told_images`: the image of each node's chunk stored last, where that was made with the node's own bundle.
+        """`told_images`: the image of each node's chunk stored last, where that was made with the
+        node's own bundle.
 
-        A node without one is asked for a HELLO once more. Keys of nodes are not used: the network has its own.
+        A node without one is asked for a HELLO once more. Keys of nodes are not used: the network
+        has its own.
         """
         told = told_images or {}
         self._nodes = {
-            number: _Node(number, entry, timing, told.get(number), decode) for number, entry in nodes.items()
+            number: _Node(number, entry, timing, told.get(number), decode)
+            for number, entry in nodes.items()
         }
 
-    def receive(self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0) -> list[Outcome]:
+    def receive(
+        self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0
+    ) -> list[Outcome]:
         """One packet as the network's carrier gives it."""
         try:
             header, packet_type, body = unpack_packet(packet)
@@ -84,9 +108,19 @@ class LoRaWanReceiver:
             return [Rejected(Reason.MALFORMED, str(error))]
         if header.node not in self._nodes:
             known = sorted(self._nodes)
-            return [Rejected(Reason.UNKNOWN_NODE, f"packet names node {header.node}, over LoRaWAN there are {known}")]
+            return [
+                Rejected(
+                    Reason.UNKNOWN_NODE,
+                    f"packet names node {header.node}, over LoRaWAN there are {known}",
+                )
+            ]
         if not packet_type.is_uplink or not header.salt:
-            return [Rejected(Reason.PACKET_TYPE, f"packet of type {packet_type.name} is no uplink of a network")]
+            return [
+                Rejected(
+                    Reason.PACKET_TYPE,
+                    f"packet of type {packet_type.name} is no uplink of a network",
+                )
+            ]
         return self._nodes[header.node].receive(header, packet_type, body, now_s, quality, gateway)
 
     def confirm(self, node: int, counter: int, enough: Iterable[int] = ()) -> None:
@@ -108,15 +142,20 @@ class LoRaWanReceiver:
         return notices
 
     def command(self, node: int, command: Command) -> None:
-        """Tell a node behind one of its next uplinks. ValueError: the network does that by itself."""
+        """Tell a node behind one of its next uplinks. ValueError: the network does that by
+        itself.
+        """
         if not isinstance(command, (Renew, AskStatus)):
             raise ValueError(
-                f"{type(command).__name__} has no place in LoRaWAN: the network sees to counters and slots"
+                f"{type(command).__name__} has no place in LoRaWAN: the network sees to "
+                "counters and slots"
             )
         self._nodes[node].ask(command)
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When next_packet has something: at once, since the network keeps it for the node's next window."""
+        """When next_packet has something: at once, since the network keeps it for the node's next
+        window.
+        """
         return now_s if any(node.has_downlink for node in self._nodes.values()) else None
 
     def next_packet(self, now_s: float) -> Downlink | None:
@@ -133,13 +172,22 @@ class _Node:
     """One node, as its host sees it through the network."""
 
     def __init__(
-        self, number: int, entry: NodeEntry, timing: LinkTiming | None, told_image: int | None, decode: Decode
+        self,
+        number: int,
+        entry: NodeEntry,
+        timing: LinkTiming | None,
+        told_image: int | None,
+        decode: Decode,
     ) -> None:
         self._number, self._own, self._timing = number, entry.bundle, timing
         self._bundles = entry.bundles
         self._is_one_way = entry.one_way
         self._address: bytes | None = entry.state.salt if entry.state else None
-        self._window = ReplayWindow(entry.state.highest, entry.state.received) if entry.state else ReplayWindow()
+        self._window = (
+            ReplayWindow(entry.state.highest, entry.state.received)
+            if entry.state
+            else ReplayWindow()
+        )
         self._reference = told_image or 0
         self._bundle_id: bytes | None = None
         "Of this session, once the node has said HELLO."
@@ -161,7 +209,9 @@ class _Node:
 
     @property
     def state(self) -> NodeState | None:
-        """It names the session only while our bundle is spoken there: after a restart no other is taken for it."""
+        """It names the session only while our bundle is spoken there: after a restart no other is
+        taken for it.
+        """
         if self._address is None:
             return None
         address = self._address if self._bundle_id == self._own.id else NO_SESSION
@@ -176,12 +226,20 @@ class _Node:
             self._commands.append(command)
 
     def receive(
-        self, header: Header, packet_type: PacketType, body: bytes, now_s: float, quality: Quality, gateway: int
+        self,
+        header: Header,
+        packet_type: PacketType,
+        body: bytes,
+        now_s: float,
+        quality: Quality,
+        gateway: int,
     ) -> list[Outcome]:
         counter = self._counter(header)
         if not self._window.is_new(counter):
             self.statistics.n_duplicate += 1
-            sentence = f"frame {header.counter_low} of node {self._number} came before; it is ignored"
+            sentence = (
+                f"frame {header.counter_low} of node {self._number} came before; it is ignored"
+            )
             return [Rejected(Reason.DUPLICATE, sentence, self._number)]
         self._window.mark(counter)
         self._gateway, self._heard_s = gateway, now_s
@@ -215,7 +273,9 @@ class _Node:
     def next_packet(self) -> Downlink:
         """A command, or the images that need no more; one of them waits."""
         if self._commands:
-            packet = plain_packet(self._number, PacketType.COMMAND, pack_command(self._commands.popleft()))
+            packet = plain_packet(
+                self._number, PacketType.COMMAND, pack_command(self._commands.popleft())
+            )
         else:
             packet = plain_packet(self._number, PacketType.REPORT, pack_enough(self._enough))
             self._enough.clear()
@@ -223,13 +283,16 @@ class _Node:
         return Downlink(packet, self._number, self._gateway, airtime_s=0.0)
 
     def _counter(self, header: Header) -> int:
-        """The frame counter above those of earlier sessions; begins a session where address or counter say so."""
+        """The frame counter above those of earlier sessions; begins a session where address or
+        counter say so.
+        """
         if header.salt == self._address:
             counter = reconstruct_counter(header.counter_low, self._window.highest)
             if counter > self._window.highest - REPLAY_WINDOW:
                 return counter
             self.notices.append(
-                f"node {self._number} counts its frames anew; it should join over the air instead (OTAA)"
+                f"node {self._number} counts its frames anew; it should join over the air "
+                "instead (OTAA)"
             )
         base = (self._window.highest >> COUNTER_LOW_BITS) + 1 << COUNTER_LOW_BITS
         self._begin(header.salt)
@@ -250,7 +313,10 @@ class _Node:
             self.ask(Renew())
         self._n_unknown += 1
         self._held.append(frame)
-        sentence = f"node {self._number} has not said HELLO in this session; its packets are kept until it does"
+        sentence = (
+            f"node {self._number} has not said HELLO in this session; its packets are kept until "
+            "it does"
+        )
         return [Rejected(Reason.UNKNOWN_SESSION, sentence, self._number)]
 
     def _take_control(self, frame: _Frame) -> list[Outcome]:
@@ -261,10 +327,15 @@ class _Node:
             raise ValueError(f"{frame.packet_type.name} has no place in LoRaWAN")
         greeting = Greeting.unpack(frame.body)
         self._bundle_id, self._reference = greeting.bundle_id, greeting.image
-        return [HelloHeard(self._number, frame.counter, Hello(greeting.bundle_id)), *self._release()]
+        return [
+            HelloHeard(self._number, frame.counter, Hello(greeting.bundle_id)),
+            *self._release(),
+        ]
 
     def _release(self) -> list[Outcome]:
-        """What waited for the HELLO. Each was told near the one behind it, so their ids are found backwards."""
+        """What waited for the HELLO. Each was told near the one behind it, so their ids are found
+        backwards.
+        """
         held, self._held = list(self._held), deque(maxlen=MAX_HELD)
         after = self._reference
         references: list[int] = []
@@ -320,8 +391,10 @@ class _Node:
     def _foreign(self, frame: _Frame, bundle_id: bytes) -> Rejected:
         return Rejected(
             Reason.OTHER_BUNDLE,
-            f"packet made with bundle {bundle_id.hex()}, this host has {self._own.id.hex()} ({self._own.path}) for "
-            f"node {self._number} and does not hold the other; configure that here, or flash this there",
+            f"packet made with bundle {bundle_id.hex()}, this host has {self._own.id.hex()} "
+            f"({self._own.path}) for "
+            f"node {self._number} and does not hold the other; configure that here, or flash "
+            "this there",
             self._number,
             frame.counter,
         )
@@ -338,4 +411,6 @@ class _Node:
 
 def _chunks(frame: _Frame, reference: int) -> list[Chunk]:
     is_batch = frame.packet_type == PacketType.BATCH
-    return unpack_batch(frame.body, reference) if is_batch else [unpack_chunk(frame.body, reference)]
+    return (
+        unpack_batch(frame.body, reference) if is_batch else [unpack_chunk(frame.body, reference)]
+    )

@@ -1,17 +1,25 @@
 """A node's side of LoRaWAN: an RN2483 with its own LoRaWAN stack, in EU868, joined over the air.
 
-It carries packets of link.lorawan.wire.plain_packet. Every uplink asks the network for an acknowledgement, and each `send`
-is one transmission: the sender decides what to repeat. What came back is told by `receive`: a REPORT without a body
-when the network acknowledged the packet just sent, RENEW when the module had to join anew before, and the downlinks of
-the host, which come behind an uplink only.
-The module itself keeps the duty cycle of its channels; while none is free a packet is simply not acknowledged.
+It carries packets of link.lorawan.wire.plain_packet. Every uplink asks the network for an
+acknowledgement, and each `send` is one transmission: the sender decides what to repeat. What came
+back is told by `receive`: a REPORT without a body when the network acknowledged the packet just
+sent, RENEW when the module had to join anew before, and the downlinks of the host, which come
+behind an uplink only. The module itself keeps the duty cycle of its channels; while none is free a
+packet is simply not acknowledged.
 
 Source: RN2483 LoRa Technology Module Command Reference User's Guide, DS40001784G, §2.4.
 """
 
 from dataclasses import dataclass, field
 
-from link.carriers.carrier import CarrierStatistics, DoesNotFit, NotSentError, PortError, Received, check_packet
+from link.carriers.carrier import (
+    CarrierStatistics,
+    DoesNotFit,
+    NotSentError,
+    PortError,
+    Received,
+    check_packet,
+)
 from link.carriers.command_line import CommandLine
 from link.lorawan.wire import FRAME_BYTES, plain_packet, port_of, type_of, unpack_packet
 from link.medium.airtime import LoRaConfig
@@ -25,7 +33,9 @@ SILENCE_S = 0.05
 JOIN_S = 20.0
 "The request at SF12, and the second window 6 s behind it."
 WINDOWS_S = 10.0
-"Behind an uplink: two windows, an answer at SF12 in the second, and the time-out of the acknowledgement."
+"""Behind an uplink: two windows, an answer at SF12 in the second, and the time-out of the
+acknowledgement.
+"""
 LATE = 1.5
 EVENTS = ("mac_tx_ok", "mac_rx", "mac_err")
 "mac_paused is an answer."
@@ -34,7 +44,10 @@ OUTCOMES = (*EVENTS, "invalid_data_len", "radio_err")
 ADVICE = {
     "no_free_ch": "its channels are closed by their duty cycle; try again later",
     "busy": "it is still busy with what it was told before; try again in a few seconds",
-    "silent": "the network has told it to be silent; ask there why, or allow it to speak with `mac forceENABLE`",
+    "silent": (
+        "the network has told it to be silent; ask there why, or allow it to speak with `mac "
+        "forceENABLE`"
+    ),
     "mac_paused": "its LoRaWAN part is paused; open it again",
     "keys_not_init": "it has no keys; check the EUIs and the application key",
 }
@@ -60,18 +73,26 @@ class MacSettings:
 
 
 class Rn2483Mac:
-    """A carrier; its packets have 4 bytes of header, which stay here, and the body that goes on the air."""
+    """A carrier; its packets have 4 bytes of header, which stay here, and the body that goes on the
+    air.
+    """
 
     def __init__(self, settings: MacSettings) -> None:
-        """Joins unless the module still is joined; PortError when it does not answer or is not let in."""
+        """Joins unless the module still is joined; PortError when it does not answer or is not let
+        in.
+        """
         if settings.spreading_factor not in EU868_BYTES:
-            raise ValueError(f"spreading factor is {settings.spreading_factor}; LoRaWAN has SF7 to SF12")
+            raise ValueError(
+                f"spreading factor is {settings.spreading_factor}; LoRaWAN has SF7 to SF12"
+            )
         self.max_packet_bytes = HEADER_BYTES + EU868_BYTES[settings.spreading_factor]
         self.statistics = CarrierStatistics()
         self._settings = settings
         self._lora = LoRaConfig(settings.spreading_factor)
         self._waiting: list[Received] = []
-        self._modem = CommandLine(settings.port, settings.bitrate_bps, "the RN2483", EVENTS, BANNER, self.statistics)
+        self._modem = CommandLine(
+            settings.port, settings.bitrate_bps, "the RN2483", EVENTS, BANNER, self.statistics
+        )
         try:
             self._set_up()
             if self._modem.command("mac get devaddr") == NO_ADDRESS:
@@ -93,19 +114,23 @@ class Rn2483Mac:
         if answer == "no_free_ch":
             self.statistics.n_refused += 1
             raise NotSentError(
-                f"the RN2483 at {self._modem.path} sends nothing now: its channels are closed by their duty cycle"
+                f"the RN2483 at {self._modem.path} sends nothing now: its channels are "
+                "closed by their duty cycle"
             )
         if answer == "invalid_data_len":
             raise self._no_room(body)
         if answer != "ok":
             raise PortError(
-                f"the RN2483 at {self._modem.path} answers '{answer[:40]}' to an uplink of {len(body)} bytes: "
+                f"the RN2483 at {self._modem.path} answers '{answer[:40]}' to an uplink of "
+                f"{len(body)} bytes: "
                 f"{ADVICE.get(answer, 'open it again')}"
             )
         airtime_s = self._lora.airtime_s(FRAME_BYTES + len(body))
         outcome = self._modem.wait_for(OUTCOMES, LATE * airtime_s + WINDOWS_S)
         if outcome is None:
-            raise PortError(f"the RN2483 at {self._modem.path} has not told how its uplink ended; open it again")
+            raise PortError(
+                f"the RN2483 at {self._modem.path} has not told how its uplink ended; open it again"
+            )
         if outcome == "invalid_data_len":
             raise self._no_room(body)
         self.statistics.n_sent += 1
@@ -136,7 +161,9 @@ class Rn2483Mac:
             "pwridx": str(settings.power_index),
         }
         for name, value in values.items():
-            modem.insist(f"mac set {name} {value}", "ok", "this module cannot do that; change the settings")
+            modem.insist(
+                f"mac set {name} {value}", "ok", "this module cannot do that; change the settings"
+            )
 
     def _join(self) -> None:
         modem, settings = self._modem, self._settings
@@ -145,19 +172,26 @@ class Rn2483Mac:
             modem.insist(f"mac set {name} {value}", "ok", "an EUI has 16 hex digits")
         modem.write(f"mac set appkey {settings.app_key}")  # no message may show it
         if modem.answer() != "ok":
-            raise PortError(f"the RN2483 at {modem.path} does not take the application key: it has 32 hex digits")
+            raise PortError(
+                f"the RN2483 at {modem.path} does not take the application key: it has 32 "
+                "hex digits"
+            )
         if (answer := modem.command("mac join otaa")) != "ok":
             advice = ADVICE.get(answer, "take its power away and try again")
-            raise PortError(f"the RN2483 at {modem.path} answers '{answer[:40]}' to 'mac join otaa': {advice}")
+            raise PortError(
+                f"the RN2483 at {modem.path} answers '{answer[:40]}' to 'mac join otaa': {advice}"
+            )
         if modem.answer(JOIN_S) != "accepted":
             raise PortError(
-                f"the network does not let the module with DevEUI {dev_eui} in: is it registered there with this "
+                f"the network does not let the module with DevEUI {dev_eui} in: is it "
+                "registered there with this "
                 "join EUI and application key, and is a gateway in reach?"
             )
 
     def _no_room(self, body: bytes) -> DoesNotFit:
         return DoesNotFit(
-            f"the RN2483 at {self._modem.path} has no room for {len(body)} bytes: it has answers for the network to "
+            f"the RN2483 at {self._modem.path} has no room for {len(body)} bytes: it has "
+            "answers for the network to "
             "send first, or was told to use another data rate"
         )
 

@@ -1,14 +1,16 @@
 """LoRaWAN sender: a node's end where a network server lies between it and its host.
 
-Every uplink asks the network for an acknowledgement, one transmission at a time. A chunk is delivered when the network
-acknowledged the uplink that carried it: from then on it is the network's to keep and to hand on, and the node forgets
-it. Whether the host ever stored it, the node does not learn; behind ChirpStack with MQTT at QoS 1 that is the broker's
-care, The Things Stack does not keep what nobody listens to. Our own link acknowledges what the host has stored; who
-needs that uses our own link.
+Every uplink asks the network for an acknowledgement, one transmission at a time. A chunk is
+delivered when the network acknowledged the uplink that carried it: from then on it is the network's
+to keep and to hand on, and the node forgets it. Whether the host ever stored it, the node does not
+learn; behind ChirpStack with MQTT at QoS 1 that is the broker's care, The Things Stack does not
+keep what nobody listens to. Our own link acknowledges what the host has stored; who needs that uses
+our own link.
 
-It has the face of link.node.sender.Sender: next_packet, transmitted, receive, next_due_s, and neither sockets nor clocks.
-Packets are those of link.lorawan.wire.plain_packet. `receive` is given what the carrier tells of the network too: a REPORT
-without a body, the acknowledgement of the packet before.
+It has the face of link.node.sender.Sender: next_packet, transmitted, receive, next_due_s, and
+neither sockets nor clocks. Packets are those of link.lorawan.wire.plain_packet. `receive` is given
+what the carrier tells of the network too: a REPORT without a body, the acknowledgement of the
+packet before.
 """
 
 from collections import Counter, OrderedDict
@@ -64,7 +66,9 @@ MAX_STOPPED = 256
 "Images that the host wants no more of, remembered."
 PAUSE_FRAMES = 4
 PAUSE_DOUBLINGS = 10
-"The pause behind a frame that was not acknowledged, in its airtimes: 4 at first, 4096 when nobody hears for long."
+"""The pause behind a frame that was not acknowledged, in its airtimes: 4 at first, 4096 when nobody
+hears for long.
+"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,9 @@ class LoRaWanOptions:
     status_every: int = 128
     "Packets from one STATUS to the next; 0: only when the host asks."
     fault: str | None = None
-    "What keeps the node from its work: each STATUS says it, and one is sent until the network has it."
+    """What keeps the node from its work: each STATUS says it, and one is sent until the network has
+    it.
+    """
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,9 @@ class _Content:
 
 
 class LoRaWanSender:
-    """A node's end; the profile tells the longest body and the radio, `bundle_id` which bundle made the images."""
+    """A node's end; the profile tells the longest body and the radio, `bundle_id` which bundle made
+    the images.
+    """
 
     unix_offset_s: float | None = None
     "Never known: a network server cannot tell when it will transmit."
@@ -111,7 +119,9 @@ class LoRaWanSender:
     ) -> None:
         self._max_body_bytes = timing.profile.max_packet_bytes
         if self._max_body_bytes < HELLO_BYTES:
-            raise ValueError(f"bodies of {self._max_body_bytes} bytes hold no HELLO, which has {HELLO_BYTES}")
+            raise ValueError(
+                f"bodies of {self._max_body_bytes} bytes hold no HELLO, which has {HELLO_BYTES}"
+            )
         self._fitting = Fitting(self._max_body_bytes, least_bytes=STATUS_BYTES)
         self._node, self._bundle_id, self._outbox = node, bundle_id, outbox
         self._governor, self._timing, self._options = governor, timing, options or LoRaWanOptions()
@@ -137,13 +147,17 @@ class LoRaWanSender:
         self.statistics = SenderStatistics()
 
     def tell(self, fault: str | None) -> None:
-        """What keeps the node from its work from now on; None: nothing does. The next STATUS says it."""
+        """What keeps the node from its work from now on; None: nothing does. The next STATUS says
+        it.
+        """
         fault = cut_fault(fault, self._max_body_bytes - STATUS_BYTES)
         self._owes_status |= fault != self._fault
         self._fault = fault
 
     def take_over(self, other: object) -> None:
-        """A sender for another bundle's images spoke before: the network takes these all the same."""
+        """A sender for another bundle's images spoke before: the network takes these all the
+        same.
+        """
 
     @property
     def n_missed(self) -> int:
@@ -154,7 +168,9 @@ class LoRaWanSender:
     "Whether the host might have no use for what is sent: the network takes everything."
 
     def chunk_bytes(self, first: int | None = None, later: int | None = None) -> tuple[int, int]:
-        """The longest first and later pieces to cut a bitstream into, or the given ones where those are shorter."""
+        """The longest first and later pieces to cut a bitstream into, or the given ones where those
+        are shorter.
+        """
         most = self._max_body_bytes - CHUNK_HEAD_BYTES
         return min(first or most, most), min(later or most, most)
 
@@ -165,10 +181,14 @@ class LoRaWanSender:
     wants_image = is_idle
 
     def flush(self) -> None:
-        """No image follows for a long time: nothing is to be done, every uplink is acknowledged by itself."""
+        """No image follows for a long time: nothing is to be done, every uplink is acknowledged by
+        itself.
+        """
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When next_packet may have something; None: not before an image is queued, or something is heard."""
+        """When next_packet may have something; None: not before an image is queued, or something is
+        heard.
+        """
         if self._speaking:
             return None
         content = self._choose(now_s)
@@ -181,7 +201,9 @@ class LoRaWanSender:
         return None if start_s == inf else start_s
 
     def next_packet(self, now_s: float) -> Outgoing | None:
-        """What to transmit now; call `transmitted` when its receive windows are over. Raises as Sender does."""
+        """What to transmit now; call `transmitted` when its receive windows are over. Raises as
+        Sender does.
+        """
         if self._speaking or now_s < self._free_s:
             return None
         self._miss(now_s)
@@ -196,20 +218,26 @@ class LoRaWanSender:
         chunks = tuple((chunk.image, chunk.index) for chunk in content.chunks)
         packet = plain_packet(self._node, content.packet_type, content.body)
         sizes = tuple(len(chunk.bitstream) for chunk in content.chunks)
-        outgoing = Outgoing(packet, content.packet_type, airtime_s, chunks, listens=True, bitstream_bytes=sizes)
+        outgoing = Outgoing(
+            packet, content.packet_type, airtime_s, chunks, listens=True, bitstream_bytes=sizes
+        )
         self._speaking = outgoing, content
         self._note(outgoing, content)
         return outgoing
 
     def transmitted(self, end_s: float) -> None:
-        """The packet has left and its windows are over: what the carrier was told is there to be received."""
+        """The packet has left and its windows are over: what the carrier was told is there to be
+        received.
+        """
         if self._speaking is not None:
             (outgoing, self._unanswered), self._speaking = self._speaking, None
             self._fitting.left(outgoing.chunks)
             self._free_s = end_s + self._timing.turnaround_s
 
     def does_not_fit(self, now_s: float, max_packet_bytes: int | None = None) -> None:
-        """The module did not take the packet of next_packet: nothing has left, and something smaller goes first."""
+        """The module did not take the packet of next_packet: nothing has left, and something
+        smaller goes first.
+        """
         assert self._speaking is not None
         (outgoing, content), self._speaking = self._speaking, None
         self._governor.take_back(outgoing.airtime_s)
@@ -241,9 +269,15 @@ class LoRaWanSender:
         if now_s < self._fitting.free_s:
             return None
         content = self._wanted(now_s)
-        if content is None or not self._fitting.is_short or len(content.body) <= self._fitting.room_bytes:
+        if (
+            content is None
+            or not self._fitting.is_short
+            or len(content.body) <= self._fitting.room_bytes
+        ):
             return content
-        return _Content(PacketType.STATUS, replace(self._status(now_s), fault=None).pack(), is_short=True)
+        return _Content(
+            PacketType.STATUS, replace(self._status(now_s), fault=None).pack(), is_short=True
+        )
 
     def _wanted(self, now_s: float) -> _Content | None:
         if self._owes_hello:
@@ -309,7 +343,9 @@ class LoRaWanSender:
         )
 
     def _airtime_s(self, content: _Content) -> float:
-        return self._timing.profile.medium.airtime_s(FRAME_BYTES + min(len(content.body), self._max_body_bytes))
+        return self._timing.profile.medium.airtime_s(
+            FRAME_BYTES + min(len(content.body), self._max_body_bytes)
+        )
 
     def _start_s(self, content: _Content, now_s: float) -> float:
         airtime_s = self._airtime_s(content)
@@ -334,7 +370,9 @@ class LoRaWanSender:
         self._tries.update(outgoing.chunks)
         for chunk in content.chunks:
             if chunk.index == 0:
-                self._rate.sent_base(chunk.image, chunk.captured_s, outgoing.airtime_s / len(content.chunks))
+                self._rate.sent_base(
+                    chunk.image, chunk.captured_s, outgoing.airtime_s / len(content.chunks)
+                )
         self._n_since_status += 1
         if self._options.status_every and self._n_since_status >= self._options.status_every:
             self._owes_status = True
@@ -346,10 +384,17 @@ class LoRaWanSender:
             return
         self.statistics.n_unanswered += 1
         self._n_missed += 1
-        pause_s = self._airtime_s(content) * PAUSE_FRAMES * 2.0 ** min(self._n_missed - 1, PAUSE_DOUBLINGS)
+        pause_s = (
+            self._airtime_s(content)
+            * PAUSE_FRAMES
+            * 2.0 ** min(self._n_missed - 1, PAUSE_DOUBLINGS)
+        )
         self._free_s = now_s + self._random.uniform(0.5, 1.0) * pause_s
         for chunk in content.chunks:
-            if chunk.index and self._tries[chunk.image, chunk.index] >= self._options.refinement_tries:
+            if (
+                chunk.index
+                and self._tries[chunk.image, chunk.index] >= self._options.refinement_tries
+            ):
                 self._give_up(chunk.image)
 
     def _give_up(self, image: int) -> None:

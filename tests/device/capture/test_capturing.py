@@ -1,4 +1,6 @@
-"""A source that hangs, fails or is away keeps nothing else from going on, and host and person are told."""
+"""A source that hangs, fails or is away keeps nothing else from going on, and host and person are
+told.
+"""
 
 import json
 import signal
@@ -11,7 +13,13 @@ import numpy as np
 import pytest
 
 from device.capture.capturing import HANGS_AFTER_S, LONGEST_PAUSE_S, STUCK_AFTER_S, Capturing
-from device.capture.image_source import Image, SourceAwayError, SourceError, UnreadableImageError, open_source
+from device.capture.image_source import (
+    Image,
+    SourceAwayError,
+    SourceError,
+    UnreadableImageError,
+    open_source,
+)
 from device.config import SourceConfig
 from device.outbox.outbox import open_outbox
 from link.bundle.bundle import ImageSpec
@@ -38,7 +46,8 @@ def camera_config(home, port="/dev/ttyNOWHERE", source="interval_s = 2", link=""
     return path
 
 
-# --- a camera ---------------------------------------------------------------------------------------------------------
+# --- a camera
+# ------------------------------------------------------------------------------------------
 
 
 def camera(habit, interval_s=1):
@@ -60,7 +69,9 @@ def test_a_frame_that_fails_once_is_asked_for_again(habit):
         ("strange", r"a frame is float32 of shape \(0, 5\), it must be uint8 \(H, W, 3\)"),
     ],
 )
-def test_whatever_a_camera_does_instead_of_a_frame_is_a_sentence_and_it_can_be_asked_again(habit, words, sentence):
+def test_whatever_a_camera_does_instead_of_a_frame_is_a_sentence_and_it_can_be_asked_again(
+    habit, words, sentence
+):
     source = camera(habit)
     habit.becomes(words)
     with pytest.raises(SourceAwayError, match=sentence):
@@ -78,7 +89,8 @@ def test_a_camera_that_cannot_be_opened_may_be_there_later(habit):
         camera(habit)
 
 
-# --- beside the loop --------------------------------------------------------------------------------------------------
+# --- beside the loop
+# ------------------------------------------------------------------------------------------
 
 
 def image():
@@ -94,7 +106,9 @@ def outcome(capturing, now_s):
 
 
 def opening(*steps):
-    """Of sources whose captures do one thing each; what is an exception is raised, by the source itself where first."""
+    """Of sources whose captures do one thing each; what is an exception is raised, by the source
+    itself where first.
+    """
     left = list(steps)
 
     def open_one(limit):
@@ -164,13 +178,16 @@ def test_a_source_that_will_never_give_any_is_raised():
         outcome(capturing, 0.0)
 
 
-# --- the node, on a virtual clock -------------------------------------------------------------------------------------
+# --- the node, on a virtual clock
+# -------------------------------------------------------------------------------------
 
 
 def test_a_camera_that_fails_one_read_in_ten_and_a_host_that_is_away_for_ten_minutes_lose_no_image(
     monkeypatch, home, habit
 ):
-    """The figure: every image that was captured arrives, and as many are captured as the interval has room for."""
+    """The figure: every image that was captured arrives, and as many are captured as the interval
+    has room for.
+    """
     habit.becomes("every 10")
     away_s, interval_s, total_s = 600.0, 2, 720.0
     world = VirtualNode(
@@ -207,7 +224,9 @@ def test_a_camera_that_is_away_is_told_to_the_host_and_so_is_its_return(monkeypa
 def test_a_camera_that_hangs_stops_neither_what_is_sent_nor_does_it_feed_the_watchdog_for_ever(
     monkeypatch, home, habit
 ):
-    world = VirtualNode(monkeypatch, home, camera_config(home), is_host_there=lambda now_s: now_s > 1100)
+    world = VirtualNode(
+        monkeypatch, home, camera_config(home), is_host_there=lambda now_s: now_s > 1100
+    )
     world.at(20.0, lambda: habit.becomes("hangs"))
     world.run(200.0)
     assert len(world.updates) == len(world.console.images) >= 8, "all that was captured is sent"
@@ -215,7 +234,8 @@ def test_a_camera_that_hangs_stops_neither_what_is_sent_nor_does_it_feed_the_wat
     assert 1020 + HANGS_AFTER_S - 3 <= world.fed_s[-1] <= 1020 + HANGS_AFTER_S + 5
 
 
-# --- the node, as a process -------------------------------------------------------------------------------------------
+# --- the node, as a process
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -230,7 +250,9 @@ def camera_node(home, tmp_path, monkeypatch):
     return start
 
 
-def test_a_camera_that_appears_after_the_node_and_a_queue_from_before(home, port, tmp_path, camera_node):
+def test_a_camera_that_appears_after_the_node_and_a_queue_from_before(
+    home, port, tmp_path, camera_node
+):
     path, far = port
     with open_outbox(home.folder / "keys" / f"outbox-{home.bundle.id.hex()}.sqlite") as outbox:
         outbox.put(7, [b"abc"], None)
@@ -261,7 +283,8 @@ def test_a_node_whose_camera_hangs_goes_on_sending_and_ends_within_a_second(
         process.send_signal(signal.SIGTERM)
         told_s = time.monotonic()
         process.communicate(timeout=20)
-    assert time.monotonic() - told_s < 1.5  # a second, and the end of an interpreter on a busy machine
+    # a second, and the end of an interpreter on a busy machine
+    assert time.monotonic() - told_s < 1.5
     assert process.returncode == 0
     manager.close()
 

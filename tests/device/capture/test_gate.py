@@ -1,4 +1,6 @@
-"""The gate on scenes of which it is known what changes; tests.studies.gate measures it on photographs."""
+"""The gate on scenes of which it is known what changes; tests.studies.gate measures it on
+photographs.
+"""
 
 import numpy as np
 import pytest
@@ -43,7 +45,10 @@ def test_other_light_is_no_change_and_hides_none(gate, gain):
 
 def test_what_changes_slowly_is_seen_in_the_end(gate):
     changed = with_object(SCENE)
-    sent = [gate.is_news(seen(SCENE + (changed - SCENE) * step / 200, 300 + step), 0.0) for step in range(200)]
+    sent = [
+        gate.is_news(seen(SCENE + (changed - SCENE) * step / 200, 300 + step), 0.0)
+        for step in range(200)
+    ]
     assert any(sent)
 
 
@@ -67,7 +72,9 @@ def test_images_of_every_size_are_cut_into_blocks(shape):
     blocks = block_means(pixels)
     assert blocks.shape == (min(BLOCKS, shape[0]), min(BLOCKS, shape[1]), shape[2])
     tall, wide = shape[0] // blocks.shape[0], shape[1] // blocks.shape[1]
-    assert blocks[1, 2] == pytest.approx(pixels[tall : 2 * tall, 2 * wide : 3 * wide].reshape(-1, shape[2]).mean(0))
+    assert blocks[1, 2] == pytest.approx(
+        pixels[tall : 2 * tall, 2 * wide : 3 * wide].reshape(-1, shape[2]).mean(0)
+    )
 
 
 def test_the_fit_finds_the_light_that_was_put_in():
@@ -82,5 +89,9 @@ def test_the_fit_finds_the_light_that_was_put_in():
 
 def test_an_image_of_one_colour_is_no_trouble():
     gate = Gate()
-    assert [gate.is_news(np.full((32, 32, 3), 90, np.uint8), 0.0) for _ in range(3)] == [True, False, False]
+    assert [gate.is_news(np.full((32, 32, 3), 90, np.uint8), 0.0) for _ in range(3)] == [
+        True,
+        False,
+        False,
+    ]
     assert LEAST_NOISE > 0

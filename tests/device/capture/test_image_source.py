@@ -1,4 +1,6 @@
-"""Image sources on real files: a replay, folders of real image formats, and a video in the place of a camera."""
+"""Image sources on real files: a replay, folders of real image formats, and a video in the place of
+a camera.
+"""
 
 import itertools
 import os
@@ -23,7 +25,8 @@ def take(source):
     return [capture() for capture in source]
 
 
-# --- replay -----------------------------------------------------------------------------------------------------------
+# --- replay
+# ------------------------------------------------------------------------------------------
 
 
 def test_a_replay_gives_its_images_and_labels_in_their_order(home, images):
@@ -35,11 +38,17 @@ def test_a_replay_gives_its_images_and_labels_in_their_order(home, images):
 def test_labels_without_class_names_are_numbers_and_labels_may_be_missing(tmp_path, images):
     np.savez(tmp_path / "numbers.npz", images=images[:2], labels=[4, 2])
     np.savez(tmp_path / "bare.npz", images=images[:2])
-    assert [image.label for image in take(open_source(SourceConfig("replay", tmp_path / "numbers.npz"), GREY_8))] == [
+    assert [
+        image.label
+        for image in take(open_source(SourceConfig("replay", tmp_path / "numbers.npz"), GREY_8))
+    ] == [
         "4",
         "2",
     ]
-    assert [image.label for image in take(open_source(SourceConfig("replay", tmp_path / "bare.npz"), GREY_8))] == [
+    assert [
+        image.label
+        for image in take(open_source(SourceConfig("replay", tmp_path / "bare.npz"), GREY_8))
+    ] == [
         None,
         None,
     ]
@@ -53,7 +62,9 @@ def test_a_limit_ends_the_source_and_a_loop_begins_it_again(home, images):
 
 
 def test_an_image_is_captured_when_it_is_taken_and_not_before(home):
-    first, second = itertools.islice(open_source(SourceConfig("replay", home.folder / "replay.npz"), GREY_8), 2)
+    first, second = itertools.islice(
+        open_source(SourceConfig("replay", home.folder / "replay.npz"), GREY_8), 2
+    )
     assert second().captured_s <= first().captured_s
 
 
@@ -61,15 +72,25 @@ def test_an_image_is_captured_when_it_is_taken_and_not_before(home):
     ("arrays", "sentence"),
     [
         ({"pictures": np.zeros((1, 8, 8, 1), np.uint8)}, r"images of shape \(0,\)"),
-        ({"images": np.zeros((1, 8, 8, 1), np.float32)}, r"holds float32 images of shape \(1, 8, 8, 1\)"),
-        ({"images": np.zeros((8, 8, 1), np.uint8)}, r"images of shape \(8, 8, 1\).*uint8 \(N, H, W, C\)"),
+        (
+            {"images": np.zeros((1, 8, 8, 1), np.float32)},
+            r"holds float32 images of shape \(1, 8, 8, 1\)",
+        ),
+        (
+            {"images": np.zeros((8, 8, 1), np.uint8)},
+            r"images of shape \(8, 8, 1\).*uint8 \(N, H, W, C\)",
+        ),
         ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "it needs at least one image"),
         (
             {"images": np.zeros((2, 8, 8, 1), np.uint8), "labels": np.zeros(3, int)},
             "holds 2 images, 3 labels and 1 classes",
         ),
         (
-            {"images": np.zeros((1, 8, 8, 1), np.uint8), "labels": np.array([5]), "classes": np.array(["no"])},
+            {
+                "images": np.zeros((1, 8, 8, 1), np.uint8),
+                "labels": np.array([5]),
+                "classes": np.array(["no"]),
+            },
             "1 images, 1 labels and 1 classes; every image needs the number",
         ),
         ({"images": np.array([{}], dtype=object)}, "damaged"),
@@ -98,7 +119,8 @@ def test_what_is_no_replay_file_is_said_at_once(home, name):
         open_source(SourceConfig("replay", home.folder / name), GREY_8)
 
 
-# --- folder -----------------------------------------------------------------------------------------------------------
+# --- folder
+# ------------------------------------------------------------------------------------------
 
 
 def picture(width, height):
@@ -110,7 +132,11 @@ def picture(width, height):
 
 
 def test_a_folder_gives_images_of_any_size_and_format_cut_and_resized(tmp_path):
-    for name, mode, size in [("a.png", "RGB", (200, 100)), ("b.jpg", "L", (40, 300)), ("c.gif", "P", (64, 64))]:
+    for name, mode, size in [
+        ("a.png", "RGB", (200, 100)),
+        ("b.jpg", "L", (40, 300)),
+        ("c.gif", "P", (64, 64)),
+    ]:
         picture(*size).convert(mode).save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("not an image")
     taken = take(open_source(SourceConfig("folder", tmp_path), COLOUR_32))
@@ -124,7 +150,9 @@ def test_sub_folders_are_classes(tmp_path):
         (tmp_path / label).mkdir()
         picture(40, 40).save(tmp_path / label / "1.png")
     picture(40, 40).save(tmp_path / "zzz.png")
-    assert [image.label for image in take(open_source(SourceConfig("folder", tmp_path), GREY_8))] == [
+    assert [
+        image.label for image in take(open_source(SourceConfig("folder", tmp_path), GREY_8))
+    ] == [
         "cat",
         "dog",
         None,
@@ -153,16 +181,21 @@ def test_an_unreadable_image_is_named_and_the_next_one_can_be_taken(tmp_path):
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     for folder in (tmp_path, tmp_path / "nowhere", tmp_path / "loop", tmp_path / ("n" * 300)):
-        with pytest.raises(SourceError, match="does not exist or holds no images that Pillow reads"):
+        with pytest.raises(
+            SourceError, match="does not exist or holds no images that Pillow reads"
+        ):
             open_source(SourceConfig("folder", folder), GREY_8)
 
 
-# --- cameras ----------------------------------------------------------------------------------------------------------
+# --- cameras
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def video(tmp_path):
-    """Thirty frames, red to the left and blue to the right, as a camera of 64 x 48 pixels would give them."""
+    """Thirty frames, red to the left and blue to the right, as a camera of 64 x 48 pixels would
+    give them.
+    """
     path = str(tmp_path / "camera.avi")
     writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 48))
     frame = cv2.cvtColor(np.asarray(picture(64, 48)), cv2.COLOR_RGB2BGR)
@@ -183,12 +216,16 @@ SETTLED, N_DARK = 200, 15
 
 
 def brightness(n_before: int) -> int:
-    """Of a frame with so many before it since the camera was opened: its exposure takes N_DARK frames."""
+    """Of a frame with so many before it since the camera was opened: its exposure takes N_DARK
+    frames.
+    """
     return min(SETTLED, 10 + round(190 * n_before / N_DARK))
 
 
 class DarkAtFirst:
-    """In picamera2's place, which is not to be had from the package index: as much of it as the node calls."""
+    """In picamera2's place, which is not to be had from the package index: as much of it as the
+    node calls.
+    """
 
     def __init__(self, number: int) -> None:
         self.n = 0
@@ -241,20 +278,25 @@ def test_a_camera_that_stops_says_so(video):
 
 def test_a_camera_that_is_not_there_is_named(tmp_path):
     with pytest.raises(
-        SourceError, match=r"camera .*video99 cannot be opened; see what there is with: ls /dev/video\*"
+        SourceError,
+        match=r"camera .*video99 cannot be opened; see what there is with: ls /dev/video\*",
     ):
         open_source(SourceConfig("v4l2", device=str(tmp_path / "video99")), COLOUR_32)
 
 
 def test_without_picamera2_the_message_says_how_it_is_installed():
     pytest.importorskip("PIL")
-    if subprocess.run([sys.executable, "-c", "import picamera2"], capture_output=True).returncode == 0:
+    if (
+        subprocess.run([sys.executable, "-c", "import picamera2"], capture_output=True).returncode
+        == 0
+    ):
         pytest.skip("picamera2 is installed here")
     with pytest.raises(SourceError, match=r"apt install python3-picamera2.*--system-site-packages"):
         open_source(SourceConfig("picamera2"), COLOUR_32)
 
 
-# --- fitting ----------------------------------------------------------------------------------------------------------
+# --- fitting
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", [GREY_8, COLOUR_32, ImageSpec(20, 10, 3), ImageSpec(10, 30, 1)])

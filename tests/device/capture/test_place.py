@@ -43,7 +43,9 @@ def test_a_node_that_is_started_again_goes_on_behind_the_image_taken_last(folder
     config = SourceConfig("folder", folder)
     assert names(open_source(config, SPEC, tmp_path), 2) == [10, 20]
     assert names(open_source(config, SPEC, tmp_path)) == [30]
-    assert names(open_source(config, SPEC, tmp_path)) == [10, 20, 30], "it came to its end, and begins anew"
+    assert names(open_source(config, SPEC, tmp_path)) == [10, 20, 30], (
+        "it came to its end, and begins anew"
+    )
 
 
 def test_one_that_ends_by_its_limit_begins_anew_too(folder, tmp_path):
@@ -60,7 +62,8 @@ def test_images_that_come_meanwhile_are_taken_too(folder):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", '{"folder": 1}', "\x00", "[" * 100_000, '{"folder": "elsewhere", "last": "c.png"}']
+    "content",
+    ["", "[]", '{"folder": 1}', "\x00", "[" * 100_000, '{"folder": "elsewhere", "last": "c.png"}'],
 )
 def test_a_place_that_cannot_be_read_or_is_of_another_folder_is_no_place(folder, tmp_path, content):
     (tmp_path / PLACE_FILE).write_text(content)
@@ -81,7 +84,9 @@ def test_a_folder_of_which_nothing_can_be_read_is_away_and_not_asked_without_end
 def test_a_killed_node_goes_on_where_it_was(home, port, folder):
     config = home.config(port[0], source="interval_s = 0.2\nloop = true", link="feedback = false")
     config.write_text(
-        config.read_text().replace('kind = "replay"\npath = "replay.npz"', f'kind = "folder"\npath = "{folder}"')
+        config.read_text().replace(
+            'kind = "replay"\npath = "replay.npz"', f'kind = "folder"\npath = "{folder}"'
+        )
     )
     labels = []
     for n in (2, 2):

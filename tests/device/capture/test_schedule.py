@@ -29,7 +29,9 @@ def test_how_long_until_the_hours_begin(span, hour, minute, wait_h):
 
 @pytest.mark.parametrize("text", ["6-20", "06:00", "24:00-25:00", "06:60-07:00", "06:00-20:00 "])
 def test_what_is_no_span_of_the_day_is_refused(home, text):
-    with pytest.raises(ConfigError, match=r"\[source\] hours: .* write for example \"06:00-20:30\", in UTC"):
+    with pytest.raises(
+        ConfigError, match=r"\[source\] hours: .* write for example \"06:00-20:30\", in UTC"
+    ):
         load_config(home.config(source=f'hours = "{text}"', link="wants_time = true"))
 
 

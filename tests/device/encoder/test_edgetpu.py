@@ -1,7 +1,9 @@
-"""Whether an Edge TPU is used, decided with real libraries in the place of libedgetpu.so.1, none of them a Coral's.
+"""Whether an Edge TPU is used, decided with real libraries in the place of libedgetpu.so.1, none of
+them a Coral's.
 
-One is a delegate that takes no operator, so the processor computes inside it; the others fail as a real one does
-without its device, and with a runtime it was not built for. What a Coral computes is not tested: there is none here.
+One is a delegate that takes no operator, so the processor computes inside it; the others fail as a
+real one does without its device, and with a runtime it was not built for. What a Coral computes is
+not tested: there is none here.
 """
 
 import os
@@ -22,11 +24,12 @@ pytestmark = needs("cc")
 DELEGATE = """
 #include <stddef.h>
 #include <stdint.h>
-struct delegate { void *data; int (*prepare)(void *, void *); void *copy_from, *copy_to, *free_handle;
-                  int64_t flags; void *opaque; };
+struct delegate { void *data; int (*prepare)(void *, void *);
+                  void *copy_from, *copy_to, *free_handle; int64_t flags; void *opaque; };
 static int prepare(void *context, void *self) { return 0; }
 static struct delegate it = { .prepare = prepare };
-void *tflite_plugin_create_delegate(char **keys, char **values, size_t n, void (*report)(const char *)) { %s }
+void *tflite_plugin_create_delegate(
+    char **keys, char **values, size_t n, void (*report)(const char *)) { %s }
 void tflite_plugin_destroy_delegate(void *it) {}
 """
 WORKS = "return &it;"
@@ -49,7 +52,16 @@ def libraries(tmp_path):
 
     def make(body: str):
         (tmp_path / "lib").mkdir(exist_ok=True)
-        words = [program("cc"), "-shared", "-fPIC", "-x", "c", "-", "-o", tmp_path / "lib" / LIBRARY]
+        words = [
+            program("cc"),
+            "-shared",
+            "-fPIC",
+            "-x",
+            "c",
+            "-",
+            "-o",
+            tmp_path / "lib" / LIBRARY,
+        ]
         subprocess.run(words, input=(DELEGATE % body).encode(), check=True)
         return tmp_path / "lib"
 
@@ -75,7 +87,11 @@ def run(bundle, images, tmp_path):
 def test_the_environment_has_the_last_word(home):
     assert not load_config(home.config()).edgetpu
     assert load_config(home.config(node="edgetpu = true")).edgetpu
-    assert [is_wanted(True, {}), is_wanted(True, {"EDGETPU": "0"}), is_wanted(False, {"EDGETPU": "1"})] == [
+    assert [
+        is_wanted(True, {}),
+        is_wanted(True, {"EDGETPU": "0"}),
+        is_wanted(False, {"EDGETPU": "1"}),
+    ] == [
         True,
         False,
         True,
@@ -94,9 +110,15 @@ def test_without_a_compiled_model_the_processor_computes(run, libraries, symbols
 
 @pytest.mark.parametrize(
     ("body", "why"),
-    [(None, "cannot open shared object file"), (NO_DEVICE, "no device"), (OTHER_ABI, "died by signal 11")],
+    [
+        (None, "cannot open shared object file"),
+        (NO_DEVICE, "no device"),
+        (OTHER_ABI, "died by signal 11"),
+    ],
 )
-def test_what_is_missing_is_said_in_one_line_and_the_processor_computes(run, libraries, bundle, symbols, body, why):
+def test_what_is_missing_is_said_in_one_line_and_the_processor_computes(
+    run, libraries, bundle, symbols, body, why
+):
     shutil.copy(bundle.encoder_path, bundle.path / COMPILED)
     notice, computed = run(libraries(body) if body else None)
     assert notice.startswith(f"no Edge TPU is used, the processor computes: {LIBRARY}: ")
@@ -118,7 +140,9 @@ def test_a_compiled_model_that_is_none_is_no_reason_to_stop(run, libraries, bund
     assert computed == symbols[0].tolist()
 
 
-def test_one_that_fails_the_canary_is_not_used(run, libraries, bundle, make_bundle, images, symbols, tmp_path):
+def test_one_that_fails_the_canary_is_not_used(
+    run, libraries, bundle, make_bundle, images, symbols, tmp_path
+):
     """The compiled model is another one's: it runs, and computes something else."""
     from device.encoder.canary import CANARY, make_canary
 

@@ -26,7 +26,8 @@ def test_pixels_are_reflected_around_the_image_where_the_wavelet_needs_it(make_b
     encoder = Encoder(make_bundle(height=6, width=6, pixel_pad=1))
     small = images[0][:6, :6]
     assert (
-        encoder.prepare(small)[0].astype(int) + 128 == np.pad(small, ((1, 1), (1, 1), (0, 0)), mode="reflect")
+        encoder.prepare(small)[0].astype(int) + 128
+        == np.pad(small, ((1, 1), (1, 1), (0, 0)), mode="reflect")
     ).all()
     assert encoder(small).shape == (8,)
 
@@ -53,17 +54,24 @@ def test_an_image_of_another_shape_is_refused_with_both_shapes(bundle, shape, se
 
 
 def test_an_image_of_floats_is_refused(bundle):
-    with pytest.raises(EncoderError, match="image is float32, the encoder takes uint8: scale the images to 0 to 255"):
+    with pytest.raises(
+        EncoderError,
+        match="image is float32, the encoder takes uint8: scale the images to 0 to 255",
+    ):
         Encoder(bundle)(np.zeros((8, 8, 1), np.float32))
 
 
 def test_a_model_that_does_not_fit_its_manifest_is_refused_with_both_shapes(make_bundle):
-    with pytest.raises(EncoderError, match="input 1x8x8x1 int8, its manifest needs 1x32x32x3 int8; export it again"):
+    with pytest.raises(
+        EncoderError, match="input 1x8x8x1 int8, its manifest needs 1x32x32x3 int8; export it again"
+    ):
         Encoder(make_bundle("other_image", height=32, width=32, channels=3))
     with pytest.raises(EncoderError, match="output 8 int8, its manifest needs 16 int8"):
         Encoder(make_bundle("more_latents", n_latents=16))
 
 
 def test_a_file_that_is_no_model_is_refused(make_bundle):
-    with pytest.raises(EncoderError, match=r"encoder.tflite of bundle .* does not run: .*export it again"):
+    with pytest.raises(
+        EncoderError, match=r"encoder.tflite of bundle .* does not run: .*export it again"
+    ):
         Encoder(make_bundle(model=b"not a flatbuffer at all"))

@@ -42,7 +42,10 @@ def test_tflite_runtime_is_judged_by_its_result_too():
 
 
 def test_a_runtime_that_imports_and_then_fails_is_passed_over(broken_runtime, monkeypatch):
-    body = "class Interpreter:\n    def __init__(self, *_, **__): raise SystemError('_ARRAY_API not found')"
+    body = (
+        "class Interpreter:\n    def __init__(self, *_, **__): raise SystemError('_ARRAY_API not "
+        "found')"
+    )
     name = broken_runtime("imports_only", body)
     assert "_ARRAY_API not found" in str(fault_of(name))
     monkeypatch.setattr(interpreter, "RUNTIMES", (name, "ai_edge_litert"))
@@ -65,14 +68,18 @@ class Interpreter(Right):
 
 def test_without_any_runtime_the_message_says_what_each_did_and_what_to_install(monkeypatch):
     monkeypatch.setattr(interpreter, "RUNTIMES", ("no_such_runtime", "neither_this_one"))
-    with pytest.raises(RuntimeMissingError, match=r"no_such_runtime: .*No module.*neither_this_one: .*device.lock.txt"):
+    with pytest.raises(
+        RuntimeMissingError,
+        match=r"no_such_runtime: .*No module.*neither_this_one: .*device.lock.txt",
+    ):
         working_runtime()
 
 
 def test_importing_the_node_leaves_the_heavy_libraries_out():
     code = (
         "import sys, device, device.node, device.console, device.__main__;"
-        "print([name for name in ('torch', 'tensorflow', 'onnx', 'onnxruntime', 'cv2', 'PIL') if name in sys.modules])"
+        "print([name for name in ('torch', 'tensorflow', 'onnx', 'onnxruntime', 'cv2', "
+        "'PIL') if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
@@ -92,5 +99,6 @@ print("done", file=sys.stderr)
     done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True)
     assert done.stderr == "WARNING: old\ndone\n"
     subprocess.run(
-        [program("sh"), "-c", '"$0" -c "$1" 2>&-', sys.executable, loads.partition("\nwith ")[0]], check=True
+        [program("sh"), "-c", '"$0" -c "$1" 2>&-', sys.executable, loads.partition("\nwith ")[0]],
+        check=True,
     )

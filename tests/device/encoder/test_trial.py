@@ -1,4 +1,6 @@
-"""A new bundle on trial: real node processes with two bundles, ended in every way, and what the next start runs."""
+"""A new bundle on trial: real node processes with two bundles, ended in every way, and what the
+next start runs.
+"""
 
 import json
 import shutil
@@ -40,7 +42,9 @@ def new(old, tmp_path):
     folder = tmp_path / "later"
     shutil.copytree(old.path, folder)
     (folder / "decoder.onnx").write_bytes(b"the node needs none")
-    made = write_manifest(folder, old.node | {"wavelet": "bior2.2"}, old.host, provenance={}, measured={})
+    made = write_manifest(
+        folder, old.node | {"wavelet": "bior2.2"}, old.host, provenance={}, measured={}
+    )
     (folder / "decoder.onnx").unlink()
     assert made.id != old.id
     return made
@@ -106,7 +110,10 @@ def test_after_it_died_with_a_new_bundle_a_node_goes_back_for_good(slotted, port
         read_until(process, "is on trial")
         process.kill()
     for _ in range(2):
-        with BothHost(slotted, far, new) as host, node(slotted.config(path, source="limit = 2")) as process:
+        with (
+            BothHost(slotted, far, new) as host,
+            node(slotted.config(path, source="limit = 2")) as process,
+        ):
             said = finish(process)
         assert notices(said)[0] == (
             f"bundle {new.id.hex()} failed (the node stopped while it was on trial); "
@@ -122,7 +129,10 @@ def test_a_node_that_is_told_to_end_begins_the_trial_anew(slotted, port, new):
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert slots(slotted).stage == Stage.NEW
-    with BothHost(slotted, port[1], new), node(slotted.config(port[0], source="limit = 4")) as process:
+    with (
+        BothHost(slotted, port[1], new),
+        node(slotted.config(port[0], source="limit = 4")) as process,
+    ):
         assert "has passed" in notices(finish(process))[1]
 
 
@@ -138,7 +148,9 @@ def test_a_node_that_is_told_to_end_while_it_loads_does_so_too(slotted, new, mon
     assert slots(slotted).stage == Stage.NEW
 
 
-def test_a_node_that_is_told_to_end_does_not_clear_what_an_earlier_start_died_with(slotted, new, monkeypatch):
+def test_a_node_that_is_told_to_end_does_not_clear_what_an_earlier_start_died_with(
+    slotted, new, monkeypatch
+):
     slotted.config()
     slots(slotted).choose(lambda sentence: None)
     assert slots(slotted).stage == Stage.BEGUN
@@ -188,7 +200,9 @@ def test_whenever_a_trial_is_killed_the_next_start_runs_what_is_proved(slotted, 
         assert (trial is not None) == (stage == Stage.NEW)
 
 
-@pytest.mark.parametrize(("error", "n_wrong", "is_good"), [(1, 3, True), (2, 1, False), (1, 4, False)])
+@pytest.mark.parametrize(
+    ("error", "n_wrong", "is_good"), [(1, 3, True), (2, 1, False), (1, 4, False)]
+)
 def test_the_canary_allows_one_rarely_and_no_more(slotted, old, new, error, n_wrong, is_good):
     folder = slotted.folder / "bundles" / new.id.hex()
     with np.load(folder / CANARY) as file:
@@ -219,11 +233,15 @@ def test_a_damaged_bundle_gives_way_to_the_one_before_it(slotted, port, old, new
     path, far = port
     slotted.config(path)
     write_state(
-        slotted.folder / "keys" / STATE_FILE, {"format": 1, "bundle": new.id.hex(), "stage": stage.value, "why": ""}
+        slotted.folder / "keys" / STATE_FILE,
+        {"format": 1, "bundle": new.id.hex(), "stage": stage.value, "why": ""},
     )
     encoder = slotted.folder / "bundles" / new.id.hex() / ENCODER
     encoder.write_bytes(encoder.read_bytes()[:-1] + b"\xff")
-    with BothHost(slotted, far, new) as host, node(slotted.config(path, source="limit = 2")) as process:
+    with (
+        BothHost(slotted, far, new) as host,
+        node(slotted.config(path, source="limit = 2")) as process,
+    ):
         said = finish(process)
     assert "encoder.tflite of bundle" in notices(said)[0]
     assert "is damaged: SHA-256 is" in notices(said)[0]
@@ -250,7 +268,9 @@ def test_two_damaged_bundles_are_both_named(slotted, old, new):
     slotted.config()
     for bundle in (old, new):
         (slotted.folder / "bundles" / bundle.id.hex() / ENCODER).unlink()
-    with pytest.raises(BundleError, match=f"neither bundle can be used. {new.id.hex()}: .* The one before: encoder"):
+    with pytest.raises(
+        BundleError, match=f"neither bundle can be used. {new.id.hex()}: .* The one before: encoder"
+    ):
         slots(slotted).choose(lambda sentence: None)
 
 
@@ -290,16 +310,23 @@ def test_what_waits_is_sent_as_made_with_the_bundle_that_made_it(slotted, port, 
     before = [line["image"] for line in told if line["event"] == "image"]
     (slotted.folder / "bundle").unlink()
     (slotted.folder / "bundle").symlink_to(f"bundles/{new.id.hex()}")
-    with BothHost(slotted, far, new) as host, node(slotted.config(path, source="interval_s = 0.02")) as process:
+    with (
+        BothHost(slotted, far, new) as host,
+        node(slotted.config(path, source="interval_s = 0.02")) as process,
+    ):
         said = finish(process)
-    by_bundle = {bundle.id: [u for u in host.complete if u.bundle.id == bundle.id] for bundle in (old, new)}
+    by_bundle = {
+        bundle.id: [u for u in host.complete if u.bundle.id == bundle.id] for bundle in (old, new)
+    }
     assert [update.image for update in by_bundle[old.id]][: len(before)] == before
     assert len(by_bundle[new.id]) == 12
     for updates in by_bundle.values():
         decoded = np.array([update.latent.symbols for update in updates])
         assert (decoded == symbols[: len(decoded)]).all()
     assert f"bundle {new.id.hex()} has passed: {PROBATION_IMAGES} images encoded" in notices(said)
-    assert [one.name for one in (slotted.folder / "keys").glob("outbox-*.sqlite")] == [f"outbox-{new.id.hex()}.sqlite"]
+    assert [one.name for one in (slotted.folder / "keys").glob("outbox-*.sqlite")] == [
+        f"outbox-{new.id.hex()}.sqlite"
+    ]
 
 
 def test_an_unsigned_bundle_is_refused_where_signatures_are_asked_for(home, old):

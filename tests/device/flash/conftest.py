@@ -1,4 +1,6 @@
-"""Cards as Raspberry Pi OS leaves them, made here: a partition table and a FAT partition with the files that matter."""
+"""Cards as Raspberry Pi OS leaves them, made here: a partition table and a FAT partition with the
+files that matter.
+"""
 
 import subprocess
 from pathlib import Path
@@ -15,12 +17,18 @@ ROOT = Path(__file__).parents[3]
 BUNDLE = ROOT / "models/cifar10"
 
 FIRMWARE = {"config.txt": "arm_64bit=1\n[all]\n", "kernel8.img": "kernel"}
-CMDLINE = "console=serial0,115200 console=tty1 root=PARTUUID=4e639091-02 rootfstype=ext4 fsck.repair=yes rootwait quiet"
+CMDLINE = (
+    "console=serial0,115200 console=tty1 root=PARTUUID=4e639091-02 rootfstype=ext4 "
+    "fsck.repair=yes rootwait quiet"
+)
 STOCK_USER_DATA = "#cloud-config\n# Everything here is an example.\n#hostname: raspberrypi\n"
 
 
 def issue(date: str) -> str:
-    return f"Raspberry Pi reference {date}\nGenerated using pi-gen, https://github.com/RPi-Distro/pi-gen, 0d0b01d\n"
+    return (
+        f"Raspberry Pi reference {date}\nGenerated using pi-gen, "
+        "https://github.com/RPi-Distro/pi-gen, 0d0b01d\n"
+    )
 
 
 TRIXIE = FIRMWARE | {
@@ -51,7 +59,9 @@ def make_card(tmp_path):
         parts = [Partition(FAT32, 4 * MIB, boot_bytes), Partition(LINUX, 4 * MIB + boot_bytes, MIB)]
         with fat.open("wb") as file:
             file.truncate(boot_bytes)
-        subprocess.run([find("mkfs.vfat"), "-F", "32", "-s", "1", fat], check=True, capture_output=True)
+        subprocess.run(
+            [find("mkfs.vfat"), "-F", "32", "-s", "1", fat], check=True, capture_output=True
+        )
         with disk.open("wb") as file:
             file.truncate(parts[-1].start_bytes + parts[-1].size_bytes)
             file.write(make_table(parts, disk_id=1))
@@ -82,7 +92,8 @@ def boot_folder(tmp_path):
 def node_toml(tmp_path):
     path = tmp_path / "node.toml"
     path.write_text(
-        f'node = 1\nbundle = "{BUNDLE}"\nkey_dir = "keys"  # made by flashing\n[source]\nkind = "v4l2"\n'
+        f'node = 1\nbundle = "{BUNDLE}"\nkey_dir = "keys"  # made by '
+        'flashing\n[source]\nkind = "v4l2"\n'
         'interval_s = 10\n[link]\nport = "/dev/ttyAMA0"\nprofile = "serial-9600"\n'
     )
     return path
@@ -92,8 +103,14 @@ def node_toml(tmp_path):
 def release(tmp_path, monkeypatch):
     """A release with little in it; nothing is downloaded."""
     archive = tmp_path / "release.tar.gz"
-    programs = {name: content for name, content in program_files(ROOT).items() if name.startswith("device/unit/")}
-    write_archive(archive, programs | {"RELEASE": b"{}\n", "lib/somewheel.py": b"", "link/__init__.py": b""})
+    programs = {
+        name: content
+        for name, content in program_files(ROOT).items()
+        if name.startswith("device/unit/")
+    }
+    write_archive(
+        archive, programs | {"RELEASE": b"{}\n", "lib/somewheel.py": b"", "link/__init__.py": b""}
+    )
 
     def make(python: str, *_: object) -> Release:
         return Release("fedcba987654", python, {"somewheel-1.0-py3-none-any.whl": "00"}, archive)

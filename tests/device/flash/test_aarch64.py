@@ -1,7 +1,9 @@
-"""The node's own encoder on its own processors, without a boot: aarch64 Python and LiteRT, run by qemu-user.
+"""The node's own encoder on its own processors, without a boot: aarch64 Python and LiteRT, run by
+qemu-user.
 
-Python comes from the packages of our image, LiteRT from the wheels of a release; both are kept in runs/flash. A Pi 3
-and a Zero 2 W have a Cortex-A53; a Pi 5 has a Cortex-A76, for which XNNPACK has other kernels.
+Python comes from the packages of our image, LiteRT from the wheels of a release; both are kept in
+runs/flash. A Pi 3 and a Zero 2 W have a Cortex-A53; a Pi 5 has a Cortex-A76, for which XNNPACK has
+other kernels.
 """
 
 import os
@@ -32,17 +34,23 @@ from pathlib import Path
 from device.flash.rootfs import Debian, fetch
 print(fetch(Debian("{DEBIAN.suite}"), Path("{WORK}")))
 """
-TAKEN = ("usr/bin/python3", "usr/lib/python3", "usr/lib/aarch64-linux-gnu/", "usr/lib/ld-linux-aarch64")
+TAKEN = (
+    "usr/bin/python3",
+    "usr/lib/python3",
+    "usr/lib/aarch64-linux-gnu/",
+    "usr/lib/ld-linux-aarch64",
+)
 LINKS = ("lib", "usr/lib", "usr/bin")
 PYTHON = """#!/bin/sh
-exec {qemu} -cpu {processor} -L {root} -E PYTHONHOME={root}/usr -E PYTHONPATH={root}/opt:{root}/opt/lib \\
-    {root}/usr/bin/python{version} -P "$@"
+exec {qemu} -cpu {processor} -L {root} -E PYTHONHOME={root}/usr \\
+    -E PYTHONPATH={root}/opt:{root}/opt/lib {root}/usr/bin/python{version} -P "$@"
 """
 ENCODE = """
 import platform, sys
 import numpy as np
 python, bundle_path, images_path, symbols_path = sys.argv[1:]
-sys.executable = python  # the runtime is tried in a process of its own, which has to be emulated too
+# The runtime is tried in a process of its own, which has to be emulated too.
+sys.executable = python
 from device.encoder.encoder import Encoder
 from device.encoder.interpreter import working_runtime
 from link import latent_coder
@@ -65,7 +73,9 @@ def aarch64_root(tmp_path_factory):
     program("mmdebstrap")
     WORK.mkdir(parents=True, exist_ok=True)
     owner = [] if os.geteuid() == 0 else [program("fakeroot"), "--"]
-    fetched = subprocess.run([*owner, sys.executable, "-c", FETCH], cwd=ROOT, capture_output=True, text=True)
+    fetched = subprocess.run(
+        [*owner, sys.executable, "-c", FETCH], cwd=ROOT, capture_output=True, text=True
+    )
     if "UnreachableError" in fetched.stderr:
         pytest.skip(f"aarch64 is NOT TESTED: {fetched.stderr.strip().splitlines()[-1]}")
     assert fetched.returncode == 0, fetched.stderr
@@ -90,7 +100,9 @@ def aarch64_root(tmp_path_factory):
 
 
 @pytest.mark.parametrize("processor", ["cortex-a53", "cortex-a76"])
-def test_a_node_makes_the_symbols_and_bytes_that_this_machine_makes(aarch64_root, tmp_path, processor):
+def test_a_node_makes_the_symbols_and_bytes_that_this_machine_makes(
+    aarch64_root, tmp_path, processor
+):
     assert working_runtime() == "ai_edge_litert"
     bundle = Bundle.load(BUNDLE, side="node")
     encoder, images = Encoder(bundle), photographs(bundle.image.height, N_IMAGES)
@@ -98,11 +110,18 @@ def test_a_node_makes_the_symbols_and_bytes_that_this_machine_makes(aarch64_root
     np.save(tmp_path / "images.npy", images)
     python = tmp_path / "python3"
     python.write_text(
-        PYTHON.format(qemu=program("qemu-aarch64"), processor=processor, root=aarch64_root, version=DEBIAN.python)
+        PYTHON.format(
+            qemu=program("qemu-aarch64"),
+            processor=processor,
+            root=aarch64_root,
+            version=DEBIAN.python,
+        )
     )
     python.chmod(0o755)
     arguments = [python, BUNDLE, tmp_path / "images.npy", tmp_path / "symbols.npy"]
-    done = subprocess.run([python, "-c", ENCODE, *arguments], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [python, "-c", ENCODE, *arguments], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     machine, *bitstreams = done.stdout.splitlines()
     assert machine == "aarch64 ai_edge_litert"

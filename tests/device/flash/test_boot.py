@@ -12,7 +12,9 @@ FILES = FIRMWARE | {
 
 def test_what_starts_is_what_the_image_holds(make_card, tmp_path, monkeypatch):
     monkeypatch.setattr("device.flash.boot.find", lambda tool: tool)
-    words = qemu_command(make_card(FILES), tmp_path, tmp_path / "tty", MACHINES["raspi3b"], keeps=False)
+    words = qemu_command(
+        make_card(FILES), tmp_path, tmp_path / "tty", MACHINES["raspi3b"], keeps=False
+    )
     for option, content in {"-kernel": "kernel", "-initrd": "initrd", "-dtb": "tree"}.items():
         assert Path(words[words.index(option) + 1]).read_text() == content
     assert words[words.index("-append") + 1].startswith("root=LABEL=latentlink ro console=ttyS1")

@@ -1,4 +1,5 @@
-"""A bundle for a running node, over a real sshd: a real node under a service manager, a real line, a real host.
+"""A bundle for a running node, over a real sshd: a real node under a service manager, a real line,
+a real host.
 
 The node is flashed and installed into a folder; it runs this checkout's programs.
 """
@@ -45,7 +46,9 @@ def variant(folder: Path, name: str) -> Bundle:
     """The released bundle under another id."""
     shutil.copytree(BUNDLE, folder / name)
     bundle = Bundle.load(BUNDLE, side="host")
-    return write_manifest(folder / name, bundle.node | {"wavelet": name}, bundle.host, bundle.provenance, {})
+    return write_manifest(
+        folder / name, bundle.node | {"wavelet": name}, bundle.host, bundle.provenance, {}
+    )
 
 
 class FolderNode:
@@ -55,13 +58,16 @@ class FolderNode:
         self.folder, self.root, self.host = folder, folder / "root", folder / "host.toml"
         self.opt = self.root / "opt/latentlink"
         self.systemctl = self._script(
-            "systemctl", f'cd {ROOT} && exec {sys.executable} -m tests.worlds.service {self.root} "$@"'
+            "systemctl",
+            f'cd {ROOT} && exec {sys.executable} -m tests.worlds.service {self.root} "$@"',
         )
         python = self._script("python3", "")
         python.write_text(PYTHON.format(answer="3 11 aarch64 1000", python=sys.executable))
         self.address = f"{getpass.getuser()}@127.0.0.1"
         self.ssh_options = ssh_options
-        self.node = Node(self.address, ssh_options, str(self.root), str(self.systemctl), str(python))
+        self.node = Node(
+            self.address, ssh_options, str(self.root), str(self.systemctl), str(python)
+        )
 
     def _script(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -73,7 +79,10 @@ class FolderNode:
         """Take over the boot partition, as at a boot; then its programs are this checkout's."""
         environment = os.environ | {"LATENTLINK_ROOT": str(self.root)}
         subprocess.run(
-            [program("sh"), ROOT / "device/unit/install.sh"], env=environment, check=True, capture_output=True
+            [program("sh"), ROOT / "device/unit/install.sh"],
+            env=environment,
+            check=True,
+            capture_output=True,
         )
         for package in ("device", "link"):
             own = self.opt / "current" / package
@@ -101,8 +110,15 @@ class FolderNode:
 
     @property
     def in_use(self) -> str:
-        words = [sys.executable, "-m", "device.encoder.trial", str(self.root / "etc/latentlink/node.toml")]
-        return subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()[0]
+        words = [
+            sys.executable,
+            "-m",
+            "device.encoder.trial",
+            str(self.root / "etc/latentlink/node.toml"),
+        ]
+        return subprocess.run(
+            words, cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout.split()[0]
 
     @property
     def journal(self) -> str:
@@ -118,18 +134,26 @@ class FolderNode:
 
 @pytest.fixture
 def node(sshd, boot_folder, release, tmp_path):  # noqa: F811
-    """A node with the released bundle that runs, at one end of an emulated cable whose other end is free."""
+    """A node with the released bundle that runs, at one end of an emulated cable whose other end is
+    free.
+    """
     with Line(PROFILE, tmp_path / "line") as line:
-        np.savez(tmp_path / "replay.npz", images=np.random.default_rng(3).integers(0, 256, (8, 32, 32, 3), np.uint8))
+        np.savez(
+            tmp_path / "replay.npz",
+            images=np.random.default_rng(3).integers(0, 256, (8, 32, 32, 3), np.uint8),
+        )
         (tmp_path / "node.toml").write_text(
-            f'node = 1\nbundle = "{BUNDLE}"\nkey_dir = "keys"\n[source]\nkind = "replay"\npath = "replay.npz"\n'
+            f'node = 1\nbundle = "{BUNDLE}"\nkey_dir = "keys"\n[source]\nkind = '
+            '"replay"\npath = "replay.npz"\n'
             f'loop = true\ninterval_s = 0.5\n[link]\nport = "{line.a}"\nprofile = "{PROFILE}"\n'
         )
         (tmp_path / "host.toml").write_text(
             f'store = "host.sqlite"\n[link]\nport = "{line.b}"\nprofile = "{PROFILE}"\n'
         )
         made = FolderNode(tmp_path, sshd)
-        options = CardOptions(boot_folder(OUR_IMAGE), tmp_path / "node.toml", made.host, tmp_path, is_confirmed=True)
+        options = CardOptions(
+            boot_folder(OUR_IMAGE), tmp_path / "node.toml", made.host, tmp_path, is_confirmed=True
+        )
         flash_card(options, lambda text: None, lambda share: None)
         shutil.copytree(options.target, made.root / "boot/firmware")
         (made.root / "etc").mkdir()
@@ -171,23 +195,36 @@ def test_a_bundle_is_changed_while_images_of_both_are_under_way(node, tmp_path):
         f"bundle {new.id.hex()} runs (before: {OLD})",
     ]
     [entry] = read_config(node.host).nodes
-    assert [entry.bundle.id.hex(), *(bundle.id.hex() for bundle in entry.earlier_bundles)] == [new.id.hex(), OLD]
+    assert [entry.bundle.id.hex(), *(bundle.id.hex() for bundle in entry.earlier_bundles)] == [
+        new.id.hex(),
+        OLD,
+    ]
     assert node.in_use == new.id.hex()
     assert node.bundles == sorted([OLD, new.id.hex()])
     assert "0 of 384 canary symbols differ" in node.journal
 
 
-def test_an_unsigned_and_a_wrongly_signed_bundle_are_refused_and_the_old_one_goes_on(node, tmp_path, monkeypatch):
+def test_an_unsigned_and_a_wrongly_signed_bundle_are_refused_and_the_old_one_goes_on(
+    node, tmp_path, monkeypatch
+):
     new = variant(tmp_path, "new")
 
     def unsigned(bundle: Bundle, key: Ed25519PrivateKey) -> dict[str, bytes]:
-        return {name: content for name, content in signed_files(bundle, key).items() if name != SIGNATURE}
+        return {
+            name: content
+            for name, content in signed_files(bundle, key).items()
+            if name != SIGNATURE
+        }
 
     monkeypatch.setattr(deploy_module, "signed_files", unsigned)
-    with pytest.raises(FlashError, match=f"is not signed, and this node takes only signed.* so {OLD} goes on"):
+    with pytest.raises(
+        FlashError, match=f"is not signed, and this node takes only signed.* so {OLD} goes on"
+    ):
         node.deploy(new)
     monkeypatch.setattr(
-        deploy_module, "signed_files", lambda bundle, _: signed_files(bundle, Ed25519PrivateKey.generate())
+        deploy_module,
+        "signed_files",
+        lambda bundle, _: signed_files(bundle, Ed25519PrivateKey.generate()),
     )
     with pytest.raises(FlashError, match=f"is not signed with this node's key .* so {OLD} goes on"):
         node.deploy(new)
@@ -199,7 +236,11 @@ def test_a_bundle_that_computes_otherwise_on_the_node_never_runs(node, tmp_path,
     new = variant(tmp_path, "new")
 
     def other_symbols(bundle: Bundle, key: Ed25519PrivateKey) -> dict[str, bytes]:
-        files = {name: content for name, content in signed_files(bundle, key).items() if name != SIGNATURE}
+        files = {
+            name: content
+            for name, content in signed_files(bundle, key).items()
+            if name != SIGNATURE
+        }
         (tmp_path / CANARY).write_bytes(make_canary(bundle))
         with np.load(tmp_path / CANARY) as file:
             images, symbols = file["images"], file["symbols"]
@@ -209,7 +250,8 @@ def test_a_bundle_that_computes_otherwise_on_the_node_never_runs(node, tmp_path,
 
     monkeypatch.setattr(deploy_module, "signed_files", other_symbols)
     with pytest.raises(
-        FlashError, match=r"does not compute here what it computes on its host: \d+ of 384 canary symbols"
+        FlashError,
+        match=r"does not compute here what it computes on its host: \d+ of 384 canary symbols",
     ):
         node.deploy(new)
     assert (node.bundles, node.in_use) == ([OLD], OLD)
@@ -224,7 +266,8 @@ def kill_in_trial(node: FolderNode) -> None:
 def deploying(node: FolderNode, bundle: Bundle):
     """`python -m device.flash deploy` in a process of its own, as `make deploy-model` starts it."""
     script = (
-        "import sys, json\nfrom pathlib import Path\nfrom device.flash.deploy import Node, deploy_bundle\n"
+        "import sys, json\nfrom pathlib import Path\nfrom device.flash.deploy import Node, "
+        "deploy_bundle\n"
         "from device.flash.tools import FlashError\n"
         "fields, path, host, work = json.loads(sys.argv[1])\n"
         "try:\n    deploy_bundle(Node(*fields), Path(path), Path(host), Path(work), print)\n"
@@ -249,16 +292,24 @@ def test_a_node_that_dies_in_the_trial_goes_back_and_the_sender_is_told(node, tm
     with deploying(node, new) as process:
         kill_in_trial(node)
         _, said = process.communicate(timeout=PATIENCE_S)
-    assert f"bundle {new.id.hex()} failed its trial, so {OLD} goes on: the node stopped while it was on trial" in said
+    assert (
+        f"bundle {new.id.hex()} failed its trial, so {OLD} goes on: the node stopped while "
+        "it was on trial"
+    ) in said
     assert (node.bundles, node.in_use) == ([OLD], OLD)
     assert not (node.opt / "bundle.previous").is_symlink()
     [entry] = read_config(node.host).nodes
-    assert [entry.bundle.id.hex(), *(bundle.id.hex() for bundle in entry.earlier_bundles)] == [OLD, new.id.hex()]
+    assert [entry.bundle.id.hex(), *(bundle.id.hex() for bundle in entry.earlier_bundles)] == [
+        OLD,
+        new.id.hex(),
+    ]
     assert os.readlink(node.opt / "bundle") == f"bundles/{OLD}"
     node.await_journal(f"{OLD}, the one before it, goes on")
 
 
-def test_after_a_power_cut_in_the_trial_the_node_goes_back_alone_and_takes_the_next_bundle(node, tmp_path):
+def test_after_a_power_cut_in_the_trial_the_node_goes_back_alone_and_takes_the_next_bundle(
+    node, tmp_path
+):
     """The machine stops with everything on it, update.sh too; what is on the disk decides."""
     settings = node.root / "etc/latentlink/node.toml"
     settings.write_text(settings.read_text().replace("interval_s = 0.5", "interval_s = 3"))
@@ -286,21 +337,36 @@ def test_the_bundle_that_runs_already_is_no_news(node):
 
 def test_a_host_that_did_not_flash_the_node_is_told_what_it_lacks(node, tmp_path):
     (tmp_path / "keys/bundle-signing.key").unlink()
-    with pytest.raises(FlashError, match=r"bundle-signing\.key cannot be read .* copy its bundle-signing\.key there"):
+    with pytest.raises(
+        FlashError,
+        match=r"bundle-signing\.key cannot be read .* copy its bundle-signing\.key there",
+    ):
         node.deploy(variant(tmp_path, "new"))
 
 
 def test_the_command_line_deploys_to_a_named_host(node, tmp_path):
     """Up to the probe: this machine is no aarch64."""
     words = [sys.executable, "-m", "device.flash", "deploy", node.address, "--bundle", str(BUNDLE)]
-    words += ["--host", str(node.host), "--ssh-options", shlex.join(node.ssh_options), "--work", str(tmp_path)]
+    words += [
+        "--host",
+        str(node.host),
+        "--ssh-options",
+        shlex.join(node.ssh_options),
+        "--work",
+        str(tmp_path),
+    ]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert "there are wheels for aarch64" in done.stderr
 
 
-def test_a_node_in_safe_mode_takes_a_bundle_and_tries_it_when_its_settings_are_right_again(node, tmp_path):
+def test_a_node_in_safe_mode_takes_a_bundle_and_tries_it_when_its_settings_are_right_again(
+    node, tmp_path
+):
     new = variant(tmp_path, "new")
-    settings, good = node.root / "etc/latentlink/node.toml", node.root / "var/lib/latentlink/node.toml.good"
+    settings, good = (
+        node.root / "etc/latentlink/node.toml",
+        node.root / "var/lib/latentlink/node.toml.good",
+    )
     with Host(node.host) as host:
         answers(host, OLD, 1)
         while not good.exists():
@@ -311,9 +377,9 @@ def test_a_node_in_safe_mode_takes_a_bundle_and_tries_it_when_its_settings_are_r
     node.system("start")
     node.await_journal("safe mode: ")
     assert (
-        f"bundle {new.id.hex()} is installed, and on trial as soon as images are captured; node.toml there cannot"
-        in (node.deploy(new)[-1])
-    )
+        f"bundle {new.id.hex()} is installed, and on trial as soon as images are captured; "
+        "node.toml there cannot"
+    ) in (node.deploy(new)[-1])
     settings.write_text(right)
     node.await_journal(f"bundle {new.id.hex()} has passed")
     assert node.in_use == new.id.hex()
@@ -324,5 +390,7 @@ def test_a_node_whose_settings_never_worked_is_named_in_a_sentence(node, tmp_pat
     settings = node.root / "etc/latentlink/node.toml"
     for broken, why in (("[[broken\n", "is not valid TOML"), ("bundle = 'x'\n", "has node = None")):
         settings.write_text(broken)
-        with pytest.raises(FlashError, match=f"is in safe mode, and which node it is cannot be known: .*{why}"):
+        with pytest.raises(
+            FlashError, match=f"is in safe mode, and which node it is cannot be known: .*{why}"
+        ):
             node.deploy(variant(tmp_path, broken.strip("[\n ='x")))

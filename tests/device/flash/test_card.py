@@ -22,13 +22,17 @@ def flash(node_toml, tmp_path):
     def run(target, **options):
         said: list[str] = []
         asked = {"is_confirmed": True, "host": tmp_path / "host.toml", "work": tmp_path} | options
-        flash_card(CardOptions(target=target, settings=node_toml, **asked), said.append, lambda share: None)
+        flash_card(
+            CardOptions(target=target, settings=node_toml, **asked), said.append, lambda share: None
+        )
         return "\n".join(said)
 
     return run
 
 
-@pytest.mark.parametrize("system", [TRIXIE, BOOKWORM, OUR_IMAGE], ids=["trixie", "bookworm", "our image"])
+@pytest.mark.parametrize(
+    "system", [TRIXIE, BOOKWORM, OUR_IMAGE], ids=["trixie", "bookworm", "our image"]
+)
 def test_an_image_file_becomes_a_node_and_the_host_knows_it(make_card, flash, tmp_path, system):
     disk = make_card(system)
     before = disk.read_bytes()
@@ -40,8 +44,12 @@ def test_an_image_file_becomes_a_node_and_the_host_knows_it(make_card, flash, tm
     assert "written and read back; node 1" in said
     assert node.key.hex() not in said
     sums = [line.split("  ") for line in boot.read("latentlink/SHA256SUMS").decode().splitlines()]
-    assert all(hashlib.sha256(boot.read(f"latentlink/{name}")).hexdigest() == digest for digest, name in sums)
-    assert disk.read_bytes()[-(1 << 20) :] == before[-(1 << 20) :]  # the root partition is not touched
+    assert all(
+        hashlib.sha256(boot.read(f"latentlink/{name}")).hexdigest() == digest
+        for digest, name in sums
+    )
+    # the root partition is not touched
+    assert disk.read_bytes()[-(1 << 20) :] == before[-(1 << 20) :]
 
 
 def test_without_confirmation_nothing_is_written(make_card, flash, tmp_path):
@@ -53,7 +61,8 @@ def test_without_confirmation_nothing_is_written(make_card, flash, tmp_path):
     assert not (tmp_path / "keys").exists()
     assert "nothing was written; say CONFIRM=yes" in said
     lines = said.splitlines()
-    assert lines[0] == lines[-1] == f"target    {disk}: an image file, 47 MB"  # which card it is, where it can be seen
+    # which card it is, where it can be seen
+    assert lines[0] == lines[-1] == f"target    {disk}: an image file, 47 MB"
     assert "91.8 % on the test split, 4.9 bytes an image" in said
     assert max(map(len, lines)) < 220
     assert "latentlink/node.key, 33 bytes (secret)" in said
@@ -87,28 +96,39 @@ def test_our_image_is_written_first_when_asked_for(make_card, flash, tmp_path):
     assert "node.key" in FatPartition(tmp_path / "new.img").names("latentlink")
 
 
-def test_a_card_that_forgets_is_found_out_and_not_registered(boot_folder, flash, tmp_path, monkeypatch):
+def test_a_card_that_forgets_is_found_out_and_not_registered(
+    boot_folder, flash, tmp_path, monkeypatch
+):
     read = BootFolder.read
     monkeypatch.setattr(
-        BootFolder, "read", lambda self, name: b"" if name.endswith("encoder.tflite") else read(self, name)
+        BootFolder,
+        "read",
+        lambda self, name: b"" if name.endswith("encoder.tflite") else read(self, name),
     )
-    with pytest.raises(FlashError, match=r"encoder\.tflite on the boot folder .* reads back otherwise"):
+    with pytest.raises(
+        FlashError, match=r"encoder\.tflite on the boot folder .* reads back otherwise"
+    ):
         flash(boot_folder(TRIXIE))
     assert not (tmp_path / "host.toml").exists()
     assert list((tmp_path / "nodes").iterdir()) == []
     assert [path.name for path in (tmp_path / "keys").iterdir()] == ["bundle-signing.key"]
 
 
-def test_a_host_folder_that_cannot_take_the_node_is_found_out_before_the_card_is_written(make_card, flash, tmp_path):
+def test_a_host_folder_that_cannot_take_the_node_is_found_out_before_the_card_is_written(
+    make_card, flash, tmp_path
+):
     disk = make_card(OUR_IMAGE)
     before = disk.read_bytes()
-    (tmp_path / "nodes/1.toml.part").mkdir(parents=True)  # in the way of what is written beside the file's place
+    # in the way of what is written beside the file's place
+    (tmp_path / "nodes/1.toml.part").mkdir(parents=True)
     with pytest.raises(OSError, match=r"nodes/1\.toml\.part"):
         flash(disk)
     assert disk.read_bytes() == before
 
 
-def test_a_host_that_could_not_hear_the_node_is_said_before_anything_is_written(boot_folder, flash, tmp_path):
+def test_a_host_that_could_not_hear_the_node_is_said_before_anything_is_written(
+    boot_folder, flash, tmp_path
+):
     (tmp_path / "host.toml").write_text('[link]\nport = "/dev/ttyUSB0"\nprofile = "serial-57600"\n')
     folder = boot_folder(TRIXIE)
     with pytest.raises(FlashError, match="it is at 57600 bit/s, the node 9600"):
@@ -126,23 +146,34 @@ def test_two_cards_flashed_at_once_are_both_known(make_card, flash, tmp_path):
 
 def test_two_flashings_of_one_card_do_not_mix(make_card, flash):
     disk = make_card(OUR_IMAGE)
-    with claimed(disk), pytest.raises(FlashError, match=r"another flashing writes to .*card\.img just now"):
+    with (
+        claimed(disk),
+        pytest.raises(FlashError, match=r"another flashing writes to .*card\.img just now"),
+    ):
         flash(disk)
 
 
 def test_a_full_boot_partition_is_said_before_it_is_written(make_card, flash):
     disk = make_card(TRIXIE | {"large": "x" * (39 << 20)})
     before = disk.read_bytes()
-    with pytest.raises(FlashError, match=r"the FAT partition of .* has 0\.\d MB free and \d\.\d MB are needed"):
+    with pytest.raises(
+        FlashError, match=r"the FAT partition of .* has 0\.\d MB free and \d\.\d MB are needed"
+    ):
         flash(disk)
     assert disk.read_bytes() == before
 
 
-@pytest.mark.parametrize("port", ["/dev/ttyS0", "/dev/serial1", "/dev/ttyAMA10", "//dev/../dev/ttyS0"])
-def test_of_the_uarts_of_a_pi_only_the_one_that_is_freed_is_taken(boot_folder, flash, node_toml, port):
+@pytest.mark.parametrize(
+    "port", ["/dev/ttyS0", "/dev/serial1", "/dev/ttyAMA10", "//dev/../dev/ttyS0"]
+)
+def test_of_the_uarts_of_a_pi_only_the_one_that_is_freed_is_taken(
+    boot_folder, flash, node_toml, port
+):
     node_toml.write_text(node_toml.read_text().replace("/dev/ttyAMA0", port))
     for system in (TRIXIE, BOOKWORM):
-        with pytest.raises(FlashError, match="is not the UART that flashing frees; write /dev/ttyAMA0"):
+        with pytest.raises(
+            FlashError, match="is not the UART that flashing frees; write /dev/ttyAMA0"
+        ):
             flash(boot_folder(system))
 
 
@@ -153,7 +184,9 @@ def test_our_image_may_have_the_port_of_the_machine_that_starts_it(make_card, fl
 
 def test_a_console_on_the_links_port_goes_and_is_named(boot_folder, flash, node_toml):
     node_toml.write_text(node_toml.read_text().replace("/dev/ttyAMA0", "/dev/ttyUSB0"))
-    folder = boot_folder(TRIXIE | {"cmdline.txt": "console=ttyUSB0,115200 console=serial0 root=x\n"})
+    folder = boot_folder(
+        TRIXIE | {"cmdline.txt": "console=ttyUSB0,115200 console=serial0 root=x\n"}
+    )
     assert "console   console=ttyUSB0,115200 leaves cmdline.txt" in flash(folder)
     assert (folder / "cmdline.txt").read_text().split()[:2] == ["console=serial0", "root=x"]
 
@@ -161,14 +194,21 @@ def test_a_console_on_the_links_port_goes_and_is_named(boot_folder, flash, node_
 def test_a_lorawan_nodes_key_goes_along_as_a_secret(make_card, flash, node_toml, tmp_path):
     (tmp_path / "app.key").write_text("ab" * 16 + "\r\n")
     node_toml.write_text(
-        node_toml.read_text().replace('"serial-9600"', '"lora-sf9-eu868"\nregion = "eu868"\nfrequency_hz = 868100000')
+        node_toml.read_text().replace(
+            '"serial-9600"', '"lora-sf9-eu868"\nregion = "eu868"\nfrequency_hz = 868100000'
+        )
         + '[link.lorawan]\napp_key = "app.key"\ndev_eui = "70B3D57ED0001234"\n'
     )
-    (tmp_path / "host.toml").write_text('[link]\nkind = "chirpstack"\nhost = "localhost"\napplication = "8a4f"\n')
+    (tmp_path / "host.toml").write_text(
+        '[link]\nkind = "chirpstack"\nhost = "localhost"\napplication = "8a4f"\n'
+    )
     disk = make_card(TRIXIE)
     said = flash(disk)
     assert FatPartition(disk).read("latentlink/app.key").decode() == "ab" * 16 + "\n"
-    assert 'app_key = "/var/lib/latentlink/keys/app.key"' in FatPartition(disk).read("latentlink/node.toml").decode()
+    assert (
+        'app_key = "/var/lib/latentlink/keys/app.key"'
+        in FatPartition(disk).read("latentlink/node.toml").decode()
+    )
     assert "latentlink/app.key, 33 bytes (secret)" in said
     assert "ab" * 16 not in said
     assert [node.device for node in read_config(tmp_path).nodes] == ["70b3d57ed0001234"]

@@ -1,4 +1,6 @@
-"""`python -m device.flash card` as `make flash` calls it: what it prints, how it ends, whose its files are."""
+"""`python -m device.flash card` as `make flash` calls it: what it prints, how it ends, whose its
+files are.
+"""
 
 import os
 
@@ -12,7 +14,9 @@ pytestmark = pytest.mark.usefixtures("release")
 
 @pytest.fixture
 def card(boot_folder, node_toml, tmp_path, monkeypatch):
-    """Runs the command on a boot folder; the host folder is the default one, in a home of the test's own."""
+    """Runs the command on a boot folder; the host folder is the default one, in a home of the
+    test's own.
+    """
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("SUDO_UID", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -53,7 +57,11 @@ def test_under_sudo_everything_belongs_to_who_called_it(card, tmp_path, monkeypa
     monkeypatch.setenv("SUDO_UID", "1001")
     monkeypatch.setenv("SUDO_GID", "1001")
     assert card("--confirm", "yes", "--host", "site/mine", "--work", "work/flash") == 0
-    made = [path for name in ("site", "work") for path in (tmp_path / name, *(tmp_path / name).rglob("*"))]
+    made = [
+        path
+        for name in ("site", "work")
+        for path in (tmp_path / name, *(tmp_path / name).rglob("*"))
+    ]
     assert {path.stat().st_uid for path in made} == {1001}
 
 
@@ -67,7 +75,10 @@ def test_under_sudo_everything_belongs_to_who_called_it(card, tmp_path, monkeypa
         (["--ssh-key", "/dev/zero"], "/dev/zero is no file"),
         (["--ssh-key", "/bin/true"], "/bin/true holds NUL bytes"),
         (["--settings", "."], "flash: . is a folder; give the path of a file"),
-        (["--host-port", "COM3"], "the host's port is 'COM3'; give the whole path of the serial port"),
+        (
+            ["--host-port", "COM3"],
+            "the host's port is 'COM3'; give the whole path of the serial port",
+        ),
         (["--host-port", "/dev/tty\nUSB0"], "the host's port is '/dev/tty\\nUSB0'"),
         (["--settings", "absent.toml"], "there is no absent.toml"),
     ],
@@ -79,7 +90,9 @@ def test_what_cannot_be_is_one_sentence(card, capsys, options, reason):
     assert said.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("options", [["--confirm", "1"], ["--replace", "true"], ["--dry-run", "maybe"]])
+@pytest.mark.parametrize(
+    "options", [["--confirm", "1"], ["--replace", "true"], ["--dry-run", "maybe"]]
+)
 def test_a_word_that_is_neither_yes_nor_no_is_refused(card, capsys, options):
     with pytest.raises(SystemExit):
         card(*options)
@@ -92,7 +105,9 @@ def test_options_for_ssh_that_are_no_words_are_refused(capsys):
     assert "No closing quotation" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["card", ""], ["deploy", ""], ["deploy", "--", "-oProxyCommand=x"]])
+@pytest.mark.parametrize(
+    "words", [["card", ""], ["deploy", ""], ["deploy", "--", "-oProxyCommand=x"]]
+)
 def test_a_card_or_a_node_must_be_named(capsys, words):
     with pytest.raises(SystemExit):
         main([*words, *(["--settings", "node.toml"] if words[0] == "card" else [])])

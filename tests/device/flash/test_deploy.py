@@ -1,4 +1,6 @@
-"""Deploying to a real sshd on loopback. Its node is a folder, whose Python says that it is a Pi's."""
+"""Deploying to a real sshd on loopback. Its node is a folder, whose Python says that it is a
+Pi's.
+"""
 
 import getpass
 import os
@@ -25,8 +27,8 @@ case "$*" in *platform*) echo {answer} ;; *) exec {python} "$@" ;; esac
 OTHER_SHELL = """#!{python}
 import os, shlex, sys
 line = os.environ["SSH_ORIGINAL_COMMAND"]
-is_plain = line == "exec sh -c " + shlex.quote(shlex.split(line)[-1]) and chr(92) not in line and chr(10) not in line
-if not is_plain:
+is_plain = line == "exec sh -c " + shlex.quote(shlex.split(line)[-1])
+if not is_plain or chr(92) in line or chr(10) in line:
     sys.exit("shell: unsupported syntax: " + line)
 os.execvp("sh", ["sh", "-c", line])
 """
@@ -44,17 +46,23 @@ esac
 def sshd(tmp_path):
     """Starts sshd; yields the options for ssh."""
     for name in ("host", "me"):
-        subprocess.run([program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
+        subprocess.run(
+            [program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name],
+            check=True,
+        )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (tmp_path / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nAuthorizedKeysFile {tmp_path}/me.pub\n"
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nAuthorizedKeysFile "
+        f"{tmp_path}/me.pub\n"
         f"PidFile none\nStrictModes no\nUsePAM no\n"
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
-    server = subprocess.Popen([program("sshd"), "-D", "-e", "-f", tmp_path / "sshd_config"], stderr=subprocess.PIPE)
+    server = subprocess.Popen(
+        [program("sshd"), "-D", "-e", "-f", tmp_path / "sshd_config"], stderr=subprocess.PIPE
+    )
     for _ in range(100):
         with socket.socket() as line:
             if line.connect_ex(("127.0.0.1", port)) == 0:
@@ -80,7 +88,11 @@ def node(sshd, tmp_path):
     (tmp_path / "systemctl").chmod(0o755)
     answers(tmp_path, "3 11 aarch64 1000")
     return Node(
-        f"{getpass.getuser()}@127.0.0.1", sshd, str(root), str(tmp_path / "systemctl"), str(tmp_path / "python3")
+        f"{getpass.getuser()}@127.0.0.1",
+        sshd,
+        str(root),
+        str(tmp_path / "systemctl"),
+        str(tmp_path / "python3"),
     )
 
 
@@ -95,10 +107,14 @@ def make_release(tmp_path, monkeypatch):
     """Makes the next release one whose self-test ends with that code, and which may not start."""
 
     def make(name: str, code: int = 0, starts: bool = True) -> None:
-        files = {"device/unit/selftest.py": SELFTEST.format(code=code).encode()} | ({} if starts else {"broken": b""})
+        files = {"device/unit/selftest.py": SELFTEST.format(code=code).encode()} | (
+            {} if starts else {"broken": b""}
+        )
         archive = tmp_path / f"{name}.tar.gz"
         write_archive(archive, files)
-        monkeypatch.setattr(deploy_module, "make_release", lambda *_: Release(name, "3.11", {}, archive))
+        monkeypatch.setattr(
+            deploy_module, "make_release", lambda *_: Release(name, "3.11", {}, archive)
+        )
 
     return make
 
@@ -114,7 +130,8 @@ def test_a_release_that_works_takes_over(node, make_release, tmp_path):
         deploy_release(node, tmp_path, "", said.append)
     assert current(node) == "releases/two"
     assert said[-1] == "release two runs (before: one)"
-    assert sorted(os.listdir(f"{node.root}/opt/latentlink/releases")) == ["one", "two"]  # and 'old' is gone
+    # and 'old' is gone
+    assert sorted(os.listdir(f"{node.root}/opt/latentlink/releases")) == ["one", "two"]
 
 
 def test_a_release_that_fails_its_test_never_runs(node, make_release, tmp_path):
@@ -147,7 +164,9 @@ def test_half_a_release_is_refused(node, make_release, tmp_path, monkeypatch):
     assert os.listdir(f"{node.root}/opt/latentlink/releases") == ["old"]
 
 
-def test_while_a_release_is_being_proved_the_node_knows_what_to_go_back_to(node, make_release, tmp_path):
+def test_while_a_release_is_being_proved_the_node_knows_what_to_go_back_to(
+    node, make_release, tmp_path
+):
     """update.sh ends while it waits for the service; install.sh finds its note at the next boot."""
     make_release("slow", starts=False)
     systemctl = Path(node.systemctl)
@@ -167,7 +186,9 @@ def test_a_node_without_wheels_is_refused_before_anything_is_sent(node, tmp_path
 
 def test_an_answer_that_is_none_is_shown(node, tmp_path):
     answers(tmp_path, "Welcome to this machine of ours")
-    with pytest.raises(FlashError, match=r"answers .Welcome to this machine of ours. to a question for its Python"):
+    with pytest.raises(
+        FlashError, match=r"answers .Welcome to this machine of ours. to a question for its Python"
+    ):
         deploy_release(node, tmp_path, "", lambda text: None)
 
 
@@ -187,11 +208,15 @@ def test_a_node_that_does_not_answer_is_given_up(node, make_release, tmp_path, m
     monkeypatch.setattr(deploy_module, "ANSWER_S", 1.0)
     Path(node.python).write_text("#!/bin/sh\nexec sleep 60\n")
     begun_s = time.monotonic()
-    with pytest.raises(FlashError, match=r"127\.0\.0\.1: .*ssh .* has not ended in 1 s and was stopped"):
+    with pytest.raises(
+        FlashError, match=r"127\.0\.0\.1: .*ssh .* has not ended in 1 s and was stopped"
+    ):
         deploy_release(node, tmp_path, "", lambda text: None)
     assert time.monotonic() - begun_s < 20
 
 
 def test_a_node_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FlashError, match=r"nobody@127\.0\.0\.1: ssh: connect to host"):
-        deploy_release(Node("nobody@127.0.0.1", ["-F", "none", "-p", "1"]), tmp_path, "", lambda text: None)
+        deploy_release(
+            Node("nobody@127.0.0.1", ["-F", "none", "-p", "1"]), tmp_path, "", lambda text: None
+        )

@@ -18,7 +18,15 @@ from device.flash.firstboot import (
 )
 from device.flash.target import BootFolder
 from device.flash.tools import FlashError
-from tests.device.flash.conftest import BOOKWORM, CMDLINE, FIRMWARE, OUR_IMAGE, STOCK_USER_DATA, TRIXIE, issue
+from tests.device.flash.conftest import (
+    BOOKWORM,
+    CMDLINE,
+    FIRMWARE,
+    OUR_IMAGE,
+    STOCK_USER_DATA,
+    TRIXIE,
+    issue,
+)
 
 NODE = Personal("latentlink-1", "latentlink-1-0a0b0c0d")
 IMAGER_USER_DATA = "#cloud-config\nhostname: mine\nuser:\n  name: me\nruncmd:\n  - [touch, /x]\n"
@@ -36,8 +44,14 @@ def test_each_system_is_recognised_by_its_boot_partition(boot_folder, files, fir
 @pytest.mark.parametrize(
     ("files", "name"),
     [
-        (FIRMWARE | {"issue.txt": issue("2023-05-03")}, "Raspberry Pi OS of 2023-05-03, older than Bookworm"),
-        ({"config.txt": "", "issue.txt": issue("2025-12-04")}, "a 32-bit Raspberry Pi OS of 2025-12-04"),
+        (
+            FIRMWARE | {"issue.txt": issue("2023-05-03")},
+            "Raspberry Pi OS of 2023-05-03, older than Bookworm",
+        ),
+        (
+            {"config.txt": "", "issue.txt": issue("2025-12-04")},
+            "a 32-bit Raspberry Pi OS of 2025-12-04",
+        ),
         (FIRMWARE | {"issue.txt": issue("2025-12-04")}, "has no user-data"),
         (FIRMWARE | {"user-data": ""}, "not Raspberry Pi OS (Ubuntu?)"),
         (FIRMWARE | {"rpi-preseed.toml": ""}, "a system of rpi-preseed"),
@@ -49,11 +63,15 @@ def test_any_other_system_is_refused_by_name(boot_folder, files, name):
         detect(BootFolder(boot_folder(files)))
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"python": "3.13"}', "[1]", '{"python": 3, "suite": []'])
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"python": "3.13"}', "[1]", '{"python": 3, "suite": []']
+)
 def test_an_image_of_ours_that_was_damaged_is_refused_by_name(tmp_path, content):
     (tmp_path / SEED).mkdir()
     (tmp_path / SEED / "image.json").write_text(content)
-    with pytest.raises(FlashError, match=r"image\.json on the card is damaged .*write our image again"):
+    with pytest.raises(
+        FlashError, match=r"image\.json on the card is damaged .*write our image again"
+    ):
         detect(BootFolder(tmp_path))
 
 
@@ -102,7 +120,11 @@ def test_an_account_that_the_imager_made_is_kept_beside_ours():
 def test_a_card_flashed_again_keeps_what_the_imager_wrote():
     once = merged(IMAGER_USER_DATA, user_data(NODE))
     again = merged(once, user_data(Personal("other", "i")))
-    parts = [part.get_payload() for part in email.message_from_string(again).walk() if not part.is_multipart()]
+    parts = [
+        part.get_payload()
+        for part in email.message_from_string(again).walk()
+        if not part.is_multipart()
+    ]
     assert parts == [IMAGER_USER_DATA, user_data(Personal("other", "i"))]
 
 
@@ -117,15 +139,21 @@ def test_a_card_flashed_again_keeps_what_the_imager_wrote():
     ],
 )
 def test_what_a_person_wrote_for_cloud_init_stays_what_it_is(old, kind):
-    parts = [part for part in email.message_from_string(merged(old, user_data(NODE))).walk() if not part.is_multipart()]
+    parts = [
+        part
+        for part in email.message_from_string(merged(old, user_data(NODE))).walk()
+        if not part.is_multipart()
+    ]
     assert [part.get_content_type() for part in parts] == [kind, "text/cloud-config"]
     assert parts[0].get_payload() == old
 
 
 def test_an_archive_that_a_person_wrote_gets_one_part_more():
     theirs = (
-        'Content-Type: multipart/mixed; boundary="b"\nMIME-Version: 1.0\n\n--b\nContent-Type: text/x-shellscript\n'
-        "Content-Transfer-Encoding: base64\n\nIyEvYmluL3NoCg==\n--b\nContent-Type: text/cloud-config\n\nx: 1\n--b--\n"
+        'Content-Type: multipart/mixed; boundary="b"\nMIME-Version: '
+        "1.0\n\n--b\nContent-Type: text/x-shellscript\n"
+        "Content-Transfer-Encoding: base64\n\nIyEvYmluL3NoCg==\n--b\nContent-Type: "
+        "text/cloud-config\n\nx: 1\n--b--\n"
     )
     archive = email.message_from_string(merged(theirs, user_data(NODE)))
     parts = [part for part in archive.walk() if not part.is_multipart()]
@@ -159,7 +187,9 @@ def test_meta_data_has_one_instance_id_with_a_hyphen():
 
 
 def test_texts_cannot_break_out_of_user_data():
-    wicked = Personal('x"\nruncmd: [reboot]', "i", user="a: b", authorized_key='ssh-ed25519 AAAA "quoted" #me')
+    wicked = Personal(
+        'x"\nruncmd: [reboot]', "i", user="a: b", authorized_key='ssh-ed25519 AAAA "quoted" #me'
+    )
     lines = user_data(wicked).splitlines()
     assert 'hostname: "x\\"\\nruncmd: [reboot]"' in lines
     assert '    - "ssh-ed25519 AAAA \\"quoted\\" #me"' in lines
@@ -173,9 +203,12 @@ def test_ours_runs_before_a_firstrun_that_cuts_the_line():
 
 def test_on_trixie_too_ours_is_not_what_an_old_imagers_firstrun_cuts_off(boot_folder):
     theirs = (
-        " systemd.run=/boot/firmware/firstrun.sh systemd.run_success_action=reboot systemd.unit=kernel-command-line"
+        " systemd.run=/boot/firmware/firstrun.sh systemd.run_success_action=reboot "
+        "systemd.unit=kernel-command-line"
     )
-    line = files_for(boot_folder(TRIXIE | {"cmdline.txt": CMDLINE + theirs + ".target\n"}))["cmdline.txt"]
+    line = files_for(boot_folder(TRIXIE | {"cmdline.txt": CMDLINE + theirs + ".target\n"}))[
+        "cmdline.txt"
+    ]
     assert re.sub(r" systemd\.run.*", "", line).split()[-1] == "ds=nocloud;i=latentlink-1-0a0b0c0d"
     assert line.split()[-1] == "systemd.unit=kernel-command-line.target"
 

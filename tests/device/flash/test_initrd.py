@@ -15,7 +15,9 @@ def root(tmp_path):
     folder.mkdir(parents=True)
     (tmp_path / "usr/bin").mkdir()
     (tmp_path / "usr/bin/busybox").write_bytes(b"busybox")
-    (folder / "modules.dep").write_text("fs/ext4.ko: fs/jbd2.ko lib/crc16.ko.xz\nfs/jbd2.ko:\nlib/crc16.ko.xz:\n")
+    (folder / "modules.dep").write_text(
+        "fs/ext4.ko: fs/jbd2.ko lib/crc16.ko.xz\nfs/jbd2.ko:\nlib/crc16.ko.xz:\n"
+    )
     for name in ("fs/ext4.ko", "fs/jbd2.ko"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(name.encode())
@@ -29,7 +31,10 @@ def test_modules_load_after_what_they_need_and_unpacked(root, tmp_path):
     out.mkdir()
     archive = gzip.decompress(make_initrd(root, "6.1"))
     subprocess.run(
-        [program("cpio"), "-i", "-d", "--quiet", "--no-absolute-filenames"], input=archive, cwd=out, check=True
+        [program("cpio"), "-i", "-d", "--quiet", "--no-absolute-filenames"],
+        input=archive,
+        cwd=out,
+        check=True,
     )
     assert (out / "modules/order").read_text().split() == ["crc16.ko", "jbd2.ko", "ext4.ko"]
     assert (out / "modules/crc16.ko").read_bytes() == b"crc16"

@@ -1,4 +1,6 @@
-"""install.sh on a node's root that is a folder: what first boot does, done again after power cuts."""
+"""install.sh on a node's root that is a folder: what first boot does, done again after power
+cuts.
+"""
 
 import hashlib
 import os
@@ -23,7 +25,9 @@ def node(boot_folder, node_toml, release, tmp_path):
     """The root of a node whose boot partition was just flashed."""
     root = tmp_path / "root"
     (root / "boot").mkdir(parents=True)
-    options = CardOptions(boot_folder(TRIXIE), node_toml, tmp_path / "host.toml", tmp_path, is_confirmed=True)
+    options = CardOptions(
+        boot_folder(TRIXIE), node_toml, tmp_path / "host.toml", tmp_path, is_confirmed=True
+    )
     flash_card(options, lambda text: None, lambda share: None)
     shutil.copytree(options.target, root / "boot/firmware")
     (root / "etc").mkdir()
@@ -39,7 +43,12 @@ def state(root: Path) -> dict[str, bytes]:
     """Every file of the node, its links followed."""
     return {
         str(path.relative_to(root)): path.read_bytes()
-        for folder in ("opt/latentlink/current", "opt/latentlink/bundle", "var/lib/latentlink", "etc/latentlink")
+        for folder in (
+            "opt/latentlink/current",
+            "opt/latentlink/bundle",
+            "var/lib/latentlink",
+            "etc/latentlink",
+        )
         for path in (root / folder).rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }
@@ -77,14 +86,17 @@ def test_a_carrier_over_ip_gets_what_the_service_forbids_to_others(node):
     install(node)
     assert drop_in.read_text() == "[Service]\n"
     (node / "boot/firmware/latentlink/network.conf").unlink()
-    (node / "boot/firmware/latentlink/node.key").write_text("ff" * 16 + "\n")  # flashed again, with another carrier
+    # flashed again, with another carrier
+    (node / "boot/firmware/latentlink/node.key").write_text("ff" * 16 + "\n")
     install(node)
     assert not drop_in.exists()
 
 
 def test_the_second_boot_changes_nothing(node):
     install(node)
-    (node / "var/lib/latentlink/keys/counter.json").write_text('{"format": 1, "node": 1, "next_counter": 640}')
+    (node / "var/lib/latentlink/keys/counter.json").write_text(
+        '{"format": 1, "node": 1, "next_counter": 640}'
+    )
     before = state(node)
     assert install(node).stdout == ""
     assert state(node) == before
@@ -92,7 +104,9 @@ def test_the_second_boot_changes_nothing(node):
 
 def test_a_card_flashed_again_brings_a_new_key_with_its_counter(node):
     install(node)
-    (node / "var/lib/latentlink/keys/counter.json").write_text('{"format": 1, "node": 1, "next_counter": 640}')
+    (node / "var/lib/latentlink/keys/counter.json").write_text(
+        '{"format": 1, "node": 1, "next_counter": 640}'
+    )
     (node / "boot/firmware/latentlink/node.key").write_text("ff" * 16 + "\n")
     install(node)
     assert (node / "var/lib/latentlink/keys/node.key").read_text() == "ff" * 16 + "\n"
@@ -135,7 +149,9 @@ def test_another_bundle_on_the_card_leaves_the_one_before_it_to_go_back_to(node)
     (seed / "bundle.id").write_text("0123456789abcdef")
     names = sorted(str(path.relative_to(seed)) for path in seed.rglob("*") if path.is_file())
     sums = [
-        f"{hashlib.sha256((seed / name).read_bytes()).hexdigest()}  {name}" for name in names if name != "SHA256SUMS"
+        f"{hashlib.sha256((seed / name).read_bytes()).hexdigest()}  {name}"
+        for name in names
+        if name != "SHA256SUMS"
     ]
     (seed / "SHA256SUMS").write_text("\n".join(sums) + "\n")
     assert install(node).returncode == 0
@@ -168,7 +184,9 @@ def test_an_empty_boot_partition_is_no_error(node):
 
 
 def test_whenever_the_power_is_cut_the_next_boot_makes_the_same_node(node, tmp_path):
-    """Each command of install.sh is where the power is cut once (in short runs every thirteenth)."""
+    """Each command of install.sh is where the power is cut once (in short runs every
+    thirteenth).
+    """
     key = (node / "boot/firmware/latentlink/node.key").read_bytes()
     whole = tmp_path / "whole"
     shutil.copytree(node, whole, symlinks=True)
@@ -193,13 +211,31 @@ def _install_until(root: Path, n_commands: int) -> bool:
     count, stub = root.parent / "count", root.parent / "stub"
     shutil.rmtree(stub, ignore_errors=True)
     stub.mkdir()
-    for tool in ("mkdir", "rm", "mv", "cp", "ln", "tar", "sync", "dd", "chmod", "cut", "cmp", "sha256sum", "readlink"):
+    for tool in (
+        "mkdir",
+        "rm",
+        "mv",
+        "cp",
+        "ln",
+        "tar",
+        "sync",
+        "dd",
+        "chmod",
+        "cut",
+        "cmp",
+        "sha256sum",
+        "readlink",
+    ):
         (stub / tool).write_text(
-            f'#!/bin/sh\nread -r n <{count}\n[ "$n" -gt 0 ] || kill -9 $PPID\necho $((n - 1)) >{count}\n'
+            f'#!/bin/sh\nread -r n <{count}\n[ "$n" -gt 0 ] || kill -9 $PPID\necho $((n - '
+            f"1)) >{count}\n"
             f'exec {shutil.which(tool)} "$@"\n'
         )
         (stub / tool).chmod(0o755)
     count.write_text(f"{n_commands}\n")
-    environment = os.environ | {"LATENTLINK_ROOT": str(root), "PATH": f"{stub}:{os.environ['PATH']}"}
+    environment = os.environ | {
+        "LATENTLINK_ROOT": str(root),
+        "PATH": f"{stub}:{os.environ['PATH']}",
+    }
     done = subprocess.run([program("sh"), INSTALL], env=environment, capture_output=True)
     return done.returncode != 0

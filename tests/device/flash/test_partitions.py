@@ -1,6 +1,14 @@
 import pytest
 
-from device.flash.partitions import FAT32, LINUX, MIB, FatPartition, Partition, make_table, read_table
+from device.flash.partitions import (
+    FAT32,
+    LINUX,
+    MIB,
+    FatPartition,
+    Partition,
+    make_table,
+    read_table,
+)
 from device.flash.tools import FlashError
 from tests.device.flash.conftest import TRIXIE
 

@@ -41,8 +41,13 @@ def test_the_host_reads_what_was_registered_and_nobody_else_can(host):
     key_path = register(host, 3, KEY, BUNDLE, "serial-9600")
     register(host, 5, OTHER_KEY, BUNDLE, "serial-9600")
     config = read_config(host.parent)
-    assert [(node.number, node.key.hex()) for node in config.nodes] == [(3, KEY.strip()), (5, OTHER_KEY.strip())]
-    assert {mode(folder) for folder in (host.parent, host.parent / "keys", host.parent / "nodes")} == {0o700}
+    assert [(node.number, node.key.hex()) for node in config.nodes] == [
+        (3, KEY.strip()),
+        (5, OTHER_KEY.strip()),
+    ]
+    assert {
+        mode(folder) for folder in (host.parent, host.parent / "keys", host.parent / "nodes")
+    } == {0o700}
     assert {mode(file) for file in (host, key_path, host.parent / "nodes/3.toml")} == {0o600}
     assert next_free(host) == 6
 
@@ -50,9 +55,18 @@ def test_the_host_reads_what_was_registered_and_nobody_else_can(host):
 @pytest.mark.parametrize(
     "text",
     [
-        '[link]\nport = "/dev/ttyUSB0"\n\n[[ node ]] # roof\nid = 1\nkey = "keys/node-1.key"\nbundle = "b"\n',
-        'node = [{id = 0x1, key = "keys/node-1.key", bundle = "b"}]\n[link]\nport = "/dev/ttyUSB0"\n',
-        '\ufeff[link]\r\nport = "/dev/ttyUSB0"\r\n[[node]]\r\nid = 1\r\nkey = "keys/node-1.key"\r\nbundle = "b"\r\n',
+        (
+            '[link]\nport = "/dev/ttyUSB0"\n\n[[ node ]] # roof\nid = 1\nkey = '
+            '"keys/node-1.key"\nbundle = "b"\n'
+        ),
+        (
+            'node = [{id = 0x1, key = "keys/node-1.key", bundle = "b"}]\n[link]\nport = '
+            '"/dev/ttyUSB0"\n'
+        ),
+        (
+            '\ufeff[link]\r\nport = "/dev/ttyUSB0"\r\n[[node]]\r\nid = 1\r\nkey = '
+            '"keys/node-1.key"\r\nbundle = "b"\r\n'
+        ),
     ],
 )
 def test_host_toml_stays_as_its_person_wrote_it(host, text):
@@ -94,7 +108,9 @@ def test_a_number_that_is_taken_is_refused_and_may_be_replaced(host):
 
 
 def test_a_card_flashed_again_may_still_hold_images_of_its_earlier_bundles(host):
-    """They stay named, and with them what else the host is to ask; one whose folder has gone is named to the person."""
+    """They stay named, and with them what else the host is to ask; one whose folder has gone is
+    named to the person.
+    """
     for name in ("one", "two"):
         shutil.copytree(BUNDLE, host.parent / name)
     register(host, 3, KEY, host.parent / "one", "serial-9600")
@@ -103,7 +119,9 @@ def test_a_card_flashed_again_may_still_hold_images_of_its_earlier_bundles(host)
     set_bundles(host, 3, ["two", "gone", "one"])
     host.parent.chmod(0o700)
     registration = Registration(host, 3, OTHER_KEY, BUNDLE)
-    assert registration.notices == ["bundle gone is no longer there, so images made with it cannot be read"]
+    assert registration.notices == [
+        "bundle gone is no longer there, so images made with it cannot be read"
+    ]
     registration.commit()
     assert bundles_of(host, 3) == [str(BUNDLE), "two", "one"]
     [read] = read_config(host).nodes
@@ -136,7 +154,10 @@ def test_every_bundle_that_a_node_ever_had_stays_and_another_nodes_do_too(host):
 def test_a_node_of_host_toml_gets_a_file_when_its_bundles_change(host):
     shutil.copytree(BUNDLE, host.parent / "b")
     (host.parent / "n.key").write_text(KEY)
-    text = '[link]\nport = "/dev/ttyUSB0"\n[[node]]\nid = 3\nkey = "n.key"\nbundle = [\n  "b",\n]\ntasks = ["label"]\n'
+    text = (
+        '[link]\nport = "/dev/ttyUSB0"\n[[node]]\nid = 3\nkey = "n.key"\nbundle = [\n  '
+        '"b",\n]\ntasks = ["label"]\n'
+    )
     host.write_text(text)
     set_bundles(host, 3, [str(BUNDLE), "b"])
     assert host.read_text() == text
@@ -150,7 +171,9 @@ def test_a_folder_that_others_may_look_into_is_said_and_left_as_it_is(host):
     host.parent.mkdir(mode=0o755)
     host.parent.chmod(0o755)
     notices = Registration(host, 3, KEY, BUNDLE, profile="serial-9600").notices
-    assert f"others on this computer may look into {host.parent}: chmod 700 {host.parent}" in notices
+    assert (
+        f"others on this computer may look into {host.parent}: chmod 700 {host.parent}" in notices
+    )
     assert mode(host.parent) == 0o755
 
 
@@ -164,7 +187,12 @@ def test_what_is_not_committed_leaves_the_host_as_it_was(host):
 def test_one_flashing_at_a_time_writes_into_a_host_folder(host, monkeypatch):
     monkeypatch.setattr(registry, "PATIENCE_S", 0.2)
     another = locked(host)
-    with locked(host), pytest.raises(FlashError, match=r"another flashing writes into .*; wait until it has ended"):
+    with (
+        locked(host),
+        pytest.raises(
+            FlashError, match=r"another flashing writes into .*; wait until it has ended"
+        ),
+    ):
         another.__enter__()
     with locked(host):
         pass
@@ -184,7 +212,10 @@ RN2483 = 'profile = "rn2483-sf9"\nregion = "eu868"\nfrequency_hz = 869525000\n'
 
 def link(tmp_path: Path, lines: str, port: str = "/dev/ttyUSB0") -> LinkConfig:
     path = tmp_path / "node.toml"
-    path.write_text(f'node = 1\nbundle = "b"\nkey_dir = "k"\n[source]\nkind = "v4l2"\n[link]\nport = "{port}"\n{lines}')
+    path.write_text(
+        'node = 1\nbundle = "b"\nkey_dir = "k"\n[source]\nkind = "v4l2"\n[link]\nport = '
+        f'"{port}"\n{lines}'
+    )
     return load_config(path).link
 
 
@@ -196,19 +227,37 @@ def link(tmp_path: Path, lines: str, port: str = "/dev/ttyUSB0") -> LinkConfig:
             'profile = "rn2483-sf9"',
             r"its frequency_hz is 868100000, which is where a modem is that is not told",
         ),
-        (RN2483, RN2483.replace("869525000", "868300000"), "its frequency_hz is 868300000, the node's 869525000"),
+        (
+            RN2483,
+            RN2483.replace("869525000", "868300000"),
+            "its frequency_hz is 868300000, the node's 869525000",
+        ),
         (RN2483, RN2483.replace("sf9", "sf7"), "its profile is rn2483-sf7, the node's rn2483-sf9"),
-        (RN2483, RN2483.replace("rn2483-sf9", "lora-sf9"), "its profile is lora-sf9, the node's rn2483-sf9"),
+        (
+            RN2483,
+            RN2483.replace("rn2483-sf9", "lora-sf9"),
+            "its profile is lora-sf9, the node's rn2483-sf9",
+        ),
         (RN2483, RN2483.replace("eu868", "us915"), "its region is us915, the node's eu868"),
         (RN2483, "", "its profile is none, the node's rn2483-sf9"),
-        ('profile = "serial-9600"', 'profile = "serial-57600"', "it is at 57600 bit/s, the node 9600"),
+        (
+            'profile = "serial-9600"',
+            'profile = "serial-57600"',
+            "it is at 57600 bit/s, the node 9600",
+        ),
         ('profile = "serial-57600"', "", "it is at 9600 bit/s, the node 57600"),
         ('profile = "serial-9600"', 'profile = "nothing"', 'no link profile "nothing"'),
         ('profile = "serial-9600"', "profile = 3", "a .link. that cannot be used"),
-        ('profile = "serial-9600"', 'kind = "chirpstack"', "it is a LoRaWAN network, and node.toml has no"),
+        (
+            'profile = "serial-9600"',
+            'kind = "chirpstack"',
+            "it is a LoRaWAN network, and node.toml has no",
+        ),
     ],
 )
-def test_a_host_that_could_not_hear_the_node_is_refused_with_both_values(tmp_path, node, host_link, reason):
+def test_a_host_that_could_not_hear_the_node_is_refused_with_both_values(
+    tmp_path, node, host_link, reason
+):
     (tmp_path / "host.toml").write_text(f'[link]\nport = "/dev/ttyUSB1"\n{host_link}\n')
     with pytest.raises(FlashError, match=reason):
         check_link(tmp_path / "host.toml", link(tmp_path, node))
@@ -220,7 +269,10 @@ def test_a_host_that_could_not_hear_the_node_is_refused_with_both_values(tmp_pat
         (RN2483, RN2483),
         (RN2483, RN2483.replace("rn2483", "rak3172")),
         (RN2483, RN2483.replace("eu868", "EU868")),
-        ('profile = "lora-sf9"\nregion = "wire"\n', 'profile = "lora-sf9-eu868"\nregion = "wire"\n'),
+        (
+            'profile = "lora-sf9"\nregion = "wire"\n',
+            'profile = "lora-sf9-eu868"\nregion = "wire"\n',
+        ),
         ('profile = "serial-9600"', ""),
         ('profile = "serial-9600"\nbitrate_bps = 57600', "bitrate_bps = 57600"),
         ('profile = "lora-sf9"\nfeedback = false\nregion = "wire"\n', ""),
@@ -235,8 +287,13 @@ def test_one_of_several_gateways_is_enough(tmp_path):
     host = tmp_path / "host.toml"
     host.write_text(f'[[link]]\nport = "a"\nprofile = "rn2483-sf7"\n[[link]]\nport = "b"\n{RN2483}')
     assert check_link(host, link(tmp_path, RN2483)) == []
-    host.write_text('[[link]]\nport = "a"\nprofile = "rn2483-sf7"\n[[link]]\nport = "b"\nprofile = "rn2483-sf8"\n')
-    with pytest.raises(FlashError, match=r"none of its 2 \[\[link\]\] hears this node: its profile is rn2483-sf7"):
+    host.write_text(
+        '[[link]]\nport = "a"\nprofile = "rn2483-sf7"\n[[link]]\nport = "b"\nprofile = '
+        '"rn2483-sf8"\n'
+    )
+    with pytest.raises(
+        FlashError, match=r"none of its 2 \[\[link\]\] hears this node: its profile is rn2483-sf7"
+    ):
         check_link(host, link(tmp_path, RN2483))
     host.write_text('store = "x"\n')
     with pytest.raises(FlashError, match=r"has no \[link\]"):
@@ -253,7 +310,9 @@ def test_one_of_several_gateways_is_enough(tmp_path):
 def test_a_host_that_hears_and_cannot_answer_is_pointed_out(tmp_path, host_link, remedy):
     (tmp_path / "host.toml").write_text(f'[link]\nport = "/dev/ttyUSB1"\n{host_link}')
     [notice] = check_link(tmp_path / "host.toml", link(tmp_path, RN2483))
-    assert f"cannot answer it, so its images are sent again and again: write there {remedy}" in notice
+    assert (
+        f"cannot answer it, so its images are sent again and again: write there {remedy}" in notice
+    )
 
 
 def test_a_new_host_toml_is_set_as_the_node_is(host, tmp_path):
@@ -291,12 +350,16 @@ def test_a_node_that_listens_to_nobody_is_one_way_for_its_host(host, tmp_path):
 def test_a_lorawan_node_is_known_by_its_device(host, tmp_path):
     (tmp_path / "app.key").write_text("0" * 32)
     lines = 'profile = "lora-sf9-eu868"\nregion = "wire"\n'
-    own = link(tmp_path, lines + '[link.lorawan]\napp_key = "app.key"\ndev_eui = "70B3D57ED0001234"\n')
+    own = link(
+        tmp_path, lines + '[link.lorawan]\napp_key = "app.key"\ndev_eui = "70B3D57ED0001234"\n'
+    )
     with pytest.raises(FlashError, match="only you know your network server"):
         check_link(host, own)
     host.parent.mkdir()
     host.write_text('[link]\nport = "/dev/ttyUSB0"\nprofile = "lora-sf9-eu868"\n')
-    with pytest.raises(FlashError, match=r'speaks LoRaWAN, which needs a \[\[link\]\] of kind "chirpstack"'):
+    with pytest.raises(
+        FlashError, match=r'speaks LoRaWAN, which needs a \[\[link\]\] of kind "chirpstack"'
+    ):
         check_link(host, own)
     host.write_text('[link]\nkind = "chirpstack"\nhost = "localhost"\napplication = "8a4f"\n')
     assert check_link(host, own) == []

@@ -22,9 +22,12 @@ def wheel(tmp_path, monkeypatch):
 
 def test_a_node_gets_its_programs_and_not_what_flashes_it():
     files = program_files(ROOT)
-    assert {"device/__main__.py", "device/selftest.tflite", "device/unit/install.sh", "link/security/keys.py"} <= set(
-        files
-    )
+    assert {
+        "device/__main__.py",
+        "device/selftest.tflite",
+        "device/unit/install.sh",
+        "link/security/keys.py",
+    } <= set(files)
     assert not [name for name in files if "flash" in name or "__pycache__" in name]
 
 
@@ -58,7 +61,9 @@ def test_a_wheel_that_unpacking_does_not_install_is_refused(tmp_path, wheel):
 def test_a_wheel_that_arrived_damaged_is_named_with_what_to_do(tmp_path, wheel):
     for content in (wheel.read_bytes()[:60], b"", b"no archive at all"):
         wheel.write_bytes(content)
-        with pytest.raises(FlashError, match=r"none-any\.whl is damaged .*delete .* downloaded again"):
+        with pytest.raises(
+            FlashError, match=r"none-any\.whl is damaged .*delete .* downloaded again"
+        ):
             make_release("3.13", tmp_path)
 
 
@@ -69,5 +74,7 @@ def test_a_python_without_wheels_is_named(tmp_path):
 
 def test_wheels_that_cannot_be_had_leave_nothing_half_done(tmp_path):
     with pytest.raises(FlashError, match="aarch64 wheels cannot be downloaded"):
-        download_wheels("3.13", tmp_path, "", ["--no-index", "--find-links", str(tmp_path), "--isolated"])
+        download_wheels(
+            "3.13", tmp_path, "", ["--no-index", "--find-links", str(tmp_path), "--isolated"]
+        )
     assert not [path for path in tmp_path.iterdir() if path.suffix != ".part"]

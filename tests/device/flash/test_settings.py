@@ -22,7 +22,9 @@ def test_paths_become_the_nodes_and_the_rest_stays(node_toml):
 def test_a_replayed_file_goes_along(node_toml, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images/a.png").write_bytes(b"a")
-    node_toml.write_text(node_toml.read_text().replace('kind = "v4l2"', 'kind = "folder"\npath = "images"'))
+    node_toml.write_text(
+        node_toml.read_text().replace('kind = "v4l2"', 'kind = "folder"\npath = "images"')
+    )
     settings = read_settings(node_toml)
     assert tomllib.loads(settings.text)["source"]["path"] == "/opt/latentlink/source/images"
     assert settings.source_files == {"images/a.png": b"a"}
@@ -35,13 +37,29 @@ def test_a_replayed_file_goes_along(node_toml, tmp_path):
         ("serial-9600", "serial-1", 'no link profile "serial-1"'),
         ('kind = "v4l2"', 'kind = "replay"\npath = "nowhere.npz"', r"nowhere\.npz does not exist"),
         ('kind = "v4l2"', 'kind = "folder"\npath = "empty"', "is an empty folder"),
-        ('kind = "v4l2"', 'kind = "folder"\npath = "named"', r"named/what\?\.png, a name that .* cannot hold"),
+        (
+            'kind = "v4l2"',
+            'kind = "folder"\npath = "named"',
+            r"named/what\?\.png, a name that .* cannot hold",
+        ),
         ('kind = "v4l2"', 'kind = "folder"\npath = "alike"', r"alike/A\.png, a name that"),
         ("/dev/ttyAMA0", "COM3", "port is 'COM3'; .* takes the whole path of a serial port"),
-        ("/dev/ttyAMA0", "/dev/serial/by-path/platform-fe201000.serial", "not the UART that flashing frees"),
+        (
+            "/dev/ttyAMA0",
+            "/dev/serial/by-path/platform-fe201000.serial",
+            "not the UART that flashing frees",
+        ),
         ('"serial-9600"', '"rn2483-sf9"', "this node would never speak: no region is set"),
-        ('"serial-9600"', '"rn2483-sf9"\nregion = "eu868"', "region eu868 is set, but no frequency_hz"),
-        ('"serial-9600"', '"rn2483-sf9"\nregion = "eu868"\nfrequency_hz = 869300000', "lies in no sub-band of eu868"),
+        (
+            '"serial-9600"',
+            '"rn2483-sf9"\nregion = "eu868"',
+            "region eu868 is set, but no frequency_hz",
+        ),
+        (
+            '"serial-9600"',
+            '"rn2483-sf9"\nregion = "eu868"\nfrequency_hz = 869300000',
+            "lies in no sub-band of eu868",
+        ),
         ('"serial-9600"', '"serial-9600"\nregion = "eu868"', "is no radio"),
         (str(BUNDLE), "nowhere", r"bundle .*nowhere"),
         ("node = 1", "node = 300", "node"),
@@ -67,12 +85,17 @@ def test_a_modem_whose_bandwidth_is_only_guessed_is_a_note(node_toml):
     radio = '"e22-2400"\nregion = "eu868"\nfrequency_hz = 869525000'
     node_toml.write_text(node_toml.read_text().replace('"serial-9600"', radio))
     [notice] = read_settings(node_toml, node=77).notices
-    assert "this node will stay silent, as far as its modem's bandwidth is known: 869.525 MHz with 500 kHz" in notice
+    assert (
+        "this node will stay silent, as far as its modem's bandwidth is known: 869.525 MHz "
+        "with 500 kHz"
+    ) in notice
 
 
 def test_a_radio_with_the_number_of_every_example_is_a_note(node_toml):
     assert read_settings(node_toml).notices == ()
-    node_toml.write_text(node_toml.read_text().replace('"serial-9600"', '"lora-sf9"\nregion = "wire"'))
+    node_toml.write_text(
+        node_toml.read_text().replace('"serial-9600"', '"lora-sf9"\nregion = "wire"')
+    )
     assert "has number 1 too disturbs this node" in read_settings(node_toml).notices[0]
     assert read_settings(node_toml, node=77).notices == ()
 
@@ -97,4 +120,6 @@ def test_a_key_over_several_lines_is_refused():
 
 def test_any_text_can_be_written():
     wicked = 'a "b" \\ \x7f é 😀 \t'
-    assert tomllib.loads(rewrite("[x.y]\na = 1\n", {"a": wicked}, section="x.y")) == {"x": {"y": {"a": wicked}}}
+    assert tomllib.loads(rewrite("[x.y]\na = 1\n", {"a": wicked}, section="x.y")) == {
+        "x": {"y": {"a": wicked}}
+    }

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from device.flash.target import Disk, System, check_disk, check_file, claimed, copy_image, open_target, read_disk
+from device.flash.target import (
+    Disk,
+    System,
+    check_disk,
+    check_file,
+    claimed,
+    copy_image,
+    open_target,
+    read_disk,
+)
 from device.flash.tools import FlashError
 from tests.device.flash.conftest import TRIXIE
 from tests.programs import program
@@ -51,7 +60,9 @@ def test_a_mounted_card_is_refused(system):
 
 
 def test_swap_and_raid_are_uses_too(system):
-    (system.proc / "swaps").write_text("Filename Type Size Used Priority\n/dev/sda1 partition 1 0 -2\n")
+    (system.proc / "swaps").write_text(
+        "Filename Type Size Used Priority\n/dev/sda1 partition 1 0 -2\n"
+    )
     (system.sys / "class/block/sda1/holders/md0").mkdir(parents=True)
     assert read_disk("sda", system).in_use == ("swap", "part of md0")
 
@@ -66,7 +77,10 @@ def test_a_partition_is_refused_and_the_disk_named(system):
     [
         (Disk("sdb", "Backup", 10**12, is_removable=True, in_use=()), "not the size of a card"),
         (Disk("sdb", "Empty", 0, is_removable=True, in_use=()), "not the size of a card"),
-        (Disk("sdb", "Inside", 10**10, is_removable=False, in_use=()), "may be part of this computer"),
+        (
+            Disk("sdb", "Inside", 10**10, is_removable=False, in_use=()),
+            "may be part of this computer",
+        ),
     ],
 )
 def test_what_may_be_no_card_is_refused(disk, reason):
@@ -76,7 +90,11 @@ def test_what_may_be_no_card_is_refused(disk, reason):
 
 def test_other_targets_are_refused_by_name(tmp_path):
     (tmp_path / "raspios.img.xz").touch()
-    for name, reason in {"raspios.img.xz": "packed", "nothing": "does not exist", ".": "no Raspberry Pi boot"}.items():
+    for name, reason in {
+        "raspios.img.xz": "packed",
+        "nothing": "does not exist",
+        ".": "no Raspberry Pi boot",
+    }.items():
         with pytest.raises(FlashError, match=reason):
             open_target(tmp_path / name)
 
@@ -97,7 +115,9 @@ def test_an_image_that_a_loop_device_leads_to_is_refused_under_each_of_its_names
     backing.parent.mkdir(parents=True)
     backing.write_text(f"{image}\n")
     for name in ("card.img", "link.img", "other.img"):
-        with pytest.raises(FlashError, match=r"is in use by /dev/loop7, so .* mounted; .*: losetup -d /dev/loop7"):
+        with pytest.raises(
+            FlashError, match=r"is in use by /dev/loop7, so .* mounted; .*: losetup -d /dev/loop7"
+        ):
             check_file(tmp_path / name, system)
     backing.write_text("/another.img\n")
     check_file(image, system)
@@ -125,11 +145,16 @@ def test_a_real_loop_device_holds_its_image(loop_device):
 
 
 def test_a_device_is_had_alone_or_not_at_all(loop_device):
-    """What a mount, a RAID or an automounter holds cannot be claimed; what is claimed they cannot take."""
+    """What a mount, a RAID or an automounter holds cannot be claimed; what is claimed they cannot
+    take.
+    """
     device, _ = loop_device
     descriptor = os.open(device, os.O_RDONLY | os.O_EXCL)  # as a mount claims it
     try:
-        with pytest.raises(FlashError, match=r"cannot be had alone \(Device or resource busy\)"), claimed(device):
+        with (
+            pytest.raises(FlashError, match=r"cannot be had alone \(Device or resource busy\)"),
+            claimed(device),
+        ):
             pass
     finally:
         os.close(descriptor)

@@ -1,6 +1,8 @@
-"""From a card to labels: what flashing writes, and nothing else, makes a node and a host that hear each other.
+"""From a card to labels: what flashing writes, and nothing else, makes a node and a host that hear
+each other.
 
-The radios are emulated modems, which are deaf to each other unless both are told the same frequency.
+The radios are emulated modems, which are deaf to each other unless both are told the same
+frequency.
 """
 
 import os
@@ -33,19 +35,30 @@ def line(tmp_path):
 @pytest.fixture
 def flashed(line, boot_folder, release, tmp_path):
     """The folders of a host and of a node, as one flashing of a card left them."""
-    np.savez(tmp_path / "replay.npz", images=np.random.default_rng(3).integers(0, 256, (8, 32, 32, 3), np.uint8))
+    np.savez(
+        tmp_path / "replay.npz",
+        images=np.random.default_rng(3).integers(0, 256, (8, 32, 32, 3), np.uint8),
+    )
     (tmp_path / "node.toml").write_text(
-        f'node = 7\nbundle = "{BUNDLE}"\nkey_dir = "keys"\n[source]\nkind = "replay"\npath = "replay.npz"\n'
+        f'node = 7\nbundle = "{BUNDLE}"\nkey_dir = "keys"\n[source]\nkind = "replay"\npath = '
+        '"replay.npz"\n'
         f'loop = true\ninterval_s = 0.5\n[link]\nport = "{line.a}"\nprofile = "{PROFILE}"\n'
         'region = "eu868"\nfrequency_hz = 869525000\n'
     )
     card, host, root = boot_folder(OUR_IMAGE), tmp_path / "site/host.toml", tmp_path / "root"
-    options = CardOptions(card, tmp_path / "node.toml", host, tmp_path, is_confirmed=True, host_port=str(line.b))
+    options = CardOptions(
+        card, tmp_path / "node.toml", host, tmp_path, is_confirmed=True, host_port=str(line.b)
+    )
     flash_card(options, lambda text: None, lambda share: None)
     shutil.copytree(card, root / "boot/firmware")
     (root / "etc").mkdir()
     environment = os.environ | {"LATENTLINK_ROOT": str(root)}
-    subprocess.run([program("sh"), ROOT / "device/unit/install.sh"], env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [program("sh"), ROOT / "device/unit/install.sh"],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
     return host.parent, root
 
 
@@ -56,7 +69,16 @@ def start_node(root: Path) -> subprocess.Popen[bytes]:
     for top in ("/opt", "/var/lib", "/etc"):
         text = text.replace(f'"{top}/latentlink', f'"{root}{top}/latentlink')
     settings.write_text(text)
-    words = [sys.executable, "-m", "device", "--console", "none", "--last-good", str(root / GOOD), str(settings)]
+    words = [
+        sys.executable,
+        "-m",
+        "device",
+        "--console",
+        "none",
+        "--last-good",
+        str(root / GOOD),
+        str(settings),
+    ]
     return subprocess.Popen(words, cwd=ROOT)
 
 
@@ -74,7 +96,11 @@ def test_a_card_and_a_host_folder_from_one_flashing_hear_each_other(flashed):
         node.terminate()
         node.wait()
     assert {answer["node"] for answer in answers} == {7}
-    assert sorted(path.name for path in folder.iterdir() if not path.name.startswith(("airtime", "host.sqlite"))) == [
+    assert sorted(
+        path.name
+        for path in folder.iterdir()
+        if not path.name.startswith(("airtime", "host.sqlite"))
+    ) == [
         "host.toml",
         "keys",
         "nodes",

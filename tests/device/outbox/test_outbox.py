@@ -1,4 +1,6 @@
-"""The outbox: what was put is there until it is delivered, in the order in which it is wanted, and within its bytes."""
+"""The outbox: what was put is there until it is delivered, in the order in which it is wanted, and
+within its bytes.
+"""
 
 import sqlite3
 import subprocess
@@ -12,10 +14,23 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from device.outbox import chunk_file
-from device.outbox.outbox import CHUNK_BYTES, DamagedError, Outbox, OutboxError, QueuedChunk, open_outbox
+from device.outbox.outbox import (
+    CHUNK_BYTES,
+    DamagedError,
+    Outbox,
+    OutboxError,
+    QueuedChunk,
+    open_outbox,
+)
 
 PIECES = [b"base", b"first", b"second"]
 
@@ -44,7 +59,8 @@ def everything(outbox):
 
 def test_what_was_put_is_there_after_the_process_was_started_again(path, outbox):
     outbox.put(7, PIECES, captured_s=3.5, captured_unix_s=1e9)
-    with Outbox(path, boot_id="this boot") as again:  # closing writes nothing: this one finds what a kill would leave
+    # closing writes nothing: this one finds what a kill would leave
+    with Outbox(path, boot_id="this boot") as again:
         [base] = again.base_chunks(9)
         assert (base.image, base.index, base.is_last, base.bitstream) == (7, 0, False, b"base")
         assert (base.captured_s, base.captured_unix_s) == (3.5, 1e9)
@@ -61,9 +77,11 @@ def test_a_moment_before_the_boot_is_unknown_unless_somebody_told_the_time(path,
     outbox.put(3, [b"c"], captured_s=5.0)
     with Outbox(path, boot_id="next boot") as again:
         assert [chunk.captured_s for chunk in again.base_chunks(9)] == [None] * 3
-        assert [chunk.captured_unix_s for chunk in again.base_chunks(9)] == [1003.0, 1004.0, None], (
-            "the latest word counts"
-        )
+        assert [chunk.captured_unix_s for chunk in again.base_chunks(9)] == [
+            1003.0,
+            1004.0,
+            None,
+        ], "the latest word counts"
         assert again.oldest_age_s(now_s=1.0) is None
 
 
@@ -93,8 +111,16 @@ def test_refinements_come_newest_first_and_only_behind_their_base_chunk(outbox):
     outbox.delivered([(10, 0)])
     assert ids(outbox.refinements(9)) == [(10, 1), (10, 2)]
     assert ids(outbox.refinements(3, skip={(20, 0)})) == [(20, 1), (20, 2), (10, 1)]
-    assert ids(outbox.refinements(9, skip={(20, 0), (20, 1), (10, 2), (99, 0)})) == [(20, 2), (10, 1)]
-    assert ids(outbox.refinements(9, skip={(10, 0), (30, 0)})) == [(30, 1), (30, 2), (10, 1), (10, 2)]
+    assert ids(outbox.refinements(9, skip={(20, 0), (20, 1), (10, 2), (99, 0)})) == [
+        (20, 2),
+        (10, 1),
+    ]
+    assert ids(outbox.refinements(9, skip={(10, 0), (30, 0)})) == [
+        (30, 1),
+        (30, 2),
+        (10, 1),
+        (10, 2),
+    ]
 
 
 def test_delivered_and_unwanted_chunks_wait_no_more(path, outbox):
@@ -114,7 +140,9 @@ def test_delivered_and_unwanted_chunks_wait_no_more(path, outbox):
 
 def test_an_id_that_waits_is_not_given_to_another_image(outbox):
     outbox.put(5, PIECES, captured_s=None)
-    with pytest.raises(ValueError, match="image 5 waits already; each image needs an id of its own"):
+    with pytest.raises(
+        ValueError, match="image 5 waits already; each image needs an id of its own"
+    ):
         outbox.put(5, [b"x"], captured_s=None)
     assert everything(outbox) == {(5, 0): b"base", (5, 1): b"first", (5, 2): b"second"}
     assert outbox.newest_image == 5
@@ -126,7 +154,9 @@ def test_images_are_given_new_ids_where_the_old_ones_were_in_use_before(path, ou
     outbox.delivered([(2, 0)])
     outbox.renumber(up_to=3, new_id=count(20).__next__)
     assert ids(outbox.base_chunks(9)) == [(9, 0), (20, 0), (21, 0)]
-    assert ids(outbox.refinements(2)) == [(2, 1), (2, 2)], "its base chunk was delivered under this id"
+    assert ids(outbox.refinements(2)) == [(2, 1), (2, 2)], (
+        "its base chunk was delivered under this id"
+    )
     assert [chunk.captured_s for chunk in outbox.base_chunks(9)] == [9.0, 1.0, 3.0]
     with Outbox(path, boot_id="this boot") as again:
         assert everything(again) == everything(outbox)
@@ -200,7 +230,8 @@ def test_on_a_full_disk_an_image_is_refused_and_the_queue_stays_as_it_was(path, 
     fill_disk(outbox)
     before = everything(outbox)
     with pytest.raises(
-        OutboxError, match=r"outbox\.sqlite cannot be used \(database or disk is full\); free some space"
+        OutboxError,
+        match=r"outbox\.sqlite cannot be used \(database or disk is full\); free some space",
     ):
         outbox.put(2, [bytes(3000)] * 9, captured_s=None)
     assert everything(outbox) == before
@@ -258,7 +289,9 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(n_chunks=st.integers(1, 5), seed=st.binary(min_size=1, max_size=10))
     def put(self, n_chunks, seed):
-        self.outbox.put(self.next_image, [seed + bytes([i]) for i in range(n_chunks)], captured_s=1.0)
+        self.outbox.put(
+            self.next_image, [seed + bytes([i]) for i in range(n_chunks)], captured_s=1.0
+        )
         self.kept |= {(self.next_image, i): seed + bytes([i]) for i in range(n_chunks)}
         self.next_image += 1
         for chunk in self.victims():
@@ -269,7 +302,9 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def victims(self):
         later = sorted((image, -index) for image, index in self.kept if index)
-        return [(image, -index) for image, index in later] + sorted(chunk for chunk in self.kept if chunk[1] == 0)
+        return [(image, -index) for image, index in later] + sorted(
+            chunk for chunk in self.kept if chunk[1] == 0
+        )
 
     def size(self):
         return sum(CHUNK_BYTES + len(bitstream) for bitstream in self.kept.values())
@@ -278,21 +313,33 @@ class OutboxMachine(RuleBasedStateMachine):
     def delivered(self, picks):
         chunks = {(self.next_image - image, index) for image, index in picks}
         self.outbox.delivered(chunks)
-        self.kept = {chunk: bitstream for chunk, bitstream in self.kept.items() if chunk not in chunks}
+        self.kept = {
+            chunk: bitstream for chunk, bitstream in self.kept.items() if chunk not in chunks
+        }
 
     @rule(image=st.integers(0, 20))
     def drop_refinements(self, image):
         image = self.next_image - image
         self.outbox.drop_refinements([image])
-        self.kept = {chunk: bitstream for chunk, bitstream in self.kept.items() if chunk[0] != image or not chunk[1]}
+        self.kept = {
+            chunk: bitstream
+            for chunk, bitstream in self.kept.items()
+            if chunk[0] != image or not chunk[1]
+        }
 
-    @rule(skip=st.sets(st.tuples(st.integers(0, 20), st.integers(0, 2)), max_size=5), limit=st.integers(0, 8))
+    @rule(
+        skip=st.sets(st.tuples(st.integers(0, 20), st.integers(0, 2)), max_size=5),
+        limit=st.integers(0, 8),
+    )
     def ask(self, skip, limit):
         skip = {(self.next_image - image, index) for image, index in skip}
         bases = sorted(chunk for chunk in self.kept if chunk[1] == 0)
         held = {image for image, _ in set(bases) - skip}
         later = sorted((-image, index) for image, index in self.kept if index and image not in held)
-        assert ids(self.outbox.base_chunks(limit, skip)) == [chunk for chunk in bases if chunk not in skip][:limit]
+        assert (
+            ids(self.outbox.base_chunks(limit, skip))
+            == [chunk for chunk in bases if chunk not in skip][:limit]
+        )
         wanted = [(-image, index) for image, index in later if (-image, index) not in skip]
         assert ids(self.outbox.refinements(limit, skip)) == wanted[:limit]
 
@@ -317,7 +364,9 @@ def test_the_outbox_does_what_a_dict_would(tmp_path):
     class Machine(OutboxMachine):
         root = tmp_path
 
-    run_state_machine_as_test(Machine, settings=settings(max_examples=12, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(
+        Machine, settings=settings(max_examples=12, stateful_step_count=25, deadline=None)
+    )
 
 
 def with_images(path, n_images=200):
@@ -371,14 +420,25 @@ def zero_page(content, page):
         (lambda content: content.replace(b"chunks", b"chanks"), 0),
         (lambda content: content[:18] + b"\x20" + content[19:], 100),
     ],
-    ids=["a page in the middle", "the second half", "the first page", "all", "other content", "schema", "read-only"],
+    ids=[
+        "a page in the middle",
+        "the second half",
+        "the first page",
+        "all",
+        "other content",
+        "schema",
+        "read-only",
+    ],
 )
 def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path, damage, least):
     path.write_bytes(damage(with_images(path)))
     with open_outbox(path, 1 << 20, "a") as outbox:
         kept = everything(outbox)
         assert len(kept) >= least
-        assert all(bitstream == (b"%d base" % image, bytes(50))[index] for (image, index), bitstream in kept.items())
+        assert all(
+            bitstream == (b"%d base" % image, bytes(50))[index]
+            for (image, index), bitstream in kept.items()
+        )
         outbox.put(1000, PIECES, captured_s=1.0)
     with open_outbox(path, 1 << 20, "a") as outbox:
         assert outbox.notice is None
@@ -410,7 +470,9 @@ def test_a_file_of_another_format_is_set_aside(path):
     db.execute("PRAGMA user_version = 9")
     db.close()
     with open_outbox(path) as outbox:
-        assert "has format 9, this program has 1; it is now outbox.sqlite.damaged-1" in str(outbox.notice)
+        assert "has format 9, this program has 1; it is now outbox.sqlite.damaged-1" in str(
+            outbox.notice
+        )
 
 
 LIVE = """
@@ -426,11 +488,14 @@ with open_outbox(sys.argv[1]) as outbox:
 
 def test_what_another_process_writes_into_is_never_set_aside(path, monkeypatch):
     command = [sys.executable, "-c", LIVE, path]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as live:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as live:
         assert live.stdout is not None
         assert live.stdout.readline() == "open\n"
         with monkeypatch.context() as patch:
-            patch.setattr(chunk_file, "SCHEMA_VERSION", 9)  # as a program of another version, to which it is damaged
+            # as a program of another version, to which it is damaged
+            patch.setattr(chunk_file, "SCHEMA_VERSION", 9)
             with pytest.raises(OutboxError, match=r"another process has it open\); end that one"):
                 open_outbox(path)
         live.communicate("\n")
@@ -443,7 +508,13 @@ def test_what_another_process_writes_into_is_never_set_aside(path, monkeypatch):
 def test_two_processes_that_make_an_outbox_at_once_do_not_damage_it(path):
     command = [sys.executable, "-c", LIVE, path]
     starts = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(2)
     ]
     said = [start.communicate("\n")[1] for start in starts]
@@ -466,7 +537,9 @@ def test_a_folder_that_is_not_there_is_said_so(tmp_path):
 
 @pytest.mark.parametrize("skip", [(), {(image, 0) for image in range(16)}], ids=["none", "16"])
 def test_asking_does_not_read_the_whole_queue(outbox, monkeypatch, skip):
-    outbox.adopt(QueuedChunk(image, i, bool(i), b"x", 1.0, None) for image in range(500) for i in (0, 1))
+    outbox.adopt(
+        QueuedChunk(image, i, bool(i), b"x", 1.0, None) for image in range(500) for i in (0, 1)
+    )
     read = SimpleNamespace(n=0)
     real = outbox._file.read
 

@@ -25,7 +25,10 @@ def old(make_bundle, int8_model):
 def old_images(home, old):
     """Ids of three of its images, which still wait."""
     keys = home.folder / "keys"
-    with CounterStore(keys, home.node) as counters, open_outbox(keys / OUTBOX_FILE.format(old.id.hex())) as outbox:
+    with (
+        CounterStore(keys, home.node) as counters,
+        open_outbox(keys / OUTBOX_FILE.format(old.id.hex())) as outbox,
+    ):
         images = [counters.next() for _ in range(3)]
         for n, image in enumerate(images):
             symbols = np.full(N_LATENTS, n, np.int8)
@@ -38,7 +41,9 @@ class OldWorld(VirtualNode):
 
     def __init__(self, monkeypatch, home, old, hears_old_from_s):
         config = home.config(source="loop = true\ninterval_s = 20")
-        super().__init__(monkeypatch, home, config, is_host_there=self._hears, earlier_bundles=(old,))
+        super().__init__(
+            monkeypatch, home, config, is_host_there=self._hears, earlier_bundles=(old,)
+        )
         self._from_s = self.now_s + hears_old_from_s
         self.tries_s = []
         self._was_own = True
@@ -54,7 +59,9 @@ class OldWorld(VirtualNode):
         return super().send(packet)
 
 
-def test_newer_images_pass_and_the_old_ones_are_tried_again_ever_more_rarely(monkeypatch, home, old, old_images):
+def test_newer_images_pass_and_the_old_ones_are_tried_again_ever_more_rarely(
+    monkeypatch, home, old, old_images
+):
     world = OldWorld(monkeypatch, home, old, hears_old_from_s=float("inf"))
     world.run(5400.0)
     own = [image for image in world.console.images if image in world.updates]
@@ -62,7 +69,11 @@ def test_newer_images_pass_and_the_old_ones_are_tried_again_ever_more_rarely(mon
     assert len(own) >= len(world.console.images) - 2
     assert not world.updates.keys() & set(old_images)
     assert world.n_waiting >= 3, "none of the old ones is lost"
-    assert [one for one in world.console.notices if f"bundle {old.id.hex()}: perhaps the host lacks it" in one]
+    assert [
+        one
+        for one in world.console.notices
+        if f"bundle {old.id.hex()}: perhaps the host lacks it" in one
+    ]
     times_s, kinds = zip(*world.tries_s, strict=True)
     assert set(kinds) == {PacketType.HELLO}, "which names the bundle"
     pauses_s = [later - earlier for earlier, later in pairwise(times_s)]
@@ -78,9 +89,13 @@ def test_once_the_host_knows_the_old_bundle_its_images_arrive(monkeypatch, home,
     assert len(world.updates) >= 3 + 14
 
 
-def test_a_host_that_is_away_is_not_asked_more_often_for_there_being_two_queues(monkeypatch, home, old, old_images):
+def test_a_host_that_is_away_is_not_asked_more_often_for_there_being_two_queues(
+    monkeypatch, home, old, old_images
+):
     def packets_in_an_hour(has_old):
-        world = VirtualNode(monkeypatch, home, home.config(source="limit = 1"), is_host_there=lambda now_s: False)
+        world = VirtualNode(
+            monkeypatch, home, home.config(source="limit = 1"), is_host_there=lambda now_s: False
+        )
         world.run(3600.0)
         return len(world.console.packets)
 

@@ -20,7 +20,12 @@ def test_systemd_hears_what_the_node_says(tmp_path):
         notifier.worked()
         notifier.status("two\nlines")
         notifier.stopping()
-        assert [manager.recv(99) for _ in range(4)] == [b"READY=1", b"WATCHDOG=1", b"STATUS=two lines", b"STOPPING=1"]
+        assert [manager.recv(99) for _ in range(4)] == [
+            b"READY=1",
+            b"WATCHDOG=1",
+            b"STATUS=two lines",
+            b"STOPPING=1",
+        ]
 
 
 @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": "/nowhere/notify"}])
@@ -30,14 +35,21 @@ def test_a_node_works_where_nobody_listens(environment):
 
 def test_the_service_is_hardened():
     words = ["security", "--offline=true", "--no-pager", str(UNITS / "latentlink.service")]
-    text = subprocess.run([program("systemd-analyze"), *words], capture_output=True, text=True).stdout
+    text = subprocess.run(
+        [program("systemd-analyze"), *words], capture_output=True, text=True
+    ).stdout
     [score] = re.findall(r"Overall exposure level for \S+: ([\d.]+)", text)
     assert float(score) <= MOST_EXPOSED
 
 
 def test_the_service_comes_back_whatever_happens():
     text = (UNITS / "latentlink.service").read_text()
-    for line in ("Restart=always", "StartLimitIntervalSec=0", "Type=notify", "SupplementaryGroups=video dialout"):
+    for line in (
+        "Restart=always",
+        "StartLimitIntervalSec=0",
+        "Type=notify",
+        "SupplementaryGroups=video dialout",
+    ):
         assert f"\n{line}\n" in text
     assert re.search(r"\nWatchdogSec=\d+\n", text)
 

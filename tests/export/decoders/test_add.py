@@ -1,4 +1,6 @@
-"""A further decoder learns from what the node sends already; the node, and the bundle's id, stay as they are."""
+"""A further decoder learns from what the node sends already; the node, and the bundle's id, stay as
+they are.
+"""
 
 import json
 import shutil
@@ -49,7 +51,9 @@ def test_the_label_is_learned_once_more_from_scratch(fielded, exported, loss):
 def test_node_and_id_and_the_other_decoders_stay(fielded, exported):
     before = exported.bundle
     bundle, _, _ = add_decoder(Request(fielded, "anomaly", name="stay"))
-    assert bundle.id == before.id == Bundle.load(fielded, "node").id == Bundle.load(fielded, "host").id
+    assert (
+        bundle.id == before.id == Bundle.load(fielded, "node").id == Bundle.load(fielded, "host").id
+    )
     assert bundle.node == before.node
     assert bundle.calibration == before.calibration
     assert bundle.task("label").classes == before.classes
@@ -70,7 +74,10 @@ def test_an_anomaly_score_passes_what_it_knows_and_stops_what_it_does_not(fielde
     bundle, name, _ = add_decoder(Request(fielded, "anomaly"))
     test = load("digits").test.images
     noise = np.random.default_rng(0).integers(0, 256, test.shape).astype(np.uint8)
-    known, strange = ([answer["is_anomaly"] for answer in answers(bundle, name, images)] for images in (test, noise))
+    known, strange = (
+        [answer["is_anomaly"] for answer in answers(bundle, name, images)]
+        for images in (test, noise)
+    )
     assert np.mean(known) < 0.15
     assert np.mean(strange) > 2 * np.mean(known) > 0
 
@@ -101,7 +108,9 @@ def test_a_new_class_is_told_from_the_old_ones_after_a_few_examples(fielded, tmp
     assert task["measured"]["false_alarms"] < 0.15
 
 
-def test_a_bundle_that_came_with_the_programs_stays_as_it_came(exported, tmp_path, monkeypatch, capsys):
+def test_a_bundle_that_came_with_the_programs_stays_as_it_came(
+    exported, tmp_path, monkeypatch, capsys
+):
     released = tmp_path / "models" / "digits"
     shutil.copytree(exported.settings.out, released)
     before = {path.name: path.read_bytes() for path in released.iterdir()}
@@ -111,7 +120,10 @@ def test_a_bundle_that_came_with_the_programs_stays_as_it_came(exported, tmp_pat
         words = ["--task", "label", "--loss", "svm", "--name", name, "--threads", "1"]
         assert main(["decoder", "--bundle", "models/digits", *words]) == 0
     said = capsys.readouterr().out
-    assert "models/digits stays as it came; runs/bundles/digits is a copy of it, and is added to" in said
+    assert (
+        "models/digits stays as it came; runs/bundles/digits is a copy of it, and is added to"
+        in said
+    )
     assert "python -m host_decoder decode STORE --bundle runs/bundles/digits --task two" in said
     assert {path.name: path.read_bytes() for path in released.iterdir()} == before
     copy = Bundle.load("runs/bundles/digits", "host")
@@ -119,8 +131,14 @@ def test_a_bundle_that_came_with_the_programs_stays_as_it_came(exported, tmp_pat
     assert {"label", "one", "two"} <= copy.host["tasks"].keys()
     other = tmp_path / "runs" / "bundles" / "other"
     shutil.copytree(Path(__file__).parents[3] / "models" / "cifar10-tiny", other)
-    assert main(["decoder", "--bundle", "models/digits", "--out", str(other), "--task", "anomaly"]) == 1
-    assert "holds another bundle than models/digits; give --out another name" in capsys.readouterr().err
+    assert (
+        main(["decoder", "--bundle", "models/digits", "--out", str(other), "--task", "anomaly"])
+        == 1
+    )
+    assert (
+        "holds another bundle than models/digits; give --out another name"
+        in capsys.readouterr().err
+    )
 
 
 def test_what_is_learned_from_is_what_the_coder_delivers():
@@ -142,14 +160,19 @@ def test_what_is_learned_from_is_what_the_coder_delivers():
         ),
         (["--task", "coarse"], "data set digits has no superclasses"),
         (["--task", "living"], "has the class '0', and nobody said whether that lives"),
-        (["--task", "anomaly", "--name", "label"], "is the decoder that the export made, and stays"),
+        (
+            ["--task", "anomaly", "--name", "label"],
+            "is the decoder that the export made, and stays",
+        ),
         (["--task", "anomaly", "--name", "No such/name"], "cannot name a task"),
         (["--task", "new-class"], "--examples FOLDER or DATASET:CLASS shows a new class"),
         (["--task", "label", "--examples", "digits:3"], "goes with --task new-class and no other"),
         (["--task", "label", "--dataset", "nowhere"], "data set 'nowhere' is neither"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(fielded, capsys, options, sentence):
+def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(
+    fielded, capsys, options, sentence
+):
     before = {path.name: path.read_bytes() for path in fielded.iterdir()}
     assert main(["decoder", "--bundle", str(fielded), "--threads", "1", *options]) == 1
     said = capsys.readouterr().err
@@ -163,7 +186,9 @@ def test_images_of_another_shape_are_refused(fielded, tmp_path):
         (tmp_path / "own" / name).mkdir(parents=True)
         for number in range(4):
             Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / "own" / name / f"{number}.png")
-    with pytest.raises(ExportError, match=r"own has images \(8, 8, 3\), the bundle takes \(8, 8, 1\)"):
+    with pytest.raises(
+        ExportError, match=r"own has images \(8, 8, 3\), the bundle takes \(8, 8, 1\)"
+    ):
         add_decoder(Request(fielded, "label", dataset=str(tmp_path / "own")))
 
 
@@ -174,4 +199,6 @@ def test_kl_d_needs_the_classes_that_the_bundle_s_own_decoder_knows(fielded, tmp
     (tmp_path / "other" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ExportError, match="it is for the bundle's own classes"):
         add_decoder(Request(tmp_path / "other", "label", loss="kl"))
-    assert add_decoder(Request(tmp_path / "other", "label"))[1] == "digits", "named after whose classes they are"
+    assert add_decoder(Request(tmp_path / "other", "label"))[1] == "digits", (
+        "named after whose classes they are"
+    )

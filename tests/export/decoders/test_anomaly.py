@@ -1,4 +1,6 @@
-"""The score for images of none of the classes: in every bundle, and weak where it says that it is."""
+"""The score for images of none of the classes: in every bundle, and weak where it says that it
+is.
+"""
 
 import numpy as np
 import pytest
@@ -20,7 +22,9 @@ def told(exported):
     read = task_reader(bundle, ANOMALY_TASK)
 
     def share(images: np.ndarray) -> float:
-        return float(np.mean([answer["is_anomaly"] for answer in read(encode(images).astype(np.float32))]))
+        return float(
+            np.mean([answer["is_anomaly"] for answer in read(encode(images).astype(np.float32))])
+        )
 
     return share
 
@@ -34,8 +38,12 @@ def test_every_export_has_one_that_passes_its_own_images(exported, told):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_the_manifest_claims_of_a_kind_of_stranger_is_what_the_host_finds(exported, told, kind):
-    claimed = exported.bundle.host["tasks"][ANOMALY_TASK]["measured"][f"caught_{kind.replace(' ', '_')}"]
+def test_what_the_manifest_claims_of_a_kind_of_stranger_is_what_the_host_finds(
+    exported, told, kind
+):
+    claimed = exported.bundle.host["tasks"][ANOMALY_TASK]["measured"][
+        f"caught_{kind.replace(' ', '_')}"
+    ]
     pictures = draw(kind, anomaly.N_TO_MEASURE, load("digits").train.images, anomaly.MEASURED)
     assert told(pictures) == pytest.approx(claimed)
 
@@ -69,6 +77,11 @@ def test_scores_of_two_kinds_are_brought_to_one_scale():
 
 def test_few_validation_images_say_little_so_none_that_is_known_is_an_alarm():
     random = np.random.default_rng(0)
-    own, validation = random.integers(-9, 10, (300, 3)).astype(np.int8), random.integers(-9, 5, (60, 3)).astype(np.int8)
-    assert anomaly.threshold_of(First(), validation, own) == np.quantile(1000 * validation[:, 0] + 5, 0.95)
+    own, validation = (
+        random.integers(-9, 10, (300, 3)).astype(np.int8),
+        random.integers(-9, 5, (60, 3)).astype(np.int8),
+    )
+    assert anomaly.threshold_of(First(), validation, own) == np.quantile(
+        1000 * validation[:, 0] + 5, 0.95
+    )
     assert anomaly.threshold_of(First(), validation[:49], own) == 1000 * own[:, 0].max() + 5

@@ -72,7 +72,9 @@ def test_the_confidence_is_fitted_not_the_classes_that_label_smoothing_lifted():
 def test_a_knot_without_data_follows_its_neighbours():
     probabilities = np.tile([0.9, 0.1], (100, 1))
     labels = np.repeat([0, 1], (70, 30))
-    first, second, third = fit_temperature(probabilities, labels, hat_functions(np.zeros(100), (0, 5, 9)))
+    first, second, third = fit_temperature(
+        probabilities, labels, hat_functions(np.zeros(100), (0, 5, 9))
+    )
     assert first == pytest.approx(np.log(9) / np.log(70 / 30), rel=0.1)
     assert second == pytest.approx(first, rel=0.2)
     assert third == pytest.approx(second, rel=0.2)
@@ -83,7 +85,9 @@ def test_the_share_to_come_is_what_became_right_of_what_was_expected_wrong():
     confidence = np.repeat([0.6, 0.8], 1000)
     correct = np.arange(2000) % 10 < np.repeat([6, 8], 1000)
     whole = np.arange(2000) % 10 < 9
-    assert fit_share_to_come(confidence, correct, whole, hats) == pytest.approx((0.75, 0.5, 0), abs=0.01)
+    assert fit_share_to_come(confidence, correct, whole, hats) == pytest.approx(
+        (0.75, 0.5, 0), abs=0.01
+    )
 
 
 def test_without_data_nothing_is_given_up():
@@ -114,7 +118,9 @@ def test_a_bundle_calibrated_later_is_the_same_and_keeps_its_id(exported, tmp_pa
     assert Bundle.load(path, "host").calibration is None
     assert main(["calibrate", "--bundle", str(path), "--threads", "1"]) == 0
     assert f"{exported.bundle.id.hex()} in {path}, the same id" in capsys.readouterr().out
-    assert (path / "manifest.json").read_bytes() == (exported.settings.out / "manifest.json").read_bytes()
+    assert (path / "manifest.json").read_bytes() == (
+        exported.settings.out / "manifest.json"
+    ).read_bytes()
 
 
 def test_a_bundle_that_is_not_there_or_of_other_images_is_one_sentence(exported, tmp_path, capsys):

@@ -26,7 +26,9 @@ def separable(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_decoder_learns_the_symbols_it_is_given(decoder):
     (train, labels), (validation, validation_labels) = separable(200, 0), separable(50, 1)
-    tuned, before, after = finetune(decoder, np.stack([train] * 6), labels, validation, validation_labels, SETTINGS)
+    tuned, before, after = finetune(
+        decoder, np.stack([train] * 6), labels, validation, validation_labels, SETTINGS
+    )
     assert after.accuracy > before.accuracy + 0.3
     assert score(tuned, validation, validation_labels).loss == pytest.approx(after.loss, abs=1e-5)
 

@@ -1,4 +1,6 @@
-"""What is asked of a further decoder: other names for the same images, and a few examples of something new."""
+"""What is asked of a further decoder: other names for the same images, and a few examples of
+something new.
+"""
 
 import re
 from dataclasses import replace
@@ -49,7 +51,11 @@ def test_coarse_is_the_superclass(tmp_path):
             small(("bird", "cat", "ship", "robot")),
             "has the class 'robot', and nobody said whether that lives",
         ),
-        ("fine", small(), "data set small has no finer classes than its own; fine is for cifar100-coarse"),
+        (
+            "fine",
+            small(),
+            "data set small has no finer classes than its own; fine is for cifar100-coarse",
+        ),
     ],
 )
 def test_a_task_that_a_data_set_cannot_teach_is_a_sentence(task, data, sentence, tmp_path):
@@ -71,16 +77,22 @@ def test_a_new_class_comes_from_a_folder_as_the_node_would_take_it(tmp_path, cap
     assert re.search(r"notes\.txt cannot be read and is skipped", capsys.readouterr().err)
     assert new.name == "cup"
     assert (new.few.shape, new.test.shape) == ((4, 8, 8, 1), (2, 8, 8, 1))
-    assert len(np.unique([*new.few[:, 0, 0, 0], *new.test[:, 0, 0, 0]])) == 6, "each image is in one of the two"
+    assert len(np.unique([*new.few[:, 0, 0, 0], *new.test[:, 0, 0, 0]])) == 6, (
+        "each image is in one of the two"
+    )
 
 
-def test_a_new_class_of_a_data_set_learns_from_its_training_split_and_is_measured_on_its_test_split(tmp_path):
+def test_a_new_class_of_a_data_set_learns_from_its_training_split_and_is_measured_on_its_test_split(
+    tmp_path,
+):
     data = load("digits")
     new = NewClass.find("digits:3", 5, 1, ImageSpec(8, 8, 1), tmp_path)
     assert np.array_equal(new.test, data.test.images[data.test.labels == 3])
     threes = data.train.images[data.train.labels == 3].tolist()
     assert all(image in threes for image in new.few.tolist())
-    assert not np.array_equal(new.few, NewClass.find("digits:3", 5, 2, ImageSpec(8, 8, 1), tmp_path).few)
+    assert not np.array_equal(
+        new.few, NewClass.find("digits:3", 5, 2, ImageSpec(8, 8, 1), tmp_path).few
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +101,11 @@ def test_a_new_class_of_a_data_set_learns_from_its_training_split_and_is_measure
         ("nothing", 5, "'nothing' is neither a folder here nor DATASET:CLASS"),
         ("digits:x", 5, "data set digits has no class 'x'; it has 0, 1"),
         ("digits:3", 0, "0 examples asked for; a new class needs at least one"),
-        ("digits:3", 10_000, r"digits:3 has \d+ images to learn from, 10000 are asked for; lower --shots"),
+        (
+            "digits:3",
+            10_000,
+            r"digits:3 has \d+ images to learn from, 10000 are asked for; lower --shots",
+        ),
     ],
 )
 def test_a_new_class_that_cannot_be_found_is_a_sentence(where, shots, sentence, tmp_path):
@@ -98,7 +114,9 @@ def test_a_new_class_that_cannot_be_found_is_a_sentence(where, shots, sentence, 
 
 
 def test_images_of_another_shape_are_refused(tmp_path):
-    with pytest.raises(ExportError, match=r"digits has images \(8, 8, 1\), the bundle takes \(8, 8, 3\)"):
+    with pytest.raises(
+        ExportError, match=r"digits has images \(8, 8, 1\), the bundle takes \(8, 8, 3\)"
+    ):
         NewClass.find("digits:3", 5, 0, ImageSpec(8, 8, 3), tmp_path)
     with pytest.raises(ExportError, match=r"a folder gives square ones"):
         NewClass.find(str(write_images(tmp_path / "cup", 1)), 1, 0, ImageSpec(8, 10, 1), tmp_path)

@@ -31,7 +31,11 @@ def test_what_is_cut_up_keeps_its_pixels_and_loses_its_places():
     cut = draw(SHUFFLED, 20, images, seed=0)
     side = 32 // N_SQUARES
     for picture in cut:
-        [source] = [image for image in images if np.array_equal(np.sort(image, None), np.sort(picture, None))]
+        [source] = [
+            image
+            for image in images
+            if np.array_equal(np.sort(image, None), np.sort(picture, None))
+        ]
         assert not np.array_equal(source, picture)
         corners = [(y, x) for y in range(0, 32, side) for x in range(0, 32, side)]
         squares = {picture[y : y + side, x : x + side].tobytes() for y, x in corners}

@@ -22,8 +22,12 @@ UNDECIMATED = dict(PLAIN, is_decimated=False)
 @pytest.mark.parametrize("stem_stride", [1, 2])
 @pytest.mark.parametrize("wavelet", WAVELETS)
 @torch.no_grad()
-def test_the_folded_encoder_is_the_encoder(wavelet, stem_stride, pooled, cut, random_model, random_images):
-    model = random_model(wavelet=wavelet, stem_stride=stem_stride, pooled=pooled, height=32, width=64, **cut)
+def test_the_folded_encoder_is_the_encoder(
+    wavelet, stem_stride, pooled, cut, random_model, random_images
+):
+    model = random_model(
+        wavelet=wavelet, stem_stride=stem_stride, pooled=pooled, height=32, width=64, **cut
+    )
     images = random_images(model.config, 8)
     encoder, _ = fold(model, *everything(model))
     latents = model.encoder(images)
@@ -71,13 +75,19 @@ def test_latents_of_several_views_are_their_mean(n_views, random_model, random_i
 
 @pytest.mark.parametrize("cut", [{}, NARROW])
 @torch.no_grad()
-def test_latents_leave_the_encoder_in_their_order_and_enter_the_decoder_in_it(cut, random_model, random_images):
+def test_latents_leave_the_encoder_in_their_order_and_enter_the_decoder_in_it(
+    cut, random_model, random_images
+):
     model = random_model(**cut)
     images = random_images(model.config, 8)
     order = torch.randperm(model.config.latents).tolist()
     encoder, decoder = fold(model, order, torch.zeros(model.config.latents))
-    torch.testing.assert_close(encoder(images), model.encoder(images)[:, order], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(decoder(quantise(encoder(images))), model(images), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        encoder(images), model.encoder(images)[:, order], atol=1e-5, rtol=1e-5
+    )
+    torch.testing.assert_close(
+        decoder(quantise(encoder(images))), model(images), atol=1e-5, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("cut", [{}, NARROW])

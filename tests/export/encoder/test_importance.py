@@ -22,16 +22,22 @@ def halves_and_latents(model, images):
 
 
 @pytest.mark.parametrize("cut", [{}, NARROW])
-def test_turned_halves_are_the_same_function_when_everything_arrives(cut, random_model, random_images):
+def test_turned_halves_are_the_same_function_when_everything_arrives(
+    cut, random_model, random_images
+):
     model = random_model(**cut)
     images = random_images(model.config, 64)
     encoder, decoder, latents = halves_and_latents(model, images)
-    turned_encoder, turned_decoder = fold_rotation(encoder, decoder, rotation(latents, sensitivity(decoder, latents)))
+    turned_encoder, turned_decoder = fold_rotation(
+        encoder, decoder, rotation(latents, sensitivity(decoder, latents))
+    )
     with torch.no_grad():
         z = turned_encoder(images)
         torch.testing.assert_close(turned_decoder(z), decoder(latents), atol=1e-3, rtol=1e-3)
     assert not torch.allclose(z, latents, atol=0.1)
-    assert sum(p.numel() for p in turned_encoder.parameters()) == sum(p.numel() for p in encoder.parameters())
+    assert sum(p.numel() for p in turned_encoder.parameters()) == sum(
+        p.numel() for p in encoder.parameters()
+    )
 
 
 def test_turned_latents_are_uncorrelated_around_zero_and_their_importance_falls():
@@ -41,7 +47,9 @@ def test_turned_latents_are_uncorrelated_around_zero_and_their_importance_falls(
     z = (latents.double() - turned.mean) @ turned.analysis.T
     covariance = torch.cov(z.T)
     step_sq = weight.double().trace() / 6
-    torch.testing.assert_close(covariance, torch.diag(2 * turned.importance / step_sq), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(
+        covariance, torch.diag(2 * turned.importance / step_sq), atol=1e-6, rtol=1e-6
+    )
     torch.testing.assert_close(z.mean(0), torch.zeros(6, dtype=torch.float64), atol=1e-9, rtol=0)
     assert (turned.importance.diff() <= 0).all()
 
@@ -65,11 +73,15 @@ def test_with_equal_sensitivity_it_is_principal_component_analysis():
     turned = rotation(latents, torch.eye(6))
     variances = torch.linalg.eigvalsh(torch.cov(latents.double().T)).flip(0)
     torch.testing.assert_close(2 * turned.importance, variances)
-    torch.testing.assert_close(turned.analysis @ turned.analysis.T, torch.eye(6, dtype=torch.float64))
+    torch.testing.assert_close(
+        turned.analysis @ turned.analysis.T, torch.eye(6, dtype=torch.float64)
+    )
 
 
 def test_the_tail_costs_least_to_lose(random_model, random_images):
-    """Second order, so measured where it holds: the predicted loss of a coordinate is the divergence it causes."""
+    """Second order, so measured where it holds: the predicted loss of a coordinate is the
+    divergence it causes.
+    """
     model = random_model(**NARROW)
     images = random_images(model.config, 400)
     _, decoder, latents = halves_and_latents(model, images)
@@ -81,7 +93,10 @@ def test_the_tail_costs_least_to_lose(random_model, random_images):
         without = z.clone()
         without[:, i] = 0
         with torch.no_grad():
-            whole, cut = (decoder((turned.mean + each @ turned.synthesis.T).float()).double() for each in (z, without))
+            whole, cut = (
+                decoder((turned.mean + each @ turned.synthesis.T).float()).double()
+                for each in (z, without)
+            )
         kl = (whole.softmax(1) * (whole.log_softmax(1) - cut.log_softmax(1))).sum(1).mean()
         measured.append(float(kl))
     assert measured == sorted(measured, reverse=True)
@@ -98,4 +113,6 @@ def test_leading_coordinates_leave_the_rest_at_the_mean(random_model, random_ima
     with torch.no_grad():
         symbols = quantise(short_encoder(images))
         padded = torch.cat([symbols, torch.zeros(len(images), model.config.latents - 3)], 1)
-        torch.testing.assert_close(short_decoder(symbols), whole_decoder(padded), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            short_decoder(symbols), whole_decoder(padded), atol=1e-4, rtol=1e-4
+        )

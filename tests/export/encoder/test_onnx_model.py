@@ -27,19 +27,25 @@ def test_every_tensor_of_the_encoder_has_a_shape_for_onnx2tf_to_read(random_mode
     encoder, _ = fold(model, range(9), torch.zeros(9))
     onnx_model.write_encoder(encoder, input_shape(model.config), tmp_path / "encoder.onnx")
     graph = onnx.load(tmp_path / "encoder.onnx").graph
-    shapes = {value.name: value.type.tensor_type.shape for value in (*graph.value_info, *graph.output)}
+    shapes = {
+        value.name: value.type.tensor_type.shape for value in (*graph.value_info, *graph.output)
+    }
     for node in graph.node:
         assert all(size.dim_value > 0 for size in shapes[node.output[0]].dim), node.name
 
 
 @torch.no_grad()
-def test_the_decoder_gives_probabilities_for_any_batch_and_is_written_alike_each_time(random_model, tmp_path):
+def test_the_decoder_gives_probabilities_for_any_batch_and_is_written_alike_each_time(
+    random_model, tmp_path
+):
     model = random_model()
     _, decoder = fold(model, range(9), torch.zeros(9))
     for name in ("one.onnx", "two.onnx"):
         onnx_model.write_decoder(decoder, tmp_path / name)
     assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "two.onnx").read_bytes()
-    session = onnxruntime.InferenceSession(tmp_path / "one.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        tmp_path / "one.onnx", providers=["CPUExecutionProvider"]
+    )
     assert ([i.name for i in session.get_inputs()], [o.name for o in session.get_outputs()]) == (
         ["symbols"],
         ["probabilities"],
@@ -51,7 +57,10 @@ def test_the_decoder_gives_probabilities_for_any_batch_and_is_written_alike_each
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path):
-    for read, name in ((onnx_model.OnnxModel, "decoder.onnx"), (partial(Int8Encoder, pixel_pad=0), "encoder.tflite")):
+    for read, name in (
+        (onnx_model.OnnxModel, "decoder.onnx"),
+        (partial(Int8Encoder, pixel_pad=0), "encoder.tflite"),
+    ):
         (tmp_path / name).write_bytes(b"no model at all")
         with pytest.raises(ExportError, match=rf"{name} .*; export it again"):
             read(tmp_path / name)

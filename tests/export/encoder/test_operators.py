@@ -16,7 +16,9 @@ def test_the_encoder_computes_in_integers_only_and_an_edge_tpu_would_take_it(exp
 def test_a_float_operator_is_named_and_refused(exported, tmp_path):
     model = read_model(exported.bundle.encoder_path)
     graph = model.subgraphs[0]
-    [addition, *_] = [o for o in graph.operators if builtin_operator(model, o) == schema.BuiltinOperator.ADD]
+    [addition, *_] = [
+        o for o in graph.operators if builtin_operator(model, o) == schema.BuiltinOperator.ADD
+    ]
     graph.tensors[addition.outputs[0]].type = schema.TensorType.FLOAT32
     write_model(model, tmp_path / "float.tflite")
     operators = list_operators(tmp_path / "float.tflite")
@@ -27,10 +29,19 @@ def test_a_float_operator_is_named_and_refused(exported, tmp_path):
 
 def test_an_operator_an_edge_tpu_does_not_know_is_reported(exported, tmp_path):
     model = read_model(exported.bundle.encoder_path)
-    [code] = [code for code in model.operatorCodes if code.builtinCode == schema.BuiltinOperator.ADD]
-    code.builtinCode, code.deprecatedBuiltinCode = schema.BuiltinOperator.FLOOR_MOD, schema.BuiltinOperator.FLOOR_MOD
+    [code] = [
+        code for code in model.operatorCodes if code.builtinCode == schema.BuiltinOperator.ADD
+    ]
+    code.builtinCode, code.deprecatedBuiltinCode = (
+        schema.BuiltinOperator.FLOOR_MOD,
+        schema.BuiltinOperator.FLOOR_MOD,
+    )
     write_model(model, tmp_path / "odd.tflite")
-    [odd, *_] = [operator for operator in list_operators(tmp_path / "odd.tflite") if operator.name == "FLOOR_MOD"]
+    [odd, *_] = [
+        operator
+        for operator in list_operators(tmp_path / "odd.tflite")
+        if operator.name == "FLOOR_MOD"
+    ]
     assert odd.is_integer
     assert "not among the operators an Edge TPU knows" in odd.obstacle
 
@@ -39,7 +50,9 @@ def test_the_edge_tpu_compiler_is_asked_where_it_is_installed(exported, tmp_path
     monkeypatch.setenv("PATH", str(tmp_path))
     assert edge_tpu_compiler_log(exported.bundle.encoder_path) is None
     compiler = tmp_path / "edgetpu_compiler"
-    compiler.write_text('#!/bin/sh\necho "asked about $4"\necho compiled >"$3/encoder_edgetpu.tflite"\n')
+    compiler.write_text(
+        '#!/bin/sh\necho "asked about $4"\necho compiled >"$3/encoder_edgetpu.tflite"\n'
+    )
     compiler.chmod(0o755)
     model = tmp_path / "encoder.tflite"
     model.write_bytes(exported.bundle.encoder_path.read_bytes())

@@ -1,4 +1,6 @@
-"""Weights rounded for int8: on the converter's grid, and outputs nearer than nearest rounding leaves them."""
+"""Weights rounded for int8: on the converter's grid, and outputs nearer than nearest rounding
+leaves them.
+"""
 
 import numpy as np
 import pytest
@@ -43,7 +45,9 @@ def test_rows_lie_on_a_grid_that_their_largest_weight_sets(weight):
 def test_outputs_move_less_than_by_nearest_rounding_on_inputs_not_seen(weight):
     seen, others = correlated(2000, 64).split(1000)
     rounded = rounded_rows(weight, seen.T.cov())
-    error, usual = ((others @ (new - weight).T).square().mean() for new in (rounded, nearest(weight)))
+    error, usual = (
+        (others @ (new - weight).T).square().mean() for new in (rounded, nearest(weight))
+    )
     assert error < usual / 3
 
 
@@ -61,7 +65,12 @@ def halves(checkpoint):
     data = load("digits")
     encoder, _ = fold(model, range(model.config.latents), torch.zeros(model.config.latents))
     images = to_model_input(to_pixels(some_images(data, N_IMAGES_TO_ROUND_BY)), 0)
-    return encoder, round_weights(encoder, images), images, to_model_input(to_pixels(data.test.images), 0)
+    return (
+        encoder,
+        round_weights(encoder, images),
+        images,
+        to_model_input(to_pixels(data.test.images), 0),
+    )
 
 
 @torch.no_grad()
@@ -80,7 +89,9 @@ def test_the_converter_finds_the_weights_rounded_already(halves, exported):
     for operator in graph.operators:
         if tflite.builtin_operator(model, operator) == schema.BuiltinOperator.CONV_2D:
             kernel = graph.tensors[operator.inputs[1]]
-            steps = np.frombuffer(bytes(model.buffers[kernel.buffer].data), np.int8).reshape(kernel.shape[0], -1)
+            steps = np.frombuffer(bytes(model.buffers[kernel.buffer].data), np.int8).reshape(
+                kernel.shape[0], -1
+            )
             assert (np.abs(steps.astype(int)).max(1) == LARGEST).all()
             seen += 1
     assert seen == sum(isinstance(layer, torch.nn.Conv2d) for layer in halves[0].modules())

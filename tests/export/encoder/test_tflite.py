@@ -34,7 +34,8 @@ def test_a_model_calibrated_without_black_and_white_is_refused(exported):
     graph = model.subgraphs[0]
     graph.tensors[graph.inputs[0]].quantization.scale = [0.003]
     with pytest.raises(
-        ExportError, match=r"scale 0\.003000000 and zero point -128, a node feeds them with 0\.003921569"
+        ExportError,
+        match=r"scale 0\.003000000 and zero point -128, a node feeds them with 0\.003921569",
     ):
         tflite.check_input(model)
 
@@ -58,13 +59,22 @@ def test_what_tensorflow_says_is_passed_on_when_it_fails(tmp_path):
 
 @pytest.mark.parametrize("n_views", VIEWS)
 @torch.no_grad()
-def test_colour_a_longer_wavelet_a_strided_stem_and_views_convert_too(n_views, random_model, tmp_path):
-    model = random_model(wavelet="bior2.2", stem_stride=2, pooled=2, height=32, width=16, base_width=8)
+def test_colour_a_longer_wavelet_a_strided_stem_and_views_convert_too(
+    n_views, random_model, tmp_path
+):
+    model = random_model(
+        wavelet="bior2.2", stem_stride=2, pooled=2, height=32, width=16, base_width=8
+    )
     encoder = fold(model, range(9), torch.zeros(9))[0].with_views(n_views)
     pad = model.config.pixel_pad
     onnx_model.write_encoder(encoder, input_shape(model.config), tmp_path / "encoder.onnx")
     images = np.random.default_rng(0).integers(0, 256, (60, 32, 16, 3), np.uint8)
-    tflite.convert(tmp_path / "encoder.onnx", with_border(images, pad), tmp_path / "encoder.tflite", encoder.views)
+    tflite.convert(
+        tmp_path / "encoder.onnx",
+        with_border(images, pad),
+        tmp_path / "encoder.tflite",
+        encoder.views,
+    )
     require_integer(list_operators(tmp_path / "encoder.tflite"))
     expected = quantise(encoder(to_model_input(to_pixels(images), pad))).numpy()
     symbols = Int8Encoder(tmp_path / "encoder.tflite", pad)(images)
@@ -74,7 +84,9 @@ def test_colour_a_longer_wavelet_a_strided_stem_and_views_convert_too(n_views, r
 
 def test_the_number_of_threads_changes_nothing(exported):
     images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), np.uint8)
-    one, three = (Int8Encoder(exported.bundle.encoder_path, 0, n_threads)(images) for n_threads in (1, 3))
+    one, three = (
+        Int8Encoder(exported.bundle.encoder_path, 0, n_threads)(images) for n_threads in (1, 3)
+    )
     assert one.shape == (50, 8)
     assert np.array_equal(one, three)
 
@@ -82,4 +94,6 @@ def test_the_number_of_threads_changes_nothing(exported):
 def test_the_border_is_reflected_before_the_model_as_in_training():
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 6, 3), np.uint8)
     as_trained = to_model_input(to_pixels(images), 4).numpy().transpose(0, 2, 3, 1)
-    assert np.allclose((to_encoder_input(images, 4).astype(np.float32) + 128) / 255, as_trained, atol=1e-6)
+    assert np.allclose(
+        (to_encoder_input(images, 4).astype(np.float32) + 128) / 255, as_trained, atol=1e-6
+    )

@@ -1,4 +1,6 @@
-"""The classifier runs a bundle's decoder, and refuses one that does not fit before the first image."""
+"""The classifier runs a bundle's decoder, and refuses one that does not fit before the first
+image.
+"""
 
 import subprocess
 import sys
@@ -39,24 +41,31 @@ def test_symbols_of_another_length_are_refused_with_both_lengths(decoder):
 
 
 def test_a_decoder_of_another_latent_is_refused(decoder):
-    with pytest.raises(BundleError, match=r"does not take 16 symbols per image.*export the bundle again"):
+    with pytest.raises(
+        BundleError, match=r"does not take 16 symbols per image.*export the bundle again"
+    ):
         Classifier(decoder, 16, 4)
 
 
 def test_a_decoder_of_other_classes_is_refused(decoder):
-    with pytest.raises(BundleError, match=r"gives \(4,\) numbers per image, the manifest names 10 classes"):
+    with pytest.raises(
+        BundleError, match=r"gives \(4,\) numbers per image, the manifest names 10 classes"
+    ):
         Classifier(decoder, 12, 10)
 
 
 def test_a_decoder_with_other_ends_is_refused(tmp_path):
     write_decoder(tmp_path / "decoder.onnx", weights(12), names=("latent", "probabilities"))
-    with pytest.raises(BundleError, match=r"maps \['latent'\] to \['probabilities'\], expected \[\"symbols\"\]"):
+    with pytest.raises(
+        BundleError, match=r"maps \['latent'\] to \['probabilities'\], expected \[\"symbols\"\]"
+    ):
         Classifier(tmp_path / "decoder.onnx", 12, 4)
 
 
 def test_a_decoder_that_gives_no_probabilities_is_refused(tmp_path):
     ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in ("symbols", "probabilities")
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4])
+        for name in ("symbols", "probabilities")
     ]
     node = helper.make_node("Exp", ["symbols"], ["probabilities"])
     graph = helper.make_graph([node], "decoder", ends[:1], ends[1:])
@@ -74,20 +83,28 @@ def test_a_file_that_is_no_model_is_refused_by_name(tmp_path):
 
 def test_the_host_loads_neither_torch_nor_tensorflow():
     script = (
-        "import sys, host_decoder.live.run, host_decoder.receive.listener, host_decoder.store.redecode, host_decoder.__main__; "
+        "import sys, host_decoder.live.run, host_decoder.receive.listener, "
+        "host_decoder.store.redecode, host_decoder.__main__; "
         "print({'torch', 'tensorflow', 'onnx', 'constriction'} & set(sys.modules))"
     )
-    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert loaded.stdout.strip() == "set()"
 
 
 def write_model(path, *nodes):
     """symbols (N, 4) to probabilities by the nodes that are given."""
     ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in ("symbols", "probabilities")
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4])
+        for name in ("symbols", "probabilities")
     ]
-    graph = helper.make_graph([helper.make_node(*node) for node in nodes], "decoder", ends[:1], ends[1:])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    graph = helper.make_graph(
+        [helper.make_node(*node) for node in nodes], "decoder", ends[:1], ends[1:]
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path
+    )
 
 
 def test_a_decoder_that_gives_no_finite_numbers_is_refused(tmp_path):
@@ -104,7 +121,9 @@ def test_a_decoder_that_fails_later_is_a_sentence(tmp_path):
     ]
     write_model(tmp_path / "decoder.onnx", *steps)
     classify = Classifier(tmp_path / "decoder.onnx", 4, 4)
-    with pytest.raises(BundleError, match=r"gives no finite numbers for each image; export the bundle again"):
+    with pytest.raises(
+        BundleError, match=r"gives no finite numbers for each image; export the bundle again"
+    ):
         classify(np.full((3, 4), np.nan, np.float32))
 
 

@@ -33,24 +33,34 @@ def tiny():
 
 
 def verdicts(bundle: Bundle, pictures: np.ndarray, n_bytes: int | None = None):
-    """What the host says of pictures that go through node and coder; of the first n_bytes of their bitstreams alone."""
+    """What the host says of pictures that go through node and coder; of the first n_bytes of their
+    bitstreams alone.
+    """
     encoder, reader = Encoder(Bundle.load(bundle.path, side="node")), Reader(bundle, None)
     for picture in pictures:
         bitstream = latent_coder.encode(encoder(picture), bundle.tables)
         n = len(bitstream) if n_bytes is None else min(n_bytes, len(bitstream) - 1)
-        yield reader.judge(latent_coder.decode(bitstream[:n], bundle.tables, n == len(bitstream)), 0.0)
+        yield reader.judge(
+            latent_coder.decode(bitstream[:n], bundle.tables, n == len(bitstream)), 0.0
+        )
 
 
-@pytest.mark.parametrize(("kind", "least"), [("lens cap", 0.9), ("noise", 0.8), ("wall", 0.8), ("disc", 0.5)])
+@pytest.mark.parametrize(
+    ("kind", "least"), [("lens cap", 0.9), ("noise", 0.8), ("wall", 0.8), ("disc", 0.5)]
+)
 def test_pictures_of_nothing_are_said_to_be_none_of_these(tiny, kind, least):
     own = np.zeros((1, 32, 32, 3), np.uint8)
-    said = [verdict.strangeness.is_anomaly for verdict in verdicts(tiny, draw(kind, 60, own, seed=7))]
+    said = [
+        verdict.strangeness.is_anomaly for verdict in verdicts(tiny, draw(kind, 60, own, seed=7))
+    ]
     assert np.mean(said) > least
 
 
 def test_of_a_prefix_nothing_is_said(tiny):
     own = np.zeros((1, 32, 32, 3), np.uint8)
-    assert {verdict.strangeness for verdict in verdicts(tiny, draw("noise", 5, own, seed=7), n_bytes=1)} == {None}
+    assert {
+        verdict.strangeness for verdict in verdicts(tiny, draw("noise", 5, own, seed=7), n_bytes=1)
+    } == {None}
 
 
 def test_a_bundle_from_before_there_was_a_score_answers_without(tmp_path):

@@ -1,4 +1,6 @@
-"""A bundle answers further tasks by further decoders, each of which must fit what the manifest says of it."""
+"""A bundle answers further tasks by further decoders, each of which must fit what the manifest says
+of it.
+"""
 
 import base64
 import io
@@ -34,7 +36,9 @@ def write_model(path, nodes, output, kind, shape, constants=()):
         [helper.make_tensor_value_info(output, kind, ["batch", *shape])],
         [numpy_helper.from_array(array, name) for name, array in constants],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path
+    )
 
 
 def write_sum(path):
@@ -52,7 +56,13 @@ def write_ramp(path, width=8):
         helper.make_node("Tile", ["positive", "repeats"], ["image"]),
         helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.UINT8),
     ]
-    constants = {"start": [0], "end": [width], "axes": [1], "row": [-1, 1, width, 1], "repeats": [1, 8, 1, 1]}
+    constants = {
+        "start": [0],
+        "end": [width],
+        "axes": [1],
+        "row": [-1, 1, width, 1],
+        "repeats": [1, 8, 1, 1],
+    }
     arrays = [(name, np.array(values)) for name, values in constants.items()]
     write_model(path, nodes, "pixels", TensorProto.UINT8, [8, width, 1], arrays)
 
@@ -66,8 +76,12 @@ def tasked(bundle, tmp_path) -> Bundle:
     write_sum(folder / "decoder-odd.onnx")
     write_ramp(folder / "decoder-thumbnail.onnx")
     tasked = Bundle.load(folder, "host")
-    tasked = with_task(tasked, "size", {"file": "decoder-size.onnx", "classes": ["small", "large", "huge"]})
-    tasked = with_task(tasked, "odd", {"file": "decoder-odd.onnx", "output": "score", "threshold": 100})
+    tasked = with_task(
+        tasked, "size", {"file": "decoder-size.onnx", "classes": ["small", "large", "huge"]}
+    )
+    tasked = with_task(
+        tasked, "odd", {"file": "decoder-odd.onnx", "output": "score", "threshold": 100}
+    )
     return with_task(tasked, "thumbnail", {"file": "decoder-thumbnail.onnx", "output": "pixels"})
 
 
@@ -101,7 +115,10 @@ def test_further_tasks_leave_the_bundle_s_id_and_are_checked_as_its_other_files_
 
 
 def test_a_task_that_is_not_there_is_told_what_is(tasked):
-    with pytest.raises(BundleError, match=r"no task 'colour', it has label, odd, size, thumbnail; 'python -m export"):
+    with pytest.raises(
+        BundleError,
+        match=r"no task 'colour', it has label, odd, size, thumbnail; 'python -m export",
+    ):
         task_reader(tasked, "colour")
 
 
@@ -112,12 +129,18 @@ def test_a_task_that_is_not_there_is_told_what_is(tasked):
             {"file": "decoder-odd.onnx", "output": "smell"},
             "its output is 'smell', there are probabilities, score, pixels",
         ),
-        ({"file": "decoder-size.onnx", "classes": ["one"]}, "it has 1 classes, at least two are needed"),
+        (
+            {"file": "decoder-size.onnx", "classes": ["one"]},
+            "it has 1 classes, at least two are needed",
+        ),
         (
             {"file": "decoder-odd.onnx", "output": "score", "threshold": "high"},
             "threshold is .high., it must be a number",
         ),
-        ({"file": "decoder-size.onnx", "classes": ["a", "b"]}, r"gives \(3,\) numbers per image, the manifest names 2"),
+        (
+            {"file": "decoder-size.onnx", "classes": ["a", "b"]},
+            r"gives \(3,\) numbers per image, the manifest names 2",
+        ),
         (
             {"file": "decoder-odd.onnx", "output": "pixels"},
             r'maps .* to \[\'score\'\], expected \["symbols"\] to \["pix',
@@ -132,7 +155,8 @@ def test_an_entry_that_misstates_its_decoder_is_refused(tasked, entry, sentence)
 def test_a_picture_of_another_shape_than_the_images_is_refused(tasked):
     write_ramp(tasked.path / "decoder-thumbnail.onnx", width=6)
     with pytest.raises(
-        BundleError, match=r"gives uint8 \(8, 6, 1\) per image, the bundle's images are uint8 \(8, 8, 1\)"
+        BundleError,
+        match=r"gives uint8 \(8, 6, 1\) per image, the bundle's images are uint8 \(8, 8, 1\)",
     ):
         task_reader(tasked, "thumbnail")
 
@@ -157,7 +181,10 @@ def test_answers_as_they_come_carry_the_tasks_that_a_node_is_asked(tasked, tmp_p
     said = json.loads(json.dumps(answer.to_json()))
     assert said["label"] in CLASSES
     assert said["tasks"]["odd"]["score"] == symbols.sum()
-    assert said["tasks"]["size"]["label"] == ("small", "large", "huge")[(symbols @ weights(12, seed=5)[:, :3]).argmax()]
+    assert (
+        said["tasks"]["size"]["label"]
+        == ("small", "large", "huge")[(symbols @ weights(12, seed=5)[:, :3]).argmax()]
+    )
 
 
 def test_an_earlier_bundle_is_asked_the_tasks_that_it_knows(tasked, other_bundle, tmp_path):
@@ -171,12 +198,15 @@ def test_an_earlier_bundle_is_asked_the_tasks_that_it_knows(tasked, other_bundle
 
 def test_host_toml_names_tasks_that_the_bundle_has(tasked, tmp_path):
     (tmp_path / "node.key").write_text(KEY.hex())
-    toml = f'''[link]\nport = "/dev/null"\n[[node]]\nid = 7\nkey = "node.key"\nbundle = "{tasked.path}"\ntasks = %s\n'''
+    toml = '[link]\nport = "/dev/null"\n[[node]]\nid = 7\nkey = "node.key"\n'
+    toml += f'bundle = "{tasked.path}"\ntasks = %s\n'
     (tmp_path / "host.toml").write_text(toml % '["odd", "thumbnail"]')
     [node] = read_config(tmp_path / "host.toml").nodes
     assert node.tasks == ("odd", "thumbnail")
     (tmp_path / "host.toml").write_text(toml % '["colour"]')
-    with pytest.raises(ConfigError, match="has no task 'colour', it has label, odd, size, thumbnail"):
+    with pytest.raises(
+        ConfigError, match="has no task 'colour', it has label, odd, size, thumbnail"
+    ):
         read_config(tmp_path / "host.toml")
 
 
@@ -216,7 +246,12 @@ def test_stored_images_become_pictures(filled, tasked, tmp_path, capsys):
 def test_images_of_one_number_under_two_keys_have_a_picture_each(tmp_path):
     pictures = PictureFolder(tmp_path / "pictures")
     answers = [
-        {"node": 7, "image": 3, "pixels": base64.b64encode(bytes([grey] * 4)).decode(), "shape": [2, 2, 1]}
+        {
+            "node": 7,
+            "image": 3,
+            "pixels": base64.b64encode(bytes([grey] * 4)).decode(),
+            "shape": [2, 2, 1],
+        }
         for grey in (10, 200)
     ]
     names = [Path(pictures.save(answer)["file"]).name for answer in answers]

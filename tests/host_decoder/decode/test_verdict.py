@@ -1,4 +1,6 @@
-"""A verdict is given when the label is sure or the rest is not worth its airtime, and never without a calibration."""
+"""A verdict is given when the label is sure or the rest is not worth its airtime, and never without
+a calibration.
+"""
 
 import numpy as np
 import pytest
@@ -51,10 +53,16 @@ def test_with_all_symbols_known_nothing_is_awaited():
 
 def test_many_images_at_once_are_judged_as_each_alone():
     rng = np.random.default_rng(1)
-    probabilities, n_known = rng.dirichlet(np.full(4, 0.2), 300).astype(np.float32), rng.integers(0, 9, 300)
+    probabilities, n_known = (
+        rng.dirichlet(np.full(4, 0.2), 300).astype(np.float32),
+        rng.integers(0, 9, 300),
+    )
     policy = VerdictPolicy(CALIBRATION, price_per_s=0.3)
     together = policy.is_enough(probabilities, n_known, 0.1)
-    alone = [policy.judge(row, n, 0.1).is_enough for row, n in zip(probabilities, n_known.tolist(), strict=True)]
+    alone = [
+        policy.judge(row, n, 0.1).is_enough
+        for row, n in zip(probabilities, n_known.tolist(), strict=True)
+    ]
     assert together.tolist() == alone
     assert 0 < together.mean() < 1
 
@@ -70,7 +78,9 @@ def test_without_a_calibration_there_is_no_verdict_and_a_sentence_why():
     assert VerdictPolicy(CALIBRATION).notice is None
 
 
-@pytest.mark.parametrize("rules", [{"min_gain": -0.1}, {"price_per_s": float("inf")}, {"min_confidence": 0.0}])
+@pytest.mark.parametrize(
+    "rules", [{"min_gain": -0.1}, {"price_per_s": float("inf")}, {"min_confidence": 0.0}]
+)
 def test_rules_that_make_no_sense_are_refused(rules):
     with pytest.raises(ValueError, match="must be"):
         VerdictPolicy(CALIBRATION, **rules)

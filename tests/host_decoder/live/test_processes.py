@@ -41,7 +41,10 @@ def test_lines_come_with_their_time_and_can_be_waited_for():
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
-        ("import sys; sys.exit('no such port')", "the node ended with exit code 1, saying:\n  no such port"),
+        (
+            "import sys; sys.exit('no such port')",
+            "the node ended with exit code 1, saying:\n  no such port",
+        ),
         ("import sys; sys.exit(3)", "the node ended with exit code 3 without a word"),
         ("import os; os.abort()", "the node was ended by signal SIGABRT without a word"),
     ],
@@ -53,7 +56,9 @@ def test_why_a_child_ended(script, sentence):
 
 
 def test_only_the_last_words_are_kept():
-    with Child("talker", python("import sys\nfor i in range(99): print(i, file=sys.stderr)")) as child:
+    with Child(
+        "talker", python("import sys\nfor i in range(99): print(i, file=sys.stderr)")
+    ) as child:
         wait_until(lambda: not child.is_running)
         assert child.why_ended().split()[-2:] == ["97", "98"]
         assert "\n  5\n" not in child.why_ended()
@@ -61,7 +66,8 @@ def test_only_the_last_words_are_kept():
 
 def test_its_last_lines_can_be_taken_after_the_end():
     script = (
-        "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye')))\nprint('up', flush=True)"
+        "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: "
+        "sys.exit(print('bye')))\nprint('up', flush=True)"
     )
     with Child("polite", python(script + "\nsignal.pause()")) as child:
         child.take_lines(wait_s=10.0)
@@ -84,7 +90,9 @@ def test_a_child_that_will_not_end_is_killed_with_its_own_children(monkeypatch):
     wait_until(lambda: not is_alive(int(line.text)))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells a child that its parent was killed"
+)
 def test_children_do_not_outlive_a_parent_that_is_killed():
     sleeper = "import time; print(1, flush=True); time.sleep(60)"
     parent = (

@@ -37,18 +37,38 @@ MARK = "LATENTLINK_TEST_RUN"
 
 
 class Run:
-    """The live command in a process group of its own, its temporary folder and its children known."""
+    """The live command in a process group of its own, its temporary folder and its children
+    known.
+    """
 
     def __init__(self, folder: Path, bundle: Path, replay: Path, *options: str) -> None:
         self.folder = folder
         self.mark = uuid.uuid4().hex
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
-        environment = os.environ | {"TMPDIR": str(self.temporary), MARK: self.mark, "PYTHONUNBUFFERED": "1"}
-        command = [sys.executable, "-m", "host_decoder", "live", "--bundle", str(bundle), "--replay", str(replay)]
+        environment = os.environ | {
+            "TMPDIR": str(self.temporary),
+            MARK: self.mark,
+            "PYTHONUNBUFFERED": "1",
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "host_decoder",
+            "live",
+            "--bundle",
+            str(bundle),
+            "--replay",
+            str(replay),
+        ]
         command += ["--results", str(folder / "results"), *options]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
         )
 
     def finish(self) -> tuple[int, str, str]:
@@ -65,7 +85,10 @@ class Run:
         found = {}
         for folder in Path("/proc").iterdir():
             try:
-                if folder.name.isdigit() and f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes():
+                if (
+                    folder.name.isdigit()
+                    and f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes()
+                ):
                     found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
             except OSError:
                 continue
@@ -113,9 +136,13 @@ def test_a_whole_run_answers_every_image_and_measures(start, tmp_path):
     assert (figures["live_images"], figures["live_images_received"]) == (N_IMAGES, N_IMAGES)
     assert figures["live_accuracy"] == figures["live_accuracy_of_captured"] == pytest.approx(0.9)
     overhead_bytes = figures["live_wire_bytes_per_image"] - figures["live_bytes_per_image"]
-    assert 15 <= overhead_bytes < 27, "11 bytes around the bitstream, 4 for the cable, and 12 until the first answer"
+    assert 15 <= overhead_bytes < 27, (
+        "11 bytes around the bitstream, 4 for the cable, and 12 until the first answer"
+    )
     assert 0 < figures["first_label_s"] < PATIENCE_S
-    assert figures["live_airtime_s_per_image"] == pytest.approx(10 * figures["live_wire_bytes_per_image"] / 115_200)
+    assert figures["live_airtime_s_per_image"] == pytest.approx(
+        10 * figures["live_wire_bytes_per_image"] / 115_200
+    )
     assert content["line"]["bytes_lost"] == 0
     with Store(tmp_path / "kept.sqlite", must_exist=True) as store:
         assert sum(row["images"] for row in store.statistics()["labels"]) == N_IMAGES
@@ -128,8 +155,16 @@ def test_what_is_lost_is_sent_again_until_every_image_is_there(start):
     assert code == 0
     content = result(run)
     figures = content["figures"]
-    assert (content["loss"], content["seeds"], content["study"]) == ("0.3", [0], "live-blobs-lora-sf7-drawn-3-loss-0.3")
-    assert (figures["live_images"], figures["live_images_received"], figures["live_delivery_ratio"]) == (3, 3, 1.0)
+    assert (content["loss"], content["seeds"], content["study"]) == (
+        "0.3",
+        [0],
+        "live-blobs-lora-sf7-drawn-3-loss-0.3",
+    )
+    assert (
+        figures["live_images"],
+        figures["live_images_received"],
+        figures["live_delivery_ratio"],
+    ) == (3, 3, 1.0)
     assert figures["live_accuracy"] == figures["live_accuracy_of_captured"] == 1.0
     assert figures["live_chunks_repeated"] > 0
     assert content["line"]["frames_lost"] > 0
@@ -152,23 +187,40 @@ def test_a_store_that_is_locked_for_long_ends_a_run_with_a_sentence(start, tmp_p
 @pytest.mark.parametrize("encoding", ["iso-8859-1", "ascii"])
 def test_terminals_of_few_signs_see_everything(live_bundle, replay_file, tmp_path, encoding):
     bundle, store, replay = str(live_bundle.path), str(tmp_path / "host.sqlite"), str(replay_file)
-    live = ["live", "--bundle", bundle, "--replay", replay, "--link", "serial-115200", "--images", "3", "--plain"]
+    live = [
+        "live",
+        "--bundle",
+        bundle,
+        "--replay",
+        replay,
+        "--link",
+        "serial-115200",
+        "--images",
+        "3",
+        "--plain",
+    ]
     for words in (
         [*live, "--results", str(tmp_path), "--store", store],
         ["stats", store],
         ["decode", store, "--bundle", bundle],
     ):
         command = [sys.executable, "-m", "host_decoder", *words]
-        done = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True)
+        done = subprocess.run(
+            command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True
+        )
         assert done.returncode == 0, done.stderr
         assert done.stdout.decode(encoding)
         assert b"?" not in done.stdout
 
 
-def test_a_part_of_a_replay_sorted_by_class_shows_several_classes(live_bundle, replay_file, tmp_path):
+def test_a_part_of_a_replay_sorted_by_class_shows_several_classes(
+    live_bundle, replay_file, tmp_path
+):
     arrays = dict(np.load(replay_file))
     order = np.argsort(arrays["labels"], kind="stable")
-    np.savez(tmp_path / "sorted.npz", images=arrays["images"][order], labels=arrays["labels"][order])
+    np.savez(
+        tmp_path / "sorted.npz", images=arrays["images"][order], labels=arrays["labels"][order]
+    )
     options = LiveOptions(live_bundle.path, tmp_path / "sorted.npz", images=4, seed=1)
     (tmp_path / "run").mkdir()
     drawn = draw_replay(options, N_IMAGES, tmp_path / "run")
@@ -176,21 +228,30 @@ def test_a_part_of_a_replay_sorted_by_class_shows_several_classes(live_bundle, r
         assert len(content["images"]) == 4
         assert len(set(content["labels"].tolist())) > 1
     assert draw_replay(options, N_IMAGES, tmp_path / "run") == drawn
-    assert draw_replay(replace(options, images=N_IMAGES), N_IMAGES, tmp_path).replay == options.replay
+    assert (
+        draw_replay(replace(options, images=N_IMAGES), N_IMAGES, tmp_path).replay == options.replay
+    )
 
 
 def test_a_line_that_lets_nothing_through_is_told(live_bundle, replay_file, tmp_path, monkeypatch):
     monkeypatch.setattr("host_decoder.live.run.SILENCE_S", 0.5)
     told = io.StringIO()
-    options = LiveOptions(live_bundle.path, replay_file, "serial-115200", loss="1", store=tmp_path / "store.sqlite")
+    options = LiveOptions(
+        live_bundle.path, replay_file, "serial-115200", loss="1", store=tmp_path / "store.sqlite"
+    )
     run = LiveRun(options, time.monotonic(), lambda: "Ctrl-C ends the run" in told.getvalue())
     with PlainView(run.title, Console(file=told, width=1000)) as view:
         assert run.run(view).is_interrupted
-    assert "no image has come through in 0.5 s, over a line with loss 1 and bit errors 0" in told.getvalue()
+    assert (
+        "no image has come through in 0.5 s, over a line with loss 1 and bit errors 0"
+        in told.getvalue()
+    )
 
 
 def test_without_feedback_losses_are_counted_and_never_stop_a_run(start):
-    run = start("--link", "lora-sf7", "--no-feedback", "--loss", "0.4", "--seed", "7", "--images", "8")
+    run = start(
+        "--link", "lora-sf7", "--no-feedback", "--loss", "0.4", "--seed", "7", "--images", "8"
+    )
     code, _, _ = run.finish()
     assert code == 0
     content = result(run)
@@ -199,7 +260,9 @@ def test_without_feedback_losses_are_counted_and_never_stop_a_run(start):
     assert figures["live_images"] == 8
     assert figures["live_images_received"] == 8 - content["line"]["frames_lost"] < 8
     assert figures["live_accuracy"] == 1.0
-    assert figures["live_accuracy_of_captured"] == pytest.approx(figures["live_images_received"] / 8)
+    assert figures["live_accuracy_of_captured"] == pytest.approx(
+        figures["live_images_received"] / 8
+    )
     overhead_bytes = figures["live_wire_bytes_per_image"] - figures["live_bytes_per_image"]
     assert 11 < overhead_bytes <= 11 + 12, "every image once, some packets with a salt"
     assert figures["live_downlink_packets"] == 0
@@ -207,7 +270,16 @@ def test_without_feedback_losses_are_counted_and_never_stop_a_run(start):
 
 def test_verdicts_spare_the_chunks_that_are_not_wanted(start, calibrated_live_bundle):
     run = start(
-        *("--link", "serial-9600", "--verdict", "0.01", "--first-chunk-bytes", "8", "--chunk-bytes", "4"),
+        *(
+            "--link",
+            "serial-9600",
+            "--verdict",
+            "0.01",
+            "--first-chunk-bytes",
+            "8",
+            "--chunk-bytes",
+            "4",
+        ),
         bundle=calibrated_live_bundle.path,
     )
     code, out, err = run.finish()
@@ -238,7 +310,9 @@ def test_modems_are_spoken_to_in_their_own_language(start, link):
     run.assert_nothing_is_left()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells a child that its parent was killed"
+)
 def test_a_run_that_is_killed_leaves_no_process(start):
     run = start("--link", "lora-sf10", "--interval", "0.2")
     run.wait_for_an_answer()
@@ -258,10 +332,23 @@ def has_echo(terminal: int) -> bool:
 def test_a_terminal_sees_the_picture_and_is_given_back_whole(live_bundle, replay_file, tmp_path):
     near, far = pty.openpty()
     fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    command = [sys.executable, "-m", "host_decoder", "live", "--bundle", live_bundle.path, "--replay", replay_file]
+    command = [
+        sys.executable,
+        "-m",
+        "host_decoder",
+        "live",
+        "--bundle",
+        live_bundle.path,
+        "--replay",
+        replay_file,
+    ]
     environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
     run = subprocess.Popen(
-        [*command, "--link", "serial-115200", "--results", tmp_path], stdin=far, stdout=far, stderr=far, env=environment
+        [*command, "--link", "serial-115200", "--results", tmp_path],
+        stdin=far,
+        stdout=far,
+        stderr=far,
+        env=environment,
     )
     os.close(far)
     seen, shows_keys = b"", [has_echo(near)]
@@ -351,7 +438,9 @@ def test_a_line_that_dies_ends_the_run(start):
         (["--bundle", "nowhere"], "there is no bundle at nowhere"),
     ],
 )
-def test_a_wrong_argument_is_a_sentence_before_anything_starts(live_bundle, replay_file, options, sentence, capsys):
+def test_a_wrong_argument_is_a_sentence_before_anything_starts(
+    live_bundle, replay_file, options, sentence, capsys
+):
     command = ["live", "--bundle", str(live_bundle.path), "--replay", str(replay_file), *options]
     assert main(command) == 1
     assert sentence in capsys.readouterr().err
@@ -359,7 +448,12 @@ def test_a_wrong_argument_is_a_sentence_before_anything_starts(live_bundle, repl
 
 def test_a_replay_of_other_classes_is_refused(live_bundle, tmp_path, capsys):
     path = tmp_path / "cars.npz"
-    np.savez(path, images=np.zeros((1, 8, 8, 1), np.uint8), labels=np.zeros(1, int), classes=np.array(["car"]))
+    np.savez(
+        path,
+        images=np.zeros((1, 8, 8, 1), np.uint8),
+        labels=np.zeros(1, int),
+        classes=np.array(["car"]),
+    )
     assert main(["live", "--bundle", str(live_bundle.path), "--replay", str(path)]) == 1
     assert "has the class 'car'" in capsys.readouterr().err
     path.write_bytes(b"PK damaged")

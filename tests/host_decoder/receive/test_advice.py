@@ -13,7 +13,9 @@ def advisor(*n_chunks: int, is_complete: bool = False) -> Advisor:
     """After images that were settled by so many chunks."""
     made = Advisor(gives_verdicts=True)
     for image, n in enumerate(n_chunks):
-        made.note(replace(answer(image, n_chunks=n), is_complete=is_complete, is_enough=not is_complete))
+        made.note(
+            replace(answer(image, n_chunks=n), is_complete=is_complete, is_enough=not is_complete)
+        )
     return made
 
 
@@ -28,7 +30,12 @@ def test_at_first_there_is_no_advice():
 
 @pytest.mark.parametrize(
     ("n_chunks", "answer_airtime_s", "advised"),
-    [([1] * 9 + [3], 0.05, 1), ([3] * 10, 0.05, 3), ([1] * 5 + [2] * 5, 1.0, 2), ([1] * 5 + [2] * 5, 0.01, 1)],
+    [
+        ([1] * 9 + [3], 0.05, 1),
+        ([3] * 10, 0.05, 3),
+        ([1] * 5 + [2] * 5, 1.0, 2),
+        ([1] * 5 + [2] * 5, 0.01, 1),
+    ],
 )
 def test_what_cost_least_is_advised(n_chunks, answer_airtime_s, advised):
     assert advisor(*n_chunks).n_chunks(0.05, answer_airtime_s) == advised

@@ -44,14 +44,22 @@ def test_a_clock_is_right_when_it_is_synchronised_or_trusted_or_nobody_knows(
     assert WallClock(is_trusted, lambda: kernel).is_right == is_right
 
 
-def test_before_its_clock_is_synchronised_a_host_tells_no_time_and_says_why_once(node_entry, store, bundle):
+def test_before_its_clock_is_synchronised_a_host_tells_no_time_and_says_why_once(
+    node_entry, store, bundle
+):
     kernel = [False]
-    host = Host([node_entry], store, timing=TIMING, clock=WallClock(is_synchronised=lambda: kernel[0]))
+    host = Host(
+        [node_entry], store, timing=TIMING, clock=WallClock(is_synchronised=lambda: kernel[0])
+    )
     node = SmallNode(bundle)
 
     def explained(now_s):
         heard = host.receive(node.hello(wants_time=True), now_s)
-        return [one.sentence for one in heard if isinstance(one, Notice) and "asks for the time" in one.sentence]
+        return [
+            one.sentence
+            for one in heard
+            if isinstance(one, Notice) and "asks for the time" in one.sentence
+        ]
 
     [sentence] = explained(0.0)
     assert 'clock = "trusted"' in sentence

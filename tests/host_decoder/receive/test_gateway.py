@@ -1,4 +1,6 @@
-"""Gateways that hang, fail and are attacked: each costs itself only, and the host ends when it is told."""
+"""Gateways that hang, fail and are attacked: each costs itself only, and the host ends when it is
+told.
+"""
 
 import itertools
 import os
@@ -21,7 +23,13 @@ from host_decoder.receive.gateways import governors_of, listen, timing_of
 from host_decoder.receive.host import Host
 from host_decoder.toml_table import ConfigError
 from link.base.clock import boot_s
-from link.carriers.carrier import CarrierSettings, CarrierStatistics, NotSentError, PortError, Received
+from link.carriers.carrier import (
+    CarrierSettings,
+    CarrierStatistics,
+    NotSentError,
+    PortError,
+    Received,
+)
 from link.carriers.udp import Udp
 from link.medium.profiles import get_profile
 from link.medium.regions import governor_for
@@ -35,7 +43,9 @@ AT_ONCE_S = 2.0
 
 
 class Scripted(GatewayConfig):
-    """A gateway without a port: the named call hangs until the test is over, or fails; the others work."""
+    """A gateway without a port: the named call hangs until the test is over, or fails; the others
+    work.
+    """
 
     hangs_in: str
     fails_in: dict[str, Exception]
@@ -49,8 +59,18 @@ class Scripted(GatewayConfig):
     @classmethod
     def make(cls, name="scripted", hangs_in="", fails_in=None, profile="udp"):
         gateway = cls(name, CarrierSettings(get_profile(profile), "nowhere"), "wire")
-        state = {"hangs_in": hangs_in, "fails_in": fails_in or {}, "calls": [], "coming": [], "said": []}
-        for field, value in {**state, "over": threading.Event(), "is_hanging": threading.Event()}.items():
+        state = {
+            "hangs_in": hangs_in,
+            "fails_in": fails_in or {},
+            "calls": [],
+            "coming": [],
+            "said": [],
+        }
+        for field, value in {
+            **state,
+            "over": threading.Event(),
+            "is_hanging": threading.Event(),
+        }.items():
             object.__setattr__(gateway, field, value)
         return gateway
 
@@ -109,7 +129,9 @@ def asks(node, bundle, seed=0):
 
 @pytest.mark.parametrize("call", ["open", "receive", "send", "close"])
 @pytest.mark.parametrize("is_first", [True, False])
-def test_whatever_a_gateway_hangs_in_the_others_answer_and_the_host_ends(node_entry, store, bundle, call, is_first):
+def test_whatever_a_gateway_hangs_in_the_others_answer_and_the_host_ends(
+    node_entry, store, bundle, call, is_first
+):
     fails_in = {"receive": PortError("it vanished")} if call == "close" else None
     good, bad = Scripted.make("good"), Scripted.make("bad", hangs_in=call, fails_in=fails_in)
     gateways = [bad, good] if is_first else [good, bad]
@@ -117,7 +139,10 @@ def test_whatever_a_gateway_hangs_in_the_others_answer_and_the_host_ends(node_en
     node = SmallNode(bundle)
     with listening(host, gateways) as events:
         if call == "send":
-            until(events, lambda _: len({one for gateway in gateways for one, _ in gateway.calls}) >= 2)
+            until(
+                events,
+                lambda _: len({one for gateway in gateways for one, _ in gateway.calls}) >= 2,
+            )
             bad.coming.append(Received(asks(node, bundle)))
         until(events, lambda _: bad.is_hanging.is_set())
         for seed in range(1, 4):
@@ -135,7 +160,9 @@ def test_a_carrier_is_opened_again_ever_more_rarely_and_that_is_told_once(node_e
     with listening(Host([node_entry], store), [absent]) as events:
         told = until(events, lambda _: len(absent.calls) == 5)
     [notice] = told
-    assert notice == Notice("the port is not there; trying again, at least once a minute", is_problem=True)
+    assert notice == Notice(
+        "the port is not there; trying again, at least once a minute", is_problem=True
+    )
     times_s = [at_s for _, at_s in absent.calls]
     pauses_s = [later - earlier for earlier, later in itertools.pairwise(times_s)]
     assert all(pause_s >= 0.01 * 2**i for i, pause_s in enumerate(pauses_s))
@@ -149,7 +176,9 @@ def test_a_fault_that_changes_is_told_and_one_of_a_library_stops_nothing(node_en
         until(events, lambda told: len(told) == 1)
         odd.fails_in["open"] = RuntimeError("of some library")
         [told] = until(events, lambda told: len(told) == 1)
-        assert "gateway scripted failed (RuntimeError: of some library); trying again" in told.sentence
+        assert (
+            "gateway scripted failed (RuntimeError: of some library); trying again" in told.sentence
+        )
         odd.fails_in.clear()
         [told] = until(events, lambda told: len(told) == 1)
     assert told.sentence.startswith("listening on")
@@ -157,11 +186,16 @@ def test_a_fault_that_changes_is_told_and_one_of_a_library_stops_nothing(node_en
 
 def test_settings_that_can_never_work_end_the_host_in_a_sentence(node_entry, store):
     wrong = Scripted.make(fails_in={"open": ValueError("no such modem")})
-    with listening(Host([node_entry], store), [wrong]) as events, pytest.raises(ConfigError, match="gateway scripted:"):
+    with (
+        listening(Host([node_entry], store), [wrong]) as events,
+        pytest.raises(ConfigError, match="gateway scripted:"),
+    ):
         until(events, lambda _: False)
 
 
-def test_a_packet_that_cannot_be_sent_is_no_reason_to_open_the_port_again(node_entry, store, bundle):
+def test_a_packet_that_cannot_be_sent_is_no_reason_to_open_the_port_again(
+    node_entry, store, bundle
+):
     gateway = Scripted.make(fails_in={"send": NotSentError("nobody is there")})
     host = Host([node_entry], store, timing=timing_of([gateway]))
     node = SmallNode(bundle)
@@ -195,7 +229,8 @@ def test_what_was_heard_is_stored_before_the_port_is_asked_again():
     assert gateway.calls[-1][0] == "close"
 
 
-# --- UDP --------------------------------------------------------------------------------------------------------------
+# --- UDP
+# ------------------------------------------------------------------------------------------
 
 
 def udp_socket(stack) -> socket.socket:
@@ -205,7 +240,9 @@ def udp_socket(stack) -> socket.socket:
     return opened
 
 
-def test_each_node_is_answered_where_its_own_packets_come_from_and_a_stranger_nowhere(node_entry, store, bundle):
+def test_each_node_is_answered_where_its_own_packets_come_from_and_a_stranger_nowhere(
+    node_entry, store, bundle
+):
     address = ("127.0.0.1", free_port())
     gateway = GatewayConfig("udp", CarrierSettings(get_profile("udp"), f"127.0.0.1:{address[1]}"))
     host = Host([node_entry], store, timing=timing_of([gateway]))
@@ -233,7 +270,8 @@ def test_nobody_is_at_port_0():
     carrier.close()
 
 
-# --- Airtime ----------------------------------------------------------------------------------------------------------
+# --- Airtime
+# ------------------------------------------------------------------------------------------
 
 
 def radio(name):
@@ -256,7 +294,9 @@ def left_s(governor) -> float:
     return budget_s
 
 
-@pytest.mark.parametrize("names", [("крыша", "подвал"), ("a/b", "a-b"), ("x" * 300, "x" * 299), ("Roof", "roof")])
+@pytest.mark.parametrize(
+    "names", [("крыша", "подвал"), ("a/b", "a-b"), ("x" * 300, "x" * 299), ("Roof", "roof")]
+)
 def test_each_gateway_keeps_its_own_account_of_airtime_whatever_it_is_called(tmp_path, names):
     first, second = governors_of([radio(name) for name in names], tmp_path)
     second.occupy(0.3, spend(first, 8.4))
@@ -271,7 +311,10 @@ def test_two_gateways_of_one_name_are_refused(tmp_path):
 
 
 def test_airtime_in_a_file_of_the_earlier_name_is_not_forgotten(tmp_path):
-    spend(governor_for("eu868", 868_300_000, get_profile("rn2483-sf9"), tmp_path / "airtime--.json"), 8.4)
+    spend(
+        governor_for("eu868", 868_300_000, get_profile("rn2483-sf9"), tmp_path / "airtime--.json"),
+        8.4,
+    )
     for governor in governors_of([radio("крыша"), radio("подвал")], tmp_path):
         assert left_s(governor) <= 0.6
     assert not (tmp_path / "airtime--.json").exists()
@@ -280,15 +323,21 @@ def test_airtime_in_a_file_of_the_earlier_name_is_not_forgotten(tmp_path):
 def test_a_second_host_does_not_count_in_the_same_file(tmp_path):
     governors = governors_of([radio("roof")], tmp_path)
     program = (
-        "import sys; from pathlib import Path; from tests.host_decoder.receive.test_gateway import governors_of, radio\n"
-        "try:\n    governors_of([radio('roof')], Path(sys.argv[1]))\nexcept Exception as error: print(error)"
+        "import sys; from pathlib import Path; from tests.host_decoder.receive.test_gateway "
+        "import governors_of, radio\n"
+        "try:\n    governors_of([radio('roof')], Path(sys.argv[1]))\nexcept Exception as "
+        "error: print(error)"
     )
-    other = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
+    other = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True
+    )
     assert "another host counts the airtime of a gateway roof" in other.stdout, other.stderr
     del governors
 
 
-def test_a_frame_that_left_late_is_charged_from_then_on_and_one_that_did_not_leave_is_not(node_entry, store, bundle):
+def test_a_frame_that_left_late_is_charged_from_then_on_and_one_that_did_not_leave_is_not(
+    node_entry, store, bundle
+):
     slow = Scripted.make(profile="rn2483-sf9")
     [governor] = governors_of([GatewayConfig("slow", radio("slow").settings, "eu868")])
     host = Host([node_entry], store, timing=timing_of([slow]), governors=[governor])
@@ -296,7 +345,12 @@ def test_a_frame_that_left_late_is_charged_from_then_on_and_one_that_did_not_lea
     slow.fails_in["send"] = NotSentError("its channel is closed")
     with listening(host, [slow]) as events:
         slow.coming.append(Received(asks(node, bundle)))
-        until(events, lambda told: any(isinstance(one, Notice) and "not sent" in one.sentence for one in told))
+        until(
+            events,
+            lambda told: any(
+                isinstance(one, Notice) and "not sent" in one.sentence for one in told
+            ),
+        )
         next(events)
         assert left_s(governor) == pytest.approx(full_s)
         slow.fails_in.clear()
@@ -307,7 +361,8 @@ def test_a_frame_that_left_late_is_charged_from_then_on_and_one_that_did_not_lea
     assert left_s(governor) < full_s
 
 
-# --- A real process at real ports -------------------------------------------------------------------------------------
+# --- A real process at real ports
+# -------------------------------------------------------------------------------------
 
 
 def free_port() -> int:
@@ -348,7 +403,8 @@ def host_process(tmp_path, bundle, links, **options):
     (tmp_path / "node.key").write_text(KEY.hex())
     path = tmp_path / "host.toml"
     path.write_text(
-        f'store = "host.sqlite"\n{links}[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = "{bundle.path}"\n'
+        f'store = "host.sqlite"\n{links}[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = '
+        f'"{bundle.path}"\n'
     )
     command = [sys.executable, "-m", "host_decoder", "listen", str(path)]
     with subprocess.Popen(command, text=True, stderr=subprocess.PIPE, **options) as host:
@@ -372,7 +428,9 @@ def link(port, profile, name):
     return f'[[link]]\nname = "{name}"\nport = "{port}"\nprofile = "{profile}"\nregion = "wire"\n'
 
 
-def test_a_device_that_takes_nothing_costs_its_gateway_only_and_the_host_ends(tmp_path, bundle, hung_port):
+def test_a_device_that_takes_nothing_costs_its_gateway_only_and_the_host_ends(
+    tmp_path, bundle, hung_port
+):
     port, node = free_port(), SmallNode(bundle)
     links = link(hung_port, "serial-115200", "hung") + link(f"127.0.0.1:{port}", "udp", "good")
     with (
@@ -398,7 +456,9 @@ def test_a_host_whose_output_nobody_reads_ends_all_the_same(tmp_path, bundle, n_
     port, node = free_port(), SmallNode(bundle)
     reader, writer = os.pipe()
     with (
-        host_process(tmp_path, bundle, link(f"127.0.0.1:{port}", "udp", "good"), stdout=writer) as host,
+        host_process(
+            tmp_path, bundle, link(f"127.0.0.1:{port}", "udp", "good"), stdout=writer
+        ) as host,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
     ):
         say_until(host, "listening on")

@@ -1,4 +1,6 @@
-"""The host answers what is sealed for it and explains everything else; nothing that arrives ends it."""
+"""The host answers what is sealed for it and explains everything else; nothing that arrives ends
+it.
+"""
 
 from dataclasses import replace
 
@@ -112,8 +114,12 @@ def test_a_packet_may_carry_several_images(host, node, bundle, store):
     sent = [symbols(bundle, seed) for seed in range(3)]
     chunks = [chunk for image, row in enumerate(sent) for chunk in node.chunks(row, image)]
     node.packets(sent[0])  # counters that go by
-    answers = receive(host, node.seal(PacketType.BATCH, pack_batch(chunks, counter=2), bundle_id=bundle.id))
-    assert [(answer.image, answer.label) for answer in answers] == [(i, right_label(row)) for i, row in enumerate(sent)]
+    answers = receive(
+        host, node.seal(PacketType.BATCH, pack_batch(chunks, counter=2), bundle_id=bundle.id)
+    )
+    assert [(answer.image, answer.label) for answer in answers] == [
+        (i, right_label(row)) for i, row in enumerate(sent)
+    ]
     assert len(list(store.images(bundle.id.hex()))) == 3
 
 
@@ -151,7 +157,10 @@ def test_images_of_a_bundle_that_this_host_lacks_are_named_and_stored_and_newer_
     assert isinstance(named, Notice)
     assert f"made with bundle {other_bundle.id.hex()}, which this host lacks" in named.sentence
     refused = refusal(host, *old.packets(symbols(other_bundle), flags=Flag.LISTEN))
-    assert (refused.reason, "add that bundle to `bundles`" in refused.sentence) == ("other bundle", True)
+    assert (refused.reason, "add that bundle to `bundles`" in refused.sentence) == (
+        "other bundle",
+        True,
+    )
     downlink = host.next_packet(1.0)
     assert downlink is not None
     report = old.hear(downlink.packet)
@@ -159,7 +168,12 @@ def test_images_of_a_bundle_that_this_host_lacks_are_named_and_stored_and_newer_
     assert report.received & 1, "it is acknowledged"
     [image] = store.images(other_bundle.id.hex())
     assert image.bitstream == latent_coder.encode(symbols(other_bundle), other_bundle.tables)
-    assert only(host, *SmallNode(bundle, start=100, salt=b"new!").packets(symbols(bundle)), now_s=3.0).image == 100
+    assert (
+        only(
+            host, *SmallNode(bundle, start=100, salt=b"new!").packets(symbols(bundle)), now_s=3.0
+        ).image
+        == 100
+    )
 
 
 def test_a_packet_of_another_bundle_is_kept_for_a_host_that_has_it(host, other_bundle, store):
@@ -169,14 +183,18 @@ def test_a_packet_of_another_bundle_is_kept_for_a_host_that_has_it(host, other_b
     assert image.bitstream == latent_coder.encode(sent, other_bundle.tables)
 
 
-def test_packets_of_two_bundles_of_one_node_are_each_read_by_their_own_decoder(node_entry, store, bundle, tmp_path):
+def test_packets_of_two_bundles_of_one_node_are_each_read_by_their_own_decoder(
+    node_entry, store, bundle, tmp_path
+):
     new = make_bundle(tmp_path / "new", random_tables(seed=3), decoder_seed=1)
     host = Host([replace(node_entry, bundle=new, earlier_bundles=(bundle,))], store, [], TIMING)
     before, after = SmallNode(bundle), SmallNode(new, start=400, salt=b"new!")
     labels = []
     for seed in range(10):
         answers = receive(host, *before.packets(symbols(bundle, seed)))
-        labels += [(answers[0].bundle, answers[0].label, right_label(symbols(bundle, seed), seed=0))]
+        labels += [
+            (answers[0].bundle, answers[0].label, right_label(symbols(bundle, seed), seed=0))
+        ]
     for seed in range(10):
         answers = receive(host, *after.packets(symbols(new, seed)))
         labels += [(answers[0].bundle, answers[0].label, right_label(symbols(new, seed), seed=1))]
@@ -258,7 +276,13 @@ def test_only_what_is_stored_is_acknowledged(host, node, bundle, store):
 
 
 def test_a_node_is_told_when_an_image_needs_no_more(node_entry, calibrated_bundle, store):
-    host = Host([replace(node_entry, bundle=calibrated_bundle)], store, (), TIMING, VerdictConfig(confidence=0.01))
+    host = Host(
+        [replace(node_entry, bundle=calibrated_bundle)],
+        store,
+        (),
+        TIMING,
+        VerdictConfig(confidence=0.01),
+    )
     node = SmallNode(calibrated_bundle, chunk_bytes=2)
     first, *_ = node.packets(symbols(calibrated_bundle), flags=Flag.LISTEN)
     answer = only(host, first)
@@ -328,13 +352,18 @@ def network_packets(bundle, row: np.ndarray) -> list[bytes]:
     greeting = Greeting(bundle.id, image=5).pack()
     [chunk] = SmallNode(bundle).chunks(row, image=5, age_s=1.0)
     bodies = ((PacketType.HELLO, greeting), (PacketType.DATA, pack_chunk(chunk)))
-    return [uplink_packet(NODE, b"addr", frame_counter, *body) for frame_counter, body in enumerate(bodies)]
+    return [
+        uplink_packet(NODE, b"addr", frame_counter, *body)
+        for frame_counter, body in enumerate(bodies)
+    ]
 
 
 def test_a_node_behind_a_lorawan_network_is_answered(network_host, bundle, store):
     sent = symbols(bundle)
     events = [
-        event for packet in network_packets(bundle, sent) for event in network_host.receive(packet, 0.0, gateway=1)
+        event
+        for packet in network_packets(bundle, sent)
+        for event in network_host.receive(packet, 0.0, gateway=1)
     ]
     [answer] = [event for event in events if isinstance(event, Answer)]
     assert (answer.image, answer.label) == (5, right_label(sent))
@@ -344,7 +373,9 @@ def test_a_node_behind_a_lorawan_network_is_answered(network_host, bundle, store
 def test_a_packet_in_clear_is_believed_only_from_the_network(network_host, host, bundle, store):
     for packet in network_packets(bundle, symbols(bundle)):
         for one in (network_host, host):
-            assert {event.reason for event in one.receive(packet, 0.0, gateway=0)} == {"wire version"}
+            assert {event.reason for event in one.receive(packet, 0.0, gateway=0)} == {
+                "wire version"
+            }
     assert store.bundles() == {}
 
 
@@ -398,7 +429,9 @@ def test_the_host_goes_on_after_all_of_it(host, node, bundle, other_bundle):
     assert answer.label == right_label(symbols(bundle, 5))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.binary(max_size=80), max_size=6))
 def test_no_bytes_are_answered_and_none_are_fatal(host, packets):
     for packet in packets:
@@ -411,25 +444,37 @@ def test_a_log_hears_of_each_reason_once_in_a_while():
     assert explainer.explain(replay, now_s=0.0) == "seen before."
     assert explainer.explain(noise, now_s=1.0) == "damaged."
     assert [explainer.explain(replay, now_s) for now_s in (2.0, 9.9)] == [None, None]
-    assert explainer.explain(replay, now_s=10.0) == "seen before. (2 more of this kind since the last message)"
+    assert (
+        explainer.explain(replay, now_s=10.0)
+        == "seen before. (2 more of this kind since the last message)"
+    )
 
 
 def test_what_is_said_of_one_node_hides_nothing_that_is_said_of_another():
     explainer = Explainer(period_s=10.0)
-    flooded, other = (Refusal("not opened", f"node {node} has another key", node) for node in (1, 2))
+    flooded, other = (
+        Refusal("not opened", f"node {node} has another key", node) for node in (1, 2)
+    )
     assert explainer.explain(flooded, 0.0)
     assert [explainer.explain(one, 1.0) for one in (flooded, other)] == [None, other.sentence]
 
 
-def test_an_image_under_another_s_id_is_neither_stored_nor_acknowledged_and_the_node_is_told(node_entry, store, bundle):
-    """A node that lost its counters gives an id twice; the host has started anew since the first image came."""
+def test_an_image_under_another_s_id_is_neither_stored_nor_acknowledged_and_the_node_is_told(
+    node_entry, store, bundle
+):
+    """A node that lost its counters gives an id twice; the host has started anew since the first
+    image came.
+    """
     node = SmallNode(bundle)
     [first] = node.packets(symbols(bundle), flags=Flag.LISTEN)
     assert isinstance(only(Host([node_entry], store, (), TIMING), first), Answer)
     host = Host([node_entry], store, (), TIMING)
     [chunk] = node.chunks(symbols(bundle, 5), image=0)
     refused = refusal(host, node.seal_chunk(chunk, Flag.LISTEN))
-    assert (refused.reason, "came before with another content" in refused.sentence) == ("collision", True)
+    assert (refused.reason, "came before with another content" in refused.sentence) == (
+        "collision",
+        True,
+    )
     [image] = store.images(bundle.id.hex())
     assert image.bitstream == latent_coder.encode(symbols(bundle), bundle.tables)
     heard = said(host, node, now_s=0.5)

@@ -1,4 +1,6 @@
-"""A host at an emulated line, with real ports: it answers, explains, waits for its port, and ends when it is told."""
+"""A host at an emulated line, with real ports: it answers, explains, waits for its port, and ends
+when it is told.
+"""
 
 import json
 import os
@@ -42,7 +44,9 @@ def start_line(link_dir, profile: str = "serial-115200") -> Child:
     return child
 
 
-def gateway(port, profile: str = "serial-115200", has_downlink: bool = False, name: str = "line") -> GatewayConfig:
+def gateway(
+    port, profile: str = "serial-115200", has_downlink: bool = False, name: str = "line"
+) -> GatewayConfig:
     settings = CarrierSettings(get_profile(profile), str(port), frequency_hz=869_525_000)
     return GatewayConfig(name, settings, "wire", has_downlink)
 
@@ -87,7 +91,9 @@ class Waiting:
         return found
 
 
-def test_what_crosses_a_real_line_is_answered_or_explained(line, node_entry, store, bundle, other_bundle):
+def test_what_crosses_a_real_line_is_answered_or_explained(
+    line, node_entry, store, bundle, other_bundle
+):
     host = Host([node_entry], store, [other_bundle])
     symbols = [random_symbols(bundle.tables, seed) for seed in range(4)]
     node = SmallNode(bundle)
@@ -125,14 +131,19 @@ def test_what_crosses_a_real_line_is_answered_or_explained(line, node_entry, sto
 def test_a_port_that_vanishes_is_waited_for(tmp_path, node_entry, store, bundle):
     port_b, node = gateway(tmp_path / "line" / "b"), SmallNode(bundle)
     symbols = random_symbols(bundle.tables, 0)
-    with closing(listen(Host([node_entry], store), [port_b], lambda: False, retry_s=0.05)) as events:
+    with closing(
+        listen(Host([node_entry], store), [port_b], lambda: False, retry_s=0.05)
+    ) as events:
         waiting = Waiting(events)
         [notice] = waiting.until(Notice)
         assert notice.is_problem
         assert "does not exist" in notice.sentence
         assert "trying again" in notice.sentence
         for _ in range(2):
-            with start_line(tmp_path / "line"), open_port(str(tmp_path / "line" / "a"), 115_200) as port:
+            with (
+                start_line(tmp_path / "line"),
+                open_port(str(tmp_path / "line" / "a"), 115_200) as port,
+            ):
                 [notice] = waiting.until(Notice)
                 assert not notice.is_problem
                 port.write(node.frames(symbols))
@@ -168,7 +179,9 @@ def test_a_second_gateway_that_vanished_keeps_nobody_waiting(tmp_path, node_entr
 
 
 class Roof(GatewayConfig):
-    """A gateway without a port: it hears `coming`, each packet as well as its number says, and keeps what it `said`."""
+    """A gateway without a port: it hears `coming`, each packet as well as its number says, and
+    keeps what it `said`.
+    """
 
     coming: list[Received]
     said: list[bytes]
@@ -199,7 +212,9 @@ def make_roofs(n: int) -> list[Roof]:
 
 
 @pytest.mark.parametrize("best", [0, 1, 2])
-def test_the_gateway_that_heard_best_answers_and_the_others_take_no_notice(node_entry, store, bundle, best):
+def test_the_gateway_that_heard_best_answers_and_the_others_take_no_notice(
+    node_entry, store, bundle, best
+):
     roofs = make_roofs(3)
     host = Host([node_entry], store, timing=timing_of(roofs), gateways=("0", "1", "2"))
     [packet] = SmallNode(bundle).packets(random_symbols(bundle.tables, 0), flags=Flag.LISTEN)
@@ -207,7 +222,9 @@ def test_the_gateway_that_heard_best_answers_and_the_others_take_no_notice(node_
         waiting = Waiting(events)
         waiting.until(Notice)
         for roof in roofs:
-            roof.coming.append(Received(packet, Quality(5.0, -80.0 if roof is roofs[best] else -100.0)))
+            roof.coming.append(
+                Received(packet, Quality(5.0, -80.0 if roof is roofs[best] else -100.0))
+            )
         waiting.until(Refusal, n=2)
         deadline_s = time.monotonic() + PATIENCE_S
         while not roofs[best].said and time.monotonic() < deadline_s:
@@ -221,7 +238,9 @@ def test_the_gateway_that_heard_best_answers_and_the_others_take_no_notice(node_
 
 
 @pytest.mark.parametrize("profile", ["serial-115200", "lora-sf7", "rn2483-sf7"])
-def test_a_node_that_listens_is_answered_over_a_real_line(tmp_path, node_entry, store, bundle, profile):
+def test_a_node_that_listens_is_answered_over_a_real_line(
+    tmp_path, node_entry, store, bundle, profile
+):
     port_b = gateway(tmp_path / "line" / "b", profile, has_downlink=True)
     port_a = gateway(tmp_path / "line" / "a", profile)
     with start_line(tmp_path / "line", profile), closing(port_a.open()) as carrier:
@@ -240,11 +259,15 @@ def test_a_node_that_listens_is_answered_over_a_real_line(tmp_path, node_entry, 
     assert report.received == 1
 
 
-def test_a_node_behind_a_lorawan_network_is_answered_over_a_real_broker(tmp_path, node_entry, store, bundle):
+def test_a_node_behind_a_lorawan_network_is_answered_over_a_real_broker(
+    tmp_path, node_entry, store, bundle
+):
     device, symbols = "70b3d57ed005b89a", random_symbols(bundle.tables, 0)
     [chunk] = SmallNode(bundle).chunks(symbols, image=5)
     with broker(tmp_path) as mosquitto, closing(FakeNetwork(mosquitto.port)) as network:
-        settings = NetworkSettings("chirpstack", "localhost", "a1", {device: NODE}, port=mosquitto.port)
+        settings = NetworkSettings(
+            "chirpstack", "localhost", "a1", {device: NODE}, port=mosquitto.port
+        )
         host = Host([replace(node_entry, key=b"", device=device)], store, are_networks=[True])
         with closing(listen(host, [GatewayConfig("network", settings)], lambda: False)) as events:
             waiting = Waiting(events)
@@ -253,9 +276,14 @@ def test_a_node_behind_a_lorawan_network_is_answered_over_a_real_broker(tmp_path
             topic = f"application/a1/device/{device}/event/up"
             network.publish(topic, b"no JSON")
             for frame_counter, (kind, body) in enumerate(
-                [(PacketType.HELLO, Greeting(bundle.id, 5).pack()), (PacketType.DATA, pack_chunk(chunk))]
+                [
+                    (PacketType.HELLO, Greeting(bundle.id, 5).pack()),
+                    (PacketType.DATA, pack_chunk(chunk)),
+                ]
             ):
-                network.publish(topic, chirpstack_uplink(device, frame_counter, port_of(kind), body))
+                network.publish(
+                    topic, chirpstack_uplink(device, frame_counter, port_of(kind), body)
+                )
             [answer] = waiting.until(Answer)
         heard = [event.sentence for event in waiting.heard if isinstance(event, Notice)]
     assert answer.label == right_label(symbols)
@@ -265,7 +293,9 @@ def test_a_node_behind_a_lorawan_network_is_answered_over_a_real_broker(tmp_path
 def test_a_radio_whose_region_is_not_set_says_that_it_only_listens(tmp_path, node_entry):
     radio = GatewayConfig("roof", CarrierSettings(get_profile("rn2483-sf7"), "/dev/nowhere"))
     said: list[str] = []
-    listener = Listener(HostConfig((radio,), tmp_path / "host.sqlite", (node_entry,)), should_stop=lambda: True)
+    listener = Listener(
+        HostConfig((radio,), tmp_path / "host.sqlite", (node_entry,)), should_stop=lambda: True
+    )
     listener.print_lines(print_json=lambda line: None, say=said.append)
     [sentence] = said
     assert sentence.startswith("gateway roof only listens: no region is set")
@@ -273,10 +303,14 @@ def test_a_radio_whose_region_is_not_set_says_that_it_only_listens(tmp_path, nod
 
 def test_a_ledger_for_which_a_radio_has_to_be_silent_is_told(tmp_path, node_entry):
     settings = CarrierSettings(get_profile("rn2483-sf7"), "/dev/nowhere", frequency_hz=869_525_000)
-    config = HostConfig((GatewayConfig("roof", settings, "eu868"),), tmp_path / "host.sqlite", (node_entry,))
+    config = HostConfig(
+        (GatewayConfig("roof", settings, "eu868"),), tmp_path / "host.sqlite", (node_entry,)
+    )
     _ledger_path("roof", tmp_path).write_text("no ledger")
     said: list[str] = []
-    Listener(config, should_stop=lambda: True).print_lines(print_json=lambda line: None, say=said.append)
+    Listener(config, should_stop=lambda: True).print_lines(
+        print_json=lambda line: None, say=said.append
+    )
     [sentence] = said
     assert sentence.startswith(f"airtime ledger {_ledger_path('roof', tmp_path)} is damaged")
     assert sentence.endswith("this end counts its airtime as used up")
@@ -297,7 +331,9 @@ def test_the_command_prints_json_lines_and_ends_after_a_count(host_toml, line, b
     events = [json.loads(line) for line in out.splitlines()]
     [refusal] = [event for event in events if event["event"] == "refusal"]
     assert (refusal["reason"], refusal["n"]) == ("noise", 1)
-    assert [event["label"] for event in events if event["event"] == "answer"] == [right_label(row) for row in symbols]
+    assert [event["label"] for event in events if event["event"] == "answer"] == [
+        right_label(row) for row in symbols
+    ]
     assert listener.returncode == 0
     assert (tmp_path / "host.sqlite").exists()
 
@@ -308,7 +344,9 @@ def test_the_command_ends_when_nothing_comes_or_on_sigterm(host_toml):
     out, _ = idle.communicate(timeout=PATIENCE_S)
     assert idle.returncode == 0
     assert "0 / ?" in out
-    stopped = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    stopped = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    )
     assert stopped.stdout
     assert "over serial-115200 at" in stopped.stdout.readline()
     stopped.terminate()

@@ -1,4 +1,6 @@
-"""One host writes a store; whoever reads it changes nothing, wherever it lies; and each wrong file has its sentence."""
+"""One host writes a store; whoever reads it changes nothing, wherever it lies; and each wrong file
+has its sentence.
+"""
 
 import fcntl
 import os
@@ -19,11 +21,16 @@ from link.wire.packet import Chunk
 from tests.worlds.small_host import BUNDLE, KEY, NODE, answer
 
 NOBODY = 65534
-HOLDS_A_STORE = "import sys; from host_decoder.store.sqlite import Store; s = Store(sys.argv[1]); print('held', flush=True); input()"
+HOLDS_A_STORE = (
+    "import sys; from host_decoder.store.sqlite import Store; s = Store(sys.argv[1]); "
+    "print('held', flush=True); input()"
+)
 
 
 def receipt(image: int) -> Receipt:
-    packet = ReceivedPacket(image + 1, BUNDLE, (Chunk(image, 0, True, b"\x05", 2.0),), b"sealed", "roof")
+    packet = ReceivedPacket(
+        image + 1, BUNDLE, (Chunk(image, 0, True, b"\x05", 2.0),), b"sealed", "roof"
+    )
     return Receipt(NODE, KEY, NodeState(b"salt", image + 1, 1), 1000.0, (packet,), (answer(image),))
 
 
@@ -82,7 +89,9 @@ def test_a_second_writer_is_refused_by_name_until_the_first_has_died(path):
     with first:
         assert first.stdout
         assert first.stdout.readline() == "held\n"
-        with pytest.raises(StoreError, match=rf"is in use by another host \(process {first.pid}\)") as caught:
+        with pytest.raises(
+            StoreError, match=rf"is in use by another host \(process {first.pid}\)"
+        ) as caught:
             Store(path)
         assert not caught.value.is_passing
         link = path.with_name("another name.sqlite")
@@ -99,7 +108,9 @@ def test_a_second_writer_is_refused_by_name_until_the_first_has_died(path):
 def test_hosts_that_start_at_the_same_moment_make_one_store_and_one_of_them_holds_it(tmp_path):
     command = [sys.executable, "-c", HOLDS_A_STORE, str(tmp_path / "host.sqlite")]
     pipe = subprocess.PIPE
-    hosts = [subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(4)]
+    hosts = [
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(4)
+    ]
     started = [host.stdout is not None and host.stdout.readline() == "held\n" for host in hosts]
     said = [host.communicate("\n")[1] for host in hosts]
     assert started.count(True) == 1
@@ -150,7 +161,10 @@ def test_what_a_crash_left_in_the_log_is_read_too(path):
 
 
 def test_a_store_that_may_not_be_written_is_said_by_a_host_that_may_try_again(path):
-    with read_only_folder(path), pytest.raises(StoreError, match="written by whoever runs this") as caught:
+    with (
+        read_only_folder(path),
+        pytest.raises(StoreError, match="written by whoever runs this") as caught,
+    ):
         Store(path)
     assert caught.value.is_passing
 
@@ -194,7 +208,10 @@ def make_pipe(path: Path) -> None:
         (make_bare, "has no table: nothing was ever stored there"),
         (lambda path: path.write_bytes(b""), "is empty: nothing was ever stored there"),
         (lambda path: path.write_bytes(b"SQLite format 3\0" + bytes(84)), "is no SQLite database"),
-        (lambda path: path.write_text("notes"), "is no store: it does not begin as an SQLite database does"),
+        (
+            lambda path: path.write_text("notes"),
+            "is no store: it does not begin as an SQLite database does",
+        ),
         (lambda path: (path.unlink(), path.mkdir()), "is a folder; name a file"),
         (make_pipe, "is no file; name a file"),
         (lambda path: path.unlink(), "there is no store at"),

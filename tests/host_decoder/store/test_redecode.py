@@ -29,7 +29,9 @@ def symbols(bundle):
 
 @pytest.fixture
 def filled(tmp_path, node_entry, bundle, other_bundle, symbols):
-    """Path of a store with 30 images of the bundle, every third without its last chunks, and one of another bundle."""
+    """Path of a store with 30 images of the bundle, every third without its last chunks, and one of
+    another bundle.
+    """
     path = tmp_path / "filled.sqlite"
     with Store(path) as store:
         host = Host([node_entry], store, [other_bundle])
@@ -38,7 +40,10 @@ def filled(tmp_path, node_entry, bundle, other_bundle, symbols):
             packets = node.packets(row)
             for packet in packets[:1] if number % 3 == 2 else packets:
                 host.receive(packet, now_s=float(number))
-        host.receive(SmallNode(other_bundle, start=500).packets(random_symbols(other_bundle.tables, 0))[0], 99.0)
+        host.receive(
+            SmallNode(other_bundle, start=500).packets(random_symbols(other_bundle.tables, 0))[0],
+            99.0,
+        )
         host.close()
     return path
 
@@ -56,7 +61,9 @@ def test_whole_images_get_the_new_decoder_s_label(filled, new_bundle, symbols):
         answers = list(redecode(store, new_bundle))
     assert len(answers) == 30
     assert [answer["image"] for answer in answers] == sorted(answer["image"] for answer in answers)
-    whole = [(answer, row) for answer, row in zip(answers, symbols, strict=True) if answer["is_complete"]]
+    whole = [
+        (answer, row) for answer, row in zip(answers, symbols, strict=True) if answer["is_complete"]
+    ]
     assert len(whole) >= 20
     for answer, row in whole:
         assert answer["label"] == right_label(row, seed=1)
@@ -66,17 +73,25 @@ def test_whole_images_get_the_new_decoder_s_label(filled, new_bundle, symbols):
 def test_images_that_came_in_part_are_decoded_as_far_as_they_came(filled, new_bundle, symbols):
     with Store(filled) as store:
         answers = redecode(store, new_bundle)
-        partial = [(answer, row) for answer, row in zip(answers, symbols, strict=True) if not answer["is_complete"]]
+        partial = [
+            (answer, row)
+            for answer, row in zip(answers, symbols, strict=True)
+            if not answer["is_complete"]
+        ]
     assert partial
     for answer, row in partial:
         bitstream = latent_coder.encode(row, new_bundle.tables)
-        latent = latent_coder.decode(bitstream[: answer["bitstream_bytes"]], new_bundle.tables, complete=False)
+        latent = latent_coder.decode(
+            bitstream[: answer["bitstream_bytes"]], new_bundle.tables, complete=False
+        )
         assert answer["symbols_known"] == latent.n_known < 12
         assert answer["label"] == right_label(latent.symbols, seed=1)
 
 
 def test_a_line_is_what_listen_said(bundle, store, symbols, tmp_path):
-    """Same decoder, same store: label, confidence, time and all else, of whole images and of parts."""
+    """Same decoder, same store: label, confidence, time and all else, of whole images and of
+    parts.
+    """
     shutil.copytree(bundle.path, tmp_path / "modest")
     calibration = Calibration((0, bundle.n_latents), (5.0, 2.0), (0.5, 0.0))
     modest = with_calibration(Bundle.load(tmp_path / "modest", side="host"), calibration, {})
@@ -87,7 +102,11 @@ def test_a_line_is_what_listen_said(bundle, store, symbols, tmp_path):
     for number, row in enumerate(symbols):
         packets = node.packets(row)
         for packet in packets[:1] if number % 3 == 2 else packets:
-            told |= {event.image: event for event in host.receive(packet, float(number)) if isinstance(event, Answer)}
+            told |= {
+                event.image: event
+                for event in host.receive(packet, float(number))
+                if isinstance(event, Answer)
+            }
     lines = list(redecode(store, modest))
     assert [line["image"] for line in lines] == sorted(told)
     for line in lines:
@@ -116,7 +135,10 @@ def test_only_images_of_late_are_decoded_when_that_is_asked_for(filled, new_bund
     assert lines_of(capsys, *command, "--since", "9999-01-01T00:00+02:00") == []
     with pytest.raises(SystemExit):
         main(["decode", *command, "--since", "yesterday"])
-    assert "'yesterday' is no moment; write how long ago (90m, 2h, 3d, 1w), a date" in capsys.readouterr().err
+    assert (
+        "'yesterday' is no moment; write how long ago (90m, 2h, 3d, 1w), a date"
+        in capsys.readouterr().err
+    )
 
 
 def test_csv_has_the_same_answers_and_a_time_that_a_person_reads(filled, new_bundle, capsys):
@@ -128,7 +150,9 @@ def test_csv_has_the_same_answers_and_a_time_that_a_person_reads(filled, new_bun
     ]
     assert {row["bundle"] for row in rows} == {new_bundle.id.hex()}
     for row, answer in zip(rows, answers, strict=True):
-        assert datetime.fromisoformat(row["time"]).timestamp() == pytest.approx(answer["received_s"], abs=0.002)
+        assert datetime.fromisoformat(row["time"]).timestamp() == pytest.approx(
+            answer["received_s"], abs=0.002
+        )
 
 
 def test_the_command_prints_a_line_per_image(filled, new_bundle, other_bundle, capsys):
@@ -141,15 +165,21 @@ def test_the_command_prints_a_line_per_image(filled, new_bundle, other_bundle, c
     assert f"1 chunks of other bundles were left: {other_bundle.id.hex()}" in printed.err
 
 
-def test_a_bundle_that_nothing_was_sent_with_is_told_what_there_is(filled, bundle, live_bundle, capsys):
+def test_a_bundle_that_nothing_was_sent_with_is_told_what_there_is(
+    filled, bundle, live_bundle, capsys
+):
     assert main(["decode", str(filled), "--bundle", str(live_bundle.path)]) == 1
     said = capsys.readouterr().err
     assert f"no chunk of bundle {live_bundle.id.hex()}" in said
     assert bundle.id.hex() in said
 
 
-def test_a_bitstream_of_other_tables_is_an_error_of_its_image_alone(tmp_path, node_entry, bundle, new_bundle):
-    """A node whose bundle id fits but whose tables do not cannot be; a store that was tampered with can."""
+def test_a_bitstream_of_other_tables_is_an_error_of_its_image_alone(
+    tmp_path, node_entry, bundle, new_bundle
+):
+    """A node whose bundle id fits but whose tables do not cannot be; a store that was tampered with
+    can.
+    """
     path = tmp_path / "tampered.sqlite"
     with Store(path) as store:
         host = Host([node_entry], store)

@@ -1,4 +1,6 @@
-"""A store that takes nothing for a while: said once, nothing acknowledged, nothing lost, told when it is over."""
+"""A store that takes nothing for a while: said once, nothing acknowledged, nothing lost, told when
+it is over.
+"""
 
 import sqlite3
 from contextlib import closing
@@ -57,7 +59,9 @@ def run_until_well(host: Host, now_s: float) -> list:
     return [event for second in range(60) for event in host.count_in_time(now_s + second)]
 
 
-def test_a_locked_store_is_said_once_and_everything_is_stored_in_order_when_it_is_free(host, node, store, other):
+def test_a_locked_store_is_said_once_and_everything_is_stored_in_order_when_it_is_free(
+    host, node, store, other
+):
     other.execute("BEGIN IMMEDIATE")
     images = []
     said = []
@@ -122,7 +126,9 @@ def test_a_store_that_was_moved_away_takes_nothing_until_it_is_back(host, node, 
     assert len(of_kind(Answer, run_until_well(host, 2.0))) == 1
 
 
-def test_a_store_whose_log_was_deleted_takes_nothing_more_and_loses_nothing(node_entry, node, tmp_path):
+def test_a_store_whose_log_was_deleted_takes_nothing_more_and_loses_nothing(
+    node_entry, node, tmp_path
+):
     """Until the next checkpoint the log is where everything is."""
     with Store(tmp_path / "host.sqlite") as store:
         host = Host([node_entry], store, timing=TIMING)
@@ -166,14 +172,18 @@ def test_memory_is_bounded_and_what_did_not_fit_is_told(host, node, other):
     other.execute("ROLLBACK")
     events = [event for turn in range(MAX_HELD) for event in host.count_in_time(10.0 + turn)]
     assert len(of_kind(Answer, events)) == 1
-    assert any("10 more did not fit in memory" in event.sentence for event in of_kind(Notice, events))
+    assert any(
+        "10 more did not fit in memory" in event.sentence for event in of_kind(Notice, events)
+    )
 
 
 def test_at_the_end_the_store_is_tried_once_more(host, node, store, other):
     other.execute("BEGIN IMMEDIATE")
     host.receive(packet(node), 0.0)
     assert host.settle(0.01) == []
-    with pytest.raises(StoreError, match=r"is locked .*; 1 packets that came meanwhile are not stored"):
+    with pytest.raises(
+        StoreError, match=r"is locked .*; 1 packets that came meanwhile are not stored"
+    ):
         host.close()
     other.execute("ROLLBACK")
     assert len(of_kind(Answer, host.settle(0.02))) == 1
@@ -181,7 +191,9 @@ def test_at_the_end_the_store_is_tried_once_more(host, node, store, other):
     assert store.statistics()["nodes"][0]["images"] == 1
 
 
-def test_airtime_that_cannot_be_written_down_is_not_used_and_the_host_goes_on(node_entry, node, store, tmp_path):
+def test_airtime_that_cannot_be_written_down_is_not_used_and_the_host_goes_on(
+    node_entry, node, store, tmp_path
+):
     ledger = tmp_path / "ledgers" / "airtime.json"
     ledger.parent.mkdir()
     governor = governor_for("eu868", 869_525_000, TIMING.profile, ledger, now_s=0.0, boot="b")
@@ -196,7 +208,9 @@ def test_airtime_that_cannot_be_written_down_is_not_used_and_the_host_goes_on(no
     assert isinstance(node.hear(spoken(host, 4.5 + LONGEST_PAUSE_S)), Report)
 
 
-def test_a_start_that_hears_nothing_leaves_the_figures_of_the_one_before(node_entry, node, tmp_path):
+def test_a_start_that_hears_nothing_leaves_the_figures_of_the_one_before(
+    node_entry, node, tmp_path
+):
     with Store(tmp_path / "host.sqlite") as store:
         host = Host([node_entry], store, timing=TIMING)
         host.receive(packet(node), 0.0)

@@ -28,8 +28,12 @@ def packet(
     return ReceivedPacket(counter, BUNDLE, chunks, b"sealed", "roof", Quality(7.0, -80.0))
 
 
-def receipt(received: ReceivedPacket, *answers, key: bytes = KEY, state: NodeState = STATE) -> Receipt:
-    return Receipt(NODE, key, replace(state, highest=received.counter), 1000.0, (received,), answers)
+def receipt(
+    received: ReceivedPacket, *answers, key: bytes = KEY, state: NodeState = STATE
+) -> Receipt:
+    return Receipt(
+        NODE, key, replace(state, highest=received.counter), 1000.0, (received,), answers
+    )
 
 
 def test_the_session_outlives_the_host(tmp_path):
@@ -55,12 +59,16 @@ def test_counters_that_begin_anew_do_not_touch_what_was_stored_under_them(store)
     store.add(receipt(packet(5, image=4, bitstream=b"same packet"), answer(4)))
     again = NodeState(b"anew", 1, 1)
     for counter in (1, 5):
-        store.add(receipt(packet(counter, image=counter - 1, bitstream=b"new"), answer(4), state=again))
+        store.add(
+            receipt(packet(counter, image=counter - 1, bitstream=b"new"), answer(4), state=again)
+        )
     assert [image.bitstream for image in store.images(BUNDLE)] == [b"old", b"new", b"new"]
 
 
 def test_everything_of_a_packet_is_stored_or_nothing(tmp_path):
-    totals = Totals(0.0, (RefusalCount(1, Refusal("replay", "seen"), 1.0),), {NODE: {"received": 1}})
+    totals = Totals(
+        0.0, (RefusalCount(1, Refusal("replay", "seen"), 1.0),), {NODE: {"received": 1}}
+    )
     with Store(tmp_path / "store.sqlite") as store:
         store.add(receipt(packet(1, image=0), answer(0)), totals)
         with sqlite3.connect(tmp_path / "store.sqlite") as other:
@@ -91,7 +99,11 @@ def test_one_packet_may_bring_chunks_of_several_images(store):
     chunks = tuple(Chunk(image, 0, True, bytes([image]), 1.0) for image in range(3))
     batch = ReceivedPacket(5, BUNDLE, chunks, b"sealed")
     store.add(receipt(batch, *(answer(image) for image in range(3))))
-    assert [(image.image, image.bitstream) for image in store.images(BUNDLE)] == [(0, b"\0"), (1, b"\1"), (2, b"\2")]
+    assert [(image.image, image.bitstream) for image in store.images(BUNDLE)] == [
+        (0, b"\0"),
+        (1, b"\1"),
+        (2, b"\2"),
+    ]
 
 
 def test_images_are_the_prefixes_that_arrived(store):
@@ -103,8 +115,12 @@ def test_images_are_the_prefixes_that_arrived(store):
     store.add(receipt(ReceivedPacket(9, BUNDLE, verdict="malformed")))
     came: dict[str, Any] = dict(received_s=1000.0, age_s=2.0)
     assert list(store.images(BUNDLE)) == [
-        StoredImage(NODE, 0, b"abcd", is_complete=True, n_chunks=2, counter=2, packet_bytes=15, **came),
-        StoredImage(NODE, 3, b"ef", is_complete=False, n_chunks=1, counter=4, packet_bytes=15, **came),
+        StoredImage(
+            NODE, 0, b"abcd", is_complete=True, n_chunks=2, counter=2, packet_bytes=15, **came
+        ),
+        StoredImage(
+            NODE, 3, b"ef", is_complete=False, n_chunks=1, counter=4, packet_bytes=15, **came
+        ),
     ]
     assert [chunk.index for chunk in store.chunks_of(NODE, KEY, BUNDLE, 3)] == [0, 2]
 
@@ -145,7 +161,9 @@ def test_a_full_disk_is_a_sentence_and_leaves_the_store_as_it_was(tmp_path):
 
 def test_a_file_that_is_no_store_is_refused_by_name(tmp_path):
     (tmp_path / "notes.txt").write_text("not a database, but long enough to look at " * 30)
-    with pytest.raises(StoreError, match=r"notes\.txt is no store: it does not begin as an SQLite database"):
+    with pytest.raises(
+        StoreError, match=r"notes\.txt is no store: it does not begin as an SQLite database"
+    ):
         Store(tmp_path / "notes.txt")
 
 

@@ -1,4 +1,6 @@
-"""Real host processes and a store that others hold, over UDP: nothing is lost, and no second host writes."""
+"""Real host processes and a store that others hold, over UDP: nothing is lost, and no second host
+writes.
+"""
 
 import json
 import queue
@@ -29,11 +31,14 @@ class Host:
             self.address = free.getsockname()
         (folder / "node.key").write_text(KEY.hex())
         (folder / name).write_text(
-            f'store = "host.sqlite"\n[link]\nport = "127.0.0.1:{self.address[1]}"\nprofile = "udp"\n'
+            f'store = "host.sqlite"\n[link]\nport = "127.0.0.1:{self.address[1]}"\nprofile = '
+            '"udp"\n'
             f'[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = "{bundle.path}"\n'
         )
         command = [sys.executable, "-m", "host_decoder", "listen", str(folder / name)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         self.answers: list[dict] = []
         self._said: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read_answers, daemon=True).start()
@@ -110,7 +115,9 @@ def test_a_lock_of_another_program_costs_time_and_nothing_else(start, bundle, tm
     assert len([line for line in host.answers if line["event"] == "answer"]) == 3
 
 
-def test_a_second_host_is_refused_by_name_and_leaves_the_figures_of_the_first(start, bundle, tmp_path):
+def test_a_second_host_is_refused_by_name_and_leaves_the_figures_of_the_first(
+    start, bundle, tmp_path
+):
     first, node = start("first.toml"), SmallNode(bundle)
     first.says("listening on")
     first.send(question(node, 0))
@@ -131,9 +138,14 @@ def test_a_host_waits_for_a_store_that_is_being_read(start, bundle, tmp_path):
     first.says("listening on")
     first.process.terminate()
     assert first.process.wait(PATIENCE_S) == 0
-    reads = "import sys; from host_decoder.store.sqlite import Store; s = Store(sys.argv[1], True); print(1, flush=True); input()"
+    reads = (
+        "import sys; from host_decoder.store.sqlite import Store; s = Store(sys.argv[1], True); "
+        "print(1, flush=True); input()"
+    )
     command = [sys.executable, "-c", reads, str(tmp_path / "host.sqlite")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as reader:
         assert reader.stdout
         assert reader.stdout.readline()
         host = start()

@@ -59,10 +59,14 @@ def test_many_nodes_are_in_several_tables():
 def test_stats_in_a_pipe_are_whole(tmp_path):
     with Store(tmp_path / "host.sqlite") as store:
         packet = ReceivedPacket(1, BUNDLE, (Chunk(0, 0, True, b"\x05", 2.0),), b"sealed", "roof")
-        store.add(Receipt(NODE, KEY, NodeState(b"salt", 1, 1), 1_764_511_512.0, (packet,), (answer(0),)))
+        store.add(
+            Receipt(NODE, KEY, NodeState(b"salt", 1, 1), 1_764_511_512.0, (packet,), (answer(0),))
+        )
     sentence = "a long sentence " * 20 + "to its end"
     with closing(sqlite3.connect(tmp_path / "host.sqlite")) as database, database:
-        database.execute("INSERT INTO refusals VALUES ('noise', 3, 1764511512, ?, NULL)", (sentence,))
+        database.execute(
+            "INSERT INTO refusals VALUES ('noise', 3, 1764511512, ?, NULL)", (sentence,)
+        )
     command = [sys.executable, "-m", "host_decoder", "stats", str(tmp_path / "host.sqlite")]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert re.search(r"2025-11-30 \d\d:05:12 │2025-11-30 \d\d:05:12", said)

@@ -14,7 +14,13 @@ from tests.worlds.small_host import IMAGE_LINE, NODE, PACKET_LINE, answer, captu
 
 def test_console_lines_become_what_was_captured_and_sent():
     image = Captured.from_json(IMAGE_LINE, seen_s=7.0)
-    assert (image.image, image.truth, image.bitstream_bytes, image.n_chunks, image.seen_s) == (5, "bee", 8, 3, 7.0)
+    assert (image.image, image.truth, image.bitstream_bytes, image.n_chunks, image.seen_s) == (
+        5,
+        "bee",
+        8,
+        3,
+        7.0,
+    )
     assert image.pixels.tolist() == np.arange(12).reshape(2, 2, 3).tolist()
     assert Sent.from_json(PACKET_LINE, 8.0) == Sent(15, 0.05, ((5, 0, 4),), 8.0)
 
@@ -34,7 +40,10 @@ def test_a_line_of_a_packet_is_checked_too(fault):
 @pytest.mark.parametrize("is_answer_first", [True, False])
 def test_halves_meet_in_either_order(is_answer_first):
     tally = Tally()
-    add = [lambda: tally.add_captured(captured(1, seen_s=2.0), NODE), lambda: tally.add_answer(answer(1), now_s=2.5)]
+    add = [
+        lambda: tally.add_captured(captured(1, seen_s=2.0), NODE),
+        lambda: tally.add_answer(answer(1), now_s=2.5),
+    ]
     for step in reversed(add) if is_answer_first else add:
         row = step()
     assert (row.is_right, row.latency_s) == (True, 0.5)
@@ -79,7 +88,12 @@ def test_without_truth_there_is_no_accuracy():
 def test_without_a_console_answers_are_counted_alone():
     tally = Tally()
     row = tally.add_answer(answer(0), now_s=0.1)
-    assert (tally.delivery_ratio, tally.accuracy, tally.link_use, row.latency_s) == (None, None, None, None)
+    assert (tally.delivery_ratio, tally.accuracy, tally.link_use, row.latency_s) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert (tally.bitstream_bytes_per_image, tally.wire_bytes_per_image) == (4.0, 15.0)
 
 
@@ -117,7 +131,9 @@ def test_a_packet_without_an_image_costs_all_the_same():
 
 
 def test_a_verdict_saves_the_chunks_that_were_not_sent():
-    """8 bytes in 3 chunks, of which the first with 4 bytes was sent: 2 chunks of 2 bytes stay away."""
+    """8 bytes in 3 chunks, of which the first with 4 bytes was sent: 2 chunks of 2 bytes stay
+    away.
+    """
     tally = Tally(get_profile("lora-sf7"))
     for image in range(2):
         tally.add_captured(captured(image), NODE)

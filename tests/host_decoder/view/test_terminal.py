@@ -40,7 +40,9 @@ def tally():
 
 
 def drawn(renderable, width: int = 100) -> str:
-    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
     console.print(renderable)
     return console.export_text()
 
@@ -53,7 +55,14 @@ def test_the_picture_shows_image_answer_and_running_figures(tally):
         assert any(label in line and percent in line for line in text.splitlines())
     assert "0.3%" not in text, "only the top three are shown"
     assert "▀" * 40 in text
-    for figure in ("15 bytes in 1 packet", "50.0 ms", "250.0 ms", "50.0% (1 of 2)", "2 of 3", "1 replay"):
+    for figure in (
+        "15 bytes in 1 packet",
+        "50.0 ms",
+        "250.0 ms",
+        "50.0% (1 of 2)",
+        "2 of 3",
+        "1 replay",
+    ):
         assert figure in text
     assert "bee✓" in text
     assert "cat✗" in text
@@ -69,14 +78,18 @@ def test_the_view_says_that_picture_and_truth_did_not_cross_the_link(tally):
 
 
 def test_the_pixels_colours_are_the_image_s(tally):
-    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True, width=100, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
     console.print(dashboard(TITLE, tally, tally.latest[0]))
     assert "#c8c8c8" in console.export_html()
 
 
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (100, 30), (200, 60)])
 def test_it_fits_the_terminal(tally, columns, lines):
-    text = drawn(dashboard(TITLE, tally, tally.latest[0], "a notice", picture_lines=lines - 8), columns)
+    text = drawn(
+        dashboard(TITLE, tally, tally.latest[0], "a notice", picture_lines=lines - 8), columns
+    )
     assert len(text.splitlines()) <= lines
     assert max(map(len, text.splitlines())) <= columns
 
@@ -113,9 +126,12 @@ def test_a_listener_s_view_has_what_came_and_nothing_that_only_a_node_knows():
 
 
 @pytest.mark.parametrize(
-    ("columns", "lines"), [(200, 60), (120, 40), (80, 24), (60, 20), (50, 18), (40, 12), (30, 20), (20, 10), (10, 4)]
+    ("columns", "lines"),
+    [(200, 60), (120, 40), (80, 24), (60, 20), (50, 18), (40, 12), (30, 20), (20, 10), (10, 4)],
 )
-@pytest.mark.parametrize("notice", ["", "a notice that goes on and on until its line is full and then some more of it"])
+@pytest.mark.parametrize(
+    "notice", ["", "a notice that goes on and on until its line is full and then some more of it"]
+)
 def test_the_figures_stay_in_whatever_room_there_is(tally, columns, lines, notice):
     tally.n_lost = 7
     shown = Dashboard(replace(TITLE, n_images=60), tally, tally.latest[0], notice, lines)
@@ -123,7 +139,14 @@ def test_the_figures_stay_in_whatever_room_there_is(tally, columns, lines, notic
     assert len(text.splitlines()) <= lines
     assert max(map(len, text.splitlines())) <= columns
     if columns >= 30 and lines >= 18:
-        for figure in ("bee", "91.7%", "50.0% (1 of 2)", "captured 3 of 60", "delivered 2 of 3", "lost 7 packets"):
+        for figure in (
+            "bee",
+            "91.7%",
+            "50.0% (1 of 2)",
+            "captured 3 of 60",
+            "delivered 2 of 3",
+            "lost 7 packets",
+        ):
             assert figure in text
         assert "sent again 0 chunks" in text
         assert "last  " in text
@@ -131,7 +154,12 @@ def test_the_figures_stay_in_whatever_room_there_is(tally, columns, lines, notic
 
 
 def test_a_title_that_is_cut_says_so(tally):
-    assert "…" in drawn(Dashboard(replace(TITLE, link="a link of many words" * 9), tally, None)).splitlines()[0]
+    assert (
+        "…"
+        in drawn(
+            Dashboard(replace(TITLE, link="a link of many words" * 9), tally, None)
+        ).splitlines()[0]
+    )
 
 
 def test_a_terminal_without_the_signs_keeps_its_columns(tally):
@@ -140,7 +168,9 @@ def test_a_terminal_without_the_signs_keeps_its_columns(tally):
     tally.n_lost = 7
     readable_output()
     latin.reconfigure(errors=SCHEME)
-    console.print(Dashboard(replace(TITLE, link="a link of many words" * 9), tally, tally.latest[0], lines=18))
+    console.print(
+        Dashboard(replace(TITLE, link="a link of many words" * 9), tally, tally.latest[0], lines=18)
+    )
     latin.flush()
     lines = latin.buffer.getvalue().decode("iso-8859-1").splitlines()
     assert {len(line) for line in lines} == {50}
@@ -165,7 +195,8 @@ def test_without_a_terminal_there_is_a_line_per_image(tally):
     first, *images, notice = stream.getvalue().splitlines()
     assert first == "bundle blobs 3fa2 over emulated lora-sf7, node 7"
     assert images[0] == (
-        "image 0: bee 91.7% · truth bee ✓ · 4 bytes, 15 on the wire · airtime 50.0 ms · latency 250.0 ms · "
+        "image 0: bee 91.7% · truth bee ✓ · 4 bytes, 15 on the wire · airtime 50.0 ms · "
+        "latency 250.0 ms · "
         "accuracy so far 50.0%"
     )
     assert images[1].startswith("image 2: cat 91.7% · truth bee ✗")
@@ -174,7 +205,9 @@ def test_without_a_terminal_there_is_a_line_per_image(tally):
 
 @pytest.mark.parametrize(("is_enough", "outlook"), [(False, "more to come"), (True, "enough")])
 def test_a_partial_answer_says_whether_more_comes(tally, is_enough, outlook):
-    row = tally.add_answer(replace(answer(2), n_known=5, is_complete=False, is_enough=is_enough), now_s=3.0)
+    row = tally.add_answer(
+        replace(answer(2), n_known=5, is_complete=False, is_enough=is_enough), now_s=3.0
+    )
     stream = io.StringIO()
     PlainView(TITLE, Console(file=stream)).show(tally, row)
     assert f"5 of 12 symbols, {outlook}" in stream.getvalue()
@@ -211,7 +244,9 @@ def test_the_summary_says_both_accuracies(tally):
 
 def test_the_summary_says_what_verdicts_saved_and_how_right_they_were(tally):
     for image in (0, 2):
-        tally.add_answer(replace(tally._rows[NODE, image].answer, is_complete=False, is_enough=True), now_s=3.0)
+        tally.add_answer(
+            replace(tally._rows[NODE, image].answer, is_complete=False, is_enough=True), now_s=3.0
+        )
     tally.add_stopped([0, 2], NODE)
     tally.add_sent(sent((0, 0, 4)), NODE)
     rows = rows_of(summary(TITLE, tally))

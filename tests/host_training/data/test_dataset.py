@@ -56,7 +56,9 @@ def test_augmentation_shifts_and_mirrors_whole_images():
     images = np.arange(2 * 6 * 6, dtype=np.uint8).reshape(2, 6, 6, 1)
     pixels = to_pixels(images)
     for _ in range(50):
-        for before, after in zip(pixels, augment(pixels, Augmentation(crop_pad=2, flip=True)), strict=True):
+        for before, after in zip(
+            pixels, augment(pixels, Augmentation(crop_pad=2, flip=True)), strict=True
+        ):
             centre = after[0, 2:4, 2:4]
             candidates = [before[0], before[0].flip(1)]
             assert any(
@@ -101,9 +103,8 @@ def test_a_folder_of_any_sizes_and_formats_becomes_a_data_set(tmp_path):
     data = load(str(make_image_folder(tmp_path / "pets", {"dog": 20, "cat": 10})), image_size=24)
     assert data.classes == ("cat", "dog")
     assert data.image_shape == (24, 24, 3)
-    assert [np.bincount(split.labels).tolist() for split in (data.train, data.validation, data.test)] == [
-        [7, 14], [1, 2], [2, 4],
-    ]  # fmt: skip
+    splits = (data.train, data.validation, data.test)
+    assert [np.bincount(split.labels).tolist() for split in splits] == [[7, 14], [1, 2], [2, 4]]
 
 
 def test_an_unreadable_image_is_named_and_skipped(tmp_path, capsys):
@@ -112,7 +113,11 @@ def test_an_unreadable_image_is_named_and_skipped(tmp_path, capsys):
     whole = (folder / "cat" / "0.png").read_bytes()
     (folder / "dog" / "flipped.png").write_bytes(whole.replace(b"IDAT", b"I\xc4AT"))
     data = load(str(folder), image_size=16)
-    unread = [line for line in capsys.readouterr().err.splitlines() if "cannot be read and is skipped" in line]
+    unread = [
+        line
+        for line in capsys.readouterr().err.splitlines()
+        if "cannot be read and is skipped" in line
+    ]
     assert [line.split(" ")[0].rsplit("/", 1)[1] for line in unread] == ["torn.jpg", "flipped.png"]
     assert len(data.train) + len(data.validation) + len(data.test) == 10
 
@@ -125,7 +130,8 @@ def test_an_empty_class_is_an_error(tmp_path):
 
 def test_a_data_set_that_is_not_there_is_named_with_what_there_is():
     with pytest.raises(
-        DataSetError, match=r"'imagenet' is neither digits, cifar10, cifar100, cifar100-coarse nor a folder"
+        DataSetError,
+        match=r"'imagenet' is neither digits, cifar10, cifar100, cifar100-coarse nor a folder",
     ):
         load("imagenet")
 
@@ -152,9 +158,15 @@ def write_cifar_100(data_dir: Path, n_names: dict[bytes, int]) -> None:
     for name, n in (("train", 400), ("test", 100)):
         fine = [i % 100 for i in range(n)]
         rows = rng.integers(0, 256, (n, 3072), dtype=np.uint8)
-        batch = {b"data": rows, b"fine_labels": fine, b"coarse_labels": [label // 5 for label in fine]}
+        batch = {
+            b"data": rows,
+            b"fine_labels": fine,
+            b"coarse_labels": [label // 5 for label in fine],
+        }
         (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
-    names = {key: [f"{key[:6].decode()} {i}".encode() for i in range(n)] for key, n in n_names.items()}
+    names = {
+        key: [f"{key[:6].decode()} {i}".encode() for i in range(n)] for key, n in n_names.items()
+    }
     (folder / "meta").write_bytes(pickle.dumps(names, protocol=2))
 
 
@@ -193,7 +205,9 @@ def test_the_official_cifar_layout_is_read_channel_by_channel(tmp_path):
     assert (len(data.train), len(data.validation), len(data.test)) == (180, 20, 40)
     assert data.classes[3] == "class 3"
     first_row = pickle.loads((folder / "test_batch").read_bytes(), encoding="bytes")[b"data"][0]
-    np.testing.assert_array_equal(data.test.images[0, 0, :2], first_row.reshape(3, 32, 32)[:, 0, :2].T)
+    np.testing.assert_array_equal(
+        data.test.images[0, 0, :2], first_row.reshape(3, 32, 32)[:, 0, :2].T
+    )
 
 
 def test_a_damaged_batch_is_named(tmp_path):

@@ -19,7 +19,9 @@ CONTENT = bytes(range(256)) * 4000
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves one body at any path and honours ranges; each of `faults` spoils one answer, in their order."""
+    """Serves one body at any path and honours ranges; each of `faults` spoils one answer, in their
+    order.
+    """
 
     def __init__(self, body: bytes, *faults: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -51,7 +53,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._answer(200, b"<html>please log in</html>", {"Content-Type": "text/html"})
         elif fault == "chunked":
             self._answer(
-                200, b"10000\r\n" + self.server.body[:65536] + b"\r\nffff\r\n", {"Transfer-Encoding": "chunked"}
+                200,
+                b"10000\r\n" + self.server.body[:65536] + b"\r\nffff\r\n",
+                {"Transfer-Encoding": "chunked"},
             )
         else:
             self.is_dripping = fault == "drip"
@@ -61,7 +65,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         rest = self.server.body[start:]
         headers = {"Content-Length": str(len(rest))}
         if is_range:
-            headers["Content-Range"] = f"bytes {start}-{len(self.server.body) - 1}/{len(self.server.body)}"
+            headers["Content-Range"] = (
+                f"bytes {start}-{len(self.server.body) - 1}/{len(self.server.body)}"
+            )
         self._answer(206 if is_range else 200, rest[:300_000] if is_cut else rest, headers)
 
     def _answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
@@ -100,7 +106,9 @@ def sha256(body: bytes) -> str:
 
 
 def test_a_file_arrives_whole(serve, tmp_path):
-    path = download(f"{serve(CONTENT).url}/set.tar.gz", tmp_path / "new" / "set.tar.gz", sha256(CONTENT))
+    path = download(
+        f"{serve(CONTENT).url}/set.tar.gz", tmp_path / "new" / "set.tar.gz", sha256(CONTENT)
+    )
     assert path.read_bytes() == CONTENT
 
 
@@ -112,7 +120,9 @@ def pauses_s():
 
 def test_a_download_that_breaks_off_is_continued_not_begun_anew(serve, tmp_path, pauses_s):
     server = serve(CONTENT, "cut", "cut")
-    path = download(f"{server.url}/set.tar.gz", tmp_path / "set.tar.gz", sha256(CONTENT), pauses_s.append)
+    path = download(
+        f"{server.url}/set.tar.gz", tmp_path / "set.tar.gz", sha256(CONTENT), pauses_s.append
+    )
     assert path.read_bytes() == CONTENT
     assert server.ranges == [None, "bytes=300000-", "bytes=600000-"]
     assert pauses_s == [1, 1], "whatever arrives makes patient again"
@@ -121,7 +131,9 @@ def test_a_download_that_breaks_off_is_continued_not_begun_anew(serve, tmp_path,
 @pytest.mark.parametrize("fault", ["503", "429", "nonsense", "chunked"])
 def test_a_fault_that_passes_is_waited_for_with_growing_pauses(serve, tmp_path, pauses_s, fault):
     server = serve(CONTENT, fault, fault)
-    path = download(f"{server.url}/set.tar.gz", tmp_path / "set.tar.gz", sha256(CONTENT), pauses_s.append)
+    path = download(
+        f"{server.url}/set.tar.gz", tmp_path / "set.tar.gz", sha256(CONTENT), pauses_s.append
+    )
     assert path.read_bytes() == CONTENT
     assert pauses_s == [1, 2]
 
@@ -129,7 +141,9 @@ def test_a_fault_that_passes_is_waited_for_with_growing_pauses(serve, tmp_path, 
 def test_a_server_that_drips_is_given_up(serve, tmp_path, pauses_s, monkeypatch):
     monkeypatch.setattr(downloads, "TIMEOUT_S", 0.2)
     server = serve(CONTENT, "drip", "drip")
-    path = download(f"{server.url}/set.tar.gz", tmp_path / "set.tar.gz", sha256(CONTENT), pauses_s.append)
+    path = download(
+        f"{server.url}/set.tar.gz", tmp_path / "set.tar.gz", sha256(CONTENT), pauses_s.append
+    )
     assert path.read_bytes() == CONTENT
     assert pauses_s == [1, 2]
 
@@ -144,10 +158,13 @@ def test_a_server_that_drips_is_given_up(serve, tmp_path, pauses_s, monkeypatch)
         ("page", 1, "a web page, perhaps this network's own"),
     ],
 )
-def test_a_fault_that_stays_is_a_sentence_that_keeps_what_arrived(serve, tmp_path, pauses_s, fault, n_tries, sentence):
+def test_a_fault_that_stays_is_a_sentence_that_keeps_what_arrived(
+    serve, tmp_path, pauses_s, fault, n_tries, sentence
+):
     server = serve(CONTENT, *["cut"], *[fault] * 10)
     with pytest.raises(
-        DataSetError, match=rf"{sentence}.*What arrived is kept.*put set\.tar\.gz, or what is in it, into"
+        DataSetError,
+        match=rf"{sentence}.*What arrived is kept.*put set\.tar\.gz, or what is in it, into",
     ):
         download(f"{server.url}/x", tmp_path / "set.tar.gz", sha256(CONTENT), pauses_s.append)
     assert len(server.ranges) == 1 + n_tries
@@ -156,30 +173,42 @@ def test_a_fault_that_stays_is_a_sentence_that_keeps_what_arrived(serve, tmp_pat
 
 def test_a_part_of_another_file_is_begun_anew(serve, tmp_path, pauses_s):
     (tmp_path / "set.tar.gz.part").write_bytes(b"something else")
-    path = download(f"{serve(CONTENT).url}/x", tmp_path / "set.tar.gz", sha256(CONTENT), pauses_s.append)
+    path = download(
+        f"{serve(CONTENT).url}/x", tmp_path / "set.tar.gz", sha256(CONTENT), pauses_s.append
+    )
     assert path.read_bytes() == CONTENT
 
 
 def test_what_is_no_address_is_named(tmp_path):
-    with pytest.raises(DataSetError, match="could not be downloaded from nowhere/x: unknown url type"):
+    with pytest.raises(
+        DataSetError, match="could not be downloaded from nowhere/x: unknown url type"
+    ):
         download("nowhere/x", tmp_path / "set.tar.gz", "00")
 
 
 def test_somebody_s_own_file_of_that_name_is_left_alone(serve, tmp_path):
     (tmp_path / "set.tar.gz").write_bytes(b"mine")
-    with pytest.raises(DataSetError, match=r"set\.tar\.gz is not the file we know, or not all of it: move it away"):
+    with pytest.raises(
+        DataSetError, match=r"set\.tar\.gz is not the file we know, or not all of it: move it away"
+    ):
         download(f"{serve(CONTENT).url}/x", tmp_path / "set.tar.gz", sha256(CONTENT))
     assert (tmp_path / "set.tar.gz").read_bytes() == b"mine"
 
 
 def test_a_part_that_was_already_whole_is_used(serve, tmp_path):
     (tmp_path / "set.tar.gz.part").write_bytes(CONTENT)
-    assert download(f"{serve(CONTENT).url}/x", tmp_path / "set.tar.gz", sha256(CONTENT)).read_bytes() == CONTENT
+    assert (
+        download(f"{serve(CONTENT).url}/x", tmp_path / "set.tar.gz", sha256(CONTENT)).read_bytes()
+        == CONTENT
+    )
 
 
 def test_a_whole_file_that_is_already_there_needs_no_network(tmp_path):
     (tmp_path / "set.tar.gz").write_bytes(CONTENT)
-    assert download("http://127.0.0.1:9/x", tmp_path / "set.tar.gz", sha256(CONTENT)).read_bytes() == CONTENT
+    assert (
+        download("http://127.0.0.1:9/x", tmp_path / "set.tar.gz", sha256(CONTENT)).read_bytes()
+        == CONTENT
+    )
 
 
 def test_a_file_with_another_checksum_is_thrown_away(serve, tmp_path):
@@ -202,7 +231,9 @@ def archive(tmp_path, monkeypatch):
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(tmp_path / "home" / "cifar-10-batches-py", "cifar-10-batches-py")
     monkeypatch.setitem(
-        cifar.SOURCES, "cifar10", replace(cifar.SOURCES["cifar10"], sha256=sha256(archive.read_bytes()))
+        cifar.SOURCES,
+        "cifar10",
+        replace(cifar.SOURCES["cifar10"], sha256=sha256(archive.read_bytes())),
     )
     return archive
 

@@ -1,4 +1,6 @@
-"""Folders of photos as people have them: splits, hidden copies, uneven classes, the same photo twice."""
+"""Folders of photos as people have them: splits, hidden copies, uneven classes, the same photo
+twice.
+"""
 
 import os
 import shutil
@@ -23,7 +25,9 @@ def write_photos(folder: Path, n_images: int, first: int = 0) -> Path:
     """Photos that are all unlike, numbered from `first`."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(first, first + n_images):
-        pixels = np.random.default_rng([number, *folder.name.encode()]).integers(0, 255, (20, 24, 3), np.uint8)
+        pixels = np.random.default_rng([number, *folder.name.encode()]).integers(
+            0, 255, (20, 24, 3), np.uint8
+        )
         Image.fromarray(pixels).save(folder / f"{number}.png")
     return folder
 
@@ -43,7 +47,8 @@ def counts(data) -> list[list[int]]:
     return [np.bincount(split.labels, minlength=len(data.classes)).tolist() for split in splits]
 
 
-# --- layouts ----------------------------------------------------------------------------------------------------------
+# --- layouts
+# ------------------------------------------------------------------------------------------
 
 
 def test_splits_that_are_there_are_taken(tmp_path, said):
@@ -57,7 +62,9 @@ def test_splits_that_are_there_are_taken(tmp_path, said):
     assert "drawn" not in said[0]
 
 
-@pytest.mark.parametrize(("train", "validation"), [("Training", "valid"), ("TRAIN", "Validation"), ("train", "dev")])
+@pytest.mark.parametrize(
+    ("train", "validation"), [("Training", "valid"), ("TRAIN", "Validation"), ("train", "dev")]
+)
 def test_splits_have_many_names_and_what_is_missing_is_drawn(tmp_path, said, train, validation):
     for label in ("cat", "dog"):
         write_photos(tmp_path / train / label, 10)
@@ -80,7 +87,9 @@ def test_a_class_may_be_called_train(tmp_path, said):
 def test_names_of_splits_without_classes_are_no_classes(tmp_path, said):
     for split in ("train", "test"):
         write_photos(tmp_path / split, 10)
-    with pytest.raises(DataSetError, match="test and train, which are names of splits, but no class folders"):
+    with pytest.raises(
+        DataSetError, match="test and train, which are names of splits, but no class folders"
+    ):
         read(tmp_path, said)
 
 
@@ -89,7 +98,9 @@ def test_a_test_split_without_labels_is_left_out_and_said(tmp_path, said):
         write_photos(tmp_path / "train" / label, 10)
     write_photos(tmp_path / "test", 10)
     assert counts(read(tmp_path, said))[2] == [2, 2]
-    assert "test holds no class folders, so that its images have no labels: it is left out" in said[0]
+    assert (
+        "test holds no class folders, so that its images have no labels: it is left out" in said[0]
+    )
 
 
 def test_a_class_of_the_test_split_that_nobody_trains_on_is_named(tmp_path, said):
@@ -97,7 +108,8 @@ def test_a_class_of_the_test_split_that_nobody_trains_on_is_named(tmp_path, said
         for label in labels:
             write_photos(tmp_path / split / label, 5)
     with pytest.raises(
-        DataSetError, match=r"the test split of .* has the class 'dogs', which the one to train on has not"
+        DataSetError,
+        match=r"the test split of .* has the class 'dogs', which the one to train on has not",
     ):
         read(tmp_path, said)
 
@@ -106,7 +118,9 @@ def test_a_class_of_the_test_split_that_nobody_trains_on_is_named(tmp_path, said
 def test_a_class_whose_name_nobody_can_read_is_refused(tmp_path, said, name):
     write_photos(tmp_path / "dog", 4)
     write_photos(tmp_path / "cat", 4).rename(tmp_path / os.fsdecode(name))
-    with pytest.raises(DataSetError, match=r"a class folder in .* is called '[ -~]+', which") as refused:
+    with pytest.raises(
+        DataSetError, match=r"a class folder in .* is called '[ -~]+', which"
+    ) as refused:
         read(tmp_path, said)
     assert str(refused.value).isprintable()
 
@@ -125,7 +139,10 @@ def test_nested_folders_links_and_any_alphabet_are_read(tmp_path, said):
     shutil.move(tmp_path / "кошка", tmp_path / "pets")
     (tmp_path / "pets" / "кошка" / "back").symlink_to(tmp_path / "pets" / "кошка")
     (tmp_path / "pets" / "犬").symlink_to(tmp_path / "elsewhere")
-    assert [sum(column) for column in zip(*counts(read(tmp_path / "pets", said)), strict=True)] == [5, 5]
+    assert [sum(column) for column in zip(*counts(read(tmp_path / "pets", said)), strict=True)] == [
+        5,
+        5,
+    ]
 
 
 def test_what_systems_keep_in_a_class_is_not_trained_on(tmp_path, said):
@@ -140,7 +157,8 @@ def test_what_systems_keep_in_a_class_is_not_trained_on(tmp_path, said):
     assert len(data.train) + len(data.validation) + len(data.test) == 40
 
 
-# --- what is said -----------------------------------------------------------------------------------------------------
+# --- what is said
+# ------------------------------------------------------------------------------------------
 
 
 def test_every_class_is_counted_and_uneven_ones_are_named(tmp_path, said):
@@ -170,9 +188,11 @@ def test_the_same_photo_in_two_splits_or_two_classes_is_said(tmp_path, said):
     shutil.copy(tmp_path / "test" / "cat" / "41.png", tmp_path / "test" / "dog" / "no dog.png")
     read(tmp_path, said)
     assert said[1:] == [
-        "2 images are in two splits, so that the accuracy is flattered: train/cat/3.png and test/cat/again.png, "
+        "2 images are in two splits, so that the accuracy is flattered: train/cat/3.png and "
+        "test/cat/again.png, "
         "for example; remove one of each",
-        "1 image is in two classes, so that one of the labels is wrong: test/cat/41.png and test/dog/no dog.png, "
+        "1 image is in two classes, so that one of the labels is wrong: test/cat/41.png and "
+        "test/dog/no dog.png, "
         "for example; remove one of each",
     ]
 
@@ -190,11 +210,15 @@ def test_many_files_that_are_no_pictures_are_counted_and_not_listed(tmp_path, sa
 def test_more_photos_than_fit_into_memory_are_refused_before_they_are_read(tmp_path, said):
     for label in ("cat", "dog"):
         write_photos(tmp_path / label, 3)
-    with pytest.raises(DataSetError, match=r"6 images of 1000000 x 1000000 .* take 36000\.0 GB .*IMAGE_SIZE"):
+    with pytest.raises(
+        DataSetError, match=r"6 images of 1000000 x 1000000 .* take 36000\.0 GB .*IMAGE_SIZE"
+    ):
         load(tmp_path, 1_000_000, said.append)
 
 
-def test_of_a_folder_of_odd_photos_training_takes_what_can_be_seen_and_names_the_rest(tmp_path, capfd):
+def test_of_a_folder_of_odd_photos_training_takes_what_can_be_seen_and_names_the_rest(
+    tmp_path, capfd
+):
     n_seen, unread = write_odd_photos(tmp_path / "pets" / "cat")
     write_photos(tmp_path / "pets" / "dog", 25)
     words = ["replay", "--dataset", str(tmp_path / "pets"), "--out", str(tmp_path / "replay.npz")]
@@ -211,7 +235,15 @@ def test_an_interrupt_while_photos_are_read_is_a_sentence(tmp_path):
         folder = write_photos(tmp_path / "pets" / label, 1)
         for number in range(1, 4000):
             (folder / f"{number}.png").hardlink_to(folder / "0.png")
-    command = [sys.executable, "-m", "host_training", "train", "--dataset", str(tmp_path / "pets"), "--run"]
+    command = [
+        sys.executable,
+        "-m",
+        "host_training",
+        "train",
+        "--dataset",
+        str(tmp_path / "pets"),
+        "--run",
+    ]
     process = subprocess.Popen([*command, str(tmp_path / "run")], stderr=subprocess.PIPE, text=True)
     while not is_reading(process, tmp_path / "pets"):
         time.sleep(0.02)

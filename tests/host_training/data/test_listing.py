@@ -24,7 +24,10 @@ def test_new_missing_and_changed_pictures_are_told_apart(photos):
     (photos / "cat" / "a.jpg").unlink()
     now = Listing.of(photos, before)
     said = before.changes_to(now)
-    assert said == "1 new (such as cat/z.jpg), 1 gone (such as cat/a.jpg), 1 changed (such as dog/c.jpg)"
+    assert (
+        said
+        == "1 new (such as cat/z.jpg), 1 gone (such as cat/a.jpg), 1 changed (such as dog/c.jpg)"
+    )
 
 
 def test_a_copy_and_a_touched_file_are_no_change(photos):
@@ -44,7 +47,9 @@ def test_a_picture_that_nobody_touched_is_not_read_again(photos):
     assert Listing.of(photos, known).pictures["dog/c.jpg"].sha256 == "as it was said"
 
 
-@pytest.mark.parametrize("name", [".thumbs/a.jpg", "cat/.a.jpg", "cat/@eaDir/a.jpg", "__MACOSX/cat/a.jpg", "notes.txt"])
+@pytest.mark.parametrize(
+    "name", [".thumbs/a.jpg", "cat/.a.jpg", "cat/@eaDir/a.jpg", "__MACOSX/cat/a.jpg", "notes.txt"]
+)
 def test_what_is_hidden_or_beside_the_classes_is_no_picture(photos, name):
     before = Listing.of(photos)
     (photos / name).parent.mkdir(parents=True, exist_ok=True)

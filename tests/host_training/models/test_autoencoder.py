@@ -17,17 +17,29 @@ from host_training.presets import PRESETS, recipe
 
 NARROW: dict[str, Any] = dict(has_module3_on_node=True, widths=(6, 10, 14))
 SMALL: dict[str, Any] = dict(
-    base_width=8, blocks=(1, 1, 1), hidden=16, latents=6, latent_decoder_width=8, upsamplings=2, features=4
+    base_width=8,
+    blocks=(1, 1, 1),
+    hidden=16,
+    latents=6,
+    latent_decoder_width=8,
+    upsamplings=2,
+    features=4,
 )
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize(("shape", "n_classes"), [((32, 32, 3), 10), ((48, 64, 3), 5), ((8, 8, 1), 100)])
+@pytest.mark.parametrize(
+    ("shape", "n_classes"), [((32, 32, 3), 10), ((48, 64, 3), 5), ((8, 8, 1), 100)]
+)
 def test_every_preset_takes_its_shapes_from_the_data_set(preset, shape, n_classes):
     height, width, channels = shape
-    if min(shape[:2]) < SMALLEST_UNDECIMATED and not PRESETS[preset].model.get("is_decimated", True):
+    if min(shape[:2]) < SMALLEST_UNDECIMATED and not PRESETS[preset].model.get(
+        "is_decimated", True
+    ):
         height, width, channels = 16, 16, 1
-    model = AutoEncoder(ModelConfig(height, width, channels, n_classes, **PRESETS[preset].model)).eval()
+    model = AutoEncoder(
+        ModelConfig(height, width, channels, n_classes, **PRESETS[preset].model)
+    ).eval()
     images = torch.rand(2, channels, height, width)
     latents = model.encoder(images)
     assert latents.shape == (2, model.config.latents)
@@ -80,7 +92,13 @@ def test_rounding_is_relaxed_by_noise_in_training_only(half_width):
 
 
 def test_symbols_are_whole_numbers_within_int8():
-    assert quantise(torch.tensor([-400.0, -0.4, 0.6, 126.7, 900.0])).tolist() == [-128, 0, 1, 127, 127]
+    assert quantise(torch.tensor([-400.0, -0.4, 0.6, 126.7, 900.0])).tolist() == [
+        -128,
+        0,
+        1,
+        127,
+        127,
+    ]
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
@@ -91,18 +109,25 @@ def test_an_unknown_preset_is_refused_with_the_known_ones():
 def test_with_m3_on_the_node_the_decoder_is_two_dense_layers():
     model = AutoEncoder(ModelConfig(16, 12, 3, 5, **(SMALL | NARROW)))
     assert model.encoder.dense[0].in_channels == 14
-    assert sum(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in model.decoder.modules()) == 0
+    assert (
+        sum(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in model.decoder.modules())
+        == 0
+    )
     assert model(torch.rand(4, 3, 16, 12)).shape == (4, 5)
 
 
 def test_without_residuals_the_encoder_pools_what_it_convolved():
-    encoder = AutoEncoder(ModelConfig(16, 12, 3, 5, **(SMALL | NARROW | {"has_residuals": False}))).encoder
+    encoder = AutoEncoder(
+        ModelConfig(16, 12, 3, 5, **(SMALL | NARROW | {"has_residuals": False}))
+    ).encoder
     features = encoder.module1(encoder.stem(encoder.dwt(torch.rand(2, 3, 16, 12))))
     (block,) = encoder.module2
     assert isinstance(block, PlainBlock)
     convolved = block.bn(block.conv(features))
     assert convolved.shape == (2, 10, 8, 6)
-    torch.testing.assert_close(encoder.module2(features)[:, :, 0, 0], convolved[:, :, :2, :2].amax((2, 3)).relu())
+    torch.testing.assert_close(
+        encoder.module2(features)[:, :, 0, 0], convolved[:, :, :2, :2].amax((2, 3)).relu()
+    )
 
 
 def test_a_configuration_with_widths_survives_a_checkpoint():

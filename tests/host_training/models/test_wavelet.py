@@ -42,7 +42,9 @@ def test_the_longer_filters_are_pywavelets_transform_of_the_reflected_image(wave
     inner = subbands[:, STEM_REACH:-STEM_REACH, STEM_REACH:-STEM_REACH]
     first = len(pywt.Wavelet(wavelet).dec_lo) // 4
     expected = np.concatenate([pywt_subbands(channel, wavelet) for channel in image])
-    np.testing.assert_allclose(inner, expected[:, first : first + 16, first : first + 24], atol=1e-6)
+    np.testing.assert_allclose(
+        inner, expected[:, first : first + 16, first : first + 24], atol=1e-6
+    )
 
 
 def test_an_unknown_wavelet_is_refused_with_the_known_ones():

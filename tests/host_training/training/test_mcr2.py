@@ -8,7 +8,9 @@ from host_training.training.mcr2 import EPS_SQ, coding_rate, rate_reduction
 
 
 def dense_oracle(features: np.ndarray, labels: np.ndarray, eps_sq: float) -> tuple[float, float]:
-    """The definition, literally, in float64: membership matrices, one determinant after the other."""
+    """The definition, literally, in float64: membership matrices, one determinant after the
+    other.
+    """
     m, d = features.shape
     z = (features / np.linalg.norm(features, axis=1, keepdims=True)).T
     total = 0.5 * np.linalg.slogdet(np.eye(d) + d / (m * eps_sq) * z @ z.T)[1]
@@ -17,11 +19,17 @@ def dense_oracle(features: np.ndarray, labels: np.ndarray, eps_sq: float) -> tup
         membership = np.diag((labels == label).astype(float))
         trace = np.trace(membership)
         if trace:
-            within += trace / (2 * m) * np.linalg.slogdet(np.eye(d) + d / (trace * eps_sq) * z @ membership @ z.T)[1]
+            within += (
+                trace
+                / (2 * m)
+                * np.linalg.slogdet(np.eye(d) + d / (trace * eps_sq) * z @ membership @ z.T)[1]
+            )
     return total, within
 
 
-@pytest.mark.parametrize(("m", "d", "n_classes"), [(60, 8, 3), (40, 64, 10), (200, 16, 100), (7, 5, 7)])
+@pytest.mark.parametrize(
+    ("m", "d", "n_classes"), [(60, 8, 3), (40, 64, 10), (200, 16, 100), (7, 5, 7)]
+)
 def test_rates_equal_the_definition(m, d, n_classes):
     rng = np.random.default_rng(m)
     features, labels = rng.normal(size=(m, d)), rng.integers(0, n_classes, m)
@@ -48,7 +56,9 @@ def test_identical_features_cost_one_direction():
 def test_one_class_gains_nothing_and_orthogonal_classes_gain_all():
     features = torch.eye(8).repeat_interleave(10, 0)
     labels = torch.arange(8).repeat_interleave(10)
-    assert float(rate_reduction(features, torch.zeros(80, dtype=torch.int64)).reduction) == pytest.approx(0, abs=1e-12)
+    assert float(
+        rate_reduction(features, torch.zeros(80, dtype=torch.int64)).reduction
+    ) == pytest.approx(0, abs=1e-12)
     rates = rate_reduction(features, labels)
     assert float(rates.coding_rate) == pytest.approx(8 / 2 * math.log(1 + 1 / EPS_SQ))
     assert float(rates.class_coding_rate) == pytest.approx(0.5 * math.log(1 + 8 / EPS_SQ))
@@ -62,7 +72,9 @@ def test_length_of_the_features_does_not_matter():
     )
 
 
-@pytest.mark.parametrize("features", [torch.zeros(20, 6), torch.full((20, 6), 1e-30), torch.randn(20, 6) * 1e30])
+@pytest.mark.parametrize(
+    "features", [torch.zeros(20, 6), torch.full((20, 6), 1e-30), torch.randn(20, 6) * 1e30]
+)
 def test_degenerate_features_give_finite_rates_and_gradients(features):
     features = features.clone().requires_grad_()
     rates = rate_reduction(features, torch.arange(20) % 5)

@@ -14,7 +14,9 @@ def test_singular_values_end_near_one_and_the_directions_stay(shape):
     singular_values = (left.T @ orthogonalised(matrix) @ right).diag()
     assert singular_values.min() > 0.6
     assert singular_values.max() < 1.3
-    torch.testing.assert_close(left @ singular_values.diag() @ right.T, orthogonalised(matrix), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        left @ singular_values.diag() @ right.T, orthogonalised(matrix), atol=1e-4, rtol=0
+    )
 
 
 def test_a_layer_under_a_batch_norm_learns_and_keeps_its_scale():
@@ -22,7 +24,9 @@ def test_a_layer_under_a_batch_norm_learns_and_keeps_its_scale():
     images, labels = torch.randn(64, 3, 8, 8), torch.arange(64) % 2
     images[labels == 1] += 0.5 * torch.randn(3, 8, 8)
     layer = nn.Conv2d(3, 6, 3, bias=False)
-    head = nn.Sequential(nn.BatchNorm2d(6), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2))
+    head = nn.Sequential(
+        nn.BatchNorm2d(6), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2)
+    )
     before = nn.functional.cross_entropy(head(layer(images)), labels).item()
     optimiser = Muon(layer.parameters(), lr=0.1, momentum=0.9)
     for _ in range(60):

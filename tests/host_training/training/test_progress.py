@@ -1,4 +1,6 @@
-"""Training tells how it goes: in a pipe a line for every epoch, in a terminal a bar beside them that fits."""
+"""Training tells how it goes: in a pipe a line for every epoch, in a terminal a bar beside them
+that fits.
+"""
 
 import fcntl
 import os
@@ -22,7 +24,9 @@ LINES = [f"duphil, epoch {n} of 3: accuracy 91.2 %, R 7.7, Rc 3.2" for n in (1, 
 
 
 def test_in_a_pipe_there_is_a_line_for_each_epoch_and_nothing_else():
-    done = subprocess.run([sys.executable, "-c", TRAINS], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINS], capture_output=True, text=True, check=True
+    )
     assert done.stderr.splitlines() == LINES
 
 
@@ -39,7 +43,9 @@ def test_in_a_terminal_of_80_columns_the_bar_keeps_to_its_line():
         pass  # how a pseudo-terminal says that the other side has closed it
     os.close(near)
     assert run.wait() == 0
-    lines = [line.rstrip() for line in seen.decode().replace("\n", "\r").split("\r") if line.strip()]
+    lines = [
+        line.rstrip() for line in seen.decode().replace("\n", "\r").split("\r") if line.strip()
+    ]
     bars = [line for line in lines if "steps" in line]
     assert len(bars) > 2
     assert all(len(bar) <= 80 and "█" in bar for bar in bars[1:])

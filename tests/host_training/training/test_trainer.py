@@ -23,11 +23,17 @@ from host_training.training.trainer import DuPHiLStage, Trainer, learning_rate_f
 
 CPU = torch.device("cpu")
 MODEL: dict[str, Any] = dict(
-    base_width=8, blocks=(1, 1, 1), hidden=16, latents=6, latent_decoder_width=8, upsamplings=2, features=4
+    base_width=8,
+    blocks=(1, 1, 1),
+    hidden=16,
+    latents=6,
+    latent_decoder_width=8,
+    upsamplings=2,
+    features=4,
 )
 RECIPE = Recipe(
-    model=MODEL, ce_epochs=2, duphil_epochs=2, batch_size=16, duphil_batch_size=32, schedule="one-cycle",
-    mcr2_learning_rate=1e-2,
+    model=MODEL, ce_epochs=2, duphil_epochs=2, batch_size=16, duphil_batch_size=32,
+    schedule="one-cycle", mcr2_learning_rate=1e-2,
 )  # fmt: skip
 MUON = replace(RECIPE, optimiser="muon")
 
@@ -42,7 +48,9 @@ def blobs(n: int = 96, n_classes: int = 3, seed: int = 0) -> DataSet:
         image[rows : rows + 4, columns : columns + 4] += 150
     part = Split(images.astype(np.uint8), labels.astype(np.int64))
     classes = tuple(str(i) for i in range(n_classes))
-    return DataSet("blobs", classes, part, part.subset(np.arange(0, n, 3)), part, Augmentation(crop_pad=1))
+    return DataSet(
+        "blobs", classes, part, part.subset(np.arange(0, n, 3)), part, Augmentation(crop_pad=1)
+    )
 
 
 def stop_after(n_updates: int):
@@ -108,7 +116,8 @@ def test_a_run_stopped_anywhere_and_continued_equals_one_that_never_stopped(reci
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path):
     command = [
-        *(sys.executable, "-m", "host_training", "train", "--dataset", "digits", "--run", str(tmp_path / "run")),
+        *(sys.executable, "-m", "host_training", "train", "--dataset", "digits"),
+        *("--run", str(tmp_path / "run")),
         *("--ce-epochs", "15", "--duphil-epochs", "0", "--threads", "1"),
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -165,7 +174,9 @@ def test_a_teacher_puts_right_what_corrupted_labels_say(tmp_path):
 def test_an_unfinished_teacher_or_one_of_other_classes_is_refused(tmp_path):
     Trainer(blobs(), RECIPE, tmp_path / "teacher", CPU).train()
     with pytest.raises(CheckpointError, match=r"last\.pt can not teach: it is no finished stage"):
-        Trainer(blobs(), RECIPE, tmp_path / "student", CPU, teacher=tmp_path / "teacher" / "last.pt")
+        Trainer(
+            blobs(), RECIPE, tmp_path / "student", CPU, teacher=tmp_path / "teacher" / "last.pt"
+        )
     others = replace(blobs(), classes=("x", "y", "z"))
     with pytest.raises(CheckpointError, match=r"ce\.pt can not teach.*a checkpoint of blobs"):
         Trainer(others, RECIPE, tmp_path / "student", CPU, teacher=tmp_path / "teacher" / "ce.pt")
@@ -175,10 +186,13 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path)
     path = tmp_path / "last.pt"
     checkpoint.save({"step": 1}, path)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails as on a full disk
+    # the write then fails as on a full disk
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
     try:
-        with pytest.raises(CheckpointError, match=r"not written.*last\.pt, is intact.*Free some space"):
+        with pytest.raises(
+            CheckpointError, match=r"not written.*last\.pt, is intact.*Free some space"
+        ):
             checkpoint.save({"step": 2, "model": torch.zeros(100_000)}, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -193,7 +207,10 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path)
         (None, "run `make train` first"),
         (b"PK\x03\x04 rest lost", "is damaged"),
         (b"", r"is damaged \(EOFError\)"),
-        (b"\x80\x02cos\nsystem\n.", "is damaged .it holds something else than tensors and plain values"),
+        (
+            b"\x80\x02cos\nsystem\n.",
+            "is damaged .it holds something else than tensors and plain values",
+        ),
     ],
 )
 def test_a_missing_or_damaged_checkpoint_is_named(tmp_path: Path, content, sentence):
@@ -208,7 +225,10 @@ def test_a_missing_or_damaged_checkpoint_is_named(tmp_path: Path, content, sente
     ("content", "sentence"),
     [
         (torch.zeros(3), "is damaged (it holds a Tensor); delete it"),
-        ({"step": 3}, "holds no model of this program ('model_config'); give a run's ce.pt or duphil.pt"),
+        (
+            {"step": 3},
+            "holds no model of this program ('model_config'); give a run's ce.pt or duphil.pt",
+        ),
         ({"model_config": {"height": "x"}}, "holds no model of this program"),
         ({"model_config": 7, "model": {}}, "holds no model of this program"),
     ],

@@ -7,7 +7,12 @@ from link.base.arrays import read_arrays
 
 
 def test_the_named_arrays_come_back_and_others_are_not_read(tmp_path):
-    np.savez(tmp_path / "x.npz", images=np.arange(6).reshape(2, 3), classes=np.array(["a", "ü"]), more=np.zeros(9))
+    np.savez(
+        tmp_path / "x.npz",
+        images=np.arange(6).reshape(2, 3),
+        classes=np.array(["a", "ü"]),
+        more=np.zeros(9),
+    )
     found = read_arrays(tmp_path / "x.npz", ("images", "classes", "labels"))
     assert sorted(found) == ["classes", "images"]
     assert found["images"].tolist() == [[0, 1, 2], [3, 4, 5]]
@@ -28,7 +33,10 @@ def test_what_unpacks_to_more_than_fits_is_refused_before_it_is_unpacked(tmp_pat
 
 
 def test_an_array_that_claims_to_be_larger_than_its_file_is_damaged(tmp_path):
-    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive, archive.open("images.npy", "w") as file:
+    with (
+        zipfile.ZipFile(tmp_path / "x.npz", "w") as archive,
+        archive.open("images.npy", "w") as file,
+    ):
         header = {"descr": "|u1", "fortran_order": False, "shape": (1 << 50,)}
         np.lib.format.write_array_header_1_0(file, header)
     with pytest.raises(ValueError, match=r"."):

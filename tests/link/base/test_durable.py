@@ -6,7 +6,15 @@ from contextlib import suppress
 
 import pytest
 
-from link.base.durable import MAX_SET_ASIDE, StagedFile, make_folder, read_state, set_aside, write_durably, write_state
+from link.base.durable import (
+    MAX_SET_ASIDE,
+    StagedFile,
+    make_folder,
+    read_state,
+    set_aside,
+    write_durably,
+    write_state,
+)
 
 
 def test_a_file_is_replaced_whole_and_keeps_no_rest(tmp_path):
@@ -43,14 +51,17 @@ def test_what_root_writes_belongs_to_whom_it_belonged_or_to_whom_the_folder_belo
 def test_what_does_not_read_back_as_it_was_written_does_not_count(tmp_path, monkeypatch):
     path = tmp_path / "state"
     write_durably(path, "old")
-    monkeypatch.setattr(os, "fsync", lambda descriptor: os.ftruncate(descriptor, 0))  # a card that forgets
+    # a card that forgets
+    monkeypatch.setattr(os, "fsync", lambda descriptor: os.ftruncate(descriptor, 0))
     with pytest.raises(OSError, match="does not read back as it was written"):
         write_durably(path, "new")
     assert path.read_text() == "old"
 
 
 @pytest.mark.parametrize("step", ["open", "fsync", "replace"])
-def test_a_failure_at_any_step_leaves_the_old_file_and_the_next_try_succeeds(tmp_path, monkeypatch, step):
+def test_a_failure_at_any_step_leaves_the_old_file_and_the_next_try_succeeds(
+    tmp_path, monkeypatch, step
+):
     path = tmp_path / "state"
     write_durably(path, "old")
     with monkeypatch.context() as patch:
@@ -113,12 +124,16 @@ def test_no_change_of_a_byte_goes_unnoticed(tmp_path):
     write_state(path, state)
     content = path.read_bytes()
     for place in range(len(content)):
-        path.write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 5]) + content[place + 1 :])
+        path.write_bytes(
+            content[:place] + bytes([content[place] ^ 1 << place % 5]) + content[place + 1 :]
+        )
         with suppress(ValueError):
             assert read_state(path, state_format=1) == state
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b"3", b"null", b'"text"', b"{}", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff", b"[]", b"3", b"null", b'"text"', b"{}", b"[" * 100_000]
+)
 def test_what_is_no_state_is_a_value_error(tmp_path, content):
     (tmp_path / "state").write_bytes(content)
     with pytest.raises(ValueError, match=r"."):

@@ -18,7 +18,9 @@ sys.stdin.read()
 
 def test_a_folder_is_another_processs_until_that_is_killed(tmp_path):
     command = [sys.executable, "-c", HOLDER, tmp_path]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(HeldError, match=f"another process has {tmp_path}"):

@@ -53,22 +53,30 @@ def test_the_manifest_is_canonical_json(folder):
 
 def test_the_id_is_a_hash_over_format_and_node_half(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
-    shared = json.dumps({"format": 1, "node": manifest["node"]}, sort_keys=True, separators=(",", ":"))
+    shared = json.dumps(
+        {"format": 1, "node": manifest["node"]}, sort_keys=True, separators=(",", ":")
+    )
     assert manifest["bundle_id"] == hashlib.sha256(shared.encode()).hexdigest()[:16]
     assert Bundle.load(folder, "host").id.hex() == manifest["bundle_id"]
 
 
 def test_the_same_files_give_the_same_manifest(tmp_path):
     first, second = make_bundle(tmp_path / "first"), make_bundle(tmp_path / "second")
-    assert (first.path / "manifest.json").read_bytes() == (second.path / "manifest.json").read_bytes()
+    assert (first.path / "manifest.json").read_bytes() == (
+        second.path / "manifest.json"
+    ).read_bytes()
 
 
 def test_another_decoder_leaves_the_id_and_another_encoder_or_table_does_not(tmp_path):
     bundle = make_bundle(tmp_path / "bundle")
     change_manifest(
-        bundle.path, lambda manifest: manifest["host"].update(tasks={"label": {"file": "d", "classes": []}})
+        bundle.path,
+        lambda manifest: manifest["host"].update(tasks={"label": {"file": "d", "classes": []}}),
     )
-    change_manifest(bundle.path, lambda manifest: manifest["host"]["files"].update(d={"sha256": "0", "bytes": 0}))
+    change_manifest(
+        bundle.path,
+        lambda manifest: manifest["host"]["files"].update(d={"sha256": "0", "bytes": 0}),
+    )
     assert Bundle.load(bundle.path, "node").id == bundle.id
     assert make_bundle(tmp_path / "encoder", encoder=b"another model").id != bundle.id
     assert make_bundle(tmp_path / "tables", tables=random_tables(seed=2)).id != bundle.id
@@ -77,7 +85,9 @@ def test_another_decoder_leaves_the_id_and_another_encoder_or_table_does_not(tmp
 def test_a_new_decoder_file_keeps_the_id_when_the_manifest_is_written_again(tmp_path):
     bundle = make_bundle(tmp_path / "bundle")
     (bundle.path / "decoder.onnx").write_bytes(b"a better decoder")
-    again = write_manifest(bundle.path, bundle.node, bundle.host, bundle.provenance, bundle.measured)
+    again = write_manifest(
+        bundle.path, bundle.node, bundle.host, bundle.provenance, bundle.measured
+    )
     assert again.id == bundle.id
     assert again.host["files"] != bundle.host["files"]
     assert Bundle.load(bundle.path, "host").id == bundle.id
@@ -85,17 +95,28 @@ def test_a_new_decoder_file_keeps_the_id_when_the_manifest_is_written_again(tmp_
 
 @pytest.mark.parametrize(
     ("side", "name"),
-    [("node", "encoder.tflite"), ("node", "tables.npz"), ("host", "tables.npz"), ("host", "decoder.onnx")],
+    [
+        ("node", "encoder.tflite"),
+        ("node", "tables.npz"),
+        ("host", "tables.npz"),
+        ("host", "decoder.onnx"),
+    ],
 )
 def test_a_missing_or_damaged_file_is_named_with_what_to_do(folder, side, name):
     flip_a_bit(folder / name)
-    with pytest.raises(BundleError, match=rf"{name} of bundle .* is damaged: SHA-256 is .*export it again or copy"):
+    with pytest.raises(
+        BundleError, match=rf"{name} of bundle .* is damaged: SHA-256 is .*export it again or copy"
+    ):
         Bundle.load(folder, side)
     (folder / name).write_bytes(b"")
-    with pytest.raises(BundleError, match=rf"{name} of bundle .* is damaged: it has 0 bytes, the manifest says \d+"):
+    with pytest.raises(
+        BundleError, match=rf"{name} of bundle .* is damaged: it has 0 bytes, the manifest says \d+"
+    ):
         Bundle.load(folder, side)
     (folder / name).unlink()
-    with pytest.raises(BundleError, match=rf"{name} of bundle .* is missing; export it again or copy it anew"):
+    with pytest.raises(
+        BundleError, match=rf"{name} of bundle .* is missing; export it again or copy it anew"
+    ):
         Bundle.load(folder, side)
 
 
@@ -124,7 +145,10 @@ def test_another_format_version_is_refused_with_both_versions(folder):
 @pytest.mark.parametrize("side", ["node", "host"])
 def test_a_changed_node_half_is_noticed(folder, side):
     change_manifest(folder, lambda manifest: manifest["node"]["image"].update(height=9))
-    with pytest.raises(BundleError, match=r"manifest\.json of bundle .* is damaged: it says bundle [0-9a-f]{16}, its"):
+    with pytest.raises(
+        BundleError,
+        match=r"manifest\.json of bundle .* is damaged: it says bundle [0-9a-f]{16}, its",
+    ):
         Bundle.load(folder, side)
 
 
@@ -159,7 +183,24 @@ def test_a_manifest_that_lacks_something_is_refused(folder, change):
         Bundle.load(folder, "node")
 
 
-NASTY = [None, True, "", "x", "é" * 2000, -1, 0, 0.5, 1e308, 1 << 40, 1 << 70, [], [None], ["x"], {}, {"x": None}]
+NASTY = [
+    None,
+    True,
+    "",
+    "x",
+    "é" * 2000,
+    -1,
+    0,
+    0.5,
+    1e308,
+    1 << 40,
+    1 << 70,
+    [],
+    [None],
+    ["x"],
+    {},
+    {"x": None},
+]
 
 
 def places_in(value, place=()):
@@ -177,7 +218,9 @@ def put_in(manifest, place, value):
     manifest[last] = value
 
 
-def test_a_manifest_with_the_right_id_and_anything_else_in_it_is_used_or_refused_in_a_sentence(folder):
+def test_a_manifest_with_the_right_id_and_anything_else_in_it_is_used_or_refused_in_a_sentence(
+    folder,
+):
     good = json.loads((folder / "manifest.json").read_text())
     n_refused = n_tried = 0
     said = set()
@@ -204,8 +247,16 @@ def test_a_manifest_with_the_right_id_and_anything_else_in_it_is_used_or_refused
 @pytest.mark.parametrize(
     ("place", "value", "sentence"),
     [
-        (("node", "image", "height"), "x", r"node\.image\.height is 'x', it must be a whole number"),
-        (("node", "image", "pixel_pad"), None, r"node\.image\.pixel_pad is None, it must be a whole number"),
+        (
+            ("node", "image", "height"),
+            "x",
+            r"node\.image\.height is 'x', it must be a whole number",
+        ),
+        (
+            ("node", "image", "pixel_pad"),
+            None,
+            r"node\.image\.pixel_pad is None, it must be a whole number",
+        ),
         (("node", "image", "channels"), 9, r"node\.image\.channels is 9; it must be from 1 to 4"),
         (("node", "latents"), 0, r"node\.latents is 0; it must be from 1 to 65536"),
         (
@@ -227,7 +278,9 @@ def test_the_sentence_says_which_field_of_a_manifest_cannot_be(folder, place, va
         manifest["bundle_id"] = compute_id(manifest["node"]).hex()
 
     change_manifest(folder, change)
-    with pytest.raises(BundleError, match=rf"manifest\.json of bundle .* lacks or misstates: {sentence}"):
+    with pytest.raises(
+        BundleError, match=rf"manifest\.json of bundle .* lacks or misstates: {sentence}"
+    ):
         Bundle.load(folder, "node")
 
 
@@ -250,14 +303,19 @@ def test_a_huge_manifest_is_not_read(folder):
 def test_a_huge_file_is_not_read(folder):
     with open(folder / "encoder.tflite", "r+b") as file:
         file.truncate((64 << 20) + 1)
-    with pytest.raises(BundleError, match=r"encoder\.tflite of bundle .* at most 67108864 are read"):
+    with pytest.raises(
+        BundleError, match=r"encoder\.tflite of bundle .* at most 67108864 are read"
+    ):
         Bundle.load(folder, "node")
 
 
 def test_a_manifest_cannot_reach_outside_its_folder(folder):
     def point_outside(manifest):
         manifest["host"]["tasks"]["label"]["file"] = "../secret"
-        manifest["host"]["files"]["../secret"] = {"bytes": 6, "sha256": hashlib.sha256(b"secret").hexdigest()}
+        manifest["host"]["files"]["../secret"] = {
+            "bytes": 6,
+            "sha256": hashlib.sha256(b"secret").hexdigest(),
+        }
 
     (folder.parent / "secret").write_bytes(b"secret")
     change_manifest(folder, point_outside)

@@ -1,4 +1,6 @@
-"""A calibration softens what the decoder says, never turns it around, and is read only when it fits its bundle."""
+"""A calibration softens what the decoder says, never turns it around, and is read only when it fits
+its bundle.
+"""
 
 import json
 import math
@@ -47,7 +49,9 @@ def test_a_probability_of_zero_is_no_error():
 def test_the_gain_to_come_is_the_share_of_the_doubt_that_the_rest_removes():
     assert CALIBRATION.gain_to_come(0.6, 6) == pytest.approx(0.4 * 0.5)
     assert CALIBRATION.gain_to_come(0.6, 9) == pytest.approx(0.4 * 0.25)
-    assert CALIBRATION.gain_to_come(np.array([0.6, 0.9]), np.array([12, 0])) == pytest.approx([0, 0.1 * 0.9])
+    assert CALIBRATION.gain_to_come(np.array([0.6, 0.9]), np.array([12, 0])) == pytest.approx(
+        [0, 0.1 * 0.9]
+    )
 
 
 def test_it_comes_back_from_its_dictionary():
@@ -86,7 +90,9 @@ def test_a_bundle_keeps_its_id_and_gives_back_its_calibration(bundle):
 def test_a_calibration_of_another_decoder_counts_as_none(bundle):
     calibrated = with_calibration(bundle, CALIBRATION, {})
     (bundle.path / "decoder.onnx").write_bytes(b"a better decoder")
-    renewed = write_manifest(bundle.path, calibrated.node, calibrated.host, bundle.provenance, bundle.measured)
+    renewed = write_manifest(
+        bundle.path, calibrated.node, calibrated.host, bundle.provenance, bundle.measured
+    )
     assert renewed.calibration is None
     assert with_calibration(renewed, CALIBRATION, {}).calibration == CALIBRATION
 
@@ -101,7 +107,9 @@ def test_a_calibration_of_another_decoder_counts_as_none(bundle):
         (lambda stored: stored.update(n_known=[0, 6, 13]), "is for 13 latents, the bundle has 12"),
     ],
 )
-def test_a_damaged_calibration_is_refused_by_the_host_and_ignored_by_the_node(bundle, change, sentence):
+def test_a_damaged_calibration_is_refused_by_the_host_and_ignored_by_the_node(
+    bundle, change, sentence
+):
     with_calibration(bundle, CALIBRATION, {})
     path = bundle.path / "manifest.json"
     manifest = json.loads(path.read_text())

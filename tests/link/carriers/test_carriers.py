@@ -1,11 +1,20 @@
-"""Carriers: packets through each of them, against emulated modems in virtual time, and UDP between real sockets."""
+"""Carriers: packets through each of them, against emulated modems in virtual time, and UDP between
+real sockets.
+"""
 
 import socket
 from contextlib import suppress
 
 import pytest
 
-from link.carriers.carrier import CarrierSettings, DoesNotFit, NotSentError, PortError, Received, open_carrier
+from link.carriers.carrier import (
+    CarrierSettings,
+    DoesNotFit,
+    NotSentError,
+    PortError,
+    Received,
+    open_carrier,
+)
 from link.carriers.command_line import parse_level
 from link.emulator.channel import IidLoss, Impairments
 from link.emulator.radio import RadioLine
@@ -38,7 +47,11 @@ def test_packets_of_every_length_pass_in_both_directions(world, name):
         host.send(b"REPORT")
         assert packets(node.receive(30.0)) == [b"REPORT"]
     assert node.receive(1.0) == []
-    assert (node.statistics.n_sent, node.statistics.n_received, node.statistics.n_noise) == (4, 4, 0)
+    assert (node.statistics.n_sent, node.statistics.n_received, node.statistics.n_noise) == (
+        4,
+        4,
+        0,
+    )
     assert here.line.statistics(1.0).get("frames_missed", 0) == 0
 
 
@@ -60,7 +73,9 @@ def test_the_profile_knows_when_a_packet_is_at_the_other_computer(world, name, n
     profile, began_s = here.profile, here.now_s
     node.send(bytes(n_bytes))
     node.receive(3.0)
-    due_s = began_s + profile.load_s(n_bytes) + profile.airtime_s(n_bytes) + profile.unload_s(n_bytes)
+    due_s = (
+        began_s + profile.load_s(n_bytes) + profile.airtime_s(n_bytes) + profile.unload_s(n_bytes)
+    )
     assert here.arrived_s["b"] == pytest.approx(due_s, abs=0.005)
     assert packets(host.receive(0.1)) == [bytes(n_bytes)]
 
@@ -143,9 +158,21 @@ def test_an_rn2483_gives_the_others_time_to_hand_over_a_frame_before_it_sends_th
 @pytest.mark.parametrize(
     ("name", "settings", "sentence"),
     [
-        ("rn2483-sf7", {"frequency_hz": 915_000_000}, "answers 'invalid_param' to 'radio set freq 915000000': this"),
-        ("rn2483-sf7", {"power_dbm": 27}, "answers 'invalid_param' to 'radio set pwr 27': this module cannot do that"),
-        ("rak3172-sf7", {"power_dbm": 27}, r"answers 'AT_PARAM_ERROR' to 868100000 Hz, SF7 and 27 dBm: it cannot"),
+        (
+            "rn2483-sf7",
+            {"frequency_hz": 915_000_000},
+            "answers 'invalid_param' to 'radio set freq 915000000': this",
+        ),
+        (
+            "rn2483-sf7",
+            {"power_dbm": 27},
+            "answers 'invalid_param' to 'radio set pwr 27': this module cannot do that",
+        ),
+        (
+            "rak3172-sf7",
+            {"power_dbm": 27},
+            r"answers 'AT_PARAM_ERROR' to 868100000 Hz, SF7 and 27 dBm: it cannot",
+        ),
     ],
 )
 def test_settings_that_the_module_refuses_are_told_in_a_sentence(world, name, settings, sentence):
@@ -153,11 +180,15 @@ def test_settings_that_the_module_refuses_are_told_in_a_sentence(world, name, se
         world(name).open("a", **settings)
 
 
-@pytest.mark.parametrize(("kind", "module"), [("rn2483", "RN2483 or RN2903"), ("rak3172", "RAK3172")])
+@pytest.mark.parametrize(
+    ("kind", "module"), [("rn2483", "RN2483 or RN2903"), ("rak3172", "RAK3172")]
+)
 def test_a_port_at_which_something_else_answers_is_told_in_a_sentence(world, kind, module):
     here = world("serial-9600")
     here.profile = get_profile(f"{kind}-sf7")
-    with pytest.raises(PortError, match=rf"no {module} answers at a with \d+ bit/s: is it the right port"):
+    with pytest.raises(
+        PortError, match=rf"no {module} answers at a with \d+ bit/s: is it the right port"
+    ):
         here.open("a")
 
 
@@ -173,7 +204,9 @@ def test_a_modem_that_falls_silent_is_noticed(world, monkeypatch):
     here = world("rak3172-sf7")
     node = here.open("a")
     monkeypatch.setattr(here.line, "push", lambda *_: None)
-    with pytest.raises(PortError, match=r"the RAK3172 at a does not answer 'AT\+PRECV=0': has it power"):
+    with pytest.raises(
+        PortError, match=r"the RAK3172 at a does not answer 'AT\+PRECV=0': has it power"
+    ):
         node.send(b"hello")
 
 
@@ -184,10 +217,30 @@ RAK3172_UP = [b"", b"OK\r\n", b"AT+NWM=0\r\nOK\r\n", b"OK\r\n", b"OK\r\n", b"OK\
 @pytest.mark.parametrize(
     ("name", "start", "later", "sentence"),
     [
-        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"invalid_param\r\n", b"ok\r\n"], "answers 'invalid_param' to 'radio tx"),
-        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", *[b"busy\r\n"] * 99], "answers 'busy' to 'radio tx .*: open it again"),
-        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"ok\r\nradio_err\r\n"], r"not sent a frame of 0.\d\d s \(radio_err\)"),
-        ("rn2483-sf7", RN2483_UP, [b"ok\r\n", b"ok\r\n"], r"not sent a frame of 0.\d\d s \(no word of it\)"),
+        (
+            "rn2483-sf7",
+            RN2483_UP,
+            [b"ok\r\n", b"invalid_param\r\n", b"ok\r\n"],
+            "answers 'invalid_param' to 'radio tx",
+        ),
+        (
+            "rn2483-sf7",
+            RN2483_UP,
+            [b"ok\r\n", *[b"busy\r\n"] * 99],
+            "answers 'busy' to 'radio tx .*: open it again",
+        ),
+        (
+            "rn2483-sf7",
+            RN2483_UP,
+            [b"ok\r\n", b"ok\r\nradio_err\r\n"],
+            r"not sent a frame of 0.\d\d s \(radio_err\)",
+        ),
+        (
+            "rn2483-sf7",
+            RN2483_UP,
+            [b"ok\r\n", b"ok\r\n"],
+            r"not sent a frame of 0.\d\d s \(no word of it\)",
+        ),
         (
             "rak3172-sf7",
             RAK3172_UP,
@@ -212,7 +265,11 @@ def test_a_modem_that_does_not_send_is_told_in_a_sentence(world, name, start, la
 )
 def test_a_packet_that_a_modem_does_not_take_is_no_trouble_of_the_port(world, name, script):
     """It listens again, and takes the next."""
-    ok, sent = (b"ok\r\n", b"radio_tx_ok\r\n") if name.startswith("rn") else (b"OK\r\n", b"+EVT:TXP2P DONE\r\n")
+    ok, sent = (
+        (b"ok\r\n", b"radio_tx_ok\r\n")
+        if name.startswith("rn")
+        else (b"OK\r\n", b"+EVT:TXP2P DONE\r\n")
+    )
     node = world(name, line=Script(*script, ok, ok + sent, ok)).open("a")
     with pytest.raises(DoesNotFit):
         node.send(bytes(10))
@@ -220,7 +277,9 @@ def test_a_packet_that_a_modem_does_not_take_is_no_trouble_of_the_port(world, na
     assert node.statistics.n_sent == 1
 
 
-def test_a_frame_that_a_modem_does_not_begin_is_given_up_while_its_airtime_is_charged_for_now(world):
+def test_a_frame_that_a_modem_does_not_begin_is_given_up_while_its_airtime_is_charged_for_now(
+    world,
+):
     here = world("rn2483-sf7", line=Script(*RN2483_UP, b"ok\r\n", *[b"busy\r\n"] * 999))
     node, began_s = here.open("a"), here.now_s
     with pytest.raises(PortError, match="answers 'busy'"):
@@ -256,7 +315,15 @@ class Echo(RadioLine):
         return float("-inf") if any(self._asked.values()) else super().next_due_s()
 
 
-OLD_RAK3172_UP = [b"", b"OK\r\n", b"0\r\nOK\r\n", b"OK\r\n", b"AT_PARAM_ERROR\r\n", b"OK\r\n", b"OK\r\n"]
+OLD_RAK3172_UP = [
+    b"",
+    b"OK\r\n",
+    b"0\r\nOK\r\n",
+    b"OK\r\n",
+    b"AT_PARAM_ERROR\r\n",
+    b"OK\r\n",
+    b"OK\r\n",
+]
 
 
 def test_a_rak3172_of_before_rui3_tells_a_packet_in_two_lines(world):
@@ -271,7 +338,9 @@ def test_a_rak3172_of_before_rui3_tells_a_packet_in_two_lines(world):
 
 def test_a_rak3172_that_answers_in_another_way_is_refused_by_its_version(world):
     script = Script(b"", b"OK\r\n", b"LoRaWAN\r\nAT_ERROR\r\n", b"V0.9\r\n")
-    with pytest.raises(PortError, match=r"answers 'LoRaWAN' to 'AT\+NWM=\?', its firmware is 'V0.9': update that"):
+    with pytest.raises(
+        PortError, match=r"answers 'LoRaWAN' to 'AT\+NWM=\?', its firmware is 'V0.9': update that"
+    ):
         world("rak3172-sf7", line=script).open("a")
 
 
@@ -293,7 +362,9 @@ class Babble:
 
 
 @pytest.mark.parametrize("name", MODEMS_THAT_TELL)
-@pytest.mark.parametrize("said", [b"hello\r\n", b"+EVT:X\r\n", b"radio_x\r\n", b"OK\r\n", b"ok\r\n", b"\xff"])
+@pytest.mark.parametrize(
+    "said", [b"hello\r\n", b"+EVT:X\r\n", b"radio_x\r\n", b"OK\r\n", b"ok\r\n", b"\xff"]
+)
 def test_however_much_a_modem_says_every_call_ends_in_its_time(world, monkeypatch, name, said):
     here = world(name)
     host = here.open("a")
@@ -313,7 +384,9 @@ def test_however_much_a_modem_says_every_call_ends_in_its_time(world, monkeypatc
 
 
 def test_a_busy_modem_is_asked_again(world):
-    script = Script(*RN2483_UP, b"ok\r\n", b"busy\r\n", b"busy\r\n", b"ok\r\nradio_tx_ok\r\n", b"ok\r\n")
+    script = Script(
+        *RN2483_UP, b"ok\r\n", b"busy\r\n", b"busy\r\n", b"ok\r\nradio_tx_ok\r\n", b"ok\r\n"
+    )
     node = world("rn2483-sf7", line=script).open("a")
     node.send(b"hello")
     assert (node.statistics.n_sent, node.statistics.n_refused) == (1, 2)
@@ -332,7 +405,9 @@ def test_lines_that_no_modem_writes_are_noise(world):
 
 
 def test_a_command_may_repeat_what_the_module_said_whatever_that_was(world):
-    assert world("rn2483-sf7").open("a")._modem.command("radio set sync \xab\u20ac") == "invalid_param"
+    assert (
+        world("rn2483-sf7").open("a")._modem.command("radio set sync \xab\u20ac") == "invalid_param"
+    )
 
 
 @pytest.mark.parametrize("level", ["9" * 400, "1e3", "-999", ""])
@@ -362,16 +437,29 @@ def test_an_rn2483_is_told_everything_that_the_profile_says(world):
 
 def test_kinds_and_profiles_that_do_not_go_together_are_told_in_a_sentence():
     for profile, kind, sentence in [
-        ("lora-sf7", "carrier-pigeon", 'there is no carrier "carrier-pigeon"; there are: serial, udp, rn2483'),
-        ("fsk-50k-eu868", "rn2483", "an RN2483 speaks LoRa, and profile fsk-50k-eu868 is something else"),
+        (
+            "lora-sf7",
+            "carrier-pigeon",
+            'there is no carrier "carrier-pigeon"; there are: serial, udp, rn2483',
+        ),
+        (
+            "fsk-50k-eu868",
+            "rn2483",
+            "an RN2483 speaks LoRa, and profile fsk-50k-eu868 is something else",
+        ),
         ("e22-300", "rak3172", None),
-        ("serial-9600", "rak3172", "a RAK3172 speaks LoRa of 125, 250 or 500 kHz, and profile serial-9600"),
+        (
+            "serial-9600",
+            "rak3172",
+            "a RAK3172 speaks LoRa of 125, 250 or 500 kHz, and profile serial-9600",
+        ),
     ]:
         with pytest.raises((ValueError, PortError), match=sentence or "does not exist"):
             open_carrier(CarrierSettings(get_profile(profile), "/dev/ttyNOWHERE", kind))
 
 
-# --- UDP --------------------------------------------------------------------------------------------------------------
+# --- UDP
+# ------------------------------------------------------------------------------------------
 
 
 def udp(port="127.0.0.1:0", peers=()):
@@ -402,10 +490,14 @@ def test_a_packet_that_has_nobody_to_go_to_is_not_sent():
     host.close()
 
 
-@pytest.mark.parametrize("nowhere", [("127.0.0.1", 0), ("255.255.255.255", 4300), ("240.0.0.1", 4300)])
+@pytest.mark.parametrize(
+    "nowhere", [("127.0.0.1", 0), ("255.255.255.255", 4300), ("240.0.0.1", 4300)]
+)
 def test_an_address_to_which_nothing_can_leave_is_no_trouble_of_the_port(nowhere):
     host, node = udp(), udp()
-    with pytest.raises(NotSentError, match=f"UDP packets to {nowhere[0]}:{nowhere[1]} cannot leave"):
+    with pytest.raises(
+        NotSentError, match=f"UDP packets to {nowhere[0]}:{nowhere[1]} cannot leave"
+    ):
         host.send(b"REPORT", nowhere)
     host.send(b"REPORT", ("127.0.0.1", node.port))
     assert packets(node.receive(5.0)) == [b"REPORT"]
@@ -476,6 +568,8 @@ def test_addresses_that_cannot_be_are_told_in_a_sentence():
     with pytest.raises(ValueError, match=r'nobody can be at "127.0.0.1:0"'):
         udp(peers=("127.0.0.1:0",))
     taken = udp()
-    with pytest.raises(PortError, match=rf"UDP 127.0.0.1:{taken.port} cannot be used .*give an address of this"):
+    with pytest.raises(
+        PortError, match=rf"UDP 127.0.0.1:{taken.port} cannot be used .*give an address of this"
+    ):
         udp(f"127.0.0.1:{taken.port}")
     taken.close()

@@ -1,4 +1,6 @@
-"""Peers given by name, over real sockets; the name service is the test's own where its answers change."""
+"""Peers given by name, over real sockets; the name service is the test's own where its answers
+change.
+"""
 
 import socket
 import threading
@@ -56,7 +58,9 @@ def test_a_peer_whose_name_is_unknown_keeps_no_other_from_being_served():
 
 
 def test_a_port_none_of_whose_peers_is_known_cannot_be_had():
-    with pytest.raises(PortError, match=r"is not known .*write its address, or mend the name service"):
+    with pytest.raises(
+        PortError, match=r"is not known .*write its address, or mend the name service"
+    ):
         udp(UNKNOWN)
 
 
@@ -88,7 +92,9 @@ def test_a_peer_is_served_once_its_name_is_known_and_followed_to_another_address
 
 def test_a_name_service_that_hangs_for_one_holds_up_nobody_else(monkeypatch):
     is_over = threading.Event()
-    monkeypatch.setattr(socket, "gethostbyname", lambda name: is_over.wait(PATIENCE_S) and "127.0.0.1")
+    monkeypatch.setattr(
+        socket, "gethostbyname", lambda name: is_over.wait(PATIENCE_S) and "127.0.0.1"
+    )
     monkeypatch.setattr(peers, "RESOLVE_S", 0.1)
     node = udp()
     gateway = udp(f"127.0.0.1:{node.port}", "one.example:4300", "two.example:4300")

@@ -17,7 +17,9 @@ TIOCGEXCL = 0x80045440
 
 @pytest.fixture
 def modem():
-    """The other side of a serial cable: (its file descriptor, the path of the port that leads to it)."""
+    """The other side of a serial cable: (its file descriptor, the path of the port that leads to
+    it).
+    """
     master, slave = os.openpty()
     path = os.ttyname(slave)
     os.close(slave)
@@ -52,12 +54,18 @@ def test_reading_returns_with_the_first_bytes_and_not_at_the_timeout(modem):
 
 
 def test_a_port_that_does_not_exist_is_named_with_the_ports_there_are():
-    with pytest.raises(PortError, match=r"port /dev/ttyNOWHERE does not exist; ports here: .*python -m link emulate"):
+    with pytest.raises(
+        PortError,
+        match=r"port /dev/ttyNOWHERE does not exist; ports here: .*python -m link emulate",
+    ):
         open_port("/dev/ttyNOWHERE", 9600)
 
 
 def test_a_port_that_another_program_has_is_busy(modem):
-    with open_port(modem[1], 9600), pytest.raises(PortError, match="is busy: another program has it open"):
+    with (
+        open_port(modem[1], 9600),
+        pytest.raises(PortError, match="is busy: another program has it open"),
+    ):
         open_port(modem[1], 9600)
     open_port(modem[1], 9600).close()
 
@@ -83,7 +91,9 @@ def test_bytes_that_another_program_takes_are_no_pulled_plug(modem, monkeypatch)
     with open_port(path, 9600) as port:
         monkeypatch.setattr(port, "_serial", Robbed(port._serial, before))
         os.write(master, b"latent")
-        with pytest.raises(PortError, match=r"another program took bytes .*disable --now serial-getty@\d+.service"):
+        with pytest.raises(
+            PortError, match=r"another program took bytes .*disable --now serial-getty@\d+.service"
+        ):
             port.read(timeout_s=1.0)
     os.close(before)
 
@@ -106,7 +116,9 @@ def test_a_device_that_takes_nothing_is_told_and_not_waited_for(modem, monkeypat
     monkeypatch.setattr("link.carriers.serial_port.WRITE_S", 0.1)
     with open_port(modem[1], 4_000_000) as port:
         started_s = time.monotonic()
-        with pytest.raises(PortError, match=r"has taken no bytes for 0.1 s: what is plugged in there hangs"):
+        with pytest.raises(
+            PortError, match=r"has taken no bytes for 0.1 s: what is plugged in there hangs"
+        ):
             port.write(bytes(1 << 20))
         assert time.monotonic() - started_s < 5.0
 

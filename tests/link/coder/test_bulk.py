@@ -11,7 +11,9 @@ from link.coder.bulk import BLOCK_IMAGES, decode_bulk
 from link.coder.tables import TOTAL, Tables
 from tests.worlds.small_bundle import random_symbols, random_tables
 
-MIXTURES = pytest.mark.parametrize(("n_latents", "n_components"), [(12, 1), (12, 5), (1, 3), (40, 64)])
+MIXTURES = pytest.mark.parametrize(
+    ("n_latents", "n_components"), [(12, 1), (12, 5), (1, 3), (40, 64)]
+)
 
 
 def streams(tables: Tables, n_images: int) -> tuple[np.ndarray, list[bytes]]:
@@ -19,7 +21,9 @@ def streams(tables: Tables, n_images: int) -> tuple[np.ndarray, list[bytes]]:
     return symbols, [latent_coder.encode(row, tables) for row in symbols]
 
 
-def one_by_one(bitstreams: list[bytes], tables: Tables, complete: bool) -> list[latent_coder.Latent | None]:
+def one_by_one(
+    bitstreams: list[bytes], tables: Tables, complete: bool
+) -> list[latent_coder.Latent | None]:
     """None for what no encoder can have written."""
     latents: list[latent_coder.Latent | None] = []
     for bitstream in bitstreams:
@@ -63,14 +67,18 @@ def test_every_prefix_decodes_as_it_does_alone(n_latents, n_components, complete
 def test_garbage_decodes_as_it_does_alone(n_latents, n_components, complete):
     tables = random_tables(3, n_latents, n_components)
     random = np.random.default_rng(4)
-    garbage = [random.bytes(random.integers(0, 30)) for _ in range(200)] + [b"\xff" * n for n in range(20)]
+    garbage = [random.bytes(random.integers(0, 30)) for _ in range(200)] + [
+        b"\xff" * n for n in range(20)
+    ]
     check_same(garbage, tables, complete)
 
 
 def test_the_heaviest_tables_stay_exact():
     """1024 components of the largest weight: the sums that come closest to 2**53."""
     random = np.random.default_rng(5)
-    tables = Tables.from_probabilities([-4] * 6, [random.random((1024, 9)) ** 8 for _ in range(6)], np.ones(1024))
+    tables = Tables.from_probabilities(
+        [-4] * 6, [random.random((1024, 9)) ** 8 for _ in range(6)], np.ones(1024)
+    )
     symbols, bitstreams = streams(tables, 20)
     assert decode_bulk(bitstreams, tables).symbols.tolist() == symbols.tolist()
 
@@ -105,5 +113,6 @@ def seconds(work) -> float:
 def test_a_batch_takes_less_time_than_its_images():
     tables = random_tables(8, 64, 256)
     _, bitstreams = streams(tables, 200)
-    batch_s = min(seconds(lambda: decode_bulk(bitstreams, tables)) for _ in range(3))  # others may be at work
+    # others may be at work
+    batch_s = min(seconds(lambda: decode_bulk(bitstreams, tables)) for _ in range(3))
     assert batch_s < seconds(lambda: one_by_one(bitstreams, tables, complete=True)) / 2

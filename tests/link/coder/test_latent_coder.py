@@ -1,4 +1,6 @@
-"""The latent coder: nothing lost, a prefix is worth its length, and close to what its model allows."""
+"""The latent coder: nothing lost, a prefix is worth its length, and close to what its model
+allows.
+"""
 
 import time
 
@@ -28,7 +30,9 @@ def tables_and_symbols(draw):
 
 
 def mixed_categorical(tables, d, weights):
-    return constriction.stream.model.Categorical(np.diff(tables.mixed(d, weights)).astype(np.float64), perfect=False)
+    return constriction.stream.model.Categorical(
+        np.diff(tables.mixed(d, weights)).astype(np.float64), perfect=False
+    )
 
 
 @given(tables_and_symbols())
@@ -110,7 +114,8 @@ def test_the_coder_costs_at_most_3_bits_over_its_model_on_average_and_never_8():
     tables = random_tables(seed=9, n_latents=48, n_components=16)
     drawn = [random_symbols(tables, seed) for seed in range(300)]
     overheads = [
-        8 * len(latent_coder.encode(symbols, tables)) - latent_coder.ideal_bits(symbols, tables) for symbols in drawn
+        8 * len(latent_coder.encode(symbols, tables)) - latent_coder.ideal_bits(symbols, tables)
+        for symbols in drawn
     ]
     assert np.mean(overheads) <= 3
     assert max(overheads) < 8
@@ -136,8 +141,13 @@ def test_a_mixture_codes_dependent_latents_in_fewer_bits_than_static_histograms(
     rng = np.random.default_rng(0)
     hidden = rng.integers(0, 4, 400)
     symbols = hidden[:, None] + (rng.random((400, 10)) < 0.1)
-    static = Tables.from_counts([0] * 10, [np.bincount(column, minlength=5) for column in symbols.T])
-    rows = [np.stack([np.bincount(symbols[hidden == k, d], minlength=5) for k in range(4)]) for d in range(10)]
+    static = Tables.from_counts(
+        [0] * 10, [np.bincount(column, minlength=5) for column in symbols.T]
+    )
+    rows = [
+        np.stack([np.bincount(symbols[hidden == k, d], minlength=5) for k in range(4)])
+        for d in range(10)
+    ]
     mixture = Tables.from_probabilities([0] * 10, rows, np.bincount(hidden))
 
     def mean_bytes(tables):

@@ -1,4 +1,6 @@
-"""The range coder against constriction, message by message and both ways, and against its own claims."""
+"""The range coder against constriction, message by message and both ways, and against its own
+claims.
+"""
 
 from contextlib import suppress
 
@@ -29,7 +31,11 @@ def tables_and_symbols(draw, max_length=40):
     tables = [random_table(rng) for _ in range(draw(st.integers(0, max_length)))]
     is_typical = draw(st.booleans())
     indices = [
-        int(rng.choice(len(table) - 1, p=np.diff(table) / TOTAL) if is_typical else rng.integers(len(table) - 1))
+        int(
+            rng.choice(len(table) - 1, p=np.diff(table) / TOTAL)
+            if is_typical
+            else rng.integers(len(table) - 1)
+        )
         for table in tables
     ]
     return tables, indices
@@ -54,7 +60,9 @@ def decode(data, tables, complete=True):
 
 
 def categorical(cumulative):
-    return constriction.stream.model.Categorical(np.diff(cumulative).astype(np.float64), perfect=False)
+    return constriction.stream.model.Categorical(
+        np.diff(cumulative).astype(np.float64), perfect=False
+    )
 
 
 def as_words(data):

@@ -1,4 +1,6 @@
-"""Tables stay integer tables under every weight, and their file is exactly as trustworthy as its bytes."""
+"""Tables stay integer tables under every weight, and their file is exactly as trustworthy as its
+bytes.
+"""
 
 import tracemalloc
 import zipfile
@@ -19,7 +21,10 @@ LARGEST_WEIGHT = (1 << WEIGHT_BITS) - 1
 @st.composite
 def tables_and_weights(draw):
     tables = random_tables(
-        draw(st.integers(0, 2**32)), n_latents=3, n_components=draw(st.integers(1, 9)), max_symbols=30
+        draw(st.integers(0, 2**32)),
+        n_latents=3,
+        n_components=draw(st.integers(1, 9)),
+        max_symbols=30,
     )
     weights = draw(arrays(np.int64, tables.n_components, elements=st.integers(1, LARGEST_WEIGHT)))
     weights[draw(st.integers(0, tables.n_components - 1))] = LARGEST_WEIGHT
@@ -47,13 +52,20 @@ def test_mixing_and_reweighing_are_exact_integer_arithmetic(case):
     plain = weights.tolist()
     for d in range(tables.n_latents):
         rows = tables.cumulative[d].tolist()
-        expected = [sum(w * c for w, c in zip(plain, row, strict=True)) // sum(plain) for row in rows]
+        expected = [
+            sum(w * c for w, c in zip(plain, row, strict=True)) // sum(plain) for row in rows
+        ]
         assert tables.mixed(d, weights).tolist() == expected
         for index in range(len(rows) - 1):
-            products = [w * (high - low) for w, low, high in zip(plain, rows[index], rows[index + 1], strict=True)]
+            products = [
+                w * (high - low)
+                for w, low, high in zip(plain, rows[index], rows[index + 1], strict=True)
+            ]
             shift = max(products).bit_length() - WEIGHT_BITS
             assert shift >= 0
-            assert tables.reweigh(d, weights, index).tolist() == [max(p >> shift, 1) for p in products]
+            assert tables.reweigh(d, weights, index).tolist() == [
+                max(p >> shift, 1) for p in products
+            ]
 
 
 def test_the_largest_tables_allowed_do_not_overflow():
@@ -110,7 +122,9 @@ def test_a_latent_of_the_wrong_length_is_refused():
 
 
 @given(
-    arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(2, 256)), elements=st.floats(0, 1e6)),
+    arrays(
+        np.float64, st.tuples(st.integers(1, 4), st.integers(2, 256)), elements=st.floats(0, 1e6)
+    ),
 )
 @settings(max_examples=200, deadline=None)
 def test_quantised_rows_are_positive_and_sum_to_the_total(counts):
@@ -141,7 +155,9 @@ def test_quantising_breaks_ties_towards_the_lower_symbol():
 )
 def test_impossible_tables_are_refused_in_a_sentence(symbol_min, frequencies, prior, sentence):
     with pytest.raises(ValueError, match=sentence):
-        Tables.from_frequencies(symbol_min, [np.array(rows) for rows in frequencies], np.array(prior))
+        Tables.from_frequencies(
+            symbol_min, [np.array(rows) for rows in frequencies], np.array(prior)
+        )
 
 
 def test_a_latent_without_any_count_is_refused():
@@ -221,10 +237,18 @@ def test_a_file_with_wrong_arrays_is_refused_by_name(tmp_path, changes):
 
 def test_a_file_that_claims_a_huge_array_is_refused_before_it_is_read(tmp_path):
     np.savez(tmp_path / "good.npz", **stored_arrays())
-    with zipfile.ZipFile(tmp_path / "good.npz") as good, zipfile.ZipFile(tmp_path / "tables.npz", "w") as bad:
+    with (
+        zipfile.ZipFile(tmp_path / "good.npz") as good,
+        zipfile.ZipFile(tmp_path / "tables.npz", "w") as bad,
+    ):
         for name in good.namelist():
             content = good.read(name)
-            bad.writestr(name, content.replace(b"(1, 2), }  ", b"(1, 999999999999), }") if "freq" in name else content)
+            bad.writestr(
+                name,
+                content.replace(b"(1, 2), }  ", b"(1, 999999999999), }")
+                if "freq" in name
+                else content,
+            )
     with pytest.raises(ValueError, match=r"tables\.npz is damaged"):
         Tables.from_npz(tmp_path / "tables.npz")
 
@@ -252,7 +276,8 @@ def test_an_archive_that_claims_a_huge_directory_takes_no_memory_for_it(tmp_path
     random_tables(seed=5).to_npz(path)
     data = path.read_bytes()
     end = data.rindex(b"PK\5\6")
-    path.write_bytes(data[: end + 12] + (1 << 30).to_bytes(4, "little") + data[end + 16 :])  # size of the directory
+    # size of the directory
+    path.write_bytes(data[: end + 12] + (1 << 30).to_bytes(4, "little") + data[end + 16 :])
     tracemalloc.start()
     with suppress(ValueError):
         Tables.from_npz(path)

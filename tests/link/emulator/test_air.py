@@ -89,7 +89,9 @@ def test_a_pair_of_stations_loses_the_same_frames_whatever_others_do():
             if with_others:
                 air.transmit(2, b"other", SF7, start_s=now_s + 0.5)
             found += [
-                frame.packet for station, frame in air.pop(now_s + 0.9) if station == 1 and len(frame.packet) == 1
+                frame.packet
+                for station, frame in air.pop(now_s + 0.9)
+                if station == 1 and len(frame.packet) == 1
             ]
         return found
 
@@ -105,5 +107,8 @@ def test_the_busiest_hour_is_the_largest_sum_of_any_hour():
         now_s = start_s + draw.uniform(0.1, 9.0)
         spoken.append((start_s, now_s))
         hour.add(start_s, now_s)
-    slow = max(sum(max(0.0, min(end, last) - max(start, last - 3600)) for start, end in spoken) for _, last in spoken)
+    slow = max(
+        sum(max(0.0, min(end, last) - max(start, last - 3600)) for start, end in spoken)
+        for _, last in spoken
+    )
     assert hour.airtime_s == pytest.approx(slow)

@@ -96,7 +96,11 @@ def test_statistics_are_sums_of_both_directions():
     cable.push("b", bytes(192), now_s=0.0)
     cable.pop("a", now_s=1.0)
     counted = cable.statistics(2.0)
-    assert (counted["a_to_b"]["bytes_in"], counted["b_to_a"]["bytes_in"], counted["bytes_in"]) == (96, 192, 288)
+    assert (counted["a_to_b"]["bytes_in"], counted["b_to_a"]["bytes_in"], counted["bytes_in"]) == (
+        96,
+        192,
+        288,
+    )
     assert counted["busy_ratio"] == pytest.approx(0.1)  # the busier direction
     assert json.loads(json.dumps(counted)) == counted
 

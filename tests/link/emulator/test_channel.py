@@ -5,11 +5,20 @@ from random import Random
 
 import pytest
 
-from link.emulator.channel import NAMED_LOSSES, BitErrors, GilbertElliott, IidLoss, Impairments, NoLoss, parse_loss
+from link.emulator.channel import (
+    NAMED_LOSSES,
+    BitErrors,
+    GilbertElliott,
+    IidLoss,
+    Impairments,
+    NoLoss,
+    parse_loss,
+)
 
 IID_AS_CHAIN = GilbertElliott(0.1, 0.9)
 EXACT = [
-    # channel, P(8 of 8 frames arrive), E[frames before the first loss among 8]: by dynamic programming, elsewhere
+    # channel, P(8 of 8 frames arrive), E[frames before the first loss among 8]: by dynamic
+    # programming, elsewhere
     (NAMED_LOSSES["mild"], 0.7882, 6.936),
     (NAMED_LOSSES["mid"], 0.6911, 6.333),
     (NAMED_LOSSES["edge"], 0.5092, 5.162),
@@ -35,11 +44,15 @@ def test_trains_of_eight_frames_fare_as_computed_exactly(channel, p_all, mean_pr
     share_complete = prefixes.count(8) / N_TRAINS
     mean = sum(prefixes) / N_TRAINS
     deviation = (sum((prefix - mean) ** 2 for prefix in prefixes) / N_TRAINS) ** 0.5
-    assert share_complete == pytest.approx(p_all, abs=SIGMAS * (p_all * (1 - p_all) / N_TRAINS) ** 0.5)
+    assert share_complete == pytest.approx(
+        p_all, abs=SIGMAS * (p_all * (1 - p_all) / N_TRAINS) ** 0.5
+    )
     assert mean == pytest.approx(mean_prefix, abs=SIGMAS * deviation / N_TRAINS**0.5)
 
 
-@pytest.mark.parametrize(("name", "loss", "burst"), [("mild", 0.05, 2), ("mid", 0.10, 3), ("edge", 0.20, 4)])
+@pytest.mark.parametrize(
+    ("name", "loss", "burst"), [("mild", 0.05, 2), ("mid", 0.10, 3), ("edge", 0.20, 4)]
+)
 def test_named_losses_have_the_mean_loss_and_burst_that_they_promise(name, loss, burst):
     channel = NAMED_LOSSES[name]
     assert isinstance(channel, GilbertElliott)
@@ -69,7 +82,9 @@ def test_loss_is_read_as_a_name_a_number_or_a_chain():
     "text", ["a lot", "1.5", "-0.1", "nan", "ge:0.1", "ge:0.1,0.2,0.3", "ge:0,0.5", "ge:0.1,2", ""]
 )
 def test_a_loss_that_means_nothing_is_refused_with_what_would_mean_something(text):
-    with pytest.raises(ValueError, match=r"give none, mild, mid, edge, a probability such as 0.1, or ge:p,r"):
+    with pytest.raises(
+        ValueError, match=r"give none, mild, mid, edge, a probability such as 0.1, or ge:p,r"
+    ):
         parse_loss(text)
 
 
@@ -97,7 +112,9 @@ def test_no_bit_flips_at_rate_zero_and_every_bit_at_rate_one():
     assert BitErrors(1.0, Random(0)).damage(b"\x0f\xff") == (b"\xf0\x00", 16)
 
 
-@pytest.mark.parametrize("settings", [{"bit_error_rate": 2.0}, {"duplicate_probability": -0.1}, {"delay_s": -1.0}])
+@pytest.mark.parametrize(
+    "settings", [{"bit_error_rate": 2.0}, {"duplicate_probability": -0.1}, {"delay_s": -1.0}]
+)
 def test_impossible_impairments_are_refused(settings):
     with pytest.raises(ValueError, match="it must be"):
         Impairments(**settings)

@@ -1,4 +1,6 @@
-"""Emulated modems: what they answer to each line, what comes when, and what they lose. The clock is the test's."""
+"""Emulated modems: what they answer to each line, what comes when, and what they lose. The clock is
+the test's.
+"""
 
 import pytest
 from hypothesis import given, settings
@@ -56,7 +58,8 @@ def test_a_uart_has_its_bytes_ready_at_every_time_that_it_names(start_s):
     assert received == bytes(1000)
 
 
-# --- RN2483 -----------------------------------------------------------------------------------------------------------
+# --- RN2483
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -117,7 +120,9 @@ def test_an_rn2483_that_receives_gives_two_blanks_and_capitals_and_then_receives
     assert rn2483.say("radio rx 0", "b") == ["ok"]
     rn2483.say("radio tx 48656c6c6f", within_s=0.2)
     assert rn2483.hear(0.0, "b") == ["radio_rx  48656C6C6F"]
-    assert int(rn2483.say("radio get rssi", "b")[0]) - int(rn2483.say("radio get snr", "b")[0]) == -117
+    assert (
+        int(rn2483.say("radio get rssi", "b")[0]) - int(rn2483.say("radio get snr", "b")[0]) == -117
+    )
     rn2483.say("radio tx 00", within_s=0.2)
     assert rn2483.hear(0.0, "b") == []
     assert rn2483.line.statistics(1.0)["frames_missed"] == 1
@@ -175,10 +180,12 @@ def test_hexadecimal_digits_and_answers_take_their_time_on_the_uart(rn2483):
     assert rn2483.hear(0.01) == ["ok"]
     on_air_s = get_profile("rn2483-sf7").airtime_s(255)
     rn2483.line.pop("b", rn2483.now_s + on_air_s)
-    assert len(rn2483.line.pop("b", rn2483.now_s + on_air_s + 0.05)) < 0.6 * n_digits  # still coming
+    # still coming
+    assert len(rn2483.line.pop("b", rn2483.now_s + on_air_s + 0.05)) < 0.6 * n_digits
 
 
-# --- RAK3172 ----------------------------------------------------------------------------------------------------------
+# --- RAK3172
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -283,11 +290,14 @@ def test_a_rak3172_that_waits_for_one_packet_stops_with_it_or_with_time(rak3172)
     assert rak3172.hear(0.5, "b") == ["+EVT:RXP2P RECEIVE TIMEOUT"]
 
 
-# --- E22 --------------------------------------------------------------------------------------------------------------
+# --- E22
+# ------------------------------------------------------------------------------------------
 
 
 def pieces_heard(writes, until_s=20.0):
-    """What an E22 sends for (time, bytes): each sub-packet's length, and all bytes as they come out."""
+    """What an E22 sends for (time, bytes): each sub-packet's length, and all bytes as they come
+    out.
+    """
     line = RadioLine(get_profile("e22-2400"))
     for now_s, data in writes:
         line.push("a", data, now_s)
@@ -305,7 +315,9 @@ def test_an_e22_merges_writes_that_follow_closely_and_keeps_apart_those_that_do_
 def test_an_e22_splits_long_writes_and_cuts_anew_what_came_while_it_sent():
     long = bytes(range(250)) * 2
     assert pieces_heard([(0.0, long)]) == (3, long)
-    n_frames, received = pieces_heard([(0.0, bytes(50)), *((0.1 + 0.05 * i, bytes(30)) for i in range(4))])
+    n_frames, received = pieces_heard(
+        [(0.0, bytes(50)), *((0.1 + 0.05 * i, bytes(30)) for i in range(4))]
+    )
     assert (n_frames, received) == (2, bytes(170))
 
 
@@ -335,11 +347,14 @@ def test_a_lost_sub_packet_costs_the_frame_within_it_and_no_other():
     assert [packet[0] for packet in Deframer().push(line.pop("b", 20.0))] == [2, 3]
 
 
-# --- all ----------------------------------------------------------------------------------------------------------
+# --- all
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["lora-sf7", "rn2483-sf7", "rak3172-sf7", "e22-2400"])
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.binary(max_size=600), st.floats(0, 2)), max_size=6))
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.binary(max_size=600), st.floats(0, 2)), max_size=6)
+)
 @settings(max_examples=25, deadline=None)
 def test_no_input_hangs_or_breaks_a_modem(name, writes):
     line, now_s = RadioLine(get_profile(name)), 0.0
@@ -365,6 +380,8 @@ def test_e22_air_rates_are_named_after_bitrates_that_their_lora_setting_nearly_h
         if profile.carrier == "e22":
             lora = profile.medium
             assert isinstance(lora, LoRaConfig)
-            bitrate_bps = lora.spreading_factor * float(1 / lora.symbol_s) * 4 / lora.coding_rate_denominator
+            bitrate_bps = (
+                lora.spreading_factor * float(1 / lora.symbol_s) * 4 / lora.coding_rate_denominator
+            )
             assert bitrate_bps / int(name.removeprefix("e22-")) == pytest.approx(1.0, abs=0.3)
             assert profile.wire_bytes(profile.max_packet_bytes) <= E22_SUB_PACKET_BYTES + 7

@@ -53,7 +53,11 @@ def read(port, n_bytes, within_s=30.0):
 
 
 def test_all_byte_values_pass_a_real_pair_of_ports_in_both_directions():
-    with emulator("serial-115200") as (_, ends), open_port(ends["a"], 115_200) as a, open_port(ends["b"], 115_200) as b:
+    with (
+        emulator("serial-115200") as (_, ends),
+        open_port(ends["a"], 115_200) as a,
+        open_port(ends["b"], 115_200) as b,
+    ):
         a.write(ALL_BYTES)
         b.write(ALL_BYTES[::-1])
         assert read(b, 256)[0] == ALL_BYTES
@@ -63,7 +67,11 @@ def test_all_byte_values_pass_a_real_pair_of_ports_in_both_directions():
 
 
 def test_bytes_arrive_at_the_rate_of_the_line_and_not_faster():
-    with emulator("serial-9600") as (_, ends), open_port(ends["a"], 9600) as a, open_port(ends["b"], 9600) as b:
+    with (
+        emulator("serial-9600") as (_, ends),
+        open_port(ends["a"], 9600) as a,
+        open_port(ends["b"], 9600) as b,
+    ):
         started_s = time.monotonic()
         a.write(bytes(960))
         assert time.monotonic() - started_s < 0.9  # the writer's own buffers take it at once
@@ -78,7 +86,11 @@ def test_bytes_arrive_at_the_rate_of_the_line_and_not_faster():
 
 def test_a_radio_packet_takes_its_airtime_between_real_ports():
     airtime_s = get_profile("lora-sf9").medium.airtime_s(30)
-    with emulator("lora-sf9") as (_, ends), open_port(ends["a"], 115_200) as a, open_port(ends["b"], 115_200) as b:
+    with (
+        emulator("lora-sf9") as (_, ends),
+        open_port(ends["a"], 115_200) as a,
+        open_port(ends["b"], 115_200) as b,
+    ):
         started_s = time.monotonic()
         a.write(frame(packet(1, 30)))
         received, arrivals = read(b, 34)
@@ -113,7 +125,9 @@ class Listener(threading.Thread):
 
 
 def broadcast(name, sent):
-    """Two hosts hear what a node sends without a pause, then one answers; what they and the emulator say of it."""
+    """Two hosts hear what a node sends without a pause, then one answers; what they and the
+    emulator say of it.
+    """
     with emulator(name, "--ends", 3) as (process, ends):
         assert sorted(ends) == ["a", "b", "c"]
         listeners = [Listener(name, ends[end], len(sent)) for end in "bc"]
@@ -132,7 +146,8 @@ def broadcast(name, sent):
 @pytest.mark.parametrize("name", ["rn2483-sf7", "rak3172-sf7", "e22-9600"])
 def test_frames_that_follow_one_another_pass_real_ports_through_every_modem(name):
     sent = [bytes(120), bytes([1]) * 3, bytes([2]) * 60, bytes([3])]
-    for _ in range(3):  # a host that is kept from its port for 50 ms misses a frame, as it would in the field
+    # a host that is kept from its port for 50 ms misses a frame, as it would in the field
+    for _ in range(3):
         received, answer, counted = broadcast(name, sent)
         if received == [sent, sent]:
             break
@@ -141,7 +156,9 @@ def test_frames_that_follow_one_another_pass_real_ports_through_every_modem(name
 
 
 def goodput_ratio(name, n_bytes, n_packets):
-    """Packet bytes that come through in a time, over what the medium can carry of them in that time."""
+    """Packet bytes that come through in a time, over what the medium can carry of them in that
+    time.
+    """
     with emulator(name) as (_, ends):
         listener = Listener(name, ends["b"], n_packets)
         node = open_end(name, ends["a"])
@@ -154,7 +171,9 @@ def goodput_ratio(name, n_bytes, n_packets):
     return raw_s / (listener.ended_s - started_s)
 
 
-@pytest.mark.parametrize(("name", "n_bytes", "n_packets"), [("serial-115200", 252, 40), ("lora-sf7", 222, 10)])
+@pytest.mark.parametrize(
+    ("name", "n_bytes", "n_packets"), [("serial-115200", 252, 40), ("lora-sf7", 222, 10)]
+)
 def test_a_saturated_line_carries_nine_tenths_of_what_it_can(name, n_bytes, n_packets):
     ratios: list[float] = []
     while len(ratios) < 3 and max(ratios, default=0.0) < 0.9:  # a busy machine may spoil one
@@ -212,7 +231,10 @@ def test_a_signal_ends_the_emulator_with_its_statistics(how, tmp_path):
 )
 def test_a_line_that_cannot_be_is_refused_in_a_sentence(arguments, sentence):
     run = subprocess.run(
-        [sys.executable, "-m", "link", "emulate", *arguments], capture_output=True, text=True, timeout=30
+        [sys.executable, "-m", "link", "emulate", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
     assert run.returncode == 1
     assert sentence in run.stderr
@@ -220,5 +242,7 @@ def test_a_line_that_cannot_be_is_refused_in_a_sentence(arguments, sentence):
 
 
 def test_the_profiles_are_listed():
-    run = subprocess.run([sys.executable, "-m", "link", "profiles"], capture_output=True, text=True, timeout=30)
+    run = subprocess.run(
+        [sys.executable, "-m", "link", "profiles"], capture_output=True, text=True, timeout=30
+    )
     assert "lora-sf10-eu868-10pct" in run.stdout

@@ -46,7 +46,13 @@ def test_pauses_double_and_end_for_who_has_obeyed(advances):
         advances.ask(1, b"same", 5, 0, float(now_s))
         if answer(advances, float(now_s), counter=1000):
             answered_s.append(now_s)
-    assert answered_s == [0, FIRST_PAUSE_S, 3 * FIRST_PAUSE_S, 7 * FIRST_PAUSE_S, 15 * FIRST_PAUSE_S]
+    assert answered_s == [
+        0,
+        FIRST_PAUSE_S,
+        3 * FIRST_PAUSE_S,
+        7 * FIRST_PAUSE_S,
+        15 * FIRST_PAUSE_S,
+    ]
     advances.ask(1, b"same", 1001, 0, 201.0)
     assert answer(advances, 201.0, counter=2000) == b"same"
     advances.ask(1, b"same", 1001, 0, 203.0)

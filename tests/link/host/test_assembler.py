@@ -9,7 +9,9 @@ from link.wire.packet import Chunk
 
 
 def chunks_of(image, n_chunks):
-    return [Chunk(image, i, i == n_chunks - 1, bytes([image % 256, i]), 1.0) for i in range(n_chunks)]
+    return [
+        Chunk(image, i, i == n_chunks - 1, bytes([image % 256, i]), 1.0) for i in range(n_chunks)
+    ]
 
 
 def add(assembler, chunk, captured_s=0.0):

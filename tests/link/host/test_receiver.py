@@ -1,4 +1,6 @@
-"""What a host makes of packets: updates that refine, refusals in a sentence, sessions that follow each other."""
+"""What a host makes of packets: updates that refine, refusals in a sentence, sessions that follow
+each other.
+"""
 
 from collections import Counter
 from itertools import pairwise
@@ -9,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from link.coder import latent_coder
-from link.host.receiver import HelloHeard, NodeEntry, NodeState, Reason, Receiver, Rejected, StatusHeard, Update
+from link.host.receiver import (
+    HelloHeard,
+    NodeEntry,
+    NodeState,
+    Reason,
+    Receiver,
+    Rejected,
+    StatusHeard,
+    Update,
+)
 from link.host.siege import ENOUGH, PERIOD_S
 from link.medium.governor import AirtimeLimit, Governor
 from link.security.seal import Direction, Seal, downlink_key, tag_bytes, uplink_key
@@ -30,7 +41,9 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def other_bundle(tmp_path_factory):
-    return make_bundle(tmp_path_factory.mktemp("other") / "bundle", random_tables(seed=2, n_latents=40))
+    return make_bundle(
+        tmp_path_factory.mktemp("other") / "bundle", random_tables(seed=2, n_latents=40)
+    )
 
 
 def host_end(bundle, *timing, **arguments):
@@ -38,7 +51,17 @@ def host_end(bundle, *timing, **arguments):
     return ends.host_end(bundle, *timing, **arguments)
 
 
-def seal(counter, body, packet_type=PacketType.DATA, *, bundle=None, salt=SALT, flags=Flag.SALT, key=KEY, node=NODE):
+def seal(
+    counter,
+    body,
+    packet_type=PacketType.DATA,
+    *,
+    bundle=None,
+    salt=SALT,
+    flags=Flag.SALT,
+    key=KEY,
+    node=NODE,
+):
     header = Header(node, counter & 0xFFFF, packet_type, flags, salt if flags & Flag.SALT else b"")
     sealer = Seal(uplink_key(key, salt), node, salt, Direction.UPLINK)
     return sealer.seal(header, counter, body, bundle.id if bundle else b"")
@@ -52,7 +75,8 @@ def data(bundle, counter, image=None, index=0, bitstream=b"", is_last=True, age_
 def image_packets(bundle, symbols, first_bytes=3, later_bytes=3, image=0):
     pieces = split(latent_coder.encode(symbols, TABLES), first_bytes, later_bytes)
     return [
-        data(bundle, image + 1 + i, image, i, piece, i == len(pieces) - 1, age_s=2.0) for i, piece in enumerate(pieces)
+        data(bundle, image + 1 + i, image, i, piece, i == len(pieces) - 1, age_s=2.0)
+        for i, piece in enumerate(pieces)
     ]
 
 
@@ -107,7 +131,10 @@ def test_every_chunk_refines_the_answer_until_it_is_complete(bundle, n_bytes, se
         update = accepted(host, packet)
         assert update.n_chunks == n_received
         assert update.is_complete == (n_received == len(packets))
-        assert update.latent.symbols[: update.latent.n_known].tolist() == symbols[: update.latent.n_known].tolist()
+        assert (
+            update.latent.symbols[: update.latent.n_known].tolist()
+            == symbols[: update.latent.n_known].tolist()
+        )
         assert update.latent.n_known >= n_known
         assert update.packet_bytes == sum(map(len, packets[:n_received]))
         n_known = update.latent.n_known
@@ -147,13 +174,23 @@ def test_an_image_whose_age_is_unknown_has_no_capture_time(bundle):
 def test_a_chunk_sent_again_is_no_news_but_is_to_be_confirmed(bundle):
     host = host_end(bundle)
     accepted(host, data(bundle, 1, 0, bitstream=b"abc"))
-    answer = refused(host, data(bundle, 2, 0, bitstream=b"abc"), Reason.REPEATED, "the node did not hear that it came")
+    answer = refused(
+        host,
+        data(bundle, 2, 0, bitstream=b"abc"),
+        Reason.REPEATED,
+        "the node did not hear that it came",
+    )
     assert answer.counter == 2
 
 
 def test_a_sealed_packet_without_sense_is_refused_and_counts_as_received(bundle):
     for body in (b"\x00\x00", bytes([0xFF, 0xDF]) + b"\0"):
-        answer = refused(host_end(bundle), seal(0, body, bundle=bundle), Reason.MALFORMED, "opens but makes no sense")
+        answer = refused(
+            host_end(bundle),
+            seal(0, body, bundle=bundle),
+            Reason.MALFORMED,
+            "opens but makes no sense",
+        )
         assert answer.counter == 0
     packet = data(bundle, 1, 0, bitstream=b"\xff" * 20)
     sentence = "bitstream cannot have been written with these tables"
@@ -194,7 +231,9 @@ def test_a_late_packet_is_accepted_once(bundle):
 
 def test_a_packet_of_another_key_does_not_open(bundle):
     packet = data(bundle, 1, 0, key=bytes(16))
-    answer = refused(host_end(bundle), packet, Reason.NOT_OPENED, f"any bundle held for it ({bundle.id.hex()})")
+    answer = refused(
+        host_end(bundle), packet, Reason.NOT_OPENED, f"any bundle held for it ({bundle.id.hex()})"
+    )
     assert "compare node.key and the bundle's id" in answer.sentence
     assert answer.counter is None
 
@@ -202,7 +241,9 @@ def test_a_packet_of_another_key_does_not_open(bundle):
 def test_a_packet_of_a_bundle_that_is_held_names_it_and_what_to_do(bundle, other_bundle):
     host = host_end(bundle, other_bundles=(bundle, other_bundle))
     packet = data(other_bundle, 1, 0, bitstream=b"abc")
-    answer = refused(host, packet, Reason.OTHER_BUNDLE, f"packet made with bundle {other_bundle.id.hex()}")
+    answer = refused(
+        host, packet, Reason.OTHER_BUNDLE, f"packet made with bundle {other_bundle.id.hex()}"
+    )
     assert (answer.bundle, answer.chunk.bitstream, answer.counter) == (other_bundle, b"abc", 1)
     assert "configure the former here, or flash the latter there" in answer.sentence
     refused(host_end(bundle), packet, Reason.NOT_OPENED, "or a bundle this host lacks")
@@ -210,9 +251,19 @@ def test_a_packet_of_a_bundle_that_is_held_names_it_and_what_to_do(bundle, other
 
 def test_what_is_no_uplink_packet_of_a_known_node_is_named(bundle):
     host = host_end(bundle)
-    refused(host, data(bundle, 1, node=9), Reason.UNKNOWN_NODE, "packet names node 9, this host knows [7]")
+    refused(
+        host,
+        data(bundle, 1, node=9),
+        Reason.UNKNOWN_NODE,
+        "packet names node 9, this host knows [7]",
+    )
     packet = data(bundle, 1)
-    refused(host, bytes([packet[0] & 0x3F | 1 << 6]) + packet[1:], Reason.WIRE_VERSION, "version 1, this host speaks 3")
+    refused(
+        host,
+        bytes([packet[0] & 0x3F | 1 << 6]) + packet[1:],
+        Reason.WIRE_VERSION,
+        "version 1, this host speaks 3",
+    )
     downlink = Header(NODE, 0, PacketType.REPORT).pack() + bytes(20)
     refused(host, downlink, Reason.PACKET_TYPE, "packet of type 5 (REPORT) is downlink")
 
@@ -226,7 +277,10 @@ def test_no_truncated_or_flipped_packet_is_accepted_and_the_good_one_still_is(bu
     flipped = bytearray(packet)
     flipped[place // 8] ^= 1 << place % 8
     for damaged in (truncated, bytes(flipped)):
-        assert all(isinstance(answer, Rejected) and answer.counter is None for answer in host.receive(damaged, 0.0))
+        assert all(
+            isinstance(answer, Rejected) and answer.counter is None
+            for answer in host.receive(damaged, 0.0)
+        )
     accepted(host, packet)
 
 
@@ -237,14 +291,19 @@ def test_no_truncated_or_flipped_packet_is_accepted_and_the_good_one_still_is(bu
 def test_a_host_that_was_deaf_for_a_while_finds_the_counter_again(bundle, n_missed):
     host = host_end(bundle)
     accepted(host, data(bundle, 100_000))
-    assert accepted(host, data(bundle, 100_001 + n_missed, flags=Flag(0))).counter == 100_001 + n_missed
+    assert (
+        accepted(host, data(bundle, 100_001 + n_missed, flags=Flag(0))).counter
+        == 100_001 + n_missed
+    )
 
 
 @pytest.mark.parametrize("n_missed", [33_000, 70_000, 1 << 40])
 def test_a_host_that_was_deaf_for_long_finds_the_counter_again_with_the_salt(bundle, n_missed):
     host = host_end(bundle)
     accepted(host, data(bundle, 100_000))
-    refused(host, data(bundle, 100_001 + n_missed, flags=Flag(0)), Reason.NOT_OPENED, "does not open")
+    refused(
+        host, data(bundle, 100_001 + n_missed, flags=Flag(0)), Reason.NOT_OPENED, "does not open"
+    )
     assert accepted(host, data(bundle, 100_002 + n_missed)).counter == 100_002 + n_missed
 
 
@@ -270,7 +329,12 @@ def test_packets_before_the_salt_wait_for_it(bundle):
     host = host_end(bundle)
     early = [data(bundle, counter, flags=Flag(0)) for counter in (5, 6)]
     for packet in early:
-        refused(host, packet, Reason.UNKNOWN_SESSION, "it is kept until one with the session's salt comes")
+        refused(
+            host,
+            packet,
+            Reason.UNKNOWN_SESSION,
+            "it is kept until one with the session's salt comes",
+        )
     updates = host.receive(data(bundle, 7), 1.0)
     assert [update.counter for update in updates] == [5, 6, 7]
     for packet in early:
@@ -281,8 +345,13 @@ def test_packets_before_the_salt_wait_for_it(bundle):
 def test_packets_of_a_new_session_wait_also_where_an_old_one_is_known(bundle):
     host = host_end(bundle, timing=None)
     accepted(host, data(bundle, 5))
-    refused(host, data(bundle, 66, salt=OTHER_SALT, flags=Flag(0)), Reason.NOT_OPENED, "does not open")
-    assert [update.counter for update in host.receive(data(bundle, 67, salt=OTHER_SALT), 1.0)] == [66, 67]
+    refused(
+        host, data(bundle, 66, salt=OTHER_SALT, flags=Flag(0)), Reason.NOT_OPENED, "does not open"
+    )
+    assert [update.counter for update in host.receive(data(bundle, 67, salt=OTHER_SALT), 1.0)] == [
+        66,
+        67,
+    ]
 
 
 def listening(host, packet, now_s=0.0):
@@ -332,7 +401,10 @@ def test_where_a_node_cannot_be_told_lower_counters_are_refused_with_what_to_do(
         accepted(host, data(bundle, 1000))
         for counter in (3, 999, 1000):
             refused(
-                host, data(bundle, counter, salt=OTHER_SALT), Reason.STALE_SESSION, "provisioned anew (flash it again)"
+                host,
+                data(bundle, counter, salt=OTHER_SALT),
+                Reason.STALE_SESSION,
+                "provisioned anew (flash it again)",
             )
         accepted(host, data(bundle, 1001, flags=Flag(0)))
         assert host.state(NODE).salt == SALT
@@ -346,9 +418,9 @@ NO_FLAGS = Flag(0)
 
 def garbage(random, flags=NO_FLAGS, packet_type=PacketType.DATA):
     """A packet in the node's name by somebody without its key."""
-    return Header(NODE, random.randrange(1 << 16), packet_type, flags, random.randbytes(4 * bool(flags & 1))).pack() + (
-        random.randbytes(20)
-    )
+    return Header(
+        NODE, random.randrange(1 << 16), packet_type, flags, random.randbytes(4 * bool(flags & 1))
+    ).pack() + (random.randbytes(20))
 
 
 @pytest.fixture
@@ -365,7 +437,9 @@ def n_tags(monkeypatch):
     return tried
 
 
-@pytest.mark.parametrize("state", [None, NodeState(SALT, 5 << 20, 1), NodeState(SALT, 5 << 20, 1, bytes(8))])
+@pytest.mark.parametrize(
+    "state", [None, NodeState(SALT, 5 << 20, 1), NodeState(SALT, 5 << 20, 1, bytes(8))]
+)
 def test_a_forged_packet_is_held_against_one_short_tag_or_as_many_long_ones_as_there_are_bundles(
     bundle, other_bundle, n_tags, state
 ):
@@ -399,7 +473,9 @@ def test_a_neighbour_with_the_same_number_takes_nothing(bundle):
         accepted(host, data(bundle, counter, flags=Flag(0)), now_s=float(counter))
 
 
-def test_packets_that_wait_for_a_salt_are_held_against_one_tag_more_and_then_forgotten(bundle, n_tags):
+def test_packets_that_wait_for_a_salt_are_held_against_one_tag_more_and_then_forgotten(
+    bundle, n_tags
+):
     host, random = host_end(bundle), Random(1)
     for _ in range(300):
         host.receive(garbage(random), 0.0)
@@ -419,14 +495,23 @@ def test_a_host_that_was_told_the_bundle_still_has_it_after_a_restart(bundle, ot
     assert heard.reason == Reason.OTHER_BUNDLE
 
 
-def test_images_of_a_bundle_that_the_host_lacks_are_named_stored_and_acknowledged(bundle, other_bundle):
+def test_images_of_a_bundle_that_the_host_lacks_are_named_stored_and_acknowledged(
+    bundle, other_bundle
+):
     host = host_end(bundle, salt=HOST_SALT)
     refused(host, data(other_bundle, 1), Reason.NOT_OPENED, "or a bundle this host lacks")
     [_] = host.receive(seal(2, Hello(other_bundle.id).pack(), PacketType.HELLO), 0.0)
-    assert f"sends images made with bundle {other_bundle.id.hex()}, which this host lacks" in host.take_notices()[-1]
+    assert (
+        f"sends images made with bundle {other_bundle.id.hex()}, which this host lacks"
+        in host.take_notices()[-1]
+    )
     lost = data(other_bundle, 4, 3, bitstream=b"abc", flags=Flag.LISTEN)
     answer = refused(host, lost, Reason.OTHER_BUNDLE, "add that bundle to `bundles`")
-    assert (answer.counter, answer.bundle_name, answer.chunk.bitstream) == (4, other_bundle.id.hex(), b"abc")
+    assert (answer.counter, answer.bundle_name, answer.chunk.bitstream) == (
+        4,
+        other_bundle.id.hex(),
+        b"abc",
+    )
     for counter in (2, 4):
         host.confirm(NODE, counter)
     report = Report.unpack(open_downlink(speak(host, 0.0).packet, 0), 4)
@@ -441,7 +526,9 @@ def besieged(host, now_s=0.0):
         host.receive(garbage(random), now_s)
 
 
-def test_a_node_in_whose_name_others_speak_is_asked_for_long_tags_and_told_off_an_hour_after(bundle, n_tags):
+def test_a_node_in_whose_name_others_speak_is_asked_for_long_tags_and_told_off_an_hour_after(
+    bundle, n_tags
+):
     host = host_end(bundle, salt=HOST_SALT)
     listening(host, data(bundle, 0))
     besieged(host)
@@ -454,15 +541,22 @@ def test_a_node_in_whose_name_others_speak_is_asked_for_long_tags_and_told_off_a
     refused(host, data(bundle, 4, flags=Flag(0)), Reason.NOT_OPENED, "has a short tag", now_s=4.0)
     assert n_tags == {}
     listening(host, data(bundle, 5), 5.0)
-    assert Header.unpack(listening(host, data(bundle, 6, flags=LISTEN), 6.0).packet).packet_type == PacketType.REPORT
+    assert (
+        Header.unpack(listening(host, data(bundle, 6, flags=LISTEN), 6.0).packet).packet_type
+        == PacketType.REPORT
+    )
 
     later_s = 4.0 + PERIOD_S + 1
     downlink = listening(host, data(bundle, 7, flags=LISTEN), later_s)
-    assert command_in(downlink.packet, int(Header.unpack(downlink.packet).counter_low)) == LongTags(False)
+    assert command_in(downlink.packet, int(Header.unpack(downlink.packet).counter_low)) == LongTags(
+        False
+    )
     listening(host, data(bundle, 8, flags=Flag(0)), later_s)
     host.receive(garbage(Random(2)), later_s)
     downlink = listening(host, data(bundle, 9, flags=Flag.LISTEN), later_s + 100)
-    assert Header.unpack(downlink.packet).packet_type == PacketType.REPORT, "one failure does not bring it back"
+    assert Header.unpack(downlink.packet).packet_type == PacketType.REPORT, (
+        "one failure does not bring it back"
+    )
 
 
 def test_a_node_whose_packets_have_no_room_for_long_tags_keeps_its_short_ones(bundle):
@@ -484,7 +578,9 @@ def test_a_recording_that_asks_is_answered_ever_more_rarely(bundle):
     recording, answered_s = data(bundle, 3, salt=OTHER_SALT, flags=LISTEN), []
     for second in range(3600):
         host.receive(recording, float(second))
-        if (downlink := speak(host, float(second))) and type_of(downlink.packet) == PacketType.COMMAND:
+        if (downlink := speak(host, float(second))) and type_of(
+            downlink.packet
+        ) == PacketType.COMMAND:
             answered_s.append(second)
         host.transmitted(float(second))
     pauses = [later - one for one, later in pairwise(answered_s)]
@@ -497,7 +593,9 @@ def test_a_recording_that_asks_is_answered_ever_more_rarely(bundle):
 
 
 def test_a_live_node_that_is_overtaken_again_and_again_is_answered_each_time(bundle):
-    """Two copies of a card: the other one goes ahead, this one obeys and asks from above what it was told."""
+    """Two copies of a card: the other one goes ahead, this one obeys and asks from above what it
+    was told.
+    """
     host = host_end(bundle, salt=HOST_SALT)
     counter = 1000
     for round_ in range(6):
@@ -510,11 +608,18 @@ def test_a_live_node_that_is_overtaken_again_and_again_is_answered_each_time(bun
         counter = told.counter
 
 
-def test_recordings_of_many_sessions_take_a_tenth_of_the_airtime_and_no_report_waits_for_them(bundle):
+def test_recordings_of_many_sessions_take_a_tenth_of_the_airtime_and_no_report_waits_for_them(
+    bundle,
+):
     governor = Governor([AirtimeLimit(3600.0, 36.0)])
     host = host_end(bundle, salt=HOST_SALT, governors=[governor])
     accepted(host, data(bundle, 5000))
-    salts, spent_s, n_reports, counter = [bytes([0, 0, n >> 8, n % 256]) for n in range(300)], 0.0, 0, 5000
+    salts, spent_s, n_reports, counter = (
+        [bytes([0, 0, n >> 8, n % 256]) for n in range(300)],
+        0.0,
+        0,
+        5000,
+    )
     for second in range(3600):
         now_s = float(second)
         host.receive(data(bundle, second, salt=salts[second % 300], flags=LISTEN), now_s)
@@ -608,7 +713,9 @@ def test_the_host_s_salt_is_sent_until_the_node_knows_it(bundle):
     assert len(listening(host, data(bundle, 2, flags=known)).packet) == 20
     assert len(listening(host, data(bundle, 3, flags=LISTEN)).packet) == 28
     restarted = host_end(bundle, state=host.state(NODE), salt=HOST_SALT)
-    assert len(listening(restarted, data(bundle, 4, flags=known)).packet) == 28, "the node knows another salt"
+    assert len(listening(restarted, data(bundle, 4, flags=known)).packet) == 28, (
+        "the node knows another salt"
+    )
 
 
 def test_the_answer_goes_through_the_gateway_that_heard_best(bundle):
@@ -645,7 +752,9 @@ def test_hello_and_status_are_told_and_the_time_is_given(bundle):
     host.confirm(NODE, 1)
     downlink = speak(host, 5.0)
     body = open_downlink(downlink.packet, 0)
-    assert int.from_bytes(body, "big") / 256 == pytest.approx(1_700_000_005.0 + downlink.airtime_s, abs=1 / 256)
+    assert int.from_bytes(body, "big") / 256 == pytest.approx(
+        1_700_000_005.0 + downlink.airtime_s, abs=1 / 256
+    )
     host.transmitted(5.1)
     assert Header.unpack(speak(host, 5.1).packet).packet_type == PacketType.REPORT
     status = Status(3, 10.0, None, 1, 2, 3)
@@ -691,7 +800,9 @@ def test_a_node_is_told_the_time_again_unasked_when_the_hosts_clock_was_set(bund
 
     def told_at(counter, now_s):
         """Types of what the host says to a packet that listens."""
-        host.receive(seal(counter, Status(0, None, None).pack(), PacketType.STATUS, flags=LISTEN), now_s)
+        host.receive(
+            seal(counter, Status(0, None, None).pack(), PacketType.STATUS, flags=LISTEN), now_s
+        )
         host.confirm(NODE, counter)
         kinds = []
         while (downlink := speak(host, now_s)) is not None:
@@ -700,7 +811,9 @@ def test_a_node_is_told_the_time_again_unasked_when_the_hosts_clock_was_set(bund
             if kinds[-1] == PacketType.REPORT:
                 return kinds
 
-    host.receive(seal(1, Hello(bundle.id, wants_time=True).pack(), PacketType.HELLO, flags=LISTEN), 5.0)
+    host.receive(
+        seal(1, Hello(bundle.id, wants_time=True).pack(), PacketType.HELLO, flags=LISTEN), 5.0
+    )
     host.confirm(NODE, 1)
     assert Header.unpack(speak(host, 5.0).packet).packet_type == PacketType.TIME
     host.transmitted(5.0)
@@ -708,7 +821,9 @@ def test_a_node_is_told_the_time_again_unasked_when_the_hosts_clock_was_set(bund
     host.transmitted(5.0)
     assert told_at(2, 10.0) == [PacketType.REPORT]
     host.unix_offset_s += 1.0
-    assert told_at(3, 15.0) == [PacketType.REPORT], "what little is off is put right when the node asks, daily"
+    assert told_at(3, 15.0) == [PacketType.REPORT], (
+        "what little is off is put right when the node asks, daily"
+    )
     host.unix_offset_s += 9 * 3600
     assert [told_at(counter, 10.0 * counter) for counter in (4, 5, 6)] == [
         [PacketType.TIME, PacketType.REPORT],

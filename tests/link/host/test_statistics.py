@@ -18,7 +18,9 @@ def images(n_images, n_chunks, first=0):
     """(counter, chunk) of images sent one behind the other; each takes a counter as its id."""
     packets, counter = [], first
     for _ in range(n_images):
-        packets += [(counter + 1 + i, chunk(counter, i, i == n_chunks - 1)) for i in range(n_chunks)]
+        packets += [
+            (counter + 1 + i, chunk(counter, i, i == n_chunks - 1)) for i in range(n_chunks)
+        ]
         counter += n_chunks + 1
     return packets
 
@@ -31,7 +33,12 @@ def hear(statistics, packets):
 def test_without_loss_nothing_is_counted_as_lost_though_ids_take_counters():
     statistics = NodeStatistics()
     hear(statistics, images(50, n_chunks=3))
-    assert (statistics.n_received, statistics.n_sent, statistics.n_lost, statistics.n_images) == (150, 150, 0, 50)
+    assert (statistics.n_received, statistics.n_sent, statistics.n_lost, statistics.n_images) == (
+        150,
+        150,
+        0,
+        50,
+    )
     assert statistics.received_by_chunk == {0: 50, 1: 50, 2: 50}
     assert statistics.airtime_s == pytest.approx(15.0)
 
@@ -41,7 +48,8 @@ def test_losses_are_counted_by_the_index_of_the_chunk(n_chunks):
     random = Random(n_chunks)
     sent = images(2000, n_chunks)
     is_lost = [
-        random.random() < (0.05 if piece.index == 0 else 0.3) and i > n_chunks for i, (_, piece) in enumerate(sent)
+        random.random() < (0.05 if piece.index == 0 else 0.3) and i > n_chunks
+        for i, (_, piece) in enumerate(sent)
     ]
     is_lost[-1] = False
     lost = [piece.index for (_, piece), gone in zip(sent, is_lost, strict=True) if gone]
@@ -86,7 +94,11 @@ def test_quality_keeps_the_last_and_the_mean():
     statistics = NodeStatistics()
     for counter, snr_db in enumerate([4.0, None, -2.0]):
         statistics.heard(counter, 20, 0.0, quality=Quality(snr_db, None))
-    assert (statistics.snr_db.last, statistics.snr_db.mean, statistics.rssi_dbm.mean) == (-2.0, 1.0, None)
+    assert (statistics.snr_db.last, statistics.snr_db.mean, statistics.rssi_dbm.mean) == (
+        -2.0,
+        1.0,
+        None,
+    )
 
 
 def test_a_verdict_is_measured_by_what_still_came_behind_it():
@@ -119,7 +131,12 @@ def test_all_figures_are_plain_json():
     statistics.transmitted(16, 0.05)
     statistics.status = Status(4, 12.0, 30.0, n_evicted=2)
     figures = json.loads(json.dumps(statistics.to_json()))
-    assert (figures["received"], figures["downlink_packets"], figures["queue_images"], figures["evicted"]) == (
+    assert (
+        figures["received"],
+        figures["downlink_packets"],
+        figures["queue_images"],
+        figures["evicted"],
+    ) == (
         6,
         1,
         4,

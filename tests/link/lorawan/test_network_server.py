@@ -32,7 +32,9 @@ def test_an_uplink_of_chirpstack():
 def test_an_uplink_of_the_things_stack_with_its_zeros_left_out():
     event = things_stack_uplink("camera-1", 0, 101, b"\x01\x02\xff")
     assert "f_cnt" not in event["uplink_message"]
-    assert THINGS_STACK.read_uplink(THINGS_STACK_TOPIC, json.dumps(event).encode()) == NetworkUplink(
+    assert THINGS_STACK.read_uplink(
+        THINGS_STACK_TOPIC, json.dumps(event).encode()
+    ) == NetworkUplink(
         device="camera-1",
         session=bytes.fromhex("260b4d01"),
         frame_counter=0,
@@ -45,13 +47,20 @@ def test_an_uplink_of_the_things_stack_with_its_zeros_left_out():
 def test_a_downlink_to_chirpstack():
     topic, message = CHIRPSTACK.write_downlink("70B3D57ED005B89A", 106, b"\x00\x05")
     assert topic == "application/a1/device/70b3d57ed005b89a/command/down"
-    assert json.loads(message) == {"devEui": "70b3d57ed005b89a", "confirmed": False, "fPort": 106, "data": "AAU="}
+    assert json.loads(message) == {
+        "devEui": "70b3d57ed005b89a",
+        "confirmed": False,
+        "fPort": 106,
+        "data": "AAU=",
+    }
 
 
 def test_a_downlink_to_the_things_stack():
     topic, message = THINGS_STACK.write_downlink("camera-1", 106, b"\x00\x05")
     assert topic == "v3/app@ttn/devices/camera-1/down/push"
-    assert json.loads(message) == {"downlinks": [{"f_port": 106, "frm_payload": "AAU=", "priority": "NORMAL"}]}
+    assert json.loads(message) == {
+        "downlinks": [{"f_port": 106, "frm_payload": "AAU=", "priority": "NORMAL"}]
+    }
 
 
 def changed(**changes):
@@ -91,8 +100,17 @@ def test_zeros_that_are_left_out_or_null_are_zeros():
 
 
 def test_chirpstack_v3_is_named():
-    event = {"applicationID": "1", "devEUI": "cLPVftAFuJo=", "fCnt": 1, "fPort": 101, "data": "AAEC"}
-    with pytest.raises(ValueError, match="is of ChirpStack v3, as its applicationID tells; update the network server"):
+    event = {
+        "applicationID": "1",
+        "devEUI": "cLPVftAFuJo=",
+        "fCnt": 1,
+        "fPort": 101,
+        "data": "AAEC",
+    }
+    with pytest.raises(
+        ValueError,
+        match="is of ChirpStack v3, as its applicationID tells; update the network server",
+    ):
         CHIRPSTACK.read_uplink(CHIRPSTACK_TOPIC, json.dumps(event).encode())
 
 
@@ -128,7 +146,18 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["devAddr", "fCnt", "fPort", "data", "rxInfo", "snr", "uplink_message", "end_device_ids"]),
+            st.sampled_from(
+                [
+                    "devAddr",
+                    "fCnt",
+                    "fPort",
+                    "data",
+                    "rxInfo",
+                    "snr",
+                    "uplink_message",
+                    "end_device_ids",
+                ]
+            ),
             inner,
         )
     ),
@@ -136,7 +165,10 @@ JSON = st.recursive(
 )
 
 
-@given(JSON.map(lambda content: json.dumps(content).encode()) | st.binary(max_size=80), st.text(max_size=20))
+@given(
+    JSON.map(lambda content: json.dumps(content).encode()) | st.binary(max_size=80),
+    st.text(max_size=20),
+)
 def test_any_message_is_read_or_refused(message, topic):
     for server, its_topic in ((CHIRPSTACK, CHIRPSTACK_TOPIC), (THINGS_STACK, THINGS_STACK_TOPIC)):
         for one in (its_topic, topic):
@@ -146,7 +178,11 @@ def test_any_message_is_read_or_refused(message, topic):
 
 def test_a_server_is_had_by_name():
     assert get_server("chirpstack", "a1") == CHIRPSTACK
-    with pytest.raises(ValueError, match='no network server "helium"; there are: chirpstack, things-stack'):
+    with pytest.raises(
+        ValueError, match='no network server "helium"; there are: chirpstack, things-stack'
+    ):
         get_server("helium", "a1")
-    with pytest.raises(ValueError, match="is no application of chirpstack: copy its id from the console"):
+    with pytest.raises(
+        ValueError, match="is no application of chirpstack: copy its id from the console"
+    ):
         get_server("chirpstack", "a1/#")

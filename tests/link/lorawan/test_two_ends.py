@@ -1,4 +1,6 @@
-"""LoRaWAN whole: a node's outbox and module, a network that loses, a real broker, and the host's end."""
+"""LoRaWAN whole: a node's outbox and module, a network that loses, a real broker, and the host's
+end.
+"""
 
 import base64
 from dataclasses import replace
@@ -19,7 +21,13 @@ from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.wire.packet import split
 from tests.link.lorawan.node.test_sender import Counters
-from tests.worlds.broker import PATIENCE_S, FakeNetwork, broker, chirpstack_uplink, things_stack_uplink
+from tests.worlds.broker import (
+    PATIENCE_S,
+    FakeNetwork,
+    broker,
+    chirpstack_uplink,
+    things_stack_uplink,
+)
 from tests.worlds.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
 from tests.worlds.small_bundle import make_bundle, random_symbols, random_tables
 from tests.worlds.virtual import VirtualWorld
@@ -55,11 +63,15 @@ class World:
     def start_node(self):
         self.carrier = Rn2483Mac(MacSettings("a", NODE, APP_KEY, spreading_factor=9))
         timing = LinkTiming(PROFILE)
-        self.sender = LoRaWanSender(NODE, self.bundle.id, self.counters, self.outbox, self.governor, timing)
+        self.sender = LoRaWanSender(
+            NODE, self.bundle.id, self.counters, self.outbox, self.governor, timing
+        )
 
     def start_host(self):
         device, application = DEVICES[self.server], APPLICATIONS[self.server]
-        self.gateway = LoRaWan(NetworkSettings(self.server, "127.0.0.1", application, {device: NODE}, self.port))
+        self.gateway = LoRaWan(
+            NetworkSettings(self.server, "127.0.0.1", application, {device: NODE}, self.port)
+        )
         told = None if self.told is None else {NODE: self.told}
         entry = NodeEntry(b"", self.bundle, state=self.state)
         self.receiver = LoRaWanReceiver({NODE: entry}, LinkTiming(PROFILE), told)
@@ -68,11 +80,16 @@ class World:
         """The network server hands an uplink on, and has it in the broker when this returns."""
         device, arguments = DEVICES[self.server], (uplink.frame_counter, uplink.port, uplink.body)
         if self.server == "chirpstack":
-            topic, event = f"application/a1/device/{device}/event/up", chirpstack_uplink(device, *arguments)
+            topic, event = (
+                f"application/a1/device/{device}/event/up",
+                chirpstack_uplink(device, *arguments),
+            )
             self.broker_end.publish(topic, event | {"devAddr": uplink.address.hex()})
         else:
             topic = f"v3/app@ttn/devices/{device}/up"
-            self.broker_end.publish(topic, things_stack_uplink(device, *arguments, uplink.address.hex().upper()))
+            self.broker_end.publish(
+                topic, things_stack_uplink(device, *arguments, uplink.address.hex().upper())
+            )
         self.n_delivered += 1
 
     def capture(self):
@@ -102,7 +119,8 @@ class World:
             received = self.gateway.receive(PATIENCE_S)
             assert received, "the broker kept an uplink back"
             for one in received:
-                self.heard.add(one.packet)  # what an earlier start of the host did not acknowledge comes again
+                # what an earlier start of the host did not acknowledge comes again
+                self.heard.add(one.packet)
                 for outcome in self.receiver.receive(one.packet, self.air.now_s, one.quality):
                     self.take(outcome)
         while (downlink := self.receiver.next_packet(self.air.now_s)) is not None:
@@ -112,7 +130,9 @@ class World:
             _, message = self.broker_end.wait_for_downlinks(self.n_queued)[-1]
             command = message if self.server == "chirpstack" else message["downlinks"][0]
             names = ("fPort", "data") if self.server == "chirpstack" else ("f_port", "frm_payload")
-            self.network.queue.append(Downlink(command[names[0]], base64.b64decode(command[names[1]])))
+            self.network.queue.append(
+                Downlink(command[names[0]], base64.b64decode(command[names[1]]))
+            )
 
     def take(self, outcome):
         if outcome.counter is not None:
@@ -139,7 +159,9 @@ def make_world(monkeypatch, tmp_path):
     with broker(tmp_path) as mosquitto:
 
         def make(server="chirpstack", losses=(0.0, 0.0), governor=None):
-            made.append(World(monkeypatch, tmp_path, mosquitto.port, server, losses, governor or Governor()))
+            made.append(
+                World(monkeypatch, tmp_path, mosquitto.port, server, losses, governor or Governor())
+            )
             return made[0]
 
         yield make
@@ -169,7 +191,8 @@ def test_images_arrive_and_verdicts_stop_them(make_world, server):
     assert max(n_even) < min(n_odd)
     figures = world.receiver.statistics(NODE)
     assert world.sender.statistics.n_stopped == figures.n_downlink == 5
-    assert figures.n_chunks_unneeded == 5  # each was on its way when the verdict on the one before it was
+    # each was on its way when the verdict on the one before it was
+    assert figures.n_chunks_unneeded == 5
 
 
 def test_nothing_is_lost_where_a_third_of_all_frames_and_answers_are(make_world):
@@ -181,7 +204,8 @@ def test_nothing_is_lost_where_a_third_of_all_frames_and_answers_are(make_world)
     assert_all_arrived(replace_lost_refinements(world), 20)
     figures = world.receiver.statistics(NODE)
     n_lost = world.sender.statistics.n_packets - world.network.n_heard
-    assert n_lost - 5 <= figures.n_lost <= n_lost  # before the first and behind the last nobody can tell
+    # before the first and behind the last nobody can tell
+    assert n_lost - 5 <= figures.n_lost <= n_lost
     assert figures.n_received == world.network.n_heard
 
 
@@ -218,4 +242,5 @@ def test_where_airtime_is_short_images_share_frames(make_world):
     world.run()
     assert_all_arrived(world, 60)
     statistics = world.sender.statistics
-    assert statistics.n_packets - (statistics.n_chunks - 60) < 10  # HELLO, and packets with base chunks
+    # HELLO, and packets with base chunks
+    assert statistics.n_packets - (statistics.n_chunks - 60) < 10

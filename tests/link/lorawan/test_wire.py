@@ -68,7 +68,9 @@ def test_one_telling_that_the_node_did_not_learn_of_does_no_harm(told, heard_jum
 @given(st.lists(CHUNKS, min_size=1, max_size=5), IDS)
 def test_a_batch_comes_back_whole(chunks, start):
     images = [start + 100 * i for i in range(len(chunks))]
-    chunks = [replace(chunk, image=image, age_s=None) for chunk, image in zip(chunks, images, strict=True)]
+    chunks = [
+        replace(chunk, image=image, age_s=None) for chunk, image in zip(chunks, images, strict=True)
+    ]
     assert unpack_batch(pack_batch(chunks), reference=start) == chunks
 
 
@@ -105,7 +107,10 @@ def test_inside_the_project_a_frame_is_a_packet_with_the_native_header():
     header, packet_type, body = unpack_packet(packet)
     assert (header.node, header.counter_low, header.salt.hex()) == (7, 0x0203, "260b4d01")
     assert (packet_type, body) == (PacketType.STATUS, b"body")
-    assert unpack_packet(plain_packet(7, PacketType.REPORT, b"\x00\x05"))[1:] == (PacketType.REPORT, b"\x00\x05")
+    assert unpack_packet(plain_packet(7, PacketType.REPORT, b"\x00\x05"))[1:] == (
+        PacketType.REPORT,
+        b"\x00\x05",
+    )
 
 
 def test_a_native_packet_is_told_apart():
@@ -117,5 +122,8 @@ def test_a_greeting_and_a_report_come_back():
     greeting = Greeting(bytes(range(8)), image=2**40 + 5)
     assert greeting.pack().hex() == "0001020304050607" + "010000000005"
     assert Greeting.unpack(greeting.pack()) == greeting
-    assert unpack_enough(pack_enough([2**40, 2**40 + 7]), reference=2**40 + 90) == [2**40, 2**40 + 7]
+    assert unpack_enough(pack_enough([2**40, 2**40 + 7]), reference=2**40 + 90) == [
+        2**40,
+        2**40 + 7,
+    ]
     assert pack_enough([]) == b""

@@ -1,7 +1,8 @@
 """Airtime against the vectors that others publish.
 
-Sources: A = avbentem/airtime-calculator, T = TheThingsNetwork lorawan-stack, B = brocaar/lorawan, L = RadioLib issues
-570 and 1801. All with preamble 8, explicit header and CRC unless the row says otherwise.
+Sources: A = avbentem/airtime-calculator, T = TheThingsNetwork lorawan-stack, B = brocaar/lorawan, L
+= RadioLib issues 570 and 1801. All with preamble 8, explicit header and CRC unless the row says
+otherwise.
 """
 
 from fractions import Fraction
@@ -48,14 +49,23 @@ def exact_ms(milliseconds: float) -> Fraction:
     return Fraction(str(milliseconds)) / 1000
 
 
-@pytest.mark.parametrize(("payload", "sf", "khz", "denominator", "milliseconds", "source"), PUBLISHED_MS)
-def test_airtime_is_the_published_one_to_the_microsecond(payload, sf, khz, denominator, milliseconds, source):
-    assert LoRaConfig(sf, 1000 * khz, denominator).exact_airtime_s(payload) == exact_ms(milliseconds)
+@pytest.mark.parametrize(
+    ("payload", "sf", "khz", "denominator", "milliseconds", "source"), PUBLISHED_MS
+)
+def test_airtime_is_the_published_one_to_the_microsecond(
+    payload, sf, khz, denominator, milliseconds, source
+):
+    assert LoRaConfig(sf, 1000 * khz, denominator).exact_airtime_s(payload) == exact_ms(
+        milliseconds
+    )
 
 
 def test_low_data_rate_can_be_forced_as_some_modems_do():
     assert LoRaConfig(12, low_data_rate=False).exact_airtime_s(13) == exact_ms(1155.072)  # B
-    assert LoRaConfig(12, coding_rate_denominator=7, low_data_rate=False).exact_airtime_s(24) == exact_ms(1581.056)  # L
+    # L
+    assert LoRaConfig(12, coding_rate_denominator=7, low_data_rate=False).exact_airtime_s(
+        24
+    ) == exact_ms(1581.056)
 
 
 def test_symbol_counts_are_the_published_ones():  # B
@@ -72,13 +82,16 @@ def test_symbol_counts_are_the_published_ones():  # B
         *((41_700, 10), (62_500, 10), (125_000, 11), (250_000, 12), (500_000, 13)),
     ],
 )
-def test_the_low_data_rate_rule_holds_over_all_spreading_factors_and_bandwidths(bandwidth_hz, lowest_sf):
+def test_the_low_data_rate_rule_holds_over_all_spreading_factors_and_bandwidths(
+    bandwidth_hz, lowest_sf
+):
     dropping = [sf for sf in range(7, 13) if LoRaConfig(sf, bandwidth_hz).drops_low_bits]
     assert dropping == list(range(lowest_sf, 13))
 
 
 @pytest.mark.parametrize(
-    ("sf", "payload", "milliseconds"), [(7, 255, 399.6), (8, 138, 399.9), (9, 66, 390.1), (10, 24, 370.7)]
+    ("sf", "payload", "milliseconds"),
+    [(7, 255, 399.6), (8, 138, 399.9), (9, 66, 390.1), (10, 24, 370.7)],
 )
 def test_the_us915_limits_follow_from_a_dwell_time_of_400_ms(sf, payload, milliseconds):
     radio = LoRaConfig(sf)
@@ -103,7 +116,9 @@ def test_sf5_and_sf6_are_refused_because_only_one_chip_family_speaks_them(sf):
         LoRaConfig(sf)
 
 
-@pytest.mark.parametrize("settings", [{"spreading_factor": 13}, {"coding_rate_denominator": 4}, {"bandwidth_hz": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"spreading_factor": 13}, {"coding_rate_denominator": 4}, {"bandwidth_hz": 0}]
+)
 def test_settings_no_modem_has_are_refused(settings):
     with pytest.raises(ValueError, match="LoRa has"):
         LoRaConfig(**settings)

@@ -1,4 +1,6 @@
-"""The governor with a clock that the test moves: in no window anywhere is there more airtime than is allowed."""
+"""The governor with a clock that the test moves: in no window anywhere is there more airtime than
+is allowed.
+"""
 
 import math
 import random
@@ -16,7 +18,9 @@ FIVE_MINUTES = AirtimeLimit(window_s=300.0, airtime_s=9.0)
 
 
 def busiest_s(frames, window_s):
-    """The most airtime in any window, of frames (start, airtime): a busiest window begins or ends with a frame."""
+    """The most airtime in any window, of frames (start, airtime): a busiest window begins or ends
+    with a frame.
+    """
     ends = [start_s + airtime_s for start_s, airtime_s in frames]
     begins = [start_s for start_s, _ in frames] + [end_s - window_s for end_s in ends]
     overlaps = (
@@ -47,7 +51,8 @@ def test_the_hour_s_airtime_may_go_at_once_and_comes_back_an_hour_after():
         governor.occupy(1.0, start_s=float(n))
     assert governor.budget_s(36.0) == 0.0
     next_s = governor.start_s(1.0, now_s=36.0)
-    assert 3600 <= next_s <= 3600 + 1 + 10  # one second of the first frame has left the window, and ten for lateness
+    # one second of the first frame has left the window, and ten for lateness
+    assert 3600 <= next_s <= 3600 + 1 + 10
     assert governor.start_s(2.0, now_s=36.0) == pytest.approx(next_s, abs=1e-6)
     governor.occupy(1.0, next_s)
 
@@ -68,7 +73,10 @@ def test_the_budget_is_what_the_tightest_window_leaves():
 def test_a_frame_that_may_not_start_yet_is_not_charged():
     governor = Governor([HOUR])
     governor.occupy(36.0, 0.0)
-    with pytest.raises(AirtimeError, match=r"a frame of 1.000 s may not be sent now: it may start in 3\d\d\d\.\d* s"):
+    with pytest.raises(
+        AirtimeError,
+        match=r"a frame of 1.000 s may not be sent now: it may start in 3\d\d\d\.\d* s",
+    ):
         governor.occupy(1.0, 100.0)
     with pytest.raises(AirtimeError, match="wait until start_s"):
         governor.occupy(1.0, 3600.0)
@@ -83,7 +91,9 @@ def test_what_can_never_be_sent_says_why():
         "a frame of 0.410 s is longer than the 0.4 s that one transmission may last here: "
         "use shorter packets or a lower spreading factor"
     )
-    assert "more than the 9 s allowed in 300 s: use shorter packets" in str(Governor([HOUR, FIVE_MINUTES]).reason(9.1))
+    assert "more than the 9 s allowed in 300 s: use shorter packets" in str(
+        Governor([HOUR, FIVE_MINUTES]).reason(9.1)
+    )
     with pytest.raises(AirtimeError, match=r"may not be sent now: a frame of 0\.500 s is longer"):
         governor.occupy(0.5, 0.0)
 
@@ -98,7 +108,9 @@ def test_a_silent_governor_lets_nothing_pass_and_says_why():
 
 
 def frames_of(governor, draw, end_s, airtimes, pauses_s=(0.0,)):
-    """A sender that always has something to say: each frame as soon as it may start, or a while later."""
+    """A sender that always has something to say: each frame as soon as it may start, or a while
+    later.
+    """
     now_s = 0.0
     frames: list[tuple[float, float]] = []
     while True:
@@ -113,7 +125,9 @@ def frames_of(governor, draw, end_s, airtimes, pauses_s=(0.0,)):
         now_s += airtime_s
 
 
-@given(seed=st.integers(0, 1 << 32), share=st.sampled_from([0.001, 0.01, 0.1]), has_fair=st.booleans())
+@given(
+    seed=st.integers(0, 1 << 32), share=st.sampled_from([0.001, 0.01, 0.1]), has_fair=st.booleans()
+)
 @settings(max_examples=size(12, 500), deadline=None)
 def test_no_window_anywhere_holds_more_than_its_limit(seed, share, has_fair):
     draw = random.Random(seed)
@@ -121,7 +135,11 @@ def test_no_window_anywhere_holds_more_than_its_limit(seed, share, has_fair):
     fair = AirtimeLimit(300.0, 900 * share)
     limits = [hour, fair] if has_fair else [hour]
     frames = frames_of(
-        Governor(limits), draw, end_s=12_000.0, airtimes=[share * 40, share * 111, share * 300], pauses_s=[0, 0, 1, 250]
+        Governor(limits),
+        draw,
+        end_s=12_000.0,
+        airtimes=[share * 40, share * 111, share * 300],
+        pauses_s=[0, 0, 1, 250],
     )
     assert len(frames) > 20
     for limit in limits:
@@ -131,7 +149,9 @@ def test_no_window_anywhere_holds_more_than_its_limit(seed, share, has_fair):
 
 
 def test_a_sender_that_always_speaks_uses_nearly_all_it_may():
-    frames = frames_of(Governor([HOUR, FIVE_MINUTES]), random.Random(1), end_s=36_000.0, airtimes=[0.4])
+    frames = frames_of(
+        Governor([HOUR, FIVE_MINUTES]), random.Random(1), end_s=36_000.0, airtimes=[0.4]
+    )
     assert sum(airtime_s for _, airtime_s in frames) >= 0.98 * 360
 
 
@@ -147,7 +167,9 @@ def test_crashes_and_reboots_refill_nothing(tmp_path_factory, seed, kinds):
     frames: list[tuple[float, float]] = []
     world_s, booted_at_s, boot = 0.0, -100.0, 0
     for kind in kinds:
-        ledger = StoredLedger(path, HOUR.counts_for_s, 1.8, 36.0, f"boot {boot}", world_s - booted_at_s)
+        ledger = StoredLedger(
+            path, HOUR.counts_for_s, 1.8, 36.0, f"boot {boot}", world_s - booted_at_s
+        )
         governor = Governor([HOUR, FIVE_MINUTES], ledger)
         until_s = world_s + draw.uniform(0, 4000)
         while True:
@@ -199,7 +221,13 @@ def test_a_frame_that_leaves_late_counts_from_when_it_left(frames):
     assert busiest_s(sent, 20.0) <= 0.4 + 1e-6
 
 
-@given(st.lists(st.tuples(st.floats(0.05, 0.4), st.floats(0.0, SHORTEST_LATENESS_S)), min_size=2, max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.floats(0.05, 0.4), st.floats(0.0, SHORTEST_LATENESS_S)),
+        min_size=2,
+        max_size=30,
+    )
+)
 def test_where_nobody_says_when_frames_left_as_late_as_a_carrier_may_be_is_counted_on(frames):
     governor, now_s, sent = Governor([AirtimeLimit(window_s=20.0, airtime_s=0.4)]), 0.0, []
     for airtime_s, late_s in frames:

@@ -1,4 +1,6 @@
-"""The ledger: what was used is known for as long as it counts, and no crash, restart or damage makes it less."""
+"""The ledger: what was used is known for as long as it counts, and no crash, restart or damage
+makes it less.
+"""
 
 import errno
 import json
@@ -29,7 +31,14 @@ def test_airtime_counts_from_the_moment_that_is_asked_for():
     assert ledger.used_s(since_s=-math.inf) == 0
     for end_s in (10.0, 20.0, 30.0):
         ledger.charge(1.5, end_s)
-    assert [ledger.used_s(since_s) for since_s in (0, 9.9, 10, 20, 29.9, 30)] == [4.5, 4.5, 3.0, 1.5, 1.5, 0.0]
+    assert [ledger.used_s(since_s) for since_s in (0, 9.9, 10, 20, 29.9, 30)] == [
+        4.5,
+        4.5,
+        3.0,
+        1.5,
+        1.5,
+        0.0,
+    ]
 
 
 def test_it_says_since_when_little_enough_was_used():
@@ -66,7 +75,8 @@ def test_what_was_charged_is_there_after_a_crash(path):
     for n in range(10):
         before.charge(0.5, 110.0 + 20 * n)
     after = stored(path, now_s=300.0)
-    assert 5.0 <= after.used_s(-math.inf) <= 5.0 + 2.0  # at most the block is counted though it was not used
+    # at most the block is counted though it was not used
+    assert 5.0 <= after.used_s(-math.inf) <= 5.0 + 2.0
     assert after.used_s(170.0) >= before.used_s(170.0)
 
 
@@ -160,7 +170,9 @@ def test_the_file_stays_small(path):
     assert 360.0 <= stored(path, now_s=10_000.0).used_s(10_000.0 - 3600) + 1e-6 < 360.0 + 20.0 + 1.0
 
 
-def test_a_disk_that_cannot_be_written_charges_nothing_and_says_that_nothing_is_sent(path, monkeypatch):
+def test_a_disk_that_cannot_be_written_charges_nothing_and_says_that_nothing_is_sent(
+    path, monkeypatch
+):
     ledger = stored(path, now_s=0.0)
 
     def full(*_):
@@ -168,7 +180,10 @@ def test_a_disk_that_cannot_be_written_charges_nothing_and_says_that_nothing_is_
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(LedgerError, match=r"airtime\.json cannot be written .*so nothing is sent; free some space"):
+        with pytest.raises(
+            LedgerError,
+            match=r"airtime\.json cannot be written .*so nothing is sent; free some space",
+        ):
             ledger.charge(1.0, 1.0)
     assert ledger.used_s(-math.inf) == 0
     ledger.charge(1.0, 1.0)
@@ -194,7 +209,9 @@ def test_a_damaged_ledger_is_set_aside_and_all_airtime_counts_as_used(path, text
     ledger = stored(path, now_s=20.0)
     assert ledger.used_s(since_s=19.0) == 36.0
     assert "airtime.json is damaged (" in str(ledger.notice)
-    assert "it is now airtime.json.damaged-1, and this end counts its airtime as used up" in str(ledger.notice)
+    assert "it is now airtime.json.damaged-1, and this end counts its airtime as used up" in str(
+        ledger.notice
+    )
     assert path.with_name("airtime.json.damaged-1").read_bytes() == text
 
 
@@ -227,7 +244,9 @@ def test_a_ledger_that_cannot_be_read_ends_nothing_and_all_airtime_counts_as_use
     ],
 )
 def test_a_ledger_that_cannot_be_is_damaged(path, change):
-    write_state(path, {"format": 1, "boot_id": "a", "time_s": 10, "used": [], "reserved_s": 1, **change})
+    write_state(
+        path, {"format": 1, "boot_id": "a", "time_s": 10, "used": [], "reserved_s": 1, **change}
+    )
     ledger = stored(path, now_s=20.0)
     assert ledger.used_s(since_s=19.0) == 36.0
     assert "airtime.json is damaged (" in str(ledger.notice)

@@ -50,13 +50,15 @@ def test_the_sub_bands_are_those_of_the_standard():
 
 
 @pytest.mark.parametrize(
-    "frequency_hz", [433_000_000, 862_900_000, 868_000_000, 868_650_000, 869_300_000, 869_450_000, 869_990_000]
+    "frequency_hz",
+    [433_000_000, 862_900_000, 868_000_000, 868_650_000, 869_300_000, 869_450_000, 869_990_000],
 )
 def test_a_frame_that_does_not_lie_within_a_sub_band_is_not_sent(frequency_hz):
     governor = governor_for("eu868", frequency_hz, LORA)
     assert governor.start_s(0.05, 0.0) == math.inf
-    assert "with 125 kHz lies in no sub-band of eu868; set frequency_hz within 863-865 MHz (0.1 %)" in str(
-        governor.reason(0.05)
+    assert (
+        "with 125 kHz lies in no sub-band of eu868; set frequency_hz within 863-865 MHz (0.1 %)"
+        in str(governor.reason(0.05))
     )
 
 
@@ -78,7 +80,9 @@ def test_us915_holds_each_transmission_to_its_dwell_and_one_frequency_to_one_in_
     governor = governor_for("us915", 915_000_000, LORA)
     radio = LoRaConfig(7)
     assert governor.reason(radio.airtime_s(radio.largest_payload_bytes(0.4))) is None
-    assert "longer than the 0.4 s" in str(governor_for("us915", 915_000_000, get_profile("lora-sf9")).reason(0.41))
+    assert "longer than the 0.4 s" in str(
+        governor_for("us915", 915_000_000, get_profile("lora-sf9")).reason(0.41)
+    )
     governor.occupy(0.4, start_s=0.0)
     assert 20.0 <= governor.start_s(0.4, now_s=0.4) <= 22.9
 
@@ -111,7 +115,8 @@ def test_a_radio_without_a_region_is_silent_and_says_why():
     governor = governor_for(None, 868_100_000, LORA)
     assert governor.start_s(0.01, 0.0) == math.inf
     assert governor.silent_because == (
-        "no region is set, so the radio stays silent: set region to the rules of the place where it is, "
+        "no region is set, so the radio stays silent: set region to the rules of the place "
+        "where it is, "
         "one of eu868, us915, wire"
     )
 
@@ -127,7 +132,9 @@ def test_a_cable_has_no_rules():
     for region in (None, "wire"):
         governor = governor_for(region, None, SERIAL)
         assert (governor.is_limited, governor.silent_because) == (False, None)
-    assert 'serial-9600 is no radio: set region = "wire"' in str(governor_for("eu868", 1, SERIAL).silent_because)
+    assert 'serial-9600 is no radio: set region = "wire"' in str(
+        governor_for("eu868", 1, SERIAL).silent_because
+    )
 
 
 def test_on_a_wire_a_radio_profile_keeps_its_own_duty_cycle():
@@ -136,7 +143,9 @@ def test_on_a_wire_a_radio_profile_keeps_its_own_duty_cycle():
 
 
 def test_a_region_that_does_not_exist_is_refused():
-    with pytest.raises(ValueError, match='there is no region "eu433"; there are: eu868, us915, wire'):
+    with pytest.raises(
+        ValueError, match='there is no region "eu433"; there are: eu868, us915, wire'
+    ):
         governor_for("eu433", 433_000_000, LORA)
 
 
@@ -144,7 +153,12 @@ def test_an_hour_s_airtime_does_not_go_at_once():
     governor = governor_for("eu868", 868_100_000, LORA)
     assert governor.budget_s(0.0) == pytest.approx(9.0)
     short, hour = rules_for("eu868", 868_100_000, LORA).limits
-    assert (short.window_s, short.airtime_s, hour.window_s, hour.airtime_s) == (300.0, 9.0, 3600.0, 36.0)
+    assert (short.window_s, short.airtime_s, hour.window_s, hour.airtime_s) == (
+        300.0,
+        9.0,
+        3600.0,
+        36.0,
+    )
 
 
 def test_two_of_the_longest_frames_always_may(tmp_path):

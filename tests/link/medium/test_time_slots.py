@@ -1,4 +1,6 @@
-"""Several nodes on one channel: granted slots never overlap, and without one a node begins at random."""
+"""Several nodes on one channel: granted slots never overlap, and without one a node begins at
+random.
+"""
 
 from random import Random
 
@@ -10,7 +12,12 @@ from link.medium.time_slots import BACK_OFF_FRAMES, DRIFT, GUARD, SlotClock, Slo
 from link.wire.control import Slot
 
 
-@given(st.integers(1, 20), st.floats(1, 600), st.floats(0, 1e6), st.lists(st.floats(0, 1e4), min_size=1, max_size=20))
+@given(
+    st.integers(1, 20),
+    st.floats(1, 600),
+    st.floats(0, 1e6),
+    st.lists(st.floats(0, 1e4), min_size=1, max_size=20),
+)
 def test_granted_slots_never_overlap(n_nodes, period_s, begin_s, granted_s):
     plan = SlotPlan(range(1, n_nodes + 1), period_s, begin_s)
     for node in range(1, n_nodes + 1):
@@ -19,7 +26,9 @@ def test_granted_slots_never_overlap(n_nodes, period_s, begin_s, granted_s):
         place_s = period_s / n_nodes
         assert slot.width_s == pytest.approx((1 - GUARD) * place_s)
         begins_at = (end_s + slot.start_in_s - begin_s) / place_s % n_nodes
-        assert begins_at == pytest.approx(node - 1 + GUARD / 2, abs=1e-3), "with room for drift before and behind it"
+        assert begins_at == pytest.approx(node - 1 + GUARD / 2, abs=1e-3), (
+            "with room for drift before and behind it"
+        )
 
 
 def test_a_node_speaks_only_in_its_slot():

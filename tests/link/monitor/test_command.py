@@ -66,7 +66,17 @@ def heard(far, n):
 
 def test_monitor_shows_each_packet_and_the_table(speaking, tmp_path, capsys):
     (tmp_path / "node.key").write_text(KEY.hex() + "\n")
-    run("monitor", speaking, "--profile", PROFILE, "--count", "3", "--key", f"7={tmp_path}", "--json")
+    run(
+        "monitor",
+        speaking,
+        "--profile",
+        PROFILE,
+        "--count",
+        "3",
+        "--key",
+        f"7={tmp_path}",
+        "--json",
+    )
     *lines, statistics = capsys.readouterr().out.splitlines()
     assert f"bundle {BUNDLE_ID.hex()}" in lines[0]
     assert "does not open with the key and the bundles given" in lines[1]
@@ -141,7 +151,10 @@ def test_a_bundle_that_is_not_the_one_opens_nothing(speaking, tmp_path, capsys):
     ("arguments", "sentence"),
     [
         (["replay", "nowhere.jsonl"], "link: nowhere.jsonl: No such file or directory"),
-        (["monitor", "/dev/ttyNO", "--profile", PROFILE], "link: port /dev/ttyNO does not exist; ports here:"),
+        (
+            ["monitor", "/dev/ttyNO", "--profile", PROFILE],
+            "link: port /dev/ttyNO does not exist; ports here:",
+        ),
     ],
 )
 def test_what_cannot_be_opened_is_said_in_one_line(arguments, sentence, capsys):
@@ -150,7 +163,9 @@ def test_what_cannot_be_opened_is_said_in_one_line(arguments, sentence, capsys):
     assert sentence in line
 
 
-@pytest.mark.parametrize("option", [("--count", "0"), ("--count", "two"), ("--duration", "-1"), ("--duration", "nan")])
+@pytest.mark.parametrize(
+    "option", [("--count", "0"), ("--count", "two"), ("--duration", "-1"), ("--duration", "nan")]
+)
 def test_a_number_that_ends_nothing_is_refused(option, capsys):
     with pytest.raises(SystemExit):
         main(["monitor", "/dev/ttyNO", "--profile", PROFILE, *option])

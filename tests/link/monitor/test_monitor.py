@@ -1,4 +1,6 @@
-"""What the monitor shows of packets in clear, sealed and opened, and what its commands do at a port."""
+"""What the monitor shows of packets in clear, sealed and opened, and what its commands do at a
+port.
+"""
 
 from random import Random
 
@@ -23,7 +25,9 @@ DOWN = Seal(downlink_key(KEY, SALT, HOST_SALT), 7, SALT, Direction.DOWNLINK)
 def data(counter, image=0, index=0, has_salt=False, seal=UP, salt=SALT):
     flags, sent_salt = (Flag.SALT, salt) if has_salt else (0, b"")
     header = Header(7, counter & 0xFFFF, PacketType.DATA, flags, sent_salt)
-    return seal.seal(header, counter, Chunk(image, index, index == 2, b"bits", 1.0).pack(counter), BUNDLE_ID)
+    return seal.seal(
+        header, counter, Chunk(image, index, index == 2, b"bits", 1.0).pack(counter), BUNDLE_ID
+    )
 
 
 def control(packet_type, body, counter, is_uplink=True, has_salt=True):
@@ -51,14 +55,21 @@ def test_with_key_and_bundle_bodies_open_from_the_first_salt_on():
     text = monitor.hear(control(PacketType.HELLO, Hello(BUNDLE_ID, True, True).pack(), 2), 0.0).text
     assert text == f"[salt] counter 2, bundle {BUNDLE_ID.hex()}, wants time and a slot"
     assert monitor.hear(data(4, image=3), 0.0).text == "counter 4, image 3 chunk 0, 4 B, 1.0 s old"
-    assert monitor.hear(data(6, image=3, index=2), 0.0).text == "counter 6, image 3 chunk 2 (last), 4 B"
+    assert (
+        monitor.hear(data(6, image=3, index=2), 0.0).text
+        == "counter 6, image 3 chunk 2 (last), 4 B"
+    )
     status = Status(5, 10.0, 3.0, 2, fault="no port")
     text = monitor.hear(control(PacketType.STATUS, status.pack(), 7), 0.0).text
     assert "5 images wait, budget" in text
     assert text.endswith("2 evicted; CAPTURES NOTHING: no port")
     figures = monitor.statistics[7]
     assert figures.status is not None
-    assert (figures.status.queue_images, figures.n_bad_tag, dict(figures.lost_by_chunk)) == (5, 0, {1: 1})
+    assert (figures.status.queue_images, figures.n_bad_tag, dict(figures.lost_by_chunk)) == (
+        5,
+        0,
+        {1: 1},
+    )
     assert "does not open" in monitor.hear(data(8)[:-1] + b"x", 0.0).text
     assert figures.n_bad_tag == 1
     assert "wire" in monitor.hear(b"\x40\x07\x00\x00", 0.0).text
@@ -68,7 +79,10 @@ def test_with_key_and_bundle_bodies_open_from_the_first_salt_on():
 def test_what_the_host_says_opens_too():
     monitor = Monitor({7: KEY}, [BUNDLE_ID])
     report = Report(4, 0b11101, 0b1, budget_s=30.0)
-    assert monitor.hear(control(PacketType.REPORT, report.pack(), 0, is_uplink=False), 0.0).text == "[salt] sealed"
+    assert (
+        monitor.hear(control(PacketType.REPORT, report.pack(), 0, is_uplink=False), 0.0).text
+        == "[salt] sealed"
+    )
     for counter in range(5):
         monitor.hear(data(counter, has_salt=not counter), 0.0)
     text = monitor.hear(control(PacketType.REPORT, report.pack(), 0, is_uplink=False), 0.0).text
@@ -80,7 +94,9 @@ def test_what_the_host_says_opens_too():
 
 def report(counter, **said):
     has_salt = not counter
-    return control(PacketType.REPORT, Report(**said).pack(), counter, is_uplink=False, has_salt=has_salt)
+    return control(
+        PacketType.REPORT, Report(**said).pack(), counter, is_uplink=False, has_salt=has_salt
+    )
 
 
 def test_verdicts_are_counted_with_the_chunks_that_they_took_and_how_long_they_needed():
@@ -127,9 +143,16 @@ def test_lorawan_bodies_are_in_clear():
         text = monitor.hear(uplink_packet(3, b"addr", counter, PacketType.DATA, body), 0.0).text
     assert text == "[salt] counter 4, image 90002 chunk 0 (last), 4 B, 1.5 s old"
     monitor.hear(uplink_packet(3, b"new!", 0, PacketType.DATA, body), 0.0)
-    assert "has 1 bytes" in monitor.hear(uplink_packet(3, b"new!", 1, PacketType.DATA, b"x"), 0.0).text
+    assert (
+        "has 1 bytes" in monitor.hear(uplink_packet(3, b"new!", 1, PacketType.DATA, b"x"), 0.0).text
+    )
     figures = monitor.statistics[3]
-    assert (figures.n_lost, figures.n_restarts, figures.n_malformed, figures.n_images) == (1, 1, 1, 1)
+    assert (figures.n_lost, figures.n_restarts, figures.n_malformed, figures.n_images) == (
+        1,
+        1,
+        1,
+        1,
+    )
 
 
 @given(st.lists(st.binary(max_size=60), max_size=10), st.booleans())
@@ -159,7 +182,11 @@ def test_damaged_packets_of_ours_give_a_line():
 def test_the_table_has_a_row_for_each_node():
     monitor = Monitor({7: KEY}, [BUNDLE_ID])
     for counter in (1, 2, 4):
-        monitor.hear(data(counter, image=0, index=counter - 1 if counter < 4 else 3, has_salt=True), 0.0, Quality(5.0))
+        monitor.hear(
+            data(counter, image=0, index=counter - 1 if counter < 4 else 3, has_salt=True),
+            0.0,
+            Quality(5.0),
+        )
     heading, row, losses = table(monitor.statistics)
     assert heading.split()[:4] == ["node", "sent", "came", "lost"]
     assert row.split()[:5] == ["7", "4", "3", "25.0", "%"]

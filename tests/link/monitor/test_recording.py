@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from link.monitor.recording import Captured, CaptureHead, CaptureWriter, is_uplink, pace, read_capture
+from link.monitor.recording import (
+    Captured,
+    CaptureHead,
+    CaptureWriter,
+    is_uplink,
+    pace,
+    read_capture,
+)
 from link.wire.control import Quality
 from link.wire.packet import Header, PacketType
 
@@ -51,7 +58,9 @@ def test_a_file_that_was_cut_off_ends_at_its_last_whole_line():
     text = written([Captured(0.0, b"one"), Captured(1.0, b"two")])
     for n_characters in range(text.index("\n") + 1, len(text)):
         _, packets = read_capture(io.StringIO(text[:n_characters]))
-        assert [packet.packet for packet in packets] == [b"one", b"two"][: text[:n_characters].count("\n") - 1]
+        assert [packet.packet for packet in packets] == [b"one", b"two"][
+            : text[:n_characters].count("\n") - 1
+        ]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +74,10 @@ def test_a_file_that_was_cut_off_ends_at_its_last_whole_line():
         ('{"t": 0, "direction": "left", "hex": "00"}', "lacks t, direction up or down, or hex"),
         ('{"t": 0, "direction": "up", "hex": "' + 256 * "00" + '"}', "hex of 1 to 255 bytes"),
         ('{"t": NaN, "direction": "up", "hex": "00"}', "t = nan, it must be a number"),
-        ('{"t": 0, "direction": "up", "hex": "00", "snr_db": "loud"}', "snr_db = loud, it must be a number"),
+        (
+            '{"t": 0, "direction": "up", "hex": "00", "snr_db": "loud"}',
+            "snr_db = loud, it must be a number",
+        ),
         ("x" * 2000, "longer than 1024 characters"),
     ],
 )
@@ -75,7 +87,9 @@ def test_a_line_that_is_none_is_named(line, sentence):
         list(packets)
 
 
-@pytest.mark.parametrize("text", ["", "{}\n", '{"capture": 2}\n', '{"capture": 1', "\n", '{"capture": 1}\n'])
+@pytest.mark.parametrize(
+    "text", ["", "{}\n", '{"capture": 2}\n', '{"capture": 1', "\n", '{"capture": 1}\n']
+)
 def test_another_file_is_no_capture(text):
     with pytest.raises(ValueError, match="capture"):
         read_capture(io.StringIO(text))

@@ -58,7 +58,9 @@ def test_a_verdict_names_the_newest_chunks_of_the_packets_received():
     in_flight = flights((10, [(2, 0)]), (11, [(3, 0)]), (12, [(4, 0), (5, 0), (6, 1)]))
     settled = in_flight.settle(Report(12, 0b101, enough=0b1010), heard_until_s=12.0)
     assert settled.stopped == {5, 2}
-    assert in_flight.settle(Report(12, 0b101, enough=0b1 << 15), heard_until_s=12.0).stopped == set()
+    assert (
+        in_flight.settle(Report(12, 0b101, enough=0b1 << 15), heard_until_s=12.0).stopped == set()
+    )
 
 
 def test_what_lies_too_far_back_is_given_up():

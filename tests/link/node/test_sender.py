@@ -8,7 +8,15 @@ import pytest
 from link.medium.governor import AirtimeLimit, Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
-from link.node.sender import ASK_TIME_S, Acknowledged, CommandHeard, Refused, Sender, SenderOptions, TimeHeard
+from link.node.sender import (
+    ASK_TIME_S,
+    Acknowledged,
+    CommandHeard,
+    Refused,
+    Sender,
+    SenderOptions,
+    TimeHeard,
+)
 from link.security.seal import Direction, Seal, downlink_key, uplink_key
 from link.wire.control import (
     NO_QUALITY,
@@ -55,13 +63,23 @@ class FakeHost:
         )
 
     def say(self, packet_type, body, flags=Flag.SALT | Flag.KNOWN):
-        seal = Seal(downlink_key(KEY, self.salt, self.host_salt), NODE, self.salt, Direction.DOWNLINK)
-        header = Header(NODE, self.counter & 0xFFFF, packet_type, flags, self.host_salt if flags & Flag.SALT else b"")
+        seal = Seal(
+            downlink_key(KEY, self.salt, self.host_salt), NODE, self.salt, Direction.DOWNLINK
+        )
+        header = Header(
+            NODE,
+            self.counter & 0xFFFF,
+            packet_type,
+            flags,
+            self.host_salt if flags & Flag.SALT else b"",
+        )
         self.counter += 1
         return seal.seal(header, self.counter - 1, body)
 
     def report(self, highest, received, enough=0, n_chunks=None):
-        return self.say(PacketType.REPORT, Report(highest, received, enough, NO_QUALITY, n_chunks).pack())
+        return self.say(
+            PacketType.REPORT, Report(highest, received, enough, NO_QUALITY, n_chunks).pack()
+        )
 
 
 def due(node, now_s):
@@ -83,7 +101,11 @@ def test_an_idle_node_sends_a_captured_image_at_once_and_asks(node, bundle):
     image = node.put(b"abc", now_s=1.0)
     assert node.sender.next_due_s(3.0) == 3.0
     outgoing = send(node, 3.0)
-    assert (outgoing.packet_type, outgoing.chunks, outgoing.listens) == (PacketType.DATA, ((image, 0),), True)
+    assert (outgoing.packet_type, outgoing.chunks, outgoing.listens) == (
+        PacketType.DATA,
+        ((image, 0),),
+        True,
+    )
     assert outgoing.airtime_s == SF7.airtime_s(len(outgoing.packet))
     header = Header.unpack(outgoing.packet)
     assert (header.node, header.flags, header.salt) == (NODE, Flag.SALT | Flag.LISTEN, SALT)
@@ -187,7 +209,9 @@ def test_a_silent_host_is_probed_ever_more_rarely_and_nothing_is_lost(node):
     assert node.outbox.n_images == 3
 
 
-def test_a_salt_is_carried_until_the_host_knows_it_and_again_when_it_seems_to_have_forgotten(node, bundle):
+def test_a_salt_is_carried_until_the_host_knows_it_and_again_when_it_seems_to_have_forgotten(
+    node, bundle
+):
     node.put(b"abc")
     assert Header.unpack(send(node, 0.0).packet).salt == SALT
     node.sender.receive(FakeHost(bundle).report(1, 1), 0.2)
@@ -211,10 +235,14 @@ def test_the_host_s_salt_is_acknowledged_by_known(node, bundle):
         assert isinstance(node.sender.receive(forged, 1.1), Refused)
     node.put(b"abc")
     header = Header.unpack(send(node, 5.0).packet)
-    assert (header.flags & Flag.KNOWN, header.salt) == (Flag.KNOWN, b""), "what strangers send changes nothing"
+    assert (header.flags & Flag.KNOWN, header.salt) == (Flag.KNOWN, b""), (
+        "what strangers send changes nothing"
+    )
     node.put(b"abc")
     header = Header.unpack(send(node, 10.0).packet)
-    assert not header.flags & Flag.KNOWN, "two questions were not answered: the host may have begun anew"
+    assert not header.flags & Flag.KNOWN, (
+        "two questions were not answered: the host may have begun anew"
+    )
     assert header.salt == SALT
 
 
@@ -234,12 +262,16 @@ def test_a_forged_downlink_packet_is_held_against_64_long_tags_at_most(node, bun
     monkeypatch.setattr(Seal, "open", counting)
     for flags, most in ((Flag(0), 64), (Flag.SALT, 16)):
         n_tags.clear()
-        forged = Header(NODE, 3, PacketType.REPORT, flags, bytes(8) if flags else b"").pack() + bytes(16)
+        forged = Header(
+            NODE, 3, PacketType.REPORT, flags, bytes(8) if flags else b""
+        ).pack() + bytes(16)
         assert isinstance(node.sender.receive(forged, 1.0), Refused)
         assert len(n_tags) == most
 
 
-def test_a_node_asked_for_long_tags_says_so_and_tells_its_salt_in_every_packet_until_told_off(node, bundle):
+def test_a_node_asked_for_long_tags_says_so_and_tells_its_salt_in_every_packet_until_told_off(
+    node, bundle
+):
     node.put(b"abc")
     send(node, 0.0)
     host = FakeHost(bundle)
@@ -299,7 +331,9 @@ def test_a_report_is_heard_once(node, bundle):
 
 
 def test_what_is_not_for_this_node_is_none_of_its_business(node):
-    assert node.sender.receive(Header(NODE + 1, 0, PacketType.REPORT).pack() + bytes(20), 0.0) is None
+    assert (
+        node.sender.receive(Header(NODE + 1, 0, PacketType.REPORT).pack() + bytes(20), 0.0) is None
+    )
     assert node.sender.receive(Header(NODE, 0, PacketType.DATA).pack() + bytes(20), 0.0) is None
     assert isinstance(node.sender.receive(b"?", 0.0), Refused)
     assert "wire version 1" in node.sender.receive(bytes([1 << 6, NODE, 0, 0]), 0.0).sentence
@@ -344,7 +378,9 @@ def test_base_chunks_go_oldest_first_and_refinements_newest_first(node, bundle):
     images = [node.put(b"abc", b"de") for _ in range(3)]
     assert [send(node, 0.1 * i).chunks for i in range(3)] == [((image, 0),) for image in images]
     node.sender.receive(FakeHost(bundle).report(5, 0b111), 0.5)
-    assert [send(node, 0.6 + 0.1 * i).chunks for i in range(3)] == [((image, 1),) for image in images[::-1]]
+    assert [send(node, 0.6 + 0.1 * i).chunks for i in range(3)] == [
+        ((image, 1),) for image in images[::-1]
+    ]
 
 
 def test_a_refinement_lost_too_often_is_given_up_and_its_base_chunk_never(tmp_path, bundle):
@@ -395,7 +431,9 @@ def test_several_base_chunks_share_a_packet_when_airtime_is_short(tmp_path, bund
 
 
 def test_a_batch_is_not_longer_than_a_packet(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, SenderOptions(max_packet_bytes=60), governor=limited(), salt=SALT)
+    node = NodeEnd(
+        tmp_path, bundle, SenderOptions(max_packet_bytes=60), governor=limited(), salt=SALT
+    )
     for _ in range(9):
         node.put(bytes(10))
     sizes = [len(send(node, float(i)).packet) for i in range(3)]
@@ -412,7 +450,9 @@ def test_nothing_is_sent_before_the_governor_allows_it(tmp_path, bundle):
 
 
 def test_a_node_that_may_never_speak_says_why(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, governor=Governor(silent_because="no region is set"), salt=SALT)
+    node = NodeEnd(
+        tmp_path, bundle, governor=Governor(silent_because="no region is set"), salt=SALT
+    )
     node.put(b"abc")
     assert node.sender.next_packet(0.0) is None
     assert node.sender.next_due_s(0.0) is None
@@ -483,7 +523,9 @@ def test_a_base_chunk_that_fits_no_packet_does_not_block_the_others(tmp_path, bu
 
 
 def test_packets_too_short_for_a_hello_are_refused(tmp_path, bundle):
-    with pytest.raises(ValueError, match="packets of 20 bytes cannot be made: 29 to 255 are possible"):
+    with pytest.raises(
+        ValueError, match="packets of 20 bytes cannot be made: 29 to 255 are possible"
+    ):
         NodeEnd(tmp_path, bundle, SenderOptions(max_packet_bytes=20))
 
 
@@ -504,15 +546,20 @@ def test_a_node_that_wants_the_time_says_hello_and_stops_when_it_has_it(tmp_path
     assert node.sender.next_packet(100.0 + ASK_TIME_S[0] - 0.1) is None
 
 
-def test_the_time_is_asked_for_again_soon_in_case_the_host_had_none_and_later_daily(tmp_path, bundle):
+def test_the_time_is_asked_for_again_soon_in_case_the_host_had_none_and_later_daily(
+    tmp_path, bundle
+):
     node = NodeEnd(tmp_path, bundle, SenderOptions(wants_time=True), salt=SALT)
     host, asked_s, now_s = FakeHost(bundle), [], 0.0
     for n in range(7):
         outgoing = send(node, now_s)
         assert outgoing.packet_type == PacketType.HELLO
         asked_s.append(now_s)
-        set_by_s = 3600.0 if n < 3 else 0.0  # the host's clock is set right between the third and the fourth
-        node.sender.receive(host.say(PacketType.TIME, Time(1_700_000_000.0 + now_s - set_by_s).pack()), now_s)
+        # the host's clock is set right between the third and the fourth
+        set_by_s = 3600.0 if n < 3 else 0.0
+        node.sender.receive(
+            host.say(PacketType.TIME, Time(1_700_000_000.0 + now_s - set_by_s).pack()), now_s
+        )
         node.sender.receive(host.report(n, 1), now_s)
         now_s = due(node, now_s)
     pauses_s = [later - earlier for earlier, later in pairwise(asked_s)]
@@ -582,7 +629,9 @@ def test_the_age_of_an_image_from_before_a_reboot_is_known_once_the_time_is(node
     assert Chunk.unpack(host.open(outgoing.packet, 2), 2).age_s == pytest.approx(60.0, rel=0.06)
 
 
-def test_advance_moves_the_counters_on_and_renumbers_all_of_which_nothing_was_delivered(tmp_path, bundle):
+def test_advance_moves_the_counters_on_and_renumbers_all_of_which_nothing_was_delivered(
+    tmp_path, bundle
+):
     node = NodeEnd(tmp_path, bundle, counters=Counting(50), salt=SALT)
     node.outbox.put(7, [b"inherited"], None)
     node.start(SALT)
@@ -590,9 +639,9 @@ def test_advance_moves_the_counters_on_and_renumbers_all_of_which_nothing_was_de
     outgoing = send(node, 0.0)
     assert outgoing.chunks == ((7, 0),)
     host = FakeHost(bundle)
-    assert node.sender.receive(host.say(PacketType.COMMAND, pack_command(Advance(1000)), Flag.SALT), 0.2) == (
-        CommandHeard(Advance(1000))
-    )
+    assert node.sender.receive(
+        host.say(PacketType.COMMAND, pack_command(Advance(1000)), Flag.SALT), 0.2
+    ) == (CommandHeard(Advance(1000)))
     waiting = [chunk.image for chunk in node.outbox.base_chunks(5)]
     assert len(waiting) == 2
     assert min(waiting) > 1000 > image
@@ -642,7 +691,9 @@ def test_status_comes_when_asked_for_and_now_and_then(tmp_path, bundle):
 
 
 def faulty(tmp_path, bundle, **options):
-    return NodeEnd(tmp_path, bundle, SenderOptions(fault="node.toml: no port", **options), salt=SALT)
+    return NodeEnd(
+        tmp_path, bundle, SenderOptions(fault="node.toml: no port", **options), salt=SALT
+    )
 
 
 def test_a_fault_is_told_at_once_and_again_until_the_host_has_it(tmp_path, bundle):
@@ -705,7 +756,9 @@ def test_its_salt_comes_often_at_first_and_then_every_32nd_packet(tmp_path, bund
     assert with_salt == [0, 1, 2, 4, 8, 16, 32, 64, 96]
 
 
-def test_a_line_without_a_duty_cycle_wants_one_image_ahead_and_first_what_an_image_still_lacks(tmp_path, bundle):
+def test_a_line_without_a_duty_cycle_wants_one_image_ahead_and_first_what_an_image_still_lacks(
+    tmp_path, bundle
+):
     node = one_way(tmp_path, bundle)
     assert node.sender.wants_image(0.0)
     node.put(b"base", b"rest")

@@ -31,7 +31,9 @@ def nothing_left_out(n_pieces: int) -> None:
 def reading(reader):
     """Bytes that come meanwhile; an item a piece."""
     pieces: list[bytes] = []
-    thread = threading.Thread(target=lambda: pieces.extend(iter(lambda: os.read(reader.fileno(), 65_536), b"")))
+    thread = threading.Thread(
+        target=lambda: pieces.extend(iter(lambda: os.read(reader.fileno(), 65_536), b""))
+    )
     thread.start()
     yield pieces
     thread.join(PATIENCE_S)

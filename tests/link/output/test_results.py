@@ -58,9 +58,15 @@ def test_the_commit_is_that_of_the_working_folder(tmp_path, monkeypatch):
     git("commit", "-qm", "first")
     revision = git("rev-parse", "HEAD")
     for figure in (1, 2):
-        assert json.loads(write_result("a", {"x": figure}, command="c").read_text())["commit"] == revision
+        assert (
+            json.loads(write_result("a", {"x": figure}, command="c").read_text())["commit"]
+            == revision
+        )
     (tmp_path / "file").write_text("2")
-    assert json.loads(write_result("a", {"x": 1}, command="c").read_text())["commit"] == f"{revision}-dirty"
+    assert (
+        json.loads(write_result("a", {"x": 1}, command="c").read_text())["commit"]
+        == f"{revision}-dirty"
+    )
 
 
 @pytest.mark.parametrize("key", list(RESULT))

@@ -23,7 +23,9 @@ print("·", sys.argv[1], file=sys.stderr)
 
 def run(*command: str, encoding: str, **more: str) -> subprocess.CompletedProcess:
     environment = os.environ | {"PYTHONIOENCODING": encoding} | more
-    return subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True)
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,15 +51,28 @@ def test_a_file_name_that_is_no_text_is_shown():
 def test_whoever_reads_what_is_printed_may_stop():
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([sys.executable, "-m", "link", "profiles"], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE)
+    done = subprocess.run(
+        [sys.executable, "-m", "link", "profiles"], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE
+    )
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
 def commands() -> list[Path]:
-    """All but the process that the export runs and reads: it finds no package of ours, and speaks to no terminal."""
-    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")) if path != WORKER]
-    return [path for path in files if re.search(r"^if __name__ == .__main__.:", path.read_text("utf-8"), re.M)]
+    """All but the process that the export runs and reads: it finds no package of ours, and speaks
+    to no terminal.
+    """
+    files = [
+        path
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if path != WORKER
+    ]
+    return [
+        path
+        for path in files
+        if re.search(r"^if __name__ == .__main__.:", path.read_text("utf-8"), re.M)
+    ]
 
 
 @pytest.mark.parametrize("path", commands(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,4 +1,6 @@
-"""Folders as people and their systems leave them: hidden copies, thumbnails, links that lead back."""
+"""Folders as people and their systems leave them: hidden copies, thumbnails, links that lead
+back.
+"""
 
 from link.picture.folders import files_below, pictures_below
 

@@ -1,4 +1,6 @@
-"""Pictures in every mode and format, with known content: what arrives is what a person sees, or a sentence."""
+"""Pictures in every mode and format, with known content: what arrives is what a person sees, or a
+sentence.
+"""
 
 import os
 import struct
@@ -30,7 +32,8 @@ def difference(path: Path, wanted: np.ndarray, at_least: int = 0) -> float:
     return float(abs(pixels.astype(int) - wanted).mean())
 
 
-# --- depth, colours, palette ------------------------------------------------------------------------------------------
+# --- depth, colours, palette
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -43,7 +46,14 @@ def test_every_format_gives_the_colours_that_were_put_in(tmp_path, ending):
 
 @pytest.mark.parametrize(
     ("mode", "ending"),
-    [("RGBA", "png"), ("CMYK", "tif"), ("CMYK", "jpg"), ("YCbCr", "tif"), ("RGBA", "webp"), ("RGBX", "tif")],
+    [
+        ("RGBA", "png"),
+        ("CMYK", "tif"),
+        ("CMYK", "jpg"),
+        ("YCbCr", "tif"),
+        ("RGBA", "webp"),
+        ("RGBX", "tif"),
+    ],
 )
 def test_every_kind_of_colour_arrives_as_red_green_and_blue(tmp_path, mode, ending):
     Image.fromarray(COLOURS).convert(mode).save(tmp_path / f"x.{ending}")
@@ -52,7 +62,10 @@ def test_every_kind_of_colour_arrives_as_red_green_and_blue(tmp_path, mode, endi
 
 def test_lab_is_turned_into_colours(tmp_path):
     lab = ImageCms.profileToProfile(
-        Image.fromarray(COLOURS), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+        Image.fromarray(COLOURS),
+        ImageCms.createProfile("sRGB"),
+        ImageCms.createProfile("LAB"),
+        outputMode="LAB",
     )
     assert lab is not None
     lab.save(tmp_path / "x.tif")
@@ -75,20 +88,37 @@ def test_sixteen_bits_are_scaled_and_not_cut(tmp_path, ending):
 def test_twelve_bits_of_a_tiff_are_white_at_4095(tmp_path):
     values = np.rint(GREY.astype(float) / 255 * 4095).astype(np.uint16)
     packed = np.stack(
-        [values[:, ::2] >> 4, (values[:, ::2] & 15) << 4 | values[:, 1::2] >> 8, values[:, 1::2] & 255], -1
+        [
+            values[:, ::2] >> 4,
+            (values[:, ::2] & 15) << 4 | values[:, 1::2] >> 8,
+            values[:, 1::2] & 255,
+        ],
+        -1,
     )
     write_tiff(tmp_path / "x.tif", packed.astype(np.uint8).tobytes(), bits=12, photometric=1)
     assert difference(tmp_path / "x.tif", GREYS) < 0.6
 
 
 def test_a_tiff_whose_white_is_zero_is_turned_round(tmp_path):
-    write_tiff(tmp_path / "x.tif", (65535 - GREY.astype("<u2") * 257).tobytes(), bits=16, photometric=0)
+    write_tiff(
+        tmp_path / "x.tif", (65535 - GREY.astype("<u2") * 257).tobytes(), bits=16, photometric=0
+    )
     assert difference(tmp_path / "x.tif", GREYS) < 0.6
 
 
 def write_tiff(path: Path, content: bytes, bits: int, photometric: int) -> None:
     """48 x 64 grey pixels in one strip."""
-    tags = {256: 64, 257: 48, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: 48, 279: len(content)}
+    tags = {
+        256: 64,
+        257: 48,
+        258: bits,
+        259: 1,
+        262: photometric,
+        273: 8,
+        277: 1,
+        278: 48,
+        279: len(content),
+    }
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     directory = struct.pack("<H", len(tags)) + entries + bytes(4)
     path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(content)) + content + directory)
@@ -121,7 +151,9 @@ def test_measurements_have_the_range_of_what_was_measured(tmp_path):
 def test_a_mask_of_zeros_and_ones_is_black_and_white(tmp_path):
     for values in (GREY > 100).astype(np.int32), (GREY > 100).astype(np.float32):
         Image.fromarray(values).save(tmp_path / "x.tif")
-        assert np.array_equal(read_picture(tmp_path / "x.tif")[..., 0], np.where(GREY > 100, 255, 0))
+        assert np.array_equal(
+            read_picture(tmp_path / "x.tif")[..., 0], np.where(GREY > 100, 255, 0)
+        )
 
 
 def test_inks_are_turned_round_only_where_adobe_stored_them_so(tmp_path):
@@ -148,7 +180,8 @@ def test_a_wide_gamut_is_brought_into_srgb_and_a_broken_profile_is_ignored(tmp_p
     assert read_picture(tmp_path / "broken.png")[0, 0].tolist() == [200, 100, 50]
 
 
-# --- what is transparent ----------------------------------------------------------------------------------------------
+# --- what is transparent
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", ["png", "webp", "tif", "tga"])
@@ -195,7 +228,8 @@ def test_of_an_animation_the_first_image_is_seen(tmp_path):
         assert abs(read_picture(tmp_path / f"x.{ending}").astype(int) - [250, 0, 0]).max() <= 6
 
 
-# --- orientation ------------------------------------------------------------------------------------------------------
+# --- orientation
+# ------------------------------------------------------------------------------------------
 
 AS_STORED = {
     1: lambda a: a,
@@ -230,21 +264,28 @@ def test_a_picture_arrives_upright(tmp_path, orientation, ending):
 @pytest.mark.parametrize("tag", BROKEN_TAGS)
 def test_a_broken_exif_value_costs_nothing_but_itself(tmp_path, tag):
     stored = np.ascontiguousarray(AS_STORED[6](COLOURS))
-    Image.fromarray(stored).save(tmp_path / "x.jpg", exif=exif_with(*tag), quality=100, subsampling=0)
+    Image.fromarray(stored).save(
+        tmp_path / "x.jpg", exif=exif_with(*tag), quality=100, subsampling=0
+    )
     assert difference(tmp_path / "x.jpg", COLOURS) < 1
 
 
-# --- size -------------------------------------------------------------------------------------------------------------
+# --- size
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("mode", "ending"), [("RGB", "jpg"), ("RGB", "png"), ("RGBA", "png"), ("P", "png"), ("1", "png")]
+    ("mode", "ending"),
+    [("RGB", "jpg"), ("RGB", "png"), ("RGBA", "png"), ("P", "png"), ("1", "png")],
 )
 def test_a_large_picture_is_read_small_and_looks_the_same(tmp_path, mode, ending):
     rows, columns = np.mgrid[0:900, 0:1200]
     pixels = np.stack([columns // 5, rows // 4, (rows + columns) // 9], -1).astype(np.uint8)
     Image.fromarray(pixels).convert(mode).save(tmp_path / f"x.{ending}")
-    whole, small = read_picture(tmp_path / f"x.{ending}"), read_picture(tmp_path / f"x.{ending}", at_least=32)
+    whole, small = (
+        read_picture(tmp_path / f"x.{ending}"),
+        read_picture(tmp_path / f"x.{ending}", at_least=32),
+    )
     assert whole.shape == (900, 1200, 3)
     assert 3 * 32 <= min(small.shape[:2]) < 900
     assert abs(fit(whole, (32, 32, 3)).astype(int) - fit(small, (32, 32, 3))).max() <= 5
@@ -256,7 +297,8 @@ def test_a_picture_that_would_fill_the_memory_is_refused_before_it_is_decoded(tm
     huge_png(path, 4, 6)
     claim_size(path, side)
     with pytest.raises(
-        UnreadableImageError, match=r"x\.png cannot be read and is skipped: it.* pixels.*make it smaller"
+        UnreadableImageError,
+        match=r"x\.png cannot be read and is skipped: it.* pixels.*make it smaller",
     ):
         read_picture(path, at_least=32)
 
@@ -284,7 +326,8 @@ def test_little_memory_makes_a_sentence_and_no_end(tmp_path):
     assert second == "(40, 40, 3)"
 
 
-# --- what is no picture -----------------------------------------------------------------------------------------------
+# --- what is no picture
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -292,8 +335,16 @@ def test_little_memory_makes_a_sentence_and_no_end(tmp_path):
     [
         ("empty.png", b"", "damaged, or of a format that Pillow does not read"),
         ("words.jpg", b"no picture", "damaged, or of a format that Pillow does not read"),
-        ("drawing.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "programs, not pictures"),
-        ("slow.ppm", b"P3 9000 9000 255\n", "81 million pixels of PPM take minutes; save it as PNG or JPEG"),
+        (
+            "drawing.eps",
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
+            "programs, not pictures",
+        ),
+        (
+            "slow.ppm",
+            b"P3 9000 9000 255\n",
+            "81 million pixels of PPM take minutes; save it as PNG or JPEG",
+        ),
         ("cut.png", None, "it is damaged"),
     ],
 )
@@ -302,7 +353,9 @@ def test_what_cannot_be_read_is_named_in_one_line(tmp_path, name, content, sente
         Image.fromarray(COLOURS).save(tmp_path / name)
         content = (tmp_path / name).read_bytes()[:90]
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UnreadableImageError, match=rf"{name} cannot be read and is skipped: .*{sentence}") as raised:
+    with pytest.raises(
+        UnreadableImageError, match=rf"{name} cannot be read and is skipped: .*{sentence}"
+    ) as raised:
         read_picture(tmp_path / name)
     assert "\n" not in str(raised.value)
 

@@ -1,4 +1,6 @@
-"""No counter is ever given twice, whatever ends the process and whenever; and a node without a key does not speak."""
+"""No counter is ever given twice, whatever ends the process and whenever; and a node without a key
+does not speak.
+"""
 
 import errno
 import json
@@ -112,7 +114,13 @@ def test_a_node_number_that_does_not_exist_is_refused(tmp_path, node):
         provision(tmp_path, node)
 
 
-@given(st.lists(st.tuples(st.sampled_from([take, take_and_end]), st.integers(0, 3 * BLOCK)), min_size=1, max_size=8))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([take, take_and_end]), st.integers(0, 3 * BLOCK)),
+        min_size=1,
+        max_size=8,
+    )
+)
 @settings(max_examples=25, deadline=None)
 def test_no_counter_is_given_twice_across_kills_and_ends(tmp_path_factory, runs):
     folder = tmp_path_factory.mktemp("keys")
@@ -169,7 +177,10 @@ def test_killed_processes_leave_no_counter_to_be_used_again(folder):
     given_out = []
     for n_counters in (1, BLOCK, BLOCK + 1):
         done = subprocess.run(
-            [sys.executable, "-c", SPEAKER, folder, str(n_counters)], capture_output=True, text=True, check=False
+            [sys.executable, "-c", SPEAKER, folder, str(n_counters)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == -signal.SIGKILL, done.stderr
         given_out += [int(line) for line in done.stdout.split()]
@@ -186,7 +197,9 @@ def test_a_power_cut_at_any_step_of_storing_gives_no_counter_twice(folder, monke
         raise OSError(errno.EIO, "power cut")
 
     with CounterStore(folder) as store, monkeypatch.context() as patch:
-        patch.setattr(keys if step == "write" else os, {"write": "_state"}.get(step, step), power_cut)
+        patch.setattr(
+            keys if step == "write" else os, {"write": "_state"}.get(step, step), power_cut
+        )
         with pytest.raises(OSError, match="power cut"):
             store.next()
     given_out += take(folder, 10)
@@ -197,7 +210,9 @@ def test_a_full_disk_gives_no_counter_and_the_next_try_does(folder, monkeypatch)
     with CounterStore(folder) as store:
         with monkeypatch.context() as patch:
             patch.setattr(
-                os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device"))
+                os,
+                "fsync",
+                lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")),
             )
             for _ in range(2):
                 with pytest.raises(OSError, match="No space left"):
@@ -226,7 +241,10 @@ def test_the_disk_holds_the_new_file_before_the_old_one_is_replaced(folder, monk
 
 def test_a_node_without_its_key_does_not_speak(folder):
     (folder / "node.key").unlink()
-    with pytest.raises(KeyStateError, match=r"node\.key is missing, so this node does not speak: remove .* provision"):
+    with pytest.raises(
+        KeyStateError,
+        match=r"node\.key is missing, so this node does not speak: remove .* provision",
+    ):
         read_key(folder)
     (folder / "counter.json").unlink()
     with pytest.raises(KeyStateError, match=r"node\.key is missing, so this node does not speak"):
@@ -235,17 +253,24 @@ def test_a_node_without_its_key_does_not_speak(folder):
 
 def test_a_key_that_is_no_text_is_named(folder):
     (folder / "node.key").write_bytes(b"\xff\xfe")
-    with pytest.raises(KeyStateError, match=r"node\.key is damaged, so this node does not speak: remove"):
+    with pytest.raises(
+        KeyStateError, match=r"node\.key is damaged, so this node does not speak: remove"
+    ):
         read_key(folder)
 
 
 def test_a_missing_counter_begins_anew_where_the_node_s_number_is_known(folder):
     (folder / "counter.json").unlink()
-    with pytest.raises(KeyStateError, match=r"counter\.json is missing; remove node\.key and counter\.json, provision"):
+    with pytest.raises(
+        KeyStateError,
+        match=r"counter\.json is missing; remove node\.key and counter\.json, provision",
+    ):
         CounterStore(folder)
     with CounterStore(folder, node=3) as store:
         begin = store.next()
-        assert store.notice == f"{folder}/counter.json is missing, and node 3 counts on from {begin}"
+        assert (
+            store.notice == f"{folder}/counter.json is missing, and node 3 counts on from {begin}"
+        )
         assert is_of_today(begin)
     with CounterStore(folder, node=3) as store:
         assert (store.node, store.notice, store.next()) == (3, None, begin + 1)
@@ -276,7 +301,10 @@ def test_a_counter_that_is_lost_again_begins_elsewhere(folder):
 def test_a_damaged_counter_is_set_aside_where_the_node_s_number_is_known(folder, text):
     (folder / "counter.json").write_bytes(text)
     for _ in range(2):
-        with pytest.raises(KeyStateError, match=r"counter\.json is damaged \(.*\); remove node\.key and counter\.json"):
+        with pytest.raises(
+            KeyStateError,
+            match=r"counter\.json is damaged \(.*\); remove node\.key and counter\.json",
+        ):
             CounterStore(folder)
     with CounterStore(folder, node=3) as store:
         assert "counter.json is damaged (" in str(store.notice)
@@ -309,16 +337,22 @@ def test_a_state_that_cannot_be_is_damaged(folder, change):
 def test_a_digit_that_changed_on_the_card_is_noticed(folder):
     take(folder, 1)
     text = (folder / "counter.json").read_text()
-    for changed in (text.replace('"next_counter": 4', '"next_counter": 1'), text.replace('"node": 3', '"node": 4')):
+    for changed in (
+        text.replace('"next_counter": 4', '"next_counter": 1'),
+        text.replace('"node": 3', '"node": 4'),
+    ):
         assert changed != text
         (folder / "counter.json").write_text(changed)
-        with pytest.raises(KeyStateError, match=r"counter\.json is damaged \(its checksum is wrong\)"):
+        with pytest.raises(
+            KeyStateError, match=r"counter\.json is damaged \(its checksum is wrong\)"
+        ):
             CounterStore(folder)
 
 
 def test_the_counters_of_another_node_are_refused(folder):
     with pytest.raises(
-        KeyStateError, match=r"counter\.json is for node 3, not 4: give each node its own folder of keys"
+        KeyStateError,
+        match=r"counter\.json is for node 3, not 4: give each node its own folder of keys",
     ):
         CounterStore(folder, node=4)
     assert take(folder, 1) == [0]
@@ -338,7 +372,9 @@ def test_counters_go_on_where_they_are_told_to_and_never_back(folder, counter):
 
 def test_counters_cannot_go_on_beyond_their_end(folder):
     with CounterStore(folder) as store:
-        with pytest.raises(KeyStateError, match="node 3 cannot go on at counter 281474976710656; provision it anew"):
+        with pytest.raises(
+            KeyStateError, match="node 3 cannot go on at counter 281474976710656; provision it anew"
+        ):
             store.advance_to(1 << 48)
         store.advance_to((1 << 48) - 1)
         assert store.next() == (1 << 48) - 1
@@ -369,7 +405,10 @@ def test_a_key_that_a_full_disk_left_empty_is_made_again(folder):
 def test_a_file_that_is_none_is_named(folder, what):
     (folder / what).unlink()
     (folder / what).mkdir()
-    with pytest.raises(KeyStateError, match=rf"{what} cannot be read \(Is a directory\), so this node does not speak"):
+    with pytest.raises(
+        KeyStateError,
+        match=rf"{what} cannot be read \(Is a directory\), so this node does not speak",
+    ):
         read_key(folder)
 
 
@@ -377,7 +416,10 @@ def test_a_file_that_is_none_is_named(folder, what):
 def test_a_file_that_never_ends_or_never_begins_is_not_waited_for(folder, what):
     (folder / what).unlink()
     (folder / what).symlink_to("/dev/zero")
-    with pytest.raises(KeyStateError, match=rf"{what} cannot be read \(it is no file\), so this node does not speak"):
+    with pytest.raises(
+        KeyStateError,
+        match=rf"{what} cannot be read \(it is no file\), so this node does not speak",
+    ):
         read_key(folder)
     (folder / what).unlink()
     os.mkfifo(folder / what)
@@ -399,7 +441,10 @@ def test_a_key_in_a_configuration_is_read_alike(mark):
 
 
 def test_two_processes_cannot_count_in_one_folder(folder):
-    with CounterStore(folder), pytest.raises(KeyStateError, match="another process already speaks with the key"):
+    with (
+        CounterStore(folder),
+        pytest.raises(KeyStateError, match="another process already speaks with the key"),
+    ):
         CounterStore(folder)
     assert take(folder, 1) == [0]
 
@@ -410,7 +455,9 @@ def test_a_folder_that_is_not_there_is_said_so(tmp_path):
 
 
 def test_the_last_counter_is_not_followed_by_the_first(folder):
-    write_state(folder / "counter.json", {"format": 2, "node": 3, "next_counter": (1 << 48) - BLOCK})
+    write_state(
+        folder / "counter.json", {"format": 2, "node": 3, "next_counter": (1 << 48) - BLOCK}
+    )
     with CounterStore(folder) as store:
         assert [store.next() for _ in range(BLOCK)][-1] == (1 << 48) - 1
         with pytest.raises(KeyStateError, match="node 3 has used all of its counters"):

@@ -1,4 +1,6 @@
-"""The seal against published vectors and an independent CCM, and the counting that its nonces rest on."""
+"""The seal against published vectors and an independent CCM, and the counting that its nonces rest
+on.
+"""
 
 import hashlib
 import hmac
@@ -92,20 +94,30 @@ def test_a_packet_is_header_and_ccm_over_the_drawn_nonce_and_associated_data(n_b
 
 
 def test_a_nonce_holds_direction_node_salt_and_counter():
-    assert nonce(Direction.DOWNLINK, 0x0102, SALT, 0x0A0B0C0D0E0F).hex() == "010102" + SALT.hex() + "0a0b0c0d0e0f"
+    assert (
+        nonce(Direction.DOWNLINK, 0x0102, SALT, 0x0A0B0C0D0E0F).hex()
+        == "010102" + SALT.hex() + "0a0b0c0d0e0f"
+    )
 
 
 def test_a_node_s_salt_brings_its_whole_counter_and_a_long_tag():
     header = Header(5, 0x1234, PacketType.DATA, Flag.SALT, SALT)
     clear = header.pack()[:-4] + bytes.fromhex("00000007")
-    expected = clear + ccm(KEY, bytes.fromhex("000005") + SALT + bytes.fromhex("000000071234"), clear + BUNDLE, b"b", 8)
+    expected = clear + ccm(
+        KEY, bytes.fromhex("000005") + SALT + bytes.fromhex("000000071234"), clear + BUNDLE, b"b", 8
+    )
     packet = seal().seal(header, COUNTER, b"b", BUNDLE)
     assert packet == expected
     assert Header.unpack(packet).counter == COUNTER
     assert len(packet) == 1 + overhead_bytes(PacketType.DATA) + 12
 
 
-@given(st.binary(max_size=247), st.integers(0, (1 << 48) - 1), st.sampled_from(PacketType), st.booleans())
+@given(
+    st.binary(max_size=247),
+    st.integers(0, (1 << 48) - 1),
+    st.sampled_from(PacketType),
+    st.booleans(),
+)
 def test_what_was_sealed_opens(body, counter, kind, has_salt):
     salt = (SALT if kind.is_uplink else bytes(8)) if has_salt else b""
     header = Header(5, counter & 0xFFFF, kind, Flag.SALT if has_salt else 0, salt)
@@ -116,7 +128,12 @@ def test_what_was_sealed_opens(body, counter, kind, has_salt):
 
 def test_nothing_opens_when_one_thing_differs():
     packet = seal().seal(HEADER, COUNTER, b"body", BUNDLE)
-    good: dict[str, Any] = {"packet": packet, "header": HEADER, "counter": COUNTER, "bundle_id": BUNDLE}
+    good: dict[str, Any] = {
+        "packet": packet,
+        "header": HEADER,
+        "counter": COUNTER,
+        "bundle_id": BUNDLE,
+    }
     assert seal().open(**good) == b"body"
     assert seal(key=bytes(16)).open(**good) is None
     assert seal(node=6).open(**good) is None
@@ -172,7 +189,9 @@ def test_counting_goes_on_across_the_16_bit_wrap():
 
 
 def test_the_nearest_counter_is_tried_first_and_then_later_wraps_only():
-    assert possible_counters(0x1234, highest=0x71000) == [wrap << 16 | 0x1234 for wrap in range(7, 23)]
+    assert possible_counters(0x1234, highest=0x71000) == [
+        wrap << 16 | 0x1234 for wrap in range(7, 23)
+    ]
     assert possible_counters(0x1234, highest=-1) == [wrap << 16 | 0x1234 for wrap in range(16)]
 
 

@@ -1,4 +1,6 @@
-"""Signatures: RFC 8032's own vector, and everything that a node must not take for a signed bundle."""
+"""Signatures: RFC 8032's own vector, and everything that a node must not take for a signed
+bundle.
+"""
 
 import json
 import os
@@ -49,7 +51,9 @@ def bundle(tmp_path, key):
 
 
 def write_signature(bundle, key, bundle_id=None):
-    files = {path.name: path.read_bytes() for path in bundle.path.iterdir() if path.name != SIGNATURE}
+    files = {
+        path.name: path.read_bytes() for path in bundle.path.iterdir() if path.name != SIGNATURE
+    }
     (bundle.path / SIGNATURE).write_bytes(sign(bundle_id or bundle.id, files, key))
 
 
@@ -72,13 +76,19 @@ def test_a_signed_bundle_is_taken(bundle, signer):
 def test_a_key_is_made_once_and_only_its_owner_reads_it(tmp_path, key):
     path = tmp_path / "bundle-signing.key"
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    assert signer_text(make_signing_key(path)) == signer_text(read_signing_key(path)) == signer_text(key)
+    assert (
+        signer_text(make_signing_key(path))
+        == signer_text(read_signing_key(path))
+        == signer_text(key)
+    )
 
 
 def test_an_empty_file_which_a_full_disk_leaves_is_no_key_and_half_a_key_is_not_replaced(tmp_path):
     path = tmp_path / "bundle-signing.key"
     path.touch()
-    with pytest.raises(SignatureError, match="holds no key: 64 hex digits are expected; put a copy of it back"):
+    with pytest.raises(
+        SignatureError, match="holds no key: 64 hex digits are expected; put a copy of it back"
+    ):
         read_signing_key(path)
     key = make_signing_key(path)
     assert signer_text(read_signing_key(path)) == signer_text(key)
@@ -90,8 +100,9 @@ def test_an_empty_file_which_a_full_disk_leaves_is_no_key_and_half_a_key_is_not_
 
 def test_an_unsigned_bundle_is_refused(bundle, signer):
     (bundle.path / SIGNATURE).unlink()
-    assert "is not signed, and this node takes only signed ones; 'make deploy-model' signs it" in refusal(
-        bundle, signer
+    assert (
+        "is not signed, and this node takes only signed ones; 'make deploy-model' signs it"
+        in refusal(bundle, signer)
     )
 
 
@@ -121,7 +132,9 @@ def test_a_missing_and_a_further_file_are_refused(bundle, signer):
 
 
 def test_a_signature_that_leaves_the_encoder_out_signs_nothing(bundle, signer, key):
-    (bundle.path / SIGNATURE).write_bytes(sign(bundle.id, {MANIFEST: (bundle.path / MANIFEST).read_bytes()}, key))
+    (bundle.path / SIGNATURE).write_bytes(
+        sign(bundle.id, {MANIFEST: (bundle.path / MANIFEST).read_bytes()}, key)
+    )
     assert "is not what was signed" in refusal(bundle, signer)
 
 
@@ -143,4 +156,6 @@ def test_a_node_without_a_readable_key_trusts_nothing(bundle, signer):
     signer.write_text("zz\n")
     assert "holds no key: 64 hex digits are expected" in refusal(bundle, signer)
     signer.unlink()
-    assert "cannot be read (No such file or directory), so no bundle can be trusted" in refusal(bundle, signer)
+    assert "cannot be read (No such file or directory), so no bundle can be trusted" in refusal(
+        bundle, signer
+    )

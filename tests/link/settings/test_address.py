@@ -18,10 +18,13 @@ def test_an_address_is_a_host_and_a_port(text, address):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "a:", ":1", "a:0", "a:65536", "a:²", "a:+1", "a: 1", "-a:1", "a..b:1", "a/b:1"]
+    "text",
+    ["", "a", "a:", ":1", "a:0", "a:65536", "a:²", "a:+1", "a: 1", "-a:1", "a..b:1", "a/b:1"],
 )
 def test_what_is_none_is_refused_with_an_example(text):
-    with pytest.raises(ValueError, match=r"is no UDP address: write host:port, such as 192\.168\.1\.5:4300"):
+    with pytest.raises(
+        ValueError, match=r"is no UDP address: write host:port, such as 192\.168\.1\.5:4300"
+    ):
         parse_address(text)
 
 

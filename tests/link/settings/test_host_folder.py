@@ -27,15 +27,25 @@ def test_a_node_in_both_is_what_its_own_file_says(tmp_path):
     node_file(tmp_path, ".3.toml.swp", "an editor's")
     node_file(tmp_path, ".hidden.toml", "an editor's")
     host = tmp_path / "host.toml"
-    tables, notices = all_nodes(host, [{"id": 3, "key": "old"}, {"id": 4}, {"id": [3]}, "no table"], ValueError)
-    assert [table for _, table in tables] == [{"id": 4}, {"id": [3]}, "no table", {"id": 3, "key": "new"}]
+    tables, notices = all_nodes(
+        host, [{"id": 3, "key": "old"}, {"id": 4}, {"id": [3]}, "no table"], ValueError
+    )
+    assert [table for _, table in tables] == [
+        {"id": 4},
+        {"id": [3]},
+        "no table",
+        {"id": 3, "key": "new"},
+    ]
     assert tables[-1][0] == str(tmp_path / "nodes/3.toml")
     [notice] = notices
-    assert f"node 3 stands in {host} and in {tmp_path / 'nodes/3.toml'}: the latter counts" in notice
+    assert (
+        f"node 3 stands in {host} and in {tmp_path / 'nodes/3.toml'}: the latter counts" in notice
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("3.toml", "id = 4"), ("roof.toml", "id = 4"), ("3.toml", "id = true"), ("3.toml", "")]
+    ("name", "text"),
+    [("3.toml", "id = 4"), ("roof.toml", "id = 4"), ("3.toml", "id = true"), ("3.toml", "")],
 )
 def test_a_file_is_named_by_its_node(tmp_path, name, text):
     node_file(tmp_path, name, text)

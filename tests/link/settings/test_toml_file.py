@@ -1,4 +1,6 @@
-"""A file that a person wrote becomes a table of usable values, or a sentence; nothing else comes out."""
+"""A file that a person wrote becomes a table of usable values, or a sentence; nothing else comes
+out.
+"""
 
 import contextlib
 import os
@@ -84,7 +86,11 @@ def test_a_large_file_is_not_read_into_memory(path):
 
 
 def test_what_is_no_file_is_a_sentence(path, tmp_path):
-    for here, said in ((path, "there is no"), (tmp_path, "is a folder"), (tmp_path / "\0", "cannot be read")):
+    for here, said in (
+        (path, "there is no"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "\0", "cannot be read"),
+    ):
         with pytest.raises(FileError, match=said):
             read_text(here, FileError)
 
@@ -95,7 +101,10 @@ def test_a_pipe_that_nobody_writes_to_does_not_hang(path):
         read_toml(path, FileError)
 
 
-@given(content=st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
+@given(
+    content=st.binary(max_size=60)
+    | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace"))
+)
 def test_whatever_a_file_holds_it_is_a_table_or_a_sentence(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_bytes(content)
@@ -106,7 +115,9 @@ def test_whatever_a_file_holds_it_is_a_table_or_a_sentence(tmp_path_factory, con
 def test_a_key_of_very_many_parts_is_refused_without_being_read(tmp_path):
     path = tmp_path / "x.toml"
     path.write_text("here = 1\n[a" + ".a" * 400_000 + "]\nb = 1\n")
-    with pytest.raises(ValueError, match=r"x\.toml is not valid TOML: line 2 has a key of more than 100 parts"):
+    with pytest.raises(
+        ValueError, match=r"x\.toml is not valid TOML: line 2 has a key of more than 100 parts"
+    ):
         read_toml(path, ValueError)
     path.write_text('peers = [\n"10.0.0.1:4300", "10.0.0.2:4300", "10.0.0.3:4300"]\n')
     assert len(read_toml(path, ValueError)["peers"]) == 3

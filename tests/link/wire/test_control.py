@@ -1,4 +1,6 @@
-"""Control bodies: every byte where the drawing says, what is packed comes back, what cannot be is refused."""
+"""Control bodies: every byte where the drawing says, what is packed comes back, what cannot be is
+refused.
+"""
 
 from itertools import accumulate
 
@@ -27,14 +29,21 @@ BUNDLE = bytes.fromhex("3fa2c1d4e5f60718")
 
 
 def test_a_report_is_eight_bytes():
-    report = Report(0x12345, 0b1011, 0b0010, Quality(snr_db=-4, rssi_dbm=-100), n_chunks=2, budget_s=31)
+    report = Report(
+        0x12345, 0b1011, 0b0010, Quality(snr_db=-4, rssi_dbm=-100), n_chunks=2, budget_s=31
+    )
     assert report.pack().hex() == "2345" + "000b" + "0002" + "87" + "4a"
     assert Report.unpack(report.pack(), latest=0x12350) == report
     assert report.received_counters() == [0x12345, 0x12344, 0x12342]
     assert report.enough_places() == [1]
 
 
-@given(st.integers(0, (1 << 48) - 1), st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 65535))
+@given(
+    st.integers(0, (1 << 48) - 1),
+    st.integers(0, 65535),
+    st.integers(0, 65535),
+    st.integers(0, 65535),
+)
 def test_a_report_speaks_of_counters_at_or_below_the_latest(latest, behind, received, enough):
     highest = max(0, latest - behind)
     report = Report.unpack(Report(highest, received, enough).pack(), latest)
@@ -95,7 +104,9 @@ def test_an_unknown_command_is_refused(body):
 
 def test_a_time_is_seconds_and_their_256ths():
     assert Time(1_700_000_000.5).pack().hex() == "6553f10080"
-    assert Time.unpack(Time(1_700_000_000.123).pack()).unix_s == pytest.approx(1_700_000_000.123, abs=1 / 512)
+    assert Time.unpack(Time(1_700_000_000.123).pack()).unix_s == pytest.approx(
+        1_700_000_000.123, abs=1 / 512
+    )
 
 
 def test_a_hello_names_the_bundle_and_what_the_node_wants():
@@ -120,7 +131,9 @@ def test_a_status_may_say_what_keeps_the_node_from_its_work():
     status = Status(3, None, None, fault=fault)
     assert status.pack() == Status(3, None, None).pack() + fault.encode()
     assert Status.unpack(status.pack()) == status
-    assert Status.unpack(Status(3, None, None, fault="\x1b[2J").pack()).fault == "?[2J", "it goes to a terminal"
+    assert Status.unpack(Status(3, None, None, fault="\x1b[2J").pack()).fault == "?[2J", (
+        "it goes to a terminal"
+    )
 
 
 @pytest.mark.parametrize(("room_bytes", "left"), [(400, 100), (3, 3), (0, 0), (-2, 0)])
@@ -130,7 +143,12 @@ def test_a_fault_is_cut_to_what_the_packet_takes(room_bytes, left):
     assert cut_fault(None, room_bytes) is None
 
 
-@given(st.integers(0, 1 << 40), st.lists(st.integers(1, 1 << 15), max_size=15), st.integers(0, 15), st.data())
+@given(
+    st.integers(0, 1 << 40),
+    st.lists(st.integers(1, 1 << 15), max_size=15),
+    st.integers(0, 15),
+    st.data(),
+)
 def test_a_parity_names_its_group(first, steps, index, data):
     members = tuple(accumulate(steps, initial=first))
     parity = Parity(members, index, data.draw(st.integers(index + 1, 16)), b"symbol")

@@ -1,4 +1,6 @@
-"""Erasure: whatever can come back does, as often as can be computed exactly; interleaving softens bursts."""
+"""Erasure: whatever can come back does, as often as can be computed exactly; interleaving softens
+bursts.
+"""
 
 from itertools import pairwise, product
 
@@ -9,7 +11,14 @@ from reedsolo import RSCodec
 
 from link.emulator.channel import GilbertElliott
 from link.wire.control import Parity
-from link.wire.erasure import REMEMBERED, WIDEST_GAP, ParityDecoder, ParityEncoder, ParityPlan, Recovered
+from link.wire.erasure import (
+    REMEMBERED,
+    WIDEST_GAP,
+    ParityDecoder,
+    ParityEncoder,
+    ParityPlan,
+    Recovered,
+)
 from link.wire.packet import PacketType
 from tests.scale import size
 from tests.studies.erasure import CHANNELS, p_at_most_lost, receive, send, share_decoded
@@ -30,7 +39,9 @@ plans = st.builds(ParityPlan, st.integers(1, 16), st.integers(1, 16), st.integer
 def test_the_exact_odds_are_the_published_ones(name, none_lost, with_1, with_2, with_4):
     channel = CHANNELS[name]
     for n_parity, published in ((0, none_lost), (1, with_1), (2, with_2), (4, with_4)):
-        assert p_at_most_lost(channel, 8 + n_parity, n_parity) == pytest.approx(published, abs=5.1e-5)
+        assert p_at_most_lost(channel, 8 + n_parity, n_parity) == pytest.approx(
+            published, abs=5.1e-5
+        )
 
 
 @pytest.mark.parametrize(("name", "n_parity", "depth"), list(product(CHANNELS, (1, 2, 4), (1, 2))))
@@ -38,7 +49,8 @@ def test_real_packets_over_the_simulated_channel_decode_as_often_as_computed(nam
     channel, n_rounds = CHANNELS[name], size(400, 20_000)
     complete, _ = share_decoded(ParityPlan(8, n_parity, depth), channel, n_rounds, seed=3)
     exact = p_at_most_lost(channel, 8 + n_parity, n_parity, stride=depth)
-    sigma = (exact * (1 - exact) / n_rounds) ** 0.5  # as if the groups of a round shared one fate: never too narrow
+    # as if the groups of a round shared one fate: never too narrow
+    sigma = (exact * (1 - exact) / n_rounds) ** 0.5
     assert complete == pytest.approx(exact, abs=SIGMAS * sigma)
 
 
@@ -64,7 +76,8 @@ def test_interleaving_raises_the_odds_where_losses_come_in_bursts(name, n_parity
 
 def test_interleaving_cannot_make_up_for_parity_below_the_mean_loss():
     odds = [p_at_most_lost(CHANNELS["edge"], 10, 2, stride) for stride in (1, 2)]
-    assert odds[0] > odds[1]  # two of ten are lost on average: then it is better when they are lost together
+    # two of ten are lost on average: then it is better when they are lost together
+    assert odds[0] > odds[1]
 
 
 def test_interleaving_changes_nothing_where_losses_have_no_memory():
@@ -78,14 +91,20 @@ def test_any_losses_up_to_the_parity_come_back_in_any_order(plan, data):
     n_packets = data.draw(st.integers(1, plan.n_data * plan.depth))
     bodies = data.draw(
         st.lists(
-            st.tuples(st.binary(max_size=12), st.sampled_from([DATA, BATCH])), min_size=n_packets, max_size=n_packets
+            st.tuples(st.binary(max_size=12), st.sampled_from([DATA, BATCH])),
+            min_size=n_packets,
+            max_size=n_packets,
         )
     )
     sent = send(plan, bodies)
     packets = {packet.counter: packet for packet in sent if isinstance(packet, Recovered)}
     arrived = list(sent)
     for members in {packet.members for packet in sent if isinstance(packet, Parity)}:
-        of_group = [p for p in sent if (p.members == members if isinstance(p, Parity) else p.counter in members)]
+        of_group = [
+            p
+            for p in sent
+            if (p.members == members if isinstance(p, Parity) else p.counter in members)
+        ]
         for lost in data.draw(st.permutations(of_group))[: plan.n_parity]:
             arrived.remove(lost)
     assert receive(ParityDecoder(), data.draw(st.permutations(arrived))) == packets
@@ -104,7 +123,9 @@ def test_a_burst_as_long_as_depth_times_parity_loses_nothing_wherever_it_falls()
 
 
 def test_parity_is_the_reed_solomon_code_of_the_bodies_and_their_end_marks():
-    *_, first, second = send(ParityPlan(3, 2, 1), [(b"\xa1\xa2", DATA), (b"", BATCH), (b"\0", DATA)])
+    *_, first, second = send(
+        ParityPlan(3, 2, 1), [(b"\xa1\xa2", DATA), (b"", BATCH), (b"\0", DATA)]
+    )
     assert isinstance(first, Parity)
     assert isinstance(second, Parity)
     assert (first.members, first.index, second.index, second.n_parity) == ((2, 4, 6), 0, 1, 2)
@@ -124,7 +145,12 @@ def test_parity_waits_until_all_interleaved_groups_are_full_and_takes_turns():
     encoder = ParityEncoder(ParityPlan(2, 2, 2))
     assert [encoder.push(counter, b"body", DATA) for counter in (5, 6, 7)] == [[], [], []]
     due = encoder.push(9, b"body", DATA)
-    assert [(parity.members, parity.index) for parity in due] == [((5, 7), 0), ((6, 9), 0), ((5, 7), 1), ((6, 9), 1)]
+    assert [(parity.members, parity.index) for parity in due] == [
+        ((5, 7), 0),
+        ((6, 9), 0),
+        ((5, 7), 1),
+        ((6, 9), 1),
+    ]
     assert encoder.flush() == []
 
 
@@ -170,7 +196,8 @@ def test_symbols_that_do_not_belong_together_bring_nothing_back():
     decoder.push(2, b"longer than the parity symbol", DATA)
     assert decoder.push_parity(Parity((2, 4), 0, 1, b"\x01\x02")) == []
     decoder = ParityDecoder()
-    assert decoder.push_parity(Parity((2,), 0, 3, b"\x01\x02")) == []  # says: "01", then an end mark that is none
+    # says: "01", then an end mark that is none
+    assert decoder.push_parity(Parity((2,), 0, 3, b"\x01\x02")) == []
     decoder = ParityDecoder()
     assert decoder.push_parity(Parity((2, 4), 0, 3, b"\x01\x02")) == []
     assert decoder.push_parity(Parity((2, 4), 1, 3, b"\x01\x02\x03")) == []
@@ -178,9 +205,12 @@ def test_symbols_that_do_not_belong_together_bring_nothing_back():
 
 
 def test_more_parity_than_losses_shows_a_body_that_was_never_sent():
-    first, second, third = send(ParityPlan(3, 3, 1), [(b"one", DATA), (b"two", DATA), (b"six", DATA)])[3:]
+    first, second, third = send(
+        ParityPlan(3, 3, 1), [(b"one", DATA), (b"two", DATA), (b"six", DATA)]
+    )[3:]
     decoder = ParityDecoder()
-    alone = [Parity((counter,), 0, 1, b"not\x01") for counter in (2, 4)]  # parity of one packet is that packet
+    # parity of one packet is that packet
+    alone = [Parity((counter,), 0, 1, b"not\x01") for counter in (2, 4)]
     assert sorted(receive(decoder, [first, second, *alone])) == [2, 4]
     assert receive(decoder, [third]) == {}
 
@@ -194,7 +224,9 @@ def test_a_decoder_forgets_the_oldest():
     assert len(decoder._wanting) == REMEMBERED
 
 
-@pytest.mark.parametrize(("n_data", "n_parity", "depth"), [(0, 1, 1), (17, 1, 1), (8, 0, 1), (8, 17, 1), (8, 2, 0)])
+@pytest.mark.parametrize(
+    ("n_data", "n_parity", "depth"), [(0, 1, 1), (17, 1, 1), (8, 0, 1), (8, 17, 1), (8, 2, 0)]
+)
 def test_a_plan_that_cannot_be_is_refused(n_data, n_parity, depth):
     with pytest.raises(ValueError, match="from 1 to 16 can"):
         ParityPlan(n_data, n_parity, depth)

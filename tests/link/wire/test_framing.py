@@ -1,4 +1,6 @@
-"""Frames on a byte stream: any packet comes back, any garbage is counted, and the stream finds its step again."""
+"""Frames on a byte stream: any packet comes back, any garbage is counted, and the stream finds its
+step again.
+"""
 
 from binascii import crc_hqx
 
@@ -81,7 +83,9 @@ def test_garbage_costs_at_most_the_packet_it_runs_into(garbage, lost, packet):
 
 def test_a_packet_cut_off_in_the_middle_is_noise_and_the_next_arrives():
     deframer = Deframer()
-    assert deframer.push(frame(b"first packet")[:6] + frame(b"second") + frame(b"third")) == [b"third"]
+    assert deframer.push(frame(b"first packet")[:6] + frame(b"second") + frame(b"third")) == [
+        b"third"
+    ]
     assert deframer.noise == 1
 
 

@@ -1,4 +1,6 @@
-"""The packet format: every byte where the drawing says, and any cut of a bitstream comes together again."""
+"""The packet format: every byte where the drawing says, and any cut of a bitstream comes together
+again.
+"""
 
 import pytest
 from hypothesis import given
@@ -62,7 +64,9 @@ def test_bytes_are_a_header_that_packs_back_or_are_refused(packet):
 
 def test_the_types_keep_their_numbers():
     names = ["DATA", "BATCH", "PARITY", "STATUS", "HELLO", "REPORT", "COMMAND", "TIME"]
-    assert {name: PacketType[name].value for name in names} == {name: i for i, name in enumerate(names)}
+    assert {name: PacketType[name].value for name in names} == {
+        name: i for i, name in enumerate(names)
+    }
     assert [kind.is_uplink for kind in PacketType] == [True] * 5 + [False] * 3
 
 
@@ -105,14 +109,17 @@ def test_a_batch_that_is_cut_off_is_refused_wherever_the_cut():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"\x01", b"\x01\x00", b"\x00\x1f\x00\x00\x00\x00", b"\x00\x1f\x00\x00\x00\x00\x00"]
+    "body",
+    [b"", b"\x01", b"\x01\x00", b"\x00\x1f\x00\x00\x00\x00", b"\x00\x1f\x00\x00\x00\x00\x00"],
 )
 def test_a_body_too_short_for_its_head_is_refused(body):
     with pytest.raises(ValueError, match=r"head alone has|ends before the age"):
         Chunk.unpack(body, 100)
 
 
-@pytest.mark.parametrize("body", [b"\xff\xc1", b"\x00\x1f\x00\x00\x00\x65\x01", b"\x00\x1f\x00\x00\x00\x01\x1f"])
+@pytest.mark.parametrize(
+    "body", [b"\xff\xc1", b"\x00\x1f\x00\x00\x00\x65\x01", b"\x00\x1f\x00\x00\x00\x01\x1f"]
+)
 def test_an_image_of_the_future_and_a_chunk_too_many_are_refused(body):
     with pytest.raises(ValueError, match="cannot travel under counter 100"):
         Chunk.unpack(body, 100)
@@ -151,9 +158,9 @@ def test_pieces_are_full_and_join_to_the_bitstream(n_bytes, first_bytes, later_b
         return
     pieces = split(bitstream, first_bytes, later_bytes)
     assert b"".join(pieces) == bitstream
-    assert [len(piece) for piece in pieces[:-1]] == ([first_bytes] + [later_bytes] * (len(pieces) - 2))[
-        : len(pieces) - 1
-    ]
+    assert [len(piece) for piece in pieces[:-1]] == (
+        [first_bytes] + [later_bytes] * (len(pieces) - 2)
+    )[: len(pieces) - 1]
     assert len(pieces) == 1 or pieces[-1]
 
 

@@ -1,7 +1,9 @@
-"""The adversary of tests.link.test_adversary, to the end: forgeries, recordings of weeks, one-way links, a neighbour.
+"""The adversary of tests.link.test_adversary, to the end: forgeries, recordings of weeks, one-way
+links, a neighbour.
 
-Accepted counts what it had believed that it should not: anything forged, anything twice, a recording whose counter was
-not above. Its steps are drawn anew in every run; one that succeeds ends the run and is shown.
+Accepted counts what it had believed that it should not: anything forged, anything twice, a
+recording whose counter was not above. Its steps are drawn anew in every run; one that succeeds ends
+the run and is shown.
 """
 
 import traceback
@@ -24,7 +26,11 @@ def measure(n_steps: int = N_STEPS) -> dict[str, float]:
         phases=(Phase.generate, Phase.shrink),
         database=None,
         deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.filter_too_much,
+            HealthCheck.data_too_large,
+        ],
     )
     while not n_accepted and Adversary.n_steps - begun < n_steps:
         try:

@@ -1,9 +1,10 @@
-"""A dead gateway: how long a node waits for its answer at a good gateway, alone and beside one that is dead.
+"""A dead gateway: how long a node waits for its answer at a good gateway, alone and beside one that
+is dead.
 
-Real are the host's process and all ports: a UDP socket for the good gateway, and beside it, each in a run of its own,
-modems without power behind an adapter that works, a device that takes no byte, one that talks without end, a broker
-that takes the connection and says nothing, and a name that no name service knows. What counts is the 99th percentile
-of the time from a packet to its answer.
+Real are the host's process and all ports: a UDP socket for the good gateway, and beside it, each in
+a run of its own, modems without power behind an adapter that works, a device that takes no byte,
+one that talks without end, a broker that takes the connection and says nothing, and a name that no
+name service knows. What counts is the 99th percentile of the time from a packet to its answer.
 """
 
 import os
@@ -79,7 +80,8 @@ def talks_without_end(stack: ExitStack) -> str:
 def silent_broker(stack: ExitStack) -> str:
     server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=50))
     return (
-        f'[[link]]\nname = "dead"\nkind = "chirpstack"\nhost = "127.0.0.1"\nport = {server.getsockname()[1]}\n'
+        '[[link]]\nname = "dead"\nkind = "chirpstack"\nhost = "127.0.0.1"\nport = '
+        f"{server.getsockname()[1]}\n"
         f'application = "a1"\n'
     )
 
@@ -113,9 +115,14 @@ def measure(n_packets: int = N_PACKETS) -> dict[str, float]:
 def _host(folder: Path, bundle: Path, links: str) -> Iterator[None]:
     """A host that listens at the good gateway."""
     (folder / "node.key").write_text(KEY.hex())
-    network = f'[[node]]\nid = {NODE + 1}\ndevice = "{DEVICE}"\nbundle = "{bundle}"\n' if "chirpstack" in links else ""
+    network = (
+        f'[[node]]\nid = {NODE + 1}\ndevice = "{DEVICE}"\nbundle = "{bundle}"\n'
+        if "chirpstack" in links
+        else ""
+    )
     (folder / "host.toml").write_text(
-        f'store = "host.sqlite"\n{links}[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = "{bundle}"\n{network}'
+        f'store = "host.sqlite"\n{links}[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = '
+        f'"{bundle}"\n{network}'
     )
     command = [sys.executable, "-m", "host_decoder", "listen", str(folder / "host.toml")]
     host = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -144,7 +151,9 @@ def _serial_link(port: str, profile: str) -> str:
 
 
 def _terminal(stack: ExitStack, behave: Callable[[int, int, threading.Event], None]) -> str:
-    """The path of a port, and what the device behind it does in a thread: far end, near end, when to stop."""
+    """The path of a port, and what the device behind it does in a thread: far end, near end, when
+    to stop.
+    """
     far, near = pty.openpty()
     for end in (far, near):
         tty.setraw(end)

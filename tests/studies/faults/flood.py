@@ -1,9 +1,10 @@
-"""A flood: strangers send 20 frames a second in a node's name, and the host takes what the node itself sends.
+"""A flood: strangers send 20 frames a second in a node's name, and the host takes what the node
+itself sends.
 
-Real are the host's process, its port (a pty, a UDP socket), the node's sender with its outbox, and the clock. The
-strangers know all but the key: the node's number, the salt of its session, the counters that come next. Half of their
-packets tell a salt. What counts is the share of the node's images that the host answered, and the host's time of a
-processor.
+Real are the host's process, its port (a pty, a UDP socket), the node's sender with its outbox, and
+the clock. The strangers know all but the key: the node's number, the salt of its session, the
+counters that come next. Half of their packets tell a salt. What counts is the share of the node's
+images that the host answered, and the host's time of a processor.
 """
 
 import json
@@ -76,12 +77,16 @@ class SerialLine:
 
 
 class UdpLine:
-    """Node and strangers have a port each; the host answers the node at the one that its packets came from."""
+    """Node and strangers have a port each; the host answers the node at the one that its packets
+    came from.
+    """
 
     profile = "udp"
 
     def __init__(self) -> None:
-        self._own, self._others, probe = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3))
+        self._own, self._others, probe = (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)
+        )
         with closing(probe):
             probe.bind(("127.0.0.1", 0))
             self._address = probe.getsockname()
@@ -109,7 +114,9 @@ class HostProcess:
             f'[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = "{bundle}"\n'
         )
         command = [sys.executable, "-m", "host_decoder", "listen", str(folder / "host.toml")]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         self.images: set[int] = set()
         self._said: list[str] = []
         self._is_ready = threading.Event()
@@ -135,7 +142,12 @@ class HostProcess:
 
     @property
     def cpu_s(self) -> float:
-        figures = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        figures = (
+            Path(f"/proc/{self._process.pid}/stat")
+            .read_text(encoding="ascii")
+            .rpartition(")")[2]
+            .split()
+        )
         return sum(map(int, figures[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
@@ -160,7 +172,9 @@ class Strangers:
         counter = self.counter + self._random.randint(1, 4)
         salt = [b"", self.salt, b"", self._random.randbytes(4)][self.n_sent % 4]
         flags = Flag.LISTEN | Flag.SALT * bool(salt)
-        header = Header(NODE, counter & 0xFFFF, PacketType.DATA, flags, salt, counter_high=counter >> 16)
+        header = Header(
+            NODE, counter & 0xFFFF, PacketType.DATA, flags, salt, counter_high=counter >> 16
+        )
         self._line.send(header.pack() + self._random.randbytes(20), is_forged=True)
 
 
@@ -171,7 +185,11 @@ def _ends(line: Line) -> Iterator[tuple[NodeEnd, HostProcess]]:
         bundle = make_bundle(folder / "bundle", random_tables(seed=1, n_latents=40))
         timing = LinkTiming(get_profile(line.profile), get_profile(line.profile).turnaround_s)
         node = NodeEnd(folder, bundle, timing=timing, node=NODE, key=KEY)
-        with closing(line), closing(node.outbox), closing(HostProcess(folder, bundle.path, line)) as host:
+        with (
+            closing(line),
+            closing(node.outbox),
+            closing(HostProcess(folder, bundle.path, line)) as host,
+        ):
             yield node, host
 
 
@@ -201,6 +219,11 @@ def flood(line: Line, duration_s: float = DURATION_S) -> tuple[float, float]:
 
 
 def measure(duration_s: float = DURATION_S) -> dict[str, float]:
-    """genuine_taken_under_flood and host_cpu_share_under_flood: the worse of a serial line and UDP."""
+    """genuine_taken_under_flood and host_cpu_share_under_flood: the worse of a serial line and
+    UDP.
+    """
     taken, shares = zip(*(flood(line(), duration_s) for line in (SerialLine, UdpLine)), strict=True)
-    return {"genuine_taken_under_flood": min(taken), "host_cpu_share_under_flood": round(max(shares), 3)}
+    return {
+        "genuine_taken_under_flood": min(taken),
+        "host_cpu_share_under_flood": round(max(shares), 3),
+    }

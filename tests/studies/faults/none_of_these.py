@@ -1,7 +1,8 @@
-"""None of these: what released bundles make of photographs of other things, and of the classes that they know.
+"""None of these: what released bundles make of photographs of other things, and of the classes that
+they know.
 
-The drawn pictures of no class are measured at export (each bundle's report.md). Here the test split of the other CIFAR
-goes through the node's encoder and the host's score; DATA_DIR holds both.
+The drawn pictures of no class are measured at export (each bundle's report.md). Here the test split
+of the other CIFAR goes through the node's encoder and the host's score; DATA_DIR holds both.
 """
 
 import os

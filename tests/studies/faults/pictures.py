@@ -1,7 +1,9 @@
-"""Mutated pictures: files of every format with bytes changed, lost, doubled and cut off, through node and training.
+"""Mutated pictures: files of every format with bytes changed, lost, doubled and cut off, through
+node and training.
 
-What may come of one is an image or the sentence that it cannot be read. Anything else counts as a traceback: another
-exception, a warning of Python's, words of a library on the terminal, more than SLOW_S, or the end of the process.
+What may come of one is an image or the sentence that it cannot be read. Anything else counts as a
+traceback: another exception, a warning of Python's, words of a library on the terminal, more than
+SLOW_S, or the end of the process.
 """
 
 import io
@@ -36,7 +38,9 @@ ODD_BYTES = (0, 1, 127, 128, 255)
 
 
 def seeds() -> dict[str, tuple[str, bytes]]:
-    """By name: the extension and the bytes of a sound picture, one for each format and kind that Pillow writes."""
+    """By name: the extension and the bytes of a sound picture, one for each format and kind that
+    Pillow writes.
+    """
     noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
     colours = Image.fromarray(noise)
     deep = Image.fromarray(noise[..., 0].astype(np.uint16) * 257)
@@ -46,7 +50,10 @@ def seeds() -> dict[str, tuple[str, bytes]]:
     profile = ImageCms.ImageCmsProfile(srgb).tobytes()
     frames = {"save_all": True, "append_images": [colours.rotate(90)]}
     made: list[tuple[str, Any, dict[str, Any]]] = [
-        *(("jpg", colours, how) for how in ({"exif": exif}, {"progressive": True}, {"icc_profile": profile})),
+        *(
+            ("jpg", colours, how)
+            for how in ({"exif": exif}, {"progressive": True}, {"icc_profile": profile})
+        ),
         ("jpg", colours.convert("CMYK"), {}),
         ("mpo", colours, frames),
         *(("png", colours, how) for how in ({}, {"exif": exif}, {"icc_profile": profile}, frames)),
@@ -56,7 +63,10 @@ def seeds() -> dict[str, tuple[str, bytes]]:
             ("tif", colours, {"compression": how})
             for how in ("raw", "tiff_lzw", "jpeg", "tiff_adobe_deflate", "packbits")
         ),
-        *(("tif", image, {}) for image in (deep, colours.convert("L").convert("F"), colours.convert("RGBA"))),
+        *(
+            ("tif", image, {})
+            for image in (deep, colours.convert("L").convert("F"), colours.convert("RGBA"))
+        ),
         ("tif", ImageCms.profileToProfile(colours, srgb, lab, outputMode="LAB"), {}),
         *(("gif", colours, how) for how in ({}, frames)),
         *(("webp", colours.convert("RGBA"), how) for how in ({}, {"lossless": True}, frames)),
@@ -64,7 +74,10 @@ def seeds() -> dict[str, tuple[str, bytes]]:
         ("blp", colours.convert("P"), {}),
         *((ending, colours.convert("1"), {}) for ending in ("xbm", "msp")),
         *((ending, colours.convert("RGBA"), {}) for ending in ("tga", "ico", "dds", "qoi", "jp2")),
-        *((ending, colours, {}) for ending in ("bmp", "ppm", "pcx", "sgi", "im", "pdf", "eps", "avif", "dib", "jp2")),
+        *(
+            (ending, colours, {})
+            for ending in ("bmp", "ppm", "pcx", "sgi", "im", "pdf", "eps", "avif", "dib", "jp2")
+        ),
         *((ending, deep, {}) for ending in ("pgm", "jp2")),
         ("pfm", colours.convert("L").convert("F"), {}),
     ]
@@ -82,7 +95,10 @@ def mutant(content: bytes, draw: random.Random) -> bytes:
     """One to sixteen changes, most of them near the beginning, where a file says what it is."""
     changed = bytearray(content)
     for _ in range(draw.choice((1, 1, 2, 4, 16))):
-        at, kind = draw.randrange(min(len(changed), draw.choice((64, 200, len(changed))))), draw.random()
+        at, kind = (
+            draw.randrange(min(len(changed), draw.choice((64, 200, len(changed))))),
+            draw.random(),
+        )
         if kind < 0.6:
             changed[at] = draw.choice((*ODD_BYTES, draw.randrange(256)))
         elif kind < 0.75:
@@ -130,9 +146,23 @@ def measure(n_mutants: int = N_MUTANTS) -> dict[str, float]:
     n_bad = 0
     for seed in range(-(-n_mutants // BATCH)):
         n_here = min(BATCH, n_mutants - seed * BATCH)
-        command = [sys.executable, "-W", "error", "-m", "tests.studies.faults.pictures", str(seed), str(n_here)]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
-        found = json.loads(done.stdout) if done.returncode == 0 else {f"the process ended with {done.returncode}": 1}
+        command = [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "tests.studies.faults.pictures",
+            str(seed),
+            str(n_here),
+        ]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()}
+        )
+        found = (
+            json.loads(done.stdout)
+            if done.returncode == 0
+            else {f"the process ended with {done.returncode}": 1}
+        )
         found |= {f"said beside the sentence: {line}": 1 for line in done.stderr.splitlines()}
         for what, count in found.items():
             print(f"mutated pictures: {what}, {count} times", file=sys.stderr)

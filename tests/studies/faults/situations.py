@@ -1,7 +1,8 @@
-"""Situations that people of this field report in public, each with the tests that put the product into it.
+"""Situations that people of this field report in public, each with the tests that put the product
+into it.
 
-A name here is a situation; its tests are where the code that they are about is tested. One that is skipped shows
-nothing and counts as failing.
+A name here is a situation; its tests are where the code that they are about is tested. One that is
+skipped shows nothing and counts as failing.
 """
 
 from tests.studies.faults.pytest_run import failing

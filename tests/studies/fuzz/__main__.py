@@ -1,4 +1,6 @@
-"""`python -m tests.studies.fuzz`: feed everything that reads bytes from outside, and write results/link-fuzz.json."""
+"""`python -m tests.studies.fuzz`: feed everything that reads bytes from outside, and write
+results/link-fuzz.json.
+"""
 
 import argparse
 import shlex
@@ -11,20 +13,26 @@ from tests.studies.fuzz.targets import TARGETS, n_inputs_of
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.studies.fuzz", description=__doc__)
-    parser.add_argument("--inputs", type=int, default=N_STUDY_INPUTS, help="over all targets together")
+    parser.add_argument(
+        "--inputs", type=int, default=N_STUDY_INPUTS, help="over all targets together"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--target", choices=TARGETS, help="only this one")
     options = parser.parse_args()
     names = [options.target] if options.target else list(TARGETS)
     outcomes: dict[str, Outcome] = {}
-    print(f"{'':18}{'inputs':>9}{'accepted':>10}{'slowest ms':>12}{'peak kB':>9}{'kept kB':>9}{'s':>7}")
+    print(
+        f"{'':18}{'inputs':>9}{'accepted':>10}{'slowest ms':>12}{'peak kB':>9}"
+        f"{'kept kB':>9}{'s':>7}"
+    )
     for name in names:
         with built(TARGETS[name].make) as target:
             n_inputs = options.inputs if options.target else n_inputs_of(name, options.inputs)
             outcomes[name] = outcome = fuzz(name, target, n_inputs, options.seed)
         print(
             f"{name:18}{outcome.n_inputs:9}{outcome.n_accepted:10}{1000 * outcome.slowest_s:12.2f}"
-            f"{outcome.peak_bytes / 1000:9.1f}{outcome.kept_bytes / 1000:9.1f}{outcome.elapsed_s:7.1f}",
+            f"{outcome.peak_bytes / 1000:9.1f}{outcome.kept_bytes / 1000:9.1f}"
+            f"{outcome.elapsed_s:7.1f}",
             flush=True,
         )
     if options.target:

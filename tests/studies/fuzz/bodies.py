@@ -1,7 +1,8 @@
 """Readers of bodies, files and messages, each with valid inputs to start from.
 
-A body that can only be read together with a packet counter comes with it: 6 bytes of counter in front. What was read is
-packed again and must read the same, so a target is also wrong when it takes bytes for something that cannot be said.
+A body that can only be read together with a packet counter comes with it: 6 bytes of counter in
+front. What was read is packed again and must read the same, so a target is also wrong when it takes
+bytes for something that cannot be said.
 """
 
 import io
@@ -61,7 +62,9 @@ def packet_header(_: Surroundings) -> Target:
         return header
 
     salted = Header(7, 5, PacketType.HELLO, Flag.SALT | Flag.LISTEN, b"salt")
-    return Target(read, [Header(7, 65535).pack() + b"sealed", salted.pack(), b"\xbf\x07\x00\x01saltsalt"])
+    return Target(
+        read, [Header(7, 65535).pack() + b"sealed", salted.pack(), b"\xbf\x07\x00\x01saltsalt"]
+    )
 
 
 def chunk(_: Surroundings) -> Target:
@@ -100,7 +103,10 @@ def command(_: Surroundings) -> Target:
         assert pack_command(command) == body
         return command
 
-    return Target(read, [pack_command(each) for each in (Advance(COUNTER), Renew(), Slot(1.5, 60, 2), AskStatus())])
+    return Target(
+        read,
+        [pack_command(each) for each in (Advance(COUNTER), Renew(), Slot(1.5, 60, 2), AskStatus())],
+    )
 
 
 def control(_: Surroundings) -> Target:
@@ -113,7 +119,11 @@ def control(_: Surroundings) -> Target:
         assert kind.unpack(body.pack()) == body
         return body
 
-    bodies: tuple[Any, ...] = (Time(1.75e9), Hello(BUNDLE_ID, wants_time=True), Status(300, 12.5, None, 7, 3, 2))
+    bodies: tuple[Any, ...] = (
+        Time(1.75e9),
+        Hello(BUNDLE_ID, wants_time=True),
+        Status(300, 12.5, None, 7, 3, 2),
+    )
     return Target(read, [bytes([number]) + body.pack() for number, body in enumerate(bodies)])
 
 
@@ -135,7 +145,11 @@ def parity(_: Surroundings) -> Target:
 
 def seal(_: Surroundings) -> Target:
     sealer = Seal(bytes(range(16)), 7, b"salt", Direction.UPLINK)
-    headers = [Header(7, COUNTER & 0xFFFF, kind, Flag.SALT, b"salt") for kind in PacketType if kind.is_uplink]
+    headers = [
+        Header(7, COUNTER & 0xFFFF, kind, Flag.SALT, b"salt")
+        for kind in PacketType
+        if kind.is_uplink
+    ]
     sealed = [sealer.seal(header, COUNTER, b"bitstream", BUNDLE_ID) for header in headers]
 
     def read(packet: bytes) -> bool:
@@ -154,7 +168,10 @@ def deframer(_: Surroundings) -> Target:
         assert all(len(packet) <= MAX_PACKET_BYTES for packet in packets)
         return packets
 
-    return Target(read, [frame(b"packet"), frame(bytes(255)), frame(b"one") + frame(bytes([7] * 254)) + b"\0\0"])
+    return Target(
+        read,
+        [frame(b"packet"), frame(bytes(255)), frame(b"one") + frame(bytes([7] * 254)) + b"\0\0"],
+    )
 
 
 def cobs(_: Surroundings) -> Target:
@@ -164,7 +181,11 @@ def cobs(_: Surroundings) -> Target:
         return decoded is not None
 
     return Target(
-        read, [cobs_encode(data) for data in (b"latent", bytes(9), bytes([7] * 254), b"\0" + bytes([7] * 255))]
+        read,
+        [
+            cobs_encode(data)
+            for data in (b"latent", bytes(9), bytes([7] * 254), b"\0" + bytes([7] * 255))
+        ],
     )
 
 
@@ -208,18 +229,25 @@ def manifest(around: Surroundings) -> Target:
 
 
 def _with_its_id(data: bytes) -> bytes:
-    """A manifest with the id that belongs to it, where that can be: so that not every change ends there."""
+    """A manifest with the id that belongs to it, where that can be: so that not every change ends
+    there.
+    """
     with suppress(ValueError, RecursionError):
         content = json.loads(data)
         if isinstance(content, dict):
-            return json.dumps(content | {"bundle_id": compute_id(content.get("node")).hex()}).encode()
+            return json.dumps(
+                content | {"bundle_id": compute_id(content.get("node")).hex()}
+            ).encode()
     return data
 
 
 def capture(_: Surroundings) -> Target:
     file = io.StringIO()
     writer = CaptureWriter(file, CaptureHead("rn2483-sf9", 1.75e9))
-    for packet in (Captured(0.0, b"\x80\x07", True, Quality(7.5, -90)), Captured(1.25, b"\xa8", False)):
+    for packet in (
+        Captured(0.0, b"\x80\x07", True, Quality(7.5, -90)),
+        Captured(1.25, b"\xa8", False),
+    ):
         writer.write(packet)
 
     def read(data: bytes) -> list[Captured]:
@@ -247,7 +275,9 @@ def lorawan_packet(_: Surroundings) -> Target:
         PacketType.HELLO: lorawan.Greeting(BUNDLE_ID, COUNTER).pack(),
     }
     up = [lorawan.uplink_packet(7, b"salt", 9, kind, body) for kind, body in bodies.items()]
-    return Target(read, [*up, lorawan.plain_packet(7, PacketType.REPORT, lorawan.pack_enough([COUNTER]))])
+    return Target(
+        read, [*up, lorawan.plain_packet(7, PacketType.REPORT, lorawan.pack_enough([COUNTER]))]
+    )
 
 
 class FakeBroker:
@@ -286,11 +316,15 @@ def things_stack(around: Surroundings) -> Target:
     return _broker(around, "things-stack", "app@ttn", f"v3/app@ttn/devices/{DEVICE}/up", uplinks)
 
 
-def _broker(around: Surroundings, server: str, application: str, topic: str, uplinks: list[dict[str, Any]]) -> Target:
+def _broker(
+    around: Surroundings, server: str, application: str, topic: str, uplinks: list[dict[str, Any]]
+) -> Target:
     """A network server's messages, read by the carrier; the topic is damaged too, now and then."""
     client = FakeBroker()
     around.patch.setattr("link.lorawan.host.carrier._make_client", lambda _: client)
-    carrier = LoRaWan(NetworkSettings(server=server, application=application, host="broker", devices={DEVICE: 7}))
+    carrier = LoRaWan(
+        NetworkSettings(server=server, application=application, host="broker", devices={DEVICE: 7})
+    )
 
     def read(data: bytes) -> list[Received]:
         is_lost = data[-1:] != b"}"

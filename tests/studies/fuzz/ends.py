@@ -1,8 +1,8 @@
 """Both ends of the link, which answer to whatever arrives and live on.
 
-The first byte of an input says what it is. Odd: the rest is a packet as anybody may send it, not to be believed unless
-it really was sealed. Even: the rest is a body that a genuine peer has sealed, as a broken or newer program might; what
-it says may be refused, but must not break anything.
+The first byte of an input says what it is. Odd: the rest is a packet as anybody may send it, not to
+be believed unless it really was sealed. Even: the rest is a body that a genuine peer has sealed, as
+a broken or newer program might; what it says may be refused, but must not break anything.
 """
 
 from collections.abc import Iterable
@@ -79,15 +79,23 @@ class Uplink:
 
 
 def _inputs(bodies: Iterable[bytes], packets: Iterable[bytes]) -> list[bytes]:
-    return [bytes([2 * kind]) + body for kind, body in enumerate(bodies)] + [b"\x01" + packet for packet in packets]
+    return [bytes([2 * kind]) + body for kind, body in enumerate(bodies)] + [
+        b"\x01" + packet for packet in packets
+    ]
 
 
 def _answered(host: Receiver | LoRaWanReceiver, outcomes: list[Outcome], now_s: float) -> bool:
-    """Do as a host's program does: store, confirm, send what is due. Whether anything was of use."""
+    """Do as a host's program does: store, confirm, send what is due. Whether anything was of
+    use.
+    """
     for outcome in outcomes:
         assert not isinstance(outcome, Rejected) or outcome.sentence
         if outcome.counter is not None and outcome.node is not None:
-            host.confirm(outcome.node, outcome.counter, [outcome.image] if isinstance(outcome, Update) else [])
+            host.confirm(
+                outcome.node,
+                outcome.counter,
+                [outcome.image] if isinstance(outcome, Update) else [],
+            )
     for _ in range(8):
         if host.next_packet(now_s) is None:
             break
@@ -107,14 +115,18 @@ def receiver(around: Surroundings) -> Target:
         nonlocal now_s
         now_s += STEP_S
         is_raw = bool(data) and data[0] % 2 == 1
-        packet = data[1:] if is_raw else node.packet(UPLINK[data[0] // 2 % 5 if data else 0], data[1:])
+        packet = (
+            data[1:] if is_raw else node.packet(UPLINK[data[0] // 2 % 5 if data else 0], data[1:])
+        )
         outcomes = host.receive(packet, now_s, Quality(-3.0, -90.0))
         is_of_use = _answered(host, outcomes, now_s)
         assert not (is_of_use and is_raw and packet not in node.sealed)
         return is_of_use or is_raw
 
     packets = [node.packet(kind, body) for kind, body in zip(UPLINK, node.bodies(), strict=True)]
-    return Target(read, _inputs(node.bodies(), packets), refusals=(), peak_bytes=4 << 20, kept_bytes=4 << 20)
+    return Target(
+        read, _inputs(node.bodies(), packets), refusals=(), peak_bytes=4 << 20, kept_bytes=4 << 20
+    )
 
 
 class Downlink:
@@ -127,7 +139,9 @@ class Downlink:
     def packet(self, packet_type: PacketType, body: bytes) -> bytes:
         counter, self._n_sealed = self._n_sealed, self._n_sealed + 1
         header = Header(NODE, counter & 0xFFFF, packet_type, Flag.SALT, HOST_SALT)
-        seal = Seal(downlink_key(KEY, self.node_salt, HOST_SALT), NODE, self.node_salt, Direction.DOWNLINK)
+        seal = Seal(
+            downlink_key(KEY, self.node_salt, HOST_SALT), NODE, self.node_salt, Direction.DOWNLINK
+        )
         packet = seal.seal(header, counter, body)
         self.sealed.add(packet)
         return packet
@@ -136,7 +150,10 @@ class Downlink:
     def bodies() -> list[tuple[PacketType, bytes]]:
         commands = (Advance(70_000), Renew(), Slot(1.5, 60.0, 2.0), AskStatus())
         return [
-            (PacketType.REPORT, Report(IMAGE, 0b1011, 0b10, Quality(-4, -100), n_chunks=2, budget_s=31).pack()),
+            (
+                PacketType.REPORT,
+                Report(IMAGE, 0b1011, 0b10, Quality(-4, -100), n_chunks=2, budget_s=31).pack(),
+            ),
             *((PacketType.COMMAND, pack_command(command)) for command in commands),
             (PacketType.TIME, Time(1.75e9).pack()),
         ]
@@ -157,7 +174,9 @@ def sender(around: Surroundings) -> Target:
             node.put(b"base", b"more", now_s=now_s)
         is_raw = bool(data) and data[0] % 2 == 1
         packet = (
-            data[1:] if is_raw else host.packet(DOWNLINK[data[0] // 2 % 3] if data else PacketType.REPORT, data[1:])
+            data[1:]
+            if is_raw
+            else host.packet(DOWNLINK[data[0] // 2 % 3] if data else PacketType.REPORT, data[1:])
         )
         heard = node.sender.receive(packet, now_s)
         assert not isinstance(heard, Refused) or heard.sentence
@@ -200,7 +219,9 @@ def lorawan_receiver(around: Surroundings) -> Target:
         (PacketType.BATCH, pack_lorawan_batch(chunks)),
         (PacketType.STATUS, Status(3, 12.5, 30.0).pack()),
     ]
-    seeds = [uplink_packet(NODE, SALT, number, kind, body) for number, (kind, body) in enumerate(bodies)]
+    seeds = [
+        uplink_packet(NODE, SALT, number, kind, body) for number, (kind, body) in enumerate(bodies)
+    ]
     return Target(read, seeds, refusals=(), peak_bytes=4 << 20, kept_bytes=4 << 20)
 
 
@@ -221,7 +242,10 @@ def lorawan_sender(around: Surroundings) -> Target:
         return heard is not None and not isinstance(heard, Refused)
 
     seeds = [plain_packet(NODE, PacketType.REPORT, body) for body in (b"", pack_enough([IMAGE]))]
-    commands = [plain_packet(NODE, PacketType.COMMAND, pack_command(command)) for command in (Renew(), AskStatus())]
+    commands = [
+        plain_packet(NODE, PacketType.COMMAND, pack_command(command))
+        for command in (Renew(), AskStatus())
+    ]
     return Target(read, seeds + commands, refusals=(), peak_bytes=4 << 20, kept_bytes=4 << 20)
 
 

@@ -1,11 +1,13 @@
-"""The harness of `python -m tests.studies.fuzz`: random and mutated bytes into everything that reads bytes from outside.
+"""The harness of `python -m tests.studies.fuzz`: random and mutated bytes into everything that
+reads bytes from outside.
 
-A target takes any bytes and answers, refuses with the exceptions that it documents, or is broken: another exception,
-an input that takes longer than HANG_S, more memory than its bound, for one input or kept over all of them. Half of the
-point is in the seeds, valid inputs that get changed: so what lies behind the first check is reached too.
+A target takes any bytes and answers, refuses with the exceptions that it documents, or is broken:
+another exception, an input that takes longer than HANG_S, more memory than its bound, for one input
+or kept over all of them. Half of the point is in the seeds, valid inputs that get changed: so what
+lies behind the first check is reached too.
 
-`make test` shares some thousand inputs out among the targets of tests.studies.fuzz.targets, `make nightly` more than a million;
-figures go to results/link-fuzz.json.
+`make test` shares some thousand inputs out among the targets of tests.studies.fuzz.targets, `make
+nightly` more than a million; figures go to results/link-fuzz.json.
 """
 
 import gc
@@ -35,8 +37,31 @@ P_RANDOM, P_UNTOUCHED = 0.15, 0.02
 EDGES = (0, 1, 0x1F, 0x20, 0x7F, 0x80, 0xFE, 0xFF)
 TEXT_VALUE = re.compile(rb'"[^"]*"|-?\d+(\.\d+)?|true|false|null')
 TEXT_TOKENS = [
-    *(b"null", b"true", b'""', b"0", b"-1", b"1.5", b"1e999", b"NaN", b"-Infinity", b"[]", b"{}", b"[{}]"),
-    *(b'"\\ud800"', b'"\xc3\xa9"', b"\xff", b"9" * 30, b"9" * 5000, b"[" * 3000, b'{"a":' * 3000, b"\r\n", b" "),
+    *(
+        b"null",
+        b"true",
+        b'""',
+        b"0",
+        b"-1",
+        b"1.5",
+        b"1e999",
+        b"NaN",
+        b"-Infinity",
+        b"[]",
+        b"{}",
+        b"[{}]",
+    ),
+    *(
+        b'"\\ud800"',
+        b'"\xc3\xa9"',
+        b"\xff",
+        b"9" * 30,
+        b"9" * 5000,
+        b"[" * 3000,
+        b'{"a":' * 3000,
+        b"\r\n",
+        b" ",
+    ),
 ]
 
 
@@ -84,7 +109,9 @@ class _HangError(BaseException):
 
 
 def inputs(target: Target, random: Random) -> Iterator[bytes]:
-    """Without end: some random, a few seeds as they are, the rest seeds changed in one to four places."""
+    """Without end: some random, a few seeds as they are, the rest seeds changed in one to four
+    places.
+    """
     while True:
         kind = random.random()
         if kind < P_RANDOM:
@@ -132,7 +159,9 @@ def _with_token(data: bytes, random: Random) -> bytes:
 
 
 def fuzz(name: str, target: Target, n_inputs: int, seed: int) -> Outcome:
-    """Feed the target, tracing memory, which takes its time; FuzzError, with the input, when it is broken."""
+    """Feed the target, tracing memory, which takes its time; FuzzError, with the input, when it is
+    broken.
+    """
     outcome = Outcome()
     started_s = time.monotonic()
     with _memory_traced(), _alarm():
@@ -148,7 +177,8 @@ def fuzz(name: str, target: Target, n_inputs: int, seed: int) -> Outcome:
     outcome.elapsed_s = time.monotonic() - started_s
     if outcome.kept_bytes > target.kept_bytes:
         raise FuzzError(
-            f"{name} keeps {outcome.kept_bytes} bytes after {n_inputs} inputs, {target.kept_bytes} are its bound"
+            f"{name} keeps {outcome.kept_bytes} bytes after {n_inputs} inputs, "
+            f"{target.kept_bytes} are its bound"
         )
     return outcome
 
@@ -162,7 +192,9 @@ def _feed(name: str, target: Target, data: bytes, outcome: Outcome) -> None:
         outcome.n_accepted += bool(target.read(data))
     except target.refusals as refusal:
         if not str(refusal):
-            raise FuzzError(f"{name} refuses {_shown(data)} without a word ({refusal!r})") from refusal
+            raise FuzzError(
+                f"{name} refuses {_shown(data)} without a word ({refusal!r})"
+            ) from refusal
     except _HangError:
         raise FuzzError(f"{name} still worked after {HANG_S:g} s on {_shown(data)}") from None
     except Exception as error:
@@ -173,7 +205,9 @@ def _feed(name: str, target: Target, data: bytes, outcome: Outcome) -> None:
     peak_bytes = tracemalloc.get_traced_memory()[1] - used_bytes
     outcome.peak_bytes = max(outcome.peak_bytes, peak_bytes)
     if peak_bytes > target.peak_bytes:
-        raise FuzzError(f"{name} took {peak_bytes} bytes, {target.peak_bytes} are its bound, on {_shown(data)}")
+        raise FuzzError(
+            f"{name} took {peak_bytes} bytes, {target.peak_bytes} are its bound, on {_shown(data)}"
+        )
 
 
 def _shown(data: bytes) -> str:
@@ -204,5 +238,8 @@ def _alarm() -> Iterator[None]:
 @contextmanager
 def built(make: Callable[[Surroundings], Target]) -> Iterator[Target]:
     """The target in surroundings of its own, which end with it."""
-    with tempfile.TemporaryDirectory(prefix="latentlink-fuzz-") as folder, pytest.MonkeyPatch.context() as patch:
+    with (
+        tempfile.TemporaryDirectory(prefix="latentlink-fuzz-") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         yield make(Surroundings(Path(folder), patch))

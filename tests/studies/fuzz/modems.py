@@ -1,4 +1,6 @@
-"""Modems that talk nonsense to a carrier, carriers that talk nonsense to a modem; both in virtual time."""
+"""Modems that talk nonsense to a carrier, carriers that talk nonsense to a modem; both in virtual
+time.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,8 +34,17 @@ RN2483_SAYS = [
     b"9" * 400 + b"\r\n",
 ]
 RN2483_IS_TOLD = [
-    *(b"radio tx 80070001\r\n", b"radio rxstop\r\nradio rx 0\r\n", b"mac pause\r\n", b"sys get ver\r\n"),
-    *(b"radio set freq 868100000\r\n", b"radio set sf sf7\r\nradio set bw 125\r\n", b"radio get snr\r\n"),
+    *(
+        b"radio tx 80070001\r\n",
+        b"radio rxstop\r\nradio rx 0\r\n",
+        b"mac pause\r\n",
+        b"sys get ver\r\n",
+    ),
+    *(
+        b"radio set freq 868100000\r\n",
+        b"radio set sf sf7\r\nradio set bw 125\r\n",
+        b"radio get snr\r\n",
+    ),
 ]
 RAK3172_SAYS = [
     b"+EVT:RXP2P:-90:7:80070001\r\n",
@@ -43,7 +54,13 @@ RAK3172_SAYS = [
     b"+EVT:RXP2P:-90:" + b"9" * 400 + b":80\r\n",
 ]
 RAK3172_IS_TOLD = [
-    *(b"AT+PSEND=80070001\r\n", b"AT+PRECV=0\r\nAT+PRECV=65534\r\n", b"AT\r\n", b"AT+NWM=?\r\n", b"AT+VER=?\r\n"),
+    *(
+        b"AT+PSEND=80070001\r\n",
+        b"AT+PRECV=0\r\nAT+PRECV=65534\r\n",
+        b"AT\r\n",
+        b"AT+NWM=?\r\n",
+        b"AT+VER=?\r\n",
+    ),
     *(b"AT+P2P=868100000:7:0:0:8:14\r\n", b"AT+NWM=0\r\n", b"AT+P2P=?\r\n"),
 ]
 
@@ -52,7 +69,11 @@ def events(parse: Callable[[str], object], seeds: list[str]) -> Callable[[Surrou
     """What a carrier makes of one line."""
 
     def make(_: Surroundings) -> Target:
-        return Target(lambda data: parse(data.decode("latin-1")), [seed.encode() for seed in seeds], is_text=True)
+        return Target(
+            lambda data: parse(data.decode("latin-1")),
+            [seed.encode() for seed in seeds],
+            is_text=True,
+        )
 
     return make
 
@@ -90,7 +111,9 @@ class LyingWorld(VirtualWorld):
         return self.ports[path]
 
     def reopened(self, opened: Callable[[], C]) -> C:
-        """As a PortError says, and again after a while, as a program does: the modem may still be at something."""
+        """As a PortError says, and again after a while, as a program does: the modem may still be
+        at something.
+        """
         for _ in range(N_OPENINGS):
             self.now_s += PAUSE_S
             with suppress(PortError):
@@ -104,7 +127,9 @@ class LyingWorld(VirtualWorld):
         return bool(self.ports[end].arrived)
 
 
-def carrier(profile: str, seeds: list[bytes], is_text: bool = True) -> Callable[[Surroundings], Target]:
+def carrier(
+    profile: str, seeds: list[bytes], is_text: bool = True
+) -> Callable[[Surroundings], Target]:
     """A carrier whose modem talks nonsense in between, while it receives and sends."""
 
     def make(around: Surroundings) -> Target:
@@ -135,7 +160,9 @@ def carrier(profile: str, seeds: list[bytes], is_text: bool = True) -> Callable[
     return make
 
 
-def modem(profile: str, seeds: list[bytes], is_text: bool = True) -> Callable[[Surroundings], Target]:
+def modem(
+    profile: str, seeds: list[bytes], is_text: bool = True
+) -> Callable[[Surroundings], Target]:
     """An emulated modem, told nonsense by its computer."""
 
     def make(_: Surroundings) -> Target:
@@ -183,6 +210,13 @@ def lorawan_carrier(around: Surroundings) -> Target:
         ends[0] = world.reopened(lambda: Rn2483Mac(settings))
         return received
 
-    says = [b"mac_rx 106 0005\r\n", b"mac_tx_ok\r\n", b"mac_err\r\n", b"busy\r\nnot_joined\r\n", b"ok\r\naccepted\r\n"]
-    air_bytes = 16 << 20  # nobody else is on the air of this module, so what it transmits piles up there
+    says = [
+        b"mac_rx 106 0005\r\n",
+        b"mac_tx_ok\r\n",
+        b"mac_err\r\n",
+        b"busy\r\nnot_joined\r\n",
+        b"ok\r\naccepted\r\n",
+    ]
+    # nobody else is on the air of this module, so what it transmits piles up there
+    air_bytes = 16 << 20
     return Target(read, says, refusals=(), is_text=True, kept_bytes=air_bytes)

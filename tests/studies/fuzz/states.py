@@ -1,4 +1,5 @@
-"""What an end finds on its disk after a power cut, or on a card that is failing: read, or set aside with a sentence.
+"""What an end finds on its disk after a power cut, or on a card that is failing: read, or set aside
+with a sentence.
 
 Half of the inputs get the checksum that belongs to them, so that not every change ends there.
 """
@@ -41,7 +42,9 @@ def ledger(around: Surroundings) -> Target:
     path = around.folder / "airtime.json"
 
     def opened() -> StoredLedger:
-        return StoredLedger(path, window_s=3600.0, block_s=10.0, full_s=36.0, boot_id="boot", now_s=5000.0)
+        return StoredLedger(
+            path, window_s=3600.0, block_s=10.0, full_s=36.0, boot_id="boot", now_s=5000.0
+        )
 
     first = opened()
     for number in range(4):
@@ -81,7 +84,9 @@ def signature(around: Surroundings) -> Target:
         (folder / name).write_bytes(name.encode())
     Tables.from_counts([0], np.ones((1, 2))).to_npz(folder / TABLES)
     node = {"image": {"height": 2, "width": 2, "channels": 1}, "latents": 1}
-    bundle = write_manifest(folder, node, {"tasks": {"label": {"file": "decoder.onnx", "classes": ["no"]}}}, {}, {})
+    bundle = write_manifest(
+        folder, node, {"tasks": {"label": {"file": "decoder.onnx", "classes": ["no"]}}}, {}, {}
+    )
     (folder / "decoder.onnx").unlink()
     key = Ed25519PrivateKey.from_private_bytes(bytes(32))
     signer = around.folder / "signer.pub"
@@ -118,7 +123,9 @@ def _target(
         return read(path)
 
     interned_bytes = 4 << 20  # Python's table of file names grows by doubling
-    return Target(read_file, seeds, refusals, is_text, kept_bytes=interned_bytes, peak_bytes=interned_bytes)
+    return Target(
+        read_file, seeds, refusals, is_text, kept_bytes=interned_bytes, peak_bytes=interned_bytes
+    )
 
 
 def _sign(path: Path, data: bytes) -> None:

@@ -37,12 +37,18 @@ TARGETS: dict[str, Entry] = {
     "things-stack": Entry(bodies.things_stack, 4),
     "rn2483": Entry(modems.carrier("rn2483-sf7", modems.RN2483_SAYS), 1),
     "rak3172": Entry(modems.carrier("rak3172-sf7", modems.RAK3172_SAYS), 1),
-    "rn2483-events": Entry(modems.events(rn2483.parse_event, ["radio_rx  8007000141", "radio_rx 80"])),
+    "rn2483-events": Entry(
+        modems.events(rn2483.parse_event, ["radio_rx  8007000141", "radio_rx 80"])
+    ),
     "rak3172-events": Entry(modems.events(rak3172.parse_event, ["+EVT:RXP2P:-90:7:80070001"])),
-    "e22": Entry(modems.carrier("e22-9600", [frame(b"packet"), frame(bytes(50))], is_text=False), 2),
+    "e22": Entry(
+        modems.carrier("e22-9600", [frame(b"packet"), frame(bytes(50))], is_text=False), 2
+    ),
     "rn2483-emulator": Entry(modems.modem("rn2483-sf7", modems.RN2483_IS_TOLD), 1),
     "rak3172-emulator": Entry(modems.modem("rak3172-sf7", modems.RAK3172_IS_TOLD), 1),
-    "e22-emulator": Entry(modems.modem("e22-9600", [frame(b"packet"), bytes(300)], is_text=False), 1),
+    "e22-emulator": Entry(
+        modems.modem("e22-9600", [frame(b"packet"), bytes(300)], is_text=False), 1
+    ),
     "receiver": Entry(ends.receiver, 2),
     "sender": Entry(ends.sender, 2),
     "lorawan-receiver": Entry(ends.lorawan_receiver, 2),

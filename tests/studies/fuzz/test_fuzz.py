@@ -1,4 +1,6 @@
-"""Whatever reads bytes from outside survives any; and the harness that says so notices what does not."""
+"""Whatever reads bytes from outside survives any; and the harness that says so notices what does
+not.
+"""
 
 import time
 from contextlib import suppress
@@ -36,12 +38,16 @@ def break_with(error):
 
 
 def test_an_exception_that_is_not_documented_is_reported_with_its_input():
-    with pytest.raises(FuzzError, match=r'fragile broke with KeyError\(.x.\) on bytes.fromhex\("07'):
+    with pytest.raises(
+        FuzzError, match=r'fragile broke with KeyError\(.x.\) on bytes.fromhex\("07'
+    ):
         fuzz("fragile", Target(break_with(KeyError("x")), SEEDS), 5000, seed=0)
 
 
 def test_a_documented_refusal_is_fine_unless_it_says_nothing():
-    outcome = fuzz("shy", Target(break_with(ValueError("the first byte is 7")), SEEDS), 5000, seed=0)
+    outcome = fuzz(
+        "shy", Target(break_with(ValueError("the first byte is 7")), SEEDS), 5000, seed=0
+    )
     assert 4000 < outcome.n_accepted < 5000
     with pytest.raises(FuzzError, match="without a word"):
         fuzz("shy", Target(break_with(ValueError()), SEEDS), 5000, seed=0)
@@ -62,9 +68,18 @@ def test_a_hang_is_cut_short_even_where_exceptions_are_swallowed(monkeypatch):
 def test_memory_taken_for_a_moment_and_memory_kept_are_noticed():
     kept = []
     with pytest.raises(FuzzError, match=r"greedy took \d+ bytes, 1000000 are its bound"):
-        fuzz("greedy", Target(lambda data: bytes(2_000_000), SEEDS, peak_bytes=1_000_000), 10, seed=0)
-    with pytest.raises(FuzzError, match=r"hoarder keeps \d+ bytes after 2000 inputs, 100000 are its bound"):
-        fuzz("hoarder", Target(lambda data: kept.append(bytes(100)), SEEDS, kept_bytes=100_000), 2000, seed=0)
+        fuzz(
+            "greedy", Target(lambda data: bytes(2_000_000), SEEDS, peak_bytes=1_000_000), 10, seed=0
+        )
+    with pytest.raises(
+        FuzzError, match=r"hoarder keeps \d+ bytes after 2000 inputs, 100000 are its bound"
+    ):
+        fuzz(
+            "hoarder",
+            Target(lambda data: kept.append(bytes(100)), SEEDS, kept_bytes=100_000),
+            2000,
+            seed=0,
+        )
 
 
 def test_the_same_seed_gives_the_same_inputs_and_most_differ():

@@ -29,7 +29,12 @@ UP = f"application/a1/device/{DEVICE}/event/up"
 
 
 def settings(port, **others):
-    usual = {"server": "chirpstack", "host": "localhost", "application": "a1", "devices": {DEVICE: 7}}
+    usual = {
+        "server": "chirpstack",
+        "host": "localhost",
+        "application": "a1",
+        "devices": {DEVICE: 7},
+    }
     return NetworkSettings(**usual | others, port=port)
 
 
@@ -72,8 +77,14 @@ def test_an_uplink_comes_in_as_a_packet_and_a_downlink_goes_out(mosquitto, netwo
 
 
 def test_the_things_stack_too(mosquitto, network):
-    carrier = LoRaWan(settings(mosquitto.port, server="things-stack", application="app@ttn", devices={"camera-1": 3}))
-    network.publish("v3/app@ttn/devices/camera-1/up", things_stack_uplink("camera-1", 0, 101, b"abc"), qos=0)
+    carrier = LoRaWan(
+        settings(
+            mosquitto.port, server="things-stack", application="app@ttn", devices={"camera-1": 3}
+        )
+    )
+    network.publish(
+        "v3/app@ttn/devices/camera-1/up", things_stack_uplink("camera-1", 0, 101, b"abc"), qos=0
+    )
     [received] = receive(carrier)
     assert unpack_packet(received.packet)[0].node == 3
     carrier.send(plain_packet(3, PacketType.COMMAND, b"\x04"))
@@ -86,7 +97,9 @@ def test_the_things_stack_too(mosquitto, network):
 def test_what_is_no_uplink_of_ours_is_counted_and_said(mosquitto, network):
     carrier = LoRaWan(settings(mosquitto.port))
     network.publish(UP, b"\x0a\x00")
-    network.publish("application/a1/device/ffffffffffffffff/event/up", chirpstack_uplink("f", 1, 101, b"abc"))
+    network.publish(
+        "application/a1/device/ffffffffffffffff/event/up", chirpstack_uplink("f", 1, 101, b"abc")
+    )
     network.publish(UP, chirpstack_uplink(DEVICE, 1, 2, b"abc"))
     network.publish(UP, chirpstack_uplink(DEVICE, 1, 106, b"abc"))
     network.publish(UP, chirpstack_uplink(DEVICE, 2, 101, b"abc"))
@@ -94,7 +107,10 @@ def test_what_is_no_uplink_of_ours_is_counted_and_said(mosquitto, network):
     assert carrier.statistics.n_noise == 4
     protobuf, unknown, other_port, downlink_port = carrier.notices()
     assert "is no JSON" in protobuf
-    assert f"device ffffffffffffffff is not known here, only {DEVICE}; if it is yours, add it" in unknown
+    assert (
+        f"device ffffffffffffffff is not known here, only {DEVICE}; if it is yours, add it"
+        in unknown
+    )
     assert "sent to FPort 2, which is none of ours" in other_port
     assert "FPort 106" in downlink_port
     assert carrier.notices() == []
@@ -108,7 +124,13 @@ def test_uplinks_of_the_time_when_the_host_was_away_are_kept_for_it(mosquitto, n
     for counter in range(5):
         network.publish(UP, chirpstack_uplink(DEVICE, counter, 101, b"abc"))
     carrier = LoRaWan(settings(mosquitto.port))
-    assert [unpack_packet(one.packet)[0].counter_low for one in receive(carrier, 5)] == [0, 1, 2, 3, 4]
+    assert [unpack_packet(one.packet)[0].counter_low for one in receive(carrier, 5)] == [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
     carrier.close()
 
 
@@ -133,27 +155,36 @@ def test_a_broker_that_goes_away_is_a_port_that_vanished_and_comes_back(mosquitt
     with pytest.raises(PortError, match=r"the connection to the broker localhost:\d+ broke"):
         receive(carrier)
     carrier.close()
-    with pytest.raises(PortError, match=r"the broker localhost:\d+ cannot be reached .*: is it running"):
+    with pytest.raises(
+        PortError, match=r"the broker localhost:\d+ cannot be reached .*: is it running"
+    ):
         LoRaWan(settings(mosquitto.port))
     mosquitto.start()
     LoRaWan(settings(mosquitto.port)).close()
 
 
 def test_no_broker_there():
-    with pytest.raises(PortError, match=r"cannot be reached \(.*refused\): is it running, and is the network there\?"):
+    with pytest.raises(
+        PortError,
+        match=r"cannot be reached \(.*refused\): is it running, and is the network there\?",
+    ):
         LoRaWan(settings(free_port()))
 
 
 def with_password(tmp_path):
     passwords = tmp_path / "passwords"
-    subprocess.run([program("mosquitto_passwd"), "-b", "-c", str(passwords), "app@ttn", "secret"], check=True)
+    subprocess.run(
+        [program("mosquitto_passwd"), "-b", "-c", str(passwords), "app@ttn", "secret"], check=True
+    )
     return f"allow_anonymous false\npassword_file {passwords}"
 
 
 def test_user_and_password_are_needed_where_the_broker_asks_and_never_shown(tmp_path):
     with broker(tmp_path, with_password(tmp_path)) as protected:
         LoRaWan(settings(protected.port, user="app@ttn", password="secret")).close()
-        with pytest.raises(PortError, match=r"refuses this host \(not authorized\): check user, password") as caught:
+        with pytest.raises(
+            PortError, match=r"refuses this host \(not authorized\): check user, password"
+        ) as caught:
             LoRaWan(settings(protected.port, user="app@ttn", password="wrong-password"))
     assert "wrong-password" not in str(caught.value)
     assert "secret" not in repr(settings(1, user="app@ttn", password="secret"))
@@ -166,7 +197,9 @@ def test_tls_with_a_certificate_that_is_trusted_and_one_that_is_not(tmp_path):
         LoRaWan(settings(secure.port, has_tls=True, ca_file=certificate)).close()
         with pytest.raises(PortError, match=r"a certificate that is not trusted .*: set ca_file"):
             LoRaWan(settings(secure.port, has_tls=True))
-        with pytest.raises(PortError, match=r"does not answer as an MQTT broker does; .* wants TLS \(now off\)"):
+        with pytest.raises(
+            PortError, match=r"does not answer as an MQTT broker does; .* wants TLS \(now off\)"
+        ):
             LoRaWan(settings(secure.port))
         with pytest.raises(PortError, match=r"cannot be read .*; name a PEM file"):
             LoRaWan(settings(secure.port, has_tls=True, ca_file=key))
@@ -191,7 +224,9 @@ def test_a_user_who_may_not_read_the_application_is_told_so():
 
         thread = threading.Thread(target=refuse_subscription)
         thread.start()
-        with pytest.raises(PortError, match=r"\(no right to read application/a1/.*\): check user, password"):
+        with pytest.raises(
+            PortError, match=r"\(no right to read application/a1/.*\): check user, password"
+        ):
             LoRaWan(settings(server.getsockname()[1], host="127.0.0.1"))
         thread.join(PATIENCE_S)
         assert not thread.is_alive(), "the carrier left its connection open"
@@ -235,7 +270,9 @@ def test_a_broker_that_takes_the_connection_and_says_nothing_is_given_up(monkeyp
     monkeypatch.setattr("link.lorawan.host.carrier.CONNECT_TIMEOUT_S", 0.3)
     with OddBroker() as silent:
         began_s = time.monotonic()
-        with pytest.raises(PortError, match=r"does not answer as an MQTT broker does|takes longer than 0.3 s"):
+        with pytest.raises(
+            PortError, match=r"does not answer as an MQTT broker does|takes longer than 0.3 s"
+        ):
             LoRaWan(settings(silent.port, has_tls=has_tls))
         assert time.monotonic() - began_s < PATIENCE_S / 2
 
@@ -250,7 +287,9 @@ def test_a_broker_that_no_longer_takes_messages_has_not_been_given_one(monkeypat
         carrier.close()
 
 
-@pytest.mark.parametrize("garbage", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\xff" * 99, bytes.fromhex("3003ffff00"), bytes(9)])
+@pytest.mark.parametrize(
+    "garbage", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\xff" * 99, bytes.fromhex("3003ffff00"), bytes(9)]
+)
 def test_a_broker_that_speaks_something_else_is_told_in_a_sentence(monkeypatch, garbage):
     monkeypatch.setattr("link.lorawan.host.carrier.CONNECT_TIMEOUT_S", 0.5)
     with OddBroker(garbage) as odd, pytest.raises(PortError, match=r"check its port|broke"):
@@ -266,7 +305,9 @@ def publish(topic: str) -> bytes:
 
 
 def test_what_other_devices_send_is_said_once_each_and_as_it_can_be_read():
-    other, odd = (f"application/a1/device/{name}/event/up" for name in ("00000000000000ff", "\x1b[2J"))
+    other, odd = (
+        f"application/a1/device/{name}/event/up" for name in ("00000000000000ff", "\x1b[2J")
+    )
     messages = publish(other) * 50 + publish(odd)
     with OddBroker(CONNECTED, SUBSCRIBED + messages) as broker:
         carrier = LoRaWan(settings(broker.port))

@@ -9,7 +9,14 @@ from link.coder import latent_coder
 from link.host.interface import HelloHeard, NodeEntry, Rejected, StatusHeard, Update
 from link.host.session import Reason
 from link.lorawan.host.receiver import MAX_HELD, LoRaWanReceiver
-from link.lorawan.wire import Greeting, pack_batch, pack_chunk, unpack_enough, unpack_packet, uplink_packet
+from link.lorawan.wire import (
+    Greeting,
+    pack_batch,
+    pack_chunk,
+    unpack_enough,
+    unpack_packet,
+    uplink_packet,
+)
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.wire.control import Advance, AskStatus, Quality, Renew, Status, unpack_command
@@ -30,7 +37,9 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory):
-    return make_bundle(tmp_path_factory.mktemp("other") / "bundle", random_tables(seed=2, n_latents=40))
+    return make_bundle(
+        tmp_path_factory.mktemp("other") / "bundle", random_tables(seed=2, n_latents=40)
+    )
 
 
 class World:
@@ -53,7 +62,9 @@ class World:
         return self.deliver(PacketType.HELLO, Greeting(bundle_id or self.bundle.id, image).pack())
 
     def data(self, image, index=0, is_last=True, bitstream=BITSTREAM, age_s=2.0):
-        return self.deliver(PacketType.DATA, pack_chunk(Chunk(image, index, is_last, bitstream, age_s)))
+        return self.deliver(
+            PacketType.DATA, pack_chunk(Chunk(image, index, is_last, bitstream, age_s))
+        )
 
     def downlinks(self):
         sent = []
@@ -96,7 +107,12 @@ def test_an_image_of_one_packet(bundle):
     assert state is not None
     assert (state.salt, state.highest) == (ADDRESS, 1)
     figures = world.receiver.statistics(NODE)
-    assert (figures.n_received, figures.n_lost, figures.n_images, figures.snr_db.last) == (2, 0, 1, 5.0)
+    assert (figures.n_received, figures.n_lost, figures.n_images, figures.snr_db.last) == (
+        2,
+        0,
+        1,
+        5.0,
+    )
     assert figures.airtime_s > 0.1
 
 
@@ -129,7 +145,9 @@ def test_a_batch_brings_several_images(bundle):
     chunks = [Chunk(image, 0, True, BITSTREAM, 1.0) for image in (1, 2, 900)]
     updates = world.deliver(PacketType.BATCH, pack_batch(chunks))
     assert [update.image for update in updates if isinstance(update, Update)] == [1, 2, 900]
-    assert sum(update.packet_bytes for update in updates if isinstance(update, Update)) == 13 + len(pack_batch(chunks))
+    assert sum(update.packet_bytes for update in updates if isinstance(update, Update)) == 13 + len(
+        pack_batch(chunks)
+    )
 
 
 def test_the_same_frame_again_is_a_duplicate_the_same_chunk_again_a_repetition(bundle):
@@ -137,7 +155,10 @@ def test_the_same_frame_again_is_a_duplicate_the_same_chunk_again_a_repetition(b
     world.greet()
     world.data(5)
     same = pack_chunk(Chunk(5, 0, True, BITSTREAM, 2.0))
-    assert refused(world.deliver(PacketType.DATA, same, frame_counter=1), Reason.DUPLICATE).counter is None
+    assert (
+        refused(world.deliver(PacketType.DATA, same, frame_counter=1), Reason.DUPLICATE).counter
+        is None
+    )
     assert refused(world.deliver(PacketType.DATA, same), Reason.REPEATED).counter == 2
 
 
@@ -181,7 +202,9 @@ def test_frame_counters_of_more_than_16_bits(bundle):
     world.greet()
     for counter in range(20_000, 200_000, 20_000):
         assert updated(
-            world.deliver(PacketType.DATA, pack_chunk(Chunk(counter // 20_000, 0, True, BITSTREAM)), counter)
+            world.deliver(
+                PacketType.DATA, pack_chunk(Chunk(counter // 20_000, 0, True, BITSTREAM)), counter
+            )
         )
     state = world.receiver.state(NODE)
     assert state is not None
@@ -269,8 +292,13 @@ def test_what_is_none_of_ours_is_refused(bundle):
     world = World(bundle)
     refused(world.receiver.receive(b"\x80", 0.0), Reason.MALFORMED)
     refused(world.receiver.receive(bytes.fromhex("80070001"), 0.0), Reason.MALFORMED)
-    refused(world.receiver.receive(uplink_packet(9, ADDRESS, 0, PacketType.DATA, b""), 0.0), Reason.UNKNOWN_NODE)
-    refused(world.receiver.receive(bytes([PacketType.DATA << 3, NODE, 0, 0]), 0.0), Reason.PACKET_TYPE)
+    refused(
+        world.receiver.receive(uplink_packet(9, ADDRESS, 0, PacketType.DATA, b""), 0.0),
+        Reason.UNKNOWN_NODE,
+    )
+    refused(
+        world.receiver.receive(bytes([PacketType.DATA << 3, NODE, 0, 0]), 0.0), Reason.PACKET_TYPE
+    )
     world.greet()
     for packet_type, body in [
         (PacketType.DATA, b"x"),
@@ -292,7 +320,9 @@ def test_contradicting_chunks_are_refused(bundle):
     refused(world.data(1, bitstream=BITSTREAM + b"x"), Reason.COLLISION)
 
 
-FRAMES = st.tuples(st.sampled_from(list(PacketType)), st.binary(max_size=30), st.integers(0, 90_000))
+FRAMES = st.tuples(
+    st.sampled_from(list(PacketType)), st.binary(max_size=30), st.integers(0, 90_000)
+)
 
 
 @given(st.lists(FRAMES, max_size=9))

@@ -29,7 +29,9 @@ class World(VirtualWorld):
 
     def __init__(self, monkeypatch, network=None, channel_off=0):
         self.network = network or EmulatedNetwork()
-        self.modem = rn2483_mac.Rn2483Mac(get_profile(PROFILE), self.network, channel_off=channel_off)
+        self.modem = rn2483_mac.Rn2483Mac(
+            get_profile(PROFILE), self.network, channel_off=channel_off
+        )
         super().__init__(monkeypatch, PROFILE, ModuleLine(self.modem))
 
     def carrier(self, app_key=APP_KEY, spreading_factor=7):
@@ -97,7 +99,9 @@ def test_a_frame_takes_its_airtime_and_the_answer_a_second_more(world):
     carrier = world.carrier()
     elapsed_s = world.elapsed_s(lambda: carrier.send(DATA))
     on_the_line_s = 10 * (len("mac tx cnf 101 \r\n") + 16 + len("ok\r\nmac_tx_ok\r\n")) / 57_600
-    assert elapsed_s == pytest.approx(LoRaConfig(7).airtime_s(13 + 8) + 1.0 + on_the_line_s, abs=1e-3)
+    assert elapsed_s == pytest.approx(
+        LoRaConfig(7).airtime_s(13 + 8) + 1.0 + on_the_line_s, abs=1e-3
+    )
 
 
 def test_a_channel_that_was_used_is_closed_until_its_duty_cycle_allows(monkeypatch):
@@ -106,7 +110,9 @@ def test_a_channel_that_was_used_is_closed_until_its_duty_cycle_allows(monkeypat
     for _ in range(2):  # the join had the third
         carrier.send(DATA)
         assert packets(carrier.receive(0)) == [ACKNOWLEDGED]
-    with pytest.raises(NotSentError, match="sends nothing now: its channels are closed by their duty cycle"):
+    with pytest.raises(
+        NotSentError, match="sends nothing now: its channels are closed by their duty cycle"
+    ):
         carrier.send(DATA)
     assert carrier.receive(0) == []
     assert (carrier.statistics.n_sent, carrier.statistics.n_refused) == (2, 1)
@@ -135,9 +141,16 @@ def test_one_that_was_lost_is_not(world):
 
 def test_downlinks_come_behind_an_uplink(world):
     carrier = world.carrier()
-    world.network.queue += [Downlink(106, b"\x00\x05"), Downlink(2, b"\x00"), Downlink(101, b"\x00")]
+    world.network.queue += [
+        Downlink(106, b"\x00\x05"),
+        Downlink(2, b"\x00"),
+        Downlink(101, b"\x00"),
+    ]
     carrier.send(DATA)
-    assert packets(carrier.receive(0)) == [ACKNOWLEDGED, plain_packet(7, PacketType.REPORT, b"\x00\x05")]
+    assert packets(carrier.receive(0)) == [
+        ACKNOWLEDGED,
+        plain_packet(7, PacketType.REPORT, b"\x00\x05"),
+    ]
     for _ in range(2):  # other people's ports
         carrier.send(DATA)
         assert packets(carrier.receive(0)) == [ACKNOWLEDGED]
@@ -157,12 +170,17 @@ def test_a_module_that_lost_its_power_joins_anew(world):
     carrier = world.carrier()
     world.modem._reset()
     carrier.send(DATA)
-    assert packets(carrier.receive(0)) == [plain_packet(7, PacketType.COMMAND, pack_command(Renew())), ACKNOWLEDGED]
+    assert packets(carrier.receive(0)) == [
+        plain_packet(7, PacketType.COMMAND, pack_command(Renew())),
+        ACKNOWLEDGED,
+    ]
     assert world.network.n_joined == 2
 
 
 def test_one_that_is_not_let_in_is_told_what_to_look_at_and_no_key_is_shown(world):
-    with pytest.raises(PortError, match=f"with DevEUI {HARDWARE_EUI} in: is it registered there") as caught:
+    with pytest.raises(
+        PortError, match=f"with DevEUI {HARDWARE_EUI} in: is it registered there"
+    ) as caught:
         world.carrier(app_key="F" * 32)
     assert "FFFF" not in str(caught.value)
     with pytest.raises(PortError, match="does not take the application key: it has 32 hex digits"):
@@ -195,7 +213,9 @@ def test_a_packet_comes_out_as_it_went_in(world):
 
 def test_at_a_real_pseudo_terminal():
     network = EmulatedNetwork()
-    line = ModuleLine(rn2483_mac.Rn2483Mac(get_profile(PROFILE), network, window_s=0.02, channel_off=0))
+    line = ModuleLine(
+        rn2483_mac.Rn2483Mac(get_profile(PROFILE), network, window_s=0.02, channel_off=0)
+    )
     terminal = Terminal()
     should_stop = threading.Event()
 
@@ -211,7 +231,10 @@ def test_at_a_real_pseudo_terminal():
         carrier = Rn2483Mac(MacSettings(terminal.path, 7, APP_KEY))
         network.queue.append(Downlink(106, b"\x00\x05"))
         carrier.send(DATA)
-        assert packets(carrier.receive(0)) == [ACKNOWLEDGED, plain_packet(7, PacketType.REPORT, b"\x00\x05")]
+        assert packets(carrier.receive(0)) == [
+            ACKNOWLEDGED,
+            plain_packet(7, PacketType.REPORT, b"\x00\x05"),
+        ]
         assert [one.body for one in network.delivered] == [b"\x01\x02\x03chunk"]
         carrier.close()
     finally:
@@ -221,7 +244,9 @@ def test_at_a_real_pseudo_terminal():
 
 
 def answering(monkeypatch, *answers):
-    """A carrier whose module is set up and joined, and then gives these answers, one to each line."""
+    """A carrier whose module is set up and joined, and then gives these answers, one to each
+    line.
+    """
     up = [b"", b"RN2483 1.0.5\r\n", *[b"ok\r\n"] * 5, b"26011234\r\n"]
     world = World(monkeypatch)
     world.line = Script(*up, *answers)
@@ -229,10 +254,14 @@ def answering(monkeypatch, *answers):
 
 
 @pytest.mark.parametrize("answer", [b"invalid_data_len\r\n", b"ok\r\ninvalid_data_len\r\n"])
-def test_a_payload_for_which_there_is_no_room_at_present_is_told_from_a_broken_port(monkeypatch, answer):
+def test_a_payload_for_which_there_is_no_room_at_present_is_told_from_a_broken_port(
+    monkeypatch, answer
+):
     world, carrier = answering(monkeypatch, answer, b"ok\r\nmac_tx_ok\r\n")
     began_s = world.now_s
-    with pytest.raises(DoesNotFit, match="has no room for 8 bytes: it has answers for the network to send first"):
+    with pytest.raises(
+        DoesNotFit, match="has no room for 8 bytes: it has answers for the network to send first"
+    ):
         carrier.send(DATA)
     assert world.now_s - began_s < 1.0
     carrier.send(DATA)
@@ -240,7 +269,9 @@ def test_a_payload_for_which_there_is_no_room_at_present_is_told_from_a_broken_p
 
 
 @pytest.mark.parametrize("outcome", [b"mac_err", b"radio_err"])
-def test_an_uplink_that_failed_on_the_air_is_not_acknowledged_and_known_at_once(monkeypatch, outcome):
+def test_an_uplink_that_failed_on_the_air_is_not_acknowledged_and_known_at_once(
+    monkeypatch, outcome
+):
     world, carrier = answering(monkeypatch, b"ok\r\n" + outcome + b"\r\n")
     began_s = world.now_s
     carrier.send(DATA)
@@ -251,7 +282,13 @@ def test_an_uplink_that_failed_on_the_air_is_not_acknowledged_and_known_at_once(
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (b"mac_paused", "answers 'mac_paused' to an uplink of 8 bytes: its LoRaWAN part is paused; open it again"),
+        (
+            b"mac_paused",
+            (
+                "answers 'mac_paused' to an uplink of 8 bytes: its LoRaWAN part is paused; open "
+                "it again"
+            ),
+        ),
         (b"silent", "'silent' to an uplink of 8 bytes: the network has told it to be silent"),
         (b"busy", "'busy' to an uplink of 8 bytes: it is still busy with what it was told before"),
         (b"invalid_param", "'invalid_param' to an uplink of 8 bytes: open it again"),
@@ -275,8 +312,16 @@ def test_each_answer_to_an_uplink_has_its_own_advice(monkeypatch, answer, senten
     ],
 )
 def test_each_answer_to_a_join_has_its_own_advice(monkeypatch, answer, advice):
-    up = [b"", b"RN2483 1.0.5\r\n", *[b"ok\r\n"] * 5, b"00000000\r\n", HARDWARE_EUI.encode() + b"\r\n"]
+    up = [
+        b"",
+        b"RN2483 1.0.5\r\n",
+        *[b"ok\r\n"] * 5,
+        b"00000000\r\n",
+        HARDWARE_EUI.encode() + b"\r\n",
+    ]
     world = World(monkeypatch)
     world.line = Script(*up, *[b"ok\r\n"] * 3, answer + b"\r\n")
-    with pytest.raises(PortError, match=f"answers '{answer.decode()}' to 'mac join otaa': {advice}"):
+    with pytest.raises(
+        PortError, match=f"answers '{answer.decode()}' to 'mac join otaa': {advice}"
+    ):
         world.carrier()

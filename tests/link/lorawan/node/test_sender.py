@@ -1,4 +1,6 @@
-"""The node's end over LoRaWAN: delivered is what the network acknowledged, all else is sent again, ever more rarely."""
+"""The node's end over LoRaWAN: delivered is what the network acknowledged, all else is sent again,
+ever more rarely.
+"""
 
 from itertools import pairwise
 from random import Random
@@ -7,7 +9,15 @@ import pytest
 
 from device.outbox.outbox import Outbox
 from link.lorawan.node.sender import LoRaWanOptions, LoRaWanSender
-from link.lorawan.wire import MAX_JUMP, Greeting, pack_enough, plain_packet, unpack_batch, unpack_chunk, unpack_packet
+from link.lorawan.wire import (
+    MAX_JUMP,
+    Greeting,
+    pack_enough,
+    plain_packet,
+    unpack_batch,
+    unpack_chunk,
+    unpack_packet,
+)
 from link.medium.governor import AirtimeLimit, Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
@@ -188,7 +198,8 @@ def test_a_module_that_joined_anew_for_a_packet_makes_it_greet_again(world):
     world.capture(2, b"b0")
     world.send()
     world.send(is_acknowledged=False)
-    world.hear(PacketType.COMMAND, pack_command(Renew()))  # the carrier says so before the acknowledgement
+    # the carrier says so before the acknowledgement
+    world.hear(PacketType.COMMAND, pack_command(Renew()))
     world.sender.receive(ACKNOWLEDGED, world.now_s)
     assert world.send() == greeting(1)
     assert world.send()[0] == PacketType.DATA
@@ -205,8 +216,12 @@ def test_it_says_hello_before_an_id_too_far_to_be_told(world):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_host_that_hears_everything_always_finds_the_ids_however_acknowledgements_are_lost(outbox, seed):
-    """The host takes each id for the nearest to the one told last; images jump by up to a whole wrap."""
+def test_a_host_that_hears_everything_always_finds_the_ids_however_acknowledgements_are_lost(
+    outbox, seed
+):
+    """The host takes each id for the nearest to the one told last; images jump by up to a whole
+    wrap.
+    """
     random = Random(seed)
     world = World(outbox, Governor([AirtimeLimit(1e9, 1e8)]) if seed % 2 else None)
     ids = list(jumping_ids(random, 40))
@@ -222,7 +237,9 @@ def test_a_host_that_hears_everything_always_finds_the_ids_however_acknowledgeme
             reference = Greeting.unpack(body).image
         elif packet_type != PacketType.STATUS:
             is_batch = packet_type == PacketType.BATCH
-            for chunk in unpack_batch(body, reference) if is_batch else [unpack_chunk(body, reference)]:
+            for chunk in (
+                unpack_batch(body, reference) if is_batch else [unpack_chunk(body, reference)]
+            ):
                 assert chunk.image == int.from_bytes(chunk.bitstream, "big")
                 reference = chunk.image
                 heard.add(chunk.image)
@@ -301,7 +318,9 @@ def test_a_fault_is_told_until_the_network_has_it(outbox):
 def test_ids_never_begin_below_what_waits(outbox):
     counters = Counters()
     outbox.put(70, [b"x"], captured_s=0.0)
-    LoRaWanSender(NODE, BUNDLE_ID, counters, outbox, Governor(), LinkTiming(get_profile("lora-sf7-eu868")))
+    LoRaWanSender(
+        NODE, BUNDLE_ID, counters, outbox, Governor(), LinkTiming(get_profile("lora-sf7-eu868"))
+    )
     assert counters.next() > 70
 
 
@@ -321,7 +340,9 @@ def refuse(world):
 
 
 def test_what_does_not_fit_goes_in_a_shorter_packet_and_costs_no_airtime(outbox):
-    """The answers to the network's commands stand in front of the payload until one uplink has left."""
+    """The answers to the network's commands stand in front of the payload until one uplink has
+    left.
+    """
     governor = Governor([AirtimeLimit(3600.0, 36.0)])
     world = World(outbox, governor, profile="lora-sf10-eu868")
     for image in range(1, 8):
@@ -357,7 +378,9 @@ def test_a_chunk_that_never_fits_is_offered_ever_more_rarely_and_lets_others_pas
     times_s, passed = [], 0
     for image in range(2, 60):
         world.capture(image, bytes(3))
-        while (due_s := world.sender.next_due_s(world.now_s)) is not None and due_s <= world.now_s + 100.0:
+        while (
+            due_s := world.sender.next_due_s(world.now_s)
+        ) is not None and due_s <= world.now_s + 100.0:
             packet_type, body = offered(world)
             if len(body) > 40:
                 times_s.append(world.now_s)

@@ -151,21 +151,23 @@ class Node:
         takes them.
         """
         link = config.link
-        self._interval_s, self._hours = config.source.interval_s, config.source.hours
+        self._interval_s = config.source.interval_s
+        self._hours = config.source.hours
         self._gate = (
             Gate(config.source.gate_threshold, config.source.heartbeat_s)
             if config.source.gate
             else None
         )
         self._n_unchanged = 0
-        self._loaded, self._trial = loaded, trial
+        self._loaded = loaded
+        self._trial = trial
         self._outbox = queues[-1].outbox
-        self._counters, self._radio, self._console = counters, radio, console
-        self._safe_mode, self._on_proved, self._is_answered = (
-            safe_mode,
-            on_proved,
-            link.has_feedback,
-        )
+        self._counters = counters
+        self._radio = radio
+        self._console = console
+        self._safe_mode = safe_mode
+        self._on_proved = on_proved
+        self._is_answered = link.has_feedback
         self._timing = LinkTiming(link.profile, link.profile.turnaround_s)
         ledger = config.state_dir / LEDGER_FILE
         self._governor = governor_for(link.region, link.frequency_hz, link.profile, ledger)
@@ -188,7 +190,8 @@ class Node:
         "When its airtime was entered in the ledger."
         self._silent_because: str | None = None
         self._unfit_told_s = -math.inf
-        self._offers, self._offer_s = Pause(FIRST_OFFER_S, LONGEST_OFFER_S), -math.inf
+        self._offers = Pause(FIRST_OFFER_S, LONGEST_OFFER_S)
+        self._offer_s = -math.inf
         "A packet that could not leave is offered again from then on."
         self._unwell_from_s = math.inf
         "Unless something leaves before."
@@ -346,7 +349,8 @@ class Node:
         """No image comes any more. What waits is sent all the same, and only then the node ends
         with the error.
         """
-        self._capturing, self._source_error = None, error
+        self._capturing = None
+        self._source_error = error
         self._sender.flush()
         if error is not None and self._outbox.n_images:
             self._console.notice(f"{error}; {self._outbox.n_images} images wait and are sent first")
@@ -426,7 +430,8 @@ class Node:
 
     def _send_less(self, error: DoesNotFit) -> None:
         """The modem does not take this packet at present, but may take a shorter one."""
-        self._outgoing, self._unwell_from_s = None, math.inf
+        self._outgoing = None
+        self._unwell_from_s = math.inf
         self._sender.does_not_fit(boot_s(), error.max_packet_bytes)
         if boot_s() >= self._unfit_told_s + UNFIT_TOLD_S:
             self._unfit_told_s = boot_s()

@@ -31,9 +31,12 @@ class Radio:
         """Opens the carrier, or PortError; `waits_for_first`: one that is not there yet is waited
         for as later ones.
         """
-        self._open, self._say, self._is_patient = open_carrier, say, is_patient
+        self._open = open_carrier
+        self._say = say
+        self._is_patient = is_patient
         self._carrier: Carrier | None = None
-        self._pause, self._retry_s = Pause(FIRST_PAUSE_S, LONGEST_PAUSE_S), 0.0
+        self._pause = Pause(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._retry_s = 0.0
         self._opening: _Opening | None = None
         try:
             self._carrier = open_carrier()

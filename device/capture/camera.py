@@ -52,7 +52,8 @@ class Camera:
     """One camera. `rests`: it is closed between two frames."""
 
     def __init__(self, driver: Driver, rests: bool) -> None:
-        self._driver, self._rests = driver, rests
+        self._driver = driver
+        self._rests = rests
         self._is_open = self._has_settled = self._has_given = False
 
     @property
@@ -71,7 +72,8 @@ class Camera:
             raise CameraError(
                 f"{self._driver.name} cannot be opened ({_said(error)}); {self._driver.advice}"
             ) from None
-        self._is_open, self._has_settled = True, False
+        self._is_open = True
+        self._has_settled = False
 
     def frame(self) -> tuple[np.ndarray, float]:
         """RGB uint8 (H, W, 3), fresh, and when it was captured on the monotonic clock; CameraError
@@ -123,7 +125,8 @@ class UsbCamera:
     """By OpenCV; a video file stands for one in tests."""
 
     def __init__(self, opencv: Any, device: int | str) -> None:
-        self._opencv, self._device = opencv, device
+        self._opencv = opencv
+        self._device = device
         self._camera: Any = None
         self.name = f"camera {device}"
         self.advice = "see what there is with: ls /dev/video*"
@@ -163,7 +166,8 @@ class PiCamera:
 
     def __init__(self, make: Callable[[int], Any], number: int) -> None:
         """`make` is picamera2.Picamera2."""
-        self._make, self._number = make, number
+        self._make = make
+        self._number = number
         self._camera: Any = None
         self.name = f"camera {number} at the connector"
 

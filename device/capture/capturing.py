@@ -53,7 +53,8 @@ class Capturing:
 
     def __init__(self, open_source: OpenSource, limit: int | None) -> None:
         """Opens it at once, in its thread."""
-        self._open, self._n_left = open_source, limit
+        self._open = open_source
+        self._n_left = limit
         self._asked: SimpleQueue[bool] = SimpleQueue()
         "Whether an image is wanted, or the source is only to be opened."
         self._outcomes: SimpleQueue[Outcome | Exception] = SimpleQueue()
@@ -132,7 +133,8 @@ class Capturing:
 
     def _begin(self, wants_image: bool, now_s: float) -> None:
         if not self.is_busy and not self.is_over:
-            self._asked_s, self._is_patient = now_s, True
+            self._asked_s = now_s
+            self._is_patient = True
             self._asked.put(wants_image)
 
     def _failed(self, error: SourceAwayError, now_s: float) -> None:

@@ -51,7 +51,8 @@ class Gate:
     """Of one camera that stands still."""
 
     def __init__(self, threshold: float = THRESHOLD, heartbeat_s: float = HEARTBEAT_S) -> None:
-        self._threshold, self._heartbeat_s = threshold, heartbeat_s
+        self._threshold = threshold
+        self._heartbeat_s = heartbeat_s
         self._reference: _Reference | None = None
         self._usual: np.ndarray | None = None
         """Mean square by which each block differed in images that were not sent: more at edges,

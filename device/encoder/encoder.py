@@ -26,7 +26,8 @@ class Encoder:
         try:
             if wants_edgetpu:
                 self._interpreter, why = load_for_edgetpu(bundle.encoder_path)
-                self.notice, self.uses_edgetpu = sentence(why), why is None
+                self.notice = sentence(why)
+                self.uses_edgetpu = why is None
             else:
                 self._interpreter = load_model(bundle.encoder_path)
         except RuntimeMissingError:

@@ -129,7 +129,8 @@ class Slots:
         except (BundleError, EncoderError, OSError) as error:
             with suppress(OSError):  # a full card: it is found out anew at the next start
                 self._write(Stage.FAILED, str(error))
-            self.stage, self.why = Stage.FAILED, str(error)
+            self.stage = Stage.FAILED
+            self.why = str(error)
             return self._go_back(say), None
         return loaded, Trial(self, loaded, say) if is_on_trial else None
 
@@ -169,7 +170,8 @@ class Slots:
         }
         self._state.parent.mkdir(parents=True, exist_ok=True)
         write_state(self._state, state)
-        self.stage, self.why = stage, why
+        self.stage = stage
+        self.why = why
 
 
 class Trial:
@@ -178,7 +180,8 @@ class Trial:
     """
 
     def __init__(self, slots: Slots, loaded: Loaded, say: Callable[[str], None]) -> None:
-        self._slots, self._say = slots, say
+        self._slots = slots
+        self._say = say
         self._n_left = PROBATION_IMAGES
         self._canary = str(loaded.canary) if loaded.canary else "it brought no canary"
         say(f"bundle {slots.name} is on trial: {self._canary}")

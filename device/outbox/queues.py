@@ -82,7 +82,8 @@ class Turns:
         an earlier one.
         """
         *self._earlier, self.own = queues
-        self._new_sender, self._say = new_sender, say
+        self._new_sender = new_sender
+        self._say = say
         self.current = queues[0]
         self.sender = new_sender(self.current, self.current is not self.own)
         self._n_missed_before = 0

@@ -57,7 +57,8 @@ class Scaled(nn.Module):
         super().__init__()
         self.score = score
         low, high = np.quantile(run(score, validation).numpy(), ENDS)
-        self.low, self.range = float(low), float(max(high - low, SMALLEST))
+        self.low = float(low)
+        self.range = float(max(high - low, SMALLEST))
 
     def forward(self, symbols: Tensor) -> Tensor:
         return (self.score(symbols) - self.low) / self.range

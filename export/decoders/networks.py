@@ -155,7 +155,8 @@ class Probabilities(nn.Module):
 
     def __init__(self, scores: nn.Module, n_classes: int, temperature: float) -> None:
         super().__init__()
-        self.scores, self.temperature = scores, temperature
+        self.scores = scores
+        self.temperature = temperature
         self.register_buffer("shifts", torch.zeros(n_classes))
 
     def forward(self, symbols: Tensor) -> Tensor:
@@ -204,7 +205,8 @@ class Pixels(nn.Module):
         self, coefficients: nn.Module, components: "Components", shape: tuple[int, int, int]
     ) -> None:
         super().__init__()
-        self.coefficients, self.shape = coefficients, shape
+        self.coefficients = coefficients
+        self.shape = shape
         self.register_buffer("mean", components.mean)
         self.register_buffer("components", components.rows)
 

@@ -207,7 +207,8 @@ class FoldedDecoder(nn.Module):
 
     def __init__(self, first: nn.Linear, rest: nn.Sequential) -> None:
         super().__init__()
-        self.first, self.rest = first, rest
+        self.first = first
+        self.rest = rest
 
     def forward(self, symbols: Tensor) -> Tensor:
         return self.rest(self.first(symbols))

@@ -117,7 +117,8 @@ def make_output_the_symbol(model: schema.ModelT) -> None:
     while open_tensors:
         index = open_tensors.pop()
         quantization = graph.tensors[index].quantization
-        quantization.scale, quantization.zeroPoint = [1.0], [0]
+        quantization.scale = [1.0]
+        quantization.zeroPoint = [0]
         quantization.min = quantization.max = None
         [producer] = [operator for operator in graph.operators if index in list(operator.outputs)]
         kind = builtin_operator(model, producer)

@@ -19,7 +19,8 @@ class OnnxDecoder:
     """
 
     def __init__(self, path: Path, n_latents: int, output: str) -> None:
-        self.n_latents, self.output = n_latents, output
+        self.n_latents = n_latents
+        self.output = output
         self._path = path
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

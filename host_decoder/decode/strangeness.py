@@ -13,10 +13,8 @@ class StrangenessScorer:
     """A bundle's decoder of a score."""
 
     def __init__(self, task: Task, n_latents: int) -> None:
-        self._threshold, self._decode = (
-            task.threshold,
-            OnnxDecoder(task.decoder_path, n_latents, SCORE),
-        )
+        self._threshold = task.threshold
+        self._decode = OnnxDecoder(task.decoder_path, n_latents, SCORE)
         shape = self._decode.example.shape
         if shape != (2,):
             raise BundleError(

@@ -53,7 +53,8 @@ class WallClock:
     def __init__(
         self, is_trusted: bool = False, is_synchronised: Callable[[], bool | None] = is_synchronised
     ) -> None:
-        self._is_trusted, self._is_synchronised = is_trusted, is_synchronised
+        self._is_trusted = is_trusted
+        self._is_synchronised = is_synchronised
 
     def unix_s(self) -> float:
         """For what is stored and shown; it may be anything, and step both ways."""

@@ -198,9 +198,12 @@ class Gateway:
         except ValueError as error:
             raise ConfigError(f"gateway {self.config.name}: {error}") from None
         with self._bell:
-            self._carrier, self._opened_s, self._said = carrier, time.monotonic(), ""
+            self._carrier = carrier
+            self._opened_s = time.monotonic()
+            self._said = ""
             self._n_noise_told -= self._n_noise
-            self._n_noise, self.is_listening = 0, True
+            self._n_noise = 0
+            self.is_listening = True
         self._tell(Notice(f"listening on {self.config.where}"))
 
     def _send_waiting(self, carrier: Carrier) -> None:
@@ -227,7 +230,9 @@ class Gateway:
         with self._bell:
             self.n_looks += 1
             has_news = bool(heard or sentences or n_noise != self._n_noise)
-            self._n_noise, self._heard, self._is_held = n_noise, heard, bool(heard)
+            self._n_noise = n_noise
+            self._heard = heard
+            self._is_held = bool(heard)
             self._notices += map(Notice, sentences)
             self.has_news |= has_news
             if has_news or self._bell.is_watched:

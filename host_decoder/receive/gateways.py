@@ -45,7 +45,8 @@ class _Speech:
     """What the host says, through each gateway one packet at a time."""
 
     def __init__(self, host: Host, gateways: Sequence[Gateway]) -> None:
-        self._host, self._gateways = host, gateways
+        self._host = host
+        self._gateways = gateways
         self._airtime_s = [0.0] * len(gateways)
         "Of the packet that each was given last."
         self.said: deque[bytes] = deque(maxlen=KEPT_PACKETS)

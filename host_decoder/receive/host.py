@@ -100,7 +100,9 @@ class Host:
         likes. `are_networks` by gateway: its packets are in clear, since a LoRaWAN network has
         opened them. `clock`: None: its time is right.
         """
-        self._store, self._timing, self._gateways = store, timing, tuple(gateways)
+        self._store = store
+        self._timing = timing
+        self._gateways = tuple(gateways)
         self._nodes = {node.number: node for node in nodes}
         own = {
             bundle.path: bundle for node in nodes for bundle in (node.bundle, *node.earlier_bundles)
@@ -123,11 +125,13 @@ class Host:
         self._speakers = [
             number for number, governor in enumerate(governors) if governor.silent_because is None
         ]
-        self._clock, self._has_told_clock = clock or WallClock(is_trusted=True), False
+        self._clock = clock or WallClock(is_trusted=True)
+        self._has_told_clock = False
         self._started_s = self._clock.unix_s()
         self._refusals: dict[str, RefusalCount] = {}
         self._shelf = Shelf()
-        self._mute_until_s, self._mute_because = float("-inf"), ""
+        self._mute_until_s = float("-inf")
+        self._mute_because = ""
         self._notices: list[Notice] = []
         self._counted_s = float("-inf")
         self._networks = {number for number, is_network in enumerate(are_networks) if is_network}
@@ -138,10 +142,8 @@ class Host:
             node.number: self._entry(node, other_bundles) for node in nodes if node.device is None
         }
         self.governors = tuple(governors) or tuple(Governor() for _ in self._gateways)
-        self._radio, self._radio_nodes = (
-            Receiver(entries, timing, governors=self.governors),
-            set(entries),
-        )
+        self._radio = Receiver(entries, timing, governors=self.governors)
+        self._radio_nodes = set(entries)
         members = [node for node in nodes if node.device is not None]
         self._network = LoRaWanReceiver(
             {node.number: self._entry(node, other_bundles) for node in members},

@@ -37,7 +37,8 @@ class Listener:
     ) -> None:
         self._config = config
         self._should_stop = should_stop
-        self._count, self._idle_timeout_s = count, idle_timeout_s
+        self._count = count
+        self._idle_timeout_s = idle_timeout_s
         self._explainer = Explainer()
         self.tally = Tally()
         self._governors = governors_of(config.gateways, config.store.parent)

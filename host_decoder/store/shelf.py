@@ -51,7 +51,8 @@ class Shelf:
         self._held: deque[Held] = deque()
         self._trouble: str | None = None
         "What was said of the store; None while it is well."
-        self._pause_s, self._retry_s = FIRST_PAUSE_S, 0.0
+        self._pause_s = FIRST_PAUSE_S
+        self._retry_s = 0.0
         self._n_late = self._n_dropped = 0
 
     @property
@@ -130,5 +131,7 @@ class Shelf:
             f"the store is written again: {self._n_late} packets that came meanwhile are in "
             f"it{dropped}"
         )
-        self._trouble, self._n_late, self._n_dropped = None, 0, 0
+        self._trouble = None
+        self._n_late = 0
+        self._n_dropped = 0
         return [Notice(sentence, is_problem=True)]

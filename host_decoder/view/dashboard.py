@@ -238,6 +238,7 @@ def _fitted(line: Text, columns: int, cut: str) -> Text:
     if line.cell_len <= columns:
         return line
     fitted = line.copy()
-    fitted.no_wrap, fitted.overflow = True, "crop"
+    fitted.no_wrap = True
+    fitted.overflow = "crop"
     fitted.truncate(max(0, columns - len(cut)), overflow="crop")
     return fitted.append(cut)

@@ -23,7 +23,8 @@ class PictureFolder:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._n_named = folder, Counter[str]()
+        self._folder = folder
+        self._n_named = Counter[str]()
 
     def save(self, answer: dict[str, Any]) -> dict[str, Any]:
         """The answer with the name of a PNG file in place of its pixels; one without pixels stays

@@ -57,7 +57,8 @@ class PlainView:
     """One line per answer, for logs and pipes."""
 
     def __init__(self, title: Title, console: Console) -> None:
-        self._title, self._console = title, console
+        self._title = title
+        self._console = console
 
     def __enter__(self) -> "PlainView":
         self._print(f"bundle {self._title.bundle} over {self._title.link}, node {self._title.node}")

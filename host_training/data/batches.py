@@ -97,9 +97,11 @@ class Batches:
         self.pixels = to_pixels(split.images).to(device)
         self.labels = torch.from_numpy(split.labels).to(device)
         self.batch_size = min(batch_size, len(self.labels))
-        self.seed, self.pixel_pad = seed, pixel_pad
+        self.seed = seed
+        self.pixel_pad = pixel_pad
         self.augmentation = augmentation
-        self._epoch, self._order = -1, torch.empty(0)
+        self._epoch = -1
+        self._order = torch.empty(0)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -113,9 +115,9 @@ class Batches:
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(self.seed * SEED_STRIDE + epoch)
-            self._epoch, self._order = (
-                epoch,
-                torch.randperm(len(self.labels), generator=generator).to(self.labels.device),
+            self._epoch = epoch
+            self._order = torch.randperm(len(self.labels), generator=generator).to(
+                self.labels.device
             )
         torch.manual_seed(self.seed * SEED_STRIDE + step)
         indices = self._order[position * self.batch_size : (position + 1) * self.batch_size]

@@ -25,7 +25,8 @@ class LossGraph:
         """`loss_of`: images and labels to the loss, without a look at a number; the gradients are
         `module`'s.
         """
-        self.images, self.labels = images.clone(), labels.clone()
+        self.images = images.clone()
+        self.labels = labels.clone()
         before = copy.deepcopy(module.state_dict())
         other_stream = torch.cuda.Stream()
         other_stream.wait_stream(torch.cuda.current_stream())

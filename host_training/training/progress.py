@@ -14,7 +14,8 @@ class StageProgress:
     """Shown on standard error while it is entered."""
 
     def __init__(self, name: str, n_steps: int, done: int, n_epochs: int) -> None:
-        self._name, self._n_epochs = name, n_epochs
+        self._name = name
+        self._n_epochs = n_epochs
         self._bar = tqdm(
             total=n_steps,
             initial=done,

@@ -113,7 +113,9 @@ class CrossEntropyStage:
     name = "ce"
 
     def __init__(self, model: AutoEncoder, recipe: Recipe, teacher: AutoEncoder | None) -> None:
-        self.model, self.epochs, self.batch_size = model, recipe.ce_epochs, recipe.batch_size
+        self.model = model
+        self.epochs = recipe.ce_epochs
+        self.batch_size = recipe.batch_size
         self.teacher = teacher
         self.label_smoothing = recipe.label_smoothing
         self.graph: LossGraph | None = None
@@ -169,11 +171,9 @@ class DuPHiLStage:
     name = "duphil"
 
     def __init__(self, model: AutoEncoder, recipe: Recipe) -> None:
-        self.model, self.epochs, self.batch_size = (
-            model,
-            recipe.duphil_epochs,
-            recipe.duphil_batch_size,
-        )
+        self.model = model
+        self.epochs = recipe.duphil_epochs
+        self.batch_size = recipe.duphil_batch_size
         self.eps_sq = recipe.eps_sq
         phase1 = nn.ModuleList([model.encoder, model.side_branch])
         self.learning_rates = [recipe.mcr2_learning_rate, recipe.duphil_decoder_learning_rate]
@@ -237,7 +237,10 @@ class Trainer:
         """
         height, width, channels = data.image_shape
         recipe = recipe.for_images(len(data.train))
-        self.data, self.recipe, self.run_dir, self.device = data, recipe, run_dir, device
+        self.data = data
+        self.recipe = recipe
+        self.run_dir = run_dir
+        self.device = device
         torch.backends.cudnn.benchmark = True
         torch.manual_seed(recipe.seed)
         config = ModelConfig(height, width, channels, len(data.classes), **recipe.model)
@@ -248,7 +251,9 @@ class Trainer:
             CrossEntropyStage(self.model, recipe, self._teacher()),
             DuPHiLStage(self.model, recipe),
         ]
-        self.stage_index, self.step, self.best = 0, 0, NOTHING_YET
+        self.stage_index = 0
+        self.step = 0
+        self.best = NOTHING_YET
         self.is_resumed = False
         self.writer: SummaryWriter | None = None
 
@@ -260,7 +265,9 @@ class Trainer:
             stage = self.stages[self.stage_index]
             if not self._run_stage(stage, until):
                 break
-            self.stage_index, self.step, self.best = self.stage_index + 1, 0, NOTHING_YET
+            self.stage_index = self.stage_index + 1
+            self.step = 0
+            self.best = NOTHING_YET
             if stage.epochs:
                 self._take_best(stage)
             self._save_last()
@@ -410,11 +417,9 @@ class Trainer:
                 f"{self.run_dir} holds another run ({'; '.join(differences)}); "
                 "continue it with its own settings, or train into another folder (RUN=…)"
             )
-        self.stage_index, self.step, self.best = (
-            state["stage_index"],
-            state["step"],
-            tuple(state["best"]),
-        )
+        self.stage_index = state["stage_index"]
+        self.step = state["step"]
+        self.best = tuple(state["best"])
         self.model.load_state_dict(state["model"])
         for stage, states in zip(self.stages, state["optimisers"], strict=True):
             for optimiser, optimiser_state in zip(stage.optimisers, states, strict=True):

@@ -5,7 +5,8 @@ class Pause:
     """From first_s up to longest_s; what works again begins with first_s."""
 
     def __init__(self, first_s: float, longest_s: float) -> None:
-        self._first_s, self._longest_s = first_s, longest_s
+        self._first_s = first_s
+        self._longest_s = longest_s
         self.n_failed = 0
         "Failures, one after the other."
 

@@ -39,7 +39,8 @@ class SerialPort:
     def __init__(self, path: str, bitrate_bps: int) -> None:
         self.path = path
         self._uart = UartConfig(bitrate_bps)
-        self._room_bytes, self._read_s = float(BURST_BYTES), time.monotonic()
+        self._room_bytes = float(BURST_BYTES)
+        self._read_s = time.monotonic()
         try:
             self._serial = serial.Serial(path, bitrate_bps, timeout=0, exclusive=True)
         except _BROKEN as error:

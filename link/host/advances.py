@@ -41,7 +41,8 @@ class Advances:
 
     def __init__(self, airtime_s: float, wait_s: float) -> None:
         """An answer takes airtime_s; whoever asks waits for wait_s."""
-        self.airtime_s, self._wait_s = airtime_s, wait_s
+        self.airtime_s = airtime_s
+        self._wait_s = wait_s
         self._answered: OrderedDict[tuple[int, bytes], tuple[int, float, int]] = OrderedDict()
         "How often, before when not again, and above which counter they were told to go on."
         self._asking: dict[tuple[int, bytes], Asking] = {}

@@ -25,7 +25,9 @@ class ImageReader:
         """Chunks made with any of these bundles are decoded; the first one is the node's present
         one.
         """
-        self._node, self._own, self._decode = node, bundles, decode
+        self._node = node
+        self._own = bundles
+        self._decode = decode
         self._images = ImageAssembler()
 
     def n_chunks(self, image: int) -> int:

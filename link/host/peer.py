@@ -55,7 +55,9 @@ class HostNode:
         advances: Advances | None,
     ) -> None:
         """`advances` of the whole host; None, as without timing: it never answers."""
-        self.node, self._timing, self._advances = node, timing, advances
+        self.node = node
+        self._timing = timing
+        self._advances = advances
         self._bundles = entry.bundles
         bundles = list(reversed(self._bundles.values()))
         is_one_way = entry.one_way or timing is None
@@ -377,8 +379,10 @@ class HostNode:
             return pack_command(command)
         if content is TIME:
             assert unix_offset_s is not None
-            self._wants_time, self._told_offset_s = False, unix_offset_s
-            self._n_tellings, self._told_behind = max(0, self._n_tellings - 1), self._best[0]
+            self._wants_time = False
+            self._told_offset_s = unix_offset_s
+            self._n_tellings = max(0, self._n_tellings - 1)
+            self._told_behind = self._best[0]
             return Time(end_s + unix_offset_s).pack()
         if content is SLOT:
             assert slots is not None

@@ -81,7 +81,8 @@ class Receiver:
             node: HostNode(node, entry, timing, salt, decode, self._advances)
             for node, entry in nodes.items()
         }
-        self._timing, self._governors = timing, tuple(governors)
+        self._timing = timing
+        self._governors = tuple(governors)
         self.unix_offset_s = unix_offset_s
         self._slots: SlotPlan | None = None
         self._is_speaking = False

@@ -70,11 +70,14 @@ class Reporter:
 
     def ask(self, now_s: float) -> None:
         """The node listens."""
-        self._asked_s, self._silent_s = now_s, None
+        self._asked_s = now_s
+        self._silent_s = None
 
     def began_anew(self) -> None:
         """The node's session is another one; counters of the old mean nothing to it."""
-        self._highest, self._unconfirmed, self._stored = -1, set(), set()
+        self._highest = -1
+        self._unconfirmed = set()
+        self._stored = set()
         self._images.clear()
 
     def confirm(self, counter: int, enough: Iterable[int]) -> None:

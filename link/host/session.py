@@ -148,7 +148,9 @@ class HostSession:
         """`bundles` are all that the host holds: the node's present one, its other ones, then the
         rest.
         """
-        self._node, self._key, self._host_salt = node, key, host_salt
+        self._node = node
+        self._key = key
+        self._host_salt = host_salt
         self._bundle_ids = list(dict.fromkeys(bundle.id for bundle in bundles))
         self._one_way = one_way
         self._current = self._session(state.salt, state.bundle_id) if state else None

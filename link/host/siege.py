@@ -72,11 +72,13 @@ class Siege:
 
     def commanded(self, now_s: float) -> None:
         """The command is on its way."""
-        self._commanded_s, self._due_s = now_s, now_s + self._pause_s
+        self._commanded_s = now_s
+        self._due_s = now_s + self._pause_s
         self._pause_s = min(2 * self._pause_s, PERIOD_S)
 
     def _tell_anew(self) -> None:
-        self._due_s, self._pause_s = -inf, REPEAT_S
+        self._due_s = -inf
+        self._pause_s = REPEAT_S
 
     def _wants_long_tags(self, now_s: float) -> bool:
         oldest_s = self._failed_s[0] if len(self._failed_s) == ENOUGH else -inf

@@ -31,7 +31,9 @@ class Mean:
     def add(self, value: float | None) -> None:
         """None, a value that the carrier cannot tell, is left out."""
         if value is not None:
-            self.n, self.total, self.last = self.n + 1, self.total + value, value
+            self.n = self.n + 1
+            self.total = self.total + value
+            self.last = value
 
     @property
     def mean(self) -> float | None:
@@ -123,7 +125,8 @@ class NodeStatistics:
         self.n_received += 1
         self.packet_bytes += packet_bytes
         self.airtime_s += airtime_s
-        self.first_s, self.last_s = now_s if self.first_s is None else self.first_s, now_s
+        self.first_s = now_s if self.first_s is None else self.first_s
+        self.last_s = now_s
         self.snr_db.add(quality.snr_db)
         self.rssi_dbm.add(quality.rssi_dbm)
         for chunk in chunks:

@@ -116,7 +116,9 @@ class StoredLedger(Ledger):
         Times, also now_s, are those of the clock that began with the boot named by boot_id.
         """
         super().__init__(window_s)
-        self._path, self._block_s, self._boot_id = Path(path), block_s, boot_id
+        self._path = Path(path)
+        self._block_s = block_s
+        self._boot_id = boot_id
         self._lock = _hold(self._path)
         self._reserve_s = 0.0
         "Of the block in the file: what is not used yet."
@@ -133,7 +135,8 @@ class StoredLedger(Ledger):
                 "used up; see to the file's owner and mode, or move it away"
             )
         except (ValueError, KeyError, TypeError, OverflowError) as error:
-            self._ends, self._sums = [], []
+            self._ends = []
+            self._sums = []
             self._enter(full_s, now_s)
             self.notice = (
                 f"airtime ledger {self._path} is damaged ({error}); it is now "

@@ -30,7 +30,8 @@ class SlotClock:
     """A node's side: when it may begin."""
 
     def __init__(self, wants_slot: bool, random: Random) -> None:
-        self._is_random, self._random = wants_slot, random
+        self._is_random = wants_slot
+        self._random = random
         self._slot: Slot | None = None
         self._first_s = self._void_s = 0.0
         self._back_off_until_s: float | None = None
@@ -39,7 +40,8 @@ class SlotClock:
         """The frame with the grant has just ended."""
         if slot.period_s <= 0 or not 0 < slot.width_s <= slot.period_s:
             return
-        self._slot, self._first_s = slot, now_s + slot.start_in_s
+        self._slot = slot
+        self._first_s = now_s + slot.start_in_s
         self._void_s = now_s + _good_for_s(slot.width_s)
 
     def has_slot(self, now_s: float) -> bool:
@@ -76,7 +78,8 @@ class SlotPlan:
 
     def __init__(self, nodes: Collection[int], period_s: float, begin_s: float) -> None:
         self._places = {node: place for place, node in enumerate(sorted(nodes))}
-        self._period_s, self._begin_s = period_s, begin_s
+        self._period_s = period_s
+        self._begin_s = begin_s
         self._granted_s: dict[int, float] = {}
 
     @property

@@ -302,7 +302,8 @@ class Monitor:
     ) -> str:
         if header.salt != node.address:
             node.statistics.restarted()
-            node.address, node.window = header.salt, ReplayWindow()
+            node.address = header.salt
+            node.window = ReplayWindow()
         counter = reconstruct_counter(header.counter_low, node.window.highest)
         body = packet[header.n_bytes :]
         explained = explain_lorawan(PacketType(header.packet_type), body, node.reference)

@@ -44,18 +44,14 @@ class Choice:
         timing: LinkTiming,
         options: SenderOptions,
     ) -> None:
-        self._outbox, self._in_flight, self._answer, self._packer = (
-            outbox,
-            in_flight,
-            answer,
-            packer,
-        )
-        self._fitting, self._governor, self._timing, self._options = (
-            fitting,
-            governor,
-            timing,
-            options,
-        )
+        self._outbox = outbox
+        self._in_flight = in_flight
+        self._answer = answer
+        self._packer = packer
+        self._fitting = fitting
+        self._governor = governor
+        self._timing = timing
+        self._options = options
         self.rate = RateControl(governor)
         self.n_unasked = options.unasked_chunks
         "Chunks of one image that may be on their way at once."

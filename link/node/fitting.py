@@ -19,7 +19,8 @@ class Fitting:
 
     def __init__(self, max_bytes: int, least_bytes: int) -> None:
         """`least_bytes`: of the shortest that can be sent."""
-        self.max_bytes, self._least_bytes = max_bytes, least_bytes
+        self.max_bytes = max_bytes
+        self._least_bytes = least_bytes
         self.room_bytes = max_bytes
         self.free_s = -float("inf")
         "Not even the shortest packet fits; from then on it is tried again."

@@ -65,7 +65,9 @@ class Packer:
                 f"{MAX_PACKET_BYTES} are "
                 "possible, set max_packet_bytes to that"
             )
-        self._session, self._outbox, self._age_s = session, outbox, age_s
+        self._session = session
+        self._outbox = outbox
+        self._age_s = age_s
         self.max_packet_bytes = max_packet_bytes
         self._fitting = fitting or Fitting(max_packet_bytes, MIN_PACKET_BYTES)
         self._parity_bytes = parity.room_bytes if parity else 0

@@ -57,7 +57,8 @@ class RateControl:
         self._base_airtime_s = airtime_s
         if self._captured_s is not None:
             self._learn(max(0.0, captured_s - self._captured_s))
-        self._newest_image, self._captured_s = image, captured_s
+        self._newest_image = image
+        self._captured_s = captured_s
 
     def n_affordable(self, airtime_s: float, now_s: float) -> int:
         """Chunks of each image that may be sent now when a refinement takes airtime_s, base chunk

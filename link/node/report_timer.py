@@ -28,7 +28,9 @@ class AnswerTimer:
 
     def __init__(self, timing: LinkTiming, share: float | None, random: Random) -> None:
         """`share` is the duty cycle; None: there is none."""
-        self._timing, self._share, self._random = timing, share, random
+        self._timing = timing
+        self._share = share
+        self._random = random
         self.due_s: float | None = None
         "Until then an answer may come; None: none is awaited."
         self.asked_at = -1
@@ -69,7 +71,9 @@ class AnswerTimer:
 
     def answered(self) -> None:
         """A report came."""
-        self.due_s, self.n_missed, self.listens_until_s = None, 0, -inf
+        self.due_s = None
+        self.n_missed = 0
+        self.listens_until_s = -inf
 
     def heard(self, now_s: float) -> None:
         """Something else came; the report may follow it."""

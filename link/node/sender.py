@@ -128,12 +128,17 @@ class Sender:
             options.max_packet_bytes or MAX_PACKET_BYTES, timing.profile.max_packet_bytes
         )
         parity = None if options.has_downlink else options.parity
-        self._bundle_id, self._counters, self._outbox = bundle_id, counters, outbox
-        self._governor, self._timing, self._options = governor, timing, options
+        self._bundle_id = bundle_id
+        self._counters = counters
+        self._outbox = outbox
+        self._governor = governor
+        self._timing = timing
+        self._options = options
         self._session = NodeSession(node, key, bundle_id, options.has_downlink, salt)
         self._fitting = Fitting(max_bytes, MIN_PACKET_BYTES)
         self._packer = Packer(self._session, outbox, self._age_s, max_bytes, parity, self._fitting)
-        self._in_flight, self._parity = InFlight(), ParityQueue(parity)
+        self._in_flight = InFlight()
+        self._parity = ParityQueue(parity)
         self._answer = AnswerTimer(timing, governor.share, random)
         self._slots = SlotClock(options.wants_slot, random)
         self._choice = Choice(
@@ -202,20 +207,22 @@ class Sender:
         fault = cut_fault(fault, self._fault_bytes)
         if fault == self._fault:
             return
-        self._fault, self._owes_fault, self._fault_counter = fault, True, -1
-        self._hello_s, self._n_hellos = -inf, 0
+        self._fault = fault
+        self._owes_fault = True
+        self._fault_counter = -1
+        self._hello_s = -inf
+        self._n_hellos = 0
 
     def take_over(self, other: "Sender") -> None:
         """A sender for another bundle's images spoke until now: what it knew of the time, and of
         the host's silence.
         """
         self.unix_offset_s = other.unix_offset_s
-        self._time_due_s, self._n_times, self._host_salt = (
-            other._time_due_s,
-            other._n_times,
-            other._host_salt,
-        )
-        self._answer.n_missed, self._answer.probe_s = other._answer.n_missed, other._answer.probe_s
+        self._time_due_s = other._time_due_s
+        self._n_times = other._n_times
+        self._host_salt = other._host_salt
+        self._answer.n_missed = other._answer.n_missed
+        self._answer.probe_s = other._answer.probe_s
         self._owes_fault &= other._owes_fault or self._fault != other._fault
 
     @property
@@ -507,7 +514,8 @@ class Sender:
             counter=counter,
             bitstream_bytes=tuple(len(chunk.bitstream) for chunk in content.chunks),
         )
-        self._speaking, self._latest_airtime_s = outgoing, airtime_s
+        self._speaking = outgoing
+        self._latest_airtime_s = airtime_s
         self._slots.spoke()
         self._choice.rate.sent(airtime_s, now_s)
         self._count(outgoing, content)
@@ -591,7 +599,8 @@ class Sender:
             del self._tries[min(self._tries)]
         self._n_since_status += 1
         if outgoing.packet_type == PacketType.STATUS:
-            self._owes_status, self._n_since_status = False, 0
+            self._owes_status = False
+            self._n_since_status = 0
         elif self._options.status_every and self._n_since_status >= self._options.status_every:
             self._owes_status = True
 
@@ -630,7 +639,8 @@ class Sender:
         heard = report.received_counters()
         self._owes_fault &= self._fault_counter not in heard
         if self._hello_counter in heard:
-            self._owes_hello, self._hello_counter = False, -1
+            self._owes_hello = False
+            self._hello_counter = -1
             if self._wants_time(now_s):
                 self._time_due_s = now_s + self._time_pause.failed()
 
@@ -639,7 +649,8 @@ class Sender:
         node.
         """
         if salt and salt != self._host_salt:
-            self._host_salt, self._n_times = salt, 0
+            self._host_salt = salt
+            self._n_times = 0
             self._time_due_s = min(self._time_due_s, now_s + ASK_TIME_S[0])
 
     def _set_clock(self, unix_s: float, now_s: float) -> TimeHeard:

@@ -37,7 +37,9 @@ class NodeSession:
         self, node: int, key: bytes, bundle_id: bytes, has_downlink: bool, salt: bytes | None = None
     ) -> None:
         self.node = node
-        self._key, self._bundle_id, self._has_downlink = key, bundle_id, has_downlink
+        self._key = key
+        self._bundle_id = bundle_id
+        self._has_downlink = has_downlink
         self.n_bad = 0
         "Downlink packets that did not open."
         self.renew(salt)

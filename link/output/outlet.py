@@ -35,7 +35,9 @@ class Outlet(io.TextIOBase):
     def __init__(self, stream: TextIO, left_out: Callable[[int], None]) -> None:
         """`left_out` is told, when there is room again, how many pieces did not fit."""
         stream.flush()
-        self._stream, self._descriptor, self._left_out = stream, stream.fileno(), left_out
+        self._stream = stream
+        self._descriptor = stream.fileno()
+        self._left_out = left_out
         self._waiting: deque[bytes] = deque()
         self._n_bytes = self._n_left_out = self._n_taken = 0
         self._failure: OSError | None = None

@@ -99,7 +99,9 @@ class Seal:
         self._ciphers = {
             n_bytes: AESCCM(key, n_bytes) for n_bytes in (SHORT_TAG_BYTES, LONG_TAG_BYTES)
         }
-        self._node, self._node_salt, self._direction = node, node_salt, direction
+        self._node = node
+        self._node_salt = node_salt
+        self._direction = direction
 
     def seal(self, header: Header, counter: int, body: bytes, bundle_id: bytes = b"") -> bytes:
         """The whole packet: header, sealed body, tag. Never call it twice with one counter.

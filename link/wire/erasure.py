@@ -104,7 +104,8 @@ class ParityEncoder:
         or a long pause.
         """
         groups = [group for group in self._groups if group]
-        self._groups, self._n_pushed = [{} for _ in range(self._plan.depth)], 0
+        self._groups = [{} for _ in range(self._plan.depth)]
+        self._n_pushed = 0
         symbols = [_parity_symbols(list(group.values()), self._plan.n_parity) for group in groups]
         return [
             Parity(tuple(group), index, self._plan.n_parity, rows[index])

@@ -116,7 +116,9 @@ class Home:
     """A node's folder: bundle, keys, a replay file, and node.toml with anything in it changed."""
 
     def __init__(self, folder: Path, bundle, images):
-        self.folder, self.bundle, self.node = folder, bundle, NODE
+        self.folder = folder
+        self.bundle = bundle
+        self.node = NODE
         self.key = provision(folder / "keys", NODE).key
         self.labels = np.arange(len(images)) % 2
         np.savez(

@@ -17,7 +17,8 @@ class Port:
     max_packet_bytes = 255
 
     def __init__(self, error=None):
-        self.error, self.is_closed = error, False
+        self.error = error
+        self.is_closed = False
         self.statistics = CarrierStatistics()
 
     def send(self, packet):

@@ -38,10 +38,14 @@ class Ends:
     def __init__(
         self, folder: Path, node: HostNode, loss: float, verdict: VerdictConfig | None = None
     ) -> None:
-        self.bundle, self._node, self._verdict = node.bundle, node, verdict
-        self._loss, self._random = loss, Random(5)
+        self.bundle = node.bundle
+        self._node = node
+        self._verdict = verdict
+        self._loss = loss
+        self._random = Random(5)
         self._store_path = folder / "host.sqlite"
-        self.counters, self.outbox = CounterStore(folder), Outbox(folder / "outbox.sqlite")
+        self.counters = CounterStore(folder)
+        self.outbox = Outbox(folder / "outbox.sqlite")
         self.sender = Sender(
             NODE,
             KEY,

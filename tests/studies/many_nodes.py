@@ -71,8 +71,10 @@ class Station:
     """A node on the air, on a clock of its own."""
 
     def __init__(self, number: int, end: NodeEnd, random: Random) -> None:
-        self.number, self.end = number, end
-        self._rate, self._offset_s = 1 + random.uniform(-DRIFT, DRIFT), random.uniform(0, 1e5)
+        self.number = number
+        self.end = end
+        self._rate = 1 + random.uniform(-DRIFT, DRIFT)
+        self._offset_s = random.uniform(0, 1e5)
         self.due_s: float | None = None
         "When it is to be asked next, on the host's clock."
         self.is_speaking = False
@@ -99,7 +101,8 @@ class Channel:
     """One run: stations 0 … n_nodes - 1 on the air are nodes, those behind them gateways."""
 
     def __init__(self, scenario: Scenario, folder: Path, files: ExitStack) -> None:
-        self.scenario, self._random = scenario, Random(scenario.seed)
+        self.scenario = scenario
+        self._random = Random(scenario.seed)
         self._timing = LinkTiming(get_profile(scenario.profile), TURNAROUND_S)
         medium = self._timing.profile.medium
         assert not isinstance(medium, UartConfig)

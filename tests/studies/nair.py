@@ -86,7 +86,8 @@ class Host:
     """
 
     def __init__(self, deployed: Deployed, fills_with_zero: bool) -> None:
-        self.deployed, self.fills_with_zero = deployed, fills_with_zero
+        self.deployed = deployed
+        self.fills_with_zero = fills_with_zero
         path = deployed.folder / "decoder.onnx"
         onnx_model.write_decoder(deployed.decoder, path)
         self.decoder = onnx_model.OnnxModel(path)

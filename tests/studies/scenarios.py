@@ -47,9 +47,13 @@ class Bench:
     """A folder with card.img, host.toml and what is heard from both ends."""
 
     def __init__(self, folder: Path, line: Line, host: Host, limit_s: float) -> None:
-        self.folder, self.image = folder, folder / "card.img"
-        self._line, self._host, self.limit_s = line, host, limit_s
-        self.n_labels, self.cpu_s = 0, 0.0
+        self.folder = folder
+        self.image = folder / "card.img"
+        self._line = line
+        self._host = host
+        self.limit_s = limit_s
+        self.n_labels = 0
+        self.cpu_s = 0.0
         self.sentences: list[str] = []
         self._guest: Guest | None = None
 

@@ -97,7 +97,8 @@ class Simulation:
     """One run."""
 
     def __init__(self, scenario: Scenario, folder: Path) -> None:
-        self.scenario, self._folder = scenario, folder
+        self.scenario = scenario
+        self._folder = folder
         self._random = Random(scenario.seed)
         self._timing = LinkTiming(get_profile(scenario.profile), TURNAROUND_S)
         self._key = provision(folder / "keys", NODE).key

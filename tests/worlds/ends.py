@@ -56,8 +56,14 @@ class NodeEnd:
         key: bytes = KEY,
         seed: int = 0,
     ) -> None:
-        self.folder, self.bundle, self.options, self.timing = folder, bundle, options, timing
-        self.governor, self.node, self.key, self.seed = governor or Governor(), node, key, seed
+        self.folder = folder
+        self.bundle = bundle
+        self.options = options
+        self.timing = timing
+        self.governor = governor or Governor()
+        self.node = node
+        self.key = key
+        self.seed = seed
         self.counters = counters or Counting()
         self.start(salt)
 
@@ -104,7 +110,10 @@ class World:
     def __init__(
         self, node: NodeEnd, host: Receiver, enough: Callable[[Update], bool] = lambda update: False
     ) -> None:
-        self.node, self.host, self.now_s, self.enough = node, host, 0.0, enough
+        self.node = node
+        self.host = host
+        self.now_s = 0.0
+        self.enough = enough
         self.passes: Callable[[Header], bool] = lambda header: True
         self.updates: list[Update] = []
         self.outcomes: list[Outcome] = []

@@ -34,7 +34,8 @@ class FarHost:
         self._receiver = Receiver(
             {home.node: NodeEntry(home.key, home.bundle, state=state)}, timing
         )
-        self._far, self._deframer = far, Deframer()
+        self._far = far
+        self._deframer = Deframer()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.packets: list[bytes] = []

@@ -93,7 +93,8 @@ class Line:
     """`python -m link emulate` between two terminals: `a` is the node's, `b` the host's."""
 
     def __init__(self, profile: str, folder: Path) -> None:
-        self.a, self.b = folder / "a", folder / "b"
+        self.a = folder / "a"
+        self.b = folder / "b"
         command = [sys.executable, "-m", "link", "emulate", profile, "--link-dir", str(folder)]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
         assert self.process.stdout is not None

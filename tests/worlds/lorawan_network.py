@@ -23,7 +23,8 @@ class EmulatedNetwork:
     ) -> None:
         self.delivered: list[Uplink] = []
         self.queue: deque[Downlink] = deque()
-        self.uplink_loss, self.answer_loss = uplink_loss, answer_loss
+        self.uplink_loss = uplink_loss
+        self.answer_loss = answer_loss
         self.n_heard = self.n_joined = 0
         self._deliver = deliver
         self._random = Random(seed)

@@ -20,7 +20,8 @@ class Disk:
 
     def __init__(self, folder: Path, pid: int) -> None:
         """What is in the folder now counts as synchronised."""
-        self._folder, self._pid = folder, pid
+        self._folder = folder
+        self._pid = pid
         self._files: dict[int, int] = {}
         "Inode to a descriptor, which keeps the inode's number from being given to another file."
         self._synchronised: dict[int, bytes] = {}

@@ -115,8 +115,11 @@ class SmallNode:
         chunk_bytes: int = 200,
         salt: bytes = b"salt",
     ) -> None:
-        self.bundle, self.number, self.salt = bundle, node, salt
-        self._key, self._chunk_bytes = key, chunk_bytes
+        self.bundle = bundle
+        self.number = node
+        self.salt = salt
+        self._key = key
+        self._chunk_bytes = chunk_bytes
         self._seal = Seal(uplink_key(key, salt), node, salt, Direction.UPLINK)
         self._counters = count(start)
         self._host_salt: bytes | None = None

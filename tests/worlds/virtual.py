@@ -58,7 +58,9 @@ class VirtualPort:
     """Waiting at it moves the clock to when something happens on the line."""
 
     def __init__(self, world, end):
-        self.world, self.end, self.is_open = world, end, True
+        self.world = world
+        self.end = end
+        self.is_open = True
 
     def write(self, data):
         self.world.line.push(self.end, data, self.world.now_s)
@@ -84,7 +86,9 @@ class Script:
     ends = ("a",)
 
     def __init__(self, *answers):
-        self.answers, self.written, self.waiting = list(answers), b"", b""
+        self.answers = list(answers)
+        self.written = b""
+        self.waiting = b""
 
     def push(self, _, data, __):
         self.written += data

@@ -18,7 +18,9 @@ class Console:
     """Keeps what the node says."""
 
     def __init__(self):
-        self.images, self.packets, self.notices = [], [], []
+        self.images = []
+        self.packets = []
+        self.notices = []
 
     def image(self, captured):
         self.images.append(captured.id)
@@ -55,9 +57,16 @@ class VirtualNode:
         is_host_there=lambda now_s: True,
         earlier_bundles=(),
     ):
-        self.now_s, self.fed_s, self.is_host_there = 1000.0, [], is_host_there
-        self.console, self.statuses, self.updates = Console(), [], {}
-        self._home, self._config, self._waiting, self._until_s = home, load_config(config), [], 0.0
+        self.now_s = 1000.0
+        self.fed_s = []
+        self.is_host_there = is_host_there
+        self.console = Console()
+        self.statuses = []
+        self.updates = {}
+        self._home = home
+        self._config = load_config(config)
+        self._waiting = []
+        self._until_s = 0.0
         entry = NodeEntry(home.key, home.bundle, earlier_bundles)
         self._host = Receiver({home.node: entry}, LinkTiming(get_profile(profile)))
         self._at = []

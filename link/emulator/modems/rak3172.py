@@ -163,7 +163,8 @@ class Rak3172(CommandModem):
             return "AT_PARAM_ERROR"
         if self._is_lorawan or self._is_sending or self._mode != STOP:
             return "AT_BUSY_ERROR"
-        self.frequency_hz, self.power_dbm = frequency_hz, power_dbm
+        self.frequency_hz = frequency_hz
+        self.power_dbm = power_dbm
         self.lora = replace(
             LoRaConfig(spreading_factor, BANDWIDTHS_HZ[names.index(bandwidth)], 5 + rate),
             n_preamble_symbols=preamble,
@@ -178,7 +179,8 @@ class Rak3172(CommandModem):
             return "AT_BUSY_ERROR"
         self._stop()
         if mode != STOP:
-            self._mode, self._listening_since_s = mode, now_s
+            self._mode = mode
+            self._listening_since_s = now_s
             self._timer_s = now_s + mode / 1000 if mode < STOPS_FOR_SENDING else None
         return "OK"
 

@@ -101,7 +101,8 @@ class Rn2483(CommandModem):
             self.statistics.frames_missed += 1
             return
         self._listening_since_s = self._timer_s = None
-        self._snr_db, self._rssi_dbm = heard.quality.snr_db, heard.quality.rssi_dbm
+        self._snr_db = heard.quality.snr_db
+        self._rssi_dbm = heard.quality.rssi_dbm
         self.say_heard(f"radio_rx  {heard.packet.hex().upper()}\r\n".encode(), now_s)
 
     def has_sent(self, now_s: float) -> None:

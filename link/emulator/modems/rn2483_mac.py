@@ -73,7 +73,8 @@ class Rn2483Mac(Rn2483):
         channel_off: float = CHANNEL_OFF,
     ) -> None:
         self._network = network
-        self._window_s, self._channel_off = window_s, channel_off
+        self._window_s = window_s
+        self._channel_off = channel_off
         self._random = Random(0)
         super().__init__(profile, Air(1), 0, ModemOptions())
 
@@ -126,7 +127,8 @@ class Rn2483Mac(Rn2483):
         if self._is_joining:
             values = self._values
             address = self._network.join(values["deveui"], values["appeui"], values["appkey"])
-            self._address, self._frame_counter = address or self._address, 0
+            self._address = address or self._address
+            self._frame_counter = 0
             self._result = ["accepted" if address else "denied"]
             self._timer_s = now_s + self._window_s * JOIN_WINDOW_S
             return

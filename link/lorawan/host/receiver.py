@@ -179,7 +179,9 @@ class _Node:
         told_image: int | None,
         decode: Decode,
     ) -> None:
-        self._number, self._own, self._timing = number, entry.bundle, timing
+        self._number = number
+        self._own = entry.bundle
+        self._timing = timing
         self._bundles = entry.bundles
         self._is_one_way = entry.one_way
         self._address: bytes | None = entry.state.salt if entry.state else None
@@ -242,7 +244,8 @@ class _Node:
             )
             return [Rejected(Reason.DUPLICATE, sentence, self._number)]
         self._window.mark(counter)
-        self._gateway, self._heard_s = gateway, now_s
+        self._gateway = gateway
+        self._heard_s = now_s
         frame = _Frame(counter, packet_type, body, now_s, quality)
         if packet_type in (PacketType.DATA, PacketType.BATCH):
             return self._take_chunks(frame) if self._bundle_id is not None else self._hold(frame)
@@ -302,7 +305,8 @@ class _Node:
     def _begin(self, address: bytes) -> None:
         if self._address not in (None, NO_SESSION):
             self.notices.append(f"node {self._number} has joined the network anew")
-        self._address, self._n_unknown = address, 0
+        self._address = address
+        self._n_unknown = 0
         self._held.clear()
         self._bundle_id = self._own.id if self._is_one_way else None
         self.statistics.restarted()
@@ -326,7 +330,8 @@ class _Node:
         if frame.packet_type != PacketType.HELLO:
             raise ValueError(f"{frame.packet_type.name} has no place in LoRaWAN")
         greeting = Greeting.unpack(frame.body)
-        self._bundle_id, self._reference = greeting.bundle_id, greeting.image
+        self._bundle_id = greeting.bundle_id
+        self._reference = greeting.image
         return [
             HelloHeard(self._number, frame.counter, Hello(greeting.bundle_id)),
             *self._release(),

@@ -123,8 +123,12 @@ class LoRaWanSender:
                 f"bodies of {self._max_body_bytes} bytes hold no HELLO, which has {HELLO_BYTES}"
             )
         self._fitting = Fitting(self._max_body_bytes, least_bytes=STATUS_BYTES)
-        self._node, self._bundle_id, self._outbox = node, bundle_id, outbox
-        self._governor, self._timing, self._options = governor, timing, options or LoRaWanOptions()
+        self._node = node
+        self._bundle_id = bundle_id
+        self._outbox = outbox
+        self._governor = governor
+        self._timing = timing
+        self._options = options or LoRaWanOptions()
         self._random = random or Random()
         self._rate = RateControl(governor)
         counters.advance_to(outbox.newest_image + 1)
@@ -407,7 +411,8 @@ class LoRaWanSender:
         content, self._unanswered = self._unanswered, None
         if content is None:
             return None
-        self._n_missed, self._free_s = 0, now_s
+        self._n_missed = 0
+        self._free_s = now_s
         if content.reference is not None:
             self._reference = content.reference
         if content.packet_type == PacketType.HELLO:

@@ -55,7 +55,9 @@ class FolderNode:
     """A node whose root is a folder, as ssh reaches it."""
 
     def __init__(self, folder: Path, ssh_options: list[str]) -> None:
-        self.folder, self.root, self.host = folder, folder / "root", folder / "host.toml"
+        self.folder = folder
+        self.root = folder / "root"
+        self.host = folder / "host.toml"
         self.opt = self.root / "opt/latentlink"
         self.systemctl = self._script(
             "systemctl",

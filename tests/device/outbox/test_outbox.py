@@ -285,7 +285,8 @@ class OutboxMachine(RuleBasedStateMachine):
         self.max_bytes = 12 * (CHUNK_BYTES + 10)
         self.outbox = Outbox(self.path, self.max_bytes)
         self.kept: dict[tuple[int, int], bytes] = {}
-        self.next_image, self.n_evicted = 0, 0
+        self.next_image = 0
+        self.n_evicted = 0
 
     @rule(n_chunks=st.integers(1, 5), seed=st.binary(min_size=1, max_size=10))
     def put(self, n_chunks, seed):

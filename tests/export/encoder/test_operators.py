@@ -32,10 +32,8 @@ def test_an_operator_an_edge_tpu_does_not_know_is_reported(exported, tmp_path):
     [code] = [
         code for code in model.operatorCodes if code.builtinCode == schema.BuiltinOperator.ADD
     ]
-    code.builtinCode, code.deprecatedBuiltinCode = (
-        schema.BuiltinOperator.FLOOR_MOD,
-        schema.BuiltinOperator.FLOOR_MOD,
-    )
+    code.builtinCode = schema.BuiltinOperator.FLOOR_MOD
+    code.deprecatedBuiltinCode = schema.BuiltinOperator.FLOOR_MOD
     write_model(model, tmp_path / "odd.tflite")
     [odd, *_] = [
         operator

@@ -25,7 +25,8 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, body: bytes, *faults: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.body, self.faults = body, list(faults)
+        self.body = body
+        self.faults = list(faults)
         self.ranges: list[str | None] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 

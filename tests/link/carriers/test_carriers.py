@@ -348,7 +348,8 @@ class Babble:
     """A port that always has this to say, a moment after each look."""
 
     def __init__(self, world, said):
-        self._world, self._said = world, said
+        self._world = world
+        self._said = said
 
     def read(self, timeout_s):
         self._world.sleep(0.001)

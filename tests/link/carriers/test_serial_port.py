@@ -102,7 +102,8 @@ class Robbed:
     """A port at which another program is faster by a moment."""
 
     def __init__(self, port, thief) -> None:
-        self._port, self._thief = port, thief
+        self._port = port
+        self._thief = thief
 
     def read(self, n_bytes):
         os.read(self._thief, 100)

@@ -116,7 +116,9 @@ class Listener(threading.Thread):
 
     def __init__(self, profile, path, n_packets):
         super().__init__(daemon=True)
-        self.carrier, self.n_packets, self.received = open_end(profile, path), n_packets, []
+        self.carrier = open_end(profile, path)
+        self.n_packets = n_packets
+        self.received = []
         self.start()
 
     def run(self):

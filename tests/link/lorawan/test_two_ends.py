@@ -43,7 +43,9 @@ class World:
     """Virtual time on the air, the real thing from the network server on."""
 
     def __init__(self, monkeypatch, folder, port, server, losses, governor):
-        self.folder, self.server, self.port = folder, server, port
+        self.folder = folder
+        self.server = server
+        self.port = port
         self.bundle = make_bundle(folder / "bundle", TABLES)
         self.broker_end = FakeNetwork(port)
         self.network = EmulatedNetwork(self.deliver, *losses)

@@ -203,7 +203,8 @@ def test_the_wait_does_not_grow_with_the_ledger():
             looked_up.append(place)
             return super().__getitem__(place)
 
-    ledger._ends, ledger._sums = Watched(ledger._ends), Watched(ledger._sums)
+    ledger._ends = Watched(ledger._ends)
+    ledger._sums = Watched(ledger._sums)
     governor.start_s(0.04, 3600.0)
     governor.budget_s(3600.0)
     assert len(looked_up) < 100

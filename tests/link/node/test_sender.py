@@ -53,7 +53,10 @@ class FakeHost:
     """Opens what a node sends and seals what a test wants to say."""
 
     def __init__(self, bundle, salt=SALT, host_salt=HOST_SALT):
-        self.bundle, self.salt, self.host_salt, self.counter = bundle, salt, host_salt, 0
+        self.bundle = bundle
+        self.salt = salt
+        self.host_salt = host_salt
+        self.counter = 0
 
     def open(self, packet, counter):
         header = Header.unpack(packet)

@@ -159,8 +159,11 @@ class Strangers:
     """Forgeries like what the node sends next."""
 
     def __init__(self, line: Line) -> None:
-        self._line, self._random = line, Random(1)
-        self.salt, self.counter, self.n_sent = b"", 0, 0
+        self._line = line
+        self._random = Random(1)
+        self.salt = b""
+        self.counter = 0
+        self.n_sent = 0
 
     def overhear(self, packet: bytes) -> None:
         header = Header.unpack(packet)

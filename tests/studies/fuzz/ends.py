@@ -133,7 +133,8 @@ class Downlink:
     """A genuine host's seal towards a session of the node."""
 
     def __init__(self) -> None:
-        self.node_salt, self._n_sealed = SALT, 0
+        self.node_salt = SALT
+        self._n_sealed = 0
         self.sealed: set[bytes] = set()
 
     def packet(self, packet_type: PacketType, body: bytes) -> bytes:

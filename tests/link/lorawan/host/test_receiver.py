@@ -50,7 +50,9 @@ class World:
         timing = LinkTiming(get_profile("lora-sf7-eu868"))
         self.receiver = LoRaWanReceiver({NODE: NodeEntry(b"", bundle, **entry)}, timing, told)
         self.bundle = bundle
-        self.address, self.frame_counter, self.now_s = ADDRESS, 0, 100.0
+        self.address = ADDRESS
+        self.frame_counter = 0
+        self.now_s = 100.0
 
     def deliver(self, packet_type, body, frame_counter=None):
         if frame_counter is None:
@@ -187,7 +189,8 @@ def test_a_new_join_is_a_new_session_with_counters_above(bundle):
     world = World(bundle)
     world.greet()
     world.data(1)
-    world.address, world.frame_counter = b"next", 0
+    world.address = b"next"
+    world.frame_counter = 0
     refused(world.data(2), Reason.UNKNOWN_SESSION)
     _, update = world.greet()
     assert isinstance(update, Update)

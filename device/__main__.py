@@ -24,11 +24,10 @@ from device.node import run
 from device.safe_mode import SafeMode, keep_good, voices
 from device.state_dir import StateError, StateHeldError
 from device.unit.notify import Notifier
-from link.base.clock import boot_s
-from link.bundle.bundle import BundleError
-from link.output.outlet import open_outlets
-from link.output.terminal import forget_output, readable_output
-from link.security.keys import KeyHeldError, KeyStateError
+from link.base import boot_s
+from link.bundle import BundleError
+from link.output import forget_output, open_outlets, readable_output
+from link.security import KeyHeldError, KeyStateError
 
 FAULTS = (ConfigError, KeyStateError, StateError, BundleError, SourceError, RuntimeMissingError)
 "What a person has to mend; a new start would find it again."

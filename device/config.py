@@ -39,17 +39,18 @@ from typing import Any
 from device.capture.gate import HEARTBEAT_S, THRESHOLD
 from device.capture.schedule import Hours
 from device.link_config import LinkConfig, LoRaWanConfig, read_link
-from link.security.keys import MAX_NODE
-from link.settings.setting import (
+from link.security import MAX_NODE
+from link.settings import (
     MANY,
     REQUIRED_SECTION,
     YES_OR_NO,
     number,
     read_section,
+    read_toml,
+    shown,
     text,
     whole,
 )
-from link.settings.toml_file import read_toml, shown
 
 __all__ = [
     "ConfigError",

@@ -5,13 +5,24 @@ started it.
 import base64
 import json
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from link.node.sender import Acknowledged, Outgoing
-from link.wire.packet import PacketType
+from device.capture.image_source import Image
+from link.node import Acknowledged, Outgoing
+from link.wire import PacketType
 
-if TYPE_CHECKING:
-    from device.node import Captured
+
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """One image, encoded and safe in the outbox."""
+
+    image: Image
+    id: int
+    bitstream_bytes: int
+    n_chunks: int
+    ms: dict[str, float]
+    "Time of this process: preprocess, model, coder (with the outbox)."
 
 
 def plain(text: str) -> str:
@@ -22,7 +33,7 @@ def plain(text: str) -> str:
 class Console(Protocol):
     """Each is called before what it tells of leaves the node."""
 
-    def image(self, captured: "Captured") -> None: ...
+    def image(self, captured: Captured) -> None: ...
 
     def unchanged(self, n_images: int) -> None: ...
 
@@ -38,7 +49,7 @@ class Console(Protocol):
 class SilentConsole:
     """Notices alone, on stderr."""
 
-    def image(self, captured: "Captured") -> None:
+    def image(self, captured: Captured) -> None:
         pass
 
     def unchanged(self, n_images: int) -> None:
@@ -60,7 +71,7 @@ class SilentConsole:
 class TextConsole(SilentConsole):
     """A line for each image, packet and report."""
 
-    def image(self, captured: "Captured") -> None:
+    def image(self, captured: Captured) -> None:
         label = f" ({plain(captured.image.label)})" if captured.image.label is not None else ""
         chunks = f"{captured.n_chunks} chunk{'s' if captured.n_chunks > 1 else ''}"
         work_ms = sum(captured.ms.values())
@@ -95,7 +106,7 @@ class TextConsole(SilentConsole):
 class JsonConsole(SilentConsole):
     """One JSON object a line; further keys may be added, none will change its meaning."""
 
-    def image(self, captured: "Captured") -> None:
+    def image(self, captured: Captured) -> None:
         """With the pixels as the encoder saw them."""
         pixels = captured.image.pixels
         self._print(

@@ -23,11 +23,11 @@ from device.config import ConfigError, NodeConfig, load_config
 from device.encoder.encoder import EncoderError
 from device.encoder.interpreter import RuntimeMissingError
 from device.encoder.trial import Loaded, load
-from link.bundle.bundle import BundleError
+from link.bundle import BundleError
 from link.coder import latent_coder
-from link.medium.timing import LinkTiming
-from link.node.sender import FIRST_CHUNK_OVERHEAD_BYTES
-from link.output.terminal import readable_output
+from link.medium import LinkTiming
+from link.node import FIRST_CHUNK_OVERHEAD_BYTES
+from link.output import readable_output
 
 RADIO_V, N_RUNS, N_IMAGES = 3.3, 5, 8
 DEFAULT_POWER_DBM = 14

@@ -6,14 +6,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from link.medium.airtime import LoRaConfig
-from link.medium.profiles import LinkProfile, get_profile
-from link.medium.regions import REGIONS, never_speaks
-from link.node.sender import FIRST_CHUNK_OVERHEAD_BYTES, MIN_PACKET_BYTES
-from link.settings.address import parse_address
-from link.settings.setting import MANY, SECTION, TEXTS, YES_OR_NO, read_section, text, whole
-from link.settings.toml_file import read_text, shown
-from link.wire.erasure import ParityPlan
+from link.medium import REGIONS, LinkProfile, LoRaConfig, get_profile, never_speaks
+from link.node import FIRST_CHUNK_OVERHEAD_BYTES, MIN_PACKET_BYTES
+from link.settings import (
+    MANY,
+    SECTION,
+    TEXTS,
+    YES_OR_NO,
+    parse_address,
+    read_section,
+    read_text,
+    shown,
+    text,
+    whole,
+)
+from link.wire import ParityPlan
 
 LINK = {
     "port": text(is_required=True),

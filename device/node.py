@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from device.capture.capturing import STUCK_AFTER_S, Capturing, OpenSource
@@ -23,7 +23,7 @@ from device.capture.image_source import (
     open_source,
 )
 from device.config import NodeConfig
-from device.console import Console
+from device.console import Captured, Console
 from device.encoder.encoder import EncoderError
 from device.encoder.trial import Loaded, Slots, Trial
 from device.ending import Ending
@@ -32,18 +32,15 @@ from device.radio import Radio
 from device.safe_mode import SafeMode
 from device.state_dir import StateDir
 from device.unit.notify import Notifier
-from link.base.clock import boot_s
-from link.base.pause import Pause
-from link.bundle.bundle import BundleError, ImageSpec
-from link.carriers.carrier import Carrier, CarrierSettings, DoesNotFit, NotSentError, open_carrier
+from link.base import Pause, boot_s
+from link.bundle import BundleError, ImageSpec
+from link.carriers import Carrier, CarrierSettings, DoesNotFit, NotSentError, open_carrier
 from link.coder import latent_coder
-from link.lorawan.node.sender import LoRaWanOptions, LoRaWanSender
-from link.medium.airtime import LoRaConfig
-from link.medium.regions import governor_for
-from link.medium.timing import LinkTiming
-from link.node.sender import Acknowledged, Outgoing, Refused, Sender, SenderOptions, TimeHeard
-from link.security.keys import CounterStore, read_master_key
-from link.wire.packet import split
+from link.lorawan.node import LoRaWanOptions, LoRaWanSender
+from link.medium import LinkTiming, LoRaConfig, governor_for
+from link.node import Acknowledged, Outgoing, Refused, Sender, SenderOptions, TimeHeard
+from link.security import CounterStore, read_master_key
+from link.wire import split
 
 LEDGER_FILE = "airtime.json"
 RECHARGE_S = 10.0
@@ -59,18 +56,6 @@ UNFIT_TOLD_S = 3600.0
 "A packet that does not fit is told of once an hour."
 BUSY_POLL_S = 0.05
 "Longest sleep while an image is being taken."
-
-
-@dataclass(frozen=True, eq=False)
-class Captured:
-    """One image, encoded and safe in the outbox."""
-
-    image: Image
-    id: int
-    bitstream_bytes: int
-    n_chunks: int
-    ms: dict[str, float]
-    "Time of this process: preprocess, model, coder (with the outbox)."
 
 
 def run(
@@ -525,7 +510,7 @@ def _opener(config: NodeConfig, spec: ImageSpec) -> OpenSource:
 def _open_carrier(config: NodeConfig) -> Carrier:
     link = config.link
     if link.lorawan:
-        from link.lorawan.node.carrier import MacSettings, Rn2483Mac
+        from link.lorawan.node import MacSettings, Rn2483Mac
 
         medium = link.profile.medium
         assert isinstance(medium, LoRaConfig)

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-from link.base.pause import Pause
-from link.carriers.carrier import Carrier, NotSentError, PortError, Received
+from link.base import Pause
+from link.carriers import Carrier, NotSentError, PortError, Received
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 POLL_S = 1.0

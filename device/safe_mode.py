@@ -14,11 +14,10 @@ from pathlib import Path
 
 from device.config import ConfigError, NodeConfig, load_config
 from device.state_dir import is_usable
-from link.base.clock import boot_s
-from link.base.durable import write_durably
-from link.bundle.bundle import ENCODER, MANIFEST, TABLES
-from link.security.keys import KEY_FILE
-from link.settings.toml_file import read_text
+from link.base import boot_s, write_durably
+from link.bundle import ENCODER, MANIFEST, TABLES
+from link.security import KEY_FILE
+from link.settings import read_text
 
 RETRY_S = 3600.0
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from device.config import NodeConfig
-from link.base.lock import FolderLock, HeldError
+from link.base import FolderLock, HeldError
 
 
 class StateError(ValueError):

@@ -4,8 +4,7 @@ that is there.
 
 import sys
 
-from link.output.interruption import loading
-from link.output.terminal import readable_output
+from link.output import loading, readable_output
 
 
 def main(arguments: list[str] | None = None) -> int:

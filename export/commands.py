@@ -28,12 +28,12 @@ from export.encoder.fold import VIEWS
 from export.pipeline import export
 from export.rotate import Turning, turn
 from export.settings import ORDERS, Settings
-from host_training.data.dataset import DataSetError, load
+from host_training.data.catalogue import load
+from host_training.data.dataset import DataSetError
 from host_training.run import RUNS, RunError, origin
 from host_training.training.checkpoint import CheckpointError
-from link.bundle.bundle import Bundle, BundleError
-from link.output.interruption import EXIT_CODE
-from link.output.results import OWN, write_result
+from link.bundle import Bundle, BundleError
+from link.output import EXIT_CODE, OWN, write_result
 
 RELEASED = Path(__file__).resolve().parent.parent / "models"
 "Bundles that came with the programs."

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from link.coder.range_coder import TOTAL_BITS
-from link.coder.tables import MAX_COMPONENTS, MAX_FREQUENCIES, WEIGHT_BITS, Tables
+from link.coder import MAX_COMPONENTS, MAX_FREQUENCIES, TOTAL_BITS, WEIGHT_BITS, Tables
 
 MIN_IMAGES_PER_COMPONENT = 20
 MAX_IMAGES = 60_000

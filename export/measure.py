@@ -17,9 +17,8 @@ from export.entropy_model import FittedTables, mean_bits
 from host_training.data.batches import evaluation_batches, to_model_input, to_pixels
 from host_training.data.dataset import Split
 from host_training.models.autoencoder import AutoEncoder, Encoder, quantise
-from link.coder import latent_coder
-from link.coder.tables import Tables
-from link.output.terminal import without_information
+from link.coder import Tables, latent_coder
+from link.output import without_information
 
 PERCENTILES = (5, 50, 95, 100)
 BATCH_SIZE = 500

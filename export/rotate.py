@@ -28,9 +28,10 @@ from export.encoder.symbols import Int8Encoder, received
 from export.measure import Rates
 from export.pipeline import DECODER, Say, host_tasks, make_tables
 from export.report import anomaly_section, markdown_table
-from host_training.data.dataset import DataSet, load
+from host_training.data.catalogue import load
+from host_training.data.dataset import DataSet
+from link.bundle import PROBABILITIES, Bundle
 from link.bundle import bundle as bundles
-from link.bundle.bundle import PROBABILITIES, Bundle
 from link.output import results
 
 N_IMAGES = 10_000

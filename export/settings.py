@@ -12,7 +12,8 @@ from typing import Any
 from export import ExportError
 from export.decoders.finetune import FineTuning
 from export.encoder.fold import VIEWS
-from host_training.data.dataset import DataSet, load, with_corrupted_labels
+from host_training.data.catalogue import load
+from host_training.data.dataset import DataSet, with_corrupted_labels
 from host_training.models.autoencoder import SMALLEST_UNDECIMATED, ModelConfig
 from host_training.presets import PRESETS
 from link.output import results

@@ -17,11 +17,10 @@ from rich.console import Console
 
 from host_decoder.errors import HostError
 from host_decoder.view.moment import parse_moment
-from link.bundle.bundle import BundleError
-from link.output.results import OWN
-from link.output.terminal import forget_output, readable_output
-from link.security.keys import KeyStateError
-from link.settings.host_folder import NAME, default_folder
+from link.bundle import BundleError
+from link.output import OWN, forget_output, readable_output
+from link.security import KeyStateError
+from link.settings import NAME, default_folder
 
 # Each command imports what it needs: --help and stats do not wait for ONNX Runtime.
 
@@ -50,7 +49,7 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.config import read_config
     from host_decoder.live.interruption import Interruption
     from host_decoder.receive.listener import Listener
-    from link.output.outlet import open_outlets
+    from link.output import open_outlets
 
     config = read_config(arguments.config)
     os.umask(0o077)  # what a host writes is its owner's alone
@@ -117,7 +116,7 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.store.sqlite import Store
     from host_decoder.view.csv_lines import csv_lines
     from host_decoder.view.picture import PictureFolder
-    from link.bundle.bundle import Bundle
+    from link.bundle import Bundle
 
     bundle = Bundle.load(arguments.bundle, side="host")
     with Store(arguments.store, must_exist=True) as store:

@@ -43,22 +43,26 @@ from host_decoder.decode.verdict import MIN_CONFIDENCE, MIN_GAIN
 from host_decoder.gateway_config import GatewayConfig, read_gateways
 from host_decoder.receive.clock import CLOCKS
 from host_decoder.toml_table import ConfigError
-from link.bundle.bundle import MANIFEST, Bundle, BundleError
-from link.security.keys import KEY_FILE, MAX_NODE, KeyStateError, parse_key
-from link.settings.host_folder import all_nodes, host_toml
-from link.settings.setting import (
+from link.bundle import MANIFEST, Bundle, BundleError
+from link.security import KEY_FILE, MAX_NODE, KeyStateError, parse_key
+from link.settings import (
     MANY,
     SECTION,
     SECTIONS,
     TEXTS,
     YES_OR_NO,
     Setting,
+    all_nodes,
+    has_mark,
+    host_toml,
     number,
     read_section,
+    read_text,
+    read_toml,
+    shown,
     text,
     whole,
 )
-from link.settings.toml_file import has_mark, read_text, read_toml, shown
 
 __all__ = [
     "ConfigError",

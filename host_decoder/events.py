@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from host_decoder.decode.verdict import Strangeness
-from link.host.receiver import Reason
+from link.host import Reason
 
 TOP = 3
 "Classes named in a printed result."

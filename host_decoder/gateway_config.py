@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host_decoder.toml_table import ConfigError
-from link.carriers.carrier import (
-    CARRIERS,
-    DEFAULT_FREQUENCY_HZ,
-    Carrier,
-    CarrierSettings,
-    open_carrier,
+from link.carriers import CARRIERS, DEFAULT_FREQUENCY_HZ, Carrier, CarrierSettings, open_carrier
+from link.lorawan import SERVERS
+from link.medium import REGIONS, UART_BYTES, LinkProfile, UartConfig, get_profile
+from link.settings import (
+    HOST,
+    TEXTS,
+    YES_OR_NO,
+    parse_address,
+    read_section,
+    read_text,
+    shown,
+    text,
+    whole,
 )
-from link.lorawan.network_server import SERVERS
-from link.medium.airtime import UartConfig
-from link.medium.profiles import UART_BYTES, LinkProfile, get_profile
-from link.medium.regions import REGIONS
-from link.settings.address import HOST, parse_address
-from link.settings.setting import TEXTS, YES_OR_NO, read_section, text, whole
-from link.settings.toml_file import read_text, shown
 
 if TYPE_CHECKING:  # it needs an MQTT library that only gateways of a network need
-    from link.lorawan.host.carrier import NetworkSettings
+    from link.lorawan.host import NetworkSettings
 
 DEFAULT_BITRATE_BPS = 9600
 MAX_GATEWAYS, MAX_PEERS = 32, 16
@@ -113,7 +113,7 @@ class GatewayConfig:
         """Raises PortError when it is not there, ValueError when the settings do not suit it."""
         if isinstance(self.settings, CarrierSettings):
             return open_carrier(self.settings)
-        from link.lorawan.host.carrier import LoRaWan
+        from link.lorawan.host import LoRaWan
 
         return LoRaWan(self.settings)
 
@@ -213,7 +213,7 @@ def _check_port(settings: CarrierSettings) -> None:
 
 def _network(folder: Path, link: Mapping[str, Any], devices: Mapping[str, int]) -> GatewayConfig:
     """Raises ValueError as _gateway does."""
-    from link.lorawan.host.carrier import NetworkSettings
+    from link.lorawan.host import NetworkSettings
 
     kind, ca_file = link["kind"], folder / link["ca_file"] if "ca_file" in link else None
     if not devices:

@@ -14,13 +14,8 @@ from typing import Any
 
 import torch
 
-from host_training.data.dataset import (
-    DataSet,
-    DataSetError,
-    load,
-    with_corrupted_labels,
-    write_replay,
-)
+from host_training.data.catalogue import load, write_replay
+from host_training.data.dataset import DataSet, DataSetError, with_corrupted_labels
 from host_training.data.listing import Listing
 from host_training.presets import PRESETS, Recipe, recipe
 from host_training.run import (
@@ -44,8 +39,8 @@ from host_training.training import checkpoint
 from host_training.training.checkpoint import CheckpointError
 from host_training.training.evaluation import class_accuracies
 from host_training.training.trainer import Trainer, load_model
-from link.base.lock import FolderLock, HeldError
-from link.output.interruption import EXIT_CODE
+from link.base import FolderLock, HeldError
+from link.output import EXIT_CODE
 
 
 def main(arguments: list[str] | None = None) -> int:

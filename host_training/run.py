@@ -18,7 +18,7 @@ from typing import Any
 
 from host_training.data.listing import Listing
 from host_training.presets import DEFAULT_PRESETS, FOLDER_PRESET, Recipe, fitting_presets, recipe
-from link.base.durable import read_small, write_durably
+from link.base import read_small, write_durably
 
 RUN, PICTURES, REPLAY = "run.json", "pictures.json", "replay.npz"
 RUNS = Path("runs")
@@ -67,7 +67,7 @@ class Source:
 
     @property
     def argument(self) -> str:
-        """What `host_training.data.dataset.load` takes."""
+        """What `host_training.data.catalogue.load` takes."""
         return self.name if self.folder is None else str(self.folder)
 
     @property

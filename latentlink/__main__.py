@@ -12,7 +12,7 @@ from host_training.run import RunError
 from latentlink.said import Said, StepError
 from latentlink.targets import STEPS
 from latentlink.variables import VariableError, help_text, read, read_flags
-from link.output.terminal import readable_output
+from link.output import readable_output
 
 
 def main(arguments: list[str]) -> int:

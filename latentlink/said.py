@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from link.output.results import OWN
+from link.output import OWN
 
 PYTHON = Path(".venv/bin/python")
 

@@ -10,8 +10,8 @@ from host_training.run import RUN, RUNS, RunError
 from latentlink.choice import bundle_to_use
 from latentlink.said import Said
 from latentlink.steps import bench, decoder, export, live, seeds, train, verdicts
-from link.base.lock import FolderLock, HeldError
-from link.output.results import RESULTS
+from link.base import FolderLock, HeldError
+from link.output import RESULTS
 
 OF_A_RUN = {"bundle", "tensorboard"}
 "Folders that training and export make in a run's."

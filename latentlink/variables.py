@@ -11,8 +11,8 @@ from pathlib import Path
 
 from host_training.presets import DEFAULT_PRESETS, PRESETS
 from host_training.run import DEFAULT_DATASET, RunError, Source
-from link.emulator.channel import parse_loss
-from link.medium.profiles import PROFILES
+from link.emulator import parse_loss
+from link.medium import PROFILES
 
 Check = Callable[[str], str]
 "What is wrong with a value, as the end of a sentence;  if nothing is."

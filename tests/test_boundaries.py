@@ -35,6 +35,26 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def modules_imported(path: Path) -> set[str]:
+    """Full names of all that a file imports; `from link.wire import packet` gives link.wire.packet,
+    which is a file, `from link.wire import Chunk` gives link.wire.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                found.add(name if is_module(name) else node.module)
+    return found
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or path.is_dir()
+
+
 def sources(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
@@ -47,6 +67,138 @@ def test_a_package_imports_only_its_neighbours(package):
         assert not foreign, f"{path.relative_to(ROOT)} imports {sorted(foreign)}"
         forbidden = imports(path) & NEVER.get(package, set())
         assert not forbidden, f"{path.relative_to(ROOT)} imports {sorted(forbidden)}"
+
+
+FLOORS = (
+    ("base",),
+    ("settings", "output", "coder", "picture"),
+    ("bundle", "wire"),
+    ("security",),
+    ("medium",),
+    ("node", "host", "carriers"),
+    ("lorawan",),
+    ("emulator", "monitor"),
+)
+"Rooms of link: each imports from floors below its own, and nothing from beside it."
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+FACES = {f"link.{room}" for room in FLOOR} | {"link.lorawan.node", "link.lorawan.host"}
+MAX_FILES = 12
+MAX_NAMES = 12
+
+
+def test_every_room_of_link_has_its_floor():
+    rooms = {path.name for path in (ROOT / "link").iterdir() if (path / "__init__.py").is_file()}
+    assert rooms == set(FLOOR)
+    flat = {path.name for path in (ROOT / "link").glob("*.py")}
+    assert flat == {"__init__.py", "__main__.py"}
+
+
+@pytest.mark.parametrize("room", FLOOR)
+def test_a_room_of_link_imports_only_from_below(room):
+    for path in sources(f"link/{room}"):
+        for module in modules_imported(path):
+            package, _, rest = module.partition(".")
+            other = rest.partition(".")[0]
+            if package == "link" and other != room:
+                assert FLOOR[other] < FLOOR[room], f"{path.relative_to(ROOT)} imports {module}"
+
+
+@pytest.mark.parametrize("package", [package for package in MAY_IMPORT if package != "link"])
+def test_a_room_of_link_is_entered_by_its_face(package):
+    for path in sources(package):
+        entered = {module for module in modules_imported(path) if module.startswith("link.")}
+        inside = {module for module in entered if module not in FACES and not shown(module)}
+        assert not inside, f"{path.relative_to(ROOT)} reaches into {sorted(inside)}"
+
+
+def shown(module: str) -> bool:
+    """Whether a room shows that file of it under the file's name."""
+    face, _, name = module.rpartition(".")
+    return face in FACES and name in names_of(face)
+
+
+def names_of(face: str) -> list[str]:
+    tree = ast.parse(ROOT.joinpath(*face.split("."), "__init__.py").read_text(encoding="utf-8"))
+    return [
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+
+
+@pytest.mark.parametrize("face", sorted(FACES))
+def test_a_room_of_link_is_small_enough_to_know(face):
+    folder = ROOT.joinpath(*face.split("."))
+    files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+    assert len(files) <= MAX_FILES
+    names = names_of(face)
+    assert len(names) <= MAX_NAMES, f"{face} shows {len(names)} names"
+    used = {name for package in MAY_IMPORT for name in taken_from(face, package)}
+    assert set(names) == used, f"{face} shows what nobody takes, or not what is taken"
+
+
+def taken_from(face: str, package: str) -> set[str]:
+    """Names that the files of another package import from a room."""
+    if package == "link":
+        return set()
+    return {
+        alias.name
+        for path in sources(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == face
+        for alias in node.names
+    }
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_no_circle_of_files(package):
+    graph = {
+        module_name(path): modules_imported(path) - {module_name(path)} for path in sources(package)
+    }
+    done: set[str] = set()
+
+    def visit(module: str, way: tuple[str, ...]) -> None:
+        assert module not in way, " imports ".join([*way[way.index(module) :], module])
+        if module in graph and module not in done:
+            for other in sorted(graph[module]):
+                visit(other, (*way, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+LOADS_NEVER = {
+    "device": ("link.host", "link.lorawan.host", "link.emulator", "link.monitor", "device.flash"),
+    "host_decoder": ("link.node", "link.lorawan.node", "link.monitor"),
+}
+"Of each program's own modules: what they load of the other end, tried in a process."
+
+
+@pytest.mark.parametrize("package", LOADS_NEVER)
+def test_node_and_host_load_nothing_of_each_others_end(package):
+    modules = [
+        module_name(path)
+        for path in sources(package)
+        if path.name != "__main__.py" and "flash" not in path.parts and "live" not in path.parts
+    ]
+    script = f"import sys, {', '.join(modules)}\nprint(*sorted(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True
+    )
+    assert not loaded.returncode, loaded.stderr
+    foreign = [
+        module
+        for module in loaded.stdout.split()
+        if any(module == room or module.startswith(f"{room}.") for room in LOADS_NEVER[package])
+    ]
+    assert foreign == []
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from device.capture.image_source import (
     SourceError,
     UnreadableImageError,
 )
-from link.base.pause import Pause
+from link.base import Pause
 
 HANGS_AFTER_S = 25.0
 "No camera takes so long to open, to find its exposure and to give a frame."

@@ -4,9 +4,8 @@ An image is cut into blocks, whose means are compared with those of the referenc
 the last one sent:
 
     light       the reference is made as bright as the image, by a gain that may slope across it and
-                an offset: least
-                squares on the blocks that agree, so that drifting light is no change and an object
-                  is not light
+                an offset: least squares on the blocks that agree, so that drifting light is no
+                change and an object is not light
     noise       how much a block differs when nothing has changed, learned from images that were not
                 sent
     changed     when one block differs by more than `threshold` times its noise

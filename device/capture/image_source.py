@@ -28,11 +28,10 @@ from device.capture.camera import (
 )
 from device.capture.place import Place
 from device.config import SourceConfig
-from link.base.arrays import read_arrays
-from link.bundle.bundle import ImageSpec
+from link.bundle import ImageSpec
+from link.picture import PillowMissingError, UnreadableImageError, read_arrays
 from link.picture import folders as picture_folder
 from link.picture import reader as picture
-from link.picture.reader import PillowMissingError, UnreadableImageError
 
 __all__ = [
     "N_SETTLING_FRAMES",

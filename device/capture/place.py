@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from link.base.durable import read_small
+from link.base import read_small
 
 PLACE_FILE = "folder.json"
 DAMAGED = (ValueError, KeyError, TypeError, RecursionError)

@@ -5,7 +5,7 @@ clock it has.
 import re
 from dataclasses import dataclass
 
-from link.settings.toml_file import shown
+from link.settings import shown
 
 DAY_S = 86_400
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from device.encoder.encoder import Encoder
-from link.base.arrays import read_arrays
-from link.bundle.bundle import Bundle, BundleError, ImageSpec
+from link.bundle import Bundle, BundleError, ImageSpec
+from link.picture import read_arrays
 
 CANARY = "canary.npz"
 N_IMAGES = 6

@@ -6,7 +6,7 @@ import numpy as np
 
 from device.encoder.edgetpu import load_for_edgetpu, sentence
 from device.encoder.interpreter import RuntimeMissingError, load_model
-from link.bundle.bundle import ENCODER, Bundle
+from link.bundle import ENCODER, Bundle
 
 
 class EncoderError(ValueError):

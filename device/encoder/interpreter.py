@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from link.output.terminal import without_information
+from link.output import without_information
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 "In order of preference: LiteRT computes int8 five times faster, and the same on every processor."

@@ -31,11 +31,11 @@ from device.config import ConfigError, NodeConfig, load_config
 from device.encoder.canary import CanaryReport, check_canary
 from device.encoder.edgetpu import is_wanted, sentence
 from device.encoder.encoder import Encoder, EncoderError
-from link.base.durable import read_state, write_state
-from link.bundle.bundle import Bundle, BundleError
-from link.carriers.carrier import PortError
-from link.output.terminal import readable_output
-from link.security.signature import check_signature
+from link.base import read_state, write_state
+from link.bundle import Bundle, BundleError
+from link.carriers import PortError
+from link.output import readable_output
+from link.security import check_signature
 
 STATE_FILE = "bundle.json"
 STATE_FORMAT = 1

@@ -13,11 +13,11 @@ from device.config import ConfigError
 from device.encoder.encoder import EncoderError
 from device.encoder.interpreter import RuntimeMissingError
 from device.flash.tools import FlashError, UnreachableError
-from link.base.durable import make_folder, sudo_caller
-from link.bundle.bundle import BundleError
-from link.output.terminal import readable_output
-from link.security.keys import KeyStateError
-from link.settings.host_folder import HOST_TOML, NAME, default_folder, host_toml
+from link.base import make_folder, sudo_caller
+from link.bundle import BundleError
+from link.output import readable_output
+from link.security import KeyStateError
+from link.settings import HOST_TOML, NAME, default_folder, host_toml
 
 EXPLAINED = (
     FlashError,

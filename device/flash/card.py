@@ -31,9 +31,8 @@ from device.flash.target import (
     open_target,
 )
 from device.flash.tools import FlashError
-from link.bundle.bundle import Bundle
-from link.security.keys import COUNTER_FILE, KEY_FILE, provision
-from link.security.signature import SIGNER, signer_text
+from link.bundle import Bundle
+from link.security import COUNTER_FILE, KEY_FILE, SIGNER, provision, signer_text
 
 SECRETS = (f"{SEED}/{KEY_FILE}", f"{SEED}/{APP_KEY}")
 SUMS = f"{SEED}/SHA256SUMS"

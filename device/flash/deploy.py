@@ -17,10 +17,9 @@ from device.flash import registry
 from device.flash.release import PROJECT, PYTHONS, make_release, write_archive
 from device.flash.signing import signed_files, signing_key
 from device.flash.tools import FlashError, find, last_words, run_within
-from link.bundle.bundle import Bundle
-from link.security.keys import MAX_NODE
-from link.settings.host_folder import node_file
-from link.settings.toml_file import read_toml
+from link.bundle import Bundle
+from link.security import MAX_NODE
+from link.settings import node_file, read_toml
 
 UPDATE = PROJECT / "device/unit/update.sh"
 PROBE = (

@@ -9,10 +9,10 @@ from typing import Any
 from device.config import LinkConfig
 from device.flash.toml_text import value
 from device.flash.tools import FlashError
-from link.carriers.carrier import DEFAULT_FREQUENCY_HZ
-from link.lorawan.network_server import SERVERS
-from link.medium.profiles import LinkProfile, get_profile
-from link.settings.toml_file import shown
+from link.carriers import DEFAULT_FREQUENCY_HZ
+from link.lorawan import SERVERS
+from link.medium import LinkProfile, get_profile
+from link.settings import shown
 
 TOLD = ("rn2483", "rak3172")
 "Carriers that tell the modem its frequency, and use the default where none is given."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device.flash.tools import FlashError
-from link.settings.toml_file import read_text
+from link.settings import read_text
 
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")

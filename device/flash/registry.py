@@ -18,12 +18,10 @@ from device.config import LinkConfig
 from device.flash import toml_text
 from device.flash.host_link import check_hears, link_for
 from device.flash.tools import FlashError
-from link.base.durable import StagedFile, make_folder, write_durably
-from link.base.lock import FolderLock, HeldError
-from link.bundle.bundle import MANIFEST
-from link.security.keys import MAX_NODE
-from link.settings.host_folder import KEYS, NODES, all_nodes, node_file
-from link.settings.toml_file import read_toml
+from link.base import FolderLock, HeldError, StagedFile, make_folder, write_durably
+from link.bundle import MANIFEST
+from link.security import MAX_NODE
+from link.settings import KEYS, NODES, all_nodes, node_file, read_toml
 
 HOST_PORT = "/dev/ttyUSB0"
 NEW_HOST = """# What listens: python -m host_decoder listen {folder}

@@ -17,11 +17,10 @@ from device.config import ConfigError, LinkConfig, SourceConfig, load_config
 from device.flash.ports import check_port
 from device.flash.toml_text import value
 from device.flash.tools import FlashError
-from link.bundle.bundle import Bundle, BundleError
-from link.medium.regions import never_speaks, rules_for
-from link.security.keys import MAX_NODE
-from link.security.signature import SIGNER
-from link.settings.toml_file import read_text
+from link.bundle import Bundle, BundleError
+from link.medium import never_speaks, rules_for
+from link.security import MAX_NODE, SIGNER
+from link.settings import read_text
 
 ON_NODE = {
     "bundle": "/opt/latentlink/bundle",

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from device.encoder.canary import CANARY, make_canary
 from device.encoder.edgetpu import COMPILED
 from device.flash.tools import FlashError
-from link.base.durable import make_folder
-from link.bundle.bundle import ENCODER, MANIFEST, TABLES, Bundle
-from link.security.signature import (
+from link.base import make_folder
+from link.bundle import ENCODER, MANIFEST, TABLES, Bundle
+from link.security import (
     SIGNATURE,
     SIGNING_KEY,
     SignatureError,
@@ -22,7 +22,7 @@ from link.security.signature import (
     read_signing_key,
     sign,
 )
-from link.settings.host_folder import KEYS
+from link.settings import KEYS
 
 NODE_FILES = (MANIFEST, ENCODER, TABLES)
 

@@ -17,8 +17,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from link.base.durable import set_aside
-from link.wire.packet import MAX_CHUNKS
+from link.base import set_aside
+from link.wire import MAX_CHUNKS
 
 WAL_BYTES = 1 << 20
 "To which the write-ahead log is cut back."

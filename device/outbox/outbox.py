@@ -29,7 +29,7 @@ from device.outbox.chunk_file import (
     set_damaged_aside,
     whole_chunks,
 )
-from link.node.in_flight import ChunkId
+from link.wire import ChunkId
 
 __all__ = ["DamagedError", "Outbox", "OutboxError", "QueuedChunk", "open_outbox"]
 

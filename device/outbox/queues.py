@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 
 from device.config import NodeConfig
 from device.outbox.outbox import Outbox, open_outbox
-from link.base.clock import boot_id
-from link.base.pause import Pause
-from link.bundle.bundle import ID_BYTES
-from link.lorawan.node.sender import LoRaWanSender
-from link.node.sender import Sender
+from link.base import Pause, boot_id
+from link.bundle import ID_BYTES
+from link.lorawan.node import LoRaWanSender
+from link.node import Sender
 
 OUTBOX_FILE = "outbox-{}.sqlite"
 "By the id of the bundle that made what waits in it."

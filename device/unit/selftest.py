@@ -14,9 +14,9 @@ from device.config import ConfigError, load_config
 from device.encoder.encoder import EncoderError
 from device.encoder.interpreter import RuntimeMissingError
 from device.encoder.trial import load
-from link.bundle.bundle import BundleError
+from link.bundle import BundleError
 from link.coder import latent_coder
-from link.output.terminal import readable_output
+from link.output import readable_output
 
 
 def main(argv: list[str] | None = None) -> None:

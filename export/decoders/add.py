@@ -46,8 +46,9 @@ from export.encoder.onnx_model import OnnxModel
 from export.encoder.symbols import Encode, Int8Encoder, received
 from export.measure import accuracy
 from host_training.data.batches import augment, to_pixels
-from host_training.data.dataset import Augmentation, DataSet, load
-from link.bundle.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, check_task_name, with_task
+from host_training.data.catalogue import load
+from host_training.data.dataset import Augmentation, DataSet
+from link.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, check_task_name, with_task
 
 VIEWED_IMAGES, MAX_VIEWS = 60_000, 16
 """How many images to learn from in all, and how often each at most: as it is, then changed as in

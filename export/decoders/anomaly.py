@@ -21,7 +21,7 @@ from export.decoders.strangers import KINDS, draw
 from export.encoder import onnx_model
 from export.encoder.symbols import Encode
 from host_training.data.dataset import DataSet
-from link.bundle.bundle import ANOMALY_TASK, SCORE
+from link.bundle import ANOMALY_TASK, SCORE
 
 FILE = "decoder-anomaly.onnx"
 NORMAL_SHARE = 0.95

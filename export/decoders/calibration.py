@@ -18,10 +18,16 @@ from export import ExportError
 from export.encoder.onnx_model import OnnxModel
 from export.encoder.symbols import Int8Encoder
 from host_training.data.dataset import DataSet, Split
-from link.bundle.bundle import Bundle, with_calibration
-from link.bundle.calibration import DECIMALS, TEMPERATURES, TINIEST, Calibration, softmax
-from link.coder import latent_coder
-from link.coder.tables import Tables
+from link.bundle import (
+    DECIMALS,
+    TEMPERATURES,
+    TINIEST,
+    Bundle,
+    Calibration,
+    softmax,
+    with_calibration,
+)
+from link.coder import Tables, latent_coder
 
 KNOT_SHARES = (0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
 "Of the latents: what is known changes most at the beginning."

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from export import ExportError
-from host_training.data.dataset import DataSet, Split, load
-from link.bundle.bundle import ANOMALY_TASK, ImageSpec
-from link.picture.folders import files_below
-from link.picture.reader import UnreadableImageError, fit, read_picture
+from host_training.data.catalogue import load
+from host_training.data.dataset import DataSet, Split
+from link.bundle import ANOMALY_TASK, ImageSpec
+from link.picture import UnreadableImageError, files_below, fit, read_picture
 
 LABEL, COARSE, FINE, LIVING = CLASS_TASKS = ("label", "coarse", "fine", "living")
 NEW_CLASS, ANOMALY, THUMBNAIL = "new-class", ANOMALY_TASK, "thumbnail"

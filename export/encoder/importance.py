@@ -5,10 +5,10 @@ Our reading of NAIR (IEEE IoT-J 11(12), 2024), of which only the abstract is pub
 no further model. A rotation is folded into the node's last and the host's first dense layer, so
 neither end computes more than before.
 
-    y latents, with mean μ and covariance Σ;  G = E[g gᵀ], g the loss's gradient by y, on labels the
-                                              model itself draws
-    Σ^½ G Σ^½ = U Λ Uᵀ, Λ falling             to second order, losing coordinate i of Uᵀ Σ^-½ (y −
-                                              μ) costs ½ Λ_i nats
+    y latents, with mean μ and covariance Σ
+    G = E[g gᵀ], g the loss's gradient by y, on labels the model itself draws
+    Σ^½ G Σ^½ = U Λ Uᵀ, Λ falling             losing coordinate i of Uᵀ Σ^-½ (y − μ) costs ½ Λ_i
+                                              nats, to second order
     z = (Λ^½ / Δ) Uᵀ Σ^-½ (y − μ)             rounded to symbols: rounding each costs the same,
                                               Δ²/24 nats
     y_hat = μ + Σ^½ U Λ^-½ Δ z                a coordinate that has not arrived is 0, its linear

@@ -8,8 +8,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from export import ExportError
-from link.coder.tables import Tables
-from link.output.terminal import without_information
+from link.coder import Tables
+from link.output import without_information
 
 Encode = Callable[[np.ndarray], np.ndarray]
 "uint8 images (N, H, W, C) → symbols int8 (N, D)."

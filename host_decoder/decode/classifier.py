@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from host_decoder.decode.onnx_decoder import REMEDY, OnnxDecoder
-from link.bundle.bundle import PROBABILITIES, Bundle, BundleError
+from link.bundle import PROBABILITIES, Bundle, BundleError
 
 
 class Classifier(OnnxDecoder):

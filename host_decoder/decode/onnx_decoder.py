@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from link.bundle.bundle import BundleError
+from link.bundle import BundleError
 
 INPUT = "symbols"
 REMEDY = "export the bundle again with this version"

@@ -10,8 +10,8 @@ from host_decoder.config import VerdictConfig
 from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.strangeness import StrangenessScorer
 from host_decoder.decode.verdict import Verdict, VerdictPolicy
-from link.bundle.bundle import Bundle
-from link.coder.latent_coder import Latent
+from link.bundle import Bundle
+from link.coder import Latent
 
 
 class Reader:

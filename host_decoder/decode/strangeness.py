@@ -6,7 +6,7 @@ import numpy as np
 
 from host_decoder.decode.onnx_decoder import REMEDY, OnnxDecoder
 from host_decoder.decode.verdict import Strangeness
-from link.bundle.bundle import ANOMALY_TASK, SCORE, Bundle, BundleError, Task
+from link.bundle import ANOMALY_TASK, SCORE, Bundle, BundleError, Task
 
 
 class StrangenessScorer:

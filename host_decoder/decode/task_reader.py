@@ -13,7 +13,7 @@ from host_decoder.decode.onnx_decoder import REMEDY, OnnxDecoder
 from host_decoder.decode.reader import Reader
 from host_decoder.decode.strangeness import StrangenessScorer
 from host_decoder.events import rounded, said, said_of_strangeness
-from link.bundle.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, BundleError, Task
+from link.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, BundleError, Task
 
 TaskReader = Callable[..., Iterator[dict[str, Any]]]
 "Symbols (N, D), and how many of each were received (N,), None: all → N answers."

@@ -3,15 +3,14 @@ bitstream.
 
     policy = VerdictPolicy(bundle.calibration, price_per_s=0.5)
     [raw] = classify(latent.symbols[None])
-    verdict = policy.judge(raw, latent.n_known, next_chunk_s=0.046)     # is_enough, confidence,
-      gain_to_come
+    verdict = policy.judge(raw, latent.n_known, next_chunk_s=0.046)
+    verdict.is_enough, verdict.confidence, verdict.gain_to_come
 
 Enough is when the label is sure, or when what is still to come is not worth its airtime:
 
     confidence    the calibrated probability of the label is at least `min_confidence`; or
     worth         the gain to come, the probability that the label is wrong and will yet be put
-                  right, is at most
-                  min_gain, or less than it costs: price_per_s · next_chunk_s
+                  right, is at most min_gain, or less than it costs: price_per_s · next_chunk_s
 
 What is to come counts as a whole, not chunk by chunk: a chunk is also the way to the one behind it,
 and small chunks each look worthless just before they settle the label. So an image that no further
@@ -24,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from link.bundle.calibration import Calibration
+from link.bundle import Calibration
 
 MIN_CONFIDENCE = 0.95
 MIN_GAIN = 0.02

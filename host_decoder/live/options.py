@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from host_decoder.errors import HostError
-from link.base.arrays import read_arrays
-from link.bundle.bundle import Bundle
+from link.bundle import Bundle
+from link.picture import read_arrays
 
 DRAWN_REPLAY = "replay.npz"
 

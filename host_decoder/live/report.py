@@ -7,8 +7,8 @@ from pathlib import Path
 
 from host_decoder.live.options import LiveOptions
 from host_decoder.live.run import Outcome
-from link.bundle.bundle import Bundle
-from link.output.results import write_result
+from link.bundle import Bundle
+from link.output import write_result
 
 
 def study_name(options: LiveOptions, dataset: str) -> str:

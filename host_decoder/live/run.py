@@ -1,7 +1,7 @@
 """Live: an emulated line, a node and a host, in three processes, on one screen.
 
-    replay file → [node process] ↔ pseudo-terminal ↔ [line process: slow, lossy] ↔ pseudo-terminal ↔
-      [this process]
+    replay file → [node process] ↔ pseudo-terminal ↔ [line process: slow, lossy]
+    screen, store ← [this process] ↔ pseudo-terminal ↔ [the same line process]
 
 Only packets cross the line. The picture and the truth that the view shows come from the node's own
 console. However it ends, no process is left behind, and unless it is killed no folder: the children
@@ -29,11 +29,11 @@ from host_decoder.view.row import Captured, Sent
 from host_decoder.view.summary import Title
 from host_decoder.view.tally import Tally
 from host_decoder.view.terminal import View
-from link.bundle.bundle import Bundle
-from link.carriers.carrier import CarrierSettings
-from link.emulator.channel import parse_loss
-from link.medium.profiles import get_profile
-from link.security.keys import provision
+from link.bundle import Bundle
+from link.carriers import CarrierSettings
+from link.emulator import parse_loss
+from link.medium import get_profile
+from link.security import provision
 
 NODE = 1
 START_TIMEOUT_S = 60.0

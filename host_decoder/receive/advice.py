@@ -7,7 +7,7 @@ chunks the latest images took until they were settled follows which number would
 from collections import OrderedDict
 
 from host_decoder.events import Answer
-from link.wire.control import MAX_ADVISED_CHUNKS
+from link.wire import MAX_ADVISED_CHUNKS
 
 REMEMBERED_IMAGES = 128
 LEAST_IMAGES = 8

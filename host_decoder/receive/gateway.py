@@ -20,8 +20,8 @@ from collections.abc import Hashable, Iterable
 from host_decoder.config import GatewayConfig
 from host_decoder.events import Notice
 from host_decoder.toml_table import ConfigError
-from link.base.clock import boot_s
-from link.carriers.carrier import Carrier, NotSentError, PortError, Received
+from link.base import boot_s
+from link.carriers import Carrier, NotSentError, PortError, Received
 
 LOOK_S = 0.010
 "How long the thread listens before it sees whether there is something to send."

@@ -22,13 +22,9 @@ from host_decoder.events import Event, Notice
 from host_decoder.receive.gateway import LOOK_S, RETRY_S, Bell, Gateway
 from host_decoder.receive.host import Host
 from host_decoder.toml_table import ConfigError
-from link.base.clock import boot_s
-from link.base.durable import write_durably
-from link.base.lock import HeldError
-from link.carriers.carrier import CarrierSettings, Received
-from link.medium.governor import Governor
-from link.medium.regions import governor_for
-from link.medium.timing import LinkTiming
+from link.base import HeldError, boot_s, write_durably
+from link.carriers import CarrierSettings, Received
+from link.medium import Governor, LinkTiming, governor_for
 
 POLL_S = 0.05
 SHORTEST_WAIT_S = 0.001

@@ -24,30 +24,35 @@ from host_decoder.receive.clock import WallClock
 from host_decoder.store.receipt import Receipt, ReceivedPacket, RefusalCount, Totals, prefix_of
 from host_decoder.store.shelf import LONGEST_PAUSE_S, Held, Reception, Shelf
 from host_decoder.store.sqlite import Store, StoreError
-from link.bundle.bundle import Bundle
-from link.coder import latent_coder
-from link.coder.latent_coder import Latent
-from link.host.assembler import CollisionError, is_same
-from link.host.image_reader import collision
-from link.host.receiver import (
+from link.bundle import Bundle
+from link.coder import Latent, latent_coder
+from link.host import (
+    CollisionError,
     Downlink,
     HelloHeard,
     NodeEntry,
+    NodeStatistics,
     Outcome,
     Reason,
     Receiver,
     Rejected,
     StatusHeard,
     Update,
+    collision,
+    is_same,
 )
-from link.host.statistics import NodeStatistics
-from link.lorawan.host.receiver import LoRaWanReceiver
-from link.medium.governor import Governor
-from link.medium.ledger import LedgerError
-from link.medium.timing import LinkTiming
-from link.security.seal import overhead_bytes
-from link.wire.control import NO_QUALITY, Quality
-from link.wire.packet import AGE_BYTES, CHUNK_HEAD_BYTES, Chunk, Header, PacketType
+from link.lorawan.host import LoRaWanReceiver
+from link.medium import Governor, LedgerError, LinkTiming
+from link.wire import (
+    AGE_BYTES,
+    CHUNK_HEAD_BYTES,
+    NO_QUALITY,
+    Chunk,
+    Header,
+    PacketType,
+    Quality,
+    overhead_bytes,
+)
 
 COUNT_PERIOD_S = 1.0
 "How often counts are stored that no packet takes along."

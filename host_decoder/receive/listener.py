@@ -20,7 +20,7 @@ from host_decoder.view.statistics_view import link_tables
 from host_decoder.view.summary import Title, summary
 from host_decoder.view.tally import Tally
 from host_decoder.view.terminal import make_view
-from link.base.clock import boot_s
+from link.base import boot_s
 
 
 class Listener:

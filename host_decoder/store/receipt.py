@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from host_decoder.events import Answer, Refusal
-from link.host.receiver import NodeState
-from link.wire.control import NO_QUALITY, Quality
-from link.wire.packet import Chunk
+from link.host import NodeState
+from link.wire import NO_QUALITY, Chunk, Quality
 
 
 @dataclass(frozen=True)

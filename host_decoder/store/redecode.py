@@ -11,8 +11,8 @@ from typing import Any
 from host_decoder.decode.task_reader import task_reader
 from host_decoder.events import rounded
 from host_decoder.store.sqlite import Store, StoredImage
-from link.bundle.bundle import LABEL_TASK, Bundle
-from link.coder.bulk import decode_bulk
+from link.bundle import LABEL_TASK, Bundle
+from link.coder import decode_bulk
 
 BATCH_IMAGES = 2048
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from host_decoder.events import Notice
 from host_decoder.store.file import StoreError
-from link.host.receiver import Outcome
-from link.wire.control import Quality
+from link.host import Outcome
+from link.wire import Quality
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
 MAX_HELD = 4096

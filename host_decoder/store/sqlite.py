@@ -26,8 +26,8 @@ from host_decoder.store.file import (
     open_for_writing,
 )
 from host_decoder.store.receipt import Receipt, ReceivedPacket, Totals
-from link.host.receiver import NodeState
-from link.wire.packet import Chunk
+from link.host import NodeState
+from link.wire import Chunk
 
 SCHEMA_VERSION = 3
 SCHEMA = """

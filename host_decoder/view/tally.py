@@ -12,9 +12,8 @@ from typing import Any
 
 from host_decoder.events import Answer, Refusal
 from host_decoder.view.row import Captured, Row, Sent
-from link.medium.profiles import LinkProfile
-from link.security.seal import overhead_bytes
-from link.wire.packet import CHUNK_HEAD_BYTES, PacketType
+from link.medium import LinkProfile
+from link.wire import CHUNK_HEAD_BYTES, PacketType, overhead_bytes
 
 KEPT_IMAGES = 4096
 "Images whose two halves may still meet; a host that listens for months stays small."

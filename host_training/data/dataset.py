@@ -5,10 +5,8 @@ tables are chosen on them, never on the test split.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -128,42 +126,3 @@ def with_corrupted_labels(data: DataSet, ratio: float, seed: int) -> DataSet:
     return replace(
         data, train=corrupted(data.train, seed), validation=corrupted(data.validation, seed + 1)
     )
-
-
-def load(name: str, data_dir: Path | str = "data", image_size: int = 64) -> DataSet:
-    """A data set by name, or a folder with one folder of images per class, which are resized to
-    `image_size`.
-    """
-    from host_training.data import cifar, digits, image_folder
-
-    loaders: dict[str, Callable[[], DataSet]] = {
-        "digits": digits.load,
-        "cifar10": lambda: cifar.load("cifar10", Path(data_dir)),
-        "cifar100": lambda: cifar.load("cifar100", Path(data_dir)),
-        "cifar100-coarse": lambda: cifar.load_coarse(Path(data_dir)),
-    }
-    if name in loaders:
-        return loaders[name]()
-    if Path(name).is_dir():
-        return image_folder.load(Path(name), image_size)
-    raise DataSetError(
-        f"data set '{name}' is neither {', '.join(loaders)} nor a folder here; "
-        "a folder of your own holds one folder of images per class"
-    )
-
-
-def write_replay(
-    split: Split, classes: tuple[str, ...], path: Path, limit: int | None = None
-) -> None:
-    """Images and true labels for a node that replays them instead of opening a camera; nothing in
-    it is pickled.
-
-    A split may be sorted by class: of more than `limit` images so many are drawn, always the same.
-    """
-    if limit is not None and limit < len(split):
-        split = split.subset(np.random.default_rng(SPLIT_SEED).permutation(len(split))[:limit])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("wb") as file:
-        np.savez(file, images=split.images, labels=split.labels, classes=np.array(classes))
-    unfinished.replace(path)

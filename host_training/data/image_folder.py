@@ -20,9 +20,8 @@ from host_training.data.dataset import (
 )
 from host_training.data.photo_layout import TEST, TRAIN, VALIDATION, check_classes, split_folders
 from host_training.data.photo_remarks import describe
-from link.base.memory import free_bytes
-from link.picture.folders import files_below
-from link.picture.reader import UnreadableImageError, fit, read_picture
+from link.base import free_bytes
+from link.picture import UnreadableImageError, files_below, fit, read_picture
 
 FRACTIONS = {TEST: 0.2, VALIDATION: 0.1}
 "Of what is left, in this order, where a split is drawn."

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from link.base.durable import write_durably
+from link.base import write_durably
 
 
 class Picture(NamedTuple):
@@ -79,7 +79,7 @@ class Listing:
 def _names(folder: Path) -> Iterator[str]:
     """Files that training would read; what lies beside the class folders is none."""
     # needs Pillow, which is not there before anything is installed
-    from link.picture.folders import files_below
+    from link.picture import files_below
 
     for path in files_below(folder):
         if path.parent != folder:

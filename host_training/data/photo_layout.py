@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from host_training.data.dataset import DataSetError
-from link.picture.folders import is_private
+from link.picture import is_private
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLIT_OF = {

@@ -1,12 +1,10 @@
 """The wavelet-domain auto-encoder of DuPHiL (Qi, Chamain, Ding, ICIP 2022, Fig. 1), sized by
 presets.
 
-    image → DWT → stem, M1, M2 → pool, two dense layers → y ⇢ quantiser ⇢ y_hat → transposed
-      convolutions → M3 → scores
-            `------------------ Encoder (node) -------'                 `------------- Decoder
-              (host) -----------'
-                                                      `-> side branch → z on the unit sphere, for
-                                                        MCR² (training only)
+    image → DWT → stem, M1, M2 → pool, two dense layers → y     Encoder (node)
+    y ⇢ quantiser ⇢ y_hat                                       what the link carries
+    y_hat → transposed convolutions → M3 → scores               Decoder (host)
+    y → side branch → z on the unit sphere, for MCR²            in training only
 
 Dense layers on the node are 1 × 1 convolutions: TensorFlow Lite then needs no transpose.
 """

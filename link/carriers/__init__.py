@@ -1,1 +1,25 @@
 """Carriers, one file each; link.carriers.carrier opens them by name."""
+
+from link.carriers.carrier import (
+    CARRIERS,
+    DEFAULT_FREQUENCY_HZ,
+    Carrier,
+    CarrierSettings,
+    DoesNotFit,
+    NotSentError,
+    PortError,
+    Received,
+    open_carrier,
+)
+
+__all__ = [
+    "CARRIERS",
+    "DEFAULT_FREQUENCY_HZ",
+    "Carrier",
+    "CarrierSettings",
+    "DoesNotFit",
+    "NotSentError",
+    "PortError",
+    "Received",
+    "open_carrier",
+]

@@ -1,8 +1,7 @@
 """A carrier takes packets whole from one end to the other and may lose them; what it is made of is
 its own affair.
 
-    carrier = open_carrier(CarrierSettings(get_profile("rn2483-sf9"), "/dev/ttyUSB0",
-      frequency_hz=869_525_000))
+    carrier = open_carrier(CarrierSettings(get_profile("rn2483-sf9"), "/dev/ttyUSB0"))
     carrier.send(packet)
     for received in carrier.receive(timeout_s=1.0): ...
 

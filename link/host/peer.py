@@ -14,7 +14,7 @@ from link.host.statistics import NodeStatistics
 from link.medium.governor import Governor
 from link.medium.time_slots import SlotPlan
 from link.medium.timing import LinkTiming
-from link.security.seal import REPLAY_WINDOW, overhead_bytes
+from link.security.seal import REPLAY_WINDOW
 from link.wire.control import (
     NO_QUALITY,
     REPORT_BYTES,
@@ -30,7 +30,15 @@ from link.wire.control import (
     pack_command,
 )
 from link.wire.erasure import ParityDecoder, Recovered
-from link.wire.packet import Chunk, Flag, Header, PacketType, chunk_head_bytes, unpack_batch
+from link.wire.packet import (
+    Chunk,
+    Flag,
+    Header,
+    PacketType,
+    chunk_head_bytes,
+    overhead_bytes,
+    unpack_batch,
+)
 
 CLOCK_SET_S = 2.0
 """Unix time and the clock that only goes forward do not drift apart by so much: somebody set the

@@ -31,9 +31,15 @@ from link.host.statistics import NodeStatistics
 from link.medium.governor import Governor
 from link.medium.time_slots import SlotPlan
 from link.medium.timing import LinkTiming
-from link.security.seal import overhead_bytes
 from link.wire.control import NO_QUALITY, Advance, Command, Quality, pack_command
-from link.wire.packet import HOST_SALT_BYTES, MAX_PACKET_BYTES, WIRE_VERSION, Header, PacketType
+from link.wire.packet import (
+    HOST_SALT_BYTES,
+    MAX_PACKET_BYTES,
+    WIRE_VERSION,
+    Header,
+    PacketType,
+    overhead_bytes,
+)
 
 __all__ = [
     "Downlink",

@@ -20,20 +20,25 @@ from enum import StrEnum
 
 from link.bundle.bundle import Bundle
 from link.host.siege import Siege
-from link.node.session import WITH_BUNDLE
 from link.security.seal import (
     REPLAY_WINDOW,
-    SHORT_TAG_BYTES,
     Direction,
     ReplayWindow,
     Seal,
     downlink_key,
     reconstruct_counter,
-    tag_bytes,
     uplink_key,
 )
 from link.wire.control import Hello
-from link.wire.packet import COUNTER_LOW_BITS, Flag, Header, PacketType
+from link.wire.packet import (
+    COUNTER_LOW_BITS,
+    SHORT_TAG_BYTES,
+    WITH_BUNDLE,
+    Flag,
+    Header,
+    PacketType,
+    tag_bytes,
+)
 
 MAX_KEPT = 256
 """Packets of one node that wait for their session's salt; each is held against one tag more when it

@@ -2,8 +2,8 @@
 
     eu868   EN 300 220-2 V3.2.1: a share of any hour, by sub-band
     us915   FCC 15.247: a node that stays on one frequency speaks there for 0.4 s in 20 s, as one
-            channel of a hopping
-            system does; with 500 kHz and more (digital modulation) as long as it likes
+            channel of a hopping system does; with 500 kHz and more (digital modulation) as long as
+            it likes
     wire    no radio: a cable, a bench, an emulator. The profile's own duty cycle still holds
 
 A radio whose region is not set stays silent.

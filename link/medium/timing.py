@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from link.medium.profiles import LinkProfile
-from link.security.seal import overhead_bytes
 from link.wire.control import REPORT_BYTES
-from link.wire.packet import MAX_PACKET_BYTES, PacketType
+from link.wire.packet import MAX_PACKET_BYTES, PacketType, overhead_bytes
 
 LONGEST_REPORT_BYTES = overhead_bytes(PacketType.REPORT, has_salt=True) + REPORT_BYTES
 SILENCE_FRAMES = 4

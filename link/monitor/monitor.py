@@ -20,8 +20,6 @@ from link.monitor.explain import (
     explain_uplink,
     figure,
 )
-from link.node.in_flight import ChunkId
-from link.node.session import WITH_BUNDLE
 from link.security.seal import (
     Direction,
     ReplayWindow,
@@ -36,6 +34,8 @@ from link.wire.packet import (
     COUNTER_LOW_BITS,
     MAX_PACKET_BYTES,
     WIRE_VERSION,
+    WITH_BUNDLE,
+    ChunkId,
     Flag,
     Header,
     PacketType,

@@ -14,13 +14,13 @@ from collections.abc import Collection
 from link.medium.governor import Governor
 from link.medium.timing import LinkTiming
 from link.node.fitting import Fitting
-from link.node.in_flight import ChunkId, InFlight
+from link.node.in_flight import InFlight
 from link.node.interface import Outbox, QueuedChunk, SenderOptions
 from link.node.packing import LATER_CHUNK_OVERHEAD_BYTES, Content, Packer
 from link.node.rate_control import RateControl
 from link.node.report_timer import AnswerTimer
 from link.wire.control import REPORT_SPAN
-from link.wire.packet import PacketType
+from link.wire.packet import ChunkId, PacketType
 
 ASK_SPAN = 10
 """Counters behind the oldest that waits at which an answer is wanted: a report names 16, and may be

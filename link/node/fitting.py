@@ -9,7 +9,7 @@ pass; it is not dropped.
 from collections.abc import Collection
 
 from link.base.pause import Pause
-from link.node.in_flight import ChunkId
+from link.wire.packet import ChunkId
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 3600.0
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from link.wire.control import REPORT_SPAN, Report
+from link.wire.packet import ChunkId
 
-ChunkId = tuple[int, int]
-"Image and index."
 MAX_STOPPED = 256
 MAX_REMEMBERED = 2 * REPORT_SPAN
 "Packets whose images are still known when a late verdict on them comes."

@@ -6,10 +6,9 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from link.node.in_flight import ChunkId
 from link.wire.control import Command, Report
 from link.wire.erasure import ParityPlan
-from link.wire.packet import PacketType
+from link.wire.packet import ChunkId, PacketType
 
 
 class QueuedChunk(Protocol):

@@ -4,10 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from link.node.fitting import Fitting
-from link.node.in_flight import ChunkId
 from link.node.interface import Outbox, QueuedChunk
 from link.node.session import NodeSession
-from link.security.seal import overhead_bytes
 from link.wire.control import Hello, Parity, Status
 from link.wire.erasure import ParityPlan
 from link.wire.packet import (
@@ -16,8 +14,10 @@ from link.wire.packet import (
     LONG_HEAD_BYTES,
     MAX_PACKET_BYTES,
     Chunk,
+    ChunkId,
     PacketType,
     chunk_head_bytes,
+    overhead_bytes,
     pack_batch,
 )
 

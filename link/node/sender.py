@@ -25,7 +25,7 @@ from link.medium.time_slots import SlotClock
 from link.medium.timing import GAPS_OF_SILENCE, LinkTiming
 from link.node.choice import Choice
 from link.node.fitting import Fitting
-from link.node.in_flight import ChunkId, InFlight
+from link.node.in_flight import InFlight
 from link.node.interface import (
     Acknowledged,
     CommandHeard,
@@ -50,7 +50,6 @@ from link.node.packing import (
 from link.node.parity_queue import ParityQueue
 from link.node.report_timer import AnswerTimer
 from link.node.session import NodeSession
-from link.security.seal import overhead_bytes
 from link.wire.control import (
     MAX_PARITY_LAG,
     NO_QUALITY,
@@ -70,7 +69,14 @@ from link.wire.control import (
     cut_fault,
     unpack_command,
 )
-from link.wire.packet import MAX_PACKET_BYTES, WIRE_VERSION, Header, PacketType
+from link.wire.packet import (
+    MAX_PACKET_BYTES,
+    WIRE_VERSION,
+    ChunkId,
+    Header,
+    PacketType,
+    overhead_bytes,
+)
 
 __all__ = [
     "DATA_OVERHEAD_BYTES",

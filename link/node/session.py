@@ -14,7 +14,7 @@ from link.security.seal import (
     possible_counters,
     uplink_key,
 )
-from link.wire.packet import NODE_SALT_BYTES, Flag, Header, PacketType
+from link.wire.packet import NODE_SALT_BYTES, WITH_BUNDLE, Flag, Header, PacketType
 
 MAX_HOST_SALTS = 256
 """Starts of the host in one session of the node. None is forgotten, or its packets could be played
@@ -26,8 +26,6 @@ SALTLESS_HOSTS = 4
 """
 SALT_EVERY = 32
 "A node that hears nothing repeats its salt in its packets 0, 1, 2, 4, 8, 16 and every 32nd."
-WITH_BUNDLE = (PacketType.DATA, PacketType.BATCH, PacketType.PARITY)
-"Types whose bodies mean something only with one bundle."
 
 
 class NodeSession:

@@ -1,1 +1,20 @@
 """What a program says: to a terminal, a pipe, a results file."""
+
+from link.output import results
+from link.output.interruption import EXIT_CODE, loading
+from link.output.outlet import open_outlets
+from link.output.results import OWN, RESULTS, write_result
+from link.output.terminal import forget_output, readable_output, without_information
+
+__all__ = [
+    "EXIT_CODE",
+    "OWN",
+    "RESULTS",
+    "forget_output",
+    "loading",
+    "open_outlets",
+    "readable_output",
+    "results",
+    "without_information",
+    "write_result",
+]

@@ -1,1 +1,18 @@
 """Image files as the pixels that a person sees."""
+
+from link.picture import folders, reader
+from link.picture.arrays import read_arrays
+from link.picture.folders import files_below, is_private
+from link.picture.reader import PillowMissingError, UnreadableImageError, fit, read_picture
+
+__all__ = [
+    "PillowMissingError",
+    "UnreadableImageError",
+    "files_below",
+    "fit",
+    "folders",
+    "is_private",
+    "read_arrays",
+    "read_picture",
+    "reader",
+]

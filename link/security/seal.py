@@ -1,15 +1,13 @@
 """Seal: AES-128-CCM with a tag as short as is safe, and a nonce that costs no byte because both
 ends can count.
 
-    nonce   direction (1) ‖ node (2) ‖ salt of the node's session (4) ‖ counter (6)     13 bytes,
-            never sent
-    AAD     header, salt and high bits included ‖ 8-byte bundle id where the body holds  so a packet
-            of another bundle
-            latents                                                                      does not
-              open
+    nonce   direction (1) ‖ node (2) ‖ salt of the node's session (4) ‖ counter (6); 13 bytes, never
+            sent
+    AAD     header, salt and high bits included ‖ 8-byte bundle id where the body holds latents, so
+            that a packet of another bundle does not open
     tag     8 bytes in all that begins a session or commands a node, else 4
-    keys    HKDF-SHA256(master key, node salt) uplink, HKDF-SHA256(master key, node salt ‖ host
-            salt) downlink
+    uplink  key by HKDF-SHA256(master key, node salt)
+    downlink  key by HKDF-SHA256(master key, node salt ‖ host salt)
 
 A nonce must never be used twice under one key. Each end draws its salt anew whenever it starts, so
 every start has a key of its own, also on a card that was copied, restored or emptied; within a
@@ -27,14 +25,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from link.security.keys import KEY_BYTES
 from link.wire.packet import (
-    COUNTER_HIGH_BYTES,
     COUNTER_LOW_BITS,
-    HEADER_BYTES,
     HOST_SALT_BYTES,
+    LONG_TAG_BYTES,
     NODE_SALT_BYTES,
+    SHORT_TAG_BYTES,
     Header,
-    PacketType,
-    salt_bytes,
+    tag_bytes,
 )
 
 COUNTER_BITS = 48
@@ -43,15 +40,6 @@ COUNTER_WRAPS = 16
 so many tries.
 """
 REPLAY_WINDOW = 64
-SHORT_TAG_BYTES, LONG_TAG_BYTES = 4, 8
-SHORT_TAGGED = (PacketType.DATA, PacketType.BATCH, PacketType.PARITY, PacketType.STATUS)
-"""While they tell no salt. A forged image is one wrong answer among many, and a packet is held
-against one such tag.
-"""
-SALTED_BYTES = {
-    kind: salt_bytes(kind) + (COUNTER_HIGH_BYTES if kind.is_uplink else 0) for kind in PacketType
-}
-"That a header with a salt is longer."
 
 
 class Direction(IntEnum):
@@ -127,20 +115,6 @@ class Seal:
 
     def _nonce(self, counter: int) -> bytes:
         return nonce(self._direction, self._node, self._node_salt, counter)
-
-
-def tag_bytes(packet_type: int, has_salt: bool) -> int:
-    """Length of a packet's tag, as its header tells it."""
-    return (
-        SHORT_TAG_BYTES
-        if PacketType(packet_type) in SHORT_TAGGED and not has_salt
-        else LONG_TAG_BYTES
-    )
-
-
-def overhead_bytes(packet_type: PacketType, has_salt: bool = False) -> int:
-    """Bytes of a packet that are neither body nor framing."""
-    return HEADER_BYTES + has_salt * SALTED_BYTES[packet_type] + tag_bytes(packet_type, has_salt)
 
 
 def reconstruct_counter(low16: int, highest: int) -> int:

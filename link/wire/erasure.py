@@ -20,12 +20,13 @@ as a received one.
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
-
-from reedsolo import ReedSolomonError, RSCodec
+from typing import TYPE_CHECKING, NamedTuple
 
 from link.wire.control import MAX_MEMBERS, MAX_PARITY, Parity
 from link.wire.packet import PacketType
+
+if TYPE_CHECKING:
+    from reedsolo import RSCodec
 
 REMEMBERED = 64
 "Bodies, and groups in want of one, that a decoder keeps."
@@ -200,7 +201,10 @@ def _keep_newest(remembered: OrderedDict) -> None:
 
 
 @cache
-def _codec(n_parity: int) -> RSCodec:
+def _codec(n_parity: int) -> "RSCodec":
+    # Loaded where parity is used: whoever only asks for formats and lines has Python alone.
+    from reedsolo import RSCodec
+
     return RSCodec(n_parity)
 
 
@@ -216,6 +220,8 @@ def _solve(data: list[bytes | None], known: dict[int, Parity]) -> list[bytes]:
 
     Raises ValueError when they do not belong together, as far as that shows.
     """
+    from reedsolo import ReedSolomonError
+
     some = next(iter(known.values()))
     parity = [known[index].symbol if index in known else None for index in range(some.n_parity)]
     symbols = [*data, *parity]

@@ -40,6 +40,8 @@ COUNTER_HIGH_BYTES = 4
 MAX_PACKET_BYTES = 255
 "What one radio frame can carry; a cable keeps to it too."
 
+ChunkId = tuple[int, int]
+"Image and index."
 CHUNK_HEAD_BYTES = 2
 LONG_HEAD_BYTES = 7
 AGE_BYTES = 1
@@ -87,6 +89,16 @@ HOST_SALT_BYTES = 8
 """Longer than the node's: the node's counters never repeat in ordinary life either, the host's
 begin anew.
 """
+
+
+SHORT_TAG_BYTES = 4
+LONG_TAG_BYTES = 8
+SHORT_TAGGED = (PacketType.DATA, PacketType.BATCH, PacketType.PARITY, PacketType.STATUS)
+"""While they tell no salt. A forged image is one wrong answer among many, and a packet is held
+against one such tag.
+"""
+WITH_BUNDLE = (PacketType.DATA, PacketType.BATCH, PacketType.PARITY)
+"Types whose bodies mean something only with one bundle."
 
 
 @dataclass(frozen=True)
@@ -154,6 +166,21 @@ class Header:
 def salt_bytes(packet_type: int) -> int:
     """Length of the salt that the sender of such a packet has."""
     return NODE_SALT_BYTES if PacketType(packet_type).is_uplink else HOST_SALT_BYTES
+
+
+def tag_bytes(packet_type: int, has_salt: bool) -> int:
+    """Length of a packet's tag, as its header tells it."""
+    return (
+        SHORT_TAG_BYTES
+        if PacketType(packet_type) in SHORT_TAGGED and not has_salt
+        else LONG_TAG_BYTES
+    )
+
+
+def overhead_bytes(packet_type: PacketType, has_salt: bool = False) -> int:
+    """Bytes of a packet that are neither body nor framing."""
+    salted_bytes = salt_bytes(packet_type) + COUNTER_HIGH_BYTES * packet_type.is_uplink
+    return HEADER_BYTES + has_salt * salted_bytes + tag_bytes(packet_type, has_salt)
 
 
 @dataclass(frozen=True)

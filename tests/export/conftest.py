@@ -11,7 +11,7 @@ from export.decoders.finetune import FineTuning
 from export.pipeline import export
 from export.report import Report
 from export.settings import Settings
-from host_training.data.dataset import load
+from host_training.data.catalogue import load
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import recipe
 from host_training.training.trainer import Trainer

@@ -10,7 +10,7 @@ import torch
 from export import ExportError, pipeline
 from export.__main__ import main
 from export.pipeline import export
-from host_training.data.dataset import load
+from host_training.data.catalogue import load
 from host_training.training.checkpoint import CheckpointError
 from link.bundle.bundle import Bundle, with_task
 from link.coder import latent_coder

@@ -13,7 +13,7 @@ from export.encoder.operators import list_operators, require_integer
 from export.encoder.symbols import Int8Encoder
 from export.rotate import Turning, turn
 from host_decoder.decode.classifier import Classifier
-from host_training.data.dataset import load
+from host_training.data.catalogue import load
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.coder.bulk import decode_bulk

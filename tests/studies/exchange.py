@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from link.security.seal import overhead_bytes
-from link.wire.packet import AGE_BYTES, CHUNK_HEAD_BYTES, PacketType
+from link.wire.packet import AGE_BYTES, CHUNK_HEAD_BYTES, PacketType, overhead_bytes
 
 GROUP = 8
 "Images taken at once."

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from device.capture.gate import THRESHOLD, Gate
-from host_training.data.dataset import load
+from host_training.data.catalogue import load
 from link.output.results import write_result
 
 SIZE, SCALE = 32, 4

@@ -7,8 +7,8 @@ back. What a body is:
 
     JPEG       the entropy-coded scan: not the tables, the other markers nor the end marker
     WebP       1 byte for the length of the first partition (3 when it is 255 or more), then the VP8
-               frame from its
-               11th byte on: not the RIFF and chunk headers, the start code nor the size
+               frame from its 11th byte on: not the RIFF and chunk headers, the start code nor the
+               size
     JPEG 2000  the packets of the only tile: not the main header, the tile header nor the end marker
     AVIF       the payload of the AV1 frame: not the boxes, nor the sequence header and the OBU
                headers in front of it

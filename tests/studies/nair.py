@@ -24,7 +24,8 @@ from export import measure
 from export.encoder import onnx_model
 from export.encoder.fold import FoldedDecoder, FoldedEncoder
 from export.encoder.importance import fold_rotation, rotation, sensitivity
-from host_training.data.dataset import DataSet, load
+from host_training.data.catalogue import load
+from host_training.data.dataset import DataSet
 from host_training.presets import recipe
 from host_training.training.evaluation import latent_order
 from link.coder import latent_coder

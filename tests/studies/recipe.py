@@ -17,7 +17,8 @@ from torch import Tensor
 from export.encoder.fold import FoldedDecoder, FoldedEncoder
 from export.encoder.importance import fold_rotation, rotation, sensitivity
 from export.entropy_model import fit_mixture, mean_bits
-from host_training.data.dataset import DataSet, load
+from host_training.data.catalogue import load
+from host_training.data.dataset import DataSet
 from host_training.presets import EQUAL_SUBBANDS, recipe
 from tests.studies.common import (
     Deployed,

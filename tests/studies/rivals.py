@@ -31,7 +31,8 @@ from export.encoder.symbols import Int8Encoder
 from export.measure import encoder_cost
 from host_decoder.decode.classifier import Classifier
 from host_training.data.batches import evaluation_batches
-from host_training.data.dataset import DataSet, Split, load
+from host_training.data.catalogue import load
+from host_training.data.dataset import DataSet, Split
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import recipe
 from host_training.training.trainer import load_model

@@ -17,7 +17,8 @@ from torch import nn
 
 from export.decoders.networks import CE
 from host_training.data.batches import evaluation_batches
-from host_training.data.dataset import DataSet, load
+from host_training.data.catalogue import load
+from host_training.data.dataset import DataSet
 from host_training.training.evaluation import BATCH_SIZE, discriminative_power
 from host_training.training.trainer import load_model
 from tests.studies.common import (

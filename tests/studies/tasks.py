@@ -50,7 +50,8 @@ from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.onnx_decoder import OnnxDecoder
 from host_decoder.view.picture import to_png
-from host_training.data.dataset import DataSet, load
+from host_training.data.catalogue import load
+from host_training.data.dataset import DataSet
 from link.bundle.bundle import PIXELS, PROBABILITIES, SCORE, Bundle
 from link.coder import latent_coder
 from link.coder.bulk import decode_bulk

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from link.security.seal import overhead_bytes
-from link.wire.packet import Chunk, PacketType, chunk_head_bytes, pack_batch, split
+from link.wire.packet import Chunk, PacketType, chunk_head_bytes, overhead_bytes, pack_batch, split
 from tests.studies.exchange import GROUP, WHOLE, Exchange, run_exchange
 
 LENGTHS = np.array([5, 7, 1, 20, 6, 8, 7, 9, 3, 4])

@@ -31,17 +31,17 @@ from export.decoders.calibration import check_data, expected_calibration_error
 from export.encoder.symbols import Int8Encoder
 from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.verdict import MIN_CONFIDENCE, MIN_GAIN, VerdictPolicy
-from host_training.data.dataset import Split, load
+from host_training.data.catalogue import load
+from host_training.data.dataset import Split
 from host_training.run import RunError, origin
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.coder.bulk import decode_bulk
 from link.medium.profiles import LinkProfile, get_profile
 from link.output.results import OWN, write_result
-from link.security.seal import overhead_bytes
 from link.wire.control import REPORT_BYTES
 from link.wire.framing import frame
-from link.wire.packet import CHUNK_HEAD_BYTES, PacketType
+from link.wire.packet import CHUNK_HEAD_BYTES, PacketType, overhead_bytes
 from tests.studies.exchange import GROUP, WHOLE, Cut, Exchange, Stopped, cut_name, run_exchange
 
 CUTS = [(base, later) for base in (1, 2, 3, 4, 5) for later in (1, 2, 3, WHOLE)]

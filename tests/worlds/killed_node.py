@@ -7,8 +7,7 @@ was delivered, and tells each through a pipe just after it is safe or just befor
     image       the outbox has it: from now on it waits there, whole, or was delivered
     clock       what time it is
     sent        its counter and airtime are charged: no other start uses that counter, no hour holds
-                more airtime than
-                allowed, and the ledger never shows less than was sent
+                more airtime than allowed, and the ledger never shows less than was sent
     delivered   the outbox is about to forget these chunks: no others may be missing
 """
 

@@ -206,9 +206,9 @@ def _watchdog(radio: Radio, value: str) -> Radio | None:
 
 def _lora(choices: dict[str, dict[str, int | bool]]) -> Callable[[Radio, str], Radio | None]:
     def choose(radio: Radio, value: str) -> Radio | None:
-        return (
-            replace(radio, lora=replace(radio.lora, **choices[value])) if value in choices else None
-        )  # type: ignore[arg-type]
+        if value not in choices:
+            return None
+        return replace(radio, lora=replace(radio.lora, **choices[value]))  # type: ignore[arg-type]
 
     return choose
 

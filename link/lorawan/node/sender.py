@@ -34,7 +34,6 @@ from link.medium.governor import Governor
 from link.medium.ledger import SAME_MOMENT_S
 from link.medium.timing import LinkTiming
 from link.node.fitting import Fitting
-from link.node.in_flight import ChunkId
 from link.node.interface import (
     Acknowledged,
     CommandHeard,
@@ -58,7 +57,7 @@ from link.wire.control import (
     cut_fault,
     unpack_command,
 )
-from link.wire.packet import HEADER_BYTES, Chunk, PacketType
+from link.wire.packet import HEADER_BYTES, Chunk, ChunkId, PacketType
 
 LOOK_AHEAD = 24
 "Chunks that are looked at to find one that may be sent."

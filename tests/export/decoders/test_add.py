@@ -15,7 +15,7 @@ from export.__main__ import main
 from export.decoders.add import Request, add_decoder
 from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.task_reader import task_reader
-from host_training.data.dataset import load
+from host_training.data.catalogue import load
 from link.bundle.bundle import Bundle
 from tests.worlds.small_bundle import random_tables
 

@@ -10,7 +10,7 @@ from export.decoders import anomaly
 from export.decoders.strangers import KINDS, draw
 from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.task_reader import task_reader
-from host_training.data.dataset import load
+from host_training.data.catalogue import load
 from link.bundle.bundle import ANOMALY_TASK
 
 

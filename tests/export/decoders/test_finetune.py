@@ -6,7 +6,7 @@ import torch
 
 from export.decoders.finetune import FineTuning, Score, augmented_symbols, finetune, score
 from export.encoder.fold import fold
-from host_training.data.dataset import load
+from host_training.data.catalogue import load
 
 SETTINGS = FineTuning(batch_size=16, learning_rate=0.02)
 

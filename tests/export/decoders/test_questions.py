@@ -11,7 +11,8 @@ from PIL import Image
 
 from export import ExportError
 from export.decoders.questions import NewClass, classes_of
-from host_training.data.dataset import Augmentation, DataSet, Split, load
+from host_training.data.catalogue import load
+from host_training.data.dataset import Augmentation, DataSet, Split
 from link.bundle.bundle import ImageSpec
 
 NAMES = ("bird", "cat", "ship", "truck")

@@ -13,7 +13,7 @@ from export.encoder.fold import fold
 from export.encoder.rounding import LARGEST, round_weights, rounded_rows
 from export.pipeline import N_IMAGES_TO_ROUND_BY, some_images
 from host_training.data.batches import to_model_input, to_pixels
-from host_training.data.dataset import load
+from host_training.data.catalogue import load
 from host_training.training.trainer import load_model
 
 

@@ -8,14 +8,13 @@ from PIL import Image
 
 from host_training.data import cifar
 from host_training.data.batches import augment, to_pixels
+from host_training.data.catalogue import load, write_replay
 from host_training.data.dataset import (
     Augmentation,
     DataSetError,
     corrupt_labels,
-    load,
     stratified_holdout,
     with_corrupted_labels,
-    write_replay,
 )
 
 

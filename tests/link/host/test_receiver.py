@@ -23,9 +23,9 @@ from link.host.receiver import (
 )
 from link.host.siege import ENOUGH, PERIOD_S
 from link.medium.governor import AirtimeLimit, Governor
-from link.security.seal import Direction, Seal, downlink_key, tag_bytes, uplink_key
+from link.security.seal import Direction, Seal, downlink_key, uplink_key
 from link.wire.control import AskStatus, Hello, LongTags, Quality, Report, Status, unpack_command
-from link.wire.packet import Chunk, Flag, Header, PacketType, pack_batch, split
+from link.wire.packet import Chunk, Flag, Header, PacketType, pack_batch, split, tag_bytes
 from tests.worlds import ends
 from tests.worlds.ends import KEY, NODE, SF7, type_of
 from tests.worlds.small_bundle import make_bundle, random_symbols, random_tables

@@ -19,12 +19,11 @@ from link.security.seal import (
     Seal,
     downlink_key,
     nonce,
-    overhead_bytes,
     possible_counters,
     reconstruct_counter,
     uplink_key,
 )
-from link.wire.packet import Flag, Header, PacketType
+from link.wire.packet import Flag, Header, PacketType, overhead_bytes
 
 KEY = bytes(range(16))
 BUNDLE = bytes.fromhex("3fa2c1d4e5f60718")

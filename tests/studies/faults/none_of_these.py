@@ -12,7 +12,7 @@ import numpy as np
 
 from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.strangeness import StrangenessScorer
-from host_training.data.dataset import load
+from host_training.data.catalogue import load
 from link.bundle.bundle import Bundle
 
 BUNDLES = {"cifar10": "cifar100", "cifar10-tiny": "cifar100", "cifar100": "cifar10"}

@@ -3,7 +3,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from link.base.arrays import read_arrays
+from link.picture.arrays import read_arrays
 
 
 def test_the_named_arrays_come_back_and_others_are_not_read(tmp_path):

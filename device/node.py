@@ -25,7 +25,7 @@ from device.capture.image_source import (
 from device.config import NodeConfig
 from device.console import Captured, Console
 from device.encoder.encoder import EncoderError
-from device.encoder.trial import Loaded, Slots, Trial
+from device.encoder.trial import Installed, Loaded, Trial
 from device.ending import Ending
 from device.outbox.queues import AnySender, Queue, Turns, open_queues
 from device.radio import Radio
@@ -78,7 +78,7 @@ def run(
     with CounterStore(config.key_dir, config.node) as counters, ExitStack() as stack:
         stack.enter_context(StateDir(config))
         if safe_mode is None:
-            slots = stack.enter_context(Slots(config))
+            slots = stack.enter_context(Installed(config))
             try:
                 loaded, trial = slots.choose(console.notice)
             # one that fails later may do better at a new start; this one will not

@@ -26,7 +26,7 @@ from export.decoders.calibration import calibrate
 from export.decoders.questions import TASKS
 from export.encoder.fold import VIEWS
 from export.pipeline import export
-from export.rotate import Turning, turn
+from export.rotate import Rotating, turn
 from export.settings import ORDERS, Settings
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSetError
@@ -131,7 +131,7 @@ def written_into(bundle: Bundle, out: Path | None) -> Path:
 def run_turn(options: dict[str, Any]) -> None:
     results_folder = options.pop("results")
     settings = with_origin(
-        Turning(**options), options["bundle"].resolve().parent, options["data_dir"]
+        Rotating(**options), options["bundle"].resolve().parent, options["data_dir"]
     )
     written, figures = turn(settings, partial(print, flush=True))
     study = f"turn-{written.data_set}-{written.provenance['preset']}-{settings.coarseness:g}"
@@ -303,12 +303,12 @@ def turn_parser() -> argparse.ArgumentParser:
     add(
         "--coarseness",
         type=float,
-        default=Turning.coarseness,
+        default=Rotating.coarseness,
         metavar="C",
         help="above 1 for fewer bits",
     )
-    add("--components", type=numbers, default=Turning.components, metavar="K,K,…")
-    add("--seed", type=int, default=Turning.seed)
+    add("--components", type=numbers, default=Rotating.components, metavar="K,K,…")
+    add("--seed", type=int, default=Rotating.seed)
     add(
         "--results",
         type=Path,

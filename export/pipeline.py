@@ -24,7 +24,7 @@ from export.encoder.rounding import round_weights
 from export.encoder.symbols import Encode, Int8Encoder, received, with_border
 from export.entropy_model import FittedTables
 from export.measure import Accuracies, Agreement, Rates
-from export.report import Report
+from export.report import ExportReport
 from export.settings import ORDERS, Settings, load_data, n_transmitted, preset_name, provenance
 from host_training.data.batches import to_model_input, to_pixels
 from host_training.data.dataset import DataSet, Split
@@ -47,7 +47,7 @@ N_IMAGES_THROUGH_ONNX = 500
 Say = Callable[[str], None]
 
 
-def export(settings: Settings, say: Say = print) -> tuple[bundle.Bundle, Report]:
+def export(settings: Settings, say: Say = print) -> tuple[bundle.Bundle, ExportReport]:
     """Write bundle and report to `settings.out`: all of it, or nothing."""
     out = settings.out
     if out.exists() and not (out / bundle.MANIFEST).is_file():
@@ -93,7 +93,7 @@ def study_name(data_set: str, preset: str, stage: str, seed: int, settings: Sett
     return re.sub(r"[^a-z0-9._-]+", "-", "-".join(parts).lower())
 
 
-def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Report]:
+def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, ExportReport]:
     """Make everything in `folder` and measure it; ExportError when int8 costs too much."""
     # small layers gain nothing from more, and the bytes must not depend on the machine
     torch.set_num_threads(1)
@@ -169,7 +169,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Re
     strange = anomaly.fit(data, received(encode, tables.chosen.tables), heard, test)
     say(f"anomaly   {strange.describe()}")
 
-    report = Report(
+    report = ExportReport(
         study=study_name(
             data.name, preset, checkpoint["stage"], checkpoint["recipe"]["seed"], settings
         ),
@@ -320,7 +320,7 @@ def check_drop(accuracies: Accuracies, max_drop_points: float) -> None:
 
 
 def write_manifest(
-    folder: Path, config: ModelConfig, n_latents: int, data: DataSet, report: Report
+    folder: Path, config: ModelConfig, n_latents: int, data: DataSet, report: ExportReport
 ) -> bundle.Bundle:
     node = {
         "image": {

@@ -18,7 +18,7 @@ from host_training.training.class_accuracy import ClassAccuracies, percent
 
 
 @dataclass(frozen=True)
-class Report:
+class ExportReport:
     """One export, measured."""
 
     study: str

@@ -19,7 +19,7 @@ import torch
 
 from export import ExportError, measure
 from export.decoders import anomaly, calibration
-from export.decoders.add import Heard
+from export.decoders.add import AtHost
 from export.decoders.calibration import check_data
 from export.decoders.networks import CE, Learning, Lessons, Probabilities, learn_classes
 from export.encoder import onnx_model, tflite
@@ -39,7 +39,7 @@ N_IMAGES = 10_000
 
 
 @dataclass(frozen=True)
-class Turning:
+class Rotating:
     """One turning."""
 
     bundle: Path
@@ -66,7 +66,7 @@ class Turning:
         return f"python -m export turn --bundle {bundle} --coarseness {self.coarseness:g}"
 
 
-def turn(settings: Turning, say: Say = print) -> tuple[Bundle, dict[str, float]]:
+def turn(settings: Rotating, say: Say = print) -> tuple[Bundle, dict[str, float]]:
     """Write the turned bundle to `settings.out`, all of it or nothing; the bundle and its
     figures.
     """
@@ -88,7 +88,7 @@ def turn(settings: Turning, say: Say = print) -> tuple[Bundle, dict[str, float]]
 
 
 def build(
-    settings: Turning, old: Bundle, data: DataSet, folder: Path, say: Say
+    settings: Rotating, old: Bundle, data: DataSet, folder: Path, say: Say
 ) -> tuple[Bundle, dict[str, float]]:
     """Make everything in `folder` and measure it on the test split."""
     turned = importance_of(old, data, settings)
@@ -99,7 +99,7 @@ def build(
     tflite.turn_latents(old.encoder_path, turned, folder / bundles.ENCODER)
     encode = Int8Encoder(folder / bundles.ENCODER, old.image.pixel_pad, settings.threads)
     tables = make_tables(encode, data, settings.components, folder, say)
-    heard = Heard.of(data, received(encode, tables.chosen.tables))
+    heard = AtHost.of(data, received(encode, tables.chosen.tables))
     decoder = classes_decoder(heard.train, heard.validation, data, settings.seed)
     onnx_model.write_task(decoder, len(turned.importance), PROBABILITIES, folder / DECODER)
     host = onnx_model.OnnxModel(folder / DECODER)
@@ -154,7 +154,7 @@ def build(
     return written, figures
 
 
-def importance_of(old: Bundle, data: DataSet, settings: Turning) -> Rotation:
+def importance_of(old: Bundle, data: DataSet, settings: Rotating) -> Rotation:
     """From a decoder that learns the old symbols first: the bundle's own is an ONNX file and has no
     gradients.
     """

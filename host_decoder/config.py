@@ -68,7 +68,7 @@ __all__ = [
     "ConfigError",
     "GatewayConfig",
     "HostConfig",
-    "HostNode",
+    "KnownNode",
     "VerdictConfig",
     "read_config",
     "read_key_file",
@@ -94,7 +94,7 @@ NODE = {
 
 
 @dataclass(frozen=True)
-class HostNode:
+class KnownNode:
     """A node as the host knows it."""
 
     number: int
@@ -127,7 +127,7 @@ class HostConfig:
 
     gateways: tuple[GatewayConfig, ...]
     store: Path
-    nodes: tuple[HostNode, ...]
+    nodes: tuple[KnownNode, ...]
     other_bundles: tuple[Bundle, ...] = ()
     verdict: VerdictConfig | None = None
     "None: nodes send every image whole."
@@ -202,13 +202,13 @@ def _read_verdict(path: Path, entry: Mapping[str, Any]) -> VerdictConfig:
 
 def _read_nodes(
     path: Path, entries: Sequence[tuple[str, Mapping[str, Any]]], faults: list[str]
-) -> tuple[HostNode, ...]:
+) -> tuple[KnownNode, ...]:
     """Tables with where they stand; their paths are relative to host.toml.
 
     What is wrong with a node that has a file of its own is added to the `faults`: it costs the
     others nothing.
     """
-    nodes: dict[int, HostNode] = {}
+    nodes: dict[int, KnownNode] = {}
     for where, entry in entries:
         try:
             node = _read_node(where, _checked(where, entry, NODE), path.parent)
@@ -240,7 +240,7 @@ def _read_nodes(
     return tuple(nodes.values())
 
 
-def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> HostNode:
+def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> KnownNode:
     device = table.get("device")
     if device is None and "key" not in table:
         raise ConfigError(f'{where}: key "key" is missing')
@@ -251,7 +251,7 @@ def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> HostNode:
         )
     key = b"" if device is not None else read_key_file(folder / table["key"])
     bundle, *earlier = [Bundle.load(folder / name, side="host") for name in names]
-    return HostNode(
+    return KnownNode(
         number=table["id"],
         key=key,
         bundle=bundle,
@@ -262,7 +262,7 @@ def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> HostNode:
     )
 
 
-def _alike(nodes: Sequence[HostNode]) -> tuple[str, ...]:
+def _alike(nodes: Sequence[KnownNode]) -> tuple[str, ...]:
     """A sentence on each node that has another's key: one of the two was named by mistake."""
     first: dict[bytes, int] = {}
     for node in nodes:

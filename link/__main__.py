@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from link.emulator.cable import Line
+from link.emulator.cable import Cable
 from link.emulator.channel import Impairments, parse_loss
 from link.emulator.radio import RadioLine
 from link.emulator.terminals import emulate
@@ -46,7 +46,7 @@ def _emulate(arguments: argparse.Namespace) -> None:
     emulate(_line(arguments, impairments), arguments.link_dir)
 
 
-def _line(arguments: argparse.Namespace, impairments: Impairments) -> Line | RadioLine:
+def _line(arguments: argparse.Namespace, impairments: Impairments) -> Cable | RadioLine:
     profile = get_profile(arguments.profile)
     if profile.is_radio:
         return RadioLine(
@@ -62,7 +62,7 @@ def _line(arguments: argparse.Namespace, impairments: Impairments) -> Line | Rad
         raise ValueError(
             f"{profile.name} is a cable: it has two ends, and both may speak at any time"
         )
-    return Line(profile, impairments, arguments.seed)
+    return Cable(profile, impairments, arguments.seed)
 
 
 def _provision(arguments: argparse.Namespace) -> None:

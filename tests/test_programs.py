@@ -37,7 +37,7 @@ def named_programs(path: Path) -> list[str]:
 
 def test_no_test_calls_a_program_without_asking_whether_it_is_there():
     named = [line for path in TESTS.rglob("test_*.py") for line in named_programs(path)]
-    helpers = [TESTS / "link/broker.py", TESTS / "flash/conftest.py"]
+    helpers = [TESTS / "worlds/broker.py", TESTS / "device/flash/conftest.py"]
     assert [*named, *(line for path in helpers for line in named_programs(path))] == []
 
 

@@ -42,7 +42,7 @@ STATE_FORMAT = 1
 PROBATION_IMAGES = 3
 
 
-class Stage(StrEnum):
+class TrialState(StrEnum):
     """How far a new bundle has come."""
 
     NEW = "new"
@@ -65,7 +65,7 @@ def _place(bundle: Path) -> Path:
     return Path(os.path.realpath(bundle))
 
 
-class Slots:
+class Installed:
     """The two bundles of one node, by name, and what is written about the installed one.
 
     A context, entered before `choose`: it tells a trial that was ended from outside from one that
@@ -82,10 +82,10 @@ class Slots:
         self.name = _place(config.bundle).name
         "Of the installed bundle."
         self.stage, self.why = self._read()
-        self._has_died = self.stage == Stage.BEGUN
+        self._has_died = self.stage == TrialState.BEGUN
         "Whether an earlier start died with the installed bundle."
 
-    def __enter__(self) -> "Slots":
+    def __enter__(self) -> "Installed":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -97,45 +97,47 @@ class Slots:
 
     def excuse(self) -> None:
         """If the node ends now that is not the bundle's fault: its trial begins anew."""
-        if self._has_died or self.stage == Stage.FAILED:
+        if self._has_died or self.stage == TrialState.FAILED:
             return
-        if self._read()[0] == Stage.BEGUN:  # of the disk: a signal may have come between two lines
-            self._write(Stage.NEW)
+        if (
+            self._read()[0] == TrialState.BEGUN
+        ):  # of the disk: a signal may have come between two lines
+            self._write(TrialState.NEW)
 
     def go_on(self) -> None:
         """What excused the bundle is over, and its trial goes on."""
-        if self.stage == Stage.NEW:
-            self._write(Stage.BEGUN)
+        if self.stage == TrialState.NEW:
+            self._write(TrialState.BEGUN)
 
     @property
     def in_use(self) -> str:
         """The name of the bundle that the node runs."""
-        is_back = self.stage == Stage.FAILED and self._previous is not None
+        is_back = self.stage == TrialState.FAILED and self._previous is not None
         return _place(self._previous).name if is_back and self._previous else self.name
 
     def choose(self, say: Callable[[str], None]) -> tuple[Loaded, "Trial | None"]:
         """The bundle to run from now on; BundleError or EncoderError when there is none."""
         if self._previous is None:
             return self._load(self._installed), None
-        if self.stage == Stage.BEGUN:
-            self._write(Stage.FAILED, "the node stopped while it was on trial")
-        if self.stage == Stage.FAILED:
+        if self.stage == TrialState.BEGUN:
+            self._write(TrialState.FAILED, "the node stopped while it was on trial")
+        if self.stage == TrialState.FAILED:
             return self._go_back(say), None
-        is_on_trial = self.stage == Stage.NEW
+        is_on_trial = self.stage == TrialState.NEW
         try:
             if is_on_trial:
-                self._write(Stage.BEGUN)
+                self._write(TrialState.BEGUN)
             loaded = self._load(self._installed)
         except (BundleError, EncoderError, OSError) as error:
             with suppress(OSError):  # a full card: it is found out anew at the next start
-                self._write(Stage.FAILED, str(error))
-            self.stage = Stage.FAILED
+                self._write(TrialState.FAILED, str(error))
+            self.stage = TrialState.FAILED
             self.why = str(error)
             return self._go_back(say), None
         return loaded, Trial(self, loaded, say) if is_on_trial else None
 
     def passed(self) -> None:
-        self._write(Stage.PASSED)
+        self._write(TrialState.PASSED)
 
     def _go_back(self, say: Callable[[str], None]) -> Loaded:
         assert self._previous is not None
@@ -153,15 +155,15 @@ class Slots:
     def _load(self, path: Path) -> Loaded:
         return load(path, self._config.bundle_signer, is_wanted(self._config.edgetpu))
 
-    def _read(self) -> tuple[Stage, str]:
+    def _read(self) -> tuple[TrialState, str]:
         """What is written; NEW when that is about another bundle, or cannot be read."""
         with suppress(OSError, ValueError, KeyError):
             state = read_state(self._state, STATE_FORMAT)
             if state["bundle"] == self.name:
-                return Stage(state["stage"]), str(state["why"])
-        return Stage.NEW, ""
+                return TrialState(state["stage"]), str(state["why"])
+        return TrialState.NEW, ""
 
-    def _write(self, stage: Stage, why: str = "") -> None:
+    def _write(self, stage: TrialState, why: str = "") -> None:
         state: dict[str, Any] = {
             "format": STATE_FORMAT,
             "bundle": self.name,
@@ -179,7 +181,7 @@ class Trial:
     outbox.
     """
 
-    def __init__(self, slots: Slots, loaded: Loaded, say: Callable[[str], None]) -> None:
+    def __init__(self, slots: Installed, loaded: Loaded, say: Callable[[str], None]) -> None:
         self._slots = slots
         self._say = say
         self._n_left = PROBATION_IMAGES
@@ -194,7 +196,7 @@ class Trial:
         """The node waits for its camera or its port: if it is ended now, that is not the bundle's
         fault.
         """
-        if not self.is_over and self._slots.stage == Stage.BEGUN:
+        if not self.is_over and self._slots.stage == TrialState.BEGUN:
             self._slots.excuse()
 
     def image_queued(self) -> None:
@@ -234,7 +236,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("settings", type=Path, metavar="node.toml")
     try:
-        slots = Slots(load_config(parser.parse_args(argv).settings))
+        slots = Installed(load_config(parser.parse_args(argv).settings))
     except ConfigError as error:
         raise SystemExit(f"slots: {error}") from None
     print(slots.in_use, slots.stage.value, slots.why)

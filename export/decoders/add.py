@@ -105,7 +105,7 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class AtHost:
     """A data set as it arrives at the host: symbols int8 of its images."""
 
     data: DataSet
@@ -115,7 +115,7 @@ class Heard:
     test: np.ndarray
 
     @classmethod
-    def of(cls, data: DataSet, encode: Encode) -> "Heard":
+    def of(cls, data: DataSet, encode: Encode) -> "AtHost":
         n_views = min(max(VIEWED_IMAGES // len(data.train), 1), MAX_VIEWS)
         train = np.stack(
             [encode(view) for view in views(data.train.images, data.augmentation, n_views)]
@@ -140,7 +140,7 @@ class Decoder:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def class_lessons(heard: Heard, loss: str, own_decoder: OnnxModel) -> Lessons:
+def class_lessons(heard: AtHost, loss: str, own_decoder: OnnxModel) -> Lessons:
     """To learn the classes; KL-D learns from what the bundle's own decoder says, and needs no
     labels.
     """
@@ -154,13 +154,13 @@ def class_lessons(heard: Heard, loss: str, own_decoder: OnnxModel) -> Lessons:
     return Lessons(heard.train[:1], wanted, heard.validation, validation)
 
 
-def class_decoder(heard: Heard, lessons: Lessons, loss: str, learning: Learning) -> Decoder:
+def class_decoder(heard: AtHost, lessons: Lessons, loss: str, learning: Learning) -> Decoder:
     classes, labels = heard.data.classes, heard.data.validation.labels
     module = learn_classes(lessons, labels, len(classes), loss, learning)
     return Decoder(module, PROBABILITIES, {"classes": list(classes)})
 
 
-def thumbnail_lessons(heard: Heard) -> tuple[Lessons, Components]:
+def thumbnail_lessons(heard: AtHost) -> tuple[Lessons, Components]:
     """To learn the pictures: coefficients of their principal components."""
     data = heard.data
     components = Components.of(data.train.images)
@@ -171,7 +171,7 @@ def thumbnail_lessons(heard: Heard) -> tuple[Lessons, Components]:
     ), components
 
 
-def new_class_decoder(heard: Heard, few: np.ndarray, name: str, learning: Learning) -> Decoder:
+def new_class_decoder(heard: AtHost, few: np.ndarray, name: str, learning: Learning) -> Decoder:
     """Is it the new class or any other? `few` (views, k, D) are symbols of its examples.
 
     Both sides count the same in learning; then the bias is set so that few validation images are
@@ -221,7 +221,7 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
         new = NewClass.find(
             request.examples, request.shots, request.seed, bundle.image, request.data_dir
         )
-    heard = Heard.of(data, encode)
+    heard = AtHost.of(data, encode)
     decoder = _learn(request, bundle, heard, new, encode)
     name = request.name or _name(request, data, bundle, new)
     file = f"decoder-{name}.onnx"
@@ -253,7 +253,7 @@ def _add_anomaly(
 
 
 def _learn(
-    request: Request, bundle: Bundle, heard: Heard, new: NewClass | None, encode: Encode
+    request: Request, bundle: Bundle, heard: AtHost, new: NewClass | None, encode: Encode
 ) -> Decoder:
     learning = Learning(seed=request.seed)
     if new is not None:
@@ -280,7 +280,7 @@ def _name(request: Request, data: DataSet, bundle: Bundle, new: NewClass | None)
 
 
 def _measure(
-    decode: OnnxModel, decoder: Decoder, heard: Heard, new: NewClass | None, encode: Encode
+    decode: OnnxModel, decoder: Decoder, heard: AtHost, new: NewClass | None, encode: Encode
 ) -> dict[str, float]:
     """On the test split, by the file that the host will run."""
     data, answers = heard.data.test, decode(heard.test.astype(np.float32))

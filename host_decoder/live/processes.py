@@ -30,7 +30,7 @@ class ChildError(HostError):
 
 
 @dataclass(frozen=True)
-class Line:
+class OutputLine:
     """A line that a child wrote, and when (Unix time)."""
 
     text: str
@@ -47,7 +47,7 @@ class Child:
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
         self.name = name
-        self._lines: SimpleQueue[Line] = SimpleQueue()
+        self._lines: SimpleQueue[OutputLine] = SimpleQueue()
         self._errors: deque[str] = deque(maxlen=KEPT_ERROR_LINES)
         self._process = subprocess.Popen(
             command,
@@ -63,7 +63,7 @@ class Child:
         assert self._process.stderr is not None
         self._readers = [
             _start_reader(
-                self._process.stdout, lambda text: self._lines.put(Line(text, time.time()))
+                self._process.stdout, lambda text: self._lines.put(OutputLine(text, time.time()))
             ),
             _start_reader(self._process.stderr, self._errors.append),
         ]
@@ -76,9 +76,9 @@ class Child:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
-    def take_lines(self, wait_s: float = 0.0) -> list[Line]:
+    def take_lines(self, wait_s: float = 0.0) -> list[OutputLine]:
         """The lines of stdout that have come since, waiting at most wait_s for the first."""
-        lines: list[Line] = []
+        lines: list[OutputLine] = []
         try:
             lines.append(self._lines.get(timeout=wait_s) if wait_s else self._lines.get_nowait())
             while True:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host_decoder.config import GatewayConfig, HostNode, VerdictConfig
+from host_decoder.config import GatewayConfig, KnownNode, VerdictConfig
 from host_decoder.events import Answer, Event, Explainer, Notice, Refusal
 from host_decoder.live.options import LiveError, LiveOptions, check_replay, draw_replay, node_toml
 from host_decoder.live.processes import Child, ChildError
@@ -28,7 +28,7 @@ from host_decoder.store.sqlite import Store
 from host_decoder.view.row import Captured, Sent
 from host_decoder.view.summary import Title
 from host_decoder.view.tally import Tally
-from host_decoder.view.terminal import View
+from host_decoder.view.terminal import Screen
 from link.bundle import Bundle
 from link.carriers import CarrierSettings
 from link.emulator import parse_loss
@@ -125,7 +125,7 @@ class LiveRun:
         bundle = f"{self.bundle.data_set} {self.bundle.id.hex()}"
         return Title(bundle, f"emulated {self.profile.name}{loss}", str(NODE), self._n_images)
 
-    def run(self, view: View) -> Outcome:
+    def run(self, view: Screen) -> Outcome:
         """Until every image has come through or is lost, or should_stop(); ChildError when a
         process dies.
         """
@@ -136,7 +136,7 @@ class LiveRun:
                 Child("the emulated line", self._line_command()) as line,
                 Store(self.options.store or folder / "store.sqlite") as store,
             ):
-                node = HostNode(NODE, key, self.bundle, one_way=not self.options.has_feedback)
+                node = KnownNode(NODE, key, self.bundle, one_way=not self.options.has_feedback)
                 if ends := self._ends(line):
                     gateway = self._gateway(ends["b"])
                     verdict = (
@@ -157,7 +157,7 @@ class LiveRun:
             )
 
     def _join(
-        self, port: str, gateway: GatewayConfig, line: Child, host: Host, folder: Path, view: View
+        self, port: str, gateway: GatewayConfig, line: Child, host: Host, folder: Path, view: Screen
     ) -> None:
         """The node at one end of the line, the host at the other."""
         for sentence in host.notices:
@@ -197,7 +197,7 @@ class LiveRun:
                         break
         self._link = {"node": NODE, **host.figures(NODE)}
 
-    def _tell_silence(self, view: View) -> None:
+    def _tell_silence(self, view: Screen) -> None:
         """The node asks on, ever more rarely, until something comes through, and that may be
         never.
         """
@@ -223,7 +223,7 @@ class LiveRun:
         elif time.monotonic() > self._stored_s + STORE_PATIENCE_S:
             raise LiveError(host.trouble)
 
-    def _take_leave(self, node: Child, view: View) -> None:
+    def _take_leave(self, node: Child, view: Screen) -> None:
         """The node's last words; ChildError when it ended without being done."""
         why = node.why_ended()
         self._read_console(node, view)
@@ -247,7 +247,7 @@ class LiveRun:
                 )
         return None
 
-    def _read_console(self, node: Child, view: View) -> None:
+    def _read_console(self, node: Child, view: Screen) -> None:
         for written in node.take_lines():
             self._quiet_since_s = time.monotonic()
             try:
@@ -260,26 +260,26 @@ class LiveRun:
                     f"{written.text[:80]}"
                 ) from None
 
-    def _read_image(self, said: dict[str, Any], at_s: float, view: View) -> None:
+    def _read_image(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
         row = self.tally.add_captured(Captured.from_json(said, at_s), NODE)
         if row.answer is not None:
             view.show(self.tally, row)
 
-    def _read_packet(self, said: dict[str, Any], at_s: float, view: View) -> None:
+    def _read_packet(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
         sent = Sent.from_json(said, at_s)
         self._last_airtime_s = sent.airtime_s
         self.tally.add_sent(sent, NODE)
 
-    def _read_heard(self, said: dict[str, Any], at_s: float, view: View) -> None:
+    def _read_heard(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
         self.tally.add_stopped(said["stopped"], NODE)
 
-    def _read_notice(self, said: dict[str, Any], at_s: float, view: View) -> None:
+    def _read_notice(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
         view.notice(f"the node says: {said['sentence']}")
 
-    def _read_done(self, said: dict[str, Any], at_s: float, view: View) -> None:
+    def _read_done(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
         self._is_node_done = True
 
-    def _show(self, event: Event | Notice | None, view: View) -> None:
+    def _show(self, event: Event | Notice | None, view: Screen) -> None:
         if isinstance(event, Answer):
             if self._first_label_s is None:
                 self._first_label_s = time.monotonic() - self._started_s

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from host_decoder.config import HostNode, VerdictConfig
+from host_decoder.config import KnownNode, VerdictConfig
 from host_decoder.decode.reader import Reader
 from host_decoder.decode.task_reader import task_reader
 from host_decoder.events import NOISE, Answer, Event, Notice, Refusal
@@ -88,7 +88,7 @@ class Host:
 
     def __init__(
         self,
-        nodes: Sequence[HostNode],
+        nodes: Sequence[KnownNode],
         store: Store,
         other_bundles: Sequence[Bundle] = (),
         timing: LinkTiming | None = None,
@@ -368,13 +368,13 @@ class Host:
         is_able = gateway in self._speakers or gateway in self._networks
         return gateway if is_able or not self._speakers else self._speakers[0]
 
-    def _entry(self, node: HostNode, other_bundles: Sequence[Bundle]) -> NodeEntry:
+    def _entry(self, node: KnownNode, other_bundles: Sequence[Bundle]) -> NodeEntry:
         state = self._store.state(node.number, node.key)
         return NodeEntry(
             node.key, node.bundle, node.earlier_bundles, tuple(other_bundles), state, node.one_way
         )
 
-    def _newest_image(self, node: HostNode) -> int | None:
+    def _newest_image(self, node: KnownNode) -> int | None:
         return self._store.newest_image(node.number, node.key, node.bundle.id.hex())
 
     def _receiver_of(self, node: int) -> Receiver | LoRaWanReceiver:

@@ -25,10 +25,10 @@ OTHER_LINES = 8
 "Of the whole picture, beside the image."
 
 
-class View(Protocol):
+class Screen(Protocol):
     """Shows a tally as it grows."""
 
-    def __enter__(self) -> "View": ...
+    def __enter__(self) -> "Screen": ...
 
     def __exit__(
         self,
@@ -47,7 +47,7 @@ class View(Protocol):
         """Nothing happened; called often."""
 
 
-def make_view(title: Title, console: Console, is_plain: bool = False) -> View:
+def make_view(title: Title, console: Console, is_plain: bool = False) -> Screen:
     """The live picture on a terminal, plain lines elsewhere."""
     can_redraw = console.is_terminal and not console.is_dumb_terminal
     return LiveView(title, console) if can_redraw and not is_plain else PlainView(title, console)

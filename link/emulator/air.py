@@ -35,7 +35,7 @@ class Tuning:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Reception:
     """A frame as one receiver has it at its end."""
 
     packet: bytes
@@ -166,13 +166,13 @@ class Air:
         """When the next frame ends; None while the air is silent."""
         return min((frame.end_s for frame in self._on_air), default=None)
 
-    def pop(self, now_s: float) -> list[tuple[int, Heard]]:
+    def pop(self, now_s: float) -> list[tuple[int, Reception]]:
         """Which stations have heard what by now_s."""
         ended = [frame for frame in self._on_air if frame.end_s <= now_s]
         self._on_air = [frame for frame in self._on_air if frame.end_s > now_s]
         return [arrival for frame in ended for arrival in self._arrivals(frame)]
 
-    def _arrivals(self, frame: _Transmission) -> list[tuple[int, Heard]]:
+    def _arrivals(self, frame: _Transmission) -> list[tuple[int, Reception]]:
         arrivals = []
         counted = self.statistics[frame.station]
         for receiver in range(self.n_stations):
@@ -180,7 +180,7 @@ class Air:
                 continue
             path = self._paths[frame.station, receiver]
             n_copies = path.copies(frame.packet)
-            heard = Heard(
+            heard = Reception(
                 frame.packet, frame.start_s, path.quality(frame.tuning.medium), frame.tuning
             )
             if frame.is_collided or not n_copies:

@@ -88,7 +88,7 @@ class _Direction:
         return bytes(due)
 
 
-class Line:
+class Cable:
     """Two ends, "a" and "b", joined by a cable; the same seed loses and damages the same bytes."""
 
     ends = ("a", "b")

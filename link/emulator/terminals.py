@@ -14,10 +14,10 @@ import tty
 from pathlib import Path
 from typing import Any
 
-from link.emulator.cable import Line
+from link.emulator.cable import Cable
 from link.emulator.radio import RadioLine
 
-Emulated = Line | RadioLine
+Emulated = Cable | RadioLine
 
 LONGEST_SLEEP_S = 0.2
 SHORTEST_SLEEP_S = 0.002

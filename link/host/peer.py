@@ -50,7 +50,7 @@ COPY_S = 2.0
 "Within this the same packet comes by another gateway; later it is a recording."
 
 
-class HostNode:
+class Peer:
     """One node, as its host sees it."""
 
     def __init__(

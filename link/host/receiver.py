@@ -25,7 +25,7 @@ from link.host.interface import (
     StatusHeard,
     Update,
 )
-from link.host.peer import HostNode
+from link.host.peer import Peer
 from link.host.session import NodeState, Reason
 from link.host.statistics import NodeStatistics
 from link.medium.governor import Governor
@@ -84,7 +84,7 @@ class Receiver:
             else None
         )
         self._nodes = {
-            node: HostNode(node, entry, timing, salt, decode, self._advances)
+            node: Peer(node, entry, timing, salt, decode, self._advances)
             for node, entry in nodes.items()
         }
         self._timing = timing
@@ -208,12 +208,12 @@ class Receiver:
         """The packet of next_packet has left; its last bit at end_s."""
         self._is_speaking = False
 
-    def _due(self) -> list[tuple[HostNode, float]]:
+    def _due(self) -> list[tuple[Peer, float]]:
         return [
             (node, due_s) for node in self._nodes.values() if (due_s := node.due_s()) is not None
         ]
 
-    def _start_s(self, node: HostNode, due_s: float, now_s: float) -> float:
+    def _start_s(self, node: Peer, due_s: float, now_s: float) -> float:
         """When a report to it could start."""
         assert self._timing is not None
         governor = self._governor(node.gateway)

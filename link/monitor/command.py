@@ -15,11 +15,11 @@ from typing import Any
 from link.bundle.bundle import Bundle
 from link.carriers.carrier import Carrier, CarrierSettings, Received, open_carrier
 from link.medium.profiles import LinkProfile, get_profile
-from link.monitor.monitor import Line, Monitor, table
+from link.monitor.monitor import Monitor, Sighting, table
 from link.monitor.recording import (
-    Captured,
     CaptureHead,
     CaptureWriter,
+    Recorded,
     is_uplink,
     pace,
     read_capture,
@@ -151,7 +151,7 @@ def _capture(arguments: argparse.Namespace) -> None:
         for t_s, received in _hear(carrier, arguments):
             if received is not None:
                 writer.write(
-                    Captured(t_s, received.packet, is_uplink(received.packet), received.quality)
+                    Recorded(t_s, received.packet, is_uplink(received.packet), received.quality)
                 )
                 n_packets += 1
     print(f"{n_packets} packets are in {arguments.file}")
@@ -174,7 +174,7 @@ def _replay(arguments: argparse.Namespace) -> None:
     print(f"{n_packets} packets were sent to {arguments.port}")
 
 
-def _show(arguments: argparse.Namespace, head: CaptureHead, packets: Iterator[Captured]) -> None:
+def _show(arguments: argparse.Namespace, head: CaptureHead, packets: Iterator[Recorded]) -> None:
     """A record as the monitor would have shown it."""
     with suppress(ValueError):
         arguments.profile = arguments.profile or get_profile(head.profile).name
@@ -237,7 +237,7 @@ class _Screen:
         self._lines: list[str] = []
         self._drawn_s = float("-inf")
 
-    def show(self, line: Line | None, t_s: float) -> None:
+    def show(self, line: Sighting | None, t_s: float) -> None:
         if line is not None:
             self._lines = [*self._lines, str(line)][-N_LINES:]
             if not self._is_terminal:

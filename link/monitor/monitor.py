@@ -48,7 +48,7 @@ MAX_PACKETS = 256
 
 
 @dataclass(frozen=True)
-class Line:
+class Sighting:
     """One packet, for a person."""
 
     t_s: float
@@ -150,7 +150,7 @@ class Monitor:
         """By node."""
         return {number: node.statistics for number, node in sorted(self._nodes.items())}
 
-    def hear(self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY) -> Line:
+    def hear(self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY) -> Sighting:
         """Whatever came in."""
         try:
             header = Header.unpack(packet)
@@ -175,11 +175,13 @@ class Monitor:
             text = self._hear_lorawan(node, header, packet, now_s, quality)
         else:
             text = self._hear_uplink(node, header, packet, now_s, quality)
-        return Line(now_s, header.node, kind.name, len(packet), quality, f"{_flags(header)}{text}")
+        return Sighting(
+            now_s, header.node, kind.name, len(packet), quality, f"{_flags(header)}{text}"
+        )
 
-    def _foreign(self, packet: bytes, now_s: float, quality: Quality, text: str) -> Line:
+    def _foreign(self, packet: bytes, now_s: float, quality: Quality, text: str) -> Sighting:
         self.n_foreign += 1
-        return Line(now_s, None, "?", len(packet), quality, f"{text}: {packet[:16].hex()}")
+        return Sighting(now_s, None, "?", len(packet), quality, f"{text}: {packet[:16].hex()}")
 
     def _hear_uplink(
         self, node: _Node, header: Header, packet: bytes, now_s: float, quality: Quality

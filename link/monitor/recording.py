@@ -32,7 +32,7 @@ class CaptureHead:
 
 
 @dataclass(frozen=True)
-class Captured:
+class Recorded:
     """One packet."""
 
     t_s: float
@@ -57,7 +57,7 @@ class CaptureWriter:
             }
         )
 
-    def write(self, captured: Captured) -> None:
+    def write(self, captured: Recorded) -> None:
         line: dict[str, Any] = {
             "t": round(captured.t_s, 4),
             "direction": "up" if captured.is_uplink else "down",
@@ -74,7 +74,7 @@ class CaptureWriter:
         self._file.flush()
 
 
-def read_capture(file: TextIO) -> tuple[CaptureHead, Iterator[Captured]]:
+def read_capture(file: TextIO) -> tuple[CaptureHead, Iterator[Recorded]]:
     """The head at once, the packets as they are asked for, never more than one in memory.
 
     Raises ValueError, with the number of the line, when a line is none of a capture; a torn last
@@ -100,7 +100,7 @@ def is_uplink(packet: bytes) -> bool:
         return True
 
 
-def pace(packets: Iterable[Captured], speed: float = 1.0) -> Iterator[tuple[float, Captured]]:
+def pace(packets: Iterable[Recorded], speed: float = 1.0) -> Iterator[tuple[float, Recorded]]:
     """Each packet with when to send it, in seconds from the start; pauses of more than an hour are
     cut to one.
     """
@@ -115,7 +115,7 @@ def pace(packets: Iterable[Captured], speed: float = 1.0) -> Iterator[tuple[floa
         yield due_s, captured
 
 
-def _read_packets(file: TextIO) -> Iterator[Captured]:
+def _read_packets(file: TextIO) -> Iterator[Recorded]:
     number = 1
     while (line := _read_line(file, number := number + 1)) is not None:
         t_s = _number(line, "t", number)
@@ -133,7 +133,7 @@ def _read_packets(file: TextIO) -> Iterator[Captured]:
                 "255 bytes"
             )
         quality = Quality(_number(line, "snr_db", number), _number(line, "rssi_dbm", number))
-        yield Captured(t_s, packet, line["direction"] == "up", quality)
+        yield Recorded(t_s, packet, line["direction"] == "up", quality)
 
 
 def _read_line(file: TextIO, number: int) -> dict[str, Any] | None:

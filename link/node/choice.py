@@ -18,7 +18,7 @@ from link.node.in_flight import InFlight
 from link.node.interface import Outbox, QueuedChunk, SenderOptions
 from link.node.packing import LATER_CHUNK_OVERHEAD_BYTES, Content, Packer
 from link.node.rate_control import RateControl
-from link.node.report_timer import AnswerTimer
+from link.node.report_timer import ReportTimer
 from link.wire.control import REPORT_SPAN
 from link.wire.packet import ChunkId, PacketType
 
@@ -37,7 +37,7 @@ class Choice:
         self,
         outbox: Outbox,
         in_flight: InFlight,
-        answer: AnswerTimer,
+        answer: ReportTimer,
         packer: Packer,
         fitting: Fitting,
         governor: Governor,

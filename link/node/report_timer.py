@@ -23,7 +23,7 @@ meet again and again.
 """
 
 
-class AnswerTimer:
+class ReportTimer:
     """Of one node."""
 
     def __init__(self, timing: LinkTiming, share: float | None, random: Random) -> None:

@@ -48,7 +48,7 @@ from link.node.packing import (
     Packer,
 )
 from link.node.parity_queue import ParityQueue
-from link.node.report_timer import AnswerTimer
+from link.node.report_timer import ReportTimer
 from link.node.session import NodeSession
 from link.wire.control import (
     MAX_PARITY_LAG,
@@ -145,7 +145,7 @@ class Sender:
         self._packer = Packer(self._session, outbox, self._age_s, max_bytes, parity, self._fitting)
         self._in_flight = InFlight()
         self._parity = ParityQueue(parity)
-        self._answer = AnswerTimer(timing, governor.share, random)
+        self._answer = ReportTimer(timing, governor.share, random)
         self._slots = SlotClock(options.wants_slot, random)
         self._choice = Choice(
             outbox,

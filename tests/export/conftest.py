@@ -9,7 +9,7 @@ import torch
 
 from export.decoders.finetune import FineTuning
 from export.pipeline import export
-from export.report import Report
+from export.report import ExportReport
 from export.settings import Settings
 from host_training.data.catalogue import load
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
@@ -40,7 +40,7 @@ class Exported:
 
     settings: Settings
     bundle: Bundle
-    report: Report
+    report: ExportReport
     lines: list[str]
 
 

@@ -11,7 +11,7 @@ from export.encoder import tflite
 from export.encoder.importance import Rotation
 from export.encoder.operators import list_operators, require_integer
 from export.encoder.symbols import Int8Encoder
-from export.rotate import Turning, turn
+from export.rotate import Rotating, turn
 from host_decoder.decode.classifier import Classifier
 from host_training.data.catalogue import load
 from link.bundle.bundle import Bundle
@@ -21,7 +21,7 @@ from link.coder.bulk import decode_bulk
 
 @pytest.fixture(scope="module")
 def turned(exported, tmp_path_factory):
-    settings = Turning(
+    settings = Rotating(
         exported.settings.out, tmp_path_factory.mktemp("turned") / "bundle", components=(4, 10)
     )
     return settings, *turn(settings, lambda line: None)
@@ -83,4 +83,4 @@ def test_what_is_there_is_not_overwritten(exported, capsys):
 
 def test_a_coarseness_that_is_none_is_refused():
     with pytest.raises(ExportError, match="coarseness is 0; it must be above 0"):
-        Turning(Path("a"), Path("b"), coarseness=0)
+        Rotating(Path("a"), Path("b"), coarseness=0)

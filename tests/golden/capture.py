@@ -15,7 +15,7 @@ from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.medium.profiles import get_profile
 from link.monitor.monitor import Monitor, table
-from link.monitor.recording import Captured, CaptureHead, CaptureWriter, is_uplink, read_capture
+from link.monitor.recording import CaptureHead, CaptureWriter, Recorded, is_uplink, read_capture
 from link.node.interface import SenderOptions
 from link.wire.control import AskStatus
 from link.wire.packet import Flag, Header, PacketType
@@ -35,7 +35,7 @@ def golden_bundle(folder: Path) -> Bundle:
     return replace(make_bundle(folder / "bundle", tables_of(TABLES)), id=BUNDLE_ID)
 
 
-def record(folder: Path) -> list[Captured]:
+def record(folder: Path) -> list[Recorded]:
     """Six images over SF7; the host answers, one packet is lost, and one image is enough after its
     first chunk.
     """
@@ -56,7 +56,7 @@ def record(folder: Path) -> list[Captured]:
     heard = [
         (begun_s + sent.airtime_s, sent.packet) for begun_s, sent, arrives in world.sent if arrives
     ]
-    return [Captured(t_s, packet, is_uplink(packet)) for t_s, packet in heard]
+    return [Recorded(t_s, packet, is_uplink(packet)) for t_s, packet in heard]
 
 
 def monitored(path: Path) -> str:

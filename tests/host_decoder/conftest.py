@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from device.encoder.interpreter import SELFTEST_MODEL
-from host_decoder.config import HostNode
+from host_decoder.config import KnownNode
 from host_decoder.store.sqlite import Store
 from link.bundle.bundle import Bundle, with_calibration
 from link.bundle.calibration import Calibration
@@ -89,7 +89,7 @@ def other_bundle(tmp_path_factory):
 
 @pytest.fixture
 def node_entry(bundle):
-    return HostNode(NODE, KEY, bundle)
+    return KnownNode(NODE, KEY, bundle)
 
 
 @pytest.fixture

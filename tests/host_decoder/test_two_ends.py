@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from device.outbox.outbox import Outbox
-from host_decoder.config import HostNode, VerdictConfig
+from host_decoder.config import KnownNode, VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.receive.host import Host
 from host_decoder.store.sqlite import Store
@@ -36,7 +36,7 @@ class Ends:
     """
 
     def __init__(
-        self, folder: Path, node: HostNode, loss: float, verdict: VerdictConfig | None = None
+        self, folder: Path, node: KnownNode, loss: float, verdict: VerdictConfig | None = None
     ) -> None:
         self.bundle = node.bundle
         self._node = node

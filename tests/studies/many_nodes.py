@@ -25,7 +25,7 @@ from statistics import mean
 import numpy as np
 
 from host_decoder.receive.host import slot_period_s
-from link.emulator.air import Air, Heard, Tuning
+from link.emulator.air import Air, Reception, Tuning
 from link.emulator.channel import UNIMPAIRED, Impairments, parse_loss
 from link.host.receiver import Downlink, HelloHeard, NodeEntry, Reason, Receiver, Rejected, Update
 from link.medium.airtime import UartConfig
@@ -93,7 +93,7 @@ class Station:
             else max(now_s, (own_s - self._offset_s) / self._rate + ROUNDING_S)
         )
 
-    def hear(self, heard: Heard, now_s: float) -> None:
+    def hear(self, heard: Reception, now_s: float) -> None:
         self.end.sender.receive(heard.packet, self.own_s(now_s), heard.quality)
 
 
@@ -223,14 +223,14 @@ class Channel:
 
     # The host
 
-    def _arrive(self, receiver: int, heard: Heard) -> None:
+    def _arrive(self, receiver: int, heard: Reception) -> None:
         if receiver < self.scenario.n_nodes:
             self.stations[receiver].hear(heard, self.now_s)
             self.stations[receiver].look_ahead(self.now_s)
         else:
             self._host_hears(heard, receiver - self.scenario.n_nodes)
 
-    def _host_hears(self, heard: Heard, gateway: int) -> None:
+    def _host_hears(self, heard: Reception, gateway: int) -> None:
         self._note_quality(heard, gateway)
         for outcome in self.host.receive(heard.packet, self.now_s, heard.quality, gateway):
             if isinstance(outcome, Rejected):
@@ -244,7 +244,7 @@ class Channel:
                 self.host.confirm(outcome.node, outcome.counter)
         self._host_due_s = self.host.next_due_s(self.now_s)
 
-    def _note_quality(self, heard: Heard, gateway: int) -> None:
+    def _note_quality(self, heard: Reception, gateway: int) -> None:
         header = Header.unpack(heard.packet)
         if not PacketType(header.packet_type).is_uplink:
             return

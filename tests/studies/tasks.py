@@ -33,8 +33,8 @@ from torch import nn
 from export.decoders import anomaly
 from export.decoders.add import (
     FEW_VIEWS,
+    AtHost,
     Decoder,
-    Heard,
     class_decoder,
     class_lessons,
     new_class_decoder,
@@ -126,8 +126,8 @@ class Field:
         )
         return anomaly.fit(self.data, encode, validation, test).score
 
-    def heard(self, data: DataSet) -> Heard:
-        return Heard.of(data, received(self.encode, self.bundle.tables))
+    def heard(self, data: DataSet) -> AtHost:
+        return AtHost.of(data, received(self.encode, self.bundle.tables))
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Symbols int8 (N, D), the encoder run once for the same images."""
@@ -332,7 +332,7 @@ def new_class_rows(place: Field, rows: Rows, seeds: Sequence[int]) -> None:
 
 
 def new_class_row(
-    place: Field, heard: Heard, own: Received, usual: Received, name: str, shots: int, seed: int
+    place: Field, heard: AtHost, own: Received, usual: Received, name: str, shots: int, seed: int
 ) -> Row:
     where = f"{place.other.name}:{name}"
     new = NewClass.find(where, max(SHOTS), seed, place.bundle.image, place.data_dir)

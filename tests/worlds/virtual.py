@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from link.carriers.carrier import CarrierSettings, open_carrier
 from link.emulator.air import HOUR_S
-from link.emulator.cable import Line
+from link.emulator.cable import Cable
 from link.emulator.radio import RadioLine
 from link.medium.profiles import get_profile
 
@@ -22,7 +22,7 @@ class VirtualWorld:
         self.arrived: dict[str, bytes] = {}
         self.arrived_s: dict[str, float] = {}
         "When the latest bytes came out at an end."
-        self.line = line or (RadioLine if self.profile.is_radio else Line)(
+        self.line = line or (RadioLine if self.profile.is_radio else Cable)(
             self.profile, **line_options
         )
         clock = SimpleNamespace(monotonic=lambda: self.now_s, sleep=self.sleep)

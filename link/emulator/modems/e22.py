@@ -8,7 +8,7 @@ merged, and one that comes while the module sends is cut anew. What exceeds its 
 says busy is lost. Each sub-packet is heard or lost whole; nothing tells where one ended.
 """
 
-from link.emulator.air import Air, Heard
+from link.emulator.air import Air, Reception
 from link.emulator.modems.modem import Modem, ModemOptions
 from link.medium.airtime import UartConfig
 from link.medium.profiles import E22_HEAD_BYTES, E22_SUB_PACKET_BYTES, E22_UART_BPS, LinkProfile
@@ -42,7 +42,7 @@ class E22(Modem):
     def has_sent(self, now_s: float) -> None:
         self._cut(is_quiet=self._timer_s is None)
 
-    def receive(self, heard: Heard, now_s: float) -> None:
+    def receive(self, heard: Reception, now_s: float) -> None:
         self.say_heard(heard.packet[E22_HEAD_BYTES:], now_s + OUTPUT_DELAY_S)
 
     @property

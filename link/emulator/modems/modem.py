@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 
-from link.emulator.air import Air, Heard, Tuning
+from link.emulator.air import Air, Reception, Tuning
 from link.medium.airtime import UartConfig
 from link.medium.profiles import LinkProfile
 
@@ -128,10 +128,10 @@ class Modem(ABC):
         """Bytes from the computer have come in."""
 
     @abstractmethod
-    def receive(self, heard: Heard, now_s: float) -> None:
+    def receive(self, heard: Reception, now_s: float) -> None:
         """A frame has ended that this radio is tuned to."""
 
-    def hear(self, heard: Heard, now_s: float) -> None:
+    def hear(self, heard: Reception, now_s: float) -> None:
         """A frame has ended that the air let through."""
         if heard.tuning == self.tuning:
             self.receive(heard, now_s)

@@ -9,7 +9,7 @@ module starts in LoRaWAN mode, and anew when that is changed.
 
 from dataclasses import replace
 
-from link.emulator.air import Air, Heard, Tuning
+from link.emulator.air import Air, Reception, Tuning
 from link.emulator.modems.modem import CommandModem, ModemOptions
 from link.medium.airtime import LoRaConfig
 from link.medium.profiles import RAK3172_BYTES, RAK3172_UART_BPS, LinkProfile
@@ -74,7 +74,7 @@ class Rak3172(CommandModem):
                 answer = "AT_ERROR"
         self.reply(answer if has_value or name.upper() == "AT" else "AT_PARAM_ERROR", now_s)
 
-    def receive(self, heard: Heard, now_s: float) -> None:
+    def receive(self, heard: Reception, now_s: float) -> None:
         if self._listening_since_s is None or self._listening_since_s > heard.start_s:
             self.statistics.frames_missed += 1
             return

@@ -13,7 +13,7 @@ missed.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from link.emulator.air import Air, Heard, Tuning
+from link.emulator.air import Air, Reception, Tuning
 from link.emulator.modems.modem import CommandModem, ModemOptions
 from link.medium.airtime import LoRaConfig
 from link.medium.profiles import RN2483_UART_BPS, LinkProfile
@@ -96,7 +96,7 @@ class Rn2483(CommandModem):
                 answer = self._transmit(data, now_s)
         self.reply(answer, now_s)
 
-    def receive(self, heard: Heard, now_s: float) -> None:
+    def receive(self, heard: Reception, now_s: float) -> None:
         if self._listening_since_s is None or self._listening_since_s > heard.start_s:
             self.statistics.frames_missed += 1
             return

@@ -5,7 +5,7 @@ No such module is sold; it is the shortest way from a computer to the air, on a 
 time.
 """
 
-from link.emulator.air import Air, Heard
+from link.emulator.air import Air, Reception
 from link.emulator.modems.modem import Modem, ModemOptions
 from link.medium.profiles import LinkProfile
 from link.wire.framing import Deframer, frame
@@ -25,5 +25,5 @@ class Transparent(Modem):
         self.statistics.frames_refused += len(packets) - len(carried)
         self._outgoing += carried
 
-    def receive(self, heard: Heard, now_s: float) -> None:
+    def receive(self, heard: Reception, now_s: float) -> None:
         self.say_heard(frame(heard.packet), now_s)

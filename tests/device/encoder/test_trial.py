@@ -15,7 +15,7 @@ import pytest
 from device.config import load_config
 from device.encoder.canary import CANARY, check_canary, make_canary
 from device.encoder.encoder import Encoder
-from device.encoder.trial import PROBATION_IMAGES, STATE_FILE, Slots, Stage, load
+from device.encoder.trial import PROBATION_IMAGES, STATE_FILE, Installed, TrialState, load
 from link.base.durable import write_state
 from link.bundle.bundle import ENCODER, Bundle, BundleError, write_manifest
 from link.host.receiver import NodeEntry, Receiver
@@ -72,7 +72,7 @@ class BothHost(FarHost):
 
 
 def slots(home):
-    return Slots(load_config(home.folder / "node.toml"))
+    return Installed(load_config(home.folder / "node.toml"))
 
 
 def notices(said):
@@ -99,7 +99,7 @@ def test_a_bundle_passes_with_its_canary_and_some_images(slotted, port, new, sym
     ]
     assert {update.bundle.id for update in host.complete} == {new.id}
     assert (arrived_symbols(host) == symbols).all()
-    assert slots(slotted).stage == Stage.PASSED
+    assert slots(slotted).stage == TrialState.PASSED
     with BothHost(slotted, far, new), node(slotted.config(path, source="limit = 1")) as process:
         assert notices(finish(process)) == []
 
@@ -128,7 +128,7 @@ def test_a_node_that_is_told_to_end_begins_the_trial_anew(slotted, port, new):
         read_until(process, "is on trial")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
-    assert slots(slotted).stage == Stage.NEW
+    assert slots(slotted).stage == TrialState.NEW
     with (
         BothHost(slotted, port[1], new),
         node(slotted.config(port[0], source="limit = 4")) as process,
@@ -145,7 +145,7 @@ def test_a_node_that_is_told_to_end_while_it_loads_does_so_too(slotted, new, mon
     monkeypatch.setattr(f"device.encoder.trial.{moment}", end)
     with pytest.raises(KeyboardInterrupt), slots(slotted) as ended:
         ended.choose(lambda sentence: None)
-    assert slots(slotted).stage == Stage.NEW
+    assert slots(slotted).stage == TrialState.NEW
 
 
 def test_a_node_that_is_told_to_end_does_not_clear_what_an_earlier_start_died_with(
@@ -153,7 +153,7 @@ def test_a_node_that_is_told_to_end_does_not_clear_what_an_earlier_start_died_wi
 ):
     slotted.config()
     slots(slotted).choose(lambda sentence: None)
-    assert slots(slotted).stage == Stage.BEGUN
+    assert slots(slotted).stage == TrialState.BEGUN
     with monkeypatch.context() as patch:
 
         def end_once(*_):
@@ -163,7 +163,7 @@ def test_a_node_that_is_told_to_end_does_not_clear_what_an_earlier_start_died_wi
         patch.setattr("device.encoder.trial.write_state", end_once)
         with pytest.raises(KeyboardInterrupt), slots(slotted) as ended:
             ended.choose(lambda sentence: None)
-    assert slots(slotted).stage == Stage.BEGUN
+    assert slots(slotted).stage == TrialState.BEGUN
 
 
 def test_a_node_that_is_told_to_end_keeps_what_has_passed(slotted, new):
@@ -172,13 +172,13 @@ def test_a_node_that_is_told_to_end_keeps_what_has_passed(slotted, new):
         _, trial = ended.choose(lambda sentence: None)
         for _ in range(PROBATION_IMAGES):
             trial.image_queued()
-    assert slots(slotted).stage == Stage.PASSED
+    assert slots(slotted).stage == TrialState.PASSED
 
 
 def test_a_missing_port_is_not_the_bundles_fault(slotted):
     with node(slotted.config("/dev/ttyNOWHERE")) as process:
         assert "does not exist; ports here:" in process.communicate(timeout=60)[1]
-    assert slots(slotted).stage == Stage.NEW
+    assert slots(slotted).stage == TrialState.NEW
 
 
 def test_whenever_a_trial_is_killed_the_next_start_runs_what_is_proved(slotted, port, old, new):
@@ -192,12 +192,12 @@ def test_whenever_a_trial_is_killed_the_next_start_runs_what_is_proved(slotted, 
             out = process.communicate()[0]
         stage = slots(slotted).stage
         if "has passed" in out:
-            assert stage == Stage.PASSED
+            assert stage == TrialState.PASSED
         elif "is on trial" in out:
-            assert stage in (Stage.BEGUN, Stage.PASSED)
+            assert stage in (TrialState.BEGUN, TrialState.PASSED)
         loaded, trial = slots(slotted).choose(lambda sentence: None)
-        assert loaded.bundle.id == (old if stage == Stage.BEGUN else new).id
-        assert (trial is not None) == (stage == Stage.NEW)
+        assert loaded.bundle.id == (old if stage == TrialState.BEGUN else new).id
+        assert (trial is not None) == (stage == TrialState.NEW)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_damaged_canary_is_named(old):
         check_canary(old, Encoder(old))
 
 
-@pytest.mark.parametrize("stage", [Stage.NEW, Stage.PASSED])
+@pytest.mark.parametrize("stage", [TrialState.NEW, TrialState.PASSED])
 def test_a_damaged_bundle_gives_way_to_the_one_before_it(slotted, port, old, new, stage):
     path, far = port
     slotted.config(path)
@@ -260,7 +260,7 @@ def test_a_missing_bundle_gives_way_too(slotted, old, new):
 def test_a_link_that_leads_nowhere_is_no_bundle(home, name):
     (home.folder / "loop").symlink_to("loop")
     config = replace(load_config(home.config()), bundle=home.folder / name)
-    with Slots(config) as slots, pytest.raises(BundleError, match="there is no bundle at"):
+    with Installed(config) as slots, pytest.raises(BundleError, match="there is no bundle at"):
         slots.choose(print)
 
 

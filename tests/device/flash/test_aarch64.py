@@ -53,7 +53,7 @@ python, bundle_path, images_path, symbols_path = sys.argv[1:]
 sys.executable = python
 from device.encoder.encoder import Encoder
 from device.encoder.interpreter import working_runtime
-from link import latent_coder
+from link.coder import latent_coder
 from link.bundle.bundle import Bundle
 bundle = Bundle.load(bundle_path, side="node")
 encoder = Encoder(bundle)

@@ -24,7 +24,7 @@ def test_a_node_gets_its_programs_and_not_what_flashes_it():
     files = program_files(ROOT)
     assert {
         "device/__main__.py",
-        "device/selftest.tflite",
+        "device/encoder/selftest.tflite",
         "device/unit/install.sh",
         "link/security/keys.py",
     } <= set(files)

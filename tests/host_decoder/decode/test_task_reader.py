@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from host_decoder.__main__ import main
-from host_decoder.config import ConfigError, HostNode, read_config
+from host_decoder.config import ConfigError, KnownNode, read_config
 from host_decoder.decode.task_reader import task_reader
 from host_decoder.events import Answer
 from host_decoder.receive.host import Host
@@ -173,7 +173,7 @@ def answer_of(events) -> Answer:
 
 
 def test_answers_as_they_come_carry_the_tasks_that_a_node_is_asked(tasked, tmp_path):
-    node = HostNode(NODE, KEY, tasked, tasks=("odd", "size"))
+    node = KnownNode(NODE, KEY, tasked, tasks=("odd", "size"))
     symbols = random_symbols(tasked.tables, 0)
     with Store(tmp_path / "store.sqlite") as store:
         [packet] = SmallNode(tasked).packets(symbols)
@@ -188,7 +188,7 @@ def test_answers_as_they_come_carry_the_tasks_that_a_node_is_asked(tasked, tmp_p
 
 
 def test_an_earlier_bundle_is_asked_the_tasks_that_it_knows(tasked, other_bundle, tmp_path):
-    node = HostNode(NODE, KEY, tasked, earlier_bundles=(other_bundle,), tasks=("odd",))
+    node = KnownNode(NODE, KEY, tasked, earlier_bundles=(other_bundle,), tasks=("odd",))
     with Store(tmp_path / "store.sqlite") as store:
         host, sender = Host([node], store), SmallNode(other_bundle)
         [packet] = sender.packets(random_symbols(other_bundle.tables, 0))

@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 
 from host_decoder.__main__ import main
-from host_decoder.config import HostNode, VerdictConfig
+from host_decoder.config import KnownNode, VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.receive.host import Host
 from host_decoder.store.redecode import redecode
@@ -95,7 +95,7 @@ def test_a_line_is_what_listen_said(bundle, store, symbols, tmp_path):
     shutil.copytree(bundle.path, tmp_path / "modest")
     calibration = Calibration((0, bundle.n_latents), (5.0, 2.0), (0.5, 0.0))
     modest = with_calibration(Bundle.load(tmp_path / "modest", side="host"), calibration, {})
-    entry = HostNode(NODE, KEY, modest, tasks=("label",))
+    entry = KnownNode(NODE, KEY, modest, tasks=("label",))
     host = Host([entry], store, verdict=VerdictConfig(confidence=0.5))
     node = SmallNode(modest, chunk_bytes=3)
     told: dict[int, Answer] = {}

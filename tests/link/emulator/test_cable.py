@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from link.emulator.cable import BUFFER_BYTES, Line
+from link.emulator.cable import BUFFER_BYTES, Cable
 from link.emulator.channel import IidLoss, Impairments
 from link.medium.profiles import get_profile
 
@@ -14,7 +14,7 @@ ALL_BYTES = bytes(range(256))
 
 
 def line(name, seed=0, **impairments):
-    return Line(get_profile(name), Impairments(**impairments), seed)
+    return Cable(get_profile(name), Impairments(**impairments), seed)
 
 
 def test_a_cable_delivers_every_byte_when_its_ten_bits_are_over():

@@ -13,7 +13,7 @@ import pytest
 from link.__main__ import main
 from link.carriers.carrier import PortError
 from link.monitor.command import _hear, _open, add_commands
-from link.monitor.recording import Captured, CaptureHead, CaptureWriter, read_capture
+from link.monitor.recording import CaptureHead, CaptureWriter, Recorded, read_capture
 from link.wire.control import Hello
 from link.wire.framing import Deframer, frame
 from link.wire.packet import PacketType
@@ -108,8 +108,8 @@ def test_replay_speaks_at_the_pace_of_the_record(line, tmp_path, capsys):
     with record.open("w") as file:
         writer = CaptureWriter(file, CaptureHead(PROFILE, 0.0))
         for t_s, packet in zip((0.0, 1.0, 3.0), PACKETS, strict=True):
-            writer.write(Captured(t_s, packet))
-        writer.write(Captured(3.5, b"what the host said", is_uplink=False))
+            writer.write(Recorded(t_s, packet))
+        writer.write(Recorded(3.5, b"what the host said", is_uplink=False))
     started_s = time.monotonic()
     run("replay", record, port, "--speed", "10")
     assert time.monotonic() - started_s >= 0.3

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from link.monitor.recording import (
-    Captured,
     CaptureHead,
     CaptureWriter,
+    Recorded,
     is_uplink,
     pace,
     read_capture,
@@ -23,7 +23,7 @@ HEAD = CaptureHead("rn2483-sf9", 1772366400.0)
 TIMES = st.floats(0, 1e6).map(lambda t_s: round(t_s, 4))
 FIGURES = st.none() | st.floats(-150, 150)
 PACKETS = st.builds(
-    Captured,
+    Recorded,
     t_s=TIMES,
     packet=st.binary(min_size=1, max_size=255),
     is_uplink=st.booleans(),
@@ -47,7 +47,7 @@ def test_what_was_written_is_read(packets):
 
 
 def test_the_form_is_plain():
-    text = written([Captured(0.25, b"\x80\x03\x00\x01", True, Quality(7.5, None))])
+    text = written([Recorded(0.25, b"\x80\x03\x00\x01", True, Quality(7.5, None))])
     assert text.splitlines() == [
         '{"capture": 1, "profile": "rn2483-sf9", "started_unix_s": 1772366400.0}',
         '{"t": 0.25, "direction": "up", "hex": "80030001", "snr_db": 7.5}',
@@ -55,7 +55,7 @@ def test_the_form_is_plain():
 
 
 def test_a_file_that_was_cut_off_ends_at_its_last_whole_line():
-    text = written([Captured(0.0, b"one"), Captured(1.0, b"two")])
+    text = written([Recorded(0.0, b"one"), Recorded(1.0, b"two")])
     for n_characters in range(text.index("\n") + 1, len(text)):
         _, packets = read_capture(io.StringIO(text[:n_characters]))
         assert [packet.packet for packet in packets] == [b"one", b"two"][
@@ -119,7 +119,7 @@ def test_a_file_without_ends_of_lines_is_not_read_into_memory(tmp_path):
 
 
 def test_a_replay_keeps_the_time_between_packets_but_no_night():
-    packets = [Captured(t_s, b"x") for t_s in (5.0, 5.5, 5.2, 40_000.0)]
+    packets = [Recorded(t_s, b"x") for t_s in (5.0, 5.5, 5.2, 40_000.0)]
     assert [due_s for due_s, _ in pace(packets)] == [5.0, 5.5, 5.5, 3605.5]
     assert [due_s for due_s, _ in pace(packets[:2], speed=10)] == pytest.approx([0.5, 0.55])
     with pytest.raises(ValueError, match="cannot be replayed 0 times as fast"):

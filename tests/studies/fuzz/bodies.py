@@ -18,7 +18,7 @@ from link.coder import latent_coder
 from link.coder.tables import Tables
 from link.lorawan import wire as lorawan
 from link.lorawan.host.carrier import LoRaWan, NetworkSettings
-from link.monitor.recording import Captured, CaptureHead, CaptureWriter, read_capture
+from link.monitor.recording import CaptureHead, CaptureWriter, Recorded, read_capture
 from link.security.seal import Direction, Seal
 from link.wire.control import (
     Advance,
@@ -245,12 +245,12 @@ def capture(_: Surroundings) -> Target:
     file = io.StringIO()
     writer = CaptureWriter(file, CaptureHead("rn2483-sf9", 1.75e9))
     for packet in (
-        Captured(0.0, b"\x80\x07", True, Quality(7.5, -90)),
-        Captured(1.25, b"\xa8", False),
+        Recorded(0.0, b"\x80\x07", True, Quality(7.5, -90)),
+        Recorded(1.25, b"\xa8", False),
     ):
         writer.write(packet)
 
-    def read(data: bytes) -> list[Captured]:
+    def read(data: bytes) -> list[Recorded]:
         _, packets = read_capture(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
         return list(packets)
 

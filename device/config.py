@@ -1,34 +1,49 @@
 """node.toml: everything one node is told, checked once, here.
 
-node = 1                   # from 1 to 254, as the host knows it bundle = "bundle"          # paths
-are relative to this file key_dir = "keys"           # node.key and counter.json, made by: python -m
-link provision state_dir = "state"        # optional (else key_dir): what waits to be sent, and the
-airtime spent; of this node alone bundle_signer = "bundle-signing.pub"   # optional: run only
-bundles that the owner of this key has signed edgetpu = true             # optional: a Coral
-computes the encoder, where there is one max_queue_mb = 16          # optional: beyond it old
-refinements go first, then the oldest images [source] kind = "v4l2"              # replay, folder,
-v4l2 or picamera2 device = 0                 # of a camera: its number, of v4l2 also its path path =
-"photos"            # of replay the .npz file, of folder the folder limit = 100                #
-optional: images after which the node ends loop = true                # optional: replay and folder
-begin again after their last image interval_s = 60            # optional: from one capture to the
-next; from 30 on the camera is closed in between hours = "06:00-20:00"      # optional: capture only
-then, in UTC; needs wants_time gate = true                # optional: leave out what shows nothing
-new, gate_threshold = 7         # that is what differs by less than this, heartbeat_s = 3600
-# but send an image at least so often [link] port = "/dev/ttyUSB0" profile = "rn2483-sf9"     # a
-name of: python -m link profiles; it says the modem too bitrate_bps = 57600        # optional: of
-the serial port peers = ["10.0.0.5:4300"]  # of profile udp: where packets go; its port is the
-address to receive at, "0.0.0.0:4300" region = "eu868"           # whose rules the radio keeps:
-eu868, us915, wire (does not radiate); silent without frequency_hz = 869525000   # says the sub-band
-power_dbm = 14             # optional max_packet_bytes = 51      # optional: shorter packets than
-the profile takes feedback = true            # false: nobody answers, every image is sent once, with
-parity parity = "8+2"             # without feedback only: 2 parity packets for every 8
+node = 1                   # from 1 to 254, as the host knows it
+bundle = "bundle"          # paths are relative to this file
+key_dir = "keys"           # node.key and counter.json, made by: python -m link provision
+state_dir = "state"        # optional (else key_dir): what waits to be sent, and the airtime spent;
+                           # of this node alone
+bundle_signer = "bundle-signing.pub"   # optional: run only bundles that the owner of this key has
+                                       # signed
+edgetpu = true             # optional: a Coral computes the encoder, where there is one
+max_queue_mb = 16          # optional: beyond it old refinements go first, then the oldest images
+[source]
+kind = "v4l2"              # replay, folder, v4l2 or picamera2
+device = 0                 # of a camera: its number, of v4l2 also its path
+path = "photos"            # of replay the .npz file, of folder the folder
+limit = 100                # optional: images after which the node ends
+loop = true                # optional: replay and folder begin again after their last image
+interval_s = 60            # optional: from one capture to the next; from 30 on the camera is closed
+                           # in between
+hours = "06:00-20:00"      # optional: capture only then, in UTC; needs wants_time
+gate = true                # optional: leave out what shows nothing new,
+gate_threshold = 7         # that is what differs by less than this,
+heartbeat_s = 3600         # but send an image at least so often
+[link]
+port = "/dev/ttyUSB0"
+profile = "rn2483-sf9"     # a name of: python -m link profiles; it says the modem too
+bitrate_bps = 57600        # optional: of the serial port
+peers = ["10.0.0.5:4300"]  # of profile udp: where packets go; its port is the address to receive
+                           # at, "0.0.0.0:4300"
+region = "eu868"           # whose rules the radio keeps: eu868, us915, wire (does not radiate);
+                           # silent without
+frequency_hz = 869525000   # says the sub-band
+power_dbm = 14             # optional
+max_packet_bytes = 51      # optional: shorter packets than the profile takes
+feedback = true            # false: nobody answers, every image is sent once, with parity
+parity = "8+2"             # without feedback only: 2 parity packets for every 8
 first_chunk_bytes = 4      # optional: cut images into chunks, so that the host can say when it
-knows enough chunk_bytes = 2 wants_time = true          # optional: the host tells the time
+                           # knows enough
+chunk_bytes = 2
+wants_time = true          # optional: the host tells the time
 wants_slot = true          # optional: the host gives each node of a channel its time to speak
 [link.lorawan]             # optional: the modem (an RN2483) speaks LoRaWAN, at the profile's data
-rate in EU868 app_key = "keys/app.key"   # a file with the 32 hex digits that the network server
-shows dev_eui = "70B3D57ED0001234"   # optional: else the one burnt into the module join_eui =
-"0000000000000000"  # optional
+                           # rate in EU868
+app_key = "keys/app.key"   # a file with the 32 hex digits that the network server shows
+dev_eui = "70B3D57ED0001234"   # optional: else the one burnt into the module
+join_eui = "0000000000000000"  # optional
 """
 
 from collections.abc import Mapping

@@ -109,7 +109,7 @@ def estimate(
     image_bytes = measured_bytes if isinstance(measured_bytes, int | float) else coded_bytes
     packet_bytes = FIRST_CHUNK_OVERHEAD_BYTES + round(image_bytes)
     airtime_s = timing.airtime_s(packet_bytes)
-    listen_s = timing.report_wait_s if link.has_feedback else 0.0
+    listen_s = timing.report_wait_s if link.has_downlink else 0.0
     radio = RADIOS.get(link.profile.carrier, RADIOS["other"])
     wanted_dbm = DEFAULT_POWER_DBM if link.power_dbm is None else link.power_dbm
     power_dbm = min(radio.transmit_ma, key=lambda known_dbm: abs(known_dbm - wanted_dbm))

@@ -67,7 +67,7 @@ class LinkConfig:
     "Whose rules the radio keeps; None: a radio stays silent."
     frequency_hz: int | None = None
     power_dbm: int | None = None
-    has_feedback: bool = True
+    has_downlink: bool = True
     parity: ParityPlan | None = None
     first_chunk_bytes: int | None = None
     "Of an image's bitstream in chunk 0; None: as much as a packet takes."
@@ -93,7 +93,7 @@ def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
         region=table["region"].lower() if "region" in table else None,
         frequency_hz=table.get("frequency_hz"),
         power_dbm=table.get("power_dbm"),
-        has_feedback=table.get("feedback", True),
+        has_downlink=table.get("feedback", True),
         parity=_parity(table["parity"]) if "parity" in table else None,
         first_chunk_bytes=table.get("first_chunk_bytes"),
         chunk_bytes=table.get("chunk_bytes"),
@@ -105,11 +105,11 @@ def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
     _check_room(link)
     _check_port(link)
     _check_region(link)
-    if link.has_feedback and link.parity:
+    if link.has_downlink and link.parity:
         raise ValueError(
             "[link] parity is for feedback = false: with feedback what is lost is sent again"
         )
-    if not link.has_feedback and (link.wants_time or link.wants_slot):
+    if not link.has_downlink and (link.wants_time or link.wants_slot):
         raise ValueError(
             "[link] wants_time and wants_slot need feedback = true: the host has to answer"
         )

@@ -152,7 +152,7 @@ class Node:
         self._console = console
         self._safe_mode = safe_mode
         self._on_proved = on_proved
-        self._is_answered = link.has_feedback
+        self._is_answered = link.has_downlink
         self._timing = LinkTiming(link.profile, link.profile.turnaround_s)
         ledger = config.state_dir / LEDGER_FILE
         self._governor = governor_for(link.region, link.frequency_hz, link.profile, ledger)
@@ -192,7 +192,7 @@ class Node:
         if link.lorawan:
             return LoRaWanSender(config.node, *arguments, LoRaWanOptions(fault=self._fault))
         options = SenderOptions(
-            has_downlink=link.has_feedback,
+            has_downlink=link.has_downlink,
             parity=link.parity,
             max_packet_bytes=link.max_packet_bytes,
             wants_time=link.wants_time and any(queue.bundle_id),  # a HELLO names the bundle

@@ -80,7 +80,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
         images=arguments.images,
         interval_s=arguments.interval,
         seed=arguments.seed,
-        has_feedback=arguments.feedback,
+        has_downlink=arguments.feedback,
         verdict=arguments.verdict,
         first_chunk_bytes=arguments.first_chunk_bytes,
         chunk_bytes=arguments.chunk_bytes,

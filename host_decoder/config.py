@@ -1,16 +1,24 @@
 """host.toml: where the host listens, what it stores into, and the nodes it knows.
 
-store = "host.sqlite"           # paths are relative to host.toml clock = "trusted"               #
-optional: this host's time is right, though nothing synchronises it (NTP) bundles = "bundles"
-# optional: further bundles, to name the one an unexpected packet was made with
+store = "host.sqlite"           # paths are relative to host.toml
+clock = "trusted"               # optional: this host's time is right, though nothing synchronises
+                                # it (NTP)
+bundles = "bundles"             # optional: further bundles, to name the one an unexpected packet
+                                # was made with
 
-[link]                          # or several [[link]]: gateways that hear the same nodes name =
-"roof"                   # optional port = "/dev/ttyUSB0" profile = "rn2483-sf9"          # optional
-on a cable: says the modem, its settings and the airtime of packets bitrate_bps = 57600
-# optional with a profile: of the port region = "eu868"                # whose rules the host's own
-radio keeps; without one it only listens frequency_hz = 869525000 power_dbm = 14                  #
-optional feedback = true                 # false: nothing is ever sent peers = ["192.168.1.7:4300"]
-# optional, of profile "udp" (port "0.0.0.0:4300"): the only ones that are heard
+[link]                          # or several [[link]]: gateways that hear the same nodes
+name = "roof"                   # optional
+port = "/dev/ttyUSB0"
+profile = "rn2483-sf9"          # optional on a cable: says the modem, its settings and the airtime
+                                # of packets
+bitrate_bps = 57600             # optional with a profile: of the port
+region = "eu868"                # whose rules the host's own radio keeps; without one it only
+                                # listens
+frequency_hz = 869525000
+power_dbm = 14                  # optional
+feedback = true                 # false: nothing is ever sent
+peers = ["192.168.1.7:4300"]    # optional, of profile "udp" (port "0.0.0.0:4300"): the only ones
+                                # that are heard
 
 [[link]]                        # a LoRaWAN network: its server's MQTT broker
 kind = "chirpstack"             # or "things-stack"
@@ -25,12 +33,16 @@ min_gain = 0.02                 # optional: or what is missing will put it right
 price_per_s = 0.0               # optional: or so seldom for its airtime
 
 [[node]]                        # or a file for each, nodes/1.toml beside host.toml, as flashing
-writes them id = 1 key = "keys/node-1.key"         # the node.key that `python -m link provision`
-wrote bundle = "bundles/digits"       # or several, the newest first, while the node goes from one
-to the next one_way = false                 # true: this node does not listen tasks = ["thumbnail"]
-# optional: asked of its images besides the label; its bundle has their decoders device =
-"70b3d57ed005b89a"     # in a LoRaWAN network, instead of a key: DevEUI, or device id at The Things
-Stack
+                                # writes them
+id = 1
+key = "keys/node-1.key"         # the node.key that `python -m link provision` wrote
+bundle = "bundles/digits"       # or several, the newest first, while the node goes from one to the
+                                # next
+one_way = false                 # true: this node does not listen
+tasks = ["thumbnail"]           # optional: asked of its images besides the label; its bundle has
+                                # their decoders
+device = "70b3d57ed005b89a"     # in a LoRaWAN network, instead of a key: DevEUI, or device id at
+                                # The Things Stack
 """
 
 import os

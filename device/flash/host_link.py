@@ -63,7 +63,7 @@ def check_hears(host: Path, entries: Sequence[Any], link: LinkConfig) -> list[st
             "put right which of the two is wrong, or name another host folder (HOST_DIR=)"
         )
     hearing = [entry for entry, reason in zip(entries, reasons, strict=True) if reason is None]
-    if not link.has_feedback or any(_answers(entry, link) for entry in hearing):
+    if not link.has_downlink or any(_answers(entry, link) for entry in hearing):
         return []
     return [
         (

@@ -166,7 +166,7 @@ def register(
 def node_keys(host: Path, link: LinkConfig) -> dict[str, Any]:
     """What the host must know of how a node speaks."""
     if link.lorawan is None:
-        return {} if link.has_feedback else {"one_way": True}
+        return {} if link.has_downlink else {"one_way": True}
     kinds = [entry.get("kind") for entry in _links(host) if isinstance(entry, Mapping)]
     eui = str(link.lorawan.dev_eui).lower()
     # as The Things Stack itself proposes it

@@ -33,7 +33,7 @@ class LiveOptions:
     "So many, drawn from the replay file by the seed; None: all of it, in its order."
     interval_s: float = 0.0
     seed: int = 0
-    has_feedback: bool = True
+    has_downlink: bool = True
     "The host answers; without it every image is sent once and what is lost is lost."
     verdict: float | None = None
     """Calibrated confidence at which the host tells the node that an image needs no further chunk;
@@ -59,7 +59,7 @@ def node_toml(options: LiveOptions, node: int, port: str, frequency_hz: int | No
         "profile": options.link,
         "region": "wire",
         "frequency_hz": frequency_hz,
-        "feedback": options.has_feedback,
+        "feedback": options.has_downlink,
         "first_chunk_bytes": options.first_chunk_bytes,
         "chunk_bytes": options.chunk_bytes,
     }

@@ -77,7 +77,7 @@ class LiveRun:
                 "profile, "
                 "or run `python -m host_decoder listen` here and `python -m device` on the node"
             )
-        if options.verdict is not None and not options.has_feedback:
+        if options.verdict is not None and not options.has_downlink:
             raise LiveError(
                 "a verdict needs feedback, or the node never hears it; leave one of the two "
                 "options out"
@@ -136,7 +136,7 @@ class LiveRun:
                 Child("the emulated line", self._line_command()) as line,
                 Store(self.options.store or folder / "store.sqlite") as store,
             ):
-                node = KnownNode(NODE, key, self.bundle, one_way=not self.options.has_feedback)
+                node = KnownNode(NODE, key, self.bundle, one_way=not self.options.has_downlink)
                 if ends := self._ends(line):
                     gateway = self._gateway(ends["b"])
                     verdict = (
@@ -311,7 +311,7 @@ class LiveRun:
     def _gateway(self, port: str) -> GatewayConfig:
         settings = CarrierSettings(self.profile, port, frequency_hz=self._frequency_hz)
         return GatewayConfig(
-            "line", settings, region="wire", has_downlink=self.options.has_feedback
+            "line", settings, region="wire", has_downlink=self.options.has_downlink
         )
 
     @property

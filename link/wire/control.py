@@ -292,10 +292,12 @@ class Status:
 class Parity:
     """One Reed–Solomon symbol over the bodies of a group of packets (link.wire.erasure).
 
-    place    index of this symbol (4 bits) | number of the group's symbols - 1 (4) shape    number
-    of members - 1 (4 bits) | width (4) back     from this packet's counter down to the newest
-    member steps    from each member down to the next older one, less 1, `width` bits each, zeros to
-    the end of the byte symbol   the rest
+    place    index of this symbol (4 bits) | number of the group's symbols - 1 (4)
+    shape    number of members - 1 (4 bits) | width (4)
+    back     from this packet's counter down to the newest member
+    steps    from each member down to the next older one, less 1, `width` bits each, zeros to the
+             end of the byte
+    symbol   the rest
     """
 
     members: tuple[int, ...]

@@ -12,7 +12,7 @@ def test_what_the_file_leaves_out_is_the_profiles(home):
     assert config.node == 3
     assert config.bundle == home.folder / "bundle"
     assert config.key_dir == config.state_dir == home.folder / "keys"
-    assert config.link.has_feedback
+    assert config.link.has_downlink
     assert config.link.region is None
     assert config.source == SourceConfig("replay", home.folder / "replay.npz")
     assert config.link.profile == get_profile("lora-sf9-eu868")
@@ -35,7 +35,7 @@ def test_what_the_file_says_holds(home):
         )
     )
     assert config.state_dir == home.folder / "state"
-    assert (config.link.region, config.link.has_feedback, config.link.parity) == (
+    assert (config.link.region, config.link.has_downlink, config.link.parity) == (
         "wire",
         False,
         ParityPlan(8, 2),

@@ -33,10 +33,10 @@ def free_port() -> int:
         return asked.getsockname()[1]
 
 
-def udp_node(folder, peer, has_feedback=True):
+def udp_node(folder, peer, has_downlink=True):
     """node.toml of a node that sends to the peer."""
     path = write_node(folder, NODE, f"127.0.0.1:{free_port()}")
-    link = f'profile = "udp"\npeers = ["{peer}"]\nfeedback = {str(has_feedback).lower()}\n'
+    link = f'profile = "udp"\npeers = ["{peer}"]\nfeedback = {str(has_downlink).lower()}\n'
     path.write_text(
         path.read_text().replace('profile = "lora-sf7"\nregion = "wire"\nwants_slot = true\n', link)
     )
@@ -44,12 +44,12 @@ def udp_node(folder, peer, has_feedback=True):
 
 
 @contextmanager
-def listening_host(folder, port, has_feedback=True):
+def listening_host(folder, port, has_downlink=True):
     """A host process that hears node 3; `answers` is what it has told of images so far."""
     (folder / "host.toml").write_text(
         f'store = "host.sqlite"\n[link]\nport = "127.0.0.1:{port}"\nprofile = "udp"\n'
         f'[[node]]\nid = {NODE}\nkey = "keys-{NODE}"\nbundle = "bundle"\none_way = '
-        f"{str(not has_feedback).lower()}\n"
+        f"{str(not has_downlink).lower()}\n"
     )
     with running("host_decoder", "listen", folder / "host.toml") as host:
         assert "listening on" in host.stderr.readline()
@@ -75,11 +75,11 @@ def n_waiting(folder, bundle):
         return outbox.n_images
 
 
-@pytest.mark.parametrize("has_feedback", [True, False], ids=["feedback", "one way"])
-def test_every_image_arrives(tmp_path, bundle, has_feedback):
+@pytest.mark.parametrize("has_downlink", [True, False], ids=["feedback", "one way"])
+def test_every_image_arrives(tmp_path, bundle, has_downlink):
     port = free_port()
-    config = udp_node(tmp_path, f"127.0.0.1:{port}", has_feedback)
-    with listening_host(tmp_path, port, has_feedback) as host:
+    config = udp_node(tmp_path, f"127.0.0.1:{port}", has_downlink)
+    with listening_host(tmp_path, port, has_downlink) as host:
         with node(config, "--last-good", tmp_path / "good.toml") as process:
             said = finish(process)
         assert len(said["image"]) == N_IMAGES
@@ -121,7 +121,7 @@ def test_what_was_sent_to_an_absent_host_waits_for_it(tmp_path, bundle):
 
 def test_one_way_nothing_counts_as_sent_that_could_not_leave(tmp_path, bundle):
     good = tmp_path / "good.toml"
-    config = udp_node(tmp_path, UNREACHABLE, has_feedback=False)
+    config = udp_node(tmp_path, UNREACHABLE, has_downlink=False)
     with node(config, "--last-good", good) as process:
         assert any("cannot leave" in line for line in process.stderr)
         time.sleep(1)  # it tries again
@@ -151,7 +151,7 @@ def test_a_console_that_takes_nothing_holds_up_no_image(tmp_path, bundle):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host:
             host.bind(("127.0.0.1", 0))
             host.settimeout(30.0)
-            config = udp_node(tmp_path, f"127.0.0.1:{host.getsockname()[1]}", has_feedback=False)
+            config = udp_node(tmp_path, f"127.0.0.1:{host.getsockname()[1]}", has_downlink=False)
             command = [sys.executable, "-m", "device", str(config), "--console", "json"]
             with subprocess.Popen(command, stdout=console, stderr=subprocess.PIPE) as process:
                 assert len({host.recv(255) for _ in range(N_IMAGES)}) == N_IMAGES

@@ -4,9 +4,8 @@ A question costs the airtime of its answer, a chunk that nobody needed costs its
 chunks the latest images took until they were settled follows which number would have cost least.
 """
 
-from collections import OrderedDict
-
 from host_decoder.events import Answer
+from link.base import Recent
 from link.wire import MAX_ADVISED_CHUNKS
 
 REMEMBERED_IMAGES = 128
@@ -20,15 +19,13 @@ class Advisor:
     def __init__(self, gives_verdicts: bool) -> None:
         """Without verdicts nothing is ever enough, and asking between two chunks is of no use."""
         self._gives_verdicts = gives_verdicts
-        self._settled: OrderedDict[int, tuple[int, bool]] = OrderedDict()
+        self._settled: Recent[int, tuple[int, bool]] = Recent(REMEMBERED_IMAGES)
         "Chunks that each image took, and whether those were all it has."
 
     def note(self, answer: Answer) -> None:
         """An image has come further; the first answer that settles it counts."""
         if answer.is_settled:
             self._settled.setdefault(answer.image, (answer.n_chunks, answer.is_complete))
-            if len(self._settled) > REMEMBERED_IMAGES:
-                self._settled.popitem(last=False)
 
     def n_chunks(self, chunk_airtime_s: float, answer_airtime_s: float) -> int | None:
         """As many as cost least, 1 to MAX_ADVISED_CHUNKS; None while too little is known."""

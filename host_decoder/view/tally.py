@@ -6,12 +6,13 @@ and the truth, which are what the link is there to save. Without a console only 
 counted.
 """
 
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import Counter, defaultdict, deque
 from statistics import median
 from typing import Any
 
 from host_decoder.events import Answer, Refusal
 from host_decoder.view.row import Captured, Row, Sent
+from link.base import Recent
 from link.medium import LinkProfile
 from link.wire import CHUNK_HEAD_BYTES, PacketType, overhead_bytes
 
@@ -28,7 +29,7 @@ class Tally:
 
     def __init__(self, profile: LinkProfile | None = None) -> None:
         self._profile = profile
-        self._rows: OrderedDict[tuple[int, int], Row] = OrderedDict()
+        self._rows: Recent[tuple[int, int], Row] = Recent(KEPT_IMAGES)
         self._totals: defaultdict[str, float] = defaultdict(float)
         self.refusals: Counter[str] = Counter()
         self.n_lost: int | None = None
@@ -97,8 +98,6 @@ class Tally:
         for name, value in changes.items():
             setattr(row, name, value)
         self._add(row.counts(self._airtime_of), 1)
-        if len(self._rows) > KEPT_IMAGES:
-            self._rows.popitem(last=False)
         return row
 
     def _airtime_of(self, bitstream_bytes: int) -> float:

@@ -14,11 +14,13 @@ from link.base.durable import (
 from link.base.lock import FolderLock, HeldError
 from link.base.memory import free_bytes
 from link.base.pause import Pause
+from link.base.recent import Recent
 
 __all__ = [
     "FolderLock",
     "HeldError",
     "Pause",
+    "Recent",
     "StagedFile",
     "boot_id",
     "boot_s",

@@ -9,10 +9,10 @@ most a tenth of the airtime that the rules allow, or one frame a second where th
 waits behind every REPORT that a node has asked for.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from math import inf
 
+from link.base.recent import Recent
 from link.medium.governor import AirtimeLimit, Governor
 
 MAX_SALTS = 512
@@ -43,7 +43,7 @@ class Advances:
         """An answer takes airtime_s; whoever asks waits for wait_s."""
         self.airtime_s = airtime_s
         self._wait_s = wait_s
-        self._answered: OrderedDict[tuple[int, bytes], tuple[int, float, int]] = OrderedDict()
+        self._answered: Recent[tuple[int, bytes], tuple[int, float, int]] = Recent(MAX_SALTS)
         "How often, before when not again, and above which counter they were told to go on."
         self._asking: dict[tuple[int, bytes], Asking] = {}
         self._budgets: dict[int, Governor] = {}
@@ -86,9 +86,6 @@ class Advances:
         del self._asking[name]
         pause_s = min(FIRST_PAUSE_S * 2.0 ** min(asking.n_answers, 60), LONGEST_PAUSE_S)
         self._answered[name] = asking.n_answers + 1, now_s + pause_s, counter
-        self._answered.move_to_end(name)
-        if len(self._answered) > MAX_SALTS:
-            self._answered.popitem(last=False)
 
     def _budget(self, gateway: int, governor: Governor | None) -> Governor:
         if gateway not in self._budgets:

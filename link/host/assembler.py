@@ -4,9 +4,9 @@ An image is known by its id, which is unique for good, so chunks may come in any
 pause and twice.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from link.base.recent import Recent
 from link.wire.packet import MAX_CHUNKS, Chunk
 
 MAX_IMAGES = 256
@@ -70,8 +70,7 @@ class ImageAssembler:
     """Puts one node's chunks together, a bounded number of images at a time."""
 
     def __init__(self, max_images: int = MAX_IMAGES) -> None:
-        self._images: OrderedDict[int, PartialImage] = OrderedDict()
-        self._max_images = max_images
+        self._images: Recent[int, PartialImage] = Recent(max_images)
 
     def has(self, chunk: Chunk) -> bool:
         """Whether this very chunk is here already.
@@ -106,7 +105,4 @@ class ImageAssembler:
         if chunk.index == 0:
             image.captured_s = captured_s
         self._images[chunk.image] = image
-        self._images.move_to_end(chunk.image)
-        if len(self._images) > self._max_images:
-            self._images.popitem(last=False)
         return image if image.n_prefix > n_before else None

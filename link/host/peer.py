@@ -1,10 +1,11 @@
 """Host node: all that a host knows of one node: its sessions, its images, what it is owed."""
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 
+from link.base.recent import Recent
 from link.host.advances import Advances
 from link.host.image_reader import Decode, ImageReader, lacking, malformed
 from link.host.interface import Downlink, HelloHeard, NodeEntry, Outcome, Rejected, StatusHeard
@@ -79,7 +80,7 @@ class Peer:
         self.statistics = NodeStatistics()
         self.notices: list[str] = []
         self.commands: deque[Command] = deque()
-        self._collided: OrderedDict[int, None] = OrderedDict()
+        self._collided: Recent[int, None] = Recent(REPLAY_WINDOW)
         "Counters of packets that are not to be acknowledged."
         self.advice: int | None = None
         self._lacked = b""
@@ -93,7 +94,7 @@ class Peer:
         "Times that it is still to be told, since nothing acknowledges a TIME."
         self.wants_slot = False
         "The node said that it has none."
-        self._heard_s: OrderedDict[int, float] = OrderedDict()
+        self._heard_s: Recent[int, float] = Recent(REPLAY_WINDOW)
         "When each packet of late came, by counter."
         self._best = (-1, NO_QUALITY, 0)
         "Counter heard last, how well, and through which gateway."
@@ -172,11 +173,9 @@ class Peer:
         """An image in this packet has another's id: the packet is never acknowledged, the node is
         to go on above.
         """
-        self._collided[counter] = None
+        self._collided.setdefault(counter)
         if self._reporter:
             self._reporter.refuse(counter)
-        if len(self._collided) > REPLAY_WINDOW:
-            self._collided.popitem(last=False)
         if not any(isinstance(command, Advance) for command in self.commands):
             self.commands.append(Advance(self._session.highest))
 
@@ -192,8 +191,6 @@ class Peer:
     def _take(self, opened: Opened, now_s: float, quality: Quality) -> list[Outcome]:
         """A packet that is good and new, and what parity makes of it."""
         self._heard_s[opened.counter] = now_s
-        if len(self._heard_s) > REPLAY_WINDOW:
-            self._heard_s.popitem(last=False)
         airtime_s = self._timing.airtime_s(opened.packet_bytes) if self._timing else 0.0
         chunks: list[Chunk] = []
         images: list[int] | None = None

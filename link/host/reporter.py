@@ -5,9 +5,9 @@ A packet is reported as received only once the store has it. An answer waits for
 than the node.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
+from link.base.recent import Recent
 from link.medium.timing import GAPS_OF_SILENCE, LinkTiming
 from link.security.seal import REPLAY_WINDOW
 from link.wire.control import REPORT_SPAN, Quality, Report
@@ -27,9 +27,9 @@ class Reporter:
             highest - i for i in range(REPLAY_WINDOW) if received >> i & 1 and highest >= i
         }
         self._unconfirmed: set[int] = set()
-        self._images: OrderedDict[int, tuple[int, ...]] = OrderedDict()
+        self._images: Recent[int, tuple[int, ...]] = Recent(REPLAY_WINDOW)
         "Of each chunk in a packet, by its counter; of late, and heard by this start of the host."
-        self._enough: OrderedDict[int, None] = OrderedDict()
+        self._enough: Recent[int, None] = Recent(MAX_VERDICTS)
         self._asked_s: float | None = None
         self._silent_s: float | None = None
         self._heard_s: float | None = None
@@ -55,8 +55,6 @@ class Reporter:
         self._unconfirmed.add(counter)
         if images is not None:
             self._images[counter] = tuple(images)
-        while len(self._images) > REPLAY_WINDOW:
-            self._images.popitem(last=False)
         self._stored = {one for one in self._stored if one > self._highest - REPORT_SPAN}
         if self._heard_s is not None:
             self._gap_s += SMOOTHING * (now_s - self._heard_s - self._gap_s)
@@ -86,9 +84,7 @@ class Reporter:
         if counter > self._highest - REPORT_SPAN:
             self._stored.add(counter)
         for image in enough:
-            self._enough[image] = None
-            if len(self._enough) > MAX_VERDICTS:
-                self._enough.popitem(last=False)
+            self._enough.setdefault(image)
 
     def refuse(self, counter: int) -> None:
         """The store will never have this packet: nothing waits for it."""

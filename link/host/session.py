@@ -12,12 +12,13 @@ since its session has one bundle. Nothing here is rationed, because a stranger c
 up.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from link.base.recent import Recent
 from link.bundle.bundle import Bundle
 from link.host.siege import Siege
 from link.security.seal import (
@@ -161,7 +162,7 @@ class HostSession:
         self._current = self._session(state.salt, state.bundle_id) if state else None
         self._window = ReplayWindow(state.highest, state.received) if state else ReplayWindow()
         self._kept: deque[bytes] = deque(maxlen=MAX_KEPT)
-        self._recent: OrderedDict[bytes, int] = OrderedDict()
+        self._recent: Recent[bytes, int] = Recent(REPLAY_WINDOW)
         "Packets accepted of late and their counters."
         self.siege = Siege()
         self._next_down = 0
@@ -286,7 +287,7 @@ class HostSession:
             )
         self._window.mark(opened.counter)
         self._learn(self._current, opened)
-        self._remember(packet, opened.counter)
+        self._recent[packet] = opened.counter
         self._current.node_knows = self._current.told_salt and bool(
             opened.header.flags & Flag.KNOWN
         )
@@ -305,11 +306,6 @@ class HostSession:
             session.bundle_id = opened.bundle_id
         elif not opened.header.salt:
             self.siege.heard_short_tag()
-
-    def _remember(self, packet: bytes, counter: int) -> None:
-        self._recent[packet] = counter
-        if len(self._recent) > REPLAY_WINDOW:
-            self._recent.popitem(last=False)
 
     def _not_opened(self, packet: bytes, header: Header) -> SessionNews:
         if not header.salt:

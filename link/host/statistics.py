@@ -7,11 +7,12 @@ image came. A lost chunk's index follows from what came before and behind the ga
 no doubt; a batch leaves some.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from link.base.recent import Recent
 from link.wire.control import NO_QUALITY, Quality, Status
 from link.wire.packet import Chunk
 
@@ -38,6 +39,15 @@ class Mean:
     @property
     def mean(self) -> float | None:
         return self.total / self.n if self.n else None
+
+
+@dataclass
+class _Decision:
+    """A verdict on an image."""
+
+    at_s: float
+    latency_s: float = 0.0
+    "From then to the last chunk heard of the image."
 
 
 @dataclass
@@ -97,11 +107,12 @@ class NodeStatistics:
     "The chunk of the packet before; None when it held none or several."
     _n_chunks: int = field(default=0, init=False, repr=False)
     "Of the last image whose end is known."
-    _ids: "OrderedDict[int, None]" = field(default_factory=OrderedDict, init=False, repr=False)
-    _decided_s: "OrderedDict[int, float]" = field(
-        default_factory=OrderedDict, init=False, repr=False
+    _ids: Recent[int, None] = field(
+        default_factory=lambda: Recent(MAX_KNOWN_IDS), init=False, repr=False
     )
-    _latency_s: dict[int, float] = field(default_factory=dict, init=False, repr=False)
+    _decided: Recent[int, "_Decision"] = field(
+        default_factory=lambda: Recent(MAX_DECIDED_IMAGES), init=False, repr=False
+    )
     _latency_total_s: float = field(default=0.0, init=False, repr=False)
     _latency_last_s: float | None = field(default=None, init=False, repr=False)
 
@@ -141,13 +152,9 @@ class NodeStatistics:
 
     def decided(self, image: int, n_chunks: int, now_s: float) -> None:
         """The verdict on an image is enough; it took so many chunks. Once per image."""
-        if image in self._decided_s:
-            return
-        self.chunks_at_decision[n_chunks] += 1
-        self._decided_s[image] = now_s
-        if len(self._decided_s) > MAX_DECIDED_IMAGES:
-            oldest, _ = self._decided_s.popitem(last=False)
-            self._latency_s.pop(oldest, None)
+        if image not in self._decided:
+            self.chunks_at_decision[n_chunks] += 1
+            self._decided[image] = _Decision(now_s)
 
     @property
     def n_sent(self) -> int:
@@ -219,13 +226,11 @@ class NodeStatistics:
             self._ids[chunk.image] = None
             if self.ids_are_counters and self._highest is not None and chunk.image < self._highest:
                 self._forgive(chunk.image)
-            if len(self._ids) > MAX_KNOWN_IDS:
-                self._ids.popitem(last=False)
-        if chunk.image in self._decided_s:
+        if decision := self._decided.get(chunk.image):
             self.n_chunks_unneeded += 1
-            latency_s = now_s - self._decided_s[chunk.image]
-            self._latency_total_s += latency_s - self._latency_s.get(chunk.image, 0.0)
-            self._latency_s[chunk.image] = self._latency_last_s = latency_s
+            latency_s = now_s - decision.at_s
+            self._latency_total_s += latency_s - decision.latency_s
+            decision.latency_s = self._latency_last_s = latency_s
 
     def _forgive(self, image: int) -> None:
         """A gap counted as a loss was the id of this image, which waited while later packets

@@ -6,11 +6,11 @@ key and the id of its bundle the bodies open too, from the first packet on in wh
 its salt; nothing is decoded.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from link.base.recent import Recent
 from link.host.statistics import NodeStatistics
 from link.lorawan import wire as lorawan
 from link.monitor.explain import (
@@ -76,7 +76,9 @@ class _Session:
     salt: bytes
     uplink: Seal
     window: ReplayWindow = field(default_factory=ReplayWindow)
-    downlinks: "OrderedDict[bytes, tuple[Seal, ReplayWindow]]" = field(default_factory=OrderedDict)
+    downlinks: Recent[bytes, tuple[Seal, ReplayWindow]] = field(
+        default_factory=lambda: Recent(MAX_SESSIONS)
+    )
 
 
 @dataclass
@@ -84,10 +86,10 @@ class _Node:
     statistics: NodeStatistics
     window: ReplayWindow = field(default_factory=ReplayWindow)
     "Of counters as the headers tell them, for packets that are not opened."
-    sessions: "OrderedDict[bytes, _Session]" = field(default_factory=OrderedDict)
+    sessions: Recent[bytes, _Session] = field(default_factory=lambda: Recent(MAX_SESSIONS))
     latest: int = 0
     "The counter of the last uplink."
-    chunks: "OrderedDict[int, tuple[ChunkId, ...]]" = field(default_factory=OrderedDict)
+    chunks: Recent[int, tuple[ChunkId, ...]] = field(default_factory=lambda: Recent(MAX_PACKETS))
     "Of the latest packets, by counter: a report names images by their place among them."
     address: bytes = b""
     "LoRaWAN: of the network's session."
@@ -105,8 +107,6 @@ class _Node:
         """What a packet held, if it was opened."""
         if explained.is_open:
             self.chunks[counter] = tuple((chunk.image, chunk.index) for chunk in explained.chunks)
-            if len(self.chunks) > MAX_PACKETS:
-                self.chunks.popitem(last=False)
 
     def note_verdicts(self, body: bytes, now_s: float) -> None:
         """Of a REPORT, as far back as what the packets held is known here."""
@@ -270,8 +270,6 @@ class Monitor:
             node.statistics.restarted()
             node.sessions[session.salt] = session
             node.chunks.clear()
-            if len(node.sessions) > MAX_SESSIONS:
-                node.sessions.popitem(last=False)
 
     def _downlink_text(self, node: _Node, header: Header, packet: bytes, now_s: float) -> str:
         if header.version == lorawan.LORAWAN_VERSION:
@@ -290,8 +288,6 @@ class Monitor:
                 key = downlink_key(self._keys[header.node], session.salt, header.salt)
                 seal = Seal(key, header.node, session.salt, Direction.DOWNLINK)
                 session.downlinks[header.salt] = (seal, ReplayWindow())
-                if len(session.downlinks) > MAX_SESSIONS:
-                    session.downlinks.popitem(last=False)
             for seal, window in session.downlinks.values():
                 for counter in possible_counters(header.counter_low, window.highest):
                     if (body := seal.open(packet, header, counter)) is not None:

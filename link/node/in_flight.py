@@ -6,11 +6,11 @@ one of them that is acknowledged delivers it, and it is lost when none is left. 
 16 counters: what lies further back when a new one is used cannot be acknowledged any more.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
+from link.base.recent import Recent
 from link.wire.control import REPORT_SPAN, Report
 from link.wire.packet import ChunkId
 
@@ -44,10 +44,10 @@ class InFlight:
     """The packets on their way, oldest first."""
 
     def __init__(self) -> None:
-        self._flights: OrderedDict[int, Flight] = OrderedDict()
-        self._carried: OrderedDict[int, tuple[int, ...]] = OrderedDict()
+        self._flights: dict[int, Flight] = {}
+        self._carried: Recent[int, tuple[int, ...]] = Recent(MAX_REMEMBERED)
         "Images of the chunks in each packet of late, acknowledged or not."
-        self._stopped: OrderedDict[int, None] = OrderedDict()
+        self._stopped: Recent[int, None] = Recent(MAX_STOPPED)
         "Images on which a verdict came: it is news only once."
         self._n_by_image: Counter[int] = Counter()
         self.chunks: Counter[ChunkId] = Counter()
@@ -79,7 +79,6 @@ class InFlight:
     def add(self, counter: int, chunks: Iterable[ChunkId]) -> None:
         flight = self._flights[counter] = Flight(counter, tuple(chunks))
         self._carried[counter] = tuple(image for image, _ in flight.chunks)
-        _bound(self._carried, MAX_REMEMBERED)
         for chunk in flight.chunks:
             if not self.chunks[chunk]:
                 self._n_by_image[chunk[0]] += 1
@@ -119,7 +118,6 @@ class InFlight:
             newest[place] for place in report.enough_places() if place < len(newest)
         } - self._stopped.keys()
         self._stopped.update(dict.fromkeys(named))
-        _bound(self._stopped, MAX_STOPPED)
         return named
 
     def withdraw(self, counter: int) -> None:
@@ -168,11 +166,6 @@ class InFlight:
         if not self._n_by_image[chunk[0]]:
             del self._n_by_image[chunk[0]]
         return True
-
-
-def _bound(remembered: OrderedDict[int, Any], most: int) -> None:
-    while len(remembered) > most:
-        remembered.popitem(last=False)
 
 
 def _is_covered(flight: Flight, report: Report, heard_until_s: float) -> bool:

@@ -17,11 +17,11 @@ Because PARITY is sealed like the rest and covers bodies that were, a recovered 
 as a received one.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from link.base.recent import Recent
 from link.wire.control import MAX_MEMBERS, MAX_PARITY, Parity
 from link.wire.packet import PacketType
 
@@ -130,14 +130,14 @@ class ParityDecoder:
     """
 
     def __init__(self) -> None:
-        self._bodies: OrderedDict[int, bytes] = OrderedDict()
+        self._bodies: Recent[int, bytes] = Recent(REMEMBERED)
         "By counter, as data symbols without their padding."
-        self._wanting: OrderedDict[tuple[int, ...], dict[int, Parity]] = OrderedDict()
+        self._wanting: Recent[tuple[int, ...], dict[int, Parity]] = Recent(REMEMBERED)
         "By group: parity by its index, of groups that lack more packets than they have parity."
 
     def push(self, counter: int, body: bytes, packet_type: PacketType) -> list[Recovered]:
         """A DATA or BATCH packet was received: what this brings back of others."""
-        self._remember(counter, _symbol(body, packet_type))
+        self._bodies[counter] = _symbol(body, packet_type)
         return [
             back
             for members in list(self._wanting)
@@ -151,7 +151,6 @@ class ParityDecoder:
         if any(not _is_same_group(parity, other) for other in known.values()):
             return []
         known[parity.index] = parity
-        _keep_newest(self._wanting)
         return self._recover(parity.members)
 
     def _recover(self, members: tuple[int, ...]) -> list[Recovered]:
@@ -168,13 +167,8 @@ class ParityDecoder:
         except ValueError:
             return []
         for back in recovered:
-            self._remember(back.counter, _symbol(back.body, back.packet_type))
+            self._bodies[back.counter] = _symbol(back.body, back.packet_type)
         return recovered
-
-    def _remember(self, counter: int, symbol: bytes) -> None:
-        self._bodies[counter] = symbol
-        self._bodies.move_to_end(counter)
-        _keep_newest(self._bodies)
 
 
 def _symbol(body: bytes, packet_type: PacketType) -> bytes:
@@ -193,11 +187,6 @@ def _recovered(counter: int, padded: bytes) -> Recovered:
 
 def _is_same_group(parity: Parity, other: Parity) -> bool:
     return parity.n_parity == other.n_parity and len(parity.symbol) == len(other.symbol)
-
-
-def _keep_newest(remembered: OrderedDict) -> None:
-    while len(remembered) > REMEMBERED:
-        remembered.popitem(last=False)
 
 
 @cache

@@ -11,7 +11,7 @@ Things Stack knows QoS 0 only and forgets what nobody listened to.
 import contextlib
 import ssl
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from typing import Any
 from paho.mqtt.client import Client, MQTTMessage, MQTTv311, error_string
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+from link.base.recent import Recent
 from link.carriers.carrier import CarrierStatistics, PortError, Received
 from link.carriers.deadline import within
 from link.lorawan.network_server import NetworkUplink, get_server
@@ -78,7 +79,7 @@ class LoRaWan:
         self._broker = f"{settings.host}:{settings.port or (8883 if settings.has_tls else 1883)}"
         self.statistics = CarrierStatistics()
         self._notices: deque[str] = deque(maxlen=MAX_NOTICES)
-        self._said: OrderedDict[str, None] = OrderedDict()
+        self._said: Recent[str, None] = Recent(MAX_SAID)
         self._arrived: list[MQTTMessage] = []
         self._unacknowledged: list[MQTTMessage] = []
         self._refusal: str | None = None
@@ -218,9 +219,7 @@ class LoRaWan:
             sentence = sentence[: MAX_LETTERS - 1] + "…"
         if sentence not in self._said:
             self._notices.append(sentence)
-        self._said[sentence] = None
-        if len(self._said) > MAX_SAID:
-            self._said.popitem(last=False)
+        self._said.setdefault(sentence)
 
     def _packet(self, uplink: NetworkUplink) -> bytes:
         node = self._nodes.get(uplink.device.lower())

@@ -11,10 +11,11 @@ Downlinks are few, because a gateway that speaks is deaf to everybody and networ
 RENEW, commands, and the images that need no more while the node still has chunks of them.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from link.base.recent import Recent
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.host.image_reader import Decode, ImageReader, malformed
@@ -198,10 +199,10 @@ class _Node:
         self._held: deque[_Frame] = deque(maxlen=MAX_HELD)
         self._n_unknown = 0
         self._reader = ImageReader(number, entry.own_bundles, decode)
-        self._is_complete: OrderedDict[int, bool] = OrderedDict()
+        self._is_complete: Recent[int, bool] = Recent(MAX_HELD)
         "Images of late: whether their last chunk is here."
-        self._enough: OrderedDict[int, None] = OrderedDict()
-        self._n_since_told: OrderedDict[int, int] = OrderedDict()
+        self._enough: Recent[int, None] = Recent(MAX_ENOUGH)
+        self._n_since_told: Recent[int, int] = Recent(MAX_HELD)
         "Images that the node was told are enough: chunks that came since."
         self._commands: deque[Command] = deque()
         self._gateway = 0
@@ -265,13 +266,9 @@ class _Node:
         """One more chunk comes before the node can know; if two do, it has not heard."""
         n_chunks = self._n_since_told.pop(image, TELL_AGAIN_AFTER - 1) + 1
         if n_chunks >= TELL_AGAIN_AFTER:
-            self._enough[image] = None
+            self._enough.setdefault(image)
             n_chunks = 0
         self._n_since_told[image] = n_chunks
-        if len(self._n_since_told) > MAX_HELD:
-            self._n_since_told.popitem(last=False)
-        if len(self._enough) > MAX_ENOUGH:
-            self._enough.popitem(last=False)
 
     def next_packet(self) -> Downlink:
         """A command, or the images that need no more; one of them waits."""
@@ -388,8 +385,6 @@ class _Node:
     def _note(self, outcome: Update | Rejected) -> None:
         if isinstance(outcome, Update):
             self._is_complete[outcome.image] = outcome.is_complete
-            if len(self._is_complete) > MAX_HELD:
-                self._is_complete.popitem(last=False)
         elif outcome.reason in (Reason.MALFORMED, Reason.COLLISION):
             self.statistics.n_malformed += 1
 

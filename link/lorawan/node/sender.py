@@ -13,11 +13,12 @@ what the carrier tells of the network too: a REPORT without a body, the acknowle
 packet before.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from dataclasses import dataclass, replace
 from math import inf
 from random import Random
 
+from link.base.recent import Recent
 from link.lorawan.wire import (
     CHUNK_HEAD_BYTES,
     FRAME_BYTES,
@@ -140,7 +141,7 @@ class LoRaWanSender:
         self._free_s = -inf
         self._n_missed = 0
         self._tries: Counter[ChunkId] = Counter()
-        self._stopped: OrderedDict[int, None] = OrderedDict()
+        self._stopped: Recent[int, None] = Recent(MAX_STOPPED)
         self._fault: str | None = None
         self._owes_status = False
         self.tell(self._options.fault)
@@ -434,9 +435,7 @@ class LoRaWanSender:
         self.statistics.n_heard += 1
         self.statistics.n_stopped += sum(image not in self._stopped for image in images)
         for image in images:
-            self._stopped[image] = None
-        while len(self._stopped) > MAX_STOPPED:
-            self._stopped.popitem(last=False)
+            self._stopped.setdefault(image)
         self._outbox.drop_refinements(images)
         self._forget(images)
         return Acknowledged((), tuple(images), (), Report(0, 1))

@@ -120,8 +120,7 @@ def test_memory_stays_bounded_over_many_images():
         statistics.heard(image + 1, 20, 0.0, chunks=[chunk(image, 0, True)])
         statistics.decided(image, 1, 0.0)
     assert len(statistics._ids) <= 256
-    assert len(statistics._decided_s) <= 64
-    assert len(statistics._latency_s) <= 64
+    assert len(statistics._decided) <= 64
 
 
 def test_all_figures_are_plain_json():

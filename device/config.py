@@ -55,17 +55,7 @@ from device.capture.gate import HEARTBEAT_S, THRESHOLD
 from device.capture.schedule import Hours
 from device.link_config import LinkConfig, LoRaWanConfig, read_link
 from link.security import MAX_NODE
-from link.settings import (
-    MANY,
-    REQUIRED_SECTION,
-    YES_OR_NO,
-    number,
-    read_section,
-    read_toml,
-    shown,
-    text,
-    whole,
-)
+from link.settings import read_toml, setting, shown
 
 __all__ = [
     "ConfigError",
@@ -128,27 +118,27 @@ class NodeConfig:
 DEFAULT_QUEUE_MB = 16
 YEAR_S = 366 * 24 * 3600
 NODE = {
-    "node": whole(1, MAX_NODE, is_required=True),
-    "bundle": text(is_required=True),
-    "key_dir": text(is_required=True),
-    "state_dir": text(),
-    "max_queue_mb": whole(1, 100_000),
-    "bundle_signer": text(),
-    "edgetpu": YES_OR_NO,
-    "source": REQUIRED_SECTION,
-    "link": REQUIRED_SECTION,
+    "node": setting.whole(1, MAX_NODE, is_required=True),
+    "bundle": setting.text(is_required=True),
+    "key_dir": setting.text(is_required=True),
+    "state_dir": setting.text(),
+    "max_queue_mb": setting.whole(1, 100_000),
+    "bundle_signer": setting.text(),
+    "edgetpu": setting.YES_OR_NO,
+    "source": setting.REQUIRED_SECTION,
+    "link": setting.REQUIRED_SECTION,
 }
 SOURCE = {
-    "kind": text(SOURCE_KINDS, is_required=True),
-    "path": text(),
-    "device": whole(0, 255, or_text=True),
-    "limit": whole(1, MANY),
-    "loop": YES_OR_NO,
-    "interval_s": number(0, YEAR_S),
-    "hours": text(),
-    "gate": YES_OR_NO,
-    "gate_threshold": number(1, 1000),
-    "heartbeat_s": number(0, YEAR_S),
+    "kind": setting.text(SOURCE_KINDS, is_required=True),
+    "path": setting.text(),
+    "device": setting.whole(0, 255, or_text=True),
+    "limit": setting.whole(1, setting.MANY),
+    "loop": setting.YES_OR_NO,
+    "interval_s": setting.number(0, YEAR_S),
+    "hours": setting.text(),
+    "gate": setting.YES_OR_NO,
+    "gate_threshold": setting.number(1, 1000),
+    "heartbeat_s": setting.number(0, YEAR_S),
 }
 
 
@@ -161,7 +151,7 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
     folder = folder or path.parent
     table = read_toml(path, ConfigError)
     try:
-        read_section(table, NODE)
+        setting.read_section(table, NODE)
         source, link = _source(table["source"], folder), read_link(table["link"], folder)
         if source.hours and not link.wants_time:
             raise ValueError(
@@ -183,7 +173,7 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
 
 
 def _source(table: Mapping[str, Any], folder: Path) -> SourceConfig:
-    read_section(table, SOURCE, "[source] ")
+    setting.read_section(table, SOURCE, "[source] ")
     if table["kind"] in KINDS_WITH_PATH and "path" not in table:
         raise ValueError(f'[source] of kind "{table["kind"]}" needs a path')
     if table["kind"] == "picamera2" and not isinstance(table.get("device", 0), int):

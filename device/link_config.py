@@ -8,38 +8,31 @@ from typing import Any
 
 from link.medium import REGIONS, LinkProfile, LoRaConfig, get_profile, never_speaks
 from link.node import FIRST_CHUNK_OVERHEAD_BYTES, MIN_PACKET_BYTES
-from link.settings import (
-    MANY,
-    SECTION,
-    TEXTS,
-    YES_OR_NO,
-    parse_address,
-    read_section,
-    read_text,
-    shown,
-    text,
-    whole,
-)
+from link.settings import parse_address, read_text, setting, shown
 from link.wire import ParityPlan
 
 LINK = {
-    "port": text(is_required=True),
-    "profile": text(is_required=True),
-    "bitrate_bps": whole(50, 4_000_000),
-    "max_packet_bytes": whole(0, MANY),
-    "peers": TEXTS,
-    "region": text(),
-    "frequency_hz": whole(100_000_000, 3_000_000_000),
-    "power_dbm": whole(-30, 30),
-    "feedback": YES_OR_NO,
-    "parity": text(),
-    "first_chunk_bytes": whole(1, MANY),
-    "chunk_bytes": whole(1, MANY),
-    "wants_time": YES_OR_NO,
-    "wants_slot": YES_OR_NO,
-    "lorawan": SECTION,
+    "port": setting.text(is_required=True),
+    "profile": setting.text(is_required=True),
+    "bitrate_bps": setting.whole(50, 4_000_000),
+    "max_packet_bytes": setting.whole(0, setting.MANY),
+    "peers": setting.TEXTS,
+    "region": setting.text(),
+    "frequency_hz": setting.whole(100_000_000, 3_000_000_000),
+    "power_dbm": setting.whole(-30, 30),
+    "feedback": setting.YES_OR_NO,
+    "parity": setting.text(),
+    "first_chunk_bytes": setting.whole(1, setting.MANY),
+    "chunk_bytes": setting.whole(1, setting.MANY),
+    "wants_time": setting.YES_OR_NO,
+    "wants_slot": setting.YES_OR_NO,
+    "lorawan": setting.SECTION,
 }
-LORAWAN = {"app_key": text(is_required=True), "join_eui": text(), "dev_eui": text()}
+LORAWAN = {
+    "app_key": setting.text(is_required=True),
+    "join_eui": setting.text(),
+    "dev_eui": setting.text(),
+}
 HEX_DIGITS = {"app_key": 32, "join_eui": 16, "dev_eui": 16}
 MAX_PEERS = 16
 
@@ -83,7 +76,7 @@ def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
     """ValueError with a sentence when it says something that cannot be. Paths are relative to
     `folder`.
     """
-    read_section(table, LINK, "[link] ")
+    setting.read_section(table, LINK, "[link] ")
     profile = get_profile(table["profile"])
     link = LinkConfig(
         port=table["port"],
@@ -183,7 +176,7 @@ def _check_region(link: LinkConfig) -> None:
 
 
 def _lorawan(table: Mapping[str, Any], profile: LinkProfile, folder: Path) -> LoRaWanConfig:
-    read_section(table, LORAWAN, "[link.lorawan] ")
+    setting.read_section(table, LORAWAN, "[link.lorawan] ")
     if not profile.name.endswith("-eu868") or not isinstance(profile.medium, LoRaConfig):
         raise ValueError(
             f"[link.lorawan] needs a profile such as lora-sf9-eu868, not {profile.name}"

@@ -20,7 +20,7 @@ from host_decoder.view.moment import parse_moment
 from link.bundle import BundleError
 from link.output import OWN, forget_output, readable_output
 from link.security import KeyStateError
-from link.settings import NAME, default_folder
+from link.settings import host_folder
 
 # Each command imports what it needs: --help and stats do not wait for ONNX Runtime.
 
@@ -194,11 +194,11 @@ def _parser() -> argparse.ArgumentParser:
         "config",
         type=Path,
         nargs="?",
-        default=default_folder(),
+        default=host_folder.default_folder(),
         metavar="host.toml",
         help=(
-            f"or the folder with it (default ~/{NAME}); the module host_decoder.config shows "
-            "what it holds"
+            f"or the folder with it (default ~/{host_folder.NAME}); the module "
+            "host_decoder.config shows what it holds"
         ),
     )
     listen.add_argument(

@@ -57,24 +57,7 @@ from host_decoder.receive.clock import CLOCKS
 from host_decoder.toml_table import ConfigError
 from link.bundle import MANIFEST, Bundle, BundleError
 from link.security import KEY_FILE, MAX_NODE, KeyStateError, parse_key
-from link.settings import (
-    MANY,
-    SECTION,
-    SECTIONS,
-    TEXTS,
-    YES_OR_NO,
-    Setting,
-    all_nodes,
-    has_mark,
-    host_toml,
-    number,
-    read_section,
-    read_text,
-    read_toml,
-    shown,
-    text,
-    whole,
-)
+from link.settings import has_mark, host_folder, read_text, read_toml, setting, shown
 
 __all__ = [
     "ConfigError",
@@ -87,21 +70,25 @@ __all__ = [
 ]
 
 HOST = {
-    "store": text(),
-    "clock": text(CLOCKS),
-    "bundles": text(),
-    "link": Setting((dict, list), is_required=True, items=dict),
-    "verdict": SECTION,
-    "node": SECTIONS,
+    "store": setting.text(),
+    "clock": setting.text(CLOCKS),
+    "bundles": setting.text(),
+    "link": setting.Setting((dict, list), is_required=True, items=dict),
+    "verdict": setting.SECTION,
+    "node": setting.SECTIONS,
 }
-VERDICT = {"confidence": number(0, 1), "min_gain": number(0, 1), "price_per_s": number(0, MANY)}
+VERDICT = {
+    "confidence": setting.number(0, 1),
+    "min_gain": setting.number(0, 1),
+    "price_per_s": setting.number(0, setting.MANY),
+}
 NODE = {
-    "id": whole(1, MAX_NODE, is_required=True),
-    "key": text(),
-    "bundle": Setting((str, list), is_required=True),
-    "one_way": YES_OR_NO,
-    "device": text(),
-    "tasks": TEXTS,
+    "id": setting.whole(1, MAX_NODE, is_required=True),
+    "key": setting.text(),
+    "bundle": setting.Setting((str, list), is_required=True),
+    "one_way": setting.YES_OR_NO,
+    "device": setting.text(),
+    "tasks": setting.TEXTS,
 }
 
 
@@ -155,7 +142,7 @@ def read_config(path: Path | str) -> HostConfig:
     Raises ConfigError with a sentence that says what to do, also for the keys and bundles that it
     names.
     """
-    path = host_toml(Path(path))
+    path = host_folder.host_toml(Path(path))
     try:
         return _read_config(path)
     except (ConfigError, BundleError, KeyStateError) as error:
@@ -172,7 +159,7 @@ def _read_config(path: Path) -> HostConfig:
         _read_bundles(path.parent / table["bundles"]) if "bundles" in table else ((), ())
     )
     faults: list[str] = []
-    entries, doubles = all_nodes(path, table.get("node", []), ConfigError, faults)
+    entries, doubles = host_folder.all_nodes(path, table.get("node", []), ConfigError, faults)
     nodes = _read_nodes(path, entries, faults)
     left_out = [f"{fault}; the host goes on without this node" for fault in faults]
     devices = {node.device: node.number for node in nodes if node.device is not None}
@@ -195,10 +182,10 @@ def _read_config(path: Path) -> HostConfig:
 
 
 def _checked(
-    where: str, table: Mapping[str, Any], settings: Mapping[str, Setting]
+    where: str, table: Mapping[str, Any], settings: Mapping[str, setting.Setting]
 ) -> Mapping[str, Any]:
     try:
-        return read_section(table, settings)
+        return setting.read_section(table, settings)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
 

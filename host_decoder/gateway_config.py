@@ -13,17 +13,7 @@ from host_decoder.toml_table import ConfigError
 from link.carriers import CARRIERS, DEFAULT_FREQUENCY_HZ, Carrier, CarrierSettings, open_carrier
 from link.lorawan import SERVERS
 from link.medium import REGIONS, UART_BYTES, LinkProfile, UartConfig, get_profile
-from link.settings import (
-    HOST,
-    TEXTS,
-    YES_OR_NO,
-    parse_address,
-    read_section,
-    read_text,
-    shown,
-    text,
-    whole,
-)
+from link.settings import HOST, parse_address, read_text, setting, shown
 
 if TYPE_CHECKING:  # it needs an MQTT library that only gateways of a network need
     from link.lorawan.host import NetworkSettings
@@ -33,28 +23,28 @@ MAX_GATEWAYS, MAX_PEERS = 32, 16
 TUNED = ("rn2483", "rak3172")
 "Modems that are told their frequency; others are set by their maker or their own program."
 LINK = {
-    "name": text(),
-    "kind": text((*CARRIERS, *SERVERS)),
-    "port": text(is_required=True),
-    "profile": text(),
-    "bitrate_bps": whole(50, 4_000_000),
-    "region": text(),
-    "frequency_hz": whole(100_000_000, 3_000_000_000),
-    "power_dbm": whole(-30, 30),
-    "peers": TEXTS,
-    "feedback": YES_OR_NO,
+    "name": setting.text(),
+    "kind": setting.text((*CARRIERS, *SERVERS)),
+    "port": setting.text(is_required=True),
+    "profile": setting.text(),
+    "bitrate_bps": setting.whole(50, 4_000_000),
+    "region": setting.text(),
+    "frequency_hz": setting.whole(100_000_000, 3_000_000_000),
+    "power_dbm": setting.whole(-30, 30),
+    "peers": setting.TEXTS,
+    "feedback": setting.YES_OR_NO,
 }
 NETWORK = {
-    "name": text(),
-    "kind": text(tuple(SERVERS), is_required=True),
-    "host": text(is_required=True),
-    "port": whole(1, 65_535),
-    "application": text(is_required=True),
-    "user": text(),
-    "password": text(),
-    "tls": YES_OR_NO,
-    "ca_file": text(),
-    "client_id": text(),
+    "name": setting.text(),
+    "kind": setting.text(tuple(SERVERS), is_required=True),
+    "host": setting.text(is_required=True),
+    "port": setting.whole(1, 65_535),
+    "application": setting.text(is_required=True),
+    "user": setting.text(),
+    "password": setting.text(),
+    "tls": setting.YES_OR_NO,
+    "ca_file": setting.text(),
+    "client_id": setting.text(),
 }
 DEVICES = {
     "chirpstack": (re.compile(r"[0-9A-Fa-f]{16}"), "the 16 hex digits of its DevEUI"),
@@ -152,8 +142,8 @@ def _read_one(
 ) -> GatewayConfig:
     try:
         if isinstance(kind := table.get("kind"), str) and kind in SERVERS:
-            return _network(path.parent, read_section(table, NETWORK, where), devices)
-        return _gateway(read_section(table, LINK, where))
+            return _network(path.parent, setting.read_section(table, NETWORK, where), devices)
+        return _gateway(setting.read_section(table, LINK, where))
     except ValueError as error:
         said = str(error)
         raise ConfigError(f"{path}: {said if said.startswith(where) else where + said}") from None

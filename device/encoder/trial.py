@@ -35,7 +35,7 @@ from link.base import read_state, write_state
 from link.bundle import Bundle, BundleError
 from link.carriers import PortError
 from link.output import readable_output
-from link.security import check_signature
+from link.security import signature
 
 STATE_FILE = "bundle.json"
 STATE_FORMAT = 1
@@ -214,7 +214,7 @@ def load(path: Path, signer: Path | None, wants_edgetpu: bool = False) -> Loaded
     """
     bundle = Bundle.load(path, side="node")
     if signer is not None:
-        check_signature(bundle, signer)
+        signature.check(bundle, signer)
     _ = bundle.tables
     encoder = Encoder(bundle, wants_edgetpu)
     try:

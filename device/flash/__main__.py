@@ -17,7 +17,7 @@ from link.base import make_folder, sudo_caller
 from link.bundle import BundleError
 from link.output import readable_output
 from link.security import KeyStateError
-from link.settings import HOST_TOML, NAME, default_folder, host_toml
+from link.settings import host_folder
 
 EXPLAINED = (
     FlashError,
@@ -110,12 +110,12 @@ def _host(named: Path | None) -> Path:
     """host.toml of the folder that is meant; one that an earlier version left here is pointed
     at.
     """
-    if named is None and Path(HOST_TOML).exists():
+    if named is None and Path(host_folder.HOST_TOML).exists():
         print(
-            f"note      the host folder is {default_folder()}; {HOST_TOML} here is used with "
-            "HOST_DIR=. only"
+            f"note      the host folder is {host_folder.default_folder()}; "
+            f"{host_folder.HOST_TOML} here is used with HOST_DIR=. only"
         )
-    return host_toml((named or default_folder()).expanduser())
+    return host_folder.host_toml((named or host_folder.default_folder()).expanduser())
 
 
 def _give_back(work: Path | None) -> None:
@@ -225,7 +225,7 @@ def _parser() -> argparse.ArgumentParser:
         help="as python -m device takes it",
     )
     card.add_argument(
-        "--host", type=Path, metavar="DIR", help=f"the host folder (default ~/{NAME})"
+        "--host", type=Path, metavar="DIR", help=f"the host folder (default ~/{host_folder.NAME})"
     )
     card.add_argument(
         "--host-port",
@@ -282,7 +282,7 @@ def _parser() -> argparse.ArgumentParser:
         "--host",
         type=Path,
         metavar="DIR",
-        help=f"folder of the host that hears it (default ~/{NAME})",
+        help=f"folder of the host that hears it (default ~/{host_folder.NAME})",
     )
     deploy.add_argument(
         "--source", choices=SOURCE_WHEELS, default="", help="add what this image source needs"

@@ -32,7 +32,7 @@ from device.flash.target import (
 )
 from device.flash.tools import FlashError
 from link.bundle import Bundle
-from link.security import COUNTER_FILE, KEY_FILE, SIGNER, provision, signer_text
+from link.security import COUNTER_FILE, KEY_FILE, provision, signature
 
 SECRETS = (f"{SEED}/{KEY_FILE}", f"{SEED}/{APP_KEY}")
 SUMS = f"{SEED}/SHA256SUMS"
@@ -199,7 +199,7 @@ def seed_files(
         "node.toml": settings.text.encode(),
         "hostname": f"{personal.hostname}\n".encode(),
         **{f"bundle/{name}": content for name, content in signed_files(bundle, signer).items()},
-        SIGNER: signer_text(signer).encode(),
+        signature.SIGNER: signature.signer_text(signer).encode(),
         **{f"source/{name}": content for name, content in settings.source_files.items()},
     }
     if system.release != release.id:

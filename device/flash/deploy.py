@@ -19,7 +19,7 @@ from device.flash.signing import signed_files, signing_key
 from device.flash.tools import FlashError, find, last_words, run_within
 from link.bundle import Bundle
 from link.security import MAX_NODE
-from link.settings import node_file, read_toml
+from link.settings import host_folder, read_toml
 
 UPDATE = PROJECT / "device/unit/update.sh"
 PROBE = (
@@ -134,8 +134,8 @@ def deploy_bundle(
         )
     if registry.stands_in_host_toml(host, number):
         say(
-            f"node {number} stands in {host} too, and {node_file(host, number)} counts; take "
-            "it out there"
+            f"node {number} stands in {host} too, and {host_folder.node_file(host, number)} "
+            "counts; take it out there"
         )
     archive = work / f"bundle-{bundle.id.hex()}.tar.gz"
     write_archive(archive, signed_files(bundle, key))

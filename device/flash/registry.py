@@ -21,7 +21,7 @@ from device.flash.tools import FlashError
 from link.base import FolderLock, HeldError, StagedFile, make_folder, write_durably
 from link.bundle import MANIFEST
 from link.security import MAX_NODE
-from link.settings import KEYS, NODES, all_nodes, node_file, read_toml
+from link.settings import host_folder, read_toml
 
 HOST_PORT = "/dev/ttyUSB0"
 NEW_HOST = """# What listens: python -m host_decoder listen {folder}
@@ -58,13 +58,13 @@ class Registration:
         """
         _make_folders(host)
         own = node_keys(host, link) if link else {}
-        self.key_path = host.parent / KEYS / f"node-{node}.key"
+        self.key_path = host.parent / host_folder.KEYS / f"node-{node}.key"
         before = _entry(host, node) or {}
         bundles, self.notices = _with_earlier(host, relative(bundle, host.parent), before)
         if stands_in_host_toml(host, node):
             self.notices.append(
-                f"node {node} stands in {host} too: {node_file(host, node)} counts, so take "
-                "it out there"
+                f"node {node} stands in {host} too: {host_folder.node_file(host, node)} counts, "
+                "so take it out there"
             )
         if host.parent.stat().st_mode & 0o077:
             self.notices.append(
@@ -77,11 +77,13 @@ class Registration:
                 f"{host.parent} does"
             )
         entry = (
-            {"id": node} | ({"key": f"{KEYS}/{self.key_path.name}"} if has_key else {}) | dict(own)
+            {"id": node}
+            | ({"key": f"{host_folder.KEYS}/{self.key_path.name}"} if has_key else {})
+            | dict(own)
         )
         entry |= {"bundle": bundles} | ({"tasks": before["tasks"]} if "tasks" in before else {})
         texts = {self.key_path: key_text} if has_key else {}
-        texts[node_file(host, node)] = _node_text(entry)
+        texts[host_folder.node_file(host, node)] = _node_text(entry)
         if not host.exists():
             keys = link_for(link, port) if link else {"port": port, "profile": profile}
             texts[host] = NEW_HOST.format(folder=host.parent, link=toml_text.lines(keys))
@@ -115,7 +117,7 @@ def locked(host: Path) -> Iterator[None]:
     until_s = time.monotonic() + PATIENCE_S
     while True:
         try:
-            lock = FolderLock(host.parent / NODES)
+            lock = FolderLock(host.parent / host_folder.NODES)
             break
         except HeldError:
             if time.monotonic() > until_s:
@@ -194,8 +196,8 @@ def set_bundles(host: Path, node: int, bundles: Sequence[str]) -> None:
             f"{host.parent} has no node {node}; name the folder of the host that hears it "
             "(HOST_DIR=)"
         )
-    make_folder(host.parent / NODES, PRIVATE)
-    path = node_file(host, node)
+    make_folder(host.parent / host_folder.NODES, PRIVATE)
+    path = host_folder.node_file(host, node)
     text = _node_text(dict(entry) | {"bundle": list(dict.fromkeys(bundles))})
     write_durably(path, text, None if path.exists() else SECRET)
 
@@ -224,7 +226,7 @@ def _with_earlier(host: Path, new: str, before: Mapping[str, Any]) -> tuple[list
 
 
 def _make_folders(host: Path) -> None:
-    for folder in (host.parent, host.parent / KEYS, host.parent / NODES):
+    for folder in (host.parent, host.parent / host_folder.KEYS, host.parent / host_folder.NODES):
         make_folder(folder, PRIVATE)
 
 
@@ -260,7 +262,7 @@ def _own_entries(host: Path) -> list[Any]:
 
 def _nodes(host: Path) -> dict[int, Mapping[str, Any]]:
     """Every node that the host knows, by its number."""
-    tables, _ = all_nodes(host, _own_entries(host), FlashError)
+    tables, _ = host_folder.all_nodes(host, _own_entries(host), FlashError)
     return {
         table["id"]: table
         for _, table in tables

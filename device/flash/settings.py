@@ -19,14 +19,14 @@ from device.flash.toml_text import value
 from device.flash.tools import FlashError
 from link.bundle import Bundle, BundleError
 from link.medium import never_speaks, rules_for
-from link.security import MAX_NODE, SIGNER
+from link.security import MAX_NODE, signature
 from link.settings import read_text
 
 ON_NODE = {
     "bundle": "/opt/latentlink/bundle",
     "key_dir": "/var/lib/latentlink/keys",
     "state_dir": "/var/lib/latentlink",
-    "bundle_signer": f"/etc/latentlink/{SIGNER}",
+    "bundle_signer": f"/etc/latentlink/{signature.SIGNER}",
 }
 APP_KEY = "app.key"
 APP_KEY_ON_NODE = f"{ON_NODE['key_dir']}/{APP_KEY}"

@@ -14,21 +14,14 @@ from device.encoder.edgetpu import COMPILED
 from device.flash.tools import FlashError
 from link.base import make_folder
 from link.bundle import ENCODER, MANIFEST, TABLES, Bundle
-from link.security import (
-    SIGNATURE,
-    SIGNING_KEY,
-    SignatureError,
-    make_signing_key,
-    read_signing_key,
-    sign,
-)
-from link.settings import KEYS
+from link.security import signature
+from link.settings import host_folder
 
 NODE_FILES = (MANIFEST, ENCODER, TABLES)
 
 
 def key_path(host: Path) -> Path:
-    return host.parent / KEYS / SIGNING_KEY
+    return host.parent / host_folder.KEYS / signature.SIGNING_KEY
 
 
 def signing_key(host: Path, may_make: bool = False) -> Ed25519PrivateKey:
@@ -36,13 +29,13 @@ def signing_key(host: Path, may_make: bool = False) -> Ed25519PrivateKey:
     path = key_path(host)
     try:
         if not may_make:
-            return read_signing_key(path)
+            return signature.read_key(path)
         make_folder(path.parent, 0o700)
-        return make_signing_key(path)
-    except SignatureError as error:
+        return signature.make_key(path)
+    except signature.SignatureError as error:
         raise FlashError(
             f"{error}; nodes take bundles that the host which flashed them has signed: copy "
-            f"its {SIGNING_KEY} there"
+            f"its {signature.SIGNING_KEY} there"
         ) from None
 
 
@@ -52,4 +45,4 @@ def signed_files(bundle: Bundle, key: Ed25519PrivateKey) -> dict[str, bytes]:
     files = {name: (bundle.path / name).read_bytes() for name in names} | {
         CANARY: make_canary(bundle)
     }
-    return files | {SIGNATURE: sign(bundle.id, files, key)}
+    return files | {signature.SIGNATURE: signature.sign(bundle.id, files, key)}

@@ -36,17 +36,17 @@ class SignatureError(BundleError):
     """A bundle that this node must not run; the message says why and what to do."""
 
 
-def make_signing_key(path: Path) -> Ed25519PrivateKey:
+def make_key(path: Path) -> Ed25519PrivateKey:
     """The key in that file; one made there (0600) when there is none, or an empty file, as a full
     disk leaves it.
     """
     if not path.exists() or path.stat().st_size == 0:
         key = Ed25519PrivateKey.generate()
         write_durably(path, key.private_bytes_raw().hex() + "\n", mode=0o600)
-    return read_signing_key(path)
+    return read_key(path)
 
 
-def read_signing_key(path: Path) -> Ed25519PrivateKey:
+def read_key(path: Path) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(_read_key(path))
 
 
@@ -63,7 +63,7 @@ def sign(bundle_id: bytes, files: Mapping[str, bytes], key: Ed25519PrivateKey) -
     return (json.dumps(whole, sort_keys=True, indent=1) + "\n").encode()
 
 
-def check_signature(bundle: Bundle, signer: Path) -> None:
+def check(bundle: Bundle, signer: Path) -> None:
     """Raise SignatureError unless the owner of that key signed these very files."""
     key = Ed25519PublicKey.from_public_bytes(_read_key(signer))
     signed = _read(bundle)

@@ -12,7 +12,7 @@ import pytest
 
 from device.flash.card import CardOptions, flash_card
 from link.bundle.bundle import Bundle
-from link.security.signature import check_signature
+from link.security.signature import check
 from tests.device.flash.conftest import ROOT, TRIXIE
 from tests.programs import program
 from tests.scale import size
@@ -138,7 +138,7 @@ def test_a_damaged_boot_partition_is_refused_and_the_node_stays_as_it_was(node):
 def test_the_signers_key_comes_along_and_the_bundle_is_signed_with_it(node):
     install(node)
     bundle = Bundle.load(node / "opt/latentlink/bundle", side="node")
-    check_signature(bundle, node / "etc/latentlink/bundle-signing.pub")
+    check(bundle, node / "etc/latentlink/bundle-signing.pub")
 
 
 def test_another_bundle_on_the_card_leaves_the_one_before_it_to_go_back_to(node):

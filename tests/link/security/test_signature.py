@@ -15,9 +15,9 @@ from link.coder.tables import Tables
 from link.security.signature import (
     SIGNATURE,
     SignatureError,
-    check_signature,
-    make_signing_key,
-    read_signing_key,
+    check,
+    make_key,
+    read_key,
     sign,
     signer_text,
 )
@@ -25,7 +25,7 @@ from link.security.signature import (
 
 @pytest.fixture
 def key(tmp_path):
-    return make_signing_key(tmp_path / "bundle-signing.key")
+    return make_key(tmp_path / "bundle-signing.key")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def write_signature(bundle, key, bundle_id=None):
 
 def refusal(bundle, signer):
     with pytest.raises(SignatureError) as refused:
-        check_signature(bundle, signer)
+        check(bundle, signer)
     return str(refused.value)
 
 
@@ -70,17 +70,13 @@ def test_the_public_half_is_that_of_rfc_8032():
 
 
 def test_a_signed_bundle_is_taken(bundle, signer):
-    check_signature(bundle, signer)
+    check(bundle, signer)
 
 
 def test_a_key_is_made_once_and_only_its_owner_reads_it(tmp_path, key):
     path = tmp_path / "bundle-signing.key"
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    assert (
-        signer_text(make_signing_key(path))
-        == signer_text(read_signing_key(path))
-        == signer_text(key)
-    )
+    assert signer_text(make_key(path)) == signer_text(read_key(path)) == signer_text(key)
 
 
 def test_an_empty_file_which_a_full_disk_leaves_is_no_key_and_half_a_key_is_not_replaced(tmp_path):
@@ -89,13 +85,13 @@ def test_an_empty_file_which_a_full_disk_leaves_is_no_key_and_half_a_key_is_not_
     with pytest.raises(
         SignatureError, match="holds no key: 64 hex digits are expected; put a copy of it back"
     ):
-        read_signing_key(path)
-    key = make_signing_key(path)
-    assert signer_text(read_signing_key(path)) == signer_text(key)
+        read_key(path)
+    key = make_key(path)
+    assert signer_text(read_key(path)) == signer_text(key)
     assert path.stat().st_mode & 0o777 == 0o600
     path.write_text(path.read_text()[:32])
     with pytest.raises(SignatureError, match="holds no key"):
-        make_signing_key(path)
+        make_key(path)
 
 
 def test_an_unsigned_bundle_is_refused(bundle, signer):

@@ -18,7 +18,7 @@ from link.bundle.bundle import ENCODER, TABLES, write_manifest
 from link.coder.tables import Tables
 from link.medium.ledger import StoredLedger
 from link.security.keys import COUNTER_FILE, CounterStore, KeyStateError, provision
-from link.security.signature import SIGNATURE, SignatureError, check_signature, sign, signer_text
+from link.security.signature import SIGNATURE, SignatureError, check, sign, signer_text
 from tests.studies.fuzz.harness import Surroundings, Target
 
 NODE = 7
@@ -94,7 +94,7 @@ def signature(around: Surroundings) -> Target:
     signed = sign(bundle.id, {path.name: path.read_bytes() for path in folder.iterdir()}, key)
 
     def read(path: Path) -> bool:
-        check_signature(bundle, signer)
+        check(bundle, signer)
         assert _words(path.read_bytes()) == _words(signed)
         return True
 

@@ -46,56 +46,17 @@ dev_eui = "70B3D57ED0001234"   # optional: else the one burnt into the module
 join_eui = "0000000000000000"  # optional
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from device.capture.gate import HEARTBEAT_S, THRESHOLD
-from device.capture.schedule import Hours
-from device.link_config import LinkConfig, LoRaWanConfig, read_link
+from device.capture.source_config import SourceConfig, read_source
+from device.link_config import LinkConfig, read_link
 from link.security import MAX_NODE
-from link.settings import read_toml, setting, shown
-
-__all__ = [
-    "ConfigError",
-    "LinkConfig",
-    "LoRaWanConfig",
-    "NodeConfig",
-    "SourceConfig",
-    "load_config",
-]
-
-SOURCE_KINDS = ("replay", "folder", "v4l2", "picamera2")
-KINDS_WITH_PATH = ("replay", "folder")
+from link.settings import read_toml, setting
 
 
 class ConfigError(ValueError):
     """node.toml cannot be used; the message names the file, the key and what to write instead."""
-
-
-@dataclass(frozen=True)
-class SourceConfig:
-    """Where images come from."""
-
-    kind: str
-    path: Path | None = None
-    "Of replay: the .npz file; of folder: the folder."
-    device: int | str = 0
-    "Of v4l2 and picamera2: the camera's number; of v4l2 also a path such as /dev/video0."
-    limit: int | None = None
-    "Images after which the node ends."
-    loop: bool = False
-    "Replay and folder begin again after their last image."
-    interval_s: float = 0.0
-    "At least so much time from one capture to the next."
-    hours: Hours | None = None
-    "Of the day, in which images are captured; None: in all."
-    gate: bool = False
-    "Leave out images that show nothing new."
-    gate_threshold: float = THRESHOLD
-    heartbeat_s: float = HEARTBEAT_S
-    "With a gate an image is sent at least so often."
 
 
 @dataclass(frozen=True)
@@ -116,7 +77,6 @@ class NodeConfig:
 
 
 DEFAULT_QUEUE_MB = 16
-YEAR_S = 366 * 24 * 3600
 NODE = {
     "node": setting.whole(1, MAX_NODE, is_required=True),
     "bundle": setting.text(is_required=True),
@@ -127,18 +87,6 @@ NODE = {
     "edgetpu": setting.YES_OR_NO,
     "source": setting.REQUIRED_SECTION,
     "link": setting.REQUIRED_SECTION,
-}
-SOURCE = {
-    "kind": setting.text(SOURCE_KINDS, is_required=True),
-    "path": setting.text(),
-    "device": setting.whole(0, 255, or_text=True),
-    "limit": setting.whole(1, setting.MANY),
-    "loop": setting.YES_OR_NO,
-    "interval_s": setting.number(0, YEAR_S),
-    "hours": setting.text(),
-    "gate": setting.YES_OR_NO,
-    "gate_threshold": setting.number(1, 1000),
-    "heartbeat_s": setting.number(0, YEAR_S),
 }
 
 
@@ -152,7 +100,7 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
     table = read_toml(path, ConfigError)
     try:
         setting.read_section(table, NODE)
-        source, link = _source(table["source"], folder), read_link(table["link"], folder)
+        source, link = read_source(table["source"], folder), read_link(table["link"], folder)
         if source.hours and not link.wants_time:
             raise ValueError(
                 "[source] hours needs [link] wants_time = true: the node has no clock of its own"
@@ -170,24 +118,3 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
         )
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
-
-
-def _source(table: Mapping[str, Any], folder: Path) -> SourceConfig:
-    setting.read_section(table, SOURCE, "[source] ")
-    if table["kind"] in KINDS_WITH_PATH and "path" not in table:
-        raise ValueError(f'[source] of kind "{table["kind"]}" needs a path')
-    if table["kind"] == "picamera2" and not isinstance(table.get("device", 0), int):
-        raise ValueError(
-            f"[source] device is {shown(table['device'])}; of picamera2 it is the camera's number"
-        )
-    path = folder / table["path"] if "path" in table else None
-    return SourceConfig(
-        **{**table, "path": path, "hours": _hours(table["hours"]) if "hours" in table else None}
-    )
-
-
-def _hours(given: str) -> Hours:
-    try:
-        return Hours.parse(given)
-    except ValueError as error:
-        raise ValueError(f"[source] hours: {error}") from None

@@ -20,11 +20,7 @@ import numpy as np
 
 from device.capture.gate import Gate
 from device.config import ConfigError, NodeConfig, load_config
-from device.encoder.encoder import EncoderError
-from device.encoder.interpreter import RuntimeMissingError
-from device.encoder.trial import Loaded, load
-from link.bundle import BundleError
-from link.coder import latent_coder
+from device.encoder.loading import UNUSABLE, Loaded, load
 from link.medium import LinkTiming
 from link.node import FIRST_CHUNK_OVERHEAD_BYTES
 from link.output import readable_output
@@ -143,14 +139,14 @@ def measure(loaded: Loaded, has_gate: bool) -> tuple[float, float]:
     """
     shape = loaded.bundle.image.shape
     images = np.random.default_rng(0).integers(0, 256, (N_IMAGES, *shape)).astype(np.uint8)
-    gate, tables = Gate(), loaded.bundle.tables
+    gate = Gate()
     fastest_s, n_bytes = np.inf, 0
     for _ in range(N_RUNS):
         began_s, n_bytes = time.perf_counter(), 0
         for image in images:
             if has_gate:
                 gate.is_news(image, 0.0)
-            n_bytes += len(latent_coder.encode(loaded.encoder(image), tables))
+            n_bytes += len(loaded.encode(image).bitstream)
         fastest_s = min(fastest_s, (time.perf_counter() - began_s) / N_IMAGES)
     return fastest_s, n_bytes / N_IMAGES
 
@@ -177,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
         config = load_config(arguments.config)
         interval_s = arguments.interval or config.source.interval_s or 60.0
         found = estimate(config, COMPUTERS[arguments.computer], interval_s, arguments.sent)
-    except (ConfigError, BundleError, EncoderError, RuntimeMissingError, OSError) as error:
+    except (ConfigError, *UNUSABLE, OSError) as error:
         print(f"energy: {error}", file=sys.stderr)
         return 1
     print(

@@ -25,7 +25,8 @@ from device.capture.image_source import (
 from device.config import NodeConfig
 from device.console import Captured, Console
 from device.encoder.encoder import EncoderError
-from device.encoder.trial import Installed, Loaded, Trial
+from device.encoder.loading import Loaded
+from device.encoder.trial import Installed, Trial
 from device.ending import Ending
 from device.outbox.queues import AnySender, Queue, Turns, open_queues
 from device.radio import Radio
@@ -35,7 +36,6 @@ from device.unit.notify import Notifier
 from link.base import Pause, boot_s
 from link.bundle import BundleError, ImageSpec
 from link.carriers import Carrier, CarrierSettings, DoesNotFit, NotSentError, open_carrier
-from link.coder import latent_coder
 from link.lorawan.node import LoRaWanOptions, LoRaWanSender
 from link.medium import LinkTiming, LoRaConfig, governor_for
 from link.node import Acknowledged, Outgoing, Refused, Sender, SenderOptions, TimeHeard
@@ -78,13 +78,13 @@ def run(
     with CounterStore(config.key_dir, config.node) as counters, ExitStack() as stack:
         stack.enter_context(StateDir(config))
         if safe_mode is None:
-            slots = stack.enter_context(Installed(config))
+            installed = stack.enter_context(Installed(config))
             try:
-                loaded, trial = slots.choose(console.notice)
+                loaded, trial = installed.choose(console.notice)
             # one that fails later may do better at a new start; this one will not
             except EncoderError as error:
                 raise BundleError(str(error)) from None
-            stack.enter_context(Ending(slots.excuse))
+            stack.enter_context(Ending(installed.excuse))
         else:
             stack.enter_context(Ending())
             console.notice(safe_mode.notice)
@@ -342,15 +342,13 @@ class Node:
 
     def _queue(self, image: Image) -> Captured:
         assert self._loaded is not None, "without a bundle nothing is captured"
-        encoder, watch = self._loaded.encoder, _Stopwatch()
-        pixels = encoder.prepare(image.pixels)
-        watch.lap("preprocess")
-        symbols = encoder.infer(pixels)
-        watch.lap("model")
-        bitstream = latent_coder.encode(symbols, self._loaded.bundle.tables)
-        n_chunks, image_id = self._put(bitstream, boot_s() - (time.monotonic() - image.captured_s))
-        watch.lap("coder")
-        return Captured(image, image_id, len(bitstream), n_chunks, watch.ms)
+        encoded = self._loaded.encode(image.pixels)
+        began_s = time.perf_counter()
+        captured_s = boot_s() - (time.monotonic() - image.captured_s)
+        n_chunks, image_id = self._put(encoded.bitstream, captured_s)
+        put_ms = 1000 * (time.perf_counter() - began_s)
+        ms = encoded.ms | {"coder": encoded.ms["coder"] + put_ms}
+        return Captured(image, image_id, len(encoded.bitstream), n_chunks, ms)
 
     def _put(self, bitstream: bytes, captured_s: float) -> tuple[int, int]:
         """Into the outbox; in how many chunks, and the image's id."""
@@ -534,16 +532,3 @@ def _open_carrier(config: NodeConfig) -> Carrier:
     return open_carrier(
         settings if link.power_dbm is None else replace(settings, power_dbm=link.power_dbm)
     )
-
-
-class _Stopwatch:
-    """Milliseconds by what they were spent on."""
-
-    def __init__(self) -> None:
-        self.ms: dict[str, float] = {}
-        self._lap_began_s = time.perf_counter()
-
-    def lap(self, part: str) -> None:
-        now_s = time.perf_counter()
-        self.ms[part] = 1000 * (now_s - self._lap_began_s)
-        self._lap_began_s = now_s

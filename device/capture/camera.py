@@ -1,9 +1,9 @@
-"""Cameras: frames in red, green, blue, from a USB camera by OpenCV or from the Raspberry Pi's
+"""Cameras: images in red, green, blue, from a USB camera by OpenCV or from the Raspberry Pi's
 connector by picamera2.
 
-A camera is opened when a frame is wanted, lets the frames pass in which it finds its exposure, and
-is closed when it rests or has failed, so that the next frame is asked of one that was opened anew.
-Whatever the foreign libraries raise, and whatever they give that is no frame, is a CameraError.
+A camera is opened when an image is wanted, lets the images pass in which it finds its exposure, and
+is closed when it rests or has failed, so that the next image is asked of one that was opened anew.
+Whatever the foreign libraries raise, and whatever they give that is no image, is a CameraError.
 """
 
 import time
@@ -13,17 +13,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-N_STALE_FRAMES = 4
+N_STALE_IMAGES = 4
 "What camera drivers keep: images from before the capture was asked for."
-N_SETTLING_FRAMES = 20
+N_SETTLING_IMAGES = 20
 "In which a camera that was just opened finds its exposure."
 N_TRIES = 2
-"A damaged frame is followed by a whole one; what fails twice is opened anew."
+"A damaged image is followed by a whole one; what fails twice is opened anew."
 CAMERA_SIZE = (640, 480)
 
 
 class CameraError(RuntimeError):
-    """The camera gives no frame now; it may later. The message says what to do."""
+    """The camera gives no image now; it may later. The message says what to do."""
 
 
 class Driver(Protocol):
@@ -33,11 +33,11 @@ class Driver(Protocol):
     advice: str
     "What to do where it cannot be opened."
     silence: str
-    "What to say of one that never gave a frame."
+    "What to say of one that never gave an image."
 
     def open(self) -> None: ...
     def skip(self) -> bool:
-        """Let a frame pass; whether one came."""
+        """Let an image pass; whether one came."""
 
     def read(self) -> Any:
         """RGB uint8 (H, W, 3); what is none is refused."""
@@ -49,7 +49,7 @@ class Driver(Protocol):
 
 
 class Camera:
-    """One camera. `rests`: it is closed between two frames."""
+    """One camera. `rests`: it is closed between two images."""
 
     def __init__(self, driver: Driver, rests: bool) -> None:
         self._driver = driver
@@ -75,7 +75,7 @@ class Camera:
         self._is_open = True
         self._has_settled = False
 
-    def frame(self) -> tuple[np.ndarray, float]:
+    def image(self) -> tuple[np.ndarray, float]:
         """RGB uint8 (H, W, 3), fresh, and when it was captured on the monotonic clock; CameraError
         when none comes.
         """
@@ -84,7 +84,7 @@ class Camera:
         why = ""
         for _ in range(N_TRIES):
             try:
-                self._skip(N_STALE_FRAMES if self._has_settled else N_SETTLING_FRAMES)
+                self._skip(N_STALE_IMAGES if self._has_settled else N_SETTLING_IMAGES)
                 captured_s = time.monotonic()
                 pixels = _checked(self._driver.read())
             except Exception as error:  # as above
@@ -111,13 +111,13 @@ class Camera:
         with suppress(Exception):  # it is opened anew in any case
             step()
 
-    def _skip(self, n_frames: int) -> None:
+    def _skip(self, n_images: int) -> None:
         """A camera that gives nothing keeps each caller waiting for seconds: one that failed twice
         is asked no more.
         """
         n_failed = 0
-        while n_frames and n_failed < N_TRIES:
-            n_frames -= 1
+        while n_images and n_failed < N_TRIES:
+            n_images -= 1
             n_failed += not self._driver.skip()
 
 
@@ -183,7 +183,7 @@ class PiCamera:
         self._camera.start()
 
     def skip(self) -> bool:
-        self._camera.capture_metadata()  # waits for a frame
+        self._camera.capture_metadata()  # waits for an image
         return True
 
     def read(self) -> Any:
@@ -202,12 +202,12 @@ class PiCamera:
 
 
 def _checked(pixels: Any) -> np.ndarray:
-    """ValueError when it is no frame."""
+    """ValueError when it is no image."""
     if not isinstance(pixels, np.ndarray):
-        raise ValueError("no frame came")
+        raise ValueError("no image came")
     if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size or pixels.dtype != np.uint8:
         raise ValueError(
-            f"a frame is {pixels.dtype} of shape {pixels.shape}, it must be uint8 (H, W, 3)"
+            f"an image is {pixels.dtype} of shape {pixels.shape}, it must be uint8 (H, W, 3)"
         )
     return pixels
 

@@ -24,7 +24,7 @@ from device.capture.image_source import (
 from link.base import Pause
 
 HANGS_AFTER_S = 25.0
-"No camera takes so long to open, to find its exposure and to give a frame."
+"No camera takes so long to open, to find its exposure and to give an image."
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 TOLD_AFTER = 3
 "Failures, one after the other, of which the host is told."

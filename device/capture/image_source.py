@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from device.capture.camera import (
-    N_SETTLING_FRAMES,
+    N_SETTLING_IMAGES,
     Camera,
     CameraError,
     Driver,
@@ -27,14 +27,14 @@ from device.capture.camera import (
     UsbCamera,
 )
 from device.capture.place import Place
-from device.config import SourceConfig
+from device.capture.source_config import SourceConfig
 from link.bundle import ImageSpec
 from link.picture import PillowMissingError, UnreadableImageError, read_arrays
 from link.picture import folders as picture_folder
 from link.picture import reader as picture
 
 __all__ = [
-    "N_SETTLING_FRAMES",
+    "N_SETTLING_IMAGES",
     "REST_S",
     "Capture",
     "Image",
@@ -267,7 +267,7 @@ def _camera(driver: Driver, config: SourceConfig, spec: ImageSpec) -> Iterator[C
 
     def capture() -> Image:
         try:
-            pixels, captured_s = camera.frame()
+            pixels, captured_s = camera.image()
         except CameraError as error:
             raise SourceAwayError(str(error)) from None
         return Image(_fitted(pixels), captured_s)

@@ -1,5 +1,5 @@
-"""Slots: the installed bundle and the one before it. A new bundle is on trial until it has shown
-that it works here.
+"""Trial: a bundle that was just installed is on probation until it has shown that it works here;
+the one before it stays.
 
     bundle             the installed bundle, a link to bundles/ID
     bundle.previous    the one before it; without it nothing is on trial, since there is nothing to
@@ -21,21 +21,19 @@ import argparse
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from device.capture.image_source import SourceError
 from device.config import ConfigError, NodeConfig, load_config
-from device.encoder.canary import CanaryReport, check_canary
-from device.encoder.edgetpu import is_wanted, sentence
-from device.encoder.encoder import Encoder, EncoderError
+from device.encoder.edgetpu import is_wanted
+from device.encoder.encoder import EncoderError
+from device.encoder.loading import Loaded, load
 from link.base import read_state, write_state
-from link.bundle import Bundle, BundleError
+from link.bundle import BundleError
 from link.carriers import PortError
 from link.output import readable_output
-from link.security import signature
 
 STATE_FILE = "bundle.json"
 STATE_FORMAT = 1
@@ -49,15 +47,6 @@ class TrialState(StrEnum):
     BEGUN = "begun"
     PASSED = "passed"
     FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A bundle that this machine can run."""
-
-    bundle: Bundle
-    encoder: Encoder
-    canary: CanaryReport | None
 
 
 def _place(bundle: Path) -> Path:
@@ -78,11 +67,11 @@ class Installed:
         previous = config.bundle.with_name(config.bundle.name + ".previous")
         has_other = os.path.exists(previous) and _place(previous) != _place(config.bundle)
         self._previous = previous if has_other else None
-        self._state = config.state_dir / STATE_FILE
+        self._file = config.state_dir / STATE_FILE
         self.name = _place(config.bundle).name
         "Of the installed bundle."
-        self.stage, self.why = self._read()
-        self._has_died = self.stage == TrialState.BEGUN
+        self.state, self.why = self._read()
+        self._has_died = self.state == TrialState.BEGUN
         "Whether an earlier start died with the installed bundle."
 
     def __enter__(self) -> "Installed":
@@ -97,7 +86,7 @@ class Installed:
 
     def excuse(self) -> None:
         """If the node ends now that is not the bundle's fault: its trial begins anew."""
-        if self._has_died or self.stage == TrialState.FAILED:
+        if self._has_died or self.state == TrialState.FAILED:
             return
         if (
             self._read()[0] == TrialState.BEGUN
@@ -106,24 +95,24 @@ class Installed:
 
     def go_on(self) -> None:
         """What excused the bundle is over, and its trial goes on."""
-        if self.stage == TrialState.NEW:
+        if self.state == TrialState.NEW:
             self._write(TrialState.BEGUN)
 
     @property
     def in_use(self) -> str:
         """The name of the bundle that the node runs."""
-        is_back = self.stage == TrialState.FAILED and self._previous is not None
+        is_back = self.state == TrialState.FAILED and self._previous is not None
         return _place(self._previous).name if is_back and self._previous else self.name
 
     def choose(self, say: Callable[[str], None]) -> tuple[Loaded, "Trial | None"]:
         """The bundle to run from now on; BundleError or EncoderError when there is none."""
         if self._previous is None:
             return self._load(self._installed), None
-        if self.stage == TrialState.BEGUN:
+        if self.state == TrialState.BEGUN:
             self._write(TrialState.FAILED, "the node stopped while it was on trial")
-        if self.stage == TrialState.FAILED:
+        if self.state == TrialState.FAILED:
             return self._go_back(say), None
-        is_on_trial = self.stage == TrialState.NEW
+        is_on_trial = self.state == TrialState.NEW
         try:
             if is_on_trial:
                 self._write(TrialState.BEGUN)
@@ -131,7 +120,7 @@ class Installed:
         except (BundleError, EncoderError, OSError) as error:
             with suppress(OSError):  # a full card: it is found out anew at the next start
                 self._write(TrialState.FAILED, str(error))
-            self.stage = TrialState.FAILED
+            self.state = TrialState.FAILED
             self.why = str(error)
             return self._go_back(say), None
         return loaded, Trial(self, loaded, say) if is_on_trial else None
@@ -158,21 +147,22 @@ class Installed:
     def _read(self) -> tuple[TrialState, str]:
         """What is written; NEW when that is about another bundle, or cannot be read."""
         with suppress(OSError, ValueError, KeyError):
-            state = read_state(self._state, STATE_FORMAT)
-            if state["bundle"] == self.name:
-                return TrialState(state["stage"]), str(state["why"])
+            told = read_state(self._file, STATE_FORMAT)
+            if told["bundle"] == self.name:
+                key = "stage" if "stage" in told else "state"  # earlier programs say stage
+                return TrialState(told[key]), str(told["why"])
         return TrialState.NEW, ""
 
-    def _write(self, stage: TrialState, why: str = "") -> None:
-        state: dict[str, Any] = {
+    def _write(self, state: TrialState, why: str = "") -> None:
+        told: dict[str, Any] = {
             "format": STATE_FORMAT,
             "bundle": self.name,
-            "stage": stage.value,
+            "state": state.value,
             "why": why,
         }
-        self._state.parent.mkdir(parents=True, exist_ok=True)
-        write_state(self._state, state)
-        self.stage = stage
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        write_state(self._file, told)
+        self.state = state
         self.why = why
 
 
@@ -181,12 +171,12 @@ class Trial:
     outbox.
     """
 
-    def __init__(self, slots: Installed, loaded: Loaded, say: Callable[[str], None]) -> None:
-        self._slots = slots
+    def __init__(self, installed: Installed, loaded: Loaded, say: Callable[[str], None]) -> None:
+        self._installed = installed
         self._say = say
         self._n_left = PROBATION_IMAGES
         self._canary = str(loaded.canary) if loaded.canary else "it brought no canary"
-        say(f"bundle {slots.name} is on trial: {self._canary}")
+        say(f"bundle {installed.name} is on trial: {self._canary}")
 
     @property
     def is_over(self) -> bool:
@@ -196,36 +186,18 @@ class Trial:
         """The node waits for its camera or its port: if it is ended now, that is not the bundle's
         fault.
         """
-        if not self.is_over and self._slots.stage == TrialState.BEGUN:
-            self._slots.excuse()
+        if not self.is_over and self._installed.state == TrialState.BEGUN:
+            self._installed.excuse()
 
     def image_queued(self) -> None:
         if not self.is_over:
-            self._slots.go_on()
+            self._installed.go_on()
         self._n_left -= 1
         if self._n_left == 0:
-            self._slots.passed()
-            self._say(f"bundle {self._slots.name} has passed: {PROBATION_IMAGES} images encoded")
-
-
-def load(path: Path, signer: Path | None, wants_edgetpu: bool = False) -> Loaded:
-    """A bundle whose signature, files, model and canary are right, or BundleError or
-    EncoderError.
-    """
-    bundle = Bundle.load(path, side="node")
-    if signer is not None:
-        signature.check(bundle, signer)
-    _ = bundle.tables
-    encoder = Encoder(bundle, wants_edgetpu)
-    try:
-        canary = check_canary(bundle, encoder)
-    except BundleError as error:
-        if not encoder.uses_edgetpu:
-            raise
-        encoder = Encoder(bundle)
-        encoder.notice = sentence(str(error))
-        canary = check_canary(bundle, encoder)
-    return Loaded(bundle, encoder, canary)
+            self._installed.passed()
+            self._say(
+                f"bundle {self._installed.name} has passed: {PROBATION_IMAGES} images encoded"
+            )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -236,10 +208,10 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("settings", type=Path, metavar="node.toml")
     try:
-        slots = Installed(load_config(parser.parse_args(argv).settings))
+        installed = Installed(load_config(parser.parse_args(argv).settings))
     except ConfigError as error:
-        raise SystemExit(f"slots: {error}") from None
-    print(slots.in_use, slots.stage.value, slots.why)
+        raise SystemExit(f"trial: {error}") from None
+    print(installed.in_use, installed.state.value, installed.why)
 
 
 if __name__ == "__main__":

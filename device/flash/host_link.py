@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from device.config import LinkConfig
 from device.flash.toml_text import value
 from device.flash.tools import FlashError
+from device.link_config import LinkConfig
 from link.carriers import DEFAULT_FREQUENCY_HZ
 from link.lorawan import SERVERS
 from link.medium import LinkProfile, get_profile

@@ -9,8 +9,8 @@ every model; on any other name the login console would stay, or Bluetooth.
 import posixpath
 import re
 
-from device.config import LinkConfig
 from device.flash.tools import FlashError
+from device.link_config import LinkConfig
 
 NODE_UART = "/dev/ttyAMA0"
 EMULATED_UART = "/dev/ttyS0"

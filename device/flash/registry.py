@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from device.config import LinkConfig
 from device.flash import toml_text
 from device.flash.host_link import check_hears, link_for
 from device.flash.tools import FlashError
+from device.link_config import LinkConfig
 from link.base import FolderLock, HeldError, StagedFile, make_folder, write_durably
 from link.bundle import MANIFEST
 from link.security import MAX_NODE

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device.config import ConfigError, LinkConfig, SourceConfig, load_config
+from device.capture.source_config import SourceConfig
+from device.config import ConfigError, load_config
 from device.flash.ports import check_port
 from device.flash.toml_text import value
 from device.flash.tools import FlashError
+from device.link_config import LinkConfig
 from link.bundle import Bundle, BundleError
 from link.medium import never_speaks, rules_for
 from link.security import MAX_NODE, signature

@@ -11,10 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from device.config import ConfigError, load_config
-from device.encoder.encoder import EncoderError
-from device.encoder.interpreter import RuntimeMissingError
-from device.encoder.trial import load
-from link.bundle import BundleError
+from device.encoder.loading import UNUSABLE, load
 from link.coder import latent_coder
 from link.output import readable_output
 
@@ -30,7 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     try:
         loaded = load(arguments.bundle, load_config(arguments.settings).bundle_signer)
-    except (ConfigError, BundleError, EncoderError, RuntimeMissingError) as error:
+    except (ConfigError, *UNUSABLE) as error:
         raise SystemExit(f"selftest: {error}") from None
     bundle = loaded.bundle
     symbols = loaded.encoder(np.zeros(bundle.image.shape, np.uint8))

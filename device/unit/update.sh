@@ -52,7 +52,7 @@ can_use() {
 try() { # TRY RELEASE BUNDLE
     PYTHONPATH=$1:$1/lib $python -P -m device.unit.selftest "$settings" "$2"
 }
-slots() { # the name of the bundle in use, how the installed one does, and why
+trial() { # the name of the bundle in use, how the installed one does, and why
     PYTHONPATH=$opt/current:$opt/current/lib $python -P -m device.encoder.trial "$settings"
 }
 keep_only() {
@@ -68,7 +68,7 @@ settle() { # the bundle in use is the installed one, and the only one
 await_verdict() {
     seconds=0
     while [ $seconds -lt $patience_s ]; do
-        verdict=$(slots) || fail "the node cannot say how bundle $id does; see: journalctl -u latentlink"
+        verdict=$(trial) || fail "the node cannot say how bundle $id does; see: journalctl -u latentlink"
         case ${verdict#* } in
             passed*) keep_only "$id" "${before##*/}"; echo "bundle $id runs (before: ${before##*/})"; return ;;
             failed*) settle; fail "bundle $id failed its trial, so ${before##*/} goes on: ${verdict#* failed }" ;;
@@ -92,7 +92,7 @@ rm -rf "$part" "$part.tar.gz"
 before=$(readlink "$link" || true)
 if [ "$kind" = bundle ] && [ -n "$before" ]; then
     state=$root/var/lib/latentlink/bundle.json
-    before=$(slots) || fail "the node cannot say which bundle it runs; put that right, or give it the present programs: make deploy"
+    before=$(trial) || fail "the node cannot say which bundle it runs; put that right, or give it the present programs: make deploy"
     before=bundles/${before%% *}
     [ "$before" = "bundles/$id" ] || rm -rf "${folder:?}/$id"
 fi

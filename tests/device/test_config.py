@@ -2,7 +2,8 @@
 
 import pytest
 
-from device.config import ConfigError, SourceConfig, load_config
+from device.capture.source_config import SourceConfig
+from device.config import ConfigError, load_config
 from link.medium.profiles import get_profile
 from link.wire.erasure import ParityPlan
 

@@ -7,9 +7,9 @@ import time
 
 import numpy as np
 
-from device.capture.camera import N_SETTLING_FRAMES, N_STALE_FRAMES
+from device.capture.camera import N_SETTLING_IMAGES, N_STALE_IMAGES
 from device.capture.image_source import REST_S, open_source
-from device.config import SourceConfig
+from device.capture.source_config import SourceConfig
 from link.bundle.bundle import ImageSpec
 from tests.device.test_node import finish, node
 from tests.worlds.far_host import FarHost
@@ -98,6 +98,6 @@ def test_between_rare_captures_the_camera_is_closed(tmp_path):
         )
         return [round(float(next(captures)().pixels.mean()) / 4) for _ in range(n_images)]
 
-    first, stale = N_SETTLING_FRAMES, N_STALE_FRAMES
+    first, stale = N_SETTLING_IMAGES, N_STALE_IMAGES
     assert shown(REST_S - 1, 3) == [first, first + stale + 1, first + 2 * (stale + 1)]
     assert shown(REST_S, 3) == [first, first, first]

@@ -36,7 +36,7 @@ def test_a_bundle_in_use_is_asked_for_with_settings_that_can_be_read(home):
     command = [sys.executable, "-m", "device.encoder.trial", home.replace("key_dir", "keydir")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert done.stderr.startswith(f'slots: {home.folder}/node.toml: key "keydir" is unknown')
+    assert done.stderr.startswith(f'trial: {home.folder}/node.toml: key "keydir" is unknown')
 
 
 def test_a_second_node_with_the_same_state_dir_is_refused_by_name(home, port):

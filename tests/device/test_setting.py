@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device import config
-from device.config import NODE, SOURCE, ConfigError, load_config
+from device.capture.source_config import SOURCE
+from device.config import NODE, ConfigError, load_config
 from device.link_config import LINK, LORAWAN
 from link.medium.profiles import PROFILES
 from link.node.sender import MIN_PACKET_BYTES

@@ -4,7 +4,7 @@ from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 from device.config import load_config
-from device.encoder.trial import load
+from device.encoder.loading import load
 from device.node import Node
 from device.outbox.queues import open_queues
 from link.carriers.carrier import Received

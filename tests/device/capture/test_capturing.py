@@ -20,7 +20,7 @@ from device.capture.image_source import (
     UnreadableImageError,
     open_source,
 )
-from device.config import SourceConfig
+from device.capture.source_config import SourceConfig
 from device.outbox.outbox import open_outbox
 from link.bundle.bundle import ImageSpec
 from tests.device.test_node import node
@@ -54,7 +54,7 @@ def camera(habit, interval_s=1):
     return open_source(SourceConfig("v4l2", interval_s=interval_s), ImageSpec(8, 8, 1))
 
 
-def test_a_frame_that_fails_once_is_asked_for_again(habit):
+def test_an_image_that_fails_once_is_asked_for_again(habit):
     habit.becomes("every 3")
     source = camera(habit)
     vars(sys.modules["cv2"])["n_reads"] = 3  # the next fails, and the one behind it does not
@@ -66,10 +66,10 @@ def test_a_frame_that_fails_once_is_asked_for_again(habit):
     [
         ("silent", r'camera 0 opens and gives no image: .* kind = "picamera2"'),
         ("broken", r"camera 0 .*VIDIOC_DQBUF: No such device"),
-        ("strange", r"a frame is float32 of shape \(0, 5\), it must be uint8 \(H, W, 3\)"),
+        ("strange", r"an image is float32 of shape \(0, 5\), it must be uint8 \(H, W, 3\)"),
     ],
 )
-def test_whatever_a_camera_does_instead_of_a_frame_is_a_sentence_and_it_can_be_asked_again(
+def test_whatever_a_camera_does_instead_of_an_image_is_a_sentence_and_it_can_be_asked_again(
     habit, words, sentence
 ):
     source = camera(habit)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from device.capture.image_source import SourceError, UnreadableImageError, fit, open_source
-from device.config import SourceConfig
+from device.capture.source_config import SourceConfig
 from link.bundle.bundle import ImageSpec
 
 GREY_8 = ImageSpec(8, 8, 1)
@@ -193,14 +193,14 @@ def test_a_folder_without_images_is_refused(tmp_path):
 
 @pytest.fixture
 def video(tmp_path):
-    """Thirty frames, red to the left and blue to the right, as a camera of 64 x 48 pixels would
+    """Thirty images, red to the left and blue to the right, as a camera of 64 x 48 pixels would
     give them.
     """
     path = str(tmp_path / "camera.avi")
     writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 48))
-    frame = cv2.cvtColor(np.asarray(picture(64, 48)), cv2.COLOR_RGB2BGR)
+    image = cv2.cvtColor(np.asarray(picture(64, 48)), cv2.COLOR_RGB2BGR)
     for _ in range(30):
-        writer.write(frame)
+        writer.write(image)
     writer.release()
     return path
 
@@ -216,8 +216,8 @@ SETTLED, N_DARK = 200, 15
 
 
 def brightness(n_before: int) -> int:
-    """Of a frame with so many before it since the camera was opened: its exposure takes N_DARK
-    frames.
+    """Of an image with so many before it since the camera was opened: its exposure takes N_DARK
+    images.
     """
     return min(SETTLED, 10 + round(190 * n_before / N_DARK))
 

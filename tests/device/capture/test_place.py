@@ -8,7 +8,7 @@ from PIL import Image as PillowImage
 
 from device.capture.image_source import SourceAwayError, open_source
 from device.capture.place import PLACE_FILE, Place
-from device.config import SourceConfig
+from device.capture.source_config import SourceConfig
 from link.bundle.bundle import ImageSpec
 from tests.device.test_node import node
 

@@ -16,7 +16,7 @@ import pytest
 
 from device.config import load_config
 from device.encoder.edgetpu import COMPILED, LIBRARY, is_wanted
-from device.encoder.trial import load
+from device.encoder.loading import load
 from tests.programs import needs, program
 
 pytestmark = needs("cc")
@@ -39,7 +39,7 @@ SCRIPT = """
 import sys
 import numpy as np
 from pathlib import Path
-from device.encoder.trial import load
+from device.encoder.loading import load
 encoder = load(Path(sys.argv[1]), None, wants_edgetpu=True).encoder
 print(encoder.notice)
 print(*encoder(np.load(sys.argv[2])).tolist())

@@ -15,7 +15,8 @@ import pytest
 from device.config import load_config
 from device.encoder.canary import CANARY, check_canary, make_canary
 from device.encoder.encoder import Encoder
-from device.encoder.trial import PROBATION_IMAGES, STATE_FILE, Installed, TrialState, load
+from device.encoder.loading import load
+from device.encoder.trial import PROBATION_IMAGES, STATE_FILE, Installed, TrialState
 from link.base.durable import write_state
 from link.bundle.bundle import ENCODER, Bundle, BundleError, write_manifest
 from link.host.receiver import NodeEntry, Receiver
@@ -51,7 +52,7 @@ def new(old, tmp_path):
 
 
 @pytest.fixture
-def slotted(home, old, new):
+def updated(home, old, new):
     """A node's home in which `new` has just been installed over `old`, as update.sh leaves it."""
     folder = home.folder / "bundles"
     for bundle in (old, new):
@@ -71,7 +72,7 @@ class BothHost(FarHost):
         self._receiver = Receiver({home.node: NodeEntry(home.key, new, (home.bundle,))}, timing)
 
 
-def slots(home):
+def installed(home):
     return Installed(load_config(home.folder / "node.toml"))
 
 
@@ -89,9 +90,9 @@ def read_until(process, sentence):
     raise AssertionError(f"the node ended without saying {sentence!r}")
 
 
-def test_a_bundle_passes_with_its_canary_and_some_images(slotted, port, new, symbols):
+def test_a_bundle_passes_with_its_canary_and_some_images(updated, port, new, symbols):
     path, far = port
-    with BothHost(slotted, far, new) as host, node(slotted.config(path)) as process:
+    with BothHost(updated, far, new) as host, node(updated.config(path)) as process:
         said = finish(process)
     assert notices(said) == [
         f"bundle {new.id.hex()} is on trial: 0 of 48 canary symbols differ, by at most 0",
@@ -99,20 +100,20 @@ def test_a_bundle_passes_with_its_canary_and_some_images(slotted, port, new, sym
     ]
     assert {update.bundle.id for update in host.complete} == {new.id}
     assert (arrived_symbols(host) == symbols).all()
-    assert slots(slotted).stage == TrialState.PASSED
-    with BothHost(slotted, far, new), node(slotted.config(path, source="limit = 1")) as process:
+    assert installed(updated).state == TrialState.PASSED
+    with BothHost(updated, far, new), node(updated.config(path, source="limit = 1")) as process:
         assert notices(finish(process)) == []
 
 
-def test_after_it_died_with_a_new_bundle_a_node_goes_back_for_good(slotted, port, old, new):
+def test_after_it_died_with_a_new_bundle_a_node_goes_back_for_good(updated, port, old, new):
     path, far = port
-    with node(slotted.config(path, source=SLOW)) as process:
+    with node(updated.config(path, source=SLOW)) as process:
         read_until(process, "is on trial")
         process.kill()
     for _ in range(2):
         with (
-            BothHost(slotted, far, new) as host,
-            node(slotted.config(path, source="limit = 2")) as process,
+            BothHost(updated, far, new) as host,
+            node(updated.config(path, source="limit = 2")) as process,
         ):
             said = finish(process)
         assert notices(said)[0] == (
@@ -120,40 +121,40 @@ def test_after_it_died_with_a_new_bundle_a_node_goes_back_for_good(slotted, port
             f"{old.id.hex()}, the one before it, goes on"
         )
         assert {update.bundle.id for update in host.complete[-2:]} == {old.id}
-    assert slots(slotted).in_use == old.id.hex()
+    assert installed(updated).in_use == old.id.hex()
 
 
-def test_a_node_that_is_told_to_end_begins_the_trial_anew(slotted, port, new):
-    with node(slotted.config(port[0], source=SLOW)) as process:
+def test_a_node_that_is_told_to_end_begins_the_trial_anew(updated, port, new):
+    with node(updated.config(port[0], source=SLOW)) as process:
         read_until(process, "is on trial")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
-    assert slots(slotted).stage == TrialState.NEW
+    assert installed(updated).state == TrialState.NEW
     with (
-        BothHost(slotted, port[1], new),
-        node(slotted.config(port[0], source="limit = 4")) as process,
+        BothHost(updated, port[1], new),
+        node(updated.config(port[0], source="limit = 4")) as process,
     ):
         assert "has passed" in notices(finish(process))[1]
 
 
 @pytest.mark.parametrize("moment", ["load", "Trial"])
-def test_a_node_that_is_told_to_end_while_it_loads_does_so_too(slotted, new, monkeypatch, moment):
+def test_a_node_that_is_told_to_end_while_it_loads_does_so_too(updated, new, monkeypatch, moment):
     def end(*_):
         raise KeyboardInterrupt
 
-    slotted.config()
+    updated.config()
     monkeypatch.setattr(f"device.encoder.trial.{moment}", end)
-    with pytest.raises(KeyboardInterrupt), slots(slotted) as ended:
+    with pytest.raises(KeyboardInterrupt), installed(updated) as ended:
         ended.choose(lambda sentence: None)
-    assert slots(slotted).stage == TrialState.NEW
+    assert installed(updated).state == TrialState.NEW
 
 
 def test_a_node_that_is_told_to_end_does_not_clear_what_an_earlier_start_died_with(
-    slotted, new, monkeypatch
+    updated, new, monkeypatch
 ):
-    slotted.config()
-    slots(slotted).choose(lambda sentence: None)
-    assert slots(slotted).stage == TrialState.BEGUN
+    updated.config()
+    installed(updated).choose(lambda sentence: None)
+    assert installed(updated).state == TrialState.BEGUN
     with monkeypatch.context() as patch:
 
         def end_once(*_):
@@ -161,57 +162,57 @@ def test_a_node_that_is_told_to_end_does_not_clear_what_an_earlier_start_died_wi
             raise KeyboardInterrupt
 
         patch.setattr("device.encoder.trial.write_state", end_once)
-        with pytest.raises(KeyboardInterrupt), slots(slotted) as ended:
+        with pytest.raises(KeyboardInterrupt), installed(updated) as ended:
             ended.choose(lambda sentence: None)
-    assert slots(slotted).stage == TrialState.BEGUN
+    assert installed(updated).state == TrialState.BEGUN
 
 
-def test_a_node_that_is_told_to_end_keeps_what_has_passed(slotted, new):
-    slotted.config()
-    with slots(slotted) as ended:
+def test_a_node_that_is_told_to_end_keeps_what_has_passed(updated, new):
+    updated.config()
+    with installed(updated) as ended:
         _, trial = ended.choose(lambda sentence: None)
         for _ in range(PROBATION_IMAGES):
             trial.image_queued()
-    assert slots(slotted).stage == TrialState.PASSED
+    assert installed(updated).state == TrialState.PASSED
 
 
-def test_a_missing_port_is_not_the_bundles_fault(slotted):
-    with node(slotted.config("/dev/ttyNOWHERE")) as process:
+def test_a_missing_port_is_not_the_bundles_fault(updated):
+    with node(updated.config("/dev/ttyNOWHERE")) as process:
         assert "does not exist; ports here:" in process.communicate(timeout=60)[1]
-    assert slots(slotted).stage == TrialState.NEW
+    assert installed(updated).state == TrialState.NEW
 
 
-def test_whenever_a_trial_is_killed_the_next_start_runs_what_is_proved(slotted, port, old, new):
+def test_whenever_a_trial_is_killed_the_next_start_runs_what_is_proved(updated, port, old, new):
     """Power cuts as a process sees them. What one start said is what the next one must hold to."""
     draw = Random(6)
     for _ in range(size(4, 60)):
-        (slotted.folder / "keys" / STATE_FILE).unlink(missing_ok=True)
-        with node(slotted.config(port[0], source=QUICK)) as process:
+        (updated.folder / "keys" / STATE_FILE).unlink(missing_ok=True)
+        with node(updated.config(port[0], source=QUICK)) as process:
             time.sleep(draw.uniform(0.3, 4))
             process.kill()
             out = process.communicate()[0]
-        stage = slots(slotted).stage
+        state = installed(updated).state
         if "has passed" in out:
-            assert stage == TrialState.PASSED
+            assert state == TrialState.PASSED
         elif "is on trial" in out:
-            assert stage in (TrialState.BEGUN, TrialState.PASSED)
-        loaded, trial = slots(slotted).choose(lambda sentence: None)
-        assert loaded.bundle.id == (old if stage == TrialState.BEGUN else new).id
-        assert (trial is not None) == (stage == TrialState.NEW)
+            assert state in (TrialState.BEGUN, TrialState.PASSED)
+        loaded, trial = installed(updated).choose(lambda sentence: None)
+        assert loaded.bundle.id == (old if state == TrialState.BEGUN else new).id
+        assert (trial is not None) == (state == TrialState.NEW)
 
 
 @pytest.mark.parametrize(
     ("error", "n_wrong", "is_good"), [(1, 3, True), (2, 1, False), (1, 4, False)]
 )
-def test_the_canary_allows_one_rarely_and_no_more(slotted, old, new, error, n_wrong, is_good):
-    folder = slotted.folder / "bundles" / new.id.hex()
+def test_the_canary_allows_one_rarely_and_no_more(updated, old, new, error, n_wrong, is_good):
+    folder = updated.folder / "bundles" / new.id.hex()
     with np.load(folder / CANARY) as file:
         images, expected = file["images"], file["symbols"].copy()
     expected[2, :n_wrong] += np.where(expected[2, :n_wrong] < 100, error, -error).astype(np.int8)
     np.savez(folder / CANARY, images=images, symbols=expected)
-    slotted.config()
+    updated.config()
     said: list[str] = []
-    loaded, trial = slots(slotted).choose(said.append)
+    loaded, trial = installed(updated).choose(said.append)
     assert loaded.bundle.id == (new if is_good else old).id
     assert (trial is not None) == is_good
     report = f"{n_wrong} of 48 canary symbols differ, by at most {error}"
@@ -219,7 +220,7 @@ def test_the_canary_allows_one_rarely_and_no_more(slotted, old, new, error, n_wr
         assert said == [f"bundle {new.id.hex()} is on trial: {report}"]
     else:
         assert f"does not compute here what it computes on its host: {report}" in said[0]
-        assert slots(slotted).in_use == old.id.hex()
+        assert installed(updated).in_use == old.id.hex()
 
 
 def test_a_damaged_canary_is_named(old):
@@ -228,19 +229,19 @@ def test_a_damaged_canary_is_named(old):
         check_canary(old, Encoder(old))
 
 
-@pytest.mark.parametrize("stage", [TrialState.NEW, TrialState.PASSED])
-def test_a_damaged_bundle_gives_way_to_the_one_before_it(slotted, port, old, new, stage):
+@pytest.mark.parametrize("state", [TrialState.NEW, TrialState.PASSED])
+def test_a_damaged_bundle_gives_way_to_the_one_before_it(updated, port, old, new, state):
     path, far = port
-    slotted.config(path)
+    updated.config(path)
     write_state(
-        slotted.folder / "keys" / STATE_FILE,
-        {"format": 1, "bundle": new.id.hex(), "stage": stage.value, "why": ""},
+        updated.folder / "keys" / STATE_FILE,
+        {"format": 1, "bundle": new.id.hex(), "state": state.value, "why": ""},
     )
-    encoder = slotted.folder / "bundles" / new.id.hex() / ENCODER
+    encoder = updated.folder / "bundles" / new.id.hex() / ENCODER
     encoder.write_bytes(encoder.read_bytes()[:-1] + b"\xff")
     with (
-        BothHost(slotted, far, new) as host,
-        node(slotted.config(path, source="limit = 2")) as process,
+        BothHost(updated, far, new) as host,
+        node(updated.config(path, source="limit = 2")) as process,
     ):
         said = finish(process)
     assert "encoder.tflite of bundle" in notices(said)[0]
@@ -248,11 +249,11 @@ def test_a_damaged_bundle_gives_way_to_the_one_before_it(slotted, port, old, new
     assert {update.bundle.id for update in host.complete} == {old.id}
 
 
-def test_a_missing_bundle_gives_way_too(slotted, old, new):
-    slotted.config()
-    shutil.rmtree(slotted.folder / "bundles" / new.id.hex())
+def test_a_missing_bundle_gives_way_too(updated, old, new):
+    updated.config()
+    shutil.rmtree(updated.folder / "bundles" / new.id.hex())
     said: list[str] = []
-    assert slots(slotted).choose(said.append)[0].bundle.id == old.id
+    assert installed(updated).choose(said.append)[0].bundle.id == old.id
     assert "there is no bundle at" in said[0]
 
 
@@ -260,59 +261,59 @@ def test_a_missing_bundle_gives_way_too(slotted, old, new):
 def test_a_link_that_leads_nowhere_is_no_bundle(home, name):
     (home.folder / "loop").symlink_to("loop")
     config = replace(load_config(home.config()), bundle=home.folder / name)
-    with Installed(config) as slots, pytest.raises(BundleError, match="there is no bundle at"):
-        slots.choose(print)
+    with Installed(config) as alone, pytest.raises(BundleError, match="there is no bundle at"):
+        alone.choose(print)
 
 
-def test_two_damaged_bundles_are_both_named(slotted, old, new):
-    slotted.config()
+def test_two_damaged_bundles_are_both_named(updated, old, new):
+    updated.config()
     for bundle in (old, new):
-        (slotted.folder / "bundles" / bundle.id.hex() / ENCODER).unlink()
+        (updated.folder / "bundles" / bundle.id.hex() / ENCODER).unlink()
     with pytest.raises(
         BundleError, match=f"neither bundle can be used. {new.id.hex()}: .* The one before: encoder"
     ):
-        slots(slotted).choose(lambda sentence: None)
+        installed(updated).choose(lambda sentence: None)
 
 
-def test_a_damaged_record_only_means_another_trial(slotted, new):
-    slotted.config()
-    (slotted.folder / "keys" / STATE_FILE).write_text("{")
-    assert slots(slotted).choose(lambda sentence: None)[1] is not None
+def test_a_damaged_record_only_means_another_trial(updated, new):
+    updated.config()
+    (updated.folder / "keys" / STATE_FILE).write_text("{")
+    assert installed(updated).choose(lambda sentence: None)[1] is not None
 
 
-def test_where_nothing_can_be_written_no_trial_begins(slotted, old, monkeypatch):
+def test_where_nothing_can_be_written_no_trial_begins(updated, old, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    slotted.config()
+    updated.config()
     monkeypatch.setattr("device.encoder.trial.write_state", full)
     said: list[str] = []
-    loaded, trial = slots(slotted).choose(said.append)
+    loaded, trial = installed(updated).choose(said.append)
     assert (loaded.bundle.id, trial) == (old.id, None)
     assert "No space left on device" in said[0]
 
 
 def test_a_node_alone_with_its_first_bundle_is_not_on_trial(home, old):
     home.config()
-    assert slots(home).choose(lambda sentence: None)[1] is None
+    assert installed(home).choose(lambda sentence: None)[1] is None
     assert not (home.folder / "keys" / STATE_FILE).exists()
 
 
-def test_what_waits_is_sent_as_made_with_the_bundle_that_made_it(slotted, port, old, new, symbols):
+def test_what_waits_is_sent_as_made_with_the_bundle_that_made_it(updated, port, old, new, symbols):
     """The host is deaf while the old bundle runs: nothing of it may be taken for the new one's."""
     path, far = port
-    (slotted.folder / "bundle").unlink()
-    (slotted.folder / "bundle").symlink_to(f"bundles/{old.id.hex()}")
-    with node(slotted.config(path, source="limit = 5\ninterval_s = 0.02")) as process:
+    (updated.folder / "bundle").unlink()
+    (updated.folder / "bundle").symlink_to(f"bundles/{old.id.hex()}")
+    with node(updated.config(path, source="limit = 5\ninterval_s = 0.02")) as process:
         told = [json.loads(process.stdout.readline()) for _ in range(8)]
         process.kill()
         process.communicate()
     before = [line["image"] for line in told if line["event"] == "image"]
-    (slotted.folder / "bundle").unlink()
-    (slotted.folder / "bundle").symlink_to(f"bundles/{new.id.hex()}")
+    (updated.folder / "bundle").unlink()
+    (updated.folder / "bundle").symlink_to(f"bundles/{new.id.hex()}")
     with (
-        BothHost(slotted, far, new) as host,
-        node(slotted.config(path, source="interval_s = 0.02")) as process,
+        BothHost(updated, far, new) as host,
+        node(updated.config(path, source="interval_s = 0.02")) as process,
     ):
         said = finish(process)
     by_bundle = {
@@ -324,7 +325,7 @@ def test_what_waits_is_sent_as_made_with_the_bundle_that_made_it(slotted, port, 
         decoded = np.array([update.latent.symbols for update in updates])
         assert (decoded == symbols[: len(decoded)]).all()
     assert f"bundle {new.id.hex()} has passed: {PROBATION_IMAGES} images encoded" in notices(said)
-    assert [one.name for one in (slotted.folder / "keys").glob("outbox-*.sqlite")] == [
+    assert [one.name for one in (updated.folder / "keys").glob("outbox-*.sqlite")] == [
         f"outbox-{new.id.hex()}.sqlite"
     ]
 
@@ -340,3 +341,12 @@ def test_the_released_bundle_keeps_its_id_whatever_lies_beside_it(old):
     before = old.id
     (old.path / CANARY).unlink()
     assert Bundle.load(old.path, side="node").id == before
+
+
+@pytest.mark.parametrize("key", ["state", "stage"], ids=["this version", "an earlier one"])
+@pytest.mark.parametrize("state", TrialState)
+def test_how_a_bundle_did_is_read_as_an_earlier_version_wrote_it(updated, new, state, key):
+    updated.config()
+    told = {"format": 1, "bundle": new.id.hex(), key: state.value, "why": "so"}
+    write_state(updated.folder / "keys" / STATE_FILE, told)
+    assert (installed(updated).state, installed(updated).why) == (state, "so")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from device.config import LinkConfig, load_config
+from device.config import load_config
 from device.flash import registry
 from device.flash.registry import (
     Registration,
@@ -20,6 +20,7 @@ from device.flash.registry import (
     stands_in_host_toml,
 )
 from device.flash.tools import FlashError
+from device.link_config import LinkConfig
 from host_decoder.config import read_config
 from link.carriers.carrier import CarrierSettings
 from tests.device.flash.conftest import BUNDLE

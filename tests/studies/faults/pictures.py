@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
 from device.capture.image_source import open_source
-from device.config import SourceConfig
+from device.capture.source_config import SourceConfig
 from host_training.data.image_folder import read_image
 from link.bundle.bundle import ImageSpec
 from link.picture.reader import UnreadableImageError

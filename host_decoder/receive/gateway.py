@@ -8,8 +8,8 @@ waits with it.
     gateway.send(packet, origin)    never waits: the packet leaves as soon as the carrier lets it
 
 A carrier that hangs costs its own gateway only, also at the end: its thread is left behind and ends
-with the process. What lies between the two threads is bounded: what one look at the port gave, and
-MAX_WAITING packets to send.
+with the process. One that vanishes is opened again (link.carriers.reopening). What lies between the
+two threads is bounded: what one look at the port gave, and MAX_WAITING packets to send.
 """
 
 import threading
@@ -20,11 +20,13 @@ from collections.abc import Hashable, Iterable
 from host_decoder.config import GatewayConfig
 from host_decoder.events import Notice
 from host_decoder.toml_table import ConfigError
-from link.base import boot_s
-from link.carriers import Carrier, NotSentError, PortError, Received
+from link.base import Pause, boot_s
+from link.carriers import Carrier, NotSentError, PortError, Received, Reopening
 
 LOOK_S = 0.010
 "How long the thread listens before it sees whether there is something to send."
+AWAY_S = 0.05
+"How long it waits for a carrier that is away before it sees whether it is over."
 RETRY_S = 2.0
 LONGEST_PAUSE_S = 60.0
 "The pause before a carrier is opened again doubles up to this."
@@ -88,7 +90,7 @@ class Gateway:
         "It is at its port, open and not sending."
         self.n_looks = 0
         self._bell = bell
-        self._carrier: Carrier | None = None
+        self._port = Reopening(self._open, self._port_changed, Pause(retry_s, LONGEST_PAUSE_S))
         self._heard: list[Received] = []
         self._is_held = False
         "What was heard last is not stored yet."
@@ -98,8 +100,6 @@ class Gateway:
         self._waiting: deque[tuple[bytes, Hashable]] = deque()
         self._left_s: list[float | None] = []
         self._fault: ConfigError | None = None
-        self._opened_s = 0.0
-        self._pause_s = self._first_pause_s = retry_s
         self._is_closing = threading.Event()
         self._thread = threading.Thread(
             target=self._work, name=f"gateway {config.name}", daemon=True
@@ -114,7 +114,7 @@ class Gateway:
     def is_free(self) -> bool:
         """Open, and with nothing to send."""
         with self._bell:
-            return self._carrier is not None and not self._waiting
+            return self._port.is_open and not self._waiting
 
     def take(self) -> list[Received]:
         """What it heard since; nothing more comes before `release`. ConfigError when it can never
@@ -159,7 +159,7 @@ class Gateway:
         node asks again.
         """
         with self._bell:
-            if self._carrier is not None and len(self._waiting) < MAX_WAITING:
+            if self._port.is_open and len(self._waiting) < MAX_WAITING:
                 self._waiting.append((packet, origin))
                 self._bell.ring()
 
@@ -178,41 +178,49 @@ class Gateway:
     def _work(self) -> None:
         while not self._is_closing.is_set() and self._fault is None:
             try:
-                if self._carrier is None:
-                    self._open()
-                else:
-                    self._send_waiting(self._carrier)
-                    self._look(self._carrier)
-            except PortError as error:
-                self._lose(str(error))
+                self._send_waiting()
+                self._look()
             except ConfigError as error:
                 self._tell(fault=error)
             # of a library below a carrier: no reason for any gateway to be deaf
             except Exception as error:
-                self._lose(f"gateway {self.config.name} failed ({type(error).__name__}: {error})")
-        self._close()
+                why = f"{type(error).__name__}: {error}"
+                self._port.lose(PortError(f"gateway {self.config.name} failed ({why})"))
+        self._forget_waiting()
+        self._port.close()
 
-    def _open(self) -> None:
+    def _open(self) -> Carrier:
         try:
-            carrier = self.config.open()
+            return self.config.open()
         except ValueError as error:
             raise ConfigError(f"gateway {self.config.name}: {error}") from None
-        with self._bell:
-            self._carrier = carrier
-            self._opened_s = time.monotonic()
-            self._said = ""
-            self._n_noise_told -= self._n_noise
-            self._n_noise = 0
-            self.is_listening = True
-        self._tell(Notice(f"listening on {self.config.where}"))
 
-    def _send_waiting(self, carrier: Carrier) -> None:
+    def _port_changed(self, error: PortError | None) -> None:
+        """It is open from now on, or away."""
+        self._said = ""
+        if error is None:
+            self.is_listening = True
+            self._tell(Notice(f"listening on {self.config.where}"))
+        else:
+            self._forget_waiting()
+            sentence = f"{error}; trying again, at least once a minute"
+            self._tell(Notice(sentence, is_problem=True))
+
+    def _forget_waiting(self) -> None:
+        """What was to be sent: a node that is not answered asks again."""
+        with self._bell:
+            self.is_listening = False
+            self._waiting.clear()
+            self._bell.ring()
+
+    def _send_waiting(self) -> None:
         while self._waiting and not self._is_closing.is_set():
             packet, origin = self._waiting[0]
             self.is_listening = False
             left_s = None
             try:
-                carrier.send(packet, *([] if origin is None else [origin]))
+                if not self._port.send(packet, *([] if origin is None else [origin])):
+                    return
                 left_s = boot_s()
             except (NotSentError, ValueError) as error:  # of this packet, not of the port
                 self._tell_once(f"an answer was not sent: {error}")
@@ -222,11 +230,11 @@ class Gateway:
                 self.is_listening = True
             self._tell()
 
-    def _look(self, carrier: Carrier) -> None:
+    def _look(self) -> None:
         """Listen for a moment; when something was heard, wait until it is stored."""
-        heard = carrier.receive(LOOK_S)
-        sentences = carrier.notices() if hasattr(carrier, "notices") else []
-        n_noise = carrier.statistics.n_noise
+        heard = self._port.receive(LOOK_S if self._port.is_open else AWAY_S)
+        sentences = self._port.notices()
+        n_noise = self._port.n_noise
         with self._bell:
             self.n_looks += 1
             has_news = bool(heard or sentences or n_noise != self._n_noise)
@@ -239,25 +247,6 @@ class Gateway:
                 self._bell.ring()
             while self._is_held and not self._is_closing.is_set():
                 self._bell.hear()
-
-    def _lose(self, sentence: str) -> None:
-        """Close it and pause. The pause doubles, unless the carrier was open for longer than
-        that.
-        """
-        if self._carrier is not None and time.monotonic() - self._opened_s > self._pause_s:
-            self._pause_s = self._first_pause_s
-        self._tell_once(f"{sentence}; trying again, at least once a minute")
-        self._close()
-        self._is_closing.wait(self._pause_s)
-        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-
-    def _close(self) -> None:
-        with self._bell:
-            carrier, self._carrier, self.is_listening = self._carrier, None, False
-            self._waiting.clear()
-            self._bell.ring()
-        if carrier is not None:
-            carrier.close()
 
     def _tell_once(self, sentence: str) -> None:
         if sentence != self._said:

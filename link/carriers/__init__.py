@@ -11,6 +11,7 @@ from link.carriers.carrier import (
     Received,
     open_carrier,
 )
+from link.carriers.reopening import Reopening
 
 __all__ = [
     "CARRIERS",
@@ -21,5 +22,6 @@ __all__ = [
     "NotSentError",
     "PortError",
     "Received",
+    "Reopening",
     "open_carrier",
 ]

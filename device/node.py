@@ -28,7 +28,7 @@ from device.encoder.encoder import EncoderError
 from device.encoder.loading import Loaded
 from device.encoder.trial import Installed, Trial
 from device.ending import Ending
-from device.outbox.queues import AnySender, Queue, Turns, open_queues
+from device.outbox.queues import Queue, Turns, open_queues
 from device.radio import Radio
 from device.safe_mode import SafeMode
 from device.state_dir import StateDir
@@ -38,7 +38,7 @@ from link.bundle import BundleError, ImageSpec
 from link.carriers import Carrier, CarrierSettings, DoesNotFit, NotSentError, open_carrier
 from link.lorawan.node import LoRaWanOptions, LoRaWanSender
 from link.medium import LinkTiming, LoRaConfig, governor_for
-from link.node import Acknowledged, Outgoing, Refused, Sender, SenderOptions, TimeHeard
+from link.node import Acknowledged, NodeEnd, Outgoing, Rejected, Sender, SenderOptions, TimeHeard
 from link.security import CounterStore, read_master_key
 from link.wire import split
 
@@ -186,7 +186,7 @@ class Node:
 
     def _new_sender(
         self, config: NodeConfig, key: bytes, queue: Queue, is_earlier: bool
-    ) -> AnySender:
+    ) -> NodeEnd:
         link = config.link
         arguments = queue.bundle_id, self._counters, queue.outbox, self._governor, self._timing
         if link.lorawan:
@@ -234,7 +234,7 @@ class Node:
         return self._governor.ledger.notice
 
     @property
-    def _sender(self) -> AnySender:
+    def _sender(self) -> NodeEnd:
         return self._turns.sender
 
     @property
@@ -469,7 +469,7 @@ class Node:
 
     def _hear(self, packet: bytes) -> None:
         heard = self._sender.receive(packet, boot_s())
-        if heard is not None and not isinstance(heard, Refused):
+        if heard is not None and not isinstance(heard, Rejected):
             self._prove()
         if isinstance(heard, Acknowledged):
             self._console.heard(heard, self._governor.budget_s(boot_s()))

@@ -13,16 +13,13 @@ from device.config import NodeConfig
 from device.outbox.outbox import Outbox, open_outbox
 from link.base import Pause, boot_id
 from link.bundle import ID_BYTES
-from link.lorawan.node import LoRaWanSender
-from link.node import Sender
+from link.node import NodeEnd
 
 OUTBOX_FILE = "outbox-{}.sqlite"
 "By the id of the bundle that made what waits in it."
 HEX_DIGIT = "[0-9a-f]"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 60.0, 3600.0
 "Between two tries of images for which there was no ear."
-
-AnySender = Sender | LoRaWanSender
 
 
 @dataclass
@@ -74,7 +71,7 @@ class Turns:
     def __init__(
         self,
         queues: Sequence[Queue],
-        new_sender: Callable[[Queue, bool], AnySender],
+        new_sender: Callable[[Queue, bool], NodeEnd],
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         """Images are put into the last of the queues. `new_sender` is told of a queue whether it is
@@ -132,5 +129,5 @@ class Turns:
     def _turn_to(self, queue: Queue) -> None:
         before, self.current = self.sender, queue
         self.sender = self._new_sender(queue, not self.is_own)
-        self.sender.take_over(before)  # type: ignore[arg-type]  # a node's senders are all of one kind
+        self.sender.take_over(before)
         self._n_missed_before = self.sender.n_missed

@@ -1,22 +1,16 @@
 """The node's end of the link."""
 
-from link.node.sender import (
-    FIRST_CHUNK_OVERHEAD_BYTES,
-    MIN_PACKET_BYTES,
-    Acknowledged,
-    Outgoing,
-    Refused,
-    Sender,
-    SenderOptions,
-    TimeHeard,
-)
+from link.node.interface import Acknowledged, NodeEnd, Outgoing, Rejected, SenderOptions, TimeHeard
+from link.node.packing import FIRST_CHUNK_OVERHEAD_BYTES, MIN_PACKET_BYTES
+from link.node.sender import Sender
 
 __all__ = [
     "FIRST_CHUNK_OVERHEAD_BYTES",
     "MIN_PACKET_BYTES",
     "Acknowledged",
+    "NodeEnd",
     "Outgoing",
-    "Refused",
+    "Rejected",
     "Sender",
     "SenderOptions",
     "TimeHeard",

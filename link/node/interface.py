@@ -1,12 +1,14 @@
-"""Sending: what the node's end of the link is given and what it tells; link.node.sender is the end
-itself.
+"""The node's end of the link: what it promises (NodeEnd), what it is given, and what it tells.
+
+Two ends keep the promise: link.node.sender over our own link, link.lorawan.node.sender over
+LoRaWAN.
 """
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from link.wire.control import Command, Report
+from link.wire.control import NO_QUALITY, Command, Quality, Report
 from link.wire.erasure import ParityPlan
 from link.wire.packet import ChunkId, PacketType
 
@@ -123,13 +125,13 @@ class TimeHeard:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Rejected:
     """A packet to this node that was not used, and why."""
 
     sentence: str
 
 
-Heard = Acknowledged | CommandHeard | TimeHeard | Refused
+Heard = Acknowledged | CommandHeard | TimeHeard | Rejected
 
 
 @dataclass
@@ -156,3 +158,86 @@ class SenderStatistics:
     """
     n_too_long: int = 0
     "Base chunks that fit no packet: cut for longer ones than are allowed now."
+
+
+class NodeEnd(Protocol):
+    """Decides what a node sends next, when, and how often. It knows neither sockets nor clocks:
+    now_s comes in, any clock that only goes forward.
+
+    A program calls next_packet whenever next_due_s has come, transmits what it returns, and calls
+    transmitted, or does_not_fit; it hands over all that it hears. Every other question changes
+    nothing, however often it is asked.
+    """
+
+    @property
+    def statistics(self) -> SenderStatistics: ...
+
+    @property
+    def unix_offset_s(self) -> float | None:
+        """Unix time less the node's clock; None: nobody has told it."""
+
+    @property
+    def silent_because(self) -> str | None:
+        """Why the packet that next_packet last had in mind may never be sent, in a sentence."""
+
+    @property
+    def n_missed(self) -> int:
+        """Answers that did not come, one after the other."""
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether the host might have no use for what is sent, and nothing of it is under way any
+        more.
+        """
+
+    def chunk_bytes(self, first: int | None = None, later: int | None = None) -> tuple[int, int]:
+        """The longest first and later pieces to cut a bitstream into, or the given ones where those
+        are shorter.
+        """
+
+    def is_idle(self, now_s: float) -> bool:
+        """Whether an image captured now could leave at once: nothing new waits, and the line is
+        free.
+        """
+
+    def wants_image(self, now_s: float) -> bool:
+        """Whether an image captured now would leave soon."""
+
+    def next_due_s(self, now_s: float) -> float | None:
+        """When next_packet may have something; None: not before an image is queued, or something is
+        heard.
+        """
+
+    def next_packet(self, now_s: float) -> Outgoing | None:
+        """What to transmit now, None when nothing may or need be. Its airtime is charged, its
+        counter used up; what was waited for in vain is given up first.
+
+        Raises OSError (LedgerError) or KeyStateError when airtime or counter cannot be stored:
+        nothing is sent then.
+        """
+
+    def transmitted(self, end_s: float) -> None:
+        """The packet of next_packet has left; its last bit, or the last window behind it, ended at
+        end_s.
+        """
+
+    def does_not_fit(self, now_s: float, max_packet_bytes: int | None = None) -> None:
+        """The modem did not take the packet of next_packet: nothing has left, and something smaller
+        goes first. `max_packet_bytes`: what it does take, if it says that.
+        """
+
+    def receive(self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY) -> Heard | None:
+        """A packet whose last bit came at now_s; None for those that are not for this node. Never
+        raises on them.
+        """
+
+    def tell(self, fault: str | None) -> None:
+        """What keeps the node from its work from now on; None: nothing does. The host is told."""
+
+    def flush(self) -> None:
+        """No image follows for a long time: what was held back for one is due now."""
+
+    def take_over(self, other: "NodeEnd") -> None:
+        """An end of the same kind spoke for another bundle's images until now: what it knew of the
+        host.
+        """

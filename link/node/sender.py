@@ -31,18 +31,16 @@ from link.node.interface import (
     CommandHeard,
     Counters,
     Heard,
+    NodeEnd,
     Outbox,
     Outgoing,
     QueuedChunk,
-    Refused,
+    Rejected,
     SenderOptions,
     SenderStatistics,
     TimeHeard,
 )
 from link.node.packing import (
-    DATA_OVERHEAD_BYTES,
-    FIRST_CHUNK_OVERHEAD_BYTES,
-    LATER_CHUNK_OVERHEAD_BYTES,
     MIN_PACKET_BYTES,
     Content,
     Packer,
@@ -77,22 +75,6 @@ from link.wire.packet import (
     PacketType,
     overhead_bytes,
 )
-
-__all__ = [
-    "DATA_OVERHEAD_BYTES",
-    "FIRST_CHUNK_OVERHEAD_BYTES",
-    "LATER_CHUNK_OVERHEAD_BYTES",
-    "MIN_PACKET_BYTES",
-    "Acknowledged",
-    "CommandHeard",
-    "Heard",
-    "Outgoing",
-    "Refused",
-    "Sender",
-    "SenderOptions",
-    "SenderStatistics",
-    "TimeHeard",
-]
 
 UNHEARD_AFTER = 3
 "Unanswered packets behind which the host may have no use for what is sent: it may lack the bundle."
@@ -219,10 +201,11 @@ class Sender:
         self._hello_s = -inf
         self._n_hellos = 0
 
-    def take_over(self, other: "Sender") -> None:
+    def take_over(self, other: NodeEnd) -> None:
         """A sender for another bundle's images spoke until now: what it knew of the time, and of
         the host's silence.
         """
+        assert isinstance(other, Sender), "a node's senders are all of one kind"
         self.unix_offset_s = other.unix_offset_s
         self._time_due_s = other._time_due_s
         self._n_times = other._n_times
@@ -346,9 +329,9 @@ class Sender:
         try:
             header = Header.unpack(packet)
         except ValueError as error:
-            return Refused(str(error))
+            return Rejected(str(error))
         if header.version != WIRE_VERSION:
-            return Refused(
+            return Rejected(
                 f"packet has wire version {header.version}, this node speaks {WIRE_VERSION}; "
                 "update it"
             )
@@ -356,7 +339,7 @@ class Sender:
             return None
         body = self._session.open(packet, header)
         if body is None:
-            return Refused(
+            return Rejected(
                 "a downlink packet was damaged, forged, heard before, or sealed with another key"
             )
         self.statistics.n_heard += 1
@@ -365,7 +348,7 @@ class Sender:
         try:
             return self._obey(PacketType(header.packet_type), body, len(packet), now_s)
         except ValueError as error:
-            return Refused(
+            return Rejected(
                 f"a downlink packet opens but makes no sense: {error}; update node and host"
             )
         finally:

@@ -20,7 +20,7 @@ import pytest
 from device.outbox.outbox import open_outbox
 from link.host.receiver import Reason
 from link.medium.profiles import get_profile
-from link.node.sender import FIRST_CHUNK_OVERHEAD_BYTES
+from link.node.packing import FIRST_CHUNK_OVERHEAD_BYTES
 from link.security.keys import COUNTER_FILE, CounterStore
 from link.wire.framing import frame
 from link.wire.packet import Header

@@ -14,7 +14,7 @@ from device.capture.source_config import SOURCE
 from device.config import NODE, ConfigError, load_config
 from device.link_config import LINK, LORAWAN
 from link.medium.profiles import PROFILES
-from link.node.sender import MIN_PACKET_BYTES
+from link.node.packing import MIN_PACKET_BYTES
 
 GOOD = """
 node = 3

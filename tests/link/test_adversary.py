@@ -27,7 +27,8 @@ from link.host import session as host_session
 from link.host.receiver import NodeState, Update
 from link.medium.governor import Governor
 from link.node import session as node_session
-from link.node.sender import Sender, SenderOptions
+from link.node.interface import SenderOptions
+from link.node.sender import Sender
 from link.security import seal
 from link.wire.packet import Chunk, Flag, Header, PacketType
 from tests.scale import size

@@ -10,7 +10,7 @@ import pytest
 from link.emulator.channel import GilbertElliott
 from link.host.receiver import Reason, Rejected, StatusHeard, Update
 from link.medium.governor import AirtimeLimit, Governor
-from link.node.sender import Outgoing, SenderOptions
+from link.node.interface import Outgoing, SenderOptions
 from link.wire.control import Renew
 from link.wire.erasure import ParityPlan
 from link.wire.packet import Flag, Header, PacketType

@@ -31,8 +31,8 @@ from link.coder.bulk import decode_bulk
 from link.coder.tables import Tables
 from link.host.receiver import Update
 from link.medium.profiles import get_profile
+from link.node.interface import SenderOptions
 from link.node.packing import LATER_CHUNK_OVERHEAD_BYTES
-from link.node.sender import SenderOptions
 from link.output.results import OWN, write_result
 from link.wire.framing import frame
 from link.wire.packet import split

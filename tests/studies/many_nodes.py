@@ -32,7 +32,7 @@ from link.medium.airtime import UartConfig
 from link.medium.profiles import get_profile
 from link.medium.time_slots import DRIFT
 from link.medium.timing import LinkTiming
-from link.node.sender import Outgoing, SenderOptions
+from link.node.interface import Outgoing, SenderOptions
 from link.output.results import write_result
 from link.wire.packet import Header, PacketType
 from tests.worlds.ends import NodeEnd, no_decode

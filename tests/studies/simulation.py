@@ -32,7 +32,9 @@ from link.medium.governor import Governor
 from link.medium.profiles import get_profile
 from link.medium.regions import governor_for
 from link.medium.timing import LinkTiming
-from link.node.sender import FIRST_CHUNK_OVERHEAD_BYTES, Sender, SenderOptions
+from link.node.interface import SenderOptions
+from link.node.packing import FIRST_CHUNK_OVERHEAD_BYTES
+from link.node.sender import Sender
 from link.output.results import write_result
 from link.security.keys import CounterStore, provision
 from tests.worlds.ends import NodeEnd, World, host_end, no_decode

@@ -17,7 +17,8 @@ from link.host.receiver import Downlink, NodeEntry, Outcome, Receiver, Update
 from link.medium.governor import Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
-from link.node.sender import Acknowledged, Outgoing, Sender, SenderOptions
+from link.node.interface import Acknowledged, Outgoing, SenderOptions
+from link.node.sender import Sender
 from link.wire.packet import Header, PacketType
 
 KEY = bytes(range(16))

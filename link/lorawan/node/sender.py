@@ -7,10 +7,9 @@ learn; behind ChirpStack with MQTT at QoS 1 that is the broker's care, The Thing
 keep what nobody listens to. Our own link acknowledges what the host has stored; who needs that uses
 our own link.
 
-It has the face of link.node.sender.Sender: next_packet, transmitted, receive, next_due_s, and
-neither sockets nor clocks. Packets are those of link.lorawan.wire.plain_packet. `receive` is given
-what the carrier tells of the network too: a REPORT without a body, the acknowledgement of the
-packet before.
+It keeps the promise of link.node.interface.NodeEnd. Packets are those of
+link.lorawan.wire.plain_packet. `receive` is given what the carrier tells of the network too: a
+REPORT without a body, the acknowledgement of the packet before.
 """
 
 from collections import Counter
@@ -40,10 +39,11 @@ from link.node.interface import (
     CommandHeard,
     Counters,
     Heard,
+    NodeEnd,
     Outbox,
     Outgoing,
     QueuedChunk,
-    Refused,
+    Rejected,
     SenderStatistics,
 )
 from link.node.rate_control import RateControl
@@ -158,7 +158,7 @@ class LoRaWanSender:
         self._owes_status |= fault != self._fault
         self._fault = fault
 
-    def take_over(self, other: object) -> None:
+    def take_over(self, other: NodeEnd) -> None:
         """A sender for another bundle's images spoke before: the network takes these all the
         same.
         """
@@ -263,10 +263,10 @@ class LoRaWanSender:
             if packet_type == PacketType.REPORT:
                 return self._stop(body) if body else self._acknowledged(now_s)
             if packet_type != PacketType.COMMAND:
-                return Refused(f"{packet_type.name} has no place in LoRaWAN; update the host")
+                return Rejected(f"{packet_type.name} has no place in LoRaWAN; update the host")
             return self._obey(body)
         except ValueError as error:
-            return Refused(f"a downlink makes no sense: {error}; update node and host")
+            return Rejected(f"a downlink makes no sense: {error}; update node and host")
 
     def _choose(self, now_s: float) -> _Content | None:
         """The most useful thing that could be sent, whether or not it may be now."""
@@ -451,7 +451,7 @@ class LoRaWanSender:
         elif isinstance(command, AskStatus):
             self._owes_status = True
         else:
-            return Refused(f"{type(command).__name__} has no place in LoRaWAN; update the host")
+            return Rejected(f"{type(command).__name__} has no place in LoRaWAN; update the host")
         self.statistics.n_heard += 1
         return CommandHeard(command)
 

@@ -8,15 +8,8 @@ import pytest
 from link.medium.governor import AirtimeLimit, Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
-from link.node.sender import (
-    ASK_TIME_S,
-    Acknowledged,
-    CommandHeard,
-    Refused,
-    Sender,
-    SenderOptions,
-    TimeHeard,
-)
+from link.node.interface import Acknowledged, CommandHeard, Rejected, SenderOptions, TimeHeard
+from link.node.sender import ASK_TIME_S, Sender
 from link.security.seal import Direction, Seal, downlink_key, uplink_key
 from link.wire.control import (
     NO_QUALITY,
@@ -235,7 +228,7 @@ def test_the_host_s_salt_is_acknowledged_by_known(node, bundle):
     assert Header.unpack(send(node, 1.0).packet).flags & Flag.KNOWN
     for _ in range(100):
         forged = Header(NODE, 3, PacketType.REPORT).pack() + bytes(16)
-        assert isinstance(node.sender.receive(forged, 1.1), Refused)
+        assert isinstance(node.sender.receive(forged, 1.1), Rejected)
     node.put(b"abc")
     header = Header.unpack(send(node, 5.0).packet)
     assert (header.flags & Flag.KNOWN, header.salt) == (Flag.KNOWN, b""), (
@@ -254,7 +247,7 @@ def test_a_forged_downlink_packet_is_held_against_64_long_tags_at_most(node, bun
     send(node, 0.0)
     for n in range(6):
         host = FakeHost(bundle, host_salt=bytes([n]) * 8)
-        assert not isinstance(node.sender.receive(host.report(1, 1), 0.2), Refused)
+        assert not isinstance(node.sender.receive(host.report(1, 1), 0.2), Rejected)
     n_tags: list[int] = []
     opened = Seal.open
 
@@ -268,7 +261,7 @@ def test_a_forged_downlink_packet_is_held_against_64_long_tags_at_most(node, bun
         forged = Header(
             NODE, 3, PacketType.REPORT, flags, bytes(8) if flags else b""
         ).pack() + bytes(16)
-        assert isinstance(node.sender.receive(forged, 1.0), Refused)
+        assert isinstance(node.sender.receive(forged, 1.0), Rejected)
         assert len(n_tags) == most
 
 
@@ -330,7 +323,7 @@ def test_a_report_is_heard_once(node, bundle):
     send(node, 0.0)
     report = FakeHost(bundle).report(1, 1)
     assert isinstance(node.sender.receive(report, 0.2), Acknowledged)
-    assert isinstance(node.sender.receive(report, 0.3), Refused)
+    assert isinstance(node.sender.receive(report, 0.3), Rejected)
 
 
 def test_what_is_not_for_this_node_is_none_of_its_business(node):
@@ -338,7 +331,7 @@ def test_what_is_not_for_this_node_is_none_of_its_business(node):
         node.sender.receive(Header(NODE + 1, 0, PacketType.REPORT).pack() + bytes(20), 0.0) is None
     )
     assert node.sender.receive(Header(NODE, 0, PacketType.DATA).pack() + bytes(20), 0.0) is None
-    assert isinstance(node.sender.receive(b"?", 0.0), Refused)
+    assert isinstance(node.sender.receive(b"?", 0.0), Rejected)
     assert "wire version 1" in node.sender.receive(bytes([1 << 6, NODE, 0, 0]), 0.0).sentence
 
 

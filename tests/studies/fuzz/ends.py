@@ -17,7 +17,8 @@ from link.lorawan.wire import Greeting, pack_chunk, pack_enough, plain_packet, u
 from link.lorawan.wire import pack_batch as pack_lorawan_batch
 from link.medium.governor import AirtimeLimit, Governor
 from link.monitor.monitor import Monitor
-from link.node.sender import Refused, Sender
+from link.node.interface import Rejected as RejectedByNode
+from link.node.sender import Sender
 from link.security.keys import COUNTER_END
 from link.security.seal import Direction, Seal, downlink_key, uplink_key
 from link.wire.control import (
@@ -180,8 +181,8 @@ def sender(around: Surroundings) -> Target:
             else host.packet(DOWNLINK[data[0] // 2 % 3] if data else PacketType.REPORT, data[1:])
         )
         heard = node.sender.receive(packet, now_s)
-        assert not isinstance(heard, Refused) or heard.sentence
-        is_heard = heard is not None and not isinstance(heard, Refused)
+        assert not isinstance(heard, RejectedByNode) or heard.sentence
+        is_heard = heard is not None and not isinstance(heard, RejectedByNode)
         assert not (is_heard and is_raw and packet not in host.sealed)
         _speak(node.sender, now_s, host)
         if node.counters.next_counter > COUNTER_END // 2:  # a genuine ADVANCE has used them up
@@ -240,7 +241,7 @@ def lorawan_sender(around: Surroundings) -> Target:
             outbox.put(counters.next(), [b"base", b"more"], now_s)
         heard = node.receive(packet, now_s)
         _speak(node, now_s)
-        return heard is not None and not isinstance(heard, Refused)
+        return heard is not None and not isinstance(heard, RejectedByNode)
 
     seeds = [plain_packet(NODE, PacketType.REPORT, body) for body in (b"", pack_enough([IMAGE]))]
     commands = [

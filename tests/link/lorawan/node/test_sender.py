@@ -21,7 +21,7 @@ from link.lorawan.wire import (
 from link.medium.governor import AirtimeLimit, Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
-from link.node.interface import Acknowledged, CommandHeard, Refused
+from link.node.interface import Acknowledged, CommandHeard, Rejected
 from link.wire.control import Advance, AskStatus, Renew, Status, pack_command
 from link.wire.packet import PacketType
 
@@ -186,10 +186,10 @@ def test_commands(world):
     assert (packet_type, Status.unpack(body).queue_images) == (PacketType.STATUS, 0)
     assert isinstance(world.hear(PacketType.COMMAND, pack_command(Renew())), CommandHeard)
     assert world.send() == greeting(0)
-    assert isinstance(world.hear(PacketType.COMMAND, pack_command(Advance(5))), Refused)
-    assert isinstance(world.hear(PacketType.TIME, bytes(5)), Refused)
-    assert isinstance(world.sender.receive(b"\x80", 0.0), Refused)
-    assert isinstance(world.sender.receive(b"\xc0" + bytes(15), 0.0), Refused)
+    assert isinstance(world.hear(PacketType.COMMAND, pack_command(Advance(5))), Rejected)
+    assert isinstance(world.hear(PacketType.TIME, bytes(5)), Rejected)
+    assert isinstance(world.sender.receive(b"\x80", 0.0), Rejected)
+    assert isinstance(world.sender.receive(b"\xc0" + bytes(15), 0.0), Rejected)
     assert world.sender.receive(plain_packet(8, PacketType.REPORT, b""), 0.0) is None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from device.config import ConfigError, NodeConfig, load_config
 from device.state_dir import is_usable
-from link.base import boot_s, write_durably
+from link.base import boot_s, durable
 from link.bundle import ENCODER, MANIFEST, TABLES
 from link.security import KEY_FILE
 from link.settings import read_text
@@ -80,7 +80,7 @@ def keep_good(settings: Path, last_good: Path, config: NodeConfig) -> None:
         text = read_text(settings, ConfigError)
         is_kept = last_good.exists() and last_good.read_bytes() == text.encode()
         if not is_kept and load_config(settings) == config:
-            write_durably(last_good, text)
+            durable.write(last_good, text)
 
 
 def _named(config: NodeConfig | None) -> list[Path]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from host_training.data.listing import Listing
 from host_training.presets import DEFAULT_PRESETS, FOLDER_PRESET, Recipe, fitting_presets, recipe
-from link.base import read_small, write_durably
+from link.base import durable
 
 RUN, PICTURES, REPLAY = "run.json", "pictures.json", "replay.npz"
 RUNS = Path("runs")
@@ -199,7 +199,7 @@ def read_run(run_dir: Path) -> Run | None:
     """None when no run.json is there; RunError when it cannot be used."""
     path = run_dir / RUN
     try:
-        said = json.loads(read_small(path))
+        said = json.loads(durable.read_small(path))
         if said["format"] != FORMAT:
             raise ValueError(f"it has format {said['format']}, this program has {FORMAT}")
         run = Run(**said)
@@ -225,7 +225,7 @@ def write_run(run: Run, run_dir: Path, pictures: Listing | None) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
     if pictures is not None:
         pictures.write(run_dir / PICTURES)
-    write_durably(run_dir / RUN, json.dumps(asdict(run), indent=1) + "\n")
+    durable.write(run_dir / RUN, json.dumps(asdict(run), indent=1) + "\n")
 
 
 def read_pictures(run_dir: Path) -> Listing | None:

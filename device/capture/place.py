@@ -6,11 +6,10 @@ begins with the first image.
 """
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
-from link.base import read_small
+from link.base import durable
 
 PLACE_FILE = "folder.json"
 DAMAGED = (ValueError, KeyError, TypeError, RecursionError)
@@ -27,7 +26,7 @@ class Place:
         "The image that was taken last; None: none was."
         if self._file is not None:
             with suppress(OSError, *DAMAGED):  # a place that is lost costs images sent twice
-                kept = json.loads(read_small(self._file))
+                kept = json.loads(durable.read_small(self._file))
                 if kept["folder"] == str(folder):
                     self.last = folder / kept["last"]
 
@@ -37,10 +36,8 @@ class Place:
         if self._file is None:
             return
         kept = {"folder": str(self._folder), "last": str(path.relative_to(self._folder))}
-        unfinished = self._file.with_name(self._file.name + ".part")
-        with suppress(OSError):  # a full card: as above
+        with suppress(OSError), durable.whole(self._file) as unfinished:  # a full card: as above
             unfinished.write_text(json.dumps(kept), encoding="utf-8")
-            os.replace(unfinished, self._file)
 
     def forget(self) -> None:
         self.last = None

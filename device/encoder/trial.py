@@ -30,7 +30,7 @@ from device.config import ConfigError, NodeConfig, load_config
 from device.encoder.edgetpu import is_wanted
 from device.encoder.encoder import EncoderError
 from device.encoder.loading import Loaded, load
-from link.base import read_state, write_state
+from link.base import durable
 from link.bundle import BundleError
 from link.carriers import PortError
 from link.output import readable_output
@@ -147,7 +147,7 @@ class Installed:
     def _read(self) -> tuple[TrialState, str]:
         """What is written; NEW when that is about another bundle, or cannot be read."""
         with suppress(OSError, ValueError, KeyError):
-            told = read_state(self._file, STATE_FORMAT)
+            told = durable.read_state(self._file, STATE_FORMAT)
             if told["bundle"] == self.name:
                 key = "stage" if "stage" in told else "state"  # earlier programs say stage
                 return TrialState(told[key]), str(told["why"])
@@ -161,7 +161,7 @@ class Installed:
             "why": why,
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        write_state(self._file, told)
+        durable.write_state(self._file, told)
         self.state = state
         self.why = why
 

@@ -13,7 +13,7 @@ from device.config import ConfigError
 from device.encoder.encoder import EncoderError
 from device.encoder.interpreter import RuntimeMissingError
 from device.flash.tools import FlashError, UnreachableError
-from link.base import make_folder, sudo_caller
+from link.base import durable
 from link.bundle import BundleError
 from link.output import readable_output
 from link.security import KeyStateError
@@ -62,7 +62,7 @@ def _image(arguments: argparse.Namespace) -> int:
         return code
     started_s = time.monotonic()
     debian = Debian(arguments.suite, arguments.mirror)
-    make_folder(arguments.work)
+    durable.make_folder(arguments.work)
     release = make_release(debian.python, arguments.work, arguments.source)
     image = arguments.out or arguments.work / f"latentlink-{arguments.suite}.img"
     make_image(debian, release, arguments.work, image)
@@ -74,7 +74,7 @@ def _image(arguments: argparse.Namespace) -> int:
 def _card(arguments: argparse.Namespace) -> int:
     from device.flash.card import CardOptions, flash_card
 
-    make_folder(arguments.work)
+    durable.make_folder(arguments.work)
     options = CardOptions(
         target=arguments.target,
         settings=arguments.settings,
@@ -97,7 +97,7 @@ def _card(arguments: argparse.Namespace) -> int:
 def _deploy(arguments: argparse.Namespace) -> int:
     from device.flash.deploy import Node, deploy_bundle, deploy_release
 
-    make_folder(arguments.work)
+    durable.make_folder(arguments.work)
     node = Node(arguments.address, arguments.ssh_options)
     if arguments.bundle:
         deploy_bundle(node, arguments.bundle, _host(arguments.host), arguments.work, print)
@@ -122,7 +122,7 @@ def _give_back(work: Path | None) -> None:
     """What was kept under sudo is the caller's, or the next command without sudo could not use
     it.
     """
-    if work is not None and (caller := sudo_caller()):
+    if work is not None and (caller := durable.sudo_caller()):
         for path in (work, *work.rglob("*")):
             if path.lstat().st_uid == 0:
                 os.lchown(path, *caller)

@@ -33,6 +33,7 @@ from device.flash.rootfs import (
     make_root,
 )
 from device.flash.tools import FlashError, find, require, run
+from link.base import durable
 
 TOOLS = ("mmdebstrap", "depmod", "mkfs.vfat", "mke2fs", "debugfs", "mcopy", "fdtput")
 START_BYTES, BOOT_BYTES, ROOT_BYTES = 4 * MIB, 252 * MIB, 768 * MIB
@@ -67,17 +68,16 @@ def make_image(debian: Debian, release: Release, work: Path, image: Path) -> Non
     root, boot = folder / "root", folder / "boot"
     make_root(fetch(debian, work), release, root)
     _fill_boot(boot, root, debian, release)
-    unfinished = image.with_suffix(".part")
-    with unfinished.open("wb") as file:
-        file.truncate(START_BYTES + BOOT_BYTES + ROOT_BYTES)
-        parts = [
-            Partition(FAT32, START_BYTES, BOOT_BYTES),
-            Partition(LINUX, START_BYTES + BOOT_BYTES, ROOT_BYTES),
-        ]
-        file.write(make_table(parts, DISK_ID))
-    _copy_sparsely(_make_fat(boot, folder / "boot.fat"), unfinished, parts[0].start_bytes)
-    _copy_sparsely(_make_ext4(root, folder / "root.ext4"), unfinished, parts[1].start_bytes)
-    unfinished.rename(image)
+    with durable.whole(image) as unfinished:
+        with unfinished.open("wb") as file:
+            file.truncate(START_BYTES + BOOT_BYTES + ROOT_BYTES)
+            parts = [
+                Partition(FAT32, START_BYTES, BOOT_BYTES),
+                Partition(LINUX, START_BYTES + BOOT_BYTES, ROOT_BYTES),
+            ]
+            file.write(make_table(parts, DISK_ID))
+        _copy_sparsely(_make_fat(boot, folder / "boot.fat"), unfinished, parts[0].start_bytes)
+        _copy_sparsely(_make_ext4(root, folder / "root.ext4"), unfinished, parts[1].start_bytes)
     shutil.rmtree(folder)
 
 

@@ -18,7 +18,7 @@ from device.flash import toml_text
 from device.flash.host_link import check_hears, link_for
 from device.flash.tools import FlashError
 from device.link_config import LinkConfig
-from link.base import FolderLock, HeldError, StagedFile, make_folder, write_durably
+from link.base import FolderLock, HeldError, durable
 from link.bundle import MANIFEST
 from link.security import MAX_NODE
 from link.settings import host_folder, read_toml
@@ -90,10 +90,10 @@ class Registration:
             self.notices.append(
                 f"{host} is new: see that its port, {keys['port']}, is the one of the host's modem"
             )
-        self._files: list[StagedFile] = []
+        self._files: list[durable.StagedFile] = []
         try:
             for path, text in texts.items():
-                self._files.append(StagedFile(path, text, SECRET))
+                self._files.append(durable.StagedFile(path, text, SECRET))
         except BaseException:
             self.drop()
             raise
@@ -196,10 +196,10 @@ def set_bundles(host: Path, node: int, bundles: Sequence[str]) -> None:
             f"{host.parent} has no node {node}; name the folder of the host that hears it "
             "(HOST_DIR=)"
         )
-    make_folder(host.parent / host_folder.NODES, PRIVATE)
+    durable.make_folder(host.parent / host_folder.NODES, PRIVATE)
     path = host_folder.node_file(host, node)
     text = _node_text(dict(entry) | {"bundle": list(dict.fromkeys(bundles))})
-    write_durably(path, text, None if path.exists() else SECRET)
+    durable.write(path, text, None if path.exists() else SECRET)
 
 
 def stands_in_host_toml(host: Path, node: int) -> bool:
@@ -227,7 +227,7 @@ def _with_earlier(host: Path, new: str, before: Mapping[str, Any]) -> tuple[list
 
 def _make_folders(host: Path) -> None:
     for folder in (host.parent, host.parent / host_folder.KEYS, host.parent / host_folder.NODES):
-        make_folder(folder, PRIVATE)
+        durable.make_folder(folder, PRIVATE)
 
 
 def _node_text(entry: Mapping[str, Any]) -> str:

@@ -14,7 +14,6 @@ import gzip
 import hashlib
 import io
 import json
-import shutil
 import stat
 import sys
 import tarfile
@@ -23,6 +22,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from device.flash.tools import (
     DOWNLOAD_DEADLINE_S,
@@ -31,6 +31,7 @@ from device.flash.tools import (
     last_words,
     run_within,
 )
+from link.base import durable
 
 PROJECT = Path(__file__).parents[2]
 LOCK = Path("requirements/device.lock.txt")
@@ -109,8 +110,6 @@ def download_wheels(
     key = hashlib.sha256("\n".join([python, *wanted]).encode()).hexdigest()[:ID_CHARS]
     folder = work / f"wheels-{python}-{key}"
     if not folder.is_dir():
-        unfinished = folder.with_suffix(".part")
-        shutil.rmtree(unfinished, ignore_errors=True)
         platforms = [
             word for platform in PLATFORMS for word in ("--platform", f"{platform}_aarch64")
         ]
@@ -131,14 +130,16 @@ def download_wheels(
             python,
             *platforms,
         ]
-        done = run_within(
-            DOWNLOAD_DEADLINE_S, [*command, *pip_options, "--dest", str(unfinished), *wanted]
-        )
-        if done.returncode:
-            raise UnreachableError(
-                f"aarch64 wheels cannot be downloaded: {last_words(done.stderr)}"
+        with TemporaryDirectory(dir=work) as scratch:
+            unfinished = Path(scratch) / folder.name
+            done = run_within(
+                DOWNLOAD_DEADLINE_S, [*command, *pip_options, "--dest", str(unfinished), *wanted]
             )
-        unfinished.rename(folder)
+            if done.returncode:
+                raise UnreachableError(
+                    f"aarch64 wheels cannot be downloaded: {last_words(done.stderr)}"
+                )
+            unfinished.rename(folder)
     return sorted(folder.glob("*.whl"))
 
 
@@ -179,8 +180,8 @@ def _unpacked(wheel: Path) -> dict[str, bytes]:
 
 def write_archive(path: Path, files: Mapping[str, bytes]) -> None:
     """A tar.gz of files for everybody to read; names and contents alone decide its bytes."""
-    unfinished = path.with_suffix(".part")
     with (
+        durable.whole(path) as unfinished,
         unfinished.open("wb") as raw,
         gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
@@ -192,7 +193,6 @@ def write_archive(path: Path, files: Mapping[str, bytes]) -> None:
             entry.mode = 0o644 if content is not None and not name.endswith(".sh") else 0o755
             entry.size = len(content or b"")
             archive.addfile(entry, io.BytesIO(content or b""))
-    unfinished.rename(path)
 
 
 def _folders(files: Iterable[str]) -> dict[str, None]:

@@ -30,6 +30,7 @@ from device.flash.tools import (
     run,
     run_within,
 )
+from link.base import durable
 
 HOST_PYTHON = "{}.{}".format(*sys.version_info[:2])
 PYTHON_OF = {"bookworm": "3.11", "trixie": "3.13"}
@@ -157,12 +158,12 @@ def fetch(debian: Debian, work: Path) -> Path:
     archive = work / f"debian-{debian.suite}-{request[:8]}.tar"
     if archive.exists():
         return archive
-    unfinished = archive.with_suffix(".part.tar")
     command = [
         find("mmdebstrap"),
         "--quiet",
         "--mode=root",
         "--variant=extract",
+        "--format=tar",
         "--architectures=arm64",
     ]
     if debian.suite == "bookworm":
@@ -172,16 +173,16 @@ def fetch(debian: Debian, work: Path) -> Path:
         "--include=?essential",
         f"--include={','.join(PACKAGES)}",
     ]
-    command += [debian.suite, str(unfinished)]
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH_S)}
-    done = run_within(DOWNLOAD_DEADLINE_S, [*command, *debian.sources], environment=environment)
-    if done.returncode:
-        where = f" from {debian.mirror}" if debian.mirror else ""
-        is_unreachable = any(mark in done.stderr for mark in UNREACHABLE)
-        raise (UnreachableError if is_unreachable else FlashError)(
-            f"Debian {debian.suite} cannot be fetched{where}: {last_words(done.stderr)}"
-        )
-    unfinished.rename(archive)
+    with durable.whole(archive) as unfinished:
+        command += [debian.suite, str(unfinished), *debian.sources]
+        done = run_within(DOWNLOAD_DEADLINE_S, command, environment=environment)
+        if done.returncode:
+            where = f" from {debian.mirror}" if debian.mirror else ""
+            is_unreachable = any(mark in done.stderr for mark in UNREACHABLE)
+            raise (UnreachableError if is_unreachable else FlashError)(
+                f"Debian {debian.suite} cannot be fetched{where}: {last_words(done.stderr)}"
+            )
     return archive
 
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from device.encoder.canary import CANARY, make_canary
 from device.encoder.edgetpu import COMPILED
 from device.flash.tools import FlashError
-from link.base import make_folder
+from link.base import durable
 from link.bundle import ENCODER, MANIFEST, TABLES, Bundle
 from link.security import signature
 from link.settings import host_folder
@@ -30,7 +30,7 @@ def signing_key(host: Path, may_make: bool = False) -> Ed25519PrivateKey:
     try:
         if not may_make:
             return signature.read_key(path)
-        make_folder(path.parent, 0o700)
+        durable.make_folder(path.parent, 0o700)
         return signature.make_key(path)
     except signature.SignatureError as error:
         raise FlashError(

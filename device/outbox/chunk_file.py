@@ -17,7 +17,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from link.base import set_aside
+from link.base import durable
 from link.wire import MAX_CHUNKS
 
 WAL_BYTES = 1 << 20
@@ -242,7 +242,7 @@ def set_damaged_aside(path: Path) -> Path:
     try:
         with path.open("rb+") as file:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # SQLite's locks are of the same kind
-            return set_aside(path, companions=("-shm", "-wal"))
+            return durable.set_aside(path, companions=("-shm", "-wal"))
     except BlockingIOError:
         raise OutboxError(
             f"outbox {path} cannot be used (another process has it open); end that one"

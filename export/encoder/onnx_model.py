@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from export import ExportError
 from export.encoder.fold import FoldedDecoder, FoldedEncoder
+from link.base import durable
 
 OPSET = 17
 ENCODER_INPUT, ENCODER_OUTPUT = "pixels", "symbols"
@@ -73,11 +74,9 @@ def write_task(decoder: nn.Module, n_latents: int, output: str, path: Path) -> N
     """A further task's decoder for any batch: "symbols" float32 (N, D) → its output (N, …), in one
     step.
     """
-    unfinished = path.with_suffix(".part")
-    _write(
-        decoder, torch.zeros(2, n_latents), unfinished, DECODER_INPUT, output, dynamic_batch=True
-    )
-    unfinished.replace(path)
+    example = torch.zeros(2, n_latents)
+    with durable.whole(path) as unfinished:
+        _write(decoder, example, unfinished, DECODER_INPUT, output, dynamic_batch=True)
 
 
 def _write(

@@ -22,7 +22,7 @@ from host_decoder.events import Event, Notice
 from host_decoder.receive.gateway import LOOK_S, RETRY_S, Bell, Gateway
 from host_decoder.receive.host import Host
 from host_decoder.toml_table import ConfigError
-from link.base import HeldError, boot_s, write_durably
+from link.base import HeldError, boot_s, durable
 from link.carriers import CarrierSettings, Received
 from link.medium import Governor, LinkTiming, governor_for
 
@@ -216,7 +216,7 @@ def _adopt(names: Sequence[str], state_dir: Path) -> None:
     for name, path in earlier.items():
         own = _ledger_path(name, state_dir)
         if not own.exists():
-            write_durably(own, path.read_text(encoding="utf-8", errors="replace"))
+            durable.write(own, path.read_text(encoding="utf-8", errors="replace"))
     for path in earlier.values():
         path.unlink(missing_ok=True)
 

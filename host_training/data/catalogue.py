@@ -9,6 +9,7 @@ import numpy as np
 
 from host_training.data import cifar, digits, image_folder
 from host_training.data.dataset import SPLIT_SEED, DataSet, DataSetError, Split
+from link.base import durable
 
 
 def load(name: str, data_dir: Path | str = "data", image_size: int = 64) -> DataSet:
@@ -41,8 +42,5 @@ def write_replay(
     """
     if limit is not None and limit < len(split):
         split = split.subset(np.random.default_rng(SPLIT_SEED).permutation(len(split))[:limit])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("wb") as file:
+    with durable.whole(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, images=split.images, labels=split.labels, classes=np.array(classes))
-    unfinished.replace(path)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from link.base import write_durably
+from link.base import durable
 
 
 class Picture(NamedTuple):
@@ -52,7 +52,7 @@ class Listing:
             raise ValueError(f"unexpected content: {error}") from None
 
     def write(self, path: Path) -> None:
-        write_durably(path, json.dumps(self.pictures, indent=0) + "\n")
+        durable.write(path, json.dumps(self.pictures, indent=0) + "\n")
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from link.base import durable
+
 
 class CheckpointError(Exception):
     """A checkpoint can not be written or read; the message says what is left and what to do."""
@@ -16,16 +18,12 @@ class CheckpointError(Exception):
 
 def save(checkpoint: dict[str, Any], path: Path) -> None:
     """Replace `path` in one step; on any failure the old file stays as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
     try:
-        with temporary.open("wb") as file:
+        with durable.whole(path) as unfinished, unfinished.open("wb") as file:
             torch.save(checkpoint, file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-        temporary.unlink(missing_ok=True)
         kept = (
             f"the one before it, {path}, is intact" if path.exists() else "there was none before it"
         )

@@ -1,5 +1,5 @@
 """Durable: small files that a power cut cannot tear, and what to do with one that is damaged all
-the same.
+the same; and `whole`, for large ones that a fault or a kill must not leave half written.
 """
 
 import errno
@@ -7,18 +7,18 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 MAX_SMALL_BYTES = 16 << 20
-"Of a key or a state; what is longer was not written by us."
+"The longest key or state that is read; what is longer was not written by us."
 MAX_SET_ASIDE = 5
 "Damaged files that are kept; a failing card must not fill itself with them."
 
 
-def write_durably(path: Path, text: str, mode: int | None = None) -> None:
+def write(path: Path, text: str, mode: int | None = None) -> None:
     """Replace a file so that after a power cut either the old or the new one is there, whole.
 
     A link stays one, and the file behind it keeps its owner and, without `mode`, its rights; one
@@ -34,9 +34,9 @@ class StagedFile:
     """
 
     def __init__(self, path: Path, text: str, mode: int | None = None) -> None:
-        """As write_durably."""
+        """As write."""
         self._path = Path(os.path.realpath(path))
-        self._unfinished = self._path.with_name(self._path.name + ".part")
+        self._unfinished = _beside(self._path)
         self._unfinished.unlink(missing_ok=True)
         try:
             self._write(text.encode(), mode)
@@ -76,6 +76,27 @@ class StagedFile:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """The path under which the block writes what then takes the place of `path`, in a folder that
+    is made. A fault leaves the old file, and nothing beside it.
+
+    Nothing waits for the disk: after a power cut the new file may be torn, unless the block synced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = _beside(path)
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
@@ -122,7 +143,7 @@ def write_state(path: Path, state: Mapping[str, Any], mode: int | None = None) -
     """Durably, as JSON with a checksum: a card that changes one digit must not change what a node
     believes.
     """
-    write_durably(path, json.dumps({**state, "checksum": _checksum(state)}) + "\n", mode)
+    write(path, json.dumps({**state, "checksum": _checksum(state)}) + "\n", mode)
 
 
 def read_state(path: Path, state_format: int) -> dict[str, Any]:

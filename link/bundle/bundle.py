@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from link.base.durable import write_durably
+from link.base import durable
 from link.bundle.calibration import Calibration
 from link.bundle.manifest import check_manifest, check_task
 from link.coder.tables import Tables
@@ -261,7 +261,7 @@ def write_manifest(
         "measured": dict(measured),
     }
     text = json.dumps(manifest, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    write_durably(path / MANIFEST, text + "\n")
+    durable.write(path / MANIFEST, text + "\n")
     return Bundle._from_manifest(path)
 
 

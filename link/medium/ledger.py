@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from link.base.durable import read_state, set_aside, write_state
+from link.base import durable
 from link.base.lock import FileLock, HeldError, hold_file
 
 LEDGER_FORMAT = 1
@@ -140,7 +140,7 @@ class StoredLedger(Ledger):
             self._enter(full_s, now_s)
             self.notice = (
                 f"airtime ledger {self._path} is damaged ({error}); it is now "
-                f"{set_aside(self._path).name}, and this "
+                f"{durable.set_aside(self._path).name}, and this "
                 "end counts its airtime as used up"
             )
 
@@ -166,7 +166,7 @@ class StoredLedger(Ledger):
                 self._write(self._reserve_s, now_s)
 
     def _read(self, now_s: float) -> None:
-        state = read_state(self._path, LEDGER_FORMAT)
+        state = durable.read_state(self._path, LEDGER_FORMAT)
         time_s, reserved_s = _number(state["time_s"]), _number(state["reserved_s"])
         is_same_clock = state["boot_id"] == self._boot_id and time_s <= now_s + self.window_s
         later_s = 0.0 if is_same_clock else now_s - time_s
@@ -189,7 +189,7 @@ class StoredLedger(Ledger):
             "reserved_s": reserved_s,
         }
         try:
-            write_state(self._path, state)
+            durable.write_state(self._path, state)
         except OSError as error:
             raise LedgerError(
                 f"airtime ledger {self._path} cannot be written ({error}), so nothing is sent; "

@@ -14,9 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from link.base import durable
+
 FOLDER, OWN = Path("results"), Path("runs/results")
 RESULTS = "LATENTLINK_RESULTS"
-"Of the environment: the folder of whoever names none; else FOLDER."
+"The variable of the environment that names the folder for whoever names none; else FOLDER."
 NOT_SOURCE = (f":(top,exclude){FOLDER}", ":(top,exclude)docs/*.svg")
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -44,10 +46,9 @@ def write_result(
     }
     check_result(result)
     path = Path(folder or os.environ.get(RESULTS) or FOLDER) / f"{study}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".json.part")
-    unfinished.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+    with durable.whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     return path
 
 

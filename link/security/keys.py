@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from link.base.durable import read_small, read_state, set_aside, write_durably, write_state
+from link.base import durable
 from link.base.lock import FolderLock, HeldError
 
 KEY_FILE = "node.key"
@@ -95,8 +95,8 @@ def provision(folder: Path | str, node: int, begin: int | None = None) -> NodeKe
         raise KeyStateError(f"{folder} already holds a {KEY_FILE}; to replace it {START_ANEW}")
     begin = begin_counter(time.time()) if begin is None else begin
     made = NodeKey(node, secrets.token_bytes(KEY_BYTES))
-    write_state(folder / COUNTER_FILE, _state(node, max(begin, _stored_counter(folder))))
-    write_durably(folder / KEY_FILE, made.hex + "\n", mode=0o600)
+    durable.write_state(folder / COUNTER_FILE, _state(node, max(begin, _stored_counter(folder))))
+    durable.write(folder / KEY_FILE, made.hex + "\n", mode=0o600)
     return made
 
 
@@ -208,7 +208,7 @@ class CounterStore:
             if node is None:
                 raise
             read_master_key(self._folder)  # where there is no key, no node was provisioned
-            kept = f"; it is now {set_aside(path).name}" if path.exists() else ""
+            kept = f"; it is now {durable.set_aside(path).name}" if path.exists() else ""
             begin = begin_counter(time.time())
             self.notice = f"{error.what}{kept}, and node {node} counts on from {begin}"
             return node, begin
@@ -241,7 +241,7 @@ class CounterStore:
         self._block = min(2 * self._block, BLOCK)
 
     def _store(self, next_counter: int) -> None:
-        write_state(self._folder / COUNTER_FILE, _state(self.node, next_counter))
+        durable.write_state(self._folder / COUNTER_FILE, _state(self.node, next_counter))
         self._stored = next_counter
 
 
@@ -252,7 +252,7 @@ def _state(node: int, next_counter: int) -> dict[str, int]:
 def _read_state(folder: Path) -> tuple[int, int]:
     path = folder / COUNTER_FILE
     try:
-        state = read_state(path, STATE_FORMAT)
+        state = durable.read_state(path, STATE_FORMAT)
         node, next_counter = state["node"], state["next_counter"]
         if (type(node), type(next_counter)) != (int, int):
             raise ValueError("unexpected content")
@@ -273,7 +273,7 @@ def read_master_key(folder: Path | str) -> bytes:
     """The key of the node provisioned in `folder`, 16 bytes."""
     path = Path(folder) / KEY_FILE
     try:
-        return parse_key(read_small(path).decode("utf-8"), origin=str(path))
+        return parse_key(durable.read_small(path).decode("utf-8"), origin=str(path))
     except FileNotFoundError:
         raise KeyStateError(
             f"{path} is missing, so this node does not speak: {START_ANEW}"

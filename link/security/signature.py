@@ -18,7 +18,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from link.base.durable import read_small, write_durably
+from link.base import durable
 from link.bundle.bundle import ENCODER, MANIFEST, TABLES, Bundle, BundleError
 
 SIGNATURE = "signature.json"
@@ -42,7 +42,7 @@ def make_key(path: Path) -> Ed25519PrivateKey:
     """
     if not path.exists() or path.stat().st_size == 0:
         key = Ed25519PrivateKey.generate()
-        write_durably(path, key.private_bytes_raw().hex() + "\n", mode=0o600)
+        durable.write(path, key.private_bytes_raw().hex() + "\n", mode=0o600)
     return read_key(path)
 
 
@@ -121,7 +121,7 @@ def _message(signed: Mapping[str, Any]) -> bytes:
 
 def _read_key(path: Path) -> bytes:
     try:
-        key = bytes.fromhex(read_small(path).decode("ascii").strip())
+        key = bytes.fromhex(durable.read_small(path).decode("ascii").strip())
     except OSError as error:
         raise SignatureError(
             f"{path} cannot be read ({error.strerror}), so no bundle can be trusted"

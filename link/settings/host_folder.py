@@ -10,28 +10,26 @@ Paths in nodes/N.toml are relative to the host folder, as those of host.toml are
 in host.toml too is what its own file says.
 """
 
-import os
 import pwd
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from link.base import durable
 from link.settings.toml_file import read_toml
 
 HOST_TOML = "host.toml"
 NODES, KEYS = "nodes", "keys"
 NAME = "latentlink"
-"Of the folder in its owner's home."
+"The folder's name in its owner's home."
 
 
 def default_folder() -> Path:
     """Outside any checkout; under sudo in the home of the account that called it."""
-    caller = os.environ.get("SUDO_UID", "")
-    if os.geteuid() == 0 and caller.isdigit():
-        try:
-            return Path(pwd.getpwuid(int(caller)).pw_dir) / NAME
-        except KeyError:
-            pass  # an account that has gone
+    caller = durable.sudo_caller()
+    with suppress(KeyError):  # an account that has gone
+        return Path(pwd.getpwuid(caller[0]).pw_dir if caller else Path.home()) / NAME
     return Path.home() / NAME
 
 

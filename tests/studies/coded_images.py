@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from host_training.data.batches import to_pixels
 from host_training.data.dataset import DataSet, Split
+from link.base import durable
 from tests.studies.image_codecs import PIXELS, Setting, body, decode, rebuild
 
 BLOCK = 2500
@@ -105,7 +106,5 @@ def _through(image: np.ndarray, setting: Setting) -> np.ndarray:
 
 
 def _save(path: Path, **arrays: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part.npz")
-    np.savez(unfinished, **arrays)
-    unfinished.replace(path)
+    with durable.whole(path) as unfinished, unfinished.open("wb") as file:
+        np.savez(file, **arrays)

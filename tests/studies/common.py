@@ -32,6 +32,7 @@ from export.pipeline import N_IMAGES_FOR_MEANS, first, make_encoder
 from host_training.data.dataset import DataSet, with_corrupted_labels
 from host_training.presets import recipe
 from host_training.training.trainer import Trainer, load_model
+from link.base import durable
 from link.coder import latent_coder
 from link.coder.bulk import decode_bulk
 from link.coder.tables import Tables
@@ -166,9 +167,8 @@ class Progress:
             "wall_s": time.monotonic() - started,
         }
         if not self.revision.endswith(("-dirty", "unknown")):
-            unfinished = path.with_suffix(".part")
-            unfinished.write_text(json.dumps(kept, allow_nan=False), encoding="utf-8")
-            unfinished.replace(path)
+            with durable.whole(path) as unfinished:
+                unfinished.write_text(json.dumps(kept, allow_nan=False), encoding="utf-8")
         return kept["measured"]
 
     @property

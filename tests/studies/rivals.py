@@ -36,6 +36,7 @@ from host_training.data.dataset import DataSet, Split
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import recipe
 from host_training.training.trainer import load_model
+from link.base import durable
 from link.bundle.bundle import Bundle
 from link.coder.tables import Tables
 from tests.studies import coded_images, factorised_prior, goals
@@ -456,10 +457,8 @@ def part_path(study: Study, part: str) -> Path:
 
 def keep(path: Path, kept: dict[str, Any], started: float) -> None:
     kept["processor_s"] = time.process_time() - started
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".json.part")
-    unfinished.write_text(json.dumps(kept, indent=1))
-    unfinished.replace(path)
+    with durable.whole(path) as unfinished:
+        unfinished.write_text(json.dumps(kept, indent=1))
 
 
 def kept_part(study: Study, part: str) -> dict[str, Any] | None:

@@ -52,6 +52,7 @@ from host_decoder.decode.onnx_decoder import OnnxDecoder
 from host_decoder.view.picture import to_png
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
+from link.base import durable
 from link.bundle.bundle import PIXELS, PROBABILITIES, SCORE, Bundle
 from link.coder import latent_coder
 from link.coder.bulk import decode_bulk
@@ -170,9 +171,8 @@ class Field:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    np.save(unfinished, array)
-    unfinished.replace(path)
+    with durable.whole(path) as unfinished, unfinished.open("wb") as file:
+        np.save(file, array)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,9 +191,8 @@ class Rows:
 
     def add(self, name: str, seed: int, row: Row) -> None:
         self.rows[f"{name} {seed}"] = row
-        unfinished = self.path.with_suffix(".part")
-        unfinished.write_text(json.dumps(self.rows, indent=1))
-        unfinished.replace(self.path)
+        with durable.whole(self.path) as unfinished:
+            unfinished.write_text(json.dumps(self.rows, indent=1))
         print(self.path.parent.name, name, seed, row, flush=True)
 
     def figures(self, seeds: Sequence[int]) -> Iterator[tuple[str, float]]:

@@ -16,6 +16,8 @@ while the node runs:
 import types
 from pathlib import Path
 
+from link.base import durable
+
 CV2 = """
 import threading
 import numpy as np
@@ -65,9 +67,8 @@ class Habit:
         self.becomes(words)
 
     def becomes(self, words: str) -> None:
-        unfinished = self.path.with_name("habit.part")
-        unfinished.write_text(words)
-        unfinished.replace(self.path)
+        with durable.whole(self.path) as unfinished:
+            unfinished.write_text(words)
 
     @property
     def source(self) -> str:

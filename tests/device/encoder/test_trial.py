@@ -17,7 +17,7 @@ from device.encoder.canary import CANARY, check_canary, make_canary
 from device.encoder.encoder import Encoder
 from device.encoder.loading import load
 from device.encoder.trial import PROBATION_IMAGES, STATE_FILE, Installed, TrialState
-from link.base.durable import write_state
+from link.base import durable
 from link.bundle.bundle import ENCODER, Bundle, BundleError, write_manifest
 from link.host.receiver import NodeEntry, Receiver
 from link.medium.profiles import get_profile
@@ -161,7 +161,7 @@ def test_a_node_that_is_told_to_end_does_not_clear_what_an_earlier_start_died_wi
             patch.undo()
             raise KeyboardInterrupt
 
-        patch.setattr("device.encoder.trial.write_state", end_once)
+        patch.setattr("link.base.durable.write_state", end_once)
         with pytest.raises(KeyboardInterrupt), installed(updated) as ended:
             ended.choose(lambda sentence: None)
     assert installed(updated).state == TrialState.BEGUN
@@ -233,7 +233,7 @@ def test_a_damaged_canary_is_named(old):
 def test_a_damaged_bundle_gives_way_to_the_one_before_it(updated, port, old, new, state):
     path, far = port
     updated.config(path)
-    write_state(
+    durable.write_state(
         updated.folder / "keys" / STATE_FILE,
         {"format": 1, "bundle": new.id.hex(), "state": state.value, "why": ""},
     )
@@ -286,7 +286,7 @@ def test_where_nothing_can_be_written_no_trial_begins(updated, old, monkeypatch)
         raise OSError(28, "No space left on device")
 
     updated.config()
-    monkeypatch.setattr("device.encoder.trial.write_state", full)
+    monkeypatch.setattr("link.base.durable.write_state", full)
     said: list[str] = []
     loaded, trial = installed(updated).choose(said.append)
     assert (loaded.bundle.id, trial) == (old.id, None)
@@ -348,5 +348,5 @@ def test_the_released_bundle_keeps_its_id_whatever_lies_beside_it(old):
 def test_how_a_bundle_did_is_read_as_an_earlier_version_wrote_it(updated, new, state, key):
     updated.config()
     told = {"format": 1, "bundle": new.id.hex(), key: state.value, "why": "so"}
-    write_state(updated.folder / "keys" / STATE_FILE, told)
+    durable.write_state(updated.folder / "keys" / STATE_FILE, told)
     assert (installed(updated).state, installed(updated).why) == (state, "so")

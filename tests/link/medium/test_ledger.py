@@ -10,8 +10,7 @@ import random
 
 import pytest
 
-from link.base.durable import write_state
-from link.medium import ledger as ledger_module
+from link.base import durable
 from link.medium.ledger import ENTRY_S, KEEP_TIME_S, KEPT_ENTRIES, Ledger, LedgerError, StoredLedger
 
 HOUR_S = 3600.0
@@ -153,7 +152,7 @@ def test_time_that_passes_without_a_frame_is_known_to_a_later_boot_when_it_was_k
 
 def test_frames_within_a_block_do_not_touch_the_disk(path, monkeypatch):
     written: list[object] = []
-    monkeypatch.setattr(ledger_module, "write_state", lambda path, state: written.append(state))
+    monkeypatch.setattr(durable, "write_state", lambda path, state: written.append(state))
     ledger = stored(path, now_s=0.0, block_s=2.0)
     for n in range(40):
         ledger.charge(0.1, float(n))
@@ -244,7 +243,7 @@ def test_a_ledger_that_cannot_be_read_ends_nothing_and_all_airtime_counts_as_use
     ],
 )
 def test_a_ledger_that_cannot_be_is_damaged(path, change):
-    write_state(
+    durable.write_state(
         path, {"format": 1, "boot_id": "a", "time_s": 10, "used": [], "reserved_s": 1, **change}
     )
     ledger = stored(path, now_s=20.0)

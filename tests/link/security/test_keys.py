@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from link.base.durable import write_state
+from link.base import durable
 from link.security import keys
 from link.security.keys import (
     BLOCK,
@@ -327,7 +327,8 @@ def test_a_damaged_counter_is_set_aside_where_the_node_s_number_is_known(folder,
     ],
 )
 def test_a_state_that_cannot_be_is_damaged(folder, change):
-    write_state(folder / "counter.json", {"format": 2, "node": 3, "next_counter": 64, **change})
+    state = {"format": 2, "node": 3, "next_counter": 64, **change}
+    durable.write_state(folder / "counter.json", state)
     with pytest.raises(KeyStateError, match=r"counter\.json is damaged"):
         CounterStore(folder)
     with CounterStore(folder, node=3) as store:
@@ -455,7 +456,7 @@ def test_a_folder_that_is_not_there_is_said_so(tmp_path):
 
 
 def test_the_last_counter_is_not_followed_by_the_first(folder):
-    write_state(
+    durable.write_state(
         folder / "counter.json", {"format": 2, "node": 3, "next_counter": (1 << 48) - BLOCK}
     )
     with CounterStore(folder) as store:

@@ -64,6 +64,7 @@ def test_under_sudo_it_is_the_callers_folder(monkeypatch):
     assert default_folder() == Path.home() / "latentlink"
     somebody = pwd.getpwall()[-1]
     monkeypatch.setenv("SUDO_UID", str(somebody.pw_uid))
+    monkeypatch.setenv("SUDO_GID", str(somebody.pw_gid))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert default_folder() == Path(pwd.getpwuid(somebody.pw_uid).pw_dir) / "latentlink"
     monkeypatch.setenv("SUDO_UID", "4294967000")

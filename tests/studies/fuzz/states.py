@@ -13,7 +13,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from device.outbox.outbox import Outbox, open_outbox
-from link.base.durable import write_state
+from link.base import durable
 from link.bundle.bundle import ENCODER, TABLES, write_manifest
 from link.coder.tables import Tables
 from link.medium.ledger import StoredLedger
@@ -133,4 +133,4 @@ def _sign(path: Path, data: bytes) -> None:
         state = json.loads(data)
         if isinstance(state, dict):
             state.pop("checksum", None)
-            write_state(path, state)
+            durable.write_state(path, state)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from link.coder import MAX_COMPONENTS, MAX_FREQUENCIES, TOTAL_BITS, WEIGHT_BITS, Tables
+from link.coder import MAX_COMPONENTS, MAX_FREQUENCIES, Tables, mean_bits
 
 MIN_IMAGES_PER_COMPONENT = 20
 MAX_IMAGES = 60_000
@@ -185,32 +185,6 @@ def nearest_centre(points: np.ndarray, k: int, rng: np.random.Generator) -> np.n
             filled = np.flatnonzero(sizes)
             centres[filled] = (assignment @ points)[filled] / sizes[filled, None]
     return nearest
-
-
-def mean_bits(symbols: np.ndarray, tables: Tables, chunk: int = 1024) -> float:
-    """Mean of link.coder.latent_coder.ideal_bits over symbols (N, D): the same integer arithmetic,
-    many images at a time.
-    """
-    total = sum(
-        float(_bits(symbols[start : start + chunk], tables).sum())
-        for start in range(0, len(symbols), chunk)
-    )
-    return total / len(symbols)
-
-
-def _bits(symbols: np.ndarray, tables: Tables) -> np.ndarray:
-    indices = np.clip(symbols.astype(np.int64) - tables.symbol_min, 0, tables.alphabet - 1)
-    weights = np.broadcast_to(tables.prior, (len(symbols), tables.n_components))
-    bits = np.zeros(len(symbols))
-    for index, cumulative in zip(indices.T, tables.cumulative, strict=True):
-        low, high = cumulative[index], cumulative[index + 1]
-        total = weights.sum(1)
-        frequency = (high * weights).sum(1) // total - (low * weights).sum(1) // total
-        bits += TOTAL_BITS - np.log2(frequency)
-        weights = weights * (high - low)
-        shift = np.frexp(weights.max(1).astype(np.float64))[1] - WEIGHT_BITS
-        weights = np.maximum(weights >> shift[:, None], 1)
-    return bits
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from export.encoder.fold import FoldedEncoder
 from export.encoder.onnx_model import OnnxModel
-from export.entropy_model import FittedTables, mean_bits
+from export.entropy_model import FittedTables
 from host_training.data.batches import evaluation_batches, to_model_input, to_pixels
 from host_training.data.dataset import Split
 from host_training.models.autoencoder import AutoEncoder, Encoder, quantise
-from link.coder import Tables, latent_coder
+from link.coder import Tables, latent_coder, mean_bits
 from link.output import without_information
 
 PERCENTILES = (5, 50, 95, 100)

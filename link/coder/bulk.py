@@ -1,5 +1,5 @@
-"""Bulk decoding: many bitstreams at once, the same result as link.coder.latent_coder.decode gives
-for each.
+"""Bulk: many images at once, the same result as link.coder.latent_coder gives for each: bitstreams
+decoded, and the bits that symbols would take.
 
 Images walk through the latents side by side: one matrix product mixes the tables of all of them,
 and the range coder's 64-bit state becomes a column of numbers. Tables are mixed in float64 and
@@ -25,6 +25,8 @@ from link.coder.tables import TOTAL, WEIGHT_BITS, Tables
 
 BLOCK_IMAGES = 256
 "As many as keep the weights (256 images x 256 components) in the processor's cache."
+BITS_BLOCK_IMAGES = 1024
+"Sums of bits are rounded block by block: another size would move their last digits."
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,32 @@ def _decode_block(
         )
     out.symbols[~out.is_valid] = 0
     out.n_known[~out.is_valid] = 0
+
+
+def mean_bits(symbols: np.ndarray, tables: Tables, block_images: int = BITS_BLOCK_IMAGES) -> float:
+    """Mean of link.coder.latent_coder.ideal_bits over symbols (N, D)."""
+    total = sum(
+        float(_ideal_bits(symbols[start : start + block_images], tables).sum())
+        for start in range(0, len(symbols), block_images)
+    )
+    return total / len(symbols)
+
+
+def _ideal_bits(symbols: np.ndarray, tables: Tables) -> np.ndarray:
+    indices = np.clip(symbols.astype(np.int64) - tables.symbol_min, 0, tables.alphabet - 1)
+    weights = np.tile(tables.prior.astype(np.float64), (len(symbols), 1))
+    bits = np.zeros(len(symbols))
+    for index, counts in zip(indices.T, tables.cumulative, strict=True):
+        rows = counts.astype(np.float64)
+        low, high = rows[index], rows[index + 1]
+        bits += TOTAL_BITS - np.log2(_mean(high, weights) - _mean(low, weights))
+        weights = _reweigh(weights, high - low)
+    return bits
+
+
+def _mean(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Entries of `_mixed`, one for each row: (N,) of counts (N, K)."""
+    return np.einsum("nk,nk->n", counts, weights) // weights.sum(axis=1)
 
 
 def _mixed(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -7,11 +7,10 @@ from export.entropy_model import (
     clusters,
     fit_candidates,
     fit_mixture,
-    mean_bits,
     static_histogram,
 )
 from host_training.training.evaluation import histogram_bits
-from link.coder.latent_coder import ideal_bits
+from link.coder.bulk import mean_bits
 
 
 def clustered(
@@ -46,19 +45,6 @@ def test_a_mixture_learns_what_the_latents_share():
     static = mean_bits(unseen, static_histogram(symbols).quantised())
     mixture = mean_bits(unseen, fit_mixture(symbols, labels, 5).quantised())
     assert mixture < 0.7 * static
-
-
-def test_the_bits_are_those_of_the_coder_bit_for_bit():
-    symbols, labels = clustered(400)
-    tables = fit_mixture(symbols, labels, 8).quantised()
-    # many outside the tables
-    unseen = np.clip(clustered(30, seed=7)[0].astype(int) * 3, -128, 127).astype(np.int8)
-    assert mean_bits(unseen, tables) == pytest.approx(
-        np.mean([ideal_bits(image, tables) for image in unseen]), abs=1e-9
-    )
-    assert mean_bits(unseen, tables) == pytest.approx(
-        mean_bits(unseen[::-1], tables, chunk=7), abs=1e-9
-    )
 
 
 def test_every_latent_has_room_for_one_symbol_more_on_each_side_within_int8():

@@ -22,11 +22,11 @@ from torch import nn
 
 from export.decoders.networks import LOSSES
 from export.encoder.fold import FoldedDecoder
-from export.entropy_model import mean_bits
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
 from host_training.presets import recipe
 from host_training.training.evaluation import latent_order
+from link.coder.bulk import mean_bits
 from tests.studies.common import (
     Deployed,
     Progress,

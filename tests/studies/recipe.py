@@ -16,10 +16,11 @@ from torch import Tensor
 
 from export.encoder.fold import FoldedDecoder, FoldedEncoder
 from export.encoder.importance import fold_rotation, rotation, sensitivity
-from export.entropy_model import fit_mixture, mean_bits
+from export.entropy_model import fit_mixture
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
 from host_training.presets import EQUAL_SUBBANDS, recipe
+from link.coder.bulk import mean_bits
 from tests.studies.common import (
     Deployed,
     Halves,

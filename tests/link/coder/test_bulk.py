@@ -1,4 +1,4 @@
-"""Bulk decoding gives what decoding one by one gives, only faster."""
+"""In bulk, decoding and counting bits give what they give one by one, only faster."""
 
 import time
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from link.coder import latent_coder
-from link.coder.bulk import BLOCK_IMAGES, decode_bulk
+from link.coder.bulk import BLOCK_IMAGES, decode_bulk, mean_bits
 from link.coder.tables import TOTAL, Tables
 from tests.worlds.small_bundle import random_symbols, random_tables
 
@@ -116,3 +116,16 @@ def test_a_batch_takes_less_time_than_its_images():
     # others may be at work
     batch_s = min(seconds(lambda: decode_bulk(bitstreams, tables)) for _ in range(3))
     assert batch_s < seconds(lambda: one_by_one(bitstreams, tables, complete=True)) / 2
+
+
+@MIXTURES
+def test_the_bits_are_those_of_the_coder_bit_for_bit(n_latents, n_components):
+    tables = random_tables(8, n_latents, n_components)
+    inside, _ = streams(tables, 30)
+    symbols = np.clip(inside.astype(int) * 2, -128, 127).astype(np.int8)  # many outside the tables
+    bits = [latent_coder.ideal_bits(row, tables) for row in symbols]
+    assert mean_bits(symbols, tables) == pytest.approx(np.mean(bits), abs=1e-9)
+    assert mean_bits(symbols[:1], tables) == bits[0]
+    assert mean_bits(symbols[::-1], tables, block_images=7) == pytest.approx(
+        np.mean(bits), abs=1e-9
+    )

@@ -16,7 +16,7 @@ from export.encoder.onnx_model import OnnxModel
 from export.entropy_model import FittedTables
 from host_training.data.batches import evaluation_batches, to_model_input, to_pixels
 from host_training.data.dataset import Split
-from host_training.models.autoencoder import AutoEncoder, Encoder, quantise
+from host_training.models.autoencoder import AutoEncoder, quantise
 from link.coder import Tables, latent_coder, mean_bits
 from link.output import without_information
 
@@ -46,20 +46,21 @@ class Agreement:
 
 
 @torch.no_grad()
-def float_latents(encoder: Encoder | FoldedEncoder, split: Split, pixel_pad: int) -> Tensor:
+def float_latents(encoder: FoldedEncoder, split: Split) -> Tensor:
     """Latents of a split, float32 (N, D), not rounded."""
-    batches = evaluation_batches(split, BATCH_SIZE, torch.device("cpu"), pixel_pad)
+    batches = evaluation_batches(split, BATCH_SIZE, torch.device("cpu"), encoder.image.pixel_pad)
     return torch.cat([encoder(images) for images, _ in batches])
 
 
-def float_symbols(encoder: Encoder | FoldedEncoder, split: Split, pixel_pad: int) -> np.ndarray:
+def float_symbols(encoder: FoldedEncoder, split: Split) -> np.ndarray:
     """Rounded float32 latents of a split as int8 (N, D)."""
-    return quantise(float_latents(encoder, split, pixel_pad)).numpy().astype(np.int8)
+    return quantise(float_latents(encoder, split)).numpy().astype(np.int8)
 
 
-def onnx_symbols(path: Path, encoder: FoldedEncoder, split: Split, pixel_pad: int) -> np.ndarray:
+def onnx_symbols(path: Path, encoder: FoldedEncoder, split: Split) -> np.ndarray:
     """The same through an encoder's ONNX file, which takes one image's views at a time."""
-    views = encoder.look(to_model_input(to_pixels(split.images), pixel_pad)).contiguous().numpy()
+    images = to_model_input(to_pixels(split.images), encoder.image.pixel_pad)
+    views = encoder.look(images).contiguous().numpy()
     latents = torch.from_numpy(OnnxModel(path)(views, batch_size=len(encoder.views)))
     return quantise(latents).numpy().astype(np.int8)
 
@@ -162,7 +163,7 @@ class Cost:
 
 
 @torch.no_grad()
-def encoder_cost(encoder: FoldedEncoder, input_shape: tuple[int, int, int]) -> Cost:
+def encoder_cost(encoder: FoldedEncoder) -> Cost:
     """Counted by letting one image (C, H, W) through: every output value of a convolution takes one
     kernel's worth.
     """
@@ -178,7 +179,7 @@ def encoder_cost(encoder: FoldedEncoder, input_shape: tuple[int, int, int]) -> C
         for layer in encoder.modules()
         if isinstance(layer, nn.Conv2d)
     ]
-    encoder(torch.zeros(1, *input_shape))
+    encoder(torch.zeros(1, *encoder.input_shape))
     for hook in hooks:
         hook.remove()
     return Cost(macs, sum(parameter.numel() for parameter in encoder.parameters()))

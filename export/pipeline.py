@@ -17,11 +17,11 @@ from export import ExportError, entropy_model, measure
 from export.decoders import anomaly, calibration
 from export.decoders.finetune import FineTuning, augmented_symbols, finetune, score
 from export.encoder import onnx_model, tflite
-from export.encoder.fold import FoldedDecoder, FoldedEncoder, fold, input_shape
+from export.encoder.fold import FoldedDecoder, FoldedEncoder, fold
 from export.encoder.importance import fold_rotation, rotation, sensitivity
 from export.encoder.operators import edge_tpu_compiler_log, list_operators, require_integer
 from export.encoder.rounding import round_weights
-from export.encoder.symbols import Encode, Int8Encoder, received, with_border
+from export.encoder.symbols import Encode, Int8Encoder, received
 from export.entropy_model import FittedTables
 from export.measure import Accuracies, Agreement, Rates
 from export.report import ExportReport
@@ -107,21 +107,21 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Ex
     data = load_data(settings, config, checkpoint)
     encoder, decoder = halves(model, checkpoint["latent_order"], settings, data)
     n_latents = decoder.first.in_features
-    cost = measure.encoder_cost(encoder, input_shape(config))
+    cost = measure.encoder_cost(encoder)
     say(
         f"fold      {config.wavelet} and stem in one; {n_latents} of {config.latents} "
         f"latents, {settings.order} order; "
         f"{cost.macs:,} MACs"
     )
 
-    onnx_agreement = make_encoder(encoder, config, data, folder)
-    encode = Int8Encoder(folder / bundle.ENCODER, config.pixel_pad, settings.threads)
+    onnx_agreement = make_encoder(encoder, data, folder)
+    encode = Int8Encoder(folder / bundle.ENCODER, encoder.image, settings.threads)
     operators = list_operators(folder / bundle.ENCODER)
     require_integer(operators)
     say(f"int8      {len(operators)} operators, {(folder / bundle.ENCODER).stat().st_size:,} bytes")
 
     float_symbols, test = (
-        measure.float_symbols(encoder, data.test, config.pixel_pad),
+        measure.float_symbols(encoder, data.test),
         encode(data.test.images),
     )
     agreements = {
@@ -212,12 +212,12 @@ def halves(
         return encoder.with_views(settings.views), decoder
 
     n_latents = n_transmitted(model.config.latents, settings.latents)
-    pad, some = model.config.pixel_pad, first(data.train, N_IMAGES_FOR_MEANS)
+    some = first(data.train, N_IMAGES_FOR_MEANS)
     encoder, decoder = folded(range(model.config.latents), torch.zeros(model.config.latents))
     if settings.order == "discriminative":
-        means = measure.float_symbols(encoder, some, pad).mean(0)
+        means = measure.float_symbols(encoder, some).mean(0)
         return folded(latent_order[:n_latents], torch.from_numpy(means))
-    latents = measure.float_latents(encoder, some, pad)
+    latents = measure.float_latents(encoder, some)
     turned = rotation(latents, sensitivity(decoder, latents), settings.coarseness)
     return fold_rotation(encoder, decoder, turned.leading(min(n_latents, turned.n_useful)))
 
@@ -226,24 +226,20 @@ def first(split: Split, n_images: int) -> Split:
     return split.subset(np.arange(min(n_images, len(split))))
 
 
-def make_encoder(
-    encoder: FoldedEncoder, config: ModelConfig, data: DataSet, folder: Path
-) -> Agreement:
+def make_encoder(encoder: FoldedEncoder, data: DataSet, folder: Path) -> Agreement:
     """Write encoder.tflite; returns how far ONNX, which is on the way to it, agrees with the
     rounded encoder.
     """
-    pad = config.pixel_pad
-    rounded = round_weights(
-        encoder, to_model_input(to_pixels(some_images(data, N_IMAGES_TO_ROUND_BY)), pad)
-    )
+    images = to_pixels(some_images(data, N_IMAGES_TO_ROUND_BY))
+    rounded = round_weights(encoder, to_model_input(images, encoder.image.pixel_pad))
     some = first(data.test, N_IMAGES_THROUGH_ONNX)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "encoder.onnx"
-        onnx_model.write_encoder(rounded, input_shape(config), path)
-        images = with_border(some_images(data, N_CALIBRATION_IMAGES), pad)
-        tflite.convert(path, images, folder / bundle.ENCODER, rounded.views)
-        onnx_symbols = measure.onnx_symbols(path, rounded, some, pad)
-    return Agreement.between(onnx_symbols, measure.float_symbols(rounded, some, pad))
+        onnx_model.write_encoder(rounded, path)
+        calibration_images = encoder.image.with_border(some_images(data, N_CALIBRATION_IMAGES))
+        tflite.convert(path, calibration_images, folder / bundle.ENCODER, rounded.views)
+        onnx_symbols = measure.onnx_symbols(path, rounded, some)
+    return Agreement.between(onnx_symbols, measure.float_symbols(rounded, some))
 
 
 def some_images(data: DataSet, n_images: int) -> np.ndarray:

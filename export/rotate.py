@@ -97,7 +97,7 @@ def build(
         f"{settings.coarseness:g}"
     )
     tflite.turn_latents(old.encoder_path, turned, folder / bundles.ENCODER)
-    encode = Int8Encoder(folder / bundles.ENCODER, old.image.pixel_pad, settings.threads)
+    encode = Int8Encoder(folder / bundles.ENCODER, old.image, settings.threads)
     tables = make_tables(encode, data, settings.components, folder, say)
     heard = AtHost.of(data, received(encode, tables.chosen.tables))
     decoder = classes_decoder(heard.train, heard.validation, data, settings.seed)
@@ -158,7 +158,7 @@ def importance_of(old: Bundle, data: DataSet, settings: Rotating) -> Rotation:
     """From a decoder that learns the old symbols first: the bundle's own is an ONNX file and has no
     gradients.
     """
-    encode = Int8Encoder(old.encoder_path, old.image.pixel_pad, settings.threads)
+    encode = Int8Encoder(old.encoder_path, old.image, settings.threads)
     train, validation = encode(data.train.images), encode(data.validation.images)
     decoder = classes_decoder(train[None], validation, data, settings.seed)
     latents = torch.from_numpy(train[:N_IMAGES].astype(np.float32))

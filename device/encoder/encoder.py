@@ -47,9 +47,7 @@ class Encoder:
             raise EncoderError(
                 f"{ENCODER} of bundle {bundle.path} must have one input and one output"
             ) from None
-        pad = 2 * self._image.pixel_pad
-        height, width, channels = self._image.shape
-        self._check("input", self._input, (1, height + pad, width + pad, channels), bundle)
+        self._check("input", self._input, (1, *self._image.input_shape), bundle)
         n_outputs = int(np.prod(self._output["shape"]))
         self._check("output", self._output | {"shape": (n_outputs,)}, (bundle.n_latents,), bundle)
 
@@ -68,9 +66,7 @@ class Encoder:
         return self.infer(self.prepare(pixels))
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """The model's input, int8 (1, H + 2 pad, W + 2 pad, C): pixel - 128, reflected where the
-        wavelet needs more.
-        """
+        """The model's input, int8 (1, H + 2 pad, W + 2 pad, C), of an image that is checked."""
         if pixels.shape != self._image.shape:
             raise EncoderError(
                 f"image is {_shape_name(pixels.shape)}, the bundle's encoder takes "
@@ -81,9 +77,7 @@ class Encoder:
             raise EncoderError(
                 f"image is {pixels.dtype}, the encoder takes uint8: scale the images to 0 to 255"
             )
-        if pad := self._image.pixel_pad:
-            pixels = np.pad(pixels, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
-        return (np.ascontiguousarray(pixels) ^ 0x80).view(np.int8)[np.newaxis]
+        return self._image.to_model_input(pixels[np.newaxis])
 
     def infer(self, prepared: np.ndarray) -> np.ndarray:
         """One run of the model: symbols int8 (D,)."""

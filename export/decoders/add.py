@@ -212,7 +212,7 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
             "own classes"
         )
     encode = received(
-        Int8Encoder(bundle.encoder_path, bundle.image.pixel_pad, request.threads), bundle.tables
+        Int8Encoder(bundle.encoder_path, bundle.image, request.threads), bundle.tables
     )
     if request.task == ANOMALY:
         return _add_anomaly(request, bundle, data, encode)

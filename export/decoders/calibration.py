@@ -234,7 +234,7 @@ def calibrate(path: Path, data: DataSet, n_threads: int = 1) -> tuple[Bundle, Fi
     Bundle.load(path, "node")
     bundle = Bundle.load(path, "host")
     check_data(bundle, data)
-    encode = Int8Encoder(bundle.encoder_path, bundle.image.pixel_pad, n_threads)
+    encode = Int8Encoder(bundle.encoder_path, bundle.image, n_threads)
     split: Split = data.validation
     fitted = fit(OnnxModel(bundle.decoder_path), encode(split.images), split.labels, bundle.tables)
     if fitted is None:

@@ -33,15 +33,7 @@ from host_training.models.autoencoder import (
     ModelConfig,
     PlainBlock,
 )
-
-
-def input_shape(config: ModelConfig) -> tuple[int, int, int]:
-    """(C, H, W) of what the encoder reads: the image with its reflected border."""
-    return (
-        config.channels,
-        config.height + 2 * config.pixel_pad,
-        config.width + 2 * config.pixel_pad,
-    )
+from link.bundle import ImageSpec
 
 
 class FoldedEncoder(nn.Module):
@@ -51,14 +43,21 @@ class FoldedEncoder(nn.Module):
 
     def __init__(self, encoder: Encoder, config: ModelConfig, order: Sequence[int]) -> None:
         super().__init__()
+        self.image = ImageSpec(config.height, config.width, config.channels, config.pixel_pad)
         self.stem = nn.Sequential(fold_stem(encoder), nn.ReLU(), encoder.stem[3])
         self.module1 = nn.Sequential(*map(fold_block, encoder.module1))
         self.module2 = nn.Sequential(*map(fold_block, encoder.module2))
         self.module3 = nn.Sequential(*map(fold_block, encoder.module3))
-        self.pool = fixed_pool(self.features(torch.zeros(1, *input_shape(config))), config.pooled)
+        self.pool = fixed_pool(self.features(torch.zeros(1, *self.input_shape)), config.pooled)
         dense, norm, _, last = encoder.dense
         self.dense = nn.Sequential(fuse(dense, norm), nn.ReLU(), select_outputs(last, order))
         self.views: Sequence[View] = VIEWS[1]
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of what it reads: the image with its reflected border."""
+        height, width, channels = self.image.input_shape
+        return channels, height, width
 
     def with_views(self, n_views: int) -> "FoldedEncoder":
         """A copy of an encoder of one view that looks at every image `n_views` times, a key of

@@ -46,11 +46,11 @@ class Probabilities(nn.Module):
         return self.decoder(symbols).softmax(1)
 
 
-def write_encoder(encoder: FoldedEncoder, input_shape: tuple[int, int, int], path: Path) -> None:
+def write_encoder(encoder: FoldedEncoder, path: Path) -> None:
     """Encoder for one image's views: "pixels" float32 (V, C, H, W) in 0…1 → "symbols" float32 (1,
     D), not rounded.
     """
-    example = torch.zeros(len(encoder.views), *input_shape)
+    example = torch.zeros(len(encoder.views), *encoder.input_shape)
     _write(OfViews(encoder), example, path, ENCODER_INPUT, ENCODER_OUTPUT, dynamic_batch=False)
     onnx.save(onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True), path)
 

@@ -8,6 +8,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from export import ExportError
+from link.bundle import ImageSpec
 from link.coder import Tables
 from link.output import without_information
 
@@ -15,29 +16,13 @@ Encode = Callable[[np.ndarray], np.ndarray]
 "uint8 images (N, H, W, C) → symbols int8 (N, D)."
 
 
-def with_border(images: np.ndarray, pixel_pad: int) -> np.ndarray:
-    """uint8 (N, H, W, C) → (N, H + 2p, W + 2p, C), reflected."""
-    if pixel_pad == 0:
-        return images
-    return np.pad(
-        images, ((0, 0), (pixel_pad, pixel_pad), (pixel_pad, pixel_pad), (0, 0)), mode="reflect"
-    )
-
-
-def to_encoder_input(images: np.ndarray, pixel_pad: int) -> np.ndarray:
-    """uint8 (N, H, W, C) → int8 (N, H + 2p, W + 2p, C): pixel − 128, which is to flip the top
-    bit.
-    """
-    return (with_border(images, pixel_pad) ^ np.uint8(0x80)).view(np.int8)
-
-
 class Int8Encoder:
     """One interpreter per thread, each on its share of the images; the symbols do not depend on how
     many.
     """
 
-    def __init__(self, path: Path, pixel_pad: int, n_threads: int = 1) -> None:
-        self.pixel_pad = pixel_pad
+    def __init__(self, path: Path, image: ImageSpec, n_threads: int = 1) -> None:
+        self.image = image
         try:
             with without_information():
                 self.interpreters = [
@@ -62,7 +47,7 @@ class Int8Encoder:
         n_latents = interpreter.get_output_details()[0]["shape"][-1]
         symbols = np.empty((len(images), n_latents), np.int8)
         for row, image in zip(symbols, images, strict=True):
-            interpreter.set_tensor(self.input_index, to_encoder_input(image[None], self.pixel_pad))
+            interpreter.set_tensor(self.input_index, self.image.to_model_input(image[None]))
             interpreter.invoke()
             row[:] = interpreter.get_tensor(self.output_index)[0]
         return symbols

@@ -15,13 +15,13 @@ from link.bundle.bundle import (
     TABLES,
     Bundle,
     BundleError,
-    ImageSpec,
     Task,
     check_task_name,
     with_calibration,
     with_task,
 )
 from link.bundle.calibration import DECIMALS, TEMPERATURES, TINIEST, Calibration, softmax
+from link.bundle.image_spec import ImageSpec
 
 __all__ = [
     "ANOMALY_TASK",

@@ -18,6 +18,7 @@ from typing import Any
 
 from link.base import durable
 from link.bundle.calibration import Calibration
+from link.bundle.image_spec import ImageSpec
 from link.bundle.manifest import check_manifest, check_task
 from link.coder.tables import Tables
 
@@ -47,22 +48,6 @@ REMEDY = "export it again or copy it anew"
 
 class BundleError(ValueError):
     """A bundle that cannot be used; the message says which file and what to do."""
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """What the encoder was made for: uint8 pixels (height, width, channels)."""
-
-    height: int
-    width: int
-    channels: int
-    pixel_pad: int = 0
-    "Pixels reflected on each side before the model, which its wavelet needs."
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of an image as captured, without the pad."""
-        return self.height, self.width, self.channels
 
 
 @dataclass(frozen=True)

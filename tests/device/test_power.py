@@ -10,7 +10,7 @@ import numpy as np
 from device.capture.camera import N_SETTLING_IMAGES, N_STALE_IMAGES
 from device.capture.image_source import REST_S, open_source
 from device.capture.source_config import SourceConfig
-from link.bundle.bundle import ImageSpec
+from link.bundle.image_spec import ImageSpec
 from tests.device.test_node import finish, node
 from tests.worlds.far_host import FarHost
 

@@ -93,7 +93,7 @@ def test_the_reported_accuracy_is_that_of_images_decoded_from_bytes(exported):
     from export.encoder.symbols import Int8Encoder
 
     test, bundle = load("digits").test, exported.bundle
-    symbols = Int8Encoder(bundle.encoder_path, 0)(test.images)
+    symbols = Int8Encoder(bundle.encoder_path, bundle.image)(test.images)
     bitstreams = [latent_coder.encode(image, bundle.tables) for image in symbols]
     received = np.stack(
         [latent_coder.decode(bitstream, bundle.tables).symbols for bitstream in bitstreams]

@@ -38,8 +38,11 @@ def test_the_last_layer_alone_is_changed(exported, tmp_path):
     tflite.turn_latents(
         exported.bundle.encoder_path, Rotation(mean, selection, selection.T, ones, ones), path
     )
-    before = Int8Encoder(exported.bundle.encoder_path, 0)(images)[:, order].astype(int) - order
-    after = Int8Encoder(path, 0)(images)
+    before, after = (
+        Int8Encoder(model, exported.bundle.image)(images)
+        for model in (exported.bundle.encoder_path, path)
+    )
+    before = before[:, order].astype(int) - order
     assert after.shape == (len(images), 3)
     assert (before == after).mean() > 0.99
     assert np.abs(before - after).max() <= 1
@@ -60,7 +63,7 @@ def test_a_turned_bundle_is_a_bundle_of_fewer_bytes_and_the_same_worth(exported,
 def test_its_figures_are_those_of_images_decoded_from_bytes(turned):
     settings, _, figures = turned
     bundle, test = Bundle.load(settings.out, "host"), load("digits").test
-    symbols = Int8Encoder(bundle.encoder_path, 0)(test.images)
+    symbols = Int8Encoder(bundle.encoder_path, bundle.image)(test.images)
     bitstreams = [latent_coder.encode(image, bundle.tables) for image in symbols]
     decoded = decode_bulk(bitstreams, bundle.tables).symbols
     assert (Classifier.of(bundle)(decoded).argmax(1) == test.labels).mean() == figures["accuracy"]

@@ -26,7 +26,7 @@ from torch import Tensor
 from export import entropy_model, measure
 from export.decoders import networks as further_decoders
 from export.encoder import onnx_model
-from export.encoder.fold import FoldedDecoder, FoldedEncoder, fold, input_shape
+from export.encoder.fold import FoldedDecoder, FoldedEncoder, fold
 from export.encoder.symbols import Int8Encoder
 from export.pipeline import N_IMAGES_FOR_MEANS, first, make_encoder
 from host_training.data.dataset import DataSet, with_corrupted_labels
@@ -310,24 +310,20 @@ def deploy(
     config = model.config
     encoder, decoder = fold(model, range(config.latents), torch.zeros(config.latents))
     if change is not None:
-        latents = measure.float_latents(
-            encoder, first(data.train, N_IMAGES_FOR_MEANS), config.pixel_pad
-        )
+        latents = measure.float_latents(encoder, first(data.train, N_IMAGES_FOR_MEANS))
         encoder, decoder = change(encoder, decoder, latents)
     folder = checkpoint.parent / f"{checkpoint.stem}-{name}"
     folder.mkdir(exist_ok=True)
     kept = folder / "symbols.npz"
     if not kept.exists():
-        make_encoder(encoder, config, data, folder)
-        encode = Int8Encoder(folder / "encoder.tflite", config.pixel_pad)
+        make_encoder(encoder, data, folder)
+        encode = Int8Encoder(folder / "encoder.tflite", encoder.image)
         unfinished = folder / "unfinished.npz"
         np.savez(unfinished, **{split: encode(getattr(data, split).images) for split in SPLITS})
         unfinished.replace(kept)
     with np.load(kept) as file:
         symbols = {split: file[split] for split in SPLITS}
-    return Deployed(
-        data, symbols, decoder, folder, measure.encoder_cost(encoder, input_shape(config))
-    )
+    return Deployed(data, symbols, decoder, folder, measure.encoder_cost(encoder))
 
 
 def spread(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -26,7 +26,7 @@ from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from export import entropy_model
-from export.encoder.fold import fold, input_shape
+from export.encoder.fold import fold
 from export.encoder.symbols import Int8Encoder
 from export.measure import encoder_cost
 from host_decoder.decode.classifier import Classifier
@@ -107,7 +107,7 @@ class Study:
         """int8 (N, D) of the training and the test split, by the bundle's encoder."""
         path = FOLDER / f"symbols-{self.bundle.id.hex()}.npz"
         if not path.exists():
-            encode = Int8Encoder(self.bundle.encoder_path, self.bundle.image.pixel_pad)
+            encode = Int8Encoder(self.bundle.encoder_path, self.bundle.image)
             path.parent.mkdir(parents=True, exist_ok=True)
             np.savez(path, train=encode(self.data.train.images), test=encode(self.data.test.images))
         with np.load(path) as file:
@@ -371,7 +371,7 @@ def decoder_macs(model: AutoEncoder) -> int:
 def encoder_macs(model: AutoEncoder) -> int:
     """As deployed: the wavelet transform is folded into the first convolution."""
     deployed, _ = fold(model.eval(), range(model.config.latents), torch.zeros(model.config.latents))
-    return encoder_cost(deployed, input_shape(model.config)).macs
+    return encoder_cost(deployed).macs
 
 
 # codecs

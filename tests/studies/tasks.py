@@ -137,7 +137,7 @@ class Field:
             / f"{hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]}.npy"
         )
         if not kept.exists():
-            encoder = Int8Encoder(self.bundle.encoder_path, self.bundle.image.pixel_pad)
+            encoder = Int8Encoder(self.bundle.encoder_path, self.bundle.image)
             write_array(kept, encoder(images))
         return np.load(kept)
 

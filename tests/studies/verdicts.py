@@ -78,7 +78,7 @@ class Coded:
 
     @classmethod
     def of(cls, split: Split, bundle: Bundle) -> "Coded":
-        symbols = Int8Encoder(bundle.encoder_path, bundle.image.pixel_pad)(split.images)
+        symbols = Int8Encoder(bundle.encoder_path, bundle.image)(split.images)
         classify, tables = Classifier.of(bundle), bundle.tables
         bitstreams = [latent_coder.encode(image, tables) for image in symbols]
         n_bytes = np.array([len(bitstream) for bitstream in bitstreams])

@@ -22,7 +22,7 @@ from device.capture.image_source import (
 )
 from device.capture.source_config import SourceConfig
 from device.outbox.outbox import open_outbox
-from link.bundle.bundle import ImageSpec
+from link.bundle.image_spec import ImageSpec
 from tests.device.test_node import node
 from tests.worlds.cameras import Habit
 from tests.worlds.far_host import FarHost

@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 
 from device.capture.image_source import SourceError, UnreadableImageError, fit, open_source
 from device.capture.source_config import SourceConfig
-from link.bundle.bundle import ImageSpec
+from link.bundle.image_spec import ImageSpec
 
 GREY_8 = ImageSpec(8, 8, 1)
 COLOUR_32 = ImageSpec(32, 32, 3)

@@ -9,7 +9,7 @@ from PIL import Image as PillowImage
 from device.capture.image_source import SourceAwayError, open_source
 from device.capture.place import PLACE_FILE, Place
 from device.capture.source_config import SourceConfig
-from link.bundle.bundle import ImageSpec
+from link.bundle.image_spec import ImageSpec
 from tests.device.test_node import node
 
 SPEC = ImageSpec(8, 8, 1)

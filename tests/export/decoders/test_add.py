@@ -30,7 +30,7 @@ def fielded(exported, tmp_path_factory) -> Path:
 
 def answers(bundle: Bundle, task: str, images: np.ndarray) -> list[dict]:
     """What the host says of images that went through the node's encoder and the wire coder."""
-    symbols = Int8Encoder(bundle.encoder_path, bundle.image.pixel_pad)(images)
+    symbols = Int8Encoder(bundle.encoder_path, bundle.image)(images)
     return list(task_reader(bundle, task)(measure.through_coder(symbols, bundle.tables).symbols))
 
 

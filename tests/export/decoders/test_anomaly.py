@@ -18,7 +18,7 @@ from link.bundle.bundle import ANOMALY_TASK
 def told(exported):
     """Share of images that the exported bundle's host takes for none of the classes."""
     bundle = exported.bundle
-    encode = received(Int8Encoder(bundle.encoder_path, bundle.image.pixel_pad), bundle.tables)
+    encode = received(Int8Encoder(bundle.encoder_path, bundle.image), bundle.tables)
     read = task_reader(bundle, ANOMALY_TASK)
 
     def share(images: np.ndarray) -> float:

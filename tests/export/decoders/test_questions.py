@@ -13,7 +13,7 @@ from export import ExportError
 from export.decoders.questions import NewClass, classes_of
 from host_training.data.catalogue import load
 from host_training.data.dataset import Augmentation, DataSet, Split
-from link.bundle.bundle import ImageSpec
+from link.bundle.image_spec import ImageSpec
 
 NAMES = ("bird", "cat", "ship", "truck")
 

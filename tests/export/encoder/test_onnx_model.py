@@ -8,15 +8,16 @@ import torch
 
 from export import ExportError
 from export.encoder import onnx_model
-from export.encoder.fold import fold, input_shape
+from export.encoder.fold import fold
 from export.encoder.symbols import Int8Encoder
+from link.bundle.image_spec import ImageSpec
 
 
 @torch.no_grad()
 def test_the_onnx_encoder_is_the_encoder(random_model, random_images, tmp_path):
     model = random_model()
     encoder, _ = fold(model, range(9), torch.zeros(9))
-    onnx_model.write_encoder(encoder, input_shape(model.config), tmp_path / "encoder.onnx")
+    onnx_model.write_encoder(encoder, tmp_path / "encoder.onnx")
     images = random_images(model.config, 3)
     latents = onnx_model.OnnxModel(tmp_path / "encoder.onnx")(images.numpy(), batch_size=1)
     assert np.allclose(latents, encoder(images).numpy(), atol=1e-4)
@@ -25,7 +26,7 @@ def test_the_onnx_encoder_is_the_encoder(random_model, random_images, tmp_path):
 def test_every_tensor_of_the_encoder_has_a_shape_for_onnx2tf_to_read(random_model, tmp_path):
     model = random_model()
     encoder, _ = fold(model, range(9), torch.zeros(9))
-    onnx_model.write_encoder(encoder, input_shape(model.config), tmp_path / "encoder.onnx")
+    onnx_model.write_encoder(encoder, tmp_path / "encoder.onnx")
     graph = onnx.load(tmp_path / "encoder.onnx").graph
     shapes = {
         value.name: value.type.tensor_type.shape for value in (*graph.value_info, *graph.output)
@@ -59,7 +60,7 @@ def test_the_decoder_gives_probabilities_for_any_batch_and_is_written_alike_each
 def test_a_file_that_is_no_model_is_named(tmp_path):
     for read, name in (
         (onnx_model.OnnxModel, "decoder.onnx"),
-        (partial(Int8Encoder, pixel_pad=0), "encoder.tflite"),
+        (partial(Int8Encoder, image=ImageSpec(8, 8, 1)), "encoder.tflite"),
     ):
         (tmp_path / name).write_bytes(b"no model at all")
         with pytest.raises(ExportError, match=rf"{name} .*; export it again"):

@@ -6,12 +6,13 @@ from ai_edge_litert.interpreter import Interpreter
 
 from export import ExportError
 from export.encoder import onnx_model, tflite
-from export.encoder.fold import VIEWS, fold, input_shape
+from export.encoder.fold import VIEWS, fold
 from export.encoder.operators import list_operators, require_integer
-from export.encoder.symbols import Int8Encoder, to_encoder_input, with_border
+from export.encoder.symbols import Int8Encoder
 from export.measure import Agreement
 from host_training.data.batches import to_model_input, to_pixels
 from host_training.models.autoencoder import quantise
+from link.bundle.image_spec import ImageSpec
 
 
 def quantisation(path, which):
@@ -66,26 +67,26 @@ def test_colour_a_longer_wavelet_a_strided_stem_and_views_convert_too(
         wavelet="bior2.2", stem_stride=2, pooled=2, height=32, width=16, base_width=8
     )
     encoder = fold(model, range(9), torch.zeros(9))[0].with_views(n_views)
-    pad = model.config.pixel_pad
-    onnx_model.write_encoder(encoder, input_shape(model.config), tmp_path / "encoder.onnx")
+    onnx_model.write_encoder(encoder, tmp_path / "encoder.onnx")
     images = np.random.default_rng(0).integers(0, 256, (60, 32, 16, 3), np.uint8)
     tflite.convert(
         tmp_path / "encoder.onnx",
-        with_border(images, pad),
+        encoder.image.with_border(images),
         tmp_path / "encoder.tflite",
         encoder.views,
     )
     require_integer(list_operators(tmp_path / "encoder.tflite"))
-    expected = quantise(encoder(to_model_input(to_pixels(images), pad))).numpy()
-    symbols = Int8Encoder(tmp_path / "encoder.tflite", pad)(images)
+    expected = quantise(encoder(to_model_input(to_pixels(images), model.config.pixel_pad))).numpy()
+    symbols = Int8Encoder(tmp_path / "encoder.tflite", encoder.image)(images)
     assert np.abs(expected).max() > 3
     assert Agreement.between(symbols, expected).within_one >= 0.99
 
 
 def test_the_number_of_threads_changes_nothing(exported):
     images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), np.uint8)
+    bundle = exported.bundle
     one, three = (
-        Int8Encoder(exported.bundle.encoder_path, 0, n_threads)(images) for n_threads in (1, 3)
+        Int8Encoder(bundle.encoder_path, bundle.image, n_threads)(images) for n_threads in (1, 3)
     )
     assert one.shape == (50, 8)
     assert np.array_equal(one, three)
@@ -95,5 +96,7 @@ def test_the_border_is_reflected_before_the_model_as_in_training():
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 6, 3), np.uint8)
     as_trained = to_model_input(to_pixels(images), 4).numpy().transpose(0, 2, 3, 1)
     assert np.allclose(
-        (to_encoder_input(images, 4).astype(np.float32) + 128) / 255, as_trained, atol=1e-6
+        (ImageSpec(8, 6, 3, 4).to_model_input(images).astype(np.float32) + 128) / 255,
+        as_trained,
+        atol=1e-6,
     )

@@ -24,7 +24,7 @@ def measure() -> dict[str, float]:
     figures = {}
     for name, other in BUNDLES.items():
         bundle = Bundle.load(Path("models") / name, side="host")
-        encode = received(Int8Encoder(bundle.encoder_path, bundle.image.pixel_pad), bundle.tables)
+        encode = received(Int8Encoder(bundle.encoder_path, bundle.image), bundle.tables)
         score = StrangenessScorer.of(bundle)
         assert score is not None
         for data_set in (other, bundle.data_set):

@@ -26,7 +26,7 @@ from PIL import Image, ImageCms, ImageFile
 from device.capture.image_source import open_source
 from device.capture.source_config import SourceConfig
 from host_training.data.image_folder import read_image
-from link.bundle.bundle import ImageSpec
+from link.bundle.image_spec import ImageSpec
 from link.picture.reader import UnreadableImageError
 
 N_MUTANTS = 30_000

@@ -29,7 +29,7 @@ from device.capture.camera import (
 from device.capture.place import Place
 from device.capture.source_config import SourceConfig
 from link.bundle import ImageSpec
-from link.picture import PillowMissingError, UnreadableImageError, read_arrays
+from link.picture import PillowMissingError, Replay, ReplayError, UnreadableImageError
 from link.picture import folders as picture_folder
 from link.picture import reader as picture
 
@@ -134,53 +134,27 @@ def _centre(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
 def _replay(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
     path = config.path
     assert path is not None, "load_config demands a path"
-    images, labels = _read_replay(path)
-    if images.shape[1:] != spec.shape:
-        found, taken = ("x".join(map(str, shape)) for shape in (images.shape[1:], spec.shape))
+    try:
+        replay = Replay.read(path)
+    except FileNotFoundError:
+        raise SourceError(
+            f"replay file {path} does not exist; give the path of one in [source] path"
+        ) from None
+    except ReplayError as error:
+        raise SourceError(str(error)) from None
+    if replay.images.shape[1:] != spec.shape:
+        found, taken = (
+            "x".join(map(str, shape)) for shape in (replay.images.shape[1:], spec.shape)
+        )
         raise SourceError(
             f"replay file {path} is of another bundle: an image is {found}, the bundle's "
             f"encoder takes {taken}"
         )
 
     def capture(index: int) -> Image:
-        return Image(images[index], time.monotonic(), labels[index])
+        return Image(replay.images[index], time.monotonic(), replay.label(index))
 
-    return _each(range(len(images)), capture, config.loop)
-
-
-def _read_replay(path: Path) -> tuple[np.ndarray, list[str | None]]:
-    """A replay file: images uint8 (N, H, W, C), and where they are known labels int64 (N,) and
-    classes, texts (K,).
-    """
-    try:
-        arrays = read_arrays(path, ("images", "labels", "classes"))
-    except FileNotFoundError:
-        raise SourceError(
-            f"replay file {path} does not exist; give the path of one in [source] path"
-        ) from None
-    except ValueError as error:
-        raise SourceError(f"replay file {path} is damaged ({error}); write it again") from None
-    images = arrays.get("images", np.empty(0))
-    if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
-        raise SourceError(
-            f"replay file {path} holds {images.dtype} images of shape {images.shape}; "
-            "it needs at least one image, uint8 (N, H, W, C)"
-        )
-    if "labels" not in arrays:
-        return images, [None] * len(images)
-    numbers = arrays["labels"].reshape(-1).tolist()
-    classes = (
-        arrays["classes"].reshape(-1).tolist()
-        if "classes" in arrays
-        else range(max(numbers, default=0) + 1)
-    )
-    if len(numbers) != len(images) or not all(number in range(len(classes)) for number in numbers):
-        raise SourceError(
-            f"replay file {path} holds {len(images)} images, {len(numbers)} labels and "
-            f"{len(classes)} classes; "
-            "every image needs the number of its class, from 0"
-        )
-    return images, [str(classes[number]) for number in numbers]
+    return _each(range(len(replay)), capture, config.loop)
 
 
 def _folder(config: SourceConfig, spec: ImageSpec, place: Place) -> Iterator[Capture]:

@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from host_decoder.errors import HostError
 from link.bundle import Bundle
-from link.picture import read_arrays
+from link.picture import Replay, ReplayError
 
 DRAWN_REPLAY = "replay.npz"
 
@@ -77,42 +75,27 @@ def _toml(entries: dict[str, Any]) -> str:
     return "".join(lines)
 
 
-def draw_replay(options: LiveOptions, n_images: int, folder: Path) -> LiveOptions:
-    """The options of a run with a part of the replay file's n_images, drawn into a file in
-    `folder`.
-
-    A replay file may be sorted by class; its first images would then show one class alone.
-    """
-    if options.images is None or options.images >= n_images:
+def draw_replay(options: LiveOptions, replay: Replay, folder: Path) -> LiveOptions:
+    """The options of a run with a part of its replay, drawn into a file in `folder`."""
+    if options.images is None or options.images >= len(replay):
         return replace(options, images=None)
-    arrays = read_arrays(options.replay, ("images", "labels", "classes"))
-    chosen = np.random.default_rng(options.seed).permutation(n_images)[: options.images]
-    drawn = {
-        name: values if name == "classes" else values[chosen] for name, values in arrays.items()
-    }
-    np.savez(folder / DRAWN_REPLAY, **drawn)
+    replay.drawn(options.images, options.seed).write(folder / DRAWN_REPLAY)
     return replace(options, replay=folder / DRAWN_REPLAY, images=None)
 
 
-def check_replay(path: Path, bundle: Bundle) -> int:
-    """How many images it has; checked to be labelled in the words of the bundle, or every answer
-    would be wrong.
-    """
+def read_replay(path: Path, bundle: Bundle) -> Replay:
+    """Checked to be labelled in the words of the bundle, or every answer would be wrong."""
     if not path.is_file():
         raise LiveError(
             f"there is no replay file {path}; `python -m host_training replay` writes one"
         )
     try:
-        arrays = read_arrays(path, ("labels", "classes"))
-        if "labels" not in arrays:
-            arrays |= read_arrays(path, ("images",))
-        classes = arrays["classes"].reshape(-1).astype(str).tolist() if "classes" in arrays else []
-        n_images = len(arrays["labels" if "labels" in arrays else "images"])
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise LiveError(f"replay file {path} cannot be read ({error}); write it again") from None
-    if unknown := [name for name in classes if name not in bundle.classes]:
+        replay = Replay.read(path)
+    except (ReplayError, OSError) as error:
+        raise LiveError(str(error)) from None
+    if unknown := [name for name in replay.classes if name not in bundle.classes]:
         raise LiveError(
             f"replay file {path} has the class '{unknown[0]}', bundle {bundle.path} knows "
             f"{', '.join(bundle.classes[:12])}; replay the data set that the bundle was made for"
         )
-    return n_images
+    return replay

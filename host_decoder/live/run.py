@@ -20,7 +20,7 @@ from typing import Any
 
 from host_decoder.config import GatewayConfig, KnownNode, VerdictConfig
 from host_decoder.events import Answer, Event, Explainer, Notice, Refusal
-from host_decoder.live.options import LiveError, LiveOptions, check_replay, draw_replay, node_toml
+from host_decoder.live.options import LiveError, LiveOptions, draw_replay, node_toml, read_replay
 from host_decoder.live.processes import Child, ChildError
 from host_decoder.receive.gateways import listen, timing_of
 from host_decoder.receive.host import Host
@@ -96,8 +96,8 @@ class LiveRun:
                 "of the node's peers"
             )
         self.bundle = Bundle.load(options.bundle, side="host")
-        self._n_in_file = check_replay(options.replay, self.bundle)
-        self._n_images = min(options.images or self._n_in_file, self._n_in_file)
+        self._replay = read_replay(options.replay, self.bundle)
+        self._n_images = min(options.images or len(self._replay), len(self._replay))
         self.tally = Tally(self.profile)
         self._first_label_s: float | None = None
         self._started_s = started_s
@@ -162,13 +162,13 @@ class LiveRun:
         """The node at one end of the line, the host at the other."""
         for sentence in host.notices:
             view.notice(sentence)
-        if self._n_images < self._n_in_file:
+        if self._n_images < len(self._replay):
             seed = self.options.seed
             view.notice(
-                f"{self._n_images} of {self._n_in_file} images of the replay file, drawn by "
+                f"{self._n_images} of {len(self._replay)} images of the replay file, drawn by "
                 f"seed {seed}"
             )
-        options = draw_replay(self.options, self._n_in_file, folder)
+        options = draw_replay(self.options, self._replay, folder)
         config = folder / "node.toml"
         config.write_text(node_toml(options, NODE, port, self._frequency_hz), encoding="utf-8")
         with closing(listen(host, [gateway], self._should_stop)) as events:

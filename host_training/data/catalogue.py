@@ -5,11 +5,9 @@ a node replays.
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from host_training.data import cifar, digits, image_folder
 from host_training.data.dataset import SPLIT_SEED, DataSet, DataSetError, Split
-from link.base import durable
+from link.picture import Replay
 
 
 def load(name: str, data_dir: Path | str = "data", image_size: int = 64) -> DataSet:
@@ -40,7 +38,7 @@ def write_replay(
 
     A split may be sorted by class: of more than `limit` images so many are drawn, always the same.
     """
-    if limit is not None and limit < len(split):
-        split = split.subset(np.random.default_rng(SPLIT_SEED).permutation(len(split))[:limit])
-    with durable.whole(path) as unfinished, unfinished.open("wb") as file:
-        np.savez(file, images=split.images, labels=split.labels, classes=np.array(classes))
+    replay = Replay(split.images, split.labels, classes)
+    if limit is not None and limit < len(replay):
+        replay = replay.drawn(limit, SPLIT_SEED)
+    replay.write(path)

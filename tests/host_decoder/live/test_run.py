@@ -29,6 +29,7 @@ from host_decoder.live.run import LiveRun
 from host_decoder.store.sqlite import Store
 from host_decoder.view.terminal import PlainView
 from link.output.results import check_result
+from link.picture.replay import Replay
 from tests.host_decoder.conftest import N_IMAGES
 from tests.scale import size
 
@@ -222,15 +223,13 @@ def test_a_part_of_a_replay_sorted_by_class_shows_several_classes(
         tmp_path / "sorted.npz", images=arrays["images"][order], labels=arrays["labels"][order]
     )
     options = LiveOptions(live_bundle.path, tmp_path / "sorted.npz", images=4, seed=1)
-    (tmp_path / "run").mkdir()
-    drawn = draw_replay(options, N_IMAGES, tmp_path / "run")
+    replay = Replay.read(options.replay)
+    drawn = draw_replay(options, replay, tmp_path / "run")
     with np.load(drawn.replay) as content:
         assert len(content["images"]) == 4
         assert len(set(content["labels"].tolist())) > 1
-    assert draw_replay(options, N_IMAGES, tmp_path / "run") == drawn
-    assert (
-        draw_replay(replace(options, images=N_IMAGES), N_IMAGES, tmp_path).replay == options.replay
-    )
+    assert draw_replay(options, replay, tmp_path / "run") == drawn
+    assert draw_replay(replace(options, images=N_IMAGES), replay, tmp_path).replay == options.replay
 
 
 def test_a_line_that_lets_nothing_through_is_told(live_bundle, replay_file, tmp_path, monkeypatch):

@@ -100,6 +100,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> tuple[int, int]:
     config = None
     try:
         config = load_config(arguments.config)
+        for notice in config.notices:
+            console.notice(notice)
         on_proved = None
         if arguments.last_good is not None:
             on_proved = partial(_keep_good, arguments.config, arguments.last_good, config, console)

@@ -32,8 +32,8 @@ region = "eu868"           # whose rules the radio keeps: eu868, us915, wire (do
 frequency_hz = 869525000   # says the sub-band
 power_dbm = 14             # optional
 max_packet_bytes = 51      # optional: shorter packets than the profile takes
-feedback = true            # false: nobody answers, every image is sent once, with parity
-parity = "8+2"             # without feedback only: 2 parity packets for every 8
+downlink = true            # false: nobody answers, every image is sent once, with parity
+parity = "8+2"             # without a downlink only: 2 parity packets for every 8
 first_chunk_bytes = 4      # optional: cut images into chunks, so that the host can say when it
                            # knows enough
 chunk_bytes = 2
@@ -46,13 +46,13 @@ dev_eui = "70B3D57ED0001234"   # optional: else the one burnt into the module
 join_eui = "0000000000000000"  # optional
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from device.capture.source_config import SourceConfig, read_source
 from device.link_config import LinkConfig, read_link
 from link.security import MAX_NODE
-from link.settings import read_toml, setting
+from link.settings import read_toml, rename_keys, setting
 
 
 class ConfigError(ValueError):
@@ -74,6 +74,8 @@ class NodeConfig:
     "The public key of whoever may give this node bundles; None: bundles are not signed."
     edgetpu: bool = False
     "A Coral computes the encoder, where there is one."
+    notices: tuple[str, ...] = field(default=(), compare=False)
+    "What the person should change in node.toml."
 
 
 DEFAULT_QUEUE_MB = 16
@@ -98,6 +100,8 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
     path = Path(path)
     folder = folder or path.parent
     table = read_toml(path, ConfigError)
+    renamed: dict[str, str] = {}
+    rename_keys("link", table.get("link"), f"[link] of {path}", renamed)
     try:
         setting.read_section(table, NODE)
         source, link = read_source(table["source"], folder), read_link(table["link"], folder)
@@ -115,6 +119,7 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
             link=link,
             bundle_signer=folder / table["bundle_signer"] if "bundle_signer" in table else None,
             edgetpu=table.get("edgetpu", False),
+            notices=tuple(renamed.values()),
         )
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None

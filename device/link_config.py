@@ -20,7 +20,7 @@ LINK = {
     "region": setting.text(),
     "frequency_hz": setting.whole(100_000_000, 3_000_000_000),
     "power_dbm": setting.whole(-30, 30),
-    "feedback": setting.YES_OR_NO,
+    "downlink": setting.YES_OR_NO,
     "parity": setting.text(),
     "first_chunk_bytes": setting.whole(1, setting.MANY),
     "chunk_bytes": setting.whole(1, setting.MANY),
@@ -86,7 +86,7 @@ def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
         region=table["region"].lower() if "region" in table else None,
         frequency_hz=table.get("frequency_hz"),
         power_dbm=table.get("power_dbm"),
-        has_downlink=table.get("feedback", True),
+        has_downlink=table.get("downlink", True),
         parity=_parity(table["parity"]) if "parity" in table else None,
         first_chunk_bytes=table.get("first_chunk_bytes"),
         chunk_bytes=table.get("chunk_bytes"),
@@ -100,11 +100,11 @@ def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
     _check_region(link)
     if link.has_downlink and link.parity:
         raise ValueError(
-            "[link] parity is for feedback = false: with feedback what is lost is sent again"
+            "[link] parity is for downlink = false: with a downlink what is lost is sent again"
         )
     if not link.has_downlink and (link.wants_time or link.wants_slot):
         raise ValueError(
-            "[link] wants_time and wants_slot need feedback = true: the host has to answer"
+            "[link] wants_time and wants_slot need downlink = true: the host has to answer"
         )
     return link
 

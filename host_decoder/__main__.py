@@ -80,7 +80,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
         images=arguments.images,
         interval_s=arguments.interval,
         seed=arguments.seed,
-        has_downlink=arguments.feedback,
+        has_downlink=arguments.downlink,
         verdict=arguments.verdict,
         first_chunk_bytes=arguments.first_chunk_bytes,
         chunk_bytes=arguments.chunk_bytes,
@@ -257,7 +257,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=_seed, default=0, help="of losses, bit errors and drawn images"
     )
     live.add_argument(
-        "--feedback",
+        "--downlink",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="the host answers (default), or not",

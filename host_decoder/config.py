@@ -16,7 +16,7 @@ region = "eu868"                # whose rules the host's own radio keeps; withou
                                 # listens
 frequency_hz = 869525000
 power_dbm = 14                  # optional
-feedback = true                 # false: nothing is ever sent
+downlink = true                 # false: nothing is ever sent
 peers = ["192.168.1.7:4300"]    # optional, of profile "udp" (port "0.0.0.0:4300"): the only ones
                                 # that are heard
 
@@ -34,11 +34,11 @@ price_per_s = 0.0               # optional: or so seldom for its airtime
 
 [[node]]                        # or a file for each, nodes/1.toml beside host.toml, as flashing
                                 # writes them
-id = 1
+node = 1
 key = "keys/node-1.key"         # the node.key that `python -m link provision` wrote
 bundle = "bundles/digits"       # or several, the newest first, while the node goes from one to the
                                 # next
-one_way = false                 # true: this node does not listen
+downlink = true                 # false: this node does not listen
 tasks = ["thumbnail"]           # optional: asked of its images besides the label; its bundle has
                                 # their decoders
 device = "70b3d57ed005b89a"     # in a LoRaWAN network, instead of a key: DevEUI, or device id at
@@ -57,7 +57,7 @@ from host_decoder.receive.clock import CLOCKS
 from host_decoder.toml_table import ConfigError
 from link.bundle import MANIFEST, Bundle, BundleError
 from link.security import KEY_FILE, MAX_NODE, KeyStateError, parse_key
-from link.settings import has_mark, host_folder, read_text, read_toml, setting, shown
+from link.settings import has_mark, host_folder, read_text, setting, shown
 
 __all__ = [
     "ConfigError",
@@ -73,7 +73,7 @@ HOST = {
     "store": setting.text(),
     "clock": setting.text(CLOCKS),
     "bundles": setting.text(),
-    "link": setting.Setting((dict, list), is_required=True, items=dict),
+    "link": setting.Setting((list,), is_required=True, items=dict),
     "verdict": setting.SECTION,
     "node": setting.SECTIONS,
 }
@@ -83,10 +83,10 @@ VERDICT = {
     "price_per_s": setting.number(0, setting.MANY),
 }
 NODE = {
-    "id": setting.whole(1, MAX_NODE, is_required=True),
+    "node": setting.whole(1, MAX_NODE, is_required=True),
     "key": setting.text(),
     "bundle": setting.Setting((str, list), is_required=True),
-    "one_way": setting.YES_OR_NO,
+    "downlink": setting.YES_OR_NO,
     "device": setting.text(),
     "tasks": setting.TEXTS,
 }
@@ -99,8 +99,8 @@ class KnownNode:
     number: int
     key: bytes = field(repr=False)
     bundle: Bundle
-    one_way: bool = False
-    "It does not listen."
+    has_downlink: bool = True
+    "It listens."
     device: str | None = None
     """What a LoRaWAN network calls it; its frames are then sealed by the network alone, and it has
     no key of ours.
@@ -151,15 +151,16 @@ def read_config(path: Path | str) -> HostConfig:
 
 
 def _read_config(path: Path) -> HostConfig:
-    toml = read_toml(path, ConfigError)
-    if isinstance(toml.get("node"), Mapping):
-        raise ConfigError(f"{path} has [node]; write [[node]], with two brackets, above each node")
+    renamed: dict[str, str] = {}
+    toml = host_folder.read_host_toml(path, ConfigError, renamed)
     table = _checked(str(path), toml, HOST)
     others, warnings = (
         _read_bundles(path.parent / table["bundles"]) if "bundles" in table else ((), ())
     )
     faults: list[str] = []
-    entries, doubles = host_folder.all_nodes(path, table.get("node", []), ConfigError, faults)
+    entries, doubles = host_folder.all_nodes(
+        path, table.get("node", []), ConfigError, faults, renamed
+    )
     nodes = _read_nodes(path, entries, faults)
     left_out = [f"{fault}; the host goes on without this node" for fault in faults]
     devices = {node.device: node.number for node in nodes if node.device is not None}
@@ -171,6 +172,7 @@ def _read_config(path: Path) -> HostConfig:
         other_bundles=others,
         verdict=_read_verdict(path, table["verdict"]) if "verdict" in table else None,
         warnings=(
+            *renamed.values(),
             *warnings,
             *left_out,
             *doubles,
@@ -218,7 +220,8 @@ def _read_nodes(
             continue
         if node.number in nodes:
             raise ConfigError(
-                f"{path} has two nodes with id {node.number}; give each another, or take one out"
+                f"{path} has two nodes with the number {node.number}; give each another, or take "
+                "one out"
             )
         if twice := [
             one.number
@@ -234,7 +237,7 @@ def _read_nodes(
         raise ConfigError(faults[0])
     if not nodes:
         raise ConfigError(
-            f"{path} names no node; flash one, or add a [[node]] with id, key and bundle"
+            f"{path} names no node; flash one, or add a [[node]] with node, key and bundle"
         )
     return tuple(nodes.values())
 
@@ -251,10 +254,10 @@ def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> KnownNode:
     key = b"" if device is not None else read_key_file(folder / table["key"])
     bundle, *earlier = [Bundle.load(folder / name, side="host") for name in names]
     return KnownNode(
-        number=table["id"],
+        number=table["node"],
         key=key,
         bundle=bundle,
-        one_way=table.get("one_way", False),
+        has_downlink=table.get("downlink", True),
         device=device,
         earlier_bundles=tuple(earlier),
         tasks=tuple(bundle.task(name).name for name in table.get("tasks", ())),

@@ -32,7 +32,7 @@ LINK = {
     "frequency_hz": setting.whole(100_000_000, 3_000_000_000),
     "power_dbm": setting.whole(-30, 30),
     "peers": setting.TEXTS,
-    "feedback": setting.YES_OR_NO,
+    "downlink": setting.YES_OR_NO,
 }
 NETWORK = {
     "name": setting.text(),
@@ -109,12 +109,11 @@ class GatewayConfig:
 
 
 def read_gateways(
-    path: Path, content: Mapping[str, Any] | list[Mapping[str, Any]], devices: Mapping[str, int]
+    path: Path, tables: Sequence[Mapping[str, Any]], devices: Mapping[str, int]
 ) -> tuple[GatewayConfig, ...]:
     """One [link], or several [[link]], no two alike; `devices` of a LoRaWAN network to their
     nodes.
     """
-    tables = content if isinstance(content, list) else [content]
     if not tables:
         raise ConfigError(f"{path} has no [[link]]; add one with the port to listen at")
     if len(tables) > MAX_GATEWAYS:
@@ -173,7 +172,7 @@ def _gateway(link: Mapping[str, Any]) -> GatewayConfig:
             f"region is {shown(link['region'])}; it must be one of {', '.join(REGIONS)}"
         )
     return GatewayConfig(
-        link.get("name", link["port"]), settings, region, link.get("feedback", True)
+        link.get("name", link["port"]), settings, region, link.get("downlink", True)
     )
 
 

@@ -316,6 +316,6 @@ def _line(settings: Settings) -> str:
         [
             f"{link.profile.name} at {link.port}",
             *told,
-            *([] if link.has_downlink else ["without feedback"]),
+            *([] if link.has_downlink else ["without a downlink"]),
         ]
     )

@@ -71,8 +71,8 @@ def check_hears(host: Path, entries: Sequence[Any], link: LinkConfig) -> list[st
             "again: write there "
         )
         + (
-            "feedback = true"
-            if hearing[0].get("feedback") is False
+            "downlink = true"
+            if hearing[0].get("downlink") is False
             else f"region = {value(link.region or 'wire')}"
         )
     ]
@@ -138,7 +138,7 @@ def _language(carrier: str) -> str:
 def _answers(entry: Mapping[str, Any], link: LinkConfig) -> bool:
     if entry.get("kind") in SERVERS:
         return True
-    return entry.get("feedback", True) is True and bool(
+    return entry.get("downlink", True) is True and bool(
         entry.get("region") or not link.profile.is_radio
     )
 

@@ -1,7 +1,7 @@
 """Registry: the host learns of a node. Each node has a file of its own in the host folder, written
 whole; host.toml is a person's: it is made where there is none, and never changed.
 
-    nodes/N.toml     id, key, bundle: as a [[node]] of host.toml, in whose place it counts
+    nodes/N.toml     node, key, bundle: as a [[node]] of host.toml, in whose place it counts
     keys/node-N.key  readable by its owner only
 
 All of it is written, on the disk and read back before a card is touched, and takes its place when
@@ -21,7 +21,7 @@ from device.link_config import LinkConfig
 from link.base import FolderLock, HeldError, durable
 from link.bundle import MANIFEST
 from link.security import MAX_NODE
-from link.settings import host_folder, read_toml
+from link.settings import host_folder
 
 HOST_PORT = "/dev/ttyUSB0"
 NEW_HOST = """# What listens: python -m host_decoder listen {folder}
@@ -77,7 +77,7 @@ class Registration:
                 f"{host.parent} does"
             )
         entry = (
-            {"id": node}
+            {"node": node}
             | ({"key": f"{host_folder.KEYS}/{self.key_path.name}"} if has_key else {})
             | dict(own)
         )
@@ -168,7 +168,7 @@ def register(
 def node_keys(host: Path, link: LinkConfig) -> dict[str, Any]:
     """What the host must know of how a node speaks."""
     if link.lorawan is None:
-        return {} if link.has_downlink else {"one_way": True}
+        return {} if link.has_downlink else {"downlink": False}
     kinds = [entry.get("kind") for entry in _links(host) if isinstance(entry, Mapping)]
     eui = str(link.lorawan.dev_eui).lower()
     # as The Things Stack itself proposes it
@@ -231,7 +231,7 @@ def _make_folders(host: Path) -> None:
 
 
 def _node_text(entry: Mapping[str, Any]) -> str:
-    return NODE_HEAD.format(node=entry["id"]) + toml_text.lines(entry)
+    return NODE_HEAD.format(node=entry["node"]) + toml_text.lines(entry)
 
 
 def _bundle_list(entry: Mapping[str, Any]) -> list[str]:
@@ -244,19 +244,18 @@ def _bundle_list(entry: Mapping[str, Any]) -> list[str]:
 
 
 def _read(host: Path) -> dict[str, Any]:
-    return read_toml(host, FlashError) if host.exists() else {}
+    return host_folder.read_host_toml(host, FlashError, {}) if host.exists() else {}
 
 
 def _links(host: Path) -> list[Any]:
     """Each [link] of host.toml."""
-    entries = _read(host).get("link", [])
-    return entries if isinstance(entries, list) else [entries]
+    return _read(host).get("link", [])
 
 
 def _own_entries(host: Path) -> list[Any]:
     entries = _read(host).get("node", [])
     if not isinstance(entries, list):
-        raise FlashError(f"{host} has [node]; write [[node]], a list of them")
+        raise FlashError(f"{host}: node is no section; write [[node]] above each")
     return entries
 
 
@@ -264,9 +263,9 @@ def _nodes(host: Path) -> dict[int, Mapping[str, Any]]:
     """Every node that the host knows, by its number."""
     tables, _ = host_folder.all_nodes(host, _own_entries(host), FlashError)
     return {
-        table["id"]: table
+        table["node"]: table
         for _, table in tables
-        if isinstance(table, Mapping) and type(table.get("id")) is int
+        if isinstance(table, Mapping) and type(table.get("node")) is int
     }
 
 
@@ -275,4 +274,4 @@ def _entry(host: Path, node: int) -> Mapping[str, Any] | None:
 
 
 def _is_node(entry: Any, node: int) -> bool:
-    return isinstance(entry, Mapping) and entry.get("id") == node
+    return isinstance(entry, Mapping) and entry.get("node") == node

@@ -70,7 +70,7 @@ def read_settings(path: Path, node: int | None = None, bundle: Path | None = Non
     try:
         config = load_config(path)
         number = config.node if node is None else node
-        notices = _check(config.link, number)
+        notices = config.notices + _check(config.link, number)
         chosen = bundle or config.bundle
         Bundle.load(chosen, side="node")
         Bundle.load(chosen, side="host")

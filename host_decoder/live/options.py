@@ -57,7 +57,7 @@ def node_toml(options: LiveOptions, node: int, port: str, frequency_hz: int | No
         "profile": options.link,
         "region": "wire",
         "frequency_hz": frequency_hz,
-        "feedback": options.has_downlink,
+        "downlink": options.has_downlink,
         "first_chunk_bytes": options.first_chunk_bytes,
         "chunk_bytes": options.chunk_bytes,
     }

@@ -20,7 +20,7 @@ def study_name(options: LiveOptions, dataset: str) -> str:
     parts += ["drawn", str(options.images)] if options.images is not None else []
     parts += ["loss", options.loss] if options.loss != "none" else []
     parts += ["bit-errors", f"{options.bit_errors:g}"] if options.bit_errors else []
-    parts += [] if options.has_downlink else ["no-feedback"]
+    parts += [] if options.has_downlink else ["no-downlink"]
     parts += ["verdict", f"{options.verdict:g}"] if options.verdict is not None else []
     sizes = (("first-chunk", options.first_chunk_bytes), ("chunk", options.chunk_bytes))
     parts += [f"{name}-{n_bytes}" for name, n_bytes in sizes if n_bytes is not None]
@@ -72,7 +72,7 @@ def write_live_result(
             "link": options.link,
             "loss": options.loss,
             "bit_errors": options.bit_errors,
-            "feedback": options.has_downlink,
+            "downlink": options.has_downlink,
             "verdict": options.verdict,
             "refused": dict(outcome.tally.refusals),
             "node": outcome.link,

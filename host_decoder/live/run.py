@@ -79,7 +79,7 @@ class LiveRun:
             )
         if options.verdict is not None and not options.has_downlink:
             raise LiveError(
-                "a verdict needs feedback, or the node never hears it; leave one of the two "
+                "a verdict needs a downlink, or the node never hears it; leave one of the two "
                 "options out"
             )
         self.options = options
@@ -136,7 +136,7 @@ class LiveRun:
                 Child("the emulated line", self._line_command()) as line,
                 Store(self.options.store or folder / "store.sqlite") as store,
             ):
-                node = KnownNode(NODE, key, self.bundle, one_way=not self.options.has_downlink)
+                node = KnownNode(NODE, key, self.bundle, has_downlink=self.options.has_downlink)
                 if ends := self._ends(line):
                     gateway = self._gateway(ends["b"])
                     verdict = (

@@ -371,7 +371,12 @@ class Host:
     def _entry(self, node: KnownNode, other_bundles: Sequence[Bundle]) -> NodeEntry:
         state = self._store.state(node.number, node.key)
         return NodeEntry(
-            node.key, node.bundle, node.earlier_bundles, tuple(other_bundles), state, node.one_way
+            node.key,
+            node.bundle,
+            node.earlier_bundles,
+            tuple(other_bundles),
+            state,
+            one_way=not node.has_downlink,
         )
 
     def _newest_image(self, node: KnownNode) -> int | None:

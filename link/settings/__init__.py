@@ -2,6 +2,7 @@
 
 from link.settings import host_folder, setting
 from link.settings.address import HOST, parse_address
+from link.settings.renamed import rename_keys
 from link.settings.toml_file import has_mark, read_text, read_toml, shown
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "parse_address",
     "read_text",
     "read_toml",
+    "rename_keys",
     "setting",
     "shown",
 ]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from link.base import durable
+from link.settings.renamed import rename_keys
 from link.settings.toml_file import read_toml
 
 HOST_TOML = "host.toml"
@@ -44,12 +45,28 @@ def node_file(host: Path, node: int) -> Path:
     return host.parent / NODES / f"{node}.toml"
 
 
+def read_host_toml(host: Path, error: type[Exception], renamed: dict[str, str]) -> dict[str, Any]:
+    """host.toml with its links and nodes in lists, however many there are; raises `error` with a
+    sentence. One on each old name of a key goes to `renamed`.
+    """
+    table = read_toml(host, error)
+    for section in ("link", "node"):
+        if isinstance(table.get(section), Mapping):
+            table[section] = [table[section]]
+        rename_keys(section, table.get(section), f"[{section}] of {host}", renamed)
+    return table
+
+
 def read_node_files(
-    host: Path, error: type[Exception], faults: list[str] | None = None
+    host: Path,
+    error: type[Exception],
+    faults: list[str] | None = None,
+    renamed: dict[str, str] | None = None,
 ) -> dict[int, dict[str, Any]]:
     """The table of every nodes/N.toml beside that host.toml, by N; raises `error` with a sentence.
 
-    With `faults` a file that cannot be read is left out, and its sentence goes there.
+    With `faults` a file that cannot be read is left out, and its sentence goes there; one on each
+    old name of a key to `renamed`.
     """
     files = sorted(
         path for path in (host.parent / NODES).glob("*.toml") if not path.name.startswith(".")
@@ -57,38 +74,43 @@ def read_node_files(
     tables: dict[int, dict[str, Any]] = {}
     for path in files:
         try:
-            table = _read_node_file(path, error)
+            table = _read_node_file(path, error, {} if renamed is None else renamed)
         except error as fault:
             if faults is None:
                 raise
             faults.append(str(fault))
         else:
-            tables[table["id"]] = table
+            tables[table["node"]] = table
     return tables
 
 
-def _read_node_file(path: Path, error: type[Exception]) -> dict[str, Any]:
+def _read_node_file(path: Path, error: type[Exception], renamed: dict[str, str]) -> dict[str, Any]:
     table = read_toml(path, error)
-    number = table.get("id")
+    rename_keys("node", table, str(path), renamed)
+    number = table.get("node")
     if type(number) is not int or path.name != f"{number}.toml":
         raise error(
-            f"{path} has id = {number!r}; a node's file is named by its id, so write id = "
-            f"{path.stem}"
+            f"{path} has node = {number!r}; a node's file is named by its number, so write "
+            f"node = {path.stem}"
         )
     return table
 
 
 def all_nodes(
-    host: Path, entries: Sequence[Any], error: type[Exception], faults: list[str] | None = None
+    host: Path,
+    entries: Sequence[Any],
+    error: type[Exception],
+    faults: list[str] | None = None,
+    renamed: dict[str, str] | None = None,
 ) -> tuple[list[tuple[str, Any]], tuple[str, ...]]:
     """Every node's table with where it stands, those of host.toml (`entries`) first, and a sentence
     on each that stands twice; `error` where a file cannot be read, or a sentence among the
     `faults`.
     """
-    files = read_node_files(host, error, faults)
+    files = read_node_files(host, error, faults, renamed)
     tables, notices = [], []
     for entry in entries:
-        number = entry.get("id") if isinstance(entry, Mapping) else None
+        number = entry.get("node") if isinstance(entry, Mapping) else None
         if type(number) is int and number in files:
             file = node_file(host, number)
             notices.append(

@@ -25,7 +25,7 @@ def test_what_the_file_says_holds(home):
         bitrate_bps = 57600
         max_packet_bytes = 51
         region = "wire"
-        feedback = false
+        downlink = false
         parity = "8+2"
         first_chunk_bytes = 4
         chunk_bytes = 2
@@ -92,17 +92,17 @@ def test_what_the_file_says_holds(home):
         (
             "[link]",
             '[link]\nparity = "8+2"',
-            r"\[link\] parity is for feedback = false: with feedback what is lost is",
+            r"\[link\] parity is for downlink = false: with a downlink what is lost is",
         ),
         (
             "[link]",
-            '[link]\nfeedback = false\nparity = "much"',
+            '[link]\ndownlink = false\nparity = "much"',
             r'\[link\] parity is "much" \(.*write for example "8\+2"',
         ),
         (
             "[link]",
-            "[link]\nfeedback = false\nwants_time = true",
-            r"\[link\] wants_time and wants_slot need feedback = true",
+            "[link]\ndownlink = false\nwants_time = true",
+            r"\[link\] wants_time and wants_slot need downlink = true",
         ),
         ("[link]", "[link]\nchunk_bytes = 0", r"\[link\] chunk_bytes is 0; it must be 1 or more"),
         (
@@ -118,6 +118,16 @@ def test_what_cannot_be_is_answered_with_what_could(home, old, new, sentence):
     with pytest.raises(ConfigError, match=sentence) as refusal:
         load_config(home.replace(old, new))
     assert str(home.folder / "node.toml") in str(refusal.value)
+
+
+def test_the_old_name_of_a_key_is_read_with_a_sentence(home):
+    path = home.replace("[link]", "[link]\nfeedback = false")
+    config = load_config(path)
+    assert not config.link.has_downlink
+    assert config.notices == (
+        f"[link] of {path}: feedback is now called downlink; write downlink = false, and so "
+        "wherever feedback stands: only this version still reads it",
+    )
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -39,7 +39,7 @@ def test_the_power_is_the_nearest_for_which_a_current_is_known(home):
 
 
 def test_a_cable_and_a_node_that_is_not_answered_save_what_they_do_not_do(home):
-    cable, one_way = of(home, "serial-9600"), of(home, "lora-sf7", link="feedback = false")
+    cable, one_way = of(home, "serial-9600"), of(home, "lora-sf7", link="downlink = false")
     assert cable.transmit_j == cable.listen_j == one_way.listen_j == 0
     assert one_way.transmit_j > 0
 

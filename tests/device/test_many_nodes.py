@@ -69,7 +69,7 @@ def write_host(folder: Path, ports: dict[str, str]) -> Path:
         for name, port in ports.items()
     ]
     nodes = [
-        f'[[node]]\nid = {number}\nkey = "keys-{number}"\nbundle = "bundle"\n' for number in NODES
+        f'[[node]]\nnode = {number}\nkey = "keys-{number}"\nbundle = "bundle"\n' for number in NODES
     ]
     config.write_text("\n".join(['store = "host.sqlite"\n', *links, *nodes]))
     return config

@@ -27,7 +27,7 @@ from link.wire.packet import Header
 from tests.worlds.far_host import FarHost, far_end
 from tests.worlds.photos import write_odd_photos
 
-ONE_WAY = "feedback = false"
+ONE_WAY = "downlink = false"
 
 
 @contextmanager

@@ -220,7 +220,7 @@ def test_the_sentence_says_what_could_stand_there(tmp_path, section, key, value,
 
 def test_parity_leaves_room_for_an_image(tmp_path):
     text = with_value("link", "parity", '"16+4"').replace(
-        "[link]", "[link]\nfeedback = false\nmax_packet_bytes = 30"
+        "[link]", "[link]\ndownlink = false\nmax_packet_bytes = 30"
     )
     assert "[link] parity 16+4 leaves images no room in packets of 30 bytes" in read(tmp_path, text)
     assert not isinstance(read(tmp_path, text.replace("16+4", "2+1")), str)

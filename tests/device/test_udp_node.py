@@ -36,7 +36,7 @@ def free_port() -> int:
 def udp_node(folder, peer, has_downlink=True):
     """node.toml of a node that sends to the peer."""
     path = write_node(folder, NODE, f"127.0.0.1:{free_port()}")
-    link = f'profile = "udp"\npeers = ["{peer}"]\nfeedback = {str(has_downlink).lower()}\n'
+    link = f'profile = "udp"\npeers = ["{peer}"]\ndownlink = {str(has_downlink).lower()}\n'
     path.write_text(
         path.read_text().replace('profile = "lora-sf7"\nregion = "wire"\nwants_slot = true\n', link)
     )
@@ -48,8 +48,8 @@ def listening_host(folder, port, has_downlink=True):
     """A host process that hears node 3; `answers` is what it has told of images so far."""
     (folder / "host.toml").write_text(
         f'store = "host.sqlite"\n[link]\nport = "127.0.0.1:{port}"\nprofile = "udp"\n'
-        f'[[node]]\nid = {NODE}\nkey = "keys-{NODE}"\nbundle = "bundle"\none_way = '
-        f"{str(not has_downlink).lower()}\n"
+        f'[[node]]\nnode = {NODE}\nkey = "keys-{NODE}"\nbundle = "bundle"\ndownlink = '
+        f"{str(has_downlink).lower()}\n"
     )
     with running("host_decoder", "listen", folder / "host.toml") as host:
         assert "listening on" in host.stderr.readline()
@@ -75,7 +75,7 @@ def n_waiting(folder, bundle):
         return outbox.n_images
 
 
-@pytest.mark.parametrize("has_downlink", [True, False], ids=["feedback", "one way"])
+@pytest.mark.parametrize("has_downlink", [True, False], ids=["downlink", "one way"])
 def test_every_image_arrives(tmp_path, bundle, has_downlink):
     port = free_port()
     config = udp_node(tmp_path, f"127.0.0.1:{port}", has_downlink)

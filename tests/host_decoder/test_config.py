@@ -19,7 +19,7 @@ bundles = "bundles"
 port = "/dev/ttyUSB0"
 profile = "lora-sf9"
 [[node]]
-id = 7
+node = 7
 key = "keys"
 bundle = "bundles/blobs"
 """
@@ -57,9 +57,9 @@ def test_everything_is_read(write, tmp_path, bundle, other_bundle):
     assert (gateway.region, gateway.has_downlink, config.verdict) == (None, True, None)
     assert config.store == tmp_path / "data.sqlite"
     [node] = config.nodes
-    assert (node.number, node.one_way, node.key.hex()) == (
+    assert (node.number, node.has_downlink, node.key.hex()) == (
         7,
-        False,
+        True,
         (tmp_path / "keys" / "node.key").read_text().strip(),
     )
     assert node.bundle.id == bundle.id
@@ -74,10 +74,10 @@ def test_nodes_stand_in_files_of_their_own_too(write, tmp_path, bundle):
     write()
     provision(tmp_path / "other", 9)
     (tmp_path / "nodes").mkdir()
-    table = f'id = 9\nkey = "other"\nbundle = ["{bundle.path}"]\none_way = true\n'
+    table = f'node = 9\nkey = "other"\nbundle = ["{bundle.path}"]\ndownlink = false\n'
     (tmp_path / "nodes/9.toml").write_text(table)
     config = read_config(tmp_path)
-    assert [(node.number, node.one_way) for node in config.nodes] == [(7, False), (9, True)]
+    assert [(node.number, node.has_downlink) for node in config.nodes] == [(7, True), (9, False)]
     assert config.nodes[1].bundle.id == bundle.id
 
 
@@ -85,18 +85,18 @@ def test_nodes_stand_in_files_of_their_own_too(write, tmp_path, bundle):
     ("text", "sentence"),
     [
         (
-            'id = 9\nkey = "other"\nbundle = "blobs"\nbundel = 1\n',
+            'node = 9\nkey = "other"\nbundle = "blobs"\nbundel = 1\n',
             r'nodes/9\.toml: key "bundel" is unknown',
         ),
         (
-            'id = 9\nkey = "nowhere"\nbundle = "blobs"\n',
+            'node = 9\nkey = "nowhere"\nbundle = "blobs"\n',
             r"nodes/9\.toml: key: there is no .*nowhere",
         ),
         (
-            'id = 9\nkey = "other"\nbundle = "blobs"\n',
+            'node = 9\nkey = "other"\nbundle = "blobs"\n',
             r"nodes/9\.toml: there is no bundle at .*blobs",
         ),
-        ("id = 8\n", r"nodes/9\.toml has id = 8"),
+        ("node = 8\n", r"nodes/9\.toml has node = 8"),
         ("[[node", r"nodes/9\.toml is not valid TOML"),
     ],
 )
@@ -120,7 +120,7 @@ def test_a_node_that_was_flashed_anew_is_what_its_file_says(write, tmp_path, bun
     write()
     provision(tmp_path / "newer", 7)
     (tmp_path / "nodes").mkdir()
-    (tmp_path / "nodes/7.toml").write_text(f'id = 7\nkey = "newer"\nbundle = "{bundle.path}"\n')
+    (tmp_path / "nodes/7.toml").write_text(f'node = 7\nkey = "newer"\nbundle = "{bundle.path}"\n')
     config = read_config(tmp_path / "host.toml")
     assert [node.key.hex() for node in config.nodes] == [
         (tmp_path / "newer/node.key").read_text().strip()
@@ -152,7 +152,7 @@ def test_several_gateways_each_with_a_modem_and_rules(write):
     second = (
         '[[link]]\nname = "roof"\nport = "/dev/ttyUSB1"\nprofile = "rn2483-sf9"\nregion = "eu868"\n'
     )
-    second += "frequency_hz = 869525000\nfeedback = false\n[[node]]"
+    second += "frequency_hz = 869525000\ndownlink = false\n[[node]]"
     path = write("[[node]]", second)
     path.write_text(path.read_text().replace("[link]\n", "[[link]]\n"))
     first, roof = read_config(path).gateways
@@ -215,7 +215,7 @@ def test_verdicts_are_given_when_they_are_asked_for(write):
 
 
 def test_a_node_that_does_not_listen_is_marked(write):
-    assert read_config(write("id = 7", "id = 7\none_way = true")).nodes[0].one_way
+    assert not read_config(write("node = 7", "node = 7\ndownlink = false")).nodes[0].has_downlink
 
 
 def test_a_damaged_bundle_among_the_others_is_left_out_and_said(write, tmp_path):
@@ -252,9 +252,9 @@ def test_a_damaged_bundle_among_the_others_is_left_out_and_said(write, tmp_path)
             "[verdict]\nmin_gain = -1\n[[node]]",
             "min_gain is -1; it must be from 0 to 1",
         ),
-        ("id = 7", "id = 7\none_way = 1", "one_way is 1, it must be true or false"),
-        ("id = 7", "id = 0", "id is 0; it must be from 1 to 254"),
-        ("id = 7", "id = true", "id is True, it must be a whole number"),
+        ("node = 7", "node = 7\ndownlink = 1", "downlink is 1, it must be true or false"),
+        ("node = 7", "node = 0", "node is 0; it must be from 1 to 254"),
+        ("node = 7", "node = true", "node is True, it must be a whole number"),
         ("[[node]]", "[[node]", "is not valid TOML"),
         ('"keys"', '"nokeys"', "key: there is no .*nokeys.*copy the node's node.key there"),
         (
@@ -274,11 +274,36 @@ def test_a_fault_is_a_sentence(write, old, new, sentence):
         read_config(write(old, new))
 
 
-def test_two_nodes_cannot_have_one_id(write):
+def test_two_nodes_cannot_have_one_number(write):
     path = write()
-    path.write_text(path.read_text() + '[[node]]\nid = 7\nkey = "keys"\nbundle = "bundles/blobs"\n')
-    with pytest.raises(ConfigError, match="two nodes with id 7"):
+    path.write_text(
+        path.read_text() + '[[node]]\nnode = 7\nkey = "keys"\nbundle = "bundles/blobs"\n'
+    )
+    with pytest.raises(ConfigError, match="two nodes with the number 7"):
         read_config(path)
+
+
+def test_one_node_may_stand_in_single_brackets(write):
+    assert [node.number for node in read_config(write("[[node]]", "[node]")).nodes] == [7]
+
+
+def test_old_names_of_keys_are_read_with_a_sentence_each(write, tmp_path, bundle):
+    (tmp_path / "nodes").mkdir()
+    node = f'key = "keys"\nbundle = "{bundle.path}"\n'
+    (tmp_path / "nodes/9.toml").write_text(f"id = 9\none_way = true\n{node}")
+    path = write("node = 7", "id = 7")
+    path.write_text(path.read_text().replace("[link]", "[link]\nfeedback = false"))
+    config = read_config(path)
+    assert [(node.number, node.has_downlink) for node in config.nodes] == [(7, True), (9, False)]
+    assert not config.gateways[0].has_downlink
+    assert config.warnings[:3] == (
+        f"[link] of {path}: feedback is now called downlink; write downlink = false, and so "
+        "wherever feedback stands: only this version still reads it",
+        f"[node] of {path}: id is now called node; write node = 7, and so wherever id stands: "
+        "only this version still reads it",
+        f"{tmp_path / 'nodes/9.toml'}: one_way is now called downlink; write downlink = false, "
+        "and so wherever one_way stands: only this version still reads it",
+    )
 
 
 def test_a_host_without_nodes_is_told_to_add_one(write, tmp_path):
@@ -321,7 +346,6 @@ def test_a_list_of_no_bundles_is_refused(write, names):
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("[[node]]", "[node]", r"has \[node\]; write \[\[node\]\], with two brackets"),
         (
             '"lora-sf9"',
             '"lora-sf9"\nregion = "europe"',
@@ -364,7 +388,7 @@ def test_a_list_of_no_bundles_is_refused(write, names):
             r"host\.toml holds no key: 32 hex digits are expected",
         ),
         ('key = "keys"', 'key = ""', "key is empty"),
-        ("id = 7", "id = 99999999999999999999", "id is an integer of more than 64 bits"),
+        ("node = 7", "node = 99999999999999999999", "node is an integer of more than 64 bits"),
     ],
 )
 def test_what_cannot_be_is_answered_with_what_could(write, old, new, sentence):
@@ -422,7 +446,7 @@ def test_a_device_is_named_as_its_network_names_it(write, kind, device):
 
 
 def test_nodes_with_one_key_are_warned_of(write):
-    path = write("[[node]]", '[[node]]\nid = 8\nkey = "keys"\nbundle = "bundles/blobs"\n[[node]]')
+    path = write("[[node]]", '[[node]]\nnode = 8\nkey = "keys"\nbundle = "bundles/blobs"\n[[node]]')
     assert read_config(path).warnings == (
         "nodes 8 and 7 have the same key; give each the node.key that it was made with",
     )
@@ -451,7 +475,7 @@ region = "wire"
 frequency_hz = 869525000
 power_dbm = 14
 peers = ["127.0.0.1:4301"]
-feedback = true
+downlink = true
 [[link]]
 kind = "chirpstack"
 host = "localhost"
@@ -467,13 +491,13 @@ confidence = 0.95
 min_gain = 0.02
 price_per_s = 0.0
 [[node]]
-id = 7
+node = 7
 key = "keys"
 bundle = ["bundles/blobs"]
-one_way = false
+downlink = true
 tasks = ["label"]
 [[node]]
-id = 8
+node = 8
 bundle = "bundles/blobs"
 device = "70b3d57ed005b89a"
 """
@@ -515,7 +539,7 @@ def test_whatever_a_key_says_it_is_read_or_answered_with_a_sentence(write, numbe
 def test_a_byte_order_mark_is_named_where_something_else_is_wrong(tmp_path):
     path = tmp_path / "host.toml"
     path.write_text(
-        '[link]\nport = "x"\nprofile = "udp"\n[[node]]\nid = 1\nkey = "k"\nbundle = "b"\n',
+        '[link]\nport = "x"\nprofile = "udp"\n[[node]]\nnode = 1\nkey = "k"\nbundle = "b"\n',
         "utf-8-sig",
     )
     with pytest.raises(ConfigError, match=r"k .*\(its byte order mark was skipped\)"):

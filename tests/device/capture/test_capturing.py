@@ -297,7 +297,7 @@ def test_limit_counts_images_and_not_what_cannot_be_read(home, port):
     for name in "abcd":
         PillowImage.new("RGB", (30, 20), (90, 90, 90)).save(folder / f"{name}.png")
     (folder / "b.png").write_bytes(b"no picture")
-    config = home.config(port[0], source="limit = 3", link="feedback = false")
+    config = home.config(port[0], source="limit = 3", link="downlink = false")
     config.write_text(config.read_text().replace(REPLAY, 'kind = "folder"\npath = "pictures"'))
     with node(config) as process:
         out, err = process.communicate(timeout=60)

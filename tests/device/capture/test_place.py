@@ -82,7 +82,7 @@ def test_a_folder_of_which_nothing_can_be_read_is_away_and_not_asked_without_end
 
 
 def test_a_killed_node_goes_on_where_it_was(home, port, folder):
-    config = home.config(port[0], source="interval_s = 0.2\nloop = true", link="feedback = false")
+    config = home.config(port[0], source="interval_s = 0.2\nloop = true", link="downlink = false")
     config.write_text(
         config.read_text().replace(
             'kind = "replay"\npath = "replay.npz"', f'kind = "folder"\npath = "{folder}"'

@@ -57,15 +57,15 @@ def test_the_host_reads_what_was_registered_and_nobody_else_can(host):
     "text",
     [
         (
-            '[link]\nport = "/dev/ttyUSB0"\n\n[[ node ]] # roof\nid = 1\nkey = '
+            '[link]\nport = "/dev/ttyUSB0"\n\n[[ node ]] # roof\nnode = 1\nkey = '
             '"keys/node-1.key"\nbundle = "b"\n'
         ),
         (
-            'node = [{id = 0x1, key = "keys/node-1.key", bundle = "b"}]\n[link]\nport = '
+            'node = [{node = 0x1, key = "keys/node-1.key", bundle = "b"}]\n[link]\nport = '
             '"/dev/ttyUSB0"\n'
         ),
         (
-            '\ufeff[link]\r\nport = "/dev/ttyUSB0"\r\n[[node]]\r\nid = 1\r\nkey = '
+            '\ufeff[link]\r\nport = "/dev/ttyUSB0"\r\n[[node]]\r\nnode = 1\r\nkey = '
             '"keys/node-1.key"\r\nbundle = "b"\r\n'
         ),
     ],
@@ -133,8 +133,8 @@ def test_a_host_toml_that_cannot_be_read_is_left_alone(tmp_path):
     (tmp_path / "host.toml").write_text("[[node\n")
     with pytest.raises(FlashError, match=r"host\.toml is not valid TOML"):
         check_free(tmp_path / "host.toml", 1, replaces=False)
-    (tmp_path / "host.toml").write_text("[node]\nid = 1\n")
-    with pytest.raises(FlashError, match=r"write \[\[node\]\]"):
+    (tmp_path / "host.toml").write_text("node = 1\n")
+    with pytest.raises(FlashError, match=r"node is no section; write \[\[node\]\]"):
         check_free(tmp_path / "host.toml", 1, replaces=False)
 
 
@@ -156,7 +156,7 @@ def test_a_node_of_host_toml_gets_a_file_when_its_bundles_change(host):
     shutil.copytree(BUNDLE, host.parent / "b")
     (host.parent / "n.key").write_text(KEY)
     text = (
-        '[link]\nport = "/dev/ttyUSB0"\n[[node]]\nid = 3\nkey = "n.key"\nbundle = [\n  '
+        '[link]\nport = "/dev/ttyUSB0"\n[[node]]\nnode = 3\nkey = "n.key"\nbundle = [\n  '
         '"b",\n]\ntasks = ["label"]\n'
     )
     host.write_text(text)
@@ -276,7 +276,7 @@ def test_a_host_that_could_not_hear_the_node_is_refused_with_both_values(
         ),
         ('profile = "serial-9600"', ""),
         ('profile = "serial-9600"\nbitrate_bps = 57600', "bitrate_bps = 57600"),
-        ('profile = "lora-sf9"\nfeedback = false\nregion = "wire"\n', ""),
+        ('profile = "lora-sf9"\ndownlink = false\nregion = "wire"\n', ""),
     ],
 )
 def test_one_that_hears_it_is_taken(tmp_path, node, host_link):
@@ -305,7 +305,7 @@ def test_one_of_several_gateways_is_enough(tmp_path):
     ("host_link", "remedy"),
     [
         (RN2483.replace('region = "eu868"\n', ""), 'region = "eu868"'),
-        (RN2483 + "feedback = false\n", "feedback = true"),
+        (RN2483 + "downlink = false\n", "downlink = true"),
     ],
 )
 def test_a_host_that_hears_and_cannot_answer_is_pointed_out(tmp_path, host_link, remedy):
@@ -343,9 +343,9 @@ def test_a_host_hears_a_udp_node_where_it_sends_to(host, tmp_path):
         check_link(host, own)
 
 
-def test_a_node_that_listens_to_nobody_is_one_way_for_its_host(host, tmp_path):
-    register(host, 3, KEY, BUNDLE, "", link(tmp_path, RN2483 + "feedback = false\n"))
-    assert [node.one_way for node in read_config(host).nodes] == [True]
+def test_a_node_that_listens_to_nobody_has_no_downlink_for_its_host(host, tmp_path):
+    register(host, 3, KEY, BUNDLE, "", link(tmp_path, RN2483 + "downlink = false\n"))
+    assert [node.has_downlink for node in read_config(host).nodes] == [False]
 
 
 def test_a_lorawan_node_is_known_by_its_device(host, tmp_path):

@@ -198,7 +198,7 @@ def test_an_earlier_bundle_is_asked_the_tasks_that_it_knows(tasked, other_bundle
 
 def test_host_toml_names_tasks_that_the_bundle_has(tasked, tmp_path):
     (tmp_path / "node.key").write_text(KEY.hex())
-    toml = '[link]\nport = "/dev/null"\n[[node]]\nid = 7\nkey = "node.key"\n'
+    toml = '[link]\nport = "/dev/null"\n[[node]]\nnode = 7\nkey = "node.key"\n'
     toml += f'bundle = "{tasked.path}"\ntasks = %s\n'
     (tmp_path / "host.toml").write_text(toml % '["odd", "thumbnail"]')
     [node] = read_config(tmp_path / "host.toml").nodes

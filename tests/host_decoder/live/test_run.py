@@ -247,15 +247,15 @@ def test_a_line_that_lets_nothing_through_is_told(live_bundle, replay_file, tmp_
     )
 
 
-def test_without_feedback_losses_are_counted_and_never_stop_a_run(start):
+def test_without_a_downlink_losses_are_counted_and_never_stop_a_run(start):
     run = start(
-        "--link", "lora-sf7", "--no-feedback", "--loss", "0.4", "--seed", "7", "--images", "8"
+        "--link", "lora-sf7", "--no-downlink", "--loss", "0.4", "--seed", "7", "--images", "8"
     )
     code, _, _ = run.finish()
     assert code == 0
     content = result(run)
     figures = content["figures"]
-    assert content["study"] == "live-blobs-lora-sf7-drawn-8-loss-0.4-no-feedback"
+    assert content["study"] == "live-blobs-lora-sf7-drawn-8-loss-0.4-no-downlink"
     assert figures["live_images"] == 8
     assert figures["live_images_received"] == 8 - content["line"]["frames_lost"] < 8
     assert figures["live_accuracy"] == 1.0
@@ -428,7 +428,7 @@ def test_a_line_that_dies_ends_the_run(start):
         (["--link", "lora-sf99"], 'no link profile "lora-sf99"; there are: '),
         (["--link", "/dev/ttyUSB0"], "live emulates its line and cannot use the port /dev/ttyUSB0"),
         (["--link", "udp"], "live emulates its line, and udp needs none"),
-        (["--verdict", "0.95", "--no-feedback"], "a verdict needs feedback"),
+        (["--verdict", "0.95", "--no-downlink"], "a verdict needs a downlink"),
         (["--loss", "often"], 'loss "often" is not understood'),
         (
             ["--replay", "nowhere.npz"],

@@ -403,7 +403,7 @@ def host_process(tmp_path, bundle, links, **options):
     (tmp_path / "node.key").write_text(KEY.hex())
     path = tmp_path / "host.toml"
     path.write_text(
-        f'store = "host.sqlite"\n{links}[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = '
+        f'store = "host.sqlite"\n{links}[[node]]\nnode = {NODE}\nkey = "node.key"\nbundle = '
         f'"{bundle.path}"\n'
     )
     command = [sys.executable, "-m", "host_decoder", "listen", str(path)]

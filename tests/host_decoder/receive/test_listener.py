@@ -64,7 +64,7 @@ def host_toml(tmp_path, bundle, other_bundle, line):
     path.write_text(
         f'store = "host.sqlite"\nbundles = "{other_bundle.path.parent}"\n'
         f'[link]\nport = "{line / "b"}"\nprofile = "serial-115200"\n'
-        f'[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = "{bundle.path}"\n'
+        f'[[node]]\nnode = {NODE}\nkey = "node.key"\nbundle = "{bundle.path}"\n'
     )
     return path
 
@@ -368,7 +368,7 @@ def test_a_host_whose_output_nobody_reads_answers_its_nodes(tmp_path, bundle):
         end.settimeout(PATIENCE_S)
         path.write_text(
             f'[link]\nport = "127.0.0.1:{address[1]}"\nprofile = "udp"\n'
-            f'[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = "{bundle.path}"\n'
+            f'[[node]]\nnode = {NODE}\nkey = "node.key"\nbundle = "{bundle.path}"\n'
         )
         command = [sys.executable, "-m", "host_decoder", "listen", str(path)]
         host = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -33,7 +33,7 @@ class Host:
         (folder / name).write_text(
             f'store = "host.sqlite"\n[link]\nport = "127.0.0.1:{self.address[1]}"\nprofile = '
             '"udp"\n'
-            f'[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = "{bundle.path}"\n'
+            f'[[node]]\nnode = {NODE}\nkey = "node.key"\nbundle = "{bundle.path}"\n'
         )
         command = [sys.executable, "-m", "host_decoder", "listen", str(folder / name)]
         self.process = subprocess.Popen(

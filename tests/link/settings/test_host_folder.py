@@ -23,18 +23,18 @@ def test_a_folder_stands_for_its_host_toml(tmp_path):
 
 
 def test_a_node_in_both_is_what_its_own_file_says(tmp_path):
-    node_file(tmp_path, "3.toml", "id = 3\nkey = 'new'\n")
+    node_file(tmp_path, "3.toml", "node = 3\nkey = 'new'\n")
     node_file(tmp_path, ".3.toml.swp", "an editor's")
     node_file(tmp_path, ".hidden.toml", "an editor's")
     host = tmp_path / "host.toml"
     tables, notices = all_nodes(
-        host, [{"id": 3, "key": "old"}, {"id": 4}, {"id": [3]}, "no table"], ValueError
+        host, [{"node": 3, "key": "old"}, {"node": 4}, {"node": [3]}, "no table"], ValueError
     )
     assert [table for _, table in tables] == [
-        {"id": 4},
-        {"id": [3]},
+        {"node": 4},
+        {"node": [3]},
         "no table",
-        {"id": 3, "key": "new"},
+        {"node": 3, "key": "new"},
     ]
     assert tables[-1][0] == str(tmp_path / "nodes/3.toml")
     [notice] = notices
@@ -45,11 +45,11 @@ def test_a_node_in_both_is_what_its_own_file_says(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("3.toml", "id = 4"), ("roof.toml", "id = 4"), ("3.toml", "id = true"), ("3.toml", "")],
+    [("3.toml", "node = 4"), ("roof.toml", "node = 4"), ("3.toml", "node = true"), ("3.toml", "")],
 )
 def test_a_file_is_named_by_its_node(tmp_path, name, text):
     node_file(tmp_path, name, text)
-    with pytest.raises(ValueError, match=r"a node's file is named by its id, so write id ="):
+    with pytest.raises(ValueError, match=r"a node's file is named by its number, so write node ="):
         read_node_files(tmp_path / "host.toml", ValueError)
 
 

@@ -116,12 +116,12 @@ def _host(folder: Path, bundle: Path, links: str) -> Iterator[None]:
     """A host that listens at the good gateway."""
     (folder / "node.key").write_text(KEY.hex())
     network = (
-        f'[[node]]\nid = {NODE + 1}\ndevice = "{DEVICE}"\nbundle = "{bundle}"\n'
+        f'[[node]]\nnode = {NODE + 1}\ndevice = "{DEVICE}"\nbundle = "{bundle}"\n'
         if "chirpstack" in links
         else ""
     )
     (folder / "host.toml").write_text(
-        f'store = "host.sqlite"\n{links}[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = '
+        f'store = "host.sqlite"\n{links}[[node]]\nnode = {NODE}\nkey = "node.key"\nbundle = '
         f'"{bundle}"\n{network}'
     )
     command = [sys.executable, "-m", "host_decoder", "listen", str(folder / "host.toml")]

@@ -111,7 +111,7 @@ class HostProcess:
         (folder / "node.key").write_text(KEY.hex())
         (folder / "host.toml").write_text(
             f'store = "host.sqlite"\n[link]\nport = "{line.port}"\nprofile = "{line.profile}"\n'
-            f'[[node]]\nid = {NODE}\nkey = "node.key"\nbundle = "{bundle}"\n'
+            f'[[node]]\nnode = {NODE}\nkey = "node.key"\nbundle = "{bundle}"\n'
         )
         command = [sys.executable, "-m", "host_decoder", "listen", str(folder / "host.toml")]
         self._process = subprocess.Popen(

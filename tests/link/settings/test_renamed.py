@@ -1,0 +1,28 @@
+"""Keys that had another name are read for this version, each with one sentence."""
+
+from link.settings.renamed import rename_keys
+
+
+def renamed(section, content):
+    notices: dict[str, str] = {}
+    rename_keys(section, content, "host.toml", notices)
+    return content, list(notices)
+
+
+def test_old_names_become_the_new_ones_and_are_told_once():
+    nodes = [{"id": 1}, {"id": 2, "key": "k"}]
+    assert renamed("node", nodes) == ([{"node": 1}, {"key": "k", "node": 2}], ["id"])
+
+
+def test_a_name_that_said_the_contrary_has_the_contrary_value():
+    assert renamed("node", {"one_way": True}) == ({"downlink": False}, ["one_way"])
+    assert renamed("link", {"feedback": True}) == ({"downlink": True}, ["feedback"])
+
+
+def test_with_both_names_the_old_one_stays_to_be_refused():
+    assert renamed("link", {"feedback": 1, "downlink": 2}) == ({"feedback": 1, "downlink": 2}, [])
+
+
+def test_what_is_no_section_is_left_to_whoever_checks_it():
+    assert renamed("link", 3) == (3, [])
+    assert renamed("node", [None, "id"]) == ([None, "id"], [])

@@ -36,9 +36,19 @@ from device.unit.notify import Notifier
 from link.base import Pause, boot_s
 from link.bundle import BundleError, ImageSpec
 from link.carriers import Carrier, CarrierSettings, DoesNotFit, NotSentError, open_carrier
-from link.lorawan.node import LoRaWanOptions, LoRaWanSender
+from link.lorawan.node import LoRaWanSender
 from link.medium import LinkTiming, LoRaConfig, governor_for
-from link.node import Acknowledged, NodeEnd, Outgoing, Rejected, Sender, SenderOptions, TimeHeard
+from link.node import (
+    Acknowledged,
+    Equipment,
+    Identity,
+    NodeEnd,
+    Outgoing,
+    Rejected,
+    Sender,
+    SenderOptions,
+    TimeHeard,
+)
 from link.security import CounterStore, read_master_key
 from link.wire import split
 
@@ -188,9 +198,10 @@ class Node:
         self, config: NodeConfig, key: bytes, queue: Queue, is_earlier: bool
     ) -> NodeEnd:
         link = config.link
-        arguments = queue.bundle_id, self._counters, queue.outbox, self._governor, self._timing
+        identity = Identity(config.node, queue.bundle_id, key)
+        equipment = Equipment(self._counters, queue.outbox, self._governor, self._timing)
         if link.lorawan:
-            return LoRaWanSender(config.node, *arguments, LoRaWanOptions(fault=self._fault))
+            return LoRaWanSender(identity, equipment, self._fault)
         options = SenderOptions(
             has_downlink=link.has_downlink,
             parity=link.parity,
@@ -200,7 +211,7 @@ class Node:
             fault=self._fault,
             greets=is_earlier,
         )
-        return Sender(config.node, key, *arguments, options)
+        return Sender(identity, equipment, options)
 
     def run(self, notifier: Notifier) -> None:
         """Until the source has ended and nothing waits; the watchdog hears of every turn in which

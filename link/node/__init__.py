@@ -1,6 +1,15 @@
 """The node's end of the link."""
 
-from link.node.interface import Acknowledged, NodeEnd, Outgoing, Rejected, SenderOptions, TimeHeard
+from link.node.interface import (
+    Acknowledged,
+    Equipment,
+    Identity,
+    NodeEnd,
+    Outgoing,
+    Rejected,
+    SenderOptions,
+    TimeHeard,
+)
 from link.node.packing import FIRST_CHUNK_OVERHEAD_BYTES, MIN_PACKET_BYTES
 from link.node.sender import Sender
 
@@ -8,6 +17,8 @@ __all__ = [
     "FIRST_CHUNK_OVERHEAD_BYTES",
     "MIN_PACKET_BYTES",
     "Acknowledged",
+    "Equipment",
+    "Identity",
     "NodeEnd",
     "Outgoing",
     "Rejected",

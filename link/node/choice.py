@@ -26,6 +26,8 @@ ASK_SPAN = 10
 """Counters behind the oldest that waits at which an answer is wanted: a report names 16, and may be
 lost.
 """
+BATCH_PACKETS = 8
+"Packets after which an answer is wanted at the latest."
 LOOK_AHEAD = 24
 "Chunks that are looked at to fill a packet, or to find one that may be sent."
 
@@ -115,10 +117,10 @@ class Choice:
             return self._options.has_downlink
         counter = self._packer.planned_counter
         if self._answer.due_s is not None:
-            return counter - self._answer.asked_at >= self._options.batch_packets
+            return counter - self._answer.asked_at >= BATCH_PACKETS
         oldest = self._in_flight.oldest_counter
         is_far = oldest is not None and counter - oldest >= ASK_SPAN
-        if is_far or len(self._in_flight) + 1 >= self._options.batch_packets:
+        if is_far or len(self._in_flight) + 1 >= BATCH_PACKETS:
             return True
         following = [
             chunk

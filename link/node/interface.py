@@ -5,9 +5,12 @@ LoRaWAN.
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from random import Random
 from typing import Protocol
 
+from link.medium.governor import Governor
+from link.medium.timing import LinkTiming
 from link.wire.control import NO_QUALITY, Command, Quality, Report
 from link.wire.erasure import ParityPlan
 from link.wire.packet import ChunkId, PacketType
@@ -55,6 +58,27 @@ class Counters(Protocol):
 
 
 @dataclass(frozen=True)
+class Identity:
+    """Who speaks, and for which bundle's images."""
+
+    node: int
+    bundle_id: bytes
+    key: bytes = field(default=b"", repr=False)
+    "The master key of node.key; over LoRaWAN the network's keys count."
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What a node's end works with."""
+
+    counters: Counters
+    outbox: Outbox
+    governor: Governor
+    timing: LinkTiming
+    random: Random = field(default_factory=Random)
+
+
+@dataclass(frozen=True)
 class SenderOptions:
     """How a node sends; the defaults suit a host that answers."""
 
@@ -62,12 +86,8 @@ class SenderOptions:
     "Whether the host answers; without it a chunk is forgotten when it is sent."
     max_packet_bytes: int | None = None
     "None: as long as the profile allows."
-    batch_packets: int = 8
-    "Packets after which an answer is wanted at the latest."
     unasked_chunks: int = 1
     "Chunks of one image that may be on their way at once, while the host gives no advice."
-    refinement_tries: int = 3
-    "Times that a refinement is sent before it is given up."
     parity: ParityPlan | None = None
     "Without a downlink: parity packets that make up for losses."
     wants_time: bool = False

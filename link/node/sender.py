@@ -16,23 +16,21 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from math import inf
-from random import Random
 
 from link.base.pause import Pause
-from link.medium.governor import Governor
 from link.medium.ledger import SAME_MOMENT_S
 from link.medium.time_slots import SlotClock
-from link.medium.timing import GAPS_OF_SILENCE, LinkTiming
+from link.medium.timing import GAPS_OF_SILENCE
 from link.node.choice import Choice
 from link.node.fitting import Fitting
 from link.node.in_flight import InFlight
 from link.node.interface import (
     Acknowledged,
     CommandHeard,
-    Counters,
+    Equipment,
     Heard,
+    Identity,
     NodeEnd,
-    Outbox,
     Outgoing,
     QueuedChunk,
     Rejected,
@@ -88,41 +86,37 @@ told was lost.
 """
 TIME_MOVED_S = 2.0
 "The host's clock was set if it says so much more or less than before."
+REFINEMENT_TRIES = 3
+"Times that a refinement is sent before it is given up."
 MAX_TRIED = 4096
 "Chunks that wait of which it is remembered how often they were sent."
 
 
 class Sender:
-    """A node's end: `key` is the master key of node.key, `bundle_id` that of the bundle which made
-    the images.
-    """
+    """A node's end over our own link."""
 
     def __init__(
         self,
-        node: int,
-        key: bytes,
-        bundle_id: bytes,
-        counters: Counters,
-        outbox: Outbox,
-        governor: Governor,
-        timing: LinkTiming,
+        identity: Identity,
+        equipment: Equipment,
         options: SenderOptions | None = None,
         salt: bytes | None = None,
-        random: Random | None = None,
     ) -> None:
         """Raises ValueError when packets of max_packet_bytes cannot be made."""
-        options, random = options or SenderOptions(), random or Random()
+        options = options or SenderOptions()
+        counters, outbox = equipment.counters, equipment.outbox
+        governor, timing, random = equipment.governor, equipment.timing, equipment.random
         max_bytes = min(
             options.max_packet_bytes or MAX_PACKET_BYTES, timing.profile.max_packet_bytes
         )
         parity = None if options.has_downlink else options.parity
-        self._bundle_id = bundle_id
+        self._bundle_id = identity.bundle_id
         self._counters = counters
         self._outbox = outbox
         self._governor = governor
         self._timing = timing
         self._options = options
-        self._session = NodeSession(node, key, bundle_id, options.has_downlink, salt)
+        self._session = NodeSession(identity, options.has_downlink, salt)
         self._fitting = Fitting(max_bytes, MIN_PACKET_BYTES)
         self._packer = Packer(self._session, outbox, self._age_s, max_bytes, parity, self._fitting)
         self._in_flight = InFlight()
@@ -683,9 +677,7 @@ class Sender:
         more airtime.
         """
         images = {
-            chunk[0]
-            for chunk in chunks
-            if chunk[1] and self._tries[chunk] >= self._options.refinement_tries
+            chunk[0] for chunk in chunks if chunk[1] and self._tries[chunk] >= REFINEMENT_TRIES
         }
         if images:
             self._drop_refinements(images)

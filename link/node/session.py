@@ -6,6 +6,7 @@ import secrets
 from collections import OrderedDict
 from itertools import islice
 
+from link.node.interface import Identity
 from link.security.seal import (
     Direction,
     ReplayWindow,
@@ -31,12 +32,10 @@ SALT_EVERY = 32
 class NodeSession:
     """Seals what goes up, opens what comes down."""
 
-    def __init__(
-        self, node: int, key: bytes, bundle_id: bytes, has_downlink: bool, salt: bytes | None = None
-    ) -> None:
-        self.node = node
-        self._key = key
-        self._bundle_id = bundle_id
+    def __init__(self, identity: Identity, has_downlink: bool, salt: bytes | None = None) -> None:
+        self.node = identity.node
+        self._key = identity.key
+        self._bundle_id = identity.bundle_id
         self._has_downlink = has_downlink
         self.n_bad = 0
         "Downlink packets that did not open."

@@ -19,6 +19,7 @@ from link.coder import latent_coder
 from link.medium.governor import Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
+from link.node.interface import Equipment, Identity
 from link.node.sender import Sender
 from link.security.keys import CounterStore, provision
 from link.wire.packet import split
@@ -46,16 +47,8 @@ class Ends:
         self._store_path = folder / "host.sqlite"
         self.counters = CounterStore(folder)
         self.outbox = Outbox(folder / "outbox.sqlite")
-        self.sender = Sender(
-            NODE,
-            KEY,
-            node.bundle.id,
-            self.counters,
-            self.outbox,
-            Governor(),
-            TIMING,
-            random=Random(6),
-        )
+        equipment = Equipment(self.counters, self.outbox, Governor(), TIMING, Random(6))
+        self.sender = Sender(Identity(NODE, node.bundle.id, KEY), equipment)
         self.start_host()
         self.now_s = 0.0
         self.answers: dict[int, Answer] = {}

@@ -27,7 +27,7 @@ from link.host import session as host_session
 from link.host.receiver import NodeState, Update
 from link.medium.governor import Governor
 from link.node import session as node_session
-from link.node.interface import SenderOptions
+from link.node.interface import Equipment, Identity, SenderOptions
 from link.node.sender import Sender
 from link.security import seal
 from link.wire.packet import Chunk, Flag, Header, PacketType
@@ -120,10 +120,10 @@ class Adversary(RuleBasedStateMachine):
     def boot_node(self) -> None:
         self.outbox = Outbox(self.path, boot_id="boot")
         self.sender = Sender(
-            NODE, KEY, self.link_bundle.id, self.counters, self.outbox, Governor(), SF7,
+            Identity(NODE, self.link_bundle.id, KEY),
+            Equipment(self.counters, self.outbox, Governor(), SF7, Random(self.random.random())),
             SenderOptions(has_downlink=not self.one_way, status_every=5),
-            random=Random(self.random.random()),
-        )  # fmt: skip
+        )
 
     def boot_host(self) -> None:
         self.host = host_end(

@@ -266,7 +266,7 @@ def test_where_airtime_is_short_refinements_ride_with_later_base_chunks_unless_t
     every second one.
     """
     governor = Governor([AirtimeLimit(3600.0, 360.0)])
-    node = NodeEnd(tmp_path, bundle, SenderOptions(batch_packets=1), governor=governor)
+    node = NodeEnd(tmp_path, bundle, governor=governor)
     world = World(node, host_end(bundle), enough=lambda update: update.image % 2 == 0)
     hears = world._node_hears
 

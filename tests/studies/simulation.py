@@ -32,7 +32,7 @@ from link.medium.governor import Governor
 from link.medium.profiles import get_profile
 from link.medium.regions import governor_for
 from link.medium.timing import LinkTiming
-from link.node.interface import SenderOptions
+from link.node.interface import Equipment, Identity, SenderOptions
 from link.node.packing import FIRST_CHUNK_OVERHEAD_BYTES
 from link.node.sender import Sender
 from link.output.results import write_result
@@ -184,10 +184,10 @@ class Simulation:
         governor = self._governor("node")
         self._counters = CounterStore(self._folder / "keys")
         self._outbox = Outbox(self._folder / "outbox.sqlite", boot_id="boot")
-        self._sender = Sender(
-            NODE, self._key, self._bundle.id, self._counters, self._outbox, governor, self._timing,
-            SenderOptions(), random=Random(self._random.random()),
-        )  # fmt: skip
+        equipment = Equipment(
+            self._counters, self._outbox, governor, self._timing, Random(self._random.random())
+        )
+        self._sender = Sender(Identity(NODE, self._bundle.id, self._key), equipment)
         self.sender_statistics.append(self._sender.statistics)
 
     def _kill_node(self) -> None:

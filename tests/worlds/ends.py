@@ -17,7 +17,7 @@ from link.host.receiver import Downlink, NodeEntry, Outcome, Receiver, Update
 from link.medium.governor import Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
-from link.node.interface import Acknowledged, Outgoing, SenderOptions
+from link.node.interface import Acknowledged, Equipment, Identity, Outgoing, SenderOptions
 from link.node.sender import Sender
 from link.wire.packet import Header, PacketType
 
@@ -70,16 +70,11 @@ class NodeEnd:
 
     def start(self, salt: bytes | None = None) -> None:
         self.outbox = Outbox(self.folder / "outbox.sqlite", boot_id="boot")
-        arguments = (
-            self.node,
-            self.key,
-            self.bundle.id,
-            self.counters,
-            self.outbox,
-            self.governor,
-            self.timing,
+        identity = Identity(self.node, self.bundle.id, self.key)
+        equipment = Equipment(
+            self.counters, self.outbox, self.governor, self.timing, Random(self.seed)
         )
-        self.sender = Sender(*arguments, self.options, salt, Random(self.seed))
+        self.sender = Sender(identity, equipment, self.options, salt)
 
     def put(self, *pieces: bytes, now_s: float = 0.0) -> int:
         """Queue an image; returns its id."""

@@ -1,6 +1,6 @@
 """The node's end of LoRaWAN."""
 
 from link.lorawan.node.carrier import MacSettings, Rn2483Mac
-from link.lorawan.node.sender import LoRaWanOptions, LoRaWanSender
+from link.lorawan.node.sender import LoRaWanSender
 
-__all__ = ["LoRaWanOptions", "LoRaWanSender", "MacSettings", "Rn2483Mac"]
+__all__ = ["LoRaWanSender", "MacSettings", "Rn2483Mac"]

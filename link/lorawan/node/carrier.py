@@ -37,6 +37,8 @@ WINDOWS_S = 10.0
 acknowledgement.
 """
 LATE = 1.5
+POWER_INDEX = "1"
+"The most that the region allows."
 EVENTS = ("mac_tx_ok", "mac_rx", "mac_err")
 "mac_paused is an answer."
 OUTCOMES = (*EVENTS, "invalid_data_len", "radio_err")
@@ -67,8 +69,6 @@ class MacSettings:
     dev_eui: str | None = None
     "16 hex digits; None: the one burnt into the module."
     spreading_factor: int = 7
-    power_index: int = 1
-    "1 is the most that the region allows."
     bitrate_bps: int = RN2483_UART_BPS
 
 
@@ -158,7 +158,7 @@ class Rn2483Mac:
             "dr": str(12 - settings.spreading_factor),
             "adr": "off",
             "retx": "0",
-            "pwridx": str(settings.power_index),
+            "pwridx": POWER_INDEX,
         }
         for name, value in values.items():
             modem.insist(

@@ -15,7 +15,6 @@ REPORT without a body, the acknowledgement of the packet before.
 from collections import Counter
 from dataclasses import dataclass, replace
 from math import inf
-from random import Random
 
 from link.base.recent import Recent
 from link.lorawan.wire import (
@@ -30,23 +29,22 @@ from link.lorawan.wire import (
     unpack_enough,
     unpack_packet,
 )
-from link.medium.governor import Governor
 from link.medium.ledger import SAME_MOMENT_S
-from link.medium.timing import LinkTiming
 from link.node.fitting import Fitting
 from link.node.interface import (
     Acknowledged,
     CommandHeard,
-    Counters,
+    Equipment,
     Heard,
+    Identity,
     NodeEnd,
-    Outbox,
     Outgoing,
     QueuedChunk,
     Rejected,
     SenderStatistics,
 )
 from link.node.rate_control import RateControl
+from link.node.sender import REFINEMENT_TRIES
 from link.wire.control import (
     NO_QUALITY,
     STATUS_BYTES,
@@ -64,25 +62,13 @@ LOOK_AHEAD = 24
 "Chunks that are looked at to find one that may be sent."
 MAX_STOPPED = 256
 "Images that the host wants no more of, remembered."
+STATUS_EVERY = 128
+"Packets from one STATUS to the next."
 PAUSE_FRAMES = 4
 PAUSE_DOUBLINGS = 10
 """The pause behind a frame that was not acknowledged, in its airtimes: 4 at first, 4096 when nobody
 hears for long.
 """
-
-
-@dataclass(frozen=True)
-class LoRaWanOptions:
-    """How a node uses the network."""
-
-    refinement_tries: int = 3
-    "Times that a refinement is sent before it is given up."
-    status_every: int = 128
-    "Packets from one STATUS to the next; 0: only when the host asks."
-    fault: str | None = None
-    """What keeps the node from its work: each STATUS says it, and one is sent until the network has
-    it.
-    """
 
 
 @dataclass(frozen=True)
@@ -99,37 +85,31 @@ class _Content:
 
 
 class LoRaWanSender:
-    """A node's end; the profile tells the longest body and the radio, `bundle_id` which bundle made
-    the images.
-    """
+    """A node's end; the profile tells the longest body and the radio."""
 
     unix_offset_s: float | None = None
     "Never known: a network server cannot tell when it will transmit."
 
     def __init__(
         self,
-        node: int,
-        bundle_id: bytes,
-        counters: Counters,
-        outbox: Outbox,
-        governor: Governor,
-        timing: LinkTiming,
-        options: LoRaWanOptions | None = None,
-        random: Random | None = None,
+        identity: Identity,
+        equipment: Equipment,
+        fault: str | None = None,
     ) -> None:
+        counters, outbox = equipment.counters, equipment.outbox
+        governor, timing = equipment.governor, equipment.timing
         self._max_body_bytes = timing.profile.max_packet_bytes
         if self._max_body_bytes < HELLO_BYTES:
             raise ValueError(
                 f"bodies of {self._max_body_bytes} bytes hold no HELLO, which has {HELLO_BYTES}"
             )
         self._fitting = Fitting(self._max_body_bytes, least_bytes=STATUS_BYTES)
-        self._node = node
-        self._bundle_id = bundle_id
+        self._node = identity.node
+        self._bundle_id = identity.bundle_id
         self._outbox = outbox
         self._governor = governor
         self._timing = timing
-        self._options = options or LoRaWanOptions()
-        self._random = random or Random()
+        self._random = equipment.random
         self._rate = RateControl(governor)
         counters.advance_to(outbox.newest_image + 1)
         self._owes_hello = True
@@ -144,7 +124,7 @@ class LoRaWanSender:
         self._stopped: Recent[int, None] = Recent(MAX_STOPPED)
         self._fault: str | None = None
         self._owes_status = False
-        self.tell(self._options.fault)
+        self.tell(fault)
         self._n_since_status = 0
         self.silent_because: str | None = None
         "Why the governor will never let the next packet pass, in a sentence."
@@ -378,7 +358,7 @@ class LoRaWanSender:
                     chunk.image, chunk.captured_s, outgoing.airtime_s / len(content.chunks)
                 )
         self._n_since_status += 1
-        if self._options.status_every and self._n_since_status >= self._options.status_every:
+        if self._n_since_status >= STATUS_EVERY:
             self._owes_status = True
 
     def _miss(self, now_s: float) -> None:
@@ -395,10 +375,7 @@ class LoRaWanSender:
         )
         self._free_s = now_s + self._random.uniform(0.5, 1.0) * pause_s
         for chunk in content.chunks:
-            if (
-                chunk.index
-                and self._tries[chunk.image, chunk.index] >= self._options.refinement_tries
-            ):
+            if chunk.index and self._tries[chunk.image, chunk.index] >= REFINEMENT_TRIES:
                 self._give_up(chunk.image)
 
     def _give_up(self, image: int) -> None:

@@ -19,6 +19,7 @@ from link.lorawan.node.sender import LoRaWanSender
 from link.medium.governor import AirtimeLimit, Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
+from link.node.interface import Equipment, Identity
 from link.wire.packet import split
 from tests.link.lorawan.node.test_sender import Counters
 from tests.worlds.broker import (
@@ -66,7 +67,8 @@ class World:
         self.carrier = Rn2483Mac(MacSettings("a", NODE, APP_KEY, spreading_factor=9))
         timing = LinkTiming(PROFILE)
         self.sender = LoRaWanSender(
-            NODE, self.bundle.id, self.counters, self.outbox, self.governor, timing
+            Identity(NODE, self.bundle.id),
+            Equipment(self.counters, self.outbox, self.governor, timing),
         )
 
     def start_host(self):

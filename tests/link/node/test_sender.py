@@ -8,7 +8,15 @@ import pytest
 from link.medium.governor import AirtimeLimit, Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
-from link.node.interface import Acknowledged, CommandHeard, Rejected, SenderOptions, TimeHeard
+from link.node.interface import (
+    Acknowledged,
+    CommandHeard,
+    Equipment,
+    Identity,
+    Rejected,
+    SenderOptions,
+    TimeHeard,
+)
 from link.node.sender import ASK_TIME_S, Sender
 from link.security.seal import Direction, Seal, downlink_key, uplink_key
 from link.wire.control import (
@@ -380,13 +388,13 @@ def test_base_chunks_go_oldest_first_and_refinements_newest_first(node, bundle):
 
 
 def test_a_refinement_lost_too_often_is_given_up_and_its_base_chunk_never(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, SenderOptions(refinement_tries=2), salt=SALT)
+    node = NodeEnd(tmp_path, bundle, salt=SALT)
     host = FakeHost(bundle)
     image = node.put(b"abc", b"de")
     for counter in range(1, 6):
         assert send(node, float(counter)).chunks == ((image, 0),)
         node.sender.receive(host.report(counter, int(counter == 5)), counter + 0.3)
-    for counter in (6, 7):
+    for counter in (6, 7, 8):
         assert send(node, float(counter)).chunks == ((image, 1),)
         node.sender.receive(host.report(counter, 0), counter + 0.3)
     assert node.outbox.n_images == 0
@@ -815,5 +823,5 @@ def test_a_sender_never_uses_a_counter_below_an_image_that_waits(tmp_path, bundl
     node = NodeEnd(tmp_path, bundle, salt=SALT)
     node.outbox.put(900, [b"abc"], 0.0)
     node.counters.next_counter = 0
-    Sender(NODE, KEY, bundle.id, node.counters, node.outbox, Governor(), SF7)
+    Sender(Identity(NODE, bundle.id, KEY), Equipment(node.counters, node.outbox, Governor(), SF7))
     assert node.counters.next_counter == 901

@@ -17,6 +17,7 @@ from link.lorawan.wire import Greeting, pack_chunk, pack_enough, plain_packet, u
 from link.lorawan.wire import pack_batch as pack_lorawan_batch
 from link.medium.governor import AirtimeLimit, Governor
 from link.monitor.monitor import Monitor
+from link.node.interface import Equipment, Identity
 from link.node.interface import Rejected as RejectedByNode
 from link.node.sender import Sender
 from link.security.keys import COUNTER_END
@@ -231,7 +232,8 @@ def lorawan_sender(around: Surroundings) -> Target:
     bundle = make_bundle(around.folder / "bundle")
     outbox = Outbox(around.folder / "outbox.sqlite", boot_id="boot")
     counters = Counting()
-    node = LoRaWanSender(NODE, bundle.id, counters, outbox, Governor(), SF7, random=Random(0))
+    equipment = Equipment(counters, outbox, Governor(), SF7, Random(0))
+    node = LoRaWanSender(Identity(NODE, bundle.id), equipment)
     now_s, n_read = 0.0, 0
 
     def read(packet: bytes) -> bool:

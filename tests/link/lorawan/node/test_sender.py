@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from device.outbox.outbox import Outbox
-from link.lorawan.node.sender import LoRaWanOptions, LoRaWanSender
+from link.lorawan.node.sender import STATUS_EVERY, LoRaWanSender
 from link.lorawan.wire import (
     MAX_JUMP,
     Greeting,
@@ -21,12 +21,13 @@ from link.lorawan.wire import (
 from link.medium.governor import AirtimeLimit, Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
-from link.node.interface import Acknowledged, CommandHeard, Rejected
+from link.node.interface import Acknowledged, CommandHeard, Equipment, Identity, Rejected
 from link.wire.control import Advance, AskStatus, Renew, Status, pack_command
 from link.wire.packet import PacketType
 
 NODE = 7
 BUNDLE_ID = bytes(range(8))
+IDENTITY = Identity(NODE, BUNDLE_ID)
 ACKNOWLEDGED = plain_packet(NODE, PacketType.REPORT, b"")
 
 
@@ -45,18 +46,19 @@ class Counters:
 class World:
     """A sender with its outbox, and a network that acknowledges when it is told to."""
 
-    def __init__(self, outbox, governor=None, profile="lora-sf7-eu868", counter=0, **options):
+    def __init__(self, outbox, governor=None, profile="lora-sf7-eu868", counter=0, fault=None):
         self.outbox = outbox
         self.now_s = 0.0
         self.sender = LoRaWanSender(
-            NODE,
-            BUNDLE_ID,
-            Counters(counter),
-            outbox,
-            governor or Governor(),
-            LinkTiming(get_profile(profile)),
-            LoRaWanOptions(**options),
-            Random(0),
+            IDENTITY,
+            Equipment(
+                Counters(counter),
+                outbox,
+                governor or Governor(),
+                LinkTiming(get_profile(profile)),
+                Random(0),
+            ),
+            fault,
         )
 
     def capture(self, image, *pieces):
@@ -157,11 +159,11 @@ def test_a_hello_that_nobody_acknowledged_is_repeated_before_any_image(world):
 
 
 def test_a_refinement_is_given_up_after_some_tries_a_base_chunk_never(outbox):
-    world = World(outbox, refinement_tries=2)
+    world = World(outbox)
     world.capture(1, b"a0", b"a1", b"a2")
     world.send()
     world.send()
-    assert [world.send(is_acknowledged=False)[0] for _ in range(2)] == 2 * [PacketType.DATA]
+    assert [world.send(is_acknowledged=False)[0] for _ in range(3)] == 3 * [PacketType.DATA]
     assert world.send() is None
     assert world.outbox.n_images == 0
     assert world.sender.statistics.n_refinements_dropped == 1
@@ -298,12 +300,12 @@ def test_a_chunk_cut_for_a_faster_data_rate_is_dropped_and_counted(outbox):
 
 
 def test_status_comes_now_and_then(outbox):
-    world = World(outbox, status_every=3)
-    for image in range(6):
+    world = World(outbox)
+    for image in range(2 * STATUS_EVERY):
         world.capture(image, b"x")
     kinds = [sent[0] for sent in iter(world.send, None)]
     assert kinds.count(PacketType.STATUS) == 2
-    assert kinds.count(PacketType.DATA) == 6
+    assert kinds.count(PacketType.DATA) == 2 * STATUS_EVERY
 
 
 def test_a_fault_is_told_until_the_network_has_it(outbox):
@@ -319,7 +321,8 @@ def test_ids_never_begin_below_what_waits(outbox):
     counters = Counters()
     outbox.put(70, [b"x"], captured_s=0.0)
     LoRaWanSender(
-        NODE, BUNDLE_ID, counters, outbox, Governor(), LinkTiming(get_profile("lora-sf7-eu868"))
+        IDENTITY,
+        Equipment(counters, outbox, Governor(), LinkTiming(get_profile("lora-sf7-eu868"))),
     )
     assert counters.next() > 70
 

@@ -27,9 +27,10 @@ from export.decoders.questions import TASKS
 from export.encoder.fold import VIEWS
 from export.pipeline import export
 from export.rotate import Rotating, turn
-from export.settings import ORDERS, Settings
+from export.settings import Settings
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSetError
+from host_training.presets.preset import ORDERS
 from host_training.run import RUNS, RunError, origin
 from host_training.training.checkpoint import CheckpointError
 from link.bundle import Bundle, BundleError

@@ -25,12 +25,14 @@ from export.encoder.symbols import Encode, Int8Encoder, received
 from export.entropy_model import FittedTables
 from export.measure import Accuracies, Agreement, Rates
 from export.report import ExportReport
-from export.settings import ORDERS, Settings, load_data, n_transmitted, preset_name, provenance
+from export.settings import Settings, load_data, n_transmitted, preset_name, provenance
 from host_training.data.batches import to_model_input, to_pixels
 from host_training.data.dataset import DataSet, Split
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
+from host_training.presets.preset import ORDERS
 from host_training.run import next_free
 from host_training.training.class_accuracy import ClassAccuracies
+from host_training.training.recipe import Recipe
 from host_training.training.trainer import load_model
 from link.bundle import bundle
 from link.output import results
@@ -103,7 +105,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Ex
             f"{settings.checkpoint} is of a stage that is not finished; train on, with the "
             "same command"
         )
-    config, preset = model.config, preset_name(model.config, checkpoint["recipe"])
+    config, preset = model.config, preset_name(model.config, Recipe.from_dict(checkpoint["recipe"]))
     data = load_data(settings, config, checkpoint)
     encoder, decoder = halves(model, checkpoint["latent_order"], settings, data)
     n_latents = decoder.first.in_features

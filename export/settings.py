@@ -4,7 +4,7 @@ provenance.
 
 import hashlib
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,11 @@ from export.decoders.finetune import FineTuning
 from export.encoder.fold import VIEWS
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet, with_corrupted_labels
-from host_training.models.autoencoder import SMALLEST_UNDECIMATED, ModelConfig
+from host_training.models.autoencoder import ModelConfig
 from host_training.presets import PRESETS
+from host_training.presets.preset import ORDERS
+from host_training.training.recipe import Recipe
 from link.output import results
-
-ORDERS = ("discriminative", "importance")
-"By discriminative power (DuPHiL), or turned by importance (NAIR)."
 
 TOOLS = ("torch", "onnx", "onnx2tf", "tensorflow", "ai-edge-litert", "onnxruntime")
 "Whose versions decide the bytes of a bundle."
@@ -131,22 +130,18 @@ def n_transmitted(n_trained: int, n_latents: int | None) -> int:
     return n_latents or n_trained
 
 
-def preset_name(config: ModelConfig, recipe: dict[str, Any]) -> str:
+def preset_name(config: ModelConfig, made_by: Recipe) -> str:
     """The preset with this very model and the most of this recipe, or "custom".
 
     A checkpoint keeps what a preset said, not what it was called.
     """
-    side = SMALLEST_UNDECIMATED  # not every model takes the data's size, but all take this one
-    resized = replace(config, height=side, width=side)
-    data_given = (side, side, config.channels, config.n_classes)
 
     def likeness(name: str) -> int:
-        return sum(recipe.get(field) == value for field, value in PRESETS[name].to_dict().items())
+        theirs = vars(PRESETS[name].recipe)
+        return sum(theirs[field] == value for field, value in vars(made_by).items())
 
     fitting = [
-        name
-        for name, preset in PRESETS.items()
-        if ModelConfig(*data_given, **preset.model) == resized
+        name for name, preset in PRESETS.items() if preset.recipe.model == config.architecture
     ]
     return max(fitting, key=likeness, default="custom")
 

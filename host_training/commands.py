@@ -17,7 +17,7 @@ import torch
 from host_training.data.catalogue import load, write_replay
 from host_training.data.dataset import DataSet, DataSetError, with_corrupted_labels
 from host_training.data.listing import Listing
-from host_training.presets import PRESETS, Recipe, recipe
+from host_training.presets import PRESETS, recipe
 from host_training.run import (
     CHANGES,
     DEFAULT_DATASET,
@@ -38,6 +38,7 @@ from host_training.run import (
 from host_training.training import checkpoint
 from host_training.training.checkpoint import CheckpointError
 from host_training.training.evaluation import class_accuracies
+from host_training.training.recipe import Recipe
 from host_training.training.trainer import Trainer, load_model
 from link.base import FolderLock, HeldError
 from link.output import EXIT_CODE
@@ -238,7 +239,7 @@ def with_what_a_checkpoint_says(wanted: Wanted, run_dir: Path) -> Wanted:
     if not last.exists():
         return wanted
     state = checkpoint.load(last)
-    preset, changes = preset_of(state["recipe"])
+    preset, changes = preset_of(Recipe.from_dict(state["recipe"]))
     print(
         f"{run_dir} has no {RUN}, as an earlier version wrote none; its checkpoint says: data set "
         f"{state['data_set']}, preset {preset or 'unknown'}. It goes on as what it is, and "
@@ -251,23 +252,18 @@ def with_what_a_checkpoint_says(wanted: Wanted, run_dir: Path) -> Wanted:
     )
 
 
-def preset_of(saved: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+def preset_of(saved: Recipe) -> tuple[str | None, dict[str, Any]]:
     """The preset of a checkpoint's recipe, and what was told otherwise; batch and learning rate
     follow the images.
     """
-    for preset, usual in PRESETS.items():
-        others = {
-            name: saved.get(name)
-            for name, value in usual.to_dict().items()
-            if saved.get(name) != value
-        }
+    for name, preset in PRESETS.items():
         changes = {
-            name: value
-            for name, value in others.items()
-            if name not in ("batch_size", "learning_rate")
+            key: value
+            for key, value in vars(saved).items()
+            if value != getattr(preset.recipe, key) and key not in ("batch_size", "learning_rate")
         }
         if changes.keys() <= set(CHANGES):
-            return preset, changes
+            return name, changes
     return None, {}
 
 
@@ -315,7 +311,7 @@ def _checkpoint(name: str, path: Path | None) -> dict[str, Any]:
 
 
 def make_trainer(data: DataSet, run: Run, run_dir: Path, options: argparse.Namespace) -> Trainer:
-    chosen: Recipe = recipe(run.preset, **run.changes)
+    chosen = recipe(run.preset, **run.changes)
     if threads := options.threads or chosen.cpu_threads:
         torch.set_num_threads(threads)
     said: list[Any] = [options.start_from or run.start_from, options.teacher or run.teacher]

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from host_training.data.listing import Listing
-from host_training.presets import DEFAULT_PRESETS, FOLDER_PRESET, Recipe, fitting_presets, recipe
+from host_training.presets import DEFAULT_PRESETS, FOLDER_PRESET, fitting_presets, recipe
+from host_training.training.recipe import Recipe
 from link.base import durable
 
 RUN, PICTURES, REPLAY = "run.json", "pictures.json", "replay.npz"

@@ -3,29 +3,32 @@ a node replays.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from host_training.data import cifar, digits, image_folder
 from host_training.data.dataset import SPLIT_SEED, DataSet, DataSetError, Split
 from link.picture import Replay
 
+LOADERS: dict[str, Callable[[Path], DataSet]] = {
+    "digits": lambda data_dir: digits.load(),
+    "cifar10": partial(cifar.load, "cifar10"),
+    "cifar100": partial(cifar.load, "cifar100"),
+    "cifar100-coarse": cifar.load_coarse,
+}
+"The data sets that have a name; where they lie, or are downloaded to, comes in."
+
 
 def load(name: str, data_dir: Path | str = "data", image_size: int = 64) -> DataSet:
     """A data set by name, or a folder with one folder of images per class, which are resized to
     `image_size`.
     """
-    loaders: dict[str, Callable[[], DataSet]] = {
-        "digits": digits.load,
-        "cifar10": lambda: cifar.load("cifar10", Path(data_dir)),
-        "cifar100": lambda: cifar.load("cifar100", Path(data_dir)),
-        "cifar100-coarse": lambda: cifar.load_coarse(Path(data_dir)),
-    }
-    if name in loaders:
-        return loaders[name]()
+    if name in LOADERS:
+        return LOADERS[name](Path(data_dir))
     if Path(name).is_dir():
         return image_folder.load(Path(name), image_size)
     raise DataSetError(
-        f"data set '{name}' is neither {', '.join(loaders)} nor a folder here; "
+        f"data set '{name}' is neither {', '.join(LOADERS)} nor a folder here; "
         "a folder of your own holds one folder of images per class"
     )
 

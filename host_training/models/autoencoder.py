@@ -1,5 +1,5 @@
 """The wavelet-domain auto-encoder of DuPHiL (Qi, Chamain, Ding, ICIP 2022, Fig. 1), sized by
-presets.
+an architecture.
 
     image → DWT → stem, M1, M2 → pool, two dense layers → y     Encoder (node)
     y ⇢ quantiser ⇢ y_hat                                       what the link carries
@@ -9,69 +9,27 @@ presets.
 Dense layers on the node are 1 × 1 convolutions: TensorFlow Lite then needs no transpose.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from host_training.models.architecture import Architecture, with_tuples
 from host_training.models.wavelet import DWT, pixel_pad
 
 SMALLEST_UNDECIMATED = 16
 "Pixels of which stem, M2 and M3 leave one."
 
 
-@dataclass(frozen=True)
-class ModelConfig:
-    """Sizes of one auto-encoder; image and class counts come from the data set, the rest from a
-    preset.
-    """
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(Architecture):
+    """One auto-encoder: an architecture, for images and classes of a data set."""
 
     height: int
     width: int
     channels: int
     n_classes: int
-    base_width: int = 64
-    "Channels of the stem and M1; M2 has twice, M3 four times as many."
-    widths: tuple[int, int, int] | None = None
-    "Channels of M1, M2 and M3 where they are not in those proportions."
-    blocks: tuple[int, int, int] = (2, 2, 2)
-    "Blocks in M1, M2 (encoder) and M3 (decoder)."
-    has_module3_on_node: bool = False
-    """M3 ends the encoder, where its small maps are cheap, and the decoder is two dense layers: not
-    the paper's cut.
-    """
-    has_residuals: bool = True
-    """False: the encoder's blocks are single convolutions, halved by max-pooling; more work on the
-    node per layer.
-    """
-    stem_stride: int = 1
-    pooled: int = 1
-    "Side of the grid that the last feature map is averaged to; the paper pools it to one point."
-    hidden: int = 512
-    latents: int = 128
-    latent_decoder_width: int = 128
-    upsamplings: int = 3
-    features: int = 128
-    "Dimension of the side branch's output z."
-    wavelet: str = "haar"
-    is_decimated: bool = True
-    """False: the transform is taken at every pixel, and the stem max-pools: twice the resolution
-    where it costs least.
-    """
-    subband_gains: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
-    """What LL, LH, HL and HH are multiplied by: a matter of training alone, folding makes it part
-    of the stem.
-    """
-    noise_half_width: float = 1.0
-    """Of the uniform noise that stands in for rounding: 1 in the paper and its authors' code, ½ in
-    Ballé et al.
-    """
-
-    min_kept: float = 1.0
-    """Training keeps a random leading share of the latents, at least this, the rest is 0:
-    stochastic tail-drop.
-    """
 
     def __post_init__(self) -> None:
         if self.height % 2 or self.width % 2:
@@ -89,24 +47,33 @@ class ModelConfig:
             raise ValueError(f"the undecimated transform is of haar alone, not of '{self.wavelet}'")
 
     @property
-    def module_widths(self) -> tuple[int, int, int]:
-        """Channels of M1, M2 and M3."""
-        return self.widths or (self.base_width, 2 * self.base_width, 4 * self.base_width)
-
-    @property
     def pixel_pad(self) -> int:
         return pixel_pad(self.wavelet)
 
-    def to_dict(self) -> dict:
-        return asdict(self)
+    @property
+    def architecture(self) -> Architecture:
+        return Architecture(
+            **{each.name: getattr(self, each.name) for each in fields(Architecture)}
+        )
 
     @classmethod
-    def from_dict(cls, fields: dict) -> "ModelConfig":
-        """What `to_dict` gave, or JSON made lists of."""
-        tuples: dict[str, Any] = {
-            name: tuple(each) for name, each in fields.items() if isinstance(each, list)
-        }
-        return cls(**{**fields, **tuples})
+    def of(
+        cls, architecture: Architecture, image_shape: tuple[int, int, int], n_classes: int
+    ) -> "ModelConfig":
+        """`image_shape`: (H, W, C)."""
+        height, width, channels = image_shape
+        return cls(
+            height=height,
+            width=width,
+            channels=channels,
+            n_classes=n_classes,
+            **vars(architecture),
+        )
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "ModelConfig":
+        """What `asdict` gave, or JSON made lists of."""
+        return cls(**with_tuples(fields))
 
 
 class BasicBlock(nn.Module):

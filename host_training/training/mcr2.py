@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from host_training.presets import EPS_SQ
+from host_training.training.recipe import EPS_SQ
 
 
 @dataclass(frozen=True)

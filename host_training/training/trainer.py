@@ -11,7 +11,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from torch.nn.functional import cross_entropy
 from host_training.data.batches import Batches
 from host_training.data.dataset import Augmentation, DataSet
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
-from host_training.presets import Recipe
 from host_training.training import checkpoint, distillation
 from host_training.training.cuda_graph import LossGraph
 from host_training.training.distillation import loss_to_teacher
@@ -36,6 +35,7 @@ from host_training.training.evaluation import (
 from host_training.training.mcr2 import RateReduction, rate_reduction
 from host_training.training.muon import Muon
 from host_training.training.progress import StageProgress
+from host_training.training.recipe import Recipe
 
 # TensorBoard imports all of TensorFlow where it is installed, unless this marker exists: saves
 # seconds.
@@ -235,7 +235,6 @@ class Trainer:
         `teacher`: one whose scores it learns in end-to-end training, of any preset but for the same
         classes.
         """
-        height, width, channels = data.image_shape
         recipe = recipe.for_images(len(data.train))
         self.data = data
         self.recipe = recipe
@@ -243,7 +242,7 @@ class Trainer:
         self.device = device
         torch.backends.cudnn.benchmark = True
         torch.manual_seed(recipe.seed)
-        config = ModelConfig(height, width, channels, len(data.classes), **recipe.model)
+        config = ModelConfig.of(recipe.model, data.image_shape, len(data.classes))
         self.model = AutoEncoder(config).to(device)
         self.started_from = None if start_from is None else self._start_from(start_from)
         self.teacher_path = teacher
@@ -385,7 +384,7 @@ class Trainer:
     def _result(self, stage: Stage, figures: Evaluation, epoch: int) -> dict[str, Any]:
         return {
             "model": self.model.state_dict(),
-            "model_config": self.model.config.to_dict(),
+            "model_config": asdict(self.model.config),
             **self._origin(),
             "classes": list(self.data.classes),
             "stage": stage.name,
@@ -412,7 +411,7 @@ class Trainer:
         if self.is_resumed or not path.exists():
             return
         state = checkpoint.load(path, self.device)
-        if differences := list(_differences(state, self._origin())):
+        if differences := list(_differences(_as_now(state), self._origin())):
             raise checkpoint.CheckpointError(
                 f"{self.run_dir} holds another run ({'; '.join(differences)}); "
                 "continue it with its own settings, or train into another folder (RUN=…)"
@@ -450,6 +449,10 @@ def _differences(made_with: dict[str, Any], wanted: dict[str, Any]) -> Iterator[
             yield from _differences(before, value)
         elif before != value:
             yield f"its {key} is {before}, not {value}"
+
+
+def _as_now(state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "recipe": Recipe.from_dict(state["recipe"]).to_dict()}
 
 
 def sha256(path: Path) -> str:

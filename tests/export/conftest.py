@@ -12,6 +12,7 @@ from export.pipeline import export
 from export.report import ExportReport
 from export.settings import Settings
 from host_training.data.catalogue import load
+from host_training.models.architecture import Architecture
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import recipe
 from host_training.training.trainer import Trainer
@@ -49,7 +50,7 @@ def checkpoint(tmp_path_factory) -> Path:
     """A digits model after ten epochs: not good, but a classifier."""
     torch.set_num_threads(1)
     run = tmp_path_factory.mktemp("runs") / "digits-small"
-    short = replace(recipe("digits", ce_epochs=10, duphil_epochs=1), model=MODEL)
+    short = replace(recipe("digits", ce_epochs=10, duphil_epochs=1), model=Architecture(**MODEL))
     Trainer(load("digits"), short, run, torch.device("cpu")).train()
     return run / "duphil.pt"
 

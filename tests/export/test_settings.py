@@ -15,14 +15,15 @@ SETTINGS = Settings(Path("runs/digits-digits/duphil.pt"), Path("out"))
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_checkpoint_is_traced_back_to_its_preset(name):
-    config = ModelConfig(32, 32, 3, 10, **PRESETS[name].model)
-    recipe = replace(PRESETS[name], seed=7)
-    assert preset_name(config, recipe.to_dict()) == name
+    preset = PRESETS[name].recipe
+    config = ModelConfig.of(preset.model, (32, 32, 3), 10)
+    recipe = replace(preset, seed=7)
+    assert preset_name(config, recipe) == name
     shorter = replace(recipe, ce_epochs=3)
-    found = preset_name(config, shorter.to_dict())
+    found = preset_name(config, shorter)
     # two presets may differ by their length alone
-    assert replace(PRESETS[found], seed=7, ce_epochs=3) == shorter
-    assert preset_name(replace(config, hidden=77), recipe.to_dict()) == "custom"
+    assert replace(PRESETS[found].recipe, seed=7, ce_epochs=3) == shorter
+    assert preset_name(replace(config, hidden=77), recipe) == "custom"
 
 
 def test_the_recorded_command_names_nothing_of_this_machine():

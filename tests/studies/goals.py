@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from host_training.presets import PRESETS
 from link.output.results import FOLDER
 from tests.studies.common import Table
 from tests.studies.nair import RETRAINED
@@ -38,8 +39,7 @@ ABOUT_OTHERS = (
     "loses little that an order could save; and a quarter of a turned bitstream's own bytes "
     "are some ten bits."
 )
-GPU_PRESETS = ("plain-5-long", "plain-20-long", "plain-120")
-"Presets that a GPU trained for the bundles measured here; a CPU all others."
+GPU_PRESETS = [name for name, preset in PRESETS.items() if preset.machine == "GPU"]
 N_CLASSES = {"cifar10": 10, "cifar100": 100}
 
 

@@ -10,6 +10,7 @@ its own, lost independently or in bursts.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -219,7 +220,7 @@ def main() -> None:
     rows: list[dict] = []
     for name, preset in options.presets.items():
         data = load(name, options.data_dir)
-        dropping = {**recipe(preset).model, "min_kept": MIN_KEPT}
+        dropping = replace(recipe(preset).model, min_kept=MIN_KEPT)
         by_order: dict[str, list[dict[str, float]]] = {}
         for seed in seeds:
             finished = trained(data, preset, seed, options.device)

@@ -7,6 +7,7 @@ the number of the mixture's components.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from export.encoder.importance import fold_rotation, rotation, sensitivity
 from export.entropy_model import fit_mixture
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
-from host_training.presets import EQUAL_SUBBANDS, recipe
+from host_training.presets import recipe
 from link.coder.bulk import mean_bits
 from tests.studies.common import (
     Deployed,
@@ -38,15 +39,15 @@ MODULE = "tests.studies.recipe"
 DATA_SET = "cifar10"
 EPOCHS = {"reduced": 6, "full": 200}
 OURS = "narrow-5"
-EQUALISED = {**recipe(OURS).model, "subband_gains": EQUAL_SUBBANDS}
-PLAIN = {**EQUALISED, "has_residuals": False, "widths": (16, 32, 72), "blocks": (1, 2, 2)}
-UNDECIMATED = {**PLAIN, "is_decimated": False, "widths": (16, 36, 80)}
+EQUALISED = replace(recipe(OURS).model, subband_gains=recipe("plain-20").model.subband_gains)
+PLAIN = replace(EQUALISED, has_residuals=False, widths=(16, 32, 72), blocks=(1, 2, 2))
+UNDECIMATED = replace(PLAIN, is_decimated=False, widths=(16, 36, 80))
 MUON: dict[str, Any] = {"optimiser": "muon", "batch_size": 500, "learning_rate": 0.2}
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "paper's model": ("cifar-16", {"cpu_threads": 1}),
     "M3 on the node": (
         OURS,
-        {"model": {**recipe(OURS).model, "noise_half_width": 1.0}, "label_smoothing": 0.0},
+        {"model": replace(recipe(OURS).model, noise_half_width=1.0), "label_smoothing": 0.0},
     ),
     "noise ± ½": (OURS, {"label_smoothing": 0.0}),
     "label smoothing": (OURS, {}),

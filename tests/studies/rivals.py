@@ -15,7 +15,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ class Study:
         """That network, trained further without a bottleneck."""
         _ = self.model
         changes: dict[str, Any] = BRIEF | dict(
-            model=recipe(self.preset).model | dict(noise_half_width=0.0), ce_epochs=epochs
+            model=replace(recipe(self.preset).model, noise_half_width=0.0), ce_epochs=epochs
         )
         run = trained(
             data, self.preset, self.seed, variant=variant, start_from=self.checkpoint, **changes
@@ -360,8 +360,8 @@ def network(preset: str, data: DataSet, n_latents: int) -> AutoEncoder:
     """A preset's network with random weights, to count in; a bundle may send fewer latents than
     it.
     """
-    sizes = recipe(preset).model | {"latents": n_latents}
-    return AutoEncoder(ModelConfig(*data.image_shape, len(data.classes), **sizes))
+    architecture = replace(recipe(preset).model, latents=n_latents)
+    return AutoEncoder(ModelConfig.of(architecture, data.image_shape, len(data.classes)))
 
 
 def decoder_macs(model: AutoEncoder) -> int:

@@ -16,9 +16,10 @@ import pytest
 import torch
 
 from host_training.data.dataset import Augmentation, DataSet, Split
-from host_training.presets import Recipe
+from host_training.models.architecture import Architecture
 from host_training.training import checkpoint
 from host_training.training.checkpoint import CheckpointError
+from host_training.training.recipe import Recipe
 from host_training.training.trainer import DuPHiLStage, Trainer, learning_rate_factor, load_model
 
 CPU = torch.device("cpu")
@@ -32,7 +33,7 @@ MODEL: dict[str, Any] = dict(
     features=4,
 )
 RECIPE = Recipe(
-    model=MODEL, ce_epochs=2, duphil_epochs=2, batch_size=16, duphil_batch_size=32,
+    model=Architecture(**MODEL), ce_epochs=2, duphil_epochs=2, batch_size=16, duphil_batch_size=32,
     schedule="one-cycle", mcr2_learning_rate=1e-2,
 )  # fmt: skip
 MUON = replace(RECIPE, optimiser="muon")
@@ -237,13 +238,6 @@ def test_a_checkpoint_of_something_else_is_named(tmp_path: Path, content, senten
     torch.save(content, tmp_path / "ce.pt")
     with pytest.raises(CheckpointError, match=rf"ce\.pt {re.escape(sentence)}"):
         load_model(tmp_path / "ce.pt")
-
-
-def test_a_small_set_is_learned_in_small_batches_and_a_large_one_as_the_recipe_says():
-    recipe = Recipe(batch_size=128, learning_rate=0.1)
-    small = recipe.for_images(160)
-    assert (small.batch_size, small.learning_rate) == (10, pytest.approx(0.1 * 10 / 128))
-    assert recipe.for_images(45_000) == recipe
 
 
 def test_the_papers_learning_rate_falls_tenfold_at_its_milestones():

@@ -1,0 +1,63 @@
+"""Architecture: what a preset says of an auto-encoder, whatever images it is trained on.
+
+Only the standard library is imported, as in all that says which presets there are.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes and kinds of the layers; image and class counts come from the data set."""
+
+    base_width: int = 64
+    "Channels of the stem and M1; M2 has twice, M3 four times as many."
+    widths: tuple[int, int, int] | None = None
+    "Channels of M1, M2 and M3 where they are not in those proportions."
+    blocks: tuple[int, int, int] = (2, 2, 2)
+    "Blocks in M1, M2 (encoder) and M3 (decoder)."
+    has_module3_on_node: bool = False
+    """M3 ends the encoder, where its small maps are cheap, and the decoder is two dense layers: not
+    the paper's cut.
+    """
+    has_residuals: bool = True
+    """False: the encoder's blocks are single convolutions, halved by max-pooling; more work on the
+    node per layer.
+    """
+    stem_stride: int = 1
+    pooled: int = 1
+    "Side of the grid that the last feature map is averaged to; the paper pools it to one point."
+    hidden: int = 512
+    latents: int = 128
+    latent_decoder_width: int = 128
+    upsamplings: int = 3
+    features: int = 128
+    "Dimension of the side branch's output z."
+    wavelet: str = "haar"
+    is_decimated: bool = True
+    """False: the transform is taken at every pixel, and the stem max-pools: twice the resolution
+    where it costs least.
+    """
+    subband_gains: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    """What LL, LH, HL and HH are multiplied by: a matter of training alone, folding makes it part
+    of the stem.
+    """
+    noise_half_width: float = 1.0
+    """Bound of the uniform noise that stands in for rounding: 1 in the paper and its authors' code,
+    ½ in Ballé et al.
+    """
+    min_kept: float = 1.0
+    """Training keeps a random leading share of the latents, at least this, the rest is 0:
+    stochastic tail-drop.
+    """
+
+    @property
+    def module_widths(self) -> tuple[int, int, int]:
+        """Channels of M1, M2 and M3."""
+        return self.widths or (self.base_width, 2 * self.base_width, 4 * self.base_width)
+
+
+def with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """What `asdict` gave, where JSON made lists of tuples."""
+    return {name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()}

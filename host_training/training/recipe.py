@@ -1,0 +1,79 @@
+"""Recipe: how an auto-encoder is trained, everything that a run's weights follow from.
+
+Only the standard library is imported, as in all that says which presets there are.
+"""
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from host_training.models.architecture import Architecture, with_tuples
+
+EPS_SQ = 0.5
+"Squared precision ε² of the saved run of DuPHiL's authors and of MCR²'s."
+Stage = Literal["ce", "duphil"]
+
+MIN_UPDATES_PER_EPOCH = 16
+MIN_BATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run; lengths in epochs, rates per optimiser update."""
+
+    model: Architecture = field(default_factory=Architecture)
+    ce_epochs: int = 200
+    "End-to-end cross-entropy training."
+    duphil_epochs: int = 100
+    "DuPHiL: each mini-batch first moves the encoder by MCR², then the decoder by cross-entropy."
+    batch_size: int = 200
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Literal["milestones", "one-cycle"] = "milestones"
+    optimiser: Literal["sgd", "muon"] = "sgd"
+    "For end-to-end training: `muon` moves the 3 × 3 kernels by Muon, and the rest by SGD."
+    muon_learning_rate: float = 0.04
+    duphil_batch_size: int = 1000
+    mcr2_learning_rate: float = 1e-4
+    "Should be small (the authors): MCR² moves an encoder that already classifies."
+    duphil_decoder_learning_rate: float = 1e-3
+    eps_sq: float = EPS_SQ
+    label_smoothing: float = 0.0
+    "Share of every training label that is spread over all classes, in end-to-end training."
+    crop_pad: int | None = None
+    """Pixels that random crops may move an image by, where not the data set's; a short training
+    wants fewer.
+    """
+    cutout: int = 0
+    "Side of the square cut out of every training image, pixels."
+    cpu_threads: int | None = None
+    """None: as many as there are cores. A small model gains nothing from a second one, and loses
+    much on a busy machine.
+    """
+    seed: int = 0
+    label_corruption: float = 0.0
+    corruption_seed: int = 10
+
+    def for_images(self, n_images: int) -> "Recipe":
+        """The recipe for a training split of that size: a small one is learned in smaller batches.
+
+        An epoch then has enough updates, and the learning rate goes down with the batch.
+        """
+        batch_size = min(self.batch_size, max(n_images // MIN_UPDATES_PER_EPOCH, MIN_BATCH_SIZE))
+        return replace(
+            self,
+            batch_size=batch_size,
+            learning_rate=self.learning_rate * batch_size / self.batch_size,
+        )
+
+    @property
+    def last_stage(self) -> Stage:
+        return "duphil" if self.duphil_epochs else "ce"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Recipe":
+        """What `to_dict` gave; a field that an earlier version had not yet is as usual."""
+        return cls(**{**fields, "model": Architecture(**with_tuples(fields["model"]))})

@@ -198,7 +198,7 @@ def bench(said: Said) -> None:
     name = chosen.bundle.name if run is None else run.source.name
     study = "bench" if name == "digits" else f"bench-{name}"
     options = ["--study", study, "--results", said.results, *said.options(IMAGES="--images")]
-    said.run("tests.studies.bench", "--bundle", chosen.bundle, "--replay", replay, *options)
+    said.run("tests.studies", "bench", "--bundle", chosen.bundle, "--replay", replay, *options)
 
 
 def decoder(said: Said) -> None:
@@ -236,10 +236,12 @@ def verdicts(said: Said) -> None:
     place = chosen.place
     own = [] if place is None or place.run is None else ["--dataset", place.run.source.argument]
     data = said.options(DATASET="--dataset") or own
-    said.run("tests.studies.verdicts", "--bundle", chosen.bundle, "--results", said.results, *data)
+    said.run(
+        "tests.studies", "verdicts", "--bundle", chosen.bundle, "--results", said.results, *data
+    )
 
 
 def seeds(said: Said) -> None:
     data_dir = ["--data-dir", said["DATA_DIR"]] if "DATA_DIR" in said else []
     options = [*said.options(DATASET="--dataset", LINK="--link"), *data_dir]
-    said.run("tests.studies.seeds", *options, "--results", said.results)
+    said.run("tests.studies", "seeds", *options, "--results", said.results)

@@ -72,10 +72,16 @@ def _host(said: Said) -> str:
     return said["HOST"]
 
 
-def emulated(module: str, *arguments: str) -> Callable[[Said], None]:
+def emulated(study: str, *arguments: str) -> Callable[[Said], None]:
     def step(said: Said) -> None:
         results = ["--results", said.results]
-        said.run(module, *arguments, *said.options(SUITE="--suite", MIRROR="--mirror"), *results)
+        said.run(
+            "tests.studies",
+            study,
+            *arguments,
+            *said.options(SUITE="--suite", MIRROR="--mirror"),
+            *results,
+        )
 
     return step
 
@@ -85,10 +91,10 @@ FAULTS = ("flood", "dead_gateway", "pictures", "adversary", "situations", "bare_
 
 
 def nightly(said: Said) -> None:
-    for module in ("link.simulation", "link.many_nodes", "erasure", "fuzz"):
-        said.run(f"tests.{module}", **{RESULTS: said.results})
-    said.run("tests.studies.kills", "--out", said.results)
-    said.run("tests.studies.faults", *FAULTS, **{RESULTS: said.results})
+    for study in ("simulation", "many_nodes", "erasure", "fuzz"):
+        said.run("tests.studies", study, **{RESULTS: said.results})
+    said.run("tests.studies", "kills", "--results", said.results)
+    said.run("tests.studies", "faults", *FAULTS, **{RESULTS: said.results})
     said.run(
         "pytest",
         "tests/link",
@@ -151,8 +157,8 @@ def _delete(folder: Path) -> None:
         print(f"{folder}: left, since something is training there")
 
 
-def alone(module: str) -> Callable[[Said], None]:
-    return lambda said: said.run(module)
+def studies(*study: str) -> Callable[[Said], None]:
+    return lambda said: said.run("tests.studies", *study)
 
 
 STEPS: dict[str, Callable[[Said], None]] = {
@@ -163,14 +169,14 @@ STEPS: dict[str, Callable[[Said], None]] = {
     "bench": bench,
     "seeds": seeds,
     "verdicts": verdicts,
-    "experiments": alone("tests.studies"),
-    "report": alone("tests.studies.report"),
-    "plot": alone("tests.studies.plot"),
+    "experiments": studies(),
+    "report": studies("report"),
+    "plot": studies("plot"),
     "flash": flash,
     "image": image,
-    "test-image": emulated("tests.studies.boot_image"),
-    "test-scenarios": emulated("tests.studies.scenarios"),
-    "test-power-cuts": emulated("tests.studies.power_cuts", "--longest", "90", "--limit", "400"),
+    "test-image": emulated("boot_image"),
+    "test-scenarios": emulated("scenarios"),
+    "test-power-cuts": emulated("power_cuts", "--longest", "90", "--limit", "400"),
     "deploy": deploy,
     "deploy-model": deploy_model,
     "test": test,

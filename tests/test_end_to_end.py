@@ -82,7 +82,8 @@ def test_bench_measures_all_that_is_promised(workplace, bundle):
     (workplace / "tests").symlink_to(Path(__file__).parent)
     run(
         workplace,
-        "tests.studies.bench",
+        "tests.studies",
+        "bench",
         "--bundle",
         "run/bundle",
         "--replay",

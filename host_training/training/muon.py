@@ -1,7 +1,7 @@
 """Muon (Jordan, 2024) for convolution kernels: steps of momentum SGD, made orthogonal.
 
 A kernel counts as a matrix, an output channel per row. Orthogonalised, a step moves all directions
-of that matrix alike, also those in which gradients are small. `python -m tests.studies.recipe`
+of that matrix alike, also those in which gradients are small. `python -m tests.studies recipe`
 holds it against SGD.
 """
 

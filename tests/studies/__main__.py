@@ -1,64 +1,61 @@
-"""`python -m tests.studies`: the studies there are, the command of each, and whether its result is
-here.
+"""Runner: `python -m tests.studies` lists the studies, their options, and which results are here;
+`python -m tests.studies NAME [options]` runs one.
 """
 
-import importlib
+import argparse
 import json
+import re
+import sys
 from pathlib import Path
 
-from link.output.results import FOLDER
-from tests.studies.common import SIZES
-from tests.studies.recipe import EPOCHS
+from tests.studies import catalogue
+from tests.studies.catalogue import STUDIES, about
+from tests.studies.command import MistakeError
 
-SIZED = f"[--size {'|'.join(SIZES)}] [--datasets NAME …]"
-STUDIES = {
-    "duphil": SIZED,
-    "robustness": SIZED,
-    "nair": SIZED,
-    "recipe": f"[--size {'|'.join(EPOCHS)}]",
-    "rivals": "[--bundles FOLDER …] [--parts PART …]",
-    "tasks": "[--bundle FOLDER …]",
-}
-"""Modules of this package and what they take; each writes results/study-NAME….json and
-docs/study-NAME….svg.
-"""
-OTHERS = {
-    "verdicts-cifar10": "make verdicts DATASET=cifar10",
-    "bench-cifar10": "make bench DATASET=cifar10",
-    "seeds-digits": "make seeds",
-    "faults": "python -m tests.studies.faults",
-}
-"Studies of the release and of the link that belong to the picture too."
+CHOICES, SEVERAL = re.compile(r"\{[^}]{60,}\}"), re.compile(r" \[\S+ \.\.\.\]")
 
 
-def described(study: str) -> str:
-    doc = importlib.import_module(f"tests.studies.{study}").__doc__ or ""
-    return doc.partition(": ")[2].partition("\n")[0]
-
-
-def results_files() -> list[tuple[str, Path]]:
-    """Each study's results files, of whatever size."""
-    return [
-        (study, path) for study in STUDIES for path in sorted(FOLDER.glob(f"study-{study}*.json"))
-    ]
+def parser(study: str) -> argparse.ArgumentParser:
+    made = getattr(catalogue.module(study), "parser", argparse.ArgumentParser)()
+    made.prog = f"python -m tests.studies {study}"
+    made.description = "\n\n".join(about(study))
+    made.formatter_class = argparse.RawDescriptionHelpFormatter
+    return made
 
 
 def state(paths: list[Path]) -> str:
-    lines = [
-        f"{path}, revision {json.loads(path.read_text(encoding='utf-8'))['commit'][:12]}"
-        for path in paths
-    ]
-    return "; ".join(lines) or "no result here yet"
+    return "; ".join(map(described, paths)) or "no result here yet"
 
 
-def main() -> None:
-    for study, options in STUDIES.items():
-        print(f"{study:18} {described(study)}")
-        print(f"{'':18} python -m tests.studies.{study} {options}")
-        print(f"{'':18} {state([path for name, path in results_files() if name == study])}")
-    for study, typed in OTHERS.items():
-        print(f"{study:18} {typed}\n{'':18} {state(list(FOLDER.glob(f'{study}.json')))}")
+def described(path: Path) -> str:
+    if path.suffix != ".json":
+        return str(path)
+    return f"{path}, revision {json.loads(path.read_text(encoding='utf-8'))['commit'][:12]}"
+
+
+def show_all() -> None:
+    for study in STUDIES:
+        usage = " ".join(parser(study).format_usage().split()).removeprefix("usage: ")
+        usage = SEVERAL.sub(" …", CHOICES.sub("{…}", usage)).replace(" [-h]", "")
+        print(f"{study:12} {about(study)[0]}")
+        print(f"{'':12} {usage}")
+        print(f"{'':12} {state(catalogue.written(study))}")
+
+
+def main() -> int:
+    if len(sys.argv) == 1:
+        show_all()
+        return 0
+    top = argparse.ArgumentParser()
+    top.add_argument("study", choices=STUDIES, metavar="NAME", help=", ".join(STUDIES))
+    study = top.parse_args(sys.argv[1:2]).study
+    own = parser(study)
+    options = own.parse_args(sys.argv[2:])
+    try:
+        return catalogue.module(study).main(options) or 0
+    except MistakeError as error:
+        own.error(str(error))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,5 +1,4 @@
-"""`python -m tests.studies.bench`: what coder, node, host and link cost, on the images of one
-replay file and one bundle.
+"""Bench: what coder, node, host and link cost, on the images of one replay file and one bundle.
 
 Times are medians over the images, of one process on one thread (NumPy's matrix products are held to
 one as well); ratios are taken within the run. The static histogram that the mixture is held against
@@ -8,7 +7,6 @@ is the mixture's own marginal: EM leaves it equal to the training symbols' histo
 
 import argparse
 import json
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -36,6 +34,7 @@ from link.node.packing import LATER_CHUNK_OVERHEAD_BYTES
 from link.output.results import OWN, write_result
 from link.wire.framing import frame
 from link.wire.packet import split
+from tests.studies.command import add_results, command
 from tests.worlds.ends import NodeEnd, host_end
 
 NODE_PARTS = ("preprocess", "model", "coder", "outbox", "packet")
@@ -256,16 +255,17 @@ def fresh(folder: Path) -> Path:
     return folder
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.studies.bench", description=__doc__)
-    parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--replay", type=Path, required=True)
-    parser.add_argument("--images", type=int, help="only the first so many of the replay file")
-    parser.add_argument("--study", default="bench")
-    parser.add_argument(
-        "--results", type=Path, default=OWN, metavar="DIR", help="default: %(default)s"
-    )
-    options = parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser()
+    top.add_argument("--bundle", type=Path, required=True)
+    top.add_argument("--replay", type=Path, required=True)
+    top.add_argument("--images", type=int, help="only the first so many of the replay file")
+    top.add_argument("--study", default="bench")
+    add_results(top, OWN)
+    return top
+
+
+def main(options: argparse.Namespace) -> None:
     bundle = Bundle.load(options.bundle, side="host")
     with np.load(options.replay, allow_pickle=False) as replay:
         images, labels = replay["images"][: options.images], replay["labels"][: options.images]
@@ -277,13 +277,7 @@ def main() -> int:
             for name, value in measured.items():
                 table.add_row(part, in_words(name), f"{value:.4g}")
     Console().print(table)
-    command = shlex.join(["python", "-m", "tests.studies.bench", *sys.argv[1:]])
     extra = {"bundle": bundle.id.hex(), "images": len(images)}
     print(
-        write_result(options.study, figures, command=command, extra=extra, folder=options.results)
+        write_result(options.study, figures, command=command(), extra=extra, folder=options.results)
     )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

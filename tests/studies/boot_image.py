@@ -1,6 +1,6 @@
-"""`python -m tests.studies.boot_image`: from nothing to labels. An image is made, given a key,
-booted in QEMU; its node encodes photographs on an aarch64 processor and sends them through a
-throttled line to the host's decoder.
+"""Boot image: from nothing to labels. An image is made, given a key, booted in QEMU; its node
+encodes photographs on an aarch64 processor and sends them through a throttled line to the host's
+decoder.
 
 What the host stored is compared with what this machine's encoder makes of the same photographs.
 Writes results/boot-SUITE.json. Exit code 3: Debian or PyPI cannot be reached, so nothing was
@@ -9,7 +9,6 @@ tested.
 
 import argparse
 import json
-import shlex
 import shutil
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from host_decoder.store.sqlite import Store
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.output.results import write_result
+from tests.studies.command import add_results, command
 from tests.worlds.guest import ROOT, Guest, Host, Line
 
 BUNDLE = ROOT / "models/cifar10"
@@ -129,8 +129,7 @@ def compare(store: Path, expected: np.ndarray) -> dict[str, float]:
     }
 
 
-def main() -> int:
-    options = _parser().parse_args()
+def main(options: argparse.Namespace) -> int:
     debian, work = Debian(options.suite, options.mirror), options.work.resolve()
     folder, port = work / f"boot-{options.suite}", MACHINES[options.machine].port
     begun_s = time.monotonic()
@@ -188,24 +187,19 @@ def main() -> int:
         **compare(folder / "host.sqlite", symbols_here(images)),
     }
     print(json.dumps(figures, indent=1))
-    command = shlex.join(["python", "-m", "tests.studies.boot_image", *sys.argv[1:]])
     study = f"boot-{options.suite}" + (f"-{options.machine}" if options.machine != "virt" else "")
-    print(write_result(study, figures, command=command, folder=options.results))
+    print(write_result(study, figures, command=command(), folder=options.results))
     return 0 if figures["largest_difference"] <= 1 else 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.studies.boot_image", description=__doc__)
-    parser.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
-    parser.add_argument("--mirror", default="")
-    parser.add_argument("--machine", choices=MACHINES, default="virt")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser()
+    top.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
+    top.add_argument("--mirror", default="")
+    top.add_argument("--machine", choices=MACHINES, default="virt")
+    top.add_argument(
         "--limit", type=float, default=240, metavar="S", help="for the labels (default %(default)s)"
     )
-    parser.add_argument("--work", type=Path, default=Path("runs/flash"))
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    top.add_argument("--work", type=Path, default=Path("runs/flash"))
+    add_results(top)
+    return top

@@ -7,10 +7,7 @@ was interrupted.
 
 import argparse
 import json
-import os
-import shlex
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,6 +34,7 @@ from link.coder import latent_coder
 from link.coder.bulk import decode_bulk
 from link.coder.tables import Tables
 from link.output.results import commit, write_result
+from tests.studies.command import MistakeError, add_data_dir, command
 
 mpl.use("svg")
 # the same figures, the same file
@@ -69,32 +67,37 @@ minutes of a GPU; full: the paper's models and schedules, a GPU.
 """
 
 
-def parser(description: str | None, sizes: Iterable[str] = SIZES) -> argparse.ArgumentParser:
+def training_parser(sizes: Iterable[str] = SIZES) -> argparse.ArgumentParser:
     """What every study's command takes that trains something."""
-    top = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    top = argparse.ArgumentParser()
     top.add_argument("--size", choices=sizes, default="reduced")
     top.add_argument("--seeds", type=int, nargs="+", help="default: the size's")
-    top.add_argument("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
+    add_data_dir(top)
     top.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return top
 
 
-def sized(description: str | None) -> argparse.Namespace:
-    """The arguments of a study of a size: `presets` by data set, of those that were asked for, and
-    `seeds`.
-    """
-    top = parser(description)
+def sized_parser() -> argparse.ArgumentParser:
+    """The same of a study that has a size, of which it may take a part."""
+    top = training_parser()
     top.add_argument("--datasets", nargs="+", help="default: the size's")
-    options = top.parse_args()
+    return top
+
+
+def presets_of(options: argparse.Namespace) -> dict[str, str]:
+    """The presets by data set, of those that were asked for."""
     size = SIZES[options.size]
     if missing := set(options.datasets or ()) - set(size.presets):
         sizes = "; ".join(f"{name}: {', '.join(each.presets)}" for name, each in SIZES.items())
-        top.error(
+        raise MistakeError(
             f"size {options.size} has no {', '.join(sorted(missing))} (data sets by size: {sizes})"
         )
-    options.presets = {name: size.presets[name] for name in options.datasets or size.presets}
-    options.seeds = options.seeds or list(size.seeds)
-    return options
+    return {name: size.presets[name] for name in options.datasets or size.presets}
+
+
+def seeds_of(options: argparse.Namespace) -> list[int]:
+    """Those that were asked for, else the size's."""
+    return options.seeds or list(SIZES[options.size].seeds)
 
 
 def size_of(options: argparse.Namespace) -> str:
@@ -102,15 +105,6 @@ def size_of(options: argparse.Namespace) -> str:
     whole one's results.
     """
     return "-".join([options.size, *(options.datasets or ())])
-
-
-def command(module: str) -> str:
-    """As a person would type it, without where this machine keeps its data."""
-    arguments = [word for word in sys.argv[1:] if not word.startswith("--data-dir=")]
-    if "--data-dir" in arguments:
-        at = arguments.index("--data-dir")
-        del arguments[at : at + 2]
-    return shlex.join(["python", "-m", module, *arguments])
 
 
 def trained(
@@ -379,7 +373,7 @@ def draw(result: dict[str, Any], plot: Plot, n_axes: int) -> Path:
 
 
 def finish(
-    module: str,
+    name: str,
     figures: Mapping[str, float],
     seeds: Iterable[int],
     extra: Mapping[str, Any],
@@ -389,8 +383,6 @@ def finish(
     """Write results/study-NAME.json and docs/study-NAME.svg, or -NAME-SIZE where `extra` says the
     size.
     """
-    study = "-".join(
-        ["study", module.rpartition(".")[2], *([extra["size"]] if "size" in extra else [])]
-    )
-    path = write_result(study, figures, command=command(module), seeds=list(seeds), extra=extra)
+    study = "-".join(["study", name, *([extra["size"]] if "size" in extra else [])])
+    path = write_result(study, figures, command=command(), seeds=list(seeds), extra=extra)
     print(path, draw(json.loads(path.read_text()), plot, n_axes))

@@ -1,5 +1,4 @@
-"""`python -m tests.studies.duphil`: DuPHiL against end-to-end cross-entropy (the paper's Table 1
-and Fig. 2).
+"""DuPHiL: DuPHiL against end-to-end cross-entropy (the paper's Table 1 and Fig. 2).
 
 Three encoders per seed: `ce`, trained end to end; `duphil`, which goes on from it by DuPHiL's two
 phases; `ce-longer`, which goes on from it by cross-entropy for as many epochs, and is what DuPHiL
@@ -8,6 +7,7 @@ without a short fine-tuning of the decoder's last dense layer, and new decoders 
 on the frozen encoder.
 """
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -35,13 +35,14 @@ from tests.studies.common import (
     finish,
     leading,
     percent,
+    presets_of,
+    seeds_of,
     size_of,
-    sized,
+    sized_parser,
     spread,
     trained,
 )
 
-MODULE = "tests.studies.duphil"
 ENCODERS = ("ce", "ce-longer", "duphil")
 KEPT = (1.0, 0.5, 0.3, 0.2, 0.125, 0.08)
 "Shares of the latents that are sent."
@@ -137,12 +138,15 @@ def gain(rows: dict[str, list[dict[str, float]]], over: str, kind: str) -> dict[
     return {"mean_points": float(differences.mean()), "half_width_points": float(half_width)}
 
 
-def main() -> None:
-    options = sized(__doc__)
-    seeds, progress = options.seeds, Progress()
+def parser() -> argparse.ArgumentParser:
+    return sized_parser()
+
+
+def main(options: argparse.Namespace) -> None:
+    presets, seeds, progress = presets_of(options), seeds_of(options), Progress()
     figures: dict[str, float] = {}
     curves: list[dict] = []
-    for name, preset in options.presets.items():
+    for name, preset in presets.items():
         data = load(name, options.data_dir)
         whole: dict[str, list[dict[str, float]]] = {encoder: [] for encoder in ENCODERS}
         for seed in seeds:
@@ -165,14 +169,14 @@ def main() -> None:
                 figures |= {
                     f"{name}_duphil_over_{other}_{kind}_{key}": value for key, value in over.items()
                 }
-    chosen = {name: recipe(preset) for name, preset in options.presets.items()}
+    chosen = {name: recipe(preset) for name, preset in presets.items()}
     extra = {
         "size": size_of(options),
         "epochs": {name: [each.ce_epochs, each.duphil_epochs] for name, each in chosen.items()},
         "wall_s": progress.wall_s,
         "curves": curves,
     }
-    finish(MODULE, figures, seeds, extra, plot, n_axes=len(chosen))
+    finish("duphil", figures, seeds, extra, plot, n_axes=len(chosen))
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
@@ -242,7 +246,3 @@ def plot(result: dict[str, Any], axes: list[Axes]) -> None:
             )  # fmt: skip
         ax.set(title=name, xlabel="bytes per image", ylabel="accuracy, %")
         ax.legend()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,11 @@
-"""`python -m tests.studies.erasure`: how often parity brings a group back over bursty channels,
-computed exactly and measured.
+"""Erasure: how often parity brings a group back over bursty channels, computed exactly and
+measured.
 
 A round is as many groups as take turns, sent at once over a channel that had time to forget. The
 figures go to results/link-erasure.json: the share of groups complete and of packets known, exact
 (of groups) and of real packets.
 """
 
-import shlex
-import sys
 from functools import cache
 from itertools import count, islice
 from random import Random
@@ -17,6 +15,7 @@ from link.output.results import write_result
 from link.wire.control import Parity
 from link.wire.erasure import ParityDecoder, ParityEncoder, ParityPlan, Recovered
 from link.wire.packet import PacketType
+from tests.studies.command import command
 
 CHANNELS = {
     **{name: loss for name, loss in NAMED_LOSSES.items() if isinstance(loss, GilbertElliott)},
@@ -102,7 +101,7 @@ def share_decoded(
     return n_complete / (n_rounds * plan.depth), n_known / (n_rounds * plan.n_data * plan.depth)
 
 
-def main() -> None:
+def main(_: object) -> None:
     figures: dict[str, float] = {}
     print(f"{'':6}{'plan':>8}{'groups':>10}{'exact':>9}{'packets':>10}")
     for name, channel in CHANNELS.items():
@@ -117,13 +116,8 @@ def main() -> None:
                 f"{key}_packets": known,
             }
             print(f"{name:6}{f'8+{n_parity} ×{depth}':>8}{complete:10.4f}{exact:9.4f}{known:10.4f}")
-    command = shlex.join(["python", "-m", "tests.studies.erasure", *sys.argv[1:]])
     print(
         write_result(
-            "link-erasure", figures, command=command, seeds=[1], extra={"rounds": N_ROUNDS}
+            "link-erasure", figures, command=command(), seeds=[1], extra={"rounds": N_ROUNDS}
         )
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,4 @@
-"""`python -m tests.studies.gate`: the scene-change gate on sequences whose every change is known;
-writes results/gate.json.
+"""Gate: the scene-change gate on sequences whose every change is known; writes results/gate.json.
 
 A sequence is made by its seed from CIFAR-10's test images: one of them, four times as large, is the
 scene, and cut-outs of others come and go in it as objects. A camera looks at it with shot and read
@@ -16,12 +15,8 @@ threshold that misses as few changes.
 """
 
 import argparse
-import os
-import shlex
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +24,7 @@ import numpy as np
 from device.capture.gate import THRESHOLD, Gate
 from host_training.data.catalogue import load
 from link.output.results import write_result
+from tests.studies.command import add_data_dir, add_results, command
 
 SIZE, SCALE = 32, 4
 N_IMAGES = 600
@@ -144,12 +140,15 @@ def count(
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.studies.gate", description=__doc__)
-    parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    arguments = parser.parse_args()
-    photographs = load("cifar10", arguments.data_dir).test.images
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser()
+    add_data_dir(top)
+    add_results(top)
+    return top
+
+
+def main(options: argparse.Namespace) -> None:
+    photographs = load("cifar10", options.data_dir).test.images
     sweeps: dict[str, Any] = {}
     for name, seeds in (("chosen_on", CHOSEN_ON), ("measured_on", MEASURED_ON)):
         sequences = [sequence(photographs, seed) for seed in seeds]
@@ -169,20 +168,14 @@ def main() -> int:
     print(f"small objects: {small}")
     figures = {"threshold": THRESHOLD, **sweeps["measured_on_gate"][str(THRESHOLD)]}
     figures |= {f"small_objects_{name}": value for name, value in small.items()}
-    command = shlex.join(["python", "-m", "tests.studies.gate", *sys.argv[1:]])
     extra = {"chosen_on_seeds": list(CHOSEN_ON), **sweeps}
     print(
         write_result(
             "gate",
             figures,
-            command=command,
+            command=command(),
             seeds=MEASURED_ON,
             extra=extra,
-            folder=arguments.results,
+            folder=options.results,
         )
     )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

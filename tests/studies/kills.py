@@ -1,5 +1,4 @@
-"""`python -m tests.studies.kills`: a node is killed, or loses its power, again and again; writes
-results/link-kills.json.
+"""Kills: a node is killed, or loses its power, again and again; writes results/link-kills.json.
 
 Kills come at random moments and, by tracing, before and after each system call that changes a file.
 A power cut comes there too, and the next start finds what a disk may hold then: what was
@@ -10,7 +9,6 @@ send nothing but what was queued.
 
 import argparse
 import os
-import shlex
 import shutil
 import signal
 import sys
@@ -22,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 from device.outbox.outbox import open_outbox
 from link.output.results import write_result
+from tests.studies.command import add_results, command
 from tests.worlds import tracing
 from tests.worlds.killed_node import (
     LEDGER,
@@ -212,18 +211,19 @@ def study(n_random: int, step: int, n_damaged: int, seed: int) -> Tally:
     return tally
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.studies.kills", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument("--random", type=int, default=500, help="kills at random moments")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser()
+    top.add_argument("--random", type=int, default=500, help="kills at random moments")
+    top.add_argument(
         "--step", type=int, default=1, help="of the stops at system calls take every so many-th"
     )
-    parser.add_argument("--damaged", type=int, default=200, help="files that are damaged")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the result")
-    options = parser.parse_args()
+    top.add_argument("--damaged", type=int, default=200, help="files that are damaged")
+    top.add_argument("--seed", type=int, default=1)
+    add_results(top)
+    return top
+
+
+def main(options: argparse.Namespace) -> None:
     began_s = time.monotonic()
     tally = study(options.random, options.step, options.damaged, options.seed)
     figures = {
@@ -239,12 +239,7 @@ def main() -> None:
         "duty_cycle_violations": 0,
         "duration_s": round(time.monotonic() - began_s, 1),
     }
-    command = shlex.join(["python", "-m", "tests.studies.kills", *sys.argv[1:]])
     path = write_result(
-        "link-kills", figures, command=command, seeds=[options.seed], folder=options.out
+        "link-kills", figures, command=command(), seeds=[options.seed], folder=options.results
     )
     print(f"kills: {figures} in {path}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,5 @@
-"""Many nodes: eight on one channel that destroys frames which overlap, with and without slots, one
-or two gateways.
-
-    .venv/bin/python -m tests.studies.many_nodes       writes results/link-many-nodes.json
+"""Many nodes: eight nodes on one channel that destroys frames which overlap, with and without
+slots, one or two gateways.
 
 Real are every node's sender and outbox, and the host's receiver; time, channel and the host's store
 are not. Each node has a clock of its own, which differs from the host's by up to DRIFT. Images come
@@ -35,6 +33,7 @@ from link.medium.timing import LinkTiming
 from link.node.interface import Outgoing, SenderOptions
 from link.output.results import write_result
 from link.wire.packet import Header, PacketType
+from tests.studies.command import command
 from tests.worlds.ends import NodeEnd, no_decode
 from tests.worlds.small_bundle import make_bundle
 
@@ -375,12 +374,12 @@ def study(seeds: tuple[int, ...]) -> dict[str, float]:
     return result
 
 
-def main() -> None:
+def main(_: object) -> None:
     seeds = (1, 2, 3)
     path = write_result(
         "link-many-nodes",
         study(seeds),
-        command="python -m tests.studies.many_nodes",
+        command=command(),
         seeds=seeds,
         extra={
             "note": "8 nodes, 200 images of 20 bytes each, lora-sf7; free: no slots. Images, "
@@ -395,7 +394,3 @@ def main() -> None:
         },
     )
     print(path.read_text(encoding="utf-8"))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,4 @@
-"""`python -m tests.studies.nair`: the order of a finished model's latents, and what a lost tail
-then costs (NAIR).
+"""NAIR: the order of a finished model's latents, and what a lost tail then costs (NAIR).
 
 One model per seed, trained end to end without a thought of loss. Its latents are sent raw, in
 random order, by falling variance, by falling discriminative power; or turned, by principal
@@ -9,6 +8,7 @@ from what is there, or by static histograms, which take the mean for it; and fra
 its own, lost independently or in bursts.
 """
 
+import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -41,13 +41,14 @@ from tests.studies.common import (
     deploy,
     finish,
     percent,
+    presets_of,
+    seeds_of,
     size_of,
-    sized,
+    sized_parser,
     spread,
     trained,
 )
 
-MODULE = "tests.studies.nair"
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 "Of an image's bytes that arrive."
 RAW_SHARES = (0.25, 0.5)
@@ -213,12 +214,15 @@ def channels(
     }
 
 
-def main() -> None:
-    options = sized(__doc__)
-    seeds, progress = options.seeds, Progress()
+def parser() -> argparse.ArgumentParser:
+    return sized_parser()
+
+
+def main(options: argparse.Namespace) -> None:
+    presets, seeds, progress = presets_of(options), seeds_of(options), Progress()
     figures: dict[str, float] = {}
     rows: list[dict] = []
-    for name, preset in options.presets.items():
+    for name, preset in presets.items():
         data = load(name, options.data_dir)
         dropping = replace(recipe(preset).model, min_kept=MIN_KEPT)
         by_order: dict[str, list[dict[str, float]]] = {}
@@ -248,7 +252,7 @@ def main() -> None:
         for order, measured in by_order.items():
             figures |= {f"{name} {order} {key}": value for key, value in spread(measured).items()}
     extra = {"size": size_of(options), "wall_s": progress.wall_s, "rows": rows}
-    finish(MODULE, figures, seeds, extra, plot, n_axes=3)
+    finish("nair", figures, seeds, extra, plot, n_axes=3)
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
@@ -302,7 +306,3 @@ def plot(result: dict[str, Any], axes: list[Axes]) -> None:
         ax.set(xlabel="bytes that arrived", ylabel="accuracy, %", title=f"cut bitstreams, {title}")
     axes[2].set(xlabel="share of frames lost, in bursts", title=f"{N_FRAMES} frames an image")
     axes[0].legend(fontsize="small")
-
-
-if __name__ == "__main__":
-    main()

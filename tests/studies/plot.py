@@ -1,6 +1,4 @@
-"""`python -m tests.studies.plot`: draw docs/accuracy-over-bytes.svg from the results of `make
-bench` and `make export`.
-"""
+"""Plot: draw docs/accuracy-over-bytes.svg from the results of `make bench` and `make export`."""
 
 import json
 import re
@@ -21,7 +19,7 @@ COARSER = "export-cifar10-plain-20-long-ce-importance-[0-9].json"
 OUT = Path("docs/accuracy-over-bytes.svg")
 
 
-def main() -> None:
+def main(_: object) -> None:
     mpl.rcParams["svg.hashsalt"] = "latentlink"  # the same figures give the same file
     figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
     for study, label in STUDIES.items():
@@ -61,7 +59,3 @@ def main() -> None:
     axes.legend(loc="lower right")
     OUT.parent.mkdir(exist_ok=True)
     figure.savefig(OUT, metadata={"Date": None})
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,4 @@
-"""`python -m tests.studies.power_cuts`: a node whose power is cut again and again, from its first
-boot on.
+"""Power cuts: a node whose power is cut again and again, from its first boot on.
 
 One card, one host that keeps listening. QEMU is killed at random moments, the first of them during
 first boot; then the node is left alone and has to deliver. In the end everything that the host
@@ -10,9 +9,7 @@ have come twice, and the card's file system is checked. Writes results/power-cut
 import argparse
 import json
 import random
-import shlex
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -26,6 +23,7 @@ from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.output.results import write_result
 from tests.studies.boot_image import BUNDLE, PROFILE, prepare, symbols_here
+from tests.studies.command import add_results, command
 from tests.worlds.guest import Guest, Host, Line
 
 LABELS_IN_THE_END = 24
@@ -59,8 +57,7 @@ def stored(store: Path) -> tuple[list[bytes], dict[str, int]]:
     return bitstreams, {entry["reason"]: entry["n"] for entry in refusals}
 
 
-def main() -> int:
-    options = _parser().parse_args()
+def main(options: argparse.Namespace) -> int:
     work, draw = options.work.resolve(), random.Random(options.seed)
     folder = work / "power-cuts"
     debian = Debian(options.suite, options.mirror)
@@ -112,39 +109,34 @@ def main() -> int:
         "refused": sum(refusals.values()),
     }
     print(json.dumps(figures, indent=1))
-    command = shlex.join(["python", "-m", "tests.studies.power_cuts", *sys.argv[1:]])
     print(
         write_result(
-            "power-cuts", figures, command=command, seeds=[options.seed], folder=options.results
+            "power-cuts", figures, command=command(), seeds=[options.seed], folder=options.results
         )
     )
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.studies.power_cuts", description=__doc__)
-    parser.add_argument("--cuts", type=int, default=20)
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser()
+    top.add_argument("--cuts", type=int, default=20)
+    top.add_argument(
         "--longest",
         type=float,
         default=60,
         metavar="S",
         help="from power to cut (default %(default)s)",
     )
-    parser.add_argument(
+    top.add_argument(
         "--limit",
         type=float,
         default=300,
         metavar="S",
         help="of the last start (default %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
-    parser.add_argument("--mirror", default="")
-    parser.add_argument("--work", type=Path, default=Path("runs/flash"))
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    top.add_argument("--seed", type=int, default=0)
+    top.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
+    top.add_argument("--mirror", default="")
+    top.add_argument("--work", type=Path, default=Path("runs/flash"))
+    add_results(top)
+    return top

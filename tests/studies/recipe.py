@@ -1,4 +1,4 @@
-"""`python -m tests.studies.recipe`: our own recipe for small nodes, and what each part of it buys.
+"""Recipe: our own recipe for small nodes, and what each part of it buys.
 
 Training: from the paper's model to ours, one change at a time, at the same five million
 multiplications on the node. Then, on the last of these models and without training anything again:
@@ -6,6 +6,7 @@ the coarseness of the quantiser in importance order, which sets the rate of a fi
 the number of the mixture's components.
 """
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -29,13 +30,12 @@ from tests.studies.common import (
     Table,
     deploy,
     finish,
-    parser,
     percent,
     spread,
     trained,
+    training_parser,
 )
 
-MODULE = "tests.studies.recipe"
 DATA_SET = "cifar10"
 EPOCHS = {"reduced": 6, "full": 200}
 OURS = "narrow-5"
@@ -108,10 +108,13 @@ def components(deployed: Deployed) -> Iterator[dict[str, float]]:
         yield {"components": n_components, "bits": mean_bits(deployed.symbols["test"], tables)}
 
 
-def main() -> None:
-    top = parser(__doc__, EPOCHS)
+def parser() -> argparse.ArgumentParser:
+    top = training_parser(EPOCHS)
     top.set_defaults(seeds=[0, 1, 2])
-    options = top.parse_args()
+    return top
+
+
+def main(options: argparse.Namespace) -> None:
     progress, data = Progress(), load(DATA_SET, options.data_dir)
     epochs = EPOCHS[options.size]
     figures: dict[str, float] = {}
@@ -137,7 +140,7 @@ def main() -> None:
         "components": list(components(deploy(run / "ce.pt", data))),
         "wall_s": progress.wall_s,
     }
-    finish(MODULE, figures, options.seeds, extra, plot, n_axes=2)
+    finish("recipe", figures, options.seeds, extra, plot, n_axes=2)
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
@@ -181,7 +184,3 @@ def plot(result: dict[str, Any], axes: list[Axes]) -> None:
     axes[1].set(
         xlabel="components of the mixture", ylabel="bits per image", xscale="log", ylim=(0, None)
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,19 +1,16 @@
-"""`python -m tests.studies.report`: docs/results.md and docs/results.html, from the results files
-that are here.
+"""Report: docs/results.md and docs/results.html, from the results files that are here.
 
 The HTML file holds its plots and needs nothing beside it.
 """
 
 import html
-import importlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.studies import goals
-from tests.studies.__main__ import results_files
+from tests.studies import catalogue, goals
 from tests.studies.common import DOCS, Table
 
 TITLE = "latentlink: results of the studies"
@@ -46,20 +43,19 @@ class Section:
 
 
 def sections() -> Iterator[Section]:
-    for study, path in results_files():
-        module = importlib.import_module(f"tests.studies.{study}")
-        result = json.loads(path.read_text(encoding="utf-8"))
-        first, _, rest = (module.__doc__ or "").partition("\n\n")
-        title = first.partition(": ")[2].replace("\n", " ").rstrip(".")
-        title = title[:1].upper() + title[1:]
-        title = f"{title} ({result['size']})" if "size" in result else title
-        yield Section(
-            title,
-            " ".join(rest.split()),
-            origin(result),
-            module.tables(result),
-            DOCS / f"{path.stem}.svg",
-        )
+    for study in catalogue.STUDIES:
+        for path in catalogue.written(study):
+            if path.stem.startswith("study-"):
+                yield section(study, path)
+
+
+def section(study: str, path: Path) -> Section:
+    result = json.loads(path.read_text(encoding="utf-8"))
+    title, rest = catalogue.about(study)
+    title = title[:1].upper() + title[1:]
+    title = f"{title} ({result['size']})" if "size" in result else title
+    tables = catalogue.module(study).tables(result)
+    return Section(title, " ".join(rest.split()), origin(result), tables, DOCS / f"{path.stem}.svg")
 
 
 def origin(result: dict[str, Any]) -> str:
@@ -133,12 +129,8 @@ def html_row(tag: str, cells: Sequence[str]) -> str:
     return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
-def main() -> None:
+def main(_: object) -> None:
     found = list(sections())
     for name, text in (("results.md", markdown(found)), ("results.html", page(found))):
         (DOCS / name).write_text(text, encoding="utf-8")
         print(DOCS / name)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,4 @@
-"""`python -m tests.studies.rivals`: honest rivals on CIFAR-10's test images, per image and through
-real bytes.
+"""Rivals: honest rivals on CIFAR-10's test images, per image and through real bytes.
 
 Parts: `coders`, the bundle's symbols by other coders, Huffman codes as in PNC among them; `prior`,
 those symbols by CompressAI's factorised prior; `label`, the bundle's encoder and decoder both on
@@ -11,6 +10,7 @@ trains. What a part measured is kept in runs/study/rivals, so parts may be run o
 results say which are missing.
 """
 
+import argparse
 import hashlib
 import json
 import time
@@ -40,7 +40,7 @@ from link.base import durable
 from link.bundle.bundle import Bundle
 from link.coder.tables import Tables
 from tests.studies import coded_images, factorised_prior, goals
-from tests.studies.common import RUNS, Table, finish, parser, trained
+from tests.studies.common import RUNS, Table, finish, trained, training_parser
 from tests.studies.factorised_prior import (
     LearnedBottleneck,
     MissingError,
@@ -57,7 +57,6 @@ from tests.studies.symbol_codecs import (
     Zstandard,
 )
 
-MODULE = "tests.studies.rivals"
 FOLDER = RUNS / "rivals"
 JPEG_COPIES = (
     "170 of the 60,000 CIFAR-10 images measured here, 32 of them in the test split, are JPEG "
@@ -468,8 +467,8 @@ def kept_part(study: Study, part: str) -> dict[str, Any] | None:
     return kept if kept["inputs"] == {name: study.inputs[name] for name in PARTS[part][1]} else None
 
 
-def main() -> None:
-    top = parser(__doc__)
+def parser() -> argparse.ArgumentParser:
+    top = training_parser()
     top.add_argument("--bundles", type=Path, nargs="+", default=BUNDLES)
     top.add_argument(
         "--preset", default="plain-20-long", help="the rivals' networks begin with its weights"
@@ -490,7 +489,10 @@ def main() -> None:
         default=list(PARTS),
         help="none: only put together what is kept",
     )
-    options = top.parse_args()
+    return top
+
+
+def main(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     started = time.monotonic()
     seed = (options.seeds or [0])[0]
@@ -551,7 +553,7 @@ def write(studies: list[Study], wall_s: float) -> None:
         "wall_s": wall_s,
         "processor_s": processor_s,
     }
-    finish(MODULE, figures, [first.seed], extra, plot, n_axes=2)
+    finish("rivals", figures, [first.seed], extra, plot, n_axes=2)
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
@@ -628,7 +630,3 @@ def plot(result: dict[str, Any], axes: list[Axes]) -> None:
     coders_only.set_xticks([5, 10, 20, 50], ["5", "10", "20", "50"])
     coders_only.set_xticks([], minor=True)
     coders_only.legend(fontsize=7)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,11 @@
-"""`python -m tests.studies.robustness`: discriminative power per layer, corrupted labels (Figs. 3
-and 4).
+"""Robustness: discriminative power per layer, corrupted labels (Figs. 3 and 4).
 
 Training and validation labels are corrupted, test labels are clean. Each figure is of the int8
 encoder, through the wire coder, with the decoder that was trained with it, and with one that
 learned from scratch on clean labels: a host that gets better labels later does not touch the node.
 """
 
+import argparse
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,14 @@ from tests.studies.common import (
     deploy,
     finish,
     percent,
+    presets_of,
+    seeds_of,
     size_of,
-    sized,
+    sized_parser,
     spread,
     trained,
 )
 
-MODULE = "tests.studies.robustness"
 STAGES = ("ce", "duphil")
 RATIOS = {
     "digits": (0.0, 0.1, 0.2, 0.3),
@@ -89,12 +90,15 @@ def accuracies(checkpoint: Path, data: DataSet, seed: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    options = sized(__doc__)
-    seeds, progress = options.seeds, Progress()
+def parser() -> argparse.ArgumentParser:
+    return sized_parser()
+
+
+def main(options: argparse.Namespace) -> None:
+    presets, seeds, progress = presets_of(options), seeds_of(options), Progress()
     figures: dict[str, float] = {}
     rows, layers = [], []
-    for name, preset in options.presets.items():
+    for name, preset in presets.items():
         data = load(name, options.data_dir)
         for ratio in RATIOS[name]:
             variant = f"corruption-{ratio:g}" if ratio else ""
@@ -129,7 +133,7 @@ def main() -> None:
                     for key, value in spread(measured).items()
                 }
     extra = {"size": size_of(options), "wall_s": progress.wall_s, "rows": rows, "layers": layers}
-    finish(MODULE, figures, seeds, extra, plot, n_axes=2)
+    finish("robustness", figures, seeds, extra, plot, n_axes=2)
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
@@ -198,7 +202,3 @@ def plot(result: dict[str, Any], axes: list[Axes]) -> None:
     )
     axes[0].legend()
     axes[1].legend(fontsize="small")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,4 @@
-"""`python -m tests.studies.scenarios`: what goes wrong with a node in the field, done to one in
-QEMU.
+"""Scenarios: what goes wrong with a node in the field, done to one in QEMU.
 
 Each scenario has a card of its own, and a host that listens as long as it lasts; what is awaited
 are labels there, and sentences on the node's console or from the host. In the end everything that
@@ -10,7 +9,6 @@ own (tests.studies.power_cuts).
 
 import argparse
 import json
-import shlex
 import shutil
 import subprocess
 import sys
@@ -28,6 +26,7 @@ from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.output.results import write_result
 from tests.studies.boot_image import BUNDLE, PROFILE, prepare, symbols_here
+from tests.studies.command import add_results, command
 from tests.studies.power_cuts import check_file_system, stored
 from tests.worlds.guest import Guest, Host, Line
 
@@ -269,8 +268,7 @@ def play(name: str, base: Path, expected: set[bytes], limit_s: float) -> dict[st
     }
 
 
-def main() -> int:
-    options = _parser().parse_args()
+def main(options: argparse.Namespace) -> int:
     base = options.work.resolve() / "scenarios"
     card = base / "card"
     debian = Debian(options.suite, options.mirror)
@@ -288,7 +286,6 @@ def main() -> int:
             print(f"FAILED: {error}", file=sys.stderr)
             return 1
         print(json.dumps(figures[name], indent=1), flush=True)
-    command = shlex.join(["python", "-m", "tests.studies.scenarios", *sys.argv[1:]])
     if options.only:
         return 0
     times = {
@@ -300,7 +297,7 @@ def main() -> int:
         write_result(
             "scenarios",
             times,
-            command=command,
+            command=command(),
             extra={"scenarios": figures},
             folder=options.results,
         )
@@ -308,20 +305,16 @@ def main() -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.studies.scenarios", description=__doc__)
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser()
+    top.add_argument(
         "--only", nargs="+", choices=SCENARIOS, help="some of them; nothing is written then"
     )
-    parser.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
-    parser.add_argument("--mirror", default="")
-    parser.add_argument(
+    top.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
+    top.add_argument("--mirror", default="")
+    top.add_argument(
         "--limit", type=float, default=300, metavar="S", help="for each thing that is awaited"
     )
-    parser.add_argument("--work", type=Path, default=Path("runs/flash"))
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    top.add_argument("--work", type=Path, default=Path("runs/flash"))
+    add_results(top)
+    return top

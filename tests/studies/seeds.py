@@ -1,10 +1,7 @@
-"""`python -m tests.studies.seeds`: train, export and classify live with several seeds; means and
-spread into results/.
-"""
+"""Seeds: train, export and classify live with several seeds; means and spread into results/."""
 
 import argparse
 import json
-import shlex
 import statistics
 import subprocess
 import sys
@@ -12,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from link.output.results import OWN, write_result
+from tests.studies.command import MistakeError, add_results, command
 
 FIGURES = (
     "live_accuracy",
@@ -50,18 +48,19 @@ def live_figures(
     return json.loads(path.read_text())["figures"]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.studies.seeds", description=__doc__)
-    parser.add_argument("--dataset", default="digits")
-    parser.add_argument("--data-dir", default="data")
-    parser.add_argument("--link", default="lora-sf7")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument(
-        "--results", type=Path, default=OWN, metavar="DIR", help="default: %(default)s"
-    )
-    options = parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser()
+    top.add_argument("--dataset", default="digits")
+    top.add_argument("--data-dir", default="data")
+    top.add_argument("--link", default="lora-sf7")
+    top.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    add_results(top, OWN)
+    return top
+
+
+def main(options: argparse.Namespace) -> None:
     if len(options.seeds) < 2:
-        parser.error("a spread needs at least two seeds")
+        raise MistakeError("a spread needs at least two seeds")
     measured = []
     for seed in options.seeds:
         with tempfile.TemporaryDirectory(prefix="latentlink-seed-") as folder:
@@ -78,20 +77,15 @@ def main() -> None:
         print(
             f"{name:26} {figures[f'{name}_mean']:.4f} ± {figures[f'{name}_stdev']:.4f}  of {values}"
         )
-    command = shlex.join(["python", "-m", "tests.studies.seeds", *sys.argv[1:]])
     extra = {"per_seed": [{name: each[name] for name in FIGURES} for each in measured]}
     study = f"seeds-{Path(options.dataset).name}"
     print(
         write_result(
             study,
             figures,
-            command=command,
+            command=command(),
             seeds=options.seeds,
             extra=extra,
             folder=options.results,
         )
     )
-
-
-if __name__ == "__main__":
-    main()

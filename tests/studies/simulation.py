@@ -1,8 +1,6 @@
 """Simulation: thousands of images, a channel that loses a fifth of all frames in bursts, both ends
 killed at random.
 
-    .venv/bin/python -m tests.studies.simulation       writes results/link-simulation.json
-
 Real are both ends of the link, the node's outbox, its counters and both airtime ledgers on disk;
 time, channel and the host's store are not. Killed is the process, not the disk. Loss in each
 direction: Gilbert–Elliott, 20 % in bursts of 4.
@@ -37,6 +35,7 @@ from link.node.packing import FIRST_CHUNK_OVERHEAD_BYTES
 from link.node.sender import Sender
 from link.output.results import write_result
 from link.security.keys import CounterStore, provision
+from tests.studies.command import command
 from tests.worlds.ends import NodeEnd, World, host_end, no_decode
 from tests.worlds.small_bundle import make_bundle
 
@@ -440,7 +439,7 @@ BUSY = Scenario(n_images=3000, interval_s=0.9, chunk_bytes=(20, 20, 20), enough_
 "With refinements, which the budget limits."
 
 
-def main() -> None:
+def main(_: object) -> None:
     """Base chunks alone, then with refinements and verdicts at the limit of the duty cycle."""
     seeds = (1, 2, 3)
     runs = [figures(Scenario(seed=seed)) for seed in seeds]
@@ -459,7 +458,7 @@ def main() -> None:
     path = write_result(
         "link-simulation",
         result,
-        command="python -m tests.studies.simulation",
+        command=command(),
         seeds=seeds,
         extra={
             "note": (
@@ -469,7 +468,3 @@ def main() -> None:
         },
     )
     print(path.read_text(encoding="utf-8"))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,4 @@
-"""`python -m tests.studies.tasks`: what a frozen node can still learn, and what one that only sends
-labels could not.
+"""Tasks: what a frozen node can still learn, and what one that only sends labels could not.
 
 Test images go through the bundle's int8 encoder and the wire coder; decoders that learned on the
 training split answer as the host runs them, by ONNX. The rival is a node that sends only its label.
@@ -16,7 +15,6 @@ rule is learned too.
 import argparse
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,9 +54,9 @@ from link.base import durable
 from link.bundle.bundle import PIXELS, PROBABILITIES, SCORE, Bundle
 from link.coder import latent_coder
 from link.coder.bulk import decode_bulk
+from tests.studies.command import MistakeError, add_data_dir
 from tests.studies.common import RUNS, Table, finish, number, percent, spread
 
-MODULE = "tests.studies.tasks"
 OTHER = {"cifar10": "cifar100", "cifar100": "cifar10", "cifar100-coarse": "cifar10"}
 "The data set that new classes and anomalies come from."
 OWN_TASKS = {
@@ -364,14 +362,15 @@ def show(place: Field, path: Path) -> None:
     path.write_bytes(to_png(sheet.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)))
 
 
-def main() -> None:
-    top = argparse.ArgumentParser(
-        prog=f"python -m {MODULE}", description=(__doc__ or "").partition("\n")[0]
-    )
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser()
     top.add_argument("--bundle", type=Path, nargs="+", default=[Path("models/cifar10")])
     top.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    top.add_argument("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
-    options = top.parse_args()
+    add_data_dir(top)
+    return top
+
+
+def main(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     started = time.monotonic()
     figures: dict[str, float] = {}
@@ -379,7 +378,7 @@ def main() -> None:
     for path in options.bundle:
         place = Field(Bundle.load(path, "host"), options.data_dir)
         if place.bundle.data_set not in OWN_TASKS:
-            top.error(
+            raise MistakeError(
                 f"bundle {path} is of {place.bundle.data_set}; the study is for "
                 f"{', '.join(OWN_TASKS)}"
             )
@@ -397,7 +396,7 @@ def main() -> None:
             "rows": rows.rows,
         }
     extra = {"size": "-".join(bundles), "wall_s": time.monotonic() - started, "bundles": bundles}
-    finish(MODULE, figures, options.seeds, extra, plot, n_axes=2)
+    finish("tasks", figures, options.seeds, extra, plot, n_axes=2)
 
 
 def tasks_with(result: dict[str, Any], figure: str) -> list[str]:
@@ -503,7 +502,3 @@ def plot(result: dict[str, Any], axes: list[Axes]) -> None:
         ax.set(xlabel=title)
     axes[0].legend(fontsize="small")
     axes[1].set_xlim(0.5, 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Kills and power cuts: a few of them here, all of them in `python -m tests.studies.kills`."""
+"""Kills and power cuts: a few of them here, all of them in `python -m tests.studies kills`."""
 
 import json
 import os
@@ -33,7 +33,15 @@ def scratch(tmp_path, monkeypatch):
 def test_a_killed_node_has_lost_nothing_and_repeats_nothing(scratch):
     sizes = {"--random": size(8, 300), "--step": size(67, 1), "--damaged": size(6, 300)}
     arguments = [str(word) for option in sizes.items() for word in option]
-    command = [sys.executable, "-m", "tests.studies.kills", *arguments, "--out", str(scratch)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.studies",
+        "kills",
+        *arguments,
+        "--results",
+        str(scratch),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     result = json.loads((scratch / "link-kills.json").read_text())

@@ -1,5 +1,4 @@
-"""`python -m tests.studies.verdicts`: what stop verdicts save on the test split, and what they cost
-in accuracy.
+"""Verdicts: what stop verdicts save on the test split, and what they cost in accuracy.
 
 Every image goes through the int8 encoder and the wire coder, is cut into chunks, and is decoded
 after each of them until the verdict says enough. Thresholds are chosen on the validation split
@@ -14,8 +13,6 @@ only. Four tables:
 """
 
 import argparse
-import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -42,6 +39,7 @@ from link.output.results import OWN, write_result
 from link.wire.control import REPORT_BYTES
 from link.wire.framing import frame
 from link.wire.packet import CHUNK_HEAD_BYTES, PacketType, overhead_bytes
+from tests.studies.command import MistakeError, add_results, command
 from tests.studies.exchange import GROUP, WHOLE, Cut, Exchange, Stopped, cut_name, run_exchange
 
 CUTS = [(base, later) for base in (1, 2, 3, 4, 5) for later in (1, 2, 3, WHOLE)]
@@ -238,28 +236,27 @@ def show(console: Console, title: str, rows: Sequence[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.studies.verdicts", description=__doc__.partition("\n")[0]
-    )
-    parser.add_argument("--bundle", type=Path, default=Path("models/cifar10"))
-    parser.add_argument("--dataset", help="default: the run's, or the name in the bundle")
-    parser.add_argument("--data-dir", type=Path, help="default: DATA_DIR, else the run's, or data")
-    parser.add_argument("--study", help="default: verdicts-DATASET")
-    parser.add_argument(
-        "--results", type=Path, default=OWN, metavar="DIR", help="default: %(default)s"
-    )
-    options = parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser()
+    top.add_argument("--bundle", type=Path, default=Path("models/cifar10"))
+    top.add_argument("--dataset", help="default: the run's, or the name in the bundle")
+    top.add_argument("--data-dir", type=Path, help="default: DATA_DIR, else the run's, or data")
+    top.add_argument("--study", help="default: verdicts-DATASET")
+    add_results(top, OWN)
+    return top
+
+
+def main(options: argparse.Namespace) -> None:
     bundle = Bundle.load(options.bundle, "host")
     policy = VerdictPolicy(bundle.calibration)
     if policy.notice:
-        parser.error(policy.notice)
+        raise MistakeError(policy.notice)
     try:
         dataset, data_dir = origin(
             options.bundle.resolve().parent, options.dataset, options.data_dir
         )
     except RunError as error:
-        parser.error(str(error))
+        raise MistakeError(str(error)) from None
     data = load(dataset or bundle.data_set, data_dir, image_size=bundle.image.height)
     check_data(bundle, data)
     console = Console(width=200)
@@ -286,11 +283,5 @@ def main() -> int:
         },
     }
     study = options.study or f"verdicts-{data.name}"
-    command = shlex.join(["python", "-m", "tests.studies.verdicts", *sys.argv[1:]])
     extra = {"bundle": bundle.id.hex(), "images": len(test), "group": GROUP, **tables}
-    print(write_result(study, figures, command=command, extra=extra, folder=options.results))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    print(write_result(study, figures, command=command(), extra=extra, folder=options.results))

@@ -1,4 +1,4 @@
-"""The harness of `python -m tests.studies.fuzz`: random and mutated bytes into everything that
+"""The harness of `python -m tests.studies fuzz`: random and mutated bytes into everything that
 reads bytes from outside.
 
 A target takes any bytes and answers, refuses with the exceptions that it documents, or is broken:

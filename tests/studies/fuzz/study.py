@@ -1,24 +1,22 @@
-"""`python -m tests.studies.fuzz`: feed everything that reads bytes from outside, and write
-results/link-fuzz.json.
-"""
+"""Fuzz: feed everything that reads bytes from outside, and write results/link-fuzz.json."""
 
 import argparse
-import shlex
-import sys
 
 from link.output.results import write_result
+from tests.studies.command import command
 from tests.studies.fuzz.harness import N_STUDY_INPUTS, Outcome, built, fuzz
 from tests.studies.fuzz.targets import TARGETS, n_inputs_of
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.studies.fuzz", description=__doc__)
-    parser.add_argument(
-        "--inputs", type=int, default=N_STUDY_INPUTS, help="over all targets together"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--target", choices=TARGETS, help="only this one")
-    options = parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser()
+    top.add_argument("--inputs", type=int, default=N_STUDY_INPUTS, help="over all targets together")
+    top.add_argument("--seed", type=int, default=0)
+    top.add_argument("--target", choices=TARGETS, help="only this one")
+    return top
+
+
+def main(options: argparse.Namespace) -> None:
     names = [options.target] if options.target else list(TARGETS)
     outcomes: dict[str, Outcome] = {}
     print(
@@ -47,10 +45,5 @@ def main() -> None:
         "largest_peak_bytes": max(outcome.peak_bytes for outcome in outcomes.values()),
         "largest_kept_bytes": max(outcome.kept_bytes for outcome in outcomes.values()),
     }
-    command = shlex.join(["python", "-m", "tests.studies.fuzz", *sys.argv[1:]])
     extra = {"inputs_by_target": {name: outcome.n_inputs for name, outcome in outcomes.items()}}
-    print(write_result("link-fuzz", figures, command=command, seeds=[options.seed], extra=extra))
-
-
-if __name__ == "__main__":
-    main()
+    print(write_result("link-fuzz", figures, command=command(), seeds=[options.seed], extra=extra))

@@ -1,5 +1,4 @@
-"""`python -m tests.studies.faults`: what people, attackers and hard luck do to the product, in
-figures.
+"""Faults: what people, attackers and hard luck do to the product, in figures.
 
 Each part is a module of this package that measures; what it finds goes into results/faults.json
 beside what the others found, so that a part can be measured alone. Timings want a quiet machine.
@@ -19,7 +18,6 @@ beside what the others found, so that a part can be measured alone. Timings want
 import argparse
 import importlib
 import json
-from collections.abc import Sequence
 
 from link.output.results import FOLDER, commit, write_result
 
@@ -35,14 +33,14 @@ PARTS = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.studies.faults",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
-    for part in parser.parse_args(arguments).parts or PARTS:
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser()
+    top.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    return top
+
+
+def main(options: argparse.Namespace) -> None:
+    for part in options.parts or PARTS:
         measured = importlib.import_module(f"tests.studies.faults.{part}").measure()
         print(
             f"{part:14}",
@@ -54,9 +52,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         figures, commits = (kept.get(key, {}) for key in ("figures", "commits"))
         extra = {"commits": commits | {part: commit()}}
         write_result(
-            STUDY, figures | measured, command="python -m tests.studies.faults", extra=extra
+            STUDY, figures | measured, command="python -m tests.studies faults", extra=extra
         )
-
-
-if __name__ == "__main__":
-    main()

@@ -12,8 +12,9 @@ from ai_edge_litert.interpreter import Interpreter
 from torch import Tensor, nn
 
 from export.encoder.fold import FoldedEncoder
-from export.encoder.onnx_model import OnnxModel
+from export.encoder.onnx_model import ENCODER_INPUT
 from export.entropy_model import FittedTables
+from host_decoder.decode.onnx_decoder import open_session
 from host_training.data.batches import evaluation_batches, to_model_input, to_pixels
 from host_training.data.dataset import Split
 from host_training.models.autoencoder import AutoEncoder, quantise
@@ -61,8 +62,9 @@ def onnx_symbols(path: Path, encoder: FoldedEncoder, split: Split) -> np.ndarray
     """The same through an encoder's ONNX file, which takes one image's views at a time."""
     images = to_model_input(to_pixels(split.images), encoder.image.pixel_pad)
     views = encoder.look(images).contiguous().numpy()
-    latents = torch.from_numpy(OnnxModel(path)(views, batch_size=len(encoder.views)))
-    return quantise(latents).numpy().astype(np.int8)
+    session = open_session(path)
+    latents = [session.run(None, {ENCODER_INPUT: one})[0] for one in np.split(views, len(split))]
+    return quantise(torch.from_numpy(np.concatenate(latents))).numpy().astype(np.int8)
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -26,6 +26,7 @@ from export.entropy_model import FittedTables
 from export.measure import Accuracies, Agreement, Rates
 from export.report import ExportReport
 from export.settings import Settings, load_data, n_transmitted, preset_name, provenance
+from host_decoder.decode.classifier import Classifier
 from host_training.data.batches import to_model_input, to_pixels
 from host_training.data.dataset import DataSet, Split
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
@@ -148,16 +149,16 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Ex
     )
 
     validation_accuracies = make_decoder(decoder, encode, data, settings.fine_tuning, folder)
-    host = onnx_model.OnnxModel(folder / DECODER)
+    host = Classifier(folder / DECODER, n_latents, len(data.classes))
     heard, labels, scores = encode(data.validation.images), data.test.labels, host(coded.symbols)
     fitted = calibration.fit(host, heard, data.validation.labels, tables.chosen.tables)
     by_class = ClassAccuracies.of(data.classes, labels, scores.argmax(1))
     accuracies = Accuracies(
         float_all_latents=measure.float_accuracy(model, data.test),
         float_original_decoder=score(decoder, float_symbols, labels).accuracy,
-        float_fine_tuned_decoder=measure.accuracy(host(float_symbols.astype(np.float32)), labels),
+        float_fine_tuned_decoder=measure.accuracy(host(float_symbols), labels),
         int8_original_decoder=score(decoder, test, labels).accuracy,
-        int8_fine_tuned_decoder=measure.accuracy(host(test.astype(np.float32)), labels),
+        int8_fine_tuned_decoder=measure.accuracy(host(test), labels),
         through_coder=measure.accuracy(scores, labels),
     )
     images = f"{len(test):,} test images"

@@ -28,6 +28,7 @@ from export.encoder.symbols import Int8Encoder, received
 from export.measure import Rates
 from export.pipeline import DECODER, Say, host_tasks, make_tables
 from export.report import anomaly_section, markdown_table
+from host_decoder.decode.classifier import Classifier
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
 from link.bundle import PROBABILITIES, Bundle
@@ -102,7 +103,7 @@ def build(
     heard = AtHost.of(data, received(encode, tables.chosen.tables))
     decoder = classes_decoder(heard.train, heard.validation, data, settings.seed)
     onnx_model.write_task(decoder, len(turned.importance), PROBABILITIES, folder / DECODER)
-    host = onnx_model.OnnxModel(folder / DECODER)
+    host = Classifier(folder / DECODER, len(turned.importance), len(data.classes))
     fitted = calibration.fit(host, heard.validation, data.validation.labels, tables.chosen.tables)
     strange = anomaly.fit(
         data, received(encode, tables.chosen.tables), heard.validation, heard.test
@@ -143,9 +144,7 @@ def build(
         "mixture_bits_per_image": rates.mixture_bits,
         "latents": len(turned.importance),
         "latents_before": old.n_latents,
-        "validation_accuracy": measure.accuracy(
-            host(heard.validation.astype(np.float32)), data.validation.labels
-        ),
+        "validation_accuracy": measure.accuracy(host(heard.validation), data.validation.labels),
     }
     confidence = (
         f"Confidence, by the known symbols: {calibration.describe(fitted, len(heard.validation))}."

@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "link": set(),
     "device": {"link"},
     "host_training": {"link"},
-    "export": {"link", "host_training"},
+    "export": {"link", "host_training", "host_decoder"},
     "host_decoder": {"link"},
     "latentlink": {"link", "host_training"},
 }
@@ -67,6 +67,20 @@ def test_a_package_imports_only_its_neighbours(package):
         assert not foreign, f"{path.relative_to(ROOT)} imports {sorted(foreign)}"
         forbidden = imports(path) & NEVER.get(package, set())
         assert not forbidden, f"{path.relative_to(ROOT)} imports {sorted(forbidden)}"
+
+
+def test_export_runs_the_hosts_decoders_and_knows_nothing_else_of_the_host():
+    entered = {
+        module
+        for path in sources("export")
+        for module in modules_imported(path)
+        if module.startswith("host_decoder")
+    }
+    assert entered == {"host_decoder.decode.classifier", "host_decoder.decode.onnx_decoder"}
+    for module in entered:
+        path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+        own = {name for name in modules_imported(path) if name.startswith("host_decoder")}
+        assert own <= entered
 
 
 FLOORS = (

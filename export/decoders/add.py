@@ -42,9 +42,10 @@ from export.decoders.questions import (
     classes_of,
 )
 from export.encoder import onnx_model
-from export.encoder.onnx_model import OnnxModel
 from export.encoder.symbols import Encode, Int8Encoder, received
 from export.measure import accuracy
+from host_decoder.decode.classifier import Classifier
+from host_decoder.decode.onnx_decoder import OnnxDecoder
 from host_training.data.batches import augment, to_pixels
 from host_training.data.catalogue import load
 from host_training.data.dataset import Augmentation, DataSet
@@ -140,7 +141,7 @@ class Decoder:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def class_lessons(heard: AtHost, loss: str, own_decoder: OnnxModel) -> Lessons:
+def class_lessons(heard: AtHost, loss: str, own_decoder: Classifier) -> Lessons:
     """To learn the classes; KL-D learns from what the bundle's own decoder says, and needs no
     labels.
     """
@@ -148,9 +149,7 @@ def class_lessons(heard: AtHost, loss: str, own_decoder: OnnxModel) -> Lessons:
         return Lessons(
             heard.train, heard.data.train.labels, heard.validation, heard.data.validation.labels
         )
-    wanted, validation = (
-        own_decoder(part.astype(np.float32)) for part in (heard.train[0], heard.validation)
-    )
+    wanted, validation = (own_decoder(part) for part in (heard.train[0], heard.validation))
     return Lessons(heard.train[:1], wanted, heard.validation, validation)
 
 
@@ -226,7 +225,13 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
     name = request.name or _name(request, data, bundle, new)
     file = f"decoder-{name}.onnx"
     onnx_model.write_task(decoder.module, bundle.n_latents, decoder.output, bundle.path / file)
-    figures = _measure(OnnxModel(bundle.path / file), decoder, heard, new, encode)
+    figures = _measure(
+        OnnxDecoder(bundle.path / file, bundle.n_latents, decoder.output),
+        decoder,
+        heard,
+        new,
+        encode,
+    )
     entry = decoder.facts | {
         "file": file,
         "output": decoder.output,
@@ -265,7 +270,7 @@ def _learn(
         return Decoder(
             learn_pixels(*thumbnail_lessons(heard), heard.data.image_shape, learning), PIXELS
         )
-    lessons = class_lessons(heard, request.loss, OnnxModel(bundle.decoder_path))
+    lessons = class_lessons(heard, request.loss, Classifier.of(bundle))
     return class_decoder(heard, lessons, request.loss, learning)
 
 
@@ -280,14 +285,14 @@ def _name(request: Request, data: DataSet, bundle: Bundle, new: NewClass | None)
 
 
 def _measure(
-    decode: OnnxModel, decoder: Decoder, heard: AtHost, new: NewClass | None, encode: Encode
+    decode: OnnxDecoder, decoder: Decoder, heard: AtHost, new: NewClass | None, encode: Encode
 ) -> dict[str, float]:
     """On the test split, by the file that the host will run."""
-    data, answers = heard.data.test, decode(heard.test.astype(np.float32))
+    data, answers = heard.data.test, decode(heard.test)
     if new is not None:
         figures = {"false_alarms": float((answers.argmax(1) == 1).mean())}
         if len(new.test):
-            found = decode(encode(new.test).astype(np.float32)).argmax(1) == 1
+            found = decode(encode(new.test)).argmax(1) == 1
             figures |= {"found": float(found.mean()), "images_of_new_class": len(found)}
         return figures
     if decoder.output == PROBABILITIES:

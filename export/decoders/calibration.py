@@ -15,8 +15,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from export import ExportError
-from export.encoder.onnx_model import OnnxModel
 from export.encoder.symbols import Int8Encoder
+from host_decoder.decode.classifier import Classifier
 from host_training.data.dataset import DataSet, Split
 from link.bundle import (
     DECIMALS,
@@ -122,7 +122,7 @@ class Fitted:
 
 
 def fit(
-    decoder: OnnxModel, symbols: np.ndarray, labels: np.ndarray, tables: Tables
+    decoder: Classifier, symbols: np.ndarray, labels: np.ndarray, tables: Tables
 ) -> Fitted | None:
     """Fit to the symbols (N, D) and labels (N,) of a split that the decoder did not learn from;
     None: too few.
@@ -236,7 +236,7 @@ def calibrate(path: Path, data: DataSet, n_threads: int = 1) -> tuple[Bundle, Fi
     check_data(bundle, data)
     encode = Int8Encoder(bundle.encoder_path, bundle.image, n_threads)
     split: Split = data.validation
-    fitted = fit(OnnxModel(bundle.decoder_path), encode(split.images), split.labels, bundle.tables)
+    fitted = fit(Classifier.of(bundle), encode(split.images), split.labels, bundle.tables)
     if fitted is None:
         raise ExportError(describe(None, len(split)))
     return write(bundle, fitted), fitted

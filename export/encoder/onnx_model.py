@@ -1,4 +1,4 @@
-"""ONNX: the encoder on its way to TensorFlow Lite, and the decoder as the host runs it.
+"""ONNX: the encoder on its way to TensorFlow Lite, and the decoders that the host runs.
 
 PyTorch's TorchScript exporter is chosen on purpose: it takes a fraction of a second and writes the
 same bytes every time. The encoder's tensors are given their shapes, from which onnx2tf reads off
@@ -9,13 +9,10 @@ channels it guesses wrong.
 import warnings
 from pathlib import Path
 
-import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from export import ExportError
 from export.encoder.fold import FoldedDecoder, FoldedEncoder
 from link.base import durable
 
@@ -96,29 +93,3 @@ def _write(
             dynamo=False,
         )
     onnx.checker.check_model(path, full_check=True)
-
-
-class OnnxModel:
-    """An ONNX file with one input and one output, run by ONNX Runtime as the host does."""
-
-    def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        try:
-            self.session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
-            )
-            self.input_name = self.session.get_inputs()[0].name
-        # ONNX Runtime has one of its own for every way a file can be wrong
-        except Exception as error:
-            said = str(error).strip().partition("\n")[0][:200]
-            raise ExportError(
-                f"{path} is no model that ONNX Runtime can run ({said}); export it again"
-            ) from None
-
-    def __call__(self, inputs: np.ndarray, batch_size: int = 512) -> np.ndarray:
-        """float32 (N, …) → float32 (N, …)."""
-        parts = [inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size)]
-        return np.concatenate(
-            [self.session.run(None, {self.input_name: part})[0] for part in parts]
-        )

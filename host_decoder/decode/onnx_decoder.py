@@ -11,6 +11,8 @@ from link.bundle import BundleError
 
 INPUT = "symbols"
 REMEDY = "export the bundle again with this version"
+BATCH_IMAGES = 512
+"As many as go through the network at once, so that its memory does not grow with a data set."
 
 
 class OnnxDecoder:
@@ -22,18 +24,7 @@ class OnnxDecoder:
         self.n_latents = n_latents
         self.output = output
         self._path = path
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        # ONNX Runtime has an exception of its own for every way a file can be wrong
-        except Exception as error:
-            raise BundleError(
-                f"{path} is no model that ONNX Runtime can run ({_first_line(error)}); {REMEDY}"
-            ) from None
+        self._session = open_session(path)
         self._check_ends()
         self.example = self._first_run()
         "What two latents of zeros give, for further checks."
@@ -44,6 +35,10 @@ class OnnxDecoder:
             raise ValueError(
                 f"symbols have shape {symbols.shape}, {self._path} takes (N, {self.n_latents})"
             )
+        starts = range(BATCH_IMAGES, len(symbols), BATCH_IMAGES)
+        return np.concatenate([self._run(part) for part in np.split(symbols, starts)])
+
+    def _run(self, symbols: np.ndarray) -> np.ndarray:
         try:
             [output] = self._session.run(
                 [self.output], {INPUT: np.ascontiguousarray(symbols, np.float32)}
@@ -79,6 +74,20 @@ class OnnxDecoder:
             raise BundleError(
                 f"{self._path} does not take {self.n_latents} symbols per image: {error}"
             ) from None
+
+
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """An ONNX file, ready to be run on one thread; BundleError when it is none."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    # ONNX Runtime has an exception of its own for every way a file can be wrong
+    except Exception as error:
+        raise BundleError(
+            f"{path} is no model that ONNX Runtime can run ({_first_line(error)}); {REMEDY}"
+        ) from None
 
 
 def _first_line(error: Exception) -> str:

@@ -10,6 +10,7 @@ import torch
 from export import ExportError, pipeline
 from export.__main__ import main
 from export.pipeline import export
+from host_decoder.decode.classifier import Classifier
 from host_training.data.catalogue import load
 from host_training.training.checkpoint import CheckpointError
 from link.bundle.bundle import Bundle, with_task
@@ -89,7 +90,6 @@ def test_the_int8_symbols_are_the_float_ones_but_for_one(exported):
 
 
 def test_the_reported_accuracy_is_that_of_images_decoded_from_bytes(exported):
-    from export.encoder.onnx_model import OnnxModel
     from export.encoder.symbols import Int8Encoder
 
     test, bundle = load("digits").test, exported.bundle
@@ -98,7 +98,7 @@ def test_the_reported_accuracy_is_that_of_images_decoded_from_bytes(exported):
     received = np.stack(
         [latent_coder.decode(bitstream, bundle.tables).symbols for bitstream in bitstreams]
     )
-    labels = OnnxModel(bundle.decoder_path)(received).argmax(1)
+    labels = Classifier.of(bundle)(received).argmax(1)
     assert bundle.measured["accuracy"] == pytest.approx((labels == test.labels).mean())
     assert bundle.measured["accuracy"] > 0.8
     assert bundle.measured["bytes_per_image"] == pytest.approx(

@@ -26,6 +26,7 @@ from export.encoder import onnx_model
 from export.encoder.fold import FoldedDecoder, FoldedEncoder, fold
 from export.encoder.symbols import Int8Encoder
 from export.pipeline import N_IMAGES_FOR_MEANS, first, make_encoder
+from host_decoder.decode.classifier import Classifier
 from host_training.data.dataset import DataSet, with_corrupted_labels
 from host_training.presets import recipe
 from host_training.training.trainer import Trainer, load_model
@@ -240,11 +241,16 @@ class Deployed:
             np.array([len(bitstream) for bitstream in bitstreams]),
         )
 
-    def accuracy(self, received: "Received") -> float:
-        """Share 0…1 of the test images that the decoder, run as the host runs it, gets right."""
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The decoder, run as the host runs it."""
         path = self.folder / "decoder.onnx"
         onnx_model.write_decoder(self.decoder, path)
-        return measure.accuracy(onnx_model.OnnxModel(path)(received.symbols), received.labels)
+        return Classifier(path, self.decoder.first.in_features, len(self.data.classes))
+
+    def accuracy(self, received: "Received") -> float:
+        """Share 0…1 of the test images that the decoder, run as the host runs it, gets right."""
+        return measure.accuracy(self.classifier(received.symbols), received.labels)
 
     def new_decoder_accuracy(self, received: "Received", loss: str, seed: int) -> float:
         """The same of a decoder that learns from scratch on clean labels, with one of

@@ -22,7 +22,6 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from export import measure
-from export.encoder import onnx_model
 from export.encoder.fold import FoldedDecoder, FoldedEncoder
 from export.encoder.importance import fold_rotation, rotation, sensitivity
 from host_training.data.catalogue import load
@@ -91,9 +90,7 @@ class Host:
     def __init__(self, deployed: Deployed, fills_with_zero: bool) -> None:
         self.deployed = deployed
         self.fills_with_zero = fills_with_zero
-        path = deployed.folder / "decoder.onnx"
-        onnx_model.write_decoder(deployed.decoder, path)
-        self.decoder = onnx_model.OnnxModel(path)
+        self.decoder = deployed.classifier
 
     def accuracy(self, symbols: np.ndarray, is_known: np.ndarray) -> float:
         """Of the test images; symbols float32 (N, D), completed where they are not known, bool (N,

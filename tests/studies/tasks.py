@@ -43,7 +43,7 @@ from export.decoders.anomaly import NORMAL_SHARE
 from export.decoders.networks import CE, KL, SVM, Components, Learning, learn_pixels
 from export.decoders.pictures import psnr, ssim
 from export.decoders.questions import COARSE, FINE, LABEL, LIVING, NewClass, classes_of
-from export.encoder.onnx_model import OnnxModel, write_task
+from export.encoder.onnx_model import write_task
 from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.onnx_decoder import OnnxDecoder
@@ -114,8 +114,8 @@ class Field:
         return load(OTHER[self.bundle.data_set], self.data_dir)
 
     @cached_property
-    def own_decoder(self) -> OnnxModel:
-        return OnnxModel(self.bundle.decoder_path)
+    def own_decoder(self) -> Classifier:
+        return Classifier.of(self.bundle)
 
     @cached_property
     def anomaly_score(self) -> nn.Module:
@@ -343,7 +343,7 @@ def new_class_row(
     # What a label alone tells: how much more often it comes for the examples than for the bundle's
     # own images.
     n_labels = own.label_scores.shape[1]
-    said = place.own_decoder(few[0].astype(np.float32)).argmax(1)
+    said = place.own_decoder(few[0]).argmax(1)
     often = np.bincount(said, minlength=n_labels) + 1 / n_labels
     ratio = often / (np.bincount(usual.labels, minlength=n_labels) + 1)
     by_label = [ratio[some.labels] for some in (own, arrived)]

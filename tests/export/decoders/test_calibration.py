@@ -14,7 +14,7 @@ from export.decoders.calibration import (
     fit_temperature,
     hat_functions,
 )
-from export.encoder.onnx_model import OnnxModel
+from host_decoder.decode.classifier import Classifier
 from link.bundle.bundle import Bundle
 from link.bundle.calibration import softmax
 from link.coder import latent_coder
@@ -139,7 +139,7 @@ def test_a_handful_of_validation_images_calibrates_nothing_and_says_so():
     tables = random_tables(seed=3)
     symbols = np.zeros((calibration.MIN_IMAGES - 1, tables.n_latents), np.int8)
     labels = np.zeros(len(symbols), np.int64)
-    decoder = OnnxModel(MODELS / "cifar10-tiny/decoder.onnx")  # never asked
+    decoder = Classifier(MODELS / "cifar10-tiny/decoder.onnx", 10, 10)  # never asked
     assert calibration.fit(decoder, symbols, labels, tables) is None
     said = calibration.describe(None, len(symbols))
     assert said.startswith("not calibrated: 49 validation images are too few")

@@ -100,7 +100,7 @@ class KnownNode:
     key: bytes = field(repr=False)
     bundle: Bundle
     has_downlink: bool = True
-    "It listens."
+    "Whether it listens."
     device: str | None = None
     """What a LoRaWAN network calls it; its frames are then sealed by the network alone, and it has
     no key of ours.

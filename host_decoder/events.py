@@ -10,15 +10,10 @@ from typing import Any
 import numpy as np
 
 from host_decoder.decode.verdict import Strangeness
-from link.host import Reason
+from link.host import Rejected
 
 TOP = 3
 "Classes named in a printed result."
-
-NOISE = "noise"
-"Reason of bytes that were no frame; the other reasons are those of link.host.receiver."
-
-ORDINARY = {Reason.DUPLICATE, Reason.REPEATED, Reason.GAP}
 
 
 def top_of(
@@ -133,24 +128,6 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Something arrived and gives no answer; never fatal."""
-
-    reason: str
-    sentence: str
-    node: int | None = None
-    "In whose name it came."
-
-    @property
-    def is_ordinary(self) -> bool:
-        """Part of a lossy link's life, to be counted and not to be talked of."""
-        return self.reason in ORDINARY
-
-    def to_json(self) -> dict[str, Any]:
-        return {"event": "refusal", "reason": self.reason, "sentence": self.sentence}
-
-
-@dataclass(frozen=True)
 class Notice:
     """A sentence about the host itself: the port was opened, or vanished (a problem)."""
 
@@ -158,7 +135,7 @@ class Notice:
     is_problem: bool = False
 
 
-Event = Answer | Refusal
+Event = Answer | Rejected
 
 
 class Explainer:
@@ -173,20 +150,20 @@ class Explainer:
         self._next_s: dict[tuple[str, int | None], float] = {}
         self._n_silent: Counter[tuple[str, int | None]] = Counter()
 
-    def explain(self, refusal: Refusal, now_s: float) -> str | None:
+    def explain(self, rejected: Rejected, now_s: float) -> str | None:
         """The sentence, with how many alike were kept back since the last; None when there is no
         need, or not yet.
 
         now_s: of a clock that only goes forward, or a step back would mute it for as long.
         """
-        if refusal.is_ordinary:
+        if rejected.reason.is_ordinary:
             return None
-        kind = refusal.reason, refusal.node
+        kind = rejected.reason, rejected.node
         if now_s < self._next_s.get(kind, now_s):
             self._n_silent[kind] += 1
             return None
         self._next_s[kind] = now_s + self._period_s
         n_silent = self._n_silent.pop(kind, 0)
-        return refusal.sentence + (
+        return rejected.sentence + (
             f" ({n_silent} more of this kind since the last message)" if n_silent else ""
         )

@@ -74,7 +74,7 @@ def write_live_result(
             "bit_errors": options.bit_errors,
             "downlink": options.has_downlink,
             "verdict": options.verdict,
-            "refused": dict(outcome.tally.refusals),
+            "refused": dict(outcome.tally.rejected),
             "node": outcome.link,
             "line": outcome.line,
         },

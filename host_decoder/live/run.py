@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from host_decoder.config import GatewayConfig, KnownNode, VerdictConfig
-from host_decoder.events import Answer, Event, Explainer, Notice, Refusal
+from host_decoder.events import Answer, Event, Explainer, Notice
 from host_decoder.live.options import LiveError, LiveOptions, draw_replay, node_toml, read_replay
 from host_decoder.live.processes import Child, ChildError
 from host_decoder.receive.gateways import listen, timing_of
@@ -32,6 +32,7 @@ from host_decoder.view.terminal import Screen
 from link.bundle import Bundle
 from link.carriers import CarrierSettings
 from link.emulator import parse_loss
+from link.host import Rejected
 from link.medium import get_profile
 from link.security import provision
 
@@ -287,9 +288,9 @@ class LiveRun:
             row = self.tally.add_answer(event, time.time())
             if row.captured is not None:
                 view.show(self.tally, row)
-        elif isinstance(event, Refusal):
+        elif isinstance(event, Rejected):
             self._quiet_since_s = time.monotonic()
-            self.tally.add_refusal(event)
+            self.tally.add_rejected(event)
             if sentence := self._explainer.explain(event, time.monotonic()):
                 view.notice(sentence)
         elif isinstance(event, Notice) and event.is_problem:

@@ -10,8 +10,9 @@ from typing import Any
 from rich.console import Console
 
 from host_decoder.config import HostConfig
-from host_decoder.events import Answer, Event, Explainer, Notice, Refusal
+from host_decoder.events import Answer, Event, Explainer, Notice
 from host_decoder.receive.clock import WallClock
+from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateways import POLL_S, governors_of, listen, timing_of
 from host_decoder.receive.host import Host
 from host_decoder.store.shelf import FIRST_PAUSE_S, LONGEST_PAUSE_S
@@ -21,6 +22,7 @@ from host_decoder.view.summary import Title, summary
 from host_decoder.view.tally import Tally
 from host_decoder.view.terminal import make_view
 from link.base import boot_s
+from link.host import Rejected
 
 
 class Listener:
@@ -47,20 +49,17 @@ class Listener:
     def print_lines(
         self, print_json: Callable[[dict[str, Any]], None], say: Callable[[str], None]
     ) -> None:
-        """Answers and refusals (at most one of a kind in a while) as JSON, sentences for the person
-        apart.
+        """Answers, and what was rejected (at most one of a kind in a while), as JSON; sentences for
+        the person apart.
         """
         for event in self._events():
             if isinstance(event, Answer):
                 print_json(event.to_json())
-            elif isinstance(event, Refusal):
+            elif isinstance(event, Rejected):
                 if sentence := self._explainer.explain(event, time.monotonic()):
+                    n = self.tally.rejected[event.reason]
                     print_json(
-                        {
-                            **event.to_json(),
-                            "sentence": sentence,
-                            "n": self.tally.refusals[event.reason],
-                        }
+                        {"event": "refusal", "reason": event.reason, "sentence": sentence, "n": n}
                     )
                     say(sentence)
             elif isinstance(event, Notice):
@@ -81,7 +80,7 @@ class Listener:
             for event in self._events():
                 if isinstance(event, Answer):
                     view.show(self.tally, self.tally.row_of(event))
-                elif isinstance(event, Refusal):
+                elif isinstance(event, Rejected):
                     if sentence := self._explainer.explain(event, time.monotonic()):
                         view.notice(sentence)
                 elif isinstance(event, Notice) and event.is_problem:
@@ -108,7 +107,7 @@ class Listener:
             last_packet_s = time.monotonic()
             with closing(listen(host, config.gateways, self._should_stop)) as events:
                 for event in events:
-                    if isinstance(event, (Answer, Refusal)):
+                    if isinstance(event, Answer | Rejected):
                         last_packet_s = time.monotonic()
                         self.tally.n_lost = sum(
                             host.figures(node.number)["lost"] for node in config.nodes
@@ -128,8 +127,8 @@ class Listener:
     def _counted(self, event: Event | Notice | None) -> Event | Notice | None:
         if isinstance(event, Answer):
             self.tally.add_answer(event, time.time())
-        elif isinstance(event, Refusal):
-            self.tally.add_refusal(event)
+        elif isinstance(event, Rejected):
+            self.tally.add_rejected(event)
         return event
 
     def _opened(self) -> Generator[Notice | None, None, Store | None]:
@@ -164,9 +163,10 @@ class Listener:
             config.other_bundles,
             timing_of(config.gateways),
             config.verdict,
-            [gateway.name for gateway in config.gateways],
-            self._governors,
-            [gateway.is_network for gateway in config.gateways],
+            [
+                GatewayEntry(gateway.name, governor, gateway.is_network)
+                for gateway, governor in zip(config.gateways, self._governors, strict=True)
+            ],
             WallClock(config.is_clock_trusted),
         )
 

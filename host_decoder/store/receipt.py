@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from host_decoder.events import Answer, Refusal
-from link.host import NodeState
+from host_decoder.events import Answer
+from link.host import NodeState, Rejected
 from link.wire import NO_QUALITY, Chunk, Quality
 
 
@@ -19,15 +19,16 @@ class ReceivedPacket:
     packet: bytes | None = None
     gateway: str = ""
     quality: Quality = NO_QUALITY
-    verdict: str | None = None
+    reason: str | None = None
+    "Why it gave no answer."
 
 
 @dataclass(frozen=True)
-class RefusalCount:
-    """Refusals of one reason, with the latest example."""
+class RejectedCount:
+    """How much was rejected for one reason, with the latest example."""
 
     n: int
-    last: Refusal
+    last: Rejected
     last_s: float
     packet: bytes | None = None
 
@@ -49,7 +50,7 @@ class Totals:
     """Counts that go with the next transaction."""
 
     started_s: float
-    refusals: tuple[RefusalCount, ...] = ()
+    rejected: tuple[RejectedCount, ...] = ()
     figures: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     "link.host.statistics.NodeStatistics.to_json by node."
 

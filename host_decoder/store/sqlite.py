@@ -29,7 +29,7 @@ from host_decoder.store.receipt import Receipt, ReceivedPacket, Totals
 from link.host import NodeState
 from link.wire import Chunk
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SCHEMA = """
 CREATE TABLE senders (          -- a node under one key, for as long as its counters run on
     id INTEGER PRIMARY KEY,
@@ -47,7 +47,7 @@ CREATE TABLE packets (          -- every packet whose seal was good
     gateway TEXT NOT NULL,
     snr_db REAL,
     rssi_dbm REAL,
-    verdict TEXT,               -- NULL, or why it gave no answer
+    reason TEXT,                -- why it gave no answer; NULL where it gave one
     packet BLOB,                -- as it came, sealed; NULL where it came before or was rebuilt
     PRIMARY KEY (sender, counter)) WITHOUT ROWID;
 CREATE TABLE chunks (           -- each once, however often it came
@@ -113,7 +113,8 @@ ALTER TABLE senders_3 RENAME TO senders;
 CREATE INDEX senders_by_key ON senders (node, key_id, id);
 ALTER TABLE answers ADD COLUMN anomaly_score REAL;
 ALTER TABLE answers ADD COLUMN is_anomaly INTEGER;
-"""
+""",
+    3: "ALTER TABLE packets RENAME COLUMN verdict TO reason;",
 }
 "From each earlier version to the next. What is only read is read as it is."
 BITMAP_BYTES = 8
@@ -381,7 +382,7 @@ class Store:
             gateway=packet.gateway,
             snr_db=packet.quality.snr_db,
             rssi_dbm=packet.quality.rssi_dbm,
-            verdict=packet.verdict,
+            reason=packet.reason,
             packet=packet.packet,
         )
         for chunk in packet.chunks:
@@ -425,7 +426,7 @@ class Store:
             "excluded.last_packet",
             [
                 (count.last.reason, count.n, count.last_s, count.last.sentence, count.packet)
-                for count in totals.refusals
+                for count in totals.rejected
             ],
         )
         # A start that was later by the clock was before it all the same: somebody has set the clock

@@ -81,7 +81,7 @@ def _optional(seconds: float | None) -> str:
 
 
 def refused(tally: Tally) -> str:
-    return ", ".join(f"{n} {reason}" for reason, n in tally.refusals.most_common()) or "none"
+    return ", ".join(f"{n} {reason}" for reason, n in tally.rejected.most_common()) or "none"
 
 
 def duration(seconds: float) -> str:

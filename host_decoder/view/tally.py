@@ -10,18 +10,18 @@ from collections import Counter, defaultdict, deque
 from statistics import median
 from typing import Any
 
-from host_decoder.events import Answer, Refusal
+from host_decoder.events import Answer
 from host_decoder.view.row import Captured, Row, Sent
 from link.base import Recent
+from link.host import Rejected
 from link.medium import LinkProfile
-from link.wire import CHUNK_HEAD_BYTES, PacketType, overhead_bytes
+from link.wire import LATER_CHUNK_OVERHEAD_BYTES
 
 KEPT_IMAGES = 4096
 "Images whose two halves may still meet; a host that listens for months stays small."
 
 KEPT_WAITS = 65536
 SHOWN_IMAGES = 12
-LATER_CHUNK_OVERHEAD_BYTES = overhead_bytes(PacketType.DATA) + CHUNK_HEAD_BYTES
 
 
 class Tally:
@@ -31,7 +31,7 @@ class Tally:
         self._profile = profile
         self._rows: Recent[tuple[int, int], Row] = Recent(KEPT_IMAGES)
         self._totals: defaultdict[str, float] = defaultdict(float)
-        self.refusals: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
         self.n_lost: int | None = None
         "Packets that did not come, by their counters; None where nobody counts."
         self.latest: deque[Row] = deque(maxlen=SHOWN_IMAGES)
@@ -89,8 +89,8 @@ class Tally:
         """The image that an answer is about."""
         return self._rows[answer.node, answer.image]
 
-    def add_refusal(self, refusal: Refusal) -> None:
-        self.refusals[refusal.reason] += 1
+    def add_rejected(self, rejected: Rejected) -> None:
+        self.rejected[rejected.reason] += 1
 
     def _change(self, key: tuple[int, int], **changes: Any) -> Row:
         row = self._rows.setdefault(key, Row())

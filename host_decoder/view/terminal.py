@@ -127,7 +127,7 @@ class LiveView:
         shown = (
             tally.total("packets"),
             tally.n_answered,
-            tally.refusals.total(),
+            tally.rejected.total(),
             self._row,
             self._notice,
         )

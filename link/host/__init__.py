@@ -1,34 +1,31 @@
 """The host's end of the link."""
 
-from link.host.assembler import CollisionError, is_same
-from link.host.image_reader import collision
-from link.host.receiver import (
+from link.host.interface import (
+    ChunkHeard,
     Downlink,
-    HelloHeard,
+    Gap,
+    HostEnd,
     NodeEntry,
     NodeState,
+    NotUsed,
     Outcome,
-    Reason,
-    Receiver,
     Rejected,
     StatusHeard,
     Update,
 )
-from link.host.statistics import NodeStatistics
+from link.host.receiver import Receiver
 
 __all__ = [
-    "CollisionError",
+    "ChunkHeard",
     "Downlink",
-    "HelloHeard",
+    "Gap",
+    "HostEnd",
     "NodeEntry",
     "NodeState",
-    "NodeStatistics",
+    "NotUsed",
     "Outcome",
-    "Reason",
     "Receiver",
     "Rejected",
     "StatusHeard",
     "Update",
-    "collision",
-    "is_same",
 ]

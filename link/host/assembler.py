@@ -61,11 +61,6 @@ class CollisionError(ValueError):
         return cls(f"chunk {chunk.index} of image {chunk.image} came before with another content")
 
 
-def is_same(one: Chunk, other: Chunk) -> bool:
-    """Whether two chunks of one place hold the same; their ages differ when one was sent again."""
-    return (one.bitstream, one.is_last) == (other.bitstream, other.is_last)
-
-
 class ImageAssembler:
     """Puts one node's chunks together, a bounded number of images at a time."""
 
@@ -81,7 +76,7 @@ class ImageAssembler:
         known = image.chunks.get(chunk.index) if image else None
         if known is None:
             return False
-        if not is_same(known, chunk):
+        if not known.is_same(chunk):
             raise CollisionError.of(chunk)
         return True
 

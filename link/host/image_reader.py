@@ -8,8 +8,7 @@ from link.bundle.bundle import Bundle
 from link.coder.latent_coder import Latent
 from link.coder.tables import Tables
 from link.host.assembler import CollisionError, ImageAssembler
-from link.host.interface import Rejected, Update
-from link.host.session import Reason
+from link.host.interface import ForeignBundle, Gap, Reason, Rejected, Update, Useless
 from link.wire.packet import Chunk
 
 Decode = Callable[[bytes, Tables, bool], Latent]
@@ -38,37 +37,32 @@ class ImageReader:
         self, chunk: Chunk, n_bytes: int, counter: int, bundle: Bundle, now_s: float
     ) -> Update | Rejected:
         """A chunk that took n_bytes of a packet made with `bundle`, which came at now_s."""
-
-        def reject(reason: Reason, sentence: str, is_of_use: bool = False) -> Rejected:
-            return Rejected(
-                reason, sentence, self._node, counter, bundle, chunk if is_of_use else None
-            )
-
         if all(bundle.id != own.id for own in self._own):
-            return reject(
-                Reason.OTHER_BUNDLE,
+            return ForeignBundle(
                 f"packet made with bundle {bundle.id.hex()} ({bundle.path}), this host has "
                 f"{self._own[0].id.hex()} "
                 f"({self._own[0].path}) for node {self._node}; configure the former here, or "
                 "flash the latter there",
-                is_of_use=True,
+                self._node,
+                counter,
+                bundle.id,
+                chunk,
             )
         name = f"chunk {chunk.index} of image {chunk.image} of node {self._node}"
         try:
             if self._images.has(chunk):
-                return reject(
-                    Reason.REPEATED, f"{name} is here already: the node did not hear that it came"
-                )
+                sentence = f"{name} is here already: the node did not hear that it came"
+                return Useless(Reason.REPEATED, sentence, self._node, counter)
             captured_s = None if chunk.age_s is None else now_s - chunk.age_s
             image = self._images.add(chunk, n_bytes, captured_s)
             if image is None:
                 sentence = f"{name} came without an earlier one; it is kept until that arrives"
-                return reject(Reason.GAP, sentence, is_of_use=True)
+                return Gap(sentence, self._node, counter, bundle, chunk)
             latent = self._decode(image.bitstream, bundle.tables, image.is_complete)
         except CollisionError as error:
-            return collision(self._node, counter, error, bundle)
+            return collision(self._node, counter, error)
         except ValueError as error:
-            return malformed(self._node, counter, error, bundle)
+            return malformed(self._node, counter, error)
         return Update(
             node=self._node,
             counter=counter,
@@ -85,43 +79,38 @@ class ImageReader:
         )
 
 
-def lacking(node: int, counter: int, bundle_id: bytes, chunk: Chunk) -> Rejected:
+def lacking(node: int, counter: int, bundle_id: bytes, chunk: Chunk) -> ForeignBundle:
     """A chunk of a bundle that the host does not hold: stored, so that the bundle can be added
     later.
     """
-    return Rejected(
-        Reason.OTHER_BUNDLE,
+    return ForeignBundle(
         f"packet made with bundle {bundle_id.hex()}, which this host lacks; it is stored: "
         "add that bundle to "
         "`bundles`, then decode the store with it",
         node,
         counter,
-        chunk=chunk,
-        bundle_id=bundle_id,
+        bundle_id,
+        chunk,
     )
 
 
-def collision(node: int, counter: int, error: CollisionError, bundle: Bundle | None) -> Rejected:
+def collision(node: int, counter: int, error: CollisionError) -> Useless:
     """A chunk that cannot be kept under its id, and so is not acknowledged."""
-    return Rejected(
+    return Useless(
         Reason.COLLISION,
-        (
-            f"packet {counter} of node {node}: {error}: the node lost its counters and gave an "
-            "id twice"
-        ),
+        f"packet {counter} of node {node}: {error}: the node lost its counters and gave an id "
+        "twice",
         node,
         counter,
-        bundle,
     )
 
 
-def malformed(node: int, counter: int, error: ValueError, bundle: Bundle | None = None) -> Rejected:
+def malformed(node: int, counter: int, error: ValueError) -> Useless:
     """A packet that is the node's and makes no sense."""
-    return Rejected(
+    return Useless(
         Reason.MALFORMED,
         f"packet {counter} of node {node} opens but makes no sense: {error}; "
         "node and host run programs that do not fit together",
         node,
         counter,
-        bundle,
     )

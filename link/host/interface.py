@@ -1,14 +1,53 @@
-"""Receiving: what the host's end of the link is given and what it tells; link.host.receiver is the
-end itself.
+"""The host's end of the link as its user sees it: what it is given, what it tells, what it is asked
+for. link.host.receiver is the end itself, link.lorawan.host.receiver the one behind a network.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Protocol
 
 from link.bundle.bundle import Bundle
 from link.coder.latent_coder import Latent
-from link.host.session import NodeState, Reason
-from link.wire.control import Hello, Status
+from link.host.statistics import NodeStatistics
+from link.wire.control import NO_QUALITY, Command, Hello, Quality, Status
 from link.wire.packet import Chunk
+
+
+class Reason(StrEnum):
+    """Why what came gives no update."""
+
+    NOISE = "noise"
+    MALFORMED = "malformed"
+    WIRE_VERSION = "wire version"
+    PACKET_TYPE = "packet type"
+    UNKNOWN_NODE = "unknown node"
+    NOT_OPENED = "not opened"
+    OTHER_BUNDLE = "other bundle"
+    REPLAY = "replay"
+    DUPLICATE = "duplicate"
+    REPEATED = "repeated"
+    GAP = "gap"
+    STALE_SESSION = "stale session"
+    UNKNOWN_SESSION = "unknown session"
+    COLLISION = "collision"
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Part of a lossy link's life, to be counted and not to be talked of."""
+        return self in (Reason.DUPLICATE, Reason.REPEATED, Reason.GAP)
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """What the store persists with each result, in the same transaction."""
+
+    salt: bytes
+    highest: int
+    received: int
+    "64 bits, bit i: packet highest - i came."
+    bundle_id: bytes = b""
+    "The one of the session's images; empty while it is not known."
 
 
 @dataclass(frozen=True)
@@ -24,8 +63,8 @@ class NodeEntry:
     "Further bundles held, to name the one that a packet was made with."
     state: NodeState | None = None
     "As stored with the last result before this start; None: the node was never heard."
-    one_way: bool = False
-    "The node cannot be answered."
+    has_downlink: bool = True
+    "Whether the node can be answered."
 
     @property
     def own_bundles(self) -> tuple[Bundle, ...]:
@@ -63,35 +102,75 @@ class Update:
     "The one that led to this update, to be stored."
 
     @property
-    def bundle_name(self) -> str:
-        """The bundle's id in hex."""
-        return self.bundle.id.hex()
+    def bundle_id(self) -> bytes:
+        return self.bundle.id
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """No update, and the sentence that explains it. A GAP is no fault: the chunk is kept for its
-    turn.
+class Gap:
+    """A chunk that waits for an earlier one of its image; no fault."""
+
+    sentence: str
+    node: int
+    counter: int
+    bundle: Bundle
+    chunk: Chunk
+    reason: ClassVar = Reason.GAP
+
+    @property
+    def bundle_id(self) -> bytes:
+        return self.bundle.id
+
+
+@dataclass(frozen=True)
+class ForeignBundle:
+    """A chunk made with a bundle that is not its node's here, kept for when it is."""
+
+    sentence: str
+    node: int
+    counter: int
+    bundle_id: bytes
+    chunk: Chunk
+    reason: ClassVar = Reason.OTHER_BUNDLE
+
+
+@dataclass(frozen=True)
+class Useless:
+    """A packet of the node's own in which nothing is new, or nothing makes sense; it counts as
+    received.
     """
 
     reason: Reason
     sentence: str
+    node: int
+    counter: int
+
+
+@dataclass(frozen=True)
+class NotUsed:
+    """What is no packet for this host, does not open, or came before: nothing of it is stored."""
+
+    reason: Reason
+    sentence: str
     node: int | None = None
-    counter: int | None = None
-    """Of a packet that counts as received: it is to be stored, and confirmed. None: nothing is to
-    be stored.
-    """
-    bundle: Bundle | None = None
-    "The bundle with which it verified."
-    chunk: Chunk | None = None
-    "What it carried, where that may still become of use: of a GAP, and of an OTHER_BUNDLE."
-    bundle_id: bytes = b""
-    "Of a bundle that the host lacks, in the place of `bundle`."
+    "In whose name it came."
+    claimed: int = -1
+    "The counter of a DUPLICATE or of a packet of a STALE_SESSION."
+    counter: ClassVar[None] = None
+
+    @classmethod
+    def noise(cls, n_pieces: int) -> "NotUsed":
+        """So many pieces of a gateway's input were no frame."""
+        return cls(
+            Reason.NOISE,
+            f"{n_pieces} frame(s) came damaged: noise on the line, a wrong bitrate, or the end "
+            "of one begun before",
+        )
 
     @property
-    def bundle_name(self) -> str:
-        """The id of the bundle with which it verified, in hex; empty where that depends on none."""
-        return (self.bundle.id if self.bundle else self.bundle_id).hex()
+    def was_genuine(self) -> bool:
+        """Whether it was the node's own once, whoever sent it now."""
+        return self.reason in (Reason.DUPLICATE, Reason.STALE_SESSION)
 
 
 @dataclass(frozen=True)
@@ -112,7 +191,12 @@ class HelloHeard:
     hello: Hello
 
 
+Rejected = Gap | ForeignBundle | Useless | NotUsed
+"No update, and the reason and sentence that explain it."
+ChunkHeard = Update | Gap | ForeignBundle
+"A chunk that is to be stored."
 Outcome = Update | Rejected | StatusHeard | HelloHeard
+"One with a counter is of a packet that counts as received: to be stored, and then confirmed."
 
 
 @dataclass(frozen=True)
@@ -124,3 +208,45 @@ class Downlink:
     gateway: int
     "The one that heard the node best."
     airtime_s: float
+
+
+StoredChunks = Callable[[int, bytes, int], Iterable[Chunk]]
+"Node, bundle's id and image: the image's chunks that the store has."
+
+
+class HostEnd(Protocol):
+    """A host's end of the link, for all of its nodes that are reached in one way."""
+
+    def receive(
+        self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0
+    ) -> list[Outcome]:
+        """One packet, whole, whose last bit came at now_s through this gateway."""
+
+    def compared(self, outcome: Outcome, stored: StoredChunks) -> Outcome:
+        """The outcome, or a collision where the store has another chunk in the place of its own."""
+
+    def confirm(self, node: int, counter: int, enough: Iterable[int] = ()) -> None:
+        """The store has what this packet brought; the images `enough` need no further chunk."""
+
+    def state(self, node: int) -> NodeState | None:
+        """What to store with each outcome; None before the node was heard."""
+
+    def statistics(self, node: int) -> NodeStatistics:
+        """The figures of a node since this start."""
+
+    def take_notices(self) -> list[str]:
+        """Sentences about the nodes' sessions since the last call."""
+
+    def command(self, node: int, command: Command) -> None:
+        """Tell a node, the next time it listens; ValueError where that cannot be said there."""
+
+    def next_due_s(self, now_s: float) -> float | None:
+        """When next_packet may have something; None: not before something is heard."""
+
+    def next_packet(self, now_s: float) -> Downlink | None:
+        """What to transmit now, None when nothing may or need be; call `transmitted` when it has
+        left.
+        """
+
+    def transmitted(self, end_s: float) -> None:
+        """The packet of next_packet has left; its last bit at end_s."""

@@ -1,35 +1,31 @@
-"""Host node: all that a host knows of one node: its sessions, its images, what it is owed."""
+"""Peer: all that a host knows of one node: its sessions, its images, what it is owed."""
 
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import inf
 
 from link.base.recent import Recent
 from link.host.advances import Advances
 from link.host.image_reader import Decode, ImageReader, lacking, malformed
-from link.host.interface import Downlink, HelloHeard, NodeEntry, Outcome, Rejected, StatusHeard
+from link.host.interface import (
+    Downlink,
+    HelloHeard,
+    NodeEntry,
+    NodeState,
+    NotUsed,
+    Outcome,
+    Reason,
+    StatusHeard,
+    Useless,
+)
 from link.host.reporter import Reporter
-from link.host.session import HostSession, NodeState, Opened, Reason, Turned
+from link.host.session import HostSession, Opened
 from link.host.statistics import NodeStatistics
+from link.host.tellings import Newest, Tellings
 from link.medium.governor import Governor
 from link.medium.time_slots import SlotPlan
 from link.medium.timing import LinkTiming
 from link.security.seal import REPLAY_WINDOW
-from link.wire.control import (
-    NO_QUALITY,
-    REPORT_BYTES,
-    Advance,
-    Command,
-    Hello,
-    LongTags,
-    Parity,
-    Quality,
-    Slot,
-    Status,
-    Time,
-    pack_command,
-)
+from link.wire.control import Advance, Hello, Parity, Quality, Status, pack_command
 from link.wire.erasure import ParityDecoder, Recovered
 from link.wire.packet import (
     Chunk,
@@ -41,12 +37,6 @@ from link.wire.packet import (
     unpack_batch,
 )
 
-CLOCK_SET_S = 2.0
-"""Unix time and the clock that only goes forward do not drift apart by so much: somebody set the
-former.
-"""
-N_TELLINGS = 2
-"Exchanges in which a node is told unasked that the time has changed."
 COPY_S = 2.0
 "Within this the same packet comes by another gateway; later it is a recording."
 
@@ -69,35 +59,24 @@ class Peer:
         self._advances = advances
         self._bundles = entry.bundles
         bundles = list(reversed(self._bundles.values()))
-        is_one_way = entry.one_way or timing is None
-        self._session = HostSession(node, entry.key, bundles, host_salt, entry.state, is_one_way)
+        has_downlink = entry.has_downlink and timing is not None
+        self._session = HostSession(node, entry.key, bundles, host_salt, entry.state, has_downlink)
         self._images = ImageReader(node, entry.own_bundles, decode)
         self._parity = ParityDecoder()
-        self._reporter: Reporter | None = None
-        if timing is not None and not entry.one_way:
+        self.tellings: Tellings | None = None
+        "None: the node is never told anything."
+        if timing is not None and has_downlink:
             stored = (entry.state.highest, entry.state.received) if entry.state else ()
-            self._reporter = Reporter(timing, *stored)
+            self.tellings = Tellings(node, Reporter(timing, *stored), self._session.siege)
         self.statistics = NodeStatistics()
         self.notices: list[str] = []
-        self.commands: deque[Command] = deque()
         self._collided: Recent[int, None] = Recent(REPLAY_WINDOW)
         "Counters of packets that are not to be acknowledged."
-        self.advice: int | None = None
         self._lacked = b""
         "The bundle that was last said to be lacking."
-        self._wants_time = False
-        self._told_offset_s: float | None = None
-        "Unix time less now_s, as the node was told it last."
-        self._told_behind = -1
-        "Behind the packet with which counter."
-        self._n_tellings = 0
-        "Times that it is still to be told, since nothing acknowledges a TIME."
-        self.wants_slot = False
-        "The node said that it has none."
         self._heard_s: Recent[int, float] = Recent(REPLAY_WINDOW)
         "When each packet of late came, by counter."
-        self._best = (-1, NO_QUALITY, 0)
-        "Counter heard last, how well, and through which gateway."
+        self._newest = Newest()
 
     @property
     def state(self) -> NodeState | None:
@@ -110,7 +89,8 @@ class Peer:
 
     @property
     def gateway(self) -> int:
-        return self._best[2]
+        """The one through which it is answered."""
+        return self._newest.gateway
 
     # Uplink
 
@@ -119,9 +99,9 @@ class Peer:
     ) -> list[Outcome]:
         """What a packet in this node's name brings."""
         news = self._session.open(packet, header, now_s)
-        if news.turned is not None:
-            self._turn(news.turned, header, now_s, quality, gateway)
-            return [Rejected(news.turned.reason, news.turned.sentence, self.node)]
+        if isinstance(news, NotUsed):
+            self._pass_over(news, header, now_s, quality, gateway)
+            return [news]
         if news.began is not None:
             self._begin_anew(news.began)
         self._tell_lack()
@@ -131,20 +111,19 @@ class Peer:
             outcomes += self._take(opened, now_s, quality)
         return outcomes
 
-    def _turn(
-        self, turned: Turned, header: Header, now_s: float, quality: Quality, gateway: int
+    def _pass_over(
+        self, packet: NotUsed, header: Header, now_s: float, quality: Quality, gateway: int
     ) -> None:
         """What follows from a packet that is not used."""
-        self._count(turned.reason)
+        self._count(packet.reason)
         if (
-            turned.reason == Reason.DUPLICATE
-            and now_s <= self._heard_s.get(turned.counter, -inf) + COPY_S
+            packet.reason == Reason.DUPLICATE
+            and now_s <= self._heard_s.get(packet.claimed, -inf) + COPY_S
         ):
-            self._note_gateway(turned.counter, quality, gateway)
-        is_answered = self._advances is not None and self._reporter is not None
-        if turned.reason == Reason.STALE_SESSION and header.flags & Flag.LISTEN and is_answered:
-            assert self._advances is not None
-            self._advances.ask(self.node, header.salt, turned.counter, gateway, now_s)
+            self._note_gateway(packet.claimed, quality, gateway)
+        is_asked = packet.reason == Reason.STALE_SESSION and header.flags & Flag.LISTEN
+        if is_asked and self._advances is not None and self.tellings is not None:
+            self._advances.ask(self.node, header.salt, packet.claimed, gateway, now_s)
 
     def _tell_lack(self) -> None:
         """Once for each: what the node's images need and this host does not hold."""
@@ -162,8 +141,8 @@ class Peer:
         if counter in self._collided:
             return
         images = list(enough)
-        if self._reporter:
-            self._reporter.confirm(counter, images)
+        if self.tellings:
+            self.tellings.reporter.confirm(counter, images)
         for image in images:
             self.statistics.decided(
                 image, self._images.n_chunks(image), self._heard_s.get(counter, 0.0)
@@ -174,19 +153,19 @@ class Peer:
         to go on above.
         """
         self._collided.setdefault(counter)
-        if self._reporter:
-            self._reporter.refuse(counter)
-        if not any(isinstance(command, Advance) for command in self.commands):
-            self.commands.append(Advance(self._session.highest))
+        if self.tellings:
+            self.tellings.reporter.refuse(counter)
+            if not any(isinstance(command, Advance) for command in self.tellings.commands):
+                self.tellings.commands.append(Advance(self._session.highest))
 
     def _begin_anew(self, sentence: str) -> None:
         self.notices.append(sentence)
         self.statistics.restarted()
         self._parity = ParityDecoder()
         self._heard_s.clear()
-        self._best = -1, *self._best[1:]
-        if self._reporter:
-            self._reporter.began_anew()
+        self._newest = self._newest._replace(counter=-1)
+        if self.tellings:
+            self.tellings.reporter.began_anew()
 
     def _take(self, opened: Opened, now_s: float, quality: Quality) -> list[Outcome]:
         """A packet that is good and new, and what parity makes of it."""
@@ -202,12 +181,11 @@ class Peer:
         self.statistics.heard(
             opened.counter, opened.packet_bytes, now_s, airtime_s, quality, chunks
         )
-        if self._reporter:
-            self._reporter.heard(
-                opened.counter, images, now_s, airtime_s, bool(opened.header.flags & Flag.LISTEN)
-            )
+        if self.tellings:
+            listens = bool(opened.header.flags & Flag.LISTEN)
+            self.tellings.reporter.heard(opened.counter, images, now_s, airtime_s, listens)
         for outcome in outcomes:
-            if isinstance(outcome, Rejected):
+            if isinstance(outcome, Useless):
                 self._count(outcome.reason)
                 if outcome.reason == Reason.COLLISION:
                     self.collide(opened.counter)
@@ -233,8 +211,8 @@ class Peer:
                 return [StatusHeard(self.node, counter, self.statistics.status)]
             case _:
                 hello = Hello.unpack(body)
-                self._wants_time |= hello.wants_time
-                self.wants_slot |= hello.wants_slot
+                if self.tellings:
+                    self.tellings.heard(hello)
                 return [HelloHeard(self.node, counter, hello)]
 
     def _take_back(
@@ -254,12 +232,8 @@ class Peer:
             packet_bytes = overhead_bytes(back.packet_type) + len(back.body)
             again = Opened(opened.header, back.counter, back.body, opened.bundle_id, packet_bytes)
             try:
-                outcomes += self._add_all(
-                    _chunks(back.packet_type, back.body, back.counter),
-                    again,
-                    then_s,
-                    back.packet_type,
-                )
+                chunks = _chunks(back.packet_type, back.body, back.counter)
+                outcomes += self._add_all(chunks, again, then_s, back.packet_type)
             except ValueError as error:
                 outcomes.append(malformed(self.node, back.counter, error))
         return outcomes
@@ -287,25 +261,27 @@ class Peer:
 
     def _note_gateway(self, counter: int, quality: Quality, gateway: int) -> None:
         """The answer goes through the gateway that heard the newest packet best."""
-        newest, best, _ = self._best
-        if counter > newest or (counter == newest and _strength(quality) > _strength(best)):
-            self._best = counter, quality, gateway
+        newest = self._newest
+        if counter > newest.counter or (
+            counter == newest.counter and _strength(quality) > _strength(newest.quality)
+        ):
+            self._newest = Newest(counter, quality, gateway)
 
     def _count(self, reason: Reason) -> None:
-        field = _COUNTED.get(reason)
-        if field is not None:
-            setattr(self.statistics, field, getattr(self.statistics, field) + 1)
+        figure = _COUNTED.get(reason)
+        if figure is not None:
+            setattr(self.statistics, figure, getattr(self.statistics, figure) + 1)
 
     # Downlink
 
     def due_s(self) -> float | None:
         """When something is due for the node; None: nothing."""
-        return None if self._reporter is None else self._reporter.due_s()
+        return None if self.tellings is None else self.tellings.reporter.due_s()
 
     @property
     def is_asked(self) -> bool:
         """Whether the node listens now."""
-        return self._reporter is not None and self._reporter.is_asked
+        return self.tellings is not None and self.tellings.reporter.is_asked
 
     def next_packet(
         self,
@@ -314,23 +290,20 @@ class Peer:
         unix_offset_s: float | None,
         slots: SlotPlan | None,
     ) -> Downlink | None:
-        """The most urgent of what is due, when it may be sent now; a REPORT comes last and ends the
-        exchange.
-        """
+        """The most urgent of what is due, when it may be sent now."""
         due_s = self.due_s()
-        if due_s is None or now_s < due_s or self._timing is None or self._reporter is None:
+        if due_s is None or now_s < due_s or self._timing is None or self.tellings is None:
             return None
-        content = self._next_content(now_s, unix_offset_s, slots)
+        telling = self.tellings.next(now_s, self._newest, governor, unix_offset_s, slots)
         airtime_s = self._timing.airtime_s(
-            overhead_bytes(content.packet_type, self._session.owes_salt) + content.n_bytes
+            overhead_bytes(telling.packet_type, self._session.owes_salt) + telling.n_bytes
         )
-        if governor is not None and governor.start_s(airtime_s, now_s) > now_s:
-            return None
         if governor is not None:
+            if governor.start_s(airtime_s, now_s) > now_s:
+                return None
             governor.occupy(airtime_s, now_s)
-        budget_s = governor.budget_s(now_s) if governor is not None else None
-        body = self._body(content, now_s, now_s + airtime_s, unix_offset_s, slots, budget_s)
-        return self._leaving(self._session.seal(content.packet_type, body), self.gateway, airtime_s)
+        packet = self._session.seal(telling.packet_type, telling.say(now_s + airtime_s))
+        return self._leaving(packet, self.gateway, airtime_s)
 
     def advance(self, salt: bytes, gateway: int, airtime_s: float) -> Downlink:
         """The answer to a session that is behind; it is charged already."""
@@ -343,74 +316,6 @@ class Peer:
         self.statistics.transmitted(len(packet), airtime_s)
         return Downlink(packet, self.node, gateway, airtime_s)
 
-    def _next_content(
-        self, now_s: float, unix_offset_s: float | None, slots: SlotPlan | None
-    ) -> "_Content":
-        assert self._reporter is not None
-        if self._reporter.is_asked:
-            if self._session.siege.command(now_s) is not None:
-                return LONG_TAGS
-            if unix_offset_s is not None and self._is_time_due(unix_offset_s):
-                return TIME
-            if slots is not None and slots.is_due(self.node, now_s, self.wants_slot):
-                return SLOT
-            if self.commands:
-                return _Content(PacketType.COMMAND, len(pack_command(self.commands[0])))
-        return REPORT
-
-    def _is_time_due(self, unix_offset_s: float) -> bool:
-        """The node asked for it, or it was told another since when this host's clock was set."""
-        if (
-            self._told_offset_s is not None
-            and abs(unix_offset_s - self._told_offset_s) > CLOCK_SET_S
-        ):
-            self._n_tellings = N_TELLINGS
-        return self._wants_time or (self._n_tellings > 0 and self._told_behind != self._best[0])
-
-    def _body(
-        self,
-        content: "_Content",
-        now_s: float,
-        end_s: float,
-        unix_offset_s: float | None,
-        slots: SlotPlan | None,
-        budget_s: float | None,
-    ) -> bytes:
-        """What the content says in a frame that ends at end_s; it is said then."""
-        if content is LONG_TAGS:
-            command = self._session.siege.command(now_s)
-            assert command is not None
-            self._session.siege.commanded(now_s)
-            return pack_command(command)
-        if content is TIME:
-            assert unix_offset_s is not None
-            self._wants_time = False
-            self._told_offset_s = unix_offset_s
-            self._n_tellings = max(0, self._n_tellings - 1)
-            self._told_behind = self._best[0]
-            return Time(end_s + unix_offset_s).pack()
-        if content is SLOT:
-            assert slots is not None
-            self.wants_slot = False
-            return pack_command(slots.grant(self.node, end_s))
-        if content is REPORT:
-            assert self._reporter is not None
-            return self._reporter.report(self._best[1], self.advice, budget_s).pack()
-        return pack_command(self.commands.popleft())
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What the next downlink packet would be."""
-
-    packet_type: PacketType
-    n_bytes: int
-
-
-LONG_TAGS = _Content(PacketType.COMMAND, len(pack_command(LongTags(True))))
-SLOT = _Content(PacketType.COMMAND, len(pack_command(Slot(0, 0, 0))))
-TIME = _Content(PacketType.TIME, len(Time(0).pack()))
-REPORT = _Content(PacketType.REPORT, REPORT_BYTES)
 
 _COUNTED = {
     Reason.MALFORMED: "n_malformed",

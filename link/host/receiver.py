@@ -15,18 +15,19 @@ from math import inf
 
 from link.coder import latent_coder
 from link.host.advances import Advances
-from link.host.image_reader import Decode
+from link.host.assembler import CollisionError
+from link.host.image_reader import Decode, collision
 from link.host.interface import (
+    ChunkHeard,
     Downlink,
-    HelloHeard,
     NodeEntry,
+    NodeState,
+    NotUsed,
     Outcome,
-    Rejected,
-    StatusHeard,
-    Update,
+    Reason,
+    StoredChunks,
 )
 from link.host.peer import Peer
-from link.host.session import NodeState, Reason
 from link.host.statistics import NodeStatistics
 from link.medium.governor import Governor
 from link.medium.time_slots import SlotPlan
@@ -40,19 +41,6 @@ from link.wire.packet import (
     PacketType,
     overhead_bytes,
 )
-
-__all__ = [
-    "Downlink",
-    "HelloHeard",
-    "NodeEntry",
-    "NodeState",
-    "Outcome",
-    "Reason",
-    "Receiver",
-    "Rejected",
-    "StatusHeard",
-    "Update",
-]
 
 MIN_PACKET_BYTES = overhead_bytes(PacketType.DATA)
 ADVANCE_BYTES = overhead_bytes(PacketType.COMMAND, has_salt=True) + len(pack_command(Advance(0)))
@@ -101,53 +89,60 @@ class Receiver:
         """One packet, whole, whose last bit came at now_s through this gateway."""
         if not MIN_PACKET_BYTES <= len(packet) <= MAX_PACKET_BYTES:
             return [
-                Rejected(
+                NotUsed(
                     Reason.MALFORMED,
                     f"packet has {len(packet)} bytes, packets have {MIN_PACKET_BYTES} to "
-                    f"{MAX_PACKET_BYTES}: "
-                    "it was cut off or is none",
+                    f"{MAX_PACKET_BYTES}: it was cut off or is none",
                 )
             ]
         try:
             header = Header.unpack(packet)
         except ValueError as error:
-            return [Rejected(Reason.MALFORMED, f"{error}: it was cut off or is none")]
-        if header.version != WIRE_VERSION:
-            return [
-                Rejected(
-                    Reason.WIRE_VERSION,
-                    (
-                        f"packet has wire version {header.version}, this host speaks "
-                        f"{WIRE_VERSION}; update the older end"
-                    ),
-                )
-            ]
-        if header.node not in self._nodes:
-            return [
-                Rejected(
-                    Reason.UNKNOWN_NODE,
-                    f"packet names node {header.node}, this host knows {sorted(self._nodes)}; "
-                    "if the node is yours, add its key and bundle to the host's configuration",
-                )
-            ]
-        if not PacketType(header.packet_type).is_uplink:
-            name = PacketType(header.packet_type).name
-            sentence = (
-                f"packet of type {header.packet_type} ({name}) is downlink: another host's, or "
-                "this one's echo"
-            )
-            return [Rejected(Reason.PACKET_TYPE, sentence)]
+            return [NotUsed(Reason.MALFORMED, f"{error}: it was cut off or is none")]
+        rejected = self._foreign(header)
+        if rejected is not None:
+            return [rejected]
         return self._nodes[header.node].receive(packet, header, now_s, quality, gateway)
+
+    def _foreign(self, header: Header) -> NotUsed | None:
+        """Why a packet with this header is none for this host; None: it is."""
+        kind = PacketType(header.packet_type)
+        if header.version != WIRE_VERSION:
+            return NotUsed(
+                Reason.WIRE_VERSION,
+                f"packet has wire version {header.version}, this host speaks {WIRE_VERSION}; "
+                "update the older end",
+            )
+        if header.node not in self._nodes:
+            return NotUsed(
+                Reason.UNKNOWN_NODE,
+                f"packet names node {header.node}, this host knows {sorted(self._nodes)}; "
+                "if the node is yours, add its key and bundle to the host's configuration",
+            )
+        if not kind.is_uplink:
+            return NotUsed(
+                Reason.PACKET_TYPE,
+                f"packet of type {header.packet_type} ({kind.name}) is downlink: another host's, "
+                "or this one's echo",
+            )
+        return None
 
     def confirm(self, node: int, counter: int, enough: Iterable[int] = ()) -> None:
         """The store has what this packet brought; the images `enough` need no further chunk."""
         self._nodes[node].confirm(counter, enough)
 
-    def collide(self, node: int, counter: int) -> None:
-        """The store has another image under an id in this packet: it is not acknowledged, the node
-        renumbers.
+    def compared(self, outcome: Outcome, stored: StoredChunks) -> Outcome:
+        """The outcome, or a collision where the store has another chunk in the place of its own:
+        the packet is not acknowledged then, and the node renumbers.
         """
-        self._nodes[node].collide(counter)
+        if not isinstance(outcome, ChunkHeard):
+            return outcome
+        chunk = outcome.chunk
+        known = stored(outcome.node, outcome.bundle_id, chunk.image)
+        if all(one.index != chunk.index or one.is_same(chunk) for one in known):
+            return outcome
+        self._nodes[outcome.node].collide(outcome.counter)
+        return collision(outcome.node, outcome.counter, CollisionError.of(chunk))
 
     def state(self, node: int) -> NodeState | None:
         """What to store with each outcome; None before the node was heard."""
@@ -167,11 +162,13 @@ class Receiver:
 
     def command(self, node: int, command: Command) -> None:
         """Tell a node, the next time it listens."""
-        self._nodes[node].commands.append(command)
+        if tellings := self._nodes[node].tellings:
+            tellings.commands.append(command)
 
     def advise(self, node: int, n_chunks: int | None) -> None:
         """So many chunks of an image are worth sending without being asked; None: no advice."""
-        self._nodes[node].advice = n_chunks
+        if tellings := self._nodes[node].tellings:
+            tellings.advice = n_chunks
 
     def grant_slots(self, nodes: Collection[int], period_s: float, now_s: float) -> None:
         """Cut each period into a slot for each of these nodes; each is told when it listens, and

@@ -15,11 +15,11 @@ up.
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 
 from link.base.recent import Recent
 from link.bundle.bundle import Bundle
+from link.host.interface import NodeState, NotUsed, Reason
 from link.host.siege import Siege
 from link.security.seal import (
     REPLAY_WINDOW,
@@ -49,36 +49,6 @@ MAX_BUNDLES = 128
 "Bundles, the node's own first, that a packet with a salt is held against."
 
 
-class Reason(StrEnum):
-    """Why a packet gave no update."""
-
-    MALFORMED = "malformed"
-    WIRE_VERSION = "wire version"
-    PACKET_TYPE = "packet type"
-    UNKNOWN_NODE = "unknown node"
-    NOT_OPENED = "not opened"
-    OTHER_BUNDLE = "other bundle"
-    REPLAY = "replay"
-    DUPLICATE = "duplicate"
-    REPEATED = "repeated"
-    GAP = "gap"
-    STALE_SESSION = "stale session"
-    UNKNOWN_SESSION = "unknown session"
-    COLLISION = "collision"
-
-
-@dataclass(frozen=True)
-class NodeState:
-    """What the store persists with each result, in the same transaction."""
-
-    salt: bytes
-    highest: int
-    received: int
-    "64 bits, bit i: packet highest - i came."
-    bundle_id: bytes = b""
-    "Of the session's images; empty while it is not known."
-
-
 @dataclass(frozen=True)
 class Opened:
     """A packet whose tag verified and whose counter is new."""
@@ -94,21 +64,10 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Turned:
-    """A packet that is not used, and why."""
-
-    reason: Reason
-    sentence: str
-    counter: int = -1
-    "Of a DUPLICATE, and of a STALE_SESSION."
-
-
-@dataclass
 class SessionNews:
-    """What opening a packet changed beside itself."""
+    """What a packet brings: itself, or those that waited for it and itself."""
 
-    opened: list[Opened] = field(default_factory=list)
-    turned: Turned | None = None
+    opened: Sequence[Opened]
     began: str | None = None
     "A sentence: a new session was accepted."
 
@@ -149,7 +108,7 @@ class HostSession:
         bundles: Sequence[Bundle],
         host_salt: bytes,
         state: NodeState | None = None,
-        one_way: bool = False,
+        has_downlink: bool = True,
     ) -> None:
         """`bundles` are all that the host holds: the node's present one, its other ones, then the
         rest.
@@ -158,7 +117,7 @@ class HostSession:
         self._key = key
         self._host_salt = host_salt
         self._bundle_ids = list(dict.fromkeys(bundle.id for bundle in bundles))
-        self._one_way = one_way
+        self._has_downlink = has_downlink
         self._current = self._session(state.salt, state.bundle_id) if state else None
         self._window = ReplayWindow(state.highest, state.received) if state else ReplayWindow()
         self._kept: deque[bytes] = deque(maxlen=MAX_KEPT)
@@ -194,33 +153,34 @@ class HostSession:
         """Whether a packet for the node must carry the host's salt."""
         return self._current is None or not self._current.node_knows
 
-    def open(self, packet: bytes, header: Header, now_s: float) -> SessionNews:
+    def open(self, packet: bytes, header: Header, now_s: float) -> SessionNews | NotUsed:
         """What this packet brings: itself, or the ones that waited for its salt before it, or why
         it is not used.
         """
         if packet in self._recent:
             counter = self._recent[packet]
-            return _turned(
-                Reason.DUPLICATE, f"packet {counter} of node {self._node} came again", counter
-            )
+            sentence = f"packet {counter} of node {self._node} came again"
+            return NotUsed(Reason.DUPLICATE, sentence, self._node, counter)
         if header.salt and (self._current is None or header.salt != self._current.salt):
             return self._open_foreign(packet, header)
         if self._current is None:
             self._kept.append(packet)
-            return _turned(
+            return NotUsed(
                 Reason.UNKNOWN_SESSION,
                 f"packet of a session of node {self._node} that this host does not know; it "
                 "is kept until one "
                 "with the session's salt comes",
+                self._node,
             )
         is_short = tag_bytes(header.packet_type, bool(header.salt)) == SHORT_TAG_BYTES
         if is_short and not self.siege.takes_short_tags(now_s):
             self.siege.failed(now_s)
-            return _turned(
+            return NotUsed(
                 Reason.NOT_OPENED,
                 f"packet in the name of node {self._node} has a short tag; while others "
                 "speak in its name this node "
                 "has long ones, and nothing else is tried",
+                self._node,
             )
         counter = (
             header.counter
@@ -232,7 +192,14 @@ class HostSession:
             if is_short:
                 self.siege.failed(now_s)
             return self._not_opened(packet, header)
-        return self._accept(opened, packet)
+        if self._accept(opened, packet):
+            return SessionNews([opened])
+        return NotUsed(
+            Reason.REPLAY,
+            f"packet {counter} of node {self._node} was received before or is too old to tell "
+            f"(highest is {self.highest}); it is ignored",
+            self._node,
+        )
 
     def recovered(self, counter: int) -> bool:
         """Whether a packet brought back by parity is new; it counts as received from now on."""
@@ -276,22 +243,18 @@ class HostSession:
         known = [session.bundle_id] if session.bundle_id else []
         return list(dict.fromkeys([*known, *self._bundle_ids]))[: MAX_BUNDLES if header.salt else 1]
 
-    def _accept(self, opened: Opened, packet: bytes) -> SessionNews:
+    def _accept(self, opened: Opened, packet: bytes) -> bool:
+        """Whether it is new; then it counts as received."""
         assert self._current is not None
         if not self._window.is_new(opened.counter):
-            return _turned(
-                Reason.REPLAY,
-                f"packet {opened.counter} of node {self._node} was received before or is too "
-                "old to tell "
-                f"(highest is {self.highest}); it is ignored",
-            )
+            return False
         self._window.mark(opened.counter)
         self._learn(self._current, opened)
         self._recent[packet] = opened.counter
         self._current.node_knows = self._current.told_salt and bool(
             opened.header.flags & Flag.KNOWN
         )
-        return SessionNews([opened])
+        return True
 
     def _learn(self, session: _Session, opened: Opened) -> None:
         """What a long tag vouches for: which bundle the session has, and whether all its tags are
@@ -307,20 +270,21 @@ class HostSession:
         elif not opened.header.salt:
             self.siege.heard_short_tag()
 
-    def _not_opened(self, packet: bytes, header: Header) -> SessionNews:
+    def _not_opened(self, packet: bytes, header: Header) -> NotUsed:
         if not header.salt:
             self._kept.append(packet)
         held = ", ".join(bundle_id.hex() for bundle_id in self._bundle_ids)
-        return _turned(
+        return NotUsed(
             Reason.NOT_OPENED,
             f"packet in the name of node {self._node} does not open with its key and any "
             "bundle held for it "
             f"({held}): it was damaged or forged, or the node has another key or a bundle "
             "this host lacks; "
             "compare node.key and the bundle's id at both ends",
+            self._node,
         )
 
-    def _open_foreign(self, packet: bytes, header: Header) -> SessionNews:
+    def _open_foreign(self, packet: bytes, header: Header) -> SessionNews | NotUsed:
         """A packet with a salt that is not the current one."""
         session = self._session(header.salt)
         opened = self._try(session, packet, header, header.counter)
@@ -328,33 +292,31 @@ class HostSession:
             return self._not_opened(packet, header)
         if opened.counter <= self.highest:
             remedy = (
-                (
-                    "nobody can tell it, so it must be provisioned anew (flash it again) and "
-                    "counts on from the time of day"
-                )
-                if self._one_way
-                else "it is told to go on above"
+                "it is told to go on above"
+                if self._has_downlink
+                else "nobody can tell it, so it must be provisioned anew (flash it again) and "
+                "counts on from the time of day"
             )
-            return _turned(
+            return NotUsed(
                 Reason.STALE_SESSION,
                 f"node {self._node} begins a session at packet {opened.counter}, this host "
                 f"has seen {self.highest}: "
                 "its counters were lost or its card is a copy or an old state, or this is a "
                 f"recording; {remedy}",
+                self._node,
                 opened.counter,
             )
         return self._begin(session, opened, packet)
 
     def _begin(self, session: _Session, opened: Opened, packet: bytes) -> SessionNews:
         """The node has started anew; what waited for its salt is opened first."""
-        news = SessionNews(began=self._describe(session))
+        began = self._describe(session)
         before, self._current = self.highest, session
         self.siege.session_began()
         self._learn(session, opened)
         waited = self._open_kept(session, opened.counter, before)
-        for one, kept in [*waited, (opened, packet)]:
-            news.opened += self._accept(one, kept).opened
-        return news
+        came = [*waited, (opened, packet)]
+        return SessionNews([one for one, kept in came if self._accept(one, kept)], began)
 
     def _open_kept(
         self, session: _Session, counter: int, before: int
@@ -380,7 +342,3 @@ class HostSession:
                 f"node {self._node} is heard for the first time, its session {session.salt.hex()}"
             )
         return f"node {self._node} has started anew, its session {session.salt.hex()}"
-
-
-def _turned(reason: Reason, sentence: str, counter: int = -1) -> SessionNews:
-    return SessionNews(turned=Turned(reason, sentence, counter))

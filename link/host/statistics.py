@@ -116,6 +116,11 @@ class NodeStatistics:
     _latency_total_s: float = field(default=0.0, init=False, repr=False)
     _latency_last_s: float | None = field(default=None, init=False, repr=False)
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was counted yet."""
+        return self == NodeStatistics(ids_are_counters=self.ids_are_counters)
+
     def restarted(self) -> None:
         """A new session begins: the counters skipped before it were never used."""
         self.n_restarts += self.n_received > 0

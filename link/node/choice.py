@@ -16,11 +16,11 @@ from link.medium.timing import LinkTiming
 from link.node.fitting import Fitting
 from link.node.in_flight import InFlight
 from link.node.interface import Outbox, QueuedChunk, SenderOptions
-from link.node.packing import LATER_CHUNK_OVERHEAD_BYTES, Content, Packer
+from link.node.packing import Content, Packer
 from link.node.rate_control import RateControl
 from link.node.report_timer import ReportTimer
 from link.wire.control import REPORT_SPAN
-from link.wire.packet import ChunkId, PacketType
+from link.wire.packet import LATER_CHUNK_OVERHEAD_BYTES, ChunkId, PacketType
 
 ASK_SPAN = 10
 """Counters behind the oldest that waits at which an answer is wanted: a report names 16, and may be

@@ -9,8 +9,9 @@ from link.node.session import NodeSession
 from link.wire.control import Hello, Parity, Status
 from link.wire.erasure import ParityPlan
 from link.wire.packet import (
-    AGE_BYTES,
     CHUNK_HEAD_BYTES,
+    FIRST_CHUNK_OVERHEAD_BYTES,
+    LATER_CHUNK_OVERHEAD_BYTES,
     LONG_HEAD_BYTES,
     MAX_PACKET_BYTES,
     Chunk,
@@ -22,8 +23,6 @@ from link.wire.packet import (
 )
 
 DATA_OVERHEAD_BYTES = overhead_bytes(PacketType.DATA)
-FIRST_CHUNK_OVERHEAD_BYTES = DATA_OVERHEAD_BYTES + CHUNK_HEAD_BYTES + AGE_BYTES
-LATER_CHUNK_OVERHEAD_BYTES = DATA_OVERHEAD_BYTES + CHUNK_HEAD_BYTES
 LONG_FORM_BYTES = LONG_HEAD_BYTES - CHUNK_HEAD_BYTES
 "Room that a base chunk leaves in its packet, so that it can be sent however long it waited."
 MIN_PACKET_BYTES = overhead_bytes(PacketType.HELLO, has_salt=True) + len(

@@ -183,6 +183,11 @@ def overhead_bytes(packet_type: PacketType, has_salt: bool = False) -> int:
     return HEADER_BYTES + has_salt * salted_bytes + tag_bytes(packet_type, has_salt)
 
 
+LATER_CHUNK_OVERHEAD_BYTES = overhead_bytes(PacketType.DATA) + CHUNK_HEAD_BYTES
+"Bytes around a chunk behind an image's first, in a packet of its own."
+FIRST_CHUNK_OVERHEAD_BYTES = LATER_CHUNK_OVERHEAD_BYTES + AGE_BYTES
+
+
 @dataclass(frozen=True)
 class Chunk:
     """A piece of one image's bitstream; chunk 0 alone gives a first answer, each further one
@@ -199,6 +204,12 @@ class Chunk:
     tell.
     """
 
+    @property
+    def packet_bytes(self) -> int:
+        """Length of a packet that carries it alone."""
+        overhead = FIRST_CHUNK_OVERHEAD_BYTES if self.index == 0 else LATER_CHUNK_OVERHEAD_BYTES
+        return overhead + len(self.bitstream)
+
     def pack(self, counter: int) -> bytes:
         """Body of the DATA packet sent under `counter`."""
         return self._head(counter) + self.bitstream
@@ -208,6 +219,10 @@ class Chunk:
         """Raises ValueError when the body is no chunk."""
         chunk, n_head = _unpack_head(body, counter)
         return cls(chunk.image, chunk.index, chunk.is_last, body[n_head:], chunk.age_s)
+
+    def is_same(self, other: "Chunk") -> bool:
+        """Whether both hold the same; their ages differ when one was sent again."""
+        return (self.bitstream, self.is_last) == (other.bitstream, other.is_last)
 
     def _head(self, counter: int) -> bytes:
         age = bytes([pack_duration(self.age_s)]) if self.index == 0 else b""

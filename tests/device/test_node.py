@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from device.outbox.outbox import open_outbox
-from link.host.receiver import Reason
+from link.host.interface import Reason
 from link.medium.profiles import get_profile
 from link.node.packing import FIRST_CHUNK_OVERHEAD_BYTES
 from link.security.keys import COUNTER_FILE, CounterStore

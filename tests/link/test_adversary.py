@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from device.outbox.outbox import Outbox
 from link.host import session as host_session
-from link.host.receiver import NodeState, Update
+from link.host.interface import NodeState, Update
 from link.medium.governor import Governor
 from link.node import session as node_session
 from link.node.interface import Equipment, Identity, SenderOptions

@@ -4,7 +4,8 @@ of them.
 
 import pytest
 
-from link.host.receiver import NodeEntry, Receiver, Update
+from link.host.interface import NodeEntry, Update
+from link.host.receiver import Receiver
 from link.monitor.recording import read_capture
 from tests.golden.capture import FOLDER, HOST_SALT, SYMBOLS, golden_bundle, monitored
 from tests.worlds.ends import KEY, NODE

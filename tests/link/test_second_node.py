@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from link.coder import latent_coder
-from link.host.receiver import NodeEntry, Receiver, StatusHeard, Update
+from link.host.interface import NodeEntry, StatusHeard, Update
+from link.host.receiver import Receiver
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from tests.worlds.small_bundle import make_bundle, random_symbols

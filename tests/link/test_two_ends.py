@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from link.emulator.channel import GilbertElliott
-from link.host.receiver import Reason, Rejected, StatusHeard, Update
+from link.host.interface import Reason, Rejected, StatusHeard, Update
 from link.medium.governor import AirtimeLimit, Governor
 from link.node.interface import Outgoing, SenderOptions
 from link.wire.control import Renew

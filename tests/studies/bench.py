@@ -27,7 +27,7 @@ from link.carriers.carrier import CarrierSettings, open_carrier
 from link.coder import latent_coder
 from link.coder.bulk import decode_bulk
 from link.coder.tables import Tables
-from link.host.receiver import Update
+from link.host.interface import Update
 from link.medium.profiles import get_profile
 from link.node.interface import SenderOptions
 from link.node.packing import LATER_CHUNK_OVERHEAD_BYTES

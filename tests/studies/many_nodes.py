@@ -22,10 +22,11 @@ from statistics import mean
 
 import numpy as np
 
-from host_decoder.receive.host import slot_period_s
+from host_decoder.receive.ends import slot_period_s
 from link.emulator.air import Air, Reception, Tuning
 from link.emulator.channel import UNIMPAIRED, Impairments, parse_loss
-from link.host.receiver import Downlink, HelloHeard, NodeEntry, Reason, Receiver, Rejected, Update
+from link.host.interface import Downlink, HelloHeard, NodeEntry, Reason, Rejected, Update
+from link.host.receiver import Receiver
 from link.medium.airtime import UartConfig
 from link.medium.profiles import get_profile
 from link.medium.time_slots import DRIFT

@@ -21,9 +21,9 @@ from device.flash.firstboot import SEED
 from device.flash.partitions import FAT_TYPES, read_table
 from device.flash.rootfs import BOOT_LABEL, PYTHON_OF, Debian
 from device.flash.tools import find
-from host_decoder.events import NOISE, ORDINARY
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
+from link.host.interface import Reason
 from link.output.results import write_result
 from tests.studies.boot_image import BUNDLE, PROFILE, prepare, symbols_here
 from tests.studies.command import add_results, command
@@ -222,7 +222,7 @@ FROM_A_NODE_THAT_RAN: dict[str, Callable[[Bench], None]] = {
     "full-disk": full_disk,
     "damaged-bundle": damaged_bundle,
 }
-TO_BE_EXPECTED = ORDINARY | {NOISE}
+TO_BE_EXPECTED = {reason for reason in Reason if reason.is_ordinary} | {Reason.NOISE}
 "Refusals of a host whose node is ended or restarted, maybe in the middle of a frame."
 SCENARIOS = FROM_A_NEW_CARD | FROM_A_NODE_THAT_RAN
 

@@ -25,7 +25,8 @@ import numpy as np
 
 from device.outbox.outbox import Outbox
 from link.emulator.channel import GilbertElliott, LossModel, NoLoss
-from link.host.receiver import NodeEntry, NodeState, Receiver, Update
+from link.host.interface import NodeEntry, NodeState, Update
+from link.host.receiver import Receiver
 from link.medium.governor import Governor
 from link.medium.profiles import get_profile
 from link.medium.regions import governor_for

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from link.host.receiver import Reason
+from link.host.interface import Reason
 from tests.scale import size
 from tests.studies.many_nodes import LOSSY, Scenario, simulate
 

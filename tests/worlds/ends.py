@@ -13,7 +13,8 @@ import numpy as np
 from device.outbox.outbox import Outbox
 from link.bundle.bundle import Bundle
 from link.coder.latent_coder import Latent
-from link.host.receiver import Downlink, NodeEntry, Outcome, Receiver, Update
+from link.host.interface import Downlink, NodeEntry, Outcome, Update
+from link.host.receiver import Receiver
 from link.medium.governor import Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
@@ -92,7 +93,7 @@ def host_end(bundle: Bundle, timing: LinkTiming | None = SF7, **arguments) -> Re
     """A host that does not decode."""
     entry = {
         name: arguments.pop(name)
-        for name in ("other_bundles", "state", "one_way")
+        for name in ("other_bundles", "state", "has_downlink")
         if name in arguments
     }
     return Receiver(

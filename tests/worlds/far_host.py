@@ -8,7 +8,8 @@ import time
 import tty
 from contextlib import contextmanager
 
-from link.host.receiver import NodeEntry, Receiver, Rejected, StatusHeard, Update
+from link.host.interface import NodeEntry, Rejected, StatusHeard, Update
+from link.host.receiver import Receiver
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.wire.framing import Deframer, frame

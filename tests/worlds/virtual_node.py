@@ -8,7 +8,8 @@ from device.encoder.loading import load
 from device.node import Node
 from device.outbox.queues import open_queues
 from link.carriers.carrier import Received
-from link.host.receiver import NodeEntry, Receiver, StatusHeard, Update
+from link.host.interface import NodeEntry, StatusHeard, Update
+from link.host.receiver import Receiver
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.security.keys import CounterStore, read_master_key

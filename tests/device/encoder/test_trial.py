@@ -19,7 +19,8 @@ from device.encoder.loading import load
 from device.encoder.trial import PROBATION_IMAGES, STATE_FILE, Installed, TrialState
 from link.base import durable
 from link.bundle.bundle import ENCODER, Bundle, BundleError, write_manifest
-from link.host.receiver import NodeEntry, Receiver
+from link.host.interface import NodeEntry
+from link.host.receiver import Receiver
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from tests.device.test_node import arrived_symbols, finish, node

@@ -17,7 +17,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 import pytest
 
 from host_decoder.config import GatewayConfig
-from host_decoder.events import Answer, Notice, Refusal
+from host_decoder.events import Answer, Notice
+from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateway import Bell, Gateway
 from host_decoder.receive.gateways import governors_of, listen, timing_of
 from host_decoder.receive.host import Host
@@ -31,6 +32,7 @@ from link.carriers.carrier import (
     Received,
 )
 from link.carriers.udp import Udp
+from link.host.interface import Rejected
 from link.medium.profiles import get_profile
 from link.medium.regions import governor_for
 from link.wire.packet import Flag
@@ -135,7 +137,12 @@ def test_whatever_a_gateway_hangs_in_the_others_answer_and_the_host_ends(
     fails_in = {"receive": PortError("it vanished")} if call == "close" else None
     good, bad = Scripted.make("good"), Scripted.make("bad", hangs_in=call, fails_in=fails_in)
     gateways = [bad, good] if is_first else [good, bad]
-    host = Host([node_entry], store, timing=timing_of(gateways), gateways=("0", "1"))
+    host = Host(
+        [node_entry],
+        store,
+        timing=timing_of(gateways),
+        gateways=[GatewayEntry("0"), GatewayEntry("1")],
+    )
     node = SmallNode(bundle)
     with listening(host, gateways) as events:
         if call == "send":
@@ -257,7 +264,7 @@ def test_each_node_is_answered_where_its_own_packets_come_from_and_a_stranger_no
             place.sendto(packet, address)
             until(events, lambda told: any(isinstance(one, Answer) for one in told))
             stranger.sendto(recording, address)
-            until(events, lambda told: any(isinstance(one, Refusal) for one in told))
+            until(events, lambda told: any(isinstance(one, Rejected) for one in told))
             assert place.recv(300)
         with pytest.raises(TimeoutError):
             stranger.recv(300)
@@ -340,7 +347,9 @@ def test_a_frame_that_left_late_is_charged_from_then_on_and_one_that_did_not_lea
 ):
     slow = Scripted.make(profile="rn2483-sf9")
     [governor] = governors_of([GatewayConfig("slow", radio("slow").settings, "eu868")])
-    host = Host([node_entry], store, timing=timing_of([slow]), governors=[governor])
+    host = Host(
+        [node_entry], store, timing=timing_of([slow]), gateways=[GatewayEntry(governor=governor)]
+    )
     node, full_s = SmallNode(bundle), left_s(governor)
     slow.fails_in["send"] = NotSentError("its channel is closed")
     with listening(host, [slow]) as events:

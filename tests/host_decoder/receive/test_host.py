@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host_decoder.config import VerdictConfig
-from host_decoder.events import Answer, Explainer, Notice, Refusal
+from host_decoder.events import Answer, Explainer, Notice
+from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.host import Host
 from host_decoder.store.sqlite import Store
 from link.coder import latent_coder
+from link.host.interface import NotUsed, Reason, Rejected
 from link.lorawan.wire import Greeting, pack_chunk, uplink_packet
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
@@ -51,8 +53,8 @@ def only(host: Host, *packets: bytes, kind=Answer, now_s: float = 0.0):
     return event
 
 
-def refusal(host: Host, *packets: bytes) -> Refusal:
-    return only(host, *packets, kind=Refusal)
+def rejected(host: Host, *packets: bytes) -> Rejected:
+    return only(host, *packets, kind=Rejected)
 
 
 def counted(host: Host, store: Store) -> dict[str, int]:
@@ -133,7 +135,7 @@ def test_top_classes_are_in_order_and_json_ready(host, node, bundle):
 
 def test_a_wrong_key_is_refused_with_what_to_compare(host, bundle, store):
     stranger = SmallNode(bundle, key=bytes(16))
-    said = refusal(host, *stranger.packets(symbols(bundle)))
+    said = rejected(host, *stranger.packets(symbols(bundle)))
     assert said.reason == "not opened"
     assert "compare node.key and the bundle's id" in said.sentence
     assert counted(host, store) == {"not opened": 1}
@@ -141,7 +143,7 @@ def test_a_wrong_key_is_refused_with_what_to_compare(host, bundle, store):
 
 
 def test_a_packet_of_another_bundle_is_named(host, other_bundle, bundle, store):
-    said = refusal(host, *SmallNode(other_bundle).packets(symbols(other_bundle)))
+    said = rejected(host, *SmallNode(other_bundle).packets(symbols(other_bundle)))
     assert said.reason == "other bundle"
     assert other_bundle.id.hex() in said.sentence
     assert bundle.id.hex() in said.sentence
@@ -156,7 +158,7 @@ def test_images_of_a_bundle_that_this_host_lacks_are_named_and_stored_and_newer_
     _, named = host.receive(old.hello(), 0.0)
     assert isinstance(named, Notice)
     assert f"made with bundle {other_bundle.id.hex()}, which this host lacks" in named.sentence
-    refused = refusal(host, *old.packets(symbols(other_bundle), flags=Flag.LISTEN))
+    refused = rejected(host, *old.packets(symbols(other_bundle), flags=Flag.LISTEN))
     assert (refused.reason, "add that bundle to `bundles`" in refused.sentence) == (
         "other bundle",
         True,
@@ -218,7 +220,7 @@ def test_a_chunk_sent_again_is_counted_and_acknowledged_again(host, node, bundle
     [chunk] = node.chunks(sent, image=0)
     node.packets(sent)
     only(host, node.seal_chunk(chunk))
-    assert refusal(host, node.seal_chunk(chunk, Flag.LISTEN)).reason == "repeated"
+    assert rejected(host, node.seal_chunk(chunk, Flag.LISTEN)).reason == "repeated"
     assert report(host, node).received & 0b11 == 0b11
     assert store.bundles() == {bundle.id.hex(): 1}
 
@@ -230,18 +232,18 @@ def test_a_replay_is_refused_after_a_restart(node_entry, node, bundle, tmp_path)
             only(Host([node_entry], store), *packets)
     with Store(tmp_path / "restart.sqlite") as store:
         host = Host([node_entry], store)
-        assert [refusal(host, *packets).reason for packets in recorded] == ["replay"] * 3
+        assert [rejected(host, *packets).reason for packets in recorded] == ["replay"] * 3
         only(host, *node.packets(symbols(bundle, 3)))
 
 
 def test_counters_of_refused_packets_are_used_up_too(node_entry, other_bundle, tmp_path):
     packets = SmallNode(other_bundle, start=40).packets(symbols(other_bundle))
     with Store(tmp_path / "restart.sqlite") as store:
-        refusal(Host([node_entry], store, [other_bundle]), *packets)
+        rejected(Host([node_entry], store, [other_bundle]), *packets)
         state = store.state(NODE, KEY)
         assert state
         assert state.highest == 41
-        assert refusal(Host([node_entry], store, [other_bundle]), *packets).reason == "replay"
+        assert rejected(Host([node_entry], store, [other_bundle]), *packets).reason == "replay"
 
 
 def test_an_image_goes_on_where_an_earlier_start_of_the_host_left_it(node_entry, bundle, tmp_path):
@@ -332,7 +334,7 @@ def test_the_person_is_told_what_keeps_a_node_from_its_work(host, node):
 
 
 def test_how_well_a_packet_was_heard_and_where_is_stored(node_entry, store, node, bundle):
-    host = Host([node_entry], store, gateways=("cellar", "roof"))
+    host = Host([node_entry], store, gateways=[GatewayEntry("cellar"), GatewayEntry("roof")])
     [packet] = node.packets(symbols(bundle))
     host.receive(packet, 0.0, Quality(7.0, -80.0), gateway=1)
     assert store._rows("SELECT gateway, snr_db, rssi_dbm FROM packets") == [
@@ -344,7 +346,9 @@ def test_how_well_a_packet_was_heard_and_where_is_stored(node_entry, store, node
 def network_host(node_entry, store):
     """A radio gateway and a network's, and a node behind the latter."""
     member = replace(node_entry, key=b"", device="70b3d57ed005b89a")
-    return Host([member], store, gateways=("roof", "network"), are_networks=(False, True))
+    return Host(
+        [member], store, gateways=[GatewayEntry("roof"), GatewayEntry("network", is_network=True)]
+    )
 
 
 def network_packets(bundle, row: np.ndarray) -> list[bytes]:
@@ -394,11 +398,11 @@ def test_counts_are_stored_once_in_a_while(host, store):
 
 
 def test_a_packet_cut_off_is_malformed(host, node, bundle):
-    assert refusal(host, node.packets(symbols(bundle))[0][:3]).reason == "malformed"
+    assert rejected(host, node.packets(symbols(bundle))[0][:3]).reason == "malformed"
 
 
 def test_an_unknown_node_is_named_with_the_known(host, bundle):
-    said = refusal(host, *SmallNode(bundle, node=9).packets(symbols(bundle)))
+    said = rejected(host, *SmallNode(bundle, node=9).packets(symbols(bundle)))
     assert said.reason == "unknown node"
     assert "node 9" in said.sentence
     assert f"[{NODE}]" in said.sentence
@@ -406,7 +410,7 @@ def test_an_unknown_node_is_named_with_the_known(host, bundle):
 
 def test_a_chunk_without_its_predecessor_waits_for_it(host, bundle, store):
     first, *later = SmallNode(bundle, chunk_bytes=2).packets(symbols(bundle))
-    assert refusal(host, later[0]).reason == "gap"
+    assert rejected(host, later[0]).reason == "gap"
     answer = only(host, first)
     assert (answer.n_chunks, answer.counter) == (2, 1)
     [image] = store.images(bundle.id.hex())
@@ -418,7 +422,7 @@ def test_a_chunk_that_another_host_holds_back_is_no_chunk_of_this_image(host, no
     sent = symbols(bundle)
     only(host, *SmallNode(bundle, chunk_bytes=200).packets(sent))
     node.packets(sent)
-    assert refusal(host, node.seal_chunk(Chunk(1, 1, True, b"\x01"))).reason == "gap"
+    assert rejected(host, node.seal_chunk(Chunk(1, 1, True, b"\x01"))).reason == "gap"
 
 
 def test_the_host_goes_on_after_all_of_it(host, node, bundle, other_bundle):
@@ -435,12 +439,12 @@ def test_the_host_goes_on_after_all_of_it(host, node, bundle, other_bundle):
 @given(st.lists(st.binary(max_size=80), max_size=6))
 def test_no_bytes_are_answered_and_none_are_fatal(host, packets):
     for packet in packets:
-        assert all(isinstance(event, Refusal) for event in receive(host, packet))
+        assert all(isinstance(event, Rejected) for event in receive(host, packet))
 
 
 def test_a_log_hears_of_each_reason_once_in_a_while():
     explainer = Explainer(period_s=10.0)
-    replay, noise = Refusal("replay", "seen before."), Refusal("noise", "damaged.")
+    replay, noise = NotUsed(Reason.REPLAY, "seen before."), NotUsed(Reason.NOISE, "damaged.")
     assert explainer.explain(replay, now_s=0.0) == "seen before."
     assert explainer.explain(noise, now_s=1.0) == "damaged."
     assert [explainer.explain(replay, now_s) for now_s in (2.0, 9.9)] == [None, None]
@@ -453,7 +457,7 @@ def test_a_log_hears_of_each_reason_once_in_a_while():
 def test_what_is_said_of_one_node_hides_nothing_that_is_said_of_another():
     explainer = Explainer(period_s=10.0)
     flooded, other = (
-        Refusal("not opened", f"node {node} has another key", node) for node in (1, 2)
+        NotUsed(Reason.NOT_OPENED, f"node {node} has another key", node) for node in (1, 2)
     )
     assert explainer.explain(flooded, 0.0)
     assert [explainer.explain(one, 1.0) for one in (flooded, other)] == [None, other.sentence]
@@ -470,7 +474,7 @@ def test_an_image_under_another_s_id_is_neither_stored_nor_acknowledged_and_the_
     assert isinstance(only(Host([node_entry], store, (), TIMING), first), Answer)
     host = Host([node_entry], store, (), TIMING)
     [chunk] = node.chunks(symbols(bundle, 5), image=0)
-    refused = refusal(host, node.seal_chunk(chunk, Flag.LISTEN))
+    refused = rejected(host, node.seal_chunk(chunk, Flag.LISTEN))
     assert (refused.reason, "came before with another content" in refused.sentence) == (
         "collision",
         True,

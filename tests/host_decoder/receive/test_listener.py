@@ -14,13 +14,15 @@ from dataclasses import replace
 import pytest
 
 from host_decoder.config import GatewayConfig, HostConfig
-from host_decoder.events import Answer, Notice, Refusal
+from host_decoder.events import Answer, Notice
 from host_decoder.live.processes import Child
+from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateways import _ledger_path, listen, timing_of
 from host_decoder.receive.host import Host
 from host_decoder.receive.listener import Listener
 from link.carriers.carrier import CarrierSettings, CarrierStatistics, Received
 from link.carriers.serial_port import open_port
+from link.host.interface import NotUsed, Rejected
 from link.lorawan.host.carrier import NetworkSettings
 from link.lorawan.wire import Greeting, pack_chunk, port_of
 from link.medium.profiles import get_profile
@@ -111,7 +113,7 @@ def test_what_crosses_a_real_line_is_answered_or_explained(
             port.write(frames)
         [answer] = waiting.until(Answer)
         assert answer.label == right_label(symbols[0])
-        refusals = waiting.until(Refusal, n=4)
+        refusals = waiting.until(Rejected, n=4)
         said = {refusal.reason: refusal.sentence for refusal in refusals}
         assert set(said) == {"not opened", "other bundle", "duplicate", "noise"}
         assert str(other_bundle.path) in said["other bundle"]
@@ -164,7 +166,7 @@ def test_a_second_gateway_that_vanished_keeps_nobody_waiting(tmp_path, node_entr
         open_port(str(tmp_path / "line" / "a"), 115_200) as port,
         closing(
             listen(
-                Host([node_entry], store, gateways=("cellar", "roof")),
+                Host([node_entry], store, gateways=[GatewayEntry("cellar"), GatewayEntry("roof")]),
                 [missing, gateway(tmp_path / "line" / "b", name="roof")],
                 lambda: False,
             )
@@ -216,7 +218,12 @@ def test_the_gateway_that_heard_best_answers_and_the_others_take_no_notice(
     node_entry, store, bundle, best
 ):
     roofs = make_roofs(3)
-    host = Host([node_entry], store, timing=timing_of(roofs), gateways=("0", "1", "2"))
+    host = Host(
+        [node_entry],
+        store,
+        timing=timing_of(roofs),
+        gateways=[GatewayEntry(name) for name in "012"],
+    )
     [packet] = SmallNode(bundle).packets(random_symbols(bundle.tables, 0), flags=Flag.LISTEN)
     with closing(listen(host, roofs, lambda: False)) as events:
         waiting = Waiting(events)
@@ -225,7 +232,7 @@ def test_the_gateway_that_heard_best_answers_and_the_others_take_no_notice(
             roof.coming.append(
                 Received(packet, Quality(5.0, -80.0 if roof is roofs[best] else -100.0))
             )
-        waiting.until(Refusal, n=2)
+        waiting.until(Rejected, n=2)
         deadline_s = time.monotonic() + PATIENCE_S
         while not roofs[best].said and time.monotonic() < deadline_s:
             next(events)  # each roof has a thread of its own, which speaks when it comes to it
@@ -233,8 +240,8 @@ def test_the_gateway_that_heard_best_answers_and_the_others_take_no_notice(
         for roof in roofs:
             roof.coming += [Received(roofs[best].said[0])] if roof is not roofs[best] else []
         for _ in range(10):
-            assert not isinstance(next(events), Refusal)
-    assert {type(event) for event in waiting.heard} == {Answer, Refusal, Notice}
+            assert not isinstance(next(events), Rejected)
+    assert {type(event) for event in waiting.heard} == {Answer, NotUsed, Notice}
 
 
 @pytest.mark.parametrize("profile", ["serial-115200", "lora-sf7", "rn2483-sf7"])
@@ -268,7 +275,11 @@ def test_a_node_behind_a_lorawan_network_is_answered_over_a_real_broker(
         settings = NetworkSettings(
             "chirpstack", "localhost", "a1", {device: NODE}, port=mosquitto.port
         )
-        host = Host([replace(node_entry, key=b"", device=device)], store, are_networks=[True])
+        host = Host(
+            [replace(node_entry, key=b"", device=device)],
+            store,
+            gateways=[GatewayEntry(is_network=True)],
+        )
         with closing(listen(host, [GatewayConfig("network", settings)], lambda: False)) as events:
             waiting = Waiting(events)
             [notice] = waiting.until(Notice)

@@ -16,7 +16,7 @@ import pytest
 
 from host_decoder.store.receipt import Receipt, ReceivedPacket
 from host_decoder.store.sqlite import Store, StoreError
-from link.host.receiver import NodeState
+from link.host.interface import NodeState
 from link.wire.packet import Chunk
 from tests.worlds.small_host import BUNDLE, KEY, NODE, answer
 

@@ -8,10 +8,12 @@ from itertools import pairwise
 
 import pytest
 
-from host_decoder.events import Answer, Notice, Refusal
+from host_decoder.events import Answer, Notice
+from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.host import Host
 from host_decoder.store.shelf import LONGEST_PAUSE_S, MAX_HELD
 from host_decoder.store.sqlite import Store, StoreError
+from link.host.interface import Rejected
 from link.medium.profiles import get_profile
 from link.medium.regions import governor_for
 from link.medium.timing import LinkTiming
@@ -149,7 +151,7 @@ def test_what_waits_is_opened_once(host, node, other):
     other.execute("ROLLBACK")
     events = run_until_well(host, 1.0)
     assert len(of_kind(Answer, events)) == 1
-    assert [event.reason for event in of_kind(Refusal, events)] == ["duplicate", "duplicate"]
+    assert [event.reason for event in of_kind(Rejected, events)] == ["duplicate", "duplicate"]
 
 
 def test_counts_are_not_lost_or_counted_twice(host, store, other):
@@ -197,7 +199,7 @@ def test_airtime_that_cannot_be_written_down_is_not_used_and_the_host_goes_on(
     ledger = tmp_path / "ledgers" / "airtime.json"
     ledger.parent.mkdir()
     governor = governor_for("eu868", 869_525_000, TIMING.profile, ledger, now_s=0.0, boot="b")
-    host = Host([node_entry], store, timing=TIMING, governors=[governor])
+    host = Host([node_entry], store, timing=TIMING, gateways=[GatewayEntry(governor=governor)])
     ledger.parent.rename(tmp_path / "away")
     assert len(of_kind(Answer, host.receive(packet(node), 0.0))) == 1
     assert [spoken(host, 0.5 + second) for second in range(3)] == [None] * 3

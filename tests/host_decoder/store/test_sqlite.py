@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from host_decoder.decode.verdict import Strangeness
-from host_decoder.events import Refusal
-from host_decoder.store.receipt import Receipt, ReceivedPacket, RefusalCount, Totals
+from host_decoder.store.receipt import Receipt, ReceivedPacket, RejectedCount, Totals
 from host_decoder.store.sqlite import Store, StoredImage, StoreError
-from link.host.receiver import NodeState
+from link.host.interface import NodeState, NotUsed, Reason
 from link.wire.control import Quality
 from link.wire.packet import Chunk
 from tests.worlds.small_host import BUNDLE, KEY, NODE, answer
@@ -67,7 +66,7 @@ def test_counters_that_begin_anew_do_not_touch_what_was_stored_under_them(store)
 
 def test_everything_of_a_packet_is_stored_or_nothing(tmp_path):
     totals = Totals(
-        0.0, (RefusalCount(1, Refusal("replay", "seen"), 1.0),), {NODE: {"received": 1}}
+        0.0, (RejectedCount(1, NotUsed(Reason.REPLAY, "seen"), 1.0),), {NODE: {"received": 1}}
     )
     with Store(tmp_path / "store.sqlite") as store:
         store.add(receipt(packet(1, image=0), answer(0)), totals)
@@ -112,7 +111,7 @@ def test_images_are_the_prefixes_that_arrived(store):
     store.add(receipt(packet(4, image=3, is_last=False, bitstream=b"ef"), answer(3)))
     store.add(receipt(packet(6, image=3, chunk=2, bitstream=b"ij")))
     store.add(receipt(packet(8, image=7, chunk=1, bitstream=b"mn")))
-    store.add(receipt(ReceivedPacket(9, BUNDLE, verdict="malformed")))
+    store.add(receipt(ReceivedPacket(9, BUNDLE, reason="malformed")))
     came: dict[str, Any] = dict(received_s=1000.0, age_s=2.0)
     assert list(store.images(BUNDLE)) == [
         StoredImage(
@@ -136,7 +135,7 @@ def test_statistics_count_images_labels_refusals_and_links(store):
     store.add(receipt(packet(3, image=2, is_last=False), answer(2, label=2)))
     store.add(receipt(packet(4, image=2, chunk=1), answer(2, label=3, n_chunks=2)))
     for started_s, sentence, n in ((1.0, "first sentence", 1), (2.0, "latest sentence", 2)):
-        refusals = (RefusalCount(n, Refusal("replay", sentence), started_s, b"packet"),)
+        refusals = (RejectedCount(n, NotUsed(Reason.REPLAY, sentence), started_s, b"packet"),)
         store.count(Totals(started_s, refusals, {NODE: {"received": n}}))
     statistics = store.statistics()
     [node] = statistics["nodes"]
@@ -170,14 +169,14 @@ def test_a_file_that_is_no_store_is_refused_by_name(tmp_path):
 def test_a_store_of_another_format_is_refused_with_both_formats(tmp_path):
     with sqlite3.connect(tmp_path / "store.sqlite") as database:
         database.execute("PRAGMA user_version = 9")
-    with pytest.raises(StoreError, match="has format 9, this program has 3"):
+    with pytest.raises(StoreError, match="has format 9, this program has 4"):
         Store(tmp_path / "store.sqlite")
 
 
 def test_a_store_of_wire_version_1_is_left_alone_and_said(tmp_path):
     with sqlite3.connect(tmp_path / "store.sqlite") as database:
         database.executescript("CREATE TABLE packets (first_counter); PRAGMA user_version = 1;")
-    with pytest.raises(StoreError, match="has format 1, this program has 3; name another file"):
+    with pytest.raises(StoreError, match="has format 1, this program has 4; name another file"):
         Store(tmp_path / "store.sqlite")
 
 
@@ -199,11 +198,11 @@ def test_the_latest_start_counts_also_after_the_clock_was_set_back(store):
     assert (link["started_s"], link["received"]) == (5_000.0, 2)
 
 
-def old_store(folder: Path) -> Path:
-    """Of wire version 2, as it was dumped then: one node, one image."""
+def old_store(folder: Path, version: int = 2) -> Path:
+    """As it was dumped then: one node, one image."""
     path = folder / "store.sqlite"
     with closing(sqlite3.connect(path)) as database:
-        database.executescript((GOLDEN / "store-version-2.sql").read_text())
+        database.executescript((GOLDEN / f"store-version-{version}.sql").read_text())
     return path
 
 
@@ -224,3 +223,10 @@ def test_a_store_of_wire_version_2_is_read_as_it_is(tmp_path):
         assert [image.image for image in store.images(BUNDLE)] == [2]
         assert store.statistics()["nodes"][0]["images"] == 1
     assert path.read_bytes() == before
+
+
+def test_a_store_of_version_3_keeps_why_its_packets_gave_no_answer(tmp_path):
+    with Store(old_store(tmp_path, version=3)) as store:
+        store.add(receipt(ReceivedPacket(7, BUNDLE, reason="collision")))
+        rows = store._rows("SELECT counter, reason FROM packets ORDER BY counter")
+    assert [tuple(row.values()) for row in rows] == [(3, None), (5, "gap"), (7, "collision")]

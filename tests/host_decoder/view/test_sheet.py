@@ -14,7 +14,7 @@ from host_decoder.store.receipt import Receipt, ReceivedPacket
 from host_decoder.store.sqlite import Store
 from host_decoder.view.sheet import Sheet
 from host_decoder.view.statistics_view import link_tables
-from link.host.receiver import NodeState
+from link.host.interface import NodeState
 from link.host.statistics import NodeStatistics
 from link.wire.packet import Chunk
 from tests.worlds.small_host import BUNDLE, KEY, NODE, answer

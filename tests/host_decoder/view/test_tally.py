@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from host_decoder.events import Refusal
 from host_decoder.view.row import Captured, Sent
 from host_decoder.view.tally import KEPT_IMAGES, Tally
+from link.host.interface import NotUsed, Reason
 from link.medium.profiles import get_profile
 from tests.worlds.small_host import IMAGE_LINE, NODE, PACKET_LINE, answer, captured, sent
 
@@ -175,8 +175,8 @@ def test_a_host_that_listens_for_months_stays_small():
     assert tally.n_answered == KEPT_IMAGES + 50
 
 
-def test_refusals_are_counted_by_reason():
+def test_what_was_rejected_is_counted_by_reason():
     tally = Tally()
-    for reason in ("noise", "replay", "noise"):
-        tally.add_refusal(Refusal(reason, "because"))
-    assert tally.refusals == {"noise": 2, "replay": 1}
+    for reason in (Reason.NOISE, Reason.REPLAY, Reason.NOISE):
+        tally.add_rejected(NotUsed(reason, "because"))
+    assert tally.rejected == {"noise": 2, "replay": 1}

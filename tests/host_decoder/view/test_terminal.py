@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 
 from host_decoder.decode.verdict import Strangeness
-from host_decoder.events import Refusal
 from host_decoder.view.dashboard import verdict_line
 from host_decoder.view.row import Row
 from host_decoder.view.statistics_view import link_tables
 from host_decoder.view.summary import Title, summary
 from host_decoder.view.tally import Tally
 from host_decoder.view.terminal import Dashboard, LiveView, PlainView, _line, dashboard, make_view
+from link.host.interface import NotUsed, Reason
 from link.host.statistics import NodeStatistics
 from link.medium.profiles import get_profile
 from link.output.terminal import SCHEME, readable_output
@@ -35,7 +35,7 @@ def tally():
         if label is not None:
             order = np.roll(probabilities, label - 1)
             tally.add_answer(replace(answer(image), probabilities=order), now_s=image + 0.25)
-    tally.add_refusal(Refusal("replay", "seen before"))
+    tally.add_rejected(NotUsed(Reason.REPLAY, "seen before"))
     return tally
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from random import Random
 
 from device.outbox.outbox import Outbox
-from link.host.interface import Outcome, Rejected, Update
-from link.host.receiver import NodeEntry, Receiver
+from link.host.interface import NodeEntry, Outcome, Rejected, Update
+from link.host.receiver import Receiver
 from link.lorawan.host.receiver import LoRaWanReceiver
 from link.lorawan.node.sender import LoRaWanSender
 from link.lorawan.wire import Greeting, pack_chunk, pack_enough, plain_packet, uplink_packet

@@ -1,0 +1,90 @@
+"""Answers: what each node's images are taken for, and how many chunks of one are worth sending
+before the node asks.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from host_decoder.config import KnownNode, VerdictConfig
+from host_decoder.decode.reader import Reader
+from host_decoder.decode.task_reader import task_reader
+from host_decoder.events import Answer
+from host_decoder.receive.advice import Advisor
+from host_decoder.receive.arrivals import Arrived
+from link.host import Gap, Update
+from link.medium import LinkTiming
+from link.wire import LATER_CHUNK_OVERHEAD_BYTES, Chunk
+
+
+class Answers:
+    """The decoders of all nodes."""
+
+    def __init__(
+        self,
+        nodes: Sequence[KnownNode],
+        verdict: VerdictConfig | None,
+        timing: LinkTiming | None,
+    ) -> None:
+        """Without verdict every image is awaited whole; without timing airtime costs nothing."""
+        self._timing = timing
+        own = [(node, bundle) for node in nodes for bundle in (node.bundle, *node.earlier_bundles)]
+        bundles = {bundle.path: bundle for _, bundle in own}
+        self._readers = {path: Reader(bundle, verdict) for path, bundle in bundles.items()}
+        self._tasks = {
+            (node.number, bundle.path): {
+                name: task_reader(bundle, name) for name in node.tasks if bundle.has_task(name)
+            }
+            for node, bundle in own
+        }
+        self._advisors = {
+            node.number: Advisor(self._readers[node.bundle.path].gives_verdicts) for node in nodes
+        }
+
+    @property
+    def notices(self) -> list[str]:
+        """Sentences for the person, to be said once."""
+        return [notice for reader in self._readers.values() if (notice := reader.notice)]
+
+    def answer(self, outcome: Update | Gap, arrived: Arrived, unix_s: float) -> Answer:
+        """Of an image as far as it is known now."""
+        bundle, latent = outcome.bundle, arrived.latent
+        verdict = self._readers[bundle.path].judge(latent, self._airtime_s(outcome.chunk))
+        return Answer(
+            node=outcome.node,
+            image=outcome.chunk.image,
+            counter=outcome.counter,
+            bundle=bundle.id.hex(),
+            classes=bundle.classes,
+            probabilities=verdict.probabilities,
+            n_known=latent.n_known,
+            n_latents=len(latent.symbols),
+            n_chunks=arrived.n_chunks,
+            is_complete=arrived.is_complete,
+            bitstream_bytes=arrived.bitstream_bytes,
+            packet_bytes=arrived.packet_bytes,
+            age_s=arrived.age_s,
+            received_s=unix_s,
+            confidence=verdict.confidence,
+            strangeness=verdict.strangeness,
+            is_enough=verdict.is_enough and not arrived.is_complete,
+            tasks={
+                name: next(read(latent.symbols[None], np.array([latent.n_known])))
+                for name, read in self._tasks[outcome.node, bundle.path].items()
+            },
+        )
+
+    def note(self, node: int, answers: Sequence[Answer]) -> None:
+        """Advice grows with every answer that is stored."""
+        for answer in answers:
+            self._advisors[node].note(answer)
+
+    def advice(self, node: int, chunk: Chunk) -> int | None:
+        """How many chunks like this one to send before asking; None while too little is known."""
+        assert self._timing is not None
+        return self._advisors[node].n_chunks(self._airtime_s(chunk), self._timing.report_airtime_s)
+
+    def _airtime_s(self, chunk: Chunk) -> float:
+        """A later chunk as long as this one takes so long."""
+        n_bytes = LATER_CHUNK_OVERHEAD_BYTES + len(chunk.bitstream)
+        return self._timing.airtime_s(n_bytes) if self._timing else 0.0

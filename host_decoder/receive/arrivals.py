@@ -1,0 +1,71 @@
+"""Arrivals: an image as far as it has arrived, by the receiver's memory or by the store's.
+
+The receiver forgets images of long ago and of an earlier start; the store does not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from host_decoder.config import KnownNode
+from host_decoder.store.receipt import prefix_of
+from host_decoder.store.sqlite import Store
+from link.coder import Latent, latent_coder
+from link.host import Gap, Update
+from link.wire import Chunk
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """An image as far as it has arrived."""
+
+    latent: Latent
+    n_chunks: int
+    is_complete: bool
+    bitstream_bytes: int
+    packet_bytes: int
+    age_s: float | None
+
+
+class Arrivals:
+    """What is known of images, whoever remembers it."""
+
+    def __init__(self, nodes: Sequence[KnownNode], store: Store) -> None:
+        self._keys = {node.number: node.key for node in nodes}
+        self._store = store
+
+    def chunks(self, node: int, bundle_id: bytes, image: int) -> list[Chunk]:
+        """Those that are stored."""
+        return self._store.chunks_of(node, self._keys[node], bundle_id.hex(), image)
+
+    def of(self, outcome: Update | Gap) -> Arrived | None:
+        """The image with this chunk, the longer of what the receiver has in memory and what is
+        stored; None when chunk 0 is in neither.
+        """
+        is_new = isinstance(outcome, Gap) or outcome.n_chunks == 1
+        stored = self._stored(outcome) if is_new else None
+        if isinstance(outcome, Gap) or (stored and stored.n_chunks > outcome.n_chunks):
+            return stored
+        return Arrived(
+            outcome.latent,
+            outcome.n_chunks,
+            outcome.is_complete,
+            outcome.bitstream_bytes,
+            outcome.packet_bytes,
+            outcome.age_s,
+        )
+
+    def _stored(self, outcome: Update | Gap) -> Arrived | None:
+        """An image from its stored chunks and this one; None when that gives nothing new."""
+        chunk = outcome.chunk
+        stored = self.chunks(outcome.node, outcome.bundle_id, chunk.image)
+        prefix = prefix_of([*stored, chunk])
+        if not stored or len(prefix) <= chunk.index:
+            return None
+        bitstream = b"".join(one.bitstream for one in prefix)
+        is_complete = prefix[-1].is_last
+        try:
+            latent = latent_coder.decode(bitstream, outcome.bundle.tables, is_complete)
+        except ValueError:  # chunks that contradict each other
+            return None
+        n_bytes = sum(one.packet_bytes for one in prefix)
+        return Arrived(latent, len(prefix), is_complete, len(bitstream), n_bytes, prefix[0].age_s)

@@ -51,8 +51,8 @@ image: $(READY)  ## our own Debian arm64 image for Pi 3, 4, Zero 2 W (SUITE=book
 test-image: $(READY)  ## make that image, boot it in QEMU, its labels to a real host; writes boot-SUITE.json
 test-scenarios: $(READY)  ## what goes wrong in the field, done to an emulated node; writes scenarios.json
 test-power-cuts: $(READY)  ## cut an emulated node's power 20 times; writes power-cuts.json
-deploy: $(READY)  ## new programs for the running node HOST=, over SSH
-deploy-model: $(READY)  ## a bundle for the running node HOST=, signed; taken back when it fails there (BUNDLE= HOST_DIR=)
+deploy: $(READY)  ## new programs for the running node ADDRESS=, over SSH
+deploy-model: $(READY)  ## a bundle for the running node ADDRESS=, signed; taken back when it fails there (BUNDLE= HOST_DIR=)
 experiments: $(READY)  ## the studies, the command of each, and which results are here
 report: $(READY)  ## docs/results.md and docs/results.html from results/study-*.json
 plot: $(READY)  ## draw docs/ from results/

@@ -220,9 +220,11 @@ def parser() -> argparse.ArgumentParser:
         help="numbers of latent classes to try in the entropy model (default: %(default)s)",
     )
     add(
-        "--max-drop-points",
+        "--max-drop",
+        dest="max_drop_points",
         type=float,
         default=Settings.max_drop_points,
+        metavar="POINTS",
         help="percentage points that int8 may cost on the test split (default: %(default)s)",
     )
     add(
@@ -262,10 +264,18 @@ def decoder_parser() -> argparse.ArgumentParser:
     add = top.add_argument
     add("--bundle", type=Path, required=True, help="folder of the bundle; it keeps its id")
     add("--task", required=True, help=", ".join(TASKS))
-    add("--name", default="", help="what the bundle calls it (default: after the task)")
     add(
-        "--loss",
+        "--task-name",
+        dest="name",
+        default="",
+        metavar="NAME",
+        help="what the bundle calls it (default: after the task)",
+    )
+    add(
+        "--task-loss",
+        dest="loss",
         default=Request.loss,
+        metavar="LOSS",
         help="of a task with classes: ce, kl (as the bundle's own decoder says), svm",
     )
     add(

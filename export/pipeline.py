@@ -314,7 +314,7 @@ def check_drop(accuracies: Accuracies, max_drop_points: float) -> None:
             f"({accuracies.best_float:.2%} → "
             f"{accuracies.through_coder:.2%}), {max_drop_points:g} are allowed: no bundle "
             "was written; "
-            "train longer, or allow more with --max-drop-points"
+            "train longer, or allow more with --max-drop"
         )
 
 

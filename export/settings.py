@@ -89,7 +89,7 @@ class Settings:
         components = ",".join(map(str, self.components))
         return (
             f"python -m export --checkpoint {checkpoint}{latents}{order}{views} "
-            f"--components {components} --max-drop-points {self.max_drop_points:g}"
+            f"--components {components} --max-drop {self.max_drop_points:g}"
         )
 
 

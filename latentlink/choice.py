@@ -5,6 +5,7 @@ themselves.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,21 @@ from host_training.run import (
     read_pictures,
     read_run,
 )
-from latentlink.said import Said
+from latentlink.said import Said, option_of
 
 MODELS, COPIES = Path("models"), RUNS / "bundles"
 "Bundles that came with the programs, and copies of them that were added to."
 MANIFEST = "manifest.json"
 SETTINGS = {
-    "LATENTS": ("--latents", "all"),
-    "ORDER": ("--order", "discriminative"),
-    "COARSENESS": ("--coarseness", "1"),
-    "VIEWS": ("--views", "1"),
-    "MAX_DROP": ("--max-drop-points", "1"),
+    "LATENTS": "all",
+    "ORDER": "discriminative",
+    "COARSENESS": "1",
+    "VIEWS": "1",
+    "MAX_DROP": "1",
 }
-"Variables of an export, the option of each in the command that a bundle keeps, and what is usual."
+"Variables of an export, and what is usual."
+EARLIER = {"--max-drop-points": "--max-drop"}
+"Options that were called otherwise in the commands that older bundles keep."
 
 
 @dataclass(frozen=True)
@@ -140,11 +143,9 @@ def other_settings(said: Said, bundle: Path) -> Iterator[str]:
     """What is said of an export and is not so of a bundle, a phrase for each."""
     provenance = manifest(bundle)["provenance"]
     words = str(provenance.get("command", "")).split()
-    was = {
-        name: words[words.index(name) + 1] for name, _ in SETTINGS.values() if name in words[:-1]
-    }
+    was = {EARLIER.get(name, name): value for name, value in pairwise(words)}
     pairs = [("STAGE", str(provenance.get("stage")))]
-    pairs += [(name, was.get(option, usual)) for name, (option, usual) in SETTINGS.items()]
+    pairs += [(name, was.get(option_of(name), usual)) for name, usual in SETTINGS.items()]
     for name, value in pairs:
         if name in said and not _is_same(said[name], value):
             yield f"{name} is {value}, not {said[name]}"

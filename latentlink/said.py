@@ -24,6 +24,11 @@ class StepError(Exception):
         self.code = code
 
 
+def option_of(name: str) -> str:
+    """A variable as an option of the commands: --max-drop for MAX_DROP."""
+    return f"--{name.lower().replace('_', '-')}"
+
+
 @dataclass(frozen=True)
 class Said:
     """Variables by name, as they were typed."""
@@ -46,15 +51,15 @@ class Said:
     def path(self, name: str) -> Path | None:
         return Path(self.values[name]).expanduser() if name in self.values else None
 
-    def options(self, **names: str) -> list[str]:
-        """--option value for each that was said: options(IMAGES="--images"); of a path, ~ is the
-        home folder.
+    def options(self, *names: str) -> list[str]:
+        """--max-drop 2 for MAX_DROP=2, and so for each that was said; of a path, ~ is the home
+        folder.
         """
-        said = {name: option for name, option in names.items() if name in self.values}
         return [
             word
-            for name, option in said.items()
-            for word in (option, os.path.expanduser(self.values[name]))
+            for name in names
+            if name in self.values
+            for word in (option_of(name), os.path.expanduser(self.values[name]))
         ]
 
     @property

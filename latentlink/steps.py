@@ -31,31 +31,13 @@ from latentlink.choice import (
 )
 from latentlink.said import Said
 
-TRAINING = {
-    "DATASET": "--dataset",
-    "IMAGE_SIZE": "--image-size",
-    "PRESET": "--preset",
-    "START_FROM": "--start-from",
-    "TEACHER": "--teacher",
-}
-EXPORT = {
-    "DATASET": "--dataset",
-    "LATENTS": "--latents",
-    "ORDER": "--order",
-    "COARSENESS": "--coarseness",
-    "VIEWS": "--views",
-    "MAX_DROP": "--max-drop-points",
-}
-LINE = {
-    "LINK": "--link",
-    "LOSS": "--loss",
-    "IMAGES": "--images",
-    "SEED": "--seed",
-    "INTERVAL": "--interval",
-    "VERDICT": "--verdict",
-    "FIRST_CHUNK_BYTES": "--first-chunk-bytes",
-    "CHUNK_BYTES": "--chunk-bytes",
-}
+TRAINING = ("DATASET", "IMAGE_SIZE", "PRESET", "START_FROM", "TEACHER")
+EXPORT = ("DATASET", "LATENTS", "ORDER", "COARSENESS", "VIEWS", "MAX_DROP")
+LINE = (
+    *("LINK", "LOSS", "IMAGES", "SEED", "INTERVAL"),
+    *("VERDICT", "FIRST_CHUNK_BYTES", "CHUNK_BYTES"),
+)
+"Of each command's options those that it takes as they were said."
 
 
 def train(said: Said) -> None:
@@ -80,8 +62,8 @@ def _train(said: Said, place: Place) -> Place:
             )
         said.tell(f"train     into {place.folder}")
     if not place.is_trained:
-        seed = {"SEED": "--seed"} if said.is_training else {}  # else it is that of the line
-        said.run("host_training", "train", *said.options(**TRAINING, **seed), "--run", place.folder)
+        seed = ("SEED",) if said.is_training else ()  # else it is that of the line
+        said.run("host_training", "train", *said.options(*TRAINING, *seed), "--run", place.folder)
     return place if said.is_dry else place_of(place.bundle) or place
 
 
@@ -106,7 +88,7 @@ def _export(said: Said, place: Place) -> None:
     preset = said.get("PRESET", data_set(said).preset)
     last = place.run.stage if place.run is not None else last_stage(recipe(preset))
     checkpoint = place.folder / f"{said.get('STAGE', last)}.pt"
-    options = ["--out", str(place.bundle), "--results", said.results, *said.options(**EXPORT)]
+    options = ["--out", str(place.bundle), "--results", said.results, *said.options(*EXPORT)]
     said.run("export", "--checkpoint", checkpoint, *options)
 
 
@@ -164,9 +146,7 @@ def _replay(said: Said, chosen: Chosen) -> Path:
     place = chosen.place
     if place is not None:
         if not place.replay.is_file():
-            said.run(
-                "host_training", "replay", "--run", place.folder, *said.options(DATASET="--dataset")
-            )
+            said.run("host_training", "replay", "--run", place.folder, *said.options("DATASET"))
         return place.replay
     content = manifest(chosen.bundle)
     name = said.get("DATASET", str(content["provenance"].get("data_set")))
@@ -185,9 +165,8 @@ def _replay(said: Said, chosen: Chosen) -> Path:
 def live(said: Said) -> None:
     chosen = _bundle(said)
     replay = _replay(said, chosen)
-    feedback = ["--no-feedback"] if said.get("FEEDBACK") == "no" else []
-    results = ["--results", said.results]
-    options = [*results, *said.options(**LINE), *feedback]
+    downlink = ["--no-downlink"] if said.get("DOWNLINK") == "no" else []
+    options = ["--results", said.results, *said.options(*LINE), *downlink]
     said.run("host_decoder", "live", "--bundle", chosen.bundle, "--replay", replay, *options)
 
 
@@ -197,7 +176,7 @@ def bench(said: Said) -> None:
     run = None if chosen.place is None else chosen.place.run
     name = chosen.bundle.name if run is None else run.source.name
     study = "bench" if name == "digits" else f"bench-{name}"
-    options = ["--study", study, "--results", said.results, *said.options(IMAGES="--images")]
+    options = ["--study", study, "--results", said.results, *said.options("IMAGES")]
     said.run("tests.studies", "bench", "--bundle", chosen.bundle, "--replay", replay, *options)
 
 
@@ -212,36 +191,20 @@ def decoder(said: Said) -> None:
             "TASK=new-class and EXAMPLES=folder, or a class such as cifar100:bicycle, go together"
         )
     chosen = _bundle(said)
-    names = {
-        "DATASET": "--dataset",
-        "TASK_NAME": "--name",
-        "TASK_LOSS": "--loss",
-        "SEED": "--seed",
-        "EXAMPLES": "--examples",
-        "SHOTS": "--shots",
-    }
-    said.run(
-        "export",
-        "decoder",
-        "--bundle",
-        chosen.bundle,
-        "--task",
-        said["TASK"],
-        *said.options(**names),
-    )
+    names = ("TASK", "DATASET", "TASK_NAME", "TASK_LOSS", "SEED", "EXAMPLES", "SHOTS")
+    said.run("export", "decoder", "--bundle", chosen.bundle, *said.options(*names))
 
 
 def verdicts(said: Said) -> None:
     chosen = _bundle(said)
     place = chosen.place
     own = [] if place is None or place.run is None else ["--dataset", place.run.source.argument]
-    data = said.options(DATASET="--dataset") or own
+    data = said.options("DATASET") or own
     said.run(
         "tests.studies", "verdicts", "--bundle", chosen.bundle, "--results", said.results, *data
     )
 
 
 def seeds(said: Said) -> None:
-    data_dir = ["--data-dir", said["DATA_DIR"]] if "DATA_DIR" in said else []
-    options = [*said.options(DATASET="--dataset", LINK="--link"), *data_dir]
+    options = said.options("DATASET", "LINK", "DATA_DIR")
     said.run("tests.studies", "seeds", *options, "--results", said.results)

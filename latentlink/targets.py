@@ -15,40 +15,33 @@ from link.output import RESULTS
 
 OF_A_RUN = {"bundle", "tensorboard"}
 "Folders that training and export make in a run's."
-HOST_OPTIONS = {"HOST_TOML": "--host", "HOST_DIR": "--host"}
+HOST = ("HOST_DIR", "HOST_TOML")
 
 
 def flash(said: Said) -> None:
-    names = {
-        **HOST_OPTIONS,
-        "HOST_PORT": "--host-port",
-        "IMAGE": "--image",
-        "NODE": "--node",
-        "USER_NAME": "--user",
-        "SSH_KEY": "--ssh-key",
-        "CONFIRM": "--confirm",
-        "REPLACE": "--replace",
-    }
+    names = (
+        *("HOST_PORT", "SYSTEM_IMAGE", "NODE", "USER_NAME", "SSH_KEY", "CONFIRM", "REPLACE"),
+        "DRY_RUN",
+    )
     if "TARGET" not in said:
         raise RunError(
             "say what becomes a node: TARGET=/dev/sdX, FILE.img or the folder of a boot partition"
         )
-    dry = ["--dry-run"] if said.get("DRY_RUN") == "yes" else []
     settings = ["--settings", said.get("SETTINGS", "node.toml")]
-    said.run("device.flash", "card", said["TARGET"], *settings, *said.options(**names), *dry)
+    said.run("device.flash", "card", said["TARGET"], *settings, *said.options(*HOST, *names))
 
 
 def image(said: Said) -> None:
-    said.run("device.flash", "image", *said.options(SUITE="--suite", MIRROR="--mirror"))
+    said.run("device.flash", "image", *said.options("SUITE", "MIRROR"))
 
 
 def deploy(said: Said) -> None:
-    said.run("device.flash", "deploy", _host(said))
+    said.run("device.flash", "deploy", _address(said))
 
 
 def deploy_model(said: Said) -> None:
     """Only a bundle that is there: nobody wants a node to get one that was made in passing."""
-    host = _host(said)
+    address = _address(said)
     if not {"BUNDLE", "DATASET", "RUN"} & said.values.keys():
         raise RunError(
             "say which bundle the node gets: BUNDLE=, or DATASET= or RUN= of which the "
@@ -61,27 +54,20 @@ def deploy_model(said: Said) -> None:
             "another folder"
         )
     said.tell(f"bundle    {chosen.bundle}")
-    said.run(
-        "device.flash", "deploy", host, "--bundle", chosen.bundle, *said.options(**HOST_OPTIONS)
-    )
+    said.run("device.flash", "deploy", address, "--bundle", chosen.bundle, *said.options(*HOST))
 
 
-def _host(said: Said) -> str:
-    if "HOST" not in said:
-        raise RunError("say which node: HOST=address, as ssh takes it")
-    return said["HOST"]
+def _address(said: Said) -> str:
+    if "ADDRESS" not in said:
+        raise RunError("say which node: ADDRESS=, as ssh takes it")
+    return said["ADDRESS"]
 
 
 def emulated(study: str, *arguments: str) -> Callable[[Said], None]:
     def step(said: Said) -> None:
         results = ["--results", said.results]
-        said.run(
-            "tests.studies",
-            study,
-            *arguments,
-            *said.options(SUITE="--suite", MIRROR="--mirror"),
-            *results,
-        )
+        options = said.options("SUITE", "MIRROR")
+        said.run("tests.studies", study, *arguments, *options, *results)
 
     return step
 

@@ -24,6 +24,8 @@ ORDERS, VIEWS, LOSSES, SUITES = (
     ("ce", "kl", "svm"),
     ("bookworm", "trixie"),
 )
+RENAMED = {"FEEDBACK": "DOWNLINK", "HOST": "ADDRESS", "IMAGE": "SYSTEM_IMAGE"}
+"What variables were called before this version."
 MAKES_OWN = {"SHELL", "MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKE"}
 
 
@@ -157,7 +159,7 @@ VARIABLES: dict[str, Variable] = {
     "INTERVAL": Variable(
         "SECONDS", "at least, from one capture to the next", number(0, 86_400, float)
     ),
-    "FEEDBACK": Variable("yes|no", "does the host answer (yes)", only("yes", "no")),
+    "DOWNLINK": Variable("yes|no", "does the host answer (yes)", only("yes", "no")),
     "VERDICT": Variable(
         "0.95", "confidence at which the host wants no more of an image", number(0.001, 1, float)
     ),
@@ -177,14 +179,14 @@ VARIABLES: dict[str, Variable] = {
     "HOST_DIR": Variable("FOLDER", "the host folder: host.toml, keys, nodes (~/latentlink)"),
     "HOST_TOML": Variable("FILE", "host.toml of a host folder, when it is called otherwise"),
     "HOST_PORT": Variable("/dev/ttyUSB0", "of the host's modem, for a host.toml that is made"),
-    "IMAGE": Variable("FILE.img", "is written to the whole target first"),
+    "SYSTEM_IMAGE": Variable("FILE.img", "is written to the whole target first"),
     "NODE": Variable("N", "instead of the number in the settings", number(1, 254)),
     "USER_NAME": Variable("NAME", "make this account, with SSH_KEY"),
     "SSH_KEY": Variable("FILE.pub", "may log in"),
     "CONFIRM": Variable("yes", "without it is only said what would be done", only("yes", "no")),
     "DRY_RUN": Variable("yes", "show everything, write nothing", only("yes", "no")),
     "REPLACE": Variable("yes", "the host forgets that number's former card", only("yes", "no")),
-    "HOST": Variable("ADDRESS", "of the running node, as ssh takes it"),
+    "ADDRESS": Variable("NAME", "of the running node, as ssh takes it"),
     "SUITE": Variable("|".join(SUITES), "of Debian (bookworm)", one_of(SUITES, "suite")),
     "MIRROR": Variable("URL", "of Debian's packages"),
     "RESULTS": Variable(
@@ -205,7 +207,7 @@ LINE = (
     "LOSS",
     "IMAGES",
     "INTERVAL",
-    "FEEDBACK",
+    "DOWNLINK",
     "VERDICT",
     "FIRST_CHUNK_BYTES",
     "CHUNK_BYTES",
@@ -221,15 +223,15 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "seeds": ("DATASET", "LINK", "RESULTS"),
     "verdicts": BUNDLE,
     "flash": (
-        *("TARGET", "SETTINGS", "HOST_DIR", "HOST_TOML", "HOST_PORT", "IMAGE", "NODE"),
+        *("TARGET", "SETTINGS", "HOST_DIR", "HOST_TOML", "HOST_PORT", "SYSTEM_IMAGE", "NODE"),
         *("USER_NAME", "SSH_KEY", "CONFIRM", "DRY_RUN", "REPLACE"),
     ),
     "image": MIRROR,
     "test-image": (*MIRROR, "RESULTS"),
     "test-scenarios": (*MIRROR, "RESULTS"),
     "test-power-cuts": (*MIRROR, "RESULTS"),
-    "deploy": ("HOST",),
-    "deploy-model": ("HOST", "HOST_DIR", "HOST_TOML", "BUNDLE", "DATASET", "RUN", "PRESET"),
+    "deploy": ("ADDRESS",),
+    "deploy-model": ("ADDRESS", "HOST_DIR", "HOST_TOML", "BUNDLE", "DATASET", "RUN", "PRESET"),
     "test": ("JOBS",),
     "nightly": ("RESULTS",),
     "clean-runs": ("CONFIRM", "RUN"),
@@ -299,5 +301,6 @@ def help_text() -> str:
 
 def _did_you_mean(value: str, names: Iterable[str]) -> str:
     by_lower = {name.lower(): name for name in names}
+    value = RENAMED.get(value, value)
     close = difflib.get_close_matches(value.lower(), by_lower, 1)
     return f"did you mean {by_lower[close[0]]}? " if close else ""

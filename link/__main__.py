@@ -47,7 +47,7 @@ def _emulate(arguments: argparse.Namespace) -> None:
 
 
 def _line(arguments: argparse.Namespace, impairments: Impairments) -> Cable | RadioLine:
-    profile = get_profile(arguments.profile)
+    profile = get_profile(arguments.link)
     if profile.is_radio:
         return RadioLine(
             profile,
@@ -92,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     emulator = commands.add_parser(
         "emulate", help="join pseudo-terminals by a slow and lossy line until SIGTERM or Ctrl-C"
     )
-    emulator.add_argument("profile", help="a name of `python -m link profiles`")
+    emulator.add_argument(
+        "--link", required=True, metavar="PROFILE", help="a name of `python -m link profiles`"
+    )
     emulator.add_argument(
         "--loss",
         default="none",

@@ -51,7 +51,7 @@ def test_help_explains_every_target_and_variable():
             ("live", "dataset=cifar10"),
             "there is no variable dataset; did you mean DATASET? `make help` lists them",
         ),
-        (("live", "FEEDBACK=maybe"), "FEEDBACK=maybe: it must be yes or no, or be left out"),
+        (("live", "DOWNLINK=maybe"), "DOWNLINK=maybe: it must be yes or no, or be left out"),
         (("test", "JOBS=many"), "JOBS=many: it must be a whole number from 1 to 256"),
         (("train", "DATASET=cifar10", "PRESET=digits"), "preset 'digits' does not fit cifar10"),
         (("lint", "SEED=1"), "lint takes no SEED"),

@@ -80,11 +80,11 @@ def _card(arguments: argparse.Namespace) -> int:
         settings=arguments.settings,
         host=_host(arguments.host),
         work=arguments.work,
-        image=arguments.image,
+        image=arguments.system_image,
         bundle=arguments.bundle,
         node=arguments.node,
         hostname=arguments.hostname,
-        user=arguments.user,
+        user=arguments.user_name,
         ssh_key=arguments.ssh_key,
         is_confirmed=arguments.confirm == "yes" and arguments.dry_run != "yes",
         replaces=arguments.replace == "yes",
@@ -138,7 +138,7 @@ def _target(text: str) -> Path:
 
 def _address(text: str) -> str:
     if not text or text.startswith("-"):
-        raise argparse.ArgumentTypeError("name the node: HOST=its address, as ssh takes it")
+        raise argparse.ArgumentTypeError("name the node: its ADDRESS, as ssh takes it")
     return text
 
 
@@ -194,6 +194,23 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
+    def add_host(parser: argparse.ArgumentParser, text: str) -> None:
+        named = parser.add_mutually_exclusive_group()
+        named.add_argument(
+            "--host-dir",
+            dest="host",
+            type=Path,
+            metavar="DIR",
+            help=f"{text} (default ~/{host_folder.NAME})",
+        )
+        named.add_argument(
+            "--host-toml",
+            dest="host",
+            type=Path,
+            metavar="FILE",
+            help="host.toml in it, when it is called otherwise",
+        )
+
     image = command(
         "image", _image, "make a whole Debian arm64 image with our runtime for Pi 3, 4 and Zero 2 W"
     )
@@ -224,9 +241,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="node.toml",
         help="as python -m device takes it",
     )
-    card.add_argument(
-        "--host", type=Path, metavar="DIR", help=f"the host folder (default ~/{host_folder.NAME})"
-    )
+    add_host(card, "the host folder")
     card.add_argument(
         "--host-port",
         default=HOST_PORT,
@@ -234,7 +249,10 @@ def _parser() -> argparse.ArgumentParser:
         help="of the host's modem, for a new host.toml",
     )
     card.add_argument(
-        "--image", type=Path, metavar="FILE.img", help="write this image to the whole target first"
+        "--system-image",
+        type=Path,
+        metavar="FILE.img",
+        help="write this image to the whole target first",
     )
     card.add_argument(
         "--bundle", type=Path, metavar="DIR", help="instead of the one that node.toml names"
@@ -242,7 +260,10 @@ def _parser() -> argparse.ArgumentParser:
     card.add_argument("--node", type=int, metavar="N", help="instead of the number in node.toml")
     card.add_argument("--hostname", help="default: latentlink-N")
     card.add_argument(
-        "--user", default="", help="make this account (with --ssh-key; Raspberry Pi OS)"
+        "--user-name",
+        default="",
+        metavar="NAME",
+        help="make this account (with --ssh-key; Raspberry Pi OS)",
     )
     card.add_argument("--ssh-key", type=Path, metavar="FILE.pub")
     card.add_argument(
@@ -272,18 +293,13 @@ def _parser() -> argparse.ArgumentParser:
     deploy.add_argument(
         "address",
         type=_address,
-        metavar="HOST",
+        metavar="ADDRESS",
         help="as ssh takes it; the account is root or may sudo",
     )
     deploy.add_argument(
         "--bundle", type=Path, metavar="DIR", help="deploy this bundle instead of the programs"
     )
-    deploy.add_argument(
-        "--host",
-        type=Path,
-        metavar="DIR",
-        help=f"folder of the host that hears it (default ~/{host_folder.NAME})",
-    )
+    add_host(deploy, "folder of the host that hears it")
     deploy.add_argument(
         "--source", choices=SOURCE_WHEELS, default="", help="add what this image source needs"
     )

@@ -322,7 +322,7 @@ class LiveRun:
     def _line_command(self) -> list[str]:
         options = self.options
         return [
-            *(sys.executable, "-m", "link", "emulate", options.link),
+            *(sys.executable, "-m", "link", "emulate", "--link", options.link),
             *(
                 "--loss",
                 options.loss,

@@ -161,7 +161,8 @@ def _why_not_open(path: str, error: Exception) -> str:
     if not os.path.exists(path):
         return (
             f"port {path} does not exist; ports here: {_ports_here()}. Name one of them, "
-            "or make an emulated pair: python -m link emulate PROFILE, with this port's profile"
+            "or make an emulated pair: python -m link emulate --link PROFILE, with this port's "
+            "profile"
         )
     if getattr(error, "errno", None) in (errno.EAGAIN, errno.EBUSY):
         return (

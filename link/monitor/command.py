@@ -63,10 +63,10 @@ def add_commands(commands: Any) -> None:
     replay.add_argument("file", type=Path)
     replay.add_argument("port", nargs="?", help="where to send them; without it they are shown")
     replay.add_argument(
-        "--profile", help="of the line that the packets go to; its own unless given"
+        "--link", metavar="PROFILE", help="of the line that the packets go to; its own unless given"
     )
     replay.add_argument(
-        "--frequency", type=int, metavar="HZ", help="radio modems: where to transmit"
+        "--frequency-hz", type=int, metavar="HZ", help="radio modems: where to transmit"
     )
     replay.add_argument("--speed", type=_positive, default=1.0, help="10 is ten times as fast")
     replay.add_argument(
@@ -78,9 +78,11 @@ def add_commands(commands: Any) -> None:
 
 def _add_line(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("port", help="a serial port, or for UDP the address to receive at")
-    parser.add_argument("--profile", required=True, help="a name of `python -m link profiles`")
     parser.add_argument(
-        "--frequency", type=int, metavar="HZ", help="radio modems: what to listen to"
+        "--link", required=True, metavar="PROFILE", help="a name of `python -m link profiles`"
+    )
+    parser.add_argument(
+        "--frequency-hz", type=int, metavar="HZ", help="radio modems: what to listen to"
     )
     parser.add_argument("--count", type=_positive, metavar="N", help="end after so many packets")
     parser.add_argument("--duration", type=_positive, metavar="SECONDS", help="end after so long")
@@ -115,7 +117,7 @@ def _positive(text: str) -> float:
 
 
 def _monitor(arguments: argparse.Namespace) -> None:
-    profile = get_profile(arguments.profile)
+    profile = get_profile(arguments.link)
     monitor = _make_monitor(arguments, profile)
     screen = _Screen(monitor)
     with closing(_open(arguments, profile)) as carrier:
@@ -140,7 +142,7 @@ def _monitor(arguments: argparse.Namespace) -> None:
 
 
 def _capture(arguments: argparse.Namespace) -> None:
-    profile = get_profile(arguments.profile)
+    profile = get_profile(arguments.link)
     n_packets = 0
     with (
         closing(_open(arguments, profile)) as carrier,
@@ -162,7 +164,7 @@ def _replay(arguments: argparse.Namespace) -> None:
         head, packets = read_capture(file)
         if arguments.port is None:
             return _show(arguments, head, packets)
-        profile = get_profile(arguments.profile or head.profile)
+        profile = get_profile(arguments.link or head.profile)
         n_packets, started_s = 0, time.monotonic()
         with closing(_open(arguments, profile)) as carrier, suppress(KeyboardInterrupt):
             for due_s, captured in pace(packets, arguments.speed):
@@ -177,10 +179,8 @@ def _replay(arguments: argparse.Namespace) -> None:
 def _show(arguments: argparse.Namespace, head: CaptureHead, packets: Iterator[Recorded]) -> None:
     """A record as the monitor would have shown it."""
     with suppress(ValueError):
-        arguments.profile = arguments.profile or get_profile(head.profile).name
-    monitor = _make_monitor(
-        arguments, get_profile(arguments.profile) if arguments.profile else None
-    )
+        arguments.link = arguments.link or get_profile(head.profile).name
+    monitor = _make_monitor(arguments, get_profile(arguments.link) if arguments.link else None)
     for captured in packets:
         print(monitor.hear(captured.packet, captured.t_s, captured.quality))
     print("\n".join(["", *table(monitor.statistics)]))
@@ -206,7 +206,9 @@ def _read_key(given: str) -> tuple[int, bytes]:
 
 
 def _open(arguments: argparse.Namespace, profile: LinkProfile) -> Carrier:
-    return open_carrier(CarrierSettings(profile, arguments.port, frequency_hz=arguments.frequency))
+    return open_carrier(
+        CarrierSettings(profile, arguments.port, frequency_hz=arguments.frequency_hz)
+    )
 
 
 def _hear(

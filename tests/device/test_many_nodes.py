@@ -78,7 +78,7 @@ def write_host(folder: Path, ports: dict[str, str]) -> Path:
 def test_two_nodes_in_slots_before_two_gateways_are_answered_once_for_each_image(tmp_path, bundle):
     with ExitStack() as stack:
         emulator = stack.enter_context(
-            running("link", "emulate", "lora-sf7", "--ends", len(NODES) + 2)
+            running("link", "emulate", "--link", "lora-sf7", "--ends", len(NODES) + 2)
         )
         ports = json.loads(emulator.stdout.readline())
         configs = [

@@ -134,7 +134,7 @@ def test_an_image_travels_in_the_chunks_that_the_configuration_asks_for(home, po
 
 def test_over_the_emulated_radio_the_node_and_the_line_agree_on_what_was_spent(home, symbols):
     with ExitStack() as stack:
-        emulator = stack.enter_context(running("link", "emulate", "lora-sf7"))
+        emulator = stack.enter_context(running("link", "emulate", "--link", "lora-sf7"))
         ends = json.loads(emulator.stdout.readline())
         far = stack.enter_context(far_end(ends["b"]))
         host = stack.enter_context(FarHost(home, far, "lora-sf7", answers=False))
@@ -278,7 +278,7 @@ def test_a_port_that_vanishes_is_waited_for_and_no_image_is_lost(home, symbols):
 
     @contextmanager
     def line():
-        with running("link", "emulate", "serial-115200") as emulator:
+        with running("link", "emulate", "--link", "serial-115200") as emulator:
             ends = json.loads(emulator.stdout.readline())
             port.symlink_to(ends["a"])
             state = hosts[-1].state if hosts else None

@@ -200,9 +200,7 @@ def test_the_command_line_writes_a_results_file(exported, tmp_path, monkeypatch,
         "--latents",
         "8",
     ]
-    assert (
-        main([*arguments, "--components", "1,4", "--max-drop-points", "5", "--threads", "1"]) == 0
-    )
+    assert main([*arguments, "--components", "1,4", "--max-drop", "5", "--threads", "1"]) == 0
     result = json.loads(
         (tmp_path / "runs" / "results" / "export-digits-custom-8-latents.json").read_text()
     )

@@ -30,7 +30,7 @@ def test_the_recorded_command_names_nothing_of_this_machine():
     settings = replace(
         SETTINGS, latents=8, data_dir=Path("/somewhere/data"), out=Path("/elsewhere"), threads=7
     )
-    expected = "--latents 8 --components 1,10,16,64,256 --max-drop-points 1"
+    expected = "--latents 8 --components 1,10,16,64,256 --max-drop 1"
     assert (
         settings.command == f"python -m export --checkpoint runs/digits-digits/duphil.pt {expected}"
     )

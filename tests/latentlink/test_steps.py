@@ -276,14 +276,14 @@ def test_a_further_decoder_may_be_of_another_data_set(capsys):
 
 def test_no_node_gets_a_bundle_that_was_made_in_passing(capsys):
     with pytest.raises(RunError, match="say which bundle the node gets"):
-        STEPS["deploy-model"](Said({"HOST": "node-1"}, is_dry=True))
+        STEPS["deploy-model"](Said({"ADDRESS": "node-1"}, is_dry=True))
     with pytest.raises(RunError, match="there is no bundle in runs/digits-digits/bundle"):
-        STEPS["deploy-model"](Said({"HOST": "node-1", "DATASET": "digits"}, is_dry=True))
+        STEPS["deploy-model"](Said({"ADDRESS": "node-1", "DATASET": "digits"}, is_dry=True))
     make_bundle(make_run("digits") / "bundle")
-    [step] = shown(capsys, "deploy-model", HOST="node-1", DATASET="digits")
+    [step] = shown(capsys, "deploy-model", ADDRESS="node-1", DATASET="digits")
     assert step[1:4] == ["deploy", "node-1", "--bundle"]
-    [step] = shown(capsys, "deploy-model", HOST="node-1", DATASET="digits", HOST_DIR="my site")
-    assert option(step, "--host") == "my site"
+    [step] = shown(capsys, "deploy-model", ADDRESS="node-1", DATASET="digits", HOST_DIR="my site")
+    assert option(step, "--host-dir") == "my site"
 
 
 def test_runs_are_deleted_only_when_that_is_confirmed_and_one_alone_when_it_is_named(capsys):

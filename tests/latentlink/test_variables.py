@@ -64,7 +64,9 @@ def test_flags_are_told_from_values(flags, expected):
     ("target", "said", "sentence"),
     [
         ("live", "dataset=cifar10", "there is no variable dataset; did you mean DATASET?"),
-        ("live", "FEEDBACK=maybe", "FEEDBACK=maybe: it must be yes or no"),
+        ("live", "DOWNLINK=maybe", "DOWNLINK=maybe: it must be yes or no"),
+        ("live", "FEEDBACK=no", "there is no variable FEEDBACK; did you mean DOWNLINK?"),
+        ("deploy", "HOST=node-1", "there is no variable HOST; did you mean ADDRESS?"),
         ("live", "LINK=loraa", "LINK=loraa: there is no such line; .*lora-sf7"),
         ("live", "IMAGES=-3", "IMAGES=-3: it must be a whole number from 1 on"),
         ("live", "IMAGES=many", "IMAGES=many: it must be a whole number"),
@@ -105,7 +107,12 @@ def test_a_preset_of_another_data_set_is_refused():
 
 
 def test_the_environment_says_what_a_target_takes_and_the_command_line_has_the_last_word():
-    environment = {"DATASET": "cifar100", "IMAGE": "ubuntu:22.04", "SEED": "", "HOME": "/root"}
+    environment = {
+        "DATASET": "cifar100",
+        "SYSTEM_IMAGE": "ubuntu",
+        "SEED": "",
+        "HOME": "/root",
+    }
     assert read("", environment, ["train"]) == {"DATASET": "cifar100"}
     assert read(" -- DATASET=digits", environment, ["train"]) == {"DATASET": "digits"}
 

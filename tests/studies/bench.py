@@ -182,7 +182,7 @@ def bench_link(name: str, packet_bytes: int) -> float:
     """
     profile = get_profile(name)
     packets = [bytes([number]) * packet_bytes for number in range(1, GOODPUT_PACKETS + 1)]
-    emulator = [sys.executable, "-m", "link", "emulate", profile.name]
+    emulator = [sys.executable, "-m", "link", "emulate", "--link", profile.name]
     with subprocess.Popen(emulator, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -95,7 +95,16 @@ class Line:
     def __init__(self, profile: str, folder: Path) -> None:
         self.a = folder / "a"
         self.b = folder / "b"
-        command = [sys.executable, "-m", "link", "emulate", profile, "--link-dir", str(folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "link",
+            "emulate",
+            "--link",
+            profile,
+            "--link-dir",
+            str(folder),
+        ]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         self.process.stdout.readline()  # it says the names when they are there

@@ -350,7 +350,7 @@ def test_the_command_line_deploys_to_a_named_host(node, tmp_path):
     """Up to the probe: this machine is no aarch64."""
     words = [sys.executable, "-m", "device.flash", "deploy", node.address, "--bundle", str(BUNDLE)]
     words += [
-        "--host",
+        "--host-dir",
         str(node.host),
         "--ssh-options",
         shlex.join(node.ssh_options),

@@ -48,7 +48,7 @@ def test_the_host_folder_lies_in_ones_home_and_not_in_the_checkout(card, capsys,
     assert f"the host folder is {home}; host.toml here is used with HOST_DIR=. only" in said
     assert "see that its port, /dev/ttyUSB0, is the one of the host's modem" in said
     assert f"python -m host_decoder listen {home}" in said
-    assert card("--confirm", "yes", "--host", str(tmp_path)) == 0
+    assert card("--confirm", "yes", "--host-dir", str(tmp_path)) == 0
     assert (tmp_path / "nodes/1.toml").exists()
 
 
@@ -56,7 +56,7 @@ def test_the_host_folder_lies_in_ones_home_and_not_in_the_checkout(card, capsys,
 def test_under_sudo_everything_belongs_to_who_called_it(card, tmp_path, monkeypatch):
     monkeypatch.setenv("SUDO_UID", "1001")
     monkeypatch.setenv("SUDO_GID", "1001")
-    assert card("--confirm", "yes", "--host", "site/mine", "--work", "work/flash") == 0
+    assert card("--confirm", "yes", "--host-dir", "site/mine", "--work", "work/flash") == 0
     made = [
         path
         for name in ("site", "work")

@@ -40,7 +40,16 @@ PIPE_BYTES = 65_536
 
 def start_line(link_dir, profile: str = "serial-115200") -> Child:
     """Two ends at link_dir/a and link_dir/b, ready for use."""
-    command = [sys.executable, "-m", "link", "emulate", profile, "--link-dir", str(link_dir)]
+    command = [
+        sys.executable,
+        "-m",
+        "link",
+        "emulate",
+        "--link",
+        profile,
+        "--link-dir",
+        str(link_dir),
+    ]
     child = Child("the line", command)
     assert child.take_lines(wait_s=PATIENCE_S), child.why_ended()
     return child

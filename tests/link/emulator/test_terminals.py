@@ -31,7 +31,7 @@ def numbers(stream):
 @contextmanager
 def emulator(*arguments):
     """A running `python -m link emulate`; yields the process and where its ends are."""
-    command = [sys.executable, "-m", "link", "emulate", *map(str, arguments)]
+    command = [sys.executable, "-m", "link", "emulate", "--link", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     try:
@@ -233,7 +233,7 @@ def test_a_signal_ends_the_emulator_with_its_statistics(how, tmp_path):
 )
 def test_a_line_that_cannot_be_is_refused_in_a_sentence(arguments, sentence):
     run = subprocess.run(
-        [sys.executable, "-m", "link", "emulate", *arguments],
+        [sys.executable, "-m", "link", "emulate", "--link", *arguments],
         capture_output=True,
         text=True,
         timeout=30,

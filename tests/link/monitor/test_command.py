@@ -69,7 +69,7 @@ def test_monitor_shows_each_packet_and_the_table(speaking, tmp_path, capsys):
     run(
         "monitor",
         speaking,
-        "--profile",
+        "--link",
         PROFILE,
         "--count",
         "3",
@@ -86,7 +86,7 @@ def test_monitor_shows_each_packet_and_the_table(speaking, tmp_path, capsys):
 
 def test_capture_records_and_replay_shows(speaking, tmp_path, capsys):
     record = tmp_path / "record.jsonl"
-    run("capture", record, speaking, "--profile", PROFILE, "--count", "3")
+    run("capture", record, speaking, "--link", PROFILE, "--count", "3")
     assert capsys.readouterr().out == f"3 packets are in {record}\n"
     with record.open() as file:
         head, packets = read_capture(file)
@@ -99,7 +99,7 @@ def test_capture_records_and_replay_shows(speaking, tmp_path, capsys):
     assert [text.split()[-1] for text in shown[:3]] == ["sealed", "sealed", "sealed"]
     assert shown[-1].split()[:3] == ["7", "4", "3"]
     with pytest.raises(FileExistsError):
-        run("capture", record, speaking, "--profile", PROFILE, "--count", "3")
+        run("capture", record, speaking, "--link", PROFILE, "--count", "3")
 
 
 def test_replay_speaks_at_the_pace_of_the_record(line, tmp_path, capsys):
@@ -135,7 +135,7 @@ def test_a_port_that_vanishes_takes_no_figures_along(monkeypatch, capsys):
 
     monkeypatch.setattr("link.monitor.command._hear", hear_and_unplug)
     with pytest.raises(PortError, match="vanished"):
-        run("monitor", os.ttyname(near), "--profile", PROFILE)
+        run("monitor", os.ttyname(near), "--link", PROFILE)
     assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["7", "4", "3"]
 
 
@@ -143,7 +143,7 @@ def test_a_bundle_that_is_not_the_one_opens_nothing(speaking, tmp_path, capsys):
     make_bundle(tmp_path / "bundle")
     (tmp_path / "node.key").write_text(KEY.hex() + "\n")
     bundle, key = ("--bundle", tmp_path / "bundle"), ("--key", f"7={tmp_path / 'node.key'}")
-    run("monitor", speaking, "--profile", PROFILE, "--count", "3", *key, *bundle)
+    run("monitor", speaking, "--link", PROFILE, "--count", "3", *key, *bundle)
     assert "does not open" in capsys.readouterr().out
 
 
@@ -152,7 +152,7 @@ def test_a_bundle_that_is_not_the_one_opens_nothing(speaking, tmp_path, capsys):
     [
         (["replay", "nowhere.jsonl"], "link: nowhere.jsonl: No such file or directory"),
         (
-            ["monitor", "/dev/ttyNO", "--profile", PROFILE],
+            ["monitor", "/dev/ttyNO", "--link", PROFILE],
             "link: port /dev/ttyNO does not exist; ports here:",
         ),
     ],
@@ -168,15 +168,15 @@ def test_what_cannot_be_opened_is_said_in_one_line(arguments, sentence, capsys):
 )
 def test_a_number_that_ends_nothing_is_refused(option, capsys):
     with pytest.raises(SystemExit):
-        main(["monitor", "/dev/ttyNO", "--profile", PROFILE, *option])
+        main(["monitor", "/dev/ttyNO", "--link", PROFILE, *option])
     assert f'argument {option[0]}: "{option[1]}" is no number above 0' in capsys.readouterr().err
 
 
 def test_wrong_arguments_are_told(tmp_path):
     with pytest.raises(ValueError, match="is not of the form NODE=FILE"):
-        run("monitor", "nowhere", "--profile", PROFILE, "--key", "node.key")
+        run("monitor", "nowhere", "--link", PROFILE, "--key", "node.key")
     with pytest.raises(ValueError, match="no link profile"):
-        run("monitor", "nowhere", "--profile", "string-and-cans")
+        run("monitor", "nowhere", "--link", "string-and-cans")
     (tmp_path / "other").write_text("{}\n")
     with pytest.raises(ValueError, match="is no capture"):
         run("replay", tmp_path / "other")

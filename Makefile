@@ -54,7 +54,7 @@ test-power-cuts: $(READY)  ## cut an emulated node's power 20 times; writes powe
 deploy: $(READY)  ## new programs for the running node ADDRESS=, over SSH
 deploy-model: $(READY)  ## a bundle for the running node ADDRESS=, signed; taken back when it fails there (BUNDLE= HOST_DIR=)
 experiments: $(READY)  ## the studies, the command of each, and which results are here
-report: $(READY)  ## docs/results.md and docs/results.html from results/study-*.json
+report: $(READY)  ## docs/results.md, and docs/results.html (not in git) with its plots, from results/study-*.json
 plot: $(READY)  ## draw docs/ from results/
 test: $(READY)  ## all tests, JOBS= at a time
 nightly: $(READY)  ## the long studies: loss, kills, adversary, fuzz, faults; writes link-*.json and faults.json (two hours)

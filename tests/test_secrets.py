@@ -26,6 +26,7 @@ LEFT = (
     "airtime-roof.json",
     "node.toml.good",
     "runs/photos-photo-32/ce.pt",
+    "docs/results.html",
 )
 
 

@@ -1,6 +1,6 @@
 """Report: docs/results.md and docs/results.html, from the results files that are here.
 
-The HTML file holds its plots and needs nothing beside it.
+The HTML file holds its plots and needs nothing beside it; it is large, and not in git.
 """
 
 import html

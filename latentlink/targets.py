@@ -85,8 +85,7 @@ def nightly(said: Said) -> None:
         "pytest",
         "tests/link",
         "tests/device",
-        "tests/studies/test_kills.py",
-        "tests/studies/fuzz",
+        "tests/studies",
         LATENTLINK_NIGHTLY="1",
     )
 

@@ -14,7 +14,7 @@ from link.node.interface import Outgoing, SenderOptions
 from link.wire.control import Renew
 from link.wire.erasure import ParityPlan
 from link.wire.packet import Flag, Header, PacketType
-from tests.studies.simulation import goodput
+from tests.studies.simulation.study import goodput
 from tests.worlds.ends import NODE, SF7, Counting, NodeEnd, World, host_end, type_of
 from tests.worlds.small_bundle import make_bundle
 

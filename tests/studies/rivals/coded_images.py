@@ -17,7 +17,7 @@ from tqdm import tqdm
 from host_training.data.batches import to_pixels
 from host_training.data.dataset import DataSet, Split
 from link.base import durable
-from tests.studies.image_codecs import PIXELS, Setting, body, decode, rebuild
+from tests.studies.rivals.image_codecs import PIXELS, Setting, body, decode, rebuild
 
 BLOCK = 2500
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.studies import factorised_prior
-from tests.studies.rivals import multiply_accumulates
+from tests.studies.rivals import factorised_prior
+from tests.studies.rivals.macs import multiply_accumulates
 
 
 def test_macs_of_a_transposed_convolution_are_counted_at_its_input():

@@ -8,7 +8,8 @@ import pytest
 
 from link.host.interface import Reason
 from tests.scale import size
-from tests.studies.many_nodes import LOSSY, Scenario, simulate
+from tests.studies.many_nodes.channel import Scenario, simulate
+from tests.studies.many_nodes.study import LOSSY
 
 SCENARIO = Scenario(n_images=size(40, 1000), interval_s=10.0)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from export.entropy_model import static_histogram
-from tests.studies.symbol_codecs import (
+from tests.studies.rivals.symbol_codecs import (
     Deflate,
     PrefixCoder,
     RangeCoder,

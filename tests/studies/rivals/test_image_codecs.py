@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.studies.coded_images import blank, enlarge
-from tests.studies.image_codecs import (
+from tests.studies.rivals.coded_images import blank, enlarge
+from tests.studies.rivals.image_codecs import (
     SETTINGS,
     Setting,
     body,

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.scale import size
-from tests.studies.simulation import BUSY, EDGE, HOST, NODE, Scenario, figures, simulate
+from tests.studies.simulation.session import EDGE, HOST, NODE, Scenario, simulate
+from tests.studies.simulation.study import BUSY, figures
 
 N_IMAGES = size(600, 10_000)
 

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from export.decoders.networks import Components
-from tests.studies.tasks import Received, Rows, best_rule, picked_out, told_apart
+from tests.studies.tasks.anomalies import told_apart
+from tests.studies.tasks.classes import best_rule
+from tests.studies.tasks.field import Received
+from tests.studies.tasks.rows import Rows
+from tests.studies.tasks.thumbnails import picked_out
 
 
 def labelled(labels: list[int], n_labels: int) -> Received:

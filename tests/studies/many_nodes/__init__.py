@@ -1,0 +1,1 @@
+"""Many nodes: several stations on one channel, in virtual time."""

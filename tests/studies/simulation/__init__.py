@@ -1,0 +1,1 @@
+"""Simulation: both ends of a link in virtual time."""

@@ -20,7 +20,7 @@ from device.config import ConfigError, NodeConfig, load_config
 from device.console import Console, JsonConsole, SilentConsole, TextConsole, plain
 from device.encoder.encoder import EncoderError
 from device.encoder.interpreter import RuntimeMissingError
-from device.node import run
+from device.running import run
 from device.safe_mode import SafeMode, keep_good, voices
 from device.state_dir import StateError, StateHeldError
 from device.unit.notify import Notifier

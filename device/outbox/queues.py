@@ -13,7 +13,7 @@ from device.config import NodeConfig
 from device.outbox.outbox import Outbox, open_outbox
 from link.base import Pause, boot_id
 from link.bundle import ID_BYTES
-from link.node import NodeEnd
+from link.node import NodeEnd, Outgoing
 
 OUTBOX_FILE = "outbox-{}.sqlite"
 "By the id of the bundle that made what waits in it."
@@ -94,6 +94,12 @@ class Turns:
     def n_images(self) -> int:
         """That wait, in all queues."""
         return sum(queue.outbox.n_images for queue in (*self._earlier, self.own))
+
+    def next_packet(self, now_s: float) -> Outgoing | None:
+        """Of the queue whose turn it is; None when it has nothing to say now."""
+        if not self.is_own and not self.current.outbox.n_images:
+            self.sender.flush()  # its last image has left, and no other follows
+        return self.sender.next_packet(now_s)
 
     def move_on(self, now_s: float) -> None:
         """Between two packets: let another queue have its turn if it is time."""

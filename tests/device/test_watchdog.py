@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from device.node import PORT_PATIENCE_S
+from device.transmission import PORT_PATIENCE_S
 from link.carriers.carrier import DoesNotFit, NotSentError
 from tests.worlds.virtual_node import VirtualNode
 
@@ -67,7 +67,7 @@ def test_a_medium_that_is_closed_for_a_while_costs_neither_port_nor_airtime_nor_
     assert max(later - earlier for earlier, later in pairwise(world.fed_s)) < 10
     assert len(world.updates) >= len(world.console.images) - 2
     spent_s = sum(outgoing.airtime_s for outgoing in world.console.packets)
-    assert world.node._governor.ledger.used_s(0.0) <= spent_s + 1e-6
+    assert world.link.governor.ledger.used_s(0.0) <= spent_s + 1e-6
 
 
 def test_a_modem_that_takes_short_packets_only_is_given_short_ones(monkeypatch, home):

@@ -5,6 +5,7 @@ from typing import Any
 
 from device.config import load_config
 from device.encoder.loading import load
+from device.link_end import LinkEnd
 from device.node import Node
 from device.outbox.queues import open_queues
 from link.carriers.carrier import Received
@@ -43,7 +44,7 @@ class Console:
 
 
 class VirtualNode:
-    """Radio, watchdog and host of a node; `is_host_there(now_s)` says whether the host hears and
+    """Port, watchdog and host of a node; `is_host_there(now_s)` says whether the host hears and
     answers.
     """
 
@@ -71,7 +72,8 @@ class VirtualNode:
         entry = NodeEntry(home.key, home.bundle, earlier_bundles)
         self._host = Receiver({home.node: entry}, LinkTiming(get_profile(profile)))
         self._at = []
-        monkeypatch.setattr("device.node.boot_s", lambda: self.now_s)
+        for module in ("node", "link_end", "transmission"):
+            monkeypatch.setattr(f"device.{module}.boot_s", lambda: self.now_s)
 
     def at(self, after_s, action):
         """Do something, so long after the start."""
@@ -88,10 +90,11 @@ class VirtualNode:
                 stack.enter_context(closing(one)) for one in open_queues(config, loaded.bundle.id)
             ]
             key = read_master_key(config.key_dir)
-            radio: Any = self
-            self.node = Node(config, loaded, None, key, counters, queues, radio, self.console)
+            port: Any = self
+            self.link = LinkEnd(config, key, counters, queues, port, self.console)
+            node = Node(config, self.link, loaded, None, self.console)
             with suppress(KeyboardInterrupt):
-                self.node.run(self)  # type: ignore[arg-type]
+                node.run(self)  # type: ignore[arg-type]
             self.n_waiting = sum(queue.outbox.n_images for queue in queues)
 
     # Of the watchdog
@@ -102,7 +105,7 @@ class VirtualNode:
     def worked(self):
         self.fed_s.append(self.now_s)
 
-    # Of the radio
+    # Of the port
 
     def send(self, packet):
         if self.is_host_there(self.now_s):

@@ -49,10 +49,10 @@ class OldWorld(VirtualNode):
         self._was_own = True
 
     def _hears(self, now_s):
-        return self.node._turns.is_own or now_s >= self._from_s
+        return self.link.turns.is_own or now_s >= self._from_s
 
     def send(self, packet):
-        is_own = self.node._turns.is_own
+        is_own = self.link.turns.is_own
         if not is_own and self._was_own:
             self.tries_s.append((self.now_s, self.console.packets[-1].packet_type))
         self._was_own = is_own

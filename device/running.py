@@ -1,0 +1,70 @@
+"""Running: a node's files are opened, its bundle is chosen, its port opens, and its loop runs."""
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
+
+from device.config import NodeConfig
+from device.console import Console
+from device.encoder.encoder import EncoderError
+from device.encoder.trial import Installed
+from device.ending import Ending
+from device.link_end import LinkEnd
+from device.node import Node
+from device.outbox.queues import open_queues
+from device.port import open_port
+from device.safe_mode import SafeMode
+from device.state_dir import StateDir
+from device.unit.notify import Notifier
+from link.bundle import BundleError
+from link.security import CounterStore, read_master_key
+
+
+def run(
+    config: NodeConfig,
+    console: Console,
+    is_patient: bool = True,
+    safe_mode: SafeMode | None = None,
+    on_proved: Callable[[], None] | None = None,
+) -> int:
+    """Until the source has ended and the outbox is empty, or Ctrl-C; returns the number of images
+    captured.
+
+    An impatient node raises PortError when its port vanishes. `on_proved` is called once, when the
+    settings have shown that they work: the host answered, or a packet left where nobody answers. In
+    safe mode neither source nor bundle is touched.
+    """
+    key = read_master_key(config.key_dir)
+    notifier = Notifier()
+    loaded, trial = None, None
+    with CounterStore(config.key_dir, config.node) as counters, ExitStack() as stack:
+        stack.enter_context(StateDir(config))
+        if safe_mode is None:
+            installed = stack.enter_context(Installed(config))
+            try:
+                loaded, trial = installed.choose(console.notice)
+            # one that fails later may do better at a new start; this one will not
+            except EncoderError as error:
+                raise BundleError(str(error)) from None
+            stack.enter_context(Ending(installed.excuse))
+        else:
+            stack.enter_context(Ending())
+            console.notice(safe_mode.notice)
+            notifier.status(f"safe mode: {safe_mode.fault}")
+        port = open_port(config, console.notice, is_patient, waits_for_first=notifier.is_heard)
+        stack.enter_context(port)
+        bundle_id = loaded.bundle.id if loaded else None
+        queues = [stack.enter_context(closing(queue)) for queue in open_queues(config, bundle_id)]
+        link = LinkEnd(config, key, counters, queues, port, console)
+        for notice in (
+            loaded.encoder.notice if loaded else None,
+            counters.notice,
+            *(queue.outbox.notice for queue in queues),
+            link.governor.ledger.notice,
+        ):
+            if notice:
+                console.notice(notice)
+        node = Node(config, link, loaded, trial, console, safe_mode, on_proved)
+        with suppress(KeyboardInterrupt):
+            node.run(notifier)
+        notifier.stopping()
+        return node.n_images

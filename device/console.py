@@ -2,27 +2,13 @@
 started it.
 """
 
-import base64
 import json
 import sys
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-from device.capture.image_source import Image
 from link.node import Acknowledged, Outgoing
+from link.output import Captured, Sent
 from link.wire import PacketType
-
-
-@dataclass(frozen=True, eq=False)
-class Captured:
-    """One image, encoded and safe in the outbox."""
-
-    image: Image
-    id: int
-    bitstream_bytes: int
-    n_chunks: int
-    ms: dict[str, float]
-    "Time of this process: preprocess, model, coder (with the outbox)."
 
 
 def plain(text: str) -> str:
@@ -72,12 +58,12 @@ class TextConsole(SilentConsole):
     """A line for each image, packet and report."""
 
     def image(self, captured: Captured) -> None:
-        label = f" ({plain(captured.image.label)})" if captured.image.label is not None else ""
+        label = f" ({plain(captured.label)})" if captured.label is not None else ""
         chunks = f"{captured.n_chunks} chunk{'s' if captured.n_chunks > 1 else ''}"
         work_ms = sum(captured.ms.values())
         print(
             (
-                f"image {captured.id}{label}: {captured.bitstream_bytes} bytes in {chunks}, "
+                f"image {captured.image}{label}: {captured.bitstream_bytes} bytes in {chunks}, "
                 f"{work_ms:.2f} ms of work"
             ),
             flush=True,
@@ -104,54 +90,42 @@ class TextConsole(SilentConsole):
 
 
 class JsonConsole(SilentConsole):
-    """One JSON object a line; further keys may be added, none will change its meaning."""
+    """One JSON object a line (link.output.console)."""
 
     def image(self, captured: Captured) -> None:
-        """With the pixels as the encoder saw them."""
-        pixels = captured.image.pixels
-        self._print(
-            "image",
-            image=captured.id,
-            label=captured.image.label,
-            pixels=base64.b64encode(pixels.tobytes()).decode("ascii"),
-            shape=list(pixels.shape),
-            bitstream_bytes=captured.bitstream_bytes,
-            chunks=captured.n_chunks,
-            ms={part: round(ms, 4) for part, ms in captured.ms.items()},
-        )
+        self._print(captured.to_json())
 
     def unchanged(self, n_images: int) -> None:
-        self._print("unchanged", images=n_images)
+        self._print({"event": "unchanged", "images": n_images})
 
     def packet(self, outgoing: Outgoing, wire_bytes: int) -> None:
-        self._print(
-            "packet",
+        sent = Sent(
             type=PacketType(outgoing.packet_type).name,
             counter=outgoing.counter,
             packet_bytes=len(outgoing.packet),
             wire_bytes=wire_bytes,
             airtime_s=outgoing.airtime_s,
             listens=outgoing.listens,
-            chunks=[
-                [image, index, n_bytes]
+            chunks=tuple(
+                (image, index, n_bytes)
                 for (image, index), n_bytes in zip(
                     outgoing.chunks, outgoing.bitstream_bytes, strict=True
                 )
-            ],
+            ),
         )
+        self._print(sent.to_json())
 
     def heard(self, heard: Acknowledged, budget_s: float | None) -> None:
-        self._print(
-            "heard", delivered=list(heard.delivered), stopped=list(heard.stopped), budget_s=budget_s
-        )
+        images = {"delivered": list(heard.delivered), "stopped": list(heard.stopped)}
+        self._print({"event": "heard", **images, "budget_s": budget_s})
 
     def notice(self, sentence: str) -> None:
         super().notice(sentence)
-        self._print("notice", sentence=sentence)
+        self._print({"event": "notice", "sentence": sentence})
 
     def done(self, n_images: int) -> None:
-        self._print("done", images=n_images)
+        self._print({"event": "done", "images": n_images})
 
     @staticmethod
-    def _print(event: str, **content: Any) -> None:
-        print(json.dumps({"event": event, **content}), flush=True)
+    def _print(line: dict[str, Any]) -> None:
+        print(json.dumps(line), flush=True)

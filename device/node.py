@@ -21,7 +21,7 @@ from device.capture.image_source import (
 )
 from device.capture.schedule import Timetable
 from device.config import NodeConfig
-from device.console import Captured, Console
+from device.console import Console
 from device.encoder.loading import Loaded
 from device.encoder.trial import Trial
 from device.link_end import LinkEnd
@@ -29,6 +29,7 @@ from device.safe_mode import SafeMode
 from device.unit.notify import Notifier
 from link.base import Recent, boot_s
 from link.bundle import ImageSpec
+from link.output import Captured
 
 IDLE_S = 1.0
 "Longest sleep: a clock that jumps or a port that comes back is noticed within it."
@@ -182,7 +183,15 @@ class Node:
         n_chunks, image_id = self._link.put(encoded.bitstream, captured_s)
         put_ms = 1000 * (time.perf_counter() - began_s)
         ms = encoded.ms | {"coder": encoded.ms["coder"] + put_ms}
-        return Captured(image, image_id, len(encoded.bitstream), n_chunks, ms)
+        return Captured(
+            image=image_id,
+            label=image.label,
+            pixels=image.pixels.tobytes(),
+            shape=image.pixels.shape,
+            bitstream_bytes=len(encoded.bitstream),
+            n_chunks=n_chunks,
+            ms=ms,
+        )
 
     def _look_after_source(self, now_s: float) -> None:
         """Tell person and host what keeps images from coming, and when they come again."""

@@ -25,7 +25,6 @@ from host_decoder.live.processes import Child, ChildError
 from host_decoder.receive.gateways import listen, timing_of
 from host_decoder.receive.host import Host
 from host_decoder.store.sqlite import Store
-from host_decoder.view.row import Captured, Sent
 from host_decoder.view.summary import Title
 from host_decoder.view.tally import Tally
 from host_decoder.view.terminal import Screen
@@ -34,6 +33,7 @@ from link.carriers import CarrierSettings
 from link.emulator import parse_loss
 from link.host import Rejected
 from link.medium import get_profile
+from link.output import Captured, Sent
 from link.security import provision
 
 NODE = 1
@@ -262,14 +262,14 @@ class LiveRun:
                 ) from None
 
     def _read_image(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
-        row = self.tally.add_captured(Captured.from_json(said, at_s), NODE)
+        row = self.tally.add_captured(Captured.from_json(said), NODE, at_s)
         if row.answer is not None:
             view.show(self.tally, row)
 
     def _read_packet(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
-        sent = Sent.from_json(said, at_s)
+        sent = Sent.from_json(said)
         self._last_airtime_s = sent.airtime_s
-        self.tally.add_sent(sent, NODE)
+        self.tally.add_sent(sent, NODE, at_s)
 
     def _read_heard(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
         self.tally.add_stopped(said["stopped"], NODE)

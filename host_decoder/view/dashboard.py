@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.panel import Panel
@@ -98,7 +99,8 @@ class Dashboard:
             or lines < LEAST_PICTURE[1]
         ):
             return None
-        return half_blocks(row.captured.pixels, room, min(PIXEL_ROWS, 2 * lines))
+        pixels = np.frombuffer(row.captured.pixels, np.uint8).reshape(row.captured.shape)
+        return half_blocks(pixels, room, min(PIXEL_ROWS, 2 * lines))
 
     def _answer(self, columns: int, lines: int) -> list[Text]:
         """The verdict, the most probable classes, the facts; with blanks between where there is
@@ -177,7 +179,7 @@ def _facts(row: Row, answer: Answer) -> list[Text]:
         facts.append(("latency", duration(row.latency_s)))
     if row.captured is not None:
         facts.append(("airtime", duration(row.airtime_s)))
-        facts.append(("node's work", duration(sum(row.captured.node_ms.values()) / 1000)))
+        facts.append(("node's work", duration(sum(row.captured.ms.values()) / 1000)))
     return [Text.assemble((f"{name:<12} ", "dim"), value) for name, value in facts]
 
 

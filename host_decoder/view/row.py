@@ -1,67 +1,15 @@
 """Rows: one image each, what the node's console says of it beside what the host made of it."""
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from host_decoder.events import Answer
+from link.output import Captured
 
 MAX_SHOWN_IMAGE = 1_000_000
 """A node begins to count at the time of day: of its images' numbers a person is shown the last six
 digits.
 """
-
-
-@dataclass(frozen=True, eq=False)
-class Captured:
-    """What the node's console says of an image as it is queued."""
-
-    image: int
-    truth: str | None
-    pixels: np.ndarray
-    "uint8 (H, W, C), as the encoder saw them."
-    bitstream_bytes: int
-    "All of it, whether it will be sent or not."
-    n_chunks: int
-    node_ms: dict[str, float]
-    seen_s: float
-
-    @classmethod
-    def from_json(cls, line: dict[str, Any], seen_s: float) -> "Captured":
-        """Raises KeyError, TypeError, AttributeError or ValueError when that is not the console's
-        line of an image.
-        """
-        return cls(
-            image=int(line["image"]),
-            truth=line["label"],
-            pixels=np.frombuffer(base64.b64decode(line["pixels"]), np.uint8).reshape(line["shape"]),
-            bitstream_bytes=int(line["bitstream_bytes"]),
-            n_chunks=int(line["chunks"]),
-            node_ms={part: float(ms) for part, ms in line["ms"].items()},
-            seen_s=seen_s,
-        )
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What the node's console says of a packet before it leaves."""
-
-    wire_bytes: int
-    airtime_s: float
-    chunks: tuple[tuple[int, int, int], ...]
-    "Image, index and bytes of bitstream of each; none in a packet that carries no image."
-    seen_s: float
-
-    @classmethod
-    def from_json(cls, line: dict[str, Any], seen_s: float) -> "Sent":
-        """Raises as Captured.from_json."""
-        chunks = tuple(
-            (int(image), int(index), int(n_bytes)) for image, index, n_bytes in line["chunks"]
-        )
-        return cls(int(line["wire_bytes"]), float(line["airtime_s"]), chunks, seen_s)
 
 
 @dataclass(eq=False)
@@ -71,6 +19,8 @@ class Row:
     position: int | None = None
     "In the order of capture, from 0; None without the node's word."
     captured: Captured | None = None
+    seen_s: float = 0.0
+    "When the node's console told of it."
     sent_bytes: dict[int, int] = field(default_factory=dict)
     "Bytes of bitstream by the index of each chunk that was sent at least once."
     n_packets: int = 0
@@ -99,7 +49,7 @@ class Row:
 
     @property
     def truth(self) -> str | None:
-        return self.captured.truth if self.captured else None
+        return self.captured.label if self.captured else None
 
     @property
     def is_right(self) -> bool | None:
@@ -115,7 +65,7 @@ class Row:
         """
         if self.answer is None or self.captured is None:
             return None
-        return max(0.0, self.answered_s - self.captured.seen_s)
+        return max(0.0, self.answered_s - self.seen_s)
 
     @property
     def unsent(self) -> tuple[int, int]:

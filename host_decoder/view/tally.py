@@ -11,10 +11,11 @@ from statistics import median
 from typing import Any
 
 from host_decoder.events import Answer
-from host_decoder.view.row import Captured, Row, Sent
+from host_decoder.view.row import Row
 from link.base import Recent
 from link.host import Rejected
 from link.medium import LinkProfile
+from link.output import Captured, Sent
 from link.wire import LATER_CHUNK_OVERHEAD_BYTES
 
 KEPT_IMAGES = 4096
@@ -41,17 +42,19 @@ class Tally:
         self._waits_s: deque[tuple[float, float]] = deque(maxlen=KEPT_WAITS)
         "Of each image: from capture to the first answer, and how much of that it was on the air."
 
-    def add_captured(self, captured: Captured, node: int) -> Row:
+    def add_captured(self, captured: Captured, node: int, seen_s: float) -> Row:
+        """An image of which the node's console told at seen_s."""
         if self._first_seen_s is None:
-            self._first_seen_s = captured.seen_s
+            self._first_seen_s = seen_s
         position = int(self.total("captured"))
-        return self._change((node, captured.image), captured=captured, position=position)
+        key = node, captured.image
+        return self._change(key, captured=captured, seen_s=seen_s, position=position)
 
-    def add_sent(self, sent: Sent, node: int) -> None:
+    def add_sent(self, sent: Sent, node: int, seen_s: float) -> None:
         """A packet, its bytes and airtime shared among the chunks in it."""
         if self._first_seen_s is None:
-            self._first_seen_s = sent.seen_s
-        self._busy_until_s = max(self._busy_until_s, sent.seen_s) + sent.airtime_s
+            self._first_seen_s = seen_s
+        self._busy_until_s = max(self._busy_until_s, seen_s) + sent.airtime_s
         self._add({"packets": 1, "wire_bytes": sent.wire_bytes, "airtime_s": sent.airtime_s}, 1)
         for image, index, n_bytes in sent.chunks:
             row = self._rows.get((node, image), Row())

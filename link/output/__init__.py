@@ -1,6 +1,7 @@
 """What a program says: to a terminal, a pipe, a results file."""
 
 from link.output import results
+from link.output.console import Captured, Sent
 from link.output.interruption import EXIT_CODE, loading
 from link.output.outlet import open_outlets
 from link.output.results import OWN, RESULTS, write_result
@@ -10,6 +11,8 @@ __all__ = [
     "EXIT_CODE",
     "OWN",
     "RESULTS",
+    "Captured",
+    "Sent",
     "forget_output",
     "loading",
     "open_outlets",

@@ -1,18 +1,23 @@
 """What a node tells its console is a line that any terminal shows."""
 
 import json
-from types import SimpleNamespace
-
-import numpy as np
 
 from device.console import JsonConsole, TextConsole
+from link.output.console import Captured
 
 ODD = "cat\x1b[2J\n\u202eé"
 
 
 def captured():
-    image = SimpleNamespace(label=ODD, pixels=np.zeros((1, 1, 1), np.uint8))
-    return SimpleNamespace(image=image, id=3, n_chunks=1, bitstream_bytes=4, ms={"model": 1.0})
+    return Captured(
+        image=3,
+        label=ODD,
+        pixels=bytes(1),
+        shape=(1, 1, 1),
+        bitstream_bytes=4,
+        n_chunks=1,
+        ms={"model": 1.0},
+    )
 
 
 def test_names_from_elsewhere_cannot_write_on_the_terminal(capsys):

@@ -18,6 +18,7 @@ from link.bundle.bundle import compute_id
 from link.coder import latent_coder
 from link.coder.range_coder import RangeEncoder
 from link.coder.tables import Tables
+from link.output.console import Captured, Sent
 from link.security.seal import Direction, Seal, downlink_key, uplink_key
 from link.wire.control import (
     Advance,
@@ -153,6 +154,18 @@ def seal_of(master_key: str, node: int, node_salt: str, host_salt: str) -> Seal:
 
 def bundle_id(node_half: dict[str, Any]) -> bytes:
     return compute_id(node_half)
+
+
+def told_of(event: str, **fields: Any) -> Captured | Sent:
+    """What a node tells its console; pixels in hexadecimal digits."""
+    if event == "packet":
+        return Sent(chunks=tuple(map(tuple, fields.pop("chunks"))), **fields)
+    pixels, shape = bytes.fromhex(fields.pop("pixels")), tuple(fields.pop("shape"))
+    return Captured(pixels=pixels, shape=shape, **fields)
+
+
+def console(**fields: Any) -> bytes:
+    return json.dumps(told_of(**fields).to_json()).encode("ascii")
 
 
 def range_coder_cases() -> Iterable[dict[str, Any]]:
@@ -329,6 +342,51 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
     "parity": (
         parity,
         [{"counter": 40, "members": [30, 31, 35], "index": 1, "n_parity": 2, "symbol": "a1b2"}],
+    ),
+    "console": (
+        console,
+        [
+            {
+                "event": "image",
+                "image": 5,
+                "label": "b\u00e9",
+                "pixels": "000102030405060708090a0b",
+                "shape": [2, 2, 3],
+                "bitstream_bytes": 8,
+                "n_chunks": 3,
+                "ms": {"preprocess": 0.1234, "model": 2.0, "coder": 0.3},
+            },
+            {
+                "event": "image",
+                "image": 4294967295,
+                "label": None,
+                "pixels": "ff",
+                "shape": [1, 1, 1],
+                "bitstream_bytes": 0,
+                "n_chunks": 1,
+                "ms": {},
+            },
+            {
+                "event": "packet",
+                "type": "DATA",
+                "counter": 70000,
+                "packet_bytes": 15,
+                "wire_bytes": 19,
+                "airtime_s": 0.046336,
+                "listens": True,
+                "chunks": [[5, 0, 4], [4, 1, 0]],
+            },
+            {
+                "event": "packet",
+                "type": "HELLO",
+                "counter": 1,
+                "packet_bytes": 29,
+                "wire_bytes": 33,
+                "airtime_s": 0.066816,
+                "listens": False,
+                "chunks": [],
+            },
+        ],
     ),
     "framing": (
         stream_frame,

@@ -11,10 +11,11 @@ import pytest
 from link.coder import latent_coder
 from link.coder.range_coder import RangeDecoder
 from link.coder.tables import Tables
+from link.output.console import Captured, Sent
 from link.wire.control import Hello, Parity, Quality, Report, Status, Time, unpack_command
 from link.wire.framing import Deframer
 from link.wire.packet import Chunk, Header, unpack_batch
-from tests.golden.make import FOLDER, GOLDEN, chunk_of, command_of, seal_of, tables_of
+from tests.golden.make import FOLDER, GOLDEN, chunk_of, command_of, seal_of, tables_of, told_of
 
 
 def stored(name):
@@ -126,3 +127,9 @@ def test_seals_open():
         body = seal.open(data, Header.unpack(data), arguments["counter"], bundle_id)
         assert body is not None
         assert body.hex() == arguments["body"]
+
+
+def test_lines_of_the_console_give_what_the_node_told():
+    for arguments, data in stored("console"):
+        kind = Captured if arguments["event"] == "image" else Sent
+        assert kind.from_json(json.loads(data)) == told_of(**arguments)

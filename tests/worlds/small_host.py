@@ -12,10 +12,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from host_decoder.events import Answer
-from host_decoder.view.row import Captured, Sent
 from link.bundle.bundle import Bundle, write_manifest
 from link.coder import latent_coder
 from link.coder.tables import Tables
+from link.output.console import Captured, Sent
 from link.security.seal import Direction, Seal, downlink_key, uplink_key
 from link.wire.control import Command, Hello, Report, Time, unpack_command
 from link.wire.framing import frame
@@ -198,10 +198,10 @@ def answer(image: int, label: int = 1, n_chunks: int = 1) -> Answer:
     )
 
 
-def captured(image: int, truth: str | None = "bee", seen_s: float = 0.0) -> Captured:
-    return replace(Captured.from_json(IMAGE_LINE, seen_s), image=image, truth=truth)
+def captured(image: int, label: str | None = "bee") -> Captured:
+    return replace(Captured.from_json(IMAGE_LINE), image=image, label=label)
 
 
-def sent(*chunks: tuple[int, int, int], seen_s: float = 0.0) -> Sent:
+def sent(*chunks: tuple[int, int, int]) -> Sent:
     """A packet of 15 bytes and 50 ms with these chunks: image, index, bytes of bitstream."""
-    return replace(Sent.from_json(PACKET_LINE, seen_s), chunks=chunks)
+    return replace(Sent.from_json(PACKET_LINE), chunks=chunks)

@@ -25,7 +25,7 @@ class Console:
         self.notices = []
 
     def image(self, captured):
-        self.images.append(captured.id)
+        self.images.append(captured.image)
 
     def unchanged(self, n_images):
         pass

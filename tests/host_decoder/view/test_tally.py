@@ -2,46 +2,19 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from host_decoder.view.row import Captured, Sent
 from host_decoder.view.tally import KEPT_IMAGES, Tally
 from link.host.interface import NotUsed, Reason
 from link.medium.profiles import get_profile
-from tests.worlds.small_host import IMAGE_LINE, NODE, PACKET_LINE, answer, captured, sent
-
-
-def test_console_lines_become_what_was_captured_and_sent():
-    image = Captured.from_json(IMAGE_LINE, seen_s=7.0)
-    assert (image.image, image.truth, image.bitstream_bytes, image.n_chunks, image.seen_s) == (
-        5,
-        "bee",
-        8,
-        3,
-        7.0,
-    )
-    assert image.pixels.tolist() == np.arange(12).reshape(2, 2, 3).tolist()
-    assert Sent.from_json(PACKET_LINE, 8.0) == Sent(15, 0.05, ((5, 0, 4),), 8.0)
-
-
-@pytest.mark.parametrize("fault", [{"image": "x"}, {"shape": [5, 5, 1]}, {"ms": None}])
-def test_a_line_that_is_not_the_console_s_is_an_error(fault):
-    with pytest.raises((ValueError, TypeError, AttributeError)):
-        Captured.from_json(IMAGE_LINE | fault, seen_s=0.0)
-
-
-@pytest.mark.parametrize("fault", [{"chunks": [[1]]}, {"chunks": None}, {"airtime_s": "long"}])
-def test_a_line_of_a_packet_is_checked_too(fault):
-    with pytest.raises((ValueError, TypeError)):
-        Sent.from_json(PACKET_LINE | fault, seen_s=0.0)
+from tests.worlds.small_host import NODE, answer, captured, sent
 
 
 @pytest.mark.parametrize("is_answer_first", [True, False])
 def test_halves_meet_in_either_order(is_answer_first):
     tally = Tally()
     add = [
-        lambda: tally.add_captured(captured(1, seen_s=2.0), NODE),
+        lambda: tally.add_captured(captured(1), NODE, 2.0),
         lambda: tally.add_answer(answer(1), now_s=2.5),
     ]
     for step in reversed(add) if is_answer_first else add:
@@ -52,7 +25,7 @@ def test_halves_meet_in_either_order(is_answer_first):
 
 def test_a_better_answer_takes_the_place_of_the_first_and_latency_stays():
     tally = Tally()
-    tally.add_captured(captured(0), NODE)
+    tally.add_captured(captured(0), NODE, 0.0)
     tally.add_answer(replace(answer(0, label=0), is_complete=False), now_s=1.0)
     assert (tally.accuracy, tally.n_settled) == (0.0, 0)
     row = tally.add_answer(answer(0, label=1, n_chunks=2), now_s=2.0)
@@ -63,7 +36,7 @@ def test_a_better_answer_takes_the_place_of_the_first_and_latency_stays():
 def test_a_missing_image_counts_against_all_captured_but_not_against_the_answered():
     tally = Tally()
     for image in range(4):
-        tally.add_captured(captured(image), NODE)
+        tally.add_captured(captured(image), NODE, 0.0)
         if image != 1:
             tally.add_answer(answer(image, label=1 if image else 2), now_s=image + 0.1)
     assert tally.accuracy == pytest.approx(2 / 3)
@@ -73,14 +46,14 @@ def test_a_missing_image_counts_against_all_captured_but_not_against_the_answere
 
 def test_images_are_named_by_their_place_in_the_run_or_by_their_id():
     tally = Tally()
-    rows = [tally.add_captured(captured(image), NODE) for image in (64, 67)]
+    rows = [tally.add_captured(captured(image), NODE, 0.0) for image in (64, 67)]
     assert [row.name for row in rows] == ["0", "1"]
     assert tally.add_answer(answer(70), now_s=0.0).name == "70"
 
 
 def test_without_truth_there_is_no_accuracy():
     tally = Tally()
-    tally.add_captured(captured(0, truth=None), NODE)
+    tally.add_captured(captured(0, label=None), NODE, 0.0)
     tally.add_answer(answer(0), now_s=0.1)
     assert (tally.accuracy, tally.accuracy_of_captured) == (None, None)
 
@@ -100,33 +73,33 @@ def test_without_a_console_answers_are_counted_alone():
 def test_means_are_over_what_was_sent():
     tally = Tally()
     for image, n_bytes in enumerate((4, 8)):
-        tally.add_captured(captured(image), NODE)
-        tally.add_sent(replace(sent((image, 0, n_bytes)), wire_bytes=n_bytes + 11), NODE)
+        tally.add_captured(captured(image), NODE, 0.0)
+        tally.add_sent(replace(sent((image, 0, n_bytes)), wire_bytes=n_bytes + 11), NODE, 0.0)
     assert (tally.bitstream_bytes_per_image, tally.wire_bytes_per_image) == (6.0, 17.0)
     assert tally.airtime_s_per_image == pytest.approx(0.05)
 
 
 def test_a_chunk_sent_again_costs_airtime_but_is_no_new_information():
     tally = Tally()
-    tally.add_captured(captured(0), NODE)
+    tally.add_captured(captured(0), NODE, 0.0)
     for _ in range(3):
-        tally.add_sent(sent((0, 0, 4)), NODE)
+        tally.add_sent(sent((0, 0, 4)), NODE, 0.0)
     assert (tally.total("repeated"), tally.bitstream_bytes_per_image) == (2, 4.0)
     assert tally.airtime_s_per_image == pytest.approx(0.15)
 
 
 def test_images_in_one_packet_share_its_bytes_and_airtime():
     tally = Tally()
-    rows = [tally.add_captured(captured(image), NODE) for image in range(2)]
-    tally.add_sent(sent((0, 0, 4), (1, 0, 5)), NODE)
+    rows = [tally.add_captured(captured(image), NODE, 0.0) for image in range(2)]
+    tally.add_sent(sent((0, 0, 4), (1, 0, 5)), NODE, 0.0)
     assert [(row.wire_bytes, row.airtime_s) for row in rows] == [(7.5, 0.025)] * 2
     assert (tally.total("packets"), tally.total("wire_bytes")) == (1, 15)
 
 
 def test_a_packet_without_an_image_costs_all_the_same():
     tally = Tally()
-    tally.add_captured(captured(0), NODE)
-    tally.add_sent(sent(), NODE)
+    tally.add_captured(captured(0), NODE, 0.0)
+    tally.add_sent(sent(), NODE, 0.0)
     assert (tally.wire_bytes_per_image, tally.airtime_s_per_image) == (15.0, 0.05)
 
 
@@ -136,20 +109,20 @@ def test_a_verdict_saves_the_chunks_that_were_not_sent():
     """
     tally = Tally(get_profile("lora-sf7"))
     for image in range(2):
-        tally.add_captured(captured(image), NODE)
-        tally.add_sent(sent((image, 0, 4)), NODE)
+        tally.add_captured(captured(image), NODE, 0.0)
+        tally.add_sent(sent((image, 0, 4)), NODE, 0.0)
     tally.add_stopped([1], NODE)
     assert (tally.saved_bytes_per_image, tally.saved_bytes_share) == (2.0, 0.25)
     airtime_s = get_profile("lora-sf7").airtime_s(10 + 2)
     assert tally.saved_airtime_s_per_image == pytest.approx(2 * airtime_s / 2)
-    tally.add_sent(sent((1, 1, 2)), NODE)  # it was on its way
+    tally.add_sent(sent((1, 1, 2)), NODE, 0.0)  # it was on its way
     assert tally.saved_bytes_per_image == 1.0
 
 
 def test_accuracy_at_the_verdict_is_that_of_the_answer_it_was_made_on():
     tally = Tally()
     for image in range(2):
-        tally.add_captured(captured(image), NODE)
+        tally.add_captured(captured(image), NODE, 0.0)
     wrong = replace(answer(0, label=2), is_complete=False, is_enough=True)
     tally.add_answer(wrong, now_s=1.0)
     tally.add_answer(replace(answer(0, label=1, n_chunks=2), is_enough=True), now_s=2.0)
@@ -161,9 +134,9 @@ def test_accuracy_at_the_verdict_is_that_of_the_answer_it_was_made_on():
 
 def test_link_use_is_airtime_over_time():
     tally = Tally()
-    tally.add_sent(sent(seen_s=10.0), NODE)
+    tally.add_sent(sent(), NODE, 10.0)
     assert tally.link_use == pytest.approx(1.0)
-    tally.add_sent(sent(seen_s=10.95), NODE)
+    tally.add_sent(sent(), NODE, 10.95)
     assert tally.link_use == pytest.approx(0.1 / 1.0)
 
 

@@ -29,9 +29,9 @@ def tally():
     tally = Tally(get_profile("lora-sf7"))
     probabilities = np.array([0.02, 0.917, 0.06, 0.003], np.float32)
     for image, label in ((0, 1), (1, None), (2, 2)):
-        pixels = np.full((8, 8, 1), 200, np.uint8)
-        tally.add_captured(replace(captured(image, seen_s=image), pixels=pixels), NODE)
-        tally.add_sent(sent((image, 0, 4), seen_s=image), NODE)
+        grey = replace(captured(image), pixels=bytes([200] * 64), shape=(8, 8, 1))
+        tally.add_captured(grey, NODE, image)
+        tally.add_sent(sent((image, 0, 4)), NODE, image)
         if label is not None:
             order = np.roll(probabilities, label - 1)
             tally.add_answer(replace(answer(image), probabilities=order), now_s=image + 0.25)
@@ -97,7 +97,7 @@ def test_it_fits_the_terminal(tally, columns, lines):
 def test_before_the_first_answer_it_waits_and_shows_what_was_sent():
     tally = Tally()
     assert "waiting for the first image" in drawn(dashboard(TITLE, tally, None))
-    tally.add_captured(captured(0), NODE)
+    tally.add_captured(captured(0), NODE, 0.0)
     assert "▀" in drawn(dashboard(TITLE, tally, None))
 
 
@@ -248,7 +248,7 @@ def test_the_summary_says_what_verdicts_saved_and_how_right_they_were(tally):
             replace(tally._rows[NODE, image].answer, is_complete=False, is_enough=True), now_s=3.0
         )
     tally.add_stopped([0, 2], NODE)
-    tally.add_sent(sent((0, 0, 4)), NODE)
+    tally.add_sent(sent((0, 0, 4)), NODE, 0.0)
     rows = rows_of(summary(TITLE, tally))
     assert rows["stopped by verdict"] == "2 images, after 1.0 chunks"
     assert rows["accuracy at the verdict"] == "50.0%"

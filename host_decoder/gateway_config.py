@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from host_decoder.toml_table import ConfigError
 from link.carriers import CARRIERS, DEFAULT_FREQUENCY_HZ, Carrier, CarrierSettings, open_carrier
 from link.lorawan import SERVERS
-from link.medium import REGIONS, UART_BYTES, LinkProfile, UartConfig, get_profile
+from link.medium import REGIONS, get_profile, serial_profile
 from link.settings import HOST, parse_address, read_text, setting, shown
 
 if TYPE_CHECKING:  # it needs an MQTT library that only gateways of a network need
@@ -154,8 +154,7 @@ def _gateway(link: Mapping[str, Any]) -> GatewayConfig:
     if "profile" in link:
         profile = get_profile(link["profile"])
     else:
-        cable = UartConfig(bitrate_bps or DEFAULT_BITRATE_BPS)
-        profile = LinkProfile(f"serial-{cable.bitrate_bps}", cable, UART_BYTES)
+        profile = serial_profile(bitrate_bps or DEFAULT_BITRATE_BPS)
     settings = CarrierSettings(
         profile=profile,
         port=link["port"],

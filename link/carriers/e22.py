@@ -34,7 +34,7 @@ class E22(SerialLine):
     def send(self, packet: bytes) -> None:
         super().send(packet)
         time.sleep(
-            self._profile.load_s(len(packet)) + self._profile.airtime_s(len(packet)) + MODULE_S
+            self._profile.to_air_s(len(packet)) + self._profile.airtime_s(len(packet)) + MODULE_S
         )
 
     def _begin(self) -> None:

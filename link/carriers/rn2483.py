@@ -28,9 +28,9 @@ SYNC_WORD = "12"
 "LoRa's for private networks: LoRaWAN gateways, which use 34, do not even demodulate our frames."
 RESET_S = 1.0
 N_RESETS = 3
-UNLOAD_BYTES = 70
-"""What goes over the serial port of a receiver beside the packet's digits: events, signal values,
-`radio rx 0`.
+DEAF_BYTES = 70
+"""What goes over the serial port of a receiver beside the packet's digits, from the end of a frame
+until the module hears the next one: events, signal values, `radio rx 0`.
 """
 SLACK_S = 0.050
 "For the receiver's computer to react: three answers, each as late as a slow USB adapter makes it."
@@ -84,8 +84,8 @@ class Rn2483:
                 f"({event or 'no word of it'}); open it again"
             )
         self.statistics.n_sent += 1
-        unload_s = self._modem.uart.airtime_s(2 * len(packet) + UNLOAD_BYTES)
-        self._ready_s = time.monotonic() + unload_s + SLACK_S
+        deaf_s = self._modem.uart.airtime_s(2 * len(packet) + DEAF_BYTES)
+        self._ready_s = time.monotonic() + deaf_s + SLACK_S
         self._listen()
 
     def receive(self, timeout_s: float) -> list[Received]:

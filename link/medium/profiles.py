@@ -20,12 +20,12 @@ UART_BYTES = 252
 
 ANSWER_BYTES = 32
 "The longest usual answer, a REPORT with its salt."
-LOAD_BYTES = {"rn2483": 32, "rak3172": 29, "e22": 3}
-"""What goes over a modem's serial port beside the packet before it is on the air; for the E22 the
-pause that ends it.
+TO_AIR_BYTES = {"rn2483": 32, "rak3172": 29, "e22": 3}
+"""What goes over a modem's serial port beside the packet, from the computer's first byte until the
+frame is on the air; for the E22 the pause that ends it.
 """
-UNLOAD_BYTES = {"rn2483": 12, "rak3172": 22, "e22": 0}
-"The same, between the end of a frame and the packet at the computer."
+FROM_AIR_BYTES = {"rn2483": 12, "rak3172": 22, "e22": 0}
+"The same, from the end of a frame until its packet is at the computer."
 COMPUTER_S = 0.1
 "For a computer that has other work, on both sides of its serial port."
 RN2483_UART_BPS = 57_600
@@ -91,17 +91,17 @@ class LinkProfile:
     @property
     def turnaround_s(self) -> float:
         """At most so long from the end of a frame until the answer to it is on the medium."""
-        return COMPUTER_S + self.unload_s(self.max_packet_bytes) + self.load_s(ANSWER_BYTES)
+        return COMPUTER_S + self.from_air_s(self.max_packet_bytes) + self.to_air_s(ANSWER_BYTES)
 
-    def load_s(self, packet_bytes: int) -> float:
+    def to_air_s(self, packet_bytes: int) -> float:
         """From the moment at which a computer begins to hand a packet to its modem until it is on
         the air.
         """
-        return self._port_s(packet_bytes, LOAD_BYTES)
+        return self._port_s(packet_bytes, TO_AIR_BYTES)
 
-    def unload_s(self, packet_bytes: int) -> float:
+    def from_air_s(self, packet_bytes: int) -> float:
         """From the end of a frame until its packet is at the computer."""
-        return self._port_s(packet_bytes, UNLOAD_BYTES)
+        return self._port_s(packet_bytes, FROM_AIR_BYTES)
 
     def _port_s(self, packet_bytes: int, dialogue_bytes: Mapping[str, int]) -> float:
         """A cable's own bytes are its airtime, and the modem without quirks takes no time."""
@@ -132,12 +132,14 @@ def framed_bytes(packet_bytes: int) -> int:
     return len(frame(bytes([1]) * packet_bytes))
 
 
+def serial_profile(bitrate_bps: int) -> LinkProfile:
+    """A serial cable of any speed; ValueError for one that cannot be."""
+    return LinkProfile(f"serial-{bitrate_bps}", UartConfig(bitrate_bps), UART_BYTES)
+
+
 def _profiles() -> dict[str, LinkProfile]:
     lora = {spreading_factor: LoRaConfig(spreading_factor) for spreading_factor in range(7, 13)}
-    serial = [
-        LinkProfile(f"serial-{bps}", UartConfig(bps), UART_BYTES)
-        for bps in (1200, 9600, 57_600, 115_200)
-    ]
+    serial = [serial_profile(bps) for bps in (1200, 9600, 57_600, 115_200)]
     raw = [LinkProfile(f"lora-sf{sf}", radio, RAW_LORA_BYTES) for sf, radio in lora.items()]
     eu868 = [
         LinkProfile(f"lora-sf{sf}-eu868", radio, EU868_BYTES[sf], 0.01)

@@ -60,7 +60,7 @@ def test_a_modem_returns_from_sending_when_the_frame_has_left(world, name):
     here = world(name)
     node = here.open("a")
     elapsed_s = here.elapsed_s(lambda: node.send(bytes(50)))
-    least_s = here.profile.load_s(50) + here.profile.airtime_s(50)
+    least_s = here.profile.to_air_s(50) + here.profile.airtime_s(50)
     assert least_s <= elapsed_s < least_s + 0.015
 
 
@@ -74,7 +74,10 @@ def test_the_profile_knows_when_a_packet_is_at_the_other_computer(world, name, n
     node.send(bytes(n_bytes))
     node.receive(3.0)
     due_s = (
-        began_s + profile.load_s(n_bytes) + profile.airtime_s(n_bytes) + profile.unload_s(n_bytes)
+        began_s
+        + profile.to_air_s(n_bytes)
+        + profile.airtime_s(n_bytes)
+        + profile.from_air_s(n_bytes)
     )
     assert here.arrived_s["b"] == pytest.approx(due_s, abs=0.005)
     assert packets(host.receive(0.1)) == [bytes(n_bytes)]

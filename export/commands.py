@@ -1,4 +1,4 @@
-"""Turn a checkpoint into a bundle, and measure it on the test split.
+"""Turn a run, or a checkpoint, into a bundle, and measure it on the test split.
 
 `python -m export calibrate --bundle DIR` fits the confidence of a bundle that is there, on the
 validation split. `python -m export decoder --bundle DIR --task NAME` adds another decoder to its
@@ -24,14 +24,14 @@ from export import ExportError
 from export.decoders.add import Request, add_decoder
 from export.decoders.calibration import calibrate
 from export.decoders.questions import TASKS
-from export.encoder.fold import VIEWS
 from export.pipeline import export
 from export.rotate import Rotating, turn
 from export.settings import Settings
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSetError
-from host_training.presets.preset import ORDERS
-from host_training.run import RUNS, RunError, origin
+from host_training.presets import PRESETS
+from host_training.presets.preset import N_VIEWS, ORDERS, STAGES
+from host_training.run import RUNS, RunError, origin, read_run
 from host_training.training.checkpoint import CheckpointError
 from link.bundle import Bundle, BundleError
 from link.output import EXIT_CODE, OWN, write_result
@@ -43,15 +43,12 @@ COPIES = RUNS / "bundles"
 
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
+    name, *rest = (
+        arguments if arguments[:1] and arguments[0] in COMMANDS else ["export", *arguments]
+    )
+    parser_of, run = COMMANDS[name]
     try:
-        if arguments[:1] == ["calibrate"]:
-            run_calibration(calibration_parser().parse_args(arguments[1:]))
-        elif arguments[:1] == ["decoder"]:
-            run_decoder(vars(decoder_parser().parse_args(arguments[1:])))
-        elif arguments[:1] == ["turn"]:
-            run_turn(vars(turn_parser().parse_args(arguments[1:])))
-        else:
-            run_export(vars(parser().parse_args(arguments)))
+        run(vars(parser_of().parse_args(rest)))
     except KeyboardInterrupt:
         print(
             "interrupted; nothing was written, and what was there before is as it was",
@@ -72,12 +69,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run_calibration(options: argparse.Namespace) -> None:
-    bundle = Bundle.load(options.bundle, "host")
-    dataset, data_dir = origin(options.bundle.resolve().parent, options.dataset, options.data_dir)
+def run_calibration(options: dict[str, Any]) -> None:
+    bundle = Bundle.load(options["bundle"], "host")
+    folder = options["bundle"].resolve().parent
+    dataset, data_dir = origin(folder, options["dataset"], options["data_dir"])
     data = load(dataset or bundle.data_set, data_dir, image_size=bundle.image.height)
-    place = written_into(bundle, options.out)
-    calibrated, fitted = calibrate(place, data, options.threads)
+    place = written_into(bundle, options["out"])
+    calibrated, fitted = calibrate(place, data, options["threads"])
     print(
         f"calibrate {fitted.describe()}\nbundle    {calibrated.id.hex()} in {place}, the "
         "same id as before"
@@ -150,9 +148,8 @@ def run_turn(options: dict[str, Any]) -> None:
 
 def run_export(options: dict[str, Any]) -> None:
     results_folder = options.pop("results")
-    settings = with_origin(
-        Settings(**options), options["checkpoint"].resolve().parent, options["data_dir"]
-    )
+    settings = Settings(**as_run_says(options))
+    settings = with_origin(settings, settings.checkpoint.resolve().parent, options["data_dir"])
     written, report = export(settings, partial(print, flush=True))
     path = write_result(
         report.study,
@@ -168,6 +165,24 @@ def run_export(options: dict[str, Any]) -> None:
     print(f"report    {settings.out / 'report.md'}, {path}")
 
 
+def as_run_says(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields of Settings; of a run that is named, what is not said is as its preset has it."""
+    folder, stage = options.pop("run", None), options.pop("stage", None)
+    if folder is None:
+        if stage is not None:
+            raise RunError("--stage is one of a run's: name the run, --run DIR")
+        return {"out": options["checkpoint"].parent / "bundle"} | options
+    run = read_run(folder)
+    if run is None or not (run.is_finished or stage):
+        raise RunError(
+            f"{folder} is {'no run' if run is None else 'not finished'}; `make train RUN={folder}` "
+            "trains it to the end, --checkpoint exports a stage of it that is there"
+        )
+    preset, checkpoint = PRESETS[run.preset], folder / f"{stage or run.stage}.pt"
+    usual = {"out": folder / "bundle", "order": preset.order, "views": preset.views}
+    return usual | options | {"checkpoint": checkpoint}
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m export",
@@ -175,14 +190,24 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = top.add_argument
-    add("--checkpoint", type=Path, required=True, help="runs/…/duphil.pt or ce.pt")
+    said = top.add_mutually_exclusive_group(required=True).add_argument
+    said(
+        "--run", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="a finished run, runs/…"
+    )
+    said("--checkpoint", type=Path, default=argparse.SUPPRESS, help="runs/…/duphil.pt or ce.pt")
+    add(
+        "--stage",
+        choices=STAGES,
+        default=argparse.SUPPRESS,
+        help="of the run (default: the stage that its preset is exported from)",
+    )
     add(
         "--out",
         type=Path,
-        required=True,
+        default=argparse.SUPPRESS,
         help=(
             "folder of the bundle; a bundle that is there is replaced at the end, and kept "
-            "beside it"
+            "beside it (default: `bundle` in the run's folder)"
         ),
     )
     add(
@@ -194,8 +219,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--order",
         choices=ORDERS,
-        default=ORDERS[0],
-        help="what useful means (default: %(default)s)",
+        default=argparse.SUPPRESS,
+        help=f"what useful means (default: the preset's; of a checkpoint {ORDERS[0]})",
     )
     add(
         "--coarseness",
@@ -207,9 +232,9 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--views",
         type=int,
-        choices=VIEWS,
-        default=1,
-        help="also look at mirrored and moved images, and send the mean",
+        choices=N_VIEWS,
+        default=argparse.SUPPRESS,
+        help="also look at mirrored and moved images, and send the mean (default: the preset's; 1)",
     )
     add_data_options(top, "the run's, or the name in the checkpoint")
     add(
@@ -352,3 +377,12 @@ def add_data_options(top: argparse.ArgumentParser, default_name: str) -> None:
 
 def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split(","))
+
+
+COMMANDS = {
+    "export": (parser, run_export),
+    "calibrate": (calibration_parser, run_calibration),
+    "decoder": (decoder_parser, run_decoder),
+    "turn": (turn_parser, run_turn),
+}
+"What is typed first, or `export` where it is left out."

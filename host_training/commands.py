@@ -29,9 +29,9 @@ from host_training.run import (
     Source,
     Wanted,
     data_folder,
-    last_stage,
     read_run,
     require_pictures,
+    result_stage,
     sha256,
     write_run,
 )
@@ -167,6 +167,8 @@ def trained(wanted: Wanted, run_dir: Path, options: argparse.Namespace) -> Run |
         wanted = with_what_a_checkpoint_says(wanted, run_dir)
         source = Source.of(wanted.dataset or DEFAULT_DATASET)
         source.check_preset(wanted.preset or source.preset)
+        for sentence in missing_weights(wanted, source):
+            print(sentence, file=sys.stderr)
     else:
         wanted.require(known, run_dir)
         source = require_pictures(known, run_dir, wanted.dataset)
@@ -193,6 +195,19 @@ def trained(wanted: Wanted, run_dir: Path, options: argparse.Namespace) -> Run |
     run = replace(run, is_finished=True)
     write_run(run, run_dir, None)
     return run
+
+
+def missing_weights(wanted: Wanted, source: Source) -> Iterator[str]:
+    """What a new run's preset builds on and nobody named, a sentence for each."""
+    name = wanted.preset or source.preset
+    for kind, purpose in (("teacher", "learn from"), ("start_from", "begin with")):
+        other = getattr(PRESETS[name], kind)
+        if other is not None and getattr(wanted, kind) is None:
+            checkpoint = source.run_dir(other) / "ce.pt"
+            yield (
+                f"{name} was measured with a run of {other} to {purpose} "
+                f"({kind.upper()}={checkpoint}); without it, it reaches less"
+            )
 
 
 @contextmanager
@@ -300,7 +315,7 @@ def prepare(
         data_sha256=data.sha256,
         preset=preset,
         changes=changes,
-        stage=last_stage(chosen),
+        stage=result_stage(preset, chosen),
         **_checkpoint("start_from", wanted.start_from),
         **_checkpoint("teacher", wanted.teacher),
     )

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from host_training.data.listing import Listing
-from host_training.presets import DEFAULT_PRESETS, FOLDER_PRESET, fitting_presets, recipe
-from host_training.training.recipe import Recipe
+from host_training.presets import DEFAULT_PRESETS, FOLDER_PRESET, PRESETS, fitting_presets, recipe
+from host_training.training.recipe import Recipe, Stage
 from link.base import durable
 
 RUN, PICTURES, REPLAY = "run.json", "pictures.json", "replay.npz"
@@ -106,7 +106,7 @@ class Run:
     changes: dict
     "Fields of the preset's recipe that were told otherwise, of CHANGES."
     stage: str
-    "The last one, whose checkpoint is the run's result: ce or duphil."
+    "The stage whose best checkpoint is the run's result: ce or duphil."
     start_from: str | None = None
     start_from_sha256: str | None = None
     teacher: str | None = None
@@ -175,8 +175,12 @@ class Wanted:
             )
 
 
-def last_stage(recipe: Recipe) -> str:
-    return "duphil" if recipe.duphil_epochs else "ce"
+def result_stage(preset: str, recipe: Recipe) -> Stage:
+    """The stage whose best checkpoint is the result: the preset's, or the last where that is left
+    out.
+    """
+    usual = PRESETS[preset].stage
+    return usual if getattr(recipe, f"{usual}_epochs") else recipe.last_stage
 
 
 def is_same_source(one: Source, other: Source, pictures: Listing | None = None) -> bool:

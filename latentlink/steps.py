@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from host_training.presets import DEFAULT_PRESETS, recipe
+from host_training.presets import DEFAULT_PRESETS
 from host_training.run import (
     RUNS,
     Run,
@@ -14,7 +14,6 @@ from host_training.run import (
     Source,
     Wanted,
     is_same_source,
-    last_stage,
     read_pictures,
     require_pictures,
 )
@@ -32,7 +31,7 @@ from latentlink.choice import (
 from latentlink.said import Said
 
 TRAINING = ("DATASET", "IMAGE_SIZE", "PRESET", "START_FROM", "TEACHER")
-EXPORT = ("DATASET", "LATENTS", "ORDER", "COARSENESS", "VIEWS", "MAX_DROP")
+EXPORT = ("DATASET", "STAGE", "LATENTS", "ORDER", "COARSENESS", "VIEWS", "MAX_DROP")
 LINE = (
     *("LINK", "LOSS", "IMAGES", "SEED", "INTERVAL"),
     *("VERDICT", "FIRST_CHUNK_BYTES", "CHUNK_BYTES"),
@@ -85,11 +84,8 @@ def export(said: Said) -> None:
 
 def _export(said: Said, place: Place) -> None:
     place = _train(said, place)
-    preset = said.get("PRESET", data_set(said).preset)
-    last = place.run.stage if place.run is not None else last_stage(recipe(preset))
-    checkpoint = place.folder / f"{said.get('STAGE', last)}.pt"
-    options = ["--out", str(place.bundle), "--results", said.results, *said.options(*EXPORT)]
-    said.run("export", "--checkpoint", checkpoint, *options)
+    options = ["--results", said.results, *said.options(*EXPORT)]
+    said.run("export", "--run", place.folder, *options)
 
 
 def _bundle(said: Said) -> Chosen:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_training.presets import DEFAULT_PRESETS, PRESETS
+from host_training.presets.preset import N_VIEWS, ORDERS, STAGES
 from host_training.run import DEFAULT_DATASET, RunError, Source
 from link.emulator import parse_loss
 from link.medium import PROFILES
@@ -18,12 +19,8 @@ Check = Callable[[str], str]
 "What is wrong with a value, as the end of a sentence;  if nothing is."
 
 TASKS = ("label", "coarse", "fine", "living", "new-class", "anomaly", "thumbnail")
-ORDERS, VIEWS, LOSSES, SUITES = (
-    ("discriminative", "importance"),
-    ("1", "2", "6"),
-    ("ce", "kl", "svm"),
-    ("bookworm", "trixie"),
-)
+VIEWS = tuple(map(str, N_VIEWS))
+LOSSES, SUITES = ("ce", "kl", "svm"), ("bookworm", "trixie")
 RENAMED = {"FEEDBACK": "DOWNLINK", "HOST": "ADDRESS", "IMAGE": "SYSTEM_IMAGE"}
 "What variables were called before this version."
 MAKES_OWN = {"SHELL", "MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKE"}
@@ -139,15 +136,19 @@ VARIABLES: dict[str, Variable] = {
     "TEACHER": Variable("CHECKPOINT", "also learn a larger model's scores", _file),
     "RUN": Variable("FOLDER", "of the run (the newest of the data set that fits)", _folder_to_be),
     "STAGE": Variable(
-        "ce|duphil", "whose checkpoint is exported (the last)", one_of(("ce", "duphil"), "stage")
+        "ce|duphil", "whose checkpoint is exported (the preset's)", one_of(STAGES, "stage")
     ),
     "LATENTS": Variable("N", "send only the N most useful latents", number(1, 4096)),
-    "ORDER": Variable("|".join(ORDERS), "what useful means", one_of(ORDERS, "order")),
+    "ORDER": Variable(
+        "|".join(ORDERS), "what useful means (the preset's)", one_of(ORDERS, "order")
+    ),
     "COARSENESS": Variable(
         "C", "with ORDER=importance: above 1 for fewer bits", number(0.01, 100, float)
     ),
     "VIEWS": Variable(
-        "|".join(VIEWS), "how often the node looks at an image", one_of(VIEWS, "number of views")
+        "|".join(VIEWS),
+        "how often the node looks at an image (the preset's)",
+        one_of(VIEWS, "number of views"),
     ),
     "MAX_DROP": Variable("POINTS", "of accuracy that int8 may cost (1)", number(0, 100, float)),
     "BUNDLE": Variable("FOLDER", "a bundle (the newest of the data set)", _bundle),

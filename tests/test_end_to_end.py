@@ -34,7 +34,7 @@ def workplace(tmp_path_factory) -> Path:
 def bundle(workplace: Path) -> Bundle:
     """The embedded data set, trained and exported by the default recipe."""
     run(workplace, "host_training", "train", "--dataset", "digits", "--run", "run")
-    run(workplace, "export", "--checkpoint", "run/duphil.pt", "--out", "run/bundle")
+    run(workplace, "export", "--run", "run")
     run(workplace, "host_training", "replay", "--dataset", "digits", "--out", "run/replay.npz")
     return Bundle.load(workplace / "run" / "bundle", side="host")
 

@@ -29,9 +29,9 @@ class Preset:
     views: int = 1
     "How often the node looks at an image, of N_VIEWS, where training mirrors the images."
     teacher: str | None = None
-    "The preset whose scores it learns too."
+    "The preset whose cross-entropy stage's scores it learns too."
     start_from: str | None = None
-    "The preset whose weights it begins with."
+    "The preset whose cross-entropy stage's weights it begins with."
     machine: Literal["CPU", "GPU"] = "CPU"
     "What trains it, and trained what was measured."
     results: tuple[str, ...] = ()

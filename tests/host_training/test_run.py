@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from host_training.commands import main
+from host_training.commands import main, missing_weights
 from host_training.data.listing import Listing
+from host_training.presets import recipe
 from host_training.run import (
     Run,
     RunError,
@@ -25,6 +27,7 @@ from host_training.run import (
     read_pictures,
     read_run,
     require_pictures,
+    result_stage,
     write_run,
 )
 
@@ -239,3 +242,29 @@ def test_what_nobody_says_is_no_difference():
     run = Run("digits", None, None, None, 9, "0", "digits", {}, "duphil")
     assert list(Wanted().differences(run)) == []
     assert list(Wanted("digits", "digits", seed=0, ce_epochs=60).differences(run)) == []
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "stage"),
+    [
+        ("digits", {}, "duphil"),
+        ("digits", {"duphil_epochs": 0}, "ce"),
+        ("narrow-5", {}, "ce"),
+        ("narrow-5", {"ce_epochs": 0}, "duphil"),
+        ("plain-20", {}, "ce"),
+    ],
+)
+def test_the_result_is_of_the_presets_stage_unless_that_was_left_out(preset, changes, stage):
+    assert result_stage(preset, recipe(preset, **changes)) == stage
+
+
+def test_what_a_preset_builds_on_is_told_when_nobody_names_it():
+    wanted = Wanted(preset="plain-20-medium")
+    [sentence] = missing_weights(wanted, Source("cifar10"))
+    assert (
+        "a run of wide-70-long to learn from (TEACHER=runs/cifar10-wide-70-long/ce.pt)" in sentence
+    )
+    assert list(missing_weights(replace(wanted, teacher=Path("t.pt")), Source("cifar10"))) == []
+    [sentence] = missing_weights(Wanted(preset="cifar-32-fine"), Source("cifar10"))
+    assert "to begin with (START_FROM=runs/cifar10-cifar-32/ce.pt)" in sentence
+    assert list(missing_weights(Wanted(), Source("digits"))) == []

@@ -90,12 +90,12 @@ def test_from_nothing_everything_is_made_in_order(capsys):
     steps = shown(capsys, "live", IMAGES="5", SEED="3")
     assert [step[:2] for step in steps] == [
         ["host_training", "train"],
-        ["export", "--checkpoint"],
+        ["export", "--run"],
         ["host_training", "replay"],
         ["host_decoder", "live"],
     ]
     assert option(steps[0], "--run") == "runs/digits-digits"
-    assert option(steps[1], "--checkpoint") == "runs/digits-digits/duphil.pt"
+    assert option(steps[1], "--run") == "runs/digits-digits"
     assert option(steps[3], "--results") == "runs/results"
     assert (
         option(steps[3], "--images"),
@@ -114,7 +114,7 @@ def test_what_is_made_is_not_made_again_and_the_seed_is_then_the_lines(capsys):
 def test_a_run_remembers_its_preset(capsys):
     run = make_run("photos", "narrow-5", stage="ce")
     export, *_ = shown(capsys, "live", DATASET="photos")
-    assert option(export, "--checkpoint") == f"{run}/ce.pt"
+    assert option(export, "--run") == str(run)
     make_bundle(run / "bundle", "photos", stage="ce")
     replay, live = shown(capsys, "live", DATASET="photos/")
     assert option(live, "--bundle") == f"{run}/bundle"
@@ -222,7 +222,7 @@ def test_an_export_that_is_said_otherwise_is_not_mixed_up_with_the_one_that_is_t
         == 2
     )
     [export] = shown(capsys, "export", STAGE="ce")
-    assert option(export, "--checkpoint") == "runs/digits-digits/ce.pt"
+    assert option(export, "--stage") == "ce"
 
 
 def test_a_bundle_of_a_checkpoint_that_was_trained_anew_is_exported_anew(capsys):

@@ -34,8 +34,8 @@ def live_figures(
     run("host_training", "train", *data, "--run", f"{folder}/run", "--seed", f"{seed}")
     run(
         "export",
-        "--checkpoint",
-        f"{folder}/run/duphil.pt",
+        "--run",
+        f"{folder}/run",
         "--out",
         f"{folder}/bundle",
         *results,

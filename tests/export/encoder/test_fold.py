@@ -5,6 +5,7 @@ from export import ExportError
 from export.encoder.fold import VIEWS, View, fixed_pool, fold, fold_stem
 from host_training.models.autoencoder import quantise
 from host_training.models.wavelet import WAVELETS
+from host_training.presets.preset import N_VIEWS
 
 
 def everything(model):
@@ -118,3 +119,8 @@ def test_what_is_folded_shares_no_weights_with_what_was_trained(random_model, ra
 def test_a_pool_that_does_not_divide_the_feature_map_is_refused():
     with pytest.raises(ExportError, match="5x4 and is averaged to 2x2, which does not divide it"):
         fixed_pool(torch.zeros(1, 3, 5, 4), 2)
+
+
+def test_the_views_that_a_preset_may_name_are_those_there_are():
+    assert tuple(VIEWS) == N_VIEWS
+    assert all(len(views) == n for n, views in VIEWS.items())

@@ -1,0 +1,69 @@
+"""What is typed and what a run says become one export's settings."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from export.commands import as_run_says, main, parser
+from export.settings import Settings
+from host_training.run import Run, RunError, write_run
+
+RUN = Run("cifar10", None, None, None, 60_000, "0", "plain-120", {}, "ce", is_finished=True)
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    write_run(RUN, tmp_path / "run", None)
+    return tmp_path / "run"
+
+
+def settings(*words: object) -> Settings:
+    options = vars(parser().parse_args([*map(str, words)]))
+    del options["results"], options["data_dir"]
+    return Settings(**as_run_says(options))
+
+
+def test_a_run_is_exported_as_its_preset_says(run):
+    said = settings("--run", run)
+    assert said.checkpoint == run / "ce.pt"
+    assert said.out == run / "bundle"
+    assert (said.order, said.views) == ("importance", 2)
+
+
+def test_what_is_typed_goes_before_the_preset(run):
+    order = ("--order", "discriminative", "--views", "1", "--out", "elsewhere")
+    said = settings("--run", run, "--stage", "duphil", *order)
+    assert said.checkpoint == run / "duphil.pt"
+    assert said.out == Path("elsewhere")
+    assert (said.order, said.views) == ("discriminative", 1)
+
+
+def test_a_checkpoint_is_exported_as_it_is_whatever_the_preset(run):
+    said = settings("--checkpoint", run / "ce.pt")
+    assert said.checkpoint == run / "ce.pt"
+    assert said.out == run / "bundle"
+    assert (said.order, said.views) == ("discriminative", 1)
+
+
+def test_a_run_that_is_not_finished_has_a_stage_that_is(run):
+    write_run(replace(RUN, is_finished=False), run, None)
+    with pytest.raises(RunError, match=r"run is not finished; `make train RUN=.*` trains it"):
+        settings("--run", run)
+    assert settings("--run", run, "--stage", "ce").checkpoint == run / "ce.pt"
+
+
+def test_what_is_no_run_is_a_sentence(tmp_path, capsys):
+    assert main(["export", "--run", str(tmp_path)]) == 1
+    assert main(["--checkpoint", str(tmp_path / "x.pt"), "--stage", "ce"]) == 1
+    no_run, no_stage = capsys.readouterr().err.splitlines()
+    assert no_run.startswith(f"error: {tmp_path} is no run; `make train RUN={tmp_path}`")
+    assert no_stage == "error: --stage is one of a run's: name the run, --run DIR"
+
+
+def test_either_a_run_or_a_checkpoint_is_named(capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args([])
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--run", "a", "--checkpoint", "b"])
+    assert "not allowed with argument" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from host_decoder.live.options import LiveOptions
 from host_decoder.live.run import Outcome
+from host_decoder.view.tally import FIGURES
 from link.bundle import Bundle
 from link.output import write_result
 
@@ -31,23 +32,13 @@ def figures(outcome: Outcome) -> dict[str, float]:
     """Numbers by name; what the run could not tell (accuracy without truth) is left out."""
     tally = outcome.tally
     known = {
-        "live_accuracy": tally.accuracy,
-        "live_accuracy_of_captured": tally.accuracy_of_captured,
-        "live_accuracy_at_verdict": tally.accuracy_at_stop,
-        "live_bytes_per_image": tally.bitstream_bytes_per_image,
-        "live_wire_bytes_per_image": tally.wire_bytes_per_image,
-        "live_airtime_s_per_image": tally.airtime_s_per_image,
-        "live_bytes_saved_per_image": tally.saved_bytes_per_image,
-        "live_bytes_saved_share": tally.saved_bytes_share,
-        "live_airtime_saved_s_per_image": tally.saved_airtime_s_per_image,
+        **{f"live_{name}": tally.figure(name) for name in FIGURES},
         "live_images_decided": tally.total("decided"),
-        "live_chunks_at_verdict": tally.chunks_at_decision,
         "live_packets": tally.total("packets"),
         "live_chunks_repeated": tally.total("repeated"),
         "live_link_use": tally.link_use,
         "live_images": tally.n_captured,
         "live_images_received": tally.n_answered,
-        "live_delivery_ratio": tally.delivery_ratio,
         "live_downlink_packets": outcome.link.get("downlink_packets"),
         "live_downlink_airtime_s": outcome.link.get("downlink_airtime_s"),
         "live_latency_s_median": tally.median_latency_s,

@@ -186,8 +186,8 @@ def _facts(row: Row, answer: Answer) -> list[Text]:
 def _cells(title: Title, tally: Tally) -> list[Text]:
     """The running figures; what only a node's console tells is left out where there is none."""
     cells = [
-        ("bytes per image", number(tally.bitstream_bytes_per_image)),
-        ("on the wire", number(tally.wire_bytes_per_image)),
+        ("bytes per image", number(tally.figure("bytes_per_image"))),
+        ("on the wire", number(tally.figure("wire_bytes_per_image"))),
         ("refused", refused(tally)),
     ]
     lost = [] if tally.n_lost is None else [("lost", f"{tally.n_lost} packets")]
@@ -195,7 +195,7 @@ def _cells(title: Title, tally: Tally) -> list[Text]:
         judged = f"{tally.total('right'):.0f} of {tally.total('judged'):.0f}"
         of_all = f" of {title.n_images}" if title.n_images else ""
         cells = [
-            ("accuracy", f"{percent(tally.accuracy)} ({judged})"),
+            ("accuracy", f"{percent(tally.figure('accuracy'))} ({judged})"),
             ("captured", f"{tally.n_captured}{of_all}"),
             ("delivered", f"{tally.n_answered} of {tally.n_captured}"),
             ("link in use", f"{percent(tally.link_use)} of the time"),

@@ -33,14 +33,14 @@ def summary(
         ("bundle", title.bundle),
         ("link", title.link),
         ("images answered / captured", f"{tally.n_answered} / {tally.n_captured or '?'}"),
-        ("accuracy of the answered", percent(tally.accuracy)),
+        ("accuracy of the answered", percent(tally.figure("accuracy"))),
         ("accuracy of all captured", _of_captured(tally, is_interrupted)),
-        ("bitstream per image", f"{number(tally.bitstream_bytes_per_image)} bytes"),
-        ("on the wire per image", f"{number(tally.wire_bytes_per_image)} bytes"),
-        ("airtime per image", _optional(tally.airtime_s_per_image)),
+        ("bitstream per image", f"{number(tally.figure('bytes_per_image'))} bytes"),
+        ("on the wire per image", f"{number(tally.figure('wire_bytes_per_image'))} bytes"),
+        ("airtime per image", _optional(tally.figure("airtime_s_per_image"))),
         ("chunks sent again", f"{tally.total('repeated'):.0f}" if tally.n_captured else UNKNOWN),
         ("stopped by verdict", _decided(tally)),
-        ("accuracy at the verdict", percent(tally.accuracy_at_stop)),
+        ("accuracy at the verdict", percent(tally.figure("accuracy_at_verdict"))),
         ("saved by verdicts per image", saved(tally)),
         ("link in use", percent(tally.link_use)),
         ("from capture to answer, median", _optional(tally.median_latency_s)),
@@ -56,23 +56,26 @@ def summary(
 
 def _of_captured(tally: Tally, is_interrupted: bool) -> str:
     n_waiting = tally.total("with_truth") - tally.total("judged")
-    if not is_interrupted or not n_waiting or tally.accuracy_of_captured is None:
-        return percent(tally.accuracy_of_captured)
-    return f"{percent(tally.accuracy)}, {n_waiting:.0f} that were on their way left out"
+    if not is_interrupted or not n_waiting or tally.figure("accuracy_of_captured") is None:
+        return percent(tally.figure("accuracy_of_captured"))
+    return f"{percent(tally.figure('accuracy'))}, {n_waiting:.0f} that were on their way left out"
 
 
 def _decided(tally: Tally) -> str:
-    if tally.chunks_at_decision is None:
+    if tally.figure("chunks_at_verdict") is None:
         return "none"
-    return f"{tally.total('decided'):.0f} images, after {tally.chunks_at_decision:.1f} chunks"
+    return (
+        f"{tally.total('decided'):.0f} images, after {tally.figure('chunks_at_verdict'):.1f} chunks"
+    )
 
 
 def saved(tally: Tally) -> str:
     """Bytes and airtime that verdicts kept off the air, per image."""
     if not tally.total("stopped"):
         return UNKNOWN
-    airtime = tally.saved_airtime_s_per_image
-    share = f"{number(tally.saved_bytes_per_image)} bytes ({percent(tally.saved_bytes_share)})"
+    airtime = tally.figure("airtime_saved_s_per_image")
+    n_bytes = number(tally.figure("bytes_saved_per_image"))
+    share = f"{n_bytes} bytes ({percent(tally.figure('bytes_saved_share'))})"
     return share + ("" if airtime is None else f", {duration(airtime)}")
 
 

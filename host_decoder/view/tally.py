@@ -23,6 +23,22 @@ KEPT_IMAGES = 4096
 
 KEPT_WAITS = 65536
 SHOWN_IMAGES = 12
+FIGURES = {
+    "accuracy": [("right", "judged")],
+    "accuracy_of_captured": [("right", "with_truth")],
+    "accuracy_at_verdict": [("right_at_stop", "judged_at_stop")],
+    "bytes_per_image": [("sent_bitstream_bytes", "captured"), ("bitstream_bytes", "answered")],
+    "wire_bytes_per_image": [("wire_bytes", "captured"), ("packet_bytes", "answered")],
+    "airtime_s_per_image": [("airtime_s", "captured")],
+    "bytes_saved_per_image": [("saved_bytes", "captured")],
+    "bytes_saved_share": [("saved_bytes", "whole_bytes")],
+    "airtime_saved_s_per_image": [("saved_airtime_s", "captured")],
+    "chunks_at_verdict": [("chunks_at_decision", "decided")],
+    "delivery_ratio": [("answered", "captured")],
+}
+"""Each a total over another (Row.counts): a missing image is wrong among the captured; bytes are
+those sent, or without the node's word those received; saved is what verdicts kept off the air.
+"""
 
 
 class Tally:
@@ -139,70 +155,12 @@ class Tally:
         """Images of which every chunk is here or no further one is wanted."""
         return int(self.total("settled"))
 
-    @property
-    def delivery_ratio(self) -> float | None:
-        """Share of the images captured of which the host has at least the base chunk; None without
-        the node's word.
-        """
-        return self._ratio("answered", "captured")
-
-    @property
-    def accuracy(self) -> float | None:
-        """Share of right answers among the images that were answered and whose truth is known."""
-        return self._ratio("right", "judged")
-
-    @property
-    def accuracy_of_captured(self) -> float | None:
-        """The same among all images captured with a known truth: one that is missing counts as
-        wrong.
-        """
-        return self._ratio("right", "with_truth")
-
-    @property
-    def accuracy_at_stop(self) -> float | None:
-        """Share of right answers at the moment of the verdict, among the images that got one."""
-        return self._ratio("right_at_stop", "judged_at_stop")
-
-    @property
-    def bitstream_bytes_per_image(self) -> float | None:
-        """Sent at least once; without the node's word, received."""
-        if self.n_captured:
-            return self._ratio("sent_bitstream_bytes", "captured")
-        return self._ratio("bitstream_bytes", "answered")
-
-    @property
-    def wire_bytes_per_image(self) -> float | None:
-        """Of everything the node sent (on a cable with its framing), by image."""
-        return (
-            self._ratio("wire_bytes", "captured")
-            if self.n_captured
-            else self._ratio("packet_bytes", "answered")
-        )
-
-    @property
-    def airtime_s_per_image(self) -> float | None:
-        return self._ratio("airtime_s", "captured")
-
-    @property
-    def saved_bytes_per_image(self) -> float | None:
-        """Bytes of bitstream that verdicts kept off the air, over all images."""
-        return self._ratio("saved_bytes", "captured")
-
-    @property
-    def saved_bytes_share(self) -> float | None:
-        """The same as a share of all bitstreams."""
-        return self._ratio("saved_bytes", "whole_bytes")
-
-    @property
-    def saved_airtime_s_per_image(self) -> float | None:
-        """What the chunks that verdicts made needless would have taken, each in a packet of its
-        own.
-        """
-        return self._ratio("saved_airtime_s", "captured") if self._profile else None
-
-    @property
-    def chunks_at_decision(self) -> float | None:
-        return self._ratio("chunks_at_decision", "decided")
+    def figure(self, name: str) -> float | None:
+        """One of FIGURES; None while there is nothing to divide by."""
+        for part, whole in FIGURES[name]:
+            if self.total(whole):
+                return self.total(part) / self.total(whole)
+        return None
 
     @property
     def median_latency_s(self) -> float | None:
@@ -226,6 +184,3 @@ class Tally:
         if self._first_seen_s is None or self._busy_until_s <= self._first_seen_s:
             return None
         return self.total("airtime_s") / (self._busy_until_s - self._first_seen_s)
-
-    def _ratio(self, part: str, whole: str) -> float | None:
-        return self.total(part) / self.total(whole) if self.total(whole) else None

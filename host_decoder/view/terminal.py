@@ -164,8 +164,8 @@ def _line(row: Row, tally: Tally, has_console: bool = True) -> str:
         parts.append(f"airtime {duration(row.airtime_s)}")
     if row.latency_s is not None:
         parts.append(f"latency {duration(row.latency_s)}")
-    if tally.accuracy is not None:
-        parts.append(f"accuracy so far {percent(tally.accuracy)}")
+    if tally.figure("accuracy") is not None:
+        parts.append(f"accuracy so far {percent(tally.figure('accuracy'))}")
     return " · ".join(parts)
 
 

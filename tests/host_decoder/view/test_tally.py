@@ -20,16 +20,21 @@ def test_halves_meet_in_either_order(is_answer_first):
     for step in reversed(add) if is_answer_first else add:
         row = step()
     assert (row.is_right, row.latency_s) == (True, 0.5)
-    assert (tally.n_captured, tally.n_answered, tally.accuracy) == (1, 1, 1.0)
+    assert (tally.n_captured, tally.n_answered, tally.figure("accuracy")) == (1, 1, 1.0)
 
 
 def test_a_better_answer_takes_the_place_of_the_first_and_latency_stays():
     tally = Tally()
     tally.add_captured(captured(0), NODE, 0.0)
     tally.add_answer(replace(answer(0, label=0), is_complete=False), now_s=1.0)
-    assert (tally.accuracy, tally.n_settled) == (0.0, 0)
+    assert (tally.figure("accuracy"), tally.n_settled) == (0.0, 0)
     row = tally.add_answer(answer(0, label=1, n_chunks=2), now_s=2.0)
-    assert (tally.accuracy, tally.n_settled, tally.n_answered, len(tally.latest)) == (1.0, 1, 1, 1)
+    assert (tally.figure("accuracy"), tally.n_settled, tally.n_answered, len(tally.latest)) == (
+        1.0,
+        1,
+        1,
+        1,
+    )
     assert row.latency_s == 1.0
 
 
@@ -39,9 +44,9 @@ def test_a_missing_image_counts_against_all_captured_but_not_against_the_answere
         tally.add_captured(captured(image), NODE, 0.0)
         if image != 1:
             tally.add_answer(answer(image, label=1 if image else 2), now_s=image + 0.1)
-    assert tally.accuracy == pytest.approx(2 / 3)
-    assert tally.accuracy_of_captured == pytest.approx(2 / 4)
-    assert tally.delivery_ratio == pytest.approx(3 / 4)
+    assert tally.figure("accuracy") == pytest.approx(2 / 3)
+    assert tally.figure("accuracy_of_captured") == pytest.approx(2 / 4)
+    assert tally.figure("delivery_ratio") == pytest.approx(3 / 4)
 
 
 def test_images_are_named_by_their_place_in_the_run_or_by_their_id():
@@ -55,19 +60,24 @@ def test_without_truth_there_is_no_accuracy():
     tally = Tally()
     tally.add_captured(captured(0, label=None), NODE, 0.0)
     tally.add_answer(answer(0), now_s=0.1)
-    assert (tally.accuracy, tally.accuracy_of_captured) == (None, None)
+    assert (tally.figure("accuracy"), tally.figure("accuracy_of_captured")) == (None, None)
 
 
 def test_without_a_console_answers_are_counted_alone():
     tally = Tally()
     row = tally.add_answer(answer(0), now_s=0.1)
-    assert (tally.delivery_ratio, tally.accuracy, tally.link_use, row.latency_s) == (
+    assert (
+        tally.figure("delivery_ratio"),
+        tally.figure("accuracy"),
+        tally.link_use,
+        row.latency_s,
+    ) == (
         None,
         None,
         None,
         None,
     )
-    assert (tally.bitstream_bytes_per_image, tally.wire_bytes_per_image) == (4.0, 15.0)
+    assert (tally.figure("bytes_per_image"), tally.figure("wire_bytes_per_image")) == (4.0, 15.0)
 
 
 def test_means_are_over_what_was_sent():
@@ -75,8 +85,8 @@ def test_means_are_over_what_was_sent():
     for image, n_bytes in enumerate((4, 8)):
         tally.add_captured(captured(image), NODE, 0.0)
         tally.add_sent(replace(sent((image, 0, n_bytes)), wire_bytes=n_bytes + 11), NODE, 0.0)
-    assert (tally.bitstream_bytes_per_image, tally.wire_bytes_per_image) == (6.0, 17.0)
-    assert tally.airtime_s_per_image == pytest.approx(0.05)
+    assert (tally.figure("bytes_per_image"), tally.figure("wire_bytes_per_image")) == (6.0, 17.0)
+    assert tally.figure("airtime_s_per_image") == pytest.approx(0.05)
 
 
 def test_a_chunk_sent_again_costs_airtime_but_is_no_new_information():
@@ -84,8 +94,8 @@ def test_a_chunk_sent_again_costs_airtime_but_is_no_new_information():
     tally.add_captured(captured(0), NODE, 0.0)
     for _ in range(3):
         tally.add_sent(sent((0, 0, 4)), NODE, 0.0)
-    assert (tally.total("repeated"), tally.bitstream_bytes_per_image) == (2, 4.0)
-    assert tally.airtime_s_per_image == pytest.approx(0.15)
+    assert (tally.total("repeated"), tally.figure("bytes_per_image")) == (2, 4.0)
+    assert tally.figure("airtime_s_per_image") == pytest.approx(0.15)
 
 
 def test_images_in_one_packet_share_its_bytes_and_airtime():
@@ -100,7 +110,10 @@ def test_a_packet_without_an_image_costs_all_the_same():
     tally = Tally()
     tally.add_captured(captured(0), NODE, 0.0)
     tally.add_sent(sent(), NODE, 0.0)
-    assert (tally.wire_bytes_per_image, tally.airtime_s_per_image) == (15.0, 0.05)
+    assert (tally.figure("wire_bytes_per_image"), tally.figure("airtime_s_per_image")) == (
+        15.0,
+        0.05,
+    )
 
 
 def test_a_verdict_saves_the_chunks_that_were_not_sent():
@@ -112,11 +125,11 @@ def test_a_verdict_saves_the_chunks_that_were_not_sent():
         tally.add_captured(captured(image), NODE, 0.0)
         tally.add_sent(sent((image, 0, 4)), NODE, 0.0)
     tally.add_stopped([1], NODE)
-    assert (tally.saved_bytes_per_image, tally.saved_bytes_share) == (2.0, 0.25)
+    assert (tally.figure("bytes_saved_per_image"), tally.figure("bytes_saved_share")) == (2.0, 0.25)
     airtime_s = get_profile("lora-sf7").airtime_s(10 + 2)
-    assert tally.saved_airtime_s_per_image == pytest.approx(2 * airtime_s / 2)
+    assert tally.figure("airtime_saved_s_per_image") == pytest.approx(2 * airtime_s / 2)
     tally.add_sent(sent((1, 1, 2)), NODE, 0.0)  # it was on its way
-    assert tally.saved_bytes_per_image == 1.0
+    assert tally.figure("bytes_saved_per_image") == 1.0
 
 
 def test_accuracy_at_the_verdict_is_that_of_the_answer_it_was_made_on():
@@ -127,8 +140,8 @@ def test_accuracy_at_the_verdict_is_that_of_the_answer_it_was_made_on():
     tally.add_answer(wrong, now_s=1.0)
     tally.add_answer(replace(answer(0, label=1, n_chunks=2), is_enough=True), now_s=2.0)
     tally.add_answer(replace(answer(1, label=1, n_chunks=3), is_enough=True), now_s=3.0)
-    assert (tally.accuracy_at_stop, tally.accuracy) == (0.5, 1.0)
-    assert tally.chunks_at_decision == 2.0
+    assert (tally.figure("accuracy_at_verdict"), tally.figure("accuracy")) == (0.5, 1.0)
+    assert tally.figure("chunks_at_verdict") == 2.0
     assert tally.n_settled == 2
 
 

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.config import read_config
-    from host_decoder.live.interruption import Interruption
+    from host_decoder.interruption import Interruption
     from host_decoder.receive.listener import Listener
     from link.output import open_outlets
 
@@ -63,13 +63,13 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
 
 
 def _live(arguments: argparse.Namespace, started_s: float) -> int:
-    from host_decoder.live.interruption import Interruption
+    from host_decoder.interruption import Interruption
     from host_decoder.live.options import LiveOptions
     from host_decoder.live.report import write_live_result
     from host_decoder.live.run import LiveRun
     from host_decoder.view.statistics_view import link_tables
     from host_decoder.view.summary import summary
-    from host_decoder.view.terminal import make_view
+    from host_decoder.view.terminal import make_screen
 
     options = LiveOptions(
         bundle=arguments.bundle,
@@ -89,8 +89,8 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
     console = Console()
     with Interruption() as interruption:
         run = LiveRun(options, started_s, interruption)
-        with make_view(run.title, console, is_plain=arguments.plain) as view:
-            outcome = run.run(view)
+        with make_screen(run.title, console, is_plain=arguments.plain) as screen:
+            outcome = run.run(screen)
         console.print(
             summary(run.title, outcome.tally, outcome.first_label_s, is_interrupted=interruption())
         )

@@ -3,7 +3,7 @@
     replay file → [node process] ↔ pseudo-terminal ↔ [line process: slow, lossy]
     screen, store ← [this process] ↔ pseudo-terminal ↔ [the same line process]
 
-Only packets cross the line. The picture and the truth that the view shows come from the node's own
+Only packets cross the line. The picture and the truth on the screen come from the node's own
 console. However it ends, no process is left behind, and unless it is killed no folder: the children
 are ended in order, then the run's folder goes.
 """
@@ -126,7 +126,7 @@ class LiveRun:
         bundle = f"{self.bundle.data_set} {self.bundle.id.hex()}"
         return Title(bundle, f"emulated {self.profile.name}{loss}", str(NODE), self._n_images)
 
-    def run(self, view: Screen) -> Outcome:
+    def run(self, screen: Screen) -> Outcome:
         """Until every image has come through or is lost, or should_stop(); ChildError when a
         process dies.
         """
@@ -146,7 +146,7 @@ class LiveRun:
                         else VerdictConfig(self.options.verdict)
                     )
                     with closing(Host([node], store, (), timing_of([gateway]), verdict)) as host:
-                        self._join(ends["a"], gateway, line, host, folder, view)
+                        self._join(ends["a"], gateway, line, host, folder, screen)
                 line.stop()
                 statistics = [json.loads(written.text) for written in line.take_lines()]
             return Outcome(
@@ -158,14 +158,20 @@ class LiveRun:
             )
 
     def _join(
-        self, port: str, gateway: GatewayConfig, line: Child, host: Host, folder: Path, view: Screen
+        self,
+        port: str,
+        gateway: GatewayConfig,
+        line: Child,
+        host: Host,
+        folder: Path,
+        screen: Screen,
     ) -> None:
         """The node at one end of the line, the host at the other."""
         for sentence in host.notices:
-            view.notice(sentence)
+            screen.notice(sentence)
         if self._n_images < len(self._replay):
             seed = self.options.seed
-            view.notice(
+            screen.notice(
                 f"{self._n_images} of {len(self._replay)} images of the replay file, drawn by "
                 f"seed {seed}"
             )
@@ -174,7 +180,7 @@ class LiveRun:
         config.write_text(node_toml(options, NODE, port, self._frequency_hz), encoding="utf-8")
         with closing(listen(host, [gateway], self._should_stop)) as events:
             for event in events:  # the port is open before the node speaks
-                self._show(event, view)
+                self._show(event, screen)
                 if isinstance(event, Notice):
                     break
             with Child(
@@ -184,21 +190,21 @@ class LiveRun:
                 self._silent_since_s = time.monotonic()
                 for event in events:
                     is_node_running = node.is_running
-                    self._read_console(node, view)
+                    self._read_console(node, screen)
                     if event is not None:
                         self.tally.n_lost = host.figures(NODE)["lost"]
-                    self._show(event, view)
+                    self._show(event, screen)
                     self._check_store(host)
-                    self._tell_silence(view)
+                    self._tell_silence(screen)
                     if not line.is_running and not self._should_stop():
                         raise ChildError(line.why_ended())
                     if not is_node_running:
-                        self._take_leave(node, view)
+                        self._take_leave(node, screen)
                     if self._is_over():
                         break
         self._link = {"node": NODE, **host.figures(NODE)}
 
-    def _tell_silence(self, view: Screen) -> None:
+    def _tell_silence(self, screen: Screen) -> None:
         """The node asks on, ever more rarely, until something comes through, and that may be
         never.
         """
@@ -208,7 +214,7 @@ class LiveRun:
             self._silent_since_s is not None and time.monotonic() > self._silent_since_s + SILENCE_S
         ):
             self._silent_since_s = None
-            view.notice(
+            screen.notice(
                 f"no image has come through in {SILENCE_S:g} s, over a line with loss "
                 f"{self.options.loss} and "
                 f"bit errors {self.options.bit_errors:g}; the node goes on trying, Ctrl-C "
@@ -224,10 +230,10 @@ class LiveRun:
         elif time.monotonic() > self._stored_s + STORE_PATIENCE_S:
             raise LiveError(host.trouble)
 
-    def _take_leave(self, node: Child, view: Screen) -> None:
+    def _take_leave(self, node: Child, screen: Screen) -> None:
         """The node's last words; ChildError when it ended without being done."""
         why = node.why_ended()
-        self._read_console(node, view)
+        self._read_console(node, screen)
         if not self._is_node_done:
             raise ChildError(why)
 
@@ -248,54 +254,54 @@ class LiveRun:
                 )
         return None
 
-    def _read_console(self, node: Child, view: Screen) -> None:
+    def _read_console(self, node: Child, screen: Screen) -> None:
         for written in node.take_lines():
             self._quiet_since_s = time.monotonic()
             try:
                 said = json.loads(written.text)
                 if read := self._readers.get(said["event"]):
-                    read(said, written.at_s, view)
+                    read(said, written.at_s, screen)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ChildError(
                     f"{node.name} wrote what is no line of its console ({error}): "
                     f"{written.text[:80]}"
                 ) from None
 
-    def _read_image(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
+    def _read_image(self, said: dict[str, Any], at_s: float, screen: Screen) -> None:
         row = self.tally.add_captured(Captured.from_json(said), NODE, at_s)
         if row.answer is not None:
-            view.show(self.tally, row)
+            screen.show(self.tally, row)
 
-    def _read_packet(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
+    def _read_packet(self, said: dict[str, Any], at_s: float, screen: Screen) -> None:
         sent = Sent.from_json(said)
         self._last_airtime_s = sent.airtime_s
         self.tally.add_sent(sent, NODE, at_s)
 
-    def _read_heard(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
+    def _read_heard(self, said: dict[str, Any], at_s: float, screen: Screen) -> None:
         self.tally.add_stopped(said["stopped"], NODE)
 
-    def _read_notice(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
-        view.notice(f"the node says: {said['sentence']}")
+    def _read_notice(self, said: dict[str, Any], at_s: float, screen: Screen) -> None:
+        screen.notice(f"the node says: {said['sentence']}")
 
-    def _read_done(self, said: dict[str, Any], at_s: float, view: Screen) -> None:
+    def _read_done(self, said: dict[str, Any], at_s: float, screen: Screen) -> None:
         self._is_node_done = True
 
-    def _show(self, event: Event | Notice | None, view: Screen) -> None:
+    def _show(self, event: Event | Notice | None, screen: Screen) -> None:
         if isinstance(event, Answer):
             if self._first_label_s is None:
                 self._first_label_s = time.monotonic() - self._started_s
             self._quiet_since_s = self._answered_s = time.monotonic()
             row = self.tally.add_answer(event, time.time())
             if row.captured is not None:
-                view.show(self.tally, row)
+                screen.show(self.tally, row)
         elif isinstance(event, Rejected):
             self._quiet_since_s = time.monotonic()
             self.tally.add_rejected(event)
             if sentence := self._explainer.explain(event, time.monotonic()):
-                view.notice(sentence)
+                screen.notice(sentence)
         elif isinstance(event, Notice) and event.is_problem:
-            view.notice(event.sentence)
-        view.tick(self.tally)
+            screen.notice(event.sentence)
+        screen.tick(self.tally)
 
     def _is_over(self) -> bool:
         """The node is done, and every image is here or had its time to arrive."""

@@ -1,5 +1,5 @@
 """The listener: a host at its gateways, for as long as it is wanted; JSON lines for programs, the
-view for people.
+screen for people.
 """
 
 import time
@@ -20,7 +20,7 @@ from host_decoder.store.sqlite import Store, StoreError
 from host_decoder.view.statistics_view import link_tables
 from host_decoder.view.summary import Title, summary
 from host_decoder.view.tally import Tally
-from host_decoder.view.terminal import make_view
+from host_decoder.view.terminal import make_screen
 from link.base import boot_s
 from link.host import Rejected
 
@@ -66,7 +66,7 @@ class Listener:
                 say(event.sentence)
 
     def show(self, console: Console) -> None:
-        """The live view, and a table at the end. The pictures stay on the nodes."""
+        """The screen, and a table at the end. The pictures stay on the nodes."""
         config = self._config
         title = Title(
             bundle=", ".join(
@@ -76,16 +76,16 @@ class Listener:
             node=", ".join(str(node.number) for node in config.nodes),
             has_console=False,
         )
-        with make_view(title, console) as view:
+        with make_screen(title, console) as screen:
             for event in self._events():
                 if isinstance(event, Answer):
-                    view.show(self.tally, self.tally.row_of(event))
+                    screen.show(self.tally, self.tally.row_of(event))
                 elif isinstance(event, Rejected):
                     if sentence := self._explainer.explain(event, time.monotonic()):
-                        view.notice(sentence)
+                        screen.notice(sentence)
                 elif isinstance(event, Notice) and event.is_problem:
-                    view.notice(event.sentence)
-                view.tick(self.tally)
+                    screen.notice(event.sentence)
+                screen.tick(self.tally)
         console.print(summary(title, self.tally))
         console.print(
             *link_tables(

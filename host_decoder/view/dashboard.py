@@ -103,31 +103,31 @@ class Dashboard:
         return half_blocks(pixels, room, min(PIXEL_ROWS, 2 * lines))
 
     def _answer(self, columns: int, lines: int) -> list[Text]:
-        """The verdict, the most probable classes, the facts; with blanks between where there is
+        """The label, the most probable classes, the facts; with blanks between where there is
         room.
         """
         row = self.row
         if row is None or row.answer is None:
             return [Text("waiting for the first image …", style="dim", no_wrap=True)]
-        first = verdict_line(row, row.answer, has_console=self.title.has_console)
+        first = answer_line(row, row.answer, has_console=self.title.has_console)
         bars, facts = _bars(row.answer, columns), _facts(row, row.answer)
         if len(bars) + len(facts) + 3 <= lines:
             return [first, Text(), *bars, Text(), *facts]
         return [first, *bars, *facts][:lines]
 
 
-def verdict_line(row: Row, answer: Answer, has_console: bool = True) -> Text:
+def answer_line(row: Row, answer: Answer, has_console: bool = True) -> Text:
     """What the image is taken for, and whether that is right."""
     name = f"image {row.name}  " if has_console else f"node {answer.node} · image {row.name}  "
-    verdict = Text.assemble((name, "dim"), (answer.label, "bold"))
+    line = Text.assemble((name, "dim"), (answer.label, "bold"))
     if answer.is_strange:
-        verdict.append("  none of these?", "yellow")
+        line.append("  none of these?", "yellow")
     if row.is_right is not None:
         mark, style = ("✓", "bold green") if row.is_right else ("✗", "bold red")
-        verdict.append(f"  {mark} ", style).append(f"truth: {row.truth}", "dim")
+        line.append(f"  {mark} ", style).append(f"truth: {row.truth}", "dim")
     if not has_console:
-        verdict.append(f"  {datetime.fromtimestamp(answer.received_s):%H:%M:%S}", "dim")
-    return verdict
+        line.append(f"  {datetime.fromtimestamp(answer.received_s):%H:%M:%S}", "dim")
+    return line
 
 
 def wire_bytes(row: Row, answer: Answer) -> float:

@@ -1,5 +1,5 @@
-"""The view: what a person sees while images arrive. A picture that is redrawn in a terminal, a line
-each elsewhere.
+"""The screen: what a person sees while images arrive. A picture that is redrawn in a terminal, a
+line each elsewhere.
 """
 
 import contextlib
@@ -47,20 +47,22 @@ class Screen(Protocol):
         """Nothing happened; called often."""
 
 
-def make_view(title: Title, console: Console, is_plain: bool = False) -> Screen:
+def make_screen(title: Title, console: Console, is_plain: bool = False) -> Screen:
     """The live picture on a terminal, plain lines elsewhere."""
     can_redraw = console.is_terminal and not console.is_dumb_terminal
-    return LiveView(title, console) if can_redraw and not is_plain else PlainView(title, console)
+    return (
+        LiveScreen(title, console) if can_redraw and not is_plain else PlainScreen(title, console)
+    )
 
 
-class PlainView:
+class PlainScreen:
     """One line per answer, for logs and pipes."""
 
     def __init__(self, title: Title, console: Console) -> None:
         self._title = title
         self._console = console
 
-    def __enter__(self) -> "PlainView":
+    def __enter__(self) -> "PlainScreen":
         self._print(f"bundle {self._title.bundle} over {self._title.link}, node {self._title.node}")
         return self
 
@@ -86,7 +88,7 @@ class PlainView:
         self._console.print(Text(text), soft_wrap=True)
 
 
-class LiveView:
+class LiveScreen:
     """The picture, its answer and the running figures, redrawn in place."""
 
     def __init__(self, title: Title, console: Console) -> None:
@@ -100,7 +102,7 @@ class LiveView:
         self._live = Live(console=console, auto_refresh=False, transient=False)
         self._keys = ExitStack()
 
-    def __enter__(self) -> "LiveView":
+    def __enter__(self) -> "LiveScreen":
         self._keys.enter_context(without_echo())
         self._live.start()
         return self

@@ -27,7 +27,7 @@ from host_decoder.__main__ import main
 from host_decoder.live.options import LiveOptions, draw_replay
 from host_decoder.live.run import LiveRun
 from host_decoder.store.sqlite import Store
-from host_decoder.view.terminal import PlainView
+from host_decoder.view.terminal import PlainScreen
 from link.output.results import check_result
 from link.picture.replay import Replay
 from tests.host_decoder.conftest import N_IMAGES
@@ -239,7 +239,7 @@ def test_a_line_that_lets_nothing_through_is_told(live_bundle, replay_file, tmp_
         live_bundle.path, replay_file, "serial-115200", loss="1", store=tmp_path / "store.sqlite"
     )
     run = LiveRun(options, time.monotonic(), lambda: "Ctrl-C ends the run" in told.getvalue())
-    with PlainView(run.title, Console(file=told, width=1000)) as view:
+    with PlainScreen(run.title, Console(file=told, width=1000)) as view:
         assert run.run(view).is_interrupted
     assert (
         "no image has come through in 0.5 s, over a line with loss 1 and bit errors 0"

@@ -8,12 +8,19 @@ import pytest
 from rich.console import Console
 
 from host_decoder.decode.verdict import Strangeness
-from host_decoder.view.dashboard import verdict_line
+from host_decoder.view.dashboard import answer_line
 from host_decoder.view.row import Row
 from host_decoder.view.statistics_view import link_tables
 from host_decoder.view.summary import Title, summary
 from host_decoder.view.tally import Tally
-from host_decoder.view.terminal import Dashboard, LiveView, PlainView, _line, dashboard, make_view
+from host_decoder.view.terminal import (
+    Dashboard,
+    LiveScreen,
+    PlainScreen,
+    _line,
+    dashboard,
+    make_screen,
+)
 from link.host.interface import NotUsed, Reason
 from link.host.statistics import NodeStatistics
 from link.medium.profiles import get_profile
@@ -186,8 +193,8 @@ def test_what_was_on_its_way_when_a_run_was_interrupted_is_not_wrong(tally):
 def test_without_a_terminal_there_is_a_line_per_image(tally):
     stream = io.StringIO()
     console = Console(file=stream, width=40)
-    with make_view(TITLE, console) as view:
-        assert isinstance(view, PlainView)
+    with make_screen(TITLE, console) as view:
+        assert isinstance(view, PlainScreen)
         for row in tally.latest:
             view.show(tally, row)
         view.tick(tally)
@@ -209,18 +216,18 @@ def test_a_partial_answer_says_whether_more_comes(tally, is_enough, outlook):
         replace(answer(2), n_known=5, is_complete=False, is_enough=is_enough), now_s=3.0
     )
     stream = io.StringIO()
-    PlainView(TITLE, Console(file=stream)).show(tally, row)
+    PlainScreen(TITLE, Console(file=stream)).show(tally, row)
     assert f"5 of 12 symbols, {outlook}" in stream.getvalue()
 
 
 def test_a_terminal_gets_the_live_view_unless_lines_are_wanted(tally):
     stream = io.StringIO()
     console = Console(file=stream, width=100, height=40, force_terminal=True)
-    assert isinstance(make_view(TITLE, console, is_plain=True), PlainView)
+    assert isinstance(make_screen(TITLE, console, is_plain=True), PlainScreen)
     dumb = Console(file=stream, force_terminal=True, _environ={"TERM": "dumb"})
-    assert isinstance(make_view(TITLE, dumb), PlainView), "where nothing can be drawn over"
-    with make_view(TITLE, console) as view:
-        assert isinstance(view, LiveView)
+    assert isinstance(make_screen(TITLE, dumb), PlainScreen), "where nothing can be drawn over"
+    with make_screen(TITLE, console) as view:
+        assert isinstance(view, LiveScreen)
         view.show(tally, tally.latest[0])
         view.notice("a notice")
     assert "91.7%" in stream.getvalue()
@@ -269,7 +276,7 @@ def test_a_link_s_figures_are_a_column_per_node():
 @pytest.mark.parametrize("is_anomaly", [True, False])
 def test_an_image_of_none_of_the_classes_is_said_to_be_so(is_anomaly):
     strange = replace(answer(1), strangeness=Strangeness(2.5, is_anomaly))
-    shown = drawn(verdict_line(Row(answer=strange), strange)), _line(Row(answer=strange), Tally())
+    shown = drawn(answer_line(Row(answer=strange), strange)), _line(Row(answer=strange), Tally())
     assert [("none of these?" in text) for text in shown] == [is_anomaly, is_anomaly]
 
 

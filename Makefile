@@ -70,7 +70,7 @@ lint: $(READY)  ## ruff and mypy
 
 golden: $(READY)  ## rewrite tests/golden; review the diff
 	@$(PY) -m tests.golden.make
-	@$(PY) -m tests.golden.capture
+	@$(PY) -m tests.golden.recording
 
 clean:  ## remove caches; runs, data and .venv stay
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

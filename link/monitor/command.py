@@ -1,5 +1,5 @@
-"""The commands that look at a line: `monitor` shows it live, `capture` records it, `replay` speaks
-a record again.
+"""The commands that look at a line: `monitor` shows it live, `record` keeps it, `replay` speaks a
+recording again.
 """
 
 import argparse
@@ -17,12 +17,12 @@ from link.carriers.carrier import Carrier, CarrierSettings, Received, open_carri
 from link.medium.profiles import LinkProfile, get_profile
 from link.monitor.monitor import Monitor, Sighting, table
 from link.monitor.recording import (
-    CaptureHead,
-    CaptureWriter,
     Recorded,
+    RecordingHead,
+    RecordingWriter,
     is_uplink,
     pace,
-    read_capture,
+    read_recording,
 )
 from link.security.keys import KEY_FILE, parse_key
 
@@ -48,17 +48,17 @@ def add_commands(commands: Any) -> None:
     )
     monitor.set_defaults(run=_monitor)
 
-    capture = commands.add_parser(
-        "capture", help="record the packets that come in at a port, until Ctrl-C"
+    record = commands.add_parser(
+        "record", help="keep the packets that come in at a port, until Ctrl-C"
     )
-    capture.add_argument(
-        "file", type=Path, help="where the record goes, one JSON line per packet; new"
+    record.add_argument(
+        "file", type=Path, help="where the recording goes, one JSON line per packet; new"
     )
-    _add_line(capture)
-    capture.set_defaults(run=_capture)
+    _add_line(record)
+    record.set_defaults(run=_record)
 
     replay = commands.add_parser(
-        "replay", help="send a record's packets to a port at the pace they came, or show them"
+        "replay", help="send a recording's packets to a port at the pace they came, or show them"
     )
     replay.add_argument("file", type=Path)
     replay.add_argument("port", nargs="?", help="where to send them; without it they are shown")
@@ -141,7 +141,7 @@ def _monitor(arguments: argparse.Namespace) -> None:
                 )
 
 
-def _capture(arguments: argparse.Namespace) -> None:
+def _record(arguments: argparse.Namespace) -> None:
     profile = get_profile(arguments.link)
     n_packets = 0
     with (
@@ -149,7 +149,7 @@ def _capture(arguments: argparse.Namespace) -> None:
         arguments.file.open("x", encoding="ascii") as file,
         suppress(KeyboardInterrupt),
     ):
-        writer = CaptureWriter(file, CaptureHead(profile.name, time.time()))
+        writer = RecordingWriter(file, RecordingHead(profile.name, time.time()))
         for t_s, received in _hear(carrier, arguments):
             if received is not None:
                 writer.write(
@@ -161,28 +161,28 @@ def _capture(arguments: argparse.Namespace) -> None:
 
 def _replay(arguments: argparse.Namespace) -> None:
     with arguments.file.open(encoding="utf-8", errors="strict") as file:
-        head, packets = read_capture(file)
+        head, packets = read_recording(file)
         if arguments.port is None:
             return _show(arguments, head, packets)
         profile = get_profile(arguments.link or head.profile)
         n_packets, started_s = 0, time.monotonic()
         with closing(_open(arguments, profile)) as carrier, suppress(KeyboardInterrupt):
-            for due_s, captured in pace(packets, arguments.speed):
-                if captured.is_uplink == arguments.down:
+            for due_s, recorded in pace(packets, arguments.speed):
+                if recorded.is_uplink == arguments.down:
                     continue
                 time.sleep(max(0.0, started_s + due_s - time.monotonic()))
-                carrier.send(captured.packet)
+                carrier.send(recorded.packet)
                 n_packets += 1
     print(f"{n_packets} packets were sent to {arguments.port}")
 
 
-def _show(arguments: argparse.Namespace, head: CaptureHead, packets: Iterator[Recorded]) -> None:
-    """A record as the monitor would have shown it."""
+def _show(arguments: argparse.Namespace, head: RecordingHead, packets: Iterator[Recorded]) -> None:
+    """A recording as the monitor would have shown it."""
     with suppress(ValueError):
         arguments.link = arguments.link or get_profile(head.profile).name
     monitor = _make_monitor(arguments, get_profile(arguments.link) if arguments.link else None)
-    for captured in packets:
-        print(monitor.hear(captured.packet, captured.t_s, captured.quality))
+    for recorded in packets:
+        print(monitor.hear(recorded.packet, recorded.t_s, recorded.quality))
     print("\n".join(["", *table(monitor.statistics)]))
 
 

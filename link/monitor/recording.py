@@ -1,10 +1,10 @@
-"""Captures: what passed on a line, packet by packet with its time, as JSON lines to be replayed or
-tested against.
+"""Recordings: what passed on a line, packet by packet with its time, as JSON lines to be replayed
+or tested against.
 
     {"capture": 1, "profile": "rn2483-sf9", "started_unix_s": 1772366400.0}
     {"t": 0.0, "direction": "up", "hex": "8003…", "snr_db": 7.5, "rssi_dbm": -61.0}
 
-Packets are kept as they were on the air, sealed; a capture betrays no more than its line did. A
+Packets are kept as they were on the air, sealed; a recording betrays no more than its line did. A
 reader takes nothing for granted: a file that a power cut tore ends at its last whole line.
 """
 
@@ -16,15 +16,15 @@ from typing import Any, TextIO
 from link.wire.control import NO_QUALITY, Quality
 from link.wire.packet import MAX_PACKET_BYTES, Header, PacketType
 
-CAPTURE_VERSION = 1
+RECORDING_VERSION = 1
 MAX_LINE_CHARACTERS = 1024
 "A packet of 255 bytes takes 600."
 MAX_GAP_S = 3600.0
 
 
 @dataclass(frozen=True)
-class CaptureHead:
-    """The first line of a capture."""
+class RecordingHead:
+    """The first line of a recording."""
 
     profile: str
     "Name of the link profile, or what else the line was."
@@ -36,37 +36,37 @@ class Recorded:
     """One packet."""
 
     t_s: float
-    "Since the capture began."
+    "Since the recording began."
     packet: bytes
     is_uplink: bool = True
     quality: Quality = NO_QUALITY
 
 
-class CaptureWriter:
-    """Writes each packet at once, so that a capture is whole up to the moment at which it was cut
+class RecordingWriter:
+    """Writes each packet at once, so that a recording is whole up to the moment at which it was cut
     off.
     """
 
-    def __init__(self, file: TextIO, head: CaptureHead) -> None:
+    def __init__(self, file: TextIO, head: RecordingHead) -> None:
         self._file = file
         self._write(
             {
-                "capture": CAPTURE_VERSION,
+                "capture": RECORDING_VERSION,
                 "profile": head.profile,
                 "started_unix_s": round(head.started_unix_s, 3),
             }
         )
 
-    def write(self, captured: Recorded) -> None:
+    def write(self, recorded: Recorded) -> None:
         line: dict[str, Any] = {
-            "t": round(captured.t_s, 4),
-            "direction": "up" if captured.is_uplink else "down",
-            "hex": captured.packet.hex(),
+            "t": round(recorded.t_s, 4),
+            "direction": "up" if recorded.is_uplink else "down",
+            "hex": recorded.packet.hex(),
         }
-        if captured.quality.snr_db is not None:
-            line["snr_db"] = captured.quality.snr_db
-        if captured.quality.rssi_dbm is not None:
-            line["rssi_dbm"] = captured.quality.rssi_dbm
+        if recorded.quality.snr_db is not None:
+            line["snr_db"] = recorded.quality.snr_db
+        if recorded.quality.rssi_dbm is not None:
+            line["rssi_dbm"] = recorded.quality.rssi_dbm
         self._write(line)
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -74,22 +74,22 @@ class CaptureWriter:
         self._file.flush()
 
 
-def read_capture(file: TextIO) -> tuple[CaptureHead, Iterator[Recorded]]:
+def read_recording(file: TextIO) -> tuple[RecordingHead, Iterator[Recorded]]:
     """The head at once, the packets as they are asked for, never more than one in memory.
 
-    Raises ValueError, with the number of the line, when a line is none of a capture; a torn last
+    Raises ValueError, with the number of the line, when a line is none of a recording; a torn last
     line is left out.
     """
     head = _read_line(file, 1)
-    if head is None or head.get("capture") != CAPTURE_VERSION:
+    if head is None or head.get("capture") != RECORDING_VERSION:
         raise ValueError(
-            f"this is no capture of version {CAPTURE_VERSION}: its first line has no such number; "
-            "make one with `python -m link capture`"
+            f"this is no recording of version {RECORDING_VERSION}: its first line has no such "
+            "number; make one with `python -m link record`"
         )
     profile, started = head.get("profile"), _number(head, "started_unix_s", 1)
     if not isinstance(profile, str) or started is None:
-        raise ValueError("line 1 of the capture lacks profile and started_unix_s")
-    return CaptureHead(profile, started), _read_packets(file)
+        raise ValueError("line 1 of the recording lacks profile and started_unix_s")
+    return RecordingHead(profile, started), _read_packets(file)
 
 
 def is_uplink(packet: bytes) -> bool:
@@ -106,13 +106,13 @@ def pace(packets: Iterable[Recorded], speed: float = 1.0) -> Iterator[tuple[floa
     """
     if not speed > 0:
         raise ValueError(
-            f"a capture cannot be replayed {speed:g} times as fast; 1 is its own speed"
+            f"a recording cannot be replayed {speed:g} times as fast; 1 is its own speed"
         )
     due_s = previous_s = 0.0
-    for captured in packets:
-        due_s += min(max(0.0, captured.t_s - previous_s), MAX_GAP_S) / speed
-        previous_s = max(previous_s, captured.t_s)
-        yield due_s, captured
+    for recorded in packets:
+        due_s += min(max(0.0, recorded.t_s - previous_s), MAX_GAP_S) / speed
+        previous_s = max(previous_s, recorded.t_s)
+        yield due_s, recorded
 
 
 def _read_packets(file: TextIO) -> Iterator[Recorded]:
@@ -129,7 +129,7 @@ def _read_packets(file: TextIO) -> Iterator[Recorded]:
             or line.get("direction") not in ("up", "down")
         ):
             raise ValueError(
-                f"line {number} of the capture lacks t, direction up or down, or hex of 1 to "
+                f"line {number} of the recording lacks t, direction up or down, or hex of 1 to "
                 "255 bytes"
             )
         quality = Quality(_number(line, "snr_db", number), _number(line, "rssi_dbm", number))
@@ -141,11 +141,11 @@ def _read_line(file: TextIO, number: int) -> dict[str, Any] | None:
     try:
         text = file.readline(MAX_LINE_CHARACTERS)
     except UnicodeDecodeError:
-        raise ValueError(f"line {number} of the capture is no text") from None
+        raise ValueError(f"line {number} of the recording is no text") from None
     if not text.endswith("\n"):
         if len(text) == MAX_LINE_CHARACTERS:
             raise ValueError(
-                f"line {number} of the capture is longer than {MAX_LINE_CHARACTERS} characters"
+                f"line {number} of the recording is longer than {MAX_LINE_CHARACTERS} characters"
             )
         return None
     try:
@@ -153,7 +153,7 @@ def _read_line(file: TextIO, number: int) -> dict[str, Any] | None:
     except (json.JSONDecodeError, RecursionError):
         line = None
     if not isinstance(line, dict):
-        raise ValueError(f"line {number} of the capture is no JSON object")
+        raise ValueError(f"line {number} of the recording is no JSON object")
     return line
 
 
@@ -163,6 +163,6 @@ def _number(line: dict[str, Any], name: str, number: int) -> float | None:
         return None
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= 1e12:
         raise ValueError(
-            f"line {number} of the capture has {name} = {str(value)[:20]}, it must be a number"
+            f"line {number} of the recording has {name} = {str(value)[:20]}, it must be a number"
         )
     return float(value)

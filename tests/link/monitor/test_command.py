@@ -13,7 +13,7 @@ import pytest
 from link.__main__ import main
 from link.carriers.carrier import PortError
 from link.monitor.command import _hear, _open, add_commands
-from link.monitor.recording import CaptureHead, CaptureWriter, Recorded, read_capture
+from link.monitor.recording import Recorded, RecordingHead, RecordingWriter, read_recording
 from link.wire.control import Hello
 from link.wire.framing import Deframer, frame
 from link.wire.packet import PacketType
@@ -84,12 +84,12 @@ def test_monitor_shows_each_packet_and_the_table(speaking, tmp_path, capsys):
     assert json.loads(statistics)["7"]["received"] == 1
 
 
-def test_capture_records_and_replay_shows(speaking, tmp_path, capsys):
+def test_what_is_recorded_can_be_replayed_and_shown(speaking, tmp_path, capsys):
     record = tmp_path / "record.jsonl"
-    run("capture", record, speaking, "--link", PROFILE, "--count", "3")
+    run("record", record, speaking, "--link", PROFILE, "--count", "3")
     assert capsys.readouterr().out == f"3 packets are in {record}\n"
     with record.open() as file:
-        head, packets = read_capture(file)
+        head, packets = read_recording(file)
         recorded = list(packets)
     assert head.profile == PROFILE
     assert [one.packet for one in recorded] == PACKETS
@@ -99,14 +99,14 @@ def test_capture_records_and_replay_shows(speaking, tmp_path, capsys):
     assert [text.split()[-1] for text in shown[:3]] == ["sealed", "sealed", "sealed"]
     assert shown[-1].split()[:3] == ["7", "4", "3"]
     with pytest.raises(FileExistsError):
-        run("capture", record, speaking, "--link", PROFILE, "--count", "3")
+        run("record", record, speaking, "--link", PROFILE, "--count", "3")
 
 
 def test_replay_speaks_at_the_pace_of_the_record(line, tmp_path, capsys):
     far, port = line
     record = tmp_path / "record.jsonl"
     with record.open("w") as file:
-        writer = CaptureWriter(file, CaptureHead(PROFILE, 0.0))
+        writer = RecordingWriter(file, RecordingHead(PROFILE, 0.0))
         for t_s, packet in zip((0.0, 1.0, 3.0), PACKETS, strict=True):
             writer.write(Recorded(t_s, packet))
         writer.write(Recorded(3.5, b"what the host said", is_uplink=False))
@@ -178,5 +178,5 @@ def test_wrong_arguments_are_told(tmp_path):
     with pytest.raises(ValueError, match="no link profile"):
         run("monitor", "nowhere", "--link", "string-and-cans")
     (tmp_path / "other").write_text("{}\n")
-    with pytest.raises(ValueError, match="is no capture"):
+    with pytest.raises(ValueError, match="is no recording"):
         run("replay", tmp_path / "other")

@@ -1,4 +1,4 @@
-"""A capture gives back what it was given, and a torn, foreign or hostile file gives a sentence."""
+"""A recording gives back what it was given; a torn, foreign or hostile file gives a sentence."""
 
 import io
 import tracemalloc
@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from link.monitor.recording import (
-    CaptureHead,
-    CaptureWriter,
     Recorded,
+    RecordingHead,
+    RecordingWriter,
     is_uplink,
     pace,
-    read_capture,
+    read_recording,
 )
 from link.wire.control import Quality
 from link.wire.packet import Header, PacketType
 
-HEAD = CaptureHead("rn2483-sf9", 1772366400.0)
+HEAD = RecordingHead("rn2483-sf9", 1772366400.0)
 TIMES = st.floats(0, 1e6).map(lambda t_s: round(t_s, 4))
 FIGURES = st.none() | st.floats(-150, 150)
 PACKETS = st.builds(
@@ -33,7 +33,7 @@ PACKETS = st.builds(
 
 def written(packets, head=HEAD):
     file = io.StringIO()
-    writer = CaptureWriter(file, head)
+    writer = RecordingWriter(file, head)
     for packet in packets:
         writer.write(packet)
     return file.getvalue()
@@ -41,7 +41,7 @@ def written(packets, head=HEAD):
 
 @given(st.lists(PACKETS, max_size=6))
 def test_what_was_written_is_read(packets):
-    head, read = read_capture(io.StringIO(written(packets)))
+    head, read = read_recording(io.StringIO(written(packets)))
     assert head == HEAD
     assert list(read) == packets
 
@@ -57,7 +57,7 @@ def test_the_form_is_plain():
 def test_a_file_that_was_cut_off_ends_at_its_last_whole_line():
     text = written([Recorded(0.0, b"one"), Recorded(1.0, b"two")])
     for n_characters in range(text.index("\n") + 1, len(text)):
-        _, packets = read_capture(io.StringIO(text[:n_characters]))
+        _, packets = read_recording(io.StringIO(text[:n_characters]))
         assert [packet.packet for packet in packets] == [b"one", b"two"][
             : text[:n_characters].count("\n") - 1
         ]
@@ -66,9 +66,9 @@ def test_a_file_that_was_cut_off_ends_at_its_last_whole_line():
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("nonsense", "line 2 of the capture is no JSON object"),
-        ("[" * 900, "line 2 of the capture is no JSON object"),
-        ("{}", "line 2 of the capture lacks t, direction up or down, or hex"),
+        ("nonsense", "line 2 of the recording is no JSON object"),
+        ("[" * 900, "line 2 of the recording is no JSON object"),
+        ("{}", "line 2 of the recording lacks t, direction up or down, or hex"),
         ('{"t": 0, "direction": "up", "hex": "xx"}', "lacks t, direction up or down, or hex"),
         ('{"t": 0, "direction": "up", "hex": 3}', "lacks t, direction up or down, or hex"),
         ('{"t": 0, "direction": "left", "hex": "00"}', "lacks t, direction up or down, or hex"),
@@ -82,7 +82,7 @@ def test_a_file_that_was_cut_off_ends_at_its_last_whole_line():
     ],
 )
 def test_a_line_that_is_none_is_named(line, sentence):
-    _, packets = read_capture(io.StringIO(written([]) + line + "\n"))
+    _, packets = read_recording(io.StringIO(written([]) + line + "\n"))
     with pytest.raises(ValueError, match=sentence):
         list(packets)
 
@@ -90,22 +90,22 @@ def test_a_line_that_is_none_is_named(line, sentence):
 @pytest.mark.parametrize(
     "text", ["", "{}\n", '{"capture": 2}\n', '{"capture": 1', "\n", '{"capture": 1}\n']
 )
-def test_another_file_is_no_capture(text):
-    with pytest.raises(ValueError, match="capture"):
-        read_capture(io.StringIO(text))
+def test_another_file_is_no_recording(text):
+    with pytest.raises(ValueError, match="recording"):
+        read_recording(io.StringIO(text))
 
 
 def test_bytes_that_are_no_text_are_refused():
     file = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), encoding="utf-8")
-    with pytest.raises(ValueError, match="line 1 of the capture is no text"):
-        read_capture(file)
+    with pytest.raises(ValueError, match="line 1 of the recording is no text"):
+        read_recording(file)
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text):
     for whole in (text, written([]) + text):
         with suppress(ValueError):
-            list(read_capture(io.StringIO(whole))[1])
+            list(read_recording(io.StringIO(whole))[1])
 
 
 def test_a_file_without_ends_of_lines_is_not_read_into_memory(tmp_path):
@@ -113,7 +113,7 @@ def test_a_file_without_ends_of_lines_is_not_read_into_memory(tmp_path):
     path.write_text(written([]) + "x" * 20_000_000)
     tracemalloc.start()
     with path.open() as file, pytest.raises(ValueError, match="longer than"):
-        list(read_capture(file)[1])
+        list(read_recording(file)[1])
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
 

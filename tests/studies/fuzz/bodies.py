@@ -18,7 +18,7 @@ from link.coder import latent_coder
 from link.coder.tables import Tables
 from link.lorawan import wire as lorawan
 from link.lorawan.host.carrier import LoRaWan, NetworkSettings
-from link.monitor.recording import CaptureHead, CaptureWriter, Recorded, read_capture
+from link.monitor.recording import Recorded, RecordingHead, RecordingWriter, read_recording
 from link.security.seal import Direction, Seal
 from link.wire.control import (
     Advance,
@@ -241,9 +241,9 @@ def _with_its_id(data: bytes) -> bytes:
     return data
 
 
-def capture(_: Surroundings) -> Target:
+def recording(_: Surroundings) -> Target:
     file = io.StringIO()
-    writer = CaptureWriter(file, CaptureHead("rn2483-sf9", 1.75e9))
+    writer = RecordingWriter(file, RecordingHead("rn2483-sf9", 1.75e9))
     for packet in (
         Recorded(0.0, b"\x80\x07", True, Quality(7.5, -90)),
         Recorded(1.25, b"\xa8", False),
@@ -251,7 +251,7 @@ def capture(_: Surroundings) -> Target:
         writer.write(packet)
 
     def read(data: bytes) -> list[Recorded]:
-        _, packets = read_capture(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+        _, packets = read_recording(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
         return list(packets)
 
     return Target(read, [file.getvalue().encode()], is_text=True)

@@ -31,7 +31,7 @@ TARGETS: dict[str, Entry] = {
     "latents": Entry(bodies.latents, 1),
     "tables": Entry(bodies.tables_file, 1),
     "manifest": Entry(bodies.manifest, 1),
-    "capture": Entry(bodies.capture, 4),
+    "recording": Entry(bodies.recording, 4),
     "lorawan": Entry(bodies.lorawan_packet),
     "chirpstack": Entry(bodies.chirpstack, 4),
     "things-stack": Entry(bodies.things_stack, 4),

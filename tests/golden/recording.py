@@ -1,4 +1,4 @@
-"""A golden capture of the wire version: what was once on the air must stay readable, whatever the
+"""A golden recording of the wire version: what was once on the air must stay readable, whatever the
 ends do by now.
 
 Run this file to record the present version's anew, then review what the monitor makes of it
@@ -15,7 +15,13 @@ from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.medium.profiles import get_profile
 from link.monitor.monitor import Monitor, table
-from link.monitor.recording import CaptureHead, CaptureWriter, Recorded, is_uplink, read_capture
+from link.monitor.recording import (
+    Recorded,
+    RecordingHead,
+    RecordingWriter,
+    is_uplink,
+    read_recording,
+)
 from link.node.interface import SenderOptions
 from link.wire.control import AskStatus
 from link.wire.packet import Flag, Header, PacketType
@@ -23,7 +29,7 @@ from tests.golden.make import TABLES, tables_of
 from tests.worlds.ends import KEY, NODE, NodeEnd, World, host_end
 from tests.worlds.small_bundle import make_bundle
 
-FOLDER = Path(__file__).parent / "captures"
+FOLDER = Path(__file__).parent / "recordings"
 BUNDLE_ID = bytes.fromhex("3fa2c1d4e5f60718")
 NODE_SALT, HOST_SALT = bytes.fromhex("0a0b0c0d"), bytes.fromhex("1011121314151617")
 SYMBOLS = [[0, 1, -1], [-2, 0, 1], [2, 1, 0], [1, 0, -1], [-1, 1, 1], [0, 0, 0]]
@@ -60,9 +66,9 @@ def record(folder: Path) -> list[Recorded]:
 
 
 def monitored(path: Path) -> str:
-    """What the monitor says of a capture, line by line, and its table."""
+    """What the monitor says of a recording, line by line, and its table."""
     with path.open(encoding="ascii") as file:
-        head, packets = read_capture(file)
+        head, packets = read_recording(file)
         monitor = Monitor({NODE: KEY}, [BUNDLE_ID], get_profile(head.profile).airtime_s)
         lines = [str(monitor.hear(one.packet, one.t_s, one.quality)) for one in packets]
     return "\n".join([*lines, "", *table(monitor.statistics), ""])
@@ -74,7 +80,7 @@ def main() -> None:
     assert any(Header.unpack(one.packet).flags & Flag.LISTEN for one in packets)
     path = FOLDER / "version-3.jsonl"
     with path.open("w", encoding="ascii") as file:
-        writer = CaptureWriter(file, CaptureHead("lora-sf7", 0.0))
+        writer = RecordingWriter(file, RecordingHead("lora-sf7", 0.0))
         for packet in packets:
             writer.write(packet)
     path.with_suffix(".txt").write_text(monitored(path), encoding="utf-8")

@@ -6,8 +6,8 @@ import pytest
 
 from link.host.interface import NodeEntry, Update
 from link.host.receiver import Receiver
-from link.monitor.recording import read_capture
-from tests.golden.capture import FOLDER, HOST_SALT, SYMBOLS, golden_bundle, monitored
+from link.monitor.recording import read_recording
+from tests.golden.recording import FOLDER, HOST_SALT, SYMBOLS, golden_bundle, monitored
 from tests.worlds.ends import KEY, NODE
 
 CAPTURES = sorted(FOLDER.glob("*.jsonl"))
@@ -23,7 +23,7 @@ def test_a_host_that_hears_it_has_all_its_images(path, tmp_path):
     host = Receiver({NODE: NodeEntry(KEY, golden_bundle(tmp_path))}, salt=HOST_SALT)
     latents = {}
     with path.open(encoding="ascii") as file:
-        for one in read_capture(file)[1]:
+        for one in read_recording(file)[1]:
             for outcome in host.receive(one.packet, one.t_s) if one.is_uplink else ():
                 if isinstance(outcome, Update):
                     latents[outcome.image] = outcome.latent

@@ -73,7 +73,7 @@ COMPUTERS = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of one captured image, in joules; transmission and listening of one that is sent."""
+    """Energy of one captured image, in joules; transmission and listening of one that is sent."""
 
     compute_ms: float
     packet_bytes: int
@@ -85,7 +85,7 @@ class Estimate:
     transmit_j: float
     listen_j: float
     wait_j: float
-    "Of computer and radio from one capture to the next."
+    "Energy of computer and radio from one capture to the next."
     total_j: float
     mean_w: float
     radio_source: str
@@ -95,8 +95,8 @@ class Estimate:
 def estimate(
     config: NodeConfig, computer: ComputerPower, interval_s: float, share_sent: float = 1.0
 ) -> Estimate:
-    """Of a node that captures at that interval and sends that share of its images, one packet
-    each.
+    """The energy of a node that captures at that interval and sends that share of its images, one
+    packet each.
     """
     loaded = load(config.bundle, config.bundle_signer)
     compute_s, coded_bytes = measure(loaded, config.source.gate)

@@ -54,7 +54,7 @@ class LinkConfig:
     port: str
     profile: LinkProfile
     bitrate_bps: int
-    "Of the serial port, which is not the radio's."
+    "The bitrate of the serial port, which is not the radio's."
     max_packet_bytes: int
     region: str | None = None
     "Whose rules the radio keeps; None: a radio stays silent."
@@ -63,13 +63,13 @@ class LinkConfig:
     has_downlink: bool = True
     parity: ParityPlan | None = None
     first_chunk_bytes: int | None = None
-    "Of an image's bitstream in chunk 0; None: as much as a packet takes."
+    "Bytes of an image's bitstream in chunk 0; None: as much as a packet takes."
     chunk_bytes: int | None = None
     wants_time: bool = False
     wants_slot: bool = False
     lorawan: LoRaWanConfig | None = None
     peers: tuple[str, ...] = ()
-    "Of UDP: where packets go."
+    "Where packets go, by UDP."
 
 
 def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:

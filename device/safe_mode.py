@@ -34,7 +34,7 @@ class SafeMode:
     config: NodeConfig | None
     "What they say, where they can be read."
     mark: Mark
-    "Of all that may be to blame."
+    "The mark of all that may be to blame."
     until_s: float
 
     @classmethod

@@ -146,7 +146,7 @@ class Rates:
 
     @classmethod
     def of(cls, symbols: np.ndarray, coded: Coded, tables: FittedTables) -> "Rates":
-        """Of symbols (N, D) and what became of them."""
+        """From symbols (N, D) and what became of them."""
         return cls(
             static_bits=mean_bits(symbols, tables.static.tables),
             mixture_bits=mean_bits(symbols, tables.best_mixture.tables),

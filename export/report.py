@@ -28,7 +28,7 @@ class ExportReport:
     n_latents: int
     accuracies: Accuracies
     by_class: ClassAccuracies
-    "Of the int8 encoder, decoded from coded bytes."
+    "The accuracies of the int8 encoder, decoded from coded bytes."
     validation_accuracies: tuple[float, float]
     "Before and after fine-tuning the decoder, int8 encoder."
     calibration: calibration.Fitted | None

@@ -35,8 +35,8 @@ class Settings:
     order: str = "discriminative"
     "What useful means, one of ORDERS."
     coarseness: float = 1.0
-    """Of the quantiser in importance order: 1 costs as much accuracy as the trained one, more is
-    fewer bits.
+    """The step of the quantiser in importance order: 1 costs as much accuracy as the trained one,
+    more is fewer bits.
     """
     views: int = 1
     "How often the node looks at an image, a key of VIEWS; the latents are the mean."

@@ -54,7 +54,7 @@ class Answer:
     image: int
     "The image's id: with the node it names the image for good."
     counter: int
-    "Of the packet that led to this answer."
+    "The counter of the packet that led to this answer."
     bundle: str
     "Id in hex."
     classes: tuple[str, ...]
@@ -67,7 +67,7 @@ class Answer:
     is_complete: bool
     bitstream_bytes: int
     packet_bytes: int
-    "Of all packets behind this answer."
+    "Bytes of all packets behind this answer."
     age_s: float | None
     "From capture to sending, as the node measured it; None where it cannot tell."
     received_s: float

@@ -93,11 +93,11 @@ class Run:
     data_set: str
     "Its name when the run began."
     folder: str | None
-    "Of one's own images, where they are now; None for a data set that has a name."
+    "The folder of one's own images, where they are now; None for a data set that has a name."
     data_dir: str | None
     "Where a data set with a name was found; not part of what the run is."
     image_size: int | None
-    "Of a folder's images, which have the sizes that a camera gave them."
+    "The size of a folder's images, which have the sizes that a camera gave them."
     n_images: int
     "In all splits."
     data_sha256: str

@@ -192,7 +192,7 @@ LOADS_NEVER = {
     "device": ("link.host", "link.lorawan.host", "link.emulator", "link.monitor", "device.flash"),
     "host_decoder": ("link.node", "link.lorawan.node", "link.monitor"),
 }
-"Of each program's own modules: what they load of the other end, tried in a process."
+"What each program's own modules never load of the other end, tried in a process."
 
 
 @pytest.mark.parametrize("package", LOADS_NEVER)

@@ -27,7 +27,7 @@ N_AVERAGED = 8
 LEAST_NOISE = 0.3
 "Grey levels of a block's mean: below it is rounding."
 MEDIAN_TO_SIGMA = 1.4826
-"Of a normal distribution: sigma over the median of the absolute value."
+"For a normal distribution: sigma over the median of the absolute value."
 LEARNING_RATE = 0.1
 MOST_UNSTEADY = 4.0
 """Times the noise of the median block: one that differs by more is on its way to a change, which
@@ -47,7 +47,7 @@ class _Reference:
 
 
 class Gate:
-    """Of one camera that stands still."""
+    """The gate of one camera that stands still."""
 
     def __init__(self, threshold: float = THRESHOLD, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._threshold = threshold
@@ -70,8 +70,8 @@ class Gate:
         return True
 
     def _noise(self, difference: np.ndarray) -> np.ndarray:
-        """Of each block: what is usual there, at least what all blocks show now, unless all is
-        unusual.
+        """The noise of each block: what is usual there, at least what all blocks show now, unless
+        all is unusual.
         """
         now = MEDIAN_TO_SIGMA * float(np.median(difference))
         if self._usual is None:

@@ -19,7 +19,7 @@ class Hours:
 
     @classmethod
     def parse(cls, text: str) -> "Hours":
-        """Of a text such as 06:00-20:30."""
+        """Reads a text such as 06:00-20:30."""
         found = re.fullmatch(
             r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])", text
         )

@@ -32,9 +32,9 @@ class SourceConfig:
 
     kind: str
     path: Path | None = None
-    "Of replay: the .npz file; of folder: the folder."
+    "The .npz file to replay, or the folder to read."
     device: int | str = 0
-    "Of v4l2 and picamera2: the camera's number; of v4l2 also a path such as /dev/video0."
+    "The camera's number; for v4l2 also a path such as /dev/video0."
     limit: int | None = None
     "Images after which the node ends."
     loop: bool = False
@@ -42,7 +42,7 @@ class SourceConfig:
     interval_s: float = 0.0
     "At least so much time from one capture to the next."
     hours: Hours | None = None
-    "Of the day, in which images are captured; None: in all."
+    "The hours of the day in which images are captured; None: in all."
     gate: bool = False
     "Leave out images that show nothing new."
     gate_threshold: float = THRESHOLD

@@ -21,7 +21,7 @@ CANARY = "canary.npz"
 N_IMAGES = 6
 SEED = 20
 TOLERANCE, MAX_SHARE = 1, 1 / 16
-"Of one symbol, and how many of all may differ at all."
+"How far one symbol may be off, and what share of all may be off at all."
 MAX_BYTES = 16 << 20
 
 

@@ -69,7 +69,7 @@ class Installed:
         self._previous = previous if has_other else None
         self._file = config.state_dir / STATE_FILE
         self.name = _place(config.bundle).name
-        "Of the installed bundle."
+        "The name of the installed bundle."
         self.state, self.why = self._read()
         self._has_died = self.state == TrialState.BEGUN
         "Whether an earlier start died with the installed bundle."

@@ -69,7 +69,7 @@ class CardOptions:
     is_confirmed: bool = False
     replaces: bool = False
     host_port: str = registry.HOST_PORT
-    "Of the host's modem, for a host.toml that is made."
+    "The port of the host's modem, for a host.toml that is made."
 
 
 def flash_card(

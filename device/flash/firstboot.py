@@ -22,7 +22,7 @@ from device.flash.user_data import merged, says_something
 SEED = "latentlink"
 "Folder of everything of ours on the boot partition."
 BOOKWORM_DATE, TRIXIE_DATE = "2023-10-10", "2025-10-01"
-"Of the first Raspberry Pi OS of each."
+"Dates of the first Raspberry Pi OS of each."
 FIRMWARE = "/boot/firmware"
 BEGIN = f"""#!/bin/sh
 # Hand over to latentlink-install.service, which does its work again at the next boot when the
@@ -69,7 +69,7 @@ class System:
     python: str
     name: str
     release: str | None = None
-    "Of our own image: the release inside."
+    "The release inside our own image; None: it is another's."
 
 
 def detect(boot: BootPartition) -> System:

@@ -17,7 +17,7 @@ from link.settings import shown
 TOLD = ("rn2483", "rak3172")
 "Carriers that tell the modem its frequency, and use the default where none is given."
 DEFAULT_BITRATE_BPS = 9600
-"Of a [link] without profile and bitrate."
+"The bitrate of a [link] without profile and bitrate."
 
 
 def link_for(link: LinkConfig, port: str) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class FatPartition:
         self._image = f"{disk}@@{fat[0].start_bytes}"
 
     def names(self, folder: str = "") -> list[str]:
-        """Of the files and folders in a folder of it."""
+        """Names of the files and folders in a folder of it."""
         listing = run("mdir", "-b", "-i", self._image, f"::/{folder}", environment=_environment())
         return [
             Path(line.rstrip("/")).name

@@ -14,7 +14,7 @@ from device.link_config import LinkConfig
 
 NODE_UART = "/dev/ttyAMA0"
 EMULATED_UART = "/dev/ttyS0"
-"Of QEMU's virt machine, which starts our image."
+"The port of QEMU's virt machine, which starts our image."
 UART = re.compile(r"/dev/(ttyS\d+|ttyAMA\d+|serial\d+|serial/by-path/(?!.*usb).*)")
 
 

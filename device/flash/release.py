@@ -36,7 +36,7 @@ from link.base import durable
 PROJECT = Path(__file__).parents[2]
 LOCK = Path("requirements/device.lock.txt")
 PYTHONS = ("3.11", "3.13")
-"Of Bookworm and Trixie."
+"The Pythons of Bookworm and Trixie."
 PLATFORMS = (
     "manylinux2014",
     "manylinux_2_17",

@@ -32,10 +32,10 @@ ON_NODE = {
 }
 APP_KEY = "app.key"
 APP_KEY_ON_NODE = f"{ON_NODE['key_dir']}/{APP_KEY}"
-"Of a LoRaWAN node, beside its other key."
+"The second key of a LoRaWAN node, beside its other key."
 SOURCE_ON_NODE = "/opt/latentlink/source"
 MAX_SOURCE_BYTES = 256 << 20
-"Of images that go along: a boot partition has twice that, in all."
+"The most of images that go along: a boot partition has twice that, in all."
 NO_FAT_NAME = re.compile(r'["*:<>?\\|\x00-\x1f\x7f]|[. ](/|$)')
 
 
@@ -49,7 +49,7 @@ class Settings:
     source_kind: str
     bundle: Path
     source_files: dict[str, bytes]
-    "Of a replayed or read source, by their path in its folder."
+    "Files of a replayed or read source, by their path in its folder."
     app_key: str | None = field(default=None, repr=False)
     notices: tuple[str, ...] = ()
     "What the person should know."

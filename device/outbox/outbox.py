@@ -144,7 +144,7 @@ class Outbox:
             )
 
     def drop_refinements(self, images: Iterable[int]) -> None:
-        """Of these images no later chunk is wanted any more."""
+        """For these images no later chunk is wanted any more."""
         with self._lock:
             self._forget(
                 {(image, index) for image in images for index in self._indices(image) if index}
@@ -259,7 +259,7 @@ class Outbox:
         self._place(image, self._places[image] & ~(1 << index))
 
     def _place(self, image: int, places: int) -> None:
-        """Of this image these chunks wait from now on."""
+        """For this image these chunks wait from now on."""
         before = self._places.get(image, 0)
         for ascending, was, is_ in (
             (self._bases, before & 1, places & 1),

@@ -56,7 +56,7 @@ VIEWED_IMAGES, MAX_VIEWS = 60_000, 16
 training.
 """
 FEW_VIEWS = 4
-"Of each example of a new class."
+"Views of each example of a new class."
 VIEW_SEED = 0
 N_OTHERS = 5000
 "Training images that a new class is held against."
@@ -77,7 +77,7 @@ class Request:
     "Name or folder; None: the bundle's own."
     data_dir: Path = Path("data")
     examples: str = ""
-    "Of a new class: a folder of images, or DATASET:CLASS."
+    "Examples of a new class: a folder of images, or DATASET:CLASS."
     shots: int = 20
     seed: int = 0
     threads: int = 1

@@ -25,7 +25,7 @@ from link.bundle import ANOMALY_TASK, SCORE
 
 FILE = "decoder-anomaly.onnx"
 NORMAL_SHARE = 0.95
-"Of the validation images, that an anomaly score lets pass."
+"The share of the validation images that an anomaly score lets pass."
 MIN_IMAGES = 50
 """Validation images; of fewer none may be told by mistake, nor any that was learned from: a few say
 little of others.
@@ -33,12 +33,12 @@ little of others.
 HELD_BACK = ("disc", "noise", "grey noise")
 "Kinds of strangers that a score is measured on that has never seen them."
 N_STRANGERS, N_TO_MEASURE = 600, 300
-"Of each kind: to learn from, a quarter of them to choose the epoch by, and to measure on."
+"How many of each kind: to learn from, a quarter of them to choose the epoch by, and to measure on."
 MAX_OWN = 10_000
 "Training images to learn from."
 LEARNING = Learning(epochs=1, hidden=64, min_steps=300)
 LEARNT, MEASURED = SEEDS = 0, 1
-"Of what is drawn."
+"Seeds of what is drawn."
 ENDS = 0.5, 0.975
 "Quantiles of a score over validation images that become 0 and 1."
 DECIMALS = 4

@@ -30,7 +30,7 @@ from link.bundle import (
 from link.coder import Tables, latent_coder
 
 KNOT_SHARES = (0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
-"Of the latents: what is known changes most at the beginning."
+"Shares of the latents: what is known changes most at the beginning."
 MAX_PREFIXES = 15_000
 "Cut bitstreams to decode besides the whole ones; more make the fit no better."
 PREFIX_SEED = 0
@@ -47,7 +47,7 @@ nothing is given up.
 MIN_IMAGES = 50
 "Validation images; of fewer, each that is right or wrong by chance moves the confidence by points."
 N_BINS = 15
-"Of the expected calibration error, as is usual (Guo et al., arXiv:1706.04599)."
+"Bins of the expected calibration error, as is usual (Guo et al., arXiv:1706.04599)."
 
 
 @dataclass(frozen=True, eq=False)

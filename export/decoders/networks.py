@@ -24,17 +24,19 @@ PENALTIES: dict[str, Penalty] = {
     KL: lambda scores, wanted: kl_div(scores.log_softmax(1), wanted, reduction="batchmean"),
     SVM: multi_margin_loss,  # Crammer and Singer's
 }
-"""Of scores (N, K) and labels (N,); KL-D's are the probabilities (N, K) that the bundle's own
-decoder gives.
+"""Losses of scores (N, K) and labels (N,); KL-D's are the probabilities (N, K) that the bundle's
+own decoder gives.
 """
 
 N_COMPONENTS = 128
 "Principal components that a thumbnail is put together from."
 N_IMAGES_FOR_COMPONENTS = 10_000
 ROUNDING_VARIANCE = 1 / 12
-"Of symbols around latents; it keeps a latent that never changes from counting for ever."
+"""The variance of symbols around latents; it keeps a latent that never changes from counting for
+ever.
+"""
 SOFTNESS = 10.0
-"Of distances, chosen on validation images among 1, 4, 10 and 30."
+"The softness of distances, chosen on validation images among 1, 4, 10 and 30."
 TEMPERATURES = (-3.0, 3.0)
 "Bounds of the logarithm."
 
@@ -264,7 +266,7 @@ class Distances(nn.Module):
     means: Tensor
 
     def __init__(self, symbols: np.ndarray, labels: np.ndarray) -> None:
-        """Of symbols (N, D) with classes (N,)."""
+        """Takes symbols (N, D) with classes (N,)."""
         super().__init__()
         rows = symbols.astype(np.float64)
         means = np.stack([rows[labels == label].mean(0) for label in range(labels.max() + 1)])

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 SIGMA, RADIUS = 1.5, 5
-"Of the window, pixels; 11 x 11 in all."
+"Pixels of the window; 11 x 11 in all."
 BATCH_IMAGES = 200
 "As many as keep the intermediate maps small."
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2

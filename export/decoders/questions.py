@@ -38,7 +38,7 @@ OTHER_CLASSES = {"airplane", "automobile", "ship", "truck"} | {
     "food_containers", "household_electrical_devices", "household_furniture",
     "large_man-made_outdoor_things", "large_natural_outdoor_scenes", "vehicles_1", "vehicles_2",
 }  # fmt: skip
-"Of CIFAR-10, and the superclasses of CIFAR-100; a plant lives, a landscape does not."
+"Classes of CIFAR-10, and the superclasses of CIFAR-100; a plant lives, a landscape does not."
 
 
 def classes_of(task: str, data: DataSet, data_dir: Path) -> DataSet:

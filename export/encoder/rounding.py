@@ -18,7 +18,7 @@ from export.encoder.fold import FoldedEncoder
 LARGEST = 127
 BATCH_SIZE = 50
 DAMPING, LEAST_DAMPING = 0.01, 1e-9
-"Of the inputs' mean variance, added to all: directions in which they hardly vary are not trusted."
+"Shares of the inputs' mean variance, added to all: where they hardly vary is not trusted."
 
 
 @torch.no_grad()
@@ -40,7 +40,7 @@ def round_weights(encoder: FoldedEncoder, images: Tensor) -> FoldedEncoder:
 
 
 def mean_outputs(encoder: FoldedEncoder, images: Tensor) -> dict[str, Tensor]:
-    """Of each convolution, in the order in which an image goes through them: its channels' means
+    """For each convolution, in the order in which an image goes through them: its channels' means
     (M,), float64.
     """
     means: dict[str, list[Tensor]] = {}

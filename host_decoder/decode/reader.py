@@ -40,8 +40,8 @@ class Reader:
     def judge_all(
         self, symbols: np.ndarray, n_known: np.ndarray, next_chunk_s: float = 0.0
     ) -> list[Verdict]:
-        """Of N latents: symbols (N, D), of which n_known (N,) were received and the others are
-        expected.
+        """The verdicts on N latents: symbols (N, D), of which n_known (N,) were received and the
+        others are expected.
         """
         verdicts = self._policy.judge_all(self._classify(symbols), n_known, next_chunk_s)
         if self._score_strangeness is not None:

@@ -29,6 +29,6 @@ class StrangenessScorer:
         return cls(bundle.task(ANOMALY_TASK), bundle.n_latents)
 
     def __call__(self, symbols: np.ndarray) -> list[Strangeness]:
-        """Of whole latents: symbols (N, D)."""
+        """How strange whole latents are: symbols (N, D)."""
         scores = self._decode(symbols).tolist() if len(symbols) else []
         return [Strangeness(score, score > self._threshold) for score in scores]

@@ -65,7 +65,7 @@ class VerdictPolicy:
     """When an image needs no further chunk; see above."""
 
     calibration: Calibration | None
-    "Of the bundle that the image was sent with."
+    "The calibration of the bundle that the image was sent with."
     min_confidence: float = MIN_CONFIDENCE
     "More than 1: confidence alone is never enough."
     min_gain: float = MIN_GAIN
@@ -94,8 +94,8 @@ class VerdictPolicy:
         )
 
     def judge(self, probabilities: np.ndarray, n_known: int, next_chunk_s: float = 0.0) -> Verdict:
-        """Of the decoder's probabilities (C,) with n_known symbols; next_chunk_s: airtime of the
-        next chunk.
+        """The verdict on the decoder's probabilities (C,) with n_known symbols; next_chunk_s:
+        airtime of the next chunk.
         """
         [verdict] = self.judge_all(probabilities[None], np.array([n_known]), next_chunk_s)
         return verdict

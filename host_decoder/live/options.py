@@ -25,7 +25,7 @@ class LiveOptions:
     "Images uint8 (N, H, W, C), labels and classes in an .npz file."
     link: str = "lora-sf7"
     loss: str = "none"
-    "Of frames (radio) or bytes (serial), as link.emulator.channel.parse_loss reads it."
+    "The loss of frames (radio) or bytes (serial), as link.emulator.channel.parse_loss reads it."
     bit_errors: float = 0.0
     images: int | None = None
     "So many, drawn from the replay file by the seed; None: all of it, in its order."
@@ -39,7 +39,9 @@ class LiveOptions:
     """
     first_chunk_bytes: int | None = None
     chunk_bytes: int | None = None
-    "Of an image's bitstream in its chunk 0 and in later ones; None: as much as a packet takes."
+    """Bytes of an image's bitstream in its chunk 0 and in later ones; None: as much as a packet
+    takes.
+    """
     store: Path | None = None
     "None: in the run's folder, gone at the end."
 

@@ -14,7 +14,7 @@ LEAST_IMAGES = 8
 
 
 class Advisor:
-    """Of one node's images."""
+    """Advice on one node's images."""
 
     def __init__(self, gives_verdicts: bool) -> None:
         """Without verdicts nothing is ever enough, and asking between two chunks is of no use."""

@@ -47,7 +47,7 @@ class Answers:
         return [notice for reader in self._readers.values() if (notice := reader.notice)]
 
     def answer(self, outcome: Update | Gap, arrived: Arrived, unix_s: float) -> Answer:
-        """Of an image as far as it is known now."""
+        """The answer on an image as far as it is known now."""
         bundle, latent = outcome.bundle, arrived.latent
         verdict = self._readers[bundle.path].judge(latent, self._airtime_s(outcome.chunk))
         return Answer(

@@ -15,7 +15,7 @@ from pathlib import Path
 SYNCHRONISED_FILE = Path("/run/systemd/timesync/synchronized")
 "systemd-timesyncd makes it when it has set the clock."
 TIME_ERROR, STA_UNSYNC = 5, 0x0040
-"Of adjtimex(2)."
+"What adjtimex(2) says of a clock that nobody set."
 EARLIEST_UNIX_S = 1_767_225_600.0
 "The beginning of 2026."
 CLOCKS = ("synchronised", "trusted")

@@ -102,8 +102,8 @@ class Ends:
         return gateway if is_able or not self._speakers else self._speakers[0]
 
     def _note_origin(self, outcome: Outcome, reception: Reception) -> None:
-        """Of a packet that was new. One that may be a recording, by whoever plays it, counts while
-        nothing is known.
+        """Where a new packet came from. One that may be a recording, by whoever plays it, counts
+        while nothing is known.
         """
         if not isinstance(outcome, NotUsed):
             self._origins[reception.gateway, outcome.node] = reception.origin

@@ -34,7 +34,7 @@ CLOSE_S = 0.5
 "How long all carriers together may take to close."
 KEPT_PACKETS = 16
 NAME_CHARACTERS, DIGEST_DIGITS = 40, 12
-"Of a gateway's name in the name of its ledger."
+"Lengths of a gateway's name, and of its digest, in the name of its ledger."
 
 
 class _Speech:
@@ -44,9 +44,9 @@ class _Speech:
         self._host = host
         self._gateways = gateways
         self._airtime_s = [0.0] * len(gateways)
-        "Of the packet that each was given last."
+        "Airtime of the packet that each was given last."
         self.said: deque[bytes] = deque(maxlen=KEPT_PACKETS)
-        "Of late; another gateway may hear it."
+        "What was said of late; another gateway may hear it."
 
     def go_on(self) -> None:
         """Hand over what is due. Airtime is charged by when a packet left, and not at all when it
@@ -164,7 +164,7 @@ def _close(gateways: Sequence[Gateway]) -> None:
 
 
 def timing_of(configs: Sequence[GatewayConfig]) -> LinkTiming | None:
-    """Of the medium that the gateways share; None when none of them may speak."""
+    """The timing of the medium that the gateways share; None when none of them may speak."""
     for config in configs:
         if isinstance(config.settings, CarrierSettings) and config.has_downlink:
             return LinkTiming(config.settings.profile)

@@ -56,7 +56,7 @@ class Totals:
 
 
 def prefix_of(chunks: Iterable[Chunk]) -> list[Chunk]:
-    """Of chunks of one image those from 0 on without a gap: only they can be decoded. The first of
+    """Those chunks of one image from 0 on without a gap: only they can be decoded. The first of
     an index counts.
     """
     by_index: dict[int, Chunk] = {}

@@ -130,12 +130,12 @@ class StoredImage:
     is_complete: bool
     n_chunks: int = 1
     counter: int = 0
-    "Of the packet that brought the last of it."
+    "The counter of the packet that brought the last of it."
     received_s: float = 0.0
     "When that came, Unix time."
     age_s: float | None = None
     packet_bytes: int | None = None
-    "Of all packets behind it; None where nothing was answered then."
+    "Bytes of all packets behind it; None where nothing was answered then."
     is_enough: bool = False
     "The verdict on it, as it was told."
 

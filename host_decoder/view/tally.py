@@ -56,7 +56,9 @@ class Tally:
         self._first_seen_s: float | None = None
         self._busy_until_s = 0.0
         self._waits_s: deque[tuple[float, float]] = deque(maxlen=KEPT_WAITS)
-        "Of each image: from capture to the first answer, and how much of that it was on the air."
+        """The waits of each image: from capture to the first answer, and how much of that it was on
+        the air.
+        """
 
     def add_captured(self, captured: Captured, node: int, seen_s: float) -> Row:
         """An image of which the node's console told at seen_s."""
@@ -120,7 +122,7 @@ class Tally:
         return row
 
     def _airtime_of(self, bitstream_bytes: int) -> float:
-        """Of a packet of its own for such a chunk."""
+        """Airtime of a packet of its own for such a chunk."""
         return (
             self._profile.airtime_s(LATER_CHUNK_OVERHEAD_BYTES + bitstream_bytes)
             if self._profile

@@ -22,7 +22,7 @@ from host_decoder.view.tally import Tally
 
 REFRESH_PERIOD_S = 0.1
 OTHER_LINES = 8
-"Of the whole picture, beside the image."
+"Lines of the whole picture beside the image."
 
 
 class Screen(Protocol):

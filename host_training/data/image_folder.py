@@ -24,7 +24,7 @@ from link.base import free_bytes
 from link.picture import UnreadableImageError, files_below, fit, read_picture
 
 FRACTIONS = {TEST: 0.2, VALIDATION: 0.1}
-"Of what is left, in this order, where a split is drawn."
+"Shares of what is left, in this order, where a split is drawn."
 N_SAID = 5
 "Unreadable files that are named; of more only the number is said."
 

@@ -36,7 +36,7 @@ class Listing:
 
     @classmethod
     def of(cls, folder: Path, known: "Listing | None" = None) -> "Listing":
-        """Of what is there now; a file with the stamp that `known` says is not read again."""
+        """Lists what is there now; a file with the stamp that `known` says is not read again."""
         before = {} if known is None else known.pictures
         found = {name: _picture(folder / name, before.get(name)) for name in _names(folder)}
         return cls({name: picture for name, picture in found.items() if picture is not None})

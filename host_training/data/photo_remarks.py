@@ -10,9 +10,11 @@ from typing import Protocol
 import numpy as np
 
 FEW_IMAGES = 20
-"Of which a class is hardly learnt."
+"So few images of a class are hardly learnt."
 LARGE_SHARE = 1.5
-"Of the mean share: a class that is so much larger makes accuracy look better than it is."
+"""A multiple of the mean share: a class that is so much larger makes accuracy look better than it
+is.
+"""
 N_NAMED = 12
 "Classes in one sentence; of more, the smallest ones."
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 SHARE = 0.9
-"Of the loss that is the teacher's; the rest is the labels'."
+"The share of the loss that is the teacher's; the rest is the labels'."
 TEMPERATURE = 4.0
 
 

@@ -144,8 +144,8 @@ class CrossEntropyStage:
         return Progress(loss.detach())
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Of a batch, a scalar in nats; nothing in it may wait for a number, as a CUDA graph is
-        made of it.
+        """The loss of a batch, a scalar in nats; nothing in it may wait for a number, as a CUDA
+        graph is made of it.
         """
         with autocast(images.device):
             scores = self.model(images)

@@ -58,9 +58,9 @@ class Task:
     decoder_path: Path
     output: str = PROBABILITIES
     classes: tuple[str, ...] = ()
-    "Of probabilities, in their order."
+    "The classes of probabilities, in their order."
     threshold: float = 0.0
-    "Of a score: images like those it learned from rarely pass it."
+    "The threshold of a score: images like those it learned from rarely pass it."
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +182,7 @@ class Bundle:
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """Of the label task's decoder; None when it has none, or one that was fitted to another
+        """The label task's; None when it has none, or one that was fitted to another
         decoder.
         """
         try:

@@ -75,5 +75,5 @@ def _check_file(files: Mapping[str, Any], name: str, where: str) -> None:
 
 
 def _check(table: Mapping[str, Any], settings: Mapping[str, Setting], where: str) -> None:
-    """Of these keys; others may stand beside them."""
+    """Check these keys; others may stand beside them."""
     read_section({key: value for key, value in table.items() if key in settings}, settings, where)

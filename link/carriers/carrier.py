@@ -102,9 +102,9 @@ class CarrierSettings:
     kind: str | None = None
     "A name of CARRIERS."
     bitrate_bps: int | None = None
-    "Of the serial port."
+    "The bitrate of the serial port."
     frequency_hz: int | None = None
-    "Of modems that can be told; None: DEFAULT_FREQUENCY_HZ."
+    "The frequency of modems that can be told; None: DEFAULT_FREQUENCY_HZ."
     power_dbm: int = 14
     peers: tuple[str, ...] = ()
     """UDP: where packets go, each "host:port"; none: each to where the packet came from that it

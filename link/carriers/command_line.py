@@ -15,7 +15,7 @@ MAX_LINE_BYTES = 1024
 MAX_EVENTS = 64
 "That wait until somebody asks; a modem that tells more at once tells nonsense."
 LEVELS = range(-200, 101)
-"Of RSSI in dBm and SNR in dB."
+"Levels that can be: RSSI in dBm and SNR in dB."
 ANSWER_S = 0.5
 "A modem answers within milliseconds; this is for a busy computer."
 BUSY_S = 0.02
@@ -197,7 +197,9 @@ class CommandLine:
 
 
 def parse_packet(digits: str) -> bytes:
-    """Of hexadecimal digits; ValueError when they are none, or more than a frame can carry."""
+    """The packet that hexadecimal digits write; ValueError when they are none, or more than a frame
+    can carry.
+    """
     packet = bytes.fromhex(digits)
     if len(packet) > MAX_PACKET_BYTES:
         raise ValueError(f"{len(packet)} bytes are more than the {MAX_PACKET_BYTES} of a frame")

@@ -27,7 +27,7 @@ BANDWIDTHS_HZ = (125_000, 250_000, 500_000)
 UNTIL_STOPPED = 65534
 BANNER = "Current Work Mode"
 ANNOUNCED = re.compile(r"\+EVT:RXP2P, *RSSI *(-?\d+), *SNR *(-?\d+)")
-"Of older firmware: the packet follows in a line of its own."
+"What older firmware says: the packet follows in a line of its own."
 DIGITS = re.compile(r"\+EVT:([0-9A-Fa-f]+)")
 GREETING_S = 0.3
 SILENCE_S = 0.05

@@ -26,7 +26,7 @@ what the line carries.
 """
 FASTER = 2.0
 NO_ROOM_S = 0.005
-"Of a port that has room, but not for the whole of what it takes at once."
+"The pause of a port that has room, but not for the whole of what it takes at once."
 SYSTEM_BYTES = 4096
 "What the operating system keeps for a port."
 

@@ -21,7 +21,7 @@ FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 86_400.0
 SHARE = 0.1
 PERIOD_S = 1.0
-"Of one frame, where airtime is not limited."
+"The period of one frame, where airtime is not limited."
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Asking:
 
 
 class Advances:
-    """Of one host."""
+    """The advances of one host."""
 
     def __init__(self, airtime_s: float, wait_s: float) -> None:
         """An answer takes airtime_s; whoever asks waits for wait_s."""

@@ -10,7 +10,7 @@ from link.base.recent import Recent
 from link.wire.packet import MAX_CHUNKS, Chunk
 
 MAX_IMAGES = 256
-"Of one node: the latest, finished or not. Of older ones nobody knows here which chunks there were."
+"One node's latest, finished or not; of older ones nobody knows here which chunks there were."
 
 
 @dataclass

@@ -83,7 +83,7 @@ class Update:
 
     node: int
     counter: int
-    "Of the packet that brought this update; a batch brings several under one."
+    "The counter of the packet that brought this update; a batch brings several under one."
     image: int
     "The image's id; with the node it names the image for good."
     latent: Latent

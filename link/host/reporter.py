@@ -17,7 +17,7 @@ SMOOTHING = 0.25
 
 
 class Reporter:
-    """Of one node."""
+    """Reports to one node."""
 
     def __init__(self, timing: LinkTiming, highest: int = -1, received: int = 0) -> None:
         """`received`: bit i says that packet highest - i was stored before this start."""
@@ -28,7 +28,9 @@ class Reporter:
         }
         self._unconfirmed: set[int] = set()
         self._images: Recent[int, tuple[int, ...]] = Recent(REPLAY_WINDOW)
-        "Of each chunk in a packet, by its counter; of late, and heard by this start of the host."
+        """The images of the chunks in a packet, by its counter; of late, and heard by this start of
+        the host.
+        """
         self._enough: Recent[int, None] = Recent(MAX_VERDICTS)
         self._asked_s: float | None = None
         self._silent_s: float | None = None
@@ -112,7 +114,9 @@ class Reporter:
         )
 
     def _enough_bits(self, counters: Iterable[int]) -> int:
-        """Of the newest chunks stored, as far back as this host knows what the packets held."""
+        """Which of the newest chunks stored had enough, as far back as this host knows what the
+        packets held.
+        """
         images: list[int] = []
         for counter in counters:
             if counter in self._stored:

@@ -83,7 +83,7 @@ class _Session:
         self._down = (key, host_salt, node)
         self._down_seal: Seal | None = None
         self.bundle_id = bundle_id
-        "Of all its images, as an 8-byte tag or a HELLO has shown."
+        "The bundle of all its images, as an 8-byte tag or a HELLO has shown."
         self.node_knows = False
         "The node has shown that it knows the host's salt."
         self.told_salt = False

@@ -24,7 +24,7 @@ REPEAT_S = 60.0
 
 
 class Siege:
-    """Of one node."""
+    """The siege of one node."""
 
     def __init__(self) -> None:
         self._failed_s: deque[float] = deque(maxlen=ENOUGH)

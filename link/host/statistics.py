@@ -74,7 +74,7 @@ class NodeStatistics:
     n_malformed: int = 0
     "Opened, but what they hold makes no sense; or they are no packets of ours."
     n_stale: int = 0
-    "Of a session that is over or unknown here."
+    "Packets of a session that is over or unknown here."
     n_restarts: int = 0
     "New sessions after the first."
     packet_bytes: int = 0
@@ -106,7 +106,7 @@ class NodeStatistics:
     _previous: Chunk | None = field(default=None, init=False, repr=False)
     "The chunk of the packet before; None when it held none or several."
     _n_chunks: int = field(default=0, init=False, repr=False)
-    "Of the last image whose end is known."
+    "Chunks of the last image whose end is known."
     _ids: Recent[int, None] = field(
         default_factory=lambda: Recent(MAX_KNOWN_IDS), init=False, repr=False
     )

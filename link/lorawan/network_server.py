@@ -23,7 +23,7 @@ from link.wire.control import NO_QUALITY, Quality
 MAX_MESSAGE_BYTES = 1 << 16
 "An uplink that twenty gateways heard has 10 kB."
 VERSION_3_FIELDS = frozenset({"applicationID", "devEUI", "applicationName", "objectJSON"})
-"Of ChirpStack's events: v4 has deviceInfo in their place."
+"Fields of ChirpStack's older events: v4 has deviceInfo in their place."
 MAX_BODY_BYTES = 242
 "At the fastest data rates of any region."
 

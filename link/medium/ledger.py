@@ -121,7 +121,7 @@ class StoredLedger(Ledger):
         self._boot_id = boot_id
         self._lock = _hold(self._path)
         self._reserve_s = 0.0
-        "Of the block in the file: what is not used yet."
+        "The part of the block in the file: what is not used yet."
         self._written_s = now_s
         try:
             self._read(now_s)

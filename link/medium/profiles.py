@@ -63,7 +63,7 @@ class LinkProfile:
     carrier: str = "serial"
     "What leads to the medium, a name of link.carriers.carrier.CARRIERS."
     port_bitrate_bps: int | None = None
-    "Of the serial port that leads to a modem; None: the usual one."
+    "The bitrate of the serial port that leads to a modem; None: the usual one."
 
     @property
     def is_radio(self) -> bool:

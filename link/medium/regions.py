@@ -27,8 +27,8 @@ US915_WIDE_HZ = 500_000
 
 FAIR_WINDOW_S = 300.0
 FAIR_SHARE = 0.25
-"""Of an hour's airtime, as much as FAIR_WINDOW_S may take: others get a turn, and so does the next
-image.
+"""The share of an hour's airtime, as much as FAIR_WINDOW_S may take: others get a turn, and so does
+the next image.
 """
 BLOCKS_PER_LIMIT = 20
 "A crash wastes this part of what a window allows."

@@ -84,7 +84,7 @@ class SlotPlan:
 
     @property
     def width_s(self) -> float:
-        """Of a slot, without its guard."""
+        """Seconds of a slot, without its guard."""
         return (1 - GUARD) * self._place_s
 
     @property

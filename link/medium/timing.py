@@ -20,8 +20,8 @@ TRIES_PER_DOUBLING = 2
 "Slow enough that a burst of losses, however long in frames, does not become a long silence."
 LONGEST_PROBE_FRAMES = 16
 PROBE_SHARE = 0.1
-"""Of its duty cycle that a node spends on a host that is silent for good; without one, about a
-fortieth of the time.
+"""The share of its duty cycle that a node spends on a host that is silent for good; without one,
+about a fortieth of the time.
 """
 
 

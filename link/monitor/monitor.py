@@ -42,9 +42,9 @@ from link.wire.packet import (
 )
 
 MAX_SESSIONS = 4
-"Of one node: sessions still opened, and host salts still tried."
+"The most for one node: sessions still opened, and host salts still tried."
 MAX_PACKETS = 256
-"Of one node: packets of which it is remembered what they held."
+"The most for one node: packets of which it is remembered what they held."
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ class _Session:
 class _Node:
     statistics: NodeStatistics
     window: ReplayWindow = field(default_factory=ReplayWindow)
-    "Of counters as the headers tell them, for packets that are not opened."
+    "The window of counters as the headers tell them, for packets that are not opened."
     sessions: Recent[bytes, _Session] = field(default_factory=lambda: Recent(MAX_SESSIONS))
     latest: int = 0
     "The counter of the last uplink."
     chunks: Recent[int, tuple[ChunkId, ...]] = field(default_factory=lambda: Recent(MAX_PACKETS))
-    "Of the latest packets, by counter: a report names images by their place among them."
+    "Chunks of the latest packets, by counter: a report names images by their place among them."
     address: bytes = b""
     "LoRaWAN: of the network's session."
     reference: int = 0
@@ -109,7 +109,7 @@ class _Node:
             self.chunks[counter] = tuple((chunk.image, chunk.index) for chunk in explained.chunks)
 
     def note_verdicts(self, body: bytes, now_s: float) -> None:
-        """Of a REPORT, as far back as what the packets held is known here."""
+        """The verdicts of a REPORT, as far back as what the packets held is known here."""
         with suppress(ValueError):
             report = Report.unpack(body, self.newest)
             images: list[int] = []

@@ -33,7 +33,7 @@ LOOK_AHEAD = 24
 
 
 class Choice:
-    """Of one node."""
+    """What one node sends next."""
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 3600.0
 
 
 class Fitting:
-    """Of one node; lengths are those that its end counts, packets or bodies."""
+    """What fits one node's packets; lengths are those that its end counts, packets or bodies."""
 
     def __init__(self, max_bytes: int, least_bytes: int) -> None:
         """`least_bytes`: of the shortest that can be sent."""

@@ -114,7 +114,7 @@ class Outgoing:
     counter: int = 0
     "Under which it was sealed."
     bitstream_bytes: tuple[int, ...] = ()
-    "Of each of the chunks."
+    "Length of each of the chunks."
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Content:
 
 
 class Packer:
-    """Of one node; `age_s` tells how old a chunk's image is at a time."""
+    """Fills one node's packets; `age_s` tells how old a chunk's image is at a time."""
 
     def __init__(
         self,

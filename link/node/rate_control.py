@@ -25,7 +25,7 @@ airtime for.
 
 
 class RateControl:
-    """Of one node."""
+    """How fast one node speaks."""
 
     def __init__(self, governor: Governor) -> None:
         self._governor = governor
@@ -71,8 +71,8 @@ class RateControl:
         return 1 + max(0, int((share * interval_s - self._base_airtime_s) / airtime_s))
 
     def _share(self, part: float, now_s: float) -> float | None:
-        """Of the time that may be spent on the air when less than this part of a budget is left;
-        None: more is.
+        """The share of the time that may be spent on the air when less than this part of a budget
+        is left; None: more is.
         """
         shares = []
         for limit in self._governor.limits:

@@ -24,7 +24,7 @@ meet again and again.
 
 
 class ReportTimer:
-    """Of one node."""
+    """When one node's report is due."""
 
     def __init__(self, timing: LinkTiming, share: float | None, random: Random) -> None:
         """`share` is the duty cycle; None: there is none."""

@@ -9,15 +9,15 @@ no difference.
 MAX_SLOW_PIXELS = 4 << 20
 "Where Pillow decodes in Python, some microseconds a pixel."
 STORED_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2}
-"Of a pixel in Pillow's memory; 4 in any other mode."
+"Bytes of a pixel in Pillow's memory; 4 in any other mode."
 CODEC_BYTES = {"AVIF": 12, "JPEG2000": 16, "TIFF": 4, "WEBP": 12}
-"Of a pixel in the codec's memory beside it."
+"Bytes of a pixel in the codec's memory beside it."
 CONVERSION_BYTES = {(True, True): 1, (True, False): 6, (False, True): 8, (False, False): 10}
-"""Of a pixel, for what is made of it: whether that is little, as it is RGB (or grey) anyway, and
-whether it is reduced.
+"""Bytes of a pixel for what is made of it, by whether that is little, as it is RGB (or grey)
+anyway, and whether it is reduced.
 """
 PROGRESSIVE_BYTES = 6
-"Of a pixel of the whole JPEG, however small it is decoded."
+"Bytes of a pixel of the whole JPEG, however small it is decoded."
 
 
 def reduction(size: tuple[int, int], at_least: int) -> int:

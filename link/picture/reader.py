@@ -28,7 +28,7 @@ from link.picture.orientation import ORIENTATION, TURNS, orientation_in
 GROUND = (255, 255, 255)
 "What a transparent picture lies on: white, as on a page."
 MAX_BYTES = 512 << 20
-"Of memory for one picture, and at most half of what is free."
+"The memory for one picture, and at most half of what is free."
 MAX_JPEG_PIXELS = 1 << 30
 "A JPEG is decoded in pieces, as small as it is wanted."
 BLOCK = 1 << 18
@@ -80,7 +80,7 @@ def fit(pixels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def extensions() -> frozenset[str]:
-    """Of the files that Pillow knows, in lower case and with their dot."""
+    """Endings of the files that Pillow knows, in lower case and with their dot."""
     return frozenset(_pillow().Image.registered_extensions())
 
 

@@ -110,7 +110,7 @@ def begin_counter(unix_s: float) -> int:
 
 
 def _stored_counter(folder: Path) -> int:
-    """Of a node that was here before; 0 where there was none."""
+    """The counter of a node that was here before; 0 where there was none."""
     with suppress(CounterStateError):
         return _read_state(folder)[1]
     return 0

@@ -35,7 +35,7 @@ class Setting:
     one_of: tuple[str, ...] = ()
     is_required: bool = False
     items: type = str
-    "Of a list: texts, or sections (written [[name]], one for each)."
+    "What a list holds: texts, or sections (written [[name]], one for each)."
 
     def fault(self, value: Any) -> str | None:
         """What is wrong with a value, to follow the key's name; None: nothing."""

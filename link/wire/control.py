@@ -20,11 +20,11 @@ COUNTER_BYTES = 6
 BUNDLE_ID_BYTES = 8
 STATUS_BYTES = 8
 MAX_FAULT_BYTES = 100
-"Of a sentence on what keeps a node from its work."
+"The length of a sentence on what keeps a node from its work."
 MAX_ADVISED_CHUNKS = 7
 MAX_PARITY = 16
 MAX_MEMBERS = 16
-"Of one parity group; more than that makes a node wait long for its parity."
+"The most chunks of one parity group; more than that makes a node wait long for its parity."
 MAX_PARITY_LAG = 255
 "Counters from the newest member of a group to the packet that carries its parity."
 
@@ -246,7 +246,7 @@ class Status:
 
     queue_images: int
     oldest_age_s: float | None
-    "Of the oldest image that waits; None: none waits, or its age is unknown."
+    "The age of the oldest image that waits; None: none waits, or its age is unknown."
     budget_s: float | None
     "Airtime that the node may still use now; None: it is not limited."
     n_evicted: int = 0
@@ -303,7 +303,7 @@ class Parity:
     members: tuple[int, ...]
     "Counters of the group, ascending, at most MAX_MEMBERS."
     index: int
-    "Of this parity symbol, 0 to n_parity - 1."
+    "The place of this parity symbol, 0 to n_parity - 1."
     n_parity: int
     symbol: bytes
 

@@ -18,7 +18,7 @@ from tests.worlds.small_host import CLASSES, make_bundle, right_label
 
 NODES, N_IMAGES = (3, 4), 5
 IMAGE_SHAPE, N_LATENTS = (4, 4, 2), 32
-"Of the int8 convolution that a node tests its runtime with."
+"Sizes of the int8 convolution that a node tests its runtime with."
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ FOLDER = Path(__file__).parent / "recordings"
 BUNDLE_ID = bytes.fromhex("3fa2c1d4e5f60718")
 NODE_SALT, HOST_SALT = bytes.fromhex("0a0b0c0d"), bytes.fromhex("1011121314151617")
 SYMBOLS = [[0, 1, -1], [-2, 0, 1], [2, 1, 0], [1, 0, -1], [-1, 1, 1], [0, 0, 0]]
-"Of the images, in the order of capture."
+"Symbols of the images, in the order of capture."
 
 
 def golden_bundle(folder: Path) -> Bundle:

@@ -19,7 +19,7 @@ from tests.worlds.small_bundle import random_tables
 from tests.worlds.small_host import CLASSES, KEY, NODE, make_bundle, right_label
 
 IMAGE_SHAPE, N_LATENTS, N_IMAGES = (4, 4, 2), 32, 10
-"""Of the int8 convolution that a node tests its runtime with: a real encoder for free."""
+"""Sizes of the int8 convolution that a node tests its runtime with: a real encoder for free."""
 
 
 @pytest.fixture(scope="session")

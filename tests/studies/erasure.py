@@ -84,8 +84,8 @@ def sent_once(plan: ParityPlan) -> tuple[Parity | Recovered, ...]:
 def share_decoded(
     plan: ParityPlan, channel: GilbertElliott, n_rounds: int, seed: int
 ) -> tuple[float, float]:
-    """Of groups sent over the channel, one round after another with long pauses: those complete,
-    and packets known.
+    """Shares of groups sent over the channel, one round after another with long pauses: those
+    complete, and packets known.
     """
     random = Random(seed)
     sent = sent_once(plan)

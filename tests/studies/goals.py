@@ -50,7 +50,7 @@ class Goal:
     data_set: str
     bytes_per_image: float
     accuracy: float
-    "Of a model trained on a processor."
+    "The accuracy of a model trained on a processor."
     with_gpu: float
     macs: float = float("inf")
     "At most so many multiplications on the node."

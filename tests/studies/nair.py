@@ -49,14 +49,14 @@ from tests.studies.common import (
 )
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
-"Of an image's bytes that arrive."
+"Shares of an image's bytes that arrive."
 RAW_SHARES = (0.25, 0.5)
-"Of the bytes that the same image has in raw order: as many bytes for every order."
+"Shares of the bytes that the same image has in raw order: as many for every order."
 N_FRAMES = 4
 LOSSES = (0.1, 0.25, 0.5)
 MEAN_BURST = 4
 MIN_KEPT = 0.1
-"Of the retrained model's latents in training."
+"The least share of the retrained model's latents in training."
 
 
 def by_importance(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor) -> Halves:
@@ -93,8 +93,8 @@ class Host:
         self.decoder = deployed.classifier
 
     def accuracy(self, symbols: np.ndarray, is_known: np.ndarray) -> float:
-        """Of the test images; symbols float32 (N, D), completed where they are not known, bool (N,
-        D).
+        """The accuracy on the test images; symbols float32 (N, D), completed where they are not
+        known, bool (N, D).
         """
         if self.fills_with_zero:
             symbols = np.where(is_known, symbols, np.float32(0))

@@ -78,7 +78,7 @@ class Guest:
 
     @property
     def cpu_s(self) -> float:
-        """Of QEMU: user and system."""
+        """Processor time of QEMU: user and system."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -69,8 +69,8 @@ class Disk:
 
 
 def torn(old: bytes, new: bytes, draw: Random) -> bytes:
-    """Of each sector the old or the new content, of the length too; a sector that was never written
-    is zero.
+    """Each sector with the old or the new content, of the length too; a sector that was never
+    written is zero.
     """
     n_bytes = len(draw.choice([old, new]))
     old, new = (content.ljust(n_bytes, b"\0")[:n_bytes] for content in (old, new))

@@ -50,7 +50,7 @@ PACKET_LINE = {
 
 
 def weights(n_latents: int, seed: int = 0) -> np.ndarray:
-    """Of a linear classifier, float32 (n_latents, classes)."""
+    """Weights of a linear classifier, float32 (n_latents, classes)."""
     return np.random.default_rng(seed).normal(size=(n_latents, len(CLASSES))).astype(np.float32) / 8
 
 

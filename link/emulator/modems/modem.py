@@ -18,7 +18,7 @@ BUFFER_BYTES = 1024
 control.
 """
 ROUNDING = 1e-3
-"Of a byte's time: a due time that floating point has moved a little is due."
+"The share of a byte's time: a due time that floating point has moved a little is due."
 HANDFUL_BYTES = 16
 "The FIFO of a UART: so many bytes are handed over at a time, fewer at the end of a run."
 
@@ -43,7 +43,7 @@ class ModemStatistics:
     frames_in: int = 0
     "That the computer gave the modem to send."
     frames_refused: int = 0
-    "Of those: that it did not take."
+    "Frames of those that it did not take."
     frames_missed: int = 0
     "That came while the modem was not set to receive."
     bytes_overrun: int = 0

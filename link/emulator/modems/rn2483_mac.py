@@ -93,7 +93,7 @@ class Rn2483Mac(Rn2483):
         self._frame_counter = 0
         self._free_s = [float("-inf")] * N_CHANNELS
         self.answer_bytes = 0
-        "Of answers to the network's MAC commands, which stand in front of the next payload."
+        "Bytes of answers to the network's MAC commands, which stand in front of the next payload."
         self._sent: Uplink | None = None
         self._result: list[str] = []
         "What is said when the windows are over."
@@ -215,7 +215,7 @@ class Rn2483Mac(Rn2483):
 
     @property
     def _lora(self) -> LoRaConfig:
-        """Of the data rate: DR0 is SF12, DR5 is SF7."""
+        """The settings of the data rate: DR0 is SF12, DR5 is SF7."""
         return LoRaConfig(12 - int(self._values["dr"]))
 
 

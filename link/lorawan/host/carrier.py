@@ -34,7 +34,7 @@ TAKEN_S = 5.0
 KEEP_ALIVE_S = 60
 MAX_NOTICES = 16
 MAX_LETTERS = 300
-"Of a sentence that repeats what a broker said."
+"The length of a sentence that repeats what a broker said."
 MAX_SAID = 256
 """Sentences that are remembered, each said once: a network has other devices, which send day and
 night.

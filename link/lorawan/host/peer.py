@@ -83,7 +83,7 @@ class NetworkPeer:
         )
         self._reference = told_image or 0
         self._bundle_id: bytes | None = None
-        "Of this session, once the node has said HELLO."
+        "The bundle of this session, once the node has said HELLO."
         if not entry.has_downlink or (entry.state is not None and told_image is not None):
             self._bundle_id = entry.bundle.id
         self._held: deque[Uplink] = deque(maxlen=MAX_HELD)

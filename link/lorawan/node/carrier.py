@@ -42,7 +42,9 @@ POWER_INDEX = "1"
 EVENTS = ("mac_tx_ok", "mac_rx", "mac_err")
 "mac_paused is an answer."
 OUTCOMES = (*EVENTS, "invalid_data_len", "radio_err")
-"Of an uplink that the module had taken: the network may have changed its data rate in between."
+"""Outcomes of an uplink that the module had taken: the network may have changed its data rate in
+between.
+"""
 ADVICE = {
     "no_free_ch": "its channels are closed by their duty cycle; try again later",
     "busy": "it is still busy with what it was told before; try again in a few seconds",

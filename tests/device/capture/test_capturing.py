@@ -34,7 +34,7 @@ REPLAY = 'kind = "replay"\npath = "replay.npz"'
 
 @pytest.fixture
 def habit(tmp_path, monkeypatch):
-    """Of the camera that cv2 has in this process."""
+    """The habit of the camera that cv2 has in this process."""
     habit = Habit(tmp_path, "well")
     monkeypatch.setitem(sys.modules, "cv2", habit.make_cv2())
     return habit
@@ -106,7 +106,7 @@ def outcome(capturing, now_s):
 
 
 def opening(*steps):
-    """Of sources whose captures do one thing each; what is an exception is raised, by the source
+    """Opens sources whose captures do one thing each; what is an exception is raised, by the source
     itself where first.
     """
     left = list(steps)

@@ -216,8 +216,8 @@ SETTLED, N_DARK = 200, 15
 
 
 def brightness(n_before: int) -> int:
-    """Of an image with so many before it since the camera was opened: its exposure takes N_DARK
-    images.
+    """The brightness of an image with so many before it since the camera was opened: its exposure
+    takes N_DARK images.
     """
     return min(SETTLED, 10 + round(190 * n_before / N_DARK))
 

@@ -193,7 +193,7 @@ def test_an_answer_that_is_none_is_shown(node, tmp_path):
 
 
 def test_an_account_with_another_shell_than_sh_is_deployed_to(node, make_release, tmp_path):
-    """Of fish and csh no syntax is asked but a command with words in single quotes."""
+    """From fish and csh no syntax is asked but a command with words in single quotes."""
     shell = tmp_path / "shell"
     shell.write_text(OTHER_SHELL.format(python=sys.executable))
     shell.chmod(0o755)

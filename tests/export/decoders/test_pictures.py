@@ -22,7 +22,7 @@ def pairs() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_both_give_what_scikit_image_gives():
-    """Of scikit-image 0.26: gaussian_weights, sigma 1.5, use_sample_covariance False, data_range
+    """Its version 0.26, with gaussian_weights, sigma 1.5, use_sample_covariance False, data_range
     255.
     """
     originals, pictures = pairs()

@@ -36,7 +36,9 @@ def receipt(image: int) -> Receipt:
 
 @pytest.fixture
 def path():
-    """Of a store with one image, its log gone into it; in a folder that everybody may look into."""
+    """The file of a store with one image, its log gone into it; in a folder that everybody may look
+    into.
+    """
     with tempfile.TemporaryDirectory() as name:
         os.chmod(name, 0o755)
         path = Path(name) / "host" / "host.sqlite"

@@ -11,7 +11,7 @@ from link.output.outlet import MAX_WAITING_BYTES, Outlet
 
 PATIENCE_S = 60.0
 MANY_LINES = 5000
-"Of 40 bytes: more than a pipe holds."
+"Lines of 40 bytes: more than a pipe holds."
 PIPE_BYTES = 65_536
 
 

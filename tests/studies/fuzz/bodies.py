@@ -43,7 +43,7 @@ from tests.worlds.broker import chirpstack_uplink, things_stack_uplink
 from tests.worlds.small_bundle import make_bundle, random_symbols, random_tables
 
 COUNTER = 70_000
-"Of the seeds."
+"The counter of the seeds."
 COUNTER_BYTES = 6
 BUNDLE_ID = bytes.fromhex("3fa2c1d4e5f60718")
 CHUNKS = [

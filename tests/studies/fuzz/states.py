@@ -77,7 +77,7 @@ def outbox(around: Surroundings) -> Target:
 
 
 def signature(around: Surroundings) -> Target:
-    """Of a bundle that somebody sends; only what was signed may pass."""
+    """The signature of a bundle that somebody sends; only what was signed may pass."""
     folder = around.folder / "bundle"
     folder.mkdir()
     for name in (ENCODER, "decoder.onnx"):

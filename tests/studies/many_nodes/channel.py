@@ -44,14 +44,14 @@ class Scenario:
 
     n_nodes: int = 8
     n_images: int = 200
-    "Of each node."
+    "Images of each node."
     interval_s: float = 20.0
     "Mean time between two images of a node; exponentially distributed."
     image_bytes: int = 20
     has_slots: bool = False
     n_gateways: int = 1
     impairments: Impairments = UNIMPAIRED
-    "Of each path by itself; collisions come on top."
+    "What happens on each path by itself; collisions come on top."
     profile: str = "lora-sf7"
     seed: int = 1
 
@@ -292,7 +292,7 @@ class Channel:
 
     @property
     def settled_collided_share(self) -> float:
-        """Of the frames since slots should have been settled."""
+        """The share of the frames that collided since slots should have been settled."""
         n_collided, n_frames = self._settled
         return (self.n_collided - n_collided) / (self.n_frames.total() - n_frames)
 

@@ -13,7 +13,7 @@ from host_training.presets import recipe
 
 
 def multiply_accumulates(module: nn.Module, example: Tensor) -> int:
-    """Of one example (1, …) through all convolutions and dense layers."""
+    """Those of one example (1, …) through all convolutions and dense layers."""
     macs = 0
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -13,12 +13,12 @@ READY := $(VENV)/.ready
 quoted = '$(subst ','\'',$(value $(1)))'
 unexport $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 STARTER = $(if $(wildcard $(PY)),'$(PY)',$(call quoted,PYTHON))
-LATENTLINK = +@$(STARTER) -m latentlink
-IF_THERE = +@! $(STARTER) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(STARTER) -m latentlink
+LATENTLINK = +@$(STARTER) -m latentlink make
+IF_THERE = +@! $(STARTER) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(STARTER) -m latentlink make
 
 STEPS := train export decoder live bench seeds verdicts experiments report plot flash image deploy deploy-model \
-	test test-image test-scenarios test-power-cuts nightly clean-runs
-TARGETS := help setup $(STEPS) lint golden clean
+	test test-image test-scenarios test-power-cuts nightly lint golden clean clean-runs
+TARGETS := help setup $(STEPS)
 .PHONY: $(TARGETS) variables
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -58,20 +58,10 @@ report: $(READY)  ## docs/results.md, and docs/results.html (not in git) with it
 plot: $(READY)  ## draw docs/ from results/
 test: $(READY)  ## all tests, JOBS= at a time
 nightly: $(READY)  ## the long studies: loss, kills, adversary, fuzz, faults; writes link-*.json and faults.json (two hours)
+lint: $(READY)  ## ruff and mypy
+golden: $(READY)  ## rewrite tests/golden; review the diff
+clean:  ## remove caches; runs, data and .venv stay
 clean-runs:  ## say what lies in runs/, models and downloads included; CONFIRM=yes deletes it, RUN= only one of them
 
 $(STEPS):
 	$(LATENTLINK) $@ $(filter $(TARGETS),$(MAKECMDGOALS))
-
-lint: $(READY)  ## ruff and mypy
-	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/ruff format --check .
-	@$(VENV)/bin/mypy
-
-golden: $(READY)  ## rewrite tests/golden; review the diff
-	@$(PY) -m tests.golden.make
-	@$(PY) -m tests.golden.recording
-
-clean:  ## remove caches; runs, data and .venv stay
-	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -34,7 +34,7 @@ from host_training.presets.preset import N_VIEWS, ORDERS, STAGES
 from host_training.run import RUNS, RunError, origin, read_run
 from host_training.training.checkpoint import CheckpointError
 from link.bundle import Bundle, BundleError
-from link.output import EXIT_CODE, OWN, write_result
+from link.output import EXIT_CODE, OWN, typed_as, write_result
 
 RELEASED = Path(__file__).resolve().parent.parent / "models"
 "Bundles that came with the programs."
@@ -185,7 +185,7 @@ def as_run_says(options: dict[str, Any]) -> dict[str, Any]:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog="python -m export",
+        prog=typed_as("python -m export"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -264,7 +264,7 @@ def parser() -> argparse.ArgumentParser:
 
 def calibration_parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog="python -m export calibrate",
+        prog=typed_as("python -m export calibrate"),
         description=(
             "Fit the confidence of a bundle's decoder on the validation split and write it into "
             "its manifest."
@@ -280,7 +280,7 @@ def calibration_parser() -> argparse.ArgumentParser:
 
 def decoder_parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog="python -m export decoder",
+        prog=typed_as("python -m export decoder"),
         description=(
             "Train another decoder on the symbols of a bundle's encoder and add it to the "
             "bundle's host side."
@@ -323,7 +323,7 @@ def decoder_parser() -> argparse.ArgumentParser:
 
 def turn_parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog="python -m export turn",
+        prog=typed_as("python -m export turn"),
         description=(
             "Turn the latents of a finished bundle by importance; its encoder is not trained again."
         ),

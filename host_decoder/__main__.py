@@ -18,7 +18,7 @@ from rich.console import Console
 from host_decoder.errors import HostError
 from host_decoder.view.moment import parse_moment
 from link.bundle import BundleError
-from link.output import OWN, forget_output, readable_output
+from link.output import OWN, forget_output, readable_output, typed_as
 from link.security import KeyStateError
 from link.settings import host_folder
 
@@ -181,7 +181,8 @@ def _parser() -> argparse.ArgumentParser:
     def command(
         name: str, run: Callable[[argparse.Namespace, float], int], text: str
     ) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text)
+        prog = typed_as(f"python -m host_decoder {name}")
+        added = commands.add_parser(name, prog=prog, help=text, description=text)
         added.set_defaults(run=run)
         return added
 

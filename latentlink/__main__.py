@@ -1,42 +1,36 @@
-"""`python -m latentlink TARGET`: what `make TARGET` does; `check TARGETS` looks at the variables,
-`help` shows them.
-
-Variables come from make (MAKEFLAGS), or from the environment. Only the standard library is
-imported: this runs before anything is installed.
+"""latentlink: train on a host, flash a node, classify live over a link that carries bytes per
+second.
 """
 
-import os
+import difflib
 import sys
 
-from host_training.run import RunError
-from latentlink.said import Said, StepError
-from latentlink.targets import STEPS
-from latentlink.variables import VariableError, help_text, read, read_flags
-from link.output import readable_output
+from latentlink.commands import COMMANDS, hand_over
+from link.output import NAME, readable_output
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     readable_output()
-    command, *targets = arguments
-    make_flags = os.environ.get("MAKEFLAGS", "")
-    try:
-        if command == "help":
-            print(help_text())
-        elif command == "check":
-            read(make_flags, os.environ, targets)
-        else:
-            STEPS[command](
-                Said(read(make_flags, os.environ, [command, *targets]), read_flags(make_flags)[0])
-            )
-    except (VariableError, RunError, OSError) as error:
-        print(f"make: {error}", file=sys.stderr)
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print(help_text())
+        return 0
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, 1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        known = ", ".join(COMMANDS)
+        print(f"{NAME}: there is no command {name}; {meant}there are {known}", file=sys.stderr)
         return 2
-    except StepError as failed:
-        return failed.code
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return hand_over(name, arguments)
+
+
+def help_text() -> str:
+    about = " ".join((__doc__ or "").split())
+    lines = [f"  {name:<10} {command.text}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [f"usage: {NAME} COMMAND …", "", about, "", *lines, "", f"{NAME} COMMAND --help says more."]
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from link.output import OWN
 
-PYTHON = Path(".venv/bin/python")
+VENV = ".venv"
+PYTHON = Path(f"{VENV}/bin/python")
 
 
 class StepError(Exception):

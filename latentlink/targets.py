@@ -2,19 +2,15 @@
 latentlink.steps.
 """
 
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
-from host_training.run import RUN, RUNS, RunError
+from host_training.run import RunError
 from latentlink.choice import bundle_to_use
 from latentlink.said import Said
 from latentlink.steps import bench, decoder, export, live, seeds, train, verdicts
-from link.base import FolderLock, HeldError
+from latentlink.upkeep import clean, clean_runs
 from link.output import RESULTS
 
-OF_A_RUN = {"bundle", "tensorboard"}
-"Folders that training and export make in a run's."
 HOST = ("HOST_DIR", "HOST_TOML")
 
 
@@ -94,52 +90,15 @@ def test(said: Said) -> None:
     said.run("pytest", "-n", said.get("JOBS", "2"), "--dist", "loadfile", "--no-loadscope-reorder")
 
 
-def clean_runs(said: Said) -> None:
-    """Say what would go, with its size, and let it go when that is confirmed."""
-    named = said.path("RUN")
-    if named is not None and not (named.is_dir() and (_lies_in_runs(named) or _is_run(named))):
-        raise RunError(
-            f"{named} is not the folder of a run and of nothing else; no other is deleted here"
-        )
-    folders = sorted(path for path in RUNS.glob("*") if path.is_dir()) if named is None else [named]
-    for folder in folders:
-        n_bytes = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
-        n_bundles = len({path.parent for path in folder.rglob("manifest.json")})
-        print(
-            f"{folder}: {n_bytes / 1e6:.1f} MB" + (f", bundles: {n_bundles}" if n_bundles else "")
-        )
-    if not folders:
-        print("there are no runs")
-    elif said.get("CONFIRM") != "yes" or said.is_dry:
-        print(
-            "nothing was deleted: `make clean-runs CONFIRM=yes` deletes all of this for "
-            "good, RUN= only one of them"
-        )
-    else:
-        for folder in folders:
-            _delete(folder)
+def lint(said: Said) -> None:
+    said.run("ruff", "check", ".")
+    said.run("ruff", "format", "--check", ".")
+    said.run("mypy")
 
 
-def _lies_in_runs(folder: Path) -> bool:
-    return RUNS.resolve() in folder.resolve().parents
-
-
-def _is_run(folder: Path) -> bool:
-    """Whether training has written there, and nobody keeps folders of his own beside it."""
-    inner = {path.name for path in folder.iterdir() if path.is_dir()}
-    return inner <= OF_A_RUN and any((folder / name).is_file() for name in (RUN, "last.pt"))
-
-
-def _delete(folder: Path) -> None:
-    try:
-        with FolderLock(folder):
-            if folder.is_symlink():  # what it leads to is somebody's who put it elsewhere
-                folder.unlink()
-            else:
-                shutil.rmtree(folder)
-        print(f"{folder}: deleted")
-    except HeldError:
-        print(f"{folder}: left, since something is training there")
+def golden(said: Said) -> None:
+    said.run("tests.golden.make")
+    said.run("tests.golden.recording")
 
 
 def studies(*study: str) -> Callable[[Said], None]:
@@ -166,5 +125,8 @@ STEPS: dict[str, Callable[[Said], None]] = {
     "deploy-model": deploy_model,
     "test": test,
     "nightly": nightly,
+    "lint": lint,
+    "golden": golden,
+    "clean": clean,
     "clean-runs": clean_runs,
 }

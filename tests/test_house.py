@@ -114,12 +114,10 @@ def test_what_somebody_measures_changes_no_file_of_the_project():
     assert len(done.stdout.splitlines()) == 2
 
 
-def test_clean_removes_caches_and_nothing_that_anybody_made():
-    lines = make("-n", "clean").stdout.splitlines()
-    removed = [line.split() for line in lines if line.startswith(("rm", "find"))]
-    assert [words[0] for words in removed] == ["rm", "find"]
-    assert removed[0][2:] == [".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"]
-    assert removed[1][1:6] == [".", "-name", "__pycache__", "-not", "-path"]
+def test_every_step_is_a_target_of_one_line_that_calls():
+    makefile = (ROOT / "Makefile").read_text()
+    recipes = re.findall(r"((?:^\t.*\n)+)", makefile.partition("\ntrain:")[2], re.MULTILINE)
+    assert recipes == ["\t$(LATENTLINK) $@ $(filter $(TARGETS),$(MAKECMDGOALS))\n"]
 
 
 def set_up(tmp_path: Path, python: str) -> subprocess.CompletedProcess[str]:

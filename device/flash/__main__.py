@@ -15,7 +15,7 @@ from device.encoder.interpreter import RuntimeMissingError
 from device.flash.tools import FlashError, UnreachableError
 from link.base import durable
 from link.bundle import BundleError
-from link.output import readable_output
+from link.output import readable_output, typed_as
 from link.security import KeyStateError
 from link.settings import host_folder
 
@@ -190,7 +190,8 @@ def _parser() -> argparse.ArgumentParser:
     def command(
         name: str, run: Callable[[argparse.Namespace], int], text: str
     ) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text)
+        prog = typed_as(f"python -m device.flash {name}")
+        added = commands.add_parser(name, prog=prog, help=text, description=text)
         added.set_defaults(run=run)
         return added
 

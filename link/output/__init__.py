@@ -4,11 +4,13 @@ from link.output import results
 from link.output.console import Captured, Sent
 from link.output.interruption import EXIT_CODE, loading
 from link.output.outlet import open_outlets
+from link.output.program import NAME, typed_as
 from link.output.results import OWN, RESULTS, write_result
 from link.output.terminal import forget_output, readable_output, without_information
 
 __all__ = [
     "EXIT_CODE",
+    "NAME",
     "OWN",
     "RESULTS",
     "Captured",
@@ -18,6 +20,7 @@ __all__ = [
     "open_outlets",
     "readable_output",
     "results",
+    "typed_as",
     "without_information",
     "write_result",
 ]

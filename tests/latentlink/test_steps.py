@@ -302,6 +302,20 @@ def test_runs_are_deleted_only_when_that_is_confirmed_and_one_alone_when_it_is_n
     assert list(Path("runs").iterdir()) == []
 
 
+def test_clean_removes_caches_and_nothing_that_anybody_made(capsys):
+    stays = ["runs/digits/last.pt", "data/cifar.bin", ".venv/lib/__pycache__/a.pyc", "notes.txt"]
+    goes = [".mypy_cache/a", ".pytest_cache/b", "link/__pycache__/c", "tests/link/__pycache__/d"]
+    for name in (*stays, *goes):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    STEPS["clean"](Said({}, is_dry=True))
+    assert all(Path(name).exists() for name in goes)
+    assert "rm -rf tests/link/__pycache__" in capsys.readouterr().out.splitlines()
+    STEPS["clean"](Said({}))
+    assert [Path(name).exists() for name in (*stays, *goes)] == [True] * 4 + [False] * 4
+    assert Path("photos/cat/a.png").exists()
+
+
 @pytest.mark.parametrize("inside", ["cat/1.jpg", "run.json", "1.jpg"])
 def test_what_is_not_the_folder_of_a_run_alone_is_never_deleted(tmp_path, inside):
     place = tmp_path / "mine"

@@ -1,0 +1,73 @@
+"""Commands: what `latentlink NAME` hands over to. Each is a program of a package that has its own
+--help; here stands which, and what it is for in a line.
+"""
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+
+from link.output import NAME
+
+DISTRIBUTIONS = {
+    "ai_edge_litert": "ai-edge-litert",
+    "paho": "paho-mqtt",
+    "PIL": "pillow",
+    "pywt": "PyWavelets",
+    "serial": "pyserial",
+}
+"Of modules that are installed by another name."
+IN_CHECKOUT = ("tests",)
+"Packages of ours that are not installed."
+
+
+@dataclass(frozen=True)
+class Command:
+    """A module with a `main`, and the words that it is given before those of the person."""
+
+    text: str
+    module: str
+    words: tuple[str, ...] = ()
+
+
+COMMANDS = {
+    "train": Command("train a model on images", "host_training.__main__", ("train",)),
+    "export": Command("make a bundle of what was trained", "export.__main__"),
+    "decoder": Command("ask a bundle another question", "export.__main__", ("decoder",)),
+    "calibrate": Command("make a bundle's confidence true", "export.__main__", ("calibrate",)),
+    "rotate": Command("turn a bundle's latents by importance", "export.__main__", ("turn",)),
+    "replay": Command("write images for a node to replay", "host_training.__main__", ("replay",)),
+    "live": Command("node, line and host on one screen", "host_decoder.__main__", ("live",)),
+    "node": Command("run a node", "device.__main__"),
+    "host": Command("hear nodes and say what they see", "host_decoder.__main__", ("listen",)),
+    "decode": Command("decode again what a host stored", "host_decoder.__main__", ("decode",)),
+    "stats": Command("what a host's store holds", "host_decoder.__main__", ("stats",)),
+    "link": Command("emulate, watch or record a line; make keys", "link.__main__"),
+    "flash": Command("make a node of a card", "device.flash.__main__", ("card",)),
+    "image": Command("make a system image for nodes", "device.flash.__main__", ("image",)),
+    "boot": Command("start a system image in QEMU", "device.flash.__main__", ("boot",)),
+    "deploy": Command("programs or a bundle to a node", "device.flash.__main__", ("deploy",)),
+    "bench": Command("measure coder, node, host and link", "tests.studies.__main__", ("bench",)),
+    "studies": Command("everything that was measured, again", "tests.studies.__main__"),
+    "make": Command("what `make TARGET` does, in a checkout", "latentlink.make"),
+}
+
+
+def hand_over(name: str, arguments: list[str]) -> int:
+    """The exit code of that command, or 1 and a sentence where its packages are not installed."""
+    command = COMMANDS[name]
+    sys.argv = [f"{NAME} {name}", *command.words, *arguments]
+    try:
+        return import_module(command.module).main()
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        if missing in IN_CHECKOUT:
+            reason = "is for a checkout of the project; type it there"
+        elif missing in sys.stdlib_module_names or not error.name:
+            raise
+        else:
+            wanted = DISTRIBUTIONS.get(missing, missing)
+            reason = f"needs {wanted}, which is not installed; type: pip install {wanted}"
+        print(f"{NAME} {name} {reason}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:  # while it was being loaded
+        return 130

@@ -1,5 +1,8 @@
 """Child processes: their output is read as it comes, so no pipe ever fills, and none is left
 behind.
+
+The two that a live run starts, the line and the node, are named here and nowhere else. They are
+known by their command lines alone: nothing of `device` is imported.
 """
 
 import ctypes
@@ -13,11 +16,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import IO
 
 from host_decoder.errors import HostError
+from host_decoder.live.options import LiveOptions
 
 KEPT_ERROR_LINES = 12
 STOP_TIMEOUT_S = 5.0
@@ -27,6 +33,22 @@ PR_SET_PDEATHSIG = 1
 
 class ChildError(HostError):
     """A child ended or went silent; the message ends with the last lines it wrote to stderr."""
+
+
+def line_command(options: LiveOptions) -> list[str]:
+    """An emulated line between two pseudo-terminals, which it names in its first line of JSON."""
+    settings = {
+        "--link": options.link,
+        "--loss": options.loss,
+        "--bit-errors": str(options.bit_errors),
+        "--seed": str(options.seed),
+    }
+    return [sys.executable, "-m", "link", "emulate", *chain.from_iterable(settings.items())]
+
+
+def node_command(config: Path) -> list[str]:
+    """A node that sends every image of its source once and tells what it does in lines of JSON."""
+    return [sys.executable, "-m", "device", str(config), "--console", "json", "--once"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ are ended in order, then the run's folder goes.
 """
 
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from typing import Any
 from host_decoder.config import GatewayConfig, KnownNode, VerdictConfig
 from host_decoder.events import Answer, Event, Explainer, Notice
 from host_decoder.live.options import LiveError, LiveOptions, draw_replay, node_toml, read_replay
-from host_decoder.live.processes import Child, ChildError
+from host_decoder.live.processes import Child, ChildError, line_command, node_command
 from host_decoder.receive.gateways import listen, timing_of
 from host_decoder.receive.host import Host
 from host_decoder.store.sqlite import Store
@@ -134,7 +133,7 @@ class LiveRun:
             folder = Path(name)
             key = provision(folder / "keys", NODE).key
             with (
-                Child("the emulated line", self._line_command()) as line,
+                Child("the emulated line", line_command(self.options)) as line,
                 Store(self.options.store or folder / "store.sqlite") as store,
             ):
                 node = KnownNode(NODE, key, self.bundle, has_downlink=self.options.has_downlink)
@@ -183,10 +182,7 @@ class LiveRun:
                 self._show(event, screen)
                 if isinstance(event, Notice):
                     break
-            with Child(
-                "the node",
-                [sys.executable, "-m", "device", str(config), "--console", "json", "--once"],
-            ) as node:
+            with Child("the node", node_command(config)) as node:
                 self._silent_since_s = time.monotonic()
                 for event in events:
                     is_node_running = node.is_running
@@ -324,17 +320,3 @@ class LiveRun:
     @property
     def _frequency_hz(self) -> int | None:
         return FREQUENCY_HZ if self.profile.is_radio else None
-
-    def _line_command(self) -> list[str]:
-        options = self.options
-        return [
-            *(sys.executable, "-m", "link", "emulate", "--link", options.link),
-            *(
-                "--loss",
-                options.loss,
-                "--bit-errors",
-                str(options.bit_errors),
-                "--seed",
-                str(options.seed),
-            ),
-        ]

@@ -223,7 +223,9 @@ class HostEnd(Protocol):
         """One packet, whole, whose last bit came at now_s through this gateway."""
 
     def compared(self, outcome: Outcome, stored: StoredChunks) -> Outcome:
-        """The outcome, or a collision where the store has another chunk in the place of its own."""
+        """The outcome, or a collision where the store has another chunk in the place of its own:
+        the packet is then not acknowledged, and the node renumbers.
+        """
 
     def confirm(self, node: int, counter: int, enough: Iterable[int] = ()) -> None:
         """The store has what this packet brought; the images `enough` need no further chunk."""

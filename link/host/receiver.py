@@ -20,6 +20,7 @@ from link.host.image_reader import Decode, collision
 from link.host.interface import (
     ChunkHeard,
     Downlink,
+    HostEnd,
     NodeEntry,
     NodeState,
     NotUsed,
@@ -46,7 +47,7 @@ MIN_PACKET_BYTES = overhead_bytes(PacketType.DATA)
 ADVANCE_BYTES = overhead_bytes(PacketType.COMMAND, has_salt=True) + len(pack_command(Advance(0)))
 
 
-class Receiver:
+class Receiver(HostEnd):
     """A host's end; timing None: it never sends."""
 
     def __init__(
@@ -86,7 +87,6 @@ class Receiver:
     def receive(
         self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0
     ) -> list[Outcome]:
-        """One packet, whole, whose last bit came at now_s through this gateway."""
         if not MIN_PACKET_BYTES <= len(packet) <= MAX_PACKET_BYTES:
             return [
                 NotUsed(
@@ -128,13 +128,9 @@ class Receiver:
         return None
 
     def confirm(self, node: int, counter: int, enough: Iterable[int] = ()) -> None:
-        """The store has what this packet brought; the images `enough` need no further chunk."""
         self._nodes[node].confirm(counter, enough)
 
     def compared(self, outcome: Outcome, stored: StoredChunks) -> Outcome:
-        """The outcome, or a collision where the store has another chunk in the place of its own:
-        the packet is not acknowledged then, and the node renumbers.
-        """
         if not isinstance(outcome, ChunkHeard):
             return outcome
         chunk = outcome.chunk
@@ -145,14 +141,12 @@ class Receiver:
         return collision(outcome.node, outcome.counter, CollisionError.of(chunk))
 
     def state(self, node: int) -> NodeState | None:
-        """What to store with each outcome; None before the node was heard."""
         return self._nodes[node].state
 
     def statistics(self, node: int) -> NodeStatistics:
         return self._nodes[node].statistics
 
     def take_notices(self) -> list[str]:
-        """Sentences about the nodes' sessions since the last call."""
         notices = [sentence for node in self._nodes.values() for sentence in node.notices]
         for node in self._nodes.values():
             node.notices.clear()
@@ -161,7 +155,6 @@ class Receiver:
     # Downlink
 
     def command(self, node: int, command: Command) -> None:
-        """Tell a node, the next time it listens."""
         if tellings := self._nodes[node].tellings:
             tellings.commands.append(command)
 
@@ -177,7 +170,6 @@ class Receiver:
         self._slots = SlotPlan(nodes, period_s, now_s)
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When next_packet may have something; None: not before something is heard."""
         if self._is_speaking:
             return None
         due = [self._start_s(node, due_s, now_s) for node, due_s in self._due()]
@@ -202,7 +194,6 @@ class Receiver:
         return self._next_advance(now_s)
 
     def transmitted(self, end_s: float) -> None:
-        """The packet of next_packet has left; its last bit at end_s."""
         self._is_speaking = False
 
     def _due(self) -> list[tuple[Peer, float]]:

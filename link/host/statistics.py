@@ -1,10 +1,5 @@
-"""Statistics of one node as its host sees them: what came, what did not, how well it was heard,
-what a verdict saved.
-
-What is lost nobody hears, so it is counted by the gaps in the packet counter: an estimate, because
-a counter that an image took as its id was never on the air, and is known only when a chunk of that
-image came. A lost chunk's index follows from what came before and behind the gap, where that leaves
-no doubt; a batch leaves some.
+"""Statistics of one node as its host sees them: what came, what did not (link.host.losses), how
+well it was heard, what a verdict saved.
 """
 
 from collections import Counter
@@ -13,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from link.base.recent import Recent
+from link.host.losses import Losses
 from link.wire.control import NO_QUALITY, Quality, Status
 from link.wire.packet import Chunk
 
 MAX_DECIDED_IMAGES = 64
 "Images whose late chunks are still told apart."
-MAX_KNOWN_IDS = 256
 
 
 @dataclass
@@ -56,15 +51,9 @@ class NodeStatistics:
     read.
     """
 
-    ids_are_counters: bool = True
-    """The native link takes image ids from the packet counter; in LoRaWAN the two have nothing to
-    do with each other.
-    """
-
+    losses: Losses = field(default_factory=Losses)
     n_received: int = 0
     "Packets opened for the first time."
-    n_lost: int = 0
-    "Gaps in the counter."
     n_duplicate: int = 0
     "The same packet again, as a second gateway heard it."
     n_replayed: int = 0
@@ -87,8 +76,6 @@ class NodeStatistics:
     rssi_dbm: Mean = field(default_factory=Mean)
     received_by_chunk: Counter[int] = field(default_factory=Counter)
     "Chunk index to packets heard with it; repetitions count."
-    lost_by_chunk: Counter[int] = field(default_factory=Counter)
-    "Chunk index to gaps that can only have been it."
     n_images: int = 0
     "Images of which at least one chunk came."
     chunks_at_decision: Counter[int] = field(default_factory=Counter)
@@ -101,15 +88,6 @@ class NodeStatistics:
     last_s: float | None = None
     "When the first and the last packet came."
 
-    _highest: int | None = field(default=None, init=False, repr=False)
-    _first: int = field(default=0, init=False, repr=False)
-    _previous: Chunk | None = field(default=None, init=False, repr=False)
-    "The chunk of the packet before; None when it held none or several."
-    _n_chunks: int = field(default=0, init=False, repr=False)
-    "Chunks of the last image whose end is known."
-    _ids: Recent[int, None] = field(
-        default_factory=lambda: Recent(MAX_KNOWN_IDS), init=False, repr=False
-    )
     _decided: Recent[int, "_Decision"] = field(
         default_factory=lambda: Recent(MAX_DECIDED_IMAGES), init=False, repr=False
     )
@@ -119,12 +97,12 @@ class NodeStatistics:
     @property
     def is_blank(self) -> bool:
         """Whether nothing was counted yet."""
-        return self == NodeStatistics(ids_are_counters=self.ids_are_counters)
+        return self == NodeStatistics(Losses(self.losses.ids_are_counters))
 
     def restarted(self) -> None:
         """A new session begins: the counters skipped before it were never used."""
         self.n_restarts += self.n_received > 0
-        self._highest = self._previous = None
+        self.losses.restarted()
 
     def heard(
         self,
@@ -147,7 +125,7 @@ class NodeStatistics:
         self.rssi_dbm.add(quality.rssi_dbm)
         for chunk in chunks:
             self._heard_chunk(chunk, now_s)
-        self._count_gap(counter, chunks)
+        self.n_images += self.losses.heard(counter, chunks)
 
     def transmitted(self, packet_bytes: int, airtime_s: float = 0.0) -> None:
         """The host sent a packet to this node."""
@@ -164,11 +142,11 @@ class NodeStatistics:
     @property
     def n_sent(self) -> int:
         """Packets that the node sent, by its counters."""
-        return self.n_received + self.n_lost
+        return self.n_received + self.losses.n
 
     @property
     def loss_ratio(self) -> float | None:
-        return self.n_lost / self.n_sent if self.n_sent else None
+        return self.losses.n / self.n_sent if self.n_sent else None
 
     @property
     def n_decided(self) -> int:
@@ -192,7 +170,7 @@ class NodeStatistics:
         return {
             "sent": self.n_sent,
             "received": self.n_received,
-            "lost": self.n_lost,
+            "lost": self.losses.n,
             "loss_ratio": _rounded(self.loss_ratio),
             "duplicate": self.n_duplicate,
             "replayed": self.n_replayed,
@@ -208,7 +186,7 @@ class NodeStatistics:
             "snr_db": {"last": self.snr_db.last, "mean": _rounded(self.snr_db.mean)},
             "rssi_dbm": {"last": self.rssi_dbm.last, "mean": _rounded(self.rssi_dbm.mean)},
             "received_by_chunk": _histogram(self.received_by_chunk),
-            "lost_by_chunk": _histogram(self.lost_by_chunk),
+            "lost_by_chunk": _histogram(self.losses.by_chunk),
             "images": self.n_images,
             "decided": self.n_decided,
             "chunks_at_decision": _histogram(self.chunks_at_decision),
@@ -226,75 +204,11 @@ class NodeStatistics:
 
     def _heard_chunk(self, chunk: Chunk, now_s: float) -> None:
         self.received_by_chunk[chunk.index] += 1
-        if chunk.image not in self._ids:
-            self.n_images += 1
-            self._ids[chunk.image] = None
-            if self.ids_are_counters and self._highest is not None and chunk.image < self._highest:
-                self._forgive(chunk.image)
         if decision := self._decided.get(chunk.image):
             self.n_chunks_unneeded += 1
             latency_s = now_s - decision.at_s
             self._latency_total_s += latency_s - decision.latency_s
             decision.latency_s = self._latency_last_s = latency_s
-
-    def _forgive(self, image: int) -> None:
-        """A gap counted as a loss was the id of this image, which waited while later packets
-        went.
-        """
-        if image > self._first and self.n_lost:
-            self.n_lost -= 1
-
-    def _count_gap(self, counter: int, chunks: Sequence[Chunk]) -> None:
-        chunk = chunks[0] if len(chunks) == 1 else None
-        if self._highest is None:
-            self._highest = self._first = counter
-        elif counter > self._highest:
-            gap = range(self._highest + 1, counter)
-            n_ids = self._n_ids_in(gap) if self.ids_are_counters else 0
-            self._lose(len(gap) - n_ids, chunk)
-            self._highest = counter
-        elif counter > self._first and self.n_lost:
-            self.n_lost -= 1  # late, not lost
-        self._previous = chunk
-        if chunk is not None and chunk.is_last:
-            self._n_chunks = chunk.index + 1
-
-    def _n_ids_in(self, gap: range) -> int:
-        """Counters of a gap that are known to be images' ids."""
-        if len(gap) < len(self._ids):
-            return sum(counter in self._ids for counter in gap)
-        return sum(image in gap for image in self._ids)
-
-    def _lose(self, n_unheard: int, behind: Chunk | None) -> None:
-        """Counters that nobody heard, between the previous packet and the one that holds
-        `behind`.
-        """
-        before = self._previous
-        self.n_lost += n_unheard
-        if not n_unheard or behind is None:
-            return
-        if before is not None and before.image == behind.image:
-            between = range(before.index + 1, behind.index)
-            self.lost_by_chunk.update(between if len(between) == n_unheard else ())
-            return
-        leading = list(range(behind.index))[-n_unheard:]
-        self.lost_by_chunk.update(leading)
-        if before is not None and self._n_chunks:
-            self._lose_images(n_unheard - len(leading), before, self._n_chunks)
-
-    def _lose_images(self, n_unheard: int, before: Chunk, n_chunks: int) -> None:
-        """Lost behind `before`: its image's rest, if any was sent, then whole images as long as the
-        last one known.
-        """
-        period = n_chunks + self.ids_are_counters
-        for n_rest in (0,) if before.is_last else (max(0, n_chunks - 1 - before.index), 0):
-            n_images, remainder = divmod(n_unheard - n_rest, period)
-            if n_images >= 0 and not remainder:
-                self.lost_by_chunk.update(before.index + 1 + i for i in range(n_rest))
-                for index in range(n_chunks):
-                    self.lost_by_chunk[index] += n_images
-                self.n_lost -= n_images * self.ids_are_counters
-                return
 
 
 def _rounded(value: float | None) -> float | None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from link.base.recent import Recent
+from link.host.losses import Losses
 from link.host.statistics import NodeStatistics
 from link.lorawan import wire as lorawan
 from link.monitor.explain import (
@@ -166,7 +167,7 @@ class Monitor:
             )
         kind = PacketType(header.packet_type)
         node = self._nodes.setdefault(
-            header.node, _Node(NodeStatistics(ids_are_counters=header.version == WIRE_VERSION))
+            header.node, _Node(NodeStatistics(Losses(header.version == WIRE_VERSION)))
         )
         if not kind.is_uplink:
             node.statistics.transmitted(len(packet), self._airtime_s(len(packet)))
@@ -331,10 +332,10 @@ def table(statistics: Mapping[int, NodeStatistics]) -> list[str]:
         for row in rows
     ]
     for number, figures in statistics.items():
-        if figures.lost_by_chunk:
+        if figures.losses.by_chunk:
             shares = [
                 f"{index}: {100 * lost / (lost + figures.received_by_chunk[index]):.0f} %"
-                for index, lost in sorted(figures.lost_by_chunk.items())
+                for index, lost in sorted(figures.losses.by_chunk.items())
             ]
             lines.append(f"node {number}, lost by chunk   {'   '.join(shares)}")
     return lines

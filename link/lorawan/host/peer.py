@@ -25,6 +25,7 @@ from link.host.interface import (
     Update,
     Useless,
 )
+from link.host.losses import Losses
 from link.host.statistics import NodeStatistics
 from link.lorawan.host.tellings import NetworkTellings
 from link.lorawan.wire import (
@@ -92,7 +93,7 @@ class NetworkPeer:
         self.tellings = NetworkTellings(entry.has_downlink)
         self._gateway = 0
         self._heard_s = 0.0
-        self.statistics = NodeStatistics(ids_are_counters=False)
+        self.statistics = NodeStatistics(Losses(ids_are_counters=False))
         self.notices: list[str] = []
 
     @property

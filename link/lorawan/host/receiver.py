@@ -1,7 +1,7 @@
 """LoRaWAN receiver: the host's end where a network server has opened the frames, for all nodes of
 the network.
 
-A link.host.interface.HostEnd that tells the same outcomes as link.host.receiver.Receiver. The
+It tells the same outcomes as link.host.receiver.Receiver. The
 network has verified every frame, so here only those are turned away that came before
 (link.lorawan.host.peer). Downlinks are few, because a gateway that speaks is deaf to everybody and
 networks ration them.
@@ -13,6 +13,7 @@ from link.coder import latent_coder
 from link.host.image_reader import Decode
 from link.host.interface import (
     Downlink,
+    HostEnd,
     NodeEntry,
     NodeState,
     NotUsed,
@@ -27,7 +28,7 @@ from link.medium.timing import LinkTiming
 from link.wire.control import NO_QUALITY, AskStatus, Command, Quality, Renew
 
 
-class LoRaWanReceiver:
+class LoRaWanReceiver(HostEnd):
     """A host's end; timing None: airtime is not counted."""
 
     def __init__(
@@ -53,7 +54,6 @@ class LoRaWanReceiver:
     def receive(
         self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0
     ) -> list[Outcome]:
-        """One packet as the network's carrier gives it."""
         try:
             header, packet_type, body = unpack_packet(packet)
         except ValueError as error:
@@ -80,18 +80,15 @@ class LoRaWanReceiver:
         return outcome
 
     def confirm(self, node: int, counter: int, enough: Iterable[int] = ()) -> None:
-        """The store has what this packet brought; the images `enough` need no further chunk."""
         self._nodes[node].confirm(enough)
 
     def state(self, node: int) -> NodeState | None:
-        """What to store with each outcome; None before the node was heard."""
         return self._nodes[node].state
 
     def statistics(self, node: int) -> NodeStatistics:
         return self._nodes[node].statistics
 
     def take_notices(self) -> list[str]:
-        """Sentences about the nodes' sessions since the last call."""
         notices = [sentence for node in self._nodes.values() for sentence in node.notices]
         for node in self._nodes.values():
             node.notices.clear()
@@ -116,7 +113,6 @@ class LoRaWanReceiver:
         return now_s if waits else None
 
     def next_packet(self, now_s: float) -> Downlink | None:
-        """What to hand to the network now."""
         waiting = (node for node in self._nodes.values() if node.tellings.are_due)
         node = next(waiting, None)
         return node.next_packet() if node else None

@@ -22,6 +22,7 @@ from host_decoder.view.terminal import (
     make_screen,
 )
 from link.host.interface import NotUsed, Reason
+from link.host.losses import Losses
 from link.host.statistics import NodeStatistics
 from link.medium.profiles import get_profile
 from link.output.terminal import SCHEME, readable_output
@@ -264,7 +265,7 @@ def test_the_summary_says_what_verdicts_saved_and_how_right_they_were(tally):
 
 
 def test_a_link_s_figures_are_a_column_per_node():
-    statistics = NodeStatistics(n_received=3, n_lost=1)
+    statistics = NodeStatistics(Losses(n=1), n_received=3)
     statistics.snr_db.add(7.5)
     [sheet] = link_tables([{"node": node, **statistics.to_json()} for node in (1, 2)])
     text = drawn(sheet)

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from link.host.losses import Losses
 from link.host.statistics import NodeStatistics
 from link.wire.control import Quality, Status
 from link.wire.packet import Chunk
@@ -33,7 +34,7 @@ def hear(statistics, packets):
 def test_without_loss_nothing_is_counted_as_lost_though_ids_take_counters():
     statistics = NodeStatistics()
     hear(statistics, images(50, n_chunks=3))
-    assert (statistics.n_received, statistics.n_sent, statistics.n_lost, statistics.n_images) == (
+    assert (statistics.n_received, statistics.n_sent, statistics.losses.n, statistics.n_images) == (
         150,
         150,
         0,
@@ -55,19 +56,21 @@ def test_losses_are_counted_by_the_index_of_the_chunk(n_chunks):
     lost = [piece.index for (_, piece), gone in zip(sent, is_lost, strict=True) if gone]
     statistics = NodeStatistics()
     hear(statistics, [packet for packet, gone in zip(sent, is_lost, strict=True) if not gone])
-    assert statistics.n_lost == pytest.approx(len(lost), rel=0.02)
-    assert sum(statistics.lost_by_chunk.values()) == pytest.approx(len(lost), rel=0.05)
+    assert statistics.losses.n == pytest.approx(len(lost), rel=0.02)
+    assert sum(statistics.losses.by_chunk.values()) == pytest.approx(len(lost), rel=0.05)
     for index in range(n_chunks):
-        assert statistics.lost_by_chunk[index] == pytest.approx(lost.count(index), rel=0.15, abs=3)
+        assert statistics.losses.by_chunk[index] == pytest.approx(
+            lost.count(index), rel=0.15, abs=3
+        )
 
 
 def test_a_packet_that_comes_late_was_not_lost():
     statistics = NodeStatistics()
     first, second, third = images(1, 3)
     hear(statistics, [first, third])
-    assert (statistics.n_lost, statistics.lost_by_chunk) == (1, {1: 1})
+    assert (statistics.losses.n, statistics.losses.by_chunk) == (1, {1: 1})
     hear(statistics, [second])
-    assert (statistics.n_lost, statistics.n_sent) == (0, 3)
+    assert (statistics.losses.n, statistics.n_sent) == (0, 3)
 
 
 def test_the_counters_that_a_restart_skips_are_no_losses():
@@ -75,19 +78,19 @@ def test_the_counters_that_a_restart_skips_are_no_losses():
     hear(statistics, images(2, 2))
     statistics.restarted()
     hear(statistics, images(2, 2, first=64))
-    assert (statistics.n_lost, statistics.n_restarts, statistics.n_received) == (0, 1, 8)
+    assert (statistics.losses.n, statistics.n_restarts, statistics.n_received) == (0, 1, 8)
 
 
 def test_an_id_taken_long_before_its_chunks_went_is_no_loss_either():
     statistics = NodeStatistics()
     hear(statistics, [(1, chunk(0, 0)), (4, chunk(2, 0)), (5, chunk(3, 0))])
-    assert statistics.n_lost == 0
+    assert statistics.losses.n == 0
 
 
 def test_in_lorawan_ids_take_no_frame_counter():
-    statistics = NodeStatistics(ids_are_counters=False)
+    statistics = NodeStatistics(Losses(ids_are_counters=False))
     hear(statistics, [(10, chunk(0, 0, True)), (11, chunk(1, 0, True)), (14, chunk(4, 0, True))])
-    assert (statistics.n_lost, statistics.lost_by_chunk) == (2, {0: 2})
+    assert (statistics.losses.n, statistics.losses.by_chunk) == (2, {0: 2})
 
 
 def test_quality_keeps_the_last_and_the_mean():
@@ -119,7 +122,7 @@ def test_memory_stays_bounded_over_many_images():
     for image in range(0, 4000, 2):
         statistics.heard(image + 1, 20, 0.0, chunks=[chunk(image, 0, True)])
         statistics.decided(image, 1, 0.0)
-    assert len(statistics._ids) <= 256
+    assert len(statistics.losses._ids) <= 256
     assert len(statistics._decided) <= 64
 
 

@@ -209,7 +209,7 @@ def test_nothing_is_lost_where_a_third_of_all_frames_and_answers_are(make_world)
     figures = world.receiver.statistics(NODE)
     n_lost = world.sender.statistics.n_packets - world.network.n_heard
     # before the first and behind the last nobody can tell
-    assert n_lost - 5 <= figures.n_lost <= n_lost
+    assert n_lost - 5 <= figures.losses.n <= n_lost
     assert figures.n_received == world.network.n_heard
 
 

@@ -44,7 +44,7 @@ def test_without_a_key_headers_and_losses_are_seen():
     shown = "70.004 node 7 DATA 15 B +5.0 dB -80 dBm counter 4468, again"
     assert str(line).split() == shown.split()
     figures = monitor.statistics[7]
-    assert (figures.n_received, figures.n_lost, figures.n_duplicate) == (3, 2, 1)
+    assert (figures.n_received, figures.losses.n, figures.n_duplicate) == (3, 2, 1)
     assert figures.airtime_s == pytest.approx(0.15)
     assert monitor.hear(data(70_005), 71.0).text == "counter 4469, sealed"
 
@@ -65,7 +65,7 @@ def test_with_key_and_bundle_bodies_open_from_the_first_salt_on():
     assert text.endswith("2 evicted; CAPTURES NOTHING: no port")
     figures = monitor.statistics[7]
     assert figures.status is not None
-    assert (figures.status.queue_images, figures.n_bad_tag, dict(figures.lost_by_chunk)) == (
+    assert (figures.status.queue_images, figures.n_bad_tag, dict(figures.losses.by_chunk)) == (
         5,
         0,
         {1: 1},
@@ -130,7 +130,7 @@ def test_a_new_start_of_the_node_is_seen():
     other = Seal(uplink_key(KEY, b"TLAS"), 7, b"TLAS", Direction.UPLINK)
     monitor.hear(data(65, has_salt=True, seal=other, salt=b"TLAS"), 0.0)
     figures = monitor.statistics[7]
-    assert (figures.n_restarts, figures.n_lost, figures.n_received) == (1, 0, 2)
+    assert (figures.n_restarts, figures.losses.n, figures.n_received) == (1, 0, 2)
 
 
 def test_lorawan_bodies_are_in_clear():
@@ -147,7 +147,7 @@ def test_lorawan_bodies_are_in_clear():
         "has 1 bytes" in monitor.hear(uplink_packet(3, b"new!", 1, PacketType.DATA, b"x"), 0.0).text
     )
     figures = monitor.statistics[3]
-    assert (figures.n_lost, figures.n_restarts, figures.n_malformed, figures.n_images) == (
+    assert (figures.losses.n, figures.n_restarts, figures.n_malformed, figures.n_images) == (
         1,
         1,
         1,

@@ -109,7 +109,7 @@ def test_an_image_of_one_packet(bundle):
     assert state is not None
     assert (state.salt, state.highest) == (ADDRESS, 1)
     figures = world.receiver.statistics(NODE)
-    assert (figures.n_received, figures.n_lost, figures.n_images, figures.snr_db.last) == (
+    assert (figures.n_received, figures.losses.n, figures.n_images, figures.snr_db.last) == (
         2,
         0,
         1,
@@ -175,7 +175,7 @@ def test_before_the_hello_packets_wait_and_it_is_asked_for(bundle):
     images = [update.image for update in updates if isinstance(update, Update)]
     assert images == list(range(3000, 3010))
     assert updated(world.data(7001)).image == 7001
-    assert world.receiver.statistics(NODE).n_lost == 0
+    assert world.receiver.statistics(NODE).losses.n == 0
 
 
 def test_no_more_than_64_packets_wait(bundle):

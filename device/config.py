@@ -46,7 +46,8 @@ dev_eui = "70B3D57ED0001234"   # optional: else the one burnt into the module
 join_eui = "0000000000000000"  # optional
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from device.capture.source_config import SourceConfig, read_source
@@ -54,42 +55,34 @@ from device.link_config import LinkConfig, read_link
 from link.security import MAX_NODE
 from link.settings import read_toml, rename_keys, setting
 
+DEFAULT_QUEUE_MB = 16
+MEGABYTE = 1_000_000
+
 
 class ConfigError(ValueError):
     """node.toml cannot be used; the message names the file, the key and what to write instead."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NodeConfig:
     """One node."""
 
-    node: int
-    bundle: Path
-    key_dir: Path
-    state_dir: Path
-    max_queue_bytes: int
-    source: SourceConfig
-    link: LinkConfig
-    bundle_signer: Path | None = None
+    node: int = setting.key(setting.whole(1, MAX_NODE))
+    bundle: Path = setting.key(setting.PATH)
+    key_dir: Path = setting.key(setting.PATH)
+    state_dir: Path = setting.key(setting.PATH, None)
+    "Where nothing is said, key_dir."
+    max_queue_bytes: int = setting.key(
+        setting.whole(1, 100_000), DEFAULT_QUEUE_MB * MEGABYTE, name="max_queue_mb"
+    )
+    bundle_signer: Path | None = setting.key(setting.PATH, None)
     "The public key of whoever may give this node bundles; None: bundles are not signed."
-    edgetpu: bool = False
+    edgetpu: bool = setting.key(setting.YES_OR_NO, False)
     "A Coral computes the encoder, where there is one."
+    source: SourceConfig = setting.key(setting.SECTION)
+    link: LinkConfig = setting.key(setting.SECTION)
     notices: tuple[str, ...] = field(default=(), compare=False)
     "What the person should change in node.toml."
-
-
-DEFAULT_QUEUE_MB = 16
-NODE = {
-    "node": setting.whole(1, MAX_NODE, is_required=True),
-    "bundle": setting.text(is_required=True),
-    "key_dir": setting.text(is_required=True),
-    "state_dir": setting.text(),
-    "max_queue_mb": setting.whole(1, 100_000),
-    "bundle_signer": setting.text(),
-    "edgetpu": setting.YES_OR_NO,
-    "source": setting.REQUIRED_SECTION,
-    "link": setting.REQUIRED_SECTION,
-}
 
 
 def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
@@ -103,23 +96,19 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
     renamed: dict[str, str] = {}
     rename_keys("link", table.get("link"), f"[link] of {path}", renamed)
     try:
-        setting.read_section(table, NODE)
-        source, link = read_source(table["source"], folder), read_link(table["link"], folder)
-        if source.hours and not link.wants_time:
+        config = setting.read(
+            NodeConfig,
+            table,
+            folder=folder,
+            source=partial(read_source, folder=folder),
+            link=partial(read_link, folder=folder),
+            max_queue_mb=MEGABYTE.__mul__,
+        )
+        if config.source.hours and not config.link.wants_time:
             raise ValueError(
                 "[source] hours needs [link] wants_time = true: the node has no clock of its own"
             )
-        return NodeConfig(
-            node=table["node"],
-            bundle=folder / table["bundle"],
-            key_dir=folder / table["key_dir"],
-            state_dir=folder / table.get("state_dir", table["key_dir"]),
-            max_queue_bytes=table.get("max_queue_mb", DEFAULT_QUEUE_MB) * 1_000_000,
-            source=source,
-            link=link,
-            bundle_signer=folder / table["bundle_signer"] if "bundle_signer" in table else None,
-            edgetpu=table.get("edgetpu", False),
-            notices=tuple(renamed.values()),
-        )
+        state_dir = config.state_dir or config.key_dir
+        return replace(config, state_dir=state_dir, notices=tuple(renamed.values()))
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +12,6 @@ from link.node import FIRST_CHUNK_OVERHEAD_BYTES, MIN_PACKET_BYTES
 from link.settings import parse_address, read_text, setting, shown
 from link.wire import ParityPlan
 
-LINK = {
-    "port": setting.text(is_required=True),
-    "profile": setting.text(is_required=True),
-    "bitrate_bps": setting.whole(50, 4_000_000),
-    "max_packet_bytes": setting.whole(0, setting.MANY),
-    "peers": setting.TEXTS,
-    "region": setting.text(),
-    "frequency_hz": setting.whole(100_000_000, 3_000_000_000),
-    "power_dbm": setting.whole(-30, 30),
-    "downlink": setting.YES_OR_NO,
-    "parity": setting.text(),
-    "first_chunk_bytes": setting.whole(1, setting.MANY),
-    "chunk_bytes": setting.whole(1, setting.MANY),
-    "wants_time": setting.YES_OR_NO,
-    "wants_slot": setting.YES_OR_NO,
-    "lorawan": setting.SECTION,
-}
-LORAWAN = {
-    "app_key": setting.text(is_required=True),
-    "join_eui": setting.text(),
-    "dev_eui": setting.text(),
-}
 HEX_DIGITS = {"app_key": 32, "join_eui": 16, "dev_eui": 16}
 MAX_PEERS = 16
 
@@ -41,9 +20,9 @@ MAX_PEERS = 16
 class LoRaWanConfig:
     """How the modem joins a LoRaWAN network, whose security then takes our seal's place."""
 
-    app_key: str = field(repr=False)
-    join_eui: str = "0" * 16
-    dev_eui: str | None = None
+    app_key: str = setting.key(setting.text(), repr=False)
+    join_eui: str = setting.key(setting.text(), "0" * 16)
+    dev_eui: str | None = setting.key(setting.text(), None)
     "None: the one burnt into the module."
 
 
@@ -51,24 +30,24 @@ class LoRaWanConfig:
 class LinkConfig:
     """The port and the line behind it; what node.toml leaves out is the profile's."""
 
-    port: str
-    profile: LinkProfile
-    bitrate_bps: int
+    port: str = setting.key(setting.text())
+    profile: LinkProfile = setting.key(setting.text())
+    bitrate_bps: int = setting.key(setting.whole(50, 4_000_000), None)
     "The bitrate of the serial port, which is not the radio's."
-    max_packet_bytes: int
-    region: str | None = None
+    max_packet_bytes: int = setting.key(setting.whole(0, setting.MANY), None)
+    region: str | None = setting.key(setting.text(), None)
     "Whose rules the radio keeps; None: a radio stays silent."
-    frequency_hz: int | None = None
-    power_dbm: int | None = None
-    has_downlink: bool = True
-    parity: ParityPlan | None = None
-    first_chunk_bytes: int | None = None
+    frequency_hz: int | None = setting.key(setting.whole(100_000_000, 3_000_000_000), None)
+    power_dbm: int | None = setting.key(setting.whole(-30, 30), None)
+    has_downlink: bool = setting.key(setting.YES_OR_NO, True, name="downlink")
+    parity: ParityPlan | None = setting.key(setting.text(), None)
+    first_chunk_bytes: int | None = setting.key(setting.whole(1, setting.MANY), None)
     "Bytes of an image's bitstream in chunk 0; None: as much as a packet takes."
-    chunk_bytes: int | None = None
-    wants_time: bool = False
-    wants_slot: bool = False
-    lorawan: LoRaWanConfig | None = None
-    peers: tuple[str, ...] = ()
+    chunk_bytes: int | None = setting.key(setting.whole(1, setting.MANY), None)
+    wants_time: bool = setting.key(setting.YES_OR_NO, False)
+    wants_slot: bool = setting.key(setting.YES_OR_NO, False)
+    lorawan: LoRaWanConfig | None = setting.key(setting.SECTION, None)
+    peers: tuple[str, ...] = setting.key(setting.TEXTS, ())
     "Where packets go, by UDP."
 
 
@@ -76,24 +55,17 @@ def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
     """ValueError with a sentence when it says something that cannot be. Paths are relative to
     `folder`.
     """
-    setting.read_section(table, LINK, "[link] ")
+    setting.read_section(table, setting.settings_of(LinkConfig), "[link] ")
     profile = get_profile(table["profile"])
-    link = LinkConfig(
-        port=table["port"],
-        profile=profile,
-        bitrate_bps=table.get("bitrate_bps", profile.bitrate_bps),
-        max_packet_bytes=table.get("max_packet_bytes", profile.max_packet_bytes),
-        region=table["region"].lower() if "region" in table else None,
-        frequency_hz=table.get("frequency_hz"),
-        power_dbm=table.get("power_dbm"),
-        has_downlink=table.get("downlink", True),
-        parity=_parity(table["parity"]) if "parity" in table else None,
-        first_chunk_bytes=table.get("first_chunk_bytes"),
-        chunk_bytes=table.get("chunk_bytes"),
-        wants_time=table.get("wants_time", False),
-        wants_slot=table.get("wants_slot", False),
-        lorawan=_lorawan(table["lorawan"], profile, folder) if "lorawan" in table else None,
-        peers=tuple(table.get("peers", ())),
+    usual = {name: getattr(profile, name) for name in ("bitrate_bps", "max_packet_bytes")}
+    link = setting.read(
+        LinkConfig,
+        {**usual, **table},
+        "[link] ",
+        profile=get_profile,
+        region=str.lower,
+        parity=_parity,
+        lorawan=partial(_lorawan, profile=profile, folder=folder),
     )
     _check_room(link)
     _check_port(link)
@@ -176,7 +148,7 @@ def _check_region(link: LinkConfig) -> None:
 
 
 def _lorawan(table: Mapping[str, Any], profile: LinkProfile, folder: Path) -> LoRaWanConfig:
-    setting.read_section(table, LORAWAN, "[link.lorawan] ")
+    setting.read_section(table, setting.settings_of(LoRaWanConfig), "[link.lorawan] ")
     if not profile.name.endswith("-eu868") or not isinstance(profile.medium, LoRaConfig):
         raise ValueError(
             f"[link.lorawan] needs a profile such as lora-sf9-eu868, not {profile.name}"

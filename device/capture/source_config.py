@@ -12,41 +12,29 @@ from link.settings import setting, shown
 SOURCE_KINDS = ("replay", "folder", "v4l2", "picamera2")
 KINDS_WITH_PATH = ("replay", "folder")
 YEAR_S = 366 * 24 * 3600
-SOURCE = {
-    "kind": setting.text(SOURCE_KINDS, is_required=True),
-    "path": setting.text(),
-    "device": setting.whole(0, 255, or_text=True),
-    "limit": setting.whole(1, setting.MANY),
-    "loop": setting.YES_OR_NO,
-    "interval_s": setting.number(0, YEAR_S),
-    "hours": setting.text(),
-    "gate": setting.YES_OR_NO,
-    "gate_threshold": setting.number(1, 1000),
-    "heartbeat_s": setting.number(0, YEAR_S),
-}
 
 
 @dataclass(frozen=True)
 class SourceConfig:
     """Where images come from."""
 
-    kind: str
-    path: Path | None = None
+    kind: str = setting.key(setting.text(SOURCE_KINDS))
+    path: Path | None = setting.key(setting.PATH, None)
     "The .npz file to replay, or the folder to read."
-    device: int | str = 0
+    device: int | str = setting.key(setting.whole(0, 255, or_text=True), 0)
     "The camera's number; for v4l2 also a path such as /dev/video0."
-    limit: int | None = None
+    limit: int | None = setting.key(setting.whole(1, setting.MANY), None)
     "Images after which the node ends."
-    loop: bool = False
+    loop: bool = setting.key(setting.YES_OR_NO, False)
     "Replay and folder begin again after their last image."
-    interval_s: float = 0.0
+    interval_s: float = setting.key(setting.number(0, YEAR_S), 0.0)
     "At least so much time from one capture to the next."
-    hours: Hours | None = None
+    hours: Hours | None = setting.key(setting.text(), None)
     "The hours of the day in which images are captured; None: in all."
-    gate: bool = False
+    gate: bool = setting.key(setting.YES_OR_NO, False)
     "Leave out images that show nothing new."
-    gate_threshold: float = THRESHOLD
-    heartbeat_s: float = HEARTBEAT_S
+    gate_threshold: float = setting.key(setting.number(1, 1000), THRESHOLD)
+    heartbeat_s: float = setting.key(setting.number(0, YEAR_S), HEARTBEAT_S)
     "With a gate an image is sent at least so often."
 
 
@@ -54,17 +42,14 @@ def read_source(table: Mapping[str, Any], folder: Path) -> SourceConfig:
     """ValueError with a sentence when it says something that cannot be. Paths are relative to
     `folder`.
     """
-    setting.read_section(table, SOURCE, "[source] ")
-    if table["kind"] in KINDS_WITH_PATH and "path" not in table:
-        raise ValueError(f'[source] of kind "{table["kind"]}" needs a path')
-    if table["kind"] == "picamera2" and not isinstance(table.get("device", 0), int):
+    source = setting.read(SourceConfig, table, "[source] ", folder, hours=_hours)
+    if source.kind in KINDS_WITH_PATH and source.path is None:
+        raise ValueError(f'[source] of kind "{source.kind}" needs a path')
+    if source.kind == "picamera2" and not isinstance(source.device, int):
         raise ValueError(
-            f"[source] device is {shown(table['device'])}; of picamera2 it is the camera's number"
+            f"[source] device is {shown(source.device)}; of picamera2 it is the camera's number"
         )
-    path = folder / table["path"] if "path" in table else None
-    return SourceConfig(
-        **{**table, "path": path, "hours": _hours(table["hours"]) if "hours" in table else None}
-    )
+    return source
 
 
 def _hours(given: str) -> Hours:

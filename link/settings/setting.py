@@ -1,16 +1,26 @@
 """Setting: what a key of node.toml or host.toml may say, and the sentence for everything else.
 
-SOURCE = {"kind": text(one_of=KINDS, is_required=True), "limit": whole(1, 1000)}
-read_section(table, SOURCE, "[source] ")
+    @dataclass(frozen=True)
+    class SourceConfig:
+        kind: str = key(text(KINDS))
+        limit: int = key(whole(1, 1000), 100)
+
+    read(SourceConfig, table, "[source] ")
+
+A field without a default is a key that must be there. What is no dataclass has a table:
+
+    read_section(table, {"kind": text(is_required=True), "limit": whole(1, 1000)}, "[source] ")
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from math import isfinite
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from link.settings.toml_file import shown
 
+T = TypeVar("T")
 MANY = 1_000_000_000
 "Where more would be as good as no bound."
 MAX_LETTERS = 1000
@@ -34,6 +44,8 @@ class Setting:
     highest: float = 0
     one_of: tuple[str, ...] = ()
     is_required: bool = False
+    is_path: bool = False
+    "Relative to the folder of the file."
     items: type = str
     "What a list holds: texts, or sections (written [[name]], one for each)."
 
@@ -78,6 +90,7 @@ def text(one_of: tuple[str, ...] = (), is_required: bool = False) -> Setting:
     return Setting((str,), one_of=one_of, is_required=is_required)
 
 
+PATH = Setting((str,), is_path=True)
 YES_OR_NO = Setting((bool,))
 TEXTS = Setting((list,))
 SECTION = Setting((dict,))
@@ -102,3 +115,45 @@ def read_section(
         if setting.is_required and key not in table:
             raise ValueError(f'{section}key "{key}" is missing')
     return table
+
+
+def key(setting: Setting, *default: Any, name: str = "", **options: Any) -> Any:
+    """A dataclass's field that a key fills, of the field's name unless it has another."""
+    metadata = {"setting": setting, "name": name}
+    return field(default=default[0] if default else MISSING, metadata=metadata, **options)
+
+
+def settings_of(kind: type) -> dict[str, Setting]:
+    """Every key of a section that a dataclass describes, with what it may say."""
+    return {
+        name: replace(one.metadata["setting"], is_required=one.default is MISSING)
+        for name, one in _keys(kind).items()
+    }
+
+
+def read(
+    kind: type[T],
+    table: Mapping[str, Any],
+    section: str = "",
+    folder: Path = Path(),
+    **readers: Callable[[Any], Any],
+) -> T:
+    """The dataclass that a table describes; ValueError with a sentence for what it may not say.
+
+    Paths are relative to `folder`; `readers` make more of the value of the key of that name.
+    """
+    read_section(table, settings_of(kind), section)
+    values = {}
+    for name, one in _keys(kind).items():
+        if name in table:
+            value = table[name]
+            if one.metadata["setting"].is_path:
+                value = folder / value
+            if isinstance(value, list):
+                value = tuple(value)
+            values[one.name] = readers[name](value) if name in readers else value
+    return kind(**values)
+
+
+def _keys(kind: Any) -> dict[str, Any]:
+    return {one.metadata["name"] or one.name: one for one in fields(kind) if one.metadata}

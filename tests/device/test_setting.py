@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device import config
-from device.capture.source_config import SOURCE
-from device.config import NODE, ConfigError, load_config
-from device.link_config import LINK, LORAWAN
+from device.capture.source_config import SourceConfig
+from device.config import ConfigError, NodeConfig, load_config
+from device.link_config import LinkConfig, LoRaWanConfig
 from link.medium.profiles import PROFILES
 from link.node.packing import MIN_PACKET_BYTES
+from link.settings import setting
 
 GOOD = """
 node = 3
@@ -28,6 +29,9 @@ profile = "lora-sf9-eu868"
 region = "eu868"
 frequency_hz = 869525000
 """
+NODE, SOURCE, LINK, LORAWAN = map(
+    setting.settings_of, (NodeConfig, SourceConfig, LinkConfig, LoRaWanConfig)
+)
 KEYS = [
     *(("", key) for key in NODE),
     *(("source", key) for key in SOURCE),

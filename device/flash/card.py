@@ -36,7 +36,6 @@ from link.security import COUNTER_FILE, KEY_FILE, provision, signature
 
 SECRETS = (f"{SEED}/{KEY_FILE}", f"{SEED}/{APP_KEY}")
 SUMS = f"{SEED}/SHA256SUMS"
-OUR_IMAGE_ABOUT = f"{SEED}/image.json"
 SHOWN_CHARS = 1500
 PICAMERA2_NEEDS = "3.13"
 NETWORK_UNIT = """# Of latentlink.service: this node's carrier is UDP.

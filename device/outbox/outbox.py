@@ -80,11 +80,6 @@ class Outbox:
         return len(self._places)
 
     @property
-    def n_bases(self) -> int:
-        """Images of which nothing has arrived."""
-        return len(self._bases)
-
-    @property
     def newest_image(self) -> int:
         """The highest id that waits, -1 without one. A node's counters must be above it before it
         sends.

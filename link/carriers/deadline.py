@@ -4,32 +4,36 @@ service.
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from concurrent.futures import Future, wait
+from typing import TypeVar
 
 from link.carriers.carrier import PortError
 
 Result = TypeVar("Result")
 
 
-def within(timeout_s: float, call: Callable[[], Result], what: str) -> Result:
-    """What call() returns or raises; PortError when that takes longer, saying what was waited for.
-
-    The call goes on in a thread that is left behind; no process waits for it.
+def begin(call: Callable[[], Result], what: str) -> Future[Result]:
+    """What becomes of call(), in a thread that is left behind if need be; no process waits for
+    it.
     """
-    outcome: list[tuple[Any, BaseException | None]] = []
+    outcome: Future[Result] = Future()
 
     def run() -> None:
         try:
-            outcome.append((call(), None))
+            outcome.set_result(call())
         except BaseException as error:
-            outcome.append((None, error))
+            outcome.set_exception(error)
 
-    thread = threading.Thread(target=run, name=what, daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    if not outcome:
+    threading.Thread(target=run, name=what, daemon=True).start()
+    return outcome
+
+
+def within(timeout_s: float, call: Callable[[], Result], what: str) -> Result:
+    """What call() returns or raises; PortError when that takes longer, saying what was waited
+    for.
+    """
+    outcome = begin(call, what)
+    wait([outcome], timeout_s)
+    if not outcome.done():
         raise PortError(f"{what} takes longer than {timeout_s:g} s: is the network there?")
-    result, error = outcome[0]
-    if error is not None:
-        raise error
-    return result  # type: ignore[no-any-return]
+    return outcome.result()

@@ -5,15 +5,14 @@ network take their time, and closed in another, since a driver may hang. Between
 pauses grow. Why there is none is told once, until the reason changes.
 """
 
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 
 from link.base.pause import Pause
 from link.carriers.carrier import Carrier, NotSentError, PortError, Received
-from link.carriers.deadline import within
+from link.carriers.deadline import begin, within
 
 CLOSE_S = 0.5
 "A carrier that takes longer to close is left to its thread."
@@ -37,7 +36,7 @@ class Reopening:
         self._pause = pause
         self._carrier: Carrier | None = None
         self._opened_s = self._retry_s = 0.0
-        self._opening: _Opening | None = None
+        self._opening: Future[Carrier] | None = None
         self._told = ""
         self._n_earlier_noise = 0
 
@@ -108,7 +107,7 @@ class Reopening:
     def close(self) -> None:
         """Within CLOSE_S; the next use opens it again."""
         if self._opening is not None:
-            self._opening.give_up()
+            self._opening.add_done_callback(_close_again)
             self._opening = None
         if self._carrier is not None:
             self._n_earlier_noise = self.n_noise
@@ -130,17 +129,16 @@ class Reopening:
             if (pause_s := self._retry_s - time.monotonic()) > 0:
                 time.sleep(min(timeout_s, pause_s))
                 return
-            self._opening = _Opening(self._open)
-        outcome = self._opening.outcome(timeout_s)
-        if outcome is None:
+            self._opening = begin(self._open, "opening a port")
+        wait([self._opening], timeout_s)
+        if not self._opening.done():
             return
-        self._opening = None
-        if isinstance(outcome, PortError):
-            self.lose(outcome)
-        elif isinstance(outcome, Exception):
-            raise outcome
+        opening, self._opening = self._opening, None
+        try:
+            self._have(opening.result())
+        except PortError as error:
+            self.lose(error)
         else:
-            self._have(outcome)
             self._tell(None)
 
     def _have(self, carrier: Carrier) -> None:
@@ -149,38 +147,7 @@ class Reopening:
         self._told = ""
 
 
-class _Opening:
-    """One try to open a carrier, in a thread that nobody waits for."""
-
-    def __init__(self, open_carrier: Callable[[], Carrier]) -> None:
-        self._open = open_carrier
-        self._lock = threading.Lock()
-        self._is_wanted = True
-        self._outcome: SimpleQueue[Carrier | Exception] = SimpleQueue()
-        threading.Thread(target=self._run, name="open the port", daemon=True).start()
-
-    def outcome(self, timeout_s: float) -> Carrier | Exception | None:
-        """None: it is not decided within that time."""
-        try:
-            return self._outcome.get(block=timeout_s > 0, timeout=timeout_s)
-        except Empty:
-            return None
-
-    def give_up(self) -> None:
-        """What is opened later is closed again."""
-        with self._lock:
-            self._is_wanted = False
-        if not isinstance(outcome := self.outcome(0.0), Exception | None):
-            outcome.close()
-
-    def _run(self) -> None:
-        try:
-            carrier = self._open()
-        except Exception as error:  # for the thread that uses it to judge
-            self._outcome.put(error)
-            return
-        with self._lock:
-            if self._is_wanted:
-                self._outcome.put(carrier)
-                return
-        carrier.close()
+def _close_again(opening: Future[Carrier]) -> None:
+    """What was opened when nobody wanted it any more."""
+    if opening.exception() is None:
+        opening.result().close()

@@ -25,6 +25,14 @@ def test_one_that_takes_too_long_is_not_waited_for():
     over.set()
 
 
+def test_that_the_call_itself_ran_out_of_time_is_what_it_raises():
+    def time_out():
+        raise TimeoutError("of its own")
+
+    with pytest.raises(TimeoutError, match="of its own"):
+        within(5.0, time_out, "counting")
+
+
 def test_a_name_service_that_does_not_answer_is_not_waited_for(monkeypatch):
     over = threading.Event()
     monkeypatch.setattr("link.carriers.peers.RESOLVE_S", 0.05)

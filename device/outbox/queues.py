@@ -96,7 +96,7 @@ class Turns:
         return sum(queue.outbox.n_images for queue in (*self._earlier, self.own))
 
     def next_packet(self, now_s: float) -> Outgoing | None:
-        """Of the queue whose turn it is; None when it has nothing to say now."""
+        """What the queue whose turn it is has to say now; None: nothing."""
         if not self.is_own and not self.current.outbox.n_images:
             self.sender.flush()  # its last image has left, and no other follows
         return self.sender.next_packet(now_s)

@@ -2,7 +2,7 @@
 waits with it.
 
     gateway.start()                 opens its carrier, and again and again while it cannot be had
-    bell.wait(gateways, timeout_s)  until one of them has something for the loop
+    gateway.has_news                it has something for the loop, and has rung the bell
     gateway.take()                  what it heard; it listens again after `release`, when that is
                                     stored
     gateway.send(packet, origin)    never waits: the packet leaves as soon as the carrier lets it
@@ -15,10 +15,11 @@ two threads is bounded: what one look at the port gave, and MAX_WAITING packets 
 import threading
 import time
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 
 from host_decoder.config import GatewayConfig
 from host_decoder.events import Notice
+from host_decoder.receive.bell import Bell
 from host_decoder.toml_table import ConfigError
 from link.base import Pause, boot_s
 from link.carriers import Carrier, NotSentError, PortError, Received, Reopening
@@ -33,51 +34,6 @@ LONGEST_PAUSE_S = 60.0
 MAX_WAITING = 64
 "Packets that wait to be sent; only a network server is given more than one at a time."
 MAX_NOTICES = 16
-
-
-class Bell:
-    """What gateways ring when they have something for the loop, and the lock of all that lies
-    between the threads.
-    """
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self.is_watched = False
-        "Every look at a port rings, not only one that found something."
-
-    def ring(self) -> None:
-        """While it is held."""
-        self._condition.notify_all()
-
-    def hear(self) -> None:
-        """While it is held: until it rings."""
-        self._condition.wait()
-
-    def wait(self, gateways: "Iterable[Gateway]", timeout_s: float) -> None:
-        """Until one of them has news."""
-        with self:
-            self._condition.wait_for(
-                lambda: any(gateway.has_news for gateway in gateways), timeout_s
-            )
-
-    def wait_for_looks(self, gateways: "Iterable[Gateway]", timeout_s: float) -> None:
-        """Until each of them that listens has looked at its port once more."""
-        with self:
-            looks = [(gateway, gateway.n_looks) for gateway in gateways]
-            self.is_watched = True
-            self._condition.wait_for(
-                lambda: all(
-                    gateway.n_looks > n or not gateway.is_listening for gateway, n in looks
-                ),
-                timeout_s,
-            )
-            self.is_watched = False
-
-    def __enter__(self) -> None:
-        self._condition.__enter__()
-
-    def __exit__(self, *exc: object) -> None:
-        self._condition.release()
 
 
 class Gateway:

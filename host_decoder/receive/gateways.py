@@ -19,7 +19,8 @@ from pathlib import Path
 
 from host_decoder.config import GatewayConfig
 from host_decoder.events import Event, Notice
-from host_decoder.receive.gateway import LOOK_S, RETRY_S, Bell, Gateway
+from host_decoder.receive.bell import Bell
+from host_decoder.receive.gateway import LOOK_S, RETRY_S, Gateway
 from host_decoder.receive.host import Host
 from host_decoder.toml_table import ConfigError
 from link.base import HeldError, boot_s, durable
@@ -130,12 +131,19 @@ def _hear(gateways: Sequence[Gateway], bell: Bell, timeout_s: float) -> list[tup
     """What has come to which gateway; behind the first packet a look at all, so that the best
     answers it.
     """
-    bell.wait(gateways, timeout_s)
+    bell.wait_for(lambda: any(gateway.has_news for gateway in gateways), timeout_s)
     first = [gateway.take() for gateway in gateways]
     if not any(first) or len(gateways) == 1:
         return [(number, received) for number, heard in enumerate(first) for received in heard]
-    bell.wait_for_looks(
-        [gateway for gateway, heard in zip(gateways, first, strict=True) if not heard], OTHERS_S
+    looks = [
+        (gateway, gateway.n_looks)
+        for gateway, heard in zip(gateways, first, strict=True)
+        if not heard
+    ]
+    bell.wait_for(
+        lambda: all(gateway.n_looks > n or not gateway.is_listening for gateway, n in looks),
+        OTHERS_S,
+        every_look=True,
     )
     later = [gateway.take() for gateway in gateways]
     return [

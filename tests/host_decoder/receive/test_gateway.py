@@ -18,8 +18,9 @@ import pytest
 
 from host_decoder.config import GatewayConfig
 from host_decoder.events import Answer, Notice
+from host_decoder.receive.bell import Bell
 from host_decoder.receive.ends import GatewayEntry
-from host_decoder.receive.gateway import Bell, Gateway
+from host_decoder.receive.gateway import Gateway
 from host_decoder.receive.gateways import governors_of, listen, timing_of
 from host_decoder.receive.host import Host
 from host_decoder.toml_table import ConfigError
@@ -221,7 +222,7 @@ def test_what_was_heard_is_stored_before_the_port_is_asked_again():
     worker.start()
     heard: list = []
     while not heard:
-        bell.wait([worker], PATIENCE_S)
+        bell.wait_for(lambda: worker.has_news, PATIENCE_S)
         heard = worker.take()
     n_calls = len(gateway.calls)
     gateway.coming.append(Received(b"second"))
@@ -229,7 +230,7 @@ def test_what_was_heard_is_stored_before_the_port_is_asked_again():
     assert len(gateway.calls) == n_calls
     worker.release()
     while not (heard := worker.take()):
-        bell.wait([worker], PATIENCE_S)
+        bell.wait_for(lambda: worker.has_news, PATIENCE_S)
     assert [one.packet for one in heard] == [b"second"]
     worker.end()
     worker.join(time.monotonic() + PATIENCE_S)

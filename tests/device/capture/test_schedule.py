@@ -1,8 +1,10 @@
+"""Images are due at intervals and within the hours that node.toml says."""
+
 import calendar
 
 import pytest
 
-from device.capture.schedule import Hours
+from device.capture.schedule import Hours, Timetable
 from device.config import ConfigError, load_config
 
 
@@ -38,3 +40,30 @@ def test_what_is_no_span_of_the_day_is_refused(home, text):
 def test_hours_need_a_clock(home):
     with pytest.raises(ConfigError, match=r"hours needs \[link\] wants_time = true"):
         load_config(home.config(source='hours = "06:00-20:00"'))
+
+
+def test_images_are_due_at_intervals_and_a_late_one_is_not_made_up_for():
+    timetable = Timetable(60.0, None, now_s=100.0)
+    assert timetable.due_s(100.0, None) == 100.0
+    timetable.taken(101.0, None)
+    assert timetable.due_s(101.0, None) == 160.0
+    timetable.taken(500.0, None)
+    assert timetable.due_s(500.0, None) == 500.0
+    timetable.taken(501.0, None)
+    assert timetable.due_s(501.0, None) == 560.0
+
+
+def test_all_hours_are_good_until_the_time_is_known():
+    timetable = Timetable(60.0, Hours.parse("06:00-20:30"), now_s=0.0)
+    assert timetable.due_s(0.0, None) == 0.0
+    assert timetable.due_s(0.0, unix_s(5)) == 3600.0
+    assert timetable.due_s(0.0, unix_s(7)) == 0.0, "the host had told the time wrong"
+
+
+def test_in_the_morning_images_begin_with_the_hours_and_go_on_at_intervals():
+    timetable, midnight = Timetable(600.0, Hours.parse("06:00-20:30"), 0.0), unix_s(0)
+    evening_s, morning_s = 20.4 * 3600, 30.0 * 3600
+    timetable.taken(evening_s, midnight)
+    assert timetable.due_s(21 * 3600, midnight) == morning_s
+    timetable.taken(morning_s + 1, midnight)
+    assert timetable.due_s(morning_s + 1, midnight) == pytest.approx(morning_s + 600)

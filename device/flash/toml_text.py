@@ -21,7 +21,7 @@ def lines(table: Mapping[str, Any]) -> str:
     """
     text = "".join(f"{name} = {value(item)}\n" for name, item in table.items())
     try:
-        is_whole = tomllib.loads(text) == table and bool(text.encode())
+        is_whole = tomllib.loads(text.encode().decode()) == table
     except (tomllib.TOMLDecodeError, UnicodeEncodeError):
         is_whole = False
     if not is_whole:

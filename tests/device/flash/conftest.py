@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from device.config import load_config
 from device.flash import card as card_module
 from device.flash.partitions import FAT32, LINUX, MIB, FatPartition, Partition, make_table
 from device.flash.release import Release, program_files, write_archive
 from device.flash.tools import find
+from device.link_config import LinkConfig
 from tests.programs import program
 
 ROOT = Path(__file__).parents[3]
@@ -46,6 +48,16 @@ OUR_IMAGE = FIRMWARE | {
     "cmdline.txt": "root=LABEL=latentlink ro\n",
     "latentlink/image.json": '{"suite": "bookworm", "python": "3.11", "release": "0123456789ab"}',
 }
+RN2483 = 'profile = "rn2483-sf9"\nregion = "eu868"\nfrequency_hz = 869525000\n'
+
+
+def link(tmp_path: Path, lines: str, port: str = "/dev/ttyUSB0") -> LinkConfig:
+    path = tmp_path / "node.toml"
+    path.write_text(
+        'node = 1\nbundle = "b"\nkey_dir = "k"\n[source]\nkind = "v4l2"\n[link]\nport = '
+        f'"{port}"\n{lines}'
+    )
+    return load_config(path).link
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from tests.studies.faults.pytest_run import failing
 
 SITUATIONS = {
     "one frame that a camera does not give": [
-        "tests/device/capture/test_capturing.py::test_a_frame_that_fails_once_is_asked_for_again",
+        "tests/device/capture/test_capturing.py::test_an_image_that_fails_once_is_asked_for_again",
         "tests/device/capture/test_capturing.py::test_a_camera_that_hangs_stops_neither_what_is_sent_nor_does_it_feed_the_watchdog_for_ever",
     ],
     "a camera that is away for a while, and a host too": [

@@ -1,0 +1,36 @@
+"""The table at the end of a run."""
+
+from dataclasses import replace
+
+from host_decoder.view.summary import summary
+from tests.worlds.screens import TITLE, rows_of
+from tests.worlds.small_host import NODE, sent
+
+
+def test_what_was_on_its_way_when_a_run_was_interrupted_is_not_wrong(tally):
+    rows = rows_of(summary(TITLE, tally, is_interrupted=True))
+    assert rows["accuracy of all captured"] == "50.0%, 1 that were on their way left out"
+
+
+def test_the_summary_says_both_accuracies(tally):
+    rows = rows_of(summary(TITLE, tally, first_label_s=2.5))
+    assert rows["images answered / captured"] == "2 / 3"
+    assert rows["accuracy of the answered"] == "50.0%"
+    assert rows["accuracy of all captured"] == "33.3%"
+    assert rows["first label after"] == "2.50 s"
+    assert rows["refused"] == "1 replay"
+    assert (rows["stopped by verdict"], rows["accuracy at the verdict"]) == ("none", "–")
+
+
+def test_the_summary_says_what_verdicts_saved_and_how_right_they_were(tally):
+    for image in (0, 2):
+        tally.add_answer(
+            replace(tally._rows[NODE, image].answer, is_complete=False, is_enough=True), now_s=3.0
+        )
+    tally.add_stopped([0, 2], NODE)
+    tally.add_sent(sent((0, 0, 4)), NODE, 0.0)
+    rows = rows_of(summary(TITLE, tally))
+    assert rows["stopped by verdict"] == "2 images, after 1.0 chunks"
+    assert rows["accuracy at the verdict"] == "50.0%"
+    assert rows["saved by verdicts per image"].startswith("2.7 bytes (33.3%), ")
+    assert rows["chunks sent again"] == "1"

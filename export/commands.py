@@ -34,7 +34,7 @@ from host_training.presets.preset import N_VIEWS, ORDERS, STAGES
 from host_training.run import RUNS, RunError, origin, read_run
 from host_training.training.checkpoint import CheckpointError
 from link.bundle import Bundle, BundleError
-from link.output import EXIT_CODE, OWN, typed_as, write_result
+from link.output import EXIT_CODE, results, typed_as
 
 RELEASED = Path(__file__).resolve().parent.parent / "models"
 "Bundles that came with the programs."
@@ -135,7 +135,7 @@ def run_turn(options: dict[str, Any]) -> None:
     written, figures = turn(settings, partial(print, flush=True))
     study = f"turn-{written.data_set}-{written.provenance['preset']}-{settings.coarseness:g}"
     extra = {"bundle_id": written.id.hex()}
-    path = write_result(
+    path = results.write_result(
         study,
         figures,
         command=settings.command,
@@ -151,7 +151,7 @@ def run_export(options: dict[str, Any]) -> None:
     settings = Settings(**as_run_says(options))
     settings = with_origin(settings, settings.checkpoint.resolve().parent, options["data_dir"])
     written, report = export(settings, partial(print, flush=True))
-    path = write_result(
+    path = results.write_result(
         report.study,
         report.figures(),
         command=settings.command,
@@ -255,7 +255,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--results",
         type=Path,
-        default=OWN,
+        default=results.OWN,
         metavar="DIR",
         help="where the figures go (default: %(default)s)",
     )
@@ -348,7 +348,7 @@ def turn_parser() -> argparse.ArgumentParser:
     add(
         "--results",
         type=Path,
-        default=OWN,
+        default=results.OWN,
         metavar="DIR",
         help="where the figures go (default: %(default)s)",
     )

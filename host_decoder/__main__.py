@@ -18,7 +18,7 @@ from rich.console import Console
 from host_decoder.errors import HostError
 from host_decoder.view.moment import parse_moment
 from link.bundle import BundleError
-from link.output import OWN, forget_output, readable_output, typed_as
+from link.output import forget_output, readable_output, results, typed_as
 from link.security import KeyStateError
 from link.settings import host_folder
 
@@ -289,7 +289,11 @@ def _parser() -> argparse.ArgumentParser:
         "--dataset", metavar="NAME", help="for the results file's name (else as the bundle says)"
     )
     live.add_argument(
-        "--results", type=Path, default=OWN, metavar="DIR", help="of figures (default: %(default)s)"
+        "--results",
+        type=Path,
+        default=results.OWN,
+        metavar="DIR",
+        help="of figures (default: %(default)s)",
     )
     live.add_argument(
         "--store",

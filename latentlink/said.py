@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from link.output import OWN
+from link.output import results
 
 VENV = ".venv"
 PYTHON = Path(f"{VENV}/bin/python")
@@ -66,7 +66,7 @@ class Said:
     @property
     def results(self) -> str:
         """The folder of figures: one's own, unless the project's is meant."""
-        return self.get("RESULTS", str(OWN))
+        return self.get("RESULTS", str(results.OWN))
 
     def tell(self, sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)

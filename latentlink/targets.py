@@ -9,7 +9,7 @@ from latentlink.choice import bundle_to_use
 from latentlink.said import Said
 from latentlink.steps import bench, decoder, export, live, seeds, train, verdicts
 from latentlink.upkeep import clean, clean_runs
-from link.output import RESULTS
+from link.output import results
 
 HOST = ("HOST_DIR", "HOST_TOML")
 
@@ -61,9 +61,9 @@ def _address(said: Said) -> str:
 
 def emulated(study: str, *arguments: str) -> Callable[[Said], None]:
     def step(said: Said) -> None:
-        results = ["--results", said.results]
+        place = ["--results", said.results]
         options = said.options("SUITE", "MIRROR")
-        said.run("tests.studies", study, *arguments, *options, *results)
+        said.run("tests.studies", study, *arguments, *options, *place)
 
     return step
 
@@ -74,9 +74,9 @@ FAULTS = ("flood", "dead_gateway", "pictures", "adversary", "situations", "bare_
 
 def nightly(said: Said) -> None:
     for study in ("simulation", "many_nodes", "erasure", "fuzz"):
-        said.run("tests.studies", study, **{RESULTS: said.results})
+        said.run("tests.studies", study, **{results.RESULTS: said.results})
     said.run("tests.studies", "kills", "--results", said.results)
-    said.run("tests.studies", "faults", *FAULTS, **{RESULTS: said.results})
+    said.run("tests.studies", "faults", *FAULTS, **{results.RESULTS: said.results})
     said.run(
         "pytest",
         "tests/link",

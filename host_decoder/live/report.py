@@ -9,7 +9,7 @@ from host_decoder.live.options import LiveOptions
 from host_decoder.live.run import Outcome
 from host_decoder.view.tally import FIGURES
 from link.bundle import Bundle
-from link.output import write_result
+from link.output import results
 
 
 def study_name(options: LiveOptions, dataset: str) -> str:
@@ -52,7 +52,7 @@ def write_live_result(
     options: LiveOptions, bundle: Bundle, outcome: Outcome, command: str, folder: Path, dataset: str
 ) -> Path:
     """Write the results file and return its path."""
-    return write_result(
+    return results.write_result(
         study_name(options, dataset),
         figures(outcome),
         command=command,

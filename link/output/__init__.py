@@ -5,14 +5,11 @@ from link.output.console import Captured, Sent
 from link.output.interruption import EXIT_CODE, loading
 from link.output.outlet import open_outlets
 from link.output.program import NAME, typed_as
-from link.output.results import OWN, RESULTS, write_result
 from link.output.terminal import forget_output, readable_output, without_information
 
 __all__ = [
     "EXIT_CODE",
     "NAME",
-    "OWN",
-    "RESULTS",
     "Captured",
     "Sent",
     "forget_output",
@@ -22,5 +19,4 @@ __all__ = [
     "results",
     "typed_as",
     "without_information",
-    "write_result",
 ]

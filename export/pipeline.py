@@ -32,9 +32,8 @@ from host_training.data.dataset import DataSet, Split
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets.preset import ORDERS
 from host_training.run import next_free
+from host_training.training.checkpoint import Checkpoint
 from host_training.training.class_accuracy import ClassAccuracies
-from host_training.training.recipe import Recipe
-from host_training.training.trainer import load_model
 from link.bundle import bundle
 from link.output import results
 
@@ -100,15 +99,16 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Ex
     """Make everything in `folder` and measure it; ExportError when int8 costs too much."""
     # small layers gain nothing from more, and the bytes must not depend on the machine
     torch.set_num_threads(1)
-    model, checkpoint = load_model(settings.checkpoint)
-    if "latent_order" not in checkpoint:
+    trained = Checkpoint.read(settings.checkpoint)
+    if trained.latent_order is None:
         raise ExportError(
             f"{settings.checkpoint} is of a stage that is not finished; train on, with the "
             "same command"
         )
-    config, preset = model.config, preset_name(model.config, Recipe.from_dict(checkpoint["recipe"]))
-    data = load_data(settings, config, checkpoint)
-    encoder, decoder = halves(model, checkpoint["latent_order"], settings, data)
+    config = trained.model.config
+    preset = preset_name(config, trained.provenance.recipe)
+    data = load_data(settings, trained)
+    encoder, decoder = halves(trained.model, trained.latent_order, settings, data)
     n_latents = decoder.first.in_features
     cost = measure.encoder_cost(encoder)
     say(
@@ -154,7 +154,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Ex
     fitted = calibration.fit(host, heard, data.validation.labels, tables.chosen.tables)
     by_class = ClassAccuracies.of(data.classes, labels, scores.argmax(1))
     accuracies = Accuracies(
-        float_all_latents=measure.float_accuracy(model, data.test),
+        float_all_latents=measure.float_accuracy(trained.model, data.test),
         float_original_decoder=score(decoder, float_symbols, labels).accuracy,
         float_fine_tuned_decoder=measure.accuracy(host(float_symbols), labels),
         int8_original_decoder=score(decoder, test, labels).accuracy,
@@ -174,9 +174,9 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Ex
 
     report = ExportReport(
         study=study_name(
-            data.name, preset, checkpoint["stage"], checkpoint["recipe"]["seed"], settings
+            data.name, preset, trained.stage, trained.provenance.recipe.seed, settings
         ),
-        title=f"{data.name}, {preset}, {checkpoint['stage']}",
+        title=f"{data.name}, {preset}, {trained.stage}",
         n_test_images=len(test),
         n_latents=n_latents,
         accuracies=accuracies,
@@ -193,7 +193,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Ex
         latency=measure.latency_ms(folder / bundle.ENCODER),
         operators=operators,
         edge_tpu_compiler=edge_tpu_compiler_log(folder / bundle.ENCODER),
-        provenance=provenance(settings, checkpoint, preset),
+        provenance=provenance(settings, trained, preset),
         machine=results.machine(),
     )
     report.write(folder)

@@ -2,7 +2,6 @@
 provenance.
 """
 
-import hashlib
 import math
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -17,6 +16,8 @@ from host_training.data.dataset import DataSet, with_corrupted_labels
 from host_training.models.autoencoder import ModelConfig
 from host_training.presets import PRESETS
 from host_training.presets.preset import ORDERS
+from host_training.run import sha256
+from host_training.training.checkpoint import Checkpoint
 from host_training.training.recipe import Recipe
 from link.output import results
 
@@ -93,32 +94,27 @@ class Settings:
         )
 
 
-def load_data(settings: Settings, config: ModelConfig, checkpoint: dict[str, Any]) -> DataSet:
+def load_data(settings: Settings, trained: Checkpoint) -> DataSet:
     """The data set that the checkpoint was trained on, with the same corrupted labels if it was
     trained with such.
     """
-    data = load(
-        settings.dataset or checkpoint["data_set"], settings.data_dir, image_size=config.height
-    )
-    wanted = ((config.height, config.width, config.channels), tuple(checkpoint["classes"]))
-    if (data.image_shape, data.classes) != wanted:
+    config, origin = trained.model.config, trained.provenance
+    data = load(settings.dataset or origin.data_set, settings.data_dir, image_size=config.height)
+    shape = (config.height, config.width, config.channels)
+    if (data.image_shape, data.classes) != (shape, trained.classes):
         raise ExportError(
             f"data set {data.name} has images {data.image_shape} of {len(data.classes)} classes, "
-            f"{settings.checkpoint} was trained on {wanted[0]} of {len(wanted[1])} "
-            f"({checkpoint['data_set']}); "
-            "name its own with --dataset"
+            f"{settings.checkpoint} was trained on {shape} of {len(trained.classes)} "
+            f"({origin.data_set}); name its own with --dataset"
         )
-    recipe = checkpoint["recipe"]
-    if recipe["label_corruption"]:
-        data = with_corrupted_labels(data, recipe["label_corruption"], recipe["corruption_seed"])
-    trained_on = checkpoint.get("data_sha256", data.sha256)
-    if trained_on != data.sha256:
+    recipe = origin.recipe
+    if recipe.label_corruption:
+        data = with_corrupted_labels(data, recipe.label_corruption, recipe.corruption_seed)
+    if origin.data_sha256 not in (None, data.sha256):
         raise ExportError(
             f"the images or labels of {data.name} are not those that {settings.checkpoint} "
-            "was trained on "
-            f"(SHA-256 {data.sha256[:12]}…, not {trained_on[:12]}…), so its test images may "
-            "have been trained on; "
-            "train again into another folder (RUN=…)"
+            f"was trained on (SHA-256 {data.sha256[:12]}…, not {origin.data_sha256[:12]}…), so its "
+            "test images may have been trained on; train again into another folder (RUN=…)"
         )
     return data
 
@@ -146,21 +142,21 @@ def preset_name(config: ModelConfig, made_by: Recipe) -> str:
     return max(fitting, key=likeness, default="custom")
 
 
-def provenance(settings: Settings, checkpoint: dict[str, Any], preset: str) -> dict[str, Any]:
+def provenance(settings: Settings, trained: Checkpoint, preset: str) -> dict[str, Any]:
     """Where a bundle comes from; the same for the same checkpoint, command and revision."""
-    recipe = checkpoint["recipe"]
+    origin = trained.provenance
     return {
         "commit": results.commit(),
         "command": settings.command,
-        "data_set": checkpoint["data_set"],
+        "data_set": origin.data_set,
         "preset": preset,
-        "stage": checkpoint["stage"],
+        "stage": trained.stage,
         "views": settings.views,
-        "epoch": checkpoint["epoch"],
-        "seed": recipe["seed"],
-        "label_corruption": recipe["label_corruption"],
-        "started_from_sha256": checkpoint.get("started_from_sha256"),
-        "teacher_sha256": checkpoint.get("teacher_sha256"),
-        "checkpoint_sha256": hashlib.sha256(settings.checkpoint.read_bytes()).hexdigest(),
+        "epoch": trained.epoch,
+        "seed": origin.recipe.seed,
+        "label_corruption": origin.recipe.label_corruption,
+        "started_from_sha256": origin.started_from_sha256,
+        "teacher_sha256": origin.teacher_sha256,
+        "checkpoint_sha256": sha256(settings.checkpoint),
         "tools": {tool: version(tool) for tool in TOOLS},
     }

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,10 @@ from host_training.run import (
     write_run,
 )
 from host_training.training import checkpoint
-from host_training.training.checkpoint import CheckpointError
+from host_training.training.checkpoint import Checkpoint, CheckpointError, Provenance
 from host_training.training.evaluation import class_accuracies
 from host_training.training.recipe import Recipe
-from host_training.training.trainer import Trainer, load_model
+from host_training.training.trainer import Trainer
 from link.base import FolderLock, HeldError
 from link.output import EXIT_CODE, typed_as
 
@@ -152,14 +152,14 @@ def command_train(options: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
             return EXIT_CODE
-        _, best = load_model(run_dir / f"{run.stage}.pt")
+        best = Checkpoint.read(run_dir / f"{run.stage}.pt")
     print(
         json.dumps(
             {
                 "run": str(run_dir),
-                "stage": best["stage"],
-                "epoch": best["epoch"],
-                "validation": best["validation"],
+                "stage": best.stage,
+                "epoch": best.epoch,
+                "validation": asdict(best.validation),
             }
         )
     )
@@ -195,8 +195,8 @@ def trained(wanted: Wanted, run_dir: Path, options: argparse.Namespace) -> Run |
         trainer.train(until=lambda: bool(interrupted))
         if not trainer.is_finished:
             return None
-    model, _ = load_model(run_dir / f"{run.stage}.pt", options.device)
-    by_class = class_accuracies(model, data.validation, data.classes, options.device)
+    best = Checkpoint.read(run_dir / f"{run.stage}.pt", options.device)
+    by_class = class_accuracies(best.model, data.validation, data.classes, options.device)
     print(f"validation: {by_class.describe()}", file=sys.stderr)
     run = replace(run, is_finished=True)
     write_run(run, run_dir, None)
@@ -259,15 +259,15 @@ def with_what_a_checkpoint_says(wanted: Wanted, run_dir: Path) -> Wanted:
     last = run_dir / "last.pt"
     if not last.exists():
         return wanted
-    state = checkpoint.load(last)
-    preset, changes = preset_of(Recipe.from_dict(state["recipe"]))
+    origin = Provenance.from_dict(checkpoint.load(last))
+    preset, changes = preset_of(origin.recipe)
     print(
         f"{run_dir} has no {RUN}, as an earlier version wrote none; its checkpoint says: data set "
-        f"{state['data_set']}, preset {preset or 'unknown'}. It goes on as what it is, and "
+        f"{origin.data_set}, preset {preset or 'unknown'}. It goes on as what it is, and "
         "then says so itself",
         file=sys.stderr,
     )
-    said = {"dataset": state["data_set"], "preset": preset, **changes}
+    said = {"dataset": origin.data_set, "preset": preset, **changes}
     return replace(
         wanted, **{name: value for name, value in said.items() if getattr(wanted, name) is None}
     )
@@ -335,6 +335,7 @@ def make_trainer(data: DataSet, run: Run, run_dir: Path, options: argparse.Names
     chosen = recipe(run.preset, **run.changes)
     if threads := options.threads or chosen.cpu_threads:
         torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = True
     said: list[Any] = [options.start_from or run.start_from, options.teacher or run.teacher]
     start_from, teacher = (None if path is None else Path(path) for path in said)
     return Trainer(data, chosen, run_dir, torch.device(options.device), start_from, teacher)

@@ -18,7 +18,7 @@ from typing import Any
 
 from host_training.data.listing import Listing
 from host_training.presets import DEFAULT_PRESETS, FOLDER_PRESET, PRESETS, fitting_presets, recipe
-from host_training.training.recipe import Recipe, Stage
+from host_training.training.recipe import Recipe, StageName
 from link.base import durable
 
 RUN, PICTURES, REPLAY = "run.json", "pictures.json", "replay.npz"
@@ -175,12 +175,14 @@ class Wanted:
             )
 
 
-def result_stage(preset: str, recipe: Recipe) -> Stage:
+def result_stage(preset: str, recipe: Recipe) -> StageName:
     """The stage whose best checkpoint is the result: the preset's, or the last where that is left
     out.
     """
     usual = PRESETS[preset].stage
-    return usual if getattr(recipe, f"{usual}_epochs") else recipe.last_stage
+    if getattr(recipe, f"{usual}_epochs"):
+        return usual
+    return "duphil" if recipe.duphil_epochs else "ce"
 
 
 def is_same_source(one: Source, other: Source, pictures: Listing | None = None) -> bool:

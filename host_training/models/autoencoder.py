@@ -10,12 +10,11 @@ Dense layers on the node are 1 × 1 convolutions: TensorFlow Lite then needs no 
 """
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from host_training.models.architecture import Architecture, with_tuples
+from host_training.models.architecture import Architecture
 from host_training.models.wavelet import DWT, pixel_pad
 
 SMALLEST_UNDECIMATED = 16
@@ -69,11 +68,6 @@ class ModelConfig(Architecture):
             n_classes=n_classes,
             **vars(architecture),
         )
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "ModelConfig":
-        """What `asdict` gave, or JSON made lists of."""
-        return cls(**with_tuples(fields))
 
 
 class BasicBlock(nn.Module):

@@ -5,9 +5,9 @@ reach.
 from dataclasses import dataclass
 from typing import Literal
 
-from host_training.training.recipe import Recipe, Stage
+from host_training.training.recipe import Recipe, StageName
 
-STAGES: tuple[Stage, ...] = ("ce", "duphil")
+STAGES: tuple[StageName, ...] = ("ce", "duphil")
 Order = Literal["discriminative", "importance"]
 ORDERS: tuple[Order, ...] = ("discriminative", "importance")
 "By discriminative power (DuPHiL), or rotated by importance (NAIR)."
@@ -22,7 +22,7 @@ class Preset:
     about: str
     "What it is for, and its claim: mean accuracy on the test split, number of seeds, hardware."
     recipe: Recipe
-    stage: Stage
+    stage: StageName
     "The stage whose best checkpoint is exported."
     order: Order = "discriminative"
     "What is sent first."

@@ -1,19 +1,110 @@
-"""Checkpoints that no kill, power cut or full disk damages: written beside the old one, then
-renamed over it.
+"""Checkpoints: a stage's best model and how far a run is, each with what makes that run this run.
+
+No kill, power cut or full disk damages one: it is written beside the old one, then renamed over it.
 """
 
 import os
 import pickle
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from host_training.models.architecture import with_tuples
+from host_training.models.autoencoder import AutoEncoder, ModelConfig
+from host_training.training.evaluation import Evaluation
+from host_training.training.recipe import Recipe, StageName
 from link.base import durable
 
 
 class CheckpointError(Exception):
     """A checkpoint can not be written or read; the message says what is left and what to do."""
+
+
+class NoModelError(CheckpointError):
+    """What was read is whole, and is no stage's best model."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What makes a run this run: every checkpoint says it, and only the same run is continued."""
+
+    data_set: str
+    data_sha256: str | None
+    "None in a checkpoint of an earlier version."
+    recipe: Recipe
+    started_from_sha256: str | None
+    teacher_sha256: str | None
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> "Provenance":
+        return cls(
+            saved["data_set"],
+            saved.get("data_sha256"),
+            Recipe.from_dict(saved["recipe"]),
+            saved.get("started_from_sha256"),
+            saved.get("teacher_sha256"),
+        )
+
+
+def differences(before: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
+    """What tells two provenances apart, a phrase for each; both as `asdict` gives them."""
+    for key, value in wanted.items():
+        if isinstance(value, dict):
+            yield from differences(before[key], value)
+        elif before[key] != value:
+            yield f"its {key} is {before[key]}, not {value}"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The best of a stage: ce.pt or duphil.pt."""
+
+    model: AutoEncoder
+    provenance: Provenance
+    classes: tuple[str, ...]
+    stage: StageName
+    epoch: int
+    validation: Evaluation
+    latent_order: tuple[int, ...] | None = None
+    "Latents by falling discriminative power; None until the stage is finished."
+
+    def write(self, path: Path) -> None:
+        order = {} if self.latent_order is None else {"latent_order": list(self.latent_order)}
+        whole = {
+            "model": self.model.state_dict(),
+            "model_config": asdict(self.model.config),
+            **asdict(self.provenance),
+            "classes": list(self.classes),
+            "stage": self.stage,
+            "epoch": self.epoch,
+            "validation": asdict(self.validation),
+        }
+        save(whole | order, path)
+
+    @classmethod
+    def read(cls, path: Path, device: torch.device | str = "cpu") -> "Checkpoint":
+        """The model is in evaluation mode."""
+        saved = load(path, device)
+        try:
+            model = AutoEncoder(ModelConfig(**with_tuples(saved["model_config"]))).to(device)
+            model.load_state_dict(saved["model"])
+            return cls(
+                model.eval(),
+                Provenance.from_dict(saved),
+                tuple(saved["classes"]),
+                saved["stage"],
+                saved["epoch"],
+                Evaluation(**saved["validation"]),
+                tuple(saved["latent_order"]) if "latent_order" in saved else None,
+            )
+        except Exception as error:  # what is in it may be anything
+            said = str(error).partition("\n")[0] or type(error).__name__
+            raise NoModelError(
+                f"{path} holds no model of this program ({said}); give a run's ce.pt or duphil.pt"
+            ) from None
 
 
 def save(checkpoint: dict[str, Any], path: Path) -> None:

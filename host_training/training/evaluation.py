@@ -36,6 +36,21 @@ class Evaluation:
     def rate_reduction(self) -> float:
         return self.coding_rate - self.class_coding_rate
 
+    @property
+    def merit(self) -> tuple[float, float]:
+        """What makes a checkpoint the best of its stage, on the validation split: accuracy, then a
+        lower loss.
+        """
+        return self.accuracy, -self.loss
+
+    def describe(self) -> str:
+        """One line for the progress bar."""
+        return (
+            f"val {self.accuracy:.2%} loss {self.loss:.3f} R {self.coding_rate:.1f} "
+            f"Rc {self.class_coding_rate:.1f} ΔR {self.rate_reduction:.1f} "
+            f"{self.bits_per_image:.0f} bit/image"
+        )
+
 
 @torch.no_grad()
 def encode_split(model: AutoEncoder, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:

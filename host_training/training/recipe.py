@@ -3,14 +3,14 @@
 Only the standard library is imported, as in all that says which presets there are.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from host_training.models.architecture import Architecture, with_tuples
 
 EPS_SQ = 0.5
 "Squared precision ε² of the saved run of DuPHiL's authors and of MCR²'s."
-Stage = Literal["ce", "duphil"]
+StageName = Literal["ce", "duphil"]
 
 MIN_UPDATES_PER_EPOCH = 16
 MIN_BATCH_SIZE = 8
@@ -66,14 +66,7 @@ class Recipe:
             learning_rate=self.learning_rate * batch_size / self.batch_size,
         )
 
-    @property
-    def last_stage(self) -> Stage:
-        return "duphil" if self.duphil_epochs else "ce"
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Recipe":
-        """What `to_dict` gave; a field that an earlier version had not yet is as usual."""
+        """What `asdict` gave; a field that an earlier version had not yet is as usual."""
         return cls(**{**fields, "model": Architecture(**with_tuples(fields["model"]))})

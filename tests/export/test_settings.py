@@ -6,9 +6,9 @@ import pytest
 from export import ExportError
 from export.settings import Settings, load_data, n_transmitted, preset_name
 from host_training.data.dataset import DataSetError, with_corrupted_labels
-from host_training.models.autoencoder import ModelConfig
+from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import PRESETS
-from host_training.training.trainer import load_model
+from host_training.training.checkpoint import Checkpoint
 
 SETTINGS = Settings(Path("runs/digits-digits/duphil.pt"), Path("out"))
 
@@ -57,35 +57,37 @@ def test_settings_that_make_no_sense_are_refused(change, sentence):
         replace(SETTINGS, **change)
 
 
-def test_a_data_set_of_another_shape_is_refused(checkpoint):
-    model, state = load_model(checkpoint)
-    other = replace(model.config, height=32, width=32, channels=3)
+@pytest.fixture
+def trained(checkpoint) -> Checkpoint:
+    return Checkpoint.read(checkpoint)
+
+
+def test_a_data_set_of_another_shape_is_refused(trained):
+    other = AutoEncoder(replace(trained.model.config, height=32, width=32, channels=3))
     with pytest.raises(
         ExportError, match=r"images \(8, 8, 1\) of 10 classes.*trained on \(32, 32, 3\)"
     ):
-        load_data(replace(SETTINGS, checkpoint=checkpoint), other, state)
+        load_data(SETTINGS, replace(trained, model=other))
 
 
-def test_a_data_set_that_is_not_there_is_named(checkpoint):
-    model, state = load_model(checkpoint)
+def test_a_data_set_that_is_not_there_is_named(trained):
     with pytest.raises(DataSetError, match="no-such-set"):
-        load_data(replace(SETTINGS, dataset="no-such-set"), model.config, state)
+        load_data(replace(SETTINGS, dataset="no-such-set"), trained)
 
 
-def test_images_other_than_those_trained_on_are_refused(checkpoint):
-    model, state = load_model(checkpoint)
-    state["data_sha256"] = "00" * 32
+def test_images_other_than_those_trained_on_are_refused(trained):
+    other = replace(trained.provenance, data_sha256="00" * 32)
     with pytest.raises(
         ExportError, match=r"not those that .* was trained on.*train again into another folder"
     ):
-        load_data(SETTINGS, model.config, state)
+        load_data(SETTINGS, replace(trained, provenance=other))
 
 
-def test_a_model_trained_on_corrupted_labels_is_exported_with_the_same_ones(checkpoint):
-    model, state = load_model(checkpoint)
-    clean = load_data(SETTINGS, model.config, state)
-    state["recipe"] |= {"label_corruption": 0.5, "corruption_seed": 3}
-    state["data_sha256"] = with_corrupted_labels(clean, 0.5, seed=3).sha256
-    corrupted = load_data(SETTINGS, model.config, state)
+def test_a_model_trained_on_corrupted_labels_is_exported_with_the_same_ones(trained):
+    clean = load_data(SETTINGS, trained)
+    recipe = replace(trained.provenance.recipe, label_corruption=0.5, corruption_seed=3)
+    sha256 = with_corrupted_labels(clean, 0.5, seed=3).sha256
+    origin = replace(trained.provenance, recipe=recipe, data_sha256=sha256)
+    corrupted = load_data(SETTINGS, replace(trained, provenance=origin))
     assert 0.3 < (corrupted.train.labels != clean.train.labels).mean() < 0.6
     assert (corrupted.test.labels == clean.test.labels).all()

@@ -29,7 +29,8 @@ from export.pipeline import N_IMAGES_FOR_MEANS, first, make_encoder
 from host_decoder.decode.classifier import Classifier
 from host_training.data.dataset import DataSet, with_corrupted_labels
 from host_training.presets import recipe
-from host_training.training.trainer import Trainer, load_model
+from host_training.training.checkpoint import Checkpoint
+from host_training.training.trainer import Trainer
 from link.base import durable
 from link.coder import latent_coder
 from link.coder.bulk import decode_bulk
@@ -126,12 +127,13 @@ def trained(
     chosen = replace(recipe(preset, seed=seed), **changes)
     run = RUNS / "-".join([data.name, preset, *([variant] if variant else []), "seed", f"{seed}"])
     last = run / ("duphil.pt" if chosen.duphil_epochs else "ce.pt")
-    if last.exists() and "latent_order" in load_model(last)[1]:
+    if last.exists() and Checkpoint.read(last).latent_order is not None:
         return run
     if chosen.cpu_threads:
         torch.set_num_threads(chosen.cpu_threads)
     if chosen.label_corruption:
         data = with_corrupted_labels(data, chosen.label_corruption, chosen.corruption_seed)
+    torch.backends.cudnn.benchmark = True
     Trainer(data, chosen, run, torch.device(device), start_from, teacher).train()
     return run
 
@@ -306,7 +308,7 @@ def deploy(
     All latents are sent as they are and in raw order, unless `change` makes other halves of the
     two; `name` says what.
     """
-    model, _ = load_model(checkpoint)
+    model = Checkpoint.read(checkpoint).model
     config = model.config
     encoder, decoder = fold(model, range(config.latents), torch.zeros(config.latents))
     if change is not None:

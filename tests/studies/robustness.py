@@ -19,8 +19,8 @@ from export.decoders.networks import CE
 from host_training.data.batches import evaluation_batches
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
+from host_training.training.checkpoint import Checkpoint
 from host_training.training.evaluation import BATCH_SIZE, discriminative_power
-from host_training.training.trainer import load_model
 from tests.studies.common import (
     Progress,
     Table,
@@ -49,7 +49,7 @@ def power_per_layer(checkpoint: Path, data: DataSet) -> dict[str, float]:
     """Mean discriminative power of each encoder layer's channels, averaged over positions, on the
     training split.
     """
-    model, _ = load_model(checkpoint)
+    model = Checkpoint.read(checkpoint).model
     seen: dict[str, list[np.ndarray]] = {}
 
     def keep(name: str):

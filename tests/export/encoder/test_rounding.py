@@ -14,7 +14,7 @@ from export.encoder.rounding import LARGEST, round_weights, rounded_rows
 from export.pipeline import N_IMAGES_TO_ROUND_BY, some_images
 from host_training.data.batches import to_model_input, to_pixels
 from host_training.data.catalogue import load
-from host_training.training.trainer import load_model
+from host_training.training.checkpoint import Checkpoint
 
 
 def correlated(n: int, size: int) -> Tensor:
@@ -61,7 +61,7 @@ def test_inputs_that_never_vary_are_no_obstacle(weight):
 
 @pytest.fixture(scope="module")
 def halves(checkpoint):
-    model, _ = load_model(checkpoint)
+    model = Checkpoint.read(checkpoint).model
     data = load("digits")
     encoder, _ = fold(model, range(model.config.latents), torch.zeros(model.config.latents))
     images = to_model_input(to_pixels(some_images(data, N_IMAGES_TO_ROUND_BY)), 0)

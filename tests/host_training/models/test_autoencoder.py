@@ -1,4 +1,3 @@
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -6,6 +5,7 @@ import torch
 from torch import nn
 
 from host_training.data.batches import to_model_input
+from host_training.models.architecture import Architecture, with_tuples
 from host_training.models.autoencoder import (
     SMALLEST_UNDECIMATED,
     AutoEncoder,
@@ -138,9 +138,17 @@ def test_without_residuals_the_encoder_pools_what_it_convolved():
     )
 
 
-def test_a_configuration_with_widths_survives_a_checkpoint():
-    config = ModelConfig(height=16, width=12, channels=3, n_classes=5, **(SMALL | NARROW))
-    assert ModelConfig.from_dict(asdict(config) | {"widths": [6, 10, 14]}) == config
+def test_a_configuration_is_an_architecture_for_some_images():
+    architecture = Architecture(**(SMALL | NARROW))
+    config = ModelConfig.of(architecture, (16, 12, 3), 5)
+    assert (config.height, config.width, config.channels, config.n_classes) == (16, 12, 3, 5)
+    assert config.architecture == architecture
+
+
+def test_what_json_made_lists_of_are_tuples_again():
+    assert Architecture(**with_tuples(SMALL | NARROW | {"widths": [6, 10, 14]})) == Architecture(
+        **(SMALL | NARROW)
+    )
 
 
 def test_tail_drop_keeps_a_leading_share_of_each_latent():

@@ -18,9 +18,10 @@ import torch
 from host_training.data.dataset import Augmentation, DataSet, Split
 from host_training.models.architecture import Architecture
 from host_training.training import checkpoint
-from host_training.training.checkpoint import CheckpointError
+from host_training.training.checkpoint import Checkpoint, CheckpointError
 from host_training.training.recipe import Recipe
-from host_training.training.trainer import DuPHiLStage, Trainer, learning_rate_factor, load_model
+from host_training.training.stages import DuPHiLStage, learning_rate_factor
+from host_training.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 MODEL: dict[str, Any] = dict(
@@ -78,9 +79,9 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
 def test_a_tiny_set_is_learned_by_heart(recipe, tmp_path):
     trainer = Trainer(blobs(), replace(recipe, ce_epochs=15, duphil_epochs=0), tmp_path, CPU)
     trainer.train()
-    _, best = load_model(tmp_path / "ce.pt")
-    assert best["validation"]["accuracy"] == 1.0
-    assert sorted(best["latent_order"]) == list(range(MODEL["latents"]))
+    best = Checkpoint.read(tmp_path / "ce.pt")
+    assert best.validation.accuracy == 1.0
+    assert sorted(best.latent_order or ()) == list(range(MODEL["latents"]))
 
 
 def test_phase_1_moves_encoder_and_side_branch_only_and_raises_the_rate_reduction(tmp_path):
@@ -156,8 +157,8 @@ def test_a_run_can_start_from_anothers_weights_and_says_so(tmp_path):
     for name, tensor in checkpoint.load(path)["model"].items():
         torch.testing.assert_close(weights(second)[name], tensor, rtol=0, atol=0)
     second.train()
-    _, best = load_model(tmp_path / "second" / "ce.pt")
-    assert best["started_from_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    best = Checkpoint.read(tmp_path / "second" / "ce.pt")
+    assert best.provenance.started_from_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_teacher_puts_right_what_corrupted_labels_say(tmp_path):
@@ -167,9 +168,9 @@ def test_a_teacher_puts_right_what_corrupted_labels_say(tmp_path):
     recipe, path = replace(RECIPE, ce_epochs=15, duphil_epochs=0), tmp_path / "teacher" / "ce.pt"
     trainer = Trainer(replace(clean, train=wrong), recipe, tmp_path / "student", CPU, teacher=path)
     trainer.train()
-    _, best = load_model(tmp_path / "student" / "ce.pt")
-    assert best["validation"]["accuracy"] == 1.0
-    assert best["teacher_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    best = Checkpoint.read(tmp_path / "student" / "ce.pt")
+    assert best.validation.accuracy == 1.0
+    assert best.provenance.teacher_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_an_unfinished_teacher_or_one_of_other_classes_is_refused(tmp_path):
@@ -219,7 +220,7 @@ def test_a_missing_or_damaged_checkpoint_is_named(tmp_path: Path, content, sente
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(CheckpointError, match=f"ce.pt.*{sentence}|{sentence}"):
-        load_model(path)
+        Checkpoint.read(path)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +238,7 @@ def test_a_missing_or_damaged_checkpoint_is_named(tmp_path: Path, content, sente
 def test_a_checkpoint_of_something_else_is_named(tmp_path: Path, content, sentence):
     torch.save(content, tmp_path / "ce.pt")
     with pytest.raises(CheckpointError, match=rf"ce\.pt {re.escape(sentence)}"):
-        load_model(tmp_path / "ce.pt")
+        Checkpoint.read(tmp_path / "ce.pt")
 
 
 def test_the_papers_learning_rate_falls_tenfold_at_its_milestones():

@@ -16,7 +16,7 @@ from host_training.data.batches import evaluation_batches
 from host_training.data.dataset import DataSet, Split
 from host_training.models.autoencoder import AutoEncoder
 from host_training.presets import recipe
-from host_training.training.trainer import load_model
+from host_training.training.checkpoint import Checkpoint
 from link.bundle.bundle import Bundle
 from tests.studies.common import RUNS, trained
 from tests.studies.rivals.factorised_prior import (
@@ -93,7 +93,7 @@ class Study:
                 f"there is no checkpoint {self.checkpoint}: make train DATASET=cifar10 "
                 f"PRESET={self.preset}"
             )
-        return load_model(self.checkpoint)[0]
+        return Checkpoint.read(self.checkpoint).model
 
     @cached_property
     def features(self) -> dict[str, np.ndarray]:
@@ -120,7 +120,7 @@ class Study:
         run = trained(
             data, self.preset, self.seed, variant=variant, start_from=self.checkpoint, **changes
         )
-        return load_model(run / "ce.pt")[0]
+        return Checkpoint.read(run / "ce.pt").model
 
     @cached_property
     def inputs(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from link.medium import REGIONS, LinkProfile, LoRaConfig, get_profile, never_speaks
-from link.node import FIRST_CHUNK_OVERHEAD_BYTES, MIN_PACKET_BYTES
+from link.node import FIRST_CHUNK_OVERHEAD_BYTES, HELLO_PACKET_BYTES
 from link.settings import parse_address, read_text, setting, shown
 from link.wire import ParityPlan
 
@@ -84,16 +84,16 @@ def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:
 def _check_room(link: LinkConfig) -> None:
     """That a packet can be made, and that parity leaves room in it for an image."""
     longest = link.profile.max_packet_bytes
-    if longest < MIN_PACKET_BYTES:
+    if longest < HELLO_PACKET_BYTES:
         raise ValueError(
             f"[link] profile {link.profile.name} takes packets of {longest} bytes, and a "
             "node needs "
-            f"{MIN_PACKET_BYTES}; choose a faster one"
+            f"{HELLO_PACKET_BYTES}; choose a faster one"
         )
-    if not MIN_PACKET_BYTES <= link.max_packet_bytes <= longest:
+    if not HELLO_PACKET_BYTES <= link.max_packet_bytes <= longest:
         raise ValueError(
             f"[link] max_packet_bytes is {link.max_packet_bytes}; it must be from "
-            f"{MIN_PACKET_BYTES} to {longest} with "
+            f"{HELLO_PACKET_BYTES} to {longest} with "
             f"profile {link.profile.name}"
         )
     if link.parity and link.max_packet_bytes <= FIRST_CHUNK_OVERHEAD_BYTES + link.parity.room_bytes:

@@ -127,13 +127,13 @@ class LinkEnd:
 
     def end_images(self) -> int:
         """No image follows; how many of this bundle wait."""
-        self._sender.flush()
+        self._sender.expect_no_image()
         return self.turns.own.outbox.n_images
 
     def tell(self, fault: str | None) -> None:
         """The host, until it has heard it: what keeps images from coming; None: nothing does."""
         self._fault = fault
-        self._sender.tell(fault)
+        self._sender.tell_fault(fault)
 
     def transmit(self, now_s: float) -> None:
         """Go on with the packet that is on its way, or with the next one if it may leave."""

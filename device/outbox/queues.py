@@ -98,7 +98,7 @@ class Turns:
     def next_packet(self, now_s: float) -> Outgoing | None:
         """What the queue whose turn it is has to say now; None: nothing."""
         if not self.is_own and not self.current.outbox.n_images:
-            self.sender.flush()  # its last image has left, and no other follows
+            self.sender.expect_no_image()  # its last image has left, and no other follows
         return self.sender.next_packet(now_s)
 
     def move_on(self, now_s: float) -> None:

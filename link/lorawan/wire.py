@@ -40,7 +40,7 @@ FRAME_BYTES = 13
 SESSION_BYTES = 4
 "A device address."
 
-CHUNK_HEAD_BYTES = 3
+LORAWAN_HEAD_BYTES = 3
 IMAGE_LOW_BITS = 13
 IMAGE_BYTES = 6
 HELLO_BYTES = BUNDLE_ID_BYTES + IMAGE_BYTES
@@ -104,7 +104,7 @@ def pack_chunk(chunk: Chunk) -> bytes:
 def unpack_chunk(body: bytes, reference: int) -> Chunk:
     """`reference` is the image id told last. Raises ValueError when the body is no chunk."""
     chunk = _unpack_head(body, reference)
-    return Chunk(chunk.image, chunk.index, chunk.is_last, body[CHUNK_HEAD_BYTES:], chunk.age_s)
+    return Chunk(chunk.image, chunk.index, chunk.is_last, body[LORAWAN_HEAD_BYTES:], chunk.age_s)
 
 
 def pack_batch(chunks: Iterable[Chunk]) -> bytes:
@@ -119,8 +119,8 @@ def unpack_batch(body: bytes, reference: int) -> list[Chunk]:
     chunks: list[Chunk] = []
     while body or not chunks:
         chunk = _unpack_head(body, reference)
-        start = CHUNK_HEAD_BYTES + 1
-        end = start + body[CHUNK_HEAD_BYTES] if len(body) > CHUNK_HEAD_BYTES else len(body) + 1
+        start = LORAWAN_HEAD_BYTES + 1
+        end = start + body[LORAWAN_HEAD_BYTES] if len(body) > LORAWAN_HEAD_BYTES else len(body) + 1
         if end > len(body):
             raise ValueError(f"a batch ends within its chunk {len(chunks)}")
         chunks.append(Chunk(chunk.image, chunk.index, chunk.is_last, body[start:end], chunk.age_s))
@@ -188,9 +188,9 @@ def _pack_head(chunk: Chunk) -> bytes:
 
 def _unpack_head(body: bytes, reference: int) -> Chunk:
     """A chunk without its bitstream."""
-    if len(body) < CHUNK_HEAD_BYTES:
-        raise ValueError(f"a chunk has {len(body)} bytes, its head alone has {CHUNK_HEAD_BYTES}")
-    head = int.from_bytes(body[:CHUNK_HEAD_BYTES], "big")
+    if len(body) < LORAWAN_HEAD_BYTES:
+        raise ValueError(f"a chunk has {len(body)} bytes, its head alone has {LORAWAN_HEAD_BYTES}")
+    head = int.from_bytes(body[:LORAWAN_HEAD_BYTES], "big")
     index = head >> 5 & 31
     if index >= MAX_CHUNKS:
         raise ValueError(f"chunk {index} cannot be: an image has at most {MAX_CHUNKS} chunks")

@@ -53,11 +53,14 @@ class SlotClock:
         """
         if self._slot is not None and self.has_slot(now_s):
             return self._in_slot(self._slot, duration_s, now_s)
-        if not self._is_random:
-            return now_s
-        if self._back_off_until_s is None:
+        return now_s if self._back_off_until_s is None else max(now_s, self._back_off_until_s)
+
+    def draw_back_off(self, duration_s: float, now_s: float) -> None:
+        """A frame could start now: without a slot it waits at random, unless its wait is drawn
+        already.
+        """
+        if self._is_random and not self.has_slot(now_s) and self._back_off_until_s is None:
             self._back_off_until_s = now_s + self._random.uniform(0, BACK_OFF_FRAMES * duration_s)
-        return max(now_s, self._back_off_until_s)
 
     def spoke(self) -> None:
         """The next frame has a back-off of its own."""

@@ -10,12 +10,12 @@ from link.node.interface import (
     SenderOptions,
     TimeHeard,
 )
-from link.node.packing import FIRST_CHUNK_OVERHEAD_BYTES, MIN_PACKET_BYTES
+from link.node.packing import FIRST_CHUNK_OVERHEAD_BYTES, HELLO_PACKET_BYTES
 from link.node.sender import Sender
 
 __all__ = [
     "FIRST_CHUNK_OVERHEAD_BYTES",
-    "MIN_PACKET_BYTES",
+    "HELLO_PACKET_BYTES",
     "Acknowledged",
     "Equipment",
     "Identity",

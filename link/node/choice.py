@@ -6,16 +6,14 @@
                 wants
     unanswered  probes with the oldest base chunk
 
-Every one is a look at the outbox; nothing is changed here.
+Every one is a look at the outbox, which changes nothing.
 """
 
 from collections.abc import Collection
 
-from link.medium.governor import Governor
-from link.medium.timing import LinkTiming
 from link.node.fitting import Fitting
 from link.node.in_flight import InFlight
-from link.node.interface import Outbox, QueuedChunk, SenderOptions
+from link.node.interface import Equipment, QueuedChunk, SenderOptions
 from link.node.packing import Content, Packer
 from link.node.rate_control import RateControl
 from link.node.report_timer import ReportTimer
@@ -33,37 +31,40 @@ LOOK_AHEAD = 24
 
 
 class Choice:
-    """What one node sends next."""
+    """What of the outbox a node sends next."""
 
     def __init__(
         self,
-        outbox: Outbox,
+        equipment: Equipment,
+        options: SenderOptions,
         in_flight: InFlight,
-        answer: ReportTimer,
+        report: ReportTimer,
         packer: Packer,
         fitting: Fitting,
-        governor: Governor,
-        timing: LinkTiming,
-        options: SenderOptions,
+        rate: RateControl,
     ) -> None:
-        self._outbox = outbox
+        self._outbox = equipment.outbox
+        self._governor = equipment.governor
+        self._timing = equipment.timing
+        self._options = options
         self._in_flight = in_flight
-        self._answer = answer
+        self._report = report
         self._packer = packer
         self._fitting = fitting
-        self._governor = governor
-        self._timing = timing
-        self._options = options
-        self.rate = RateControl(governor)
-        self.n_unasked = options.unasked_chunks
+        self._rate = rate
+        self._n_unasked = options.unasked_chunks
         "Chunks of one image that may be on their way at once."
+
+    def take_advice(self, n_chunks: int | None) -> None:
+        """So many chunks of an image are worth sending without being asked; None: no advice."""
+        self._n_unasked = n_chunks or self._options.unasked_chunks
 
     @property
     def is_window_full(self) -> bool:
         """The answer that is awaited could not name another packet."""
         oldest = self._in_flight.oldest_counter
         is_far = oldest is not None and self._packer.planned_counter - oldest >= REPORT_SPAN
-        return is_far and self._answer.due_s is not None
+        return is_far and self._report.due_s is not None
 
     def passed_over(self, now_s: float) -> Collection[ChunkId]:
         """Chunks that are on their way, or do not fit at present."""
@@ -113,11 +114,11 @@ class Choice:
         """Whether the packet with these chunks wants an answer; has_more: others could follow it
         without one.
         """
-        if not self._options.has_downlink or self._answer.n_missed:
+        if not self._options.has_downlink or self._report.n_missed:
             return self._options.has_downlink
         counter = self._packer.planned_counter
-        if self._answer.due_s is not None:
-            return counter - self._answer.asked_at >= BATCH_PACKETS
+        if self._report.due_s is not None:
+            return self._report.n_since_asked(counter) >= BATCH_PACKETS
         oldest = self._in_flight.oldest_counter
         is_far = oldest is not None and counter - oldest >= ASK_SPAN
         if is_far or len(self._in_flight) + 1 >= BATCH_PACKETS:
@@ -128,7 +129,7 @@ class Choice:
             if not chunk.is_last and self._is_next_affordable(chunk, now_s)
         ]
         if has_more or any(
-            self._in_flight.n_of_image(chunk.image) + 1 < self.n_unasked for chunk in following
+            self._in_flight.n_of_image(chunk.image) + 1 < self._n_unasked for chunk in following
         ):
             return False
         return bool(following) or not self._governor.is_limited
@@ -139,7 +140,7 @@ class Choice:
         """
         found: list[QueuedChunk] = []
         for chunk in self._outbox.refinements(LOOK_AHEAD, self.passed_over(now_s)):
-            is_wanted = self._in_flight.n_of_image(chunk.image) < self.n_unasked
+            is_wanted = self._in_flight.n_of_image(chunk.image) < self._n_unasked
             if is_wanted and self._is_affordable(chunk.index, len(chunk.bitstream), now_s):
                 found.append(chunk)
             if len(found) == limit:
@@ -151,7 +152,5 @@ class Choice:
         return self._is_affordable(chunk.index + 1, len(chunk.bitstream), now_s)
 
     def _is_affordable(self, index: int, bitstream_bytes: int, now_s: float) -> bool:
-        packet_bytes = min(
-            LATER_CHUNK_OVERHEAD_BYTES + bitstream_bytes, self._packer.max_packet_bytes
-        )
-        return index < self.rate.n_affordable(self._timing.airtime_s(packet_bytes), now_s)
+        packet_bytes = min(LATER_CHUNK_OVERHEAD_BYTES + bitstream_bytes, self._fitting.max_bytes)
+        return index < self._rate.n_affordable(self._timing.airtime_s(packet_bytes), now_s)

@@ -15,10 +15,10 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 3600.0
 
 
 class Fitting:
-    """What fits one node's packets; lengths are those that its end counts, packets or bodies."""
+    """Room for the next packet; lengths are those that a node's end counts, packets or bodies."""
 
     def __init__(self, max_bytes: int, least_bytes: int) -> None:
-        """`least_bytes`: of the shortest that can be sent."""
+        """`least_bytes`: length of the shortest that can be sent."""
         self.max_bytes = max_bytes
         self._least_bytes = least_bytes
         self.room_bytes = max_bytes
@@ -33,7 +33,7 @@ class Fitting:
         """Whether something smaller than usual must go first."""
         return self.room_bytes < self.max_bytes
 
-    def refused(
+    def too_long(
         self, n_bytes: int, chunks: Collection[ChunkId], now_s: float, told_bytes: int | None = None
     ) -> None:
         """A packet of that length with these chunks does not fit. `told_bytes`: what does, if the
@@ -43,6 +43,7 @@ class Fitting:
         if len(chunks) == 1:
             [chunk] = chunks
             pause = self._pauses.setdefault(chunk, Pause(FIRST_PAUSE_S, LONGEST_PAUSE_S))
+            self._held_s = {held: due_s for held, due_s in self._held_s.items() if due_s > now_s}
             self._held_s[chunk] = now_s + pause.failed()
         if self.room_bytes < self._least_bytes:
             self.free_s = now_s + self._pause.failed()
@@ -58,11 +59,9 @@ class Fitting:
 
     def held(self, now_s: float) -> set[ChunkId]:
         """Chunks whose turn is not yet."""
-        self._held_s = {
-            chunk: until_s for chunk, until_s in self._held_s.items() if until_s > now_s
-        }
-        return set(self._held_s)
+        return {chunk for chunk, due_s in self._held_s.items() if due_s > now_s}
 
-    def due_s(self) -> float | None:
-        """When the next of them has its turn again."""
-        return min(self._held_s.values(), default=None)
+    def due_s(self, now_s: float) -> float | None:
+        """When more may fit again than now: one of these chunks, or anything at all."""
+        due_s = (self.free_s, *self._held_s.values())
+        return min((one for one in due_s if one > now_s), default=None)

@@ -15,6 +15,7 @@ from link.wire.control import REPORT_SPAN, Report
 from link.wire.packet import ChunkId
 
 MAX_STOPPED = 256
+"Images that the host wants no more of, remembered."
 MAX_REMEMBERED = 2 * REPORT_SPAN
 "Packets whose images are still known when a late verdict on them comes."
 
@@ -68,10 +69,6 @@ class InFlight:
             None,
         )
 
-    @property
-    def refinements(self) -> list[ChunkId]:
-        return [chunk for chunk in self.chunks if chunk[1]]
-
     def n_of_image(self, image: int) -> int:
         """Chunks of it on their way."""
         return self._n_by_image[image]
@@ -105,6 +102,7 @@ class InFlight:
         ]:
             settled.lost |= self._land(flight)
         settled.stopped = self._newly_stopped(report)
+        self._remove({chunk for chunk in self.chunks if chunk[1] and chunk[0] in settled.stopped})
         return settled
 
     def _newly_stopped(self, report: Report) -> set[int]:
@@ -135,10 +133,6 @@ class InFlight:
         ]:
             lost |= self._land(flight)
         return lost
-
-    def forget(self, chunks: Iterable[ChunkId]) -> None:
-        """Nobody waits for these chunks any more."""
-        self._remove(set(chunks))
 
     def _land(self, flight: Flight) -> set[ChunkId]:
         """A packet is given up; those of its chunks that are on their way no more."""

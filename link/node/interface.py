@@ -11,7 +11,7 @@ from typing import Protocol
 
 from link.medium.governor import Governor
 from link.medium.timing import LinkTiming
-from link.wire.control import NO_QUALITY, Command, Quality, Report
+from link.wire.control import Command, Report
 from link.wire.erasure import ParityPlan
 from link.wire.packet import ChunkId, PacketType
 
@@ -246,16 +246,16 @@ class NodeEnd(Protocol):
         goes first. `max_packet_bytes`: what it does take, if it says that.
         """
 
-    def receive(self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY) -> Heard | None:
+    def receive(self, packet: bytes, now_s: float) -> Heard | None:
         """A packet whose last bit came at now_s; None for those that are not for this node. Never
         raises on them.
         """
 
-    def tell(self, fault: str | None) -> None:
+    def tell_fault(self, fault: str | None) -> None:
         """What keeps the node from its work from now on; None: nothing does. The host is told."""
 
-    def flush(self) -> None:
-        """No image follows for a long time: what was held back for one is due now."""
+    def expect_no_image(self) -> None:
+        """No image follows for a long time: what waits for one need not wait."""
 
     def take_over(self, other: "NodeEnd") -> None:
         """An end of the same kind spoke for another bundle's images until now: what it knew of the

@@ -1,10 +1,10 @@
-"""Packing: what the next packet would hold, as bytes, and how long it would be."""
+"""Packing: what the next packet would hold, as bytes, how long it would be, under which counter."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from link.node.fitting import Fitting
-from link.node.interface import Outbox, QueuedChunk
+from link.node.interface import Equipment, QueuedChunk
 from link.node.session import NodeSession
 from link.wire.control import Hello, Parity, Status
 from link.wire.erasure import ParityPlan
@@ -22,12 +22,12 @@ from link.wire.packet import (
     pack_batch,
 )
 
-DATA_OVERHEAD_BYTES = overhead_bytes(PacketType.DATA)
 LONG_FORM_BYTES = LONG_HEAD_BYTES - CHUNK_HEAD_BYTES
 "Room that a base chunk leaves in its packet, so that it can be sent however long it waited."
-MIN_PACKET_BYTES = overhead_bytes(PacketType.HELLO, has_salt=True) + len(
+HELLO_PACKET_BYTES = overhead_bytes(PacketType.HELLO, has_salt=True) + len(
     Hello(bytes(8), wants_time=True).pack()
 )
+"Length of the longest HELLO: no node's packets may be limited to less."
 
 
 @dataclass(frozen=True)
@@ -46,55 +46,67 @@ class Content:
 
 
 class Packer:
-    """Fills one node's packets; `age_s` tells how old a chunk's image is at a time."""
+    """Packets of one node, as long as `fitting` allows."""
 
     def __init__(
         self,
         session: NodeSession,
-        outbox: Outbox,
-        age_s: Callable[[QueuedChunk, float], float | None],
-        max_packet_bytes: int,
+        equipment: Equipment,
+        fitting: Fitting,
         parity: ParityPlan | None,
-        fitting: Fitting | None = None,
+        age_s: Callable[[QueuedChunk, float], float | None],
     ) -> None:
-        """Parity must fit too: it is longer than the longest body it covers."""
-        if not MIN_PACKET_BYTES <= max_packet_bytes <= MAX_PACKET_BYTES:
+        """`age_s` tells how old a chunk's image is at a time. Parity must fit too: it is longer
+        than the longest body it covers.
+        """
+        if not HELLO_PACKET_BYTES <= fitting.max_bytes <= MAX_PACKET_BYTES:
             raise ValueError(
-                f"packets of {max_packet_bytes} bytes cannot be made: {MIN_PACKET_BYTES} to "
+                f"packets of {fitting.max_bytes} bytes cannot be made: {HELLO_PACKET_BYTES} to "
                 f"{MAX_PACKET_BYTES} are "
                 "possible, set max_packet_bytes to that"
             )
         self._session = session
-        self._outbox = outbox
+        self._outbox = equipment.outbox
+        self._counters = equipment.counters
         self._age_s = age_s
-        self.max_packet_bytes = max_packet_bytes
-        self._fitting = fitting or Fitting(max_packet_bytes, MIN_PACKET_BYTES)
+        self._fitting = fitting
         self._parity_bytes = parity.room_bytes if parity else 0
-        self.latest = -1
+        self.latest_counter = -1
         "Counter used last."
+        equipment.counters.advance_to(equipment.outbox.newest_image + 1)
 
     @property
     def planned_counter(self) -> int:
         """Most likely that of the next packet."""
-        return max(self.latest, self._outbox.newest_image) + 1
+        return max(self.latest_counter, self._outbox.newest_image) + 1
+
+    def next_counter(self) -> int:
+        """The counter of a packet that is about to leave, used up now."""
+        self.latest_counter = self._counters.next()
+        return self.latest_counter
+
+    def skip_to(self, counter: int) -> None:
+        """Use none up to this one any more."""
+        self._counters.advance_to(counter + 1)
+        self.latest_counter = max(self.latest_counter, counter)
 
     def chunk_bytes(self, first: int | None, later: int | None) -> tuple[int, int]:
         """The longest first and later pieces to cut a bitstream into, or the given ones where those
         are shorter.
         """
         most_first = (
-            self.max_packet_bytes
+            self._fitting.max_bytes
             - FIRST_CHUNK_OVERHEAD_BYTES
             - max(LONG_FORM_BYTES, self._parity_bytes)
         )
-        most_later = self.max_packet_bytes - LATER_CHUNK_OVERHEAD_BYTES - self._parity_bytes
+        most_later = self._fitting.max_bytes - LATER_CHUNK_OVERHEAD_BYTES - self._parity_bytes
         return min(first or most_first, most_first), min(later or most_later, most_later)
 
     def n_fitting(self, chunks: Sequence[QueuedChunk]) -> int:
         """How many of them one packet holds, at least one."""
         overhead = overhead_bytes(PacketType.BATCH, self._session.owes_salt)
-        room = min(self.max_packet_bytes - self._parity_bytes, self._fitting.room_bytes) - overhead
-        counter, n = self.planned_counter, 0
+        most = min(self._fitting.max_bytes - self._parity_bytes, self._fitting.room_bytes)
+        room, counter, n = most - overhead, self.planned_counter, 0
         for chunk in chunks:
             room -= chunk_head_bytes(chunk.image, chunk.index, counter) + 1 + len(chunk.bitstream)
             if room < 0:

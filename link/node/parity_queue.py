@@ -8,7 +8,7 @@ from link.wire.packet import PacketType
 
 
 class ParityQueue:
-    """Empty for good without a plan."""
+    """Parity packets that are due, or will be; empty for good without a plan."""
 
     def __init__(self, plan: ParityPlan | None) -> None:
         self._encoder = ParityEncoder(plan) if plan else None
@@ -16,30 +16,37 @@ class ParityQueue:
         self.flush_s: float | None = None
         "When the groups that are not full get theirs, because nothing more has come."
 
-    def sent(self, counter: int, body: bytes, packet_type: PacketType) -> None:
+    def cover(self, counter: int, body: bytes, packet_type: PacketType) -> None:
         """A DATA or BATCH packet leaves."""
         if self._encoder:
             self._due += self._encoder.push(counter, body, packet_type)
 
-    def wait(self, until_s: float) -> None:
+    def flush_at(self, flush_s: float) -> None:
         """Nothing waits to be sent; if that is still so then, it is over."""
         if self._encoder:
-            self.flush_s = until_s
+            self.flush_s = flush_s
+
+    def is_flush_due(self, now_s: float) -> bool:
+        return self.flush_s is not None and now_s >= self.flush_s
 
     def flush(self) -> None:
-        """Nothing more comes."""
+        """Nothing more comes: groups that are not full get their parity now."""
         self.flush_s = None
         if self._encoder:
             self._due += self._encoder.flush()
 
     def next(self, planned_counter: int) -> Parity | None:
         """The next that is due; what waited for so long that it cannot name its group any more is
-        dropped.
+        passed over.
         """
-        while self._due and planned_counter - self._due[0].members[-1] > MAX_PARITY_LAG:
-            self._due.popleft()
-        return self._due[0] if self._due else None
+        return next((parity for parity in self._due if is_tellable(parity, planned_counter)), None)
 
-    def pop(self) -> None:
-        """The next one is sent, or fits no packet."""
-        self._due.popleft()
+    def remove(self, parity: Parity) -> None:
+        """It is sent, or fits no packet; what was passed over for it goes too."""
+        while self._due.popleft() is not parity:
+            pass
+
+
+def is_tellable(parity: Parity, counter: int) -> bool:
+    """Whether it can still name its group when it travels under this counter."""
+    return counter - parity.members[-1] <= MAX_PARITY_LAG

@@ -7,9 +7,11 @@ below a quarter all packets are spread, the more the less is left: the node neve
 the rest of the hour, and base chunks gather in them.
 """
 
+from collections.abc import Sequence
 from math import inf
 
 from link.medium.governor import Governor
+from link.node.interface import QueuedChunk
 from link.wire.packet import MAX_CHUNKS
 
 SMOOTHING = 0.2
@@ -25,7 +27,7 @@ airtime for.
 
 
 class RateControl:
-    """How fast one node speaks."""
+    """How much of its airtime a node spends now, on which chunks."""
 
     def __init__(self, governor: Governor) -> None:
         self._governor = governor
@@ -49,6 +51,12 @@ class RateControl:
     def start_s(self, now_s: float) -> float:
         """The earliest time, from now_s on, at which a packet should be sent."""
         return max(now_s, self._earned_s)
+
+    def sent_chunks(self, chunks: Sequence[QueuedChunk], airtime_s: float) -> None:
+        """A packet with these chunks is sent."""
+        for chunk in chunks:
+            if chunk.index == 0:
+                self.sent_base(chunk.image, chunk.captured_s, airtime_s / len(chunks))
 
     def sent_base(self, image: int, captured_s: float | None, airtime_s: float) -> None:
         """The base chunk of an image is sent; airtime_s is its part of the packet."""

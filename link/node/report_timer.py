@@ -1,4 +1,4 @@
-"""Answer timer: a node has asked, and how long it waits for the host, first for this answer, then
+"""Report timer: a node has asked, and how long it waits for the host, first for this report, then
 for any.
 """
 
@@ -6,6 +6,7 @@ from math import inf
 from random import Random
 
 from link.medium.timing import GAPS_OF_SILENCE, LinkTiming
+from link.node.interface import Outgoing
 
 FORGETS_AFTER = 2
 "Unanswered packets behind which a host may have lost all that it knew of the node."
@@ -24,7 +25,7 @@ meet again and again.
 
 
 class ReportTimer:
-    """When one node's report is due."""
+    """What a node awaits of its host, and until when."""
 
     def __init__(self, timing: LinkTiming, share: float | None, random: Random) -> None:
         """`share` is the duty cycle; None: there is none."""
@@ -33,8 +34,10 @@ class ReportTimer:
         self._random = random
         self.due_s: float | None = None
         "Until then an answer may come; None: none is awaited."
-        self.asked_at = -1
+        self._asked_at = -1
         "Counter of the last packet that wanted an answer."
+        self._reported = -1
+        "The highest counter that a report spoke of."
         self.n_missed = 0
         "Answers that did not come, one after the other."
         self.listens_until_s = -inf
@@ -55,22 +58,31 @@ class ReportTimer:
         """Whether the next probe should say which bundle the images are made with."""
         return self.n_missed % NAMES_EVERY == NAMES_AFTER
 
-    def sent(self, end_s: float, airtime_s: float, interval_s: float) -> None:
+    def is_overdue(self, now_s: float) -> bool:
+        return self.due_s is not None and now_s >= self.due_s
+
+    def n_since_asked(self, counter: int) -> int:
+        """Packets from the last that wanted an answer to the one with this counter."""
+        return counter - self._asked_at
+
+    def asks(self, counter: int) -> None:
+        """A packet that wants an answer is leaving."""
+        self._asked_at = counter
+
+    def sent(self, outgoing: Outgoing, end_s: float, interval_s: float) -> None:
         """A packet has left. Whatever follows within interval_s, the usual time between images,
         asks by itself.
         """
         if self.due_s is None and not self.n_missed:
-            report_s = self._timing.silence_s(airtime_s) + self._timing.report_wait_s
+            report_s = self._timing.silence_s(outgoing.airtime_s) + self._timing.report_wait_s
             self.probe_s = end_s + report_s + (GAPS_OF_SILENCE + 1) * interval_s
+        # a quick host may have answered already
+        if outgoing.listens and self._reported < outgoing.counter:
+            self._await_from(end_s)
 
-    def asked(self, end_s: float) -> None:
-        """And that packet wanted an answer."""
-        if self.due_s is None:
-            self.due_s = end_s + self._timing.report_wait_s
-            self.listens_until_s = self.due_s if self._timing.is_half_duplex else -inf
-
-    def answered(self) -> None:
-        """A report came."""
+    def answered(self, highest: int) -> None:
+        """A report came, which spoke of counters up to `highest`."""
+        self._reported = max(self._reported, highest)
         self.due_s = None
         self.n_missed = 0
         self.listens_until_s = -inf
@@ -80,7 +92,7 @@ class ReportTimer:
         self.n_missed = 0
         if self.due_s is not None:
             self.due_s = None
-            self.asked(now_s)
+            self._await_from(now_s)
 
     def miss(self, now_s: float, airtime_s: float, pause_s: float) -> None:
         """The answer did not come. pause_s, for the first time: what is worth waiting for all the
@@ -95,6 +107,16 @@ class ReportTimer:
             + wait_s
             + self._random.uniform(0, max(PROBE_JITTER * wait_s, self._back_off_s(airtime_s)))
         )
+
+    def take_over(self, other: "ReportTimer") -> None:
+        """Another end of this node waited until now: how long in vain."""
+        self.n_missed = other.n_missed
+        self.probe_s = other.probe_s
+
+    def _await_from(self, end_s: float) -> None:
+        if self.due_s is None:
+            self.due_s = end_s + self._timing.report_wait_s
+            self.listens_until_s = self.due_s if self._timing.is_half_duplex else -inf
 
     def _back_off_s(self, airtime_s: float) -> float:
         """The longest; on a cable nobody else speaks."""

@@ -6,7 +6,7 @@ import secrets
 from collections import OrderedDict
 from itertools import islice
 
-from link.node.interface import Identity
+from link.node.interface import Identity, Rejected
 from link.security.seal import (
     Direction,
     ReplayWindow,
@@ -15,7 +15,14 @@ from link.security.seal import (
     possible_counters,
     uplink_key,
 )
-from link.wire.packet import NODE_SALT_BYTES, WITH_BUNDLE, Flag, Header, PacketType
+from link.wire.packet import (
+    NODE_SALT_BYTES,
+    WIRE_VERSION,
+    WITH_BUNDLE,
+    Flag,
+    Header,
+    PacketType,
+)
 
 MAX_HOST_SALTS = 256
 """Starts of the host in one session of the node. None is forgotten, or its packets could be played
@@ -30,12 +37,12 @@ SALT_EVERY = 32
 
 
 class NodeSession:
-    """Seals what goes up, opens what comes down."""
+    """Seals what a node sends, opens what comes down to it."""
 
     def __init__(self, identity: Identity, has_downlink: bool, salt: bytes | None = None) -> None:
         self.node = identity.node
         self._key = identity.key
-        self._bundle_id = identity.bundle_id
+        self.bundle_id = identity.bundle_id
         self._has_downlink = has_downlink
         self.n_bad = 0
         "Downlink packets that did not open."
@@ -54,11 +61,15 @@ class NodeSession:
         self.has_long_tags = False
         "The host has asked for a salt, and so for a long tag, in every packet."
 
-    def is_forgotten(self) -> None:
+    def forget_host(self) -> None:
         """The host does not answer: it may have lost what it knew of this session, or have begun
         anew itself.
         """
         self.is_known = self.knows_host = False
+
+    def use_long_tags(self, wanted: bool) -> None:
+        """Tell the salt in every packet, or no more than must be."""
+        self.has_long_tags = wanted
 
     @property
     def is_worn_out(self) -> bool:
@@ -79,13 +90,32 @@ class NodeSession:
         self._n_sealed += 1
         header = Header(self.node, counter & 0xFFFF, packet_type, flags, salt)
         return self._up.seal(
-            header, counter, body, self._bundle_id if packet_type in WITH_BUNDLE else b""
+            header, counter, body, self.bundle_id if packet_type in WITH_BUNDLE else b""
         )
 
-    def open(self, packet: bytes, header: Header) -> bytes | None:
-        """The body of a downlink packet to this node that was not opened before; None when there is
-        none such.
+    def open(self, packet: bytes) -> tuple[Header, bytes] | Rejected | None:
+        """Header and body of a downlink packet that was not opened before; None: it is not for this
+        node.
         """
+        try:
+            header = Header.unpack(packet)
+        except ValueError as error:
+            return Rejected(str(error))
+        if header.version != WIRE_VERSION:
+            return Rejected(
+                f"packet has wire version {header.version}, this node speaks {WIRE_VERSION}; "
+                "update it"
+            )
+        if header.node != self.node or PacketType(header.packet_type).is_uplink:
+            return None
+        body = self._open(packet, header)
+        if body is None:
+            return Rejected(
+                "a downlink packet was damaged, forged, heard before, or sealed with another key"
+            )
+        return header, body
+
+    def _open(self, packet: bytes, header: Header) -> bytes | None:
         for salt, seal, window in self._candidates(header):
             for counter in possible_counters(header.counter_low, window.highest):
                 body = seal.open(packet, header, counter)

@@ -14,7 +14,7 @@ from device.capture.source_config import SourceConfig
 from device.config import ConfigError, NodeConfig, load_config
 from device.link_config import LinkConfig, LoRaWanConfig
 from link.medium.profiles import PROFILES
-from link.node.packing import MIN_PACKET_BYTES
+from link.node.packing import HELLO_PACKET_BYTES
 from link.settings import setting
 
 GOOD = """
@@ -235,7 +235,7 @@ def test_every_profile_is_taken_or_too_narrow_by_name(tmp_path, profile):
     is_udp = profile.carrier == "udp"
     text = UDP.format(port="0.0.0.0:0", peers=PEERS) if is_udp else GOOD.partition("region")[0]
     said = read(tmp_path, text.replace("lora-sf9-eu868", profile.name))
-    if profile.max_packet_bytes < MIN_PACKET_BYTES:
+    if profile.max_packet_bytes < HELLO_PACKET_BYTES:
         assert (
             f"profile {profile.name} takes packets of {profile.max_packet_bytes} bytes, and "
             "a node needs"

@@ -104,7 +104,7 @@ def run(ends: Ends, host_lives: int) -> list[int]:
         if len(images) < N_IMAGES and ends.outbox.n_images < 4:
             images.append(ends.capture(random_symbols(ends.bundle.tables, len(images))))
             if len(images) == N_IMAGES:
-                ends.sender.flush()
+                ends.sender.expect_no_image()
         ends.step()
         n_steps += 1
         if n_steps % host_lives == 0:

@@ -29,7 +29,7 @@ from link.host.losses import Losses
 from link.host.statistics import NodeStatistics
 from link.lorawan.host.tellings import NetworkTellings
 from link.lorawan.wire import (
-    CHUNK_HEAD_BYTES,
+    LORAWAN_HEAD_BYTES,
     FRAME_BYTES,
     SESSION_BYTES,
     Greeting,
@@ -237,7 +237,7 @@ class NetworkPeer:
         outcomes: list[Outcome] = []
         overhead_bytes = FRAME_BYTES
         for chunk in chunks:
-            head_bytes = CHUNK_HEAD_BYTES + (frame.packet_type == PacketType.BATCH)
+            head_bytes = LORAWAN_HEAD_BYTES + (frame.packet_type == PacketType.BATCH)
             n_bytes = overhead_bytes + head_bytes + len(chunk.bitstream)
             outcome = self._reader.read(chunk, n_bytes, frame.counter, bundle, frame.now_s)
             overhead_bytes = 0

@@ -12,15 +12,14 @@ link.lorawan.wire.plain_packet. `receive` is given what the carrier tells of the
 REPORT without a body, the acknowledgement of the packet before.
 """
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 
 from link.base.recent import Recent
 from link.lorawan.wire import (
-    CHUNK_HEAD_BYTES,
     FRAME_BYTES,
     HELLO_BYTES,
+    LORAWAN_HEAD_BYTES,
     Greeting,
     can_be_told,
     pack_batch,
@@ -30,7 +29,10 @@ from link.lorawan.wire import (
     unpack_packet,
 )
 from link.medium.ledger import SAME_MOMENT_S
+from link.node.announcements import NodeStatus
+from link.node.choice import LOOK_AHEAD
 from link.node.fitting import Fitting
+from link.node.in_flight import MAX_STOPPED
 from link.node.interface import (
     Acknowledged,
     CommandHeard,
@@ -44,26 +46,16 @@ from link.node.interface import (
     SenderStatistics,
 )
 from link.node.rate_control import RateControl
-from link.node.sender import REFINEMENT_TRIES
+from link.node.tries import Tries
 from link.wire.control import (
-    NO_QUALITY,
     STATUS_BYTES,
     AskStatus,
-    Quality,
     Renew,
     Report,
-    Status,
-    cut_fault,
     unpack_command,
 )
 from link.wire.packet import HEADER_BYTES, Chunk, ChunkId, PacketType
 
-LOOK_AHEAD = 24
-"Chunks that are looked at to find one that may be sent."
-MAX_STOPPED = 256
-"Images that the host wants no more of, remembered."
-STATUS_EVERY = 128
-"Packets from one STATUS to the next."
 PAUSE_FRAMES = 4
 PAUSE_DOUBLINGS = 10
 """The pause behind a frame that was not acknowledged, in its airtimes: 4 at first, 4096 when nobody
@@ -83,195 +75,167 @@ class _Content:
     is_short: bool = False
     "A STATUS in the place of something that does not fit: it says no fault, whatever there is."
 
+    @property
+    def chunk_ids(self) -> tuple[ChunkId, ...]:
+        return tuple((chunk.image, chunk.index) for chunk in self.chunks)
+
 
 class LoRaWanSender:
-    """A node's end; the profile tells the longest body and the radio."""
+    """A NodeEnd; the profile tells the longest body and the radio."""
 
     unix_offset_s: float | None = None
     "Never known: a network server cannot tell when it will transmit."
+    is_unheard = False
+    "The network takes everything."
 
-    def __init__(
-        self,
-        identity: Identity,
-        equipment: Equipment,
-        fault: str | None = None,
-    ) -> None:
-        counters, outbox = equipment.counters, equipment.outbox
-        governor, timing = equipment.governor, equipment.timing
-        self._max_body_bytes = timing.profile.max_packet_bytes
-        if self._max_body_bytes < HELLO_BYTES:
-            raise ValueError(
-                f"bodies of {self._max_body_bytes} bytes hold no HELLO, which has {HELLO_BYTES}"
-            )
-        self._fitting = Fitting(self._max_body_bytes, least_bytes=STATUS_BYTES)
-        self._node = identity.node
-        self._bundle_id = identity.bundle_id
+    def __init__(self, identity: Identity, equipment: Equipment, fault: str | None = None) -> None:
+        outbox, governor, timing = equipment.outbox, equipment.governor, equipment.timing
+        max_bytes = timing.profile.max_packet_bytes
+        if max_bytes < HELLO_BYTES:
+            raise ValueError(f"bodies of {max_bytes} bytes hold no HELLO, which has {HELLO_BYTES}")
+        self.statistics = SenderStatistics()
+        self.silent_because: str | None = None
+        self._identity = identity
         self._outbox = outbox
         self._governor = governor
         self._timing = timing
         self._random = equipment.random
+        self._fitting = Fitting(max_bytes, least_bytes=STATUS_BYTES)
         self._rate = RateControl(governor)
-        counters.advance_to(outbox.newest_image + 1)
+        self._tries = Tries(outbox, self.statistics)
+        self._status = NodeStatus(equipment, self.statistics, max_bytes - STATUS_BYTES)
+        self._stopped: Recent[int, None] = Recent(MAX_STOPPED)
+        equipment.counters.advance_to(outbox.newest_image + 1)
         self._owes_hello = True
-        self._reference = counters.next()  # ids to come are near it
+        self._reference = equipment.counters.next()  # ids to come are near it
         "The image id that the host was told last."
         self._speaking: tuple[Outgoing, _Content] | None = None
         self._unanswered: _Content | None = None
         "What has left and may still be acknowledged."
         self._free_s = -inf
         self._n_missed = 0
-        self._tries: Counter[ChunkId] = Counter()
-        self._stopped: Recent[int, None] = Recent(MAX_STOPPED)
-        self._fault: str | None = None
-        self._owes_status = False
-        self.tell(fault)
-        self._n_since_status = 0
-        self.silent_because: str | None = None
-        "Why the governor will never let the next packet pass, in a sentence."
-        self.statistics = SenderStatistics()
-
-    def tell(self, fault: str | None) -> None:
-        """What keeps the node from its work from now on; None: nothing does. The next STATUS says
-        it.
-        """
-        fault = cut_fault(fault, self._max_body_bytes - STATUS_BYTES)
-        self._owes_status |= fault != self._fault
-        self._fault = fault
-
-    def take_over(self, other: NodeEnd) -> None:
-        """A sender for another bundle's images spoke before: the network takes these all the
-        same.
-        """
+        self.tell_fault(fault)
 
     @property
     def n_missed(self) -> int:
-        """Acknowledgements that did not come, one after the other."""
         return self._n_missed
 
-    is_unheard = False
-    "Whether the host might have no use for what is sent: the network takes everything."
-
     def chunk_bytes(self, first: int | None = None, later: int | None = None) -> tuple[int, int]:
-        """The longest first and later pieces to cut a bitstream into, or the given ones where those
-        are shorter.
-        """
-        most = self._max_body_bytes - CHUNK_HEAD_BYTES
+        most = self._fitting.max_bytes - LORAWAN_HEAD_BYTES
         return min(first or most, most), min(later or most, most)
 
     def is_idle(self, now_s: float) -> bool:
-        """Whether an image captured now could leave at once."""
         return self._speaking is None and now_s >= self._free_s and self._choose(now_s) is None
 
     wants_image = is_idle
 
-    def flush(self) -> None:
-        """No image follows for a long time: nothing is to be done, every uplink is acknowledged by
-        itself.
-        """
-
     def next_due_s(self, now_s: float) -> float | None:
-        """When next_packet may have something; None: not before an image is queued, or something is
-        heard.
-        """
         if self._speaking:
             return None
         content = self._choose(now_s)
         if content is None:
-            due_s = [self._free_s] if self._unanswered else []
-            due_s += [held_s for held_s in (self._fitting.due_s(),) if held_s is not None]
-            due_s += [self._fitting.free_s] if self._fitting.free_s > now_s else []
-            return min(due_s, default=None)
-        start_s = self._start_s(content, max(now_s, self._free_s))
+            due_s = (self._free_s if self._unanswered else None, self._fitting.due_s(now_s))
+            return min((one for one in due_s if one is not None), default=None)
+        start_s = self._governor.start_s(self._airtime_s(content), max(now_s, self._free_s))
         return None if start_s == inf else start_s
 
+    def tell_fault(self, fault: str | None) -> None:
+        """The next STATUS says it."""
+        if self._status.tell_fault(fault):
+            self._status.owe()
+
+    def expect_no_image(self) -> None:
+        """Nothing waits for one: every uplink is acknowledged by itself."""
+
+    def take_over(self, other: NodeEnd) -> None:
+        """Nothing: the network takes the images of any bundle, and knows nothing of faults."""
+
     def next_packet(self, now_s: float) -> Outgoing | None:
-        """What to transmit now; call `transmitted` when its receive windows are over. Raises as
-        Sender does.
-        """
+        """`transmitted` is to be called when its receive windows are over."""
         if self._speaking or now_s < self._free_s:
             return None
-        self._miss(now_s)
+        self._miss_acknowledgement(now_s)
         content = self._choose(now_s) if now_s >= self._free_s else None
-        if content is None or self._start_s(content, now_s) > now_s + SAME_MOMENT_S:
-            return None
-        if len(content.body) > self._max_body_bytes:
-            self._drop(content)
+        if content is None:
             return None
         airtime_s = self._airtime_s(content)
+        self.silent_because = self._governor.reason(airtime_s)
+        if self._governor.start_s(airtime_s, now_s) > now_s + SAME_MOMENT_S:
+            return None
+        if len(content.body) > self._fitting.max_bytes:
+            self._tries.too_long(content.chunk_ids)
+            return None
         self._governor.occupy(airtime_s, now_s)
-        chunks = tuple((chunk.image, chunk.index) for chunk in content.chunks)
-        packet = plain_packet(self._node, content.packet_type, content.body)
-        sizes = tuple(len(chunk.bitstream) for chunk in content.chunks)
         outgoing = Outgoing(
-            packet, content.packet_type, airtime_s, chunks, listens=True, bitstream_bytes=sizes
+            plain_packet(self._identity.node, content.packet_type, content.body),
+            content.packet_type,
+            airtime_s,
+            content.chunk_ids,
+            listens=True,
+            bitstream_bytes=tuple(len(chunk.bitstream) for chunk in content.chunks),
         )
         self._speaking = outgoing, content
-        self._note(outgoing, content)
+        self._tries.sent(outgoing)
+        self._rate.sent_chunks(content.chunks, airtime_s)
+        self._status.count_packet()
         return outgoing
 
     def transmitted(self, end_s: float) -> None:
-        """The packet has left and its windows are over: what the carrier was told is there to be
-        received.
-        """
+        """What the carrier was told meanwhile is there to be received."""
         if self._speaking is not None:
             (outgoing, self._unanswered), self._speaking = self._speaking, None
             self._fitting.left(outgoing.chunks)
             self._free_s = end_s + self._timing.turnaround_s
 
     def does_not_fit(self, now_s: float, max_packet_bytes: int | None = None) -> None:
-        """The module did not take the packet of next_packet: nothing has left, and something
-        smaller goes first.
-        """
         assert self._speaking is not None
         (outgoing, content), self._speaking = self._speaking, None
         self._governor.take_back(outgoing.airtime_s)
         told_bytes = None if max_packet_bytes is None else max_packet_bytes - HEADER_BYTES
-        self._fitting.refused(len(content.body), outgoing.chunks, now_s, told_bytes)
-        statistics = self.statistics
-        statistics.n_packets -= 1
-        statistics.airtime_s -= outgoing.airtime_s
-        statistics.n_chunks -= len(outgoing.chunks)
-        self._tries.subtract(outgoing.chunks)
-        statistics.n_repeated -= sum(self._tries[chunk] > 0 for chunk in outgoing.chunks)
+        self._fitting.too_long(len(content.body), outgoing.chunks, now_s, told_bytes)
+        self._tries.withdrawn(outgoing)
 
-    def receive(self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY) -> Heard | None:
-        """What the carrier heard; None for what is not for this node. Never raises on it."""
+    def receive(self, packet: bytes, now_s: float) -> Heard | None:
         try:
             header, packet_type, body = unpack_packet(packet)
-            if header.node != self._node or packet_type.is_uplink:
+            if header.node != self._identity.node or packet_type.is_uplink:
                 return None
             if packet_type == PacketType.REPORT:
-                return self._stop(body) if body else self._acknowledged(now_s)
+                return self._stop(body) if body else self._take_acknowledgement(now_s)
             if packet_type != PacketType.COMMAND:
                 return Rejected(f"{packet_type.name} has no place in LoRaWAN; update the host")
-            return self._obey(body)
+            return self._carry_out(body)
         except ValueError as error:
             return Rejected(f"a downlink makes no sense: {error}; update node and host")
+
+    # What to send
 
     def _choose(self, now_s: float) -> _Content | None:
         """The most useful thing that could be sent, whether or not it may be now."""
         if now_s < self._fitting.free_s:
             return None
-        content = self._wanted(now_s)
+        offers = (self._due_hello, self._due_status, self._bases, self._refinement)
+        content = next(filter(None, (offer(now_s) for offer in offers)), None)
         if (
             content is None
             or not self._fitting.is_short
             or len(content.body) <= self._fitting.room_bytes
         ):
             return content
-        return _Content(
-            PacketType.STATUS, replace(self._status(now_s), fault=None).pack(), is_short=True
-        )
+        short = self._status.now(now_s, is_short=True)
+        return _Content(PacketType.STATUS, short.pack(), is_short=True)
 
-    def _wanted(self, now_s: float) -> _Content | None:
-        if self._owes_hello:
-            return self._hello(self._reference)
-        if self._owes_status:
-            return _Content(PacketType.STATUS, self._status(now_s).pack())
-        return self._bases(now_s) or self._refinement(now_s)
+    def _due_hello(self, now_s: float) -> _Content | None:
+        return self._hello(self._reference) if self._owes_hello else None
+
+    def _due_status(self, now_s: float) -> _Content | None:
+        if not self._status.is_owed:
+            return None
+        return _Content(PacketType.STATUS, self._status.now(now_s).pack())
 
     def _hello(self, image: int) -> _Content:
-        return _Content(PacketType.HELLO, Greeting(self._bundle_id, image).pack(), reference=image)
+        greeting = Greeting(self._identity.bundle_id, image)
+        return _Content(PacketType.HELLO, greeting.pack(), reference=image)
 
     def _bases(self, now_s: float) -> _Content | None:
         """The oldest base chunks; several share a packet where airtime is short."""
@@ -316,74 +280,25 @@ class LoRaWanSender:
             return _Content(PacketType.DATA, pack_chunk(chunks[0]), queued, chunks[0].image)
         return _Content(PacketType.BATCH, pack_batch(chunks), queued, chunks[-1].image)
 
-    def _status(self, now_s: float) -> Status:
-        return Status(
-            queue_images=self._outbox.n_images,
-            oldest_age_s=self._outbox.oldest_age_s(now_s),
-            budget_s=self._governor.budget_s(now_s),
-            n_evicted=self._outbox.n_evicted,
-            n_heard=self.statistics.n_heard,
-            fault=self._fault,
-        )
-
     def _airtime_s(self, content: _Content) -> float:
-        return self._timing.profile.medium.airtime_s(
-            FRAME_BYTES + min(len(content.body), self._max_body_bytes)
-        )
+        body_bytes = min(len(content.body), self._fitting.max_bytes)
+        return self._timing.profile.medium.airtime_s(FRAME_BYTES + body_bytes)
 
-    def _start_s(self, content: _Content, now_s: float) -> float:
-        airtime_s = self._airtime_s(content)
-        start_s = self._governor.start_s(airtime_s, now_s)
-        self.silent_because = self._governor.reason(airtime_s) if start_s == inf else None
-        return start_s
+    # What the network and the host say
 
-    def _drop(self, content: _Content) -> None:
-        """A chunk that was cut for a faster data rate fits no packet any more."""
-        [chunk] = content.chunks
-        self._outbox.delivered([(chunk.image, chunk.index)])
-        self._outbox.drop_refinements([chunk.image])
-        self.statistics.n_too_long += chunk.index == 0
-        self.statistics.n_refinements_dropped += chunk.index > 0
-
-    def _note(self, outgoing: Outgoing, content: _Content) -> None:
-        statistics = self.statistics
-        statistics.n_packets += 1
-        statistics.airtime_s += outgoing.airtime_s
-        statistics.n_chunks += len(outgoing.chunks)
-        statistics.n_repeated += sum(self._tries[chunk] > 0 for chunk in outgoing.chunks)
-        self._tries.update(outgoing.chunks)
-        for chunk in content.chunks:
-            if chunk.index == 0:
-                self._rate.sent_base(
-                    chunk.image, chunk.captured_s, outgoing.airtime_s / len(content.chunks)
-                )
-        self._n_since_status += 1
-        if self._n_since_status >= STATUS_EVERY:
-            self._owes_status = True
-
-    def _miss(self, now_s: float) -> None:
+    def _miss_acknowledgement(self, now_s: float) -> None:
         """What left last was not acknowledged: pause, each time longer, and try again."""
         content, self._unanswered = self._unanswered, None
         if content is None:
             return
         self.statistics.n_unanswered += 1
         self._n_missed += 1
-        pause_s = (
-            self._airtime_s(content)
-            * PAUSE_FRAMES
-            * 2.0 ** min(self._n_missed - 1, PAUSE_DOUBLINGS)
-        )
+        n_airtimes = PAUSE_FRAMES * 2.0 ** min(self._n_missed - 1, PAUSE_DOUBLINGS)
+        pause_s = self._airtime_s(content) * n_airtimes
         self._free_s = now_s + self._random.uniform(0.5, 1.0) * pause_s
-        for chunk in content.chunks:
-            if chunk.index and self._tries[chunk.image, chunk.index] >= REFINEMENT_TRIES:
-                self._give_up(chunk.image)
+        self._tries.lost(content.chunk_ids)
 
-    def _give_up(self, image: int) -> None:
-        self._outbox.drop_refinements([image])
-        self._forget([image])
-        self.statistics.n_refinements_dropped += 1
-
-    def _acknowledged(self, now_s: float) -> Heard | None:
+    def _take_acknowledgement(self, now_s: float) -> Heard | None:
         """The network has what left last."""
         content, self._unanswered = self._unanswered, None
         if content is None:
@@ -395,16 +310,12 @@ class LoRaWanSender:
         if content.packet_type == PacketType.HELLO:
             self._owes_hello = False
         elif content.packet_type == PacketType.STATUS:
-            self._owes_status = content.is_short and self._fault is not None
-            self._n_since_status = 0
-        chunks = tuple((chunk.image, chunk.index) for chunk in content.chunks)
-        self._outbox.delivered(chunks)
-        self._outbox.drop_refinements([image for image, _ in chunks if image in self._stopped])
-        for chunk in chunks:
-            del self._tries[chunk]
-        delivered = tuple(image for image, index in chunks if index == 0)
-        self.statistics.n_delivered += len(delivered)
-        return Acknowledged(delivered, (), chunks, Report(0, 1))
+            self._status.said()
+            if content.is_short and self._status.fault is not None:
+                self._status.owe()
+        delivered = self._tries.delivered(content.chunk_ids)
+        self._tries.stop([image for image, _ in content.chunk_ids if image in self._stopped])
+        return Acknowledged(delivered, (), content.chunk_ids, Report(0, 1))
 
     def _stop(self, body: bytes) -> Heard:
         """The host wants no more of these images."""
@@ -412,21 +323,16 @@ class LoRaWanSender:
         self.statistics.n_heard += 1
         self.statistics.n_stopped += sum(image not in self._stopped for image in images)
         for image in images:
-            self._stopped.setdefault(image)
-        self._outbox.drop_refinements(images)
-        self._forget(images)
+            self._stopped[image] = None
+        self._tries.stop(images)
         return Acknowledged((), tuple(images), (), Report(0, 1))
 
-    def _forget(self, images: list[int]) -> None:
-        for chunk in [chunk for chunk in self._tries if chunk[0] in images]:
-            del self._tries[chunk]
-
-    def _obey(self, body: bytes) -> Heard:
+    def _carry_out(self, body: bytes) -> Heard:
         command = unpack_command(body)
         if isinstance(command, Renew):
             self._owes_hello = True
         elif isinstance(command, AskStatus):
-            self._owes_status = True
+            self._status.owe()
         else:
             return Rejected(f"{type(command).__name__} has no place in LoRaWAN; update the host")
         self.statistics.n_heard += 1
@@ -435,4 +341,4 @@ class LoRaWanSender:
 
 def _entry_bytes(chunk: QueuedChunk) -> int:
     """What a chunk takes of a BATCH."""
-    return CHUNK_HEAD_BYTES + 1 + len(chunk.bitstream)
+    return LORAWAN_HEAD_BYTES + 1 + len(chunk.bitstream)

@@ -113,7 +113,7 @@ class World:
             self.carrier.send(outgoing.packet)
             self.sender.transmitted(self.air.now_s)
             for one in self.carrier.receive(0.0):
-                self.sender.receive(one.packet, self.air.now_s, one.quality)
+                self.sender.receive(one.packet, self.air.now_s)
         self.listen()
         return True
 

@@ -73,6 +73,7 @@ def test_what_lies_too_far_back_is_given_up():
 def test_the_chunks_of_an_image_are_counted_once_each():
     in_flight = flights((10, [(1, 0)]), (11, [(1, 1)]), (12, [(1, 1)]))
     assert in_flight.n_of_image(1) == 2
-    in_flight.forget([(1, 1)])
-    assert in_flight.n_of_image(1) == 1
-    assert in_flight.oldest_counter == 10
+    settled = in_flight.settle(Report(10, 1, enough=1), heard_until_s=10.0)
+    assert (settled.delivered, settled.stopped) == ({(1, 0)}, {1})
+    assert in_flight.n_of_image(1) == 0, "nobody waits for refinements of an image that is stopped"
+    assert len(in_flight) == 0

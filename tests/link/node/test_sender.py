@@ -8,6 +8,7 @@ import pytest
 from link.medium.governor import AirtimeLimit, Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
+from link.node.announcements import ASK_TIME_S
 from link.node.interface import (
     Acknowledged,
     CommandHeard,
@@ -17,7 +18,7 @@ from link.node.interface import (
     SenderOptions,
     TimeHeard,
 )
-from link.node.sender import ASK_TIME_S, Sender
+from link.node.sender import Sender
 from link.security.seal import Direction, Seal, downlink_key, uplink_key
 from link.wire.control import (
     NO_QUALITY,
@@ -189,8 +190,9 @@ def test_an_unanswered_packet_is_followed_by_what_is_new_and_only_then_repeated(
     send(node, 0.0)
     newer = node.put(b"def")
     assert send(node, 0.5).chunks == ((newer, 0),)
+    assert node.sender.next_due_s(1.0) == 1.0, "the answer is overdue"
+    assert node.sender.next_packet(1.0) is None
     due_s = node.sender.next_due_s(1.0)
-    due_s = node.sender.next_due_s(due_s)
     assert due_s > 1.0
     probe = send(node, due_s)
     assert (probe.chunks, probe.listens) == (((image, 0),), True)
@@ -664,12 +666,14 @@ def test_renew_draws_a_new_salt_and_sends_everything_again(node, bundle):
 
 def test_a_granted_slot_is_kept(tmp_path, bundle):
     node = NodeEnd(tmp_path, bundle, SenderOptions(wants_slot=True), salt=SALT)
+    assert send(node, 0.0) is None
     first_s = due(node, 0.0)
     assert first_s > 0, "random back-off"
     assert send(node, first_s).packet_type == PacketType.HELLO
     slot = pack_command(Slot(5.0, 20.0, 1.0))
     node.sender.receive(FakeHost(bundle).say(PacketType.COMMAND, slot), 10.0)
     node.put(b"abc")
+    assert send(node, 11.0) is None
     due_s = node.sender.next_due_s(11.0)
     assert due_s == pytest.approx(15.0)
     node.put(b"abc")
@@ -797,7 +801,7 @@ def test_flush_sends_the_parity_of_a_group_that_is_not_full(tmp_path, bundle):
     node = one_way(tmp_path, bundle, parity=ParityPlan(n_data=8, n_parity=2, depth=1))
     node.put(b"abc")
     send(node, 0.0)
-    node.sender.flush()
+    node.sender.expect_no_image()
     assert [send(node, 1.0 + i).packet_type for i in range(2)] == [PacketType.PARITY] * 2
     assert send(node, 5.0) is None
 

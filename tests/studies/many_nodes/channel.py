@@ -83,7 +83,7 @@ class Station:
         )
 
     def hear(self, heard: Reception, now_s: float) -> None:
-        self.end.sender.receive(heard.packet, self.own_s(now_s), heard.quality)
+        self.end.sender.receive(heard.packet, self.own_s(now_s))
 
 
 class Channel:

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from device.outbox.outbox import Outbox
-from link.lorawan.node.sender import STATUS_EVERY, LoRaWanSender
+from link.lorawan.node.sender import LoRaWanSender
 from link.lorawan.wire import (
     MAX_JUMP,
     Greeting,
@@ -21,6 +21,7 @@ from link.lorawan.wire import (
 from link.medium.governor import AirtimeLimit, Governor
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
+from link.node.announcements import STATUS_EVERY
 from link.node.interface import Acknowledged, CommandHeard, Equipment, Identity, Rejected
 from link.wire.control import Advance, AskStatus, Renew, Status, pack_command
 from link.wire.packet import PacketType
@@ -283,7 +284,8 @@ def test_the_duty_cycle_is_kept(outbox):
 
 def test_a_governor_that_forbids_everything_is_heard(outbox):
     world = World(outbox, Governor(silent_because="region is not set: set it"))
-    assert world.send() is None
+    assert world.sender.next_due_s(0.0) is None
+    assert world.sender.next_packet(0.0) is None
     assert world.sender.silent_because == "region is not set: set it"
 
 
@@ -426,9 +428,9 @@ def test_where_not_even_the_shortest_fits_it_is_tried_again_after_pauses_that_gr
 def test_a_fault_that_comes_and_goes_is_told_both_times(world):
     world.send()
     assert world.send() is None
-    world.sender.tell("the camera is away")
+    world.sender.tell_fault("the camera is away")
     assert Status.unpack(world.send()[1]).fault == "the camera is away"
     assert world.send() is None
-    world.sender.tell(None)
+    world.sender.tell_fault(None)
     assert Status.unpack(world.send()[1]).fault is None
     assert world.send() is None

@@ -29,8 +29,8 @@ from link.host.losses import Losses
 from link.host.statistics import NodeStatistics
 from link.lorawan.host.tellings import NetworkTellings
 from link.lorawan.wire import (
-    LORAWAN_HEAD_BYTES,
     FRAME_BYTES,
+    LORAWAN_HEAD_BYTES,
     SESSION_BYTES,
     Greeting,
     plain_packet,

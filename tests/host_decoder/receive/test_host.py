@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host_decoder.config import VerdictConfig
-from host_decoder.events import Answer, Explainer, Notice
+from host_decoder.events import Answer, Notice
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.host import Host
 from host_decoder.store.sqlite import Store
 from link.coder import latent_coder
-from link.host.interface import NotUsed, Reason, Rejected
+from link.host.interface import Rejected
 from link.lorawan.wire import Greeting, pack_chunk, uplink_packet
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
@@ -440,27 +440,6 @@ def test_the_host_goes_on_after_all_of_it(host, node, bundle, other_bundle):
 def test_no_bytes_are_answered_and_none_are_fatal(host, packets):
     for packet in packets:
         assert all(isinstance(event, Rejected) for event in receive(host, packet))
-
-
-def test_a_log_hears_of_each_reason_once_in_a_while():
-    explainer = Explainer(period_s=10.0)
-    replay, noise = NotUsed(Reason.REPLAY, "seen before."), NotUsed(Reason.NOISE, "damaged.")
-    assert explainer.explain(replay, now_s=0.0) == "seen before."
-    assert explainer.explain(noise, now_s=1.0) == "damaged."
-    assert [explainer.explain(replay, now_s) for now_s in (2.0, 9.9)] == [None, None]
-    assert (
-        explainer.explain(replay, now_s=10.0)
-        == "seen before. (2 more of this kind since the last message)"
-    )
-
-
-def test_what_is_said_of_one_node_hides_nothing_that_is_said_of_another():
-    explainer = Explainer(period_s=10.0)
-    flooded, other = (
-        NotUsed(Reason.NOT_OPENED, f"node {node} has another key", node) for node in (1, 2)
-    )
-    assert explainer.explain(flooded, 0.0)
-    assert [explainer.explain(one, 1.0) for one in (flooded, other)] == [None, other.sentence]
 
 
 def test_an_image_under_another_s_id_is_neither_stored_nor_acknowledged_and_the_node_is_told(

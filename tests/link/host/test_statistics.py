@@ -1,11 +1,9 @@
 """What the figures say of a history of packets whose losses are known."""
 
 import json
-from random import Random
 
 import pytest
 
-from link.host.losses import Losses
 from link.host.statistics import NodeStatistics
 from link.wire.control import Quality, Status
 from link.wire.packet import Chunk
@@ -44,53 +42,12 @@ def test_without_loss_nothing_is_counted_as_lost_though_ids_take_counters():
     assert statistics.airtime_s == pytest.approx(15.0)
 
 
-@pytest.mark.parametrize("n_chunks", [1, 2, 5])
-def test_losses_are_counted_by_the_index_of_the_chunk(n_chunks):
-    random = Random(n_chunks)
-    sent = images(2000, n_chunks)
-    is_lost = [
-        random.random() < (0.05 if piece.index == 0 else 0.3) and i > n_chunks
-        for i, (_, piece) in enumerate(sent)
-    ]
-    is_lost[-1] = False
-    lost = [piece.index for (_, piece), gone in zip(sent, is_lost, strict=True) if gone]
-    statistics = NodeStatistics()
-    hear(statistics, [packet for packet, gone in zip(sent, is_lost, strict=True) if not gone])
-    assert statistics.losses.n == pytest.approx(len(lost), rel=0.02)
-    assert sum(statistics.losses.by_chunk.values()) == pytest.approx(len(lost), rel=0.05)
-    for index in range(n_chunks):
-        assert statistics.losses.by_chunk[index] == pytest.approx(
-            lost.count(index), rel=0.15, abs=3
-        )
-
-
-def test_a_packet_that_comes_late_was_not_lost():
-    statistics = NodeStatistics()
-    first, second, third = images(1, 3)
-    hear(statistics, [first, third])
-    assert (statistics.losses.n, statistics.losses.by_chunk) == (1, {1: 1})
-    hear(statistics, [second])
-    assert (statistics.losses.n, statistics.n_sent) == (0, 3)
-
-
 def test_the_counters_that_a_restart_skips_are_no_losses():
     statistics = NodeStatistics()
     hear(statistics, images(2, 2))
     statistics.restarted()
     hear(statistics, images(2, 2, first=64))
     assert (statistics.losses.n, statistics.n_restarts, statistics.n_received) == (0, 1, 8)
-
-
-def test_an_id_taken_long_before_its_chunks_went_is_no_loss_either():
-    statistics = NodeStatistics()
-    hear(statistics, [(1, chunk(0, 0)), (4, chunk(2, 0)), (5, chunk(3, 0))])
-    assert statistics.losses.n == 0
-
-
-def test_in_lorawan_ids_take_no_frame_counter():
-    statistics = NodeStatistics(Losses(ids_are_counters=False))
-    hear(statistics, [(10, chunk(0, 0, True)), (11, chunk(1, 0, True)), (14, chunk(4, 0, True))])
-    assert (statistics.losses.n, statistics.losses.by_chunk) == (2, {0: 2})
 
 
 def test_quality_keeps_the_last_and_the_mean():

@@ -46,5 +46,5 @@ def csv_lines(answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 def _line(cells: Iterable[Any]) -> str:
     written = io.StringIO()
-    csv.writer(written, lineterminator="").writerow(cells)
-    return written.getvalue()
+    csv.writer(written).writerow(cells)
+    return written.getvalue().removesuffix("\r\n")

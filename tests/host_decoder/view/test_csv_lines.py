@@ -2,6 +2,8 @@
 
 import csv
 
+import pytest
+
 from host_decoder.view.csv_lines import COLUMNS, csv_lines
 
 
@@ -31,3 +33,9 @@ def test_a_label_with_commas_quotes_and_line_ends_stays_in_its_cell():
 def test_keys_that_have_no_column_are_left_out():
     [row] = rows({"node": 1, "probabilities": [0.5, 0.5], "received_s": 0.0})
     assert row.keys() == set(COLUMNS)
+
+
+@pytest.mark.parametrize("label", ["two\nlines", "a\rb"])
+def test_a_line_end_alone_is_quoted_too(label):
+    _, line = csv_lines([{"label": label, "received_s": 0.0}])
+    assert f'"{label}"' in line

@@ -2,7 +2,19 @@
 
 from dataclasses import replace
 
-from host_decoder.view.summary import summary
+import pytest
+
+from host_decoder.view.summary import (
+    UNKNOWN,
+    duration,
+    number,
+    percent,
+    refused,
+    saved,
+    summary,
+)
+from host_decoder.view.tally import Tally
+from link.host.interface import NotUsed, Reason
 from tests.worlds.screens import TITLE, rows_of
 from tests.worlds.small_host import NODE, sent
 
@@ -34,3 +46,23 @@ def test_the_summary_says_what_verdicts_saved_and_how_right_they_were(tally):
     assert rows["accuracy at the verdict"] == "50.0%"
     assert rows["saved by verdicts per image"].startswith("2.7 bytes (33.3%), ")
     assert rows["chunks sent again"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0123, "12.3 ms"), (0.9999, "999.9 ms"), (1.0, "1.00 s")]
+)
+def test_a_duration_is_in_the_unit_that_suits_it(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_what_is_not_known_is_a_stroke():
+    assert (percent(None), number(None), saved(Tally())) == (UNKNOWN,) * 3
+    assert (percent(0.913), number(9.25)) == ("91.3%", "9.2")
+
+
+def test_what_was_refused_most_comes_first():
+    tally = Tally()
+    assert refused(tally) == "none"
+    for reason in (Reason.REPLAY, Reason.NOISE, Reason.NOISE):
+        tally.add_rejected(NotUsed(reason, "because"))
+    assert refused(tally) == "2 noise, 1 replay"

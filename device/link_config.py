@@ -9,7 +9,7 @@ from typing import Any
 
 from link.medium import REGIONS, LinkProfile, LoRaConfig, get_profile, never_speaks
 from link.node import FIRST_CHUNK_OVERHEAD_BYTES, HELLO_PACKET_BYTES
-from link.settings import parse_address, read_text, setting, shown
+from link.settings import check_addresses, read_text, setting, shown
 from link.wire import ParityPlan
 
 HEX_DIGITS = {"app_key": 32, "join_eui": 16, "dev_eui": 16}
@@ -125,14 +125,10 @@ def _check_port(link: LinkConfig) -> None:
             "the addresses at which hosts "
             'receive; write for example: peers = ["192.168.1.5:4300"]'
         )
-    for name, address, lowest_port in (
-        ("port", link.port, 0),
-        *(("peers", peer, 1) for peer in link.peers),
-    ):
-        try:
-            parse_address(address, lowest_port)
-        except ValueError as error:
-            raise ValueError(f"[link] {name}: {error}") from None
+    try:
+        check_addresses(link.port, link.peers)
+    except ValueError as error:
+        raise ValueError(f"[link] {error}") from None
 
 
 def _check_region(link: LinkConfig) -> None:

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -71,21 +72,8 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.view.summary import summary
     from host_decoder.view.terminal import make_screen
 
-    options = LiveOptions(
-        bundle=arguments.bundle,
-        replay=arguments.replay or arguments.bundle.resolve().parent / "replay.npz",
-        link=arguments.link,
-        loss=arguments.loss,
-        bit_errors=arguments.bit_errors,
-        images=arguments.images,
-        interval_s=arguments.interval,
-        seed=arguments.seed,
-        has_downlink=arguments.downlink,
-        verdict=arguments.verdict,
-        first_chunk_bytes=arguments.first_chunk_bytes,
-        chunk_bytes=arguments.chunk_bytes,
-        store=arguments.store,
-    )
+    arguments.replay = arguments.replay or arguments.bundle.resolve().parent / "replay.npz"
+    options = LiveOptions(**{one.name: getattr(arguments, one.name) for one in fields(LiveOptions)})
     console = Console()
     with Interruption() as interruption:
         run = LiveRun(options, started_s, interruption)
@@ -249,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     live.add_argument(
         "--interval",
+        dest="interval_s",
         type=float,
         default=0.0,
         metavar="S",
@@ -259,6 +248,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     live.add_argument(
         "--downlink",
+        dest="has_downlink",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="the host answers (default), or not",

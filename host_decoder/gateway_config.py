@@ -13,7 +13,7 @@ from host_decoder.toml_table import ConfigError
 from link.carriers import CARRIERS, DEFAULT_FREQUENCY_HZ, Carrier, CarrierSettings, open_carrier
 from link.lorawan import SERVERS
 from link.medium import REGIONS, get_profile, serial_profile
-from link.settings import HOST, parse_address, read_text, setting, shown
+from link.settings import HOST, check_addresses, read_text, setting, shown
 
 if TYPE_CHECKING:  # it needs an MQTT library that only gateways of a network need
     from link.lorawan.host import NetworkSettings
@@ -189,14 +189,7 @@ def _check_port(settings: CarrierSettings) -> None:
         return
     if len(settings.peers) > MAX_PEERS:
         raise ValueError(f"peers are {len(settings.peers)}; there may be {MAX_PEERS}")
-    for key, address, lowest_port in (
-        ("port", settings.port, 0),
-        *(("peers", peer, 1) for peer in settings.peers),
-    ):
-        try:
-            parse_address(address, lowest_port)
-        except ValueError as error:
-            raise ValueError(f"{key}: {error}") from None
+    check_addresses(settings.port, settings.peers)
 
 
 def _network(folder: Path, link: Mapping[str, Any], devices: Mapping[str, int]) -> GatewayConfig:

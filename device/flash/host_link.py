@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from device.flash.toml_text import value
 from device.flash.tools import FlashError
 from device.link_config import LinkConfig
 from link.carriers import DEFAULT_FREQUENCY_HZ
 from link.lorawan import SERVERS
 from link.medium import LinkProfile, get_profile
-from link.settings import shown
+from link.settings import shown, toml_text
 
 TOLD = ("rn2483", "rak3172")
 "Carriers that tell the modem its frequency, and use the default where none is given."
@@ -73,7 +72,7 @@ def check_hears(host: Path, entries: Sequence[Any], link: LinkConfig) -> list[st
         + (
             "downlink = true"
             if hearing[0].get("downlink") is False
-            else f"region = {value(link.region or 'wire')}"
+            else f"region = {toml_text.value(link.region or 'wire')}"
         )
     ]
 

@@ -14,14 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from device.flash import toml_text
 from device.flash.host_link import check_hears, link_for
 from device.flash.tools import FlashError
 from device.link_config import LinkConfig
 from link.base import FolderLock, HeldError, durable
 from link.bundle import MANIFEST
 from link.security import MAX_NODE
-from link.settings import host_folder
+from link.settings import host_folder, toml_text
 
 HOST_PORT = "/dev/ttyUSB0"
 NEW_HOST = """# What listens: python -m host_decoder listen {folder}
@@ -86,7 +85,9 @@ class Registration:
         texts[host_folder.node_file(host, node)] = _node_text(entry)
         if not host.exists():
             keys = link_for(link, port) if link else {"port": port, "profile": profile}
-            texts[host] = NEW_HOST.format(folder=host.parent, link=toml_text.lines(keys))
+            texts[host] = NEW_HOST.format(
+                folder=host.parent, link=toml_text.lines(keys, FlashError)
+            )
             self.notices.append(
                 f"{host} is new: see that its port, {keys['port']}, is the one of the host's modem"
             )
@@ -231,7 +232,7 @@ def _make_folders(host: Path) -> None:
 
 
 def _node_text(entry: Mapping[str, Any]) -> str:
-    return NODE_HEAD.format(node=entry["node"]) + toml_text.lines(entry)
+    return NODE_HEAD.format(node=entry["node"]) + toml_text.lines(entry, FlashError)
 
 
 def _bundle_list(entry: Mapping[str, Any]) -> list[str]:

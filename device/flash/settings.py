@@ -6,23 +6,19 @@ system is checked with that.
 """
 
 import re
-import tomllib
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from device.capture.source_config import SourceConfig
 from device.config import ConfigError, load_config
 from device.flash.ports import check_port
-from device.flash.toml_text import value
 from device.flash.tools import FlashError
 from device.link_config import LinkConfig
 from link.bundle import Bundle, BundleError
 from link.medium import never_speaks, rules_for
 from link.security import MAX_NODE, signature
-from link.settings import read_text
+from link.settings import read_text, toml_text
 
 ON_NODE = {
     "bundle": "/opt/latentlink/bundle",
@@ -78,54 +74,16 @@ def read_settings(path: Path, node: int | None = None, bundle: Path | None = Non
         app_key = config.link.lorawan.app_key if config.link.lorawan else None
         text = read_text(path, ConfigError)
         if config.source.path is not None:
-            text = rewrite(
-                text, {"path": f"{SOURCE_ON_NODE}/{config.source.path.name}"}, section="source"
-            )
+            on_node = {"path": f"{SOURCE_ON_NODE}/{config.source.path.name}"}
+            text = toml_text.rewrite(text, on_node, "source")
         if app_key is not None:
-            text = rewrite(text, {"app_key": APP_KEY_ON_NODE}, section="link.lorawan")
-        text = rewrite(text, {"node": number, **ON_NODE})
+            text = toml_text.rewrite(text, {"app_key": APP_KEY_ON_NODE}, "link.lorawan")
+        text = toml_text.rewrite(text, {"node": number, **ON_NODE})
     except (ConfigError, BundleError) as error:
         raise FlashError(str(error)) from None
-    except FlashError as error:
+    except (FlashError, ValueError) as error:
         raise FlashError(f"{path}: {error}") from None
     return Settings(text, number, config.link, config.source.kind, chosen, files, app_key, notices)
-
-
-def rewrite(text: str, values: Mapping[str, int | str], section: str = "") -> str:
-    """TOML with keys of one section set; every other line stays."""
-    table = tomllib.loads(text)
-    missing = dict(values)
-    lines, current, place = [], "", 0
-    for line in text.splitlines():
-        if heading := re.match(r"\s*\[\s*([^\]]*?)\s*\]", line):
-            current = heading[1]
-        key = re.match(r"\s*([\w-]+)\s*=", line)
-        is_set = current == section and key and key[1] in missing
-        lines.append(f"{key[1]} = {value(missing.pop(key[1]))}" if key and is_set else line)
-        if current == section and (heading or is_set):
-            place = len(lines)
-    lines[place:place] = [f"{key} = {value(item)}" for key, item in missing.items()]
-    written = "\n".join(lines) + "\n"
-    try:
-        is_right = tomllib.loads(written) == _with(
-            table, section.split(".") if section else [], values
-        )
-    except tomllib.TOMLDecodeError:
-        is_right = False
-    if not is_right:
-        where = f"under [{section}]" if section else "at the top"
-        raise FlashError(
-            f"a key lies over several lines or not {where}; write each key on one line there"
-        )
-    return written
-
-
-def _with(
-    table: Mapping[str, Any], sections: list[str], values: Mapping[str, int | str]
-) -> dict[str, Any]:
-    if not sections:
-        return {**table, **values}
-    return {**table, sections[0]: _with(table[sections[0]], sections[1:], values)}
 
 
 def _check(link: LinkConfig, number: int) -> tuple[str, ...]:

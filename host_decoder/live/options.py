@@ -1,13 +1,12 @@
 """What one live run is made of, and what its node is told."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from host_decoder.errors import HostError
 from link.bundle import Bundle
 from link.picture import Replay, ReplayError
+from link.settings import toml_text
 
 DRAWN_REPLAY = "replay.npz"
 
@@ -47,7 +46,7 @@ class LiveOptions:
 
 
 def node_toml(options: LiveOptions, node: int, port: str, frequency_hz: int | None) -> str:
-    """JSON's strings, numbers and booleans are TOML's. An emulated line does not radiate."""
+    """What the node is told; an emulated line does not radiate."""
     source = {
         "kind": "replay",
         "path": str(options.replay.resolve()),
@@ -64,17 +63,11 @@ def node_toml(options: LiveOptions, node: int, port: str, frequency_hz: int | No
         "chunk_bytes": options.chunk_bytes,
     }
     entries = {"node": node, "bundle": str(options.bundle.resolve()), "key_dir": "keys"}
-    return _toml(entries) + "[source]\n" + _toml(source) + "[link]\n" + _toml(link)
-
-
-def _toml(entries: dict[str, Any]) -> str:
-    """What is None is left out."""
-    lines = [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
-        for key, value in entries.items()
-        if value is not None
-    ]
-    return "".join(lines)
+    return (
+        toml_text.lines(entries)
+        + f"[source]\n{toml_text.lines(source)}"
+        + f"[link]\n{toml_text.lines(link)}"
+    )
 
 
 def draw_replay(options: LiveOptions, replay: Replay, folder: Path) -> LiveOptions:

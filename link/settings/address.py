@@ -1,6 +1,7 @@
 """Address: where a packet that travels over a network goes, as a person writes it: host:port."""
 
 import re
+from collections.abc import Iterable
 
 from link.settings.toml_file import shown
 
@@ -10,6 +11,17 @@ HOST = re.compile(
 )
 "A name or an IPv4 address; whether there is such a host shows when it is used."
 PORT = re.compile(r"[0-9]{1,5}")
+
+
+def check_addresses(port: str, peers: Iterable[str]) -> None:
+    """ValueError that begins with the key, unless UDP can receive at the port and send to the
+    peers.
+    """
+    for key, address, lowest_port in (("port", port, 0), *(("peers", peer, 1) for peer in peers)):
+        try:
+            parse_address(address, lowest_port)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
 
 
 def parse_address(text: str, lowest_port: int = 1) -> tuple[str, int]:

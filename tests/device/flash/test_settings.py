@@ -2,7 +2,7 @@ import tomllib
 
 import pytest
 
-from device.flash.settings import read_settings, rewrite
+from device.flash.settings import read_settings
 from device.flash.tools import FlashError
 from tests.device.flash.conftest import BUNDLE
 
@@ -103,23 +103,3 @@ def test_a_radio_with_the_number_of_every_example_is_a_note(node_toml):
 def test_a_byte_order_mark_and_windows_line_ends_do_not_reach_the_node(node_toml):
     node_toml.write_bytes(b"\xef\xbb\xbf" + node_toml.read_bytes().replace(b"\n", b"\r\n"))
     assert tomllib.loads(read_settings(node_toml).text)["source"]["kind"] == "v4l2"
-
-
-def test_rewriting_keeps_comments_order_and_other_sections():
-    text = "# mine\na = 1 # one\n[x]\na = 2\n"
-    assert rewrite(text, {"a": 3, "b": "c"}) == '# mine\na = 3\nb = "c"\n[x]\na = 2\n'
-    assert rewrite(text, {"b": 5}, section="x") == "# mine\na = 1 # one\n[x]\nb = 5\na = 2\n"
-
-
-def test_a_key_over_several_lines_is_refused():
-    with pytest.raises(FlashError, match="each key on one line"):
-        rewrite('a = """\nb = 1\n"""\n', {"b": 2})
-    with pytest.raises(FlashError, match=r"not under \[x\]; write each key on one line"):
-        rewrite("x = {a = 1}\n", {"a": 2}, section="x")
-
-
-def test_any_text_can_be_written():
-    wicked = 'a "b" \\ \x7f é 😀 \t'
-    assert tomllib.loads(rewrite("[x.y]\na = 1\n", {"a": wicked}, section="x.y")) == {
-        "x": {"y": {"a": wicked}}
-    }

@@ -17,7 +17,7 @@ from typing import Any
 
 from device.capture.image_source import SourceError
 from device.config import ConfigError, NodeConfig, load_config
-from device.console import Console, JsonConsole, SilentConsole, TextConsole, plain
+from device.console import Console, JsonConsole, TextConsole, plain
 from device.encoder.encoder import EncoderError
 from device.encoder.interpreter import RuntimeMissingError
 from device.running import run
@@ -164,7 +164,7 @@ def _end_on(handler: Any) -> None:
 CONSOLES: dict[str, Console] = {
     "text": TextConsole(),
     "json": JsonConsole(),
-    "none": SilentConsole(),
+    "none": Console(),
 }
 
 

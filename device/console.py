@@ -4,7 +4,7 @@ started it.
 
 import json
 import sys
-from typing import Any, Protocol
+from typing import Any
 
 from link.node import Acknowledged, Outgoing
 from link.output import Captured, Sent
@@ -16,45 +16,29 @@ def plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-class Console(Protocol):
-    """Each is called before what it tells of leaves the node."""
-
-    def image(self, captured: Captured) -> None: ...
-
-    def unchanged(self, n_images: int) -> None: ...
-
-    def packet(self, outgoing: Outgoing, wire_bytes: int) -> None: ...
-
-    def heard(self, heard: Acknowledged, budget_s: float | None) -> None: ...
-
-    def notice(self, sentence: str) -> None: ...
-
-    def done(self, n_images: int) -> None: ...
-
-
-class SilentConsole:
-    """Notices alone, on stderr."""
+class Console:
+    """Notices alone, on stderr. Each is called before what it tells of leaves the node."""
 
     def image(self, captured: Captured) -> None:
-        pass
+        """It is safe in the outbox."""
 
     def unchanged(self, n_images: int) -> None:
-        pass
+        """So many in a row showed nothing new and are left out."""
 
     def packet(self, outgoing: Outgoing, wire_bytes: int) -> None:
-        pass
+        """It leaves next, with all that the line adds."""
 
     def heard(self, heard: Acknowledged, budget_s: float | None) -> None:
-        pass
+        """A report came; budget_s: the airtime that is left, None: it is not limited."""
 
     def notice(self, sentence: str) -> None:
         print(f"device: {plain(sentence)}", file=sys.stderr, flush=True)
 
     def done(self, n_images: int) -> None:
-        pass
+        """The node ends; so many images were captured."""
 
 
-class TextConsole(SilentConsole):
+class TextConsole(Console):
     """A line for each image, packet and report."""
 
     def image(self, captured: Captured) -> None:
@@ -89,7 +73,7 @@ class TextConsole(SilentConsole):
         print(f"report: {len(heard.delivered)} images delivered{stopped}{budget}", flush=True)
 
 
-class JsonConsole(SilentConsole):
+class JsonConsole(Console):
     """One JSON object a line (link.output.console)."""
 
     def image(self, captured: Captured) -> None:

@@ -51,7 +51,7 @@ def run(
             console.notice(safe_mode.notice)
             notifier.status(f"safe mode: {safe_mode.fault}")
         port = open_port(config, console.notice, is_patient, waits_for_first=notifier.is_heard)
-        stack.enter_context(port)
+        stack.callback(port.close)
         bundle_id = loaded.bundle.id if loaded else None
         queues = [stack.enter_context(closing(queue)) for queue in open_queues(config, bundle_id)]
         link = LinkEnd(config, key, counters, queues, port, console)

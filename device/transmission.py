@@ -29,8 +29,8 @@ class Transmission:
         self._say = say
         self._packet: Outgoing | None = None
         "What is on the air, or waits for the port to take it."
-        self._end_s: float | None = None
-        "When what is on the air has left."
+        self.end_s: float | None = None
+        "When the packet on the air has left; None: none is."
         self._charged_s = 0.0
         "When its airtime was entered in the ledger."
         self._offers = Pause(FIRST_OFFER_S, LONGEST_OFFER_S)
@@ -43,11 +43,6 @@ class Transmission:
     def is_over(self) -> bool:
         """Whether another packet may begin."""
         return self._packet is None
-
-    @property
-    def end_s(self) -> float | None:
-        """When the packet on the air has left; None: none is."""
-        return self._end_s
 
     def is_well(self, now_s: float) -> bool:
         """Whether packets leave, as far as a new start could help that."""
@@ -63,7 +58,7 @@ class Transmission:
         """Offer the port what it has not taken yet; DoesNotFit when only something shorter may
         leave: it is over then.
         """
-        if self._packet is None or self._end_s is not None:
+        if self._packet is None or self.end_s is not None:
             return
         if now_s < self._offer_s or not self._is_charged(self._packet, now_s):
             return
@@ -80,8 +75,8 @@ class Transmission:
         if has_left:
             self._unwell_from_s = math.inf
             self._offers.worked()
-            self._end_s = max(boot_s(), start_s + self._packet.airtime_s)
-            self._governor.left(self._end_s)
+            self.end_s = max(boot_s(), start_s + self._packet.airtime_s)
+            self._governor.left(self.end_s)
             return
         self._unwell_from_s = min(self._unwell_from_s, boot_s() + PORT_PATIENCE_S)
         if was_open:
@@ -89,9 +84,9 @@ class Transmission:
 
     def take_end(self, now_s: float) -> float | None:
         """When the packet left, once, as soon as it has; None before."""
-        if self._end_s is None or now_s < self._end_s:
+        if self.end_s is None or now_s < self.end_s:
             return None
-        end_s, self._end_s, self._packet = self._end_s, None, None
+        end_s, self.end_s, self._packet = self.end_s, None, None
         return end_s
 
     def receive(self, timeout_s: float) -> list[Received]:

@@ -115,12 +115,6 @@ class Reopening:
             with suppress(PortError):
                 within(CLOSE_S, carrier.close, "closing a port")
 
-    def __enter__(self) -> "Reopening":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def _come_back(self, timeout_s: float) -> None:
         """Open it if it is away and the pause is over, waiting no longer than that."""
         if self._carrier is not None:

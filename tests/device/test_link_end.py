@@ -11,7 +11,7 @@ from link.base.clock import boot_s
 from link.picture.reader import UnreadableImageError
 from link.security.keys import CounterStore, read_master_key
 from link.wire.packet import MAX_CHUNKS
-from tests.worlds.virtual_node import Console
+from tests.worlds.virtual_node import Told
 
 CHUNKS = "first_chunk_bytes = 3\nchunk_bytes = 2"
 
@@ -44,7 +44,7 @@ def make_end(home):
         for queue in queues:
             opened.enter_context(closing(queue))
         key, port = read_master_key(config.key_dir), Port()
-        end = LinkEnd(config, key, counters, queues, port, Console())  # type: ignore[arg-type]
+        end = LinkEnd(config, key, counters, queues, port, Told())  # type: ignore[arg-type]
         return end, port
 
     with opened:

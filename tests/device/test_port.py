@@ -3,6 +3,7 @@ both.
 """
 
 import os
+from contextlib import closing
 
 import pytest
 
@@ -16,7 +17,7 @@ def test_at_the_start_a_port_that_is_away_is_an_error_or_waited_for_where_that_h
     with pytest.raises(PortError, match="port /dev/ttyNOWHERE does not exist"):
         open_port(config, lambda sentence: None)
     said: list[str] = []
-    with open_port(config, said.append, waits_for_first=True) as port:
+    with closing(open_port(config, said.append, waits_for_first=True)) as port:
         assert not port.is_open
     [sentence] = said
     assert sentence.endswith("; what is to be sent is kept until then")
@@ -51,7 +52,7 @@ def test_a_port_that_comes_back_is_told_of(home, plug):
     pull = plug()
     said: list[str] = []
     config = load_config(home.config(str(home.folder / "ttyNODE")))
-    with open_port(config, said.append) as port:
+    with closing(open_port(config, said.append)) as port:
         assert port.send(b"packet")
         pull()
         assert not port.send(b"packet")
@@ -67,7 +68,7 @@ def test_a_port_that_comes_back_is_told_of(home, plug):
 def test_an_impatient_node_ends_with_its_port(home, plug):
     pull = plug()
     config = load_config(home.config(str(home.folder / "ttyNODE")))
-    with open_port(config, lambda sentence: None, is_patient=False) as port:
+    with closing(open_port(config, lambda sentence: None, is_patient=False)) as port:
         pull()
         with pytest.raises(PortError, match="vanished"):
             port.send(b"packet")

@@ -4,6 +4,7 @@ from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 from device.config import load_config
+from device.console import Console
 from device.encoder.loading import load
 from device.link_end import LinkEnd
 from device.node import Node
@@ -16,7 +17,7 @@ from link.medium.timing import LinkTiming
 from link.security.keys import CounterStore, read_master_key
 
 
-class Console:
+class Told(Console):
     """Keeps what the node says."""
 
     def __init__(self):
@@ -27,20 +28,11 @@ class Console:
     def image(self, captured):
         self.images.append(captured.image)
 
-    def unchanged(self, n_images):
-        pass
-
     def packet(self, outgoing, wire_bytes):
         self.packets.append(outgoing)
 
-    def heard(self, heard, budget_s):
-        pass
-
     def notice(self, sentence):
         self.notices.append(sentence)
-
-    def done(self, n_images):
-        pass
 
 
 class VirtualNode:
@@ -62,7 +54,7 @@ class VirtualNode:
         self.now_s = 1000.0
         self.fed_s = []
         self.is_host_there = is_host_there
-        self.console = Console()
+        self.console = Told()
         self.statuses = []
         self.updates = {}
         self._home = home

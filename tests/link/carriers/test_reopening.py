@@ -4,6 +4,7 @@ port.
 
 import threading
 import time
+from contextlib import closing
 from itertools import pairwise
 
 import pytest
@@ -76,7 +77,7 @@ def one_after_the_other(*ports, may_open_last=None):
 def test_a_port_that_is_opened_for_long_keeps_nobody_waiting():
     may_open, told = threading.Event(), Told()
     ports = one_after_the_other(Port(PortError("gone")), Port(), may_open_last=may_open)
-    with reopening(ports, told) as port:
+    with closing(reopening(ports, told)) as port:
         port.open()
         assert not port.send(b"packet")
         began_s = time.monotonic()
@@ -94,7 +95,7 @@ def test_a_port_that_is_opened_for_long_keeps_nobody_waiting():
 def test_a_port_that_is_opened_when_nobody_wants_it_any_more_is_closed_again():
     may_open, late = threading.Event(), Port()
     ports = one_after_the_other(Port(PortError("gone")), late, may_open_last=may_open)
-    with reopening(ports) as port:
+    with closing(reopening(ports)) as port:
         port.open()
         port.send(b"packet")
         began_s = time.monotonic()
@@ -106,7 +107,7 @@ def test_a_port_that_is_opened_when_nobody_wants_it_any_more_is_closed_again():
 @pytest.mark.parametrize("error", [DoesNotFit("too long", 20), NotSentError("nobody is there")])
 def test_a_packet_that_cannot_leave_leaves_the_port_open(error):
     port = Port(error)
-    with reopening(lambda: port) as opened:
+    with closing(reopening(lambda: port)) as opened:
         opened.open()
         with pytest.raises(type(error)):
             opened.send(b"packet")
@@ -125,7 +126,7 @@ def test_who_waits_for_the_first_one_hears_why_there_is_none():
 def test_why_it_is_away_is_told_once_until_the_reason_changes():
     away = [PortError("no port"), PortError("no port"), PortError("busy"), PortError("no port")]
     told = Told()
-    with reopening(one_after_the_other(*away, Port()), told) as port:
+    with closing(reopening(one_after_the_other(*away, Port()), told)) as port:
         until(lambda: port.receive(0.1) and port.is_open)
     assert told == ["no port", "busy", "no port", None]
 
@@ -134,7 +135,7 @@ def test_what_tell_raises_reaches_the_caller():
     def give_up(error):
         raise error
 
-    with reopening(lambda: Port(PortError("gone")), give_up) as port:
+    with closing(reopening(lambda: Port(PortError("gone")), give_up)) as port:
         port.open()
         with pytest.raises(PortError, match="gone"):
             port.send(b"packet")
@@ -147,7 +148,7 @@ def test_pauses_grow_while_a_port_opens_and_never_takes_anything():
         opened_s.append(time.monotonic())
         return Port(PortError("takes nothing"), n_heard=0)
 
-    with reopening(open_carrier) as port:
+    with closing(reopening(open_carrier)) as port:
         until(lambda: not port.send(b"packet") and len(opened_s) == 5)
     pauses_s = [later - earlier for earlier, later in pairwise(opened_s)]
     assert all(pause_s >= 0.01 * 2**i for i, pause_s in enumerate(pauses_s))
@@ -157,7 +158,7 @@ def test_a_fault_of_the_program_while_opening_is_no_port_that_is_away():
     def open_carrier():
         raise ZeroDivisionError
 
-    with reopening(open_carrier) as port, pytest.raises(ZeroDivisionError):
+    with closing(reopening(open_carrier)) as port, pytest.raises(ZeroDivisionError):
         until(lambda: port.receive(1.0))
 
 
@@ -174,7 +175,7 @@ def test_a_carrier_that_hangs_while_it_is_closed_is_left_behind():
 
 def test_noise_of_a_carrier_that_is_gone_still_counts():
     ports = one_after_the_other(Port(PortError("gone"), n_noise=3), Port(n_noise=4))
-    with reopening(ports) as port:
+    with closing(reopening(ports)) as port:
         port.open()
         port.send(b"packet")
         assert port.n_noise == 3

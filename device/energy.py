@@ -101,8 +101,7 @@ def estimate(
     loaded = load(config.bundle, config.bundle_signer)
     compute_s, coded_bytes = measure(loaded, config.source.gate)
     link, timing = config.link, LinkTiming(config.link.profile, config.link.profile.turnaround_s)
-    measured_bytes = loaded.bundle.measured.get("bytes_per_image")
-    image_bytes = measured_bytes if isinstance(measured_bytes, int | float) else coded_bytes
+    image_bytes = loaded.bundle.measured.bytes_per_image or coded_bytes
     packet_bytes = FIRST_CHUNK_OVERHEAD_BYTES + round(image_bytes)
     airtime_s = timing.airtime_s(packet_bytes)
     listen_s = timing.report_wait_s if link.has_downlink else 0.0

@@ -15,7 +15,7 @@ from pathlib import Path
 from device.config import ConfigError, NodeConfig, load_config
 from device.state_dir import is_usable
 from link.base import boot_s, durable
-from link.bundle import ENCODER, MANIFEST, TABLES
+from link.bundle import manifest
 from link.security import KEY_FILE
 from link.settings import read_text
 
@@ -106,7 +106,7 @@ def _mark(settings: Path, config: NodeConfig | None) -> Mark:
         settings,
         config.key_dir / KEY_FILE,
         bundle,
-        *(bundle / name for name in (MANIFEST, ENCODER, TABLES)),
+        *(bundle / name for name in manifest.NODE_FILES),
     ]
     files += [path for path in (source, config.bundle_signer) if path is not None]
     state = config.state_dir  # of which the times say nothing: a node writes there

@@ -133,7 +133,7 @@ def run_turn(options: dict[str, Any]) -> None:
         Rotating(**options), options["bundle"].resolve().parent, options["data_dir"]
     )
     written, figures = turn(settings, partial(print, flush=True))
-    study = f"turn-{written.data_set}-{written.provenance['preset']}-{settings.coarseness:g}"
+    study = f"turn-{written.data_set}-{written.provenance.preset}-{settings.coarseness:g}"
     extra = {"bundle_id": written.id.hex()}
     path = results.write_result(
         study,
@@ -155,7 +155,7 @@ def run_export(options: dict[str, Any]) -> None:
         report.study,
         report.figures(),
         command=settings.command,
-        seeds=[report.provenance["seed"]],
+        seeds=[report.provenance.seed or 0],
         extra={
             "bundle_id": written.id.hex(),
             "tables": [candidate.to_dict() for candidate in report.tables.candidates],

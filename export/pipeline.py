@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,16 +28,16 @@ from export.settings import Settings, load_data, n_transmitted, preset_name, pro
 from host_decoder.decode.classifier import Classifier
 from host_training.data.batches import to_model_input, to_pixels
 from host_training.data.dataset import DataSet, Split
-from host_training.models.autoencoder import AutoEncoder, ModelConfig
+from host_training.models.autoencoder import AutoEncoder
 from host_training.presets.preset import ORDERS
 from host_training.run import next_free
 from host_training.training.checkpoint import Checkpoint
 from host_training.training.class_accuracy import ClassAccuracies
-from link.bundle import bundle
+from link.bundle import Bundle, BundleError, ImageSpec, manifest
 from link.output import results
 
 DECODER = "decoder.onnx"
-FILES = (bundle.ENCODER, bundle.TABLES, DECODER)
+FILES = (manifest.ENCODER, manifest.TABLES, DECODER)
 
 CALIBRATION_SEED = 0
 N_CALIBRATION_IMAGES = 300
@@ -49,10 +48,10 @@ N_IMAGES_THROUGH_ONNX = 500
 Say = Callable[[str], None]
 
 
-def export(settings: Settings, say: Say = print) -> tuple[bundle.Bundle, ExportReport]:
+def export(settings: Settings, say: Say = print) -> tuple[Bundle, ExportReport]:
     """Write bundle and report to `settings.out`: all of it, or nothing."""
     out = settings.out
-    if out.exists() and not (out / bundle.MANIFEST).is_file():
+    if out.exists() and not (out / manifest.MANIFEST).is_file():
         raise ExportError(
             f"{out} is there already and is not a bundle; give --out another name, or move it away"
         )
@@ -71,15 +70,15 @@ def export(settings: Settings, say: Say = print) -> tuple[bundle.Bundle, ExportR
     return replace(written, path=out), report
 
 
-def _place_for_old(out: Path, new: bundle.Bundle) -> Path | None:
+def _place_for_old(out: Path, new: Bundle) -> Path | None:
     """Where a bundle is kept that is replaced: None when the new one is the same and answers all
     that it did.
     """
     try:
-        old = bundle.Bundle.load(out, "host")
-    except bundle.BundleError:  # of no use to anybody
+        old = Bundle.load(out, "host")
+    except BundleError:  # of no use to anybody
         return None
-    if old.id == new.id and old.host["tasks"].keys() <= new.host["tasks"].keys():
+    if old.id == new.id and old.manifest.host.tasks.keys() <= new.manifest.host.tasks.keys():
         return None
     first = out.with_name(f"{out.name}-{old.id.hex()}")
     return first if not first.exists() else next_free(first)
@@ -95,7 +94,7 @@ def study_name(data_set: str, preset: str, stage: str, seed: int, settings: Sett
     return re.sub(r"[^a-z0-9._-]+", "-", "-".join(parts).lower())
 
 
-def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, ExportReport]:
+def build(settings: Settings, folder: Path, say: Say) -> tuple[Bundle, ExportReport]:
     """Make everything in `folder` and measure it; ExportError when int8 costs too much."""
     # small layers gain nothing from more, and the bytes must not depend on the machine
     torch.set_num_threads(1)
@@ -118,10 +117,11 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Ex
     )
 
     onnx_agreement = make_encoder(encoder, data, folder)
-    encode = Int8Encoder(folder / bundle.ENCODER, encoder.image, settings.threads)
-    operators = list_operators(folder / bundle.ENCODER)
+    encode = Int8Encoder(folder / manifest.ENCODER, encoder.image, settings.threads)
+    operators = list_operators(folder / manifest.ENCODER)
     require_integer(operators)
-    say(f"int8      {len(operators)} operators, {(folder / bundle.ENCODER).stat().st_size:,} bytes")
+    n_bytes = (folder / manifest.ENCODER).stat().st_size
+    say(f"int8      {len(operators)} operators, {n_bytes:,} bytes")
 
     float_symbols, test = (
         measure.float_symbols(encoder, data.test),
@@ -190,14 +190,14 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[bundle.Bundle, Ex
         tables=tables,
         cost=cost,
         file_bytes={name: (folder / name).stat().st_size for name in FILES},
-        latency=measure.latency_ms(folder / bundle.ENCODER),
+        latency=measure.latency_ms(folder / manifest.ENCODER),
         operators=operators,
-        edge_tpu_compiler=edge_tpu_compiler_log(folder / bundle.ENCODER),
+        edge_tpu_compiler=edge_tpu_compiler_log(folder / manifest.ENCODER),
         provenance=provenance(settings, trained, preset),
         machine=results.machine(),
     )
     report.write(folder)
-    return write_manifest(folder, config, n_latents, data, report), report
+    return write_bundle(folder, encoder.image, config.wavelet, n_latents, data, report), report
 
 
 def halves(
@@ -240,7 +240,7 @@ def make_encoder(encoder: FoldedEncoder, data: DataSet, folder: Path) -> Agreeme
         path = Path(scratch) / "encoder.onnx"
         onnx_model.write_encoder(rounded, path)
         calibration_images = encoder.image.with_border(some_images(data, N_CALIBRATION_IMAGES))
-        tflite.convert(path, calibration_images, folder / bundle.ENCODER, rounded.views)
+        tflite.convert(path, calibration_images, folder / manifest.ENCODER, rounded.views)
         onnx_symbols = measure.onnx_symbols(path, rounded, some)
     return Agreement.between(onnx_symbols, measure.float_symbols(rounded, some))
 
@@ -284,7 +284,7 @@ def make_tables(
         candidates.append(candidate)
         say(f"tables    {candidate.describe()}")
     tables = FittedTables(tuple(candidates))
-    tables.chosen.tables.to_npz(folder / bundle.TABLES)
+    tables.chosen.tables.to_npz(folder / manifest.TABLES)
     return tables
 
 
@@ -318,34 +318,35 @@ def check_drop(accuracies: Accuracies, max_drop_points: float) -> None:
         )
 
 
-def write_manifest(
-    folder: Path, config: ModelConfig, n_latents: int, data: DataSet, report: ExportReport
-) -> bundle.Bundle:
-    node = {
-        "image": {
-            "height": config.height,
-            "width": config.width,
-            "channels": config.channels,
-            "pixel_pad": config.pixel_pad,
-        },
-        "wavelet": config.wavelet,
-        "latents": n_latents,
-        "input_zero_point": tflite.INPUT_ZERO_POINT,
-    }
-    tasks = host_tasks(folder, n_latents, data, report.anomaly)
-    written = bundle.write_manifest(
-        folder, node, {"tasks": tasks}, report.provenance, report.measured()
+def write_bundle(
+    folder: Path,
+    image: ImageSpec,
+    wavelet: str,
+    n_latents: int,
+    data: DataSet,
+    report: ExportReport,
+) -> Bundle:
+    node = manifest.NodeHalf(
+        image=image,
+        wavelet=wavelet,
+        latents=n_latents,
+        input_zero_point=tflite.INPUT_ZERO_POINT,
     )
-    return calibration.write(written, report.calibration)
+    host = host_half(folder, n_latents, data, report.anomaly)
+    content = manifest.Manifest(
+        node=node, host=host, provenance=report.provenance, measured=report.measured()
+    )
+    return calibration.write(Bundle.write(folder, content), report.calibration)
 
 
-def host_tasks(
+def host_half(
     folder: Path, n_latents: int, data: DataSet, strange: anomaly.Fitted
-) -> dict[str, dict[str, Any]]:
+) -> manifest.HostHalf:
     """What every bundle's host can answer: which class, and whether it is any; the score's file is
     written here.
     """
-    return {
-        bundle.LABEL_TASK: {"file": DECODER, "classes": list(data.classes)},
-        bundle.ANOMALY_TASK: anomaly.write_task(strange, data, n_latents, folder / anomaly.FILE),
+    tasks = {
+        manifest.LABEL_TASK: manifest.TaskEntry(file=DECODER, classes=data.classes),
+        manifest.ANOMALY_TASK: anomaly.write_task(strange, data, n_latents, folder / anomaly.FILE),
     }
+    return manifest.HostHalf(tasks=tasks)

@@ -15,6 +15,7 @@ from export.encoder.operators import Operator
 from export.entropy_model import FittedTables
 from export.measure import Accuracies, Agreement, Cost, Latency, Rates
 from host_training.training.class_accuracy import ClassAccuracies, percent
+from link.bundle.manifest import Measured, Provenance
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class ExportReport:
     latency: Latency
     operators: Sequence[Operator]
     edge_tpu_compiler: str | None
-    provenance: dict[str, Any]
+    provenance: Provenance
     machine: dict[str, Any]
 
     def figures(self) -> dict[str, float]:
@@ -62,19 +63,19 @@ class ExportReport:
             "coder_overhead_bits": self.rates.coder_overhead_bits,
         }
 
-    def measured(self) -> dict[str, Any]:
+    def measured(self) -> Measured:
         """For the manifest: what is the same each time the same checkpoint is exported."""
-        return {
-            "split": "test",
-            "images": self.n_test_images,
-            "accuracy": self.accuracies.through_coder,
-            "float_accuracy": self.accuracies.best_float,
-            "bytes_per_image": self.rates.coded_bytes,
-            "bytes_per_image_percentiles": self.rates.coded_bytes_percentiles,
-            "static_bits_per_image": self.rates.static_bits,
-            "mixture_bits_per_image": self.rates.mixture_bits,
-            "components": self.tables.chosen.n_components,
-        }
+        return Measured(
+            split="test",
+            images=self.n_test_images,
+            accuracy=self.accuracies.through_coder,
+            float_accuracy=self.accuracies.best_float,
+            bytes_per_image=self.rates.coded_bytes,
+            bytes_per_image_percentiles=self.rates.coded_bytes_percentiles,
+            static_bits_per_image=self.rates.static_bits,
+            mixture_bits_per_image=self.rates.mixture_bits,
+            components=self.tables.chosen.n_components,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -97,7 +98,7 @@ class ExportReport:
             "file_bytes": self.file_bytes,
             "operators": [asdict(operator) for operator in self.operators],
             "edge_tpu_compiler": self.edge_tpu_compiler,
-            "provenance": self.provenance,
+            "provenance": self.provenance.to_json(),
             "machine": self.machine,
         }
 
@@ -195,7 +196,7 @@ class ExportReport:
             "## Where it comes from",
             markdown_table(
                 ("what", "value"),
-                [(key, f"`{value}`") for key, value in _flat(self.provenance).items()],
+                [(key, f"`{value}`") for key, value in _flat(self.provenance.to_json()).items()],
             ),
         ]
         return "\n\n".join(sections) + "\n"

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,13 +25,13 @@ from export.encoder import onnx_model, tflite
 from export.encoder.importance import Rotation, rotation, sensitivity
 from export.encoder.symbols import Int8Encoder, received
 from export.measure import Rates
-from export.pipeline import DECODER, Say, host_tasks, make_tables
+from export.pipeline import DECODER, Say, host_half, make_tables
 from export.report import anomaly_section, markdown_table
 from host_decoder.decode.classifier import Classifier
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
-from link.bundle import PROBABILITIES, Bundle
-from link.bundle import bundle as bundles
+from link.bundle import Bundle
+from link.bundle.manifest import ENCODER, Manifest, Output, Rotated
 from link.output import results
 
 N_IMAGES = 10_000
@@ -92,17 +91,20 @@ def build(
     settings: Rotating, old: Bundle, data: DataSet, folder: Path, say: Say
 ) -> tuple[Bundle, dict[str, float]]:
     """Make everything in `folder` and measure it on the test split."""
+    accuracy_before, bytes_before = old.measured.accuracy, old.measured.bytes_per_image
+    if accuracy_before is None or bytes_before is None:
+        raise ExportError(f"bundle {old.path} does not say what it measured; export it again")
     turned = importance_of(old, data, settings)
     say(
         f"turn      {old.n_latents} latents into {len(turned.importance)}, coarseness "
         f"{settings.coarseness:g}"
     )
-    tflite.turn_latents(old.encoder_path, turned, folder / bundles.ENCODER)
-    encode = Int8Encoder(folder / bundles.ENCODER, old.image, settings.threads)
+    tflite.turn_latents(old.encoder_path, turned, folder / ENCODER)
+    encode = Int8Encoder(folder / ENCODER, old.image, settings.threads)
     tables = make_tables(encode, data, settings.components, folder, say)
     heard = AtHost.of(data, received(encode, tables.chosen.tables))
     decoder = classes_decoder(heard.train, heard.validation, data, settings.seed)
-    onnx_model.write_task(decoder, len(turned.importance), PROBABILITIES, folder / DECODER)
+    onnx_model.write_task(decoder, len(turned.importance), Output.PROBABILITIES, folder / DECODER)
     host = Classifier(folder / DECODER, len(turned.importance), len(data.classes))
     fitted = calibration.fit(host, heard.validation, data.validation.labels, tables.chosen.tables)
     strange = anomaly.fit(
@@ -112,33 +114,30 @@ def build(
     coded = measure.through_coder(heard.test, tables.chosen.tables)
     rates = Rates.of(heard.test, coded, tables)
     accuracy = measure.accuracy(host(coded.symbols), data.test.labels)
-    say(f"decoder   {accuracy:.2%} on the test split, {old.measured['accuracy']:.2%} before")
-    say(
-        f"coder     {rates.coded_bytes:.2f} bytes per test image, "
-        f"{old.measured['bytes_per_image']:.2f} before"
+    say(f"decoder   {accuracy:.2%} on the test split, {accuracy_before:.2%} before")
+    say(f"coder     {rates.coded_bytes:.2f} bytes per test image, {bytes_before:.2f} before")
+    measured = replace(
+        old.measured,
+        accuracy=accuracy,
+        bytes_per_image=rates.coded_bytes,
+        bytes_per_image_percentiles=rates.coded_bytes_percentiles,
+        static_bits_per_image=rates.static_bits,
+        mixture_bits_per_image=rates.mixture_bits,
+        components=tables.chosen.n_components,
     )
-    measured = old.measured | {
-        "accuracy": accuracy,
-        "bytes_per_image": rates.coded_bytes,
-        "bytes_per_image_percentiles": rates.coded_bytes_percentiles,
-        "static_bits_per_image": rates.static_bits,
-        "mixture_bits_per_image": rates.mixture_bits,
-        "components": tables.chosen.n_components,
-    }
-    turning = {"from_bundle": old.id.hex(), "command": settings.command, "commit": results.commit()}
-    written = bundles.write_manifest(
-        folder,
-        old.node | {"latents": len(turned.importance)},
-        {"tasks": host_tasks(folder, len(turned.importance), data, strange)},
-        old.provenance | {"turned": turning},
-        measured,
+    turning = Rotated(from_bundle=old.id.hex(), command=settings.command, commit=results.commit())
+    content = Manifest(
+        node=replace(old.manifest.node, latents=len(turned.importance)),
+        host=host_half(folder, len(turned.importance), data, strange),
+        provenance=replace(old.provenance, rotated=turning),
+        measured=measured,
     )
-    written = calibration.write(written, fitted)
+    written = calibration.write(Bundle.write(folder, content), fitted)
     figures = {
         "accuracy": accuracy,
-        "accuracy_before": old.measured["accuracy"],
+        "accuracy_before": accuracy_before,
         "bytes_per_image": rates.coded_bytes,
-        "bytes_per_image_before": old.measured["bytes_per_image"],
+        "bytes_per_image_before": bytes_before,
         "largest_bytes": float(coded.n_bytes.max()),
         "static_bits_per_image": rates.static_bits,
         "mixture_bits_per_image": rates.mixture_bits,
@@ -180,7 +179,7 @@ def classes_decoder(
 def write_report(
     folder: Path,
     old: Bundle,
-    turning: dict[str, Any],
+    turning: Rotated,
     figures: dict[str, float],
     paragraphs: Sequence[str],
 ) -> None:
@@ -190,11 +189,12 @@ def write_report(
         for path in sorted(folder.iterdir())
         if not path.name.startswith("report")
     }
+    provenance = dict(sorted(old.provenance.to_json().items()))
     content = {
         "figures": figures,
         "file_bytes": sizes,
-        "turned": turning,
-        "provenance": old.provenance,
+        "turned": turning.to_json(),
+        "provenance": provenance,
     }
     (folder / "report.json").write_text(
         json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -204,8 +204,8 @@ def write_report(
         f"Test split: {figures['accuracy']:.2%} from {figures['bytes_per_image']:.2f} bytes "
         "an image, at most "
         f"{figures['largest_bytes']:.0f}; before turning {figures['accuracy_before']:.2%} from "
-        f"{figures['bytes_per_image_before']:.2f}. Made from bundle {turning['from_bundle']} "
-        f"by `{turning['command']}`",
+        f"{figures['bytes_per_image_before']:.2f}. Made from bundle {turning.from_bundle} "
+        f"by `{turning.command}`",
         markdown_table(
             ("figure", "value"), [(name, f"{value:.4g}") for name, value in figures.items()]
         ),
@@ -213,7 +213,7 @@ def write_report(
         markdown_table(("file", "bytes"), [(name, f"{size:,}") for name, size in sizes.items()]),
         "The encoder before its last layer comes from",
         markdown_table(
-            ("what", "value"), [(key, f"`{value}`") for key, value in old.provenance.items()]
+            ("what", "value"), [(key, f"`{value}`") for key, value in provenance.items()]
         ),
     ]
     (folder / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from export import ExportError
 from export.decoders.finetune import FineTuning
@@ -19,6 +18,7 @@ from host_training.presets.preset import ORDERS
 from host_training.run import sha256
 from host_training.training.checkpoint import Checkpoint
 from host_training.training.recipe import Recipe
+from link.bundle.manifest import Provenance
 from link.output import results
 
 TOOLS = ("torch", "onnx", "onnx2tf", "tensorflow", "ai-edge-litert", "onnxruntime")
@@ -142,21 +142,21 @@ def preset_name(config: ModelConfig, made_by: Recipe) -> str:
     return max(fitting, key=likeness, default="custom")
 
 
-def provenance(settings: Settings, trained: Checkpoint, preset: str) -> dict[str, Any]:
+def provenance(settings: Settings, trained: Checkpoint, preset: str) -> Provenance:
     """Where a bundle comes from; the same for the same checkpoint, command and revision."""
     origin = trained.provenance
-    return {
-        "commit": results.commit(),
-        "command": settings.command,
-        "data_set": origin.data_set,
-        "preset": preset,
-        "stage": trained.stage,
-        "views": settings.views,
-        "epoch": trained.epoch,
-        "seed": origin.recipe.seed,
-        "label_corruption": origin.recipe.label_corruption,
-        "started_from_sha256": origin.started_from_sha256,
-        "teacher_sha256": origin.teacher_sha256,
-        "checkpoint_sha256": sha256(settings.checkpoint),
-        "tools": {tool: version(tool) for tool in TOOLS},
-    }
+    return Provenance(
+        commit=results.commit(),
+        command=settings.command,
+        data_set=origin.data_set,
+        preset=preset,
+        stage=trained.stage,
+        views=settings.views,
+        epoch=trained.epoch,
+        seed=origin.recipe.seed,
+        label_corruption=origin.recipe.label_corruption,
+        started_from_sha256=origin.started_from_sha256,
+        teacher_sha256=origin.teacher_sha256,
+        checkpoint_sha256=sha256(settings.checkpoint),
+        tools={tool: version(tool) for tool in TOOLS},
+    )

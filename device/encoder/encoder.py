@@ -6,7 +6,8 @@ import numpy as np
 
 from device.encoder.edgetpu import load_for_edgetpu, sentence
 from device.encoder.interpreter import RuntimeMissingError, load_model
-from link.bundle import ENCODER, Bundle
+from link.bundle import Bundle
+from link.bundle.manifest import ENCODER
 
 
 class EncoderError(ValueError):

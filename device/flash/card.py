@@ -298,12 +298,12 @@ def _tell(
 
 
 def _measured(bundle: Bundle) -> str:
-    accuracy, n_bytes = bundle.measured.get("accuracy"), bundle.measured.get("bytes_per_image")
-    if not isinstance(accuracy, int | float) or not isinstance(n_bytes, int | float):
+    measured = bundle.measured
+    if measured.accuracy is None or measured.bytes_per_image is None:
         return ""
     return (
-        f": {100 * accuracy:.1f} % on the {bundle.measured.get('split', 'test')} split, "
-        f"{n_bytes:.1f} bytes an image"
+        f": {100 * measured.accuracy:.1f} % on the {measured.split or 'test'} split, "
+        f"{measured.bytes_per_image:.1f} bytes an image"
     )
 
 

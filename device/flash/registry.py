@@ -18,7 +18,7 @@ from device.flash.host_link import check_hears, link_for
 from device.flash.tools import FlashError
 from device.link_config import LinkConfig
 from link.base import FolderLock, HeldError, durable
-from link.bundle import MANIFEST
+from link.bundle.manifest import MANIFEST
 from link.security import MAX_NODE
 from link.settings import host_folder, toml_text
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from device.config import NodeConfig
 from device.outbox.outbox import Outbox, open_outbox
 from link.base import Pause, boot_id
-from link.bundle import ID_BYTES
+from link.bundle.manifest import ID_BYTES
 from link.node import NodeEnd, Outgoing
 
 OUTBOX_FILE = "outbox-{}.sqlite"

@@ -7,9 +7,8 @@ the test split and written beside the other decoders. The bundle keeps its id.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +48,8 @@ from host_decoder.decode.onnx_decoder import OnnxDecoder
 from host_training.data.batches import augment, to_pixels
 from host_training.data.catalogue import load
 from host_training.data.dataset import Augmentation, DataSet
-from link.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, check_task_name, with_task
+from link.bundle import Bundle, check_task_name
+from link.bundle.manifest import LABEL_TASK, Learned, Output, TaskEntry, TaskMeasured
 
 VIEWED_IMAGES, MAX_VIEWS = 60_000, 16
 """How many images to learn from in all, and how often each at most: as it is, then changed as in
@@ -137,8 +137,9 @@ class Decoder:
     """What was learned, and what the manifest is to say of it."""
 
     module: nn.Module
-    output: str
-    facts: dict[str, Any] = field(default_factory=dict)
+    output: Output
+    classes: tuple[str, ...] | None = None
+    "Names of what the probabilities are of."
 
 
 def class_lessons(heard: AtHost, loss: str, own_decoder: Classifier) -> Lessons:
@@ -156,7 +157,7 @@ def class_lessons(heard: AtHost, loss: str, own_decoder: Classifier) -> Lessons:
 def class_decoder(heard: AtHost, lessons: Lessons, loss: str, learning: Learning) -> Decoder:
     classes, labels = heard.data.classes, heard.data.validation.labels
     module = learn_classes(lessons, labels, len(classes), loss, learning)
-    return Decoder(module, PROBABILITIES, {"classes": list(classes)})
+    return Decoder(module, Output.PROBABILITIES, classes)
 
 
 def thumbnail_lessons(heard: AtHost) -> tuple[Lessons, Components]:
@@ -189,7 +190,7 @@ def new_class_decoder(heard: AtHost, few: np.ndarray, name: str, learning: Learn
     module = learn_classes(lessons, lessons.validation_wanted, 2, CE, short)
     scores = run(module.scores, heard.validation).numpy()
     module.shift(1, -float(np.quantile(scores[:, 1] - scores[:, 0], NORMAL_SHARE)))
-    return Decoder(module, PROBABILITIES, {"classes": ["other", name]})
+    return Decoder(module, Output.PROBABILITIES, ("other", name))
 
 
 def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
@@ -232,18 +233,16 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
         new,
         encode,
     )
-    entry = decoder.facts | {
-        "file": file,
-        "output": decoder.output,
-        "learned": {
-            "task": request.task,
-            "data_set": data.name,
-            "loss": request.loss,
-            "seed": request.seed,
-        },
-        "measured": {"split": "test", "images": len(heard.test)} | figures,
-    }
-    return with_task(bundle, name, entry), name, figures
+    entry = TaskEntry(
+        file=file,
+        output=decoder.output,
+        classes=decoder.classes,
+        learned=Learned(
+            task=request.task, data_set=data.name, loss=request.loss, seed=request.seed
+        ),
+        measured=TaskMeasured(split="test", images=len(heard.test), others=figures),
+    )
+    return bundle.with_task(name, entry), name, figures
 
 
 def _add_anomaly(
@@ -254,7 +253,7 @@ def _add_anomaly(
     )
     name = request.name or ANOMALY
     entry = anomaly.write_task(fitted, data, bundle.n_latents, bundle.path / f"decoder-{name}.onnx")
-    return with_task(bundle, name, entry), name, fitted.figures()
+    return bundle.with_task(name, entry), name, fitted.figures()
 
 
 def _learn(
@@ -268,7 +267,7 @@ def _learn(
         return new_class_decoder(heard, few, new.name, learning)
     if request.task == THUMBNAIL:
         return Decoder(
-            learn_pixels(*thumbnail_lessons(heard), heard.data.image_shape, learning), PIXELS
+            learn_pixels(*thumbnail_lessons(heard), heard.data.image_shape, learning), Output.PIXELS
         )
     lessons = class_lessons(heard, request.loss, Classifier.of(bundle))
     return class_decoder(heard, lessons, request.loss, learning)
@@ -295,7 +294,7 @@ def _measure(
             found = decode(encode(new.test)).argmax(1) == 1
             figures |= {"found": float(found.mean()), "images_of_new_class": len(found)}
         return figures
-    if decoder.output == PROBABILITIES:
+    if decoder.output == Output.PROBABILITIES:
         return {"accuracy": accuracy(answers, data.labels)}
     figures = {"psnr_db": float(psnr(answers, data.images).mean())}
     if min(data.images.shape[1:3]) > 2 * RADIUS:

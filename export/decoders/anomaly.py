@@ -10,7 +10,6 @@ other's place; the threshold lets NORMAL_SHARE of the validation images pass.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from export.decoders.strangers import KINDS, draw
 from export.encoder import onnx_model
 from export.encoder.symbols import Encode
 from host_training.data.dataset import DataSet
-from link.bundle import ANOMALY_TASK, SCORE
+from link.bundle.manifest import ANOMALY_TASK, Learned, Output, TaskEntry, TaskMeasured
 
 FILE = "decoder-anomaly.onnx"
 NORMAL_SHARE = 0.95
@@ -135,16 +134,16 @@ class Fitted:
         )
 
 
-def write_task(fitted: Fitted, data: DataSet, n_latents: int, path: Path) -> dict[str, Any]:
+def write_task(fitted: Fitted, data: DataSet, n_latents: int, path: Path) -> TaskEntry:
     """Write the score's file into a bundle's folder; its entry among the tasks of the manifest."""
-    onnx_model.write_task(fitted.score, n_latents, SCORE, path)
-    return {
-        "file": path.name,
-        "output": SCORE,
-        "threshold": round(fitted.threshold, DECIMALS),
-        "learned": {"task": ANOMALY_TASK, "data_set": data.name, "seed": fitted.seed},
-        "measured": {"split": "test", "images": len(data.test)} | fitted.figures(),
-    }
+    onnx_model.write_task(fitted.score, n_latents, Output.SCORE, path)
+    return TaskEntry(
+        file=path.name,
+        output=Output.SCORE,
+        threshold=round(fitted.threshold, DECIMALS),
+        learned=Learned(task=ANOMALY_TASK, data_set=data.name, seed=fitted.seed),
+        measured=TaskMeasured(split="test", images=len(data.test), others=fitted.figures()),
+    )
 
 
 def fit(

@@ -9,7 +9,6 @@ right. What is fitted is what link.bundle.calibration applies.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -18,15 +17,8 @@ from export import ExportError
 from export.encoder.symbols import Int8Encoder
 from host_decoder.decode.classifier import Classifier
 from host_training.data.dataset import DataSet, Split
-from link.bundle import (
-    DECIMALS,
-    TEMPERATURES,
-    TINIEST,
-    Bundle,
-    Calibration,
-    softmax,
-    with_calibration,
-)
+from link.bundle import Bundle, Calibration
+from link.bundle import calibration as curves
 from link.coder import Tables, latent_coder
 
 KNOT_SHARES = (0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
@@ -101,14 +93,14 @@ class Fitted:
     ece_before: float
     ece_after: float
 
-    def fitted_on(self) -> dict[str, Any]:
+    def fitted_on(self) -> dict[str, float | str]:
         """For the manifest, beside the calibration."""
         return {
             "split": "validation",
             "images": self.n_images,
             "prefixes": self.n_prefixes,
-            "ece_before": round(self.ece_before, DECIMALS),
-            "ece_after": round(self.ece_after, DECIMALS),
+            "ece_before": round(self.ece_before, curves.DECIMALS),
+            "ece_after": round(self.ece_after, curves.DECIMALS),
         }
 
     def describe(self) -> str:
@@ -152,7 +144,7 @@ def write(bundle: Bundle, fitted: Fitted | None) -> Bundle:
     return (
         bundle
         if fitted is None
-        else with_calibration(bundle, fitted.calibration, fitted.fitted_on())
+        else bundle.with_calibration(fitted.calibration, fitted.fitted_on())
     )
 
 
@@ -181,13 +173,13 @@ def fit_temperature(
     probabilities (P, C), labels (P,), hats (P, knots); never below 1/20 or above 100, as a
     calibration allows.
     """
-    logits = np.log(np.maximum(probabilities, TINIEST, dtype=np.float64))
+    logits = np.log(np.maximum(probabilities, curves.TINIEST, dtype=np.float64))
     answers = probabilities.argmax(1)
     rows, correct = np.arange(len(labels)), answers == labels
 
     def loss(log_temperature: np.ndarray) -> tuple[float, np.ndarray]:
         scaled = logits / np.exp(hats @ log_temperature)[:, None]
-        posterior = softmax(scaled)
+        posterior = curves.softmax(scaled)
         steps = np.diff(log_temperature)
         confidence = np.clip(posterior[rows, answers], UNSURE, 1 - UNSURE)
         likelihood = np.where(correct, confidence, 1 - confidence)
@@ -197,9 +189,9 @@ def fit_temperature(
         pull = 2 * STIFFNESS * (np.append(0, steps) - np.append(steps, 0))
         return value, hats.T @ slope / len(labels) + pull
 
-    bounds = [tuple(np.log(TEMPERATURES))] * hats.shape[1]
+    bounds = [tuple(np.log(curves.TEMPERATURE_BOUNDS))] * hats.shape[1]
     found = minimize(loss, np.zeros(hats.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds)
-    return tuple(np.clip(np.exp(found.x), *TEMPERATURES).tolist())
+    return tuple(np.clip(np.exp(found.x), *curves.TEMPERATURE_BOUNDS).tolist())
 
 
 def fit_share_to_come(

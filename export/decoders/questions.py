@@ -19,7 +19,8 @@ import numpy as np
 from export import ExportError
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet, Split
-from link.bundle import ANOMALY_TASK, ImageSpec
+from link.bundle import ImageSpec
+from link.bundle.manifest import ANOMALY_TASK
 from link.picture import UnreadableImageError, files_below, fit, read_picture
 
 LABEL, COARSE, FINE, LIVING = CLASS_TASKS = ("label", "coarse", "fine", "living")

@@ -5,14 +5,15 @@ from pathlib import Path
 import numpy as np
 
 from host_decoder.decode.onnx_decoder import REMEDY, OnnxDecoder
-from link.bundle import PROBABILITIES, Bundle, BundleError
+from link.bundle import Bundle, BundleError
+from link.bundle.manifest import Output
 
 
 class Classifier(OnnxDecoder):
     """Maps symbols (N, D) to probabilities float32 (N, classes)."""
 
     def __init__(self, path: Path, n_latents: int, n_classes: int) -> None:
-        super().__init__(path, n_latents, PROBABILITIES)
+        super().__init__(path, n_latents, Output.PROBABILITIES)
         if self.example.shape != (2, n_classes):
             raise BundleError(
                 f"{path} gives {self.example.shape[1:]} numbers per image, "

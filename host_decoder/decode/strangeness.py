@@ -6,7 +6,8 @@ import numpy as np
 
 from host_decoder.decode.onnx_decoder import REMEDY, OnnxDecoder
 from host_decoder.decode.verdict import Strangeness
-from link.bundle import ANOMALY_TASK, SCORE, Bundle, BundleError, Task
+from link.bundle import Bundle, BundleError, Task
+from link.bundle.manifest import ANOMALY_TASK, Output
 
 
 class StrangenessScorer:
@@ -14,7 +15,7 @@ class StrangenessScorer:
 
     def __init__(self, task: Task, n_latents: int) -> None:
         self._threshold = task.threshold
-        self._decode = OnnxDecoder(task.decoder_path, n_latents, SCORE)
+        self._decode = OnnxDecoder(task.decoder_path, n_latents, Output.SCORE)
         shape = self._decode.example.shape
         if shape != (2,):
             raise BundleError(
@@ -24,7 +25,7 @@ class StrangenessScorer:
     @classmethod
     def of(cls, bundle: Bundle) -> "StrangenessScorer | None":
         """The one that an export makes; None in a bundle from before there was one."""
-        if not bundle.has_task(ANOMALY_TASK) or bundle.task(ANOMALY_TASK).output != SCORE:
+        if not bundle.has_task(ANOMALY_TASK) or bundle.task(ANOMALY_TASK).output != Output.SCORE:
             return None
         return cls(bundle.task(ANOMALY_TASK), bundle.n_latents)
 

@@ -13,7 +13,8 @@ from host_decoder.decode.onnx_decoder import REMEDY, OnnxDecoder
 from host_decoder.decode.reader import Reader
 from host_decoder.decode.strangeness import StrangenessScorer
 from host_decoder.events import rounded, said, said_of_strangeness
-from link.bundle import LABEL_TASK, PIXELS, PROBABILITIES, Bundle, BundleError, Task
+from link.bundle import Bundle, BundleError, Task
+from link.bundle.manifest import LABEL_TASK, Output
 
 TaskReader = Callable[..., Iterator[dict[str, Any]]]
 "Symbols (N, D), and how many of each were received (N,), None: all → N answers."
@@ -24,9 +25,9 @@ def task_reader(bundle: Bundle, name: str) -> TaskReader:
     task = bundle.task(name)
     if name == LABEL_TASK:
         return _calibrated(bundle)
-    if task.output == PROBABILITIES:
+    if task.output == Output.PROBABILITIES:
         return _labels(task, Classifier(task.decoder_path, bundle.n_latents, len(task.classes)))
-    if task.output == PIXELS:
+    if task.output == Output.PIXELS:
         return _pictures(
             bundle, task, OnnxDecoder(task.decoder_path, bundle.n_latents, task.output)
         )

@@ -11,7 +11,8 @@ from typing import Any
 from host_decoder.decode.task_reader import task_reader
 from host_decoder.events import rounded
 from host_decoder.store.sqlite import Store, StoredImage
-from link.bundle import LABEL_TASK, Bundle
+from link.bundle import Bundle
+from link.bundle.manifest import LABEL_TASK
 from link.coder import decode_bulk
 
 BATCH_IMAGES = 2048

@@ -2,48 +2,18 @@
 decodes by.
 """
 
-from link.bundle import bundle
-from link.bundle.bundle import (
-    ANOMALY_TASK,
-    ENCODER,
-    ID_BYTES,
-    LABEL_TASK,
-    MANIFEST,
-    PIXELS,
-    PROBABILITIES,
-    SCORE,
-    TABLES,
-    Bundle,
-    BundleError,
-    Task,
-    check_task_name,
-    with_calibration,
-    with_task,
-)
-from link.bundle.calibration import DECIMALS, TEMPERATURES, TINIEST, Calibration, softmax
+from link.bundle import calibration, manifest
+from link.bundle.bundle import Bundle, BundleError, Task, check_task_name
+from link.bundle.calibration import Calibration
 from link.bundle.image_spec import ImageSpec
 
 __all__ = [
-    "ANOMALY_TASK",
-    "DECIMALS",
-    "ENCODER",
-    "ID_BYTES",
-    "LABEL_TASK",
-    "MANIFEST",
-    "PIXELS",
-    "PROBABILITIES",
-    "SCORE",
-    "TABLES",
-    "TEMPERATURES",
-    "TINIEST",
     "Bundle",
     "BundleError",
     "Calibration",
     "ImageSpec",
     "Task",
-    "bundle",
+    "calibration",
     "check_task_name",
-    "softmax",
-    "with_calibration",
-    "with_task",
+    "manifest",
 ]

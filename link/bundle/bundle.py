@@ -9,9 +9,8 @@ are bounded before a file is read, hashes are checked before it is used.
 import hashlib
 import json
 import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,27 +18,28 @@ from typing import Any
 from link.base import durable
 from link.bundle.calibration import Calibration
 from link.bundle.image_spec import ImageSpec
-from link.bundle.manifest import check_manifest, check_task
+from link.bundle.manifest import (
+    ENCODER,
+    ID_BYTES,
+    LABEL_TASK,
+    MANIFEST,
+    TABLES,
+    TASK_NAME,
+    HostHalf,
+    Manifest,
+    Measured,
+    Output,
+    Provenance,
+    StoredFile,
+    TaskEntry,
+    read_manifest,
+)
 from link.coder.tables import Tables
 
 BUNDLE_FORMAT = 1
-MANIFEST = "manifest.json"
-ENCODER = "encoder.tflite"
-TABLES = "tables.npz"
-LABEL_TASK = "label"
-ANOMALY_TASK = "anomaly"
-"A score that tells images of none of the classes; every export makes one."
-CALIBRATION = "calibration"
-"Key of a task's calibration, and in it DECODER_SHA256: of the decoder that it was fitted to."
 DECODER_SHA256 = "decoder_sha256"
+"Key in a stored calibration: the decoder that it was fitted to."
 
-PROBABILITIES, SCORE, PIXELS = OUTPUTS = ("probabilities", "score", "pixels")
-"""What a task's decoder gives for each image: float32 (classes,), float32 () or uint8 (height,
-width, channels).
-"""
-TASK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-
-ID_BYTES = 8
 MAX_FILE_BYTES = 64 << 20
 MAX_MANIFEST_BYTES = 1 << 20
 
@@ -56,7 +56,7 @@ class Task:
 
     name: str
     decoder_path: Path
-    output: str = PROBABILITIES
+    output: Output = Output.PROBABILITIES
     classes: tuple[str, ...] = ()
     "The classes of probabilities, in their order."
     threshold: float = 0.0
@@ -65,20 +65,11 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A checked bundle; `node`, `host`, `provenance` and `measured` are the manifest's own
-    dictionaries.
-    """
+    """A checked bundle."""
 
     path: Path
     id: bytes
-    image: ImageSpec
-    n_latents: int
-    classes: tuple[str, ...]
-    "Names of the label task's classes, in the order of the decoder's output."
-    node: dict[str, Any] = field(repr=False)
-    host: dict[str, Any] = field(repr=False)
-    provenance: dict[str, Any] = field(repr=False)
-    measured: dict[str, Any] = field(repr=False)
+    manifest: Manifest
 
     @classmethod
     def load(cls, path: Path | str, side: str) -> "Bundle":
@@ -89,8 +80,8 @@ class Bundle:
             raise ValueError(f"side is '{side}', it must be 'node' or 'host'")
         try:
             bundle = cls._from_manifest(Path(path))
-            for name, entry in _needed_files(bundle.node, bundle.host)[side].items():
-                _check_file(bundle.path, name, entry)
+            for name, file in bundle._needed_files(side).items():
+                _check_file(bundle.path, name, file)
         except OSError as error:
             raise BundleError(
                 f"bundle {path} cannot be read ({error.strerror}): see to its owner and mode"
@@ -100,44 +91,71 @@ class Bundle:
         return bundle
 
     @classmethod
+    def write(cls, path: Path, manifest: Manifest) -> "Bundle":
+        """Hash the files already in `path`, which the manifest names, and write it beside them."""
+        decoders = sorted({task.file for task in manifest.host.tasks.values()})
+        node = replace(manifest.node, files=_describe_files(path, (ENCODER, TABLES)))
+        host = replace(manifest.host, files=_describe_files(path, decoders))
+        content = {
+            "format": BUNDLE_FORMAT,
+            "bundle_id": compute_id(node.to_json()).hex(),
+            "node": node.to_json(),
+            "host": host.to_json(),
+            "provenance": manifest.provenance.to_json(),
+            "measured": manifest.measured.to_json(),
+        }
+        text = json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+        durable.write(path / MANIFEST, text + "\n")
+        return cls._from_manifest(path)
+
+    @classmethod
     def _from_manifest(cls, path: Path) -> "Bundle":
-        manifest = _read_manifest(path)
-        stored_format = manifest.get("format")
+        stored = _read_json(path)
+        stored_format = stored.get("format")
         if stored_format != BUNDLE_FORMAT:
             raise BundleError(
                 f"bundle {path} has format {stored_format}, this program reads format "
                 f"{BUNDLE_FORMAT}; "
                 "export it again with this version, or run the version that made it"
             )
-        bundle_id, stored_id = _id_in(path, manifest), manifest.get("bundle_id")
+        bundle_id, stored_id = _id_in(path, stored), stored.get("bundle_id")
         if stored_id != bundle_id.hex():
             raise BundleError(
                 f"{MANIFEST} of bundle {path} is damaged: it says bundle {stored_id}, "
                 f"its node part is {bundle_id.hex()}; {REMEDY}"
             )
         try:
-            check_manifest(manifest, (ENCODER, TABLES), LABEL_TASK)
-            node, host = manifest["node"], manifest["host"]
-            return cls(
-                path,
-                bundle_id,
-                image=ImageSpec(**node["image"]),
-                n_latents=node["latents"],
-                classes=tuple(host["tasks"][LABEL_TASK]["classes"]),
-                node=node,
-                host=host,
-                provenance=manifest["provenance"],
-                measured=manifest["measured"],
-            )
+            return cls(path, bundle_id, read_manifest(stored))
         except ValueError as error:
             raise BundleError(
                 f"{MANIFEST} of bundle {path} lacks or misstates: {error}; {REMEDY}"
             ) from error
 
     @property
+    def image(self) -> ImageSpec:
+        return self.manifest.node.image
+
+    @property
+    def n_latents(self) -> int:
+        return self.manifest.node.latents
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the label task's classes, in the order of the decoder's output."""
+        return self._label.classes or ()
+
+    @property
+    def provenance(self) -> Provenance:
+        return self.manifest.provenance
+
+    @property
+    def measured(self) -> Measured:
+        return self.manifest.measured
+
+    @property
     def data_set(self) -> str:
         """What it was trained on, as its provenance says; else the folder's name."""
-        return str(self.provenance.get("data_set") or self.path.resolve().name)
+        return self.provenance.data_set or self.path.resolve().name
 
     @property
     def encoder_path(self) -> Path:
@@ -146,52 +164,58 @@ class Bundle:
     @property
     def decoder_path(self) -> Path:
         """The label task's decoder."""
-        return self.path / self.host["tasks"][LABEL_TASK]["file"]
+        return self.path / self._label.file
 
     def has_task(self, name: str) -> bool:
-        return name in self.host["tasks"]
+        return name in self.manifest.host.tasks
 
     def task(self, name: str) -> Task:
         """One of the host's tasks, or a BundleError that names those there are."""
-        tasks = self.host["tasks"]
+        tasks = self.manifest.host.tasks
         if name not in tasks:
             raise BundleError(
                 f"bundle {self.path} has no task '{name}', it has {', '.join(sorted(tasks))}; "
                 "'python -m export decoder' adds one"
             )
-        try:
-            check_task(self.host, name)
-            entry = tasks[name]
-            task = Task(
-                name,
-                self.path / entry["file"],
-                output=entry.get("output", PROBABILITIES),
-                classes=tuple(entry.get("classes", ())),
-                threshold=float(entry.get("threshold", 0.0)),
-            )
-            if task.output not in OUTPUTS:
-                raise ValueError(f"its output is '{task.output}', there are {', '.join(OUTPUTS)}")
-            if task.output == PROBABILITIES and len(task.classes) < 2:
-                raise ValueError(f"it has {len(task.classes)} classes, at least two are needed")
-        except ValueError as error:
+        entry = tasks[name]
+        output = Output.PROBABILITIES if entry.output is None else entry.output
+        classes = entry.classes or ()
+        fault = entry.fault
+        if not fault and output not in tuple(Output):
+            fault = f"its output is '{output}', there are {', '.join(Output)}"
+        if not fault and output == Output.PROBABILITIES and len(classes) < 2:
+            fault = f"it has {len(classes)} classes, at least two are needed"
+        if fault:
             raise BundleError(
-                f"{MANIFEST} of bundle {self.path} lacks or misstates of task '{name}': {error}; "
+                f"{MANIFEST} of bundle {self.path} lacks or misstates of task '{name}': {fault}; "
                 "make it anew with 'python -m export decoder'"
-            ) from error
-        return task
+            )
+        return Task(
+            name,
+            self.path / entry.file,
+            output=Output(output),
+            classes=classes,
+            threshold=float(entry.threshold or 0.0),
+        )
+
+    def with_task(self, name: str, entry: TaskEntry) -> "Bundle":
+        """Write a further task of the host into the manifest, or replace it; its decoder file is
+        there already.
+
+        The bundle keeps its id: no node need know.
+        """
+        check_task_name(name)
+        tasks = {**self.manifest.host.tasks, name: entry}
+        return self.write(self.path, replace(self.manifest, host=HostHalf(tasks=tasks)))
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """The label task's; None when it has none, or one that was fitted to another
+        """The label task's; None when its decoder has none, or one that was fitted to another
         decoder.
         """
+        stored = self._label.calibration
         try:
-            task = self.host["tasks"][LABEL_TASK]
-            stored = task.get(CALIBRATION)
-            if (
-                stored is None
-                or stored[DECODER_SHA256] != self.host["files"][task["file"]]["sha256"]
-            ):
+            if stored is None or stored[DECODER_SHA256] != self._label_sha256:
                 return None
             calibration = Calibration.from_dict(stored)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -208,6 +232,15 @@ class Bundle:
             )
         return calibration
 
+    def with_calibration(
+        self, calibration: Calibration, fitted_on: Mapping[str, float | str]
+    ) -> "Bundle":
+        """Write the label task's calibration into the manifest, with what it was fitted on; the
+        bundle keeps its id.
+        """
+        stored = {**calibration.to_dict(), **fitted_on, DECODER_SHA256: self._label_sha256}
+        return self.with_task(LABEL_TASK, replace(self._label, calibration=stored))
+
     @cached_property
     def tables(self) -> Tables:
         try:
@@ -221,64 +254,21 @@ class Bundle:
             )
         return tables
 
+    @property
+    def _label(self) -> TaskEntry:
+        return self.manifest.host.tasks[LABEL_TASK]
 
-def write_manifest(
-    path: Path | str,
-    node: Mapping[str, Any],
-    host: Mapping[str, Any],
-    provenance: Mapping[str, Any],
-    measured: Mapping[str, Any],
-) -> Bundle:
-    """Hash the files already in `path`, write manifest.json beside them and return the bundle.
+    @property
+    def _label_sha256(self) -> str:
+        return self.manifest.host.files[self._label.file].sha256
 
-    `node` and `host` come without "files"; host["tasks"] names the decoder files.
-    """
-    path = Path(path)
-    node = dict(node) | {"files": {name: _describe_file(path, name) for name in (ENCODER, TABLES)}}
-    decoders = sorted({task["file"] for task in host["tasks"].values()})
-    host = dict(host) | {"files": {name: _describe_file(path, name) for name in decoders}}
-    manifest = {
-        "format": BUNDLE_FORMAT,
-        "bundle_id": compute_id(node).hex(),
-        "node": node,
-        "host": host,
-        "provenance": dict(provenance),
-        "measured": dict(measured),
-    }
-    text = json.dumps(manifest, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    durable.write(path / MANIFEST, text + "\n")
-    return Bundle._from_manifest(path)
-
-
-def with_calibration(
-    bundle: Bundle, calibration: Calibration, fitted_on: Mapping[str, Any]
-) -> Bundle:
-    """Write the label task's calibration into the manifest, with what it was fitted on; the bundle
-    keeps its id.
-    """
-    task = bundle.host["tasks"][LABEL_TASK]
-    entry = (
-        calibration.to_dict()
-        | dict(fitted_on)
-        | {DECODER_SHA256: bundle.host["files"][task["file"]]["sha256"]}
-    )
-    tasks = bundle.host["tasks"] | {LABEL_TASK: task | {CALIBRATION: entry}}
-    return write_manifest(
-        bundle.path, bundle.node, bundle.host | {"tasks": tasks}, bundle.provenance, bundle.measured
-    )
-
-
-def with_task(bundle: Bundle, name: str, entry: Mapping[str, Any]) -> Bundle:
-    """Write a further task of the host into the manifest, or replace it; its decoder file is there
-    already.
-
-    The bundle keeps its id: no node need know.
-    """
-    check_task_name(name)
-    tasks = bundle.host["tasks"] | {name: dict(entry)}
-    return write_manifest(
-        bundle.path, bundle.node, bundle.host | {"tasks": tasks}, bundle.provenance, bundle.measured
-    )
+    def _needed_files(self, side: str) -> dict[str, StoredFile]:
+        """What that side cannot do without."""
+        node, host = self.manifest.node, self.manifest.host
+        if side == "node":
+            return {name: node.files[name] for name in (ENCODER, TABLES)}
+        decoders = {task.file: host.files[task.file] for task in host.tasks.values()}
+        return {TABLES: node.files[TABLES]} | decoders
 
 
 def check_task_name(name: str) -> None:
@@ -300,19 +290,7 @@ def _id_in(path: Path, manifest: Mapping[str, Any]) -> bytes:
         raise BundleError(f"{MANIFEST} of bundle {path} is damaged: {error}; {REMEDY}") from error
 
 
-def _needed_files(
-    node: Mapping[str, Any], host: Mapping[str, Any]
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """By side: the manifest's entry of each file that side cannot do without."""
-    decoders = [task["file"] for task in host["tasks"].values()]
-    return {
-        "node": {name: dict(node["files"][name]) for name in (ENCODER, TABLES)},
-        "host": {TABLES: dict(node["files"][TABLES])}
-        | {name: dict(host["files"][name]) for name in decoders},
-    }
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     file = path / MANIFEST
     if not os.path.isdir(path):  # Path.is_dir raises where a name is too long
         raise BundleError(f"there is no bundle at {path}; give the folder that the export wrote")
@@ -334,21 +312,25 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _check_file(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
+def _check_file(folder: Path, name: str, file: StoredFile) -> None:
     found = _describe_file(folder, name)
-    if found["bytes"] != entry.get("bytes"):
+    if found.bytes != file.bytes:
         raise BundleError(
-            f"{name} of bundle {folder} is damaged: it has {found['bytes']} bytes, "
-            f"the manifest says {entry.get('bytes')}; {REMEDY}"
+            f"{name} of bundle {folder} is damaged: it has {found.bytes} bytes, "
+            f"the manifest says {file.bytes}; {REMEDY}"
         )
-    if found["sha256"] != entry.get("sha256"):
+    if found.sha256 != file.sha256:
         raise BundleError(
-            f"{name} of bundle {folder} is damaged: SHA-256 is {found['sha256'][:16]}…, "
-            f"the manifest says {str(entry.get('sha256'))[:16]}…; {REMEDY}"
+            f"{name} of bundle {folder} is damaged: SHA-256 is {found.sha256[:16]}…, "
+            f"the manifest says {file.sha256[:16]}…; {REMEDY}"
         )
 
 
-def _describe_file(folder: Path, name: str) -> dict[str, Any]:
+def _describe_files(folder: Path, names: Iterable[str]) -> dict[str, StoredFile]:
+    return {name: _describe_file(folder, name) for name in names}
+
+
+def _describe_file(folder: Path, name: str) -> StoredFile:
     if not name or Path(name).name != name:
         raise BundleError(
             f"{MANIFEST} of bundle {folder} names the file '{name}', only plain file names "
@@ -363,4 +345,4 @@ def _describe_file(folder: Path, name: str) -> dict[str, Any]:
             f"{name} of bundle {folder} has {n_bytes} bytes, at most {MAX_FILE_BYTES} are "
             f"read; {REMEDY}"
         )
-    return {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": n_bytes}
+    return StoredFile(sha256=hashlib.sha256(file.read_bytes()).hexdigest(), bytes=n_bytes)

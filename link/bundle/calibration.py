@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 MAX_KNOTS = 64
-TEMPERATURES = (0.05, 100.0)
+TEMPERATURE_BOUNDS = (0.05, 100.0)
 TINIEST = 1e-30
 "A probability of 0 has no logarithm."
 DECIMALS = 4
@@ -36,7 +36,7 @@ class Calibration:
     """
 
     def __post_init__(self) -> None:
-        low, high = TEMPERATURES
+        low, high = TEMPERATURE_BOUNDS
         n_knots, knots = len(self.n_known), np.array(self.n_known)
         _require(
             2 <= n_knots <= MAX_KNOTS and self.n_known[0] == 0 and bool((np.diff(knots) > 0).all()),

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from link.settings.setting import key, whole
+
+MAX_SIDE, MAX_CHANNELS = 8192, 4
 SIGN_BIT = np.uint8(0x80)
 
 
@@ -15,10 +18,10 @@ SIGN_BIT = np.uint8(0x80)
 class ImageSpec:
     """What the encoder was made for: uint8 pixels (height, width, channels)."""
 
-    height: int
-    width: int
-    channels: int
-    pixel_pad: int = 0
+    height: int = key(whole(1, MAX_SIDE))
+    width: int = key(whole(1, MAX_SIDE))
+    channels: int = key(whole(1, MAX_CHANNELS))
+    pixel_pad: int = key(whole(0, MAX_SIDE), default_factory=int)
     "Pixels reflected on each side before the model, which its wavelet needs."
 
     @property

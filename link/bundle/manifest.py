@@ -1,79 +1,213 @@
-"""Manifest: what manifest.json of a bundle says of itself, checked by type and range before
-anything is made of it.
+"""Manifest: what manifest.json of a bundle says of itself, as records, checked by type and range
+before anything is made of it.
+
+The node half is what node and host must share, and the bundle's id is a hash over it; the host half
+is what the host can answer. Where a bundle comes from and what it measured only inform: what cannot
+be there counts as not said.
 """
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from typing import Any, ClassVar
 
-from link.settings.setting import (
-    MANY,
-    REQUIRED_SECTION,
-    SECTION,
-    TEXTS,
-    Setting,
-    number,
-    read_section,
-    text,
-    whole,
-)
+from link.bundle.image_spec import ImageSpec
+from link.bundle.record import Record, each
+from link.settings.setting import MANY, SECTION, TEXTS, key, number, read, text, whole
 
-MAX_SIDE, MAX_CHANNELS, MAX_LATENTS = 8192, 4, 1 << 16
+MANIFEST = "manifest.json"
+ENCODER = "encoder.tflite"
+TABLES = "tables.npz"
+NODE_FILES = (MANIFEST, ENCODER, TABLES)
+LABEL_TASK = "label"
+ANOMALY_TASK = "anomaly"
+"A score that tells images of none of the classes; every export makes one."
+ID_BYTES = 8
 
-MANIFEST = dict.fromkeys(("node", "host", "provenance", "measured"), REQUIRED_SECTION)
-NODE = {
-    "image": REQUIRED_SECTION,
-    "latents": whole(1, MAX_LATENTS, is_required=True),
-    "files": REQUIRED_SECTION,
-}
-IMAGE = {
-    "height": whole(1, MAX_SIDE, is_required=True),
-    "width": whole(1, MAX_SIDE, is_required=True),
-    "channels": whole(1, MAX_CHANNELS, is_required=True),
-    "pixel_pad": whole(0, MAX_SIDE),
-}
-HOST = {"tasks": REQUIRED_SECTION, "files": REQUIRED_SECTION}
-FILE = {"sha256": text(is_required=True), "bytes": whole(0, MANY, is_required=True)}
-TASK = {
-    "file": text(is_required=True),
-    "classes": TEXTS,
-    "output": text(),
-    "threshold": number(-MANY, MANY),
-    "calibration": SECTION,
-}
+MAX_LATENTS = 1 << 16
+TASK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
-def check_manifest(
-    manifest: Mapping[str, Any], node_files: tuple[str, ...], label_task: str
-) -> None:
-    """ValueError with what is lacking or cannot be. Further tasks: `check_task`, when they are
-    asked for.
+class Output(StrEnum):
+    """What a task's decoder gives for each image: float32 (classes,), float32 () or uint8 (height,
+    width, channels).
     """
-    _check(manifest, MANIFEST, "")
-    node, host = manifest["node"], manifest["host"]
-    _check(node, NODE, "node.")
-    read_section(node["image"], IMAGE, "node.image.")
-    for name in node_files:
-        _check_file(node["files"], name, "node.files.")
-    _check(host, HOST, "host.")
-    _check(host["tasks"], {label_task: REQUIRED_SECTION}, "host.tasks.")
-    check_task(host, label_task)
-    if "classes" not in host["tasks"][label_task]:
-        raise ValueError(f"host.tasks.{label_task}.classes is missing")
-    for name, task in host["tasks"].items():
-        if not isinstance(task, Mapping) or not isinstance(task.get("file"), str):
-            raise ValueError(f"host.tasks.{name} names no file")
-        _check_file(host["files"], task["file"], "host.files.")
+
+    PROBABILITIES = "probabilities"
+    SCORE = "score"
+    PIXELS = "pixels"
 
 
-def check_task(host: Mapping[str, Any], name: str) -> None:
-    _check(host["tasks"][name], TASK, f"host.tasks.{name}.")
+@dataclass(frozen=True, kw_only=True)
+class StoredFile(Record):
+    """A file of the bundle, as it must be."""
+
+    sha256: str = key(text())
+    bytes: int = key(whole(0, MANY))
 
 
-def _check_file(files: Mapping[str, Any], name: str, where: str) -> None:
-    _check(files, {name: REQUIRED_SECTION}, where)
-    _check(files[name], FILE, f"{where}{name}.")
+@dataclass(frozen=True, kw_only=True)
+class NodeHalf(Record):
+    """What node and host must share."""
+
+    READERS: ClassVar = {"image": partial(read, ImageSpec), "files": each(StoredFile.read)}
+    image: ImageSpec = key(SECTION)
+    latents: int = key(whole(1, MAX_LATENTS))
+    wavelet: str | None = key(text(), None)
+    input_zero_point: int | None = key(whole(-128, 127), None)
+    files: Mapping[str, StoredFile] = key(SECTION, default_factory=dict)
+    "Encoder and tables; written anew with the manifest."
 
 
-def _check(table: Mapping[str, Any], settings: Mapping[str, Setting], where: str) -> None:
-    """Check these keys; others may stand beside them."""
-    read_section({key: value for key, value in table.items() if key in settings}, settings, where)
+@dataclass(frozen=True, kw_only=True)
+class Learned(Record):
+    """What a further task's decoder learned from."""
+
+    task: str | None = key(text(), None)
+    data_set: str | None = key(text(), None)
+    loss: str | None = key(text(), None)
+    seed: int | None = key(whole(-MANY, MANY), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskMeasured(Record):
+    """What a further task's decoder was worth on a split; which figures there are is the task's."""
+
+    split: str | None = key(text(), None)
+    images: int | None = key(whole(0, MANY), None)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        return {name: one for name, one in self.others.items() if isinstance(one, int | float)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskEntry(Record):
+    """What one of the host's decoders is asked about every image."""
+
+    READERS: ClassVar = {"learned": Learned.read_leniently, "measured": TaskMeasured.read_leniently}
+    file: str = key(text())
+    classes: tuple[str, ...] | None = key(TEXTS, None)
+    "Names of what the probabilities are of, in the order of the decoder's output."
+    output: str | None = key(text(), None)
+    "One of Output; None: probabilities."
+    threshold: float | None = key(number(-MANY, MANY), None)
+    "Above it a score is an alarm."
+    calibration: Mapping[str, object] | None = key(SECTION, None)
+    "As link.bundle.calibration reads it; it is fitted to one decoder and says to which."
+    learned: Learned | None = key(SECTION, None)
+    measured: TaskMeasured | None = key(SECTION, None)
+    fault: str = field(default="", repr=False)
+    "What cannot be in it, told when it is asked for; empty: nothing."
+
+
+def _tasks(table: Mapping[str, Any], where: str) -> dict[str, TaskEntry]:
+    """A fault in a further task is told when that is asked for, not before."""
+    tasks = {}
+    for name, entry in table.items():
+        try:
+            tasks[name] = each(TaskEntry.read)({name: entry}, where)[name]
+        except ValueError as error:
+            if name == LABEL_TASK:
+                raise
+            if not isinstance(entry, Mapping) or not isinstance(entry.get("file"), str):
+                raise ValueError(f"{where}{name} names no file") from None
+            others = {key: value for key, value in entry.items() if key != "file"}
+            tasks[name] = TaskEntry(file=entry["file"], fault=str(error), others=others)
+    return tasks
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostHalf(Record):
+    """What the host can answer; it may change while the nodes stay as they are."""
+
+    READERS: ClassVar = {"tasks": _tasks, "files": each(StoredFile.read)}
+    tasks: Mapping[str, TaskEntry] = key(SECTION)
+    files: Mapping[str, StoredFile] = key(SECTION, default_factory=dict)
+    "The decoders; written anew with the manifest."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotated(Record):
+    """How a finished bundle's latents were rotated."""
+
+    from_bundle: str | None = key(text(), None)
+    command: str | None = key(text(), None)
+    commit: str | None = key(text(), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance(Record):
+    """Where a bundle comes from: the same for the same checkpoint, command and revision."""
+
+    READERS: ClassVar = {"turned": Rotated.read_leniently}
+    commit: str | None = key(text(), None)
+    command: str | None = key(text(), None)
+    data_set: str | None = key(text(), None)
+    preset: str | None = key(text(), None)
+    stage: str | None = key(text(), None)
+    views: int | None = key(whole(1, MANY), None)
+    epoch: int | None = key(whole(0, MANY), None)
+    seed: int | None = key(whole(-MANY, MANY), None)
+    label_corruption: float | None = key(number(0, 1), None)
+    started_from_sha256: str | None = key(text(), "")
+    "Checkpoint that the training started from; None: from nothing, empty: not said."
+    teacher_sha256: str | None = key(text(), "")
+    "Checkpoint that it learned from, likewise."
+    checkpoint_sha256: str | None = key(text(), None)
+    tools: Mapping[str, str] | None = key(SECTION, None)
+    "Version of each tool whose version decides the bytes."
+    rotated: Rotated | None = key(SECTION, None, name="turned")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Record):
+    """What a bundle was worth on a split."""
+
+    split: str | None = key(text(), None)
+    images: int | None = key(whole(0, MANY), None)
+    accuracy: float | None = key(number(0, 1), None)
+    "Share 0…1, through int8 encoder and coder."
+    float_accuracy: float | None = key(number(0, 1), None)
+    bytes_per_image: float | None = key(number(0, MANY), None)
+    "Mean length of the bitstream."
+    bytes_per_image_percentiles: Mapping[str, float] | None = key(SECTION, None)
+    static_bits_per_image: float | None = key(number(0, MANY), None)
+    mixture_bits_per_image: float | None = key(number(0, MANY), None)
+    components: int | None = key(whole(0, MANY), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Record):
+    """All that manifest.json says but the format and the id."""
+
+    READERS: ClassVar = {
+        "node": NodeHalf.read,
+        "host": HostHalf.read,
+        "provenance": Provenance.read_leniently,
+        "measured": Measured.read_leniently,
+    }
+    node: NodeHalf = key(SECTION)
+    host: HostHalf = key(SECTION)
+    provenance: Provenance = key(SECTION, default_factory=Provenance)
+    measured: Measured = key(SECTION, default_factory=Measured)
+
+
+def read_manifest(table: Mapping[str, Any]) -> Manifest:
+    """ValueError with what is lacking or cannot be."""
+    manifest = Manifest.read(table, "")
+    for name in (ENCODER, TABLES):
+        _require(name, manifest.node.files, "node.files.")
+    _require(LABEL_TASK, manifest.host.tasks, "host.tasks.")
+    if manifest.host.tasks[LABEL_TASK].classes is None:
+        raise ValueError(f"host.tasks.{LABEL_TASK}.classes is missing")
+    for task in manifest.host.tasks.values():
+        _require(task.file, manifest.host.files, "host.files.")
+    return manifest
+
+
+def _require(name: str, table: Mapping[str, object], where: str) -> None:
+    if name not in table:
+        raise ValueError(f'{where}key "{name}" is missing')

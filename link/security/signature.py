@@ -19,7 +19,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from link.base import durable
-from link.bundle.bundle import ENCODER, MANIFEST, TABLES, Bundle, BundleError
+from link.bundle.bundle import Bundle, BundleError
+from link.bundle.manifest import NODE_FILES
 
 SIGNATURE = "signature.json"
 SIGNING_KEY, SIGNER = "bundle-signing.key", "bundle-signing.pub"
@@ -28,7 +29,7 @@ FORMAT = 1
 CONTEXT = b"latentlink bundle\n"
 KEY_BYTES = 32
 MAX_BYTES = 1 << 16
-SIGNED = frozenset({MANIFEST, ENCODER, TABLES})
+SIGNED = frozenset(NODE_FILES)
 "A signature that leaves one of these out signs nothing."
 
 

@@ -4,15 +4,18 @@ import os
 import subprocess
 import sys
 import tty
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from link.bundle.bundle import write_manifest
+from link.bundle.bundle import Bundle
+from link.bundle.image_spec import ImageSpec
 from link.coder.tables import Tables
 from link.security.keys import provision
+from tests.worlds.small_bundle import small_manifest
 
 IMAGE_SIZE, N_LATENTS, NODE = 8, 8, 3
 CLASSES = ["no", "yes"]
@@ -92,15 +95,8 @@ def make_bundle(int8_model, tmp_path):
         Tables.from_counts([-128] * n_latents, np.ones((n_latents, 256))).to_npz(
             folder / "tables.npz"
         )
-        image = {
-            "height": IMAGE_SIZE,
-            "width": IMAGE_SIZE,
-            "channels": 1,
-            "pixel_pad": 0,
-        } | image_spec
-        node = {"image": image, "wavelet": "haar", "latents": n_latents, "input_zero_point": -128}
-        host = {"tasks": {"label": {"file": "decoder.onnx", "classes": CLASSES}}}
-        bundle = write_manifest(folder, node, host, provenance={}, measured={})
+        image = replace(ImageSpec(IMAGE_SIZE, IMAGE_SIZE, 1), **image_spec)
+        bundle = Bundle.write(folder, small_manifest(image, n_latents, CLASSES))
         (folder / "decoder.onnx").unlink()
         return bundle
 

@@ -13,7 +13,7 @@ import pytest
 from device.config import load_config
 from device.outbox.outbox import open_outbox
 from device.safe_mode import keep_good, voices
-from link.bundle.bundle import Bundle, write_manifest
+from link.bundle.bundle import Bundle
 from tests.device.test_node import ONE_WAY, node, run_node
 from tests.worlds.far_host import FarHost
 
@@ -130,8 +130,7 @@ def copy_with_model(source, target, model):
     shutil.copytree(source, target)
     (target / "encoder.tflite").write_bytes(model)
     (target / "decoder.onnx").write_bytes(b"the node needs none")
-    old = Bundle.load(source, "node")
-    write_manifest(target, old.node, old.host, old.provenance, old.measured)
+    Bundle.write(target, Bundle.load(source, "node").manifest)
     return target
 
 

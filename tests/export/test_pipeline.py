@@ -13,7 +13,7 @@ from export.pipeline import export
 from host_decoder.decode.classifier import Classifier
 from host_training.data.catalogue import load
 from host_training.training.checkpoint import CheckpointError
-from link.bundle.bundle import Bundle, with_task
+from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.output.results import check_result
 
@@ -49,7 +49,7 @@ def test_node_and_host_accept_the_bundle(exported):
     assert bundle.image.shape == (8, 8, 1)
     assert bundle.classes == tuple("0123456789")
     assert bundle.n_latents == bundle.tables.n_latents == 8
-    assert bundle.node["input_zero_point"] == -128
+    assert bundle.manifest.node.input_zero_point == -128
 
 
 def test_the_same_export_twice_gives_the_same_bytes_and_replaces_the_old_one(exported, tmp_path):
@@ -99,11 +99,9 @@ def test_the_reported_accuracy_is_that_of_images_decoded_from_bytes(exported):
         [latent_coder.decode(bitstream, bundle.tables).symbols for bitstream in bitstreams]
     )
     labels = Classifier.of(bundle)(received).argmax(1)
-    assert bundle.measured["accuracy"] == pytest.approx((labels == test.labels).mean())
-    assert bundle.measured["accuracy"] > 0.8
-    assert bundle.measured["bytes_per_image"] == pytest.approx(
-        np.mean([len(b) for b in bitstreams])
-    )
+    assert bundle.measured.accuracy == pytest.approx((labels == test.labels).mean())
+    assert bundle.measured.accuracy > 0.8
+    assert bundle.measured.bytes_per_image == pytest.approx(np.mean([len(b) for b in bitstreams]))
 
 
 def test_the_mixture_beats_the_histogram_and_stays_within_what_the_data_can_carry(exported):
@@ -163,7 +161,7 @@ def test_a_bundle_that_a_node_may_run_is_kept_when_another_takes_its_place(expor
         pipeline._place_for_old(out, replace(new, id=b"another."))
         == tmp_path / f"bundle-{new.id.hex()}"
     )
-    with_task(Bundle.load(out, "host"), "more", new.host["tasks"]["label"])
+    Bundle.load(out, "host").with_task("more", new.manifest.host.tasks["label"])
     kept = pipeline._place_for_old(out, new)
     assert kept is not None
     assert kept == tmp_path / f"bundle-{new.id.hex()}", "its further decoder was made by hand"

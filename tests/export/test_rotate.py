@@ -57,7 +57,7 @@ def test_a_turned_bundle_is_a_bundle_of_fewer_bytes_and_the_same_worth(exported,
     assert bundle.n_latents <= exported.bundle.n_latents
     assert figures["bytes_per_image"] <= figures["bytes_per_image_before"] + 0.1
     assert figures["accuracy"] >= figures["accuracy_before"] - 0.03
-    assert bundle.provenance["turned"]["from_bundle"] == exported.bundle.id.hex()
+    assert bundle.provenance.rotated.from_bundle == exported.bundle.id.hex()
 
 
 def test_its_figures_are_those_of_images_decoded_from_bytes(turned):

@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from device.encoder.interpreter import SELFTEST_MODEL
 from host_decoder.config import KnownNode
 from host_decoder.store.sqlite import Store
-from link.bundle.bundle import Bundle, with_calibration
+from link.bundle.bundle import Bundle
 from link.bundle.calibration import Calibration
 from link.coder.tables import Tables
 from tests.worlds.small_bundle import random_tables
@@ -79,7 +79,7 @@ def calibrated_live_bundle(live_bundle, tmp_path_factory):
 def calibrated(bundle: Bundle, folder: Path) -> Bundle:
     shutil.copytree(bundle.path, folder)
     unchanged = Calibration((0, bundle.n_latents), (1.0, 1.0), (0.5, 0.0))
-    return with_calibration(Bundle.load(folder, side="host"), unchanged, {})
+    return Bundle.load(folder, side="host").with_calibration(unchanged, {})
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,14 @@
 """Small real things to test with: tables, symbols drawn from them, and a bundle folder on disk."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from link.bundle.bundle import Bundle, write_manifest
+from link.bundle.bundle import Bundle
+from link.bundle.image_spec import ImageSpec
+from link.bundle.manifest import HostHalf, Manifest, Measured, NodeHalf, Provenance, TaskEntry
 from link.coder.tables import Tables
 
 
@@ -38,13 +42,16 @@ def make_bundle(
     (folder / "encoder.tflite").write_bytes(encoder)
     (folder / "decoder.onnx").write_bytes(b"float decoder")
     tables.to_npz(folder / "tables.npz")
-    node = {
-        "image": {"height": 8, "width": 8, "channels": 1, "pixel_pad": 0},
-        "wavelet": "haar",
-        "latents": tables.n_latents,
-        "input_zero_point": -128,
-    }
-    host = {"tasks": {"label": {"file": "decoder.onnx", "classes": ["zero", "one"]}}}
-    return write_manifest(
-        folder, node, host, provenance={"seed": 1}, measured={"int8_accuracy": 0.97}
+    told = {"provenance": Provenance(seed=1), "measured": Measured(accuracy=0.97)}
+    return Bundle.write(
+        folder, small_manifest(ImageSpec(8, 8, 1), tables.n_latents, ("zero", "one"), **told)
     )
+
+
+def small_manifest(
+    image: ImageSpec, n_latents: int, classes: Sequence[str], **more: Any
+) -> Manifest:
+    """Of a bundle with the label's decoder alone."""
+    node = NodeHalf(image=image, wavelet="haar", latents=n_latents, input_zero_point=-128)
+    tasks = {"label": TaskEntry(file="decoder.onnx", classes=tuple(classes))}
+    return Manifest(node=node, host=HostHalf(tasks=tasks), **more)

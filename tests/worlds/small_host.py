@@ -12,7 +12,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from host_decoder.events import Answer
-from link.bundle.bundle import Bundle, write_manifest
+from link.bundle.bundle import Bundle
+from link.bundle.image_spec import ImageSpec
+from link.bundle.manifest import Provenance
 from link.coder import latent_coder
 from link.coder.tables import Tables
 from link.output.console import Captured, Sent
@@ -20,6 +22,7 @@ from link.security.seal import Direction, Seal, downlink_key, uplink_key
 from link.wire.control import Command, Hello, Report, Time, unpack_command
 from link.wire.framing import frame
 from link.wire.packet import Chunk, Flag, Header, PacketType, split
+from tests.worlds.small_bundle import small_manifest
 
 CLASSES = ("ape", "bee", "cat", "dog")
 KEY = bytes(range(16))
@@ -85,17 +88,10 @@ def make_bundle(
     (folder / "encoder.tflite").write_bytes(encoder)
     tables.to_npz(folder / "tables.npz")
     write_decoder(folder / "decoder.onnx", weights(tables.n_latents, decoder_seed))
-    node = {
-        "image": {
-            **dict(zip(("height", "width", "channels"), image_shape, strict=True)),
-            "pixel_pad": 0,
-        },
-        "wavelet": "haar",
-        "latents": tables.n_latents,
-        "input_zero_point": -128,
-    }
-    host = {"tasks": {"label": {"file": "decoder.onnx", "classes": list(CLASSES)}}}
-    return write_manifest(folder, node, host, provenance={"data_set": "blobs"}, measured={})
+    manifest = small_manifest(
+        ImageSpec(*image_shape), tables.n_latents, CLASSES, provenance=Provenance(data_set="blobs")
+    )
+    return Bundle.write(folder, manifest)
 
 
 def right_label(symbols: np.ndarray, seed: int = 0) -> str:

@@ -18,7 +18,8 @@ from device.encoder.encoder import Encoder
 from device.encoder.loading import load
 from device.encoder.trial import PROBATION_IMAGES, STATE_FILE, Installed, TrialState
 from link.base import durable
-from link.bundle.bundle import ENCODER, Bundle, BundleError, write_manifest
+from link.bundle.bundle import Bundle, BundleError
+from link.bundle.manifest import ENCODER
 from link.host.interface import NodeEntry
 from link.host.receiver import Receiver
 from link.medium.profiles import get_profile
@@ -44,9 +45,8 @@ def new(old, tmp_path):
     folder = tmp_path / "later"
     shutil.copytree(old.path, folder)
     (folder / "decoder.onnx").write_bytes(b"the node needs none")
-    made = write_manifest(
-        folder, old.node | {"wavelet": "bior2.2"}, old.host, provenance={}, measured={}
-    )
+    node = replace(old.manifest.node, wavelet="bior2.2")
+    made = Bundle.write(folder, replace(old.manifest, node=node))
     (folder / "decoder.onnx").unlink()
     assert made.id != old.id
     return made

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from device.flash.registry import bundles_of
 from device.flash.signing import signed_files
 from device.flash.tools import FlashError
 from host_decoder.config import read_config
-from link.bundle.bundle import Bundle, write_manifest
+from link.bundle.bundle import Bundle
 from link.security.signature import SIGNATURE, sign
 from tests.device.flash.conftest import BUNDLE, OUR_IMAGE, ROOT
 from tests.device.flash.test_deploy import PYTHON, sshd  # noqa: F401
@@ -45,10 +46,9 @@ PATIENCE_S = 120
 def variant(folder: Path, name: str) -> Bundle:
     """The released bundle under another id."""
     shutil.copytree(BUNDLE, folder / name)
-    bundle = Bundle.load(BUNDLE, side="host")
-    return write_manifest(
-        folder / name, bundle.node | {"wavelet": name}, bundle.host, bundle.provenance, {}
-    )
+    manifest = Bundle.load(BUNDLE, side="host").manifest
+    node = replace(manifest.node, wavelet=name)
+    return Bundle.write(folder / name, replace(manifest, node=node))
 
 
 class FolderNode:

@@ -5,9 +5,10 @@ owner's alone.
 import pytest
 
 from device.encoder.canary import CANARY
-from device.flash.signing import NODE_FILES, key_path, signed_files, signing_key
+from device.flash.signing import key_path, signed_files, signing_key
 from device.flash.tools import FlashError
 from link.bundle.bundle import Bundle
+from link.bundle.manifest import NODE_FILES
 from link.security import signature
 from tests.device.flash.conftest import BUNDLE
 

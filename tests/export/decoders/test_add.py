@@ -54,7 +54,7 @@ def test_node_and_id_and_the_other_decoders_stay(fielded, exported):
     assert (
         bundle.id == before.id == Bundle.load(fielded, "node").id == Bundle.load(fielded, "host").id
     )
-    assert bundle.node == before.node
+    assert bundle.manifest.node == before.manifest.node
     assert bundle.calibration == before.calibration
     assert bundle.task("label").classes == before.classes
     for name in ("encoder.tflite", "tables.npz", "decoder.onnx"):
@@ -102,10 +102,11 @@ def test_a_new_class_is_told_from_the_old_ones_after_a_few_examples(fielded, tmp
     options = ["--task", "new-class", "--examples", str(folder), "--shots", "8", "--threads", "1"]
     assert main(["decoder", "--bundle", str(fielded), *options]) == 0
     assert "new-stripes" in capsys.readouterr().out
-    task = Bundle.load(fielded, "host").host["tasks"]["new-stripes"]
-    assert task["classes"] == ["other", "stripes"]
-    assert task["measured"]["found"] > 0.7
-    assert task["measured"]["false_alarms"] < 0.15
+    task = Bundle.load(fielded, "host").manifest.host.tasks["new-stripes"]
+    assert task.classes == ("other", "stripes")
+    assert task.measured is not None
+    assert task.measured.figures["found"] > 0.7
+    assert task.measured.figures["false_alarms"] < 0.15
 
 
 def test_a_bundle_that_came_with_the_programs_stays_as_it_came(
@@ -128,7 +129,7 @@ def test_a_bundle_that_came_with_the_programs_stays_as_it_came(
     assert {path.name: path.read_bytes() for path in released.iterdir()} == before
     copy = Bundle.load("runs/bundles/digits", "host")
     assert copy.id == exported.bundle.id
-    assert {"label", "one", "two"} <= copy.host["tasks"].keys()
+    assert {"label", "one", "two"} <= copy.manifest.host.tasks.keys()
     other = tmp_path / "runs" / "bundles" / "other"
     shutil.copytree(Path(__file__).parents[3] / "models" / "cifar10-tiny", other)
     assert (

@@ -11,7 +11,7 @@ from export.decoders.strangers import KINDS, draw
 from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.task_reader import task_reader
 from host_training.data.catalogue import load
-from link.bundle.bundle import ANOMALY_TASK
+from link.bundle.manifest import ANOMALY_TASK
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +30,10 @@ def told(exported):
 
 
 def test_every_export_has_one_that_passes_its_own_images(exported, told):
-    entry = exported.bundle.host["tasks"][ANOMALY_TASK]
-    assert entry["learned"]["task"] == ANOMALY_TASK
+    entry = exported.bundle.manifest.host.tasks[ANOMALY_TASK]
+    assert entry.learned.task == ANOMALY_TASK
     alarms = told(load("digits").test.images)
-    assert alarms == pytest.approx(entry["measured"]["false_alarms"])
+    assert alarms == pytest.approx(entry.measured.figures["false_alarms"])
     assert alarms < 0.15
 
 
@@ -41,7 +41,7 @@ def test_every_export_has_one_that_passes_its_own_images(exported, told):
 def test_what_the_manifest_claims_of_a_kind_of_stranger_is_what_the_host_finds(
     exported, told, kind
 ):
-    claimed = exported.bundle.host["tasks"][ANOMALY_TASK]["measured"][
+    claimed = exported.bundle.manifest.host.tasks[ANOMALY_TASK].measured.figures[
         f"caught_{kind.replace(' ', '_')}"
     ]
     pictures = draw(kind, anomaly.N_TO_MEASURE, load("digits").train.images, anomaly.MEASURED)
@@ -49,7 +49,7 @@ def test_what_the_manifest_claims_of_a_kind_of_stranger_is_what_the_host_finds(
 
 
 def test_most_of_what_shows_nothing_is_told(exported):
-    measured = exported.bundle.host["tasks"][ANOMALY_TASK]["measured"]
+    measured = exported.bundle.manifest.host.tasks[ANOMALY_TASK].measured.figures
     assert np.mean([measured[f"caught_{kind.replace(' ', '_')}"] for kind in KINDS]) > 0.5
 
 

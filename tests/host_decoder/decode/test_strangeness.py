@@ -9,7 +9,8 @@ from device.encoder.encoder import Encoder
 from export.decoders.strangers import draw
 from host_decoder.decode.reader import Reader
 from host_decoder.decode.strangeness import StrangenessScorer
-from link.bundle.bundle import ANOMALY_TASK, Bundle, BundleError
+from link.bundle.bundle import Bundle, BundleError
+from link.bundle.manifest import ANOMALY_TASK
 from link.coder import latent_coder
 from tests.worlds.small_bundle import random_tables
 from tests.worlds.small_host import make_bundle
@@ -21,9 +22,10 @@ RELEASED = sorted(path.parent.name for path in MODELS.glob("*/manifest.json"))
 @pytest.mark.parametrize("name", RELEASED)
 def test_every_released_bundle_has_a_score_for_what_it_does_not_know(name):
     bundle = Bundle.load(MODELS / name, side="host")
-    measured = bundle.host["tasks"][ANOMALY_TASK]["measured"]
-    assert measured["false_alarms"] < 0.07
-    assert measured["caught_lens_cap"] > 0.9
+    measured = bundle.manifest.host.tasks[ANOMALY_TASK].measured
+    assert measured is not None
+    assert measured.figures["false_alarms"] < 0.07
+    assert measured.figures["caught_lens_cap"] > 0.9
     assert StrangenessScorer.of(bundle) is not None
 
 

@@ -18,7 +18,8 @@ from host_decoder.decode.task_reader import task_reader
 from host_decoder.events import Answer
 from host_decoder.receive.host import Host
 from host_decoder.store.sqlite import Store
-from link.bundle.bundle import Bundle, BundleError, with_task
+from link.bundle.bundle import Bundle, BundleError
+from link.bundle.manifest import TaskEntry
 from tests.worlds.small_bundle import random_symbols
 from tests.worlds.small_host import CLASSES, KEY, NODE, SmallNode, weights, write_decoder
 
@@ -73,13 +74,10 @@ def tasked(bundle, tmp_path) -> Bundle:
     write_sum(folder / "decoder-odd.onnx")
     write_ramp(folder / "decoder-thumbnail.onnx")
     tasked = Bundle.load(folder, "host")
-    tasked = with_task(
-        tasked, "size", {"file": "decoder-size.onnx", "classes": ["small", "large", "huge"]}
-    )
-    tasked = with_task(
-        tasked, "odd", {"file": "decoder-odd.onnx", "output": "score", "threshold": 100}
-    )
-    return with_task(tasked, "thumbnail", {"file": "decoder-thumbnail.onnx", "output": "pixels"})
+    sizes = TaskEntry(file="decoder-size.onnx", classes=("small", "large", "huge"))
+    odd = TaskEntry(file="decoder-odd.onnx", output="score", threshold=100)
+    thumbnail = TaskEntry(file="decoder-thumbnail.onnx", output="pixels")
+    return tasked.with_task("size", sizes).with_task("odd", odd).with_task("thumbnail", thumbnail)
 
 
 def test_classes_are_named_best_first(tasked):
@@ -146,7 +144,7 @@ def test_a_task_that_is_not_there_is_told_what_is(tasked):
 )
 def test_an_entry_that_misstates_its_decoder_is_refused(tasked, entry, sentence):
     with pytest.raises(BundleError, match=sentence):
-        task_reader(with_task(tasked, "wrong", entry), "wrong")
+        task_reader(tasked.with_task("wrong", TaskEntry(file=entry["file"], others=entry)), "wrong")
 
 
 def test_a_picture_of_another_shape_than_the_images_is_refused(tasked):
@@ -161,7 +159,7 @@ def test_a_picture_of_another_shape_than_the_images_is_refused(tasked):
 @pytest.mark.parametrize("name", ["", "Size", "../size", "a" * 41, "two words"])
 def test_a_name_that_is_no_file_name_is_refused(tasked, name):
     with pytest.raises(BundleError, match="cannot name a task"):
-        with_task(tasked, name, {"file": "decoder-size.onnx"})
+        tasked.with_task(name, TaskEntry(file="decoder-size.onnx"))
 
 
 def answer_of(events) -> Answer:

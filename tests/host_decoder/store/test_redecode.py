@@ -15,7 +15,7 @@ from host_decoder.events import Answer
 from host_decoder.receive.host import Host
 from host_decoder.store.redecode import redecode
 from host_decoder.store.sqlite import Store
-from link.bundle.bundle import Bundle, with_calibration
+from link.bundle.bundle import Bundle
 from link.bundle.calibration import Calibration
 from link.coder import latent_coder
 from tests.worlds.small_bundle import random_symbols
@@ -94,7 +94,7 @@ def test_a_line_is_what_listen_said(bundle, store, symbols, tmp_path):
     """
     shutil.copytree(bundle.path, tmp_path / "modest")
     calibration = Calibration((0, bundle.n_latents), (5.0, 2.0), (0.5, 0.0))
-    modest = with_calibration(Bundle.load(tmp_path / "modest", side="host"), calibration, {})
+    modest = Bundle.load(tmp_path / "modest", side="host").with_calibration(calibration, {})
     entry = KnownNode(NODE, KEY, modest, tasks=("label",))
     host = Host([entry], store, verdict=VerdictConfig(confidence=0.5))
     node = SmallNode(modest, chunk_bytes=3)

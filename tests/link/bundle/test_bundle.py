@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from link.bundle.bundle import Bundle, BundleError, compute_id, write_manifest
+from link.bundle.bundle import Bundle, BundleError, compute_id
 from tests.worlds.small_bundle import make_bundle, random_tables
 
 
@@ -32,8 +32,8 @@ def test_a_bundle_loads_on_both_sides(folder):
         assert bundle.image.shape == (8, 8, 1)
         assert bundle.classes == ("zero", "one")
         assert bundle.n_latents == 12
-        assert bundle.measured == {"int8_accuracy": 0.97}
-        assert bundle.provenance == {"seed": 1}
+        assert bundle.measured.accuracy == 0.97
+        assert bundle.provenance.seed == 1
         assert bundle.tables.n_latents == 12
         assert bundle.tables is bundle.tables
         assert bundle.encoder_path == folder / "encoder.tflite"
@@ -85,11 +85,9 @@ def test_another_decoder_leaves_the_id_and_another_encoder_or_table_does_not(tmp
 def test_a_new_decoder_file_keeps_the_id_when_the_manifest_is_written_again(tmp_path):
     bundle = make_bundle(tmp_path / "bundle")
     (bundle.path / "decoder.onnx").write_bytes(b"a better decoder")
-    again = write_manifest(
-        bundle.path, bundle.node, bundle.host, bundle.provenance, bundle.measured
-    )
+    again = Bundle.write(bundle.path, bundle.manifest)
     assert again.id == bundle.id
-    assert again.host["files"] != bundle.host["files"]
+    assert again.manifest.host.files != bundle.manifest.host.files
     assert Bundle.load(bundle.path, "host").id == bundle.id
 
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from link.bundle.bundle import Bundle, BundleError, with_calibration, write_manifest
+from link.bundle.bundle import Bundle, BundleError
 from link.bundle.calibration import Calibration
 from tests.worlds.small_bundle import make_bundle
 
@@ -78,23 +78,23 @@ def test_what_makes_no_sense_is_refused(n_known, temperature, share, sentence):
 
 def test_a_bundle_keeps_its_id_and_gives_back_its_calibration(bundle):
     assert bundle.calibration is None
-    calibrated = with_calibration(bundle, CALIBRATION, {"split": "validation"})
+    calibrated = bundle.with_calibration(CALIBRATION, {"split": "validation"})
     assert calibrated.id == bundle.id
     again = Bundle.load(bundle.path, "host")
     assert again.calibration == CALIBRATION
     assert again.classes == bundle.classes
-    assert again.host["tasks"]["label"]["calibration"]["split"] == "validation"
+    stored = again.manifest.host.tasks["label"].calibration
+    assert stored is not None
+    assert stored["split"] == "validation"
     assert not list(bundle.path.glob("*.part"))
 
 
 def test_a_calibration_of_another_decoder_counts_as_none(bundle):
-    calibrated = with_calibration(bundle, CALIBRATION, {})
+    calibrated = bundle.with_calibration(CALIBRATION, {})
     (bundle.path / "decoder.onnx").write_bytes(b"a better decoder")
-    renewed = write_manifest(
-        bundle.path, calibrated.node, calibrated.host, bundle.provenance, bundle.measured
-    )
+    renewed = Bundle.write(bundle.path, calibrated.manifest)
     assert renewed.calibration is None
-    assert with_calibration(renewed, CALIBRATION, {}).calibration == CALIBRATION
+    assert renewed.with_calibration(CALIBRATION, {}).calibration == CALIBRATION
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_calibration_of_another_decoder_counts_as_none(bundle):
 def test_a_damaged_calibration_is_refused_by_the_host_and_ignored_by_the_node(
     bundle, change, sentence
 ):
-    with_calibration(bundle, CALIBRATION, {})
+    bundle.with_calibration(CALIBRATION, {})
     path = bundle.path / "manifest.json"
     manifest = json.loads(path.read_text())
     change(manifest["host"]["tasks"]["label"]["calibration"])

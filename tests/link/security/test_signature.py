@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from link.bundle.bundle import ENCODER, MANIFEST, TABLES, write_manifest
+from link.bundle.bundle import Bundle
+from link.bundle.image_spec import ImageSpec
+from link.bundle.manifest import ENCODER, MANIFEST, TABLES
 from link.coder.tables import Tables
 from link.security.signature import (
     SIGNATURE,
@@ -21,6 +23,7 @@ from link.security.signature import (
     sign,
     signer_text,
 )
+from tests.worlds.small_bundle import small_manifest
 
 
 @pytest.fixture
@@ -42,9 +45,7 @@ def bundle(tmp_path, key):
     (folder / ENCODER).write_bytes(b"model")
     (folder / "decoder.onnx").write_bytes(b"the host's")
     Tables.from_counts([0], np.ones((1, 2))).to_npz(folder / TABLES)
-    node = {"image": {"height": 2, "width": 2, "channels": 1}, "latents": 1}
-    tasks = {"label": {"file": "decoder.onnx", "classes": ["no"]}}
-    made = write_manifest(folder, node, {"tasks": tasks}, provenance={}, measured={})
+    made = Bundle.write(folder, small_manifest(ImageSpec(2, 2, 1), 1, ["no"]))
     (folder / "decoder.onnx").unlink()
     write_signature(made, key)
     return made

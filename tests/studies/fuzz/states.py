@@ -14,12 +14,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from device.outbox.outbox import Outbox, open_outbox
 from link.base import durable
-from link.bundle.bundle import ENCODER, TABLES, write_manifest
+from link.bundle.bundle import Bundle
+from link.bundle.image_spec import ImageSpec
+from link.bundle.manifest import ENCODER, TABLES
 from link.coder.tables import Tables
 from link.medium.ledger import StoredLedger
 from link.security.keys import COUNTER_FILE, CounterStore, KeyStateError, provision
 from link.security.signature import SIGNATURE, SignatureError, check, sign, signer_text
 from tests.studies.fuzz.harness import Surroundings, Target
+from tests.worlds.small_bundle import small_manifest
 
 NODE = 7
 
@@ -83,10 +86,7 @@ def signature(around: Surroundings) -> Target:
     for name in (ENCODER, "decoder.onnx"):
         (folder / name).write_bytes(name.encode())
     Tables.from_counts([0], np.ones((1, 2))).to_npz(folder / TABLES)
-    node = {"image": {"height": 2, "width": 2, "channels": 1}, "latents": 1}
-    bundle = write_manifest(
-        folder, node, {"tasks": {"label": {"file": "decoder.onnx", "classes": ["no"]}}}, {}, {}
-    )
+    bundle = Bundle.write(folder, small_manifest(ImageSpec(2, 2, 1), 1, ["no"]))
     (folder / "decoder.onnx").unlink()
     key = Ed25519PrivateKey.from_private_bytes(bytes(32))
     signer = around.folder / "signer.pub"

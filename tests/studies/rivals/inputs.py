@@ -78,12 +78,12 @@ class Study:
 
     @cached_property
     def encoder_macs(self) -> int:
-        views = int(self.bundle.provenance.get("views", 1))
+        views = self.bundle.provenance.views or 1
         return views * encoder_macs(network(self.bundle_preset, self.data, self.bundle.n_latents))
 
     @property
     def bundle_preset(self) -> str:
-        return str(self.bundle.provenance["preset"])
+        return str(self.bundle.provenance.preset)
 
     @cached_property
     def model(self) -> AutoEncoder:

@@ -7,7 +7,7 @@ from export.decoders.add import (
     Decoder,
 )
 from export.decoders.anomaly import NORMAL_SHARE
-from link.bundle.bundle import SCORE
+from link.bundle.manifest import Output
 from tests.studies.tasks.field import Field
 from tests.studies.tasks.rows import Row, Rows, plain
 
@@ -24,7 +24,7 @@ def anomaly_rows(place: Field, rows: Rows) -> None:
     )
     for name, images in ((place.other.name, place.other.test.images), ("noise", noise)):
         for seed in rows.missing(f"anomaly {name}", [0]):
-            score = place.on_host(Decoder(place.anomaly_score, SCORE))
+            score = place.on_host(Decoder(place.anomaly_score, Output.SCORE))
             pair = place.receive(place.data.test.images), place.receive(images)
             row = told_apart("", *(score(some.symbols) for some in pair))
             sure = (-np.rint(255 * some.label_scores.max(1)) for some in pair)

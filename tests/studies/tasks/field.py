@@ -21,7 +21,7 @@ from host_decoder.decode.onnx_decoder import OnnxDecoder
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
 from link.base import durable
-from link.bundle.bundle import PROBABILITIES, Bundle
+from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.coder.bulk import decode_bulk
 from tests.studies.common import RUNS
@@ -120,8 +120,8 @@ class Field:
         """The decoder as the host runs it."""
         path = self.folder / "decoder.onnx"
         write_task(decoder.module, self.bundle.n_latents, decoder.output, path)
-        if decoder.output == PROBABILITIES:
-            return Classifier(path, self.bundle.n_latents, len(decoder.facts["classes"]))
+        if decoder.classes is not None:
+            return Classifier(path, self.bundle.n_latents, len(decoder.classes))
         return OnnxDecoder(path, self.bundle.n_latents, decoder.output)
 
 

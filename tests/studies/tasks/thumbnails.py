@@ -13,7 +13,7 @@ from export.decoders.add import (
 from export.decoders.networks import Components, Learning, learn_pixels
 from export.decoders.pictures import psnr, ssim
 from host_decoder.view.picture import to_png
-from link.bundle.bundle import PIXELS
+from link.bundle.manifest import Output
 from tests.studies.tasks.field import Field, write_array
 from tests.studies.tasks.rows import Row, Rows
 
@@ -38,7 +38,7 @@ def thumbnail_rows(place: Field, rows: Rows, seeds: Sequence[int]) -> None:
     )
     for seed in missing:
         decode = place.on_host(
-            Decoder(learn_pixels(lessons, components, shape, Learning(seed=seed)), PIXELS)
+            Decoder(learn_pixels(lessons, components, shape, Learning(seed=seed)), Output.PIXELS)
         )
         pictures = np.concatenate([decode(part) for part in np.array_split(test.symbols, 20)])
         write_array(place.folder / "shown.npy", np.stack([originals[:N_SHOWN], pictures[:N_SHOWN]]))

@@ -37,8 +37,8 @@ SITUATIONS = {
         "tests/link/host/test_receiver.py::test_a_node_is_told_the_time_again_unasked_when_the_hosts_clock_was_set",
     ],
     "a RAK3172 with older firmware, or with its echo on": [
-        "tests/link/carriers/test_carriers.py::test_a_rak3172_of_before_rui3_tells_a_packet_in_two_lines",
-        "tests/link/carriers/test_carriers.py::test_an_echo_is_passed_over",
+        "tests/link/carriers/test_rak3172.py::test_a_rak3172_of_before_rui3_tells_a_packet_in_two_lines",
+        "tests/link/carriers/test_carrier.py::test_an_echo_is_passed_over",
     ],
     "a terminal without UTF-8": [
         "tests/link/output/test_terminal.py::test_a_command_speaks_in_ascii",

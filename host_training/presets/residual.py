@@ -1,4 +1,7 @@
-"""Presets of the paper's shape: residual modules, the last of them on the host; two phases."""
+"""Presets of the paper's shape: residual modules, the last of them on the host; two phases.
+
+The wavelet is Haar where none is named.
+"""
 
 from host_training.models.architecture import Architecture
 from host_training.presets.preset import Preset
@@ -35,7 +38,7 @@ RESIDUAL = {
         default_for=("digits",),
     ),
     "cifar-16": Preset(
-        about=("The shape of the paper at width 16, for small nodes. Not measured at this length."),
+        about=("The paper's shape at width 16, for small nodes. Not measured at this length."),
         recipe=Recipe(
             model=Architecture(base_width=16, hidden=128, latents=64, latent_decoder_width=64),
             ce_epochs=100,
@@ -69,7 +72,7 @@ RESIDUAL = {
     ),
     "cifar-32": Preset(
         about=(
-            "The shape of the paper at width 32; what `cifar-32-fine` begins with. Not "
+            "The paper's shape at width 32; what `cifar-32-fine` begins with. Not "
             "measured by itself."
         ),
         recipe=Recipe(
@@ -133,10 +136,25 @@ RESIDUAL = {
     ),
     "cifar-64": Preset(
         about=(
-            "The paper's sizes and schedule for CIFAR-10, behind a Haar transform. Not measured."
+            "The paper's CIFAR-10 model and schedule, behind the 5/3 wavelet of its authors' "
+            "code. Not measured."
         ),
         recipe=Recipe(
-            model=Architecture(),
+            model=Architecture(
+                base_width=64,
+                hidden=512,
+                latents=128,
+                latent_decoder_width=128,
+                wavelet="bior2.2",
+            ),
+            ce_epochs=200,
+            duphil_epochs=100,
+            batch_size=200,
+            learning_rate=0.1,
+            schedule="milestones",
+            duphil_batch_size=1000,
+            mcr2_learning_rate=1e-4,
+            duphil_decoder_learning_rate=1e-3,
         ),
         stage="duphil",
         machine="GPU",
@@ -144,10 +162,25 @@ RESIDUAL = {
     "cifar100-64": Preset(
         about=(
             "The paper's ResNet-34 layout for CIFAR-100 (3-4-6 blocks, our reading), behind "
-            "a Haar transform. Not measured."
+            "the 5/3 wavelet of its authors' code. Not measured."
         ),
         recipe=Recipe(
-            model=Architecture(blocks=(3, 4, 6)),
+            model=Architecture(
+                base_width=64,
+                blocks=(3, 4, 6),
+                hidden=512,
+                latents=128,
+                latent_decoder_width=128,
+                wavelet="bior2.2",
+            ),
+            ce_epochs=200,
+            duphil_epochs=100,
+            batch_size=200,
+            learning_rate=0.1,
+            schedule="milestones",
+            duphil_batch_size=1000,
+            mcr2_learning_rate=1e-4,
+            duphil_decoder_learning_rate=1e-3,
         ),
         stage="duphil",
         machine="GPU",

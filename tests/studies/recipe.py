@@ -1,9 +1,9 @@
 """Recipe: our own recipe for small nodes, and what each part of it buys.
 
-Training: from the paper's model to ours, one change at a time, at the same five million
-multiplications on the node. Then, on the last of these models and without training anything again:
-the coarseness of the quantiser in importance order, which sets the rate of a finished model, and
-the number of the mixture's components.
+Training: from the paper's model (width 16, Haar) to ours, one change at a time, at the same five
+million multiplications on the node. Then, on the last of these models and without training anything
+again: the coarseness of the quantiser in importance order, which sets the rate of a finished model,
+and the number of the mixture's components.
 """
 
 import argparse

@@ -39,7 +39,8 @@ def test_every_preset_takes_its_shapes_from_the_data_set(preset, shape, n_classe
         height, width, channels = 16, 16, 1
     config = ModelConfig.of(architecture, (height, width, channels), n_classes)
     model = AutoEncoder(config).eval()
-    images = torch.rand(2, channels, height, width)
+    pixels = torch.randint(256, (2, channels, height, width)).byte()
+    images = to_model_input(pixels, config.pixel_pad)
     latents = model.encoder(images)
     assert latents.shape == (2, model.config.latents)
     assert model(images).shape == (2, n_classes)
@@ -67,10 +68,11 @@ def test_the_undecimated_transform_is_of_haar_alone():
         )
 
 
-def test_the_papers_encoder_has_the_papers_cost():
+def test_the_papers_encoder_has_the_papers_cost_and_its_authors_wavelet():
     config = ModelConfig.of(PRESETS["cifar-64"].recipe.model, (32, 32, 3), 10)
     n_parameters = sum(p.numel() for p in AutoEncoder(config).encoder.parameters())
     assert n_parameters == pytest.approx(810_000, rel=0.01)
+    assert (config.wavelet, config.pixel_pad) == ("bior2.2", 4)
 
 
 def test_odd_images_are_refused_with_a_remedy():

@@ -1,4 +1,4 @@
-"""`python -m export`: turn a checkpoint into a bundle; calibrate, decoder and turn do more with one
+"""`python -m export`: make a bundle of a checkpoint; calibrate, decoder and rotate do more with one
 that is there.
 """
 

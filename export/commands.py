@@ -2,8 +2,8 @@
 
 `python -m export calibrate --bundle DIR` fits the confidence of a bundle that is there, on the
 validation split. `python -m export decoder --bundle DIR --task NAME` adds another decoder to its
-host side. `python -m export turn --bundle DIR --out NEW` turns its latents by importance: the same
-accuracy from fewer bytes.
+host side. `python -m export rotate --bundle DIR --out NEW` rotates its latents by importance: the
+same accuracy from fewer bytes.
 
 What lies in the folder of a run is of that run: its data set need not be said. A bundle that came
 with the programs is never written into; a copy of it is.
@@ -25,7 +25,7 @@ from export.decoders.add import Request, add_decoder
 from export.decoders.calibration import calibrate
 from export.decoders.questions import TASKS
 from export.pipeline import export
-from export.rotate import Rotating, turn
+from export.rotate import Rotating, rotate
 from export.settings import Settings
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSetError
@@ -127,12 +127,12 @@ def written_into(bundle: Bundle, out: Path | None) -> Path:
     return place
 
 
-def run_turn(options: dict[str, Any]) -> None:
+def run_rotation(options: dict[str, Any]) -> None:
     results_folder = options.pop("results")
     settings = with_origin(
         Rotating(**options), options["bundle"].resolve().parent, options["data_dir"]
     )
-    written, figures = turn(settings, partial(print, flush=True))
+    written, figures = rotate(settings, partial(print, flush=True))
     study = f"turn-{written.data_set}-{written.provenance.preset}-{settings.coarseness:g}"
     extra = {"bundle_id": written.id.hex()}
     path = results.write_result(
@@ -321,11 +321,12 @@ def decoder_parser() -> argparse.ArgumentParser:
     return top
 
 
-def turn_parser() -> argparse.ArgumentParser:
+def rotation_parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog=typed_as("python -m export turn"),
+        prog=typed_as("python -m export rotate"),
         description=(
-            "Turn the latents of a finished bundle by importance; its encoder is not trained again."
+            "Rotate the latents of a finished bundle by importance; its encoder is not trained "
+            "again."
         ),
     )
     add = top.add_argument
@@ -334,7 +335,7 @@ def turn_parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         required=True,
-        help="folder of the turned bundle, which has an id of its own",
+        help="folder of the rotated bundle, which has an id of its own",
     )
     add(
         "--coarseness",
@@ -383,6 +384,6 @@ COMMANDS = {
     "export": (parser, run_export),
     "calibrate": (calibration_parser, run_calibration),
     "decoder": (decoder_parser, run_decoder),
-    "turn": (turn_parser, run_turn),
+    "rotate": (rotation_parser, run_rotation),
 }
 "What is typed first, or `export` where it is left out."

@@ -1,4 +1,4 @@
-"""`python -m export turn`: a finished bundle's latents turned by importance; its encoder is not
+"""`python -m export rotate`: a finished bundle's latents rotated by importance; its encoder is not
 trained again.
 
 No checkpoint is needed. The importance rotation is put into the int8 encoder's last convolution;
@@ -63,10 +63,10 @@ class Rotating:
     def command(self) -> str:
         """Without what is this machine's own."""
         bundle = self.bundle.name if self.bundle.is_absolute() else self.bundle
-        return f"python -m export turn --bundle {bundle} --coarseness {self.coarseness:g}"
+        return f"python -m export rotate --bundle {bundle} --coarseness {self.coarseness:g}"
 
 
-def turn(settings: Rotating, say: Say = print) -> tuple[Bundle, dict[str, float]]:
+def rotate(settings: Rotating, say: Say = print) -> tuple[Bundle, dict[str, float]]:
     """Write the turned bundle to `settings.out`, all of it or nothing; the bundle and its
     figures.
     """

@@ -52,9 +52,9 @@ from pathlib import Path
 from typing import Any
 
 from host_decoder.decode.verdict import MIN_CONFIDENCE, MIN_GAIN
+from host_decoder.errors import ConfigError
 from host_decoder.gateway_config import GatewayConfig, read_gateways
 from host_decoder.receive.clock import CLOCKS
-from host_decoder.toml_table import ConfigError
 from link.bundle import Bundle, BundleError
 from link.bundle.manifest import MANIFEST
 from link.security import KEY_FILE, MAX_NODE, KeyStateError, parse_key

@@ -5,3 +5,7 @@ class HostError(Exception):
     """The command ends with this sentence and exit code 1; any other error is a fault of this
     program.
     """
+
+
+class ConfigError(HostError):
+    """host.toml cannot be used; the message names the entry and says what to do."""

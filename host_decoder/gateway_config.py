@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from host_decoder.toml_table import ConfigError
+from host_decoder.errors import ConfigError
 from link.carriers import CARRIERS, DEFAULT_FREQUENCY_HZ, Carrier, CarrierSettings, open_carrier
 from link.lorawan import SERVERS
 from link.medium import REGIONS, get_profile, serial_profile

@@ -34,7 +34,7 @@ COMMANDS = {
     "export": Command("make a bundle of what was trained", "export.__main__"),
     "decoder": Command("ask a bundle another question", "export.__main__", ("decoder",)),
     "calibrate": Command("make a bundle's confidence true", "export.__main__", ("calibrate",)),
-    "rotate": Command("turn a bundle's latents by importance", "export.__main__", ("turn",)),
+    "rotate": Command("rotate a bundle's latents by importance", "export.__main__", ("rotate",)),
     "replay": Command("write images for a node to replay", "host_training.__main__", ("replay",)),
     "live": Command("node, line and host on one screen", "host_decoder.__main__", ("live",)),
     "node": Command("run a node", "device.__main__"),

@@ -94,12 +94,12 @@ def test_what_somebody_measures_changes_no_file_of_the_project():
     said = {
         "live": ["--bundle", "b"],
         "export": ["--checkpoint", "c", "--out", "o"],
-        "turn": ["--bundle", "b", "--out", "o"],
+        "rotate": ["--bundle", "b", "--out", "o"],
     }
     folders = [
         host_decoder.__main__._parser().parse_args(["live", *said["live"]]).results,
         export.commands.parser().parse_args(said["export"]).results,
-        export.commands.turn_parser().parse_args(said["turn"]).results,
+        export.commands.rotation_parser().parse_args(said["rotate"]).results,
     ]
     assert {str(folder) for folder in folders} == {"runs/results"}
     for target in ("live", "bench", "seeds", "verdicts", "export", "nightly", "test-image"):

@@ -18,11 +18,11 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from host_decoder.config import GatewayConfig
+from host_decoder.errors import ConfigError
 from host_decoder.events import Event, Notice
 from host_decoder.receive.bell import Bell
 from host_decoder.receive.gateway import LOOK_S, RETRY_S, Gateway
 from host_decoder.receive.host import Host
-from host_decoder.toml_table import ConfigError
 from link.base import HeldError, boot_s, durable
 from link.carriers import CarrierSettings, Received
 from link.medium import Governor, LinkTiming, governor_for

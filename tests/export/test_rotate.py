@@ -11,7 +11,7 @@ from export.encoder import tflite
 from export.encoder.importance import Rotation
 from export.encoder.operators import list_operators, require_integer
 from export.encoder.symbols import Int8Encoder
-from export.rotate import Rotating, turn
+from export.rotate import Rotating, rotate
 from host_decoder.decode.classifier import Classifier
 from host_training.data.catalogue import load
 from link.bundle.bundle import Bundle
@@ -24,7 +24,7 @@ def turned(exported, tmp_path_factory):
     settings = Rotating(
         exported.settings.out, tmp_path_factory.mktemp("turned") / "bundle", components=(4, 10)
     )
-    return settings, *turn(settings, lambda line: None)
+    return settings, *rotate(settings, lambda line: None)
 
 
 def test_the_last_layer_alone_is_changed(exported, tmp_path):
@@ -72,7 +72,7 @@ def test_its_figures_are_those_of_images_decoded_from_bytes(turned):
 
 def test_a_coarser_one_takes_fewer_bytes(turned, tmp_path):
     settings, _, figures = turned
-    _, coarse = turn(
+    _, coarse = rotate(
         dataclasses.replace(settings, out=tmp_path / "coarse", coarseness=3.0), lambda line: None
     )
     assert coarse["bytes_per_image"] < figures["bytes_per_image"]
@@ -80,7 +80,7 @@ def test_a_coarser_one_takes_fewer_bytes(turned, tmp_path):
 
 def test_what_is_there_is_not_overwritten(exported, capsys):
     out = str(exported.settings.out)
-    assert main(["turn", "--bundle", out, "--out", out]) == 1
+    assert main(["rotate", "--bundle", out, "--out", out]) == 1
     assert "is there already; give --out another name" in capsys.readouterr().err
 
 

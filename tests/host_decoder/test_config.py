@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from host_decoder.config import GatewayConfig, VerdictConfig, read_config
-from host_decoder.toml_table import ConfigError
+from host_decoder.errors import ConfigError
 from link.carriers.carrier import CarrierSettings
 from link.medium.profiles import get_profile
 from link.security.keys import provision

@@ -17,13 +17,13 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 import pytest
 
 from host_decoder.config import GatewayConfig
+from host_decoder.errors import ConfigError
 from host_decoder.events import Answer, Notice
 from host_decoder.receive.bell import Bell
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateway import Gateway
 from host_decoder.receive.gateways import governors_of, listen, timing_of
 from host_decoder.receive.host import Host
-from host_decoder.toml_table import ConfigError
 from link.base.clock import boot_s
 from link.carriers.carrier import (
     CarrierSettings,

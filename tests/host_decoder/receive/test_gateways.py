@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
+from host_decoder.errors import ConfigError
 from host_decoder.gateway_config import GatewayConfig
 from host_decoder.receive.gateways import governors_of
-from host_decoder.toml_table import ConfigError
 from link.base.clock import boot_s
 from link.carriers.carrier import CarrierSettings
 from link.medium.profiles import get_profile

@@ -13,7 +13,7 @@ from host_training.data import cifar
 from host_training.data import download as downloads
 from host_training.data.dataset import DataSetError
 from host_training.data.download import download
-from tests.host_training.data.test_dataset import write_official_cifar10
+from tests.worlds.small_data import write_official_cifar10
 
 CONTENT = bytes(range(256)) * 4000
 

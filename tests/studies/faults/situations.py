@@ -49,7 +49,7 @@ SITUATIONS = {
     ],
     "a class that has most of the photos": [
         "tests/host_training/training/test_class_accuracy.py::test_a_model_that_only_names_the_commonest_class_is_seen_through",
-        "tests/host_training/data/test_image_folder.py::test_every_class_is_counted_and_uneven_ones_are_named",
+        "tests/host_training/data/test_photo_remarks.py::test_every_class_is_counted_and_uneven_ones_are_named",
     ],
     "a download that breaks": [
         "tests/host_training/data/test_download.py::test_a_fault_that_stays_is_a_sentence_that_keeps_what_arrived",

@@ -1,0 +1,8 @@
+"""What reading photos says."""
+
+import pytest
+
+
+@pytest.fixture
+def said():
+    return []

@@ -88,3 +88,12 @@ class Answers:
         """A later chunk as long as this one takes so long."""
         n_bytes = LATER_CHUNK_OVERHEAD_BYTES + len(chunk.bitstream)
         return self._timing.airtime_s(n_bytes) if self._timing else 0.0
+
+
+def stopped(answers: Sequence[Answer], counter: int) -> list[int]:
+    """The images of this packet that need no more, when there is a verdict among them; a whole one
+    needs none.
+    """
+    own = [answer for answer in answers if answer.counter == counter]
+    has_verdict = any(answer.is_enough for answer in own)
+    return [answer.image for answer in own if answer.is_settled] if has_verdict else []

@@ -14,16 +14,15 @@ from typing import Any
 
 from host_decoder.config import KnownNode, VerdictConfig
 from host_decoder.events import Answer, Event, Notice
-from host_decoder.receive.answers import Answers
+from host_decoder.receive.answers import Answers, stopped
 from host_decoder.receive.arrivals import Arrivals
 from host_decoder.receive.clock import WallClock
 from host_decoder.receive.ends import Ends, GatewayEntry
-from host_decoder.store.receipt import Receipt, ReceivedPacket, RejectedCount, Totals
-from host_decoder.store.shelf import Held, Reception, Shelf
+from host_decoder.store.receipt import Receipt, RejectedCount, Totals
+from host_decoder.store.shelf import Held, Reception, Shelf, received_packet
 from host_decoder.store.sqlite import Store, StoreError
 from link.bundle import Bundle
 from link.host import (
-    ChunkHeard,
     Downlink,
     Gap,
     HostEnd,
@@ -34,7 +33,7 @@ from link.host import (
     Update,
 )
 from link.medium import Governor, LinkTiming
-from link.wire import NO_QUALITY, Header, Hello, Quality
+from link.wire import NO_QUALITY, Hello, Quality
 
 COUNT_PERIOD_S = 1.0
 "How often counts are stored that no packet takes along."
@@ -207,7 +206,8 @@ class Host:
         answers = [event for event in events if isinstance(event, Answer)]
         gateway = self._gateways[reception.gateway].name
         packets = [
-            _received(reception, gateway, counter, heard) for counter, heard in by_counter.items()
+            received_packet(reception, gateway, counter, heard)
+            for counter, heard in by_counter.items()
         ]
         receipt = Receipt(
             node, self._keys[node], state, reception.unix_s, tuple(packets), tuple(answers)
@@ -215,7 +215,7 @@ class Host:
         self._store.add(receipt, self._totals([node]))
         self._rejected = {}
         for counter in by_counter:
-            end.confirm(node, counter, _stopped([one for one in answers if one.counter == counter]))
+            end.confirm(node, counter, stopped(answers, counter))
         self._answers.note(node, answers)
         chunks = [outcome.chunk for outcome in outcomes if isinstance(outcome, Update)]
         if chunks and self._ends.takes_advice(node):
@@ -320,35 +320,3 @@ def _fault(heard: StatusHeard) -> list[Notice]:
     """What a node complains of."""
     sentence = f"node {heard.node} captures nothing: {heard.status.fault}"
     return [Notice(sentence, is_problem=True)] if heard.status.fault else []
-
-
-def _received(
-    reception: Reception, gateway: str, counter: int, outcomes: Iterable[Outcome]
-) -> ReceivedPacket:
-    """The packet with this counter as the store keeps it: the one that arrived, or one that it made
-    readable.
-    """
-    heard = [outcome for outcome in outcomes if isinstance(outcome, Update | Rejected)]
-    kept = [outcome for outcome in heard if isinstance(outcome, ChunkHeard)]
-    reasons = [outcome.reason for outcome in heard if not isinstance(outcome, Update)]
-    is_this = Header.unpack(reception.packet).counter_low == counter % (1 << 16)
-    return ReceivedPacket(
-        counter=counter,
-        bundle=kept[0].bundle_id.hex() if kept else "",
-        chunks=tuple(outcome.chunk for outcome in kept),
-        packet=reception.packet if is_this else None,
-        gateway=gateway,
-        quality=reception.quality,
-        reason=reasons[0] if reasons else None,
-    )
-
-
-def _stopped(answers: Sequence[Answer]) -> list[int]:
-    """The images of one packet that need no more, when there is a verdict among them; a whole one
-    needs none.
-    """
-    return (
-        [one.image for one in answers if one.is_settled]
-        if any(one.is_enough for one in answers)
-        else []
-    )

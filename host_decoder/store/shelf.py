@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from host_decoder.events import Notice
 from host_decoder.store.file import StoreError
-from link.host import Outcome
-from link.wire import Quality
+from host_decoder.store.receipt import ReceivedPacket
+from link.host import ChunkHeard, Outcome, Rejected
+from link.wire import Header, Quality
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
 MAX_HELD = 4096
@@ -135,3 +136,23 @@ class Shelf:
         self._n_late = 0
         self._n_dropped = 0
         return [Notice(sentence, is_problem=True)]
+
+
+def received_packet(
+    reception: Reception, gateway: str, counter: int, outcomes: Sequence[Outcome]
+) -> ReceivedPacket:
+    """The packet with this counter as the store keeps it: the one that arrived, or one that it made
+    readable.
+    """
+    kept = [outcome for outcome in outcomes if isinstance(outcome, ChunkHeard)]
+    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Rejected)]
+    is_this = Header.unpack(reception.packet).counter_low == counter % (1 << 16)
+    return ReceivedPacket(
+        counter=counter,
+        bundle=kept[0].bundle_id.hex() if kept else "",
+        chunks=tuple(outcome.chunk for outcome in kept),
+        packet=reception.packet if is_this else None,
+        gateway=gateway,
+        quality=reception.quality,
+        reason=reasons[0] if reasons else None,
+    )

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 from link.base.recent import Recent
 from link.bundle.bundle import Bundle
@@ -78,24 +79,21 @@ class _Session:
     def __init__(
         self, node: int, key: bytes, salt: bytes, host_salt: bytes, bundle_id: bytes = b""
     ) -> None:
+        self._node = node
         self.salt = salt
         self.up = Seal(uplink_key(key, salt), node, salt, Direction.UPLINK)
-        self._down = (key, host_salt, node)
-        self._down_seal: Seal | None = None
+        self._key = key
+        self._host_salt = host_salt
         self.bundle_id = bundle_id
         "The bundle of all its images, as an 8-byte tag or a HELLO has shown."
         self.node_knows = False
         "The node has shown that it knows the host's salt."
         self.told_salt = False
 
-    @property
+    @cached_property
     def down(self) -> Seal:
-        if self._down_seal is None:
-            key, host_salt, node = self._down
-            self._down_seal = Seal(
-                downlink_key(key, self.salt, host_salt), node, self.salt, Direction.DOWNLINK
-            )
-        return self._down_seal
+        key = downlink_key(self._key, self.salt, self._host_salt)
+        return Seal(key, self._node, self.salt, Direction.DOWNLINK)
 
 
 class HostSession:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from device.capture.image_source import SourceError
+from device.capture.source import SourceError
 from device.config import ConfigError, NodeConfig, load_config
 from device.console import Console, JsonConsole, TextConsole, plain
 from device.encoder.encoder import EncoderError

@@ -12,14 +12,9 @@ from dataclasses import replace
 
 from device.capture.capturing import Capturing, OpenSource
 from device.capture.gate import Gate
-from device.capture.image_source import (
-    Image,
-    SourceAwayError,
-    SourceError,
-    UnreadableImageError,
-    open_source,
-)
+from device.capture.image_source import open_source
 from device.capture.schedule import Timetable
+from device.capture.source import Image, SourceAwayError, SourceError
 from device.config import NodeConfig
 from device.console import Console
 from device.encoder.loading import Loaded
@@ -30,6 +25,7 @@ from device.unit.notify import Notifier
 from link.base import Recent, boot_s
 from link.bundle import ImageSpec
 from link.output import Captured
+from link.picture import UnreadableImageError
 
 IDLE_S = 1.0
 "Longest sleep: a clock that jumps or a port that comes back is noticed within it."

@@ -14,14 +14,9 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Literal
 
-from device.capture.image_source import (
-    Capture,
-    Image,
-    SourceAwayError,
-    SourceError,
-    UnreadableImageError,
-)
+from device.capture.source import Capture, Image, SourceAwayError, SourceError
 from link.base import Pause
+from link.picture import UnreadableImageError
 
 HANGS_AFTER_S = 25.0
 "No camera takes so long to open, to find its exposure and to give an image."

@@ -25,7 +25,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from device.capture.image_source import SourceError
+from device.capture.source import SourceError
 from device.config import ConfigError, NodeConfig, load_config
 from device.encoder.edgetpu import is_wanted
 from device.encoder.encoder import EncoderError

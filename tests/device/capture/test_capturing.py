@@ -13,16 +13,12 @@ import numpy as np
 import pytest
 
 from device.capture.capturing import HANGS_AFTER_S, LONGEST_PAUSE_S, STUCK_AFTER_S, Capturing
-from device.capture.image_source import (
-    Image,
-    SourceAwayError,
-    SourceError,
-    UnreadableImageError,
-    open_source,
-)
+from device.capture.image_source import open_source
+from device.capture.source import Image, SourceAwayError, SourceError
 from device.capture.source_config import SourceConfig
 from device.outbox.outbox import open_outbox
 from link.bundle.image_spec import ImageSpec
+from link.picture.reader import UnreadableImageError
 from tests.device.test_node import node
 from tests.worlds.cameras import Habit
 from tests.worlds.far_host import FarHost

@@ -1,6 +1,4 @@
-"""Image sources on real files: a replay, folders of real image formats, and a video in the place of
-a camera.
-"""
+"""Image sources on real files: a replay, and a video in the place of a camera."""
 
 import itertools
 import os
@@ -11,19 +9,12 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
-from PIL import Image as PillowImage
 
-from device.capture.image_source import SourceError, UnreadableImageError, fit, open_source
+from device.capture.image_source import open_source
+from device.capture.source import SourceError
 from device.capture.source_config import SourceConfig
 from link.bundle.image_spec import ImageSpec
-
-GREY_8 = ImageSpec(8, 8, 1)
-COLOUR_32 = ImageSpec(32, 32, 3)
-
-
-def take(source):
-    return [capture() for capture in source]
-
+from tests.device.capture.test_folder import COLOUR_32, GREY_8, picture, take
 
 # --- replay
 # ------------------------------------------------------------------------------------------
@@ -117,74 +108,6 @@ def test_what_is_no_replay_file_is_said_at_once(home, name):
     (home.folder / "loop").symlink_to("loop")
     with pytest.raises(SourceError, match=r"replay file .* is damaged \([A-Za-z ]+\)"):
         open_source(SourceConfig("replay", home.folder / name), GREY_8)
-
-
-# --- folder
-# ------------------------------------------------------------------------------------------
-
-
-def picture(width, height):
-    """RGB with a red left edge and a blue right edge, so that a crop shows."""
-    pixels = np.full((height, width, 3), 128, np.uint8)
-    pixels[:, : width // 10] = [255, 0, 0]
-    pixels[:, -width // 10 :] = [0, 0, 255]
-    return PillowImage.fromarray(pixels)
-
-
-def test_a_folder_gives_images_of_any_size_and_format_cut_and_resized(tmp_path):
-    for name, mode, size in [
-        ("a.png", "RGB", (200, 100)),
-        ("b.jpg", "L", (40, 300)),
-        ("c.gif", "P", (64, 64)),
-    ]:
-        picture(*size).convert(mode).save(tmp_path / name)
-    (tmp_path / "notes.txt").write_text("not an image")
-    taken = take(open_source(SourceConfig("folder", tmp_path), COLOUR_32))
-    assert [image.pixels.shape for image in taken] == [(32, 32, 3)] * 3
-    assert [image.pixels.dtype for image in taken] == [np.uint8] * 3
-    assert abs(taken[0].pixels.astype(int) - 128).max() <= 2  # both coloured edges were cut off
-
-
-def test_sub_folders_are_classes(tmp_path):
-    for label in ("cat", "dog"):
-        (tmp_path / label).mkdir()
-        picture(40, 40).save(tmp_path / label / "1.png")
-    picture(40, 40).save(tmp_path / "zzz.png")
-    assert [
-        image.label for image in take(open_source(SourceConfig("folder", tmp_path), GREY_8))
-    ] == [
-        "cat",
-        "dog",
-        None,
-    ]
-
-
-def test_the_node_sees_an_image_as_the_training_saw_it(tmp_path):
-    image_folder = pytest.importorskip("host_training.data.image_folder")
-    noise = np.random.default_rng(1).integers(0, 256, (90, 120, 3)).astype(np.uint8)
-    exif = PillowImage.Exif()
-    exif[0x0112] = 6  # taken with the camera turned
-    PillowImage.fromarray(noise).save(tmp_path / "turned.jpg", exif=exif)
-    [image] = take(open_source(SourceConfig("folder", tmp_path), COLOUR_32))
-    assert (image.pixels == image_folder.read_image(tmp_path / "turned.jpg", 32)).all()
-
-
-def test_an_unreadable_image_is_named_and_the_next_one_can_be_taken(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"\x89PNG but no more")
-    picture(40, 40).save(tmp_path / "b.png")
-    broken, whole = open_source(SourceConfig("folder", tmp_path), GREY_8)
-    with pytest.raises(UnreadableImageError, match=r"a.png cannot be read and is skipped"):
-        broken()
-    assert whole().pixels.shape == (8, 8, 1)
-
-
-def test_a_folder_without_images_is_refused(tmp_path):
-    (tmp_path / "loop").symlink_to("loop")
-    for folder in (tmp_path, tmp_path / "nowhere", tmp_path / "loop", tmp_path / ("n" * 300)):
-        with pytest.raises(
-            SourceError, match="does not exist or holds no images that Pillow reads"
-        ):
-            open_source(SourceConfig("folder", folder), GREY_8)
 
 
 # --- cameras
@@ -293,28 +216,3 @@ def test_without_picamera2_the_message_says_how_it_is_installed():
         pytest.skip("picamera2 is installed here")
     with pytest.raises(SourceError, match=r"apt install python3-picamera2.*--system-site-packages"):
         open_source(SourceConfig("picamera2"), COLOUR_32)
-
-
-# --- fitting
-# ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("spec", [GREY_8, COLOUR_32, ImageSpec(20, 10, 3), ImageSpec(10, 30, 1)])
-def test_opencv_fits_nearly_as_pillow_does(spec, monkeypatch):
-    smooth = np.asarray(PillowImage.linear_gradient("L").resize((150, 100)).convert("RGB"))
-    by_pillow = fit(smooth, spec)
-    monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    by_opencv = fit(smooth, spec)
-    assert by_pillow.shape == by_opencv.shape == spec.shape
-    assert abs(by_pillow.astype(int) - by_opencv).max() <= 4
-
-
-def test_without_pillow_and_opencv_the_message_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(SourceError, match="pip install pillow"):
-        fit(np.zeros((20, 20, 3), np.uint8), GREY_8)
-    with pytest.raises(SourceError, match="read by Pillow: pip install pillow"):
-        open_source(SourceConfig("folder", tmp_path), GREY_8)
-    with pytest.raises(SourceError, match="read by OpenCV: pip install opencv"):
-        open_source(SourceConfig("v4l2"), GREY_8)

@@ -6,8 +6,9 @@ import signal
 import pytest
 from PIL import Image as PillowImage
 
-from device.capture.image_source import SourceAwayError, open_source
+from device.capture.image_source import open_source
 from device.capture.place import PLACE_FILE, Place
+from device.capture.source import SourceAwayError
 from device.capture.source_config import SourceConfig
 from link.bundle.image_spec import ImageSpec
 from tests.device.test_node import node

@@ -6,18 +6,16 @@ with the next that is durable. Each chunk carries a checksum: what a node seals 
 must not seal what a failing card made of it.
 """
 
-import fcntl
 import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from link.base import durable
 from link.wire import MAX_CHUNKS
 
 WAL_BYTES = 1 << 20
@@ -191,7 +189,7 @@ class ChunkFile:
             self._is_durable = is_durable
 
     def _whole(self, row: tuple[Any, ...] | None) -> QueuedChunk:
-        chunk = None if row is None else _chunk(row)
+        chunk = None if row is None else chunk_of(row)
         if chunk is None:
             raise DamagedError(
                 f"outbox {self.path} is damaged (a chunk has changed); start the node again: "
@@ -235,41 +233,7 @@ def _is_damage(error: Exception) -> bool:
     return is_no_text or (code is not None and code & 0xFF in DAMAGE)
 
 
-def set_damaged_aside(path: Path) -> Path:
-    """Its new path. OutboxError when another process has it open: that one would write on, where
-    nobody reads.
-    """
-    try:
-        with path.open("rb+") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # SQLite's locks are of the same kind
-            return durable.set_aside(path, companions=("-shm", "-wal"))
-    except BlockingIOError:
-        raise OutboxError(
-            f"outbox {path} cannot be used (another process has it open); end that one"
-        ) from None
-    except OSError as error:
-        raise OutboxError(
-            f"outbox {path} is damaged and cannot be set aside ({error}); remove it"
-        ) from None
-
-
-def whole_chunks(path: Path) -> list[QueuedChunk]:
-    """What a damaged file still holds: read from both ends up to the damage, each chunk by its
-    checksum.
-    """
-    found: dict[tuple[int, int], QueuedChunk] = {}
-    for order in ("ASC", "DESC"):
-        with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(path)) as db:
-            for row in db.execute(
-                f"SELECT {COLUMNS} FROM chunks ORDER BY image {order}, place {order}"
-            ):
-                chunk = _chunk(row)
-                if chunk is not None:
-                    found[chunk.image, chunk.index] = chunk
-    return list(found.values())
-
-
-def _chunk(row: tuple[Any, ...]) -> QueuedChunk | None:
+def chunk_of(row: tuple[Any, ...]) -> QueuedChunk | None:
     """A row as it was written, or None: a damaged file can hold anything."""
     image, index, is_last, _, _, checksum, bitstream = row
     if not (

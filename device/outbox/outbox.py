@@ -19,19 +19,10 @@ from heapq import merge
 from itertools import islice
 from pathlib import Path
 from threading import RLock
-from types import TracebackType
 
-from device.outbox.chunk_file import (
-    ChunkFile,
-    DamagedError,
-    OutboxError,
-    QueuedChunk,
-    set_damaged_aside,
-    whole_chunks,
-)
+from device.outbox.chunk_file import ChunkFile, DamagedError, QueuedChunk
+from device.outbox.salvage import set_damaged_aside, whole_chunks
 from link.wire import ChunkId
-
-__all__ = ["DamagedError", "Outbox", "OutboxError", "QueuedChunk", "open_outbox"]
 
 CHUNK_BYTES = 40
 "What a chunk costs the file beside its bitstream, about."
@@ -192,12 +183,7 @@ class Outbox:
     def __enter__(self) -> "Outbox":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property

@@ -23,14 +23,8 @@ from hypothesis.stateful import (
 )
 
 from device.outbox import chunk_file
-from device.outbox.outbox import (
-    CHUNK_BYTES,
-    DamagedError,
-    Outbox,
-    OutboxError,
-    QueuedChunk,
-    open_outbox,
-)
+from device.outbox.chunk_file import DamagedError, OutboxError, QueuedChunk
+from device.outbox.outbox import CHUNK_BYTES, Outbox, open_outbox
 
 PIECES = [b"base", b"first", b"second"]
 

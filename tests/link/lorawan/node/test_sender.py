@@ -25,6 +25,7 @@ from link.node.announcements import STATUS_EVERY
 from link.node.interface import Acknowledged, CommandHeard, Equipment, Identity, Rejected
 from link.wire.control import Advance, AskStatus, Renew, Status, pack_command
 from link.wire.packet import PacketType
+from tests.worlds.state import state_of
 
 NODE = 7
 BUNDLE_ID = bytes(range(8))
@@ -327,6 +328,24 @@ def test_ids_never_begin_below_what_waits(outbox):
         Equipment(counters, outbox, Governor(), LinkTiming(get_profile("lora-sf7-eu868"))),
     )
     assert counters.next() > 70
+
+
+def test_questions_change_nothing_however_often_they_are_asked(outbox):
+    random = Random(1)
+    world = World(outbox, Governor([AirtimeLimit(3600.0, 36.0)]), fault="no camera")
+    for image in range(1, 60):
+        world.capture(image, *(random.randbytes(random.randrange(1, 40)) for _ in range(2)))
+        world.now_s = max(world.now_s, world.sender.next_due_s(world.now_s) or 0.0)
+        if random.random() < 0.2 and world.sender.next_packet(world.now_s) is not None:
+            world.sender.does_not_fit(world.now_s)
+        world.send(is_acknowledged=random.random() < 0.7, patience_s=100.0)
+        before = state_of([world.sender, outbox])
+        for later_s in (0.0, 1.0, 1e4) * 5:
+            world.sender.is_idle(world.now_s + later_s)
+            world.sender.wants_image(world.now_s + later_s)
+            world.sender.next_due_s(world.now_s + later_s)
+        assert state_of([world.sender, outbox]) == before
+    assert world.sender.statistics.n_unanswered > 5
 
 
 # What the module does not take

@@ -34,4 +34,4 @@ def state_of(thing: object, seen: frozenset[int] = frozenset()) -> object:
 
 def is_frozen(thing: object) -> bool:
     """Whether it cannot change; what it has worked out of itself is kept in it all the same."""
-    return is_dataclass(thing) and thing.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    return is_dataclass(thing) and getattr(thing, "__dataclass_params__").frozen  # noqa: B009

@@ -4,6 +4,7 @@ is in flight, nor what follows.
 
 import secrets
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import pytest
@@ -94,10 +95,10 @@ def world_of(folder, bundle, life, seed):
         world.at(now_s, capture)
         if random.random() < 0.1:
             command = random.choice((AskStatus(), Renew(), LongTags(True), LongTags(False)))
-            world.at(now_s, lambda command=command: host.command(NODE, command))
+            world.at(now_s, partial(host.command, NODE, command))
         if random.random() < 0.1:
             fault = random.choice((None, "the camera is away"))
-            world.at(now_s, lambda fault=fault: node.sender.tell_fault(fault))
+            world.at(now_s, partial(node.sender.tell_fault, fault))
         if random.random() < 0.1:
             world.at(now_s, node.sender.expect_no_image)
         if random.random() < 0.1:

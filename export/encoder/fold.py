@@ -21,18 +21,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from export import ExportError
 from host_training.models.autoencoder import (
     AutoEncoder,
-    BasicBlock,
     Decoder,
     DenseDecoder,
     Encoder,
     ModelConfig,
-    PlainBlock,
 )
+from host_training.models.blocks import without_norms
 from link.bundle import ImageSpec
 
 
@@ -44,13 +42,14 @@ class FoldedEncoder(nn.Module):
     def __init__(self, encoder: Encoder, config: ModelConfig, order: Sequence[int]) -> None:
         super().__init__()
         self.image = ImageSpec(config.height, config.width, config.channels, config.pixel_pad)
+        encoder = without_norms(encoder)
         self.stem = nn.Sequential(fold_stem(encoder), nn.ReLU(), encoder.stem[3])
-        self.module1 = nn.Sequential(*map(fold_block, encoder.module1))
-        self.module2 = nn.Sequential(*map(fold_block, encoder.module2))
-        self.module3 = nn.Sequential(*map(fold_block, encoder.module3))
+        self.module1 = encoder.module1
+        self.module2 = encoder.module2
+        self.module3 = encoder.module3
         self.pool = fixed_pool(self.features(torch.zeros(1, *self.input_shape)), config.pooled)
-        dense, norm, _, last = encoder.dense
-        self.dense = nn.Sequential(fuse(dense, norm), nn.ReLU(), select_outputs(last, order))
+        dense, _, relu, last = encoder.dense
+        self.dense = nn.Sequential(dense, relu, select_outputs(last, order))
         self.views: Sequence[View] = VIEWS[1]
 
     @property
@@ -135,38 +134,16 @@ VIEWS = {
 "By number: the image; and its mirror image; and both of them moved by a pixel to either side."
 
 
-def fold_block(block: Any) -> nn.Module:
-    """The block with its batch norms folded into its convolutions."""
-    if isinstance(block, PlainBlock):
-        return nn.Sequential(fuse(block.conv, block.bn), nn.ReLU(), block.pool)
-    return FoldedBlock(block)
-
-
-class FoldedBlock(nn.Module):
-    """A BasicBlock whose batch norms are folded into its convolutions."""
-
-    def __init__(self, block: BasicBlock) -> None:
-        super().__init__()
-        self.conv1 = fuse(block.conv1, block.bn1)
-        self.conv2 = fuse(block.conv2, block.bn2)
-        self.shortcut: nn.Module = nn.Identity()
-        if isinstance(block.shortcut, nn.Sequential):
-            self.shortcut = fuse(block.shortcut[0], block.shortcut[1])
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (self.conv2(self.conv1(x).relu()) + self.shortcut(x)).relu()
-
-
 def fold_stem(encoder: Encoder) -> nn.Conv2d:
-    """DWT, first convolution and its batch norm as one convolution on pixels.
+    """DWT and first convolution of an encoder without norms as one convolution on pixels.
 
     With subbands s[m](i) = Σ_u W[m, u] x(2i + u) and output t(j) = Σ_ma K[m, a] s[m](stride · j + a
     − padding), x(2 · (stride · j − padding) + r) is multiplied by Σ_m Σ_{2a + u = r} K[m, a] W[m,
     u]: K's transposed convolution by W with stride 2. Where the transform is not decimated, 1
     stands in place of 2, and the zeros around are pixels.
     """
-    stem = fuse(encoder.stem[0], encoder.stem[1])
-    dwt = encoder.dwt
+    stem, dwt = encoder.stem[0], encoder.dwt
+    assert isinstance(stem, nn.Conv2d)
     kernel = conv_transpose2d(stem.weight, dwt.weight, stride=dwt.stride, groups=dwt.channels)
     n_out, n_in, size, _ = kernel.shape
     assert isinstance(stem.padding, tuple)
@@ -254,11 +231,6 @@ def dense(weight: Tensor, bias: Tensor, order: Sequence[int], fill: Tensor) -> n
     pruned = sorted(set(range(len(weight))) - set(order))
     constant = bias + fill[pruned].to(weight) @ weight[pruned]
     return with_weights(nn.Linear(len(order), len(bias)), weight[list(order)].T, constant)
-
-
-def fuse(convolution: Any, norm: Any) -> nn.Conv2d:
-    """A convolution with the batch norm behind it folded in."""
-    return fuse_conv_bn_eval(convolution, norm)
 
 
 def with_weights(layer: Any, weight: Tensor, bias: Tensor | None) -> Any:

@@ -10,10 +10,10 @@ from host_training.models.autoencoder import (
     SMALLEST_UNDECIMATED,
     AutoEncoder,
     ModelConfig,
-    PlainBlock,
     drop_tail,
     quantise,
 )
+from host_training.models.blocks import PlainBlock
 from host_training.presets import PRESETS
 
 NARROW: dict[str, Any] = dict(has_module3_on_node=True, widths=(6, 10, 14))

@@ -15,7 +15,7 @@ DISTRIBUTIONS = {
     "pywt": "PyWavelets",
     "serial": "pyserial",
 }
-"Of modules that are installed by another name."
+"What modules are installed as, where that is another name."
 IN_CHECKOUT = ("tests",)
 "Packages of ours that are not installed."
 

@@ -36,7 +36,7 @@ LINE = (
     *("LINK", "LOSS", "IMAGES", "SEED", "INTERVAL"),
     *("VERDICT", "FIRST_CHUNK_BYTES", "CHUNK_BYTES"),
 )
-"Of each command's options those that it takes as they were said."
+"Options that each command takes as they were said."
 
 
 def train(said: Said) -> None:

@@ -1,5 +1,6 @@
 """What a newcomer meets first: the Makefile, the set-up, and results files that can be traced."""
 
+import ast
 import fcntl
 import json
 import os
@@ -197,3 +198,70 @@ def test_every_results_file_has_the_one_shape(path):
     result = json.loads(path.read_text())
     check_result(result)
     assert result["study"] == path.stem
+
+
+PACKAGES = ("link", "device", "host_decoder", "export", "host_training", "latentlink")
+TESTED_ELSEWHERE = {
+    "link/carriers/e22.py": "tests/link/carriers/test_carrier.py",
+    "link/host/interface.py": "tests/link/host/test_receiver.py",
+    "link/lorawan/host/peer.py": "tests/link/lorawan/host/test_receiver.py",
+    "link/node/announcements.py": "tests/link/node/test_sender.py",
+    "link/node/choice.py": "tests/link/node/test_sender.py",
+    "link/node/interface.py": "tests/link/node/test_sender.py",
+    "link/node/packing.py": "tests/link/node/test_sender.py",
+    "link/node/session.py": "tests/link/node/test_sender.py",
+    "link/settings/setting.py": "tests/device/test_setting.py",
+    "device/flash/image.py": "tests/device/flash/test_aarch64.py",
+    "device/flash/rootfs.py": "tests/device/flash/test_aarch64.py",
+    "device/running.py": "tests/device/test_node.py",
+    "host_decoder/decode/reader.py": "tests/host_decoder/decode/test_strangeness.py",
+    "host_decoder/errors.py": "tests/host_decoder/test_config.py",
+    "host_decoder/gateway_config.py": "tests/host_decoder/test_config.py",
+    "host_decoder/live/options.py": "tests/host_decoder/live/test_run.py",
+    "export/decoders/networks.py": "tests/export/decoders/test_add.py",
+    "export/encoder/symbols.py": "tests/export/encoder/test_tflite.py",
+    "export/encoder/tensorflow_worker.py": "tests/export/encoder/test_tflite.py",
+    "export/report.py": "tests/export/test_pipeline.py",
+    "host_training/commands.py": "tests/host_training/test_run.py",
+    "host_training/models/architecture.py": "tests/host_training/models/test_autoencoder.py",
+    "host_training/presets/dense.py": "tests/host_training/presets/test_presets.py",
+    "host_training/presets/distilled.py": "tests/host_training/presets/test_presets.py",
+    "host_training/presets/preset.py": "tests/host_training/presets/test_presets.py",
+    "host_training/presets/residual.py": "tests/host_training/presets/test_presets.py",
+    "host_training/training/cuda_graph.py": "tests/host_training/training/test_trainer.py",
+    "host_training/training/curves.py": "tests/host_training/training/test_trainer.py",
+    "latentlink/choice.py": "tests/latentlink/test_steps.py",
+    "latentlink/make.py": "tests/test_house.py",
+    "latentlink/said.py": "tests/latentlink/test_steps.py",
+    "latentlink/targets.py": "tests/latentlink/test_steps.py",
+    "latentlink/upkeep.py": "tests/latentlink/test_steps.py",
+}
+"Modules without a test file of their name, and the one that shows what they do."
+
+
+def test_every_module_has_a_test_file_of_its_name_or_is_known_to_be_shown_elsewhere():
+    modules = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if path.name not in ("__init__.py", "__main__.py")
+    }
+    without = {module for module in modules if not file_for(module).is_file()}
+    assert without == TESTED_ELSEWHERE.keys()
+    assert all((ROOT / file).is_file() for file in TESTED_ELSEWHERE.values())
+
+
+def file_for(module: str) -> Path:
+    path = Path(module)
+    return ROOT / "tests" / path.parent / f"test_{path.name}"
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "tests"])
+def test_what_stands_under_a_name_can_be_read_alone(package):
+    for path in sorted((ROOT / package).rglob("*.py")):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(module):
+            is_head = node is module.body[0] if module.body else False
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and not is_head:
+                text = str(node.value.value)
+                assert not text.startswith("Of "), f"{path.relative_to(ROOT)}: {text!r}"

@@ -38,7 +38,7 @@ from link.wire import NO_QUALITY, Hello, Quality
 COUNT_PERIOD_S = 1.0
 "How often counts are stored that no packet takes along."
 PACKETS_PER_TURN = 16
-"Of those that waited for the store; gateways are listened to in between."
+"Packets of those that waited for the store; gateways are listened to in between."
 LAST_TRY_S = 0.5
 "At the end of the host, for what still waits."
 

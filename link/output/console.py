@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 MS_DIGITS = 4
-"Of a millisecond, behind the point."
+"Digits of a millisecond behind the point."
 
 
 @dataclass(frozen=True)

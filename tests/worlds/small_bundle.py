@@ -51,7 +51,7 @@ def make_bundle(
 def small_manifest(
     image: ImageSpec, n_latents: int, classes: Sequence[str], **more: Any
 ) -> Manifest:
-    """Of a bundle with the label's decoder alone."""
+    """The manifest of a bundle with the label's decoder alone."""
     node = NodeHalf(image=image, wavelet="haar", latents=n_latents, input_zero_point=-128)
     tasks = {"label": TaskEntry(file="decoder.onnx", classes=tuple(classes))}
     return Manifest(node=node, host=HostHalf(tasks=tasks), **more)

@@ -1,14 +1,10 @@
 import copy
 import hashlib
 import json
-import os
-import re
-import resource
 import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +16,7 @@ from host_training.models.architecture import Architecture
 from host_training.training import checkpoint
 from host_training.training.checkpoint import Checkpoint, CheckpointError
 from host_training.training.recipe import Recipe
-from host_training.training.stages import DuPHiLStage, learning_rate_factor
+from host_training.training.stages import DuPHiLStage
 from host_training.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -182,73 +178,3 @@ def test_an_unfinished_teacher_or_one_of_other_classes_is_refused(tmp_path):
     others = replace(blobs(), classes=("x", "y", "z"))
     with pytest.raises(CheckpointError, match=r"ce\.pt can not teach.*a checkpoint of blobs"):
         Trainer(others, RECIPE, tmp_path / "student", CPU, teacher=tmp_path / "teacher" / "ce.pt")
-
-
-def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path):
-    path = tmp_path / "last.pt"
-    checkpoint.save({"step": 1}, path)
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # the write then fails as on a full disk
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
-    try:
-        with pytest.raises(
-            CheckpointError, match=r"not written.*last\.pt, is intact.*Free some space"
-        ):
-            checkpoint.save({"step": 2, "model": torch.zeros(100_000)}, path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        signal.signal(signal.SIGXFSZ, ignored)
-    assert checkpoint.load(path) == {"step": 1}
-    assert os.listdir(tmp_path) == ["last.pt"]
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (None, "run `make train` first"),
-        (b"PK\x03\x04 rest lost", "is damaged"),
-        (b"", r"is damaged \(EOFError\)"),
-        (
-            b"\x80\x02cos\nsystem\n.",
-            "is damaged .it holds something else than tensors and plain values",
-        ),
-    ],
-)
-def test_a_missing_or_damaged_checkpoint_is_named(tmp_path: Path, content, sentence):
-    path = tmp_path / "ce.pt"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=f"ce.pt.*{sentence}|{sentence}"):
-        Checkpoint.read(path)
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (torch.zeros(3), "is damaged (it holds a Tensor); delete it"),
-        (
-            {"step": 3},
-            "holds no model of this program ('model_config'); give a run's ce.pt or duphil.pt",
-        ),
-        ({"model_config": {"height": "x"}}, "holds no model of this program"),
-        ({"model_config": 7, "model": {}}, "holds no model of this program"),
-    ],
-)
-def test_a_checkpoint_of_something_else_is_named(tmp_path: Path, content, sentence):
-    torch.save(content, tmp_path / "ce.pt")
-    with pytest.raises(CheckpointError, match=rf"ce\.pt {re.escape(sentence)}"):
-        Checkpoint.read(tmp_path / "ce.pt")
-
-
-def test_the_papers_learning_rate_falls_tenfold_at_its_milestones():
-    factors = [learning_rate_factor(Recipe(), progress) for progress in (0, 0.49, 0.5, 0.75, 0.9)]
-    assert factors == pytest.approx([1, 1, 0.1, 0.01, 0.001])
-
-
-def test_one_cycle_warms_up_and_ends_at_zero():
-    recipe = Recipe(schedule="one-cycle")
-    factors = [learning_rate_factor(recipe, progress / 100) for progress in range(101)]
-    assert factors[0] < 0.1
-    assert max(factors) == pytest.approx(1)
-    assert factors[-1] == pytest.approx(0, abs=1e-9)

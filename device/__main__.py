@@ -26,7 +26,7 @@ from device.state_dir import StateError, StateHeldError
 from device.unit.notify import Notifier
 from link.base import boot_s
 from link.bundle import BundleError
-from link.output import forget_output, open_outlets, readable_output, typed_as
+from link.output import forget_output, open_outlets, program, readable_output
 from link.security import KeyHeldError, KeyStateError
 
 FAULTS = (ConfigError, KeyStateError, StateError, BundleError, SourceError, RuntimeMissingError)
@@ -170,9 +170,7 @@ CONSOLES: dict[str, Console] = {
 
 def _parser() -> argparse.ArgumentParser:
     about, _, codes = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog=typed_as("python -m device"), description=about, epilog=codes
-    )
+    parser = program.Parser(prog="python -m device", description=about, epilog=codes)
     parser.add_argument("config", type=Path, metavar="node.toml")
     parser.add_argument(
         "--console", choices=CONSOLES, default="text", help="what to print of each image and packet"

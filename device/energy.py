@@ -9,7 +9,6 @@ Zero 2 W. The time of pre-processing, model, gate and coder is measured on the m
 this command: run it on the node.
 """
 
-import argparse
 import json
 import sys
 import time
@@ -23,7 +22,7 @@ from device.config import ConfigError, NodeConfig, load_config
 from device.encoder.loading import UNUSABLE, Loaded, load
 from link.medium import LinkTiming
 from link.node import FIRST_CHUNK_OVERHEAD_BYTES
-from link.output import readable_output
+from link.output import program, readable_output
 
 RADIO_V, N_RUNS, N_IMAGES = 3.3, 5, 8
 DEFAULT_POWER_DBM = 14
@@ -152,9 +151,7 @@ def measure(loaded: Loaded, has_gate: bool) -> tuple[float, float]:
 
 def main(argv: list[str] | None = None) -> int:
     readable_output()
-    parser = argparse.ArgumentParser(
-        prog="python -m device.energy", description=__doc__.split("\n\n")[0]
-    )
+    parser = program.Parser(prog="python -m device.energy", description=__doc__.split("\n\n")[0])
     parser.add_argument("config", type=Path, metavar="node.toml")
     parser.add_argument("--computer", choices=COMPUTERS, default="zero2w")
     parser.add_argument(

@@ -34,7 +34,7 @@ from host_training.presets.preset import N_VIEWS, ORDERS, STAGES
 from host_training.run import RUNS, RunError, origin, read_run
 from host_training.training.checkpoint import CheckpointError
 from link.bundle import Bundle, BundleError
-from link.output import EXIT_CODE, results, typed_as
+from link.output import EXIT_CODE, program, results
 
 RELEASED = Path(__file__).resolve().parent.parent / "models"
 "Bundles that came with the programs."
@@ -184,8 +184,8 @@ def as_run_says(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog=typed_as("python -m export"),
+    top = program.Parser(
+        prog="python -m export",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -263,8 +263,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def calibration_parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog=typed_as("python -m export calibrate"),
+    top = program.Parser(
+        prog="python -m export calibrate",
         description=(
             "Fit the confidence of a bundle's decoder on the validation split and write it into "
             "its manifest."
@@ -279,8 +279,8 @@ def calibration_parser() -> argparse.ArgumentParser:
 
 
 def decoder_parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog=typed_as("python -m export decoder"),
+    top = program.Parser(
+        prog="python -m export decoder",
         description=(
             "Train another decoder on the symbols of a bundle's encoder and add it to the "
             "bundle's host side."
@@ -322,8 +322,8 @@ def decoder_parser() -> argparse.ArgumentParser:
 
 
 def rotation_parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog=typed_as("python -m export rotate"),
+    top = program.Parser(
+        prog="python -m export rotate",
         description=(
             "Rotate the latents of a finished bundle by importance; its encoder is not trained "
             "again."

@@ -19,7 +19,7 @@ from rich.console import Console
 from host_decoder.errors import HostError
 from host_decoder.view.moment import parse_moment
 from link.bundle import BundleError
-from link.output import forget_output, readable_output, results, typed_as
+from link.output import forget_output, program, readable_output, results
 from link.security import KeyStateError
 from link.settings import host_folder
 
@@ -163,13 +163,13 @@ def _say(sentence: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m host_decoder", description=__doc__)
+    parser = program.Parser(prog="python -m host_decoder", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def command(
         name: str, run: Callable[[argparse.Namespace, float], int], text: str
     ) -> argparse.ArgumentParser:
-        prog = typed_as(f"python -m host_decoder {name}")
+        prog = f"python -m host_decoder {name}"
         added = commands.add_parser(name, prog=prog, help=text, description=text)
         added.set_defaults(run=run)
         return added

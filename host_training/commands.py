@@ -41,7 +41,7 @@ from host_training.training.evaluation import class_accuracies
 from host_training.training.recipe import Recipe
 from host_training.training.trainer import Trainer
 from link.base import FolderLock, HeldError
-from link.output import EXIT_CODE, typed_as
+from link.output import EXIT_CODE, program
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,20 +67,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+    top = program.Parser(
         prog="python -m host_training",
         description="train an auto-encoder; write a split's images for a node to replay",
     )
     commands = top.add_subparsers(required=True)
     train = commands.add_parser(
         "train",
-        prog=typed_as("python -m host_training train"),
+        prog="python -m host_training train",
         help="train, or go on where the last run was interrupted",
     )
     train.set_defaults(command=command_train)
     replay = commands.add_parser(
         "replay",
-        prog=typed_as("python -m host_training replay"),
+        prog="python -m host_training replay",
         help="write a split's images and labels as an .npz for a node to replay",
     )
     replay.set_defaults(command=command_replay)

@@ -2,11 +2,10 @@
 second.
 """
 
-import difflib
 import sys
 
 from latentlink.commands import COMMANDS, hand_over
-from link.output import NAME, readable_output
+from link.output import program, readable_output
 
 
 def main() -> int:
@@ -16,10 +15,8 @@ def main() -> int:
         print(help_text())
         return 0
     if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, 1)
-        meant = f"did you mean {close[0]}? " if close else ""
-        known = ", ".join(COMMANDS)
-        print(f"{NAME}: there is no command {name}; {meant}there are {known}", file=sys.stderr)
+        meant = program.did_you_mean(name, COMMANDS) + f"there are {', '.join(COMMANDS)}"
+        print(f"{program.NAME}: there is no command {name}; {meant}", file=sys.stderr)
         return 2
     return hand_over(name, arguments)
 
@@ -27,9 +24,8 @@ def main() -> int:
 def help_text() -> str:
     about = " ".join((__doc__ or "").split())
     lines = [f"  {name:<10} {command.text}" for name, command in COMMANDS.items()]
-    return "\n".join(
-        [f"usage: {NAME} COMMAND …", "", about, "", *lines, "", f"{NAME} COMMAND --help says more."]
-    )
+    head, end = "usage: latentlink COMMAND …", "latentlink COMMAND --help says more of it."
+    return "\n".join([head, "", about, "", *lines, "", end])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 
-from link.output import NAME
+from link.output import program
 
 DISTRIBUTIONS = {
     "ai_edge_litert": "ai-edge-litert",
@@ -55,7 +55,7 @@ COMMANDS = {
 def hand_over(name: str, arguments: list[str]) -> int:
     """The exit code of that command, or 1 and a sentence where its packages are not installed."""
     command = COMMANDS[name]
-    sys.argv = [f"{NAME} {name}", *command.words, *arguments]
+    sys.argv = [f"{program.NAME} {name}", *command.words, *arguments]
     try:
         return import_module(command.module).main()
     except ModuleNotFoundError as error:
@@ -67,7 +67,7 @@ def hand_over(name: str, arguments: list[str]) -> int:
         else:
             wanted = DISTRIBUTIONS.get(missing, missing)
             reason = f"needs {wanted}, which is not installed; type: pip install {wanted}"
-        print(f"{NAME} {name} {reason}", file=sys.stderr)
+        print(f"{program.NAME} {name} {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # while it was being loaded
         return 130

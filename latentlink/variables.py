@@ -3,7 +3,6 @@
 Values are read as they were typed: a blank, a quote or a dollar in one means itself.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from host_training.presets.preset import N_VIEWS, ORDERS, STAGES
 from host_training.run import DEFAULT_DATASET, RunError, Source
 from link.emulator import parse_loss
 from link.medium import PROFILES
+from link.output import program
 
 Check = Callable[[str], str]
 "What is wrong with a value, as the end of a sentence;  if nothing is."
@@ -42,7 +42,8 @@ def one_of(names: Iterable[str], kind: str) -> Check:
     def check(value: str) -> str:
         if value in names:
             return ""
-        return f"there is no such {kind}; {_did_you_mean(value, names)}there are {', '.join(names)}"
+        meant = program.did_you_mean(value, names)
+        return f"there is no such {kind}; {meant}there are {', '.join(names)}"
 
     return check
 
@@ -266,10 +267,8 @@ def read(make_flags: str, environment: Mapping[str, str], targets: Iterable[str]
     }
     for name in typed:
         if name not in VARIABLES:
-            raise VariableError(
-                f"there is no variable {name}; {_did_you_mean(name, VARIABLES)}`make help` "
-                "lists them"
-            )
+            meant = program.did_you_mean(name, VARIABLES, RENAMED)
+            raise VariableError(f"there is no variable {name}; {meant}`make help` lists them")
         if name not in takes:
             known = ", ".join(each for each in VARIABLES if each in takes)
             raise VariableError(f"{' '.join(targets) or 'this'} takes no {name}; it takes {known}")
@@ -298,10 +297,3 @@ def help_text() -> str:
     return "\n".join(
         ["Variables:", *lines, "", "Presets: " + ", ".join(PRESETS), "Tasks: " + ", ".join(TASKS)]
     )
-
-
-def _did_you_mean(value: str, names: Iterable[str]) -> str:
-    by_lower = {name.lower(): name for name in names}
-    value = RENAMED.get(value, value)
-    close = difflib.get_close_matches(value.lower(), by_lower, 1)
-    return f"did you mean {by_lower[close[0]]}? " if close else ""

@@ -10,7 +10,7 @@ from link.emulator.radio import RadioLine
 from link.emulator.terminals import emulate
 from link.medium.profiles import PROFILES, get_profile
 from link.monitor.command import add_commands
-from link.output.program import typed_as
+from link.output import program
 from link.output.terminal import forget_output, readable_output
 from link.security.keys import provision
 
@@ -87,7 +87,7 @@ def _profiles(arguments: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=typed_as("python -m link"), description=__doc__)
+    parser = program.Parser(prog="python -m link", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
     emulator = commands.add_parser(

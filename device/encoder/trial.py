@@ -17,7 +17,6 @@ begins anew.
 `python -m device.encoder.trial node.toml` says which bundle is in use and how it does.
 """
 
-import argparse
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,7 +32,7 @@ from device.encoder.loading import Loaded, load
 from link.base import durable
 from link.bundle import BundleError
 from link.carriers import PortError
-from link.output import readable_output
+from link.output import program, readable_output
 
 STATE_FILE = "bundle.json"
 STATE_FORMAT = 1
@@ -202,7 +201,7 @@ class Trial:
 
 def main(argv: list[str] | None = None) -> None:
     readable_output()
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="python -m device.encoder.trial",
         description="Which bundle is in use, and how it does.",
     )

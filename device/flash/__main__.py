@@ -15,7 +15,7 @@ from device.encoder.interpreter import RuntimeMissingError
 from device.flash.tools import FlashError, UnreachableError
 from link.base import durable
 from link.bundle import BundleError
-from link.output import readable_output, typed_as
+from link.output import program, readable_output
 from link.security import KeyStateError
 from link.settings import host_folder
 
@@ -184,13 +184,13 @@ def _parser() -> argparse.ArgumentParser:
     from device.flash.release import SOURCE_WHEELS
     from device.flash.rootfs import PYTHON_OF
 
-    parser = argparse.ArgumentParser(prog="python -m device.flash", description=__doc__)
+    parser = program.Parser(prog="python -m device.flash", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def command(
         name: str, run: Callable[[argparse.Namespace], int], text: str
     ) -> argparse.ArgumentParser:
-        prog = typed_as(f"python -m device.flash {name}")
+        prog = f"python -m device.flash {name}"
         added = commands.add_parser(name, prog=prog, help=text, description=text)
         added.set_defaults(run=run)
         return added

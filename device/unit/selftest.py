@@ -5,7 +5,6 @@ Everything but the camera and the port, which the running node holds: settings, 
 runtime, the canary's symbols, one image encoded.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,12 @@ import numpy as np
 from device.config import ConfigError, load_config
 from device.encoder.loading import UNUSABLE, load
 from link.coder import latent_coder
-from link.output import readable_output
+from link.output import program, readable_output
 
 
 def main(argv: list[str] | None = None) -> None:
     readable_output()
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="python -m device.unit.selftest",
         description="Whether release and bundle work together on this machine.",
     )

@@ -1,22 +1,20 @@
 """What a program says: to a terminal, a pipe, a results file."""
 
-from link.output import results
+from link.output import program, results
 from link.output.console import Captured, Sent
 from link.output.interruption import EXIT_CODE, loading
 from link.output.outlet import open_outlets
-from link.output.program import NAME, typed_as
 from link.output.terminal import forget_output, readable_output, without_information
 
 __all__ = [
     "EXIT_CODE",
-    "NAME",
     "Captured",
     "Sent",
     "forget_output",
     "loading",
     "open_outlets",
+    "program",
     "readable_output",
     "results",
-    "typed_as",
     "without_information",
 ]

@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from link.output.program import typed_as
+from link.output import program
 from tests.studies import catalogue
 from tests.studies.catalogue import STUDIES, about
 from tests.studies.command import MistakeError
@@ -18,7 +18,7 @@ CHOICES, SEVERAL = re.compile(r"\{[^}]{60,}\}"), re.compile(r" \[\S+ \.\.\.\]")
 
 def parser(study: str) -> argparse.ArgumentParser:
     made = getattr(catalogue.module(study), "parser", argparse.ArgumentParser)()
-    prog = typed_as("python -m tests.studies")
+    prog = program.Parser(prog="python -m tests.studies").prog
     made.prog = prog if prog.endswith(f" {study}") else f"{prog} {study}"
     made.description = "\n\n".join(about(study))
     made.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -48,7 +48,7 @@ def main() -> int:
     if len(sys.argv) == 1:
         show_all()
         return 0
-    top = argparse.ArgumentParser(prog=typed_as("python -m tests.studies"))
+    top = program.Parser(prog="python -m tests.studies")
     top.add_argument("study", choices=STUDIES, metavar="NAME", help=", ".join(STUDIES))
     study = top.parse_args(sys.argv[1:2]).study
     own = parser(study)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from host_decoder.live.options import LiveOptions
-from host_decoder.live.run import Outcome
+from host_decoder.live.run import LiveResult
 from host_decoder.view.tally import FIGURES
 from link.bundle import Bundle
 from link.output import results
@@ -28,7 +28,7 @@ def study_name(options: LiveOptions, dataset: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", "-".join(parts).lower())
 
 
-def figures(outcome: Outcome) -> dict[str, float]:
+def figures(outcome: LiveResult) -> dict[str, float]:
     """Numbers by name; what the run could not tell (accuracy without truth) is left out."""
     tally = outcome.tally
     known = {
@@ -49,7 +49,12 @@ def figures(outcome: Outcome) -> dict[str, float]:
 
 
 def write_live_result(
-    options: LiveOptions, bundle: Bundle, outcome: Outcome, command: str, folder: Path, dataset: str
+    options: LiveOptions,
+    bundle: Bundle,
+    outcome: LiveResult,
+    command: str,
+    folder: Path,
+    dataset: str,
 ) -> Path:
     """Write the results file and return its path."""
     return results.write_result(

@@ -50,7 +50,7 @@ FREQUENCY_HZ = 869_525_000
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LiveResult:
     """What a run came to."""
 
     tally: Tally
@@ -125,7 +125,7 @@ class LiveRun:
         bundle = f"{self.bundle.data_set} {self.bundle.id.hex()}"
         return Title(bundle, f"emulated {self.profile.name}{loss}", str(NODE), self._n_images)
 
-    def run(self, screen: Screen) -> Outcome:
+    def run(self, screen: Screen) -> LiveResult:
         """Until every image has come through or is lost, or should_stop(); ChildError when a
         process dies.
         """
@@ -148,7 +148,7 @@ class LiveRun:
                         self._join(ends["a"], gateway, line, host, folder, screen)
                 line.stop()
                 statistics = [json.loads(written.text) for written in line.take_lines()]
-            return Outcome(
+            return LiveResult(
                 self.tally,
                 self._first_label_s,
                 (statistics or [{}])[-1],

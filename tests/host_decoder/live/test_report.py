@@ -7,7 +7,7 @@ import pytest
 
 from host_decoder.live.options import LiveOptions
 from host_decoder.live.report import figures, study_name
-from host_decoder.live.run import Outcome
+from host_decoder.live.run import LiveResult
 from host_decoder.view.tally import Tally
 from tests.worlds.small_host import NODE, answer, captured
 
@@ -40,12 +40,12 @@ def test_another_bundle_of_the_same_data_is_named_and_signs_are_plain():
 
 def test_what_the_run_could_not_tell_is_left_out():
     tally = Tally()
-    known = figures(Outcome(tally, None, {}, {}, is_interrupted=False))
+    known = figures(LiveResult(tally, None, {}, {}, is_interrupted=False))
     assert known["live_images"] == 0
     assert "live_accuracy" not in known
     assert "first_label_s" not in known
     tally.add_captured(captured(0), NODE, 0.0)
     tally.add_answer(answer(0), now_s=0.5)
-    known = figures(Outcome(tally, 2.5, {}, {"downlink_packets": 3}, is_interrupted=False))
+    known = figures(LiveResult(tally, 2.5, {}, {"downlink_packets": 3}, is_interrupted=False))
     assert (known["live_accuracy"], known["first_label_s"]) == (1.0, 2.5)
     assert known["live_downlink_packets"] == 3

@@ -211,6 +211,7 @@ TESTED_ELSEWHERE = {
     "link/node/packing.py": "tests/link/node/test_sender.py",
     "link/node/session.py": "tests/link/node/test_sender.py",
     "link/settings/setting.py": "tests/device/test_setting.py",
+    "device/capture/source.py": "tests/device/capture/test_image_source.py",
     "device/flash/image.py": "tests/device/flash/test_aarch64.py",
     "device/flash/rootfs.py": "tests/device/flash/test_aarch64.py",
     "device/running.py": "tests/device/test_node.py",
@@ -265,3 +266,19 @@ def test_what_stands_under_a_name_can_be_read_alone(package):
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and not is_head:
                 text = str(node.value.value)
                 assert not text.startswith("Of "), f"{path.relative_to(ROOT)}: {text!r}"
+
+
+def test_the_map_for_who_changes_something_names_every_room_and_nothing_that_is_not_there():
+    text = (ROOT / "docs/develop.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Za-z_./-]+/[A-Za-z_./-]*|Makefile|[.]ci/run)`", text))
+    made = {"runs/results"}
+    missing = {path for path in named - made if not (ROOT / path).exists()}
+    assert missing == set()
+    rooms = {
+        f"{path.parent.relative_to(ROOT).as_posix()}/"
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("__init__.py")
+    }
+    assert rooms - named == set()
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    assert all((ROOT / "docs" / link).exists() for link in links)

@@ -58,7 +58,7 @@ class NodeStatus:
         self._every = every
         self.fault: str | None = None
         "What keeps the node from its work, as much of it as there is room for."
-        self.is_owed = False
+        self.is_status_owed = False
         self._n_since = 0
 
     def tell_fault(self, fault: str | None) -> bool:
@@ -66,7 +66,7 @@ class NodeStatus:
         before, self.fault = self.fault, cut_fault(fault, self._fault_bytes)
         return self.fault != before
 
-    def now(self, now_s: float, n_bad: int = 0, is_short: bool = False) -> Status:
+    def status(self, now_s: float, n_bad: int = 0, is_short: bool = False) -> Status:
         """`n_bad`: downlink packets that did not open. `is_short`: without the words of a fault."""
         return Status(
             queue_images=self._outbox.n_images,
@@ -78,18 +78,18 @@ class NodeStatus:
             fault=None if is_short else self.fault,
         )
 
-    def owe(self) -> None:
+    def owe_status(self) -> None:
         """One is to be said soon."""
-        self.is_owed = True
+        self.is_status_owed = True
 
     def count_packet(self) -> None:
         """A packet leaves."""
         self._n_since += 1
-        self.is_owed |= 0 < self._every <= self._n_since
+        self.is_status_owed |= 0 < self._every <= self._n_since
 
-    def said(self) -> None:
+    def status_said(self) -> None:
         """A STATUS was said; the next is owed after a while."""
-        self.is_owed = False
+        self.is_status_owed = False
         self._n_since = 0
 
 
@@ -155,7 +155,7 @@ class HostClock:
         self._host_salt = other._host_salt
 
 
-class Announcements:
+class Announcements(NodeStatus):
     """HELLO and STATUS of a node over our own link."""
 
     def __init__(
@@ -163,16 +163,17 @@ class Announcements:
         session: NodeSession,
         equipment: Equipment,
         options: SenderOptions,
-        status: NodeStatus,
+        statistics: SenderStatistics,
         clock: HostClock,
         slots: SlotClock,
+        fault_bytes: int,
     ) -> None:
+        super().__init__(equipment, statistics, fault_bytes, options.status_every)
         self._session = session
         self._timing = equipment.timing
         self._share = equipment.governor.share
         self._has_downlink = options.has_downlink
         self._wants_slot = options.has_downlink and options.wants_slot
-        self._status = status
         self._clock = clock
         self._slots = slots
         self._due_s = -inf
@@ -188,17 +189,17 @@ class Announcements:
         "Counter of the STATUS that told the fault last."
         self.tell_fault(options.fault)
 
-    def tell_fault(self, fault: str | None) -> None:
-        """What keeps the node from its work from now on; None: nothing does."""
-        if self._status.tell_fault(fault):
+    def tell_fault(self, fault: str | None) -> bool:
+        if is_news := super().tell_fault(fault):
             self._owes_fault = True
             self._fault_counter = -1
             self._due_s = -inf
             self._n_said = 0
+        return is_news
 
     def take_over(self, other: "Announcements") -> None:
         """Another end of this node spoke until now: what the host knows of a fault from it."""
-        is_same = self._status.fault == other._status.fault
+        is_same = self.fault == other.fault
         self._owes_fault &= other._owes_fault or not is_same
 
     def due_s(self, now_s: float) -> float | None:
@@ -211,7 +212,7 @@ class Announcements:
         due_s = self.due_s(now_s)
         if due_s is None or now_s < due_s:
             return None
-        return self.status(now_s, self._has_downlink) if self._owes_fault else self.hello(now_s)
+        return self.news(now_s, self._has_downlink) if self._owes_fault else self.hello(now_s)
 
     def hello(self, now_s: float, is_probe: bool = False) -> Content:
         hello = Hello(
@@ -222,9 +223,9 @@ class Announcements:
         )
         return Content(PacketType.HELLO, (), hello, self._has_downlink, is_probe)
 
-    def status(self, now_s: float, listens: bool, is_short: bool = False) -> Content:
-        """`is_short`: without the words of a fault."""
-        status = self._status.now(now_s, self._session.n_bad, is_short)
+    def news(self, now_s: float, listens: bool, is_short: bool = False) -> Content:
+        """A STATUS; `is_short`: without the words of a fault."""
+        status = self.status(now_s, self._session.n_bad, is_short)
         return Content(PacketType.STATUS, (), status, listens)
 
     def sent(self, outgoing: Outgoing, content: Content, now_s: float) -> None:
@@ -233,14 +234,14 @@ class Announcements:
         is_status = isinstance(content.control, Status)
         if is_hello:
             self._hello_counter = outgoing.counter
-        if isinstance(content.control, Status) and content.control.fault == self._status.fault:
+        if isinstance(content.control, Status) and content.control.fault == self.fault:
             self._fault_counter = outgoing.counter
         if is_hello or (is_status and self._owes_fault):
             self._repeat_later(outgoing.airtime_s, now_s)
         if is_status:
-            self._status.said()
+            self.status_said()
         else:
-            self._status.count_packet()
+            self.count_packet()
 
     def heard(self, report: Report, now_s: float) -> None:
         """What the host need not be told again."""
@@ -269,4 +270,4 @@ class Announcements:
         self._due_s = now_s + airtime_s + self._timing.report_wait_s + pause_s
         # nobody will say that it came; that all is well again is said once
         if not self._has_downlink:
-            self._owes_fault = self._status.fault is not None
+            self._owes_fault = self.fault is not None

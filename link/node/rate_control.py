@@ -48,9 +48,11 @@ class RateControl:
         share = self._share(RESERVE, now_s)
         self._earned_s = -inf if share is None else now_s + airtime_s / share
 
-    def start_s(self, now_s: float) -> float:
-        """The earliest time, from now_s on, at which a packet should be sent."""
-        return max(now_s, self._earned_s)
+    def start_s(self, airtime_s: float, now_s: float) -> float:
+        """The earliest time, from now_s on, at which a packet of this airtime may and should be
+        sent; inf: never.
+        """
+        return self._governor.start_s(airtime_s, max(now_s, self._earned_s))
 
     def sent_chunks(self, chunks: Sequence[QueuedChunk], airtime_s: float) -> None:
         """A packet with these chunks is sent."""

@@ -7,6 +7,7 @@ from random import Random
 
 from link.medium.timing import GAPS_OF_SILENCE, LinkTiming
 from link.node.interface import Outgoing
+from link.wire.control import Report
 
 FORGETS_AFTER = 2
 "Unanswered packets behind which a host may have lost all that it knew of the node."
@@ -38,6 +39,8 @@ class ReportTimer:
         "Counter of the last packet that wanted an answer."
         self._reported = -1
         "The highest counter that a report spoke of."
+        self.n_advised: int | None = None
+        "Chunks of an image that are worth sending without being asked; None: no advice."
         self.n_missed = 0
         "Answers that did not come, one after the other."
         self.listens_until_s = -inf
@@ -80,9 +83,10 @@ class ReportTimer:
         if outgoing.listens and self._reported < outgoing.counter:
             self._await_from(end_s)
 
-    def answered(self, highest: int) -> None:
-        """A report came, which spoke of counters up to `highest`."""
-        self._reported = max(self._reported, highest)
+    def answered(self, report: Report) -> None:
+        """A report came."""
+        self._reported = max(self._reported, report.highest)
+        self.n_advised = report.n_chunks
         self.due_s = None
         self.n_missed = 0
         self.listens_until_s = -inf

@@ -14,15 +14,14 @@ Only next_packet, and what the program tells, change anything: what was waited f
 up there (_give_up_overdue), and every question is a look.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 
 from link.medium.ledger import SAME_MOMENT_S
 from link.medium.time_slots import SlotClock
 from link.medium.timing import GAPS_OF_SILENCE
-from link.node.announcements import Announcements, HostClock, NodeStatus
-from link.node.choice import Choice
+from link.node.announcements import Announcements, HostClock
+from link.node.choice import Choice, ChunkChoice
 from link.node.fitting import Fitting
 from link.node.in_flight import InFlight
 from link.node.interface import (
@@ -79,7 +78,6 @@ class Sender:
             options.max_packet_bytes or MAX_PACKET_BYTES, timing.profile.max_packet_bytes
         )
         parity = None if options.has_downlink else options.parity
-        fault_bytes = max_bytes - overhead_bytes(PacketType.STATUS, has_salt=True) - STATUS_BYTES
         self.statistics = SenderStatistics()
         self.silent_because: str | None = None
         self._equipment = equipment
@@ -90,9 +88,14 @@ class Sender:
         self._session = NodeSession(identity, options.has_downlink, salt)
         self._clock = HostClock(options.has_downlink and options.wants_time)
         self._slots = SlotClock(options.wants_slot, equipment.random)
-        self._status = NodeStatus(equipment, self.statistics, fault_bytes, options.status_every)
         self._announcements = Announcements(
-            self._session, equipment, options, self._status, self._clock, self._slots
+            self._session,
+            equipment,
+            options,
+            self.statistics,
+            self._clock,
+            self._slots,
+            max_bytes - overhead_bytes(PacketType.STATUS, has_salt=True) - STATUS_BYTES,
         )
         self._fitting = Fitting(max_bytes, HELLO_PACKET_BYTES)
         self._packer = Packer(self._session, equipment, self._fitting, parity, self._clock.age_s)
@@ -100,7 +103,7 @@ class Sender:
         self._in_flight = InFlight()
         self._report = ReportTimer(timing, governor.share, equipment.random)
         self._rate = RateControl(governor)
-        self._choice = Choice(
+        self._chunks = ChunkChoice(
             equipment,
             options,
             self._in_flight,
@@ -109,6 +112,7 @@ class Sender:
             self._fitting,
             self._rate,
         )
+        self._choice = Choice(self._chunks, self._announcements, self._parity)
         self._tries = Tries(outbox, self.statistics)
         self._speaking: Outgoing | None = None
         "The packet that is leaving."
@@ -135,23 +139,23 @@ class Sender:
     def is_idle(self, now_s: float) -> bool:
         if self._is_engaged(now_s) or self._report.is_silent:
             return False
-        content = self._choose(now_s)
-        return content.is_probe if content else not self._is_at_a_loss(now_s)
+        content = self._choice.best(now_s)
+        return content.is_probe if content else not self._choice.is_at_a_loss(now_s)
 
     def wants_image(self, now_s: float) -> bool:
         """A line without a duty cycle is kept busy, one image ahead."""
         if self._governor.is_limited or self._report.is_silent:
             return self.is_idle(now_s)
-        is_behind = len(list(self._outbox.base_chunks(2, self._choice.passed_over(now_s)))) >= 2
-        return not is_behind and self._choice.refinement(now_s) is None
+        is_behind = len(list(self._outbox.base_chunks(2, self._chunks.passed_over(now_s)))) >= 2
+        return not is_behind and self._chunks.refinement(now_s) is None
 
     def next_due_s(self, now_s: float) -> float | None:
         if self._speaking:
             return None
         if self._is_engaged(now_s):
             return self._report.listens_until_s
-        content = self._choose(now_s)
-        if self._report.is_overdue(now_s) or (content is None and self._is_at_a_loss(now_s)):
+        content = self._choice.best(now_s)
+        if self._report.is_overdue(now_s) or (content is None and self._choice.is_at_a_loss(now_s)):
             return now_s
         if content is not None:
             start_s = self._start_s(content, now_s)
@@ -159,7 +163,7 @@ class Sender:
         timers = (
             self._report.due_s,
             self._parity.flush_s,
-            self._probe_due_s,
+            self._choice.probe_due_s,
             self._announcements.due_s(now_s),
             self._fitting.due_s(now_s),
         )
@@ -192,12 +196,12 @@ class Sender:
         if self._is_engaged(now_s):
             return None
         self._give_up_overdue(now_s)
-        content = self._choose(now_s)
+        content = self._choice.best(now_s)
         if content is None:
             return None
         airtime_s, duration_s = self._spans_s(content)
         self.silent_because = self._governor.reason(airtime_s)
-        if (allowed_s := self._allowed_s(airtime_s, now_s)) < inf:
+        if (allowed_s := self._rate.start_s(airtime_s, now_s)) < inf:
             self._slots.draw_back_off(duration_s, allowed_s)
         if self._start_s(content, now_s) > now_s + SAME_MOMENT_S:
             return None
@@ -226,64 +230,9 @@ class Sender:
         self._fitting.too_long(len(outgoing.packet), outgoing.chunks, now_s, max_packet_bytes)
         self._tries.withdrawn(outgoing)
 
-    def _choose(self, now_s: float) -> Content | None:
-        """The most useful thing that could be sent, whether or not it may be now."""
-        if now_s < self._fitting.free_s:
-            return None
-        return next(filter(None, (offer(now_s) for offer in self._offers)), None)
-
-    @property
-    def _offers(self) -> tuple[Callable[[float], Content | None], ...]:
-        """What is sent first. Nothing new goes to a silent host, nor what its report could not
-        name.
-        """
-        new = (self._due_status, self._choice.bases, self._choice.refinement)
-        is_open = not self._report.is_silent and not self._choice.is_window_full
-        return (
-            self._announcements.urgent,
-            self._due_parity,
-            *(new if is_open else ()),
-            self._probe,
-        )
-
-    def _due_parity(self, now_s: float) -> Content | None:
-        parity = self._parity.next(self._packer.planned_counter)
-        return Content(PacketType.PARITY, control=parity) if parity else None
-
-    def _due_status(self, now_s: float) -> Content | None:
-        if not self._status.is_owed:
-            return None
-        return self._announcements.status(now_s, self._choice.is_asking((), now_s, has_more=True))
-
-    def _probe(self, now_s: float) -> Content | None:
-        """Something to be answered, once the host has been silent for long enough. Where only
-        refinements are on their way, none: they are given up and take their turn again.
-        """
-        if not self._is_probe_due(now_s):
-            return None
-        if self._report.is_naming:
-            return self._announcements.hello(now_s, is_probe=True)
-        probe = self._choice.probe()
-        return probe if probe or self._in_flight.chunks else self._choice.refinement(now_s)
-
-    def _is_probe_due(self, now_s: float) -> bool:
-        return self._probe_due_s is not None and now_s >= self._probe_due_s
-
-    @property
-    def _probe_due_s(self) -> float | None:
-        """None: nothing is unanswered, or the answer is still awaited."""
-        if self._report.due_s is not None or not self._has_downlink:
-            return None
-        return self._report.probe_s if self._in_flight.chunks or self._report.is_silent else None
-
     def _is_engaged(self, now_s: float) -> bool:
         """Whether a packet is leaving, or the radio listens."""
         return self._speaking is not None or now_s < self._report.listens_until_s
-
-    def _is_at_a_loss(self, now_s: float) -> bool:
-        """Whether, if there is nothing to send, that is because of what is waited for in vain."""
-        is_in_vain = self._is_probe_due(now_s) and bool(self._in_flight.chunks)
-        return now_s >= self._fitting.free_s and (is_in_vain or self._parity.is_flush_due(now_s))
 
     def _give_up_overdue(self, now_s: float) -> None:
         """Go on without an answer that is overdue; and, if nothing else is to be sent, without
@@ -291,7 +240,7 @@ class Sender:
         """
         if self._report.is_overdue(now_s):
             self._miss_report(now_s)
-        if self._is_at_a_loss(now_s) and self._choose(now_s) is None:
+        if self._choice.is_at_a_loss(now_s) and self._choice.best(now_s) is None:
             self._tries.lost(self._in_flight.give_up())
             self._parity.flush()
 
@@ -319,16 +268,12 @@ class Sender:
         airtime_s = self._timing.airtime_s(packet_bytes)
         return airtime_s, airtime_s + (self._timing.report_wait_s if content.listens else 0.0)
 
-    def _allowed_s(self, airtime_s: float, now_s: float) -> float:
-        """When budget and rules allow it at the earliest; inf: never."""
-        return self._governor.start_s(airtime_s, self._rate.start_s(now_s))
-
     def _start_s(self, content: Content, now_s: float) -> float:
         """When it may start at the earliest, so that budget, rules, slot and back-off agree; inf:
         never.
         """
         airtime_s, duration_s = self._spans_s(content)
-        start_s = self._allowed_s(airtime_s, now_s)
+        start_s = self._rate.start_s(airtime_s, now_s)
         while start_s < (slot_s := self._slots.start_s(duration_s, start_s)):
             start_s = self._governor.start_s(airtime_s, slot_s)
             if start_s == slot_s:
@@ -388,7 +333,7 @@ class Sender:
         if is_for_good:
             self._tries.too_long(content.chunk_ids)
             return None
-        short = self._announcements.status(now_s, self._has_downlink, is_short=True)
+        short = self._announcements.news(now_s, self._has_downlink, is_short=True)
         if content.control == short.control:
             self._fitting.too_long(packet_bytes, (), now_s, told_bytes=0)
             return None
@@ -434,8 +379,7 @@ class Sender:
         still under way when it began.
         """
         self._announcements.heard(report, now_s)
-        self._report.answered(report.highest)
-        self._choice.take_advice(report.n_chunks)
+        self._report.answered(report)
         is_radio = self._timing.is_half_duplex
         heard_until_s = inf if is_radio else began_s - 2 * self._timing.turnaround_s
         settled = self._in_flight.settle(report, heard_until_s)
@@ -458,7 +402,7 @@ class Sender:
             self._slots.grant(command, now_s)
             self._announcements.begin_anew()
         elif isinstance(command, AskStatus):
-            self._status.owe()
+            self._announcements.owe_status()
         elif isinstance(command, LongTags):
             self._session.use_long_tags(command.wanted)
             if command.wanted:
@@ -475,5 +419,4 @@ class Sender:
         """
         self._packer.skip_to(counter)
         self._tries.lost(self._in_flight.give_up())
-        self._tries.clear()
         self._outbox.renumber(counter, self._equipment.counters.next)

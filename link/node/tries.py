@@ -70,10 +70,6 @@ class Tries:
         self._statistics.n_too_long += len(bases)
         self._give_up({image for image, _ in chunks})
 
-    def clear(self) -> None:
-        """Other ids stand for the chunks that wait."""
-        self._n_sent.clear()
-
     def _give_up(self, images: set[int]) -> None:
         if images:
             self.stop(images)

@@ -95,6 +95,7 @@ class LoRaWanSender:
             raise ValueError(f"bodies of {max_bytes} bytes hold no HELLO, which has {HELLO_BYTES}")
         self.statistics = SenderStatistics()
         self.silent_because: str | None = None
+        self.n_missed = 0
         self._identity = identity
         self._outbox = outbox
         self._governor = governor
@@ -113,12 +114,7 @@ class LoRaWanSender:
         self._unanswered: _Content | None = None
         "What has left and may still be acknowledged."
         self._free_s = -inf
-        self._n_missed = 0
         self.tell_fault(fault)
-
-    @property
-    def n_missed(self) -> int:
-        return self._n_missed
 
     def chunk_bytes(self, first: int | None = None, later: int | None = None) -> tuple[int, int]:
         most = self._fitting.max_bytes - LORAWAN_HEAD_BYTES
@@ -142,7 +138,7 @@ class LoRaWanSender:
     def tell_fault(self, fault: str | None) -> None:
         """The next STATUS says it."""
         if self._status.tell_fault(fault):
-            self._status.owe()
+            self._status.owe_status()
 
     def expect_no_image(self) -> None:
         """Nothing waits for one: every uplink is acknowledged by itself."""
@@ -222,16 +218,16 @@ class LoRaWanSender:
             or len(content.body) <= self._fitting.room_bytes
         ):
             return content
-        short = self._status.now(now_s, is_short=True)
+        short = self._status.status(now_s, is_short=True)
         return _Content(PacketType.STATUS, short.pack(), is_short=True)
 
     def _due_hello(self, now_s: float) -> _Content | None:
         return self._hello(self._reference) if self._owes_hello else None
 
     def _due_status(self, now_s: float) -> _Content | None:
-        if not self._status.is_owed:
+        if not self._status.is_status_owed:
             return None
-        return _Content(PacketType.STATUS, self._status.now(now_s).pack())
+        return _Content(PacketType.STATUS, self._status.status(now_s).pack())
 
     def _hello(self, image: int) -> _Content:
         greeting = Greeting(self._identity.bundle_id, image)
@@ -292,8 +288,8 @@ class LoRaWanSender:
         if content is None:
             return
         self.statistics.n_unanswered += 1
-        self._n_missed += 1
-        n_airtimes = PAUSE_FRAMES * 2.0 ** min(self._n_missed - 1, PAUSE_DOUBLINGS)
+        self.n_missed += 1
+        n_airtimes = PAUSE_FRAMES * 2.0 ** min(self.n_missed - 1, PAUSE_DOUBLINGS)
         pause_s = self._airtime_s(content) * n_airtimes
         self._free_s = now_s + self._random.uniform(0.5, 1.0) * pause_s
         self._tries.lost(content.chunk_ids)
@@ -303,16 +299,16 @@ class LoRaWanSender:
         content, self._unanswered = self._unanswered, None
         if content is None:
             return None
-        self._n_missed = 0
+        self.n_missed = 0
         self._free_s = now_s
         if content.reference is not None:
             self._reference = content.reference
         if content.packet_type == PacketType.HELLO:
             self._owes_hello = False
         elif content.packet_type == PacketType.STATUS:
-            self._status.said()
+            self._status.status_said()
             if content.is_short and self._status.fault is not None:
-                self._status.owe()
+                self._status.owe_status()
         delivered = self._tries.delivered(content.chunk_ids)
         self._tries.stop([image for image, _ in content.chunk_ids if image in self._stopped])
         return Acknowledged(delivered, (), content.chunk_ids, Report(0, 1))
@@ -332,7 +328,7 @@ class LoRaWanSender:
         if isinstance(command, Renew):
             self._owes_hello = True
         elif isinstance(command, AskStatus):
-            self._status.owe()
+            self._status.owe_status()
         else:
             return Rejected(f"{type(command).__name__} has no place in LoRaWAN; update the host")
         self.statistics.n_heard += 1

@@ -57,7 +57,7 @@ def test_the_less_is_left_the_less_is_spent():
     for used_s, spacing_s in ((26.9, 0.0), (27.001, 10.0), (31.5, 20.0), (36.0, 250.0)):
         rate = RateControl(governor(used_s))
         rate.sent(0.1, now_s=100.0)
-        assert rate.start_s(100.0) - 100.0 == pytest.approx(spacing_s, rel=0.01)
+        assert rate.start_s(0.0, 100.0) - 100.0 == pytest.approx(spacing_s, rel=0.01)
 
 
 def test_a_node_at_the_limit_is_never_silent_for_long():
@@ -65,7 +65,7 @@ def test_a_node_at_the_limit_is_never_silent_for_long():
     limit = governor()
     rate, now_s, starts = RateControl(limit), 0.0, []
     while now_s < 3 * 3600:
-        now_s = limit.start_s(0.1, rate.start_s(now_s))
+        now_s = rate.start_s(0.1, now_s)
         limit.occupy(0.1, now_s)
         rate.sent(0.1, now_s)
         starts.append(now_s)

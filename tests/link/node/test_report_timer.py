@@ -17,6 +17,7 @@ from link.node.report_timer import (
     SILENT_AFTER,
     ReportTimer,
 )
+from link.wire.control import Report
 from link.wire.packet import PacketType
 
 AIR = LinkTiming(get_profile("lora-sf7"), 0.02)
@@ -59,7 +60,7 @@ def test_a_radio_that_waits_must_not_speak_and_a_cable_may():
 def test_a_report_ends_the_waiting():
     asked = missed(3)
     ask(asked, 10.0)
-    asked.answered(highest=5)
+    asked.answered(Report(5, 1))
     assert (asked.due_s, asked.n_missed, asked.listens_until_s) == (None, 0, -inf)
 
 
@@ -120,7 +121,7 @@ def test_while_packets_follow_each_other_nothing_but_them_asks():
 
 def test_a_report_that_came_before_the_packet_was_out_is_not_awaited_again():
     asked = timer()
-    asked.answered(highest=5)
+    asked.answered(Report(5, 1))
     ask(asked, 10.0, counter=5)
     assert asked.due_s is None
     ask(asked, 11.0, counter=6)

@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from export import ExportError
 from export.decoders.add import Request, add_decoder
 from export.decoders.calibration import calibrate
@@ -47,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments if arguments[:1] and arguments[0] in COMMANDS else ["export", *arguments]
     )
     parser_of, run = COMMANDS[name]
+    # small layers gain nothing from more, and the bytes must not depend on the machine
+    torch.set_num_threads(1)
     try:
         run(vars(parser_of().parse_args(rest)))
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@ cost on the node.
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,11 @@ from host_decoder.decode.onnx_decoder import open_session
 from host_training.data.batches import evaluation_batches, to_model_input, to_pixels
 from host_training.data.dataset import Split
 from host_training.models.autoencoder import AutoEncoder, quantise
-from link.coder import Tables, latent_coder, mean_bits
+from link.coder import Tables, decode_bulk, latent_coder, mean_bits
 from link.output import without_information
 
 PERCENTILES = (5, 50, 95, 100)
-BATCH_SIZE = 500
+EVALUATION_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,16 @@ class Agreement:
         )
 
 
+def _batches(split: Split, pixel_pad: int) -> Iterator[tuple[Tensor, Tensor]]:
+    return evaluation_batches(split, EVALUATION_BATCH, torch.device("cpu"), pixel_pad)
+
+
 @torch.no_grad()
 def float_latents(encoder: FoldedEncoder, split: Split) -> Tensor:
     """Latents of a split, float32 (N, D), not rounded."""
-    batches = evaluation_batches(split, BATCH_SIZE, torch.device("cpu"), encoder.image.pixel_pad)
+    batches = evaluation_batches(
+        split, EVALUATION_BATCH, torch.device("cpu"), encoder.image.pixel_pad
+    )
     return torch.cat([encoder(images) for images, _ in batches])
 
 
@@ -75,7 +82,9 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
 @torch.no_grad()
 def float_accuracy(model: AutoEncoder, split: Split) -> float:
     """The whole float model as it was trained, latents rounded; no bfloat16 here."""
-    batches = evaluation_batches(split, BATCH_SIZE, torch.device("cpu"), model.config.pixel_pad)
+    batches = evaluation_batches(
+        split, EVALUATION_BATCH, torch.device("cpu"), model.config.pixel_pad
+    )
     return accuracy(torch.cat([model(images) for images, _ in batches]).numpy(), split.labels)
 
 
@@ -126,8 +135,9 @@ class Coded:
 def through_coder(symbols: np.ndarray, tables: Tables) -> Coded:
     """Each image's symbols (N, D) to its own bitstream and back."""
     bitstreams = [latent_coder.encode(image, tables) for image in symbols]
-    decoded = np.stack([latent_coder.decode(bitstream, tables).symbols for bitstream in bitstreams])
-    return Coded(decoded, np.array([len(bitstream) for bitstream in bitstreams]))
+    latents = decode_bulk(bitstreams, tables)
+    assert latents.is_valid.all()
+    return Coded(latents.symbols, np.array([len(bitstream) for bitstream in bitstreams]))
 
 
 @dataclass(frozen=True)
@@ -164,27 +174,33 @@ class Cost:
     parameters: int
 
 
-@torch.no_grad()
 def encoder_cost(encoder: FoldedEncoder) -> Cost:
-    """Counted by letting one image (C, H, W) through: every output value of a convolution takes one
-    kernel's worth.
+    macs = multiply_accumulates(encoder, torch.zeros(1, *encoder.input_shape))
+    return Cost(macs, sum(parameter.numel() for parameter in encoder.parameters()))
+
+
+@torch.no_grad()
+def multiply_accumulates(module: nn.Module, example: Tensor) -> int:
+    """Those of one example (1, …) through all convolutions and dense layers, counted by letting it
+    through: every output value of a layer, or input value of a transposed one, takes one kernel's
+    worth.
     """
     macs = 0
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal macs
-        assert isinstance(layer, nn.Conv2d)
-        macs += output.numel() * layer.weight[0].numel()
+        assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+        each = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
+        macs += each.numel() * layer.weight[0].numel()
 
+    kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
     hooks = [
-        layer.register_forward_hook(count)
-        for layer in encoder.modules()
-        if isinstance(layer, nn.Conv2d)
+        layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, kinds)
     ]
-    encoder(torch.zeros(1, *encoder.input_shape))
+    module.eval()(example)
     for hook in hooks:
         hook.remove()
-    return Cost(macs, sum(parameter.numel() for parameter in encoder.parameters()))
+    return macs
 
 
 @dataclass(frozen=True)

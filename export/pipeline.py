@@ -4,54 +4,56 @@ says why not.
 
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from export import ExportError, entropy_model, measure
-from export.decoders import anomaly, calibration
+from export import ExportError, measure
 from export.decoders.finetune import FineTuning, augmented_symbols, finetune, score
+from export.deployment import (
+    DECODER,
+    FILES,
+    Deployed,
+    Say,
+    first,
+    fit_tables,
+    mirrored_symbols,
+    symbols_of,
+    write_encoder,
+)
 from export.encoder import onnx_model, tflite
 from export.encoder.fold import FoldedDecoder, FoldedEncoder, fold
 from export.encoder.importance import fold_rotation, rotation, sensitivity
-from export.encoder.operators import edge_tpu_compiler_log, list_operators, require_integer
-from export.encoder.rounding import round_weights
-from export.encoder.symbols import Encode, Int8Encoder, received
-from export.entropy_model import FittedTables
-from export.measure import Accuracies, Agreement, Rates
+from export.encoder.operators import (
+    Operator,
+    edge_tpu_compiler_log,
+    list_operators,
+    require_integer,
+)
+from export.encoder.symbols import Int8Encoder
+from export.measure import Accuracies, Agreement
 from export.report import ExportReport
 from export.settings import Settings, load_data, n_transmitted, preset_name, provenance
-from host_decoder.decode.classifier import Classifier
-from host_training.data.batches import to_model_input, to_pixels
-from host_training.data.dataset import DataSet, Split
+from host_training.data.dataset import DataSet
 from host_training.models.autoencoder import AutoEncoder
 from host_training.presets.preset import ORDERS
 from host_training.run import next_free
 from host_training.training.checkpoint import Checkpoint
 from host_training.training.class_accuracy import ClassAccuracies
-from link.bundle import Bundle, BundleError, ImageSpec, manifest
+from link.bundle import Bundle, BundleError
+from link.bundle.manifest import ENCODER, MANIFEST, NodeHalf
 from link.output import results
 
-DECODER = "decoder.onnx"
-FILES = (manifest.ENCODER, manifest.TABLES, DECODER)
-
-CALIBRATION_SEED = 0
-N_CALIBRATION_IMAGES = 300
-N_IMAGES_TO_ROUND_BY = 1000
 N_IMAGES_FOR_MEANS = 5000
-N_IMAGES_THROUGH_ONNX = 500
-
-Say = Callable[[str], None]
 
 
 def export(settings: Settings, say: Say = print) -> tuple[Bundle, ExportReport]:
     """Write bundle and report to `settings.out`: all of it, or nothing."""
     out = settings.out
-    if out.exists() and not (out / manifest.MANIFEST).is_file():
+    if out.exists() and not (out / MANIFEST).is_file():
         raise ExportError(
             f"{out} is there already and is not a bundle; give --out another name, or move it away"
         )
@@ -96,108 +98,104 @@ def study_name(data_set: str, preset: str, stage: str, seed: int, settings: Sett
 
 def build(settings: Settings, folder: Path, say: Say) -> tuple[Bundle, ExportReport]:
     """Make everything in `folder` and measure it; ExportError when int8 costs too much."""
-    # small layers gain nothing from more, and the bytes must not depend on the machine
-    torch.set_num_threads(1)
     trained = Checkpoint.read(settings.checkpoint)
     if trained.latent_order is None:
         raise ExportError(
             f"{settings.checkpoint} is of a stage that is not finished; train on, with the "
             "same command"
         )
-    config = trained.model.config
-    preset = preset_name(config, trained.provenance.recipe)
+    config, made_by = trained.model.config, trained.provenance.recipe
+    preset = preset_name(config, made_by)
     data = load_data(settings, trained)
     encoder, decoder = halves(trained.model, trained.latent_order, settings, data)
-    n_latents = decoder.first.in_features
     cost = measure.encoder_cost(encoder)
     say(
-        f"fold      {config.wavelet} and stem in one; {n_latents} of {config.latents} "
-        f"latents, {settings.order} order; "
-        f"{cost.macs:,} MACs"
+        f"fold      {config.wavelet} and stem in one; {decoder.first.in_features} of "
+        f"{config.latents} latents, {settings.order} order; {cost.macs:,} MACs"
     )
-
-    onnx_agreement = make_encoder(encoder, data, folder)
-    encode = Int8Encoder(folder / manifest.ENCODER, encoder.image, settings.threads)
-    operators = list_operators(folder / manifest.ENCODER)
-    require_integer(operators)
-    n_bytes = (folder / manifest.ENCODER).stat().st_size
-    say(f"int8      {len(operators)} operators, {n_bytes:,} bytes")
-
-    float_symbols, test = (
-        measure.float_symbols(encoder, data.test),
-        encode(data.test.images),
-    )
-    agreements = {
-        "ONNX and PyTorch, weights rounded": onnx_agreement,
-        "int8 and PyTorch": Agreement.between(test, float_symbols),
-    }
+    deployed, agreements, operators = deploy_encoder(encoder, data, settings, folder, say)
+    validation_accuracies = make_decoder(decoder, deployed, settings.fine_tuning)
+    accuracies = accuracies_of(trained.model, encoder, decoder, deployed)
+    by_class = ClassAccuracies.of(data.classes, data.test.labels, deployed.answers.argmax(1))
     say(
-        "agree     "
-        + "; ".join(
-            f"{pair} in {share.equal:.2%} of the symbols" for pair, share in agreements.items()
-        )
-    )
-
-    tables = make_tables(
-        encode, data, settings.components, folder, say, has_mirrors=settings.views == 1
-    )
-    coded = measure.through_coder(test, tables.chosen.tables)
-    rates = Rates.of(test, coded, tables)
-    say(
-        f"coder     {rates.coded_bytes:.2f} bytes per test image, "
-        f"{rates.coder_overhead_bits:.2f} bits over the ideal"
-    )
-
-    validation_accuracies = make_decoder(decoder, encode, data, settings.fine_tuning, folder)
-    host = Classifier(folder / DECODER, n_latents, len(data.classes))
-    heard, labels, scores = encode(data.validation.images), data.test.labels, host(coded.symbols)
-    fitted = calibration.fit(host, heard, data.validation.labels, tables.chosen.tables)
-    by_class = ClassAccuracies.of(data.classes, labels, scores.argmax(1))
-    accuracies = Accuracies(
-        float_all_latents=measure.float_accuracy(trained.model, data.test),
-        float_original_decoder=score(decoder, float_symbols, labels).accuracy,
-        float_fine_tuned_decoder=measure.accuracy(host(float_symbols), labels),
-        int8_original_decoder=score(decoder, test, labels).accuracy,
-        int8_fine_tuned_decoder=measure.accuracy(host(test), labels),
-        through_coder=measure.accuracy(scores, labels),
-    )
-    images = f"{len(test):,} test images"
-    say(
-        f"decoder   {accuracies.through_coder:.2%} of {images}, float encoder "
-        f"{accuracies.best_float:.2%}"
+        f"decoder   {accuracies.through_coder:.2%} of {len(data.test):,} test images, float "
+        f"encoder {accuracies.best_float:.2%}"
     )
     say(f"classes   {by_class.describe()}")
-    say(f"calibrate {calibration.describe(fitted, len(heard))}")
+    say(f"calibrate {deployed.confidence}")
     check_drop(accuracies, settings.max_drop_points)
-    strange = anomaly.fit(data, received(encode, tables.chosen.tables), heard, test)
-    say(f"anomaly   {strange.describe()}")
-
+    say(f"anomaly   {deployed.anomaly.describe()}")
     report = ExportReport(
-        study=study_name(
-            data.name, preset, trained.stage, trained.provenance.recipe.seed, settings
-        ),
+        study=study_name(data.name, preset, trained.stage, made_by.seed, settings),
         title=f"{data.name}, {preset}, {trained.stage}",
-        n_test_images=len(test),
-        n_latents=n_latents,
+        deployed=deployed,
         accuracies=accuracies,
         by_class=by_class,
         validation_accuracies=validation_accuracies,
-        calibration=fitted,
-        n_validation_images=len(heard),
-        anomaly=strange,
         agreements=agreements,
-        rates=rates,
-        tables=tables,
         cost=cost,
         file_bytes={name: (folder / name).stat().st_size for name in FILES},
-        latency=measure.latency_ms(folder / manifest.ENCODER),
+        latency=measure.latency_ms(folder / ENCODER),
         operators=operators,
-        edge_tpu_compiler=edge_tpu_compiler_log(folder / manifest.ENCODER),
+        edge_tpu_compiler=edge_tpu_compiler_log(folder / ENCODER),
         provenance=provenance(settings, trained, preset),
         machine=results.machine(),
     )
     report.write(folder)
-    return write_bundle(folder, encoder.image, config.wavelet, n_latents, data, report), report
+    node = NodeHalf(
+        image=encoder.image,
+        latents=decoder.first.in_features,
+        wavelet=config.wavelet,
+        input_zero_point=tflite.INPUT_ZERO_POINT,
+    )
+    return deployed.write(node, report.provenance, report.measured()), report
+
+
+def deploy_encoder(
+    encoder: FoldedEncoder, data: DataSet, settings: Settings, folder: Path, say: Say
+) -> tuple[Deployed, dict[str, Agreement], list[Operator]]:
+    """The node's half with its tables, how far it agrees with the float encoder, and what it is
+    made of.
+    """
+    onnx_agreement = write_encoder(encoder, data, folder)
+    operators = list_operators(folder / ENCODER)
+    require_integer(operators)
+    n_bytes = (folder / ENCODER).stat().st_size
+    say(f"int8      {len(operators)} operators, {n_bytes:,} bytes")
+    encode = Int8Encoder(folder / ENCODER, encoder.image, settings.threads)
+    symbols = symbols_of(data, encode)
+    agreements = {
+        "ONNX and PyTorch, weights rounded": onnx_agreement,
+        "int8 and PyTorch": Agreement.between(
+            symbols["test"], measure.float_symbols(encoder, data.test)
+        ),
+    }
+    said = [f"{pair} in {share.equal:.2%} of the symbols" for pair, share in agreements.items()]
+    say(f"agree     {'; '.join(said)}")
+    mirrored = mirrored_symbols(data, encode) if settings.views == 1 else None
+    tables = fit_tables(data, symbols, mirrored, settings.components, folder, say)
+    deployed = Deployed(data, folder, encode, symbols, tables)
+    say(
+        f"coder     {deployed.rates.coded_bytes:.2f} bytes per test image, "
+        f"{deployed.rates.coder_overhead_bits:.2f} bits over the ideal"
+    )
+    return deployed, agreements, operators
+
+
+def accuracies_of(
+    model: AutoEncoder, encoder: FoldedEncoder, decoder: FoldedDecoder, deployed: Deployed
+) -> Accuracies:
+    """At each stage, with the decoder as trained and with the one in the folder."""
+    labels, int8 = deployed.data.test.labels, deployed.symbols["test"]
+    floats = measure.float_symbols(encoder, deployed.data.test)
+    return Accuracies(
+        float_all_latents=measure.float_accuracy(model, deployed.data.test),
+        float_original_decoder=score(decoder, floats, labels).accuracy,
+        float_fine_tuned_decoder=measure.accuracy(deployed.classify(floats), labels),
+        int8_original_decoder=score(decoder, int8, labels).accuracy,
+        int8_fine_tuned_decoder=measure.accuracy(deployed.classify(int8), labels),
+        through_coder=deployed.accuracy,
+    )
 
 
 def halves(
@@ -225,85 +223,23 @@ def halves(
     return fold_rotation(encoder, decoder, turned.leading(min(n_latents, turned.n_useful)))
 
 
-def first(split: Split, n_images: int) -> Split:
-    return split.subset(np.arange(min(n_images, len(split))))
-
-
-def make_encoder(encoder: FoldedEncoder, data: DataSet, folder: Path) -> Agreement:
-    """Write encoder.tflite; returns how far ONNX, which is on the way to it, agrees with the
-    rounded encoder.
-    """
-    images = to_pixels(some_images(data, N_IMAGES_TO_ROUND_BY))
-    rounded = round_weights(encoder, to_model_input(images, encoder.image.pixel_pad))
-    some = first(data.test, N_IMAGES_THROUGH_ONNX)
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "encoder.onnx"
-        onnx_model.write_encoder(rounded, path)
-        calibration_images = encoder.image.with_border(some_images(data, N_CALIBRATION_IMAGES))
-        tflite.convert(path, calibration_images, folder / manifest.ENCODER, rounded.views)
-        onnx_symbols = measure.onnx_symbols(path, rounded, some)
-    return Agreement.between(onnx_symbols, measure.float_symbols(rounded, some))
-
-
-def some_images(data: DataSet, n_images: int) -> np.ndarray:
-    """Training images drawn at random, always the same, uint8 (n, H, W, C); all of them if there
-    are no more.
-    """
-    n_images = min(n_images, len(data.train))
-    chosen = np.random.default_rng(CALIBRATION_SEED).choice(
-        len(data.train), n_images, replace=False
-    )
-    return data.train.images[np.sort(chosen)]
-
-
-def make_tables(
-    encode: Encode,
-    data: DataSet,
-    components: Sequence[int],
-    folder: Path,
-    say: Say,
-    has_mirrors: bool = True,
-) -> FittedTables:
-    """Fit the entropy models to the training split's symbols and write tables.npz, the best on the
-    validation split.
-
-    `has_mirrors`: also to the mirrored images', where training mirrors them and the encoder does
-    not do it itself.
-    """
-    mirrored = (
-        encode(data.train.images[:, :, ::-1]) if has_mirrors and data.augmentation.flip else None
-    )
-    candidates = []
-    for candidate in entropy_model.fit_candidates(
-        encode(data.train.images),
-        data.train.labels,
-        mirrored,
-        encode(data.validation.images),
-        components,
-    ):
-        candidates.append(candidate)
-        say(f"tables    {candidate.describe()}")
-    tables = FittedTables(tuple(candidates))
-    tables.chosen.tables.to_npz(folder / manifest.TABLES)
-    return tables
-
-
 def make_decoder(
-    decoder: FoldedDecoder, encode: Encode, data: DataSet, settings: FineTuning, folder: Path
+    decoder: FoldedDecoder, deployed: Deployed, settings: FineTuning
 ) -> tuple[float, float]:
     """Fine-tune the decoder and write decoder.onnx; accuracy on the validation split before and
     after.
     """
-    passes = augmented_symbols(data, encode, settings.n_epochs(len(data.train)))
+    data = deployed.data
+    passes = augmented_symbols(data, deployed.encode, settings.n_epochs(len(data.train)))
     tuned, before, after = finetune(
         decoder,
         passes,
         data.train.labels,
-        encode(data.validation.images),
+        deployed.symbols["validation"],
         data.validation.labels,
         settings,
     )
-    onnx_model.write_decoder(tuned, folder / DECODER)
+    onnx_model.write_decoder(tuned, deployed.folder / DECODER)
     return before.accuracy, after.accuracy
 
 
@@ -316,37 +252,3 @@ def check_drop(accuracies: Accuracies, max_drop_points: float) -> None:
             "was written; "
             "train longer, or allow more with --max-drop"
         )
-
-
-def write_bundle(
-    folder: Path,
-    image: ImageSpec,
-    wavelet: str,
-    n_latents: int,
-    data: DataSet,
-    report: ExportReport,
-) -> Bundle:
-    node = manifest.NodeHalf(
-        image=image,
-        wavelet=wavelet,
-        latents=n_latents,
-        input_zero_point=tflite.INPUT_ZERO_POINT,
-    )
-    host = host_half(folder, n_latents, data, report.anomaly)
-    content = manifest.Manifest(
-        node=node, host=host, provenance=report.provenance, measured=report.measured()
-    )
-    return calibration.write(Bundle.write(folder, content), report.calibration)
-
-
-def host_half(
-    folder: Path, n_latents: int, data: DataSet, strange: anomaly.Fitted
-) -> manifest.HostHalf:
-    """What every bundle's host can answer: which class, and whether it is any; the score's file is
-    written here.
-    """
-    tasks = {
-        manifest.LABEL_TASK: manifest.TaskEntry(file=DECODER, classes=data.classes),
-        manifest.ANOMALY_TASK: anomaly.write_task(strange, data, n_latents, folder / anomaly.FILE),
-    }
-    return manifest.HostHalf(tasks=tasks)

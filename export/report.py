@@ -5,12 +5,13 @@ not.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from export.decoders import anomaly, calibration
+from export.deployment import Deployed
 from export.encoder.operators import Operator
 from export.entropy_model import FittedTables
 from export.measure import Accuracies, Agreement, Cost, Latency, Rates
@@ -25,20 +26,13 @@ class ExportReport:
     study: str
     "Name of its results file."
     title: str
-    n_test_images: int
-    n_latents: int
+    deployed: Deployed
     accuracies: Accuracies
     by_class: ClassAccuracies
-    "The accuracies of the int8 encoder, decoded from coded bytes."
+    "The int8 encoder's, decoded from coded bytes."
     validation_accuracies: tuple[float, float]
     "Before and after fine-tuning the decoder, int8 encoder."
-    calibration: calibration.Fitted | None
-    "None: there were too few validation images."
-    n_validation_images: int
-    anomaly: anomaly.Fitted
     agreements: dict[str, Agreement]
-    rates: Rates
-    tables: FittedTables
     cost: Cost
     file_bytes: dict[str, int]
     latency: Latency
@@ -46,6 +40,31 @@ class ExportReport:
     edge_tpu_compiler: str | None
     provenance: Provenance
     machine: dict[str, Any]
+
+    @property
+    def rates(self) -> Rates:
+        return self.deployed.rates
+
+    @property
+    def tables(self) -> FittedTables:
+        return self.deployed.tables
+
+    @property
+    def calibration(self) -> calibration.Fitted | None:
+        """None: there were too few validation images."""
+        return self.deployed.calibration
+
+    @property
+    def anomaly(self) -> anomaly.Fitted:
+        return self.deployed.anomaly
+
+    @property
+    def n_test_images(self) -> int:
+        return len(self.deployed.data.test)
+
+    @property
+    def n_latents(self) -> int:
+        return self.deployed.symbols["test"].shape[1]
 
     def figures(self) -> dict[str, float]:
         """For results/export-….json."""
@@ -65,16 +84,10 @@ class ExportReport:
 
     def measured(self) -> Measured:
         """For the manifest: what is the same each time the same checkpoint is exported."""
-        return Measured(
-            split="test",
-            images=self.n_test_images,
-            accuracy=self.accuracies.through_coder,
-            float_accuracy=self.accuracies.best_float,
-            bytes_per_image=self.rates.coded_bytes,
-            bytes_per_image_percentiles=self.rates.coded_bytes_percentiles,
-            static_bits_per_image=self.rates.static_bits,
-            mixture_bits_per_image=self.rates.mixture_bits,
-            components=self.tables.chosen.n_components,
+        return self.deployed.measured(
+            Measured(
+                split="test", images=self.n_test_images, float_accuracy=self.accuracies.best_float
+            )
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,91 +121,17 @@ class ExportReport:
         (folder / "report.md").write_text(self.to_markdown(), encoding="utf-8")
 
     def to_markdown(self) -> str:
-        accuracy, rates = self.accuracies, self.rates
-        stages = [
-            (
-                "float encoder, decoder as trained, all latents, one look",
-                accuracy.float_all_latents,
-            ),
-            (
-                f"float encoder, decoder as trained, {self.n_latents} latents",
-                accuracy.float_original_decoder,
-            ),
-            ("float encoder, fine-tuned decoder", accuracy.float_fine_tuned_decoder),
-            ("int8 encoder, decoder as trained", accuracy.int8_original_decoder),
-            ("int8 encoder, fine-tuned decoder", accuracy.int8_fine_tuned_decoder),
-            ("the same, decoded from coded bytes", accuracy.through_coder),
-        ]
-        percentiles = ", ".join(
-            f"{name} {value:.0f}" for name, value in rates.coded_bytes_percentiles.items()
-        )
         sections = [
             f"# {self.title}",
-            f"Test split, {self.n_test_images:,} images: {accuracy.through_coder:.2%} from "
-            f"{rates.coded_bytes:.2f} "
-            f"bytes each; with the float encoder {accuracy.best_float:.2%}.",
-            markdown_table(
-                ("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages]
-            ),
-            "## Classes",
-            _classes_sentence(self.by_class),
-            markdown_table(
-                ("class", "test images", "accuracy", "said"),
-                [
-                    (one.name, one.n_images, percent(one.accuracy), one.n_said)
-                    for one in self.by_class.each
-                ],
-            ),
-            "## Do the encoders agree?",
-            markdown_table(
-                ("symbols of", "equal", "within ±1", "whole images equal"),
-                [
-                    (p, f"{a.equal:.2%}", f"{a.within_one:.2%}", f"{a.images:.1%}")
-                    for p, a in self.agreements.items()
-                ],
-            ),
+            *self._accuracy(),
+            *self._classes(),
+            *self._agreement(),
             "## Confidence",
-            (
-                "By the known symbols: "
-                f"{calibration.describe(self.calibration, self.n_validation_images)}."
-            ),
+            f"By the known symbols: {self.deployed.confidence}.",
             anomaly_section(self.anomaly),
-            "## Bytes per image",
-            f"{rates.coded_bytes:.2f} bytes on average ({percentiles}), "
-            f"{rates.coder_overhead_bits:.2f} bits above the "
-            "tables' ideal. On the same symbols, static histograms need "
-            f"{rates.static_bits:.1f} bits, "
-            f"the mixture {rates.mixture_bits:.1f}: {rates.mixture_bits / rates.static_bits:.0%}.",
-            "Bits on the validation split, where the tables are chosen:",
-            markdown_table(
-                ("components", "mirror images too", "bits per image", "chosen"),
-                [
-                    (
-                        c.n_components,
-                        "yes" if c.mirrored else "no",
-                        f"{c.validation_bits:.2f}",
-                        "●" if c is self.tables.chosen else "",
-                    )
-                    for c in self.tables.candidates
-                ],
-            ),
-            "## Encoder",
-            f"{self.cost.macs:,} multiply-accumulates, {self.cost.parameters:,} parameters. "
-            "One thread of "
-            f"{self.machine['cpu']}: {self.latency.median:.3f} ms an image (fastest "
-            f"{self.latency.minimum:.3f}).",
-            markdown_table(
-                ("file", "bytes"), [(name, f"{size:,}") for name, size in self.file_bytes.items()]
-            ),
-            "## Operators and the Edge TPU",
-            markdown_table(
-                ("#", "operator", "types", "Edge TPU"),
-                [
-                    (i, operator.name, ", ".join(operator.tensor_types), operator.obstacle or "yes")
-                    for i, operator in enumerate(self.operators)
-                ],
-            ),
-            _compiler_section(self.edge_tpu_compiler),
+            *self._bytes(),
+            *self._encoder(),
+            *self._operators(),
             "## Where it comes from",
             markdown_table(
                 ("what", "value"),
@@ -200,6 +139,98 @@ class ExportReport:
             ),
         ]
         return "\n\n".join(sections) + "\n"
+
+    def _accuracy(self) -> Iterator[str]:
+        accuracy = self.accuracies
+        yield (
+            f"Test split, {self.n_test_images:,} images: {accuracy.through_coder:.2%} from "
+            f"{self.rates.coded_bytes:.2f} "
+            f"bytes each; with the float encoder {accuracy.best_float:.2%}."
+        )
+        stages = {
+            "float encoder, decoder as trained, all latents, one look": accuracy.float_all_latents,
+            f"float encoder, decoder as trained, {self.n_latents} latents": (
+                accuracy.float_original_decoder
+            ),
+            "float encoder, fine-tuned decoder": accuracy.float_fine_tuned_decoder,
+            "int8 encoder, decoder as trained": accuracy.int8_original_decoder,
+            "int8 encoder, fine-tuned decoder": accuracy.int8_fine_tuned_decoder,
+            "the same, decoded from coded bytes": accuracy.through_coder,
+        }
+        yield markdown_table(
+            ("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages.items()]
+        )
+
+    def _classes(self) -> Iterator[str]:
+        yield "## Classes"
+        yield _classes_sentence(self.by_class)
+        yield markdown_table(
+            ("class", "test images", "accuracy", "said"),
+            [
+                (one.name, one.n_images, percent(one.accuracy), one.n_said)
+                for one in self.by_class.each
+            ],
+        )
+
+    def _agreement(self) -> Iterator[str]:
+        yield "## Do the encoders agree?"
+        yield markdown_table(
+            ("symbols of", "equal", "within ±1", "whole images equal"),
+            [
+                (pair, f"{share.equal:.2%}", f"{share.within_one:.2%}", f"{share.images:.1%}")
+                for pair, share in self.agreements.items()
+            ],
+        )
+
+    def _bytes(self) -> Iterator[str]:
+        rates = self.rates
+        percentiles = ", ".join(
+            f"{name} {value:.0f}" for name, value in rates.coded_bytes_percentiles.items()
+        )
+        yield "## Bytes per image"
+        yield (
+            f"{rates.coded_bytes:.2f} bytes on average ({percentiles}), "
+            f"{rates.coder_overhead_bits:.2f} bits above the "
+            "tables' ideal. On the same symbols, static histograms need "
+            f"{rates.static_bits:.1f} bits, "
+            f"the mixture {rates.mixture_bits:.1f}: {rates.mixture_bits / rates.static_bits:.0%}."
+        )
+        yield "Bits on the validation split, where the tables are chosen:"
+        yield markdown_table(
+            ("components", "mirror images too", "bits per image", "chosen"),
+            [
+                (
+                    one.n_components,
+                    "yes" if one.mirrored else "no",
+                    f"{one.validation_bits:.2f}",
+                    "●" if one is self.tables.chosen else "",
+                )
+                for one in self.tables.candidates
+            ],
+        )
+
+    def _encoder(self) -> Iterator[str]:
+        yield "## Encoder"
+        yield (
+            f"{self.cost.macs:,} multiply-accumulates, {self.cost.parameters:,} parameters. "
+            "One thread of "
+            f"{self.machine['cpu']}: {self.latency.median:.3f} ms an image (fastest "
+            f"{self.latency.minimum:.3f})."
+        )
+        yield markdown_table(
+            ("file", "bytes"), [(name, f"{size:,}") for name, size in self.file_bytes.items()]
+        )
+
+    def _operators(self) -> Iterator[str]:
+        yield "## Operators and the Edge TPU"
+        yield markdown_table(
+            ("#", "operator", "types", "Edge TPU"),
+            [
+                (i, operator.name, ", ".join(operator.tensor_types), operator.obstacle or "yes")
+                for i, operator in enumerate(self.operators)
+            ],
+        )
+        yield _compiler_section(self.edge_tpu_compiler)
 
 
 def _classes_sentence(by_class: ClassAccuracies) -> str:

@@ -16,22 +16,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from export import ExportError, measure
-from export.decoders import anomaly, calibration
-from export.decoders.add import AtHost
+from export import ExportError
 from export.decoders.calibration import check_data
-from export.decoders.networks import CE, Learning, Lessons, Probabilities, learn_classes
+from export.decoders.lessons import AtHost, Lessons
+from export.decoders.networks import CE, Learning, SoftenedScores, learn_classes
+from export.deployment import (
+    DECODER,
+    Deployed,
+    Say,
+    fit_tables,
+    mirrored_symbols,
+    symbols_of,
+)
 from export.encoder import onnx_model, tflite
 from export.encoder.importance import Rotation, rotation, sensitivity
 from export.encoder.symbols import Int8Encoder, received
-from export.measure import Rates
-from export.pipeline import DECODER, Say, host_half, make_tables
+from export.measure import accuracy
 from export.report import anomaly_section, markdown_table
-from host_decoder.decode.classifier import Classifier
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
 from link.bundle import Bundle
-from link.bundle.manifest import ENCODER, Manifest, Output, Rotated
+from link.bundle.manifest import ENCODER, Output, Rotated
 from link.output import results
 
 N_IMAGES = 10_000
@@ -70,7 +75,6 @@ def rotate(settings: Rotating, say: Say = print) -> tuple[Bundle, dict[str, floa
     """Write the turned bundle to `settings.out`, all of it or nothing; the bundle and its
     figures.
     """
-    torch.set_num_threads(1)  # as in the export: the bytes must not depend on the machine
     Bundle.load(settings.bundle, "node")
     old = Bundle.load(settings.bundle, "host")
     data = load(settings.dataset or old.data_set, settings.data_dir, image_size=old.image.height)
@@ -99,56 +103,48 @@ def build(
         f"turn      {old.n_latents} latents into {len(turned.importance)}, coarseness "
         f"{settings.coarseness:g}"
     )
-    tflite.turn_latents(old.encoder_path, turned, folder / ENCODER)
+    tflite.rotate_latents(old.encoder_path, turned, folder / ENCODER)
     encode = Int8Encoder(folder / ENCODER, old.image, settings.threads)
-    tables = make_tables(encode, data, settings.components, folder, say)
+    tables = fit_tables(
+        data,
+        symbols_of(data, encode),
+        mirrored_symbols(data, encode),
+        settings.components,
+        folder,
+        say,
+    )
     heard = AtHost.of(data, received(encode, tables.chosen.tables))
-    decoder = classes_decoder(heard.train, heard.validation, data, settings.seed)
+    decoder = classes_decoder(Lessons.of_classes(heard), len(data.classes), settings.seed)
     onnx_model.write_task(decoder, len(turned.importance), Output.PROBABILITIES, folder / DECODER)
-    host = Classifier(folder / DECODER, len(turned.importance), len(data.classes))
-    fitted = calibration.fit(host, heard.validation, data.validation.labels, tables.chosen.tables)
-    strange = anomaly.fit(
-        data, received(encode, tables.chosen.tables), heard.validation, heard.test
-    )
-
-    coded = measure.through_coder(heard.test, tables.chosen.tables)
-    rates = Rates.of(heard.test, coded, tables)
-    accuracy = measure.accuracy(host(coded.symbols), data.test.labels)
-    say(f"decoder   {accuracy:.2%} on the test split, {accuracy_before:.2%} before")
+    deployed = Deployed(data, folder, encode, heard.symbols, tables)
+    rates = deployed.rates
+    say(f"decoder   {deployed.accuracy:.2%} on the test split, {accuracy_before:.2%} before")
     say(f"coder     {rates.coded_bytes:.2f} bytes per test image, {bytes_before:.2f} before")
-    measured = replace(
-        old.measured,
-        accuracy=accuracy,
-        bytes_per_image=rates.coded_bytes,
-        bytes_per_image_percentiles=rates.coded_bytes_percentiles,
-        static_bits_per_image=rates.static_bits,
-        mixture_bits_per_image=rates.mixture_bits,
-        components=tables.chosen.n_components,
+    rotated = Rotated(from_bundle=old.id.hex(), command=settings.command, commit=results.commit())
+    written = deployed.write(
+        old.manifest.node,
+        replace(old.provenance, rotated=rotated),
+        deployed.measured(old.measured),
     )
-    turning = Rotated(from_bundle=old.id.hex(), command=settings.command, commit=results.commit())
-    content = Manifest(
-        node=replace(old.manifest.node, latents=len(turned.importance)),
-        host=host_half(folder, len(turned.importance), data, strange),
-        provenance=replace(old.provenance, rotated=turning),
-        measured=measured,
-    )
-    written = calibration.write(Bundle.write(folder, content), fitted)
     figures = {
-        "accuracy": accuracy,
+        "accuracy": deployed.accuracy,
         "accuracy_before": accuracy_before,
         "bytes_per_image": rates.coded_bytes,
         "bytes_per_image_before": bytes_before,
-        "largest_bytes": float(coded.n_bytes.max()),
+        "largest_bytes": float(deployed.coded.n_bytes.max()),
         "static_bits_per_image": rates.static_bits,
         "mixture_bits_per_image": rates.mixture_bits,
         "latents": len(turned.importance),
         "latents_before": old.n_latents,
-        "validation_accuracy": measure.accuracy(host(heard.validation), data.validation.labels),
+        "validation_accuracy": accuracy(
+            deployed.classify(heard.validation), data.validation.labels
+        ),
     }
-    confidence = (
-        f"Confidence, by the known symbols: {calibration.describe(fitted, len(heard.validation))}."
-    )
-    write_report(folder, old, turning, figures, [confidence, anomaly_section(strange)])
+    paragraphs = [
+        f"Confidence, by the known symbols: {deployed.confidence}.",
+        anomaly_section(deployed.anomaly),
+    ]
+    write_report(folder, old, rotated, figures, paragraphs)
     return written, figures
 
 
@@ -158,22 +154,16 @@ def importance_of(old: Bundle, data: DataSet, settings: Rotating) -> Rotation:
     """
     encode = Int8Encoder(old.encoder_path, old.image, settings.threads)
     train, validation = encode(data.train.images), encode(data.validation.images)
-    decoder = classes_decoder(train[None], validation, data, settings.seed)
+    lessons = Lessons(train[None], data.train.labels, validation, data.validation.labels)
+    decoder = classes_decoder(lessons, len(data.classes), settings.seed)
     latents = torch.from_numpy(train[:N_IMAGES].astype(np.float32))
     turned = rotation(latents, sensitivity(decoder.scores, latents), settings.coarseness)
     return turned.leading(turned.n_useful)
 
 
-def classes_decoder(
-    train: np.ndarray, validation: np.ndarray, data: DataSet, seed: int
-) -> Probabilities:
-    """A dense decoder for symbols int8 (views, N, D) of the training images and (M, D) of the
-    validation images.
-    """
-    lessons = Lessons(train, data.train.labels, validation, data.validation.labels)
-    return learn_classes(
-        lessons, data.validation.labels, len(data.classes), CE, Learning(seed=seed)
-    )
+def classes_decoder(lessons: Lessons, n_classes: int, seed: int) -> SoftenedScores:
+    """A dense decoder of classes."""
+    return learn_classes(lessons, lessons.validation_wanted, n_classes, CE, Learning(seed=seed))
 
 
 def write_report(

@@ -6,24 +6,22 @@ the test split and written beside the other decoders. The bundle keeps its id.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from export import ExportError
 from export.decoders import anomaly
 from export.decoders.anomaly import NORMAL_SHARE
+from export.decoders.lessons import AtHost, Lessons, passes
 from export.decoders.networks import (
     CE,
     KL,
     LOSSES,
-    Components,
     Learning,
-    Lessons,
+    PrincipalComponents,
     learn_classes,
     learn_pixels,
     run,
@@ -45,19 +43,13 @@ from export.encoder.symbols import Encode, Int8Encoder, received
 from export.measure import accuracy
 from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.onnx_decoder import OnnxDecoder
-from host_training.data.batches import augment, to_pixels
 from host_training.data.catalogue import load
-from host_training.data.dataset import Augmentation, DataSet
+from host_training.data.dataset import DataSet
 from link.bundle import Bundle, check_task_name
 from link.bundle.manifest import LABEL_TASK, Learned, Output, TaskEntry, TaskMeasured
 
-VIEWED_IMAGES, MAX_VIEWS = 60_000, 16
-"""How many images to learn from in all, and how often each at most: as it is, then changed as in
-training.
-"""
-FEW_VIEWS = 4
+FEW_PASSES = 4
 "Views of each example of a new class."
-VIEW_SEED = 0
 N_OTHERS = 5000
 "Training images that a new class is held against."
 FEW_HIDDEN, FEW_STEPS = 64, 150
@@ -106,33 +98,6 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False)
-class AtHost:
-    """A data set as it arrives at the host: symbols int8 of its images."""
-
-    data: DataSet
-    train: np.ndarray
-    "(views, N, D)"
-    validation: np.ndarray
-    test: np.ndarray
-
-    @classmethod
-    def of(cls, data: DataSet, encode: Encode) -> "AtHost":
-        n_views = min(max(VIEWED_IMAGES // len(data.train), 1), MAX_VIEWS)
-        train = np.stack(
-            [encode(view) for view in views(data.train.images, data.augmentation, n_views)]
-        )
-        return cls(data, train, encode(data.validation.images), encode(data.test.images))
-
-
-def views(images: np.ndarray, augmentation: Augmentation, n_views: int) -> Iterator[np.ndarray]:
-    """Images uint8 (N, H, W, C) as they are, then changed as in training, the same each time."""
-    yield images
-    for seed in range(VIEW_SEED, VIEW_SEED + n_views - 1):
-        torch.manual_seed(seed)
-        yield augment(to_pixels(images), augmentation).permute(0, 2, 3, 1).contiguous().numpy()
-
-
-@dataclass(frozen=True, eq=False)
 class Decoder:
     """What was learned, and what the manifest is to say of it."""
 
@@ -147,11 +112,9 @@ def class_lessons(heard: AtHost, loss: str, own_decoder: Classifier) -> Lessons:
     labels.
     """
     if loss != KL:
-        return Lessons(
-            heard.train, heard.data.train.labels, heard.validation, heard.data.validation.labels
-        )
-    wanted, validation = (own_decoder(part) for part in (heard.train[0], heard.validation))
-    return Lessons(heard.train[:1], wanted, heard.validation, validation)
+        return Lessons.of_classes(heard)
+    wanted, validation = (own_decoder(part) for part in (heard.passes[0], heard.validation))
+    return Lessons(heard.passes[:1], wanted, heard.validation, validation)
 
 
 def class_decoder(heard: AtHost, lessons: Lessons, loss: str, learning: Learning) -> Decoder:
@@ -160,25 +123,25 @@ def class_decoder(heard: AtHost, lessons: Lessons, loss: str, learning: Learning
     return Decoder(module, Output.PROBABILITIES, classes)
 
 
-def thumbnail_lessons(heard: AtHost) -> tuple[Lessons, Components]:
+def thumbnail_lessons(heard: AtHost) -> tuple[Lessons, PrincipalComponents]:
     """To learn the pictures: coefficients of their principal components."""
     data = heard.data
-    components = Components.of(data.train.images)
-    seen = views(data.train.images, data.augmentation, len(heard.train))
-    wanted = np.stack([components.coefficients(view) for view in seen])
+    components = PrincipalComponents.of(data.train.images)
+    seen = passes(data.train.images, data.augmentation, len(heard.passes))
+    wanted = np.stack([components.coefficients(images) for images in seen])
     return Lessons(
-        heard.train, wanted, heard.validation, components.coefficients(data.validation.images)
+        heard.passes, wanted, heard.validation, components.coefficients(data.validation.images)
     ), components
 
 
 def new_class_decoder(heard: AtHost, few: np.ndarray, name: str, learning: Learning) -> Decoder:
-    """Is it the new class or any other? `few` (views, k, D) are symbols of its examples.
+    """Is it the new class or any other? `few` (passes, k, D) are symbols of its examples.
 
     Both sides count the same in learning; then the bias is set so that few validation images are
     taken for new ones.
     """
-    drawn = np.random.default_rng(learning.seed).permutation(heard.train.shape[1])[:N_OTHERS]
-    others = heard.train[np.arange(len(few)) % len(heard.train)][:, drawn]
+    drawn = np.random.default_rng(learning.seed).permutation(heard.passes.shape[1])[:N_OTHERS]
+    others = heard.passes[np.arange(len(few)) % len(heard.passes)][:, drawn]
     new = few[:, np.arange(len(drawn)) % few.shape[1]]
     lessons = Lessons(
         np.concatenate([others, new], axis=1),
@@ -197,7 +160,6 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
     """Learn a decoder, measure it on the test split and add it; the bundle, the decoder's name, and
     the figures.
     """
-    torch.set_num_threads(1)  # as in the export: the bytes must not depend on the machine
     Bundle.load(request.bundle, "node")
     bundle = Bundle.load(request.bundle, "host")
     data = load(
@@ -262,7 +224,7 @@ def _learn(
     learning = Learning(seed=request.seed)
     if new is not None:
         few = np.stack(
-            [encode(view) for view in views(new.few, heard.data.augmentation, FEW_VIEWS)]
+            [encode(images) for images in passes(new.few, heard.data.augmentation, FEW_PASSES)]
         )
         return new_class_decoder(heard, few, new.name, learning)
     if request.task == THUMBNAIL:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, mse_loss, multi_margin_loss
 
 from export.decoders.finetune import as_input
+from export.decoders.lessons import Lessons
 
 Penalty = Callable[[Tensor, Tensor], Tensor]
 CE, KL, SVM = LOSSES = ("ce", "kl", "svm")
@@ -37,8 +38,7 @@ ever.
 """
 SOFTNESS = 10.0
 "The softness of distances, chosen on validation images among 1, 4, 10 and 30."
-TEMPERATURES = (-3.0, 3.0)
-"Bounds of the logarithm."
+LOG_TEMPERATURE_BOUNDS = (-3.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -56,27 +56,6 @@ class Learning:
 
     def n_epochs(self, n_images: int) -> int:
         return max(self.epochs, -(-self.min_steps * self.batch_size // n_images))
-
-
-@dataclass(frozen=True, eq=False)
-class Lessons:
-    """Symbols to learn from, and what each should give."""
-
-    symbols: np.ndarray
-    "int8 (views, N, D): the training images as they are, then changed as in training."
-    wanted: np.ndarray
-    "(N, …), the same for every view, or (views, N, …)."
-    validation: np.ndarray
-    "int8 (M, D)"
-    validation_wanted: np.ndarray
-    "(M, …)"
-
-    def view(self, number: int) -> tuple[Tensor, Tensor]:
-        number %= len(self.symbols)
-        is_same = len(self.wanted) == self.symbols.shape[1]
-        return as_input(self.symbols[number]), torch.from_numpy(
-            self.wanted if is_same else self.wanted[number]
-        )
 
 
 class Standardise(nn.Module):
@@ -121,7 +100,7 @@ def learn(network: nn.Module, lessons: Lessons, penalty: Penalty, settings: Lear
     best, smallest = network, float("inf")
     for epoch in range(n_epochs):
         network.train()
-        symbols, wanted = lessons.view(epoch)
+        symbols, wanted = lessons.in_pass(epoch)
         for batch in torch.randperm(n_images, generator=generator)[: n_steps * batch_size].split(
             batch_size
         ):
@@ -150,7 +129,7 @@ def run(network: nn.Module, symbols: np.ndarray, batch_size: int = 1000) -> Tens
     )
 
 
-class Probabilities(nn.Module):
+class SoftenedScores(nn.Module):
     """Scores of a network, softened by a temperature, as probabilities (N, K)."""
 
     shifts: Tensor
@@ -171,7 +150,7 @@ class Probabilities(nn.Module):
 
 def learn_classes(
     lessons: Lessons, labels: np.ndarray, n_classes: int, loss: str, settings: Learning
-) -> Probabilities:
+) -> SoftenedScores:
     """A decoder of classes; `labels` (M,) are the validation images', which choose how sure it
     is.
     """
@@ -184,14 +163,14 @@ def learn_classes(
     )
     learnt = learn(network, lessons, PENALTIES[loss], settings)
     temperature = likeliest_temperature(run(learnt, lessons.validation), torch.from_numpy(labels))
-    return Probabilities(learnt, n_classes, temperature)
+    return SoftenedScores(learnt, n_classes, temperature)
 
 
 def likeliest_temperature(scores: Tensor, labels: Tensor) -> float:
     """Under which the labels (N,) are most likely, given scores (N, K)."""
     found = minimize_scalar(
         lambda log: float(cross_entropy(scores / np.exp(log), labels)),
-        bounds=TEMPERATURES,
+        bounds=LOG_TEMPERATURE_BOUNDS,
         method="bounded",
     )
     return float(np.exp(found.x))
@@ -204,7 +183,10 @@ class Pixels(nn.Module):
     components: Tensor
 
     def __init__(
-        self, coefficients: nn.Module, components: "Components", shape: tuple[int, int, int]
+        self,
+        coefficients: nn.Module,
+        components: "PrincipalComponents",
+        shape: tuple[int, int, int],
     ) -> None:
         super().__init__()
         self.coefficients = coefficients
@@ -218,7 +200,7 @@ class Pixels(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class Components:
+class PrincipalComponents:
     """Principal components of images in 0…1; a squared error in their coefficients is one in
     pixels.
     """
@@ -229,7 +211,7 @@ class Components:
     "(n, H·W·C), orthonormal."
 
     @classmethod
-    def of(cls, images: np.ndarray, seed: int = 0) -> "Components":
+    def of(cls, images: np.ndarray, seed: int = 0) -> "PrincipalComponents":
         torch.manual_seed(seed)
         rows = flat(images[:N_IMAGES_FOR_COMPONENTS])
         _, _, columns = torch.pca_lowrank(
@@ -249,7 +231,10 @@ def flat(images: np.ndarray) -> Tensor:
 
 
 def learn_pixels(
-    lessons: Lessons, components: Components, shape: tuple[int, int, int], settings: Learning
+    lessons: Lessons,
+    components: PrincipalComponents,
+    shape: tuple[int, int, int],
+    settings: Learning,
 ) -> Pixels:
     """A decoder of images (H, W, C); what the lessons want are coefficients."""
     torch.manual_seed(settings.seed)

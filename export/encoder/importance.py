@@ -26,7 +26,7 @@ from torch.nn.functional import cross_entropy
 from export.encoder.fold import FoldedDecoder, FoldedEncoder, with_weights
 
 SEED = 0
-BATCH_SIZE = 500
+GRADIENT_BATCH = 500
 SMALLEST = 1e-6
 "Share of the largest eigenvalue below which a direction counts as constant."
 SMALLEST_DEVIATION = 0.15
@@ -75,7 +75,7 @@ def sensitivity(decoder: nn.Module, latents: Tensor) -> Tensor:
     """
     generator = torch.Generator().manual_seed(SEED)
     total = torch.zeros(latents.shape[1], latents.shape[1], dtype=torch.float64)
-    for part in latents.split(BATCH_SIZE):
+    for part in latents.split(GRADIENT_BATCH):
         symbols = part.float().requires_grad_()
         scores = decoder.eval()(symbols)
         drawn = torch.multinomial(scores.detach().softmax(1), 1, generator=generator)[:, 0]

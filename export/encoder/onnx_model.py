@@ -32,7 +32,7 @@ class OfViews(nn.Module):
         return self.encoder.of_views(views)
 
 
-class Probabilities(nn.Module):
+class ClassDecoder(nn.Module):
     """A decoder with its softmax: symbols (N, D) to class probabilities (N, K)."""
 
     def __init__(self, decoder: FoldedDecoder) -> None:
@@ -58,7 +58,7 @@ def write_decoder(decoder: FoldedDecoder, path: Path) -> None:
     """
     n_latents = decoder.first.in_features
     _write(
-        Probabilities(decoder),
+        ClassDecoder(decoder),
         torch.zeros(2, n_latents),
         path,
         DECODER_INPUT,

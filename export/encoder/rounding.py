@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from export.encoder.fold import FoldedEncoder
 
 LARGEST = 127
-BATCH_SIZE = 50
+ROUNDING_BATCH = 50
 DAMPING, LEAST_DAMPING = 0.01, 1e-9
 "Shares of the inputs' mean variance, added to all: where they hardly vary is not trusted."
 
@@ -53,7 +53,7 @@ def mean_outputs(encoder: FoldedEncoder, images: Tensor) -> dict[str, Tensor]:
         for name, layer in encoder.named_modules()
         if isinstance(layer, nn.Conv2d)
     ]
-    for batch in images.split(BATCH_SIZE):
+    for batch in images.split(ROUNDING_BATCH):
         encoder(batch)
     for hook in hooks:
         hook.remove()
@@ -84,7 +84,7 @@ def input_statistics(
         total, products = total + rows.sum(0), products + rows.T @ rows
 
     hook = layer.register_forward_pre_hook(add)
-    for batch in images.split(BATCH_SIZE):
+    for batch in images.split(ROUNDING_BATCH):
         encoder(batch)
     hook.remove()
     mean = total / n

@@ -131,7 +131,7 @@ def make_output_the_symbol(model: schema.ModelT) -> None:
             )
 
 
-def turn_latents(source: Path, turned: Rotation, path: Path) -> None:
+def rotate_latents(source: Path, turned: Rotation, path: Path) -> None:
     """A model whose symbols are those of `source` turned: only its last convolution changes, the
     rest stays bit by bit.
 

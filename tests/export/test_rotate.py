@@ -35,7 +35,7 @@ def test_the_last_layer_alone_is_changed(exported, tmp_path):
     mean = torch.arange(8, dtype=torch.float64)
     ones = torch.ones(3, dtype=torch.float64)
     path = tmp_path / "encoder.tflite"
-    tflite.turn_latents(
+    tflite.rotate_latents(
         exported.bundle.encoder_path, Rotation(mean, selection, selection.T, ones, ones), path
     )
     before, after = (

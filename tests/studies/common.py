@@ -22,18 +22,19 @@ from torch import Tensor
 
 from export import entropy_model, measure
 from export.decoders import networks as further_decoders
+from export.decoders.lessons import Lessons
+from export.deployment import DECODER, Symbols, first, symbols_of, write_encoder
 from export.encoder import onnx_model
-from export.encoder.fold import FoldedDecoder, FoldedEncoder, fold
+from export.encoder.fold import FoldedDecoder, FoldedEncoder, dense, fold
 from export.encoder.symbols import Int8Encoder
-from export.pipeline import N_IMAGES_FOR_MEANS, first, make_encoder
+from export.pipeline import N_IMAGES_FOR_MEANS
 from host_decoder.decode.classifier import Classifier
 from host_training.data.dataset import DataSet, with_corrupted_labels
 from host_training.presets import recipe
 from host_training.training.checkpoint import Checkpoint
 from host_training.training.trainer import Trainer
 from link.base import durable
-from link.coder import latent_coder
-from link.coder.bulk import decode_bulk
+from link.bundle.manifest import ENCODER
 from link.coder.tables import Tables
 from link.output.results import commit, write_result
 from tests.studies.command import MistakeError, add_data_dir, command
@@ -45,7 +46,6 @@ from matplotlib import pyplot as plt  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 
 RUNS, DOCS = Path("runs/study"), Path("docs")
-SPLITS = ("train", "validation", "test")
 COMPONENTS = 64
 "Latent classes of the mixture in studies; a released bundle tries several numbers."
 
@@ -186,8 +186,8 @@ class Deployed:
     """
 
     data: DataSet
-    symbols: Mapping[str, np.ndarray]
-    "int8 (N, D) by split, in the order in which they are sent."
+    symbols: Symbols
+    "In the order in which they are sent."
     decoder: FoldedDecoder
     folder: Path
     cost: measure.Cost
@@ -197,10 +197,10 @@ class Deployed:
         """The mixture, fitted to the training split."""
         path = self.folder / f"tables-{COMPONENTS}.npz"
         if not path.exists():
-            labels = self.data.train.labels
-            entropy_model.fit_mixture(self.symbols["train"], labels, COMPONENTS).quantised().to_npz(
-                path
+            fitted = entropy_model.fit_mixture(
+                self.symbols["train"], self.data.train.labels, COMPONENTS
             )
+            fitted.quantised().to_npz(path)
         return Tables.from_npz(path)
 
     @cached_property
@@ -215,13 +215,13 @@ class Deployed:
 
     def in_order(self, order: Iterable[int], name: str) -> "Deployed":
         """The same encoder with its latents sent in another order, maybe not all of them."""
-        order = list(order)
-        weight, bias = self.decoder.first.weight.detach(), self.decoder.first.bias.detach()
-        left_out = sorted(set(range(len(self.means))) - set(order))
-        layer = torch.nn.Linear(len(order), len(bias))
-        with torch.no_grad():
-            layer.weight.copy_(weight[:, order])
-            layer.bias.copy_(bias + weight[:, left_out] @ torch.from_numpy(self.means[left_out]))
+        order, first_layer = list(order), self.decoder.first
+        layer = dense(
+            first_layer.weight.detach().T,
+            first_layer.bias.detach(),
+            order,
+            torch.from_numpy(self.means),
+        )
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         symbols = {split: values[:, order] for split, values in self.symbols.items()}
@@ -229,69 +229,44 @@ class Deployed:
             self, symbols=symbols, decoder=FoldedDecoder(layer, self.decoder.rest), folder=folder
         )
 
-    def receive(self, tables: Tables | None = None) -> "Received":
+    def receive(self, tables: Tables | None = None) -> measure.Coded:
         """All test images through the wire coder with these tables, else the mixture; what the host
         has then.
         """
-        tables = tables or self.tables
-        bitstreams = [latent_coder.encode(image, tables) for image in self.symbols["test"]]
-        latents = decode_bulk(bitstreams, tables)
-        assert latents.is_valid.all()
-        return Received(
-            latents.symbols,
-            self.data.test.labels,
-            np.array([len(bitstream) for bitstream in bitstreams]),
-        )
+        return measure.through_coder(self.symbols["test"], tables or self.tables)
 
     @cached_property
     def classifier(self) -> Classifier:
         """The decoder, run as the host runs it."""
-        path = self.folder / "decoder.onnx"
+        path = self.folder / DECODER
         onnx_model.write_decoder(self.decoder, path)
         return Classifier(path, self.decoder.first.in_features, len(self.data.classes))
 
-    def accuracy(self, received: "Received") -> float:
+    def accuracy(self, received: measure.Coded) -> float:
         """Share 0…1 of the test images that the decoder, run as the host runs it, gets right."""
-        return measure.accuracy(self.classifier(received.symbols), received.labels)
+        return measure.accuracy(self.classifier(received.symbols), self.data.test.labels)
 
-    def new_decoder_accuracy(self, received: "Received", loss: str, seed: int) -> float:
+    def new_decoder_accuracy(self, received: measure.Coded, loss: str, seed: int) -> float:
         """The same of a decoder that learns from scratch on clean labels, with one of
         further_decoders.LOSSES.
         """
-        train, validation = (self.symbols[split] for split in ("train", "validation"))
+        train, validation = self.symbols["train"], self.symbols["validation"]
         labels = self.data.train.labels, self.data.validation.labels
-        wanted = (
-            labels
-            if loss != further_decoders.KL
-            else (self._probabilities(train), self._probabilities(validation))
-        )
-        lessons = further_decoders.Lessons(train[None], wanted[0], validation, wanted[1])
-        learning = further_decoders.Learning(seed=seed)
+        wanted = labels
+        if loss == further_decoders.KL:
+            wanted = self._probabilities(train), self._probabilities(validation)
         learnt = further_decoders.learn_classes(
-            lessons, labels[1], len(self.data.classes), loss, learning
+            Lessons(train[None], wanted[0], validation, wanted[1]),
+            labels[1],
+            len(self.data.classes),
+            loss,
+            further_decoders.Learning(seed=seed),
         )
-        return measure.accuracy(
-            further_decoders.run(learnt, received.symbols).numpy(), received.labels
-        )
+        scores = further_decoders.run(learnt, received.symbols).numpy()
+        return measure.accuracy(scores, self.data.test.labels)
 
     def _probabilities(self, symbols: np.ndarray) -> np.ndarray:
         return further_decoders.run(self.decoder, symbols).softmax(1).numpy()
-
-
-@dataclass(frozen=True, eq=False)
-class Received:
-    """The test split as it arrived at the host."""
-
-    symbols: np.ndarray
-    "float32 (N, D)"
-    labels: np.ndarray
-    "int64 (N,)"
-    n_bytes: np.ndarray
-    "int64 (N,): length of each bitstream."
-
-    @property
-    def mean_bytes(self) -> float:
-        return float(self.n_bytes.mean())
 
 
 def leading(tables: Tables, n_latents: int) -> Tables:
@@ -309,8 +284,8 @@ def deploy(
     two; `name` says what.
     """
     model = Checkpoint.read(checkpoint).model
-    config = model.config
-    encoder, decoder = fold(model, range(config.latents), torch.zeros(config.latents))
+    n_latents = model.config.latents
+    encoder, decoder = fold(model, range(n_latents), torch.zeros(n_latents))
     if change is not None:
         latents = measure.float_latents(encoder, first(data.train, N_IMAGES_FOR_MEANS))
         encoder, decoder = change(encoder, decoder, latents)
@@ -318,14 +293,12 @@ def deploy(
     folder.mkdir(exist_ok=True)
     kept = folder / "symbols.npz"
     if not kept.exists():
-        make_encoder(encoder, data, folder)
-        encode = Int8Encoder(folder / "encoder.tflite", encoder.image)
-        unfinished = folder / "unfinished.npz"
-        np.savez(unfinished, **{split: encode(getattr(data, split).images) for split in SPLITS})
-        unfinished.replace(kept)
-    with np.load(kept) as file:
-        symbols = {split: file[split] for split in SPLITS}
-    return Deployed(data, symbols, decoder, folder, measure.encoder_cost(encoder))
+        write_encoder(encoder, data, folder)
+        symbols = symbols_of(data, Int8Encoder(folder / ENCODER, encoder.image))
+        with durable.whole(kept) as unfinished, unfinished.open("wb") as file:
+            np.savez(file, **symbols)  # type: ignore[arg-type]
+    with np.load(kept) as stored:
+        return Deployed(data, dict(stored), decoder, folder, measure.encoder_cost(encoder))
 
 
 def spread(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:

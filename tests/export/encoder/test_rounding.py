@@ -8,10 +8,10 @@ import torch
 from ai_edge_litert import schema_py_generated as schema
 from torch import Tensor
 
+from export.deployment import N_IMAGES_TO_ROUND_BY, some_images
 from export.encoder import tflite
 from export.encoder.fold import fold
 from export.encoder.rounding import LARGEST, round_weights, rounded_rows
-from export.pipeline import N_IMAGES_TO_ROUND_BY, some_images
 from host_training.data.batches import to_model_input, to_pixels
 from host_training.data.catalogue import load
 from host_training.training.checkpoint import Checkpoint

@@ -3,34 +3,12 @@
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
 
 from export.encoder.fold import fold
-from export.measure import encoder_cost
+from export.measure import encoder_cost, multiply_accumulates
 from host_training.data.dataset import DataSet
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import recipe
-
-
-def multiply_accumulates(module: nn.Module, example: Tensor) -> int:
-    """Those of one example (1, …) through all convolutions and dense layers."""
-    macs = 0
-
-    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal macs
-        assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
-        each = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
-        macs += each.numel() * layer.weight[0].numel()
-
-    kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-    hooks = [
-        layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, kinds)
-    ]
-    with torch.no_grad():
-        module.eval()(example)
-    for hook in hooks:
-        hook.remove()
-    return macs
 
 
 def network(preset: str, data: DataSet, n_latents: int) -> AutoEncoder:

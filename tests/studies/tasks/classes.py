@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from export.decoders.add import (
-    FEW_VIEWS,
-    AtHost,
+    FEW_PASSES,
     class_decoder,
     class_lessons,
     new_class_decoder,
-    views,
 )
+from export.decoders.lessons import AtHost, passes
 from export.decoders.networks import CE, KL, SVM, Learning
 from export.decoders.questions import COARSE, FINE, LABEL, LIVING, NewClass, classes_of
 from export.encoder.symbols import received
@@ -82,7 +81,7 @@ def new_class_row(
     where = f"{place.other.name}:{name}"
     new = NewClass.find(where, max(SHOTS), seed, place.bundle.image, place.data_dir)
     encode = received(place.encode, place.bundle.tables)
-    few = np.stack([encode(view) for view in views(new.few, place.data.augmentation, FEW_VIEWS)])[
+    few = np.stack([encode(view) for view in passes(new.few, place.data.augmentation, FEW_PASSES)])[
         :, :shots
     ]
     arrived = place.receive(new.test)

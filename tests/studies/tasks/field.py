@@ -10,10 +10,8 @@ import numpy as np
 from torch import nn
 
 from export.decoders import anomaly
-from export.decoders.add import (
-    AtHost,
-    Decoder,
-)
+from export.decoders.add import Decoder
+from export.decoders.lessons import AtHost
 from export.encoder.onnx_model import write_task
 from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.classifier import Classifier

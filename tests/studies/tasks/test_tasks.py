@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from export.decoders.networks import Components
+from export.decoders.networks import PrincipalComponents
 from tests.studies.tasks.anomalies import told_apart
 from tests.studies.tasks.classes import best_rule
 from tests.studies.tasks.field import Received
@@ -46,7 +46,7 @@ def test_what_is_measured_is_not_measured_again(tmp_path):
 
 def test_a_picture_is_picked_out_when_it_is_nearest_to_its_original():
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
-    components = Components.of(images)
+    components = PrincipalComponents.of(images)
     assert picked_out(images, images, components) == 1
     assert picked_out(np.full_like(images, 128), images, components) == pytest.approx(1 / 40)
     assert picked_out(np.roll(images, 1, axis=0), images, components) == 0

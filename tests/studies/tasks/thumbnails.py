@@ -10,7 +10,7 @@ from export.decoders.add import (
     Decoder,
     thumbnail_lessons,
 )
-from export.decoders.networks import Components, Learning, learn_pixels
+from export.decoders.networks import Learning, PrincipalComponents, learn_pixels
 from export.decoders.pictures import psnr, ssim
 from host_decoder.view.picture import to_png
 from link.bundle.manifest import Output
@@ -46,7 +46,7 @@ def thumbnail_rows(place: Field, rows: Rows, seeds: Sequence[int]) -> None:
 
 
 def likeness(
-    prefix: str, pictures: np.ndarray, originals: np.ndarray, components: Components
+    prefix: str, pictures: np.ndarray, originals: np.ndarray, components: PrincipalComponents
 ) -> Row:
     return {
         f"{prefix}psnr_db": float(psnr(pictures, originals).mean()),
@@ -55,7 +55,9 @@ def likeness(
     }
 
 
-def picked_out(pictures: np.ndarray, originals: np.ndarray, components: Components) -> float:
+def picked_out(
+    pictures: np.ndarray, originals: np.ndarray, components: PrincipalComponents
+) -> float:
     """Share of the pictures (N, H, W, C) that are nearer to their original than to any of the other
     N - 1.
     """

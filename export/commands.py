@@ -162,7 +162,7 @@ def run_export(options: dict[str, Any]) -> None:
         seeds=[report.provenance.seed or 0],
         extra={
             "bundle_id": written.id.hex(),
-            "tables": [candidate.to_dict() for candidate in report.tables.candidates],
+            "tables": [candidate.to_dict() for candidate in report.deployed.tables.candidates],
         },
         folder=results_folder,
     )

@@ -135,8 +135,11 @@ class Deployed:
     @cached_property
     def classify(self) -> Classifier:
         """The decoder of the folder, as the host runs it."""
-        n_latents = self.symbols["test"].shape[1]
-        return Classifier(self.folder / DECODER, n_latents, len(self.data.classes))
+        return Classifier(self.folder / DECODER, self.n_latents, len(self.data.classes))
+
+    @property
+    def n_latents(self) -> int:
+        return self.symbols["test"].shape[1]
 
     @cached_property
     def coded(self) -> Coded:
@@ -188,11 +191,11 @@ class Deployed:
 
     def write(self, node: NodeHalf, provenance: Provenance, measured: Measured) -> Bundle:
         """The bundle; its host can answer which class, and whether it is any."""
-        n_latents = self.symbols["test"].shape[1]
-        score = anomaly.write_task(self.anomaly, self.data, n_latents, self.folder / anomaly.FILE)
+        path = self.folder / anomaly.FILE
+        score = anomaly.write_task(self.anomaly, self.data, self.n_latents, path)
         label = TaskEntry(file=DECODER, classes=self.data.classes)
         manifest = Manifest(
-            node=replace(node, latents=n_latents),
+            node=replace(node, latents=self.n_latents),
             host=HostHalf(tasks={LABEL_TASK: label, ANOMALY_TASK: score}),
             provenance=provenance,
             measured=measured,

@@ -44,7 +44,7 @@ from host_training.run import next_free
 from host_training.training.checkpoint import Checkpoint
 from host_training.training.class_accuracy import ClassAccuracies
 from link.bundle import Bundle, BundleError
-from link.bundle.manifest import ENCODER, MANIFEST, NodeHalf
+from link.bundle.manifest import ENCODER, MANIFEST, Measured, NodeHalf
 from link.output import results
 
 N_IMAGES_FOR_MEANS = 5000
@@ -148,7 +148,8 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[Bundle, ExportRep
         wavelet=config.wavelet,
         input_zero_point=tflite.INPUT_ZERO_POINT,
     )
-    return deployed.write(node, report.provenance, report.measured()), report
+    also = Measured(split="test", images=len(data.test), float_accuracy=accuracies.best_float)
+    return deployed.write(node, report.provenance, deployed.measured(also)), report
 
 
 def deploy_encoder(

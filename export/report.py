@@ -5,18 +5,17 @@ not.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from export.decoders import anomaly, calibration
+from export.decoders import anomaly
 from export.deployment import Deployed
 from export.encoder.operators import Operator
-from export.entropy_model import FittedTables
-from export.measure import Accuracies, Agreement, Cost, Latency, Rates
+from export.measure import Accuracies, Agreement, Cost, Latency
 from host_training.training.class_accuracy import ClassAccuracies, percent
-from link.bundle.manifest import Measured, Provenance
+from link.bundle.manifest import Provenance
 
 
 @dataclass(frozen=True)
@@ -41,31 +40,6 @@ class ExportReport:
     provenance: Provenance
     machine: dict[str, Any]
 
-    @property
-    def rates(self) -> Rates:
-        return self.deployed.rates
-
-    @property
-    def tables(self) -> FittedTables:
-        return self.deployed.tables
-
-    @property
-    def calibration(self) -> calibration.Fitted | None:
-        """None: there were too few validation images."""
-        return self.deployed.calibration
-
-    @property
-    def anomaly(self) -> anomaly.Fitted:
-        return self.deployed.anomaly
-
-    @property
-    def n_test_images(self) -> int:
-        return len(self.deployed.data.test)
-
-    @property
-    def n_latents(self) -> int:
-        return self.deployed.symbols["test"].shape[1]
-
     def figures(self) -> dict[str, float]:
         """For results/export-….json."""
         return {
@@ -76,37 +50,30 @@ class ExportReport:
             "encoder_parameters": self.cost.parameters,
             "encoder_bytes": self.file_bytes["encoder.tflite"],
             "encoder_ms": self.latency.median,
-            "static_bits_per_image": self.rates.static_bits,
-            "mixture_bits_per_image": self.rates.mixture_bits,
-            "bytes_per_image": self.rates.coded_bytes,
-            "coder_overhead_bits": self.rates.coder_overhead_bits,
+            "static_bits_per_image": self.deployed.rates.static_bits,
+            "mixture_bits_per_image": self.deployed.rates.mixture_bits,
+            "bytes_per_image": self.deployed.rates.coded_bytes,
+            "coder_overhead_bits": self.deployed.rates.coder_overhead_bits,
         }
 
-    def measured(self) -> Measured:
-        """For the manifest: what is the same each time the same checkpoint is exported."""
-        return self.deployed.measured(
-            Measured(
-                split="test", images=self.n_test_images, float_accuracy=self.accuracies.best_float
-            )
-        )
-
     def to_dict(self) -> dict[str, Any]:
+        fitted = self.deployed.calibration
         return {
             "title": self.title,
-            "images": self.n_test_images,
-            "latents": self.n_latents,
+            "images": len(self.deployed.data.test),
+            "latents": self.deployed.n_latents,
             "accuracy": asdict(self.accuracies) | {"drop_points": self.accuracies.drop_points},
             "by_class": self.by_class.to_dict(),
             "validation_accuracy": dict(
                 zip(("before", "after"), self.validation_accuracies, strict=True)
             ),
-            "calibration": self.calibration
-            and self.calibration.calibration.to_dict() | self.calibration.fitted_on(),
-            "anomaly": self.anomaly.figures() | {"threshold": self.anomaly.threshold},
+            "calibration": fitted and fitted.calibration.to_dict() | fitted.fitted_on(),
+            "anomaly": self.deployed.anomaly.figures()
+            | {"threshold": self.deployed.anomaly.threshold},
             "agreement": {pair: asdict(agreement) for pair, agreement in self.agreements.items()},
-            "rate": asdict(self.rates),
-            "tables": [candidate.to_dict() for candidate in self.tables.candidates],
-            "chosen_tables": self.tables.chosen.to_dict(),
+            "rate": asdict(self.deployed.rates),
+            "tables": [candidate.to_dict() for candidate in self.deployed.tables.candidates],
+            "chosen_tables": self.deployed.tables.chosen.to_dict(),
             "encoder": asdict(self.cost) | {"ms": asdict(self.latency), "threads": 1},
             "file_bytes": self.file_bytes,
             "operators": [asdict(operator) for operator in self.operators],
@@ -128,7 +95,7 @@ class ExportReport:
             *self._agreement(),
             "## Confidence",
             f"By the known symbols: {self.deployed.confidence}.",
-            anomaly_section(self.anomaly),
+            anomaly_section(self.deployed.anomaly),
             *self._bytes(),
             *self._encoder(),
             *self._operators(),
@@ -140,16 +107,11 @@ class ExportReport:
         ]
         return "\n\n".join(sections) + "\n"
 
-    def _accuracy(self) -> Iterator[str]:
+    def _accuracy(self) -> list[str]:
         accuracy = self.accuracies
-        yield (
-            f"Test split, {self.n_test_images:,} images: {accuracy.through_coder:.2%} from "
-            f"{self.rates.coded_bytes:.2f} "
-            f"bytes each; with the float encoder {accuracy.best_float:.2%}."
-        )
         stages = {
             "float encoder, decoder as trained, all latents, one look": accuracy.float_all_latents,
-            f"float encoder, decoder as trained, {self.n_latents} latents": (
+            f"float encoder, decoder as trained, {self.deployed.n_latents} latents": (
                 accuracy.float_original_decoder
             ),
             "float encoder, fine-tuned decoder": accuracy.float_fine_tuned_decoder,
@@ -157,80 +119,98 @@ class ExportReport:
             "int8 encoder, fine-tuned decoder": accuracy.int8_fine_tuned_decoder,
             "the same, decoded from coded bytes": accuracy.through_coder,
         }
-        yield markdown_table(
-            ("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages.items()]
-        )
+        return [
+            (
+                f"Test split, {len(self.deployed.data.test):,} images: "
+                f"{accuracy.through_coder:.2%} from {self.deployed.rates.coded_bytes:.2f} "
+                f"bytes each; with the float encoder {accuracy.best_float:.2%}."
+            ),
+            markdown_table(
+                ("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages.items()]
+            ),
+        ]
 
-    def _classes(self) -> Iterator[str]:
-        yield "## Classes"
-        yield _classes_sentence(self.by_class)
-        yield markdown_table(
-            ("class", "test images", "accuracy", "said"),
-            [
-                (one.name, one.n_images, percent(one.accuracy), one.n_said)
-                for one in self.by_class.each
-            ],
-        )
+    def _classes(self) -> list[str]:
+        return [
+            "## Classes",
+            _classes_sentence(self.by_class),
+            markdown_table(
+                ("class", "test images", "accuracy", "said"),
+                [
+                    (one.name, one.n_images, percent(one.accuracy), one.n_said)
+                    for one in self.by_class.each
+                ],
+            ),
+        ]
 
-    def _agreement(self) -> Iterator[str]:
-        yield "## Do the encoders agree?"
-        yield markdown_table(
-            ("symbols of", "equal", "within ±1", "whole images equal"),
-            [
-                (pair, f"{share.equal:.2%}", f"{share.within_one:.2%}", f"{share.images:.1%}")
-                for pair, share in self.agreements.items()
-            ],
-        )
+    def _agreement(self) -> list[str]:
+        return [
+            "## Do the encoders agree?",
+            markdown_table(
+                ("symbols of", "equal", "within ±1", "whole images equal"),
+                [
+                    (pair, f"{share.equal:.2%}", f"{share.within_one:.2%}", f"{share.images:.1%}")
+                    for pair, share in self.agreements.items()
+                ],
+            ),
+        ]
 
-    def _bytes(self) -> Iterator[str]:
-        rates = self.rates
+    def _bytes(self) -> list[str]:
+        rates = self.deployed.rates
         percentiles = ", ".join(
             f"{name} {value:.0f}" for name, value in rates.coded_bytes_percentiles.items()
         )
-        yield "## Bytes per image"
-        yield (
-            f"{rates.coded_bytes:.2f} bytes on average ({percentiles}), "
-            f"{rates.coder_overhead_bits:.2f} bits above the "
-            "tables' ideal. On the same symbols, static histograms need "
-            f"{rates.static_bits:.1f} bits, "
-            f"the mixture {rates.mixture_bits:.1f}: {rates.mixture_bits / rates.static_bits:.0%}."
-        )
-        yield "Bits on the validation split, where the tables are chosen:"
-        yield markdown_table(
-            ("components", "mirror images too", "bits per image", "chosen"),
-            [
-                (
-                    one.n_components,
-                    "yes" if one.mirrored else "no",
-                    f"{one.validation_bits:.2f}",
-                    "●" if one is self.tables.chosen else "",
-                )
-                for one in self.tables.candidates
-            ],
-        )
+        return [
+            "## Bytes per image",
+            (
+                f"{rates.coded_bytes:.2f} bytes on average ({percentiles}), "
+                f"{rates.coder_overhead_bits:.2f} bits above the "
+                "tables' ideal. On the same symbols, static histograms need "
+                f"{rates.static_bits:.1f} bits, "
+                f"the mixture {rates.mixture_bits:.1f}: "
+                f"{rates.mixture_bits / rates.static_bits:.0%}."
+            ),
+            "Bits on the validation split, where the tables are chosen:",
+            markdown_table(
+                ("components", "mirror images too", "bits per image", "chosen"),
+                [
+                    (
+                        one.n_components,
+                        "yes" if one.mirrored else "no",
+                        f"{one.validation_bits:.2f}",
+                        "●" if one is self.deployed.tables.chosen else "",
+                    )
+                    for one in self.deployed.tables.candidates
+                ],
+            ),
+        ]
 
-    def _encoder(self) -> Iterator[str]:
-        yield "## Encoder"
-        yield (
-            f"{self.cost.macs:,} multiply-accumulates, {self.cost.parameters:,} parameters. "
-            "One thread of "
-            f"{self.machine['cpu']}: {self.latency.median:.3f} ms an image (fastest "
-            f"{self.latency.minimum:.3f})."
-        )
-        yield markdown_table(
-            ("file", "bytes"), [(name, f"{size:,}") for name, size in self.file_bytes.items()]
-        )
+    def _encoder(self) -> list[str]:
+        return [
+            "## Encoder",
+            (
+                f"{self.cost.macs:,} multiply-accumulates, {self.cost.parameters:,} parameters. "
+                "One thread of "
+                f"{self.machine['cpu']}: {self.latency.median:.3f} ms an image (fastest "
+                f"{self.latency.minimum:.3f})."
+            ),
+            markdown_table(
+                ("file", "bytes"), [(name, f"{size:,}") for name, size in self.file_bytes.items()]
+            ),
+        ]
 
-    def _operators(self) -> Iterator[str]:
-        yield "## Operators and the Edge TPU"
-        yield markdown_table(
-            ("#", "operator", "types", "Edge TPU"),
-            [
-                (i, operator.name, ", ".join(operator.tensor_types), operator.obstacle or "yes")
-                for i, operator in enumerate(self.operators)
-            ],
-        )
-        yield _compiler_section(self.edge_tpu_compiler)
+    def _operators(self) -> list[str]:
+        return [
+            "## Operators and the Edge TPU",
+            markdown_table(
+                ("#", "operator", "types", "Edge TPU"),
+                [
+                    (i, operator.name, ", ".join(operator.tensor_types), operator.obstacle or "yes")
+                    for i, operator in enumerate(self.operators)
+                ],
+            ),
+            _compiler_section(self.edge_tpu_compiler),
+        ]
 
 
 def _classes_sentence(by_class: ClassAccuracies) -> str:

@@ -105,7 +105,7 @@ def test_the_reported_accuracy_is_that_of_images_decoded_from_bytes(exported):
 
 
 def test_the_mixture_beats_the_histogram_and_stays_within_what_the_data_can_carry(exported):
-    rates, tables = exported.report.rates, exported.report.tables
+    rates, tables = exported.report.deployed.rates, exported.report.deployed.tables
     assert [candidate.n_components for candidate in tables.candidates] == [1, 4, 10]
     assert rates.mixture_bits < 0.9 * rates.static_bits
     assert 0 < rates.coder_overhead_bits < 4

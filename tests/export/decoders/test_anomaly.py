@@ -57,7 +57,7 @@ def test_the_report_says_how_well_and_where_it_is_weak(exported):
     text = (exported.settings.out / "report.md").read_text()
     assert "## None of these" in text
     assert "| disc |" in text
-    weak = exported.report.anomaly.weak_kinds
+    weak = exported.report.deployed.anomaly.weak_kinds
     assert (f"It is weak for these: {', '.join(weak)}." in text) == bool(weak)
     assert any(line.startswith("anomaly   none of these: ") for line in exported.lines)
 

@@ -102,7 +102,7 @@ def test_the_calibration_error_of_known_cases():
 
 
 def test_an_export_is_calibrated_on_its_validation_split(exported):
-    fitted = exported.report.calibration
+    fitted = exported.report.deployed.calibration
     assert exported.bundle.calibration == fitted.calibration
     assert fitted.calibration.n_latents == 8
     assert fitted.ece_after <= fitted.ece_before + 0.01

@@ -86,7 +86,7 @@ class Request:
         if self.name == LABEL_TASK:
             raise ExportError(
                 f"'{LABEL_TASK}' is the decoder that the export made, and stays; give "
-                "another --name"
+                "another --task-name"
             )
         if self.name:
             check_task_name(self.name)

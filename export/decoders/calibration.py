@@ -19,7 +19,7 @@ from host_decoder.decode.classifier import Classifier
 from host_training.data.dataset import DataSet, Split
 from link.bundle import Bundle, Calibration
 from link.bundle import calibration as curves
-from link.coder import Tables, latent_coder
+from link.coder import Tables, decode_bulk, latent_coder
 
 KNOT_SHARES = (0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
 "Shares of the latents: what is known changes most at the beginning."
@@ -69,18 +69,10 @@ class Prefixes:
         if len(cuts) > max_prefixes:
             rng = np.random.default_rng(PREFIX_SEED)
             cuts = cuts[np.sort(rng.choice(len(cuts), max_prefixes, replace=False))]
-        cut_at = [(i, len(bitstream)) for i, bitstream in enumerate(bitstreams)] + [
-            (i, n) for i, n in cuts.tolist()
-        ]
-        latents = [
-            latent_coder.decode(bitstreams[i][:n], tables, complete=n == len(bitstreams[i]))
-            for i, n in cut_at
-        ]
-        return cls(
-            np.array([i for i, _ in cut_at]),
-            np.stack([latent.symbols for latent in latents]),
-            np.array([latent.n_known for latent in latents]),
-        )
+        parts = bitstreams + [bitstreams[i][:n] for i, n in cuts.tolist()]
+        latents = decode_bulk(parts, tables, [n < len(bitstreams) for n in range(len(parts))])
+        image = np.concatenate([np.arange(len(bitstreams)), cuts.reshape(-1, 2)[:, 0]])
+        return cls(image, latents.symbols, latents.n_known)
 
 
 @dataclass(frozen=True)

@@ -48,16 +48,14 @@ class Record:
         """The same of an object that only informs, and need say nothing: what cannot be is left
         among the others.
         """
-        fitting: dict[str, object] = {}
-        for name, value in table.items():
-            try:
-                cls.read({name: value}, where)
-                fitting[name] = value
-            except ValueError:
-                continue
+        keys = settings_of(cls)
+        fitting = {
+            name: value
+            for name, value in table.items()
+            if name in keys and keys[name].fault(value) is None
+        }
         others = {name: table[name] for name in table.keys() - fitting.keys()}
-        record = cls.read(fitting, where)
-        return replace(record, others={**record.others, **others})
+        return replace(cls.read(fitting, where), others=others)
 
     def to_json(self) -> dict[str, object]:
         """As it was read; a key that nobody said is left out."""

@@ -118,7 +118,7 @@ def test_a_bundle_that_came_with_the_programs_stays_as_it_came(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(commands, "RELEASED", tmp_path / "models")
     for name in ("one", "two"):
-        words = ["--task", "label", "--loss", "svm", "--name", name, "--threads", "1"]
+        words = ["--task", "label", "--task-loss", "svm", "--task-name", name, "--threads", "1"]
         assert main(["decoder", "--bundle", "models/digits", *words]) == 0
     said = capsys.readouterr().out
     assert (
@@ -154,18 +154,18 @@ def test_what_is_learned_from_is_what_the_coder_delivers():
     ("options", "sentence"),
     [
         (["--task", "gender"], "there is no task 'gender'; there are label, coarse, fine, living"),
-        (["--task", "label", "--loss", "l2"], "there is no loss 'l2'; there are ce, kl, svm"),
+        (["--task", "label", "--task-loss", "l2"], "there is no loss 'l2'; there are ce, kl, svm"),
         (
-            ["--task", "anomaly", "--loss", "svm"],
+            ["--task", "anomaly", "--task-loss", "svm"],
             "the loss svm is for label, coarse, fine, living; anomaly has its own",
         ),
         (["--task", "coarse"], "data set digits has no superclasses"),
         (["--task", "living"], "has the class '0', and nobody said whether that lives"),
         (
-            ["--task", "anomaly", "--name", "label"],
+            ["--task", "anomaly", "--task-name", "label"],
             "is the decoder that the export made, and stays",
         ),
-        (["--task", "anomaly", "--name", "No such/name"], "cannot name a task"),
+        (["--task", "anomaly", "--task-name", "No such/name"], "cannot name a task"),
         (["--task", "new-class"], "--examples FOLDER or DATASET:CLASS shows a new class"),
         (["--task", "label", "--examples", "digits:3"], "goes with --task new-class and no other"),
         (["--task", "label", "--dataset", "nowhere"], "data set 'nowhere' is neither"),

@@ -1,0 +1,19 @@
+"""Symbols as the host hears them. That they are the int8 encoder's own: test_tflite.py."""
+
+import numpy as np
+
+from export.encoder.symbols import received
+from tests.worlds.small_bundle import random_tables
+
+
+def test_the_host_hears_a_symbol_outside_its_table_clamped_and_nothing_else_changed():
+    tables = random_tables(seed=3)
+    symbols = np.random.default_rng(0).integers(-30, 30, (50, tables.n_latents)).astype(np.int8)
+    heard = received(lambda images: symbols, tables)(np.zeros((50, 1, 1, 1), np.uint8))
+    low, high = tables.symbol_min, tables.symbol_min + tables.alphabet - 1
+    assert heard.dtype == np.int8
+    assert ((heard >= low) & (heard <= high)).all()
+    inside = (symbols >= low) & (symbols <= high)
+    assert inside.any()
+    assert not inside.all()
+    assert (heard[inside] == symbols[inside]).all()

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from host_decoder.errors import HostError
 from link.bundle import Bundle
+from link.emulator import parse_loss
+from link.medium import LinkProfile, get_profile
 from link.picture import Replay, ReplayError
 from link.settings import toml_text
 
@@ -43,6 +45,34 @@ class LiveOptions:
     """
     store: Path | None = None
     "None: in the run's folder, gone at the end."
+
+
+def profile_of(options: LiveOptions) -> LinkProfile:
+    """The line that a run emulates; LiveError when that, or what is wanted of it, cannot be."""
+    if options.link.startswith("/"):
+        raise LiveError(
+            f"live emulates its line and cannot use the port {options.link}; name a link "
+            "profile, "
+            "or run `python -m host_decoder listen` here and `python -m device` on the node"
+        )
+    if options.verdict is not None and not options.has_downlink:
+        raise LiveError(
+            "a verdict needs a downlink, or the node never hears it; leave one of the two "
+            "options out"
+        )
+    try:
+        profile = get_profile(options.link)
+        parse_loss(options.loss)
+    except ValueError as error:
+        raise LiveError(str(error)) from None
+    if profile.carrier == "udp":
+        raise LiveError(
+            "live emulates its line, and udp needs none; run `python -m host_decoder "
+            "listen` here and "
+            "`python -m device` on the node, both with profile udp, this host being one "
+            "of the node's peers"
+        )
+    return profile
 
 
 def node_toml(options: LiveOptions, node: int, port: str, frequency_hz: int | None) -> str:

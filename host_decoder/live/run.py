@@ -19,7 +19,15 @@ from typing import Any
 
 from host_decoder.config import GatewayConfig, KnownNode, VerdictConfig
 from host_decoder.events import Answer, Event, Explainer, Notice
-from host_decoder.live.options import LiveError, LiveOptions, draw_replay, node_toml, read_replay
+from host_decoder.live.console import NodeConsole
+from host_decoder.live.options import (
+    LiveError,
+    LiveOptions,
+    draw_replay,
+    node_toml,
+    profile_of,
+    read_replay,
+)
 from host_decoder.live.processes import Child, ChildError, line_command, node_command
 from host_decoder.receive.gateways import listen, timing_of
 from host_decoder.receive.host import Host
@@ -29,10 +37,7 @@ from host_decoder.view.tally import Tally
 from host_decoder.view.terminal import Screen
 from link.bundle import Bundle
 from link.carriers import CarrierSettings
-from link.emulator import parse_loss
 from link.host import Rejected
-from link.medium import get_profile
-from link.output import Captured, Sent
 from link.security import provision
 
 NODE = 1
@@ -71,30 +76,8 @@ class LiveRun:
     def __init__(
         self, options: LiveOptions, started_s: float, should_stop: Callable[[], bool]
     ) -> None:
-        if options.link.startswith("/"):
-            raise LiveError(
-                f"live emulates its line and cannot use the port {options.link}; name a link "
-                "profile, "
-                "or run `python -m host_decoder listen` here and `python -m device` on the node"
-            )
-        if options.verdict is not None and not options.has_downlink:
-            raise LiveError(
-                "a verdict needs a downlink, or the node never hears it; leave one of the two "
-                "options out"
-            )
         self.options = options
-        try:
-            self.profile = get_profile(options.link)
-            parse_loss(options.loss)
-        except ValueError as error:
-            raise LiveError(str(error)) from None
-        if self.profile.carrier == "udp":
-            raise LiveError(
-                "live emulates its line, and udp needs none; run `python -m host_decoder "
-                "listen` here and "
-                "`python -m device` on the node, both with profile udp, this host being one "
-                "of the node's peers"
-            )
+        self.profile = profile_of(options)
         self.bundle = Bundle.load(options.bundle, side="host")
         self._replay = read_replay(options.replay, self.bundle)
         self._n_images = min(options.images or len(self._replay), len(self._replay))
@@ -103,21 +86,12 @@ class LiveRun:
         self._started_s = started_s
         self._should_stop = should_stop
         self._explainer = Explainer()
-        self._is_node_done = False
         self._quiet_since_s = self._answered_s = self._stored_s = 0.0
-        self._last_airtime_s = 0.0
         self._silent_since_s: float | None = None
         """Since the node was started; None once an answer came, or the person was told that none
         does.
         """
         self._link: dict[str, Any] = {"node": NODE}
-        self._readers = {
-            "image": self._read_image,
-            "packet": self._read_packet,
-            "heard": self._read_heard,
-            "notice": self._read_notice,
-            "done": self._read_done,
-        }
 
     @property
     def title(self) -> Title:
@@ -166,6 +140,7 @@ class LiveRun:
         screen: Screen,
     ) -> None:
         """The node at one end of the line, the host at the other."""
+        self._console = NodeConsole(NODE, self.tally, screen)
         for sentence in host.notices:
             screen.notice(sentence)
         if self._n_images < len(self._replay):
@@ -186,7 +161,7 @@ class LiveRun:
                 self._silent_since_s = time.monotonic()
                 for event in events:
                     is_node_running = node.is_running
-                    self._read_console(node, screen)
+                    self._console.read(node)
                     if event is not None:
                         self.tally.n_lost = host.figures(NODE)["lost"]
                     self._show(event, screen)
@@ -195,7 +170,7 @@ class LiveRun:
                     if not line.is_running and not self._should_stop():
                         raise ChildError(line.why_ended())
                     if not is_node_running:
-                        self._take_leave(node, screen)
+                        self._take_leave(node)
                     if self._is_over():
                         break
         self._link = {"node": NODE, **host.figures(NODE)}
@@ -226,11 +201,11 @@ class LiveRun:
         elif time.monotonic() > self._stored_s + STORE_PATIENCE_S:
             raise LiveError(host.trouble)
 
-    def _take_leave(self, node: Child, screen: Screen) -> None:
+    def _take_leave(self, node: Child) -> None:
         """The node's last words; ChildError when it ended without being done."""
         why = node.why_ended()
-        self._read_console(node, screen)
-        if not self._is_node_done:
+        self._console.read(node)
+        if not self._console.is_done:
             raise ChildError(why)
 
     def _ends(self, line: Child) -> dict[str, str] | None:
@@ -249,38 +224,6 @@ class LiveRun:
                     "a less busy machine"
                 )
         return None
-
-    def _read_console(self, node: Child, screen: Screen) -> None:
-        for written in node.take_lines():
-            self._quiet_since_s = time.monotonic()
-            try:
-                said = json.loads(written.text)
-                if read := self._readers.get(said["event"]):
-                    read(said, written.at_s, screen)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ChildError(
-                    f"{node.name} wrote what is no line of its console ({error}): "
-                    f"{written.text[:80]}"
-                ) from None
-
-    def _read_image(self, said: dict[str, Any], at_s: float, screen: Screen) -> None:
-        row = self.tally.add_captured(Captured.from_json(said), NODE, at_s)
-        if row.answer is not None:
-            screen.show(self.tally, row)
-
-    def _read_packet(self, said: dict[str, Any], at_s: float, screen: Screen) -> None:
-        sent = Sent.from_json(said)
-        self._last_airtime_s = sent.airtime_s
-        self.tally.add_sent(sent, NODE, at_s)
-
-    def _read_heard(self, said: dict[str, Any], at_s: float, screen: Screen) -> None:
-        self.tally.add_stopped(said["stopped"], NODE)
-
-    def _read_notice(self, said: dict[str, Any], at_s: float, screen: Screen) -> None:
-        screen.notice(f"the node says: {said['sentence']}")
-
-    def _read_done(self, said: dict[str, Any], at_s: float, screen: Screen) -> None:
-        self._is_node_done = True
 
     def _show(self, event: Event | Notice | None, screen: Screen) -> None:
         if isinstance(event, Answer):
@@ -301,15 +244,14 @@ class LiveRun:
 
     def _is_over(self) -> bool:
         """The node is done, and every image is here or had its time to arrive."""
-        if self._is_node_done:
-            return (
-                self._is_past(self._quiet_since_s) or self.tally.n_settled >= self.tally.n_captured
-            )
+        if self._console.is_done:
+            last_s = max(self._quiet_since_s, self._console.said_s)
+            return self._is_past(last_s) or self.tally.n_settled >= self.tally.n_captured
         # It may still ask, ever more rarely, for a report that is lost again and again.
         return self.tally.n_settled >= self._n_images and self._is_past(self._answered_s)
 
     def _is_past(self, since_s: float) -> bool:
-        return time.monotonic() > since_s + 2 * self._last_airtime_s + QUIET_S
+        return time.monotonic() > since_s + 2 * self._console.airtime_s + QUIET_S
 
     def _gateway(self, port: str) -> GatewayConfig:
         settings = CarrierSettings(self.profile, port, frequency_hz=self._frequency_hz)

@@ -346,7 +346,9 @@ class Store:
         self.close()
 
     def _keep_state(self, receipt: Receipt) -> int:
-        """The sender's row; a new one where counters began anew, as those of a one-way node may."""
+        """The sender's row; a new one where counters began anew, as they may at a node that hears
+        nobody.
+        """
         state, names = receipt.state, (receipt.node, key_id(receipt.key))
         values = (
             state.salt,

@@ -154,7 +154,7 @@ class Peer:
         """
         self._collided.setdefault(counter)
         if self.tellings:
-            self.tellings.reporter.refuse(counter)
+            self.tellings.reporter.reject(counter)
             if not any(isinstance(command, Advance) for command in self.tellings.commands):
                 self.tellings.commands.append(Advance(self._session.highest))
 

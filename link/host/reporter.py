@@ -88,7 +88,7 @@ class Reporter:
         for image in enough:
             self._enough.setdefault(image)
 
-    def refuse(self, counter: int) -> None:
+    def reject(self, counter: int) -> None:
         """The store will never have this packet: nothing waits for it."""
         self._unconfirmed.discard(counter)
 

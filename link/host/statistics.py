@@ -47,8 +47,8 @@ class _Decision:
 
 @dataclass
 class NodeStatistics:
-    """One node's figures. The receiver calls the methods and counts the refusals; monitor and host
-    read.
+    """One node's figures. The receiver calls the methods and counts what it rejects; monitor and
+    host read.
     """
 
     losses: Losses = field(default_factory=Losses)

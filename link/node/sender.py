@@ -419,4 +419,5 @@ class Sender:
         """
         self._packer.skip_to(counter)
         self._tries.lost(self._in_flight.give_up())
+        self._tries.begin_anew()
         self._outbox.renumber(counter, self._equipment.counters.next)

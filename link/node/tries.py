@@ -70,6 +70,10 @@ class Tries:
         self._statistics.n_too_long += len(bases)
         self._give_up({image for image, _ in chunks})
 
+    def begin_anew(self) -> None:
+        """Whatever was sent counts for nothing."""
+        self._n_sent.clear()
+
     def _give_up(self, images: set[int]) -> None:
         if images:
             self.stop(images)

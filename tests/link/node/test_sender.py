@@ -655,6 +655,19 @@ def test_advance_moves_the_counters_on_and_renumbers_all_of_which_nothing_was_de
     assert Header.unpack(send(node, 1.2).packet).salt == SALT
 
 
+def test_behind_an_advance_a_refinement_has_all_its_tries_again(node, bundle):
+    image, host = node.put(b"abc", b"de"), FakeHost(bundle)
+    send(node, 1.0)
+    node.sender.receive(host.report(1, 1), 1.3)
+    for counter in (2, 3):
+        assert send(node, float(counter)).chunks == ((image, 1),)
+        node.sender.receive(host.report(counter, 0), counter + 0.3)
+    node.sender.receive(host.say(PacketType.COMMAND, pack_command(Advance(1000))), 4.0)
+    assert send(node, 5.0).chunks == ((image, 1),)
+    node.sender.receive(host.report(1001, 0), 5.3)
+    assert node.outbox.n_images == 1
+
+
 def test_renew_draws_a_new_salt_and_sends_everything_again(node, bundle):
     image = node.put(b"abc")
     send(node, 0.0)

@@ -203,8 +203,6 @@ def test_every_results_file_has_the_one_shape(path):
 PACKAGES = ("link", "device", "host_decoder", "export", "host_training", "latentlink")
 TESTED_ELSEWHERE = {
     "link/carriers/e22.py": "tests/link/carriers/test_carrier.py",
-    "link/host/interface.py": "tests/link/host/test_receiver.py",
-    "link/lorawan/host/peer.py": "tests/link/lorawan/host/test_receiver.py",
     "link/node/announcements.py": "tests/link/node/test_sender.py",
     "link/node/choice.py": "tests/link/node/test_sender.py",
     "link/node/interface.py": "tests/link/node/test_sender.py",
@@ -215,10 +213,7 @@ TESTED_ELSEWHERE = {
     "device/flash/image.py": "tests/device/flash/test_aarch64.py",
     "device/flash/rootfs.py": "tests/device/flash/test_aarch64.py",
     "device/running.py": "tests/device/test_node.py",
-    "host_decoder/decode/reader.py": "tests/host_decoder/decode/test_strangeness.py",
     "host_decoder/errors.py": "tests/host_decoder/test_config.py",
-    "host_decoder/gateway_config.py": "tests/host_decoder/test_config.py",
-    "host_decoder/live/options.py": "tests/host_decoder/live/test_run.py",
     "export/decoders/networks.py": "tests/export/decoders/test_add.py",
     "export/encoder/symbols.py": "tests/export/encoder/test_tflite.py",
     "export/encoder/tensorflow_worker.py": "tests/export/encoder/test_tflite.py",

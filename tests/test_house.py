@@ -215,7 +215,6 @@ TESTED_ELSEWHERE = {
     "device/running.py": "tests/device/test_node.py",
     "host_decoder/errors.py": "tests/host_decoder/test_config.py",
     "export/decoders/networks.py": "tests/export/decoders/test_add.py",
-    "export/encoder/symbols.py": "tests/export/encoder/test_tflite.py",
     "export/encoder/tensorflow_worker.py": "tests/export/encoder/test_tflite.py",
     "export/report.py": "tests/export/test_pipeline.py",
     "host_training/commands.py": "tests/host_training/test_run.py",

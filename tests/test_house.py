@@ -208,7 +208,6 @@ TESTED_ELSEWHERE = {
     "link/node/interface.py": "tests/link/node/test_sender.py",
     "link/node/packing.py": "tests/link/node/test_sender.py",
     "link/node/session.py": "tests/link/node/test_sender.py",
-    "link/settings/setting.py": "tests/device/test_setting.py",
     "device/capture/source.py": "tests/device/capture/test_image_source.py",
     "device/flash/image.py": "tests/device/flash/test_aarch64.py",
     "device/flash/rootfs.py": "tests/device/flash/test_aarch64.py",

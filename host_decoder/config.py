@@ -46,12 +46,12 @@ device = "70b3d57ed005b89a"     # in a LoRaWAN network, instead of a key: DevEUI
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from host_decoder.decode.verdict import MIN_CONFIDENCE, MIN_GAIN
+from host_decoder.decode.verdict import VerdictConfig, read_verdict
 from host_decoder.errors import ConfigError
 from host_decoder.gateway_config import GatewayConfig, read_gateways
 from host_decoder.receive.clock import CLOCKS
@@ -60,16 +60,7 @@ from link.bundle.manifest import MANIFEST
 from link.security import KEY_FILE, MAX_NODE, KeyStateError, parse_key
 from link.settings import has_mark, host_folder, read_text, setting, shown
 
-__all__ = [
-    "ConfigError",
-    "GatewayConfig",
-    "HostConfig",
-    "KnownNode",
-    "VerdictConfig",
-    "read_config",
-    "read_key_file",
-]
-
+T = TypeVar("T")
 HOST = {
     "store": setting.text(),
     "clock": setting.text(CLOCKS),
@@ -77,11 +68,6 @@ HOST = {
     "link": setting.Setting((list,), is_required=True, items=dict),
     "verdict": setting.SECTION,
     "node": setting.SECTIONS,
-}
-VERDICT = {
-    "confidence": setting.number(0, 1),
-    "min_gain": setting.number(0, 1),
-    "price_per_s": setting.number(0, setting.MANY),
 }
 NODE = {
     "node": setting.whole(1, MAX_NODE, is_required=True),
@@ -110,15 +96,6 @@ class KnownNode:
     "Decoded too."
     tasks: tuple[str, ...] = ()
     "Asked besides the label; an earlier bundle is asked those that it knows."
-
-
-@dataclass(frozen=True)
-class VerdictConfig:
-    """When an image needs no further chunk, as host_decoder.decode.verdict explains."""
-
-    confidence: float = MIN_CONFIDENCE
-    min_gain: float = MIN_GAIN
-    price_per_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -154,7 +131,7 @@ def read_config(path: Path | str) -> HostConfig:
 def _read_config(path: Path) -> HostConfig:
     renamed: dict[str, str] = {}
     toml = host_folder.read_host_toml(path, ConfigError, renamed)
-    table = _checked(str(path), toml, HOST)
+    table = _checked(str(path), setting.read_section, toml, HOST)
     others, warnings = (
         _read_bundles(path.parent / table["bundles"]) if "bundles" in table else ((), ())
     )
@@ -171,7 +148,9 @@ def _read_config(path: Path) -> HostConfig:
         store=path.parent / table.get("store", "host.sqlite"),
         nodes=nodes,
         other_bundles=others,
-        verdict=_read_verdict(path, table["verdict"]) if "verdict" in table else None,
+        verdict=_checked(f"[verdict] of {path}", read_verdict, table["verdict"])
+        if "verdict" in table
+        else None,
         warnings=(
             *renamed.values(),
             *warnings,
@@ -184,22 +163,11 @@ def _read_config(path: Path) -> HostConfig:
     )
 
 
-def _checked(
-    where: str, table: Mapping[str, Any], settings: Mapping[str, setting.Setting]
-) -> Mapping[str, Any]:
+def _checked(where: str, read: Callable[..., T], *given: Any) -> T:
     try:
-        return setting.read_section(table, settings)
+        return read(*given)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
-
-
-def _read_verdict(path: Path, entry: Mapping[str, Any]) -> VerdictConfig:
-    table = _checked(f"[verdict] of {path}", entry, VERDICT)
-    if table.get("confidence") == 0:
-        raise ConfigError(
-            f"[verdict] of {path}: confidence is 0; it must be above 0, usually 0.9 to 0.99"
-        )
-    return VerdictConfig(**table)
 
 
 def _read_nodes(
@@ -213,7 +181,9 @@ def _read_nodes(
     nodes: dict[int, KnownNode] = {}
     for where, entry in entries:
         try:
-            node = _read_node(where, _checked(where, entry, NODE), path.parent)
+            node = _read_node(
+                where, _checked(where, setting.read_section, entry, NODE), path.parent
+            )
         except (ConfigError, BundleError, KeyStateError) as error:
             if where.startswith("[[node]]"):
                 raise

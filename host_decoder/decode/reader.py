@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from host_decoder.config import VerdictConfig
 from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.strangeness import StrangenessScorer
-from host_decoder.decode.verdict import Verdict, VerdictPolicy
+from host_decoder.decode.verdict import Verdict, VerdictConfig, VerdictPolicy
 from link.bundle import Bundle
 from link.coder import Latent
 

@@ -19,17 +19,37 @@ right, not in bits: a sure label made surer is worth none. A bundle without a ca
 verdicts: nobody knows what its confidence means.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from link.bundle import Calibration
+from link.settings import setting
 
 MIN_CONFIDENCE = 0.95
 MIN_GAIN = 0.02
 """Chosen on CIFAR-10's validation split: at most 0.1 points of accuracy, whatever the chunks
 (tests.studies.verdicts).
 """
+
+
+@dataclass(frozen=True)
+class VerdictConfig:
+    """[verdict] of host.toml."""
+
+    confidence: float = setting.key(setting.number(0, 1), MIN_CONFIDENCE)
+    min_gain: float = setting.key(setting.number(0, 1), MIN_GAIN)
+    price_per_s: float = setting.key(setting.number(0, setting.MANY), 0.0)
+
+
+def read_verdict(table: Mapping[str, Any]) -> VerdictConfig:
+    """ValueError with a sentence when it says something that cannot be."""
+    config = setting.read(VerdictConfig, table)
+    if config.confidence == 0:
+        raise ValueError("confidence is 0; it must be above 0, usually 0.9 to 0.99")
+    return config
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host_decoder.config import GatewayConfig, KnownNode, VerdictConfig
+from host_decoder.config import KnownNode
+from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer, Event, Explainer, Notice
+from host_decoder.gateway_config import GatewayConfig
 from host_decoder.live.console import NodeConsole
 from host_decoder.live.options import (
     LiveError,

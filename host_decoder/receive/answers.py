@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from host_decoder.config import KnownNode, VerdictConfig
+from host_decoder.config import KnownNode
 from host_decoder.decode.reader import Reader
 from host_decoder.decode.task_reader import task_reader
+from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.receive.advice import Advisor
 from host_decoder.receive.arrivals import Arrived

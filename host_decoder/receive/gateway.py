@@ -17,9 +17,9 @@ import time
 from collections import deque
 from collections.abc import Hashable
 
-from host_decoder.config import GatewayConfig
 from host_decoder.errors import ConfigError
 from host_decoder.events import Notice
+from host_decoder.gateway_config import GatewayConfig
 from host_decoder.receive.bell import Bell
 from link.base import Pause, boot_s
 from link.carriers import Carrier, NotSentError, PortError, Received, Reopening

@@ -17,9 +17,9 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
-from host_decoder.config import GatewayConfig
 from host_decoder.errors import ConfigError
 from host_decoder.events import Event, Notice
+from host_decoder.gateway_config import GatewayConfig
 from host_decoder.receive.bell import Bell
 from host_decoder.receive.gateway import LOOK_S, RETRY_S, Gateway
 from host_decoder.receive.host import Host

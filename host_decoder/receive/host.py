@@ -12,7 +12,8 @@ import time
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
-from host_decoder.config import KnownNode, VerdictConfig
+from host_decoder.config import KnownNode
+from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer, Event, Notice
 from host_decoder.receive.answers import Answers, stopped
 from host_decoder.receive.arrivals import Arrivals

@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 
-from host_decoder.config import GatewayConfig, VerdictConfig, read_config
+from host_decoder.config import read_config
+from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.errors import ConfigError
+from host_decoder.gateway_config import GatewayConfig
 from link.carriers.carrier import CarrierSettings
 from link.medium.profiles import get_profile
 from link.security.keys import provision

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from device.outbox.outbox import Outbox
-from host_decoder.config import KnownNode, VerdictConfig
+from host_decoder.config import KnownNode
+from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.receive.host import Host
 from host_decoder.store.sqlite import Store

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from host_decoder.config import VerdictConfig
 from host_decoder.decode.reader import Reader
+from host_decoder.decode.verdict import VerdictConfig
 from link.coder import Latent
 from tests.worlds.small_bundle import random_symbols
 from tests.worlds.small_host import CLASSES, right_label

@@ -13,8 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from host_decoder.__main__ import main
-from host_decoder.config import ConfigError, KnownNode, read_config
+from host_decoder.config import KnownNode, read_config
 from host_decoder.decode.task_reader import task_reader
+from host_decoder.errors import ConfigError
 from host_decoder.events import Answer
 from host_decoder.receive.host import Host
 from host_decoder.store.sqlite import Store

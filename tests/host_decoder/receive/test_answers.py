@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from host_decoder.config import VerdictConfig
+from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.receive.answers import Answers
 from host_decoder.receive.arrivals import Arrived
 from link.coder import Latent

@@ -16,9 +16,9 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 
 import pytest
 
-from host_decoder.config import GatewayConfig
 from host_decoder.errors import ConfigError
 from host_decoder.events import Answer, Notice
+from host_decoder.gateway_config import GatewayConfig
 from host_decoder.receive.bell import Bell
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateway import Gateway

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from host_decoder.config import VerdictConfig
+from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer, Notice
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.host import Host

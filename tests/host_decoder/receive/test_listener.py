@@ -13,8 +13,9 @@ from dataclasses import replace
 
 import pytest
 
-from host_decoder.config import GatewayConfig, HostConfig
+from host_decoder.config import HostConfig
 from host_decoder.events import Answer, Notice
+from host_decoder.gateway_config import GatewayConfig
 from host_decoder.live.processes import Child
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateways import _ledger_path, listen, timing_of

@@ -10,7 +10,8 @@ from datetime import datetime
 import pytest
 
 from host_decoder.__main__ import main
-from host_decoder.config import KnownNode, VerdictConfig
+from host_decoder.config import KnownNode
+from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.receive.host import Host
 from host_decoder.store.redecode import redecode

@@ -7,7 +7,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import Protocol
 
@@ -21,21 +21,10 @@ from host_decoder.view.summary import Title, duration, percent
 from host_decoder.view.tally import Tally
 
 REFRESH_PERIOD_S = 0.1
-OTHER_LINES = 8
-"Lines of the whole picture beside the image."
 
 
-class Screen(Protocol):
+class Screen(AbstractContextManager["Screen"], Protocol):
     """Shows a tally as it grows."""
-
-    def __enter__(self) -> "Screen": ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
     def show(self, tally: Tally, row: Row) -> None:
         """An image was answered, or answered better."""
@@ -141,13 +130,6 @@ class LiveScreen:
         self._drawn_s = time.monotonic()
         drawn = Dashboard(self._title, self._tally, self._row, self._notice, self._console.height)
         self._live.update(drawn, refresh=True)
-
-
-def dashboard(
-    title: Title, tally: Tally, row: Row | None, notice: str = "", picture_lines: int = 20
-) -> Dashboard:
-    """The whole picture, with so many lines for the image."""
-    return Dashboard(title, tally, row, notice, picture_lines + OTHER_LINES)
 
 
 def _line(row: Row, tally: Tally, has_console: bool = True) -> str:

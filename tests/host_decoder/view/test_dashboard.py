@@ -6,19 +6,16 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from host_decoder.view.dashboard import Dashboard
 from host_decoder.view.summary import summary
 from host_decoder.view.tally import Tally
-from host_decoder.view.terminal import (
-    Dashboard,
-    dashboard,
-)
 from link.output.terminal import SCHEME, readable_output
 from tests.worlds.screens import TITLE, drawn, rows_of
 from tests.worlds.small_host import CLASSES, NODE, answer, captured
 
 
 def test_the_picture_shows_image_answer_and_running_figures(tally):
-    text = drawn(dashboard(TITLE, tally, tally.latest[0]))
+    text = drawn(Dashboard(TITLE, tally, tally.latest[0]))
     assert "blobs 3fa2 · emulated lora-sf7 · node 7" in text
     assert "image 0  bee  ✓ truth: bee" in text
     for label, percent in (("bee", "91.7%"), ("cat", "6.0%"), ("ape", "2.0%")):
@@ -39,11 +36,11 @@ def test_the_picture_shows_image_answer_and_running_figures(tally):
 
 
 def test_a_wrong_answer_is_crossed(tally):
-    assert "image 2  cat  ✗ truth: bee" in drawn(dashboard(TITLE, tally, tally.latest[1]))
+    assert "image 2  cat  ✗ truth: bee" in drawn(Dashboard(TITLE, tally, tally.latest[1]))
 
 
 def test_the_view_says_that_picture_and_truth_did_not_cross_the_link(tally):
-    text = drawn(dashboard(TITLE, tally, tally.latest[0]))
+    text = drawn(Dashboard(TITLE, tally, tally.latest[0]))
     assert "picture and truth are from the node's own console; only packets cross the link" in text
 
 
@@ -51,30 +48,28 @@ def test_the_pixels_colours_are_the_image_s(tally):
     console = Console(
         record=True, width=100, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
-    console.print(dashboard(TITLE, tally, tally.latest[0]))
+    console.print(Dashboard(TITLE, tally, tally.latest[0]))
     assert "#c8c8c8" in console.export_html()
 
 
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (100, 30), (200, 60)])
 def test_it_fits_the_terminal(tally, columns, lines):
-    text = drawn(
-        dashboard(TITLE, tally, tally.latest[0], "a notice", picture_lines=lines - 8), columns
-    )
+    text = drawn(Dashboard(TITLE, tally, tally.latest[0], "a notice", lines=lines), columns)
     assert len(text.splitlines()) <= lines
     assert max(map(len, text.splitlines())) <= columns
 
 
 def test_before_the_first_answer_it_waits_and_shows_what_was_sent():
     tally = Tally()
-    assert "waiting for the first image" in drawn(dashboard(TITLE, tally, None))
+    assert "waiting for the first image" in drawn(Dashboard(TITLE, tally, None))
     tally.add_captured(captured(0), NODE, 0.0)
-    assert "▀" in drawn(dashboard(TITLE, tally, None))
+    assert "▀" in drawn(Dashboard(TITLE, tally, None))
 
 
 def test_names_with_brackets_are_shown_as_they_are(tally):
     classes = ("[red]", "[/bold]", *CLASSES[2:])
     row = tally.add_answer(replace(answer(2), classes=classes), now_s=3.0)
-    text = drawn(dashboard(TITLE, tally, row))
+    text = drawn(Dashboard(TITLE, tally, row))
     assert "[/bold]" in text
 
 
@@ -83,7 +78,7 @@ def test_a_listener_s_view_has_what_came_and_nothing_that_only_a_node_knows():
     tally.n_lost = 5
     row = tally.add_answer(answer(0), now_s=1.0)
     listening = replace(TITLE, has_console=False)
-    text = drawn(dashboard(listening, tally, row))
+    text = drawn(Dashboard(listening, tally, row))
     assert f"node {NODE} · image 0  bee  " in text
     assert "the pictures stay on the nodes" in text
     assert "15 bytes in 1 packet" in text

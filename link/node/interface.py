@@ -112,7 +112,7 @@ class Outgoing:
     listens: bool
     "The node listens afterwards."
     counter: int = 0
-    "Under which it was sealed."
+    "Counter under which it was sealed."
     bitstream_bytes: tuple[int, ...] = ()
     "Length of each of the chunks."
 

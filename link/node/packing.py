@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from link.node.fitting import Fitting
-from link.node.interface import Equipment, QueuedChunk
+from link.node.interface import Equipment, Outgoing, QueuedChunk
 from link.node.session import NodeSession
 from link.wire.control import Hello, Parity, Status
 from link.wire.erasure import ParityPlan
@@ -68,6 +68,7 @@ class Packer:
         self._session = session
         self._outbox = equipment.outbox
         self._counters = equipment.counters
+        self._timing = equipment.timing
         self._age_s = age_s
         self._fitting = fitting
         self._parity_bytes = parity.room_bytes if parity else 0
@@ -136,3 +137,21 @@ class Packer:
         if body is None:
             body = self.body(content, self.planned_counter, 0.0)
         return overhead_bytes(content.packet_type, self._session.owes_salt) + len(body)
+
+    def spans_s(self, content: Content) -> tuple[float, float]:
+        """Airtime of the packet that it would most likely be, and with what may answer it."""
+        packet_bytes = min(self.packet_bytes(content), self._fitting.max_bytes)
+        airtime_s = self._timing.airtime_s(packet_bytes)
+        return airtime_s, airtime_s + (self._timing.report_wait_s if content.listens else 0.0)
+
+    def seal(self, content: Content, counter: int, body: bytes, airtime_s: float) -> Outgoing:
+        """The packet itself, under this counter."""
+        return Outgoing(
+            self._session.seal(content.packet_type, counter, body, content.listens),
+            content.packet_type,
+            airtime_s,
+            chunks=content.chunk_ids,
+            listens=content.listens,
+            counter=counter,
+            bitstream_bytes=tuple(len(chunk.bitstream) for chunk in content.chunks),
+        )

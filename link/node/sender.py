@@ -199,7 +199,7 @@ class Sender:
         content = self._choice.best(now_s)
         if content is None:
             return None
-        airtime_s, duration_s = self._spans_s(content)
+        airtime_s, duration_s = self._packer.spans_s(content)
         self.silent_because = self._governor.reason(airtime_s)
         if (allowed_s := self._rate.start_s(airtime_s, now_s)) < inf:
             self._slots.draw_back_off(duration_s, allowed_s)
@@ -262,17 +262,11 @@ class Sender:
 
     # How it leaves
 
-    def _spans_s(self, content: Content) -> tuple[float, float]:
-        """Airtime of a packet, and with what may answer it."""
-        packet_bytes = min(self._packer.packet_bytes(content), self._fitting.max_bytes)
-        airtime_s = self._timing.airtime_s(packet_bytes)
-        return airtime_s, airtime_s + (self._timing.report_wait_s if content.listens else 0.0)
-
     def _start_s(self, content: Content, now_s: float) -> float:
         """When it may start at the earliest, so that budget, rules, slot and back-off agree; inf:
         never.
         """
-        airtime_s, duration_s = self._spans_s(content)
+        airtime_s, duration_s = self._packer.spans_s(content)
         start_s = self._rate.start_s(airtime_s, now_s)
         while start_s < (slot_s := self._slots.start_s(duration_s, start_s)):
             start_s = self._governor.start_s(airtime_s, slot_s)
@@ -293,15 +287,7 @@ class Sender:
         if self._governor.start_s(airtime_s, now_s) > now_s + SAME_MOMENT_S:
             return None  # the counter has jumped, which made the packet longer
         self._governor.occupy(airtime_s, now_s)
-        outgoing = self._speaking = Outgoing(
-            self._session.seal(content.packet_type, counter, body, content.listens),
-            content.packet_type,
-            airtime_s,
-            chunks=content.chunk_ids,
-            listens=content.listens,
-            counter=counter,
-            bitstream_bytes=tuple(len(chunk.bitstream) for chunk in content.chunks),
-        )
+        outgoing = self._speaking = self._packer.seal(content, counter, body, airtime_s)
         self._latest_airtime_s = airtime_s
         self._slots.spoke()
         self._rate.sent(airtime_s, now_s)

@@ -1,106 +1,89 @@
-"""How often a chunk is sent before it is given up, and what stays whatever happens."""
-
-from dataclasses import dataclass, field
-from typing import Any
+"""What of the outbox is delivered, tried again, or given up."""
 
 import pytest
 
+from device.outbox.outbox import Outbox
 from link.node.interface import Outgoing, SenderStatistics
-from link.node.tries import MAX_TRIED, REFINEMENT_TRIES, Tries
+from link.node.tries import REFINEMENT_TRIES, Tries
 from link.wire.packet import PacketType
-
-BASE, REFINEMENT = (5, 0), (5, 1)
-
-
-@dataclass
-class Waiting:
-    """What an outbox is told."""
-
-    delivered_chunks: list = field(default_factory=list)
-    dropped: list = field(default_factory=list)
-
-    def delivered(self, chunks):
-        self.delivered_chunks += chunks
-
-    def drop_refinements(self, images):
-        self.dropped += sorted(images)
-
-
-class Sending:
-    def __init__(self):
-        outbox: Any = Waiting()
-        self.outbox = outbox
-        self.statistics = SenderStatistics()
-        self.tries = Tries(outbox, self.statistics)
-
-    def send(self, *chunks):
-        outgoing = Outgoing(b"packet", PacketType.DATA, 0.05, chunks, listens=True)
-        self.tries.sent(outgoing)
-        return outgoing
 
 
 @pytest.fixture
-def sending():
-    return Sending()
+def outbox(tmp_path):
+    with Outbox(tmp_path / "outbox.sqlite") as opened:
+        opened.put(1, [b"base", b"more", b"last"], 0.0)
+        yield opened
 
 
-def test_a_refinement_that_was_lost_too_often_goes_with_all_of_its_image(sending):
-    for n in range(1, REFINEMENT_TRIES + 1):
-        assert sending.outbox.dropped == []
-        sending.send(REFINEMENT)
-        sending.tries.lost([REFINEMENT])
-        assert sending.statistics.n_refinements_dropped == (n == REFINEMENT_TRIES)
-    assert sending.outbox.dropped == [5]
+@pytest.fixture
+def tries(outbox):
+    return Tries(outbox, SenderStatistics())
 
 
-def test_a_base_chunk_is_sent_until_it_arrives(sending):
-    for _ in range(50):
-        sending.send(BASE)
-        sending.tries.lost([BASE])
-    assert (sending.outbox.dropped, sending.outbox.delivered_chunks) == ([], [])
-    assert sending.tries.delivered([BASE]) == (5,)
-    assert sending.outbox.delivered_chunks == [BASE]
-    assert sending.statistics.n_delivered == 1
+def packet(*chunks):
+    return Outgoing(b"packet", PacketType.DATA, 0.5, chunks, listens=True)
 
 
-def test_only_images_whose_base_chunk_arrived_are_named(sending):
-    assert sending.tries.delivered([(7, 0), (3, 1), (2, 0)]) == (2, 7)
+def waiting(outbox):
+    return [
+        (chunk.image, chunk.index) for chunk in (*outbox.base_chunks(9), *outbox.refinements(9))
+    ]
 
 
-def test_what_was_sent_before_counts_as_repeated(sending):
-    sending.send(BASE, REFINEMENT)
-    sending.send(BASE)
-    statistics = sending.statistics
-    assert (statistics.n_packets, statistics.n_chunks, statistics.n_repeated) == (2, 3, 1)
-    assert statistics.airtime_s == pytest.approx(0.1)
+def test_what_is_delivered_waits_no_longer_and_names_the_images_that_can_be_answered(outbox):
+    statistics = SenderStatistics()
+    assert Tries(outbox, statistics).delivered([(1, 1), (1, 0)]) == (1,)
+    assert waiting(outbox) == [(1, 2)]
+    assert statistics.n_delivered == 1
 
 
-def test_what_did_not_leave_was_not_sent(sending):
-    sending.tries.withdrawn(sending.send(BASE))
-    assert sending.statistics == SenderStatistics()
-    sending.send(BASE)
-    assert sending.statistics.n_repeated == 0
+def test_a_base_chunk_is_tried_for_ever(outbox, tries):
+    for _ in range(10 * REFINEMENT_TRIES):
+        tries.sent(packet((1, 0)))
+        tries.lost([(1, 0)])
+    assert waiting(outbox)[0] == (1, 0)
 
 
-def test_what_the_host_wants_no_more_begins_from_nothing_if_it_ever_comes_back(sending):
-    for _ in range(REFINEMENT_TRIES):
-        sending.send(REFINEMENT)
-    sending.tries.stop([5])
-    assert sending.outbox.dropped == [5]
-    sending.tries.lost([REFINEMENT])
-    assert sending.statistics.n_refinements_dropped == 0
+def test_a_refinement_that_was_lost_too_often_goes_with_all_behind_it(outbox):
+    statistics = SenderStatistics()
+    tries = Tries(outbox, statistics)
+    tries.delivered([(1, 0)])
+    for n in range(REFINEMENT_TRIES):
+        assert waiting(outbox) == [(1, 1), (1, 2)], n
+        tries.sent(packet((1, 1)))
+        tries.lost([(1, 1)])
+    assert waiting(outbox) == []
+    assert statistics.n_refinements_dropped == 1
 
 
-def test_what_fits_no_packet_is_given_up_and_counted(sending):
-    sending.tries.too_long([BASE])
-    assert sending.outbox.delivered_chunks == [BASE]
-    assert (sending.statistics.n_too_long, sending.outbox.dropped) == (1, [5])
+def test_a_packet_that_did_not_leave_is_no_try_and_costs_nothing(outbox):
+    statistics = SenderStatistics()
+    tries = Tries(outbox, statistics)
+    tries.delivered([(1, 0)])
+    for _ in range(2 * REFINEMENT_TRIES):
+        tries.sent(packet((1, 1)))
+        tries.withdrawn(packet((1, 1)))
+    tries.lost([(1, 1)])
+    assert waiting(outbox) == [(1, 1), (1, 2)]
+    assert (statistics.n_packets, statistics.n_chunks, statistics.n_repeated) == (0, 0, 0)
+    assert statistics.airtime_s == pytest.approx(0.0)
 
 
-def test_however_much_waits_only_so_many_counts_are_kept(sending):
-    for image in range(MAX_TRIED + 10):
-        sending.send((image, 0))
-    sending.send((0, 0))
-    assert sending.statistics.n_repeated == 0
-    sending.send((MAX_TRIED, 0))
-    assert sending.statistics.n_repeated == 1
+def test_what_is_sent_again_is_counted_as_that(outbox):
+    statistics = SenderStatistics()
+    tries = Tries(outbox, statistics)
+    for _ in range(3):
+        tries.sent(packet((1, 0)))
+    assert (statistics.n_packets, statistics.n_chunks, statistics.n_repeated) == (3, 3, 2)
+
+
+def test_an_image_that_the_host_stops_has_only_its_base_chunk_left(outbox, tries):
+    tries.stop([1])
+    assert waiting(outbox) == [(1, 0)]
+
+
+def test_a_base_chunk_that_fits_no_packet_is_dropped_and_counted(outbox):
+    statistics = SenderStatistics()
+    Tries(outbox, statistics).too_long([(1, 0)])
+    assert outbox.n_images == 0
+    assert statistics.n_too_long == 1

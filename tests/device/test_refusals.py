@@ -104,3 +104,13 @@ def test_a_wrong_key_in_the_file_is_named(home):
 def test_an_image_of_the_wrong_shape_is_refused_with_both_shapes(home, port):
     np.savez(home.folder / "replay.npz", images=np.zeros((1, 240, 320, 3), np.uint8))
     assert "image is 240x320x3, the bundle's encoder takes 8x8x1" in refusal(home.config(port[0]))
+
+
+def test_an_old_name_of_a_key_is_told_at_the_start_and_goes_on(home):
+    path = home.replace("[link]", "[link]\nfeedback = false")
+    done = subprocess.run(
+        [sys.executable, "-m", "device", str(path)], capture_output=True, text=True, timeout=60
+    )
+    told = "feedback is now called downlink; write downlink = false"
+    assert told in done.stdout + done.stderr
+    assert "port /dev/ttyNOWHERE does not exist" in done.stderr

@@ -203,7 +203,6 @@ def test_every_results_file_has_the_one_shape(path):
 PACKAGES = ("link", "device", "host_decoder", "export", "host_training", "latentlink")
 TESTED_ELSEWHERE = {
     "link/carriers/e22.py": "tests/link/carriers/test_carrier.py",
-    "link/node/announcements.py": "tests/link/node/test_sender.py",
     "link/node/choice.py": "tests/link/node/test_sender.py",
     "link/node/interface.py": "tests/link/node/test_sender.py",
     "link/node/packing.py": "tests/link/node/test_sender.py",
@@ -224,7 +223,6 @@ TESTED_ELSEWHERE = {
     "host_training/training/curves.py": "tests/host_training/training/test_trainer.py",
     "latentlink/choice.py": "tests/latentlink/test_steps.py",
     "latentlink/make.py": "tests/test_house.py",
-    "latentlink/said.py": "tests/latentlink/test_steps.py",
     "latentlink/targets.py": "tests/latentlink/test_steps.py",
     "latentlink/upkeep.py": "tests/latentlink/test_steps.py",
 }

@@ -268,7 +268,7 @@ def test_where_airtime_is_short_refinements_ride_with_later_base_chunks_unless_t
     governor = Governor([AirtimeLimit(3600.0, 360.0)])
     node = NodeEnd(tmp_path, bundle, governor=governor)
     world = World(node, host_end(bundle), enough=lambda update: update.image % 2 == 0)
-    hears = world._node_hears
+    hears = world.node_hears
 
     def hears_and_captures(packet):
         hears(packet)
@@ -279,7 +279,7 @@ def test_where_airtime_is_short_refinements_ride_with_later_base_chunks_unless_t
         for _ in range(4):
             node.put(b"base", b"rest", now_s=world.now_s)
 
-    world._node_hears = hears_and_captures  # type: ignore[method-assign]
+    world.node_hears = hears_and_captures  # type: ignore[method-assign]
     captures()
     world.run(60.0)
     first, second, *_ = [sent.chunks for _, sent, _ in world.sent if isinstance(sent, Outgoing)]

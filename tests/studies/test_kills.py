@@ -141,7 +141,7 @@ def test_a_write_may_be_torn_between_sectors():
 
 def hear_and_check(world: World, lines: list[str]) -> None:
     for line in lines:
-        world._hear(*line.split(maxsplit=1))
+        world.note(*line.split(maxsplit=1))
     world.check()
 
 

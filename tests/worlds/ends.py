@@ -168,9 +168,9 @@ class World:
             self.sent.append((self.now_s, downlink, arrives))
             self.at(host_end_s, lambda: self.host.transmitted(host_end_s))
             if arrives:
-                self.at(host_end_s, lambda: self._node_hears(downlink.packet))
+                self.at(host_end_s, lambda: self.node_hears(downlink.packet))
 
-    def _node_hears(self, packet: bytes) -> None:
+    def node_hears(self, packet: bytes) -> None:
         heard = self.node.sender.receive(packet, self.now_s)
         if isinstance(heard, Acknowledged):
             self.acknowledged.append(heard)

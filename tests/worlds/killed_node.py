@@ -117,9 +117,9 @@ class World:
         """All that a start told before it ended."""
         with open(pipe, encoding="utf-8") as lines:
             for line in lines:
-                self._hear(*line.split(maxsplit=1))
+                self.note(*line.split(maxsplit=1))
 
-    def _hear(self, what: str, rest: str = "") -> None:
+    def note(self, what: str, rest: str = "") -> None:
         match what, rest.split():
             case "image", [image]:
                 self.images.add(int(image))

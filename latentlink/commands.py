@@ -16,8 +16,8 @@ DISTRIBUTIONS = {
     "serial": "pyserial",
 }
 "What modules are installed as, where that is another name."
-IN_CHECKOUT = ("tests",)
-"Packages of ours that are not installed."
+TESTS = "tests"
+"Our package that is not installed."
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,19 @@ def hand_over(name: str, arguments: list[str]) -> int:
     """The exit code of that command, or 1 and a sentence where its packages are not installed."""
     command = COMMANDS[name]
     sys.argv = [f"{program.NAME} {name}", *command.words, *arguments]
+    if command.module.startswith(TESTS):
+        sys.path.insert(0, "")  # an installed command does not look where it is typed
     try:
         return import_module(command.module).main()
     except ModuleNotFoundError as error:
         missing = str(error.name).partition(".")[0]
-        if missing in IN_CHECKOUT:
+        own = {one.module.partition(".")[0] for one in COMMANDS.values()} - {TESTS}
+        if missing in own | sys.stdlib_module_names:
+            raise  # a fault of this program
+        wanted = DISTRIBUTIONS.get(missing, missing)
+        reason = f"needs {wanted}, which is not installed; type: pip install {wanted}"
+        if missing == TESTS:
             reason = "is for a checkout of the project; type it there"
-        elif missing in sys.stdlib_module_names or not error.name:
-            raise
-        else:
-            wanted = DISTRIBUTIONS.get(missing, missing)
-            reason = f"needs {wanted}, which is not installed; type: pip install {wanted}"
         print(f"{program.NAME} {name} {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # while it was being loaded

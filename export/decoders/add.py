@@ -15,6 +15,7 @@ from torch import nn
 from export import ExportError
 from export.decoders import anomaly
 from export.decoders.anomaly import NORMAL_SHARE
+from export.decoders.finetune import run
 from export.decoders.lessons import AtHost, Lessons, passes
 from export.decoders.networks import (
     CE,
@@ -24,7 +25,6 @@ from export.decoders.networks import (
     PrincipalComponents,
     learn_classes,
     learn_pixels,
-    run,
 )
 from export.decoders.pictures import RADIUS, psnr, ssim
 from export.decoders.questions import (

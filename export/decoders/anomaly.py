@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from export.decoders.finetune import run
 from export.decoders.lessons import Lessons
-from export.decoders.networks import CE, Distances, Learning, Undecided, learn_classes, run
+from export.decoders.networks import CE, Distances, Learning, Undecided, learn_classes
 from export.decoders.strangers import KINDS, draw
 from export.encoder import onnx_model
 from export.encoder.symbols import Encode

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from export.encoder.fold import FoldedDecoder
@@ -51,23 +51,25 @@ class Score:
         return (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
 
 
-@torch.no_grad()
-def score(
-    decoder: FoldedDecoder, symbols: np.ndarray, labels: np.ndarray, batch_size: int = 1000
-) -> Score:
+def score(decoder: FoldedDecoder, symbols: np.ndarray, labels: np.ndarray) -> Score:
     """Accuracy 0…1 and cross-entropy in nats of a decoder in evaluation mode; symbols (N, D),
     labels (N,).
     """
-    decoder.eval()
-    scores = torch.cat(
-        [
-            decoder(as_input(part))
-            for part in np.array_split(symbols, -(-len(symbols) // batch_size))
-        ]
-    )
-    targets = torch.from_numpy(labels)
+    scores, targets = run(decoder, symbols), torch.from_numpy(labels)
     return Score(
         float((scores.argmax(1) == targets).double().mean()), float(cross_entropy(scores, targets))
+    )
+
+
+@torch.no_grad()
+def run(network: nn.Module, symbols: np.ndarray, batch_size: int = 1000) -> Tensor:
+    """What a network gives in evaluation mode; symbols (N, D)."""
+    network.eval()
+    return torch.cat(
+        [
+            network(as_input(part))
+            for part in np.array_split(symbols, -(-len(symbols) // batch_size))
+        ]
     )
 
 

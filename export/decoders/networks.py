@@ -15,7 +15,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, mse_loss, multi_margin_loss
 
-from export.decoders.finetune import as_input
+from export.decoders.finetune import as_input, run
 from export.decoders.lessons import Lessons
 
 Penalty = Callable[[Tensor, Tensor], Tensor]
@@ -115,18 +115,6 @@ def learn(network: nn.Module, lessons: Lessons, penalty: Penalty, settings: Lear
         if reached < smallest:
             best, smallest = copy.deepcopy(network), reached
     return best.eval()
-
-
-@torch.no_grad()
-def run(network: nn.Module, symbols: np.ndarray, batch_size: int = 1000) -> Tensor:
-    """What a network gives in evaluation mode; symbols (N, D)."""
-    network.eval()
-    return torch.cat(
-        [
-            network(as_input(part))
-            for part in np.array_split(symbols, -(-len(symbols) // batch_size))
-        ]
-    )
 
 
 class SoftenedScores(nn.Module):

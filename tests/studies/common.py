@@ -22,6 +22,7 @@ from torch import Tensor
 
 from export import entropy_model, measure
 from export.decoders import networks as further_decoders
+from export.decoders.finetune import run
 from export.decoders.lessons import Lessons
 from export.deployment import DECODER, Symbols, first, symbols_of, write_encoder
 from export.encoder import onnx_model
@@ -262,11 +263,11 @@ class Deployed:
             loss,
             further_decoders.Learning(seed=seed),
         )
-        scores = further_decoders.run(learnt, received.symbols).numpy()
+        scores = run(learnt, received.symbols).numpy()
         return measure.accuracy(scores, self.data.test.labels)
 
     def _probabilities(self, symbols: np.ndarray) -> np.ndarray:
-        return further_decoders.run(self.decoder, symbols).softmax(1).numpy()
+        return run(self.decoder, symbols).softmax(1).numpy()
 
 
 def leading(tables: Tables, n_latents: int) -> Tables:

@@ -230,18 +230,17 @@ class Announcements(NodeStatus):
 
     def sent(self, outgoing: Outgoing, content: Content, now_s: float) -> None:
         """A packet leaves, an announcement or another."""
-        is_hello = outgoing.packet_type == PacketType.HELLO
-        is_status = isinstance(content.control, Status)
-        if is_hello:
-            self._hello_counter = outgoing.counter
-        if isinstance(content.control, Status) and content.control.fault == self.fault:
-            self._fault_counter = outgoing.counter
-        if is_hello or (is_status and self._owes_fault):
-            self._repeat_later(outgoing.airtime_s, now_s)
-        if is_status:
-            self.status_said()
-        else:
+        if not isinstance(content.control, Status):
             self.count_packet()
+            if isinstance(content.control, Hello):
+                self._hello_counter = outgoing.counter
+                self._repeat_later(outgoing.airtime_s, now_s)
+            return
+        self.status_said()
+        if content.control.fault == self.fault:
+            self._fault_counter = outgoing.counter
+        if self._owes_fault:
+            self._repeat_later(outgoing.airtime_s, now_s)
 
     def heard(self, report: Report, now_s: float) -> None:
         """What the host need not be told again."""

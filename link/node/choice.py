@@ -116,7 +116,9 @@ class ChunkChoice:
         following = [
             chunk
             for chunk in chunks
-            if not chunk.is_last and self._is_next_affordable(chunk, now_s)
+            if not chunk.is_last
+            # the chunk behind this one is about as long
+            and self._is_affordable(chunk.index + 1, len(chunk.bitstream), now_s)
         ]
         if has_more or any(
             self.in_flight.n_of_image(chunk.image) + 1 < self._n_unasked for chunk in following
@@ -136,10 +138,6 @@ class ChunkChoice:
             if len(found) == limit:
                 break
         return found
-
-    def _is_next_affordable(self, chunk: QueuedChunk, now_s: float) -> bool:
-        """The chunk behind this one; it is about as long."""
-        return self._is_affordable(chunk.index + 1, len(chunk.bitstream), now_s)
 
     def _is_affordable(self, index: int, bitstream_bytes: int, now_s: float) -> bool:
         packet_bytes = min(LATER_CHUNK_OVERHEAD_BYTES + bitstream_bytes, self.fitting.max_bytes)

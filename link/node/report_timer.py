@@ -68,10 +68,6 @@ class ReportTimer:
         """Packets from the last that wanted an answer to the one with this counter."""
         return counter - self._asked_at
 
-    def asks(self, counter: int) -> None:
-        """A packet that wants an answer is leaving."""
-        self._asked_at = counter
-
     def sent(self, outgoing: Outgoing, end_s: float, interval_s: float) -> None:
         """A packet has left. Whatever follows within interval_s, the usual time between images,
         asks by itself.
@@ -79,6 +75,8 @@ class ReportTimer:
         if self.due_s is None and not self.n_missed:
             report_s = self._timing.silence_s(outgoing.airtime_s) + self._timing.report_wait_s
             self.probe_s = end_s + report_s + (GAPS_OF_SILENCE + 1) * interval_s
+        if outgoing.listens:
+            self._asked_at = outgoing.counter
         # a quick host may have answered already
         if outgoing.listens and self._reported < outgoing.counter:
             self._await_from(end_s)

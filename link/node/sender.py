@@ -300,7 +300,10 @@ class Sender:
         if outgoing.chunks:
             self._parity.cover(counter, body, content.packet_type)
         if self._has_downlink:
-            self._track(outgoing)
+            # of what lies further back no report will speak
+            self._tries.lost(self._in_flight.give_up(before=counter - REPORT_SPAN + 1))
+        if self._has_downlink and outgoing.chunks:
+            self._in_flight.add(counter, outgoing.chunks)
         return outgoing
 
     def _instead_of(self, content: Content, packet_bytes: int, now_s: float) -> Content | None:
@@ -324,14 +327,6 @@ class Sender:
             self._fitting.too_long(packet_bytes, (), now_s, told_bytes=0)
             return None
         return short
-
-    def _track(self, outgoing: Outgoing) -> None:
-        """Remember what is on its way; of what lies too far back no report will speak."""
-        self._tries.lost(self._in_flight.give_up(before=outgoing.counter - REPORT_SPAN + 1))
-        if outgoing.chunks:
-            self._in_flight.add(outgoing.counter, outgoing.chunks)
-        if outgoing.listens:
-            self._report.asks(outgoing.counter)
 
     # What the host says
 

@@ -71,7 +71,6 @@ class MacSettings:
     dev_eui: str | None = None
     "16 hex digits; None: the one burnt into the module."
     spreading_factor: int = 7
-    bitrate_bps: int = RN2483_UART_BPS
 
 
 class Rn2483Mac:
@@ -93,7 +92,7 @@ class Rn2483Mac:
         self._lora = LoRaConfig(settings.spreading_factor)
         self._waiting: list[Received] = []
         self._modem = CommandLine(
-            settings.port, settings.bitrate_bps, "the RN2483", EVENTS, BANNER, self.statistics
+            settings.port, RN2483_UART_BPS, "the RN2483", EVENTS, BANNER, self.statistics
         )
         try:
             self._set_up()

@@ -152,7 +152,7 @@ class Node:
 
     def _keep(self, image: Image) -> None:
         """An image was captured: into the queue with it if it shows something new."""
-        if not self._is_news(image):
+        if not self._lets_pass(image):
             return
         captured = self._queue(image)
         self.n_images += 1
@@ -160,11 +160,11 @@ class Node:
         if self._trial is not None:
             self._trial.image_queued()
 
-    def _is_news(self, image: Image) -> bool:
+    def _lets_pass(self, image: Image) -> bool:
         """Whether to send it. A bundle on trial has every image to encode."""
         if self._gate is None or (self._trial is not None and not self._trial.is_over):
             return True
-        if self._gate.is_news(image.pixels, boot_s()):
+        if self._gate.lets_pass(image.pixels, boot_s()):
             self._n_unchanged = 0
             return True
         self._n_unchanged += 1

@@ -60,7 +60,7 @@ class Transmission:
         """
         if self._packet is None or self.end_s is not None:
             return
-        if now_s < self._offer_s or not self._is_charged(self._packet, now_s):
+        if now_s < self._offer_s or not self._charge_anew(self._packet, now_s):
             return
         start_s, was_open = boot_s(), self._port.is_open
         try:
@@ -102,10 +102,8 @@ class Transmission:
             self._unwell_from_s = boot_s() + STUCK_AFTER_S
             self._say(f"{error}; what is to be sent is kept")
 
-    def _is_charged(self, packet: Outgoing, now_s: float) -> bool:
-        """Whether a packet that waited for its port may leave: after a while its airtime is charged
-        anew.
-        """
+    def _charge_anew(self, packet: Outgoing, now_s: float) -> bool:
+        """Charge a packet that has waited for its port for long; whether it may leave."""
         if now_s > self._charged_s + RECHARGE_S:
             if self._governor.start_s(packet.airtime_s, now_s) > now_s:
                 return False

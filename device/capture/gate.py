@@ -58,7 +58,7 @@ class Gate:
         since a camera shakes.
         """
 
-    def is_news(self, pixels: np.ndarray, now_s: float) -> bool:
+    def lets_pass(self, pixels: np.ndarray, now_s: float) -> bool:
         """Whether to send this image, uint8 (H, W, C); it counts as sent then."""
         blocks, reference = block_means(pixels), self._reference
         if reference is not None and now_s < reference.sent_s + self._heartbeat_s:

@@ -91,7 +91,7 @@ def camera(scene: np.ndarray, draw: np.random.Generator) -> np.ndarray:
 
 def by_gate(threshold: float) -> Callable[[np.ndarray], bool]:
     gate = Gate(threshold, heartbeat_s=np.inf)
-    return lambda image: gate.is_news(image, 0.0)
+    return lambda image: gate.lets_pass(image, 0.0)
 
 
 def by_difference(threshold: float) -> Callable[[np.ndarray], bool]:

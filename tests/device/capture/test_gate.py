@@ -25,44 +25,44 @@ def with_object(scene: np.ndarray, size: int = 8) -> np.ndarray:
 def gate():
     """A gate that has looked at SCENE for a while."""
     made = Gate()
-    sent = [made.is_news(seen(SCENE, seed), 0.0) for seed in range(12)]
+    sent = [made.lets_pass(seen(SCENE, seed), 0.0) for seed in range(12)]
     assert sent == [True] + [False] * 11
     return made
 
 
 def test_an_object_that_comes_is_sent_once_and_so_is_its_going(gate):
-    sent = [gate.is_news(seen(with_object(SCENE), 100 + n), 0.0) for n in range(10)]
-    sent += [gate.is_news(seen(SCENE, 200 + n), 0.0) for n in range(10)]
+    sent = [gate.lets_pass(seen(with_object(SCENE), 100 + n), 0.0) for n in range(10)]
+    sent += [gate.lets_pass(seen(SCENE, 200 + n), 0.0) for n in range(10)]
     assert sent == [True, *[False] * 9, True, *[False] * 9]
 
 
 @pytest.mark.parametrize("gain", [0.5, 0.8, 1.2])
 def test_other_light_is_no_change_and_hides_none(gate, gain):
     slope = np.linspace(-0.15, 0.15, 32)[:, None, None]
-    assert not gate.is_news(seen(SCENE * (gain + slope), 50), 0.0)
-    assert gate.is_news(seen(with_object(SCENE) * (gain + slope), 51), 0.0)
+    assert not gate.lets_pass(seen(SCENE * (gain + slope), 50), 0.0)
+    assert gate.lets_pass(seen(with_object(SCENE) * (gain + slope), 51), 0.0)
 
 
 def test_what_changes_slowly_is_seen_in_the_end(gate):
     changed = with_object(SCENE)
     sent = [
-        gate.is_news(seen(SCENE + (changed - SCENE) * step / 200, 300 + step), 0.0)
+        gate.lets_pass(seen(SCENE + (changed - SCENE) * step / 200, 300 + step), 0.0)
         for step in range(200)
     ]
     assert any(sent)
 
 
 def test_a_scene_that_changes_everywhere_is_not_taken_for_noise(gate):
-    assert gate.is_news(seen(np.random.default_rng(2).uniform(40, 200, SCENE.shape), 60), 0.0)
+    assert gate.lets_pass(seen(np.random.default_rng(2).uniform(40, 200, SCENE.shape), 60), 0.0)
 
 
 def test_a_noisier_night_is_no_change(gate):
-    assert not gate.is_news(seen(SCENE * 0.4, 70, noise=4.5), 0.0)
+    assert not gate.lets_pass(seen(SCENE * 0.4, 70, noise=4.5), 0.0)
 
 
 def test_the_heartbeat_sends_what_has_not_changed():
     gate = Gate(heartbeat_s=60.0)
-    sent = [gate.is_news(seen(SCENE, n), 10.0 * n) for n in range(20)]
+    sent = [gate.lets_pass(seen(SCENE, n), 10.0 * n) for n in range(20)]
     assert [n for n, was in enumerate(sent) if was] == [0, 6, 12, 18]
 
 
@@ -89,7 +89,7 @@ def test_the_fit_finds_the_light_that_was_put_in():
 
 def test_an_image_of_one_colour_is_no_trouble():
     gate = Gate()
-    assert [gate.is_news(np.full((32, 32, 3), 90, np.uint8), 0.0) for _ in range(3)] == [
+    assert [gate.lets_pass(np.full((32, 32, 3), 90, np.uint8), 0.0) for _ in range(3)] == [
         True,
         False,
         False,

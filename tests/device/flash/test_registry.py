@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -260,3 +261,14 @@ def test_a_lorawan_node_is_known_by_its_device(host, tmp_path):
     host.write_text(host.read_text().replace("chirpstack", "things-stack"))
     register(host, 3, KEY, BUNDLE, "", own)
     assert [node.device for node in read_config(host).nodes] == ["eui-70b3d57ed0001234"]
+
+
+def test_a_file_of_an_earlier_version_is_written_anew_with_the_names_of_this_one(host):
+    path = host.parent / "nodes/3.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f'id = 3\nkey = "keys/node-3.key"\nbundle = ["{BUNDLE}"]\none_way = true\n')
+    set_bundles(host, 3, ["new", *bundles_of(host, 3)])
+    written = tomllib.loads(path.read_text())
+    assert (written["node"], written["downlink"]) == (3, False)
+    assert written["bundle"] == ["new", str(BUNDLE)]
+    assert written.keys() == {"node", "key", "bundle", "downlink"}

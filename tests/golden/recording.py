@@ -26,7 +26,7 @@ from link.node.interface import SenderOptions
 from link.wire.control import AskStatus
 from link.wire.packet import Flag, Header, PacketType
 from tests.golden.make import TABLES, tables_of
-from tests.worlds.ends import KEY, NODE, NodeEnd, World, host_end
+from tests.worlds.ends import KEY, NODE, OutboxNode, World, host_end
 from tests.worlds.small_bundle import make_bundle
 
 FOLDER = Path(__file__).parent / "recordings"
@@ -46,7 +46,9 @@ def record(folder: Path) -> list[Recorded]:
     first chunk.
     """
     bundle = golden_bundle(folder)
-    node = NodeEnd(folder, bundle, SenderOptions(wants_time=True, wants_slot=True), salt=NODE_SALT)
+    node = OutboxNode(
+        folder, bundle, SenderOptions(wants_time=True, wants_slot=True), salt=NODE_SALT
+    )
     host = host_end(bundle, salt=HOST_SALT, unix_offset_s=1_772_366_400.0)
     world = World(node, host, enough=lambda update: update.image == first_image)
     losses = iter([False, False, False, False, False, True])

@@ -15,7 +15,7 @@ from link.wire.control import Renew
 from link.wire.erasure import ParityPlan
 from link.wire.packet import Flag, Header, PacketType
 from tests.studies.simulation.study import goodput
-from tests.worlds.ends import NODE, SF7, Counting, NodeEnd, World, host_end, type_of
+from tests.worlds.ends import NODE, SF7, Counting, OutboxNode, World, host_end, type_of
 from tests.worlds.small_bundle import make_bundle
 
 EDGE = GilbertElliott.with_burst(loss=0.20, mean_burst=4)
@@ -28,7 +28,7 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture
 def world(tmp_path, bundle):
-    return World(NodeEnd(tmp_path, bundle), host_end(bundle))
+    return World(OutboxNode(tmp_path, bundle), host_end(bundle))
 
 
 def images_of(world):
@@ -96,7 +96,7 @@ def test_when_the_last_packet_is_lost_the_host_reports_unasked(world):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_base_chunk_arrives_over_a_bad_channel(tmp_path, bundle, seed):
-    world = World(NodeEnd(tmp_path, bundle, seed=seed), host_end(bundle))
+    world = World(OutboxNode(tmp_path, bundle, seed=seed), host_end(bundle))
     world.passes = edge(seed)
     images = []
 
@@ -114,7 +114,7 @@ def test_every_base_chunk_arrives_over_a_bad_channel(tmp_path, bundle, seed):
 
 def test_enough_stops_an_image_and_saves_its_other_chunks(tmp_path, bundle):
     world = World(
-        NodeEnd(tmp_path, bundle), host_end(bundle), enough=lambda update: update.n_chunks == 2
+        OutboxNode(tmp_path, bundle), host_end(bundle), enough=lambda update: update.n_chunks == 2
     )
     image = world.node.put(b"abc", b"de", b"fg", b"hi", b"jk")
     world.run(10.0)
@@ -229,7 +229,7 @@ def test_under_a_flood_the_node_has_long_tags_for_as_long_as_it_lasts_and_loses_
 
 
 def test_status_and_time_find_their_way(tmp_path, bundle):
-    node = NodeEnd(
+    node = OutboxNode(
         tmp_path, bundle, SenderOptions(wants_time=True, wants_slot=True, status_every=2)
     )
     world = World(node, host_end(bundle, unix_offset_s=1_700_000_000.0))
@@ -248,7 +248,7 @@ def test_parity_brings_back_what_a_one_way_link_lost(tmp_path, bundle):
     options = SenderOptions(
         has_downlink=False, parity=ParityPlan(n_data=4, n_parity=2, depth=1), status_every=0
     )
-    world = World(NodeEnd(tmp_path, bundle, options), host_end(bundle, timing=None))
+    world = World(OutboxNode(tmp_path, bundle, options), host_end(bundle, timing=None))
     images = [world.node.put(bytes([i]) * (3 + i)) for i in range(4)]
     world.passes = drop(1, 2)
     world.run(10.0)
@@ -266,7 +266,7 @@ def test_where_airtime_is_short_refinements_ride_with_later_base_chunks_unless_t
     every second one.
     """
     governor = Governor([AirtimeLimit(3600.0, 360.0)])
-    node = NodeEnd(tmp_path, bundle, governor=governor)
+    node = OutboxNode(tmp_path, bundle, governor=governor)
     world = World(node, host_end(bundle), enough=lambda update: update.image % 2 == 0)
     hears = world.node_hears
 

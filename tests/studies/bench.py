@@ -35,7 +35,7 @@ from link.output.results import OWN, write_result
 from link.wire.framing import frame
 from link.wire.packet import split
 from tests.studies.command import add_results, command
-from tests.worlds.ends import NodeEnd, host_end
+from tests.worlds.ends import OutboxNode, host_end
 
 NODE_PARTS = ("preprocess", "model", "coder", "outbox", "packet")
 GOODPUT = {"serial-9600": 252, "lora-sf7": 222}
@@ -76,7 +76,7 @@ def bench_node(
     """Pixels to framed packet, by part; the outbox is on the disk, as on a node. Also the
     symbols.
     """
-    encoder, end = Encoder(bundle), NodeEnd(folder, bundle, SenderOptions(has_downlink=False))
+    encoder, end = Encoder(bundle), OutboxNode(folder, bundle, SenderOptions(has_downlink=False))
     first_bytes, later_bytes = end.sender.chunk_bytes()
     symbols, ms = [], []
     for image in images:
@@ -144,7 +144,7 @@ def bench_packets(symbols: list[np.ndarray], bundle: Bundle, folder: Path) -> Fi
     What arrives is decoded to prove that it is whole, outside the time. The first packet carries
     the node's salt.
     """
-    end, host = NodeEnd(folder, bundle, SenderOptions(status_every=0)), host_end(bundle)
+    end, host = OutboxNode(folder, bundle, SenderOptions(status_every=0)), host_end(bundle)
     first_bytes, later_bytes = end.sender.chunk_bytes()
     around_packet, around_frame, cpu_s = set(), set(), 0.0
     now_s = 0.0

@@ -41,7 +41,7 @@ class Counting:
         self.next_counter = max(self.next_counter, counter)
 
 
-class NodeEnd:
+class OutboxNode:
     """A sender with its outbox and counters."""
 
     def __init__(
@@ -105,7 +105,10 @@ class World:
     """Moves time from one event to the next; `passes(header)` says which packets arrive."""
 
     def __init__(
-        self, node: NodeEnd, host: Receiver, enough: Callable[[Update], bool] = lambda update: False
+        self,
+        node: OutboxNode,
+        host: Receiver,
+        enough: Callable[[Update], bool] = lambda update: False,
     ) -> None:
         self.node = node
         self.host = host

@@ -15,7 +15,7 @@ from link.medium.timing import LinkTiming
 from link.node.interface import SenderOptions
 from link.wire.control import AskStatus, LongTags, Renew
 from link.wire.erasure import ParityPlan
-from tests.worlds.ends import NODE, SF7, NodeEnd, World, host_end
+from tests.worlds.ends import NODE, SF7, OutboxNode, World, host_end
 from tests.worlds.small_bundle import make_bundle
 from tests.worlds.state import state_of
 
@@ -80,7 +80,7 @@ def world_of(folder, bundle, life, seed):
     random = Random(seed)
     governor = Governor([AirtimeLimit(3600.0, 36.0)] if life.is_limited else [])
     options = life.options
-    node = NodeEnd(folder, bundle, options, timing=life.timing, governor=governor, salt=b"salt")
+    node = OutboxNode(folder, bundle, options, timing=life.timing, governor=governor, salt=b"salt")
     host = host_end(bundle, life.timing, has_downlink=options.has_downlink)
     world = World(node, host, enough=lambda update: random.random() < 0.2)
     world.passes = lambda header: random.random() >= life.loss
@@ -176,7 +176,7 @@ def test_a_question_asked_a_thousand_times_gives_nothing_up_and_the_next_packet_
     tmp_path, bundle
 ):
     """A refinement of which nobody has said anything for long takes its turn again."""
-    world = World(NodeEnd(tmp_path, bundle, salt=b"salt"), host_end(bundle))
+    world = World(OutboxNode(tmp_path, bundle, salt=b"salt"), host_end(bundle))
     node, image = world.node, world.node.put(b"base", b"more")
     world.passes = lambda header: not world.acknowledged
     world.run(0.5)

@@ -35,7 +35,7 @@ from link.wire.control import (
 )
 from link.wire.erasure import ParityPlan
 from link.wire.packet import Chunk, Flag, Header, PacketType, unpack_batch
-from tests.worlds.ends import KEY, NODE, SF7, Counting, NodeEnd, type_of
+from tests.worlds.ends import KEY, NODE, SF7, Counting, OutboxNode, type_of
 from tests.worlds.small_bundle import make_bundle
 
 SALT, HOST_SALT = b"salt", b"hostsalt"
@@ -48,7 +48,7 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture
 def node(tmp_path, bundle):
-    return NodeEnd(tmp_path, bundle, salt=SALT)
+    return OutboxNode(tmp_path, bundle, salt=SALT)
 
 
 class FakeHost:
@@ -299,7 +299,7 @@ def test_a_node_asked_for_long_tags_says_so_and_tells_its_salt_in_every_packet_u
 
 
 def test_a_node_whose_packets_have_no_room_for_long_tags_says_that(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, SenderOptions(max_packet_bytes=40), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, SenderOptions(max_packet_bytes=40), salt=SALT)
     host = FakeHost(bundle)
     node.put(b"abc")
     send(node, 0.0)
@@ -390,7 +390,7 @@ def test_base_chunks_go_oldest_first_and_refinements_newest_first(node, bundle):
 
 
 def test_a_refinement_lost_too_often_is_given_up_and_its_base_chunk_never(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, salt=SALT)
+    node = OutboxNode(tmp_path, bundle, salt=SALT)
     host = FakeHost(bundle)
     image = node.put(b"abc", b"de")
     for counter in range(1, 6):
@@ -404,7 +404,7 @@ def test_a_refinement_lost_too_often_is_given_up_and_its_base_chunk_never(tmp_pa
 
 
 def test_a_silent_host_and_nothing_left_to_say_is_no_reason_to_be_busy(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, salt=SALT)
+    node = OutboxNode(tmp_path, bundle, salt=SALT)
     image, now_s = node.put(b"abc"), 0.0
     for _ in range(10):
         now_s = due(node, due(node, now_s))
@@ -427,7 +427,7 @@ def limited(used_s=0.0, window_s=3600.0, airtime_s=36.0):
 
 
 def test_several_base_chunks_share_a_packet_when_airtime_is_short(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, governor=limited(), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, governor=limited(), salt=SALT)
     images = [node.put(bytes([i]) * 4) for i in range(3)]
     outgoing = send(node, 0.0)
     assert outgoing.packet_type == PacketType.BATCH
@@ -437,7 +437,7 @@ def test_several_base_chunks_share_a_packet_when_airtime_is_short(tmp_path, bund
 
 
 def test_a_batch_is_not_longer_than_a_packet(tmp_path, bundle):
-    node = NodeEnd(
+    node = OutboxNode(
         tmp_path, bundle, SenderOptions(max_packet_bytes=60), governor=limited(), salt=SALT
     )
     for _ in range(9):
@@ -447,7 +447,7 @@ def test_a_batch_is_not_longer_than_a_packet(tmp_path, bundle):
 
 
 def test_nothing_is_sent_before_the_governor_allows_it(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, governor=limited(used_s=36.0), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, governor=limited(used_s=36.0), salt=SALT)
     node.put(b"abc")
     assert node.sender.next_packet(0.0) is None
     due_s = due(node, 0.0)
@@ -456,7 +456,7 @@ def test_nothing_is_sent_before_the_governor_allows_it(tmp_path, bundle):
 
 
 def test_a_node_that_may_never_speak_says_why(tmp_path, bundle):
-    node = NodeEnd(
+    node = OutboxNode(
         tmp_path, bundle, governor=Governor(silent_because="no region is set"), salt=SALT
     )
     node.put(b"abc")
@@ -466,7 +466,7 @@ def test_a_node_that_may_never_speak_says_why(tmp_path, bundle):
 
 
 def test_a_half_spent_budget_sends_base_chunks_only(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, governor=limited(used_s=18.1), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, governor=limited(used_s=18.1), salt=SALT)
     host = FakeHost(bundle)
     for i in range(4):
         node.put(b"abc", b"de", now_s=i * 6.0)
@@ -478,7 +478,7 @@ def test_a_half_spent_budget_sends_base_chunks_only(tmp_path, bundle):
 
 
 def test_packets_are_spread_before_the_budget_is_spent(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, governor=limited(used_s=27.1), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, governor=limited(used_s=27.1), salt=SALT)
     node.put(b"abc")
     first = send(node, 0.0)
     for _ in range(3):
@@ -492,7 +492,7 @@ def test_packets_are_spread_before_the_budget_is_spent(tmp_path, bundle):
 
 
 def test_pieces_fit_their_packets_however_long_they_wait(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, SenderOptions(max_packet_bytes=51), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, SenderOptions(max_packet_bytes=51), salt=SALT)
     first, later = node.sender.chunk_bytes()
     assert (first, later) == (35, 41)
     assert node.sender.chunk_bytes(4, 100) == (4, 41)
@@ -513,7 +513,7 @@ def test_pieces_fit_their_packets_however_long_they_wait(tmp_path, bundle):
 
 
 def test_a_base_chunk_that_fits_no_packet_does_not_block_the_others(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, SenderOptions(max_packet_bytes=51), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, SenderOptions(max_packet_bytes=51), salt=SALT)
     node.put(bytes(60), bytes(10))
     good = node.put(b"abc")
     host, now_s = FakeHost(bundle), 0.0
@@ -532,14 +532,14 @@ def test_packets_too_short_for_a_hello_are_refused(tmp_path, bundle):
     with pytest.raises(
         ValueError, match="packets of 20 bytes cannot be made: 29 to 255 are possible"
     ):
-        NodeEnd(tmp_path, bundle, SenderOptions(max_packet_bytes=20))
+        OutboxNode(tmp_path, bundle, SenderOptions(max_packet_bytes=20))
 
 
 # Commands and the time
 
 
 def test_a_node_that_wants_the_time_says_hello_and_stops_when_it_has_it(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, SenderOptions(wants_time=True), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, SenderOptions(wants_time=True), salt=SALT)
     outgoing = send(node, 0.0)
     assert (outgoing.packet_type, outgoing.listens) == (PacketType.HELLO, True)
     host = FakeHost(bundle)
@@ -555,7 +555,7 @@ def test_a_node_that_wants_the_time_says_hello_and_stops_when_it_has_it(tmp_path
 def test_the_time_is_asked_for_again_soon_in_case_the_host_had_none_and_later_daily(
     tmp_path, bundle
 ):
-    node = NodeEnd(tmp_path, bundle, SenderOptions(wants_time=True), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, SenderOptions(wants_time=True), salt=SALT)
     host, asked_s, now_s = FakeHost(bundle), [], 0.0
     for n in range(7):
         outgoing = send(node, now_s)
@@ -574,7 +574,7 @@ def test_the_time_is_asked_for_again_soon_in_case_the_host_had_none_and_later_da
 
 
 def test_a_host_that_was_started_anew_is_asked_again(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, SenderOptions(wants_time=True), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, SenderOptions(wants_time=True), salt=SALT)
     host = FakeHost(bundle)
     for n, now_s in enumerate([0.0, *itertools.accumulate(ASK_TIME_S[:3])]):
         assert send(node, now_s).packet_type == PacketType.HELLO
@@ -586,7 +586,7 @@ def test_a_host_that_was_started_anew_is_asked_again(tmp_path, bundle):
 
 
 def test_a_host_that_answers_and_tells_no_time_is_asked_ever_more_rarely(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, SenderOptions(wants_time=True), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, SenderOptions(wants_time=True), salt=SALT)
     host, n_asked, now_s = FakeHost(bundle), 0, 0.0
     while now_s < 24 * 3600:
         send(node, now_s)
@@ -600,7 +600,7 @@ def test_a_host_that_answers_and_tells_no_time_is_asked_ever_more_rarely(tmp_pat
 
 def test_what_does_not_fit_is_sent_in_less_and_costs_no_airtime(tmp_path, bundle):
     governor = Governor([AirtimeLimit(3600.0, 36.0)])
-    node = NodeEnd(tmp_path, bundle, SenderOptions(status_every=0), governor=governor, salt=SALT)
+    node = OutboxNode(tmp_path, bundle, SenderOptions(status_every=0), governor=governor, salt=SALT)
     images = [node.put(bytes(9)) for _ in range(4)]
     assert (refused := node.sender.next_packet(0.0)) is not None
     assert [image for image, _ in refused.chunks] == images
@@ -638,7 +638,7 @@ def test_the_age_of_an_image_from_before_a_reboot_is_known_once_the_time_is(node
 def test_advance_moves_the_counters_on_and_renumbers_all_of_which_nothing_was_delivered(
     tmp_path, bundle
 ):
-    node = NodeEnd(tmp_path, bundle, counters=Counting(50), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, counters=Counting(50), salt=SALT)
     node.outbox.put(7, [b"inherited"], None)
     node.start(SALT)
     image = node.put(b"abc")
@@ -678,7 +678,7 @@ def test_renew_draws_a_new_salt_and_sends_everything_again(node, bundle):
 
 
 def test_a_granted_slot_is_kept(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, SenderOptions(wants_slot=True), salt=SALT)
+    node = OutboxNode(tmp_path, bundle, SenderOptions(wants_slot=True), salt=SALT)
     assert send(node, 0.0) is None
     first_s = due(node, 0.0)
     assert first_s > 0, "random back-off"
@@ -695,7 +695,9 @@ def test_a_granted_slot_is_kept(tmp_path, bundle):
 
 
 def test_status_comes_when_asked_for_and_now_and_then(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, SenderOptions(status_every=3), salt=SALT, governor=limited())
+    node = OutboxNode(
+        tmp_path, bundle, SenderOptions(status_every=3), salt=SALT, governor=limited()
+    )
     host = FakeHost(bundle)
     node.sender.receive(host.say(PacketType.COMMAND, pack_command(AskStatus())), 0.0)
     node.put(b"abc", now_s=-20.0)
@@ -712,7 +714,7 @@ def test_status_comes_when_asked_for_and_now_and_then(tmp_path, bundle):
 
 
 def faulty(tmp_path, bundle, **options):
-    return NodeEnd(
+    return OutboxNode(
         tmp_path, bundle, SenderOptions(fault="node.toml: no port", **options), salt=SALT
     )
 
@@ -751,7 +753,7 @@ def test_a_fault_is_told_again_and_again_where_nobody_answers(tmp_path, bundle):
 
 
 def one_way(tmp_path, bundle, **options):
-    return NodeEnd(tmp_path, bundle, SenderOptions(has_downlink=False, **options), salt=SALT)
+    return OutboxNode(tmp_path, bundle, SenderOptions(has_downlink=False, **options), salt=SALT)
 
 
 def test_a_node_that_nobody_answers_forgets_a_chunk_when_it_is_sent(tmp_path, bundle):
@@ -824,7 +826,7 @@ def test_flush_sends_the_parity_of_a_group_that_is_not_full(tmp_path, bundle):
 
 def test_a_cable_does_not_wait_for_answers_but_never_outruns_a_report(tmp_path, bundle):
     timing = LinkTiming(get_profile("serial-9600"), turnaround_s=0.5)
-    node = NodeEnd(tmp_path, bundle, timing=timing, salt=SALT)
+    node = OutboxNode(tmp_path, bundle, timing=timing, salt=SALT)
     images = [node.counters.next() for _ in range(40)]
     for image in images:
         node.outbox.put(image, [b"abc"], 0.0)
@@ -837,7 +839,7 @@ def test_a_cable_does_not_wait_for_answers_but_never_outruns_a_report(tmp_path, 
 
 
 def test_a_sender_never_uses_a_counter_below_an_image_that_waits(tmp_path, bundle):
-    node = NodeEnd(tmp_path, bundle, salt=SALT)
+    node = OutboxNode(tmp_path, bundle, salt=SALT)
     node.outbox.put(900, [b"abc"], 0.0)
     node.counters.next_counter = 0
     Sender(Identity(NODE, bundle.id, KEY), Equipment(node.counters, node.outbox, Governor(), SF7))

@@ -29,7 +29,7 @@ from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.wire.framing import Deframer, frame
 from link.wire.packet import Flag, Header, PacketType
-from tests.worlds.ends import NodeEnd
+from tests.worlds.ends import OutboxNode
 from tests.worlds.small_bundle import random_symbols, random_tables
 from tests.worlds.small_host import KEY, NODE, make_bundle
 
@@ -182,12 +182,12 @@ class Strangers:
 
 
 @contextmanager
-def _ends(line: Line) -> Iterator[tuple[NodeEnd, HostProcess]]:
+def _ends(line: Line) -> Iterator[tuple[OutboxNode, HostProcess]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bundle = make_bundle(folder / "bundle", random_tables(seed=1, n_latents=40))
         timing = LinkTiming(get_profile(line.profile), get_profile(line.profile).turnaround_s)
-        node = NodeEnd(folder, bundle, timing=timing, node=NODE, key=KEY)
+        node = OutboxNode(folder, bundle, timing=timing, node=NODE, key=KEY)
         with (
             closing(line),
             closing(node.outbox),

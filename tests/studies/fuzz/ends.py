@@ -37,7 +37,7 @@ from link.wire.control import (
 )
 from link.wire.packet import Chunk, Flag, Header, PacketType, pack_batch
 from tests.studies.fuzz.harness import Surroundings, Target
-from tests.worlds.ends import KEY, NODE, SF7, Counting, NodeEnd, host_end
+from tests.worlds.ends import KEY, NODE, SF7, Counting, OutboxNode, host_end
 from tests.worlds.small_bundle import make_bundle
 
 SALT, HOST_SALT = b"salt", b"hostsalt"
@@ -166,7 +166,7 @@ def sender(around: Surroundings) -> Target:
     """A node that goes on capturing and sending meanwhile."""
     bundle = make_bundle(around.folder / "bundle")
     governor = Governor([AirtimeLimit(3600.0, 360.0)])
-    node = NodeEnd(around.folder, bundle, governor=governor, salt=SALT)
+    node = OutboxNode(around.folder, bundle, governor=governor, salt=SALT)
     host = Downlink()
     now_s, n_read = 0.0, 0
 

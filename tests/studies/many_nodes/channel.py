@@ -24,7 +24,7 @@ from link.medium.time_slots import DRIFT
 from link.medium.timing import LinkTiming
 from link.node.interface import Outgoing, SenderOptions
 from link.wire.packet import Header, PacketType
-from tests.worlds.ends import NodeEnd, no_decode
+from tests.worlds.ends import OutboxNode, no_decode
 from tests.worlds.small_bundle import make_bundle
 
 TURNAROUND_S = 0.02
@@ -59,7 +59,7 @@ class Scenario:
 class Station:
     """A node on the air, on a clock of its own."""
 
-    def __init__(self, number: int, end: NodeEnd, random: Random) -> None:
+    def __init__(self, number: int, end: OutboxNode, random: Random) -> None:
         self.number = number
         self.end = end
         self._rate = 1 + random.uniform(-DRIFT, DRIFT)
@@ -129,7 +129,7 @@ class Channel:
         own = folder / str(node)
         own.mkdir()
         options = SenderOptions(wants_slot=self.scenario.has_slots)
-        end = NodeEnd(
+        end = OutboxNode(
             own,
             bundle,
             options,

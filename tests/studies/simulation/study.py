@@ -32,7 +32,7 @@ from tests.studies.simulation.session import (
     perfect,
     simulate,
 )
-from tests.worlds.ends import NodeEnd, World, host_end
+from tests.worlds.ends import OutboxNode, World, host_end
 from tests.worlds.small_bundle import make_bundle
 
 
@@ -105,7 +105,7 @@ def goodput(profile: str, seconds: float) -> float:
     longest = timing.profile.max_packet_bytes
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         bundle = make_bundle(Path(folder) / "bundle")
-        node = NodeEnd(Path(folder), bundle, SenderOptions(unasked_chunks=15), timing=timing)
+        node = OutboxNode(Path(folder), bundle, SenderOptions(unasked_chunks=15), timing=timing)
         world = World(node, host_end(bundle, timing))
         first, later = node.sender.chunk_bytes()
         for _ in range(int(seconds / timing.airtime_s(longest) / 15) + 2):

@@ -220,8 +220,8 @@ def halves(
         means = measure.float_symbols(encoder, some).mean(0)
         return folded(latent_order[:n_latents], torch.from_numpy(means))
     latents = measure.float_latents(encoder, some)
-    turned = rotation(latents, sensitivity(decoder, latents), settings.coarseness)
-    return fold_rotation(encoder, decoder, turned.leading(min(n_latents, turned.n_useful)))
+    axes = rotation(latents, sensitivity(decoder, latents), settings.coarseness)
+    return fold_rotation(encoder, decoder, axes.leading(min(n_latents, axes.n_useful)))
 
 
 def make_decoder(

@@ -45,7 +45,7 @@ N_IMAGES = 10_000
 
 @dataclass(frozen=True)
 class Rotating:
-    """One turning."""
+    """One rotation of a bundle's latents."""
 
     bundle: Path
     out: Path
@@ -72,7 +72,7 @@ class Rotating:
 
 
 def rotate(settings: Rotating, say: Say = print) -> tuple[Bundle, dict[str, float]]:
-    """Write the turned bundle to `settings.out`, all of it or nothing; the bundle and its
+    """Write the rotated bundle to `settings.out`, all of it or nothing; the bundle and its
     figures.
     """
     Bundle.load(settings.bundle, "node")
@@ -98,12 +98,12 @@ def build(
     accuracy_before, bytes_before = old.measured.accuracy, old.measured.bytes_per_image
     if accuracy_before is None or bytes_before is None:
         raise ExportError(f"bundle {old.path} does not say what it measured; export it again")
-    turned = importance_of(old, data, settings)
+    axes = importance_of(old, data, settings)
     say(
-        f"turn      {old.n_latents} latents into {len(turned.importance)}, coarseness "
+        f"rotate    {old.n_latents} latents into {len(axes.importance)}, coarseness "
         f"{settings.coarseness:g}"
     )
-    tflite.rotate_latents(old.encoder_path, turned, folder / ENCODER)
+    tflite.rotate_latents(old.encoder_path, axes, folder / ENCODER)
     encode = Int8Encoder(folder / ENCODER, old.image, settings.threads)
     tables = fit_tables(
         data,
@@ -115,7 +115,7 @@ def build(
     )
     heard = AtHost.of(data, received(encode, tables.chosen.tables))
     decoder = classes_decoder(Lessons.of_classes(heard), len(data.classes), settings.seed)
-    onnx_model.write_task(decoder, len(turned.importance), Output.PROBABILITIES, folder / DECODER)
+    onnx_model.write_task(decoder, len(axes.importance), Output.PROBABILITIES, folder / DECODER)
     deployed = Deployed(data, folder, encode, heard.symbols, tables)
     rates = deployed.rates
     say(f"decoder   {deployed.accuracy:.2%} on the test split, {accuracy_before:.2%} before")
@@ -134,7 +134,7 @@ def build(
         "largest_bytes": float(deployed.coded.n_bytes.max()),
         "static_bits_per_image": rates.static_bits,
         "mixture_bits_per_image": rates.mixture_bits,
-        "latents": len(turned.importance),
+        "latents": len(axes.importance),
         "latents_before": old.n_latents,
         "validation_accuracy": accuracy(
             deployed.classify(heard.validation), data.validation.labels
@@ -157,8 +157,8 @@ def importance_of(old: Bundle, data: DataSet, settings: Rotating) -> Rotation:
     lessons = Lessons(train[None], data.train.labels, validation, data.validation.labels)
     decoder = classes_decoder(lessons, len(data.classes), settings.seed)
     latents = torch.from_numpy(train[:N_IMAGES].astype(np.float32))
-    turned = rotation(latents, sensitivity(decoder.scores, latents), settings.coarseness)
-    return turned.leading(turned.n_useful)
+    axes = rotation(latents, sensitivity(decoder.scores, latents), settings.coarseness)
+    return axes.leading(axes.n_useful)
 
 
 def classes_decoder(lessons: Lessons, n_classes: int, seed: int) -> SoftenedScores:
@@ -169,7 +169,7 @@ def classes_decoder(lessons: Lessons, n_classes: int, seed: int) -> SoftenedScor
 def write_report(
     folder: Path,
     old: Bundle,
-    turning: Rotated,
+    rotated: Rotated,
     figures: dict[str, float],
     paragraphs: Sequence[str],
 ) -> None:
@@ -183,19 +183,19 @@ def write_report(
     content = {
         "figures": figures,
         "file_bytes": sizes,
-        "turned": turning.to_json(),
+        "turned": rotated.to_json(),
         "provenance": provenance,
     }
     (folder / "report.json").write_text(
         json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     sections = [
-        f"# {old.data_set}, turned by importance",
+        f"# {old.data_set}, rotated by importance",
         f"Test split: {figures['accuracy']:.2%} from {figures['bytes_per_image']:.2f} bytes "
         "an image, at most "
-        f"{figures['largest_bytes']:.0f}; before turning {figures['accuracy_before']:.2%} from "
-        f"{figures['bytes_per_image_before']:.2f}. Made from bundle {turning.from_bundle} "
-        f"by `{turning.command}`",
+        f"{figures['largest_bytes']:.0f}; before rotating {figures['accuracy_before']:.2%} from "
+        f"{figures['bytes_per_image_before']:.2f}. Made from bundle {rotated.from_bundle} "
+        f"by `{rotated.command}`",
         markdown_table(
             ("figure", "value"), [(name, f"{value:.4g}") for name, value in figures.items()]
         ),

@@ -1,4 +1,4 @@
-"""Importance rotation: the latents of a finished model turned so that the most important come
+"""Importance rotation: the latents of a finished model rotated so that the most important come
 first, at no cost.
 
 Our reading of NAIR (IEEE IoT-J 11(12), 2024), of which only the abstract is public: no retraining,
@@ -104,25 +104,25 @@ def rotation(latents: Tensor, weight: Tensor, coarseness: float = 1.0) -> Rotati
 
 
 def fold_rotation(
-    encoder: FoldedEncoder, decoder: FoldedDecoder, turned: Rotation
+    encoder: FoldedEncoder, decoder: FoldedDecoder, by: Rotation
 ) -> tuple[FoldedEncoder, FoldedDecoder]:
     """Encoder and decoder whose latents are z; the same function when all of them arrive, before
     rounding.
     """
     last = encoder.dense[-1]
     assert isinstance(last, nn.Conv2d)
-    n_latents = len(turned.importance)
+    n_latents = len(by.importance)
     analysed = nn.Conv2d(last.in_channels, n_latents, 1)
     weight, bias = last.weight.double().flatten(1), last.bias.double()  # type: ignore[union-attr]
     with_weights(
         analysed,
-        (turned.analysis @ weight)[:, :, None, None],
-        turned.analysis @ (bias - turned.mean),
+        (by.analysis @ weight)[:, :, None, None],
+        by.analysis @ (bias - by.mean),
     )
     first = decoder.first
     synthesised = with_weights(
         nn.Linear(n_latents, first.out_features),
-        first.weight.double() @ turned.synthesis,
-        first.bias.double() + first.weight.double() @ turned.mean,
+        first.weight.double() @ by.synthesis,
+        first.bias.double() + first.weight.double() @ by.mean,
     )
     return encoder.with_last(analysed), FoldedDecoder(synthesised, decoder.rest)

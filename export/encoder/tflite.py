@@ -131,8 +131,8 @@ def make_output_the_symbol(model: schema.ModelT) -> None:
             )
 
 
-def rotate_latents(source: Path, turned: Rotation, path: Path) -> None:
-    """A model whose symbols are those of `source` turned: only its last convolution changes, the
+def rotate_latents(source: Path, by: Rotation, path: Path) -> None:
+    """A model whose symbols are those of `source` rotated: only its last convolution changes, the
     rest stays bit by bit.
 
     Its weights are quantised anew, each output with a scale of its own, as the converter does.
@@ -153,7 +153,7 @@ def rotate_latents(source: Path, turned: Rotation, path: Path) -> None:
     kernel = _values(model, weights, np.int8).reshape(len(scales), -1) * scales[:, None]
     input_scale = float(inputs.quantization.scale[0])
     bias = _values(model, biases, np.int32) * scales * input_scale
-    analysis, mean = turned.analysis.numpy(), turned.mean.numpy()
+    analysis, mean = by.analysis.numpy(), by.mean.numpy()
     kernel, bias = analysis @ kernel, analysis @ (bias - mean)
     scales = np.abs(kernel).max(1) / 127
     _set_values(model, weights, np.rint(kernel / scales[:, None]).astype(np.int8), scales)

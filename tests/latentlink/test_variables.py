@@ -7,7 +7,7 @@ import pytest
 
 from device.flash.rootfs import PYTHON_OF
 from export import settings
-from export.decoders import networks as further_decoders
+from export.decoders import networks
 from export.decoders import questions as tasks
 from export.encoder import fold
 from host_training.run import RunError
@@ -125,7 +125,7 @@ def test_words_of_other_packages_are_theirs():
     assert set(variables.TASKS) == set(tasks.TASKS)
     assert variables.ORDERS == settings.ORDERS
     assert tuple(map(str, fold.VIEWS)) == variables.VIEWS
-    assert variables.LOSSES == further_decoders.LOSSES
+    assert variables.LOSSES == networks.LOSSES
     assert tuple(PYTHON_OF) == variables.SUITES
 
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from export import entropy_model, measure
-from export.decoders import networks as further_decoders
+from export.decoders import networks
 from export.decoders.finetune import run
 from export.decoders.lessons import Lessons
 from export.deployment import DECODER, Symbols, first, symbols_of, write_encoder
@@ -249,19 +249,19 @@ class Deployed:
 
     def new_decoder_accuracy(self, received: measure.Coded, loss: str, seed: int) -> float:
         """The same of a decoder that learns from scratch on clean labels, with one of
-        further_decoders.LOSSES.
+        networks.LOSSES.
         """
         train, validation = self.symbols["train"], self.symbols["validation"]
         labels = self.data.train.labels, self.data.validation.labels
         wanted = labels
-        if loss == further_decoders.KL:
+        if loss == networks.KL:
             wanted = self._probabilities(train), self._probabilities(validation)
-        learnt = further_decoders.learn_classes(
+        learnt = networks.learn_classes(
             Lessons(train[None], wanted[0], validation, wanted[1]),
             labels[1],
             len(self.data.classes),
             loss,
-            further_decoders.Learning(seed=seed),
+            networks.Learning(seed=seed),
         )
         scores = run(learnt, received.symbols).numpy()
         return measure.accuracy(scores, self.data.test.labels)

@@ -312,6 +312,8 @@ def prepare(
                 "train into another folder (RUN=…)"
             )
         return replace(data, name=known.data_set), known
+    start_from, start_from_sha256 = builds_on(wanted.start_from)
+    teacher, teacher_sha256 = builds_on(wanted.teacher)
     return data, Run(
         data_set=source.name,
         folder=None if source.folder is None else str(source.folder),
@@ -322,13 +324,16 @@ def prepare(
         preset=preset,
         changes=changes,
         stage=result_stage(preset, chosen),
-        **_checkpoint("start_from", wanted.start_from),
-        **_checkpoint("teacher", wanted.teacher),
+        start_from=start_from,
+        start_from_sha256=start_from_sha256,
+        teacher=teacher,
+        teacher_sha256=teacher_sha256,
     )
 
 
-def _checkpoint(name: str, path: Path | None) -> dict[str, Any]:
-    return {} if path is None else {name: str(path.resolve()), f"{name}_sha256": sha256(path)}
+def builds_on(path: Path | None) -> tuple[str | None, str | None]:
+    """A checkpoint that a run begins with or learns from: its path, absolute, and its SHA-256."""
+    return (None, None) if path is None else (str(path.resolve()), sha256(path))
 
 
 def make_trainer(data: DataSet, run: Run, run_dir: Path, options: argparse.Namespace) -> Trainer:
@@ -336,8 +341,10 @@ def make_trainer(data: DataSet, run: Run, run_dir: Path, options: argparse.Names
     if threads := options.threads or chosen.cpu_threads:
         torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True
-    said: list[Any] = [options.start_from or run.start_from, options.teacher or run.teacher]
-    start_from, teacher = (None if path is None else Path(path) for path in said)
+    start_from, teacher = (
+        None if path is None else Path(path)
+        for path in (options.start_from or run.start_from, options.teacher or run.teacher)
+    )
     return Trainer(data, chosen, run_dir, torch.device(options.device), start_from, teacher)
 
 

@@ -21,12 +21,7 @@ from host_training.training import checkpoint
 from host_training.training.checkpoint import Checkpoint, CheckpointError, Provenance
 from host_training.training.curves import Curves
 from host_training.training.distillation import read_teacher
-from host_training.training.evaluation import (
-    Evaluation,
-    encode_split,
-    evaluate,
-    latent_order,
-)
+from host_training.training.evaluation import Evaluation, encode_split, evaluate, latent_order
 from host_training.training.progress import StageProgress
 from host_training.training.recipe import Recipe
 from host_training.training.stages import (
@@ -135,12 +130,9 @@ class Trainer:
                 if is_due or not position:
                     self._require_finite(stage, progress)
                 if not position:
-                    figures = evaluate(self.model, self.data.validation, self.device)
+                    figures = self._judge(stage, epoch)
                     shown.epoch(epoch, figures.describe())
                     curves.add(stage.name, epoch, figures, progress)
-                    if figures.merit > self.best:
-                        self.best = figures.merit
-                        self._best_of(stage, epoch, figures).write(self._best_path(stage))
                 if is_due:
                     self._save()
                     saved_at = time.monotonic()
@@ -155,9 +147,16 @@ class Trainer:
                 "the recipe's learning rate is too high for this data"
             )
 
-    def _best_of(self, stage: Stage, epoch: int, figures: Evaluation) -> Checkpoint:
-        classes = self.data.classes
-        return Checkpoint(self.model, self.provenance, classes, stage.name, epoch, figures)
+    def _judge(self, stage: Stage, epoch: int) -> Evaluation:
+        """What the model is worth on the validation split; the stage's best so far is kept."""
+        figures = evaluate(self.model, self.data.validation, self.device)
+        if figures.merit > self.best:
+            self.best = figures.merit
+            best = Checkpoint(
+                self.model, self.provenance, self.data.classes, stage.name, epoch, figures
+            )
+            best.write(self._best_path(stage))
+        return figures
 
     def _best_path(self, stage: Stage) -> Path:
         return self.run_dir / f"{stage.name}.pt"

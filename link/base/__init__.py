@@ -6,14 +6,3 @@ from link.base.lock import FolderLock, HeldError
 from link.base.memory import free_bytes
 from link.base.pause import Pause
 from link.base.recent import Recent
-
-__all__ = [
-    "FolderLock",
-    "HeldError",
-    "Pause",
-    "Recent",
-    "boot_id",
-    "boot_s",
-    "durable",
-    "free_bytes",
-]

@@ -6,14 +6,3 @@ from link.bundle import calibration, manifest
 from link.bundle.bundle import Bundle, BundleError, Task, check_task_name
 from link.bundle.calibration import Calibration
 from link.bundle.image_spec import ImageSpec
-
-__all__ = [
-    "Bundle",
-    "BundleError",
-    "Calibration",
-    "ImageSpec",
-    "Task",
-    "calibration",
-    "check_task_name",
-    "manifest",
-]

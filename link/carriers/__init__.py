@@ -12,16 +12,3 @@ from link.carriers.carrier import (
     open_carrier,
 )
 from link.carriers.reopening import Reopening
-
-__all__ = [
-    "CARRIERS",
-    "DEFAULT_FREQUENCY_HZ",
-    "Carrier",
-    "CarrierSettings",
-    "DoesNotFit",
-    "NotSentError",
-    "PortError",
-    "Received",
-    "Reopening",
-    "open_carrier",
-]

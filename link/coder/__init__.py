@@ -4,13 +4,3 @@ from link.coder import latent_coder
 from link.coder.bulk import decode_bulk, mean_bits
 from link.coder.latent_coder import Latent
 from link.coder.tables import MAX_COMPONENTS, MAX_FREQUENCIES, Tables
-
-__all__ = [
-    "MAX_COMPONENTS",
-    "MAX_FREQUENCIES",
-    "Latent",
-    "Tables",
-    "decode_bulk",
-    "latent_coder",
-    "mean_bits",
-]

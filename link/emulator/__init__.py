@@ -1,5 +1,3 @@
 """Lines that are not there."""
 
 from link.emulator.channel import parse_loss
-
-__all__ = ["parse_loss"]

@@ -14,18 +14,3 @@ from link.host.interface import (
     Update,
 )
 from link.host.receiver import Receiver
-
-__all__ = [
-    "ChunkHeard",
-    "Downlink",
-    "Gap",
-    "HostEnd",
-    "NodeEntry",
-    "NodeState",
-    "NotUsed",
-    "Outcome",
-    "Receiver",
-    "Rejected",
-    "StatusHeard",
-    "Update",
-]

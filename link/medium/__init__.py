@@ -6,18 +6,3 @@ from link.medium.ledger import LedgerError
 from link.medium.profiles import PROFILES, LinkProfile, get_profile, serial_profile
 from link.medium.regions import REGIONS, governor_for, never_speaks, rules_for
 from link.medium.timing import LinkTiming
-
-__all__ = [
-    "PROFILES",
-    "REGIONS",
-    "Governor",
-    "LedgerError",
-    "LinkProfile",
-    "LinkTiming",
-    "LoRaConfig",
-    "get_profile",
-    "governor_for",
-    "never_speaks",
-    "rules_for",
-    "serial_profile",
-]

@@ -12,17 +12,3 @@ from link.node.interface import (
 )
 from link.node.packing import FIRST_CHUNK_OVERHEAD_BYTES, HELLO_PACKET_BYTES
 from link.node.sender import Sender
-
-__all__ = [
-    "FIRST_CHUNK_OVERHEAD_BYTES",
-    "HELLO_PACKET_BYTES",
-    "Acknowledged",
-    "Equipment",
-    "Identity",
-    "NodeEnd",
-    "Outgoing",
-    "Rejected",
-    "Sender",
-    "SenderOptions",
-    "TimeHeard",
-]

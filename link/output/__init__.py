@@ -5,16 +5,3 @@ from link.output.console import Captured, Sent
 from link.output.interruption import EXIT_CODE, loading
 from link.output.outlet import open_outlets
 from link.output.terminal import forget_output, readable_output, without_information
-
-__all__ = [
-    "EXIT_CODE",
-    "Captured",
-    "Sent",
-    "forget_output",
-    "loading",
-    "open_outlets",
-    "program",
-    "readable_output",
-    "results",
-    "without_information",
-]

@@ -5,17 +5,3 @@ from link.picture.arrays import read_arrays
 from link.picture.folders import files_below, is_private
 from link.picture.reader import PillowMissingError, UnreadableImageError, fit, read_picture
 from link.picture.replay import Replay, ReplayError
-
-__all__ = [
-    "PillowMissingError",
-    "Replay",
-    "ReplayError",
-    "UnreadableImageError",
-    "files_below",
-    "fit",
-    "folders",
-    "is_private",
-    "read_arrays",
-    "read_picture",
-    "reader",
-]

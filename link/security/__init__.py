@@ -12,16 +12,3 @@ from link.security.keys import (
     provision,
     read_master_key,
 )
-
-__all__ = [
-    "COUNTER_FILE",
-    "KEY_FILE",
-    "MAX_NODE",
-    "CounterStore",
-    "KeyHeldError",
-    "KeyStateError",
-    "parse_key",
-    "provision",
-    "read_master_key",
-    "signature",
-]

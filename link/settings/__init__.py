@@ -4,16 +4,3 @@ from link.settings import host_folder, setting, toml_text
 from link.settings.address import HOST, check_addresses
 from link.settings.renamed import rename_keys
 from link.settings.toml_file import has_mark, read_text, read_toml, shown
-
-__all__ = [
-    "HOST",
-    "check_addresses",
-    "has_mark",
-    "host_folder",
-    "read_text",
-    "read_toml",
-    "rename_keys",
-    "setting",
-    "shown",
-    "toml_text",
-]

@@ -11,18 +11,3 @@ from link.wire.packet import (
     PacketType,
     split,
 )
-
-__all__ = [
-    "LATER_CHUNK_OVERHEAD_BYTES",
-    "MAX_ADVISED_CHUNKS",
-    "MAX_CHUNKS",
-    "NO_QUALITY",
-    "Chunk",
-    "ChunkId",
-    "Header",
-    "Hello",
-    "PacketType",
-    "ParityPlan",
-    "Quality",
-    "split",
-]

@@ -2,5 +2,3 @@
 
 from link.lorawan.host.carrier import LoRaWan, NetworkSettings
 from link.lorawan.host.receiver import LoRaWanReceiver
-
-__all__ = ["LoRaWan", "LoRaWanReceiver", "NetworkSettings"]

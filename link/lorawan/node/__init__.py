@@ -2,5 +2,3 @@
 
 from link.lorawan.node.carrier import MacSettings, Rn2483Mac
 from link.lorawan.node.sender import LoRaWanSender
-
-__all__ = ["LoRaWanSender", "MacSettings", "Rn2483Mac"]

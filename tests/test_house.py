@@ -202,7 +202,6 @@ def test_every_results_file_has_the_one_shape(path):
 
 PACKAGES = ("link", "device", "host_decoder", "export", "host_training", "latentlink")
 TESTED_ELSEWHERE = {
-    "link/node/choice.py": "tests/link/node/test_sender.py",
     "link/node/interface.py": "tests/link/node/test_sender.py",
     "link/node/packing.py": "tests/link/node/test_sender.py",
     "link/node/session.py": "tests/link/node/test_sender.py",

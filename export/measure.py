@@ -3,7 +3,6 @@ cost on the node.
 """
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +44,6 @@ class Agreement:
             float((distance <= 1).mean()),
             float((distance == 0).all(1).mean()),
         )
-
-
-def _batches(split: Split, pixel_pad: int) -> Iterator[tuple[Tensor, Tensor]]:
-    return evaluation_batches(split, EVALUATION_BATCH, torch.device("cpu"), pixel_pad)
 
 
 @torch.no_grad()

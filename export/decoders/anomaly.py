@@ -38,7 +38,7 @@ N_STRANGERS, N_TO_MEASURE = 600, 300
 MAX_OWN = 10_000
 "Training images to learn from."
 LEARNING = Learning(epochs=1, hidden=64, min_steps=300)
-LEARNT, MEASURED = SEEDS = 0, 1
+LEARNT, MEASURED = 0, 1
 "Seeds of what is drawn."
 ENDS = 0.5, 0.975
 "Quantiles of a score over validation images that become 0 and 1."

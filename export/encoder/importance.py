@@ -95,11 +95,11 @@ def rotation(latents: Tensor, weight: Tensor, coarseness: float = 1.0) -> Rotati
     variance, axes = torch.linalg.eigh(torch.cov(latents.T))
     deviation = variance.clamp(min=SMALLEST * float(variance.max())).sqrt()
     root, inverse_root = (axes * deviation) @ axes.T, (axes / deviation) @ axes.T
-    curvature, turn = torch.linalg.eigh(root @ weight @ root)
-    curvature, turn = curvature.flip(0), turn.flip(1)
+    curvature, basis = torch.linalg.eigh(root @ weight @ root)
+    curvature, basis = curvature.flip(0), basis.flip(1)
     step = coarseness * (weight.trace() / len(weight)).sqrt()
     scale = curvature.clamp(min=SMALLEST * float(curvature.max())).sqrt() / step
-    analysis, synthesis = scale[:, None] * (turn.T @ inverse_root), (root @ turn) / scale
+    analysis, synthesis = scale[:, None] * (basis.T @ inverse_root), (root @ basis) / scale
     return Rotation(mean, analysis, synthesis, curvature / 2, curvature.clamp(min=0).sqrt() / step)
 
 

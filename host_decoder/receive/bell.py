@@ -34,5 +34,5 @@ class Bell:
     def __enter__(self) -> None:
         self._condition.__enter__()
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._condition.release()

@@ -8,7 +8,6 @@ import termios
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from types import TracebackType
 from typing import Protocol
 
 from rich.console import Console
@@ -55,12 +54,7 @@ class PlainScreen:
         self._print(f"bundle {self._title.bundle} over {self._title.link}, node {self._title.node}")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
     def show(self, tally: Tally, row: Row) -> None:
@@ -96,12 +90,7 @@ class LiveScreen:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._draw()
         self._live.stop()
         self._keys.close()

@@ -3,7 +3,6 @@ the lines alone.
 """
 
 import sys
-from types import TracebackType
 
 from tqdm import tqdm
 
@@ -41,10 +40,5 @@ class StageProgress:
     def __enter__(self) -> "StageProgress":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.close()

@@ -20,15 +20,15 @@ from link.coder.bulk import decode_bulk
 
 
 @pytest.fixture(scope="module")
-def turned(exported, tmp_path_factory):
+def rotated(exported, tmp_path_factory):
     settings = Rotating(
-        exported.settings.out, tmp_path_factory.mktemp("turned") / "bundle", components=(4, 10)
+        exported.settings.out, tmp_path_factory.mktemp("rotated") / "bundle", components=(4, 10)
     )
     return settings, *rotate(settings, lambda line: None)
 
 
 def test_the_last_layer_alone_is_changed(exported, tmp_path):
-    """Turned by a selection and an offset, the symbols are those of the encoder it comes from."""
+    """Rotated by a selection and an offset, the symbols are those of the encoder it comes from."""
     images = load("digits").test.images
     order = [5, 0, 3]
     selection = torch.eye(8, dtype=torch.float64)[order]
@@ -49,8 +49,8 @@ def test_the_last_layer_alone_is_changed(exported, tmp_path):
     require_integer(list_operators(path))
 
 
-def test_a_turned_bundle_is_a_bundle_of_fewer_bytes_and_the_same_worth(exported, turned):
-    settings, bundle, figures = turned
+def test_a_rotated_bundle_is_a_bundle_of_fewer_bytes_and_the_same_worth(exported, rotated):
+    settings, bundle, figures = rotated
     for side in ("node", "host"):
         assert Bundle.load(settings.out, side).id == bundle.id
     assert bundle.id != exported.bundle.id
@@ -60,8 +60,8 @@ def test_a_turned_bundle_is_a_bundle_of_fewer_bytes_and_the_same_worth(exported,
     assert bundle.provenance.rotated.from_bundle == exported.bundle.id.hex()
 
 
-def test_its_figures_are_those_of_images_decoded_from_bytes(turned):
-    settings, _, figures = turned
+def test_its_figures_are_those_of_images_decoded_from_bytes(rotated):
+    settings, _, figures = rotated
     bundle, test = Bundle.load(settings.out, "host"), load("digits").test
     symbols = Int8Encoder(bundle.encoder_path, bundle.image)(test.images)
     bitstreams = [latent_coder.encode(image, bundle.tables) for image in symbols]
@@ -70,8 +70,8 @@ def test_its_figures_are_those_of_images_decoded_from_bytes(turned):
     assert sum(map(len, bitstreams)) / len(test) == figures["bytes_per_image"]
 
 
-def test_a_coarser_one_takes_fewer_bytes(turned, tmp_path):
-    settings, _, figures = turned
+def test_a_coarser_one_takes_fewer_bytes(rotated, tmp_path):
+    settings, _, figures = rotated
     _, coarse = rotate(
         dataclasses.replace(settings, out=tmp_path / "coarse", coarseness=3.0), lambda line: None
     )

@@ -28,7 +28,7 @@ REASON = (
 ABOUT_OTHERS = (
     "The drop is the largest of the recipes above. Of the mixture's bits over the "
     "histograms', same symbols, the "
-    "lowest share of any bundle stands here: a turned bundle, whose latents no longer depend "
+    "lowest share of any bundle stands here: a rotated bundle, whose latents no longer depend "
     "on each other much, has "
     "fewer bits of both kinds and a larger share. NAIR's order is held against the raw one "
     "by accuracy above chance, "
@@ -36,7 +36,7 @@ ABOUT_OTHERS = (
     "bytes for both: a quarter "
     "of the raw order's. Where it misses: the mixture guesses what is missing from what is "
     "there, so the raw order "
-    "loses little that an order could save; and a quarter of a turned bitstream's own bytes "
+    "loses little that an order could save; and a quarter of a rotated bitstream's own bytes "
     "are some ten bits."
 )
 GPU_PRESETS = [name for name, preset in PRESETS.items() if preset.machine == "GPU"]
@@ -72,20 +72,20 @@ GOALS = (
 
 @dataclass(frozen=True)
 class Measured:
-    """A bundle as its export, or its turning, measured it; one of several seeds has the others'
+    """A bundle as its export, or its rotation, measured it; one of several seeds has the others'
     figures beside it.
     """
 
     study: str
     export: str
-    "The study of its export; its own, or that of the bundle that was turned."
+    "The study of its export; its own, or that of the bundle that was rotated."
     accuracies: tuple[float, ...]
     bytes_per_image: float
     macs: float
     bits_share: float
     "The mixture's bits over the histograms', same symbols."
     drop_points: float | None = None
-    "What int8 costs; None for a turned bundle, whose decoder is another one."
+    "What int8 costs; None for a rotated bundle, whose decoder is another one."
 
     @property
     def accuracy(self) -> float:
@@ -112,9 +112,7 @@ class Measured:
 
 
 def measured() -> Iterator[Measured]:
-    """All bundles of which there are results; turning changes no layer of the encoder but its last,
-    made smaller.
-    """
+    """All bundles of which there are results; rotation makes the encoder's last layer smaller."""
     exports = dict(results("export"))
     for study, figures in exports.items():
         if re.search(r"-seed-\d+$", study):
@@ -238,7 +236,7 @@ def nair_rows() -> Iterator[Row]:
         ):
             if f"{name} raw {key}_0.25_mean" not in figures:
                 continue
-            turned, raw, retrained = (
+            rotated, raw, retrained = (
                 figures[f"{name} {order} {prefix}{key}_0.25_mean"]
                 for order in ("importance", "raw", RETRAINED)
             )
@@ -247,8 +245,8 @@ def nair_rows() -> Iterator[Row]:
                 f"NAIR, {name}, {'histograms' if prefix else 'mixture'}, a quarter of {of} bytes"
             )
             ratio, points = (
-                (turned - 1 / n_classes) / (raw - 1 / n_classes),
-                100 * (turned - retrained),
+                (rotated - 1 / n_classes) / (raw - 1 / n_classes),
+                100 * (rotated - retrained),
             )
             by = f"`results/{study}.json`"
             yield (

@@ -1,7 +1,7 @@
 """NAIR: the order of a finished model's latents, and what a lost tail then costs (NAIR).
 
 One model per seed, trained end to end without a thought of loss. Its latents are sent raw, in
-random order, by falling variance, by falling discriminative power; or turned, by principal
+random order, by falling variance, by falling discriminative power; or rotated, by principal
 components or by importance. Against them: a model retrained with stochastic tail-drop. Channels:
 bitstreams cut after a share of their bytes, coded by the mixture, which guesses what is missing
 from what is there, or by static histograms, which take the mean for it; and frames, each coded on
@@ -60,8 +60,8 @@ MIN_KEPT = 0.1
 
 
 def by_importance(encoder: FoldedEncoder, decoder: FoldedDecoder, latents: Tensor) -> Halves:
-    turned = rotation(latents, sensitivity(decoder, latents))
-    return fold_rotation(encoder, decoder, turned.leading(turned.n_useful))
+    rotated = rotation(latents, sensitivity(decoder, latents))
+    return fold_rotation(encoder, decoder, rotated.leading(rotated.n_useful))
 
 
 def by_principal_components(

@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 
 STUDIES = {
     "bench-cifar10": "CIFAR-10, latents as trained",
-    "bench-cifar10-wide": "CIFAR-10, a wider node, turned by importance",
+    "bench-cifar10-wide": "CIFAR-10, a wider node, rotated by importance",
     "bench": "digits",
 }
 COARSER = "export-cifar10-plain-20-long-ce-importance-[0-9].json"

@@ -20,20 +20,20 @@ def export(
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    """A finished export of 18 million MACs, its turned bundle, and a larger, better node's."""
+    """A finished export of 18 million MACs, its rotated bundle, and a larger, better node's."""
     large = export(0.93, 30.0, 90e6)
     small = export(0.90, 7.5, 18e6)
-    turned = {
+    rotated = {
         "accuracy": 0.911,
         "accuracy_before": 0.90,
         "bytes_per_image": 4.5,
         "bytes_per_image_before": 7.5,
     }
-    turned |= {"static_bits_per_image": 40.0, "mixture_bits_per_image": 34.0}
+    rotated |= {"static_bits_per_image": 40.0, "mixture_bits_per_image": 34.0}
     studies = {
         "export-cifar10-large": large,
         "export-cifar10-small": small,
-        "turn-cifar10-1": turned,
+        "turn-cifar10-1": rotated,
     }
     for name, figures in studies.items():
         (tmp_path / f"{name}.json").write_text(json.dumps({"figures": figures}))
@@ -44,7 +44,7 @@ def test_the_best_that_keeps_to_bytes_and_node_is_held_against_each_goal(results
     long = export(0.935, 4.0, 90e6)
     (tmp_path / "export-cifar10-plain-120-ce.json").write_text(json.dumps({"figures": long}))
     rows = {(row[0], row[1]): row[3:] for row in goals.table().rows}
-    large, turned = "`results/export-cifar10-large.json`", "`results/turn-cifar10-1.json`"
+    large, rotated = "`results/export-cifar10-large.json`", "`results/turn-cifar10-1.json`"
     assert rows["cifar10 in 38 bytes", "CPU"] == ["93.00", "30.00", "90 M", "reached", large]
     assert rows["cifar10 in 38 bytes", "GPU"][:4] == [
         "93.50",
@@ -52,7 +52,7 @@ def test_the_best_that_keeps_to_bytes_and_node_is_held_against_each_goal(results
         "90 M",
         "missed by 0.50 points",
     ]
-    assert rows["cifar10 in 7 bytes", "CPU"] == ["91.10", "4.50", "18 M", "reached", turned]
+    assert rows["cifar10 in 7 bytes", "CPU"] == ["91.10", "4.50", "18 M", "reached", rotated]
     assert rows["cifar10 in 13 bytes", "CPU"][:4] == [
         "91.10",
         "4.50",

@@ -59,10 +59,8 @@ class TextConsole(Console):
     def packet(self, outgoing: Outgoing, wire_bytes: int) -> None:
         carried = ", ".join(f"{image}.{index}" for image, index in outgoing.chunks)
         print(
-            "packet "
-            f"{PacketType(outgoing.packet_type).name}{f' of {carried}' if carried else ''}: "
-            f"{wire_bytes} bytes, "
-            f"{1000 * outgoing.airtime_s:.1f} ms of "
+            f"packet {PacketType(outgoing.packet_type).name}{f' of {carried}' if carried else ''}: "
+            f"{wire_bytes} bytes, {1000 * outgoing.airtime_s:.1f} ms of "
             f"airtime{', then listen' if outgoing.listens else ''}",
             flush=True,
         )

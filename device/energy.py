@@ -187,9 +187,8 @@ def _text(found: Estimate) -> str:
             f"compute    {found.compute_j:9.4f} J  {found.compute_ms:.2f} ms on this machine; "
             f"{found.computer_source}"
         ),
-        f"transmit   {found.transmit_j:9.4f} J  {found.packet_bytes} bytes, "
-        f"{found.airtime_ms:.1f} ms at "
-        f"{found.power_dbm} dBm; {found.radio_source}",
+        f"transmit   {found.transmit_j:9.4f} J  {found.packet_bytes} bytes, {found.airtime_ms:.1f} "
+        f"ms at {found.power_dbm} dBm; {found.radio_source}",
         f"listen     {found.listen_j:9.4f} J  at most {found.listen_ms:.0f} ms for the answer",
         f"wait       {found.wait_j:9.4f} J  computer and radio idle until the next capture",
         (

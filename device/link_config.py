@@ -86,22 +86,19 @@ def _check_room(link: LinkConfig) -> None:
     longest = link.profile.max_packet_bytes
     if longest < HELLO_PACKET_BYTES:
         raise ValueError(
-            f"[link] profile {link.profile.name} takes packets of {longest} bytes, and a "
-            "node needs "
-            f"{HELLO_PACKET_BYTES}; choose a faster one"
+            f"[link] profile {link.profile.name} takes packets of {longest} bytes, and a node "
+            f"needs {HELLO_PACKET_BYTES}; choose a faster one"
         )
     if not HELLO_PACKET_BYTES <= link.max_packet_bytes <= longest:
         raise ValueError(
             f"[link] max_packet_bytes is {link.max_packet_bytes}; it must be from "
-            f"{HELLO_PACKET_BYTES} to {longest} with "
-            f"profile {link.profile.name}"
+            f"{HELLO_PACKET_BYTES} to {longest} with profile {link.profile.name}"
         )
     if link.parity and link.max_packet_bytes <= FIRST_CHUNK_OVERHEAD_BYTES + link.parity.room_bytes:
         raise ValueError(
-            f"[link] parity {link.parity.n_data}+{link.parity.n_parity} leaves images no "
-            "room in packets of "
-            f"{link.max_packet_bytes} bytes; let it cover fewer packets, such as 4+1, or "
-            "allow longer ones"
+            f"[link] parity {link.parity.n_data}+{link.parity.n_parity} leaves images no room in "
+            f"packets of {link.max_packet_bytes} bytes; let it cover fewer packets, such as 4+1, "
+            "or allow longer ones"
         )
 
 
@@ -110,9 +107,8 @@ def _check_port(link: LinkConfig) -> None:
     if link.profile.carrier != "udp":
         if not link.port.startswith("/"):
             raise ValueError(
-                f"[link] port is {shown(link.port)}; profile {link.profile.name} takes the "
-                "whole path of a serial "
-                "port, such as /dev/ttyUSB0"
+                f"[link] port is {shown(link.port)}; profile {link.profile.name} takes the whole "
+                "path of a serial port, such as /dev/ttyUSB0"
             )
         if link.peers:
             raise ValueError(

@@ -248,8 +248,6 @@ def check_drop(accuracies: Accuracies, max_drop_points: float) -> None:
     if accuracies.drop_points > max_drop_points:
         raise ExportError(
             f"int8 costs {accuracies.drop_points:.2f} points on the test split "
-            f"({accuracies.best_float:.2%} → "
-            f"{accuracies.through_coder:.2%}), {max_drop_points:g} are allowed: no bundle "
-            "was written; "
-            "train longer, or allow more with --max-drop"
+            f"({accuracies.best_float:.2%} → {accuracies.through_coder:.2%}), {max_drop_points:g} "
+            "are allowed: no bundle was written; train longer, or allow more with --max-drop"
         )

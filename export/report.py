@@ -164,11 +164,9 @@ class ExportReport:
             "## Bytes per image",
             (
                 f"{rates.coded_bytes:.2f} bytes on average ({percentiles}), "
-                f"{rates.coder_overhead_bits:.2f} bits above the "
-                "tables' ideal. On the same symbols, static histograms need "
-                f"{rates.static_bits:.1f} bits, "
-                f"the mixture {rates.mixture_bits:.1f}: "
-                f"{rates.mixture_bits / rates.static_bits:.0%}."
+                f"{rates.coder_overhead_bits:.2f} bits above the tables' ideal. On the same "
+                f"symbols, static histograms need {rates.static_bits:.1f} bits, the mixture "
+                f"{rates.mixture_bits:.1f}: {rates.mixture_bits / rates.static_bits:.0%}."
             ),
             "Bits on the validation split, where the tables are chosen:",
             markdown_table(
@@ -190,9 +188,8 @@ class ExportReport:
             "## Encoder",
             (
                 f"{self.cost.macs:,} multiply-accumulates, {self.cost.parameters:,} parameters. "
-                "One thread of "
-                f"{self.machine['cpu']}: {self.latency.median:.3f} ms an image (fastest "
-                f"{self.latency.minimum:.3f})."
+                f"One thread of {self.machine['cpu']}: {self.latency.median:.3f} ms an image "
+                f"(fastest {self.latency.minimum:.3f})."
             ),
             markdown_table(
                 ("file", "bytes"), [(name, f"{size:,}") for name, size in self.file_bytes.items()]
@@ -238,11 +235,10 @@ def anomaly_section(fitted: anomaly.Fitted) -> str:
     return "\n\n".join(
         [
             "## None of these",
-            f"An image whose score is above {fitted.threshold:.2f} is said to show none of "
-            "the classes. By mistake "
-            f"that is said of {fitted.false_alarms:.1%} of the test split; the threshold "
-            f"comes from {fitted.n_images} "
-            "validation images. Of drawn pictures of no class:",
+            f"An image whose score is above {fitted.threshold:.2f} is said to show none of the "
+            f"classes. By mistake that is said of {fitted.false_alarms:.1%} of the test split; the "
+            f"threshold comes from {fitted.n_images} validation images. Of drawn pictures of no "
+            "class:",
             markdown_table(("picture", "told", "by a score that learned without its like"), rows),
             weak
             + (

@@ -191,11 +191,10 @@ def write_report(
     )
     sections = [
         f"# {old.data_set}, rotated by importance",
-        f"Test split: {figures['accuracy']:.2%} from {figures['bytes_per_image']:.2f} bytes "
-        "an image, at most "
-        f"{figures['largest_bytes']:.0f}; before rotating {figures['accuracy_before']:.2%} from "
-        f"{figures['bytes_per_image_before']:.2f}. Made from bundle {rotated.from_bundle} "
-        f"by `{rotated.command}`",
+        f"Test split: {figures['accuracy']:.2%} from {figures['bytes_per_image']:.2f} bytes an "
+        f"image, at most {figures['largest_bytes']:.0f}; before rotating "
+        f"{figures['accuracy_before']:.2%} from {figures['bytes_per_image_before']:.2f}. Made from "
+        f"bundle {rotated.from_bundle} by `{rotated.command}`",
         markdown_table(
             ("figure", "value"), [(name, f"{value:.4g}") for name, value in figures.items()]
         ),

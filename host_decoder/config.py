@@ -256,9 +256,8 @@ def read_key_file(path: Path) -> bytes:
     path = path / KEY_FILE if os.path.isdir(path) else path
     if not os.path.lexists(path):
         raise ConfigError(
-            f"key: there is no {path}; copy the node's {KEY_FILE} there, write where it is, "
-            "or make one with "
-            "`python -m link provision`"
+            f"key: there is no {path}; copy the node's {KEY_FILE} there, write where it is, or "
+            "make one with `python -m link provision`"
         )
     try:
         return parse_key(read_text(path, ConfigError), origin=str(path))

@@ -95,8 +95,7 @@ class GatewayConfig:
             return None
         return (
             f"gateway {self.name} has no frequency_hz, so its modem listens at "
-            f"{DEFAULT_FREQUENCY_HZ / 1e6:g} MHz; "
-            "write the frequency that the nodes' node.toml has"
+            f"{DEFAULT_FREQUENCY_HZ / 1e6:g} MHz; write the frequency that the nodes' node.toml has"
         )
 
     def open(self) -> Carrier:
@@ -180,9 +179,8 @@ def _check_port(settings: CarrierSettings) -> None:
     if settings.kind != "udp":
         if not settings.port.startswith("/"):
             raise ValueError(
-                f"port is {shown(settings.port)}; kind {settings.kind} takes the whole path "
-                "of a serial port, such "
-                "as /dev/ttyUSB0"
+                f"port is {shown(settings.port)}; kind {settings.kind} takes the whole path of a "
+                "serial port, such as /dev/ttyUSB0"
             )
         if settings.peers:
             raise ValueError(f'peers are of profile "udp"; kind {settings.kind} has a port alone')

@@ -169,9 +169,8 @@ class Wanted:
         """RunError when the run in that folder is another one."""
         if differences := list(self.differences(run, read_pictures(run_dir))):
             raise RunError(
-                f"{run_dir} holds another run ({'; '.join(differences)}); leave out what is "
-                "not so to go on with it, "
-                "or train into another folder (RUN=…)"
+                f"{run_dir} holds another run ({'; '.join(differences)}); leave out what is not so "
+                "to go on with it, or train into another folder (RUN=…)"
             )
 
 
@@ -220,9 +219,8 @@ def read_run(run_dir: Path) -> Run | None:
         return None
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise RunError(
-            f"{path} is damaged ({error}); delete this one file, and `make train` with the "
-            "run's own settings "
-            "writes it anew from the checkpoint"
+            f"{path} is damaged ({error}); delete this one file, and `make train` with the run's "
+            "own settings writes it anew from the checkpoint"
         ) from None
     return run
 
@@ -271,11 +269,9 @@ def require_pictures(run: Run, run_dir: Path, dataset: str | None = None) -> Sou
         }
         words = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in said.items())
         raise RunError(
-            f"{source.folder} is not as it was when {run_dir} was trained: {len(known)} "
-            f"pictures then, {len(now)} now, "
-            f"{changes}. `make train {words}` trains on what is there now; with the pictures "
-            "of then the run can be "
-            "used as it is"
+            f"{source.folder} is not as it was when {run_dir} was trained: {len(known)} pictures "
+            f"then, {len(now)} now, {changes}. `make train {words}` trains on what is there now; "
+            "with the pictures of then the run can be used as it is"
         )
     # moved, copied or touched: next time it need not be said, or read
     if source != run.source or now != known:

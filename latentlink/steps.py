@@ -95,9 +95,8 @@ def _bundle(said: Said) -> Chosen:
     if chosen.is_there and not (place is not None and _is_stale(chosen.bundle, place)):
         if differences := "; ".join(other_settings(said, chosen.bundle)):
             raise RunError(
-                f"{chosen.bundle} was exported otherwise ({differences}); `make export` with "
-                "what you want replaces "
-                "it, RUN= makes another"
+                f"{chosen.bundle} was exported otherwise ({differences}); `make export` with what "
+                "you want replaces it, RUN= makes another"
             )
         if place is not None and place.run is not None:
             _require(said, place, place.run)

@@ -96,8 +96,7 @@ def _picamera2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
     """A camera at the Raspberry Pi's own connector."""
     advice = (
         "a Raspberry Pi camera is read by picamera2, which pip cannot bring: apt install "
-        "python3-picamera2, "
-        "and make the environment with: python3 -m venv --system-site-packages"
+        "python3-picamera2, and make the environment with: python3 -m venv --system-site-packages"
     )
     return _camera(
         PiCamera(library("picamera2", advice).Picamera2, int(config.device)), config, spec

@@ -157,9 +157,8 @@ def node_number(node: Node, probed: Probe) -> int:
         return _number(node, LAST_GOOD, _sudo(node, probed))
     except FlashError:
         raise FlashError(
-            f"{node.address} is in safe mode, and which node it is cannot be known: {why}. "
-            "Put that right there first "
-            f"(sudo nano {NODE_TOML}), or flash the card again"
+            f"{node.address} is in safe mode, and which node it is cannot be known: {why}. Put "
+            f"that right there first (sudo nano {NODE_TOML}), or flash the card again"
         ) from None
 
 

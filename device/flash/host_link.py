@@ -31,9 +31,8 @@ def link_for(link: LinkConfig, port: str) -> dict[str, Any]:
         )
     if not port.startswith("/") or not port.isprintable():
         raise FlashError(
-            f"the host's port is {shown(port)}; give the whole path of the serial port that "
-            "its modem is at "
-            "(HOST_PORT=/dev/ttyUSB0)"
+            f"the host's port is {shown(port)}; give the whole path of the serial port that its "
+            "modem is at (HOST_PORT=/dev/ttyUSB0)"
         )
     keys: dict[str, Any] = {"port": _udp_port(link) or port, "profile": link.profile.name}
     if link.bitrate_bps != link.profile.bitrate_bps:

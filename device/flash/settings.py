@@ -93,9 +93,8 @@ def _check(link: LinkConfig, number: int) -> tuple[str, ...]:
     check_port(link, is_our_image=True)
     if link.lorawan and link.lorawan.dev_eui is None:
         raise FlashError(
-            "[link.lorawan] has no dev_eui, by which the host knows the node: write the "
-            "module's there "
-            "(its label has it, or its command sys get hweui)"
+            "[link.lorawan] has no dev_eui, by which the host knows the node: write the module's "
+            "there (its label has it, or its command sys get hweui)"
         )
     if reason := never_speaks(link.region, link.frequency_hz, link.profile):
         raise FlashError(f"[link]: this node would never speak: {reason}")

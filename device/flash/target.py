@@ -126,9 +126,8 @@ def check_file(path: Path, system: System = System()) -> None:
         raise FlashError(f"{path} is no disk and no image file")
     elif loops := _loops(path, system):
         raise FlashError(
-            f"{path} is in use by {', '.join(loops)}, so what is on it may be mounted; "
-            "unmount it and let it go: "
-            f"losetup -d {loops[0]}"
+            f"{path} is in use by {', '.join(loops)}, so what is on it may be mounted; unmount it "
+            f"and let it go: losetup -d {loops[0]}"
         )
 
 

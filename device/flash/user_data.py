@@ -68,9 +68,8 @@ def _parts(old: str) -> list[email.message.Message]:
         return []
     if kind is None:
         raise FlashError(
-            f"the card's user-data begins with {first[:40]!r}, which cloud-init does not "
-            "know; let it begin with "
-            "#cloud-config, or write the card's system anew"
+            f"the card's user-data begins with {first[:40]!r}, which cloud-init does not know; let "
+            "it begin with #cloud-config, or write the card's system anew"
         )
     return [_part(old, kind)]
 

@@ -129,9 +129,8 @@ class Fitted:
         weakest = min(self.caught, key=lambda kind: self.caught[kind])
         return (
             "none of these: of drawn pictures of no class "
-            f"{np.mean(list(self.caught.values())):.0%} are told "
-            f"(weakest: {weakest}, {self.caught[weakest]:.0%}), of the test split's own "
-            f"{self.false_alarms:.1%} too; "
+            f"{np.mean(list(self.caught.values())):.0%} are told (weakest: {weakest}, "
+            f"{self.caught[weakest]:.0%}), of the test split's own {self.false_alarms:.1%} too; "
             f"threshold from {self.n_images} validation images"
         )
 

@@ -98,8 +98,7 @@ class Fitted:
     def describe(self) -> str:
         return (
             f"calibration error {self.ece_before:.2%} → {self.ece_after:.2%} over "
-            f"{self.n_prefixes} prefixes of "
-            f"{self.n_images} validation images; temperature "
+            f"{self.n_prefixes} prefixes of {self.n_images} validation images; temperature "
             f"{self.calibration.temperature[0]:.2f} with nothing known, "
             f"{self.calibration.temperature[-1]:.2f} with all"
         )
@@ -144,9 +143,8 @@ def describe(fitted: Fitted | None, n_images: int) -> str:
     if fitted is not None:
         return fitted.describe()
     return (
-        f"not calibrated: {n_images} validation images are too few to know what confidence "
-        f"is worth, {MIN_IMAGES} are "
-        "needed; give more images, then export again"
+        f"not calibrated: {n_images} validation images are too few to know what confidence is "
+        f"worth, {MIN_IMAGES} are needed; give more images, then export again"
     )
 
 
@@ -229,8 +227,7 @@ def calibrate(path: Path, data: DataSet, n_threads: int = 1) -> tuple[Bundle, Fi
 def check_data(bundle: Bundle, data: DataSet) -> None:
     if (data.image_shape, data.classes) != (bundle.image.shape, bundle.classes):
         raise ExportError(
-            f"data set {data.name} has images {data.image_shape} of {len(data.classes)} "
-            f"classes, bundle {bundle.path} "
-            f"is for {bundle.image.shape} of {len(bundle.classes)} ({bundle.data_set}); name "
-            "its own with --dataset"
+            f"data set {data.name} has images {data.image_shape} of {len(data.classes)} classes, "
+            f"bundle {bundle.path} is for {bundle.image.shape} of {len(bundle.classes)} "
+            f"({bundle.data_set}); name its own with --dataset"
         )

@@ -74,9 +74,8 @@ def living_of(data: DataSet) -> np.ndarray:
     )
     if unknown := sorted(set(names) - LIVING_CLASSES - OTHER_CLASSES):
         raise ExportError(
-            f"data set {data.name} has the class '{unknown[0]}', and nobody said whether "
-            "that lives; "
-            "living is for cifar10 and cifar100"
+            f"data set {data.name} has the class '{unknown[0]}', and nobody said whether that "
+            "lives; living is for cifar10 and cifar100"
         )
     return np.array([name in LIVING_CLASSES for name in names], np.int64)
 

@@ -162,9 +162,8 @@ def fixed_pool(features: Tensor, pooled: int) -> nn.Module:
         return nn.AdaptiveAvgPool2d(1)
     if height % pooled or width % pooled:
         raise ExportError(
-            f"the last feature map is {height}x{width} and is averaged to {pooled}x{pooled}, "
-            "which does not divide it; "
-            "train on images of another size or with another `pooled`"
+            f"the last feature map is {height}x{width} and is averaged to {pooled}x{pooled}, which "
+            "does not divide it; train on images of another size or with another `pooled`"
         )
     window = (height // pooled, width // pooled)
     return nn.Identity() if window == (1, 1) else nn.AvgPool2d(window)

@@ -101,10 +101,9 @@ def check_input(model: schema.ModelT) -> None:
     )
     if scale != INPUT_SCALE or zero_point != INPUT_ZERO_POINT:
         raise ExportError(
-            f"the converted model reads pixels with scale {scale:.9f} and zero point "
-            f"{zero_point}, a node feeds them "
-            f"with {INPUT_SCALE:.9f} and {INPUT_ZERO_POINT}: the calibration images must "
-            "span 0 to 255"
+            f"the converted model reads pixels with scale {scale:.9f} and zero point {zero_point}, "
+            f"a node feeds them with {INPUT_SCALE:.9f} and {INPUT_ZERO_POINT}: the calibration "
+            "images must span 0 to 255"
         )
 
 

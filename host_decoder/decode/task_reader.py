@@ -70,9 +70,8 @@ def _pictures(bundle: Bundle, task: Task, decoder: OnnxDecoder) -> TaskReader:
     shape = bundle.image.shape
     if decoder.example.shape[1:] != shape or decoder.example.dtype != np.uint8:
         raise BundleError(
-            f"{task.decoder_path} gives {decoder.example.dtype} {decoder.example.shape[1:]} "
-            "per image, "
-            f"the bundle's images are uint8 {shape}; {REMEDY}"
+            f"{task.decoder_path} gives {decoder.example.dtype} {decoder.example.shape[1:]} per "
+            f"image, the bundle's images are uint8 {shape}; {REMEDY}"
         )
 
     def read(symbols: np.ndarray, n_known: np.ndarray | None = None) -> Iterator[dict[str, Any]]:

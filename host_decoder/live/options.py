@@ -51,8 +51,7 @@ def profile_of(options: LiveOptions) -> LinkProfile:
     """The line that a run emulates; LiveError when that, or what is wanted of it, cannot be."""
     if options.link.startswith("/"):
         raise LiveError(
-            f"live emulates its line and cannot use the port {options.link}; name a link "
-            "profile, "
+            f"live emulates its line and cannot use the port {options.link}; name a link profile, "
             "or run `python -m host_decoder listen` here and `python -m device` on the node"
         )
     if options.verdict is not None and not options.has_downlink:
@@ -67,10 +66,9 @@ def profile_of(options: LiveOptions) -> LinkProfile:
         raise LiveError(str(error)) from None
     if profile.carrier == "udp":
         raise LiveError(
-            "live emulates its line, and udp needs none; run `python -m host_decoder "
-            "listen` here and "
-            "`python -m device` on the node, both with profile udp, this host being one "
-            "of the node's peers"
+            "live emulates its line, and udp needs none; run `python -m host_decoder listen` here "
+            "and `python -m device` on the node, both with profile udp, this host being one of the "
+            "node's peers"
         )
     return profile
 

@@ -189,9 +189,8 @@ class LiveRun:
             self._silent_since_s = None
             screen.notice(
                 f"no image has come through in {SILENCE_S:g} s, over a line with loss "
-                f"{self.options.loss} and "
-                f"bit errors {self.options.bit_errors:g}; the node goes on trying, Ctrl-C "
-                "ends the run"
+                f"{self.options.loss} and bit errors {self.options.bit_errors:g}; the node goes on "
+                "trying, Ctrl-C ends the run"
             )
 
     def _check_store(self, host: Host) -> None:

@@ -203,9 +203,8 @@ def _governor(config: GatewayConfig, state_dir: Path | None) -> Governor:
         raise ConfigError(f"gateway {config.name}: {error}") from None
     except HeldError:
         raise ConfigError(
-            f"another host counts the airtime of a gateway {config.name} in {ledger}: end "
-            "it, or give this one a "
-            "folder of its own for its store"
+            f"another host counts the airtime of a gateway {config.name} in {ledger}: end it, or "
+            "give this one a folder of its own for its store"
         ) from None
 
 

@@ -86,9 +86,8 @@ class Lock:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, MODE)
         except OSError as error:
             raise StoreError(
-                f"store {path} cannot be locked ({error.strerror}: {self._path}); let its "
-                "folder be written by "
-                "whoever runs this, and free some space",
+                f"store {path} cannot be locked ({error.strerror}: {self._path}); let its folder "
+                "be written by whoever runs this, and free some space",
                 is_passing=True,
             ) from None
         try:
@@ -117,9 +116,8 @@ class Lock:
             )
         holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
         return StoreError(
-            f"store {path} is in use by another host (process {holder}); end that one, or "
-            "give this one a store "
-            "of its own"
+            f"store {path} is in use by another host (process {holder}); end that one, or give "
+            "this one a store of its own"
         )
 
 
@@ -145,9 +143,8 @@ def open_for_writing(path: Path, resources: ExitStack) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, MODE))
     except OSError as error:
         raise StoreError(
-            f"store {path} cannot be written ({error.strerror}); let the file and its folder "
-            "be written by whoever "
-            "runs this, and free some space",
+            f"store {path} cannot be written ({error.strerror}); let the file and its folder be "
+            "written by whoever runs this, and free some space",
             is_passing=True,
         ) from None
     with explained(path):
@@ -174,9 +171,8 @@ def open_for_reading(path: Path, resources: ExitStack) -> sqlite3.Connection:
             shutil.copy(source, folder / source.name)
     except OSError as error:
         raise StoreError(
-            f"store {path} has a log that only a folder with room can hold, and a copy of "
-            "both cannot be made "
-            f"({error.strerror}); copy them to such a folder yourself"
+            f"store {path} has a log that only a folder with room can hold, and a copy of both "
+            f"cannot be made ({error.strerror}); copy them to such a folder yourself"
         ) from None
     return _connect(folder / path.name, "mode=rw")
 

@@ -114,9 +114,8 @@ class Shelf:
         """StoreError when something would be lost from here."""
         if self._trouble is not None:
             raise StoreError(
-                f"{self._trouble}; {len(self._held) + self._n_dropped} packets that came "
-                "meanwhile are not stored, and "
-                "were not acknowledged"
+                f"{self._trouble}; {len(self._held) + self._n_dropped} packets that came meanwhile "
+                "are not stored, and were not acknowledged"
             )
 
     def recover(self) -> list[Notice]:

@@ -247,9 +247,8 @@ class Store:
         none.
         """
         rows = self._rows(
-            "SELECT image FROM chunks WHERE sender = (SELECT max(id) FROM senders WHERE node "
-            "= ? AND key_id = ?) "
-            "AND bundle = ? ORDER BY counter DESC, image DESC LIMIT 1",
+            "SELECT image FROM chunks WHERE sender = (SELECT max(id) FROM senders WHERE node = ? "
+            "AND key_id = ?) AND bundle = ? ORDER BY counter DESC, image DESC LIMIT 1",
             *(node, key_id(key), bundle),
         )
         return rows[0]["image"] if rows else None
@@ -297,13 +296,11 @@ class Store:
         host's last start.
         """
         nodes = self._rows(
-            "SELECT node, key_id, highest AS highest_counter, count(*) AS packets, "
-            "(SELECT count(DISTINCT image) FROM chunks WHERE chunks.sender = packets.sender) "
-            "AS images, "
-            "sum(length(packet)) AS packet_bytes, min(received_s) AS first_s, "
-            "max(received_s) AS last_s "
-            "FROM packets JOIN senders ON senders.id = sender GROUP BY sender ORDER BY node, "
-            "first_s"
+            "SELECT node, key_id, highest AS highest_counter, count(*) AS packets, (SELECT "
+            "count(DISTINCT image) FROM chunks WHERE chunks.sender = packets.sender) AS images, "
+            "sum(length(packet)) AS packet_bytes, min(received_s) AS first_s, max(received_s) AS "
+            "last_s FROM packets JOIN senders ON senders.id = sender GROUP BY sender ORDER BY "
+            "node, first_s"
         )
         labels = self._rows(
             "SELECT node, label, count(*) AS images FROM answers JOIN senders ON senders.id "
@@ -416,10 +413,9 @@ class Store:
 
     def _keep_totals(self, totals: Totals) -> None:
         self._db.executemany(
-            "INSERT INTO refusals VALUES (?, ?, ?, ?, ?) ON CONFLICT (reason) DO UPDATE SET "
-            "n = n + excluded.n, "
-            "last_s = excluded.last_s, last_sentence = excluded.last_sentence, last_packet = "
-            "excluded.last_packet",
+            "INSERT INTO refusals VALUES (?, ?, ?, ?, ?) ON CONFLICT (reason) DO UPDATE SET n = n "
+            "+ excluded.n, last_s = excluded.last_s, last_sentence = excluded.last_sentence, "
+            "last_packet = excluded.last_packet",
             [
                 (count.last.reason, count.n, count.last_s, count.last.sentence, count.packet)
                 for count in totals.rejected
@@ -463,9 +459,8 @@ class Store:
             self._log is not None and file_of(log) != self._log
         ):
             raise StoreError(
-                f"store {self.path} or its log was moved, deleted or replaced while it was "
-                "open; put it back, or start "
-                "this host again to go on with what is there now",
+                f"store {self.path} or its log was moved, deleted or replaced while it was open; "
+                "put it back, or start this host again to go on with what is there now",
                 is_passing=True,
             )
         with explained(self.path), self._db:

@@ -17,7 +17,6 @@ def parse_moment(text: str, now_s: float) -> float:
         return datetime.fromisoformat(text.strip()).timestamp()
     except (ValueError, OverflowError, OSError):
         raise ValueError(
-            f"{text!r} is no moment; write how long ago (90m, 2h, 3d, 1w), a date "
-            "(2026-11-30) or a date and time "
-            "(2026-11-30T14:05)"
+            f"{text!r} is no moment; write how long ago (90m, 2h, 3d, 1w), a date (2026-11-30) or "
+            "a date and time (2026-11-30T14:05)"
         ) from None

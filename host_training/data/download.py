@@ -76,8 +76,7 @@ def _fetch(url: str, part: Path, sleep: Sleep) -> None:
                 path = part.with_suffix("")
                 raise DataSetError(
                     f"{path.name} could not be downloaded from {url}: {_reason(error)}. What "
-                    "arrived is kept: run the "
-                    f"command again to go on, or {_remedy(path)}"
+                    f"arrived is kept: run the command again to go on, or {_remedy(path)}"
                 ) from None
             print(f"{url}: {_reason(error)}; again in {pause_s:g} s", file=sys.stderr)
             sleep(pause_s)

@@ -94,9 +94,8 @@ def check_memory(folder: Path, image_size: int) -> None:
     needed, there = 2 * n_files * image_size * image_size * 3, free_bytes()
     if needed > there:
         raise DataSetError(
-            f"{n_files} images of {image_size} x {image_size} in {folder} take "
-            f"{needed / 1e9:.1f} GB of memory, "
-            f"{there / 1e9:.1f} are free; make them smaller (IMAGE_SIZE=…) or fewer"
+            f"{n_files} images of {image_size} x {image_size} in {folder} take {needed / 1e9:.1f} "
+            f"GB of memory, {there / 1e9:.1f} are free; make them smaller (IMAGE_SIZE=…) or fewer"
         )
 
 
@@ -140,9 +139,8 @@ def require_enough(folder: Path, photos: dict[str, Photos], classes: Sequence[st
     for name, count in zip(classes, counts, strict=True):
         if count < needed:
             raise DataSetError(
-                f"class folder {folder / name} holds {count} readable images; it needs at "
-                f"least {needed} "
-                "(one each to train, to validate and to test), or must be removed"
+                f"class folder {folder / name} holds {count} readable images; it needs at least "
+                f"{needed} (one each to train, to validate and to test), or must be removed"
             )
     for split, those in photos.items():
         if not len(those.labels):

@@ -33,9 +33,8 @@ def split_folders(folder: Path, say: Say) -> dict[str, list[Path]]:
     if len(found) > 1 and not others and not has_classes:
         raise DataSetError(
             f"{folder} holds {' and '.join(path.name for path in inner)}, which are names of "
-            "splits, but no class "
-            "folders in the one to train on; put one folder of images per class into each, "
-            "or rename them"
+            "splits, but no class folders in the one to train on; put one folder of images per "
+            "class into each, or rename them"
         )
     if not has_classes or (others and len(found) == 1):
         return {TRAIN: [folder]}
@@ -75,9 +74,8 @@ def check_classes(folder: Path, places: dict[str, list[Path]]) -> tuple[str, ...
     for split, its_places in places.items():
         if further := sorted(set(classes_in(its_places)) - set(classes)):
             raise DataSetError(
-                f"the {split} split of {folder} has the class '{further[0]}', which the one "
-                "to train on has not: "
-                "rename, move or remove that folder"
+                f"the {split} split of {folder} has the class '{further[0]}', which the one to "
+                "train on has not: rename, move or remove that folder"
             )
     return classes
 

@@ -176,9 +176,8 @@ DENSE = {
     ),
     "wide-70": Preset(
         about=(
-            "The transform at every other pixel, 68 M MACs: 66.18 % from 12.17 bytes on "
-            "CIFAR-100, looked at six times 67.83 from 11.79; 1 seed, 80 minutes on one "
-            "core of an EPYC."
+            "The transform at every other pixel, 68 M MACs: 66.18 % from 12.17 bytes on CIFAR-100, "
+            "looked at six times 67.83 from 11.79; 1 seed, 80 minutes on one core of an EPYC."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -215,9 +214,8 @@ DENSE = {
     ),
     "wide-70-long": Preset(
         about=(
-            "`wide-70` for longer: 93.76 % from 3.89 bytes on CIFAR-10, and looked at twice "
-            "70.99 % from 11.92 on CIFAR-100; 1 seed each, 70 minutes on one core of a Xeon "
-            "with AMX."
+            "`wide-70` for longer: 93.76 % from 3.89 bytes on CIFAR-10, and looked at twice 70.99 "
+            "% from 11.92 on CIFAR-100; 1 seed each, 70 minutes on one core of a Xeon with AMX."
         ),
         recipe=Recipe(
             model=Architecture(

@@ -180,8 +180,7 @@ class Trainer:
             said = str(error).partition("\n")[0]
             raise CheckpointError(
                 f"a run of this preset can not start from {path}, which holds another model "
-                f"({said}); give one of the "
-                "same preset, image size and classes"
+                f"({said}); give one of the same preset, image size and classes"
             ) from None
 
     def _save(self) -> None:

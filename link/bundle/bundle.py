@@ -220,9 +220,8 @@ class Bundle:
             calibration = Calibration.from_dict(stored)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BundleError(
-                f"{MANIFEST} of bundle {self.path} has a calibration that lacks or "
-                f"misstates: {error}; "
-                "make it anew with 'python -m export calibrate'"
+                f"{MANIFEST} of bundle {self.path} has a calibration that lacks or misstates: "
+                f"{error}; make it anew with 'python -m export calibrate'"
             ) from error
         if calibration.n_latents != self.n_latents:
             raise BundleError(

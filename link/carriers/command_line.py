@@ -93,9 +93,8 @@ class CommandLine:
         timeout_s += self.uart.airtime_s(len(line))
         if (answer := self.answer(timeout_s)) is None:
             raise PortError(
-                f"{self.name} at {self.path} does not answer '{line[:40]}': has it power, is "
-                "it plugged in, "
-                f"and does it speak {self.uart.bitrate_bps} bit/s?"
+                f"{self.name} at {self.path} does not answer '{line[:40]}': has it power, is it "
+                f"plugged in, and does it speak {self.uart.bitrate_bps} bit/s?"
             )
         return answer
 

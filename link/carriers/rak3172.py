@@ -145,9 +145,8 @@ class Rak3172:
         if self._modem.answer() != "OK":
             version = self._modem.command("AT+VER=?")
             raise PortError(
-                f"the RAK3172 at {self._modem.path} answers '{answer[:60]}' to '{command}', "
-                "its firmware is "
-                f"'{version[:60]}': update that to RUI3 4 or later"
+                f"the RAK3172 at {self._modem.path} answers '{answer[:60]}' to '{command}', its "
+                f"firmware is '{version[:60]}': update that to RUI3 4 or later"
             )
         return answer.rpartition("=")[2]
 

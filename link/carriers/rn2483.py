@@ -116,8 +116,7 @@ class Rn2483:
                 return
         raise PortError(
             f"no RN2483 or RN2903 answers at {self._modem.path} with "
-            f"{self._modem.uart.bitrate_bps} bit/s: "
-            "is it the right port, and has the module power?"
+            f"{self._modem.uart.bitrate_bps} bit/s: is it the right port, and has the module power?"
         )
 
     def _set_up(self, settings: CarrierSettings) -> None:

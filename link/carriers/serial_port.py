@@ -78,9 +78,8 @@ class SerialPort:
             with contextlib.suppress(*_BROKEN):  # else closing it would wait for these bytes again
                 self._serial.reset_output_buffer()
             raise PortError(
-                f"port {self.path} has taken no bytes for {self._write_s:.1f} s: what is "
-                "plugged in there hangs, or "
-                "waits for flow control; take its power away and give it back"
+                f"port {self.path} has taken no bytes for {self._write_s:.1f} s: what is plugged "
+                "in there hangs, or waits for flow control; take its power away and give it back"
             )
 
     def close(self) -> None:
@@ -115,9 +114,8 @@ class SerialPort:
         self._read_s = now_s
         if self._room_bytes < 0:
             raise PortError(
-                f"what is at port {self.path} says more than a line of "
-                f"{self._uart.bitrate_bps} bit/s can carry: "
-                "it is no modem, or starts again and again; name the modem's port"
+                f"what is at port {self.path} says more than a line of {self._uart.bitrate_bps} "
+                "bit/s can carry: it is no modem, or starts again and again; name the modem's port"
             )
 
     @property
@@ -129,14 +127,12 @@ class SerialPort:
         if self._is_there():
             unit = f"serial-getty@{os.path.basename(os.path.realpath(self.path))}.service"
             return (
-                f"another program took bytes that came to port {self.path} ({error}): end "
-                "it; a login prompt there "
-                f"ends by: sudo systemctl disable --now {unit}"
+                f"another program took bytes that came to port {self.path} ({error}): end it; a "
+                f"login prompt there ends by: sudo systemctl disable --now {unit}"
             )
         return (
-            f"port {self.path} vanished ({error}): plug it in again, or start the emulated "
-            "line again; "
-            f"ports here: {_ports_here()}"
+            f"port {self.path} vanished ({error}): plug it in again, or start the emulated line "
+            f"again; ports here: {_ports_here()}"
         )
 
     def _is_there(self) -> bool:
@@ -160,9 +156,8 @@ def open_port(path: str, bitrate_bps: int) -> SerialPort:
 def _why_not_open(path: str, error: Exception) -> str:
     if not os.path.exists(path):
         return (
-            f"port {path} does not exist; ports here: {_ports_here()}. Name one of them, "
-            "or make an emulated pair: python -m link emulate --link PROFILE, with this port's "
-            "profile"
+            f"port {path} does not exist; ports here: {_ports_here()}. Name one of them, or make "
+            "an emulated pair: python -m link emulate --link PROFILE, with this port's profile"
         )
     if getattr(error, "errno", None) in (errno.EAGAIN, errno.EBUSY):
         return (

@@ -59,9 +59,8 @@ class Udp:
         addresses = self._peers.addresses if self._peers else [to] if to else []
         if not addresses:
             raise NotSentError(
-                "a UDP packet has nobody to go to: set peers to the other end's address, or "
-                "wait until a packet of "
-                "the node has come"
+                "a UDP packet has nobody to go to: set peers to the other end's address, or wait "
+                "until a packet of the node has come"
             )
         failures = [
             failure
@@ -137,8 +136,7 @@ def _bind(text: str) -> socket.socket:
     except OSError as error:
         opened.close()
         raise PortError(
-            f"UDP {text} cannot be used ({error}): give an address of this machine and a "
-            "port that no other program "
-            "has, such as 0.0.0.0:4300"
+            f"UDP {text} cannot be used ({error}): give an address of this machine and a port that "
+            "no other program has, such as 0.0.0.0:4300"
         ) from None
     return opened

@@ -40,9 +40,8 @@ class ImageReader:
         if all(bundle.id != own.id for own in self._own):
             return ForeignBundle(
                 f"packet made with bundle {bundle.id.hex()} ({bundle.path}), this host has "
-                f"{self._own[0].id.hex()} "
-                f"({self._own[0].path}) for node {self._node}; configure the former here, or "
-                "flash the latter there",
+                f"{self._own[0].id.hex()} ({self._own[0].path}) for node {self._node}; configure "
+                "the former here, or flash the latter there",
                 self._node,
                 counter,
                 bundle.id,
@@ -84,9 +83,8 @@ def lacking(node: int, counter: int, bundle_id: bytes, chunk: Chunk) -> ForeignB
     later.
     """
     return ForeignBundle(
-        f"packet made with bundle {bundle_id.hex()}, which this host lacks; it is stored: "
-        "add that bundle to "
-        "`bundles`, then decode the store with it",
+        f"packet made with bundle {bundle_id.hex()}, which this host lacks; it is stored: add that "
+        "bundle to `bundles`, then decode the store with it",
         node,
         counter,
         bundle_id,

@@ -165,9 +165,8 @@ class HostSession:
             self._kept.append(packet)
             return NotUsed(
                 Reason.UNKNOWN_SESSION,
-                f"packet of a session of node {self._node} that this host does not know; it "
-                "is kept until one "
-                "with the session's salt comes",
+                f"packet of a session of node {self._node} that this host does not know; it is "
+                "kept until one with the session's salt comes",
                 self._node,
             )
         is_short = tag_bytes(header.packet_type, bool(header.salt)) == SHORT_TAG_BYTES
@@ -175,9 +174,8 @@ class HostSession:
             self.siege.failed(now_s)
             return NotUsed(
                 Reason.NOT_OPENED,
-                f"packet in the name of node {self._node} has a short tag; while others "
-                "speak in its name this node "
-                "has long ones, and nothing else is tried",
+                f"packet in the name of node {self._node} has a short tag; while others speak in "
+                "its name this node has long ones, and nothing else is tried",
                 self._node,
             )
         counter = (
@@ -274,11 +272,9 @@ class HostSession:
         held = ", ".join(bundle_id.hex() for bundle_id in self._bundle_ids)
         return NotUsed(
             Reason.NOT_OPENED,
-            f"packet in the name of node {self._node} does not open with its key and any "
-            "bundle held for it "
-            f"({held}): it was damaged or forged, or the node has another key or a bundle "
-            "this host lacks; "
-            "compare node.key and the bundle's id at both ends",
+            f"packet in the name of node {self._node} does not open with its key and any bundle "
+            f"held for it ({held}): it was damaged or forged, or the node has another key or a "
+            "bundle this host lacks; compare node.key and the bundle's id at both ends",
             self._node,
         )
 
@@ -297,10 +293,9 @@ class HostSession:
             )
             return NotUsed(
                 Reason.STALE_SESSION,
-                f"node {self._node} begins a session at packet {opened.counter}, this host "
-                f"has seen {self.highest}: "
-                "its counters were lost or its card is a copy or an old state, or this is a "
-                f"recording; {remedy}",
+                f"node {self._node} begins a session at packet {opened.counter}, this host has "
+                f"seen {self.highest}: its counters were lost or its card is a copy or an old "
+                f"state, or this is a recording; {remedy}",
                 self._node,
                 opened.counter,
             )

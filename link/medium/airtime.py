@@ -33,9 +33,8 @@ class LoRaConfig:
     def __post_init__(self) -> None:
         if self.spreading_factor in (5, 6):
             raise ValueError(
-                f"SF{self.spreading_factor} has another preamble and formula, and only "
-                "SX126x radios speak it: "
-                "use SF7 to SF12"
+                f"SF{self.spreading_factor} has another preamble and formula, and only SX126x "
+                "radios speak it: use SF7 to SF12"
             )
         if not 7 <= self.spreading_factor <= 12:
             raise ValueError(f"spreading factor is {self.spreading_factor}; LoRa has SF7 to SF12")

@@ -85,16 +85,14 @@ class Governor:
             return self.silent_because
         if self.dwell_s is not None and airtime_s > self.dwell_s + SAME_AIRTIME_S:
             return (
-                f"a frame of {airtime_s:.3f} s is longer than the {self.dwell_s:g} s that "
-                "one transmission may last "
-                "here: use shorter packets or a lower spreading factor"
+                f"a frame of {airtime_s:.3f} s is longer than the {self.dwell_s:g} s that one "
+                "transmission may last here: use shorter packets or a lower spreading factor"
             )
         for limit in self.limits:
             if airtime_s > limit.airtime_s + SAME_AIRTIME_S:
                 return (
-                    f"a frame of {airtime_s:.3f} s is more than the {limit.airtime_s:g} s "
-                    "allowed in "
-                    f"{limit.window_s:g} s: use shorter packets or a lower spreading factor"
+                    f"a frame of {airtime_s:.3f} s is more than the {limit.airtime_s:g} s allowed "
+                    f"in {limit.window_s:g} s: use shorter packets or a lower spreading factor"
                 )
         return None
 

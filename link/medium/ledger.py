@@ -130,9 +130,8 @@ class StoredLedger(Ledger):
         except OSError as error:
             self._enter(full_s, now_s)
             self.notice = (
-                f"airtime ledger {self._path} cannot be read ({error.strerror}), and this "
-                "end counts its airtime as "
-                "used up; see to the file's owner and mode, or move it away"
+                f"airtime ledger {self._path} cannot be read ({error.strerror}), and this end "
+                "counts its airtime as used up; see to the file's owner and mode, or move it away"
             )
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             self._ends = []
@@ -140,8 +139,7 @@ class StoredLedger(Ledger):
             self._enter(full_s, now_s)
             self.notice = (
                 f"airtime ledger {self._path} is damaged ({error}); it is now "
-                f"{durable.set_aside(self._path).name}, and this "
-                "end counts its airtime as used up"
+                f"{durable.set_aside(self._path).name}, and this end counts its airtime as used up"
             )
 
     def charge(self, airtime_s: float, end_s: float) -> None:

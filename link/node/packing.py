@@ -62,8 +62,7 @@ class Packer:
         if not HELLO_PACKET_BYTES <= fitting.max_bytes <= MAX_PACKET_BYTES:
             raise ValueError(
                 f"packets of {fitting.max_bytes} bytes cannot be made: {HELLO_PACKET_BYTES} to "
-                f"{MAX_PACKET_BYTES} are "
-                "possible, set max_packet_bytes to that"
+                f"{MAX_PACKET_BYTES} are possible, set max_packet_bytes to that"
             )
         self._session = session
         self._outbox = equipment.outbox

@@ -130,9 +130,8 @@ def open_outlets(program: str, patience_s: float | None = None) -> Iterator[None
     def left_out(n_pieces: int) -> None:
         with suppress(OSError):
             sys.stderr.write(
-                f"{program}: {n_pieces} lines or pictures were not shown, since nobody read "
-                "what was printed before "
-                "them; nothing else was held up\n"
+                f"{program}: {n_pieces} lines or pictures were not shown, since nobody read what "
+                "was printed before them; nothing else was held up\n"
             )
 
     with ExitStack() as resources:

@@ -38,9 +38,8 @@ def what_is_too_much(image: Any, n_pixels: int, at_least: int, n_bytes: int, is_
     needed = needed_bytes(image, n_pixels, at_least)
     if needed > n_bytes:
         return (
-            f"its {millions} take {needed >> 20} MB of memory, and {n_bytes >> 20} MB is "
-            "what one image may take here; "
-            "make it smaller"
+            f"its {millions} take {needed >> 20} MB of memory, and {n_bytes >> 20} MB is what one "
+            "image may take here; make it smaller"
         )
     return ""
 

@@ -57,8 +57,7 @@ class Replay:
         if len(labels) != len(images) or any(n not in range(n_classes) for n in numbers):
             raise ReplayError(
                 f"replay file {path} holds {len(images)} images, {len(labels)} labels and "
-                f"{n_classes} classes; "
-                "every image needs the number of its class, from 0"
+                f"{n_classes} classes; every image needs the number of its class, from 0"
             )
         return cls(images, labels, classes)
 

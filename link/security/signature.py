@@ -72,9 +72,8 @@ def check(bundle: Bundle, signer: Path) -> None:
         key.verify(bytes.fromhex(signed.pop("signature")), _message(signed))
     except (InvalidSignature, KeyError, TypeError, ValueError, RecursionError):
         raise SignatureError(
-            f"bundle {bundle.path} is not signed with this node's key ({signer}): deploy it "
-            "from the host that flashed "
-            "this node, or flash the node again"
+            f"bundle {bundle.path} is not signed with this node's key ({signer}): deploy it from "
+            "the host that flashed this node, or flash the node again"
         ) from None
     files = signed.get("files")
     if (

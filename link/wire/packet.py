@@ -282,9 +282,8 @@ def split(bitstream: bytes, first_bytes: int, later_bytes: int) -> list[bytes]:
     pieces = [bitstream[start:end] for start, end in pairwise(cuts)]
     if len(pieces) > MAX_CHUNKS:
         raise ValueError(
-            f"a bitstream of {len(bitstream)} bytes needs {len(pieces)} chunks, an image has "
-            f"at most {MAX_CHUNKS}; "
-            "allow longer ones"
+            f"a bitstream of {len(bitstream)} bytes needs {len(pieces)} chunks, an image has at "
+            f"most {MAX_CHUNKS}; allow longer ones"
         )
     return pieces
 

@@ -16,27 +16,21 @@ from tests.studies.common import Table
 from tests.studies.nair import RETRAINED
 
 REASON = (
-    "Models for a CPU were trained on a processor core or two in half an hour to three "
-    "hours, 16 to 145 epochs, "
-    "`plain-20-medium` with the scores of `wide-70-long` to learn from; those "
-    "for a GPU on an H200, three or four at a time, 85 or 128 epochs in two to three minutes "
-    "each, with the scores of "
-    "a larger network to learn from. The paper takes 300 epochs. Beside each goal stands the "
-    "recipe of highest mean "
-    "test accuracy among those measured: ± over its seeds, or one seed."
+    "Models for a CPU were trained on a processor core or two in half an hour to three hours, 16 "
+    "to 145 epochs, `plain-20-medium` with the scores of `wide-70-long` to learn from; those for a "
+    "GPU on an H200, three or four at a time, 85 or 128 epochs in two to three minutes each, with "
+    "the scores of a larger network to learn from. The paper takes 300 epochs. Beside each goal "
+    "stands the recipe of highest mean test accuracy among those measured: ± over its seeds, or "
+    "one seed."
 )
 ABOUT_OTHERS = (
-    "The drop is the largest of the recipes above. Of the mixture's bits over the "
-    "histograms', same symbols, the "
-    "lowest share of any bundle stands here: a rotated bundle, whose latents no longer depend "
-    "on each other much, has "
-    "fewer bits of both kinds and a larger share. NAIR's order is held against the raw one "
-    "by accuracy above chance, "
-    "mean over seeds, once after a quarter of either order's own bytes, once after as many "
-    "bytes for both: a quarter "
-    "of the raw order's. Where it misses: the mixture guesses what is missing from what is "
-    "there, so the raw order "
-    "loses little that an order could save; and a quarter of a rotated bitstream's own bytes "
+    "The drop is the largest of the recipes above. Of the mixture's bits over the histograms', "
+    "same symbols, the lowest share of any bundle stands here: a rotated bundle, whose latents no "
+    "longer depend on each other much, has fewer bits of both kinds and a larger share. NAIR's "
+    "order is held against the raw one by accuracy above chance, mean over seeds, once after a "
+    "quarter of either order's own bytes, once after as many bytes for both: a quarter of the raw "
+    "order's. Where it misses: the mixture guesses what is missing from what is there, so the raw "
+    "order loses little that an order could save; and a quarter of a rotated bitstream's own bytes "
     "are some ten bits."
 )
 GPU_PRESETS = [name for name, preset in PRESETS.items() if preset.machine == "GPU"]

@@ -15,14 +15,13 @@ from tests.studies.common import DOCS, Table
 
 TITLE = "latentlink: results of the studies"
 INTRODUCTION = (
-    "Every figure is of test images, each through the int8 encoder, the wire coder and the "
-    "host's decoder; bytes are per image. Checkpoints are chosen on a validation split. Of the "
-    "copy of CIFAR-10 measured here, 170 of the 60,000 images (32 of the test split) are JPEG "
-    "copies of the originals. ± is the standard deviation over seeds. Reduced sizes are what a "
-    "CPU can train in an hour or two, far from the published schedules; medium ones were trained "
-    "to the end on a GPU; `--size full` is the same command with the paper's models and "
-    "schedules. Commands are those of the revision beside them; today a study is run by "
-    "`python -m tests.studies NAME`."
+    "Every figure is of test images, each through the int8 encoder, the wire coder and the host's "
+    "decoder; bytes are per image. Checkpoints are chosen on a validation split. Of the copy of "
+    "CIFAR-10 measured here, 170 of the 60,000 images (32 of the test split) are JPEG copies of "
+    "the originals. ± is the standard deviation over seeds. Reduced sizes are what a CPU can train "
+    "in an hour or two, far from the published schedules; medium ones were trained to the end on a "
+    "GPU; `--size full` is the same command with the paper's models and schedules. Commands are "
+    "those of the revision beside them; today a study is run by `python -m tests.studies NAME`."
 )
 STYLE = (
     "body{font:15px sans-serif;max-width:70em;margin:2em auto}"

@@ -195,9 +195,8 @@ def damaged_bundle(bench: Bench) -> None:
     bench.await_labels(1)
     guest.ask(
         f"cd {OPT} && cp -r $(readlink bundle) bundles/newer && ln -sfn $(readlink bundle) "
-        "bundle.previous && "
-        f"ln -sfn bundles/newer bundle && rm -f {STATE}/bundle.json && sync && systemctl "
-        "restart latentlink",
+        f"bundle.previous && ln -sfn bundles/newer bundle && rm -f {STATE}/bundle.json && sync && "
+        "systemctl restart latentlink",
         timeout_s=bench.limit_s,
     )
     bench.await_sentence(guest.log, "bundle newer has passed")

@@ -113,9 +113,8 @@ class LoRaWan:
         while not published.is_published():
             if time.monotonic() >= end_s:
                 raise PortError(
-                    f"the broker {self._broker} has not taken a message for {TAKEN_S:g} s: "
-                    "it hangs, or the network "
-                    "on the way to it is away"
+                    f"the broker {self._broker} has not taken a message for {TAKEN_S:g} s: it "
+                    "hangs, or the network on the way to it is away"
                 )
             self._loop(0.1)
         self.statistics.n_sent += 1
@@ -161,9 +160,8 @@ class LoRaWan:
                 )
             if status != MQTTErrorCode.MQTT_ERR_SUCCESS or time.monotonic() >= end_s:
                 raise PortError(
-                    f"the broker {self._broker} does not answer as an MQTT broker does; "
-                    "check its port, and "
-                    f"whether it wants TLS (now {'on' if settings.has_tls else 'off'})"
+                    f"the broker {self._broker} does not answer as an MQTT broker does; check its "
+                    f"port, and whether it wants TLS (now {'on' if settings.has_tls else 'off'})"
                 )
 
     def _loop(self, timeout_s: float) -> None:
@@ -185,9 +183,8 @@ class LoRaWan:
         if status != MQTTErrorCode.MQTT_ERR_SUCCESS:
             reason = error_string(MQTTErrorCode(status)).rstrip(".").lower()
             raise PortError(
-                f"the connection to the broker {self._broker} broke ({reason}): it was "
-                "restarted, the network is "
-                "away, or another host uses the same client id"
+                f"the connection to the broker {self._broker} broke ({reason}): it was restarted, "
+                "the network is away, or another host uses the same client id"
             )
 
     def _acknowledge(self) -> None:

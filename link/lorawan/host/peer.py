@@ -255,9 +255,8 @@ class NetworkPeer:
         return Useless(
             Reason.OTHER_BUNDLE,
             f"packet made with bundle {bundle_id.hex()}, this host has {self._own.id.hex()} "
-            f"({self._own.path}) for "
-            f"node {self._number} and does not hold the other; configure that here, or flash "
-            "this there",
+            f"({self._own.path}) for node {self._number} and does not hold the other; configure "
+            "that here, or flash this there",
             self._number,
             frame.counter,
         )

@@ -123,8 +123,7 @@ class Rn2483Mac:
         if answer != "ok":
             raise PortError(
                 f"the RN2483 at {self._modem.path} answers '{answer[:40]}' to an uplink of "
-                f"{len(body)} bytes: "
-                f"{ADVICE.get(answer, 'open it again')}"
+                f"{len(body)} bytes: {ADVICE.get(answer, 'open it again')}"
             )
         airtime_s = self._lora.airtime_s(FRAME_BYTES + len(body))
         outcome = self._modem.wait_for(OUTCOMES, LATE * airtime_s + WINDOWS_S)
@@ -184,16 +183,14 @@ class Rn2483Mac:
             )
         if modem.answer(JOIN_S) != "accepted":
             raise PortError(
-                f"the network does not let the module with DevEUI {dev_eui} in: is it "
-                "registered there with this "
-                "join EUI and application key, and is a gateway in reach?"
+                f"the network does not let the module with DevEUI {dev_eui} in: is it registered "
+                "there with this join EUI and application key, and is a gateway in reach?"
             )
 
     def _no_room(self, body: bytes) -> DoesNotFit:
         return DoesNotFit(
-            f"the RN2483 at {self._modem.path} has no room for {len(body)} bytes: it has "
-            "answers for the network to "
-            "send first, or was told to use another data rate"
+            f"the RN2483 at {self._modem.path} has no room for {len(body)} bytes: it has answers "
+            "for the network to send first, or was told to use another data rate"
         )
 
     def _ask(self, port: int, body: bytes) -> str:

@@ -77,9 +77,8 @@ def test_without_any_runtime_the_message_says_what_each_did_and_what_to_install(
 
 def test_importing_the_node_leaves_the_heavy_libraries_out():
     code = (
-        "import sys, device, device.node, device.console, device.__main__;"
-        "print([name for name in ('torch', 'tensorflow', 'onnx', 'onnxruntime', 'cv2', "
-        "'PIL') if name in sys.modules])"
+        "import sys, device, device.node, device.console, device.__main__;print([name for name in "
+        "('torch', 'tensorflow', 'onnx', 'onnxruntime', 'cv2', 'PIL') if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -32,9 +32,8 @@ def test_without_a_terminal_there_is_a_line_per_image(tally):
     first, *images, notice = stream.getvalue().splitlines()
     assert first == "bundle blobs 3fa2 over emulated lora-sf7, node 7"
     assert images[0] == (
-        "image 0: bee 91.7% · truth bee ✓ · 4 bytes, 15 on the wire · airtime 50.0 ms · "
-        "latency 250.0 ms · "
-        "accuracy so far 50.0%"
+        "image 0: bee 91.7% · truth bee ✓ · 4 bytes, 15 on the wire · airtime 50.0 ms · latency "
+        "250.0 ms · accuracy so far 50.0%"
     )
     assert images[1].startswith("image 2: cat 91.7% · truth bee ✗")
     assert notice == "a notice"

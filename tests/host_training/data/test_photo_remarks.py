@@ -35,9 +35,7 @@ def test_the_same_photo_in_two_splits_or_two_classes_is_said(tmp_path, said):
     read(tmp_path, said)
     assert said[1:] == [
         "2 images are in two splits, so that the accuracy is flattered: train/cat/3.png and "
-        "test/cat/again.png, "
-        "for example; remove one of each",
+        "test/cat/again.png, for example; remove one of each",
         "1 image is in two classes, so that one of the labels is wrong: test/cat/41.png and "
-        "test/dog/no dog.png, "
-        "for example; remove one of each",
+        "test/dog/no dog.png, for example; remove one of each",
     ]

@@ -115,9 +115,8 @@ def test_a_radio_without_a_region_is_silent_and_says_why():
     governor = governor_for(None, 868_100_000, LORA)
     assert governor.start_s(0.01, 0.0) == math.inf
     assert governor.silent_because == (
-        "no region is set, so the radio stays silent: set region to the rules of the place "
-        "where it is, "
-        "one of eu868, us915, wire"
+        "no region is set, so the radio stays silent: set region to the rules of the place where "
+        "it is, one of eu868, us915, wire"
     )
 
 

@@ -30,10 +30,9 @@ JPEG_COPIES = (
     "copies of the originals"
 )
 LABEL_WINS = (
-    "A label takes at most a byte and is as accurate as the bundle: on a node that can "
-    "afford the decoder, and for a "
-    "task that never changes, it wins this picture. Latents are for what the host wants to "
-    "learn later."
+    "A label takes at most a byte and is as accurate as the bundle: on a node that can afford the "
+    "decoder, and for a task that never changes, it wins this picture. Latents are for what the "
+    "host wants to learn later."
 )
 BUNDLES = [Path("models/cifar10"), Path("models/cifar10-wide")]
 

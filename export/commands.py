@@ -256,26 +256,23 @@ def parser() -> argparse.ArgumentParser:
         metavar="POINTS",
         help="percentage points that int8 may cost on the test split (default: %(default)s)",
     )
-    add(
-        "--results",
-        type=Path,
-        default=results.OWN,
-        metavar="DIR",
-        help="where the figures go (default: %(default)s)",
-    )
+    add_results(top)
+    return top
+
+
+def bundle_parser(step: str, description: str, fate: str) -> argparse.ArgumentParser:
+    """For a step with a bundle that is there; `fate`: what becomes of that."""
+    top = program.Parser(prog=f"python -m export {step}", description=description)
+    top.add_argument("--bundle", type=Path, required=True, help=f"folder of the bundle; {fate}")
     return top
 
 
 def calibration_parser() -> argparse.ArgumentParser:
-    top = program.Parser(
-        prog="python -m export calibrate",
-        description=(
-            "Fit the confidence of a bundle's decoder on the validation split and write it into "
-            "its manifest."
-        ),
-    )
-    top.add_argument(
-        "--bundle", type=Path, required=True, help="folder of the bundle; it keeps its id"
+    top = bundle_parser(
+        "calibrate",
+        "Fit the confidence of a bundle's decoder on the validation split and write it into its "
+        "manifest.",
+        "it keeps its id",
     )
     add_out(top)
     add_data_options(top, "the run's, or the name in the bundle")
@@ -283,15 +280,13 @@ def calibration_parser() -> argparse.ArgumentParser:
 
 
 def decoder_parser() -> argparse.ArgumentParser:
-    top = program.Parser(
-        prog="python -m export decoder",
-        description=(
-            "Train another decoder on the symbols of a bundle's encoder and add it to the "
-            "bundle's host side."
-        ),
+    top = bundle_parser(
+        "decoder",
+        "Train another decoder on the symbols of a bundle's encoder and add it to the bundle's "
+        "host side.",
+        "it keeps its id",
     )
     add = top.add_argument
-    add("--bundle", type=Path, required=True, help="folder of the bundle; it keeps its id")
     add("--task", required=True, help=", ".join(TASKS))
     add(
         "--task-name",
@@ -326,15 +321,12 @@ def decoder_parser() -> argparse.ArgumentParser:
 
 
 def rotation_parser() -> argparse.ArgumentParser:
-    top = program.Parser(
-        prog="python -m export rotate",
-        description=(
-            "Rotate the latents of a finished bundle by importance; its encoder is not trained "
-            "again."
-        ),
+    top = bundle_parser(
+        "rotate",
+        "Rotate the latents of a finished bundle by importance; its encoder is not trained again.",
+        "it stays as it is",
     )
     add = top.add_argument
-    add("--bundle", type=Path, required=True, help="folder of the bundle; it stays as it is")
     add(
         "--out",
         type=Path,
@@ -350,13 +342,7 @@ def rotation_parser() -> argparse.ArgumentParser:
     )
     add("--components", type=numbers, default=Rotating.components, metavar="K,K,…")
     add("--seed", type=int, default=Rotating.seed)
-    add(
-        "--results",
-        type=Path,
-        default=results.OWN,
-        metavar="DIR",
-        help="where the figures go (default: %(default)s)",
-    )
+    add_results(top)
     add_data_options(top, "the run's, or the name in the bundle")
     return top
 
@@ -367,6 +353,16 @@ def add_out(top: argparse.ArgumentParser) -> None:
         f"{COPIES}/NAME)"
     )
     top.add_argument("--out", type=Path, metavar="DIR", help=help_text)
+
+
+def add_results(top: argparse.ArgumentParser) -> None:
+    top.add_argument(
+        "--results",
+        type=Path,
+        default=results.OWN,
+        metavar="DIR",
+        help="where the figures go (default: %(default)s)",
+    )
 
 
 def add_data_options(top: argparse.ArgumentParser, default_name: str) -> None:

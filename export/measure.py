@@ -23,6 +23,8 @@ from link.output import without_information
 
 PERCENTILES = (5, 50, 95, 100)
 EVALUATION_BATCH = 500
+N_WARM_UP, N_TIMED = 20, 200
+"Runs of the encoder before any is timed, and those that are."
 
 
 @dataclass(frozen=True)
@@ -206,18 +208,18 @@ class Latency:
     median: float
 
 
-def latency_ms(encoder_path: Path, n_runs: int = 200, n_warm_up: int = 20) -> Latency:
+def latency_ms(encoder_path: Path) -> Latency:
     with without_information():
         interpreter = Interpreter(str(encoder_path), num_threads=1)
         interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     pixels = np.random.default_rng(0).integers(-128, 128, source["shape"]).astype(np.int8)
     times = []
-    for _ in range(n_warm_up + n_runs):
+    for _ in range(N_WARM_UP + N_TIMED):
         start = time.perf_counter()
         interpreter.set_tensor(source["index"], pixels)
         interpreter.invoke()
         interpreter.get_tensor(target["index"])
         times.append(time.perf_counter() - start)
-    timed = 1000 * np.array(times[n_warm_up:])
+    timed = 1000 * np.array(times[N_WARM_UP:])
     return Latency(float(timed.min()), float(np.median(timed)))

@@ -33,8 +33,14 @@ from latentlink.said import Said
 TRAINING = ("DATASET", "IMAGE_SIZE", "PRESET", "START_FROM", "TEACHER")
 EXPORT = ("DATASET", "STAGE", "LATENTS", "ORDER", "COARSENESS", "VIEWS", "MAX_DROP")
 LINE = (
-    *("LINK", "LOSS", "IMAGES", "SEED", "INTERVAL"),
-    *("VERDICT", "FIRST_CHUNK_BYTES", "CHUNK_BYTES"),
+    "LINK",
+    "LOSS",
+    "IMAGES",
+    "SEED",
+    "INTERVAL",
+    "VERDICT",
+    "FIRST_CHUNK_BYTES",
+    "CHUNK_BYTES",
 )
 "Options that each command takes as they were said."
 

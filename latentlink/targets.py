@@ -16,7 +16,13 @@ HOST = ("HOST_DIR", "HOST_TOML")
 
 def flash(said: Said) -> None:
     names = (
-        *("HOST_PORT", "SYSTEM_IMAGE", "NODE", "USER_NAME", "SSH_KEY", "CONFIRM", "REPLACE"),
+        "HOST_PORT",
+        "SYSTEM_IMAGE",
+        "NODE",
+        "USER_NAME",
+        "SSH_KEY",
+        "CONFIRM",
+        "REPLACE",
         "DRY_RUN",
     )
     if "TARGET" not in said:

@@ -13,24 +13,20 @@ from pathlib import Path
 from device.flash.release import EPOCH_S
 
 MODULES = (
-    *(
-        "virtio_pci",
-        "virtio_blk",
-        "virtio_mmio",
-        "ext4",
-        "crc32c_generic",
-        "fixed",
-        "gpio-regulator",
-        "bcm2835",
-    ),
-    *(
-        "sdhci-iproc",
-        "i2c-bcm2835",
-        "reset-raspberrypi",
-        "raspberrypi-cpufreq",
-        "gpio-raspberrypi-exp",
-        "dwc2",
-    ),
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_mmio",
+    "ext4",
+    "crc32c_generic",
+    "fixed",
+    "gpio-regulator",
+    "bcm2835",
+    "sdhci-iproc",
+    "i2c-bcm2835",
+    "reset-raspberrypi",
+    "raspberrypi-cpufreq",
+    "gpio-raspberrypi-exp",
+    "dwc2",
 )
 INIT = """#!/bin/busybox sh
 b=/bin/busybox

@@ -37,8 +37,11 @@ def make_table(partitions: Sequence[Partition], disk_id: int) -> bytes:
     entries = b"".join(
         ENTRY.pack(
             0x80 if index == 0 else 0,
-            *(NO_CHS, part.kind, NO_CHS),
-            *(part.start_bytes // SECTOR_BYTES, part.size_bytes // SECTOR_BYTES),
+            NO_CHS,
+            part.kind,
+            NO_CHS,
+            part.start_bytes // SECTOR_BYTES,
+            part.size_bytes // SECTOR_BYTES,
         )
         for index, part in enumerate(partitions)
     )

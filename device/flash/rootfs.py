@@ -35,8 +35,19 @@ from link.base import durable
 HOST_PYTHON = "{}.{}".format(*sys.version_info[:2])
 PYTHON_OF = {"bookworm": "3.11", "trixie": "3.13"}
 PACKAGES = (
-    *("systemd", "systemd-sysv", "udev", "kmod", "python3", "linux-image-arm64", "busybox-static"),
-    *("raspi-firmware", "e2fsprogs", "dosfstools", "fdisk", "libstdc++6", "openssh-server"),
+    "systemd",
+    "systemd-sysv",
+    "udev",
+    "kmod",
+    "python3",
+    "linux-image-arm64",
+    "busybox-static",
+    "raspi-firmware",
+    "e2fsprogs",
+    "dosfstools",
+    "fdisk",
+    "libstdc++6",
+    "openssh-server",
 )
 COMPONENTS = ("main", "non-free-firmware")
 UNREACHABLE = (b"apt-get update", b"Failed to fetch", b"Could not connect", b"Could not resolve")
@@ -48,37 +59,44 @@ UNITS = Path("device/unit")
 PACKAGE_LIST = "usr/share/doc/latentlink/packages.json"
 OPT = Path("opt/latentlink")
 ENABLED = (
-    *(
-        "latentlink.service",
-        "latentlink-install.service",
-        "latentlink-grow.service",
-        "latentlink-compile.service",
-    ),
-    *("ssh.service", "systemd-networkd.service"),
+    "latentlink.service",
+    "latentlink-install.service",
+    "latentlink-grow.service",
+    "latentlink-compile.service",
+    "ssh.service",
+    "systemd-networkd.service",
 )
 MASKED = (
-    *(
-        "systemd-firstboot.service",
-        "systemd-hwdb-update.service",
-        "ldconfig.service",
-        "getty-static.service",
-    ),
-    *("e2scrub_reap.service", "e2scrub_all.timer", "fstrim.timer", "dpkg-db-backup.timer"),
-    *("getty@.service", "serial-getty@.service", "systemd-logind.service"),  # nobody has a password
-    *("apt-daily.timer", "apt-daily-upgrade.timer", "systemd-networkd-wait-online.service"),
+    "systemd-firstboot.service",
+    "systemd-hwdb-update.service",
+    "ldconfig.service",
+    "getty-static.service",
+    "e2scrub_reap.service",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+    "dpkg-db-backup.timer",
+    "getty@.service",
+    "serial-getty@.service",
+    "systemd-logind.service",  # nobody has a password
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "systemd-networkd-wait-online.service",
 )
 UNUSED = (
-    *("usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/lib/klibc"),
-    *("usr/lib/modules/*/kernel/sound", "usr/lib/modules/*/kernel/drivers/infiniband"),
+    "usr/share/man",
+    "usr/share/info",
+    "usr/share/locale",
+    "usr/share/lintian",
+    "usr/lib/klibc",
+    "usr/lib/modules/*/kernel/sound",
+    "usr/lib/modules/*/kernel/drivers/infiniband",
     *(f"usr/lib/modules/*/kernel/drivers/gpu/drm/{card}" for card in ("amd", "nouveau", "radeon")),
     *(
         f"usr/lib/modules/*/kernel/{part}"
         for part in ("net/bluetooth", "net/mac80211", "net/wireless")
     ),
-    *(
-        "usr/lib/modules/*/kernel/drivers/bluetooth",
-        "usr/lib/modules/*/kernel/drivers/net/wireless",
-    ),
+    "usr/lib/modules/*/kernel/drivers/bluetooth",
+    "usr/lib/modules/*/kernel/drivers/net/wireless",
     "usr/lib/modules/*/kernel/drivers/net/ethernet/[!b]*",
     "usr/lib/modules/*/kernel/drivers/scsi/[!s]*",
 )

@@ -29,6 +29,8 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 "Where programs lie that a user's PATH often leaves out."
 
 
+LAST_LINES = 4
+"Lines of what a program said that a sentence repeats."
 DEADLINE_S = 600.0
 "For one call: whatever is slower hangs on a device or a network that is gone."
 DOWNLOAD_DEADLINE_S = 3600.0
@@ -99,9 +101,9 @@ def run_within(
     return subprocess.CompletedProcess(list(words), process.returncode, output, said)
 
 
-def last_words(output: bytes, n_lines: int = 4) -> str:
+def last_words(output: bytes) -> str:
     lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
-    return " | ".join(lines[-n_lines:]) or "it said nothing"
+    return " | ".join(lines[-LAST_LINES:]) or "it said nothing"
 
 
 def require(tools: Sequence[str]) -> None:

@@ -30,14 +30,14 @@ KINDS = {
 ARCHIVE = ("content-type:", "mime-version:")
 
 
-def merged(old: str, ours: str, mark: str = MARK) -> str:
+def merged(old: str, ours: str) -> str:
     """Ours, and before it what was there: a MIME archive, of which cloud-init takes one part after
     the other.
 
-    `mark` is text by which ours is known, so that a card may be flashed again. FlashError where
-    cloud-init itself could not tell what the old one is.
+    Ours of an earlier flashing is known by MARK. FlashError where cloud-init itself could not tell
+    what the old one is.
     """
-    kept = [part for part in _parts(old) if mark not in _text(part)]
+    kept = [part for part in _parts(old) if MARK not in _text(part)]
     if not kept:
         return ours
     archive = MIMEMultipart(boundary=BOUNDARY)

@@ -200,14 +200,12 @@ def fit_share_to_come(
     return tuple(np.clip(falling, 0, 1).tolist())
 
 
-def expected_calibration_error(
-    confidence: np.ndarray, correct: np.ndarray, n_bins: int = N_BINS
-) -> float:
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
     """Mean distance of confidence (P,) and accuracy over equally wide bins, weighted by their rows;
     0 is perfect.
     """
-    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    gaps = np.bincount(bins, confidence, n_bins) - np.bincount(bins, correct, n_bins)
+    bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    gaps = np.bincount(bins, confidence, N_BINS) - np.bincount(bins, correct, N_BINS)
     return float(np.abs(gaps).sum() / len(confidence))
 
 

@@ -76,8 +76,12 @@ class Standardise(nn.Module):
 def dense_network(symbols: np.ndarray, n_outputs: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(
         Standardise(symbols),
-        *(nn.Linear(symbols.shape[1], hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU()),
-        *(nn.Linear(hidden, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU()),
+        nn.Linear(symbols.shape[1], hidden, bias=False),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden, bias=False),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
         nn.Linear(hidden, n_outputs),
     )
 

@@ -204,7 +204,8 @@ class Store:
         rows = self._rows(
             "SELECT salt, highest, received, bundle_id FROM senders WHERE node = ? AND key_id = ? "
             "ORDER BY id DESC LIMIT 1",
-            *(node, key_id(key)),
+            node,
+            key_id(key),
         )
         if not rows:
             return None
@@ -235,7 +236,10 @@ class Store:
             "SELECT chunk, is_last, bitstream, age_s FROM chunks WHERE sender = "
             "(SELECT max(id) FROM senders WHERE node = ? AND key_id = ?) AND bundle = ? AND "
             "image = ? ORDER BY chunk",
-            *(node, key_id(key), bundle, image),
+            node,
+            key_id(key),
+            bundle,
+            image,
         )
         return [
             Chunk(image, row["chunk"], bool(row["is_last"]), row["bitstream"], row["age_s"])
@@ -249,7 +253,9 @@ class Store:
         rows = self._rows(
             "SELECT image FROM chunks WHERE sender = (SELECT max(id) FROM senders WHERE node = ? "
             "AND key_id = ?) AND bundle = ? ORDER BY counter DESC, image DESC LIMIT 1",
-            *(node, key_id(key), bundle),
+            node,
+            key_id(key),
+            bundle,
         )
         return rows[0]["image"] if rows else None
 
@@ -265,23 +271,17 @@ class Store:
                     continue
                 is_last, _, _, counter, received_s, packet_bytes, is_enough = prefix[-1][4:]
                 if received_s >= since_s:
-                    bitstream, age_s, n_chunks = (
-                        b"".join(row[5] for row in prefix),
-                        prefix[0][6],
-                        len(prefix),
-                    )
                     yield StoredImage(
-                        *(
-                            node,
-                            image,
-                            bitstream,
-                            bool(is_last),
-                            n_chunks,
-                            counter,
-                            received_s,
-                            age_s,
-                        ),
-                        *(packet_bytes, bool(is_enough)),
+                        node,
+                        image,
+                        b"".join(row[5] for row in prefix),
+                        bool(is_last),
+                        n_chunks=len(prefix),
+                        counter=counter,
+                        received_s=received_s,
+                        age_s=prefix[0][6],
+                        packet_bytes=packet_bytes,
+                        is_enough=bool(is_enough),
                     )
 
     def bundles(self) -> dict[str, int]:

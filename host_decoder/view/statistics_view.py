@@ -15,14 +15,14 @@ def statistics_tables(statistics: dict[str, Any]) -> list[Sheet]:
     """From Store.statistics."""
     nodes = [
         (
-            *(
-                str(row["node"]),
-                row["key_id"][:8],
-                str(row["images"]),
-                str(row["packets"]),
-                str(row["packet_bytes"]),
-            ),
-            *(str(row["highest_counter"]), _time(row["first_s"]), _time(row["last_s"])),
+            str(row["node"]),
+            row["key_id"][:8],
+            str(row["images"]),
+            str(row["packets"]),
+            str(row["packet_bytes"]),
+            str(row["highest_counter"]),
+            _time(row["first_s"]),
+            _time(row["last_s"]),
         )
         for row in statistics["nodes"]
     ]

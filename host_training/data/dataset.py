@@ -84,13 +84,11 @@ class DataSet:
         return height, width, channels
 
 
-def stratified_holdout(
-    labels: np.ndarray, fraction: float, seed: int = SPLIT_SEED
-) -> tuple[np.ndarray, np.ndarray]:
+def stratified_holdout(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
     """Indices (kept, held out), sorted; each class gives the same fraction, at least one sample if
     it has two.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SPLIT_SEED)
     held = []
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))

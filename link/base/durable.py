@@ -139,11 +139,11 @@ def read_small(path: Path) -> bytes:
         return file.read(found.st_size)
 
 
-def write_state(path: Path, state: Mapping[str, Any], mode: int | None = None) -> None:
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
     """Durably, as JSON with a checksum: a card that changes one digit must not change what a node
     believes.
     """
-    write(path, json.dumps({**state, "checksum": _checksum(state)}) + "\n", mode)
+    write(path, json.dumps({**state, "checksum": _checksum(state)}) + "\n")
 
 
 def read_state(path: Path, state_format: int) -> dict[str, Any]:

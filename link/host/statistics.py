@@ -27,8 +27,8 @@ class Mean:
     def add(self, value: float | None) -> None:
         """None, a value that the carrier cannot tell, is left out."""
         if value is not None:
-            self.n = self.n + 1
-            self.total = self.total + value
+            self.n += 1
+            self.total += value
             self.last = value
 
     @property

@@ -318,8 +318,21 @@ def _frame_bytes(header: Header, packet: bytes) -> int:
 
 
 HEADINGS = (
-    *("node", "sent", "came", "lost", "again", "bad", "images", "airtime", "SNR", "RSSI"),
-    *("chunks at stop", "stop took", "queue", "oldest", "budget"),
+    "node",
+    "sent",
+    "came",
+    "lost",
+    "again",
+    "bad",
+    "images",
+    "airtime",
+    "SNR",
+    "RSSI",
+    "chunks at stop",
+    "stop took",
+    "queue",
+    "oldest",
+    "budget",
 )
 
 

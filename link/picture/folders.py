@@ -10,9 +10,20 @@ from link.picture.reader import extensions
 PRIVATE = frozenset(
     {
         # of network storages
-        *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "@tmp"),
-        *("__macosx", "$recycle.bin", "system volume information", "lost+found"),
-        *("thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__"),
+        "@eadir",
+        "@recycle",
+        "@recently-snapshot",
+        "#recycle",
+        "#snapshot",
+        "@tmp",
+        "__macosx",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "__pycache__",
     }
 )
 """Names, in lower case, of what systems keep beside a person's files; so is whatever begins with a

@@ -61,9 +61,7 @@ def first(split: Split, n_images: int) -> Split:
 
 
 def some_images(data: DataSet, n_images: int) -> np.ndarray:
-    """Training images drawn at random, always the same, uint8 (n, H, W, C); all of them if there
-    are no more.
-    """
+    """n or all of the training images, drawn at random, always the same, uint8 (n, H, W, C)."""
     n_images = min(n_images, len(data.train))
     chosen = np.random.default_rng(CALIBRATION_SEED).choice(
         len(data.train), n_images, replace=False

@@ -36,9 +36,7 @@ SYMBOL_LIMITS = (-128, 127)
 
 @dataclass(frozen=True, eq=False)
 class Alphabet:
-    """Symbols that each latent can take: those seen in training and one more on each side, within
-    int8.
-    """
+    """Symbols that each latent can take: those of training and one more on each side, in int8."""
 
     minimum: np.ndarray
     "int64 (D,)"
@@ -94,9 +92,7 @@ class Mixture:
 
 
 def static_histogram(symbols: np.ndarray) -> Mixture:
-    """One component: each latent's histogram over the symbols (N, D); a symbol never seen counts
-    half a time.
-    """
+    """One component: each latent's histogram over symbols (N, D); one never seen counts half."""
     alphabet = Alphabet.of(symbols)
     counts = np.bincount(alphabet.columns(symbols).ravel(), minlength=int(alphabet.sizes.sum()))
     return Mixture(alphabet, _normalised(alphabet, np.maximum(counts, 0.5)[:, None]), np.ones(1))
@@ -171,9 +167,7 @@ def clusters(symbols: np.ndarray, labels: np.ndarray, n_clusters: int, seed: int
 
 
 def nearest_centre(points: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """k-means by Lloyd's iterations from randomly chosen points; float32 (N, D) → index of the
-    centre (N,).
-    """
+    """k-means by Lloyd's iterations from random points; float32 (N, D) → centre's index (N,)."""
     centres = points[rng.permutation(len(points))[:k]]
     for iteration in range(LLOYD_ITERATIONS + 1):
         nearest = ((centres**2).sum(1) - 2 * points @ centres.T).argmin(1)
@@ -232,9 +226,7 @@ class FittedTables:
 
     @property
     def best_mixture(self) -> Candidate:
-        """The best of those with several components; the static histogram where the data could
-        carry none.
-        """
+        """The best with several components; the static histogram where the data carry none."""
         mixtures = self.candidates[1:] or self.candidates
         return min(mixtures, key=lambda candidate: candidate.validation_bits)
 

@@ -29,9 +29,7 @@ N_WARM_UP, N_TIMED = 20, 200
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two encoders give the same symbols; shares 0…1 over all symbols, `images` over whole
-    images.
-    """
+    """How far two encoders give the same symbols: shares 0…1, `images` of whole images."""
 
     equal: float
     within_one: float

@@ -227,9 +227,7 @@ def halves(
 def make_decoder(
     decoder: FoldedDecoder, deployed: Deployed, settings: FineTuning
 ) -> tuple[float, float]:
-    """Fine-tune the decoder and write decoder.onnx; accuracy on the validation split before and
-    after.
-    """
+    """Fine-tune the decoder, write decoder.onnx; accuracy on validation before and after."""
     data = deployed.data
     passes = augmented_symbols(data, deployed.encode, settings.n_epochs(len(data.train)))
     tuned, before, after = finetune(

@@ -72,9 +72,7 @@ class Rotating:
 
 
 def rotate(settings: Rotating, say: Say = print) -> tuple[Bundle, dict[str, float]]:
-    """Write the rotated bundle to `settings.out`, all of it or nothing; the bundle and its
-    figures.
-    """
+    """Write the rotated bundle to `settings.out`, whole or not at all; it and its figures."""
     Bundle.load(settings.bundle, "node")
     old = Bundle.load(settings.bundle, "host")
     data = load(settings.dataset or old.data_set, settings.data_dir, image_size=old.image.height)
@@ -149,9 +147,7 @@ def build(
 
 
 def importance_of(old: Bundle, data: DataSet, settings: Rotating) -> Rotation:
-    """From a decoder that learns the old symbols first: the bundle's own is an ONNX file and has no
-    gradients.
-    """
+    """From a decoder that learns the old symbols first: the bundle's own has no gradients."""
     encode = Int8Encoder(old.encoder_path, old.image, settings.threads)
     train, validation = encode(data.train.images), encode(data.validation.images)
     lessons = Lessons(train[None], data.train.labels, validation, data.validation.labels)

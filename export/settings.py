@@ -1,6 +1,4 @@
-"""What an export is told, and what it starts from: settings, the checkpoint's data set,
-provenance.
-"""
+"""Settings: what an export is told, and what it starts from: data set and provenance."""
 
 import math
 from dataclasses import dataclass, field

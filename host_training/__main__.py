@@ -1,6 +1,4 @@
-"""`python -m host_training train|replay`: train an auto-encoder; write a split's images for a node
-to replay.
-"""
+"""`python -m host_training train|replay`: train; write a split's images for a node to replay."""
 
 import sys
 

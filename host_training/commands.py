@@ -1,6 +1,4 @@
-"""The command line of training: what was said, what the run in the folder is, and whether the two
-agree.
-"""
+"""The command line of training: what was said, what the run is, and whether the two agree."""
 
 import argparse
 import json
@@ -218,9 +216,7 @@ def missing_weights(wanted: Wanted, source: Source) -> Iterator[str]:
 
 @contextmanager
 def noted_interruptions() -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM are only put into the list: an update is finished, and what it made is
-    saved.
-    """
+    """Ctrl-C and SIGTERM are only put into the list, so that an update is finished and saved."""
     numbers: list[int] = []
     noted = (signal.SIGINT, signal.SIGTERM)
     before = [

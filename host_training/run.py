@@ -175,9 +175,7 @@ class Wanted:
 
 
 def result_stage(preset: str, recipe: Recipe) -> StageName:
-    """The stage whose best checkpoint is the result: the preset's, or the last where that is left
-    out.
-    """
+    """The stage whose best checkpoint is the result: the preset's, or the last."""
     usual = PRESETS[preset].stage
     if getattr(recipe, f"{usual}_epochs"):
         return usual

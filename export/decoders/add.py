@@ -157,9 +157,7 @@ def new_class_decoder(heard: AtHost, few: np.ndarray, name: str, learning: Learn
 
 
 def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
-    """Learn a decoder, measure it on the test split and add it; the bundle, the decoder's name, and
-    the figures.
-    """
+    """Learn a decoder, measure and add it; the bundle, the decoder's name, and the figures."""
     Bundle.load(request.bundle, "node")
     bundle = Bundle.load(request.bundle, "host")
     data = load(

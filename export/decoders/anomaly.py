@@ -50,9 +50,7 @@ SMALLEST = 1e-3
 
 
 class Scaled(nn.Module):
-    """A score (N,), moved and stretched so that validation images have their median at 0 and few
-    are above 1.
-    """
+    """A score (N,), scaled so that validation images have their median at 0 and few are above 1."""
 
     def __init__(self, score: nn.Module, validation: np.ndarray) -> None:
         super().__init__()
@@ -116,9 +114,7 @@ class Fitted:
 
     @property
     def weak_kinds(self) -> list[str]:
-        """Kinds of strangers of which most are not told, or would not be had the score not seen
-        their like.
-        """
+        """Kinds of strangers of which most are not told, or would not be if never seen."""
         return [
             kind
             for kind in KINDS

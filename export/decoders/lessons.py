@@ -73,9 +73,7 @@ class Lessons:
         return cls(heard.passes, data.train.labels, heard.validation, data.validation.labels)
 
     def in_pass(self, number: int) -> tuple[Tensor, Tensor]:
-        """The symbols (N, D) of a pass, and what they should give; after the last comes the first
-        again.
-        """
+        """Symbols (N, D) of a pass and what they should give; after the last comes the first."""
         number %= len(self.symbols)
         is_same = len(self.wanted) == self.symbols.shape[1]
         return as_input(self.symbols[number]), torch.from_numpy(

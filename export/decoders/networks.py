@@ -143,9 +143,7 @@ class SoftenedScores(nn.Module):
 def learn_classes(
     lessons: Lessons, labels: np.ndarray, n_classes: int, loss: str, settings: Learning
 ) -> SoftenedScores:
-    """A decoder of classes; `labels` (M,) are the validation images', which choose how sure it
-    is.
-    """
+    """A decoder of classes; `labels` (M,), of validation images, choose how sure it is."""
     torch.manual_seed(settings.seed)
     symbols = lessons.symbols[0]
     network = (
@@ -235,9 +233,7 @@ def learn_pixels(
 
 
 class Distances(nn.Module):
-    """Squared Mahalanobis distances (N, K) of symbols to the classes' means, all classes of one
-    covariance.
-    """
+    """Squared Mahalanobis distances (N, K) to the classes' means, all of one covariance."""
 
     whiten: Tensor
     means: Tensor

@@ -85,9 +85,7 @@ def grey_noise(random: np.random.Generator, n: int, shape: Shape) -> np.ndarray:
 
 
 def shuffled(random: np.random.Generator, images: np.ndarray) -> np.ndarray:
-    """Images (N, H, W, C) cut into squares that change places; what is left over at the edges
-    stays.
-    """
+    """Images (N, H, W, C) cut into squares that change places, but for a rest at the edges."""
     cut, (n, height, width, channels) = images.copy(), images.shape
     h, w = height // N_SQUARES, width // N_SQUARES
     inner = cut[:, : h * N_SQUARES, : w * N_SQUARES]

@@ -100,9 +100,7 @@ class FoldedEncoder(nn.Module):
 
 @dataclass(frozen=True)
 class View:
-    """How an image is looked at: moved by some pixels, what moves in being reflected, and mirrored
-    or not.
-    """
+    """How an image is looked at: moved, with what moves in reflected, and mirrored or not."""
 
     is_mirrored: bool = False
     down: int = 0
@@ -224,9 +222,7 @@ def fold_decoder(
 
 
 def dense(weight: Tensor, bias: Tensor, order: Sequence[int], fill: Tensor) -> nn.Linear:
-    """A dense layer on the latents in `order`, the others constant at `fill` (D,); weight (D, M),
-    bias (M,).
-    """
+    """A dense layer on the latents in `order`, others at `fill` (D,); weight (D, M), bias (M,)."""
     pruned = sorted(set(range(len(weight))) - set(order))
     constant = bias + fill[pruned].to(weight) @ weight[pruned]
     return with_weights(nn.Linear(len(order), len(bias)), weight[list(order)].T, constant)
@@ -245,8 +241,6 @@ def with_weights(layer: Any, weight: Tensor, bias: Tensor | None) -> Any:
 def fold(
     model: AutoEncoder, order: Sequence[int], fill: Tensor
 ) -> tuple[FoldedEncoder, FoldedDecoder]:
-    """Both halves of a model in evaluation mode; `order` may leave latents out, which stay at
-    `fill` (D,).
-    """
+    """Both halves in evaluation mode; latents that `order` leaves out stay at `fill` (D,)."""
     encoder = FoldedEncoder(model.encoder, model.config, order)
     return encoder.eval(), fold_decoder(model.decoder, order, fill).eval()

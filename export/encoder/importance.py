@@ -106,9 +106,7 @@ def rotation(latents: Tensor, weight: Tensor, coarseness: float = 1.0) -> Rotati
 def fold_rotation(
     encoder: FoldedEncoder, decoder: FoldedDecoder, by: Rotation
 ) -> tuple[FoldedEncoder, FoldedDecoder]:
-    """Encoder and decoder whose latents are z; the same function when all of them arrive, before
-    rounding.
-    """
+    """Encoder and decoder whose latents are z; before rounding the whole is the same function."""
     last = encoder.dense[-1]
     assert isinstance(last, nn.Conv2d)
     n_latents = len(by.importance)

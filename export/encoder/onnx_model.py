@@ -68,9 +68,7 @@ def write_decoder(decoder: FoldedDecoder, path: Path) -> None:
 
 
 def write_task(decoder: nn.Module, n_latents: int, output: str, path: Path) -> None:
-    """A further task's decoder for any batch: "symbols" float32 (N, D) → its output (N, …), in one
-    step.
-    """
+    """A further task's decoder for any batch: "symbols" float32 (N, D) → its output (N, …)."""
     example = torch.zeros(2, n_latents)
     with durable.whole(path) as unfinished:
         _write(decoder, example, unfinished, DECODER_INPUT, output, dynamic_batch=True)

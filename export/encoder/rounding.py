@@ -23,9 +23,7 @@ DAMPING, LEAST_DAMPING = 0.01, 1e-9
 
 @torch.no_grad()
 def round_weights(encoder: FoldedEncoder, images: Tensor) -> FoldedEncoder:
-    """A copy with every convolution's weights on their int8 grid; images float32 (N, C, H, W) in
-    0…1.
-    """
+    """A copy with all convolutions on their int8 grid; images float32 (N, C, H, W) in 0…1."""
     rounded = copy.deepcopy(encoder)
     outputs = mean_outputs(encoder, images)
     for name, wanted in outputs.items():

@@ -17,9 +17,7 @@ Encode = Callable[[np.ndarray], np.ndarray]
 
 
 class Int8Encoder:
-    """One interpreter per thread, each on its share of the images; the symbols do not depend on how
-    many.
-    """
+    """One interpreter per thread, each on its share of the images; the symbols are the same."""
 
     def __init__(self, path: Path, image: ImageSpec, n_threads: int = 1) -> None:
         self.image = image

@@ -19,9 +19,7 @@ import onnx2tf
 import tensorflow as tf
 
 SAMPLE_IMAGES = "calibration_image_sample_data_20x128x128x3_float32.npy"
-"""onnx2tf would download this file for an input of three channels unless it lies in the working
-folder.
-"""
+"What onnx2tf downloads, for an input of three channels, unless it is in the working folder."
 
 
 def main() -> None:

@@ -18,9 +18,7 @@ def to_pixels(images: np.ndarray) -> Tensor:
 
 
 def to_model_input(pixels: Tensor, pixel_pad: int) -> Tensor:
-    """uint8 (N, C, H, W) → float32 in 0…1, reflected by `pixel_pad` pixels on each side, channels
-    last.
-    """
+    """uint8 (N, C, H, W) → float32 in 0…1, `pixel_pad` reflected pixels around, channels last."""
     images = pixels.float().div_(255)
     if pixel_pad:
         images = torch.nn.functional.pad(images, (pixel_pad,) * 4, mode="reflect")
@@ -28,9 +26,7 @@ def to_model_input(pixels: Tensor, pixel_pad: int) -> Tensor:
 
 
 def augment(pixels: Tensor, augmentation: Augmentation) -> Tensor:
-    """Random rotation and zoom, crops of the image padded with zeros, mirroring; uint8 (N, C, H, W)
-    in and out.
-    """
+    """Random rotation, zoom, crops padded with zeros, mirroring; uint8 (N, C, H, W) in and out."""
     if augmentation.rotation_degrees or augmentation.zoom:
         pixels = _rotate_and_zoom(pixels, augmentation)
     n, _, height, width = pixels.shape
@@ -49,9 +45,7 @@ def augment(pixels: Tensor, augmentation: Augmentation) -> Tensor:
 
 
 def _cut_out(pixels: Tensor, side: int) -> Tensor:
-    """A black square around a random pixel of each image; near the border a part of it falls
-    outside.
-    """
+    """A black square around a random pixel of each image, at the border only a part of it."""
     n, _, height, width = pixels.shape
 
     def stripe(length: int) -> Tensor:
@@ -81,9 +75,7 @@ def _rotate_and_zoom(pixels: Tensor, augmentation: Augmentation) -> Tensor:
 
 
 class Batches:
-    """Shuffled, augmented training batches of a fixed size; the last, incomplete one of an epoch is
-    dropped.
-    """
+    """Shuffled, augmented batches of a fixed size; an epoch's incomplete last one is dropped."""
 
     def __init__(
         self,

@@ -19,9 +19,7 @@ class DataSetError(Exception):
 
 @dataclass(frozen=True)
 class Split:
-    """images uint8 (N, H, W, C), labels int64 (N,), and CIFAR-100's superclasses where there are
-    any.
-    """
+    """images uint8 (N, H, W, C), labels int64 (N,), and superclasses where there are any."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -114,9 +112,7 @@ def corrupt_labels(labels: np.ndarray, ratio: float, n_classes: int, seed: int) 
 
 
 def with_corrupted_labels(data: DataSet, ratio: float, seed: int) -> DataSet:
-    """The same data set with corrupted training and validation labels, as in the field; test labels
-    stay clean.
-    """
+    """The data set with corrupted training and validation labels; test labels stay clean."""
 
     def corrupted(split: Split, seed: int) -> Split:
         return replace(split, labels=corrupt_labels(split.labels, ratio, len(data.classes), seed))

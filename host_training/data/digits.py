@@ -1,6 +1,4 @@
-"""The embedded default: scikit-learn's 1,797 scans of handwritten digits, 8 × 8 grey pixels, 17
-levels.
-"""
+"""Digits, the embedded default: scikit-learn's 1,797 handwritten ones, 8 × 8 pixels, 17 greys."""
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -12,9 +10,7 @@ VALIDATION_FRACTION = 0.1
 
 
 def load() -> DataSet:
-    """1,294 training, 144 validation and 359 test images or so: a stratified split that never
-    changes.
-    """
+    """1,294 training, 144 validation and 359 test images or so, stratified, always the same."""
     scans = load_digits()
     images = np.rint(scans.images * (255 / 16)).astype(np.uint8)[..., None]
     everything = Split(images, scans.target.astype(np.int64))

@@ -1,6 +1,4 @@
-"""Download one file: tried again after a fault, continued where it broke off, checked before anyone
-reads it.
-"""
+"""Download one file: tried again after a fault, continued where it broke off, then checked."""
 
 import hashlib
 import http.client
@@ -129,9 +127,7 @@ def _blocks(response: http.client.HTTPResponse, bar: tqdm) -> Iterator[bytes]:
 
 
 def _write(part: Path, mode: str, blocks: Iterator[bytes]) -> int:
-    """How many bytes were written; a fault of the disk is no fault of the line, and is not tried
-    again.
-    """
+    """How many bytes were written; a fault of the disk is raised at once, not tried again."""
     n_bytes = 0
     try:
         file = part.open(mode)

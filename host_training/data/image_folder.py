@@ -31,9 +31,7 @@ N_SAID = 5
 
 @dataclass(frozen=True, eq=False)
 class Photos:
-    """images uint8 (N, S, S, 3), labels int64 (N,), and the files' names below the data set's
-    folder (N,).
-    """
+    """images uint8 (N, S, S, 3), labels int64 (N,), the files' names below the folder (N,)."""
 
     images: np.ndarray
     labels: np.ndarray

@@ -33,9 +33,7 @@ class Photos(Protocol):
 def describe(
     name: str, photos: Mapping[str, Photos], classes: Sequence[str], drawn: Sequence[str]
 ) -> Iterator[str]:
-    """Sentences about a data set of that name, its photos by split, some of whose splits were
-    drawn.
-    """
+    """Sentences about a data set, its photos by split, some of whose splits were drawn."""
     yield _sizes(name, photos, classes, drawn)
     yield from _unevenness(photos, classes)
     yield from _copies(photos, classes)

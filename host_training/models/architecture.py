@@ -40,9 +40,7 @@ class Architecture:
     where it costs least.
     """
     subband_gains: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
-    """What LL, LH, HL and HH are multiplied by: a matter of training alone, folding makes it part
-    of the stem.
-    """
+    "What LL, LH, HL and HH are multiplied by in training; folding makes it part of the stem."
     noise_half_width: float = 1.0
     """Bound of the uniform noise that stands in for rounding: 1 in the paper and its authors' code,
     ½ in Ballé et al.

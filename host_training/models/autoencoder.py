@@ -165,9 +165,7 @@ def quantise(latents: Tensor) -> Tensor:
 
 
 def drop_tail(latents: Tensor, min_kept: float) -> Tensor:
-    """Latents (N, D) of which each image keeps a leading share, uniform in (min_kept, 1); the rest
-    is 0.
-    """
+    """Latents (N, D), each image's leading share, uniform in (min_kept, 1), kept, the rest 0."""
     n, n_latents = latents.shape
     kept = torch.empty(n, 1, device=latents.device).uniform_(min_kept, 1) * n_latents
     return latents * (torch.arange(n_latents, device=latents.device) < kept)
@@ -184,16 +182,12 @@ class AutoEncoder(nn.Module):
         self.decoder = DenseDecoder(config) if config.has_module3_on_node else Decoder(config)
 
     def relax(self, latents: Tensor) -> Tensor:
-        """Training's stand-in for the link: additive uniform noise for rounding, a dropped tail;
-        shape kept.
-        """
+        """Training's stand-in for the link: uniform noise for rounding, a dropped tail."""
         half_width = self.config.noise_half_width
         noisy = latents + torch.empty_like(latents).uniform_(-half_width, half_width)
         return noisy if self.config.min_kept == 1 else drop_tail(noisy, self.config.min_kept)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class scores (N, K): through noise in training mode, through rounding in evaluation
-        mode.
-        """
+        """Class scores (N, K): through noise in training mode, rounding in evaluation mode."""
         latents = self.encoder(images)
         return self.decoder(self.relax(latents) if self.training else quantise(latents))

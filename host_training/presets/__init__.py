@@ -23,9 +23,7 @@ FOLDER_PRESET = "photo-32"
 
 
 def fitting_presets(data_set: str) -> list[str]:
-    """Presets that make sense for a data set: `digits` is for its own; a folder's images may have
-    any size.
-    """
+    """Presets that make sense for a data set: `digits` for its own; a folder's have any size."""
     is_other = data_set in DEFAULT_PRESETS and data_set != "digits"
     return [name for name in PRESETS if not (is_other and name == "digits")]
 

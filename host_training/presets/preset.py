@@ -1,6 +1,4 @@
-"""Preset: a recipe that has a name, with what is done with its run and what it was measured to
-reach.
-"""
+"""Preset: a recipe with a name, what is done with its run, and what it was measured to reach."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -39,9 +39,7 @@ class ClassAccuracies:
 
     @classmethod
     def of(cls, names: Sequence[str], labels: np.ndarray, said: np.ndarray) -> "ClassAccuracies":
-        """Labels (N,) and what was said in their place (N,), both numbers of the classes that are
-        named.
-        """
+        """Labels (N,) and what was said in their place (N,), numbers of the named classes."""
         counts = (labels, labels[labels == said], said)
         n_images, n_right, n_said = (
             np.bincount(which, minlength=len(names)).tolist() for which in counts

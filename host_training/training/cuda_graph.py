@@ -44,9 +44,7 @@ class LossGraph:
         module.load_state_dict(before)  # the warm-up moved the batch norms' statistics
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The loss of a batch, scalar; the gradients are in the module's parameters until the next
-        call.
-        """
+        """The loss of a batch, scalar; the gradients are the module's until the next call."""
         self.images.copy_(images)
         self.labels.copy_(labels)
         self.graph.replay()

@@ -22,9 +22,7 @@ TEMPERATURE = 4.0
 def read_teacher(
     path: Path, student: ModelConfig, data: DataSet, device: torch.device
 ) -> AutoEncoder:
-    """A finished model of the same images and classes, of any preset; CheckpointError for any
-    other.
-    """
+    """A finished model of the same images and classes; CheckpointError for any other."""
     reads = attrgetter("height", "width", "channels", "wavelet")
     with suppress(NoModelError):
         teacher = Checkpoint.read(path, device)

@@ -95,9 +95,7 @@ def class_accuracies(
 
 
 def histogram_bits(symbols: np.ndarray) -> float:
-    """Sum over the latents of the entropy of each one's own histogram, bits per image; symbols (N,
-    D).
-    """
+    """Sum over the latents of their histograms' entropies, bits per image; symbols (N, D)."""
     bits = 0.0
     for column in symbols.T:
         _, counts = np.unique(column, return_counts=True)

@@ -20,9 +20,7 @@ from host_training.training.recipe import Recipe, StageName
 
 @dataclass(frozen=True)
 class Progress:
-    """What an update reports; still tensors, as reading a number makes a GPU wait for the
-    processor.
-    """
+    """What an update reports, still tensors: to read a number a GPU has to be waited for."""
 
     loss: Tensor
     rates: RateReduction | None = None

@@ -44,9 +44,7 @@ def augmentation(recipe: Recipe, usual: Augmentation) -> Augmentation:
 
 
 class Trainer:
-    """One run in one folder: `last.pt` to go on from, `ce.pt` and `duphil.pt` the best of each
-    stage.
-    """
+    """One run in one folder: `last.pt` to go on from; `ce.pt`, `duphil.pt`, each stage's best."""
 
     def __init__(
         self,
@@ -162,9 +160,7 @@ class Trainer:
         return self.run_dir / f"{stage.name}.pt"
 
     def _take_best(self, stage: Stage) -> None:
-        """Go on with the stage's best weights, whose latents are ranked now that they are known to
-        be the best.
-        """
+        """Go on with the stage's best weights, whose latents are ranked now."""
         best = Checkpoint.read(self._best_path(stage), self.device)
         self.model.load_state_dict(best.model.state_dict())
         symbols, labels = encode_split(self.model, self.data.train, self.device)

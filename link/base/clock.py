@@ -20,9 +20,7 @@ def boot_s() -> float:
 
 @cache
 def boot_id() -> str:
-    """Tells this boot from all others; a system that has no such id counts every process as a
-    boot.
-    """
+    """Tells this boot from all others; without such an id each process counts as a boot."""
     try:
         return BOOT_ID_FILE.read_text(encoding="ascii").strip()
     except OSError:

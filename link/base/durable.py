@@ -100,9 +100,7 @@ def _beside(path: Path) -> Path:
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Make a folder, and those on the way to it; what root makes belongs to whom a new file there
-    would.
-    """
+    """Make a folder, and those on the way to it; root's belong to whom a new file there would."""
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -126,9 +124,7 @@ def _owner_in(folder: Path) -> tuple[int, int]:
 
 
 def read_small(path: Path) -> bytes:
-    """All of a file that one of us wrote; OSError also for what is none, and might never end, or
-    never begin.
-    """
+    """All of a file that one of us wrote; OSError also for what is no file, and might never end."""
     found = path.stat()
     # a folder is refused below
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):

@@ -13,9 +13,7 @@ class HeldError(OSError):
 
 
 class FolderLock:
-    """Held from its making to `close`; the folder itself is locked, so nothing is left behind in
-    it.
-    """
+    """Held from its making to `close`; the folder itself is locked: nothing is left in it."""
 
     def __init__(self, folder: Path | str) -> None:
         """Raises HeldError when another process has it, OSError when there is no such folder or it

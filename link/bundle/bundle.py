@@ -73,9 +73,7 @@ class Bundle:
 
     @classmethod
     def load(cls, path: Path | str, side: str) -> "Bundle":
-        """Read the manifest and check the files that `side` ("node" or "host") needs, or raise
-        BundleError.
-        """
+        """Read and check all that `side`, "node" or "host", needs; BundleError otherwise."""
         if side not in ("node", "host"):
             raise ValueError(f"side is '{side}', it must be 'node' or 'host'")
         try:

@@ -91,9 +91,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> "Calibration":
-        """Raises KeyError, TypeError or ValueError, saying what is wrong; further keys are left
-        alone.
-        """
+        """KeyError, TypeError or ValueError say what is wrong; further keys are left alone."""
         return cls(
             tuple(map(int, stored["n_known"])),
             tuple(map(float, stored["temperature"])),

@@ -1,6 +1,4 @@
-"""A modem that is told what to do in lines of text: one line asks, one answers, and events come in
-between.
-"""
+"""A modem that is told in lines what to do: one asks, one answers, events come in between."""
 
 import time
 from collections import deque
@@ -196,9 +194,7 @@ class CommandLine:
 
 
 def parse_packet(digits: str) -> bytes:
-    """The packet that hexadecimal digits write; ValueError when they are none, or more than a frame
-    can carry.
-    """
+    """The packet of hexadecimal digits; ValueError when it is none, or longer than a frame."""
     packet = bytes.fromhex(digits)
     if len(packet) > MAX_PACKET_BYTES:
         raise ValueError(f"{len(packet)} bytes are more than the {MAX_PACKET_BYTES} of a frame")

@@ -1,6 +1,4 @@
-"""Deadline: an end to calls of the system and of libraries that know none, such as asking a name
-service.
-"""
+"""Deadline: an end to calls of system and libraries that know none, as to a name service."""
 
 import threading
 from collections.abc import Callable
@@ -13,9 +11,7 @@ Result = TypeVar("Result")
 
 
 def begin(call: Callable[[], Result], what: str) -> Future[Result]:
-    """What becomes of call(), in a thread that is left behind if need be; no process waits for
-    it.
-    """
+    """What becomes of call(), in a thread on which no process waits."""
     outcome: Future[Result] = Future()
 
     def run() -> None:
@@ -29,9 +25,7 @@ def begin(call: Callable[[], Result], what: str) -> Future[Result]:
 
 
 def within(timeout_s: float, call: Callable[[], Result], what: str) -> Result:
-    """What call() returns or raises; PortError when that takes longer, saying what was waited
-    for.
-    """
+    """What call() returns or raises; PortError, with what was waited for, when it is late."""
     outcome = begin(call, what)
     wait([outcome], timeout_s)
     if not outcome.done():

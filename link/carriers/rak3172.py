@@ -155,9 +155,7 @@ class Rak3172:
 
 
 def parse_event(line: str) -> Received:
-    """The packet of `+EVT:RXP2P:<rssi>:<snr>:<digits>`; ValueError when the line is something
-    else.
-    """
+    """The packet of `+EVT:RXP2P:<rssi>:<snr>:<digits>`; ValueError for any other line."""
     match line.split(":"):
         case ["+EVT", "RXP2P", rssi, snr, digits]:
             return Received(parse_packet(digits), Quality(parse_level(snr), parse_level(rssi)))

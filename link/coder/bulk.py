@@ -49,9 +49,7 @@ class Latents:
 def decode_bulk(
     bitstreams: Sequence[bytes], tables: Tables, complete: Sequence[bool] | None = None
 ) -> Latents:
-    """Bitstreams to latents; `complete[i]` says whether all of bitstream i is here (all of them
-    when None).
-    """
+    """Bitstreams to latents; `complete[i]`: all of bitstream i is here (None: of every one)."""
     n_images = len(bitstreams)
     is_complete = np.ones(n_images, bool) if complete is None else np.asarray(complete, bool)
     latents = Latents(

@@ -52,9 +52,7 @@ def decode(data: bytes, tables: Tables, complete: bool = True) -> Latent:
 
 
 def ideal_bits(symbols: np.ndarray, tables: Tables) -> float:
-    """-Σ log2 of the probabilities the coder was given: the bitstream cannot be shorter on
-    average.
-    """
+    """-Σ log2 of the coder's probabilities: on average no bitstream can be shorter."""
     bits = 0.0
     weights = tables.prior
     for d, index in enumerate(tables.indices(symbols)):

@@ -36,9 +36,7 @@ class RangeEncoder:
         self._low = 0
         self._range = (1 << STATE_BITS) - 1
         self._bits = STATE_BITS
-        """Width of the space in which low and range are numbers: 64 plus 32 for every word shifted
-        out.
-        """
+        "Bits of the numbers low and range: 64 plus 32 for every word shifted out."
 
     def encode(self, index: int, cumulative_low: int, cumulative_high: int, n_symbols: int) -> None:
         """Narrow to the symbol `index` of `n_symbols`, whose counts are cumulative_low ..
@@ -66,9 +64,7 @@ class RangeEncoder:
 
 
 class RangeDecoder:
-    """Follows the encoder's intervals; with `complete=False` the data is only the first part of a
-    stream.
-    """
+    """Follows the encoder's intervals; `complete=False`: the data is the first part only."""
 
     def __init__(self, data: bytes, complete: bool) -> None:
         self._data = data

@@ -38,9 +38,7 @@ STORED = {
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """Latent d takes the symbols symbol_min[d] .. symbol_min[d] + n_d - 1; the sender clamps to
-    them.
-    """
+    """Latent d takes symbols symbol_min[d] .. symbol_min[d] + n_d - 1; the sender clamps."""
 
     symbol_min: np.ndarray
     "int16 (D,)"
@@ -114,9 +112,7 @@ class Tables:
         frequencies: Iterable[np.ndarray],
         prior: np.ndarray,
     ) -> "Tables":
-        """From integer frequencies, per latent (K, n_d), rows summing to 2**16, and prior weights
-        (K,).
-        """
+        """From integer frequencies, per latent (K, n_d), rows of 2**16, and prior weights (K,)."""
         prior = np.asarray(prior, np.int64)
         cumulative = []
         for d, rows in enumerate(np.asarray(rows, np.int64) for rows in frequencies):
@@ -151,9 +147,7 @@ class Tables:
         probabilities: Iterable[np.ndarray],
         prior: np.ndarray,
     ) -> "Tables":
-        """From float probabilities or counts, per latent (K, n_d), or (n_d,) for K = 1, and a prior
-        (K,).
-        """
+        """From probabilities or counts, per latent (K, n_d) or, K = 1, (n_d,), and a prior (K,)."""
         weights = np.asarray(prior, np.float64)
         weights = np.maximum(np.rint(weights / weights.max() * ((1 << WEIGHT_BITS) - 1)), 1)
         return cls.from_frequencies(
@@ -263,9 +257,7 @@ def _check_rows(d: int, rows: np.ndarray, n_components: int) -> None:
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, dtype: str, n_dimensions: int) -> np.ndarray:
-    """One .npy member, its size bounded before anything is allocated, its type and shape
-    checked.
-    """
+    """One .npy member, its size bounded before anything is allocated, type and shape checked."""
     entry = archive.getinfo(f"{name}.npy")
     _require(
         entry.file_size <= 2 * MAX_FREQUENCIES + 4096, f"{name} claims {entry.file_size} bytes"

@@ -74,9 +74,7 @@ class _Transmission:
 
 
 class _Path:
-    """From one station to another: what gets lost on it does not depend on who else speaks or
-    when.
-    """
+    """From one station to another; what gets lost there depends on nobody else."""
 
     def __init__(self, name: str, impairments: Impairments, seed: int) -> None:
         def random(purpose: str) -> Random:
@@ -116,9 +114,7 @@ class StationStatistics:
 
 
 class Air:
-    """The channel between stations 0 … n_stations - 1; the same seed loses the same frames of a
-    station.
-    """
+    """The channel between stations 0 … n_stations - 1; a seed says which frames are lost."""
 
     def __init__(
         self, n_stations: int, impairments: Impairments = UNIMPAIRED, seed: int = 0
@@ -151,9 +147,7 @@ class Air:
         return new.end_s
 
     def clear_s(self, tuning: Tuning, now_s: float) -> float:
-        """When a station that listens before it talks tries next: now, or some time after the one
-        that speaks.
-        """
+        """When a station that listens before it talks tries next: now, or after who speaks."""
         busy_until_s = max(
             (frame.end_s for frame in self._on_air if frame.tuning == tuning), default=now_s
         )

@@ -33,9 +33,7 @@ class LineStatistics:
 
 
 class _Direction:
-    """From one end to the other: what waits, what is on its way, and what the channel does to
-    it.
-    """
+    """From one end to the other: what waits, what is on its way, what the channel does."""
 
     def __init__(self, name: str, byte_s: float, impairments: Impairments, seed: int) -> None:
         def random(purpose: str) -> Random:

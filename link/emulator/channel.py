@@ -46,9 +46,7 @@ class IidLoss:
 
 @dataclass(frozen=True)
 class GilbertElliott:
-    """Good and bad times alternate; everything is lost in bad ones. Mean loss p/(p+r), mean burst
-    1/r.
-    """
+    """All is lost in bad times, which alternate with good: mean loss p/(p+r), burst 1/r."""
 
     p_good_to_bad: float
     p_bad_to_good: float
@@ -88,9 +86,7 @@ NAMED_LOSSES: dict[str, LossModel] = {
 
 
 def parse_loss(text: str) -> LossModel:
-    """A name of NAMED_LOSSES, a probability ("0.1"), or "ge:p,r" for a Gilbert-Elliott channel of
-    one's own.
-    """
+    """A name of NAMED_LOSSES, a probability ("0.1"), or one's own Gilbert-Elliott "ge:p,r"."""
     if text in NAMED_LOSSES:
         return NAMED_LOSSES[text]
     try:

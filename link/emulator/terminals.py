@@ -1,6 +1,4 @@
-"""The emulator: a line between pseudo-terminals, which its ends open as they would open a serial
-port.
-"""
+"""The emulator: a line between pseudo-terminals, opened as serial ports are."""
 
 import fcntl
 import json
@@ -25,9 +23,7 @@ SHORTEST_SLEEP_S = 0.002
 
 
 class Terminal:
-    """One end as its computer sees it: a raw pseudo-terminal, usable again after each program that
-    had it open.
-    """
+    """One end as its computer sees it: a raw pseudo-terminal, for one program after another."""
 
     def __init__(self) -> None:
         # keeping the slave open keeps the pair alive between two users
@@ -55,9 +51,7 @@ class Terminal:
         self.bytes_overrun += len(data) - n_written
 
     def allow(self) -> None:
-        """Let the next program open it; one that was killed has not given it back, as a real device
-        would.
-        """
+        """Let the next program open it: one that was killed has not given it back."""
         fcntl.ioctl(self._slave, termios.TIOCNXCL)
 
     def close(self) -> None:

@@ -1,6 +1,4 @@
-"""Image reader: one node's chunks to what is known of its images, or the sentence that says why
-not.
-"""
+"""Image reader: one node's chunks to what is known of its images, or why nothing is."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,9 +14,7 @@ Decode = Callable[[bytes, Tables, bool], Latent]
 
 
 class ImageReader:
-    """Puts chunks together and decodes; whatever is wrong with one is an answer to this one
-    alone.
-    """
+    """Puts chunks together and decodes; a fault in one is an answer to that one alone."""
 
     def __init__(self, node: int, bundles: Sequence[Bundle], decode: Decode) -> None:
         """Chunks made with any of these bundles are decoded; the first one is the node's present

@@ -136,9 +136,7 @@ class ForeignBundle:
 
 @dataclass(frozen=True)
 class Useless:
-    """A packet of the node's own in which nothing is new, or nothing makes sense; it counts as
-    received.
-    """
+    """A packet of the node's own without news, or without sense; it counts as received."""
 
     reason: Reason
     sentence: str

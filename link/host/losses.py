@@ -52,9 +52,7 @@ class Losses:
         return len(images)
 
     def _forgive(self, image: int) -> None:
-        """A gap counted as a loss was the id of this image, which waited while later packets
-        went.
-        """
+        """A gap counted as a loss was the id of this image, which waited."""
         if image > self._first and self.n:
             self.n -= 1
 
@@ -80,9 +78,7 @@ class Losses:
         return sum(image in gap for image in self._ids)
 
     def _lose(self, n_unheard: int, behind: Chunk | None) -> None:
-        """Counters that nobody heard, between the previous packet and the one that holds
-        `behind`.
-        """
+        """Counters that nobody heard, from the previous packet to the one that holds `behind`."""
         before = self._previous
         self.n += n_unheard
         if not n_unheard or behind is None:

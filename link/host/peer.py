@@ -218,9 +218,7 @@ class Peer:
     def _take_back(
         self, recovered: Iterable[Recovered], opened: Opened, now_s: float
     ) -> list[Outcome]:
-        """Packets that parity brought back; they came, as it were, when their nearest neighbour
-        did.
-        """
+        """Packets that parity brought back; they came when their nearest neighbour did."""
         outcomes: list[Outcome] = []
         for back in recovered:
             if not self._session.recovered(back.counter):

@@ -213,9 +213,7 @@ class Receiver(HostEnd):
         )
 
     def _advance_s(self, now_s: float) -> float:
-        """When a session that is behind may be answered; inf: not now, as while a REPORT is asked
-        for.
-        """
+        """When a session that is behind may be answered; inf: not while a REPORT is asked for."""
         if self._advances is None or any(node.is_asked for node in self._nodes.values()):
             return inf
         asking = self._advances.next(now_s)

@@ -28,9 +28,7 @@ class Reporter:
         }
         self._unconfirmed: set[int] = set()
         self._images: Recent[int, tuple[int, ...]] = Recent(REPLAY_WINDOW)
-        """The images of the chunks in a packet, by its counter; of late, and heard by this start of
-        the host.
-        """
+        "The images of a packet's chunks, by its counter: of late, since this start of the host."
         self._enough: Recent[int, None] = Recent(MAX_VERDICTS)
         self._asked_s: float | None = None
         self._silent_s: float | None = None
@@ -50,9 +48,7 @@ class Reporter:
         airtime_s: float,
         listens: bool,
     ) -> None:
-        """A packet came that is new, with a chunk of each of these images; None: it makes no
-        sense.
-        """
+        """A new packet came, with a chunk of each of these images; None: it makes no sense."""
         self._highest = max(self._highest, counter)
         self._unconfirmed.add(counter)
         if images is not None:

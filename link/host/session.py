@@ -108,9 +108,7 @@ class HostSession:
         state: NodeState | None = None,
         has_downlink: bool = True,
     ) -> None:
-        """`bundles` are all that the host holds: the node's present one, its other ones, then the
-        rest.
-        """
+        """`bundles` are all that the host holds: the node's present one, its others, the rest."""
         self._node = node
         self._key = key
         self._host_salt = host_salt
@@ -253,9 +251,7 @@ class HostSession:
         return True
 
     def _learn(self, session: _Session, opened: Opened) -> None:
-        """What a long tag vouches for: which bundle the session has, and whether all its tags are
-        long.
-        """
+        """What a long tag vouches for: the session's bundle, and whether all its tags are long."""
         if opened.header.packet_type == PacketType.HELLO:
             with suppress(ValueError):
                 hello = Hello.unpack(opened.body)

@@ -47,9 +47,7 @@ class _Decision:
 
 @dataclass
 class NodeStatistics:
-    """One node's figures. The receiver calls the methods and counts what it rejects; monitor and
-    host read.
-    """
+    """One node's figures: the receiver calls and counts, monitor and host read."""
 
     losses: Losses = field(default_factory=Losses)
     n_received: int = 0
@@ -113,9 +111,7 @@ class NodeStatistics:
         quality: Quality = NO_QUALITY,
         chunks: Sequence[Chunk] = (),
     ) -> None:
-        """A packet came that is good and new, with these chunks of images, none for a control
-        packet.
-        """
+        """A good and new packet came, with these chunks of images; none: a control packet."""
         self.n_received += 1
         self.packet_bytes += packet_bytes
         self.airtime_s += airtime_s
@@ -159,9 +155,7 @@ class NodeStatistics:
 
     @property
     def mean_stop_latency_s(self) -> float | None:
-        """From a verdict to the last chunk heard of its image, 0 when none came, over all
-        verdicts.
-        """
+        """From a verdict to the last chunk heard of its image, 0 without one, over all."""
         return self._latency_total_s / self.n_decided if self.n_decided else None
 
     def to_json(self) -> dict[str, Any]:

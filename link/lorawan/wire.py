@@ -79,9 +79,7 @@ def uplink_packet(
 
 
 def plain_packet(node: int, packet_type: PacketType, body: bytes) -> bytes:
-    """A frame to be sent, at the node's end or at the host's: the network gives it its counter and
-    address.
-    """
+    """A frame to be sent, at either end: the network gives it its counter and address."""
     return Header(node, 0, packet_type, version=LORAWAN_VERSION).pack() + body
 
 
@@ -130,9 +128,7 @@ def unpack_batch(body: bytes, reference: int) -> list[Chunk]:
 
 @dataclass(frozen=True)
 class Greeting:
-    """HELLO over LoRaWAN: who speaks in this session of the network, and around which id its images
-    are told.
-    """
+    """HELLO over LoRaWAN: who speaks in this session, and around which id images are told."""
 
     bundle_id: bytes
     image: int

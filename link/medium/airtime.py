@@ -77,18 +77,14 @@ class LoRaConfig:
         return float(self.exact_airtime_s(payload_bytes))
 
     def largest_payload_bytes(self, limit_s: float) -> int:
-        """The longest payload whose airtime stays within limit_s, a dwell time; 0 when not even one
-        byte does.
-        """
+        """The longest payload whose airtime is within limit_s, a dwell time; 0: not one byte."""
         fitting = (n for n in range(self.max_payload_bytes, 0, -1) if self.airtime_s(n) <= limit_s)
         return next(fitting, 0)
 
 
 @dataclass(frozen=True)
 class FskConfig:
-    """FSK as LoRaWAN's fastest data rate uses it: preamble, sync word, length, payload and CRC at
-    one bitrate.
-    """
+    """FSK as LoRaWAN's fastest data rate uses it: all of a frame at one bitrate."""
 
     bitrate_bps: int = 50_000
     n_preamble_bytes: int = 5

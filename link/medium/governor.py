@@ -45,9 +45,7 @@ class AirtimeLimit:
 
 
 class Governor:
-    """One sender's turns, by its rules and what it has used. The caller brings the clock, the
-    ledger's.
-    """
+    """When one sender may send, by its rules and what it has used, on the ledger's clock."""
 
     def __init__(
         self,
@@ -136,9 +134,7 @@ class Governor:
         self._free_s = -math.inf
 
     def left(self, end_s: float) -> None:
-        """The frame charged last ended at end_s at the latest; it counts from then on when that is
-        later.
-        """
+        """The frame charged last ended at end_s at the latest; it counts from the later time."""
         if self.is_limited:
             self.ledger.postpone(end_s)
         self.pause(end_s)
@@ -158,7 +154,5 @@ class Governor:
         return max(0.0, min(left)) if left else None
 
     def keep_time(self, now_s: float) -> None:
-        """Call it now and then, every few minutes: the ledger's file learns that time has
-        passed.
-        """
+        """Call it every few minutes: the ledger's file learns that time has passed."""
         self.ledger.keep_time(now_s)

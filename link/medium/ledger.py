@@ -61,18 +61,14 @@ class Ledger:
             self._ends[-1] = max(self._ends[-1], end_s)
 
     def keep_time(self, now_s: float) -> None:
-        """Time has passed without a frame; worth saying now and then, so that a later start knows
-        of it.
-        """
+        """Time has passed without a frame; said now and then, a later start knows of it."""
 
     def used_s(self, since_s: float) -> float:
         """Airtime of all frames that ended later than since_s."""
         return self._total_s - self._sum_before(bisect_right(self._ends, since_s + SAME_MOMENT_S))
 
     def end_of_use_s(self, kept_s: float) -> float:
-        """The moment since when at most kept_s >= 0 of airtime were used; -inf when that is true of
-        all time.
-        """
+        """The moment since when at most kept_s >= 0 of airtime were used; -inf: ever since."""
         passed_s = self._total_s - kept_s - SAME_AIRTIME_S
         return (
             self._ends[bisect_left(self._sums, passed_s)]

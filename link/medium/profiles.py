@@ -77,9 +77,7 @@ class LinkProfile:
 
     @property
     def bitrate_bps(self) -> int:
-        """Speed of the serial port that leads to this line: the cable's own, or the usual one of
-        the modem.
-        """
+        """Speed of the serial port to this line: the cable's own, or the modem's usual one."""
         if isinstance(self.medium, UartConfig):
             return self.medium.bitrate_bps
         return self.port_bitrate_bps or 115_200
@@ -94,9 +92,7 @@ class LinkProfile:
         return COMPUTER_S + self.from_air_s(self.max_packet_bytes) + self.to_air_s(ANSWER_BYTES)
 
     def to_air_s(self, packet_bytes: int) -> float:
-        """From the moment at which a computer begins to hand a packet to its modem until it is on
-        the air.
-        """
+        """From a computer's first byte of a packet to its modem until it is on the air."""
         return self._port_s(packet_bytes, TO_AIR_BYTES)
 
     def from_air_s(self, packet_bytes: int) -> float:

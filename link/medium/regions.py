@@ -74,9 +74,7 @@ class Rules:
 
 
 def rules_for(region: str | None, frequency_hz: int | None, profile: LinkProfile) -> Rules:
-    """Raises ValueError when there is no such region; what is not allowed in it makes the sender
-    silent.
-    """
+    """ValueError when there is no such region; what it forbids makes the sender silent."""
     if region is None:
         return _unset(profile)
     if region not in REGIONS:
@@ -195,9 +193,7 @@ _RULES = {"eu868": _eu868, "us915": _us915}
 
 
 def _hourly(duty_cycle: float, profile: LinkProfile) -> tuple[AirtimeLimit, ...]:
-    """The duty cycle over an hour, and how much of it may go at once: always two of the longest
-    frames.
-    """
+    """The duty cycle over an hour, and how much may go at once: two of the longest frames."""
     if duty_cycle >= 1:
         return ()
     hour = AirtimeLimit(HOUR_S, duty_cycle * HOUR_S)

@@ -48,9 +48,7 @@ class SlotClock:
         return self._slot is not None and now_s < self._void_s
 
     def start_s(self, duration_s: float, now_s: float) -> float:
-        """The earliest time, from now_s on, at which a frame and what answers it, so long together,
-        may start.
-        """
+        """The earliest time from now_s on at which a frame, with its answer so long, may start."""
         if self._slot is not None and self.has_slot(now_s):
             return self._in_slot(self._slot, duration_s, now_s)
         return now_s if self._back_off_until_s is None else max(now_s, self._back_off_until_s)

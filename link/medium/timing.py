@@ -1,6 +1,4 @@
-"""Timing: how long a frame takes and how long to wait for an answer. Everything derives from
-airtime.
-"""
+"""Timing: how long a frame takes and an answer is waited for; all derives from airtime."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,9 +65,7 @@ class LinkTiming:
         return self.profile.wire_bytes(packet_bytes)
 
     def silence_s(self, airtime_s: float) -> float:
-        """How long a host that was asked nothing waits behind a node's frame before it reports
-        unasked.
-        """
+        """How long a host that was not asked waits behind a node's frame before it reports."""
         return self.turnaround_s + SILENCE_FRAMES * (airtime_s + self.turnaround_s)
 
     def probe_s(self, airtime_s: float, n_tries: int, share: float | None = None) -> float:

@@ -214,9 +214,7 @@ def _open(arguments: argparse.Namespace, profile: LinkProfile) -> Carrier:
 def _hear(
     carrier: Carrier, arguments: argparse.Namespace
 ) -> Iterator[tuple[float, Received | None]]:
-    """What comes in, with the time since the beginning; None now and then, so that a screen stays
-    alive.
-    """
+    """What comes in, with the time since the beginning; None now and then, for the screen."""
     n_left, duration_s = arguments.count or inf, arguments.duration or inf
     started_s, t_s = time.monotonic(), 0.0
     while n_left > 0 and t_s < duration_s:

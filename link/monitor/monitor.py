@@ -99,9 +99,7 @@ class _Node:
 
     @property
     def newest(self) -> int:
-        """The highest counter that a report may speak of: packets may have come to the host and not
-        here.
-        """
+        """The highest counter that a report may speak of, also of packets not heard here."""
         return self.latest + (1 << COUNTER_LOW_BITS - 1)
 
     def remember(self, counter: int, explained: Explained) -> None:
@@ -249,9 +247,7 @@ class Monitor:
         return None
 
     def _sessions(self, node: _Node, header: Header) -> Iterable[_Session]:
-        """Those that the packet may belong to: the one that it names, or those known, the latest
-        first.
-        """
+        """Those that the packet may belong to: the one it names, or the known, latest first."""
         if header.node not in self._keys:
             return []
         if not header.salt:

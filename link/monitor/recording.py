@@ -101,9 +101,7 @@ def is_uplink(packet: bytes) -> bool:
 
 
 def pace(packets: Iterable[Recorded], speed: float = 1.0) -> Iterator[tuple[float, Recorded]]:
-    """Each packet with when to send it, in seconds from the start; pauses of more than an hour are
-    cut to one.
-    """
+    """Each packet with the seconds at which to send it; pauses are cut to an hour."""
     if not speed > 0:
         raise ValueError(
             f"a recording cannot be replayed {speed:g} times as fast; 1 is its own speed"

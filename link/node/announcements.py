@@ -115,9 +115,7 @@ class HostClock:
         return self._is_asked and now_s >= self._ask_s
 
     def age_s(self, chunk: QueuedChunk, now_s: float) -> float | None:
-        """How old the chunk's image is; None when neither this boot's clock nor the time of day can
-        tell.
-        """
+        """How old the chunk's image is; None when no clock can tell."""
         if chunk.captured_s is not None:
             return max(0.0, now_s - chunk.captured_s)
         if chunk.captured_unix_s is not None and self.unix_offset_s is not None:

@@ -64,9 +64,7 @@ class ChunkChoice:
         return self.in_flight.chunks.keys() | held if held else self.in_flight.chunks
 
     def bases(self, now_s: float) -> Content | None:
-        """The oldest base chunks that are not on their way; where they share a BATCH, refinements
-        ride along.
-        """
+        """The oldest base chunks not on their way; in a BATCH refinements ride along."""
         is_limited = self.equipment.governor.is_limited
         limit = LOOK_AHEAD if is_limited else 2
         waiting = list(self.equipment.outbox.base_chunks(limit, self.passed_over(now_s)))
@@ -92,18 +90,14 @@ class ChunkChoice:
         return Content(PacketType.DATA, chunks, listens=self.is_asking(chunks, now_s, has_more))
 
     def probe(self) -> Content | None:
-        """The oldest base chunk without an acknowledgement; None when only refinements are on their
-        way.
-        """
+        """The oldest unacknowledged base chunk; None: only refinements are on their way."""
         oldest = self.in_flight.oldest_base
         skip = {chunk for chunk in self.in_flight.chunks if chunk != oldest}
         waiting = tuple(self.equipment.outbox.base_chunks(1, skip))
         return Content(PacketType.DATA, waiting, listens=True, is_probe=True) if waiting else None
 
     def is_asking(self, chunks: tuple[QueuedChunk, ...], now_s: float, has_more: bool) -> bool:
-        """Whether the packet with these chunks wants an answer; has_more: others could follow it
-        without one.
-        """
+        """Whether a packet with these chunks wants an answer; has_more: others could follow."""
         if not self.options.has_downlink or self.report.n_missed:
             return self.options.has_downlink
         counter = self.packer.planned_counter
@@ -127,9 +121,7 @@ class ChunkChoice:
         return bool(following) or not self.equipment.governor.is_limited
 
     def _refinements(self, limit: int, now_s: float) -> list[QueuedChunk]:
-        """Up to `limit` that may be sent now: wanted, as far as the host has said, and
-        affordable.
-        """
+        """Up to `limit` that may be sent now: affordable, and wanted as far as is known."""
         found: list[QueuedChunk] = []
         for chunk in self.equipment.outbox.refinements(LOOK_AHEAD, self.passed_over(now_s)):
             is_wanted = self.in_flight.n_of_image(chunk.image) < self._n_unasked
@@ -169,9 +161,7 @@ class Choice:
 
     @property
     def _offers(self) -> tuple[Callable[[float], Content | None], ...]:
-        """What is sent first. Nothing new goes to a silent host, nor what its report could not
-        name.
-        """
+        """What is sent first; to a silent host nothing new, nor what no report could name."""
         is_open = not self._report.is_silent and not self._chunks.is_window_full
         new = (self._due_status, self._chunks.bases, self._chunks.refinement)
         return (

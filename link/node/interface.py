@@ -206,27 +206,19 @@ class NodeEnd(Protocol):
 
     @property
     def is_unheard(self) -> bool:
-        """Whether the host might have no use for what is sent, and nothing of it is under way any
-        more.
-        """
+        """Whether the host might have no use for what is sent, with nothing under way."""
 
     def chunk_bytes(self, first: int | None = None, later: int | None = None) -> tuple[int, int]:
-        """The longest first and later pieces to cut a bitstream into, or the given ones where those
-        are shorter.
-        """
+        """The longest first and later pieces of a bitstream, or the given ones if shorter."""
 
     def is_idle(self, now_s: float) -> bool:
-        """Whether an image captured now could leave at once: nothing new waits, and the line is
-        free.
-        """
+        """Whether an image captured now could leave at once."""
 
     def wants_image(self, now_s: float) -> bool:
         """Whether an image captured now would leave soon."""
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When next_packet may have something; None: not before an image is queued, or something is
-        heard.
-        """
+        """When next_packet may have something; None: not before an image or a packet comes."""
 
     def next_packet(self, now_s: float) -> Outgoing | None:
         """What to transmit now, None when nothing may or need be. Its airtime is charged, its
@@ -237,9 +229,7 @@ class NodeEnd(Protocol):
         """
 
     def transmitted(self, end_s: float) -> None:
-        """The packet of next_packet has left; its last bit, or the last window behind it, ended at
-        end_s.
-        """
+        """The packet of next_packet has left; its last bit, or last window, ended at end_s."""
 
     def does_not_fit(self, now_s: float, max_packet_bytes: int | None = None) -> None:
         """The modem did not take the packet of next_packet: nothing has left, and something smaller
@@ -258,6 +248,4 @@ class NodeEnd(Protocol):
         """No image follows for a long time: what waits for one need not wait."""
 
     def take_over(self, other: "NodeEnd") -> None:
-        """An end of the same kind spoke for another bundle's images until now: what it knew of the
-        host.
-        """
+        """An end of the same kind spoke until now: what it knew of the host."""

@@ -91,9 +91,7 @@ class Packer:
         self.latest_counter = max(self.latest_counter, counter)
 
     def chunk_bytes(self, first: int | None, later: int | None) -> tuple[int, int]:
-        """The longest first and later pieces to cut a bitstream into, or the given ones where those
-        are shorter.
-        """
+        """The longest first and later pieces of a bitstream, or the given ones if shorter."""
         most_first = (
             self._fitting.max_bytes
             - FIRST_CHUNK_OVERHEAD_BYTES

@@ -36,9 +36,7 @@ class ParityQueue:
             self._due += self._encoder.flush()
 
     def next(self, planned_counter: int) -> Parity | None:
-        """The next that is due; what waited for so long that it cannot name its group any more is
-        passed over.
-        """
+        """The next that is due; one that can no longer name its group is passed over."""
         return next((parity for parity in self._due if is_tellable(parity, planned_counter)), None)
 
     def remove(self, parity: Parity) -> None:

@@ -71,9 +71,7 @@ class RateControl:
         self._captured_s = captured_s
 
     def n_affordable(self, airtime_s: float, now_s: float) -> int:
-        """Chunks of each image that may be sent now when a refinement takes airtime_s, base chunk
-        included.
-        """
+        """Chunks of each image, base included, to send now if a refinement takes airtime_s."""
         share = self._share(PLENTY, now_s)
         if share is None or self._captured_s is None:
             return MAX_CHUNKS

@@ -1,6 +1,4 @@
-"""Report timer: a node has asked, and how long it waits for the host, first for this report, then
-for any.
-"""
+"""Report timer: how long a node that has asked waits, for this report, then for any."""
 
 from math import inf
 from random import Random
@@ -97,9 +95,7 @@ class ReportTimer:
             self._await_from(now_s)
 
     def miss(self, now_s: float, airtime_s: float, pause_s: float) -> None:
-        """The answer did not come. pause_s, for the first time: what is worth waiting for all the
-        same.
-        """
+        """The answer did not come; pause_s: what is worth waiting for the first time."""
         self.due_s = None
         self.n_missed += 1
         probe_s = self._timing.probe_s(airtime_s, self.n_missed - SILENT_AFTER, self._share)

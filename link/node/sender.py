@@ -182,9 +182,7 @@ class Sender:
         self._parity.flush()
 
     def take_over(self, other: NodeEnd) -> None:
-        """What it knew of the time and of the host's silence, and what the host knows of a
-        fault.
-        """
+        """What it knew of the host's time and silence, and what the host knows of a fault."""
         assert isinstance(other, Sender), "a node's ends are all of one kind"
         self._clock.take_over(other._clock)
         self._report.take_over(other._report)
@@ -263,9 +261,7 @@ class Sender:
     # How it leaves
 
     def _start_s(self, content: Content, now_s: float) -> float:
-        """When it may start at the earliest, so that budget, rules, slot and back-off agree; inf:
-        never.
-        """
+        """The earliest start by budget, rules, slot and back-off; inf: never."""
         airtime_s, duration_s = self._packer.spans_s(content)
         start_s = self._rate.start_s(airtime_s, now_s)
         while start_s < (slot_s := self._slots.start_s(duration_s, start_s)):
@@ -395,9 +391,7 @@ class Sender:
         self._tries.lost(self._in_flight.give_up())
 
     def _skip_to(self, counter: int) -> None:
-        """The host has seen higher counters: this node's were lost, or its card is a copy or an old
-        state.
-        """
+        """The host has seen higher counters: these were lost, or are of an old copy."""
         self._packer.skip_to(counter)
         self._tries.lost(self._in_flight.give_up())
         self._tries.begin_anew()

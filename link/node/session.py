@@ -1,6 +1,4 @@
-"""Node session: a node's salt and its two keys, from one start to the next, or to a command to
-renew it.
-"""
+"""Node session: a node's salt and its two keys, until it starts anew or is told to."""
 
 import secrets
 from collections import OrderedDict
@@ -62,9 +60,7 @@ class NodeSession:
         "The host has asked for a salt, and so for a long tag, in every packet."
 
     def forget_host(self) -> None:
-        """The host does not answer: it may have lost what it knew of this session, or have begun
-        anew itself.
-        """
+        """The host does not answer: it may have forgotten this session, or begun anew."""
         self.is_known = self.knows_host = False
 
     def use_long_tags(self, wanted: bool) -> None:
@@ -94,9 +90,7 @@ class NodeSession:
         )
 
     def open(self, packet: bytes) -> tuple[Header, bytes] | Rejected | None:
-        """Header and body of a downlink packet that was not opened before; None: it is not for this
-        node.
-        """
+        """Header and body of a downlink packet not opened before; None: it is another's."""
         try:
             header = Header.unpack(packet)
         except ValueError as error:

@@ -37,9 +37,7 @@ class Tries:
         self._count(outgoing, -1)
 
     def delivered(self, chunks: Collection[ChunkId]) -> tuple[int, ...]:
-        """They are in safe hands, or nobody will ever say so; the images whose base chunk is among
-        them.
-        """
+        """They are safe, or nobody will ever say so; the images whose base is among them."""
         self._outbox.delivered(chunks)
         self._forget(chunks)
         bases = tuple(sorted(image for image, index in chunks if index == 0))
@@ -47,9 +45,7 @@ class Tries:
         return bases
 
     def lost(self, chunks: Iterable[ChunkId]) -> None:
-        """They did not arrive and wait again, but for images whose refinements were sent too
-        often.
-        """
+        """They wait again, but for images whose refinements were sent too often."""
         self._give_up(
             {
                 image

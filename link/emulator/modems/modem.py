@@ -95,9 +95,7 @@ class Uart:
 
 
 class Modem(ABC):
-    """One station's modem. The kinds say in `take` what bytes mean, in `receive` what becomes of a
-    frame.
-    """
+    """One station's modem; the kinds say what bytes mean (`take`) and frames become (`receive`)."""
 
     uart_bitrate_bps: int | None = None
 

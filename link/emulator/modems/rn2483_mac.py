@@ -119,9 +119,7 @@ class Rn2483Mac(Rn2483):
                 super().obey(line, now_s)
 
     def has_sent(self, now_s: float) -> None:
-        """An uplink has left: the network has heard it, and what it answers comes in the first
-        window.
-        """
+        """An uplink has left: the network has heard it, and answers in the first window."""
         if not self._is_on_mac:
             return super().has_sent(now_s)
         if self._is_joining:

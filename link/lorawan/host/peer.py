@@ -198,9 +198,7 @@ class NetworkPeer:
         ]
 
     def _release(self) -> list[Outcome]:
-        """What waited for the HELLO. Each was told near the one behind it, so their ids are found
-        backwards.
-        """
+        """What waited for the HELLO, ids found backwards: each was told near the one behind."""
         held, self._held = list(self._held), deque(maxlen=MAX_HELD)
         after = self._reference
         references: list[int] = []

@@ -95,9 +95,7 @@ class LoRaWanReceiver(HostEnd):
         return notices
 
     def command(self, node: int, command: Command) -> None:
-        """Tell a node behind one of its next uplinks. ValueError: the network does that by
-        itself.
-        """
+        """Tell a node behind one of its next uplinks; ValueError where the network does that."""
         if not isinstance(command, (Renew, AskStatus)):
             raise ValueError(
                 f"{type(command).__name__} has no place in LoRaWAN: the network sees to "
@@ -106,9 +104,7 @@ class LoRaWanReceiver(HostEnd):
         self._nodes[node].tellings.command(command)
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When next_packet has something: at once, since the network keeps it for the node's next
-        window.
-        """
+        """At once: the network keeps it for the node's next window."""
         waits = any(node.tellings.are_due for node in self._nodes.values())
         return now_s if waits else None
 

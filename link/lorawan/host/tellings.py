@@ -43,9 +43,7 @@ class NetworkTellings:
         self._is_complete[image] = is_complete
 
     def enough(self, image: int) -> None:
-        """It needs no more. One more chunk comes before the node can know; if two do, it has not
-        heard.
-        """
+        """It needs no more. One chunk may still come; with two, the node has not heard."""
         if not self._has_downlink or self._is_complete.get(image, True):
             return
         n_chunks = self._n_since_told.pop(image, TELL_AGAIN_AFTER - 1) + 1

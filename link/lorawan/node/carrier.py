@@ -74,14 +74,10 @@ class MacSettings:
 
 
 class Rn2483Mac:
-    """A carrier; its packets have 4 bytes of header, which stay here, and the body that goes on the
-    air.
-    """
+    """A carrier of packets; their header of 4 bytes stays here, the body goes on the air."""
 
     def __init__(self, settings: MacSettings) -> None:
-        """Joins unless the module still is joined; PortError when it does not answer or is not let
-        in.
-        """
+        """Joins unless the module is joined; PortError when it does not answer or get in."""
         if settings.spreading_factor not in EU868_BYTES:
             raise ValueError(
                 f"spreading factor is {settings.spreading_factor}; LoRaWAN has SF7 to SF12"

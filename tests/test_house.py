@@ -203,8 +203,6 @@ def test_every_results_file_has_the_one_shape(path):
 PACKAGES = ("link", "device", "host_decoder", "export", "host_training", "latentlink")
 TESTED_ELSEWHERE = {
     "link/node/interface.py": "tests/link/node/test_sender.py",
-    "link/node/packing.py": "tests/link/node/test_sender.py",
-    "link/node/session.py": "tests/link/node/test_sender.py",
     "device/flash/image.py": "tests/device/flash/test_aarch64.py",
     "device/flash/rootfs.py": "tests/device/flash/test_aarch64.py",
     "host_decoder/errors.py": "tests/host_decoder/test_config.py",
@@ -216,7 +214,6 @@ TESTED_ELSEWHERE = {
     "host_training/presets/preset.py": "tests/host_training/presets/test_presets.py",
     "host_training/presets/residual.py": "tests/host_training/presets/test_presets.py",
     "host_training/training/cuda_graph.py": "tests/host_training/training/test_trainer.py",
-    "host_training/training/curves.py": "tests/host_training/training/test_trainer.py",
     "latentlink/choice.py": "tests/latentlink/test_steps.py",
     "latentlink/make.py": "tests/test_house.py",
     "latentlink/targets.py": "tests/latentlink/test_steps.py",

@@ -1,6 +1,6 @@
 """Operators: what the int8 model is made of, and what of it an Edge TPU would take.
 
-The verdicts follow Coral's published list ("TensorFlow models on the Edge TPU", Table 1); the
+What it takes follows Coral's published list ("TensorFlow models on the Edge TPU", Table 1); the
 compiler has the last word and is asked when it is installed.
 """
 

@@ -141,8 +141,6 @@ class Monitor:
         self._bundle_ids = list(bundle_ids)
         self._airtime_s = airtime_s
         self._nodes: dict[int, _Node] = {}
-        self.n_foreign = 0
-        "Packets that are none of ours."
 
     @property
     def statistics(self) -> dict[int, NodeStatistics]:
@@ -179,7 +177,6 @@ class Monitor:
         )
 
     def _foreign(self, packet: bytes, now_s: float, quality: Quality, text: str) -> Sighting:
-        self.n_foreign += 1
         return Sighting(now_s, None, "?", len(packet), quality, f"{text}: {packet[:16].hex()}")
 
     def _hear_uplink(

@@ -39,9 +39,9 @@ def test_the_power_is_the_nearest_for_which_a_current_is_known(home):
 
 
 def test_a_cable_and_a_node_that_is_not_answered_save_what_they_do_not_do(home):
-    cable, one_way = of(home, "serial-9600"), of(home, "lora-sf7", link="downlink = false")
-    assert cable.transmit_j == cable.listen_j == one_way.listen_j == 0
-    assert one_way.transmit_j > 0
+    cable, unanswered = of(home, "serial-9600"), of(home, "lora-sf7", link="downlink = false")
+    assert cable.transmit_j == cable.listen_j == unanswered.listen_j == 0
+    assert unanswered.transmit_j > 0
 
 
 def test_the_gate_saves_the_radio_of_what_is_not_sent(home):

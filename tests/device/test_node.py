@@ -27,7 +27,7 @@ from link.wire.packet import Header
 from tests.worlds.far_host import FarHost, far_end
 from tests.worlds.photos import write_odd_photos
 
-ONE_WAY = "downlink = false"
+NO_DOWNLINK = "downlink = false"
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def test_the_console_tells_what_each_packet_costs_before_it_leaves(home, port):
     path, far = port
     with (
         FarHost(home, far, answers=False) as host,
-        node(home.config(path, link=ONE_WAY)) as process,
+        node(home.config(path, link=NO_DOWNLINK)) as process,
     ):
         said = finish(process)
     medium = get_profile("serial-115200").medium
@@ -139,7 +139,7 @@ def test_over_the_emulated_radio_the_node_and_the_line_agree_on_what_was_spent(h
         far = stack.enter_context(far_end(ends["b"]))
         host = stack.enter_context(FarHost(home, far, "lora-sf7", answers=False))
         config = home.config(
-            ends["a"], "lora-sf7", source="limit = 6", link=f'{ONE_WAY}\nregion = "wire"'
+            ends["a"], "lora-sf7", source="limit = 6", link=f'{NO_DOWNLINK}\nregion = "wire"'
         )
         said = finish(stack.enter_context(node(config)))
         host.wait_for(6)
@@ -171,7 +171,7 @@ def test_the_node_keeps_the_duty_cycle_over_its_restarts(home, port):
         port[0],
         "lora-sf12-eu868",
         source="loop = true",
-        link=f'{ONE_WAY}\nregion = "eu868"\nfrequency_hz = 868100000',
+        link=f'{NO_DOWNLINK}\nregion = "eu868"\nfrequency_hz = 868100000',
     )
     first_s, second_s = (airtime_s(config, enough_s) for enough_s in (4.0, inf))
     assert first_s >= 4
@@ -250,7 +250,7 @@ def test_images_are_taken_no_faster_than_the_interval(home, port):
     started_s = time.monotonic()
     assert (
         run_node(
-            home.config(port[0], source="limit = 3\ninterval_s = 1.0", link=ONE_WAY)
+            home.config(port[0], source="limit = 3\ninterval_s = 1.0", link=NO_DOWNLINK)
         ).returncode
         == 0
     )
@@ -322,7 +322,7 @@ def test_with_once_a_vanished_port_ends_the_node(home):
 
 def test_of_a_folder_of_odd_photos_a_node_sends_what_can_be_seen_and_names_the_rest(home, port):
     n_seen, unread = write_odd_photos(home.folder / "pictures")
-    config = home.config(port[0], link=ONE_WAY)
+    config = home.config(port[0], link=NO_DOWNLINK)
     config.write_text(
         config.read_text().replace(
             'kind = "replay"\npath = "replay.npz"', 'kind = "folder"\npath = "pictures"'

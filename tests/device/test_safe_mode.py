@@ -14,7 +14,7 @@ from device.config import load_config
 from device.outbox.outbox import open_outbox
 from device.safe_mode import keep_good, voices
 from link.bundle.bundle import Bundle
-from tests.device.test_node import ONE_WAY, node, run_node
+from tests.device.test_node import NO_DOWNLINK, node, run_node
 from tests.worlds.far_host import FarHost
 
 TYPO = "interval_s = 1", "intervall_s = 1"
@@ -56,7 +56,7 @@ def test_settings_are_kept_when_the_host_has_answered(home, port, good):
 
 def test_where_nobody_answers_a_packet_that_left_is_enough(home, port, good):
     path, _ = port
-    with node(settings(home, path, link=ONE_WAY), "--last-good", good):
+    with node(settings(home, path, link=NO_DOWNLINK), "--last-good", good):
         wait_for(good.exists)
 
 
@@ -255,7 +255,7 @@ def test_without_its_key_a_node_says_so_and_is_not_started_over_and_over(home, p
 
 def test_another_process_with_the_key_is_no_fault_of_the_settings(home, port, good):
     path, _ = port
-    config = settings(home, path, link=ONE_WAY)
+    config = settings(home, path, link=NO_DOWNLINK)
     with node(config) as process:
         process.stdout.readline()
         second = run_node(config, "--last-good", good)

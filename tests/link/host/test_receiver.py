@@ -397,8 +397,8 @@ def test_a_node_whose_counters_are_behind_is_told_so_and_then_accepted(bundle):
 
 
 def test_where_a_node_cannot_be_told_lower_counters_are_refused_with_what_to_do(bundle):
-    for one_way in ({"timing": None}, {"has_downlink": False}):
-        host = host_end(bundle, **one_way)
+    for silent in ({"timing": None}, {"has_downlink": False}):
+        host = host_end(bundle, **silent)
         accepted(host, data(bundle, 1000))
         for counter in (3, 999, 1000):
             refused(

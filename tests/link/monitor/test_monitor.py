@@ -72,8 +72,9 @@ def test_with_key_and_bundle_bodies_open_from_the_first_salt_on():
     )
     assert "does not open" in monitor.hear(data(8)[:-1] + b"x", 0.0).text
     assert figures.n_bad_tag == 1
-    assert "wire" in monitor.hear(b"\x40\x07\x00\x00", 0.0).text
-    assert monitor.n_foreign == 1
+    foreign = monitor.hear(b"\x40\x07\x00\x00", 0.0)
+    assert foreign.node is None
+    assert "wire" in foreign.text
 
 
 def test_what_the_host_says_opens_too():
@@ -166,8 +167,9 @@ def test_whatever_comes_gives_a_line(packets, has_key):
 @pytest.mark.parametrize("packet", [bytes([0xC0, 7]) + bytes(254), bytes([0x01, 7]) + bytes(250)])
 def test_what_is_longer_than_any_frame_of_its_kind_is_foreign(packet):
     monitor = Monitor(airtime_s=get_profile("lora-sf7").airtime_s)
-    assert "more than fit a frame" in monitor.hear(packet, 0.0).text
-    assert monitor.n_foreign == 1
+    foreign = monitor.hear(packet, 0.0)
+    assert foreign.node is None
+    assert "more than fit a frame" in foreign.text
 
 
 def test_damaged_packets_of_ours_give_a_line():

@@ -749,15 +749,15 @@ def test_a_fault_is_told_again_and_again_where_nobody_answers(tmp_path, bundle):
     assert gaps[-1] > 5 * gaps[0]
 
 
-# One way
+# Nobody answers
 
 
-def one_way(tmp_path, bundle, **options):
+def unanswered(tmp_path, bundle, **options):
     return OutboxNode(tmp_path, bundle, SenderOptions(has_downlink=False, **options), salt=SALT)
 
 
 def test_a_node_that_nobody_answers_forgets_a_chunk_when_it_is_sent(tmp_path, bundle):
-    node = one_way(tmp_path, bundle)
+    node = unanswered(tmp_path, bundle)
     image = node.put(b"abc", b"de")
     outgoing = node.sender.next_packet(0.0)
     assert not outgoing.listens
@@ -770,7 +770,7 @@ def test_a_node_that_nobody_answers_forgets_a_chunk_when_it_is_sent(tmp_path, bu
 
 
 def test_its_salt_comes_often_at_first_and_then_every_32nd_packet(tmp_path, bundle):
-    node = one_way(tmp_path, bundle, status_every=0)
+    node = unanswered(tmp_path, bundle, status_every=0)
     with_salt = []
     for n in range(100):
         node.put(b"abc")
@@ -782,7 +782,7 @@ def test_its_salt_comes_often_at_first_and_then_every_32nd_packet(tmp_path, bund
 def test_a_line_without_a_duty_cycle_wants_one_image_ahead_and_first_what_an_image_still_lacks(
     tmp_path, bundle
 ):
-    node = one_way(tmp_path, bundle)
+    node = unanswered(tmp_path, bundle)
     assert node.sender.wants_image(0.0)
     node.put(b"base", b"rest")
     assert node.sender.wants_image(0.0)
@@ -798,7 +798,7 @@ def test_a_line_without_a_duty_cycle_wants_one_image_ahead_and_first_what_an_ima
 
 
 def test_parity_follows_full_groups_and_a_long_pause(tmp_path, bundle):
-    node = one_way(tmp_path, bundle, parity=ParityPlan(n_data=3, n_parity=1, depth=1))
+    node = unanswered(tmp_path, bundle, parity=ParityPlan(n_data=3, n_parity=1, depth=1))
     types, now_s = [], 0.0
     for _ in range(4):
         node.put(b"abc")
@@ -813,7 +813,7 @@ def test_parity_follows_full_groups_and_a_long_pause(tmp_path, bundle):
 
 
 def test_flush_sends_the_parity_of_a_group_that_is_not_full(tmp_path, bundle):
-    node = one_way(tmp_path, bundle, parity=ParityPlan(n_data=8, n_parity=2, depth=1))
+    node = unanswered(tmp_path, bundle, parity=ParityPlan(n_data=8, n_parity=2, depth=1))
     node.put(b"abc")
     send(node, 0.0)
     node.sender.expect_no_image()

@@ -1,6 +1,4 @@
-"""What the node tells its console: lines that a person reads, or lines of JSON for the program that
-started it.
-"""
+"""What the node tells its console: lines for a person, or JSON for the program that started it."""
 
 import json
 import sys

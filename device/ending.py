@@ -17,9 +17,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Ending:
-    """While entered, a signal to end is obeyed in time. `last` is called before the process ends
-    the hard way.
-    """
+    """While entered, a signal to end is obeyed in time; `last` runs before the hard way."""
 
     def __init__(self, last: Callable[[], None] = lambda: None) -> None:
         self._last = last

@@ -94,9 +94,7 @@ class Estimate:
 def estimate(
     config: NodeConfig, computer: ComputerPower, interval_s: float, share_sent: float = 1.0
 ) -> Estimate:
-    """The energy of a node that captures at that interval and sends that share of its images, one
-    packet each.
-    """
+    """The energy of a node with that interval that sends that share, one packet an image."""
     loaded = load(config.bundle, config.bundle_signer)
     compute_s, coded_bytes = measure(loaded, config.source.gate)
     link, timing = config.link, LinkTiming(config.link.profile, config.link.profile.turnaround_s)
@@ -132,9 +130,7 @@ def estimate(
 
 
 def measure(loaded: Loaded, has_gate: bool) -> tuple[float, float]:
-    """Seconds of this machine for one image, the fastest of several runs, and bytes of its
-    bitstream.
-    """
+    """Seconds of this machine for one image, the fastest run, and bytes of its bitstream."""
     shape = loaded.bundle.image.shape
     images = np.random.default_rng(0).integers(0, 256, (N_IMAGES, *shape)).astype(np.uint8)
     gate = Gate()

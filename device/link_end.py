@@ -48,9 +48,7 @@ class LinkEnd:
         port: Reopening,
         console: Console,
     ) -> None:
-        """Images are put into the last of the queues; those before it are sent first where the host
-        takes them.
-        """
+        """Images go into the last of the queues; earlier ones leave where the host takes them."""
         link = config.link
         self._config = config
         self._key = key
@@ -152,9 +150,7 @@ class LinkEnd:
             self.is_proved |= not self._config.link.has_downlink
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When there may be something to do; None: not before an image is put, or something is
-        heard.
-        """
+        """When there may be something to do; None: not before an image or a packet comes."""
         return self._sender.next_due_s(now_s) if self.is_idle else self._transmission.end_s
 
     def listen(self, timeout_s: float) -> None:
@@ -168,9 +164,7 @@ class LinkEnd:
                 self._set_clock(heard)
 
     def _cut(self, bitstream: bytes) -> list[bytes]:
-        """As the settings want it; where that is too many chunks, into pieces as long as packets
-        take.
-        """
+        """As the settings want it; too many chunks become pieces as long as packets take."""
         wanted, longest = self._chunk_bytes
         try:
             with suppress(ValueError):

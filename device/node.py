@@ -74,9 +74,7 @@ class Node:
             link.tell(safe_mode.fault)
 
     def run(self, notifier: Notifier) -> None:
-        """Until the source has ended and nothing waits; the watchdog hears of every turn in which
-        all goes on.
-        """
+        """Until the source has ended and nothing waits, the watchdog told of good turns."""
         is_ready = False
         while not self._is_done:
             now_s = boot_s()
@@ -110,9 +108,7 @@ class Node:
         return self._capturing is None and self._link.is_done
 
     def _is_capture_due(self, now_s: float) -> bool:
-        """At the interval's end; without one when the line can soon carry the image, since one that
-        waits only ages.
-        """
+        """At the interval's end; without one when the line is nearly free, since images age."""
         if self._capturing is None or self._capturing.is_busy:
             return False
         if now_s < self._next_capture_s(now_s):
@@ -201,9 +197,7 @@ class Node:
         self._console.notice(f"{fault}; the host is told" if fault else "images come again")
 
     def _end_source(self, error: SourceError | None = None) -> None:
-        """No image comes any more. What waits is sent all the same, and only then the node ends
-        with the error.
-        """
+        """No image comes any more: what waits is sent, and then the node ends with the error."""
         self._capturing = None
         self._source_error = error
         if (n_waiting := self._link.end_images()) and error is not None:

@@ -1,6 +1,4 @@
-"""State folder: outboxes, airtime and the trial of a bundle lie in it, and one node at a time may
-use it.
-"""
+"""State folder: outboxes, airtime and a bundle's trial, for one node at a time."""
 
 import os
 from contextlib import suppress
@@ -19,9 +17,7 @@ class StateHeldError(StateError):
 
 
 class StateDir:
-    """A node's state folder, made where there is none; a context that keeps other nodes out of
-    it.
-    """
+    """A node's state folder, made if need be; a context that keeps other nodes out."""
 
     def __init__(self, config: NodeConfig) -> None:
         """The node's key_dir is locked already (link.security.keys), and may be the same folder."""

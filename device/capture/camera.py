@@ -76,9 +76,7 @@ class Camera:
         self._has_settled = False
 
     def image(self) -> tuple[np.ndarray, float]:
-        """RGB uint8 (H, W, 3), fresh, and when it was captured on the monotonic clock; CameraError
-        when none comes.
-        """
+        """RGB uint8 (H, W, 3), fresh, and its monotonic time; CameraError when none comes."""
         if not self._is_open:
             self.open()
         why = ""

@@ -13,9 +13,7 @@ from link.picture import reader as picture
 
 
 def fit(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
-    """RGB uint8 (H, W, 3) of any size to the encoder's image: its aspect around the centre, its
-    size, its colours.
-    """
+    """RGB uint8 (H, W, 3) of any size to the encoder's image: centred, its size, its colours."""
     try:
         return picture.fit(pixels, spec.shape)
     except PillowMissingError:

@@ -1,6 +1,4 @@
-"""Folder: images that lie in files, in the order of their names, also those that are put there
-meanwhile.
-"""
+"""Folder: images in files, in the order of their names, also those that are put there meanwhile."""
 
 import os
 import time

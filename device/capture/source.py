@@ -33,9 +33,7 @@ Capture = Callable[[], Image]
 
 
 def library(module: str, advice: str) -> Any:
-    """What a source needs and not every node has; SourceError with the advice where it is not
-    installed.
-    """
+    """What a source needs and not every node has; SourceError with advice where it is missing."""
     try:
         return importlib.import_module(module)
     except ImportError:

@@ -62,9 +62,7 @@ def _squares(spec: ImageSpec, n_across: int, draw: np.random.Generator) -> np.nd
 
 
 def check_canary(bundle: Bundle, encoder: Encoder) -> CanaryReport | None:
-    """None when the bundle has no canary; BundleError when it is damaged, or the symbols are
-    others.
-    """
+    """None without a canary; BundleError when it is damaged, or the symbols are others."""
     path = bundle.path / CANARY
     if not path.exists():
         return None

@@ -1,6 +1,4 @@
-"""The encoder: pixels in, symbols out. The model's int8 output is the symbol, already quantised and
-in order of use.
-"""
+"""The encoder: pixels in, symbols out: the model's int8 output, quantised and in order of use."""
 
 import numpy as np
 

@@ -48,9 +48,7 @@ class RuntimeMissingError(Exception):
 
 
 def load_model(model: Path) -> Any:
-    """An interpreter of that model on one thread, its tensors allocated, by the runtime that works
-    here.
-    """
+    """An interpreter of that model on one thread, tensors allocated, by what runtime works here."""
     runtime = importlib.import_module(working_runtime() + ".interpreter")
     with without_information():
         interpreter = runtime.Interpreter(str(model), num_threads=1)

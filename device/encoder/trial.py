@@ -166,9 +166,7 @@ class Installed:
 
 
 class Trial:
-    """The probation of the bundle that runs; it is over when enough images are safe in the
-    outbox.
-    """
+    """The probation of the bundle that runs, over when enough images are in the outbox."""
 
     def __init__(self, installed: Installed, loaded: Loaded, say: Callable[[str], None]) -> None:
         self._installed = installed
@@ -182,9 +180,7 @@ class Trial:
         return self._n_left <= 0
 
     def excuse(self) -> None:
-        """The node waits for its camera or its port: if it is ended now, that is not the bundle's
-        fault.
-        """
+        """The node waits for camera or port: ended now, it is not the bundle's fault."""
         if not self.is_over and self._installed.state == TrialState.BEGUN:
             self._installed.excuse()
 

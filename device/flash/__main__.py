@@ -107,9 +107,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
 
 
 def _host(named: Path | None) -> Path:
-    """host.toml of the folder that is meant; one that an earlier version left here is pointed
-    at.
-    """
+    """host.toml of the folder that is meant; one left here by an earlier version is pointed at."""
     if named is None and Path(host_folder.HOST_TOML).exists():
         print(
             f"note      the host folder is {host_folder.default_folder()}; "
@@ -119,9 +117,7 @@ def _host(named: Path | None) -> Path:
 
 
 def _give_back(work: Path | None) -> None:
-    """What was kept under sudo is the caller's, or the next command without sudo could not use
-    it.
-    """
+    """What was kept under sudo is the caller's, for the next command without sudo."""
     if work is not None and (caller := durable.sudo_caller()):
         for path in (work, *work.rglob("*")):
             if path.lstat().st_uid == 0:

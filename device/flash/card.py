@@ -190,9 +190,7 @@ def seed_files(
     signer: Ed25519PrivateKey,
     personal: Personal,
 ) -> dict[str, bytes]:
-    """The folder `latentlink` of the boot partition but for the key; SHA256SUMS names every file in
-    it.
-    """
+    """The boot partition's folder `latentlink` but for the key; SHA256SUMS names every file."""
     seed = {
         "bundle.id": bundle.id.hex().encode(),
         "node.toml": settings.text.encode(),
@@ -241,9 +239,7 @@ def new_key(settings: Settings) -> dict[str, bytes]:
 
 
 def write_verified(boot: BootPartition, files: Mapping[str, bytes]) -> None:
-    """Write, read back, compare. SHA256SUMS comes last: without it an installer takes nothing
-    over.
-    """
+    """Write, read back, compare; SHA256SUMS last, without which an installer takes nothing over."""
     for name, content in sorted(files.items(), key=lambda file: file[0] == SUMS):
         boot.write(name, content)
     boot.sync()

@@ -54,9 +54,7 @@ class Node:
     python: str = "python3"
 
     def run(self, command: str, input: bytes = b"") -> str:
-        """What a command for `sh` prints; FlashError with the node's words, or when it does not
-        end.
-        """
+        """What a command for `sh` prints; FlashError with the node's words, or when it hangs."""
         options = [
             word for name, value in SSH_OPTIONS.items() for word in ("-o", f"{name}={value}")
         ]

@@ -61,9 +61,7 @@ enable_uart=1
 
 @dataclass(frozen=True)
 class System:
-    """What a card holds: how its first boot is told things, its Python, and its name for the
-    person.
-    """
+    """What a card holds: its way of being told at first boot, its Python, its name."""
 
     first_boot: str
     python: str

@@ -42,9 +42,7 @@ def link_for(link: LinkConfig, port: str) -> dict[str, Any]:
 
 
 def check_hears(host: Path, entries: Sequence[Any], link: LinkConfig) -> list[str]:
-    """Raise FlashError unless one [link] of host.toml hears such a node; what else the person
-    should know.
-    """
+    """FlashError unless a [link] of host.toml hears such a node; what else one should know."""
     try:
         reasons = [deaf_because(entry, link) for entry in entries]
     except (AttributeError, TypeError, ValueError) as error:
@@ -77,9 +75,7 @@ def check_hears(host: Path, entries: Sequence[Any], link: LinkConfig) -> list[st
 
 
 def deaf_because(entry: Mapping[str, Any], link: LinkConfig) -> str | None:
-    """What keeps a [link] from hearing a node with those settings, with both values; None: it hears
-    it.
-    """
+    """What keeps a [link] from hearing a node with those settings, both values; None: nothing."""
     if entry.get("kind") in SERVERS:
         return (
             None if link.lorawan else "it is a LoRaWAN network, and node.toml has no [link.lorawan]"
@@ -127,9 +123,7 @@ def _other_channel(entry: Mapping[str, Any], kind: str, link: LinkConfig) -> str
 
 
 def _language(carrier: str) -> str:
-    """What goes over the air or the cable: two modems send the packet itself, the others frame it
-    in their way.
-    """
+    """What goes over air or cable: two modems send the packet, the others frame it."""
     return "packets" if carrier in TOLD else carrier
 
 

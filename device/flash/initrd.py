@@ -72,9 +72,7 @@ def make_initrd(root: Path, version: str) -> bytes:
 
 
 def _with_dependencies(root: Path, version: str, names: Iterable[str]) -> list[Path]:
-    """Files of the modules in the order in which they load; what is built into the kernel has
-    none.
-    """
+    """Files of the modules in the order of loading; what the kernel has built in has none."""
     folder = root / "usr/lib/modules" / version
     lines = (folder / "modules.dep").read_text().splitlines()
     needs = {path: others.split() for path, others in (line.split(":") for line in lines)}

@@ -1,6 +1,4 @@
-"""Personal: what a person wants of the system itself, checked: its name, an account, a key to enter
-by.
-"""
+"""Personal: what a person wants of the system itself, checked: name, account, key."""
 
 import re
 import secrets

@@ -38,9 +38,7 @@ SECRET, PRIVATE = 0o600, 0o700
 
 
 class Registration:
-    """A node's files, all of them written beside their places; at `commit` the host knows the
-    node.
-    """
+    """A node's files, all written beside their places; at `commit` the host knows the node."""
 
     def __init__(
         self,
@@ -111,9 +109,7 @@ class Registration:
 
 @contextmanager
 def locked(host: Path) -> Iterator[None]:
-    """One flashing at a time writes into a host folder; another waits for a while, then
-    FlashError.
-    """
+    """One flashing at a time writes into a host folder; another waits, then FlashError."""
     _make_folders(host)
     until_s = time.monotonic() + PATIENCE_S
     while True:

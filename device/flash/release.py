@@ -101,9 +101,7 @@ def program_files(project: Path) -> dict[str, bytes]:
 def download_wheels(
     python: str, work: Path, source_kind: str, pip_options: Iterable[str] = ()
 ) -> list[Path]:
-    """The wheels of the lock and of the image source, kept in WORK under a name that follows from
-    the request.
-    """
+    """The wheels of the lock and of the image source, kept in WORK under the request's name."""
     lock = (PROJECT / LOCK).read_text()
     wanted = [line for line in lock.splitlines() if "==" in line]
     wanted += [SOURCE_WHEELS[source_kind]] if source_kind in SOURCE_WHEELS else []

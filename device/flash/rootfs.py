@@ -148,9 +148,7 @@ class Debian:
 
     suite: str = "bookworm"
     mirror: str = ""
-    """Serves /debian and /debian-security, as Debian's snapshot archive does by day; empty:
-    mmdebstrap's own.
-    """
+    "Serves /debian and /debian-security as of a day; empty: mmdebstrap's own."
 
     @property
     def python(self) -> str:
@@ -169,9 +167,7 @@ class Debian:
 
 
 def fetch(debian: Debian, work: Path) -> Path:
-    """WORK/debian-SUITE-….tar: the unpacked packages. It is kept: remove it to take up Debian's
-    updates.
-    """
+    """WORK/debian-SUITE-….tar, the unpacked packages: remove it to take up Debian's updates."""
     request = hashlib.sha256(" ".join([*PACKAGES, *debian.sources]).encode()).hexdigest()
     archive = work / f"debian-{debian.suite}-{request[:8]}.tar"
     if archive.exists():
@@ -205,9 +201,7 @@ def fetch(debian: Debian, work: Path) -> Path:
 
 
 def make_root(debian_archive: Path, release: Release, root: Path) -> None:
-    """Debian and the release, ready to start, in the folder `root`. Owners need root or
-    fakeroot.
-    """
+    """Debian and the release, ready to start, in `root`; owners need root or fakeroot."""
     root.mkdir()
     try:
         with tarfile.open(debian_archive) as archive:
@@ -234,9 +228,7 @@ def kernel_version(root: Path) -> str:
 
 
 def _source_packages(root: Path) -> dict[str, str]:
-    """Name and version of every Debian source package inside, from the changelogs: unpacking leaves
-    no list.
-    """
+    """Name and version of every Debian source package inside, by changelogs: no list is left."""
     found = {}
     for pattern in ("changelog.Debian*.gz", "changelog.gz"):
         for path in (root / "usr/share/doc").glob(f"*/{pattern}"):

@@ -60,9 +60,7 @@ class Settings:
 
 
 def read_settings(path: Path, node: int | None = None, bundle: Path | None = None) -> Settings:
-    """Check node.toml and rewrite it for the node; FlashError with the sentence that says what is
-    wrong.
-    """
+    """node.toml, checked and rewritten for the node; FlashError says what is wrong."""
     try:
         config = load_config(path)
         number = config.node if node is None else node

@@ -133,9 +133,7 @@ def check_file(path: Path, system: System = System()) -> None:
 
 @contextmanager
 def claimed(path: Path, system: System = System()) -> Iterator[None]:
-    """Check the target and keep it from everybody else until the end: from mounts, RAIDs, and
-    another flashing.
-    """
+    """Check the target and keep it to ourselves: no mount, RAID or other flashing."""
     is_device = _is_device(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (os.O_EXCL if is_device else 0))
@@ -234,9 +232,7 @@ def _is_device(path: Path) -> bool:
 
 
 def copy_image(image: Path, target: Path, show: Callable[[float], None]) -> None:
-    """Write a whole image to a device or file, and compare what can be read back; `show` is told
-    the share done.
-    """
+    """Write an image to a device or file and compare it; `show` is told the share done."""
     n_bytes = image.stat().st_size
     if _is_device(target) and read_disk(target.resolve().name).size_bytes < n_bytes:
         raise FlashError(f"{target} is smaller than {image} ({n_bytes / 1e6:.0f} MB)")

@@ -60,9 +60,7 @@ def find(tool: str) -> str:
 def run(
     *command: str | Path, input: bytes = b"", environment: dict[str, str] | None = None
 ) -> bytes:
-    """Standard output of a program; FlashError with its last words when it fails, or does not end
-    at all.
-    """
+    """Standard output of a program; FlashError with its last words when it fails or hangs."""
     words = [find(str(command[0])), *map(str, command[1:])]
     done = run_within(DEADLINE_S, words, input, environment)
     if done.returncode:

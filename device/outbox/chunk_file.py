@@ -68,9 +68,7 @@ class ChunkFile:
     """One file, made when it is not there; every failure is an OutboxError."""
 
     def __init__(self, path: Path | str, boot_id: str) -> None:
-        """DamagedError when the file cannot be trusted. Times of another boot's clock are
-        forgotten.
-        """
+        """DamagedError when the file cannot be trusted; times of another boot are forgotten."""
         self.path = Path(path)
         self._is_durable = False
         with self._explained():
@@ -118,17 +116,13 @@ class ChunkFile:
         return deleted[0][0] if deleted else 0
 
     def read(self, chunks: Iterable[tuple[int, int]]) -> list[QueuedChunk]:
-        """Chunks that are there, by image and index; DamagedError when one is not, or not what was
-        written.
-        """
+        """Chunks by image and index; DamagedError when one is not as it was written."""
         query = f"SELECT {COLUMNS} FROM chunks WHERE image = ? AND place = ?"
         with self._explained():
             return [self._whole(self._db.execute(query, chunk).fetchone()) for chunk in chunks]
 
     def read_all(self) -> Iterator[QueuedChunk]:
-        """Every chunk, oldest image first; DamagedError at the first that is not what was
-        written.
-        """
+        """Every chunk, oldest image first; DamagedError at the first not as written."""
         with self._explained():
             for row in self._db.execute(f"SELECT {COLUMNS} FROM chunks ORDER BY image, place"):
                 yield self._whole(row)
@@ -198,9 +192,7 @@ class ChunkFile:
         return chunk
 
     def _says_read_only(self, error: Exception) -> bool:
-        """Only the file itself says that it must not be written: a byte of its header has
-        changed.
-        """
+        """Only the file itself says that it must not be written: its header changed."""
         is_read_only = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY
         return (
             is_read_only and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
@@ -225,9 +217,7 @@ class ChunkFile:
 
 
 def _is_damage(error: Exception) -> bool:
-    """What SQLite itself did not notice shows when Python cannot make a text of it; such errors
-    have no code.
-    """
+    """What SQLite did not notice: Python cannot make a text of it, and the error has no code."""
     code = getattr(error, "sqlite_errorcode", None)
     is_no_text = code is None and isinstance(error, (sqlite3.OperationalError, UnicodeDecodeError))
     return is_no_text or (code is not None and code & 0xFF in DAMAGE)

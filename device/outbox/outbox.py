@@ -72,9 +72,7 @@ class Outbox:
 
     @property
     def newest_image(self) -> int:
-        """The highest id that waits, -1 without one. A node's counters must be above it before it
-        sends.
-        """
+        """The highest id that waits, or -1; a node's counters must be above it first."""
         return max(self._bases[-1:] + self._refined[-1:], default=-1)
 
     def put(
@@ -155,9 +153,7 @@ class Outbox:
             self._file.date_images(unix_offset_s)
 
     def oldest_age_s(self, now_s: float) -> float | None:
-        """Age of the oldest image that waits; None without one, or when it was captured before this
-        boot.
-        """
+        """Age of the oldest image that waits; None without one, or of one from another boot."""
         with self._lock:
             if not self._places:
                 return None

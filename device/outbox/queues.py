@@ -74,9 +74,7 @@ class Turns:
         new_sender: Callable[[Queue, bool], NodeEnd],
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        """Images are put into the last of the queues. `new_sender` is told of a queue whether it is
-        an earlier one.
-        """
+        """Images go into the last of the queues; `new_sender` is told whether one is earlier."""
         *self._earlier, self.own = queues
         self._new_sender = new_sender
         self._say = say

@@ -10,9 +10,7 @@ from link.base import durable
 
 
 def set_damaged_aside(path: Path) -> Path:
-    """Its new path. OutboxError when another process has it open: that one would write on, where
-    nobody reads.
-    """
+    """Its new path; OutboxError when another process has it open and would write on."""
     try:
         with path.open("rb+") as file:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # SQLite's locks are of the same kind
@@ -28,9 +26,7 @@ def set_damaged_aside(path: Path) -> Path:
 
 
 def whole_chunks(path: Path) -> list[QueuedChunk]:
-    """What a damaged file still holds: read from both ends up to the damage, each chunk by its
-    checksum.
-    """
+    """What a damaged file still holds: from both ends, each chunk by its checksum."""
     found: dict[tuple[int, int], QueuedChunk] = {}
     for order in ("ASC", "DESC"):
         with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(path)) as db:

@@ -1,3 +1,1 @@
-"""What makes a node of a Linux machine: its service, its installer, and the way it tells systemd
-that it works.
-"""
+"""What makes a node of a Linux machine: service, installer, and a word to systemd."""

@@ -67,6 +67,7 @@ class LiveResult:
     "Statistics of the emulated line."
     link: dict[str, Any]
     "What the host counted of its link to the node, link.host.statistics.NodeStatistics.to_json."
+    is_interrupted: bool
 
 
 class LiveRun:
@@ -128,6 +129,7 @@ class LiveRun:
                 self._first_label_s,
                 (statistics or [{}])[-1],
                 self._link,
+                self._should_stop(),
             )
 
     def _join(

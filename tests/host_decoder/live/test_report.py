@@ -40,7 +40,7 @@ def test_another_bundle_of_the_same_data_is_named_and_signs_are_plain():
 
 def test_what_the_run_could_not_tell_is_left_out():
     tally = Tally()
-    known = figures(LiveResult(tally, None, {}, {}))
+    known = figures(LiveResult(tally, None, {}, {}, is_interrupted=False))
     assert known["live_images"] == 0
     assert "live_accuracy" not in known
     assert "first_label_s" not in known

@@ -95,7 +95,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
         command = shlex.join(["python", "-m", "host_decoder", *arguments.argv])
         dataset = arguments.dataset or run.bundle.data_set
         path = write_live_result(options, run.bundle, outcome, command, arguments.results, dataset)
-        console.print(f"figures are in {path}", highlight=False, markup=False)
+        console.print(f"figures are in {path}", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

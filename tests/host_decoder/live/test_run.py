@@ -131,6 +131,8 @@ def test_a_whole_run_answers_every_image_and_measures(start, tmp_path):
     assert [mark for *_, mark in lines] == ["✓"] * (N_IMAGES - 1) + ["✗"], "the last truth is a lie"
     assert len({label for _, label, *_ in lines}) >= 3
     assert "images answered / captured" in out
+    [path] = (run.folder / "results").iterdir()
+    assert f"figures are in {path}\n" in out, "a path that can be copied is on one line"
     content = result(run)
     figures = content["figures"]
     assert content["study"] == "live-blobs-serial-115200"

@@ -119,7 +119,9 @@ def _examples(value: str) -> str:
 
 VARIABLES: dict[str, Variable] = {
     "DATASET": Variable(
-        f"{'|'.join(DEFAULT_PRESETS)}|FOLDER", "of one folder of images per class", _data_set
+        f"{'|'.join(DEFAULT_PRESETS)}|FOLDER",
+        "what is learned: a data set, or FOLDER with one folder of images per class",
+        _data_set,
     ),
     "DATA_DIR": Variable("FOLDER", "where the CIFARs are, or are downloaded to (data)"),
     "PRESET": Variable(
@@ -305,5 +307,8 @@ def help_text() -> str:
         takes = variable.takes if len(variable.takes) <= 40 else variable.takes.split("|")[0] + "|…"
         lines.append(f"  {name + '=' + takes:<52} {variable.text}")
     return "\n".join(
-        ["Variables:", *lines, "", "Presets: " + ", ".join(PRESETS), "Tasks: " + ", ".join(TASKS)]
+        [
+            *("Variables:", *lines, "", "Data sets: " + ", ".join(DEFAULT_PRESETS)),
+            *("Presets: " + ", ".join(PRESETS), "Tasks: " + ", ".join(TASKS)),
+        ]
     )

@@ -135,3 +135,4 @@ def test_every_variable_is_taken_by_a_target_and_shown_by_help():
     shown = variables.help_text()
     assert all(f"\n  {name}=" in shown for name in VARIABLES)
     assert all(preset in shown for preset in variables.PRESETS)
+    assert all(data_set in shown for data_set in variables.DEFAULT_PRESETS)

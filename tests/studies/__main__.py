@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from link.output import program
+from link.output import forget_output, program
 from tests.studies import catalogue
 from tests.studies.catalogue import STUDIES, about
 from tests.studies.command import MistakeError
@@ -46,7 +46,11 @@ def show_all() -> None:
 
 def main() -> int:
     if len(sys.argv) == 1:
-        show_all()
+        try:
+            show_all()
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read our lines has had enough
+            forget_output()
         return 0
     top = program.Parser(prog="python -m tests.studies")
     top.add_argument("study", choices=STUDIES, metavar="NAME", help=", ".join(STUDIES))

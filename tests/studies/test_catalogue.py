@@ -1,6 +1,8 @@
 """One runner for all studies, and a list of them that misses none."""
 
 import json
+import os
+import subprocess
 import sys
 from fnmatch import fnmatch
 
@@ -69,3 +71,14 @@ def test_what_no_study_takes_is_told_in_a_sentence(words, sentence, monkeypatch,
 def test_results_keep_what_was_typed_but_not_where_this_machine_keeps_data(monkeypatch, folder):
     monkeypatch.setattr(sys, "argv", ["x", "gate", *folder, "--results", "my own"])
     assert command.command() == "python -m tests.studies gate --results 'my own'"
+
+
+def test_whoever_has_read_enough_of_the_list_ends_it_without_a_word():
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command_line = [sys.executable, "-m", "tests.studies"]
+    ended = subprocess.run(
+        command_line, cwd=ROOT, stdout=write_end, stderr=subprocess.PIPE, timeout=120
+    )
+    os.close(write_end)
+    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -20,7 +20,23 @@ def test_a_name_that_said_the_contrary_has_the_contrary_value():
 
 
 def test_with_both_names_the_old_one_stays_to_be_refused():
-    assert renamed("link", {"feedback": 1, "downlink": 2}) == ({"feedback": 1, "downlink": 2}, [])
+    assert renamed("link", {"feedback": True, "downlink": 2}) == (
+        {"feedback": True, "downlink": 2},
+        [],
+    )
+
+
+def test_an_old_name_with_a_value_that_cannot_be_is_refused_as_it_was_written():
+    assert renamed("link", {"feedback": "no"}) == ({"feedback": "no"}, [])
+    assert renamed("node", {"id": "7", "one_way": 0}) == ({"id": "7", "one_way": 0}, [])
+
+
+def test_the_sentence_on_a_name_that_said_the_contrary_says_so():
+    notices: dict[str, str] = {}
+    rename_keys("node", [{"one_way": False}, {"one_way": True}], "host.toml", notices)
+    assert notices["one_way"].startswith(
+        "host.toml: one_way is now called downlink, and says the contrary; write downlink = true"
+    )
 
 
 def test_what_is_no_section_is_left_to_whoever_checks_it():

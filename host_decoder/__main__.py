@@ -170,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
         name: str, run: Callable[[argparse.Namespace, float], int], text: str
     ) -> argparse.ArgumentParser:
         prog = f"python -m host_decoder {name}"
-        added = commands.add_parser(name, prog=prog, help=text, description=text)
+        added = program.add_command(commands, name, text, prog=prog)
         added.set_defaults(run=run)
         return added
 

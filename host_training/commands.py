@@ -70,16 +70,18 @@ def parser() -> argparse.ArgumentParser:
         description="train an auto-encoder; write a split's images for a node to replay",
     )
     commands = top.add_subparsers(required=True)
-    train = commands.add_parser(
+    train = program.add_command(
+        commands,
         "train",
+        "train, or go on where the last run was interrupted",
         prog="python -m host_training train",
-        help="train, or go on where the last run was interrupted",
     )
     train.set_defaults(command=command_train)
-    replay = commands.add_parser(
+    replay = program.add_command(
+        commands,
         "replay",
+        "write a split's images and labels as an .npz for a node to replay",
         prog="python -m host_training replay",
-        help="write a split's images and labels as an .npz for a node to replay",
     )
     replay.set_defaults(command=command_replay)
     for command in (train, replay):

@@ -90,8 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = program.Parser(prog="python -m link", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    emulator = commands.add_parser(
-        "emulate", help="join pseudo-terminals by a slow and lossy line until SIGTERM or Ctrl-C"
+    emulator = program.add_command(
+        commands,
+        "emulate",
+        "join pseudo-terminals by a slow and lossy line until SIGTERM or Ctrl-C",
     )
     emulator.add_argument(
         "--link", required=True, metavar="PROFILE", help="a name of `python -m link profiles`"
@@ -139,12 +141,12 @@ def _parser() -> argparse.ArgumentParser:
 
     add_commands(commands)
 
-    provisioning = commands.add_parser("provision", help="make a node's key and counter")
+    provisioning = program.add_command(commands, "provision", "make a node's key and counter")
     provisioning.add_argument("folder", type=Path, help="where node.key and counter.json go")
     provisioning.add_argument("--node", type=int, default=1, help="the node's number, 1 to 254")
     provisioning.set_defaults(run=_provision)
 
-    listing = commands.add_parser("profiles", help="list the lines by name")
+    listing = program.add_command(commands, "profiles", "list the lines by name")
     listing.set_defaults(run=_profiles)
     return parser
 

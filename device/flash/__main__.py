@@ -187,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
         name: str, run: Callable[[argparse.Namespace], int], text: str
     ) -> argparse.ArgumentParser:
         prog = f"python -m device.flash {name}"
-        added = commands.add_parser(name, prog=prog, help=text, description=text)
+        added = program.add_command(commands, name, text, prog=prog)
         added.set_defaults(run=run)
         return added
 

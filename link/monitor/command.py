@@ -24,6 +24,7 @@ from link.monitor.recording import (
     pace,
     read_recording,
 )
+from link.output import program
 from link.security.keys import KEY_FILE, parse_key
 
 POLL_S = 0.2
@@ -35,11 +36,10 @@ CLEAR = "\x1b[H\x1b[J"
 
 def add_commands(commands: Any) -> None:
     """Into the sub-commands of `python -m link`."""
-    monitor = commands.add_parser(
+    monitor = program.add_command(
+        commands,
         "monitor",
-        help=(
-            "show the packets on a port, and each node's statistics, until Ctrl-C; it never speaks"
-        ),
+        "show the packets on a port, and each node's statistics, until Ctrl-C; it never speaks",
     )
     _add_line(monitor)
     _add_keys(monitor)
@@ -48,8 +48,8 @@ def add_commands(commands: Any) -> None:
     )
     monitor.set_defaults(run=_monitor)
 
-    record = commands.add_parser(
-        "record", help="keep the packets that come in at a port, until Ctrl-C"
+    record = program.add_command(
+        commands, "record", "keep the packets that come in at a port, until Ctrl-C"
     )
     record.add_argument(
         "file", type=Path, help="where the recording goes, one JSON line per packet; new"
@@ -57,8 +57,10 @@ def add_commands(commands: Any) -> None:
     _add_line(record)
     record.set_defaults(run=_record)
 
-    replay = commands.add_parser(
-        "replay", help="send a recording's packets to a port at the pace they came, or show them"
+    replay = program.add_command(
+        commands,
+        "replay",
+        "send a recording's packets to a port at the pace they came, or show them",
     )
     replay.add_argument("file", type=Path)
     replay.add_argument("port", nargs="?", help="where to send them; without it they are shown")

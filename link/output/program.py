@@ -33,6 +33,11 @@ class Parser(argparse.ArgumentParser):
         return namespace, rest
 
 
+def add_command(commands: Any, name: str, text: str, **options: Any) -> argparse.ArgumentParser:
+    """A subcommand that its own --help describes as the list of them does."""
+    return commands.add_parser(name, help=text, description=text, **options)
+
+
 def did_you_mean(word: str, names: Iterable[str], renamed: dict[str, str] | None = None) -> str:
     """The part of a sentence that says which name is like the word; empty when none is."""
     by_lower = {name.lower(): name for name in names}

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from link.output.program import Parser, did_you_mean
+from link.output.program import Parser, add_command, did_you_mean
 
 
 def parser() -> Parser:
@@ -44,3 +44,10 @@ def test_a_name_is_like_another_whatever_its_case():
     assert did_you_mean("dataset", ["DATASET", "SEED"]) == "did you mean DATASET? "
     assert did_you_mean("HOST", ["ADDRESS"], {"HOST": "ADDRESS"}) == "did you mean ADDRESS? "
     assert did_you_mean("nothing", ["ADDRESS"]) == ""
+
+
+def test_a_subcommands_own_help_says_what_the_list_of_them_says():
+    top = Parser(prog="python -m link")
+    command = add_command(top.add_subparsers(metavar="command"), "profiles", "list the lines")
+    assert "list the lines" in top.format_help()
+    assert "list the lines" in command.format_help()

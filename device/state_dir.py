@@ -31,15 +31,15 @@ class StateDir:
                 self._lock = FolderLock(folder)
         except HeldError:
             raise StateHeldError(
-                f"another node uses the state_dir {folder}; end it, or give each node a "
-                "state_dir of its own"
+                f"another node uses the state_dir {folder}; end it, or give each node a state_dir "
+                "of its own"
             ) from None
         except FileExistsError:
             raise StateError(f"state_dir {folder} is a file; give the path of a folder") from None
         except OSError as error:
             raise StateError(
-                f"state_dir {folder} cannot be used ({error.strerror}); give a folder that "
-                "the node may write into"
+                f"state_dir {folder} cannot be used ({error.strerror}); give a folder that the "
+                "node may write into"
             ) from None
 
     def __enter__(self) -> "StateDir":

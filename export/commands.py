@@ -81,8 +81,8 @@ def run_calibration(options: dict[str, Any]) -> None:
     place = written_into(bundle, options["out"])
     calibrated, fitted = calibrate(place, data, options["threads"])
     print(
-        f"calibrate {fitted.describe()}\nbundle    {calibrated.id.hex()} in {place}, the "
-        "same id as before"
+        f"calibrate {fitted.describe()}\nbundle    {calibrated.id.hex()} in {place}, the same id "
+        "as before"
     )
 
 
@@ -97,8 +97,8 @@ def run_decoder(options: dict[str, Any]) -> None:
     print(f"decoder   {name}: {measured} on the test split")
     print(f"bundle    {bundle.id.hex()} in {bundle.path}, the same id as before; no node need know")
     print(
-        "ask       python -m host_decoder decode STORE --bundle "
-        f"{shlex.quote(str(bundle.path))} --task {name}"
+        f"ask       python -m host_decoder decode STORE --bundle {shlex.quote(str(bundle.path))} "
+        f"--task {name}"
     )
 
 
@@ -124,8 +124,8 @@ def written_into(bundle: Bundle, out: Path | None) -> Path:
             shutil.copytree(bundle.path, Path(scratch) / "copy").rename(place)
     if Bundle.load(place, "host").id != bundle.id:
         raise ExportError(
-            f"{place} holds another bundle than {bundle.path}; give --out another name, or "
-            "move it away"
+            f"{place} holds another bundle than {bundle.path}; give --out another name, or move it "
+            "away"
         )
     print(f"copy      {bundle.path} stays as it came; {place} is a copy of it, and is added to")
     return place
@@ -210,8 +210,8 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         default=argparse.SUPPRESS,
         help=(
-            "folder of the bundle; a bundle that is there is replaced at the end, and kept "
-            "beside it (default: `bundle` in the run's folder)"
+            "folder of the bundle; a bundle that is there is replaced at the end, and kept beside "
+            "it (default: `bundle` in the run's folder)"
         ),
     )
     add(

@@ -101,8 +101,8 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[Bundle, ExportRep
     trained = Checkpoint.read(settings.checkpoint)
     if trained.latent_order is None:
         raise ExportError(
-            f"{settings.checkpoint} is of a stage that is not finished; train on, with the "
-            "same command"
+            f"{settings.checkpoint} is of a stage that is not finished; train on, with the same "
+            "command"
         )
     config, made_by = trained.model.config, trained.provenance.recipe
     preset = preset_name(config, made_by)
@@ -205,8 +205,8 @@ def halves(
     """Encoder and decoder with the most useful latents, in the order in which they are sent."""
     if settings.views > 1 and not data.augmentation.flip:
         raise ExportError(
-            f"images of {data.name} are never mirrored, so they are looked at once: leave "
-            "views at 1"
+            f"images of {data.name} are never mirrored, so they are looked at once: leave views at "
+            "1"
         )
 
     def folded(order: Sequence[int], fill: Tensor) -> tuple[FoldedEncoder, FoldedDecoder]:

@@ -122,8 +122,8 @@ class ExportReport:
         return [
             (
                 f"Test split, {len(self.deployed.data.test):,} images: "
-                f"{accuracy.through_coder:.2%} from {self.deployed.rates.coded_bytes:.2f} "
-                f"bytes each; with the float encoder {accuracy.best_float:.2%}."
+                f"{accuracy.through_coder:.2%} from {self.deployed.rates.coded_bytes:.2f} bytes "
+                f"each; with the float encoder {accuracy.best_float:.2%}."
             ),
             markdown_table(
                 ("stage", "accuracy"), [(name, f"{value:.2%}") for name, value in stages.items()]
@@ -214,8 +214,8 @@ def _classes_sentence(by_class: ClassAccuracies) -> str:
     never = f" It never says {', '.join(by_class.never_said)}." if by_class.never_said else ""
     return (
         f"Mean over the classes: {by_class.mean:.2%}. Whoever only ever said "
-        f"'{by_class.largest.name}' would be right "
-        f"for {by_class.largest_share:.2%} of the images.{never}"
+        f"'{by_class.largest.name}' would be right for {by_class.largest_share:.2%} of the "
+        f"images.{never}"
     )
 
 

@@ -53,8 +53,8 @@ class Settings:
     def __post_init__(self) -> None:
         if min(self.components, default=0) < 1:
             raise ExportError(
-                f"components are {self.components}; every number of latent classes must be "
-                "at least 1"
+                f"components are {self.components}; every number of latent classes must be at "
+                "least 1"
             )
         if self.latents is not None and self.latents < 1:
             raise ExportError(f"latents is {self.latents}; at least one must be sent")
@@ -87,8 +87,8 @@ class Settings:
         views = f" --views {self.views}" if self.views > 1 else ""
         components = ",".join(map(str, self.components))
         return (
-            f"python -m export --checkpoint {checkpoint}{latents}{order}{views} "
-            f"--components {components} --max-drop {self.max_drop_points:g}"
+            f"python -m export --checkpoint {checkpoint}{latents}{order}{views} --components "
+            f"{components} --max-drop {self.max_drop_points:g}"
         )
 
 
@@ -110,8 +110,8 @@ def load_data(settings: Settings, trained: Checkpoint) -> DataSet:
         data = with_corrupted_labels(data, recipe.label_corruption, recipe.corruption_seed)
     if origin.data_sha256 not in (None, data.sha256):
         raise ExportError(
-            f"the images or labels of {data.name} are not those that {settings.checkpoint} "
-            f"was trained on (SHA-256 {data.sha256[:12]}…, not {origin.data_sha256[:12]}…), so its "
+            f"the images or labels of {data.name} are not those that {settings.checkpoint} was "
+            f"trained on (SHA-256 {data.sha256[:12]}…, not {origin.data_sha256[:12]}…), so its "
             "test images may have been trained on; train again into another folder (RUN=…)"
         )
     return data

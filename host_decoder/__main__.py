@@ -88,8 +88,8 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
             return interruption.exit_code
         if not outcome.tally.n_answered:
             _say(
-                f"none of {outcome.tally.n_captured} images came through the line, which "
-                f"says: {outcome.line}"
+                f"none of {outcome.tally.n_captured} images came through the line, which says: "
+                f"{outcome.line}"
             )
             return 1
         command = shlex.join(["python", "-m", "host_decoder", *arguments.argv])
@@ -112,8 +112,8 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
         if bundle.id.hex() not in n_chunks:
             held = ", ".join(n_chunks) or "none"
             raise HostError(
-                f"{arguments.store} holds no chunk of bundle {bundle.id.hex()}; it holds "
-                f"chunks of: {held}"
+                f"{arguments.store} holds no chunk of bundle {bundle.id.hex()}; it holds chunks "
+                f"of: {held}"
             )
         begun_s = time.monotonic()
         n_images = 0
@@ -313,8 +313,8 @@ def _parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="WHEN",
         help=(
-            "only images that came since then: 90m, 2h or 3d ago, a date such as 2026-11-30, or "
-            "a date and time"
+            "only images that came since then: 90m, 2h or 3d ago, a date such as 2026-11-30, or a "
+            "date and time"
         ),
     )
     decode.add_argument(

@@ -243,8 +243,8 @@ def _alike(nodes: Sequence[KnownNode]) -> tuple[str, ...]:
             first.setdefault(node.key, node.number)
     return tuple(
         (
-            f"nodes {first[node.key]} and {node.number} have the same key; give each the "
-            "node.key that it was made with"
+            f"nodes {first[node.key]} and {node.number} have the same key; give each the node.key "
+            "that it was made with"
         )
         for node in nodes
         if node.key and first[node.key] != node.number

@@ -129,8 +129,8 @@ def read_gateways(
     )
     if devices and not any(gateway.is_network for gateway in gateways):
         raise ConfigError(
-            f"{path} has nodes with a device, but no [[link]] of kind "
-            f"{' or '.join(SERVERS)}; add it"
+            f"{path} has nodes with a device, but no [[link]] of kind {' or '.join(SERVERS)}; add "
+            "it"
         )
     return tuple(gateways)
 
@@ -207,8 +207,8 @@ def _network(folder: Path, link: Mapping[str, Any], devices: Mapping[str, int]) 
             )
     if not HOST.fullmatch(link["host"]):
         raise ValueError(
-            f"host is {shown(link['host'])}; write the broker's name or address, without "
-            "port or slash"
+            f"host is {shown(link['host'])}; write the broker's name or address, without port or "
+            "slash"
         )
     if re.search(r"[/+#]", link["application"]):
         raise ValueError(

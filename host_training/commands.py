@@ -241,8 +241,8 @@ def held(run_dir: Path) -> Iterator[None]:
             yield
     except HeldError:
         raise RunError(
-            f"another process is training in {run_dir}; wait for it, or train into another "
-            "folder (RUN=…)"
+            f"another process is training in {run_dir}; wait for it, or train into another folder "
+            "(RUN=…)"
         ) from None
     finally:
         if is_new:
@@ -261,8 +261,8 @@ def with_what_a_checkpoint_says(wanted: Wanted, run_dir: Path) -> Wanted:
     preset, changes = preset_of(origin.recipe)
     print(
         f"{run_dir} has no {RUN}, as an earlier version wrote none; its checkpoint says: data set "
-        f"{origin.data_set}, preset {preset or 'unknown'}. It goes on as what it is, and "
-        "then says so itself",
+        f"{origin.data_set}, preset {preset or 'unknown'}. It goes on as what it is, and then says "
+        "so itself",
         file=sys.stderr,
     )
     said = {"dataset": origin.data_set, "preset": preset, **changes}

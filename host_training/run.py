@@ -253,8 +253,8 @@ def require_pictures(run: Run, run_dir: Path, dataset: str | None = None) -> Sou
         return source
     if not source.folder.is_dir():
         raise RunError(
-            f"the pictures of {run_dir} were in {source.folder}, and are not there; say "
-            "where they are (DATASET=…)"
+            f"the pictures of {run_dir} were in {source.folder}, and are not there; say where they "
+            "are (DATASET=…)"
         )
     now = Listing.of(source.folder, known)
     if changes := known.changes_to(now):

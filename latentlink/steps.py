@@ -62,8 +62,8 @@ def _train(said: Said, place: Place) -> Place:
         old = RUNS / f"{data_set(said).name}-{said.get('PRESET', data_set(said).preset)}"
         if old != place.folder and (old / "last.pt").exists() and not (old / "run.json").exists():
             said.tell(
-                f"train     {old} is of an earlier version and does not say of which "
-                f"pictures; RUN={old} takes it"
+                f"train     {old} is of an earlier version and does not say of which pictures; "
+                f"RUN={old} takes it"
             )
         said.tell(f"train     into {place.folder}")
     if not place.is_trained:

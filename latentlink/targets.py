@@ -46,8 +46,8 @@ def deploy_model(said: Said) -> None:
     address = _address(said)
     if not {"BUNDLE", "DATASET", "RUN"} & said.values.keys():
         raise RunError(
-            "say which bundle the node gets: BUNDLE=, or DATASET= or RUN= of which the "
-            "newest is taken"
+            "say which bundle the node gets: BUNDLE=, or DATASET= or RUN= of which the newest is "
+            "taken"
         )
     chosen = bundle_to_use(said)
     if not chosen.is_there:

@@ -40,8 +40,8 @@ def clean_runs(said: Said) -> None:
         print("there are no runs")
     elif said.get("CONFIRM") != "yes" or said.is_dry:
         print(
-            "nothing was deleted: `make clean-runs CONFIRM=yes` deletes all of this for "
-            "good, RUN= only one of them"
+            "nothing was deleted: `make clean-runs CONFIRM=yes` deletes all of this for good, RUN= "
+            "only one of them"
         )
     else:
         for folder in folders:

@@ -295,8 +295,8 @@ def read(make_flags: str, environment: Mapping[str, str], targets: Iterable[str]
             source.check_preset(said["PRESET"])
         if "IMAGE_SIZE" in said and source.folder is None:
             raise VariableError(
-                f"IMAGE_SIZE is for a folder of images; those of {source.name} have a size "
-                "of their own"
+                f"IMAGE_SIZE is for a folder of images; those of {source.name} have a size of "
+                "their own"
             )
     return said
 

@@ -28,8 +28,8 @@ def open_folder(config: SourceConfig, spec: ImageSpec, place: Place) -> Iterator
     if not _pictures_below(folder):
         error = SourceAwayError if config.loop and os.path.isdir(folder) else SourceError
         raise error(
-            f"folder {folder} does not exist or holds no images that Pillow reads; give "
-            "another in [source] path"
+            f"folder {folder} does not exist or holds no images that Pillow reads; give another in "
+            "[source] path"
         )
     n_unread = 0
 

@@ -74,8 +74,8 @@ def _replay(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
             "x".join(map(str, shape)) for shape in (replay.images.shape[1:], spec.shape)
         )
         raise SourceError(
-            f"replay file {path} is of another bundle: an image is {found}, the bundle's "
-            f"encoder takes {taken}"
+            f"replay file {path} is of another bundle: an image is {found}, the bundle's encoder "
+            f"takes {taken}"
         )
 
     def capture(index: int) -> Image:

@@ -25,8 +25,8 @@ class Hours:
         )
         if not found:
             raise ValueError(
-                f'"{shown(text)[1:-1]}" is no span of the day; write for example '
-                '"06:00-20:30", in UTC'
+                f'"{shown(text)[1:-1]}" is no span of the day; write for example "06:00-20:30", in '
+                "UTC"
             )
         begin_h, begin_min, end_h, end_min = map(int, found.groups())
         return cls(3600 * begin_h + 60 * begin_min, 3600 * end_h + 60 * end_min)

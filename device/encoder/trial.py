@@ -36,6 +36,8 @@ from link.output import program, readable_output
 
 STATE_FILE = "bundle.json"
 STATE_FORMAT = 1
+STATE = "stage"
+"Key of the state in that file, as every version writes it."
 PROBATION_IMAGES = 3
 
 
@@ -148,15 +150,14 @@ class Installed:
         with suppress(OSError, ValueError, KeyError):
             told = durable.read_state(self._file, STATE_FORMAT)
             if told["bundle"] == self.name:
-                key = "stage" if "stage" in told else "state"  # earlier programs say stage
-                return TrialState(told[key]), str(told["why"])
+                return TrialState(told[STATE]), str(told["why"])
         return TrialState.NEW, ""
 
     def _write(self, state: TrialState, why: str = "") -> None:
         told: dict[str, Any] = {
             "format": STATE_FORMAT,
             "bundle": self.name,
-            "state": state.value,
+            STATE: state.value,
             "why": why,
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)

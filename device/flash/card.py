@@ -114,8 +114,8 @@ def flash_card(
             say(f"note      {notice}")
         if not options.is_confirmed:
             say(
-                "nothing was written; say CONFIRM=yes to write this, and to name the node "
-                f"in {options.host.parent}"
+                "nothing was written; say CONFIRM=yes to write this, and to name the node in "
+                f"{options.host.parent}"
             )
             say(target)
             return False
@@ -174,8 +174,8 @@ def _write(
         raise
     registration.commit()
     say(
-        f"written and read back; node {settings.node} is in {options.host.parent}, its key "
-        f"in {registration.key_path}"
+        f"written and read back; node {settings.node} is in {options.host.parent}, its key in "
+        f"{registration.key_path}"
     )
     for notice in registration.notices:
         say(f"note      {notice}")
@@ -246,8 +246,8 @@ def write_verified(boot: BootPartition, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         if boot.read(name) != content:
             raise FlashError(
-                f"{name} on {boot} reads back otherwise than it was written: a bad card, or "
-                "it was pulled out"
+                f"{name} on {boot} reads back otherwise than it was written: a bad card, or it was "
+                "pulled out"
             )
 
 

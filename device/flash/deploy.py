@@ -127,8 +127,8 @@ def deploy_bundle(
         registry.set_bundles(host, number, [new, *known])
     if new not in known:
         say(
-            f"{host}: node {number} may send bundle {bundle.id.hex()} too; start the host "
-            "again if it runs"
+            f"{host}: node {number} may send bundle {bundle.id.hex()} too; start the host again if "
+            "it runs"
         )
     if registry.stands_in_host_toml(host, number):
         say(

@@ -87,14 +87,14 @@ def detect(boot: BootPartition) -> System:
     found = re.search(r"Raspberry Pi reference (\d{4}-\d\d-\d\d)", issue)
     if not found:
         raise FlashError(
-            f"the card holds {_guess(boot, names)}; write Raspberry Pi OS (64-bit) or our "
-            "image to it first"
+            f"the card holds {_guess(boot, names)}; write Raspberry Pi OS (64-bit) or our image to "
+            "it first"
         )
     date = found[1]
     if date < BOOKWORM_DATE:
         raise FlashError(
-            f"the card holds Raspberry Pi OS of {date}, older than Bookworm; write a newer "
-            "one to it first"
+            f"the card holds Raspberry Pi OS of {date}, older than Bookworm; write a newer one to "
+            "it first"
         )
     if "kernel8.img" not in names:
         raise FlashError(

@@ -30,8 +30,8 @@ store = "host.sqlite"
 [link]  # where this host's modem is, and set as the nodes' are
 {link}"""
 NODE_HEAD = (
-    "# Node {node}, written whole when it is flashed or given a bundle; `tasks` stay. Paths as "
-    "in host.toml.\n"
+    "# Node {node}, written whole when it is flashed or given a bundle; `tasks` stay. Paths as in "
+    "host.toml.\n"
 )
 PATIENCE_S = 10.0
 SECRET, PRIVATE = 0o600, 0o700
@@ -70,8 +70,8 @@ class Registration:
         has_key = "device" not in own
         if not has_key:
             self.notices.append(
-                f"see that the network server calls this node {own['device']}, as "
-                f"{host.parent} does"
+                f"see that the network server calls this node {own['device']}, as {host.parent} "
+                "does"
             )
         entry = (
             {"node": node}
@@ -130,9 +130,9 @@ def check_free(host: Path, node: int, replaces: bool) -> None:
     """Raise FlashError when the host knows that node and it is not to be replaced."""
     if node in _nodes(host) and not replaces:
         raise FlashError(
-            f"node {node} is in {host.parent} already, with the key of another card; give "
-            "this one another number, "
-            f"NODE={next_free(host)} say, or replace that one for good (REPLACE=yes)"
+            f"node {node} is in {host.parent} already, with the key of another card; give this one "
+            f"another number, NODE={next_free(host)} say, or replace that one for good "
+            "(REPLACE=yes)"
         )
 
 

@@ -32,8 +32,8 @@ def signing_key(host: Path, may_make: bool = False) -> Ed25519PrivateKey:
         return signature.make_key(path)
     except signature.SignatureError as error:
         raise FlashError(
-            f"{error}; nodes take bundles that the host which flashed them has signed: copy "
-            f"its {signature.SIGNING_KEY} there"
+            f"{error}; nodes take bundles that the host which flashed them has signed: copy its "
+            f"{signature.SIGNING_KEY} there"
         ) from None
 
 

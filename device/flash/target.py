@@ -104,8 +104,8 @@ def open_target(path: Path, system: System = System()) -> BootPartition:
             )
         if not {"config.txt", "cmdline.txt"} <= set(BootFolder(path).names()):
             raise FlashError(
-                f"{path} is no Raspberry Pi boot partition: config.txt and cmdline.txt are "
-                "not there"
+                f"{path} is no Raspberry Pi boot partition: config.txt and cmdline.txt are not "
+                "there"
             )
         return BootFolder(path)
     check_file(path, system)
@@ -247,7 +247,7 @@ def copy_image(image: Path, target: Path, show: Callable[[float], None]) -> None
         while block := source.read(4 * MIB):
             if written.read(len(block)) != block:
                 raise FlashError(
-                    f"{target} gives back other bytes than were written near "
-                    f"{source.tell()}: a bad card"
+                    f"{target} gives back other bytes than were written near {source.tell()}: a "
+                    "bad card"
                 )
             show(0.5 + 0.5 * source.tell() / n_bytes)

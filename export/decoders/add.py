@@ -85,8 +85,8 @@ class Request:
             )
         if self.name == LABEL_TASK:
             raise ExportError(
-                f"'{LABEL_TASK}' is the decoder that the export made, and stays; give "
-                "another --task-name"
+                f"'{LABEL_TASK}' is the decoder that the export made, and stays; give another "
+                "--task-name"
             )
         if self.name:
             check_task_name(self.name)
@@ -168,8 +168,8 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
     check_shape(data, bundle.image)
     if request.loss == KL and data.classes != bundle.classes:
         raise ExportError(
-            "the loss kl learns what the bundle's own decoder says: it is for the bundle's "
-            "own classes"
+            "the loss kl learns what the bundle's own decoder says: it is for the bundle's own "
+            "classes"
         )
     encode = received(
         Int8Encoder(bundle.encoder_path, bundle.image, request.threads), bundle.tables

@@ -125,8 +125,8 @@ def make_output_the_symbol(model: schema.ModelT) -> None:
             open_tensors.append(producer.inputs[0])
         elif kind not in (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED):
             raise ExportError(
-                f"the latents come out of builtin operator {kind}, whose output scale cannot "
-                "be set to 1"
+                f"the latents come out of builtin operator {kind}, whose output scale cannot be "
+                "set to 1"
             )
 
 

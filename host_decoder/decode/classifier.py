@@ -21,8 +21,8 @@ class Classifier(OnnxDecoder):
             )
         if not np.allclose(self.example.sum(axis=1), 1, atol=1e-3) or self.example.min() < 0:
             raise BundleError(
-                f"{path} does not give probabilities: they sum to "
-                f"{self.example[0].sum():.3f}; {REMEDY}"
+                f"{path} does not give probabilities: they sum to {self.example[0].sum():.3f}; "
+                f"{REMEDY}"
             )
 
     @classmethod

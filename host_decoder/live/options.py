@@ -56,8 +56,8 @@ def profile_of(options: LiveOptions) -> LinkProfile:
         )
     if options.verdict is not None and not options.has_downlink:
         raise LiveError(
-            "a verdict needs a downlink, or the node never hears it; leave one of the two "
-            "options out"
+            "a verdict needs a downlink, or the node never hears it; leave one of the two options "
+            "out"
         )
     try:
         profile = get_profile(options.link)

@@ -221,8 +221,8 @@ class LiveRun:
                 raise ChildError(line.why_ended())
             if time.monotonic() > deadline_s:
                 raise LiveError(
-                    f"{line.name} has not started within {START_TIMEOUT_S:g} s; try again on "
-                    "a less busy machine"
+                    f"{line.name} has not started within {START_TIMEOUT_S:g} s; try again on a "
+                    "less busy machine"
                 )
         return None
 

@@ -99,8 +99,8 @@ class Lock:
         except OSError as error:
             self.close()
             raise StoreError(
-                f"store {path} cannot be locked ({error.strerror}); name a file on a disk of "
-                "this computer"
+                f"store {path} cannot be locked ({error.strerror}); name a file on a disk of this "
+                "computer"
             ) from None
         with suppress(OSError):  # a full disk: the lock is what counts, the number is a help
             os.truncate(self._descriptor, 0)
@@ -218,8 +218,8 @@ def _check_kind(path: Path, may_be_empty: bool = False) -> None:
         ) from None
     if not beginning and not may_be_empty:
         raise StoreError(
-            f"store {path} is empty: nothing was ever stored there, or a full disk or a copy "
-            "cut it off"
+            f"store {path} is empty: nothing was ever stored there, or a full disk or a copy cut "
+            "it off"
         )
     if beginning not in (b"", MAGIC):
         raise StoreError(

@@ -233,9 +233,9 @@ class Store:
     def chunks_of(self, node: int, key: bytes, bundle: str, image: int) -> list[Chunk]:
         """The stored chunks of an image, in order."""
         rows = self._rows(
-            "SELECT chunk, is_last, bitstream, age_s FROM chunks WHERE sender = "
-            "(SELECT max(id) FROM senders WHERE node = ? AND key_id = ?) AND bundle = ? AND "
-            "image = ? ORDER BY chunk",
+            "SELECT chunk, is_last, bitstream, age_s FROM chunks WHERE sender = (SELECT max(id) "
+            "FROM senders WHERE node = ? AND key_id = ?) AND bundle = ? AND image = ? ORDER BY "
+            "chunk",
             node,
             key_id(key),
             bundle,
@@ -303,17 +303,17 @@ class Store:
             "node, first_s"
         )
         labels = self._rows(
-            "SELECT node, label, count(*) AS images FROM answers JOIN senders ON senders.id "
-            "= sender WHERE chunks = "
-            "(SELECT max(chunks) FROM answers AS later WHERE later.sender = answers.sender "
-            "AND later.image = answers.image) GROUP BY node, label ORDER BY node, images DESC"
+            "SELECT node, label, count(*) AS images FROM answers JOIN senders ON senders.id = "
+            "sender WHERE chunks = (SELECT max(chunks) FROM answers AS later WHERE later.sender = "
+            "answers.sender AND later.image = answers.image) GROUP BY node, label ORDER BY node, "
+            "images DESC"
         )
         refusals = self._rows(
             "SELECT reason, n, last_s, last_sentence FROM refusals ORDER BY n DESC"
         )
         latest = self._rows(
-            "SELECT node, started_s, figures FROM statistics AS one WHERE started_s = "
-            "(SELECT max(started_s) FROM statistics WHERE node = one.node) ORDER BY node"
+            "SELECT node, started_s, figures FROM statistics AS one WHERE started_s = (SELECT "
+            "max(started_s) FROM statistics WHERE node = one.node) ORDER BY node"
         )
         link = [
             {"node": row["node"], "started_s": row["started_s"], **json.loads(row["figures"])}

@@ -38,8 +38,8 @@ def download(url: str, path: Path, sha256: str, sleep: Sleep = time.sleep) -> Pa
         if _sha256(path) == sha256:
             return path
         raise DataSetError(
-            f"{path} is not the file we know, or not all of it: move it away, and run the "
-            "command again"
+            f"{path} is not the file we know, or not all of it: move it away, and run the command "
+            "again"
         )
     part = path.with_name(path.name + ".part")
     continues = part.exists()
@@ -52,9 +52,9 @@ def download(url: str, path: Path, sha256: str, sleep: Sleep = time.sleep) -> Pa
         found = _describe(part)
         part.unlink()
         raise DataSetError(
-            f"{path.name} from {url} is not the file we know: {found} (SHA-256 is "
-            f"{digest[:12]}…, expected "
-            f"{sha256[:12]}…). It was thrown away; run the command again, or {_remedy(path)}"
+            f"{path.name} from {url} is not the file we know: {found} (SHA-256 is {digest[:12]}…, "
+            f"expected {sha256[:12]}…). It was thrown away; run the command again, or "
+            f"{_remedy(path)}"
         )
     part.rename(path)
     return path

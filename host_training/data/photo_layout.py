@@ -68,8 +68,8 @@ def check_classes(folder: Path, places: dict[str, list[Path]]) -> tuple[str, ...
             f"; {wrapped[0]} holds {len(folders_in(wrapped[0]))}: give that one" if wrapped else ""
         )
         raise DataSetError(
-            f"{folder} holds {len(classes)} class folders; classification needs at least "
-            f"two, one per class{remedy}"
+            f"{folder} holds {len(classes)} class folders; classification needs at least two, one "
+            f"per class{remedy}"
         )
     for split, its_places in places.items():
         if further := sorted(set(classes_in(its_places)) - set(classes)):

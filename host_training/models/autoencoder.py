@@ -34,14 +34,14 @@ class ModelConfig(Architecture):
     def __post_init__(self) -> None:
         if self.height % 2 or self.width % 2:
             raise ValueError(
-                f"images are {self.height}x{self.width}; the wavelet transform needs even "
-                "sides: crop or resize them"
+                f"images are {self.height}x{self.width}; the wavelet transform needs even sides: "
+                "crop or resize them"
             )
         if min(self.height, self.width) < SMALLEST_UNDECIMATED and not self.is_decimated:
             raise ValueError(
-                f"images of {self.height}x{self.width} vanish in this model's max-pooling; "
-                "it needs sides of "
-                f"{SMALLEST_UNDECIMATED} or more: enlarge them or take another preset"
+                f"images of {self.height}x{self.width} vanish in this model's max-pooling; it "
+                f"needs sides of {SMALLEST_UNDECIMATED} or more: enlarge them or take another "
+                "preset"
             )
         if self.pixel_pad and not self.is_decimated:
             raise ValueError(f"the undecimated transform is of haar alone, not of '{self.wavelet}'")

@@ -37,9 +37,9 @@ DENSE = {
     ),
     "narrow-20": Preset(
         about=(
-            "The same at 19 M MACs, subbands of equal size, kernels by Muon: 88.80 % from "
-            "4.68 bytes on CIFAR-10 and 60.79 % from 11.39 on CIFAR-100, 1 seed each; 40 "
-            "minutes on one core of an EPYC."
+            "The same at 19 M MACs, subbands of equal size, kernels by Muon: 88.80 % from 4.68 "
+            "bytes on CIFAR-10 and 60.79 % from 11.39 on CIFAR-100, 1 seed each; 40 minutes on one "
+            "core of an EPYC."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -71,9 +71,9 @@ DENSE = {
     ),
     "plain-20": Preset(
         about=(
-            "Single convolutions and max-pooling behind a transform taken at every pixel, "
-            "19 M MACs: 89.68 % from 4.60 bytes on CIFAR-10 and 62.69 % from 11.13 on "
-            "CIFAR-100, 1 seed each; half an hour on one core of an EPYC."
+            "Single convolutions and max-pooling behind a transform taken at every pixel, 19 M "
+            "MACs: 89.68 % from 4.60 bytes on CIFAR-10 and 62.69 % from 11.13 on CIFAR-100, 1 seed "
+            "each; half an hour on one core of an EPYC."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -108,8 +108,8 @@ DENSE = {
     ),
     "plain-20-medium": Preset(
         about=(
-            "`plain-20` for longer, with a teacher: 91.72 % from 4.11 bytes on CIFAR-10, 1 "
-            "seed; an hour on one core of a Xeon with AMX, after its teacher's."
+            "`plain-20` for longer, with a teacher: 91.72 % from 4.11 bytes on CIFAR-10, 1 seed; "
+            "an hour on one core of a Xeon with AMX, after its teacher's."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -142,8 +142,8 @@ DENSE = {
     ),
     "plain-20-fine": Preset(
         about=(
-            "Goes on from `plain-20` in half the steps: 90.09 % from 4.47 bytes on "
-            "CIFAR-10, 1 seed, one core of an EPYC."
+            "Goes on from `plain-20` in half the steps: 90.09 % from 4.47 bytes on CIFAR-10, 1 "
+            "seed, one core of an EPYC."
         ),
         recipe=Recipe(
             model=Architecture(

@@ -7,8 +7,8 @@ from host_training.training.recipe import Recipe
 DISTILLED = {
     "plain-5-long": Preset(
         about=(
-            "3 M MACs: 86.52 % from 4.37 bytes on CIFAR-10, 1 seed; two to three minutes of "
-            "an H200."
+            "3 M MACs: 86.52 % from 4.37 bytes on CIFAR-10, 1 seed; two to three minutes of an "
+            "H200."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -42,9 +42,9 @@ DISTILLED = {
     ),
     "plain-20-long": Preset(
         about=(
-            "19 M MACs, its latents as trained, of which a short prefix says most: 92.10 ± "
-            "0.25 % from 4.93 bytes on CIFAR-10, 3 seeds; rotated 92.21 ± 0.15 from 3.94; "
-            "two to three minutes of an H200."
+            "19 M MACs, its latents as trained, of which a short prefix says most: 92.10 ± 0.25 % "
+            "from 4.93 bytes on CIFAR-10, 3 seeds; rotated 92.21 ± 0.15 from 3.94; two to three "
+            "minutes of an H200."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -80,8 +80,8 @@ DISTILLED = {
     ),
     "plain-120": Preset(
         about=(
-            "118 M MACs a look: 94.48 ± 0.04 % from 3.57 bytes on CIFAR-10 and 75.31 ± 0.13 "
-            "% from 10.13 on CIFAR-100, 2 seeds each; two minutes and a half of an H200."
+            "118 M MACs a look: 94.48 ± 0.04 % from 3.57 bytes on CIFAR-10 and 75.31 ± 0.13 % from "
+            "10.13 on CIFAR-100, 2 seeds each; two minutes and a half of an H200."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -118,8 +118,8 @@ DISTILLED = {
     ),
     "teacher": Preset(
         about=(
-            "312 M MACs, to teach the others: it never leaves the host. One minute of an "
-            "H200; not measured by itself."
+            "312 M MACs, to teach the others: it never leaves the host. One minute of an H200; not "
+            "measured by itself."
         ),
         recipe=Recipe(
             model=Architecture(

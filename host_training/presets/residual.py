@@ -10,8 +10,8 @@ from host_training.training.recipe import Recipe
 RESIDUAL = {
     "digits": Preset(
         about=(
-            "The embedded scans: 98.44 ± 0.51 % from 4.19 bytes, mean of 5 seeds, live over "
-            "an emulated line; one core of a Xeon."
+            "The embedded scans: 98.44 ± 0.51 % from 4.19 bytes, mean of 5 seeds, live over an "
+            "emulated line; one core of a Xeon."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -52,8 +52,8 @@ RESIDUAL = {
     ),
     "cifar-16-short": Preset(
         about=(
-            "The studies' reduced size: 71.37 % from 12.09 bytes on CIFAR-10 and 23.93 % "
-            "from 13.36 on CIFAR-100, 3 seeds each, one core of an EPYC."
+            "The studies' reduced size: 71.37 % from 12.09 bytes on CIFAR-10 and 23.93 % from "
+            "13.36 on CIFAR-100, 3 seeds each, one core of an EPYC."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -72,8 +72,8 @@ RESIDUAL = {
     ),
     "cifar-32": Preset(
         about=(
-            "The paper's shape at width 32; what `cifar-32-fine` begins with. Not "
-            "measured by itself."
+            "The paper's shape at width 32; what `cifar-32-fine` begins with. Not measured by "
+            "itself."
         ),
         recipe=Recipe(
             model=Architecture(base_width=32, hidden=256, latents=64, latent_decoder_width=64),
@@ -89,8 +89,8 @@ RESIDUAL = {
     ),
     "cifar-32-quick": Preset(
         about=(
-            "The studies' medium size: 88.02 % from 10.83 bytes on CIFAR-10 and 55.56 % "
-            "from 20.88 on CIFAR-100, 3 seeds each, an H200."
+            "The studies' medium size: 88.02 % from 10.83 bytes on CIFAR-10 and 55.56 % from 20.88 "
+            "on CIFAR-100, 3 seeds each, an H200."
         ),
         recipe=Recipe(
             model=Architecture(base_width=32, hidden=256, latents=64, latent_decoder_width=64),
@@ -161,8 +161,8 @@ RESIDUAL = {
     ),
     "cifar100-64": Preset(
         about=(
-            "The paper's ResNet-34 layout for CIFAR-100 (3-4-6 blocks, our reading), behind "
-            "the 5/3 wavelet of its authors' code. Not measured."
+            "The paper's ResNet-34 layout for CIFAR-100 (3-4-6 blocks, our reading), behind the "
+            "5/3 wavelet of its authors' code. Not measured."
         ),
         recipe=Recipe(
             model=Architecture(

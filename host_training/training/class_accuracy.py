@@ -86,8 +86,8 @@ class ClassAccuracies:
         never = f"; never says {_listed(self.never_said)}" if self.never_said else ""
         return (
             f"{self.accuracy:.2%} of {self.n_images:,} images, of which "
-            f"{percent(self.largest_share)} are "
-            f"'{self.largest.name}'; {self.mean:.2%} as the mean over the classes: "
+            f"{percent(self.largest_share)} are '{self.largest.name}'; {self.mean:.2%} as the mean "
+            "over the classes: "
             f"{'the worst are ' if named is not known else ''}{', '.join(map(str, named))}{never}"
         )
 

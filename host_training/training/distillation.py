@@ -29,8 +29,8 @@ def read_teacher(
         if (teacher.classes, reads(teacher.model.config)) == (data.classes, reads(student)):
             return teacher.model
     raise CheckpointError(
-        f"{path} can not teach: it is no finished stage (ce.pt, duphil.pt), or of other "
-        f"classes, image sizes or another wavelet; name a checkpoint of {data.name}"
+        f"{path} can not teach: it is no finished stage (ce.pt, duphil.pt), or of other classes, "
+        f"image sizes or another wavelet; name a checkpoint of {data.name}"
     )
 
 

@@ -46,9 +46,9 @@ class Evaluation:
     def describe(self) -> str:
         """One line for the progress bar."""
         return (
-            f"val {self.accuracy:.2%} loss {self.loss:.3f} R {self.coding_rate:.1f} "
-            f"Rc {self.class_coding_rate:.1f} ΔR {self.rate_reduction:.1f} "
-            f"{self.bits_per_image:.0f} bit/image"
+            f"val {self.accuracy:.2%} loss {self.loss:.3f} R {self.coding_rate:.1f} Rc "
+            f"{self.class_coding_rate:.1f} ΔR {self.rate_reduction:.1f} {self.bits_per_image:.0f} "
+            "bit/image"
         )
 
 

@@ -330,8 +330,8 @@ def _describe_files(folder: Path, names: Iterable[str]) -> dict[str, StoredFile]
 def _describe_file(folder: Path, name: str) -> StoredFile:
     if not name or Path(name).name != name:
         raise BundleError(
-            f"{MANIFEST} of bundle {folder} names the file '{name}', only plain file names "
-            f"are allowed; {REMEDY}"
+            f"{MANIFEST} of bundle {folder} names the file '{name}', only plain file names are "
+            f"allowed; {REMEDY}"
         )
     file = folder / name
     if not file.is_file():
@@ -339,7 +339,7 @@ def _describe_file(folder: Path, name: str) -> StoredFile:
     n_bytes = file.stat().st_size
     if n_bytes > MAX_FILE_BYTES:
         raise BundleError(
-            f"{name} of bundle {folder} has {n_bytes} bytes, at most {MAX_FILE_BYTES} are "
-            f"read; {REMEDY}"
+            f"{name} of bundle {folder} has {n_bytes} bytes, at most {MAX_FILE_BYTES} are read; "
+            f"{REMEDY}"
         )
     return StoredFile(sha256=hashlib.sha256(file.read_bytes()).hexdigest(), bytes=n_bytes)

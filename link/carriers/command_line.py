@@ -173,8 +173,8 @@ class CommandLine:
             self._keep(line)
         elif line.startswith(self._banner):
             raise PortError(
-                f"{self.name} at {self.path} has started anew: mind its power supply, and "
-                "open it again"
+                f"{self.name} at {self.path} has started anew: mind its power supply, and open it "
+                "again"
             )
         elif line != self._asked:
             self._statistics.n_noise += 1

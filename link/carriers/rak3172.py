@@ -76,8 +76,8 @@ class Rak3172:
         airtime_s = self._lora.airtime_s(len(packet))
         if self._modem.wait_for(("+EVT:TXP2P",), LATE[0] * airtime_s + LATE[1]) is None:
             raise PortError(
-                f"the RAK3172 at {self._modem.path} says no word of a frame of "
-                f"{airtime_s:.2f} s; open it again"
+                f"the RAK3172 at {self._modem.path} says no word of a frame of {airtime_s:.2f} s; "
+                "open it again"
             )
         self.statistics.n_sent += 1
         self._obeyed(f"AT+PRECV={UNTIL_STOPPED}")

@@ -123,8 +123,8 @@ class Rn2483:
         modem, lora = self._modem, self._lora
         if not modem.command("mac pause").isdigit():
             raise PortError(
-                f"the RN2483 at {modem.path} does not leave LoRaWAN: take its power away and "
-                "try again"
+                f"the RN2483 at {modem.path} does not leave LoRaWAN: take its power away and try "
+                "again"
             )
         values = {
             "mod": "lora",

@@ -56,8 +56,8 @@ class GilbertElliott:
         check_probability("r (bad to good)", self.p_bad_to_good)
         if not self.p_good_to_bad or not self.p_bad_to_good:
             raise ValueError(
-                "p and r of a Gilbert-Elliott channel must both be above 0, or it never "
-                "changes its state"
+                "p and r of a Gilbert-Elliott channel must both be above 0, or it never changes "
+                "its state"
             )
 
     @classmethod

@@ -161,8 +161,8 @@ class NotUsed:
         """So many pieces of a gateway's input were no frame."""
         return cls(
             Reason.NOISE,
-            f"{n_pieces} frame(s) came damaged: noise on the line, a wrong bitrate, or the end "
-            "of one begun before",
+            f"{n_pieces} frame(s) came damaged: noise on the line, a wrong bitrate, or the end of "
+            "one begun before",
         )
 
     @property

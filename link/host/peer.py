@@ -130,9 +130,9 @@ class Peer:
         lacked = self._session.lacks
         if lacked and lacked != self._lacked:
             self.notices.append(
-                f"node {self.node} sends images made with bundle {lacked.hex()}, which this "
-                "host lacks: they are "
-                "stored undecoded; add that bundle to `bundles` in the host's configuration"
+                f"node {self.node} sends images made with bundle {lacked.hex()}, which this host "
+                "lacks: they are stored undecoded; add that bundle to `bundles` in the host's "
+                "configuration"
             )
         self._lacked = lacked
 

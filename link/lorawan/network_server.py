@@ -215,8 +215,8 @@ def _session(topic: str, value: Any) -> bytes:
         rf"[0-9a-fA-F]{{{2 * SESSION_BYTES}}}", value
     ):
         raise ValueError(
-            f"message under {topic} is no uplink: its device address is not {SESSION_BYTES} "
-            "bytes in hex"
+            f"message under {topic} is no uplink: its device address is not {SESSION_BYTES} bytes "
+            "in hex"
         )
     return bytes.fromhex(value)
 

@@ -122,8 +122,8 @@ Medium = LoRaConfig | FskConfig | UartConfig
 def _check_length(payload_bytes: int, max_payload_bytes: int) -> None:
     if not 0 <= payload_bytes <= max_payload_bytes:
         raise ValueError(
-            f"a radio frame carries 0 to {max_payload_bytes} bytes, not {payload_bytes}: cut "
-            "the packet"
+            f"a radio frame carries 0 to {max_payload_bytes} bytes, not {payload_bytes}: cut the "
+            "packet"
         )
 
 

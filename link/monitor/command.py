@@ -97,8 +97,8 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NODE=FILE",
         help=(
-            "open this node's packets with its key, from the next packet on in which it tells "
-            "its salt"
+            "open this node's packets with its key, from the next packet on in which it tells its "
+            "salt"
         ),
     )
     parser.add_argument(

@@ -126,8 +126,8 @@ def parse_key(text: str, origin: str) -> bytes:
         key = b""
     if len(key) != KEY_BYTES:
         raise KeyStateError(
-            f"{origin} holds no key: {2 * KEY_BYTES} hex digits are expected; provision the "
-            "node anew"
+            f"{origin} holds no key: {2 * KEY_BYTES} hex digits are expected; provision the node "
+            "anew"
         )
     return key
 
@@ -179,8 +179,8 @@ class CounterStore:
         """Give no counter below this one any more; on the disk with the next block."""
         if not 0 <= counter < COUNTER_END:
             raise KeyStateError(
-                f"node {self.node} cannot go on at counter {counter}; provision it anew with "
-                "a new key"
+                f"node {self.node} cannot go on at counter {counter}; provision it anew with a new "
+                "key"
             )
         with self._turn:
             self._next = max(self._next, counter)
@@ -214,8 +214,8 @@ class CounterStore:
             return node, begin
         if node not in (None, stored_node):
             raise KeyStateError(
-                f"{path} is for node {stored_node}, not {node}: give each node its own "
-                "folder of keys"
+                f"{path} is for node {stored_node}, not {node}: give each node its own folder of "
+                "keys"
             )
         return stored_node, next_counter
 

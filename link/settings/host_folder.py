@@ -90,8 +90,8 @@ def _read_node_file(path: Path, error: type[Exception], renamed: dict[str, str])
     number = table.get("node")
     if type(number) is not int or path.name != f"{number}.toml":
         raise error(
-            f"{path} has node = {number!r}; a node's file is named by its number, so write "
-            f"node = {path.stem}"
+            f"{path} has node = {number!r}; a node's file is named by its number, so write node = "
+            f"{path.stem}"
         )
     return table
 

@@ -115,8 +115,8 @@ def _content(path: Path, error: type[Exception]) -> bytes:
         )
     if len(content) > MAX_FILE_BYTES:
         raise error(
-            f"{path} is larger than {MAX_FILE_BYTES} bytes, so it holds no settings; give "
-            "another path"
+            f"{path} is larger than {MAX_FILE_BYTES} bytes, so it holds no settings; give another "
+            "path"
         )
     return content
 

@@ -314,8 +314,8 @@ class Parity:
         back = counter - self.members[-1]
         if back > MAX_PARITY_LAG:
             raise ValueError(
-                f"parity is sent {back} counters after its group, at most {MAX_PARITY_LAG} "
-                "can be told"
+                f"parity is sent {back} counters after its group, at most {MAX_PARITY_LAG} can be "
+                "told"
             )
         steps = [newer - older - 1 for older, newer in pairwise(self.members)][::-1]
         width = max(steps, default=0).bit_length()

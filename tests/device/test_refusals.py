@@ -49,8 +49,8 @@ def test_a_second_node_with_the_same_state_dir_is_refused_by_name(home, port):
         second.write_text(first.read_text().replace('key_dir = "keys"', 'key_dir = "other-keys"'))
         said = refusal(second)
         assert (
-            f"another node uses the state_dir {home.folder / 'state'}; end it, or give each "
-            "node a state_dir"
+            f"another node uses the state_dir {home.folder / 'state'}; end it, or give each node a "
+            "state_dir"
         ) in said
         assert sorted(path.name for path in (home.folder / "state").iterdir()) == before
         assert process.poll() is None

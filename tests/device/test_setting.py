@@ -237,8 +237,8 @@ def test_every_profile_is_taken_or_too_narrow_by_name(tmp_path, profile):
     said = read(tmp_path, text.replace("lora-sf9-eu868", profile.name))
     if profile.max_packet_bytes < HELLO_PACKET_BYTES:
         assert (
-            f"profile {profile.name} takes packets of {profile.max_packet_bytes} bytes, and "
-            "a node needs"
+            f"profile {profile.name} takes packets of {profile.max_packet_bytes} bytes, and a node "
+            "needs"
         ) in said
     else:
         assert said.link.profile == profile

@@ -303,9 +303,8 @@ def test_old_names_of_keys_are_read_with_a_sentence_each(write, tmp_path, bundle
         "wherever feedback stands: only this version still reads it",
         f"[node] of {path}: id is now called node; write node = 7, and so wherever id stands: "
         "only this version still reads it",
-        f"{tmp_path / 'nodes/9.toml'}: one_way is now called downlink, and says the "
-        "contrary; write downlink = false, and so wherever one_way stands: only this version "
-        "still reads it",
+        f"{tmp_path / 'nodes/9.toml'}: one_way is now called downlink, and says the contrary; "
+        "write downlink = false, and so wherever one_way stands: only this version still reads it",
     )
 
 

@@ -172,8 +172,8 @@ def test_a_run_of_an_earlier_version_is_taken_as_its_checkpoint_says(workplace):
     done = train()
     assert done.returncode == 0, done.stderr
     assert (
-        "old has no run.json, as an earlier version wrote none; its checkpoint says: data "
-        "set digits"
+        "old has no run.json, as an earlier version wrote none; its checkpoint says: data set "
+        "digits"
     ) in done.stderr
     again = train()
     assert (again.stdout, "earlier version" in again.stderr) == (done.stdout, False)

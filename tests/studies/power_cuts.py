@@ -94,8 +94,8 @@ def main(options: argparse.Namespace) -> int:
     print(f"refused: {refusals}; starts with labels: {Counter(n > 0 for n in labels_by_start)}")
     if in_the_end < LABELS_IN_THE_END or foreign or faults:
         print(
-            f"{tail}\nFAILED: {in_the_end} labels in the end, {len(foreign)} foreign "
-            f"bitstreams, {faults}"
+            f"{tail}\nFAILED: {in_the_end} labels in the end, {len(foreign)} foreign bitstreams, "
+            f"{faults}"
         )
         return 1
     figures = {

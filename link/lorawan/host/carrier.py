@@ -284,8 +284,8 @@ def _why_not_connected(broker: str, error: Exception, has_tls: bool) -> str:
         )
     if has_tls and isinstance(error, ssl.SSLError):
         return (
-            f"the broker {broker} does not speak TLS ({error.reason}): check its port, or set "
-            "tls to false"
+            f"the broker {broker} does not speak TLS ({error.reason}): check its port, or set tls "
+            "to false"
         )
     return (
         f"the broker {broker} cannot be reached ({error}): is it running, and is the network there?"

@@ -154,8 +154,8 @@ class NetworkPeer:
             if counter > self._window.highest - REPLAY_WINDOW:
                 return counter
             self.notices.append(
-                f"node {self._number} counts its frames anew; it should join over the air "
-                "instead (OTAA)"
+                f"node {self._number} counts its frames anew; it should join over the air instead "
+                "(OTAA)"
             )
         base = (self._window.highest >> COUNTER_LOW_BITS) + 1 << COUNTER_LOW_BITS
         self._begin(header.salt)

@@ -98,8 +98,8 @@ class LoRaWanReceiver(HostEnd):
         """Tell a node behind one of its next uplinks; ValueError where the network does that."""
         if not isinstance(command, (Renew, AskStatus)):
             raise ValueError(
-                f"{type(command).__name__} has no place in LoRaWAN: the network sees to "
-                "counters and slots"
+                f"{type(command).__name__} has no place in LoRaWAN: the network sees to counters "
+                "and slots"
             )
         self._nodes[node].tellings.command(command)
 

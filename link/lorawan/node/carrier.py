@@ -111,8 +111,8 @@ class Rn2483Mac:
         if answer == "no_free_ch":
             self.statistics.n_refused += 1
             raise NotSentError(
-                f"the RN2483 at {self._modem.path} sends nothing now: its channels are "
-                "closed by their duty cycle"
+                f"the RN2483 at {self._modem.path} sends nothing now: its channels are closed by "
+                "their duty cycle"
             )
         if answer == "invalid_data_len":
             raise self._no_room(body)
@@ -169,8 +169,8 @@ class Rn2483Mac:
         modem.write(f"mac set appkey {settings.app_key}")  # no message may show it
         if modem.answer() != "ok":
             raise PortError(
-                f"the RN2483 at {modem.path} does not take the application key: it has 32 "
-                "hex digits"
+                f"the RN2483 at {modem.path} does not take the application key: it has 32 hex "
+                "digits"
             )
         if (answer := modem.command("mac join otaa")) != "ok":
             advice = ADVICE.get(answer, "take its power away and try again")

@@ -295,8 +295,8 @@ def test_a_node_that_dies_in_the_trial_goes_back_and_the_sender_is_told(node, tm
         kill_in_trial(node)
         _, said = process.communicate(timeout=PATIENCE_S)
     assert (
-        f"bundle {new.id.hex()} failed its trial, so {OLD} goes on: the node stopped while "
-        "it was on trial"
+        f"bundle {new.id.hex()} failed its trial, so {OLD} goes on: the node stopped while it was "
+        "on trial"
     ) in said
     assert (node.bundles, node.in_use) == ([OLD], OLD)
     assert not (node.opt / "bundle.previous").is_symlink()

@@ -86,8 +86,8 @@ def test_a_modem_whose_bandwidth_is_only_guessed_is_a_note(node_toml):
     node_toml.write_text(node_toml.read_text().replace('"serial-9600"', radio))
     [notice] = read_settings(node_toml, node=77).notices
     assert (
-        "this node will stay silent, as far as its modem's bandwidth is known: 869.525 MHz "
-        "with 500 kHz"
+        "this node will stay silent, as far as its modem's bandwidth is known: 869.525 MHz with "
+        "500 kHz"
     ) in notice
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import export.commands
-import host_decoder.__main__
+import host_decoder.commands
 from latentlink.targets import STEPS
 from latentlink.variables import TARGETS, VARIABLES
 from link.output.results import check_result
@@ -98,7 +98,7 @@ def test_what_somebody_measures_changes_no_file_of_the_project():
         "rotate": ["--bundle", "b", "--out", "o"],
     }
     folders = [
-        host_decoder.__main__._parser().parse_args(["live", *said["live"]]).results,
+        host_decoder.commands._parser().parse_args(["live", *said["live"]]).results,
         export.commands.parser().parse_args(said["export"]).results,
         export.commands.rotation_parser().parse_args(said["rotate"]).results,
     ]
@@ -205,6 +205,7 @@ TESTED_ELSEWHERE = {
     "link/node/interface.py": "tests/link/node/test_sender.py",
     "device/flash/image.py": "tests/device/flash/test_aarch64.py",
     "device/flash/rootfs.py": "tests/device/flash/test_aarch64.py",
+    "host_decoder/commands.py": "tests/host_decoder/live/test_run.py",
     "host_decoder/errors.py": "tests/host_decoder/test_config.py",
     "export/encoder/tensorflow_worker.py": "tests/export/encoder/test_tflite.py",
     "host_training/commands.py": "tests/host_training/test_run.py",

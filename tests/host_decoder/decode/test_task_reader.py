@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from host_decoder.__main__ import main
+from host_decoder.commands import main
 from host_decoder.config import KnownNode, read_config
 from host_decoder.decode.task_reader import task_reader
 from host_decoder.errors import ConfigError

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from host_decoder.__main__ import main
+from host_decoder.commands import main
 from host_decoder.live.options import LiveOptions, draw_replay
 from host_decoder.live.run import LiveRun
 from host_decoder.store.sqlite import Store

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from host_decoder.__main__ import main
+from host_decoder.commands import main
 from host_decoder.config import KnownNode
 from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer

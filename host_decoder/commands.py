@@ -1,0 +1,356 @@
+"""Listen at a port, classify live over an emulated line, decode again what is stored."""
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from host_decoder.errors import HostError
+from host_decoder.view.moment import parse_moment
+from link.bundle import BundleError
+from link.output import forget_output, program, readable_output, results
+from link.security import KeyStateError
+from link.settings import host_folder
+
+# Each command imports what it needs: --help and stats do not wait for ONNX Runtime.
+
+END_PATIENCE_S = 0.9
+"How long a host that was told to end may take to end in order."
+
+
+def main(argv: list[str] | None = None) -> int:
+    readable_output()
+    started_s = time.monotonic()
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = _parser().parse_args(argv, argparse.Namespace(argv=argv))
+    try:
+        return arguments.run(arguments, started_s)
+    except KeyboardInterrupt:  # before or after the part that ends in order
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # whoever read our lines has had enough
+        forget_output()
+        return 0
+    except (HostError, BundleError, KeyStateError, OSError) as error:
+        _say(str(error))
+        return 1
+
+
+def _listen(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.config import read_config
+    from host_decoder.interruption import Interruption
+    from host_decoder.receive.listener import Listener
+    from link.output import open_outlets
+
+    config = read_config(arguments.config)
+    os.umask(0o077)  # what a host writes is its owner's alone
+    with Interruption(END_PATIENCE_S) as interruption, open_outlets("host_decoder"):
+        listener = Listener(config, interruption, arguments.count, arguments.idle_timeout)
+        if arguments.view:
+            listener.show(Console())
+        else:
+            listener.print_lines(_print_json, _say)
+    return 0
+
+
+def _live(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.interruption import Interruption
+    from host_decoder.live.options import LiveOptions
+    from host_decoder.live.report import write_live_result
+    from host_decoder.live.run import LiveRun
+    from host_decoder.view.statistics_view import link_tables
+    from host_decoder.view.summary import summary
+    from host_decoder.view.terminal import make_screen
+
+    arguments.replay = arguments.replay or arguments.bundle.resolve().parent / "replay.npz"
+    options = LiveOptions(**{one.name: getattr(arguments, one.name) for one in fields(LiveOptions)})
+    console = Console()
+    with Interruption() as interruption:
+        run = LiveRun(options, started_s, interruption)
+        with make_screen(run.title, console, is_plain=arguments.plain) as screen:
+            outcome = run.run(screen)
+        console.print(
+            summary(run.title, outcome.tally, outcome.first_label_s, is_interrupted=interruption())
+        )
+        console.print(*link_tables([outcome.link]))
+        if interruption():
+            _say(f"ended by {interruption.name}; no results file is written")
+            return interruption.exit_code
+        if not outcome.tally.n_answered:
+            _say(
+                f"none of {outcome.tally.n_captured} images came through the line, which says: "
+                f"{outcome.line}"
+            )
+            return 1
+        command = shlex.join(["python", "-m", "host_decoder", *arguments.argv])
+        dataset = arguments.dataset or run.bundle.data_set
+        path = write_live_result(options, run.bundle, outcome, command, arguments.results, dataset)
+        console.print(f"figures are in {path}", highlight=False, markup=False, soft_wrap=True)
+    return 0
+
+
+def _decode(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.store.redecode import redecode
+    from host_decoder.store.sqlite import Store
+    from host_decoder.view.csv_lines import csv_lines
+    from host_decoder.view.picture import PictureFolder
+    from link.bundle import Bundle
+
+    bundle = Bundle.load(arguments.bundle, side="host")
+    with Store(arguments.store, must_exist=True) as store:
+        n_chunks = store.bundles()
+        if bundle.id.hex() not in n_chunks:
+            held = ", ".join(n_chunks) or "none"
+            raise HostError(
+                f"{arguments.store} holds no chunk of bundle {bundle.id.hex()}; it holds chunks "
+                f"of: {held}"
+            )
+        begun_s = time.monotonic()
+        n_images = 0
+        pictures = PictureFolder(arguments.pictures) if arguments.pictures else None
+
+        def answers() -> Iterator[dict[str, Any]]:
+            nonlocal n_images
+            for answer in redecode(store, bundle, arguments.task, arguments.since):
+                n_images += 1
+                yield pictures.save(answer) if pictures else answer
+
+        if arguments.csv:
+            for line in csv_lines(answers()):
+                print(line, flush=True)
+        else:
+            for answer in answers():
+                _print_json(answer)
+        _say(f"{n_images} images decoded again in {time.monotonic() - begun_s:.2f} s")
+        if n_others := sum(n_chunks.values()) - n_chunks[bundle.id.hex()]:
+            _say(
+                f"{n_others} chunks of other bundles were left: "
+                f"{', '.join(set(n_chunks) - {bundle.id.hex()})}"
+            )
+    return 0
+
+
+def _stats(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.store.sqlite import Store
+    from host_decoder.view.sheet import wide_console
+    from host_decoder.view.statistics_view import statistics_tables
+
+    with Store(arguments.store, must_exist=True) as store:
+        statistics = store.statistics()
+    if arguments.json:
+        _print_json(statistics)
+    else:
+        wide_console().print(*statistics_tables(statistics), sep="\n")
+    return 0
+
+
+def _print_json(content: dict) -> None:
+    print(json.dumps(content), flush=True)  # in ASCII: any terminal, pipe and program takes it
+
+
+def _say(sentence: str) -> None:
+    print(f"host_decoder: {sentence}", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = program.Parser(prog="python -m host_decoder", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace, float], int], text: str
+    ) -> argparse.ArgumentParser:
+        prog = f"python -m host_decoder {name}"
+        added = program.add_command(commands, name, text, prog=prog)
+        added.set_defaults(run=run)
+        return added
+
+    listen = command(
+        "listen",
+        _listen,
+        "receive, classify and store what comes from a port; JSON lines, or --view",
+    )
+    listen.add_argument(
+        "config",
+        type=Path,
+        nargs="?",
+        default=host_folder.default_folder(),
+        metavar="host.toml",
+        help=(
+            f"or the folder with it (default ~/{host_folder.NAME}); the module "
+            "host_decoder.config shows what it holds"
+        ),
+    )
+    listen.add_argument(
+        "--view",
+        action="store_true",
+        help="the live view (plain lines without a terminal) instead of JSON lines",
+    )
+    listen.add_argument(
+        "--count",
+        type=_positive(int),
+        metavar="N",
+        help="end after N images of which no further chunk is wanted",
+    )
+    listen.add_argument(
+        "--idle-timeout",
+        type=_positive(float),
+        metavar="S",
+        help="end after S seconds without a packet",
+    )
+
+    live = command(
+        "live", _live, "an emulated line, a node and this host: classify a replay file and measure"
+    )
+    live.add_argument("--bundle", type=Path, required=True, metavar="DIR")
+    live.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE.npz",
+        help="images uint8 (N,H,W,C), labels, classes (default: the run's)",
+    )
+    live.add_argument(
+        "--link", default="lora-sf7", metavar="PROFILE", help="a name of `python -m link profiles`"
+    )
+    live.add_argument(
+        "--loss",
+        default="none",
+        help="of frames (radio) or bytes (serial): none, mild, mid, edge, 0.1, ge:p,r",
+    )
+    live.add_argument(
+        "--bit-errors", type=float, default=0.0, metavar="RATE", help="share of flipped bits"
+    )
+    live.add_argument(
+        "--images",
+        type=_positive(int),
+        metavar="N",
+        help="only N of the replay file, drawn by the seed",
+    )
+    live.add_argument(
+        "--interval",
+        dest="interval_s",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="at least S seconds from one capture to the next",
+    )
+    live.add_argument(
+        "--seed", type=_seed, default=0, help="of losses, bit errors and drawn images"
+    )
+    live.add_argument(
+        "--downlink",
+        dest="has_downlink",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="the host answers (default), or not",
+    )
+    live.add_argument(
+        "--verdict",
+        type=_confidence,
+        metavar="C",
+        help=(
+            "calibrated confidence, such as 0.95, at which the host wants no further chunk of an "
+            "image"
+        ),
+    )
+    live.add_argument(
+        "--first-chunk-bytes",
+        type=_positive(int),
+        metavar="N",
+        help="of a bitstream in its first packet (else all)",
+    )
+    live.add_argument(
+        "--chunk-bytes",
+        type=_positive(int),
+        metavar="N",
+        help="of a bitstream in each later packet",
+    )
+    live.add_argument("--plain", action="store_true", help="plain lines even in a terminal")
+    live.add_argument(
+        "--dataset", metavar="NAME", help="for the results file's name (else as the bundle says)"
+    )
+    live.add_argument(
+        "--results",
+        type=Path,
+        default=results.OWN,
+        metavar="DIR",
+        help="of figures (default: %(default)s)",
+    )
+    live.add_argument(
+        "--store",
+        type=Path,
+        metavar="FILE.sqlite",
+        help="keep what is received (else it goes with the run)",
+    )
+
+    decode = command(
+        "decode", _decode, "decode stored packets again with a bundle's present decoder; JSON lines"
+    )
+    decode.add_argument("store", type=Path, metavar="STORE.sqlite")
+    decode.add_argument("--bundle", type=Path, required=True, metavar="DIR")
+    decode.add_argument(
+        "--task", default="label", metavar="NAME", help="one of the bundle's tasks (default: label)"
+    )
+    decode.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="write what a thumbnail task decodes there, as PNG files",
+    )
+
+    decode.add_argument(
+        "--since",
+        type=_moment,
+        default=0.0,
+        metavar="WHEN",
+        help=(
+            "only images that came since then: 90m, 2h or 3d ago, a date such as 2026-11-30, or a "
+            "date and time"
+        ),
+    )
+    decode.add_argument(
+        "--csv", action="store_true", help="lines for a spreadsheet instead of JSON"
+    )
+
+    stats = command("stats", _stats, "what a store holds")
+    stats.add_argument("store", type=Path, metavar="STORE.sqlite")
+    stats.add_argument("--json", action="store_true")
+    return parser
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not value > 0:  # nor is "not a number"
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    return parse
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return value
+
+
+def _moment(text: str) -> float:
+    try:
+        return parse_moment(text, time.time())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _confidence(text: str) -> float:
+    value = _positive(float)(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"{text} is above 1")
+    return float(value)

@@ -2,10 +2,11 @@
 
 import sys
 
-from link.output import loading
+from link.output import loading, readable_output
 
 
 def main() -> int:
+    readable_output()
     with loading("host_decoder"):
         from host_decoder import commands
     return commands.main()

@@ -17,7 +17,7 @@ from rich.console import Console
 from host_decoder.errors import HostError
 from host_decoder.view.moment import parse_moment
 from link.bundle import BundleError
-from link.output import forget_output, program, readable_output, results
+from link.output import forget_output, program, results
 from link.security import KeyStateError
 from link.settings import host_folder
 
@@ -28,7 +28,6 @@ END_PATIENCE_S = 0.9
 
 
 def main(argv: list[str] | None = None) -> int:
-    readable_output()
     started_s = time.monotonic()
     argv = sys.argv[1:] if argv is None else argv
     arguments = _parser().parse_args(argv, argparse.Namespace(argv=argv))

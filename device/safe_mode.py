@@ -15,7 +15,7 @@ from pathlib import Path
 from device.config import ConfigError, NodeConfig, load_config
 from device.state_dir import is_usable
 from link.base import boot_s, durable
-from link.bundle import manifest
+from link.bundle.manifest import MANIFEST
 from link.security import KEY_FILE
 from link.settings import read_text
 
@@ -106,7 +106,7 @@ def _mark(settings: Path, config: NodeConfig | None) -> Mark:
         settings,
         config.key_dir / KEY_FILE,
         bundle,
-        *(bundle / name for name in manifest.NODE_FILES),
+        *_content(bundle),
     ]
     files += [path for path in (source, config.bundle_signer) if path is not None]
     state = config.state_dir  # of which the times say nothing: a node writes there
@@ -116,6 +116,14 @@ def _mark(settings: Path, config: NodeConfig | None) -> Mark:
         os.path.lexists(state),
         is_usable(state.parent),
     )
+
+
+def _content(bundle: Path) -> list[Path]:
+    """The files of a bundle, those that should be there also where they are not."""
+    try:
+        return sorted(bundle.iterdir())
+    except OSError:
+        return [bundle / MANIFEST]
 
 
 def _file_mark(path: Path) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from device.encoder.canary import CANARY, make_canary
 from device.encoder.edgetpu import COMPILED
 from device.flash.tools import FlashError
 from link.base import durable
-from link.bundle import Bundle, manifest
+from link.bundle import Bundle
 from link.security import signature
 from link.settings import host_folder
 
@@ -39,7 +39,7 @@ def signing_key(host: Path, may_make: bool = False) -> Ed25519PrivateKey:
 
 def signed_files(bundle: Bundle, key: Ed25519PrivateKey) -> dict[str, bytes]:
     """Every file of a bundle that a node is sent, by its name."""
-    names = [*manifest.NODE_FILES, *(name for name in (COMPILED,) if (bundle.path / name).exists())]
+    names = [*bundle.node_files, *(name for name in (COMPILED,) if (bundle.path / name).exists())]
     files = {name: (bundle.path / name).read_bytes() for name in names} | {
         CANARY: make_canary(bundle)
     }

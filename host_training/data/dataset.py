@@ -76,6 +76,14 @@ class DataSet:
         return digest.hexdigest()
 
     @property
+    def coarse_of(self) -> np.ndarray:
+        """The superclass of each class, int64 (K,), where there are any."""
+        coarse, labels = self.train.coarse_labels, self.train.labels
+        assert coarse is not None
+        _, first = np.unique(labels, return_index=True)
+        return coarse[first]
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
         height, width, channels = self.train.images.shape[1:]

@@ -3,8 +3,38 @@
 Only the standard library is imported, as in all that says which presets there are.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+Wiring = Literal["design", "none", "random", "ring", "shuffle", "all"]
+
+
+@dataclass(frozen=True)
+class Team:
+    """An encoder cut over several nodes: every node has its branch, and reads at each exchange what
+    some of the others made (our reading of EDDL; host_training.models.team).
+    """
+
+    nodes: int = 7
+    wiring: Wiring = "design"
+    draw: int = 0
+    "Which of the random wirings."
+    widths: tuple[tuple[int, ...], ...] = ((12, 12, 20), (28, 40), (40,))
+    """Channels of a node's convolutions, segment by segment, exchanges between them; without any
+    the segments are one.
+    """
+    dropout: float = 0.5
+    "Share of the training images at which one or two nodes are dead."
+    edge_loss: float = 0.05
+    "Of those images, the share of what a node is sent that does not come."
+    gain: float = 4.0
+    "Steps of a boundary in one standard deviation of what crosses it."
+    levels: int = 16
+    "Values that a boundary's symbols take, 0 to levels - 1."
+    own_weight: float = 0.2
+    "Weight of the cross-entropy of each node's own scores."
+    coarse_weight: float = 0.2
+    "Of the superclasses' scores, where the data set has any."
 
 
 @dataclass(frozen=True)
@@ -50,12 +80,27 @@ class Architecture:
     stochastic tail-drop.
     """
 
+    team: Team | None = None
+    """Several nodes in place of one; then `widths`, `blocks`, `base_width` and what is said of M3
+    mean nothing.
+    """
+
     @property
     def module_widths(self) -> tuple[int, int, int]:
         """Channels of M1, M2 and M3."""
         return self.widths or (self.base_width, 2 * self.base_width, 4 * self.base_width)
 
 
-def with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    """What `asdict` gave, where JSON made lists of tuples."""
-    return {name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()}
+def restored(saved: dict[str, Any]) -> dict[str, Any]:
+    """What `asdict` gave of an architecture, with the tuples and the team that a file made lists
+    and a dictionary.
+    """
+    with_tuples = {name: _as_tuple(value) for name, value in saved.items()}
+    if team := with_tuples.get("team"):
+        known = {each.name for each in fields(Team)}
+        with_tuples["team"] = Team(**{n: _as_tuple(v) for n, v in team.items() if n in known})
+    return with_tuples
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

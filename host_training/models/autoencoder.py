@@ -10,16 +10,18 @@ Dense layers on the node are 1 × 1 convolutions: TensorFlow Lite then needs no 
 """
 
 from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from host_training.models.architecture import Architecture
+from host_training.models.architecture import Architecture, Team
 from host_training.models.blocks import BasicBlock, PlainBlock, module
+from host_training.models.team import TeamDecoder, TeamEncoder, joined
 from host_training.models.wavelet import DWT, pixel_pad
 
-SMALLEST_UNDECIMATED = 16
-"Pixels of which stem, M2 and M3 leave one."
+SMALLEST_UNDECIMATED, SMALLEST_OF_TEAM = 16, 8
+"Pixels of which stem, M2 and M3 leave one; and of which a team's branches leave some."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +32,13 @@ class ModelConfig(Architecture):
     width: int
     channels: int
     n_classes: int
+    n_coarse: int = 0
+    "Superclasses that a team's decoder tells as well; 0: none."
 
     def __post_init__(self) -> None:
+        if self.team is not None:
+            self._check_team(self.team)
+            return
         if self.height % 2 or self.width % 2:
             raise ValueError(
                 f"images are {self.height}x{self.width}; the wavelet transform needs even sides: "
@@ -46,9 +53,23 @@ class ModelConfig(Architecture):
         if self.pixel_pad and not self.is_decimated:
             raise ValueError(f"the undecimated transform is of haar alone, not of '{self.wavelet}'")
 
+    def _check_team(self, team: Team) -> None:
+        if min(self.height, self.width) < SMALLEST_OF_TEAM:
+            raise ValueError(
+                f"images of {self.height}x{self.width} vanish in a team's branches, which need "
+                f"sides of {SMALLEST_OF_TEAM} or more: enlarge them or take another preset"
+            )
+        if self.latents % team.nodes:
+            raise ValueError(f"{self.latents} latents cannot be shared out to {team.nodes} nodes")
+
+    @property
+    def n_symbols(self) -> int:
+        """What the link carries of an image: the latents, and of a team who was alive."""
+        return self.latents + (0 if self.team is None else self.team.nodes)
+
     @property
     def pixel_pad(self) -> int:
-        return pixel_pad(self.wavelet)
+        return 0 if self.team is not None else pixel_pad(self.wavelet)
 
     @property
     def architecture(self) -> Architecture:
@@ -58,15 +79,20 @@ class ModelConfig(Architecture):
 
     @classmethod
     def of(
-        cls, architecture: Architecture, image_shape: tuple[int, int, int], n_classes: int
+        cls,
+        architecture: Architecture,
+        image_shape: tuple[int, int, int],
+        n_classes: int,
+        n_coarse: int = 0,
     ) -> "ModelConfig":
-        """`image_shape`: (H, W, C)."""
+        """`image_shape`: (H, W, C); superclasses are a team's second task, others leave them."""
         height, width, channels = image_shape
         return cls(
             height=height,
             width=width,
             channels=channels,
             n_classes=n_classes,
+            n_coarse=0 if architecture.team is None else n_coarse,
             **vars(architecture),
         )
 
@@ -114,8 +140,8 @@ class SideBranch(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(config.latents)
-        self.dense = nn.Linear(config.latents, config.features)
+        self.norm = nn.BatchNorm1d(config.n_symbols)
+        self.dense = nn.Linear(config.n_symbols, config.features)
 
     def forward(self, latents: Tensor) -> Tensor:
         z = self.dense(self.norm(latents).relu())
@@ -156,6 +182,7 @@ class DenseDecoder(nn.Module):
         return self.classifier(self.norm(self.first(symbols)).relu())
 
 
+TEAM_DECODER_HIDDEN = 256
 SYMBOL_MIN, SYMBOL_MAX = -128, 127
 
 
@@ -171,23 +198,66 @@ def drop_tail(latents: Tensor, min_kept: float) -> Tensor:
     return latents * (torch.arange(n_latents, device=latents.device) < kept)
 
 
+class Scores(NamedTuple):
+    """What the decoder says of a mini-batch in training."""
+
+    classes: Tensor
+    "(N, K)"
+    own: Tensor | None = None
+    "Of a team, what each node's latents say by themselves: (N, n, K)."
+    coarse: Tensor | None = None
+    "Of superclasses, where there are any: (N, C)."
+
+
 class AutoEncoder(nn.Module):
     """Encoder, side branch and decoder of one model."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config)
+        self.encoder = new_encoder(config)
         self.side_branch = SideBranch(config)
-        self.decoder = DenseDecoder(config) if config.has_module3_on_node else Decoder(config)
+        self.decoder = new_decoder(config)
 
-    def relax(self, latents: Tensor) -> Tensor:
+    def relax(self, symbols: Tensor) -> Tensor:
         """Training's stand-in for the link: uniform noise for rounding, a dropped tail."""
         half_width = self.config.noise_half_width
-        noisy = latents + torch.empty_like(latents).uniform_(-half_width, half_width)
+        noisy = symbols + torch.empty_like(symbols).uniform_(-half_width, half_width)
+        if self.config.team is not None:
+            n = self.config.team.nodes
+            return joined(symbols[:, :n], noisy[:, n:])
         return noisy if self.config.min_kept == 1 else drop_tail(noisy, self.config.min_kept)
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores (N, K): through noise in training mode, rounding in evaluation mode."""
-        latents = self.encoder(images)
-        return self.decoder(self.relax(latents) if self.training else quantise(latents))
+        symbols = self.encoder(images)
+        return self.decoder(self.relax(symbols) if self.training else quantise(symbols))
+
+    def scores(self, images: Tensor) -> Scores:
+        """All that is trained, through noise."""
+        if not isinstance(self.decoder, TeamDecoder):
+            return Scores(self(images))
+        symbols = self.relax(self.encoder(images))
+        hidden, own = self.decoder.hidden(symbols), self.decoder.own_scores(symbols)
+        coarse = None if self.decoder.coarse is None else self.decoder.coarse(hidden)
+        return Scores(self.decoder.together(hidden, own, symbols), own, coarse)
+
+
+def new_encoder(config: ModelConfig) -> Any:
+    if config.team is None:
+        return Encoder(config)
+    return TeamEncoder(
+        config.team, config.channels, config.hidden, config.latents, config.subband_gains
+    )
+
+
+def new_decoder(config: ModelConfig) -> Any:
+    if config.team is not None:
+        return TeamDecoder(
+            config.team.nodes,
+            config.latents,
+            TEAM_DECODER_HIDDEN,
+            config.n_classes,
+            config.n_coarse,
+        )
+    return DenseDecoder(config) if config.has_module3_on_node else Decoder(config)

@@ -6,13 +6,14 @@ Only the standard library is imported, so `make` can ask what there is before an
 from dataclasses import replace
 from typing import Any
 
+from host_training.presets.branches import BRANCHES
 from host_training.presets.dense import DENSE
 from host_training.presets.distilled import DISTILLED
 from host_training.presets.preset import Preset
 from host_training.presets.residual import RESIDUAL
 from host_training.training.recipe import Recipe
 
-PRESETS: dict[str, Preset] = RESIDUAL | DENSE | DISTILLED
+PRESETS: dict[str, Preset] = RESIDUAL | DENSE | DISTILLED | BRANCHES
 
 DEFAULT_PRESETS = {
     data_set: name for name, preset in PRESETS.items() for data_set in preset.default_for

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from host_training.models.architecture import with_tuples
+from host_training.models.architecture import restored
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.training.evaluation import Evaluation
 from host_training.training.recipe import Recipe, StageName
@@ -52,7 +52,7 @@ class Provenance:
 def differences(before: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
     """What tells two provenances apart, a phrase for each; both as `asdict` gives them."""
     for key, value in wanted.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and isinstance(before[key], dict):
             yield from differences(before[key], value)
         elif before[key] != value:
             yield f"its {key} is {before[key]}, not {value}"
@@ -89,7 +89,7 @@ class Checkpoint:
         """The model is in evaluation mode."""
         saved = load(path, device)
         try:
-            model = AutoEncoder(ModelConfig(**with_tuples(saved["model_config"]))).to(device)
+            model = AutoEncoder(ModelConfig(**restored(saved["model_config"]))).to(device)
             model.load_state_dict(saved["model"])
             return cls(
                 model.eval(),

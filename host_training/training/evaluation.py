@@ -13,7 +13,7 @@ from torch import Tensor
 
 from host_training.data.batches import evaluation_batches
 from host_training.data.dataset import Split
-from host_training.models.autoencoder import AutoEncoder, quantise
+from host_training.models.autoencoder import AutoEncoder, ModelConfig, quantise
 from host_training.training.class_accuracy import ClassAccuracies
 from host_training.training.mcr2 import rate_reduction
 
@@ -121,6 +121,15 @@ def discriminative_power(symbols: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def latent_order(symbols: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Latents by falling discriminative power, int64 (D,)."""
     return np.argsort(-discriminative_power(symbols, labels), kind="stable")
+
+
+def symbol_order(config: ModelConfig, symbols: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The symbols in the order in which they are best sent, int64: latents by falling
+    discriminative power, behind a team's alive flags.
+    """
+    n_flags = config.n_symbols - config.latents
+    order = latent_order(symbols[:, n_flags:], labels) + n_flags
+    return np.concatenate([np.arange(n_flags), order])
 
 
 def autocast(device: torch.device) -> torch.autocast:

@@ -18,19 +18,20 @@ N_STEPS = 5
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """The matrix with its singular values moved to between about 0.7 and 1.2; shape (m, n) kept."""
+    """Matrices (…, m, n), each with its singular values moved to between about 0.7 and 1.2."""
     a, b, c = NEWTON_SCHULZ
-    is_tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if is_tall else matrix
-    x = x / (x.norm() + 1e-7)
+    is_tall = matrix.shape[-2] > matrix.shape[-1]
+    x = matrix.mT if is_tall else matrix
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(N_STEPS):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if is_tall else x
+    return x.mT if is_tall else x
 
 
 class Muon(torch.optim.Optimizer):
-    """For kernels (out, in, height, width) that a batch norm follows.
+    """For kernels (out, in, height, width) that a batch norm follows, or several of them at once,
+    (n, out, in, height, width).
 
     Their scale means nothing there, so it is held: the Frobenius norm at √out. torch.optim.Muon
     takes matrices only.
@@ -51,7 +52,7 @@ class Muon(torch.optim.Optimizer):
                 )
                 momentum.mul_(group["momentum"]).add_(kernel.grad)
                 ahead = kernel.grad.add(momentum, alpha=group["momentum"])
-                kernel.mul_(len(kernel) ** 0.5 / kernel.norm())
-                kernel.sub_(
-                    orthogonalised(ahead.flatten(1)).reshape(kernel.shape), alpha=group["lr"]
-                )
+                norms = torch.linalg.vector_norm(kernel, dim=(-4, -3, -2, -1), keepdim=True)
+                kernel.mul_(kernel.shape[-4] ** 0.5 / norms)
+                step = orthogonalised(ahead.flatten(-3)).reshape(kernel.shape)
+                kernel.sub_(step, alpha=group["lr"])

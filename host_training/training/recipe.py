@@ -6,7 +6,7 @@ Only the standard library is imported, as in all that says which presets there a
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from host_training.models.architecture import Architecture, with_tuples
+from host_training.models.architecture import Architecture, restored
 
 EPS_SQ = 0.5
 "Squared precision ε² of the saved run of DuPHiL's authors and of MCR²'s."
@@ -69,4 +69,4 @@ class Recipe:
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Recipe":
         """What `asdict` gave; a field that an earlier version had not yet is as usual."""
-        return cls(**{**fields, "model": Architecture(**with_tuples(fields["model"]))})
+        return cls(**{**fields, "model": Architecture(**restored(fields["model"]))})

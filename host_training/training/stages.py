@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from host_training.models.autoencoder import AutoEncoder
+from host_training.models.team import GroupConv
 from host_training.training.cuda_graph import LossGraph
 from host_training.training.distillation import taught
 from host_training.training.evaluation import autocast
@@ -82,7 +83,7 @@ def kernels_before_norms(module: nn.Module) -> list[Tensor]:
     return [
         each.weight
         for each in module.modules()
-        if isinstance(each, nn.Conv2d) and each.kernel_size == (3, 3)
+        if isinstance(each, nn.Conv2d | GroupConv) and each.weight.shape[-2:] == (3, 3)
     ]
 
 
@@ -93,7 +94,14 @@ class CrossEntropyStage(Stage):
 
     name = "ce"
 
-    def __init__(self, model: AutoEncoder, recipe: Recipe, teacher: AutoEncoder | None) -> None:
+    def __init__(
+        self,
+        model: AutoEncoder,
+        recipe: Recipe,
+        teacher: AutoEncoder | None,
+        coarse_of: Tensor | None = None,
+    ) -> None:
+        """`coarse_of`: each class's superclass, int64 (K,), where the model tells any."""
         parts = nn.ModuleList([model.encoder, model.decoder])
         kernels = kernels_before_norms(parts) if recipe.optimiser == "muon" else []
         others = (
@@ -104,6 +112,7 @@ class CrossEntropyStage(Stage):
             optimisers.append(Muon(kernels, recipe.muon_learning_rate, recipe.momentum))
         super().__init__(model, recipe.ce_epochs, recipe.batch_size, optimisers)
         self.teacher = teacher
+        self.coarse_of = torch.empty(0) if coarse_of is None else coarse_of
         self.label_smoothing = recipe.label_smoothing
         self.graph: LossGraph | None = None
 
@@ -125,13 +134,28 @@ class CrossEntropyStage(Stage):
         graph is made of it.
         """
         with autocast(images.device):
-            scores = self.model(images)
-        loss = cross_entropy(scores.float(), labels, label_smoothing=self.label_smoothing)
-        if self.teacher is None:
+            scores = self.model.scores(images)
+        wanted = None
+        if self.teacher is not None:
+            with torch.no_grad(), autocast(images.device):
+                wanted = self.teacher(images).float()
+        loss = self._loss_of(scores.classes, labels, wanted)
+        team = self.model.config.team
+        if team is None:
             return loss
-        with torch.no_grad(), autocast(images.device):
-            wanted = self.teacher(images)
-        return taught(loss, scores.float(), wanted.float())
+        if scores.own is not None and team.own_weight:
+            n = scores.own.shape[1]
+            repeated = None if wanted is None else wanted.repeat_interleave(n, 0)
+            own = self._loss_of(scores.own.flatten(0, 1), labels.repeat_interleave(n), repeated)
+            loss = loss + team.own_weight * own
+        if scores.coarse is not None:
+            coarse = cross_entropy(scores.coarse.float(), self.coarse_of[labels])
+            loss = loss + team.coarse_weight * coarse
+        return loss
+
+    def _loss_of(self, scores: Tensor, labels: Tensor, wanted: Tensor | None) -> Tensor:
+        loss = cross_entropy(scores.float(), labels, label_smoothing=self.label_smoothing)
+        return loss if wanted is None else taught(loss, scores.float(), wanted)
 
 
 class DuPHiLStage(Stage):

@@ -21,7 +21,7 @@ from host_training.training import checkpoint
 from host_training.training.checkpoint import Checkpoint, CheckpointError, Provenance
 from host_training.training.curves import Curves
 from host_training.training.distillation import read_teacher
-from host_training.training.evaluation import Evaluation, encode_split, evaluate, latent_order
+from host_training.training.evaluation import Evaluation, encode_split, evaluate, symbol_order
 from host_training.training.progress import StageProgress
 from host_training.training.recipe import Recipe
 from host_training.training.stages import (
@@ -60,7 +60,9 @@ class Trainer:
         classes.
         """
         recipe = recipe.for_images(len(data.train))
-        config = ModelConfig.of(recipe.model, data.image_shape, len(data.classes))
+        config = ModelConfig.of(
+            recipe.model, data.image_shape, len(data.classes), len(data.coarse_classes)
+        )
         self.data = data
         self.recipe = recipe
         self.run_dir = run_dir
@@ -75,8 +77,9 @@ class Trainer:
             None if start_from is None else self._start_from(start_from),
             None if teacher is None else sha256(teacher),
         )
+        coarse_of = torch.from_numpy(data.coarse_of).to(device) if config.n_coarse else None
         self.stages: list[Stage] = [
-            CrossEntropyStage(self.model, recipe, taught_by),
+            CrossEntropyStage(self.model, recipe, taught_by, coarse_of),
             DuPHiLStage(self.model, recipe),
         ]
         self.stage_index = 0
@@ -164,7 +167,7 @@ class Trainer:
         best = Checkpoint.read(self._best_path(stage), self.device)
         self.model.load_state_dict(best.model.state_dict())
         symbols, labels = encode_split(self.model, self.data.train, self.device)
-        order = latent_order(symbols.cpu().numpy(), labels.cpu().numpy())
+        order = symbol_order(self.model.config, symbols.cpu().numpy(), labels.cpu().numpy())
         replace(best, latent_order=tuple(order.tolist())).write(self._best_path(stage))
 
     def _start_from(self, path: Path) -> str:

@@ -32,6 +32,8 @@ from link.bundle.manifest import (
     Provenance,
     StoredFile,
     TaskEntry,
+    TeamEntry,
+    part_file,
     read_manifest,
 )
 from link.coder.tables import Tables
@@ -92,7 +94,7 @@ class Bundle:
     def write(cls, path: Path, manifest: Manifest) -> "Bundle":
         """Hash the files already in `path`, which the manifest names, and write it beside them."""
         decoders = sorted({task.file for task in manifest.host.tasks.values()})
-        node = replace(manifest.node, files=_describe_files(path, (ENCODER, TABLES)))
+        node = replace(manifest.node, files=_describe_files(path, manifest.node.file_names))
         host = replace(manifest.host, files=_describe_files(path, decoders))
         content = {
             "format": BUNDLE_FORMAT,
@@ -156,8 +158,23 @@ class Bundle:
         return self.provenance.data_set or self.path.resolve().name
 
     @property
+    def team(self) -> TeamEntry | None:
+        """How its encoder is cut; None: one node runs it."""
+        return self.manifest.node.team
+
+    @property
+    def node_files(self) -> tuple[str, ...]:
+        """The files that a node is given."""
+        return (MANIFEST, *self.manifest.node.file_names)
+
+    @property
     def encoder_path(self) -> Path:
+        """Of a bundle that one node runs."""
         return self.path / ENCODER
+
+    def part_path(self, segment: int, group: int) -> Path:
+        """Of one that a team runs."""
+        return self.path / part_file(segment, group)
 
     @property
     def decoder_path(self) -> Path:
@@ -263,7 +280,7 @@ class Bundle:
         """What that side cannot do without."""
         node, host = self.manifest.node, self.manifest.host
         if side == "node":
-            return {name: node.files[name] for name in (ENCODER, TABLES)}
+            return {name: node.files[name] for name in node.file_names}
         decoders = {task.file: host.files[task.file] for task in host.tasks.values()}
         return {TABLES: node.files[TABLES]} | decoders
 

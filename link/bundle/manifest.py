@@ -15,18 +15,20 @@ from typing import Any, ClassVar
 
 from link.bundle.image_spec import ImageSpec
 from link.bundle.record import Record, each
-from link.settings.setting import MANY, SECTION, TEXTS, key, number, read, text, whole
+from link.settings.setting import MANY, SECTION, TEXTS, WHOLES, key, number, read, text, whole
 
 MANIFEST = "manifest.json"
 ENCODER = "encoder.tflite"
 TABLES = "tables.npz"
-NODE_FILES = (MANIFEST, ENCODER, TABLES)
+BOUNDARIES = "boundaries.npz"
+"Of a team: tables of what crosses its boundaries."
 LABEL_TASK = "label"
 ANOMALY_TASK = "anomaly"
 "A score that tells images of none of the classes; every export makes one."
 ID_BYTES = 8
 
 MAX_LATENTS = 1 << 16
+MAX_GROUPS, MAX_SEGMENTS, MAX_LEVELS = 32, 8, 256
 TASK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -49,16 +51,89 @@ class StoredFile(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Segment(Record):
+    """What lies between two exchanges of a cut encoder: a part for each group of its channels."""
+
+    shape: tuple[int, ...]
+    "(height, width, channels) of what each part makes."
+    levels: int
+    "Values that it takes, 0 to levels - 1; of the last segment, whose symbols are latents: 0."
+    reads: tuple[tuple[int, ...], ...]
+    """Of each part, the groups whose tensors of the segment before it reads, side by side; of the
+    first none: pixels.
+    """
+
+    @classmethod
+    def read(cls, table: Mapping[str, Any], where: str) -> "Segment":
+        return _read_segment(table, where)
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            **self.others,
+            "shape": list(self.shape),
+            "levels": self.levels,
+            "reads": [list(groups) for groups in self.reads],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeamEntry(Record):
+    """How an encoder is cut into segments, and these into groups, each of them a file."""
+
+    READERS: ClassVar = {"segments": each(Segment.read)}
+    groups: int = key(whole(2, MAX_GROUPS))
+    segments: Mapping[str, Segment] = key(SECTION)
+    'By number: "0" reads pixels, the last makes latents.'
+    order: tuple[int, ...] = key(WHOLES)
+    "Which latent, counted group by group, is sent at each place."
+
+    @property
+    def n_each(self) -> int:
+        """Latents of a group."""
+        return len(self.order) // self.groups
+
+    @property
+    def cut(self) -> list[Segment]:
+        """The segments in their order."""
+        return [self.segments[str(number)] for number in range(len(self.segments))]
+
+
+def part_file(segment: int, group: int) -> str:
+    """What computes that group of that segment."""
+    return f"part-{segment}-{group}.tflite"
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeHalf(Record):
     """What node and host must share."""
 
-    READERS: ClassVar = {"image": partial(read, ImageSpec), "files": each(StoredFile.read)}
+    READERS: ClassVar = {
+        "image": partial(read, ImageSpec),
+        "team": TeamEntry.read,
+        "files": each(StoredFile.read),
+    }
     image: ImageSpec = key(SECTION)
     latents: int = key(whole(1, MAX_LATENTS))
     wavelet: str | None = key(text(), None)
     input_zero_point: int | None = key(whole(-128, 127), None)
+    team: TeamEntry | None = key(SECTION, None)
+    """Of an encoder that several nodes run; its symbols are an alive flag for each group, then
+    latents.
+    """
     files: Mapping[str, StoredFile] = key(SECTION, default_factory=dict)
-    "Encoder and tables; written anew with the manifest."
+    "Encoder, or its parts, and tables; written anew with the manifest."
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """What a node is given besides the manifest."""
+        if self.team is None:
+            return ENCODER, TABLES
+        parts = (
+            part_file(segment, group)
+            for segment in range(len(self.team.segments))
+            for group in range(self.team.groups)
+        )
+        return *parts, BOUNDARIES, TABLES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,11 +273,12 @@ class Manifest(Record):
 def read_manifest(table: Mapping[str, Any]) -> Manifest:
     """ValueError with what is lacking or cannot be."""
     manifest = Manifest.read(table, "")
-    for name in (ENCODER, TABLES):
+    for name in manifest.node.file_names:
         _require(name, manifest.node.files, "node.files.")
     _require(LABEL_TASK, manifest.host.tasks, "host.tasks.")
     if manifest.host.tasks[LABEL_TASK].classes is None:
         raise ValueError(f"host.tasks.{LABEL_TASK}.classes is missing")
+    _check_team(manifest.node)
     for task in manifest.host.tasks.values():
         _require(task.file, manifest.host.files, "host.files.")
     return manifest
@@ -211,3 +287,50 @@ def read_manifest(table: Mapping[str, Any]) -> Manifest:
 def _require(name: str, table: Mapping[str, object], where: str) -> None:
     if name not in table:
         raise ValueError(f'{where}key "{name}" is missing')
+
+
+def _read_segment(table: Mapping[str, Any], where: str) -> Segment:
+    """Lists of numbers, and of lists of them, are checked here, one by one."""
+
+    def whole_numbers(value: Any, highest: int) -> tuple[int, ...]:
+        if not isinstance(value, list) or not all(
+            type(item) is int and 0 <= item <= highest for item in value
+        ):
+            raise ValueError(f"{where}{name} holds something else than 0 to {highest}")
+        return tuple(value)
+
+    for name in ("shape", "levels", "reads"):
+        _require(name, table, where)
+    name = "shape"
+    shape = whole_numbers(table[name], MAX_LATENTS)
+    name = "levels"
+    [levels] = whole_numbers([table[name]], MAX_LEVELS)
+    name = "reads"
+    reads = tuple(whole_numbers(groups, MAX_GROUPS - 1) for groups in table[name])
+    if len(shape) != 3 or 0 in shape:
+        raise ValueError(f"{where}shape is {list(shape)}, it must be three numbers above 0")
+    others = {key: value for key, value in table.items() if key not in ("shape", "levels", "reads")}
+    return Segment(shape=shape, levels=levels, reads=reads, others=others)
+
+
+def _check_team(node: NodeHalf) -> None:
+    """ValueError where the segments do not fit each other."""
+    team = node.team
+    if team is None:
+        return
+    n_groups, n_segments = team.groups, len(team.segments)
+    numbers = {str(number) for number in range(n_segments)}
+    if not 1 <= n_segments <= MAX_SEGMENTS or team.segments.keys() != numbers:
+        raise ValueError(f"node.team.segments are not numbered from 0 to {MAX_SEGMENTS - 1}")
+    for place, segment in enumerate(team.cut):
+        n_read = {len(groups) for groups in segment.reads}
+        fits = (
+            len(segment.reads) == n_groups and len(n_read) == 1 and (place > 0) == (0 not in n_read)
+        )
+        if not fits or any(not set(groups) <= set(range(n_groups)) for groups in segment.reads):
+            raise ValueError(f"node.team.segments.{place}.reads does not fit {n_groups} groups")
+    n_latents = node.latents - n_groups
+    if sorted(team.order) != list(range(n_latents)) or n_latents % n_groups:
+        raise ValueError(f"node.team.order is no order of {n_latents} latents")
+    if team.cut[-1].shape != (1, 1, n_latents // n_groups):
+        raise ValueError("node.team: the last segment does not make the latents")

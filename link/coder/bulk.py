@@ -72,24 +72,33 @@ def _decode_block(
     posteriors = np.empty_like(weights)
     is_open = np.ones(len(bitstreams), bool)
     for d, counts in enumerate(tables.cumulative):
-        indices, is_valid, is_determined = states.decode(_mixed(counts, weights).astype(np.uint64))
+        is_sent = _is_sent(d, tables, out.symbols)
+        indices, is_valid, is_determined = states.decode(
+            _mixed(counts, weights).astype(np.uint64), is_sent
+        )
         out.is_valid[is_open & ~is_valid] = False
         has_ended = is_open & is_valid & ~is_determined
         posteriors[has_ended] = weights[has_ended]
         is_open &= is_valid & is_determined
         if not is_open.any():
             break
-        out.symbols[is_open, d] = tables.symbol_min[d] + indices[is_open]
+        out.symbols[is_open, d] = np.where(is_sent, tables.symbol_min[d] + indices, 0)[is_open]
         out.n_known[is_open] += 1
-        weights = _reweigh(weights, np.diff(counts, axis=0)[indices])
+        learned = _reweigh(weights, np.diff(counts, axis=0)[indices])
+        weights = np.where(is_sent[:, None], learned, weights)
     for d, counts in enumerate(tables.cumulative):
         rows = np.flatnonzero(out.is_valid & (out.n_known <= d))
         frequencies = np.diff(_mixed(counts, posteriors[rows]), axis=1)
-        out.symbols[rows, d] = (
-            tables.symbol_min[d] + frequencies @ np.arange(frequencies.shape[1]) / TOTAL
-        )
+        expected = tables.symbol_min[d] + frequencies @ np.arange(frequencies.shape[1]) / TOTAL
+        out.symbols[rows, d] = np.where(_is_sent(d, tables, out.symbols[rows]), expected, 0)
     out.symbols[~out.is_valid] = 0
     out.n_known[~out.is_valid] = 0
+
+
+def _is_sent(d: int, tables: Tables, symbols: np.ndarray) -> np.ndarray:
+    """Tables.is_sent for every row of symbols (N, D), bool (N,)."""
+    flag = -1 if tables.owner is None else tables.owner[d]
+    return np.ones(len(symbols), bool) if flag < 0 else symbols[:, flag] != 0
 
 
 def mean_bits(symbols: np.ndarray, tables: Tables, block_images: int = BITS_BLOCK_IMAGES) -> float:
@@ -105,11 +114,13 @@ def _ideal_bits(symbols: np.ndarray, tables: Tables) -> np.ndarray:
     indices = np.clip(symbols.astype(np.int64) - tables.symbol_min, 0, tables.alphabet - 1)
     weights = np.tile(tables.prior.astype(np.float64), (len(symbols), 1))
     bits = np.zeros(len(symbols))
-    for index, counts in zip(indices.T, tables.cumulative, strict=True):
+    for d, (index, counts) in enumerate(zip(indices.T, tables.cumulative, strict=True)):
+        is_sent = _is_sent(d, tables, symbols)
         rows = counts.astype(np.float64)
         low, high = rows[index], rows[index + 1]
-        bits += TOTAL_BITS - np.log2(_mean(high, weights) - _mean(low, weights))
-        weights = _reweigh(weights, high - low)
+        spent = TOTAL_BITS - np.log2(_mean(high, weights) - _mean(low, weights))
+        bits += np.where(is_sent, spent, 0)
+        weights = np.where(is_sent[:, None], _reweigh(weights, high - low), weights)
     return bits
 
 
@@ -147,9 +158,11 @@ class _CoderStates:
             is_complete, np.iinfo(np.int64).max, [len(bitstream) for bitstream in bitstreams]
         )
 
-    def decode(self, cumulative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def decode(
+        self, cumulative: np.ndarray, is_sent: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Next index of each row under cumulative counts uint64 (N, n + 1); is it valid; do the
-        bytes determine it.
+        bytes determine it. A row of which nothing was sent stays where it is.
         """
         n_symbols = cumulative.shape[1] - 1
         spread = np.uint64((1 << PRECISION_BITS) - n_symbols)
@@ -161,10 +174,11 @@ class _CoderStates:
         indices = (bounds[:, 1:-1] <= quantile[:, None]).sum(axis=1)
         low, high = bounds[self._rows, indices], bounds[self._rows, indices + 1]
         is_determined = self._last_offset(step) < step * high
-        self._offset -= step * low
-        self._range = step * (high - low)
+        self._offset = np.where(is_sent, self._offset - step * low, self._offset)
+        self._range = np.where(is_sent, step * (high - low), self._range)
         self._refill()
-        return indices, quantile >> np.uint64(PRECISION_BITS) == 0, is_determined
+        is_valid = quantile >> np.uint64(PRECISION_BITS) == 0
+        return indices, is_valid | ~is_sent, is_determined | ~is_sent
 
     def _last_offset(self, step: np.ndarray) -> np.ndarray:
         n_missing = np.clip(self._next_word * WORD_BYTES - self._n_bytes, 0, STATE_BYTES)

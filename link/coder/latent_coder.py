@@ -27,6 +27,8 @@ def encode(symbols: np.ndarray, tables: Tables) -> bytes:
     encoder = RangeEncoder()
     weights = tables.prior
     for d, index in enumerate(tables.indices(symbols)):
+        if not tables.is_sent(d, symbols):
+            continue
         low, high = tables.interval(d, weights, index)
         encoder.encode(index, low, high, len(tables.cumulative[d]) - 1)
         weights = tables.reweigh(d, weights, index)
@@ -42,9 +44,14 @@ def decode(data: bytes, tables: Tables, complete: bool = True) -> Latent:
     weights = tables.prior
     symbols = np.empty(tables.n_latents, np.float32)
     for d in range(tables.n_latents):
+        if not tables.is_sent(d, symbols):
+            symbols[d] = 0
+            continue
         index = decoder.decode(tables.mixed(d, weights).tolist())
         if index is None:
-            symbols[d:] = [tables.expected(later, weights) for later in range(d, tables.n_latents)]
+            for later in range(d, tables.n_latents):
+                is_sent = tables.is_sent(later, symbols)
+                symbols[later] = tables.expected(later, weights) if is_sent else 0
             return Latent(symbols, n_known=d)
         symbols[d] = tables.symbol_min[d] + index
         weights = tables.reweigh(d, weights, index)
@@ -56,6 +63,8 @@ def ideal_bits(symbols: np.ndarray, tables: Tables) -> float:
     bits = 0.0
     weights = tables.prior
     for d, index in enumerate(tables.indices(symbols)):
+        if not tables.is_sent(d, symbols):
+            continue
         low, high = tables.interval(d, weights, index)
         bits += TOTAL_BITS - float(np.log2(high - low))
         weights = tables.reweigh(d, weights, index)

@@ -34,6 +34,8 @@ STORED = {
     "prior": ("<u4", 1),
 }
 "Arrays of tables.npz: type and number of dimensions."
+OWNER, OWNER_KIND = "owner", ("<i2", 1)
+"Another one, which only a team's has."
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,31 @@ class Tables:
     """int64 (K,): weights before the first symbol, the largest of bit length WEIGHT_BITS, each at
     least 1.
     """
+    owner: tuple[int, ...] | None = None
+    """Of each symbol the flag, an earlier symbol, that must be 1 or it is not sent and counts as 0;
+    -1: it is always sent. None: all are.
+    """
+
+    def __post_init__(self) -> None:
+        if self.owner is not None:
+            self._check_owner(self.owner)
+
+    def _check_owner(self, owner: tuple[int, ...]) -> None:
+        _require(
+            len(owner) == self.n_latents,
+            f"{len(owner)} symbols have an owner, the tables are for {self.n_latents}",
+        )
+        for d, flag in enumerate(owner):
+            if flag == -1:
+                continue
+            _require(0 <= flag < d and owner[flag] == -1, f"symbol {d} cannot hang on {flag}")
+            is_flag = self.symbol_min[flag] == 0 and len(self.cumulative[flag]) == 3
+            _require(bool(is_flag), f"symbol {flag} is no flag: it takes other values than 0 and 1")
+
+    def is_sent(self, d: int, symbols: np.ndarray) -> bool:
+        """Whether symbol d follows earlier ones, `symbols` (≥ d,)."""
+        flag = -1 if self.owner is None else self.owner[d]
+        return flag < 0 or symbols[flag] != 0
 
     @property
     def n_latents(self) -> int:
@@ -111,6 +138,7 @@ class Tables:
         symbol_min: Sequence[int] | np.ndarray,
         frequencies: Iterable[np.ndarray],
         prior: np.ndarray,
+        owner: Sequence[int] | None = None,
     ) -> "Tables":
         """From integer frequencies, per latent (K, n_d), rows of 2**16, and prior weights (K,)."""
         prior = np.asarray(prior, np.int64)
@@ -138,7 +166,7 @@ class Tables:
                 "are allowed"
             ),
         )
-        return cls(minima, tuple(cumulative), prior)
+        return cls(minima, tuple(cumulative), prior, None if owner is None else tuple(owner))
 
     @classmethod
     def from_probabilities(
@@ -173,8 +201,11 @@ class Tables:
             ),
             "prior": self.prior,
         }
+        kinds = dict(STORED)
+        if self.owner is not None:
+            arrays[OWNER], kinds[OWNER] = np.array(self.owner), OWNER_KIND
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-            for name, (dtype, _) in STORED.items():
+            for name, (dtype, _) in kinds.items():
                 member = io.BytesIO()
                 np.lib.format.write_array(
                     member, np.ascontiguousarray(arrays[name], dtype), version=(1, 0)
@@ -191,6 +222,9 @@ class Tables:
             content = io.BytesIO(Path(path).read_bytes())
             with zipfile.ZipFile(content) as archive:
                 stored = {name: _read_member(archive, name, *kind) for name, kind in STORED.items()}
+                owner = None
+                if f"{OWNER}.npy" in archive.namelist():
+                    owner = _read_member(archive, OWNER, *OWNER_KIND).tolist()
             alphabet = stored["alphabet"].astype(np.int64)
             _require(
                 1 <= len(alphabet) <= MAX_LATENTS
@@ -205,7 +239,7 @@ class Tables:
                 f"frequencies are {rows.shape}, alphabet and prior ask for {expected_shape}",
             )
             columns = np.split(rows, np.cumsum(alphabet)[:-1], axis=1)
-            return cls.from_frequencies(stored["symbol_min"], columns, stored["prior"])
+            return cls.from_frequencies(stored["symbol_min"], columns, stored["prior"], owner)
         except FileNotFoundError:
             raise
         except Exception as error:  # zipfile and NumPy raise whatever their parts do

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from link.base import durable
 from link.bundle.bundle import Bundle, BundleError
-from link.bundle.manifest import NODE_FILES
 
 SIGNATURE = "signature.json"
 SIGNING_KEY, SIGNER = "bundle-signing.key", "bundle-signing.pub"
@@ -29,8 +28,6 @@ FORMAT = 1
 CONTEXT = b"latentlink bundle\n"
 KEY_BYTES = 32
 MAX_BYTES = 1 << 16
-SIGNED = frozenset(NODE_FILES)
-"A signature that leaves one of these out signs nothing."
 
 
 class SignatureError(BundleError):
@@ -85,7 +82,9 @@ def check(bundle: Bundle, signer: Path) -> None:
             f"{SIGNATURE} of bundle {bundle.path} is for bundle {signed.get('bundle')}; deploy anew"
         )
     for name in sorted(
-        {path.name for path in bundle.path.iterdir()} - {SIGNATURE} | SIGNED | files.keys()
+        {path.name for path in bundle.path.iterdir()} - {SIGNATURE}
+        | {*bundle.node_files}
+        | files.keys()
     ):
         path = bundle.path / name
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

@@ -30,9 +30,9 @@ TYPE_NAMES = {
     float: "a number",
     str: "a text in quotes",
     bool: "true or false",
-    list: "a list of texts",
     dict: "a section",
 }
+LIST_NAMES = {str: "a list of texts", int: "a list of whole numbers", dict: "sections in [[ ]]"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Setting:
 
     @property
     def _type_names(self) -> str:
-        names = TYPE_NAMES | ({list: "sections in [[ ]]"} if self.items is dict else {})
+        names = TYPE_NAMES | {list: LIST_NAMES[self.items]}
         return " or ".join(names[kind] for kind in self.types)
 
 
@@ -93,6 +93,7 @@ def text(one_of: tuple[str, ...] = (), is_required: bool = False) -> Setting:
 PATH = Setting((str,), is_path=True)
 YES_OR_NO = Setting((bool,))
 TEXTS = Setting((list,))
+WHOLES = Setting((list,), items=int)
 SECTION = Setting((dict,))
 SECTIONS = Setting((list,), items=dict)
 REQUIRED_SECTION = Setting((dict,), is_required=True)

@@ -8,7 +8,6 @@ from device.encoder.canary import CANARY
 from device.flash.signing import key_path, signed_files, signing_key
 from device.flash.tools import FlashError
 from link.bundle.bundle import Bundle
-from link.bundle.manifest import NODE_FILES
 from link.security import signature
 from tests.device.flash.conftest import BUNDLE
 
@@ -32,7 +31,10 @@ def test_a_node_gets_its_half_of_the_bundle_with_canary_and_signature(tmp_path):
     bundle = Bundle.load(BUNDLE, side="node")
     key = signing_key(tmp_path / "host.toml", may_make=True)
     files = signed_files(bundle, key)
-    assert files.keys() == {*NODE_FILES, CANARY, signature.SIGNATURE}
-    assert all(files[name] == (BUNDLE / name).read_bytes() for name in NODE_FILES)
+    assert files.keys() == {*Bundle.load(BUNDLE, "node").node_files, CANARY, signature.SIGNATURE}
+    assert all(
+        files[name] == (BUNDLE / name).read_bytes()
+        for name in Bundle.load(BUNDLE, "node").node_files
+    )
     others = {name: content for name, content in files.items() if name != signature.SIGNATURE}
     assert files[signature.SIGNATURE] == signature.sign(bundle.id, others, key)

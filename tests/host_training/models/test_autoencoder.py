@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from host_training.data.batches import to_model_input
-from host_training.models.architecture import Architecture, with_tuples
+from host_training.models.architecture import Architecture, restored
 from host_training.models.autoencoder import (
     SMALLEST_UNDECIMATED,
     AutoEncoder,
@@ -148,7 +148,7 @@ def test_a_configuration_is_an_architecture_for_some_images():
 
 
 def test_what_json_made_lists_of_are_tuples_again():
-    assert Architecture(**with_tuples(SMALL | NARROW | {"widths": [6, 10, 14]})) == Architecture(
+    assert Architecture(**restored(SMALL | NARROW | {"widths": [6, 10, 14]})) == Architecture(
         **(SMALL | NARROW)
     )
 

@@ -3,6 +3,7 @@ allows.
 """
 
 import time
+from dataclasses import replace
 
 import constriction
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from link.coder import latent_coder
+from link.coder.bulk import decode_bulk, mean_bits
 from link.coder.tables import Tables
 from tests.worlds.small_bundle import random_symbols, random_tables
 
@@ -185,3 +187,62 @@ def test_a_latent_of_64_symbols_and_256_components_takes_milliseconds():
 
     assert fastest_s(lambda: latent_coder.encode(symbols, tables)) < 0.004
     assert fastest_s(lambda: latent_coder.decode(data, tables)) < 0.008
+
+
+def team_tables(draw: np.random.Generator, n_components: int = 5) -> Tables:
+    """Two flags, and three latents each that hang on them, in a mixed order."""
+    alphabets = [2, 2, 7, 5, 9, 3, 6, 4]
+    rows = [draw.dirichlet(np.ones(n), n_components) for n in alphabets]
+    rows[:2] = [np.tile([1 / 128, 127 / 128], (n_components, 1))] * 2
+    minima = [0, 0, -3, -2, -4, -1, -3, -2]
+    made = Tables.from_probabilities(minima, rows, draw.uniform(0.1, 1, n_components))
+    return replace(made, owner=(-1, -1, 0, 1, 1, 0, 0, 1))
+
+
+@pytest.mark.parametrize("flags", [(1, 1), (0, 1), (1, 0), (0, 0)])
+def test_what_a_dead_node_would_have_said_is_not_sent_and_decodes_to_0(flags) -> None:
+    draw = np.random.default_rng(sum(flags))
+    tables = team_tables(draw)
+    owner = np.array(tables.owner)
+    bitstreams, wanted = [], []
+    for _ in range(300):
+        symbols = tables.symbol_min + draw.integers(0, tables.alphabet)
+        symbols[:2] = flags
+        heard = np.where((owner < 0) | (symbols[np.maximum(owner, 0)] == 1), symbols, 0)
+        data = latent_coder.encode(symbols, tables)
+        assert data == latent_coder.encode(heard, tables)
+        assert np.array_equal(latent_coder.decode(data, tables).symbols, heard)
+        bitstreams.append(data)
+        wanted.append(heard)
+    together = decode_bulk(bitstreams, tables)
+    assert np.array_equal(together.symbols, wanted)
+    assert together.is_valid.all()
+    assert (together.n_known == tables.n_latents).all()
+    single = np.mean([latent_coder.ideal_bits(each, tables) for each in wanted])
+    assert mean_bits(np.array(wanted), tables) == pytest.approx(single, rel=1e-12)
+    assert sum(map(len, bitstreams)) / 300 * 8 < single + 8
+
+
+def test_a_part_of_a_teams_bitstream_decodes_alike_one_by_one_and_in_bulk() -> None:
+    draw = np.random.default_rng(7)
+    tables = team_tables(draw)
+    for _ in range(200):
+        symbols = tables.symbol_min + draw.integers(0, tables.alphabet)
+        symbols[:2] = draw.integers(0, 2, 2)
+        data = latent_coder.encode(symbols, tables)
+        for n_bytes in range(len(data)):
+            one = latent_coder.decode(data[:n_bytes], tables, complete=False)
+            many = decode_bulk([data[:n_bytes]], tables, [False])
+            assert np.allclose(many.symbols[0], one.symbols)
+            assert many.n_known[0] == one.n_known
+
+
+def test_tables_of_a_team_are_the_same_from_their_file(tmp_path) -> None:
+    tables = team_tables(np.random.default_rng(0))
+    tables.to_npz(tmp_path / "tables.npz")
+    read = Tables.from_npz(tmp_path / "tables.npz")
+    assert read.owner == tables.owner
+    with pytest.raises(ValueError, match="no flag"):
+        replace(tables, owner=(-1, -1, -1, 2, -1, -1, -1, -1))
+    with pytest.raises(ValueError, match="cannot hang"):
+        replace(tables, owner=(1, -1, -1, -1, -1, -1, -1, -1))

@@ -67,6 +67,7 @@ class Exchange(nn.Module):
     """What the nodes made, as each of them reads it: (N, n · C, H, W) → (N, n · m, H, W)."""
 
     source: Tensor
+    sender: Tensor
 
     def __init__(self, team: Team, channels: int, number: int) -> None:
         super().__init__()

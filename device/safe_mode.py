@@ -15,7 +15,7 @@ from pathlib import Path
 from device.config import ConfigError, NodeConfig, load_config
 from device.state_dir import is_usable
 from link.base import boot_s, durable
-from link.bundle.manifest import MANIFEST
+from link.bundle import manifest
 from link.security import KEY_FILE
 from link.settings import read_text
 
@@ -123,7 +123,7 @@ def _content(bundle: Path) -> list[Path]:
     try:
         return sorted(bundle.iterdir())
     except OSError:
-        return [bundle / MANIFEST]
+        return [bundle / manifest.MANIFEST]
 
 
 def _file_mark(path: Path) -> tuple[int, ...]:

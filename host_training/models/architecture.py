@@ -26,7 +26,7 @@ class Team:
     dropout: float = 0.5
     "Share of the training images at which one or two nodes are dead."
     edge_loss: float = 0.05
-    "Of those images, the share of what a node is sent that does not come."
+    "Share of what a node is sent that does not come, at those images."
     gain: float = 4.0
     "Steps of a boundary in one standard deviation of what crosses it."
     levels: int = 16
@@ -34,7 +34,7 @@ class Team:
     own_weight: float = 0.2
     "Weight of the cross-entropy of each node's own scores."
     coarse_weight: float = 0.2
-    "Of the superclasses' scores, where the data set has any."
+    "Weight of that of the superclasses' scores, where the data set has any."
 
 
 @dataclass(frozen=True)

@@ -204,9 +204,9 @@ class Scores(NamedTuple):
     classes: Tensor
     "(N, K)"
     own: Tensor | None = None
-    "Of a team, what each node's latents say by themselves: (N, n, K)."
+    "What each node's latents say by themselves, in a team: (N, n, K)."
     coarse: Tensor | None = None
-    "Of superclasses, where there are any: (N, C)."
+    "Scores of superclasses, where there are any: (N, C)."
 
 
 class AutoEncoder(nn.Module):

@@ -5,11 +5,14 @@ from host_training.presets.preset import Preset
 from host_training.training.recipe import Recipe
 
 BRANCHES = {
-    "branch-7": Preset(
-        about="Seven nodes of 3.0 M MACs and 75 k weights each.",
+    "branch-3": Preset(
+        about=(
+            "Three nodes that hear one other each, 3.0 M MACs and 70 k weights a node: a small "
+            "team for trying out, not measured."
+        ),
         recipe=Recipe(
             model=Architecture(
-                team=Team(),
+                team=Team(nodes=3, widths=((12, 14, 22), (30, 44), (48,))),
                 hidden=40,
                 latents=63,
                 subband_gains=(2.0, 8.0, 8.0, 32.0),
@@ -28,6 +31,59 @@ BRANCHES = {
             cpu_threads=1,
         ),
         stage="ce",
-        teacher="teacher",
+    ),
+    "branch-7": Preset(
+        about=(
+            "Seven nodes wired by the Fano plane, 3.0 M MACs and 75 k weights a node, of whom any "
+            "two may die: not measured yet."
+        ),
+        recipe=Recipe(
+            model=Architecture(
+                team=Team(nodes=7, widths=((12, 12, 20), (28, 40), (40,))),
+                hidden=40,
+                latents=63,
+                subband_gains=(2.0, 8.0, 8.0, 32.0),
+                noise_half_width=0.5,
+            ),
+            ce_epochs=32,
+            duphil_epochs=0,
+            batch_size=500,
+            learning_rate=0.2,
+            schedule="one-cycle",
+            optimiser="muon",
+            mcr2_learning_rate=0.0003,
+            duphil_decoder_learning_rate=0.01,
+            label_smoothing=0.1,
+            cutout=8,
+            cpu_threads=1,
+        ),
+        stage="ce",
+    ),
+    "branch-13": Preset(
+        about=(
+            "Thirteen nodes wired by the projective plane of order 3, 2.8 M MACs and 75 k weights "
+            "a node: not measured."
+        ),
+        recipe=Recipe(
+            model=Architecture(
+                team=Team(nodes=13, widths=((12, 12, 18), (24, 36), (36,))),
+                hidden=40,
+                latents=65,
+                subband_gains=(2.0, 8.0, 8.0, 32.0),
+                noise_half_width=0.5,
+            ),
+            ce_epochs=32,
+            duphil_epochs=0,
+            batch_size=500,
+            learning_rate=0.2,
+            schedule="one-cycle",
+            optimiser="muon",
+            mcr2_learning_rate=0.0003,
+            duphil_decoder_learning_rate=0.01,
+            label_smoothing=0.1,
+            cutout=8,
+            cpu_threads=1,
+        ),
+        stage="ce",
     ),
 }

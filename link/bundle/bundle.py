@@ -169,11 +169,11 @@ class Bundle:
 
     @property
     def encoder_path(self) -> Path:
-        """Of a bundle that one node runs."""
+        """The encoder, where one node runs it."""
         return self.path / ENCODER
 
     def part_path(self, segment: int, group: int) -> Path:
-        """Of one that a team runs."""
+        """One part of it, where a team does."""
         return self.path / part_file(segment, group)
 
     @property

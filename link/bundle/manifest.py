@@ -21,7 +21,7 @@ MANIFEST = "manifest.json"
 ENCODER = "encoder.tflite"
 TABLES = "tables.npz"
 BOUNDARIES = "boundaries.npz"
-"Of a team: tables of what crosses its boundaries."
+"Tables of what crosses a team's boundaries."
 LABEL_TASK = "label"
 ANOMALY_TASK = "anomaly"
 "A score that tells images of none of the classes; every export makes one."
@@ -59,8 +59,8 @@ class Segment(Record):
     levels: int
     "Values that it takes, 0 to levels - 1; of the last segment, whose symbols are latents: 0."
     reads: tuple[tuple[int, ...], ...]
-    """Of each part, the groups whose tensors of the segment before it reads, side by side; of the
-    first none: pixels.
+    """By group, the groups whose tensors of the segment before its part reads, side by side; none:
+    it reads pixels.
     """
 
     @classmethod
@@ -117,8 +117,8 @@ class NodeHalf(Record):
     wavelet: str | None = key(text(), None)
     input_zero_point: int | None = key(whole(-128, 127), None)
     team: TeamEntry | None = key(SECTION, None)
-    """Of an encoder that several nodes run; its symbols are an alive flag for each group, then
-    latents.
+    """How an encoder is cut that several nodes run; its symbols are an alive flag for each group,
+    then latents.
     """
     files: Mapping[str, StoredFile] = key(SECTION, default_factory=dict)
     "Encoder, or its parts, and tables; written anew with the manifest."

@@ -53,8 +53,8 @@ class Tables:
     least 1.
     """
     owner: tuple[int, ...] | None = None
-    """Of each symbol the flag, an earlier symbol, that must be 1 or it is not sent and counts as 0;
-    -1: it is always sent. None: all are.
+    """By symbol, the flag, an earlier symbol, that must be 1 or it is not sent and counts as 0; -1:
+    it is always sent. None: all are.
     """
 
     def __post_init__(self) -> None:

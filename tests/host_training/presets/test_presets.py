@@ -82,7 +82,10 @@ def test_a_preset_without_a_result_says_so(name):
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_a_recipe_that_was_measured_stays_the_one_that_was(name):
-    written = json.dumps(asdict(PRESETS[name].recipe), sort_keys=True)
+    fields = asdict(PRESETS[name].recipe)
+    if fields["model"]["team"] is None:  # what later recipes may say and these do not
+        del fields["model"]["team"]
+    written = json.dumps(fields, sort_keys=True)
     assert hashlib.sha256(written.encode()).hexdigest()[:16] == MEASURED[name]
 
 

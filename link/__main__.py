@@ -13,6 +13,7 @@ from link.monitor.command import add_commands
 from link.output import program
 from link.output.terminal import forget_output, readable_output
 from link.security.keys import provision
+from link.security.team_keys import provision_team
 
 TYPICAL_PACKET_BYTES = 20
 "An image of 9 bytes with its 11 bytes of header, seal and place."
@@ -67,10 +68,14 @@ def _line(arguments: argparse.Namespace, impairments: Impairments) -> Cable | Ra
 
 
 def _provision(arguments: argparse.Namespace) -> None:
-    made = provision(arguments.folder, arguments.node)
-    print(
-        f"node {made.node} may speak with the key in {arguments.folder}; give the host the same key"
-    )
+    if arguments.members is None:
+        made = provision(arguments.folder, arguments.node)
+        who = f"node {made.node} may speak with the key in {arguments.folder}"
+    else:
+        made, new = provision_team(arguments.folder, arguments.node, arguments.members)
+        members = ", ".join(map(str, new)) or "none, all were there"
+        who = f"node {made.node}, made its members ({members}), each in a folder of its own"
+    print(f"{who}; give the host the same key")
 
 
 def _profiles(arguments: argparse.Namespace) -> None:
@@ -144,6 +149,12 @@ def _parser() -> argparse.ArgumentParser:
     provisioning = program.add_command(commands, "provision", "make a node's key and counter")
     provisioning.add_argument("folder", type=Path, help="where node.key and counter.json go")
     provisioning.add_argument("--node", type=int, default=1, help="the node's number, 1 to 254")
+    provisioning.add_argument(
+        "--members",
+        type=int,
+        metavar="N",
+        help="of a team: one key in folder/0 to folder/N-1; those that are there stay",
+    )
     provisioning.set_defaults(run=_provision)
 
     listing = program.add_command(commands, "profiles", "list the lines by name")

@@ -81,8 +81,11 @@ class NodeKey:
         return self.key.hex()
 
 
-def provision(folder: Path | str, node: int, begin: int | None = None) -> NodeKey:
+def provision(
+    folder: Path | str, node: int, begin: int | None = None, key: bytes | None = None
+) -> NodeKey:
     """Make a key for a new node and write its two files; refuses to replace a key that is there.
+    `key`: of the team whose member it is, so that nothing is made but the counter.
 
     Counting begins at `begin`, else where the time of day says, and never below what the folder has
     counted already. An empty file is no key: the disk was full when it was made.
@@ -94,7 +97,7 @@ def provision(folder: Path | str, node: int, begin: int | None = None) -> NodeKe
     if (folder / KEY_FILE).exists() and (folder / KEY_FILE).stat().st_size:
         raise KeyStateError(f"{folder} already holds a {KEY_FILE}; to replace it {START_ANEW}")
     begin = begin_counter(time.time()) if begin is None else begin
-    made = NodeKey(node, secrets.token_bytes(KEY_BYTES))
+    made = NodeKey(node, key or secrets.token_bytes(KEY_BYTES))
     durable.write_state(folder / COUNTER_FILE, _state(node, max(begin, _stored_counter(folder))))
     durable.write(folder / KEY_FILE, made.hex + "\n", mode=0o600)
     return made

@@ -110,6 +110,10 @@ class CarrierSettings:
     """UDP: where packets go, each "host:port"; none: each to where the packet came from that it
     answers.
     """
+    multicast: str | None = None
+    'UDP: "host:port" of the group that every packet goes to, in the place of peers.'
+    place: int = 0
+    "Bus: who speaks after how many others when several have something to say."
 
 
 CARRIERS = {
@@ -118,6 +122,7 @@ CARRIERS = {
     "rn2483": ("link.carriers.rn2483", "Rn2483"),
     "rak3172": ("link.carriers.rak3172", "Rak3172"),
     "e22": ("link.carriers.e22", "E22"),
+    "bus": ("link.carriers.bus", "Bus"),
 }
 "Kind: where its class is."
 

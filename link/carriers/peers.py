@@ -55,6 +55,11 @@ class Peers:
         with self._change:
             return list(self._addresses.values())
 
+    def address(self, name: str) -> Address | None:
+        """Where the peer of that name is, as far as is known."""
+        with self._change:
+            return self._addresses.get(name)
+
     def notices(self) -> list[str]:
         """A sentence on each that is not known, once."""
         with self._change:

@@ -20,7 +20,7 @@ class SerialLine:
 
     def __init__(self, settings: CarrierSettings) -> None:
         self.max_packet_bytes = settings.profile.max_packet_bytes
-        self._deframer = Deframer()
+        self._deframer = Deframer(self.max_packet_bytes)
         self._n_sent = self._n_received = 0
         self._port = open_port(settings.port, settings.bitrate_bps or settings.profile.bitrate_bps)
         try:

@@ -1,14 +1,17 @@
 """UDP: a packet is a datagram. For ends on a network, and for gateways that forward what they hear.
 
-With peers, every packet goes to each of them and only they are listened to; they may be named
-before they are there, and are looked up again and again (link.peers). Without, a packet goes to the
-address that `send` is given: the origin of a packet received before, once the seal has told that it
-was genuine. A datagram alone is not trusted and nothing is ever sent to where it claims to come
-from.
+With peers, every packet goes to each of them, or to the one that `send` names, and only they are
+listened to; they may be named before they are there, and are looked up again and again
+(link.peers). Without, a packet goes to the address that `send` is given: the origin of a packet
+received before, once the seal has told that it was genuine. A datagram alone is not trusted and
+nothing is ever sent to where it claims to come from. In a multicast group one datagram reaches all,
+its sender too.
 """
 
 import socket
+import struct
 import time
+from contextlib import suppress
 
 from link.carriers.carrier import (
     CarrierSettings,
@@ -20,6 +23,7 @@ from link.carriers.carrier import (
 )
 from link.carriers.peers import Address, Peers, look_up, split_address
 
+ANY = "0.0.0.0"
 MAX_BATCH = 16
 "Datagrams handed over at a time."
 SEND_S = 1.0
@@ -38,7 +42,8 @@ class Udp:
             raise ValueError(
                 f'nobody can be at "{nobody[0]}": write the port at which that end receives'
             )
-        self._socket = _bind(settings.port)
+        self._group = split_address(settings.multicast) if settings.multicast else None
+        self._socket = _join(settings.port, self._group) if self._group else _bind(settings.port)
         try:
             self._peers = Peers(settings.peers)
         except (ValueError, PortError):
@@ -51,12 +56,12 @@ class Udp:
         number: int = self._socket.getsockname()[1]
         return number
 
-    def send(self, packet: bytes, to: Address | None = None) -> None:
-        """To all peers; without peers to the origin of a packet received. NotSentError when it
-        leaves to nobody.
+    def send(self, packet: bytes, to: Address | str | None = None) -> None:
+        """To the group; to all peers, or the one of that name; without peers to the origin of a
+        packet received. NotSentError when it leaves to nobody.
         """
         check_packet(packet, self.max_packet_bytes)
-        addresses = self._peers.addresses if self._peers else [to] if to else []
+        addresses = self._addresses(to)
         if not addresses:
             raise NotSentError(
                 "a UDP packet has nobody to go to: set peers to the other end's address, or wait "
@@ -90,6 +95,14 @@ class Udp:
     def close(self) -> None:
         self._peers.close()
         self._socket.close()
+
+    def _addresses(self, to: Address | str | None) -> list[Address]:
+        if self._group:
+            return [self._group]
+        if isinstance(to, str):
+            address = self._peers.address(to)
+            return [address] if address else []
+        return self._peers.addresses if self._peers else [to] if to else []
 
     def _send_to(self, packet: bytes, address: Address) -> str | None:
         """Why it has not left; None when it has."""
@@ -138,5 +151,36 @@ def _bind(text: str) -> socket.socket:
         raise PortError(
             f"UDP {text} cannot be used ({error}): give an address of this machine and a port that "
             "no other program has, such as 0.0.0.0:4300"
+        ) from None
+    return opened
+
+
+def _join(text: str, group: Address) -> socket.socket:
+    """A socket of the group, on the interface that has this address, on all of them at 0.0.0.0;
+    several programs of a machine may have one.
+    """
+    interface, _ = look_up(*split_address(text))
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(group)
+        asked = socket.inet_aton(group[0]) + socket.inet_aton(interface)
+        if interface == ANY:
+            n_joined = 0
+            for number, _ in socket.if_nameindex():
+                with suppress(OSError):  # one that is down
+                    request = asked + struct.pack("@i", number)
+                    opened.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
+                    n_joined += 1
+            if not n_joined:
+                raise OSError("no interface takes part")
+        else:
+            opened.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, asked)
+            opened.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, asked[4:])
+    except OSError as error:
+        opened.close()
+        raise PortError(
+            f"multicast group {group[0]}:{group[1]} cannot be joined at {text} ({error}): give an "
+            "address of this machine, or 0.0.0.0, and a group such as 239.77.0.1:4310"
         ) from None
     return opened

@@ -126,3 +126,37 @@ def test_addresses_that_cannot_be_are_told_in_a_sentence():
     ):
         udp(f"127.0.0.1:{taken.port}")
     taken.close()
+
+
+def test_one_of_several_peers_is_spoken_to_by_its_name():
+    hosts = [udp() for _ in range(2)]
+    names = tuple(f"127.0.0.1:{host.port}" for host in hosts)
+    node = udp(peers=names)
+    node.send(b"to you", names[1])
+    assert packets(hosts[1].receive(5.0)) == [b"to you"]
+    assert hosts[0].receive(0.01) == []
+    with pytest.raises(NotSentError, match="nobody to go to"):
+        node.send(b"to whom", "127.0.0.1:9")
+    for end in (node, *hosts):
+        end.close()
+
+
+@pytest.mark.parametrize("interface", ["127.0.0.1", "0.0.0.0"])
+def test_one_datagram_reaches_everybody_in_a_group(interface):
+    free = udp()
+    number = free.port
+    free.close()
+    settings = CarrierSettings(
+        get_profile("udp"), f"{interface}:{number}", multicast=f"239.77.0.1:{number}"
+    )
+    ends = [open_carrier(settings) for _ in range(3)]
+    ends[0].send(b"all of you")
+    for end in ends:
+        assert packets(end.receive(5.0)) == [b"all of you"], "its sender too"
+        end.close()
+
+
+def test_a_group_that_is_none_is_told_in_a_sentence():
+    settings = CarrierSettings(get_profile("udp"), "127.0.0.1:0", multicast="10.0.0.1:4310")
+    with pytest.raises(PortError, match="multicast group .* cannot be joined"):
+        open_carrier(settings)

@@ -129,6 +129,10 @@ def _run_safely(arguments: argparse.Namespace, console: Console, safe_mode: Safe
         raise SpeechlessError(
             safe_mode, "No settings have worked on this node before, so the host is not told"
         )
+    if safe_mode.config.team:
+        raise SpeechlessError(
+            safe_mode, "The team goes on without this member, which has no voice of its own"
+        )
     raise SpeechlessError(
         safe_mode, "Without a key and a place for its state a node does not speak: nobody is told"
     )

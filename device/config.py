@@ -9,7 +9,7 @@ bundle_signer = "bundle-signing.pub"   # optional: run only bundles that the own
                                        # signed
 edgetpu = true             # optional: a Coral computes the encoder, where there is one
 max_queue_mb = 16          # optional: beyond it old refinements go first, then the oldest images
-[source]
+[source]                   # a member of a team does without, where it has no camera of its own
 kind = "v4l2"              # replay, folder, v4l2 or picamera2
 device = 0                 # of a camera: its number, of v4l2 also its path
 path = "photos"            # of replay the .npz file, of folder the folder
@@ -21,7 +21,7 @@ hours = "06:00-20:00"      # optional: capture only then, in UTC; needs wants_ti
 gate = true                # optional: leave out what shows nothing new,
 gate_threshold = 7         # that is what differs by less than this,
 heartbeat_s = 3600         # but send an image at least so often
-[link]
+[link]                     # a member of a team does without, where it has no modem
 port = "/dev/ttyUSB0"
 profile = "rn2483-sf9"     # a name of: python -m link profiles; it says the modem too
 bitrate_bps = 57600        # optional: of the serial port
@@ -44,6 +44,19 @@ wants_slot = true          # optional: the host gives each node of a channel its
 app_key = "keys/app.key"   # a file with the 32 hex digits that the network server shows
 dev_eui = "70B3D57ED0001234"   # optional: else the one burnt into the module
 join_eui = "0000000000000000"  # optional
+[team]                     # optional: the encoder is cut over several nodes, which are one to the
+                           # host: all have its number and its key
+member = 3                 # from 0
+members = 7
+mode = "exchange"          # every member has its own part; or "replica": so many have each that the
+                           # answer stays the same although some die
+placement = "placement.json"   # or else: for each segment and group the members that compute it
+camera = "each"            # every member sees for itself; or "shared": one for all
+port = "0.0.0.0:4310"      # the UDP address to receive at; or a serial port that all share
+peers = ["10.0.0.2:4310"]  # where the members receive, by their numbers;
+multicast = "239.77.0.1:4310"  # or a group that all are in: one datagram reaches all of them
+bitrate_bps = 115200       # optional: of a serial port; what is slow is coded shorter
+patience_ms = 50           # optional: how long a segment waits for what is missing
 """
 
 from dataclasses import dataclass, field, replace
@@ -51,6 +64,7 @@ from functools import partial
 from pathlib import Path
 
 from device.capture.source_config import SourceConfig, read_source
+from device.fog.team_config import TeamConfig, read_team
 from device.link_config import LinkConfig, read_link
 from link.security import MAX_NODE
 from link.settings import read_toml, rename_keys, setting
@@ -79,8 +93,12 @@ class NodeConfig:
     "The public key of whoever may give this node bundles; None: bundles are not signed."
     edgetpu: bool = setting.key(setting.YES_OR_NO, False)
     "A Coral computes the encoder, where there is one."
-    source: SourceConfig = setting.key(setting.SECTION)
-    link: LinkConfig = setting.key(setting.SECTION)
+    source: SourceConfig = setting.key(setting.SECTION, None)
+    "There always, but in a member of a team that has no camera: None."
+    link: LinkConfig = setting.key(setting.SECTION, None)
+    "There always, but in a member of a team that has no modem: None."
+    team: TeamConfig | None = setting.key(setting.SECTION, None)
+    "None: this node is alone."
     notices: tuple[str, ...] = field(default=(), compare=False)
     "What the person should change in node.toml."
 
@@ -102,9 +120,12 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
             folder=folder,
             source=partial(read_source, folder=folder),
             link=partial(read_link, folder=folder),
+            team=partial(read_team, folder=folder),
             max_queue_mb=MEGABYTE.__mul__,
         )
-        if config.source.hours and not config.link.wants_time:
+        _check_sections(config)
+        wants_time = config.link and config.link.wants_time
+        if config.source and config.source.hours and not wants_time:
             raise ValueError(
                 "[source] hours needs [link] wants_time = true: the node has no clock of its own"
             )
@@ -112,3 +133,16 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
         return replace(config, state_dir=state_dir, notices=tuple(renamed.values()))
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _check_sections(config: NodeConfig) -> None:
+    """That a node has all that it needs; a member of a team may leave something to others."""
+    if config.team is None:
+        for key, section in (("source", config.source), ("link", config.link)):
+            if section is None:
+                raise ValueError(f'key "{key}" is missing')
+    elif config.team.camera == "each" and config.source is None:
+        raise ValueError(
+            '[source] is missing: with [team] camera = "each" every member needs one; with '
+            '"shared" those need one that have a camera'
+        )

@@ -163,6 +163,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         config = load_config(arguments.config)
+        if config.team:
+            raise ConfigError(
+                f"{arguments.config} is of a member of a team; an estimate is made of a node that "
+                "works alone"
+            )
         interval_s = arguments.interval or config.source.interval_s or 60.0
         found = estimate(config, COMPUTERS[arguments.computer], interval_s, arguments.sent)
     except (ConfigError, *UNUSABLE, OSError) as error:

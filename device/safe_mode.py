@@ -62,14 +62,15 @@ def voices(settings: Path, last_good: Path, config: NodeConfig | None) -> list[N
     always has.
 
     Each is tried as it is, and with its folder of keys in the place of a state_dir that cannot be
-    used.
+    used. A member of a team has no voice of its own: the team speaks as one node, and goes on.
     """
     found = []
     with suppress(ConfigError):
         found.append(load_config(last_good, folder=settings.parent))
     if config is not None:
         found.append(config)
-    return [voice for one in found for voice in (one, replace(one, state_dir=one.key_dir))]
+    alone = [one for one in found if one.team is None]
+    return [voice for one in alone for voice in (one, replace(one, state_dir=one.key_dir))]
 
 
 def keep_good(settings: Path, last_good: Path, config: NodeConfig) -> None:
@@ -91,24 +92,29 @@ def _named(config: NodeConfig | None) -> list[Path]:
         config.bundle,
         config.key_dir,
         config.state_dir,
-        config.source.path,
+        _source_path(config),
         config.bundle_signer,
     )
     return [path for path in paths if path is not None]
+
+
+def _source_path(config: NodeConfig) -> Path | None:
+    return config.source.path if config.source else None
 
 
 def _mark(settings: Path, config: NodeConfig | None) -> Mark:
     """Another one when something that may be to blame is another file, or is there again."""
     if config is None:
         return (_file_mark(settings),)
-    bundle, source = config.bundle, config.source.path
+    bundle, source = config.bundle, _source_path(config)
     files = [
         settings,
         config.key_dir / KEY_FILE,
         bundle,
         *_content(bundle),
     ]
-    files += [path for path in (source, config.bundle_signer) if path is not None]
+    placement = config.team.placement if config.team else None
+    files += [path for path in (source, config.bundle_signer, placement) if path is not None]
     state = config.state_dir  # of which the times say nothing: a node writes there
     return (
         *map(_file_mark, files),

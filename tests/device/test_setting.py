@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from device import config
 from device.capture.source_config import SourceConfig
 from device.config import ConfigError, NodeConfig, load_config
+from device.fog.team_config import TeamConfig
 from device.link_config import LinkConfig, LoRaWanConfig
 from link.medium.profiles import PROFILES
 from link.node.packing import HELLO_PACKET_BYTES
@@ -29,15 +30,20 @@ profile = "lora-sf9-eu868"
 region = "eu868"
 frequency_hz = 869525000
 """
-NODE, SOURCE, LINK, LORAWAN = map(
-    setting.settings_of, (NodeConfig, SourceConfig, LinkConfig, LoRaWanConfig)
+NODE, SOURCE, LINK, LORAWAN, TEAM = map(
+    setting.settings_of, (NodeConfig, SourceConfig, LinkConfig, LoRaWanConfig, TeamConfig)
 )
 KEYS = [
     *(("", key) for key in NODE),
     *(("source", key) for key in SOURCE),
     *(("link", key) for key in LINK),
     *(("link.lorawan", key) for key in LORAWAN),
+    *(("team", key) for key in TEAM),
 ]
+MORE = {
+    "link.lorawan": 'app_key = "app.key"\n',
+    "team": 'member = 0\nmembers = 2\nport = "0.0.0.0:4310"\npeers = ["10.0.0.2:4310"]\n',
+}
 IDS = [f"{section}.{key}" for section, key in KEYS]
 NASTY = [
     *(
@@ -73,9 +79,9 @@ NASTY = [
 def with_value(section, key, value):
     """GOOD with one key set to a value, in TOML's spelling."""
     head, source, link = GOOD.replace("[link]", "[source]").split("[source]\n")
-    lines = {"": head, "source": source, "link": link, "link.lorawan": 'app_key = "app.key"\n'}
-    if section != "link.lorawan":
-        del lines["link.lorawan"]
+    lines = {"": head, "source": source, "link": link}
+    if section in MORE:
+        lines[section] = MORE[section]
     kept = [line for line in lines[section].splitlines() if line.partition(" = ")[0] != key]
     lines[section] = "\n".join([*kept, f"{key} = {value}", ""])
     return "".join(f"[{name}]\n{text}" if name else text for name, text in lines.items())
@@ -118,6 +124,7 @@ def test_every_key_stands_in_the_example_with_a_value_that_it_takes(tmp_path):
         (SOURCE, example["source"]),
         (LINK, link),
         (LORAWAN, link["lorawan"]),
+        (TEAM, example["team"]),
     ):
         assert set(table) == set(settings_of), "none is missing"
         for key, value in table.items():

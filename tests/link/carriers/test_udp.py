@@ -158,5 +158,5 @@ def test_one_datagram_reaches_everybody_in_a_group(interface):
 
 def test_a_group_that_is_none_is_told_in_a_sentence():
     settings = CarrierSettings(get_profile("udp"), "127.0.0.1:0", multicast="10.0.0.1:4310")
-    with pytest.raises(PortError, match="multicast group .* cannot be joined"):
+    with pytest.raises(PortError, match=r"multicast group .* cannot be joined"):
         open_carrier(settings)

@@ -74,7 +74,9 @@ def write_encoder(encoder: FoldedEncoder, data: DataSet, folder: Path) -> Agreem
     rounded encoder.
     """
     images = to_pixels(some_images(data, N_IMAGES_TO_ROUND_BY))
-    rounded = round_weights(encoder, to_model_input(images, encoder.image.pixel_pad))
+    rounded = round_weights(
+        encoder, to_model_input(images, encoder.image.pixel_pad), len(encoder.views)
+    )
     some = first(data.test, N_IMAGES_THROUGH_ONNX)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "encoder.onnx"

@@ -31,6 +31,7 @@ from host_training.models.autoencoder import (
     ModelConfig,
 )
 from host_training.models.blocks import without_norms
+from host_training.models.wavelet import DWT
 from link.bundle import ImageSpec
 
 
@@ -43,7 +44,9 @@ class FoldedEncoder(nn.Module):
         super().__init__()
         self.image = ImageSpec(config.height, config.width, config.channels, config.pixel_pad)
         encoder = without_norms(encoder)
-        self.stem = nn.Sequential(fold_stem(encoder), nn.ReLU(), encoder.stem[3])
+        stem = encoder.stem[0]
+        assert isinstance(stem, nn.Conv2d)
+        self.stem = nn.Sequential(fold_stem(stem, encoder.dwt), nn.ReLU(), encoder.stem[3])
         self.module1 = encoder.module1
         self.module2 = encoder.module2
         self.module3 = encoder.module3
@@ -132,16 +135,14 @@ VIEWS = {
 "By number: the image; and its mirror image; and both of them moved by a pixel to either side."
 
 
-def fold_stem(encoder: Encoder) -> nn.Conv2d:
-    """DWT and first convolution of an encoder without norms as one convolution on pixels.
+def fold_stem(stem: nn.Conv2d, dwt: DWT) -> nn.Conv2d:
+    """DWT and first convolution of an encoder, its norm folded in, as one convolution on pixels.
 
     With subbands s[m](i) = Σ_u W[m, u] x(2i + u) and output t(j) = Σ_ma K[m, a] s[m](stride · j + a
     − padding), x(2 · (stride · j − padding) + r) is multiplied by Σ_m Σ_{2a + u = r} K[m, a] W[m,
     u]: K's transposed convolution by W with stride 2. Where the transform is not decimated, 1
     stands in place of 2, and the zeros around are pixels.
     """
-    stem, dwt = encoder.stem[0], encoder.dwt
-    assert isinstance(stem, nn.Conv2d)
     kernel = conv_transpose2d(stem.weight, dwt.weight, stride=dwt.stride, groups=dwt.channels)
     n_out, n_in, size, _ = kernel.shape
     assert isinstance(stem.padding, tuple)

@@ -14,7 +14,7 @@ from pathlib import Path
 from ai_edge_litert import schema_py_generated as schema
 
 from export import ExportError
-from export.encoder.tflite import builtin_operator, read_model
+from export.encoder.model_file import builtin_operator, read_model
 
 EDGE_TPU_OPERATORS = frozenset(
     {

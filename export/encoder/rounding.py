@@ -9,11 +9,12 @@ output channel which its largest weight sets, so converting the result changes n
 """
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from export.encoder.fold import FoldedEncoder
+Network = TypeVar("Network", bound=nn.Module)
 
 LARGEST = 127
 ROUNDING_BATCH = 50
@@ -22,22 +23,29 @@ DAMPING, LEAST_DAMPING = 0.01, 1e-9
 
 
 @torch.no_grad()
-def round_weights(encoder: FoldedEncoder, images: Tensor) -> FoldedEncoder:
-    """A copy with all convolutions on their int8 grid; images float32 (N, C, H, W) in 0…1."""
-    rounded = copy.deepcopy(encoder)
-    outputs = mean_outputs(encoder, images)
+def round_weights(network: Network, images: Tensor, n_views: int = 1) -> Network:
+    """A copy with all convolutions on their int8 grid; images float32 (N, C, H, W), as it reads
+    them.
+
+    Of several views of an image one is enough, not always the same, for all layers but the last,
+    which takes them all.
+    """
+    rounded = copy.deepcopy(network)
+    outputs = mean_outputs(network, images)
+    *_, last = outputs
     for name, wanted in outputs.items():
         layer = rounded.get_submodule(name)
         assert isinstance(layer, nn.Conv2d)
         assert layer.bias is not None
-        mean, covariance = input_statistics(rounded, layer, images)
+        step = 1 if n_views == 1 or name == last else n_views + 1
+        mean, covariance = input_statistics(rounded, layer, images, step)
         weight = rounded_rows(layer.weight.flatten(1).double(), covariance)
         layer.weight.copy_(weight.reshape(layer.weight.shape))
         layer.bias.copy_(wanted - weight @ mean)
     return rounded
 
 
-def mean_outputs(encoder: FoldedEncoder, images: Tensor) -> dict[str, Tensor]:
+def mean_outputs(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """For each convolution, in the order in which an image goes through them: its channels' means
     (M,), float64.
     """
@@ -48,27 +56,23 @@ def mean_outputs(encoder: FoldedEncoder, images: Tensor) -> dict[str, Tensor]:
 
     hooks = [
         layer.register_forward_hook(lambda layer, inputs, output, name=name: add(name, output))
-        for name, layer in encoder.named_modules()
+        for name, layer in network.named_modules()
         if isinstance(layer, nn.Conv2d)
     ]
     for batch in images.split(ROUNDING_BATCH):
-        encoder(batch)
+        network(batch)
     for hook in hooks:
         hook.remove()
     return {name: torch.cat(each).mean(0) for name, each in means.items()}
 
 
 def input_statistics(
-    encoder: FoldedEncoder, layer: nn.Conv2d, images: Tensor
+    network: nn.Module, layer: nn.Conv2d, images: Tensor, step: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and covariance (D, D), float64, of what the layer's kernels lie on, over images and
-    positions.
-
-    Of several views of an image one is enough, not always the same, for all layers but the last,
-    which takes them all.
+    """Mean (D,) and covariance (D, D), float64, of what the layer's kernels lie on, over every
+    step-th image and all positions.
     """
     n, total, products = 0, torch.zeros(()), torch.zeros(())
-    step = 1 if len(encoder.views) == 1 or layer is encoder.dense[-1] else len(encoder.views) + 1
 
     def add(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         nonlocal n, total, products
@@ -83,7 +87,7 @@ def input_statistics(
 
     hook = layer.register_forward_pre_hook(add)
     for batch in images.split(ROUNDING_BATCH):
-        encoder(batch)
+        network(batch)
     hook.remove()
     mean = total / n
     return mean, products / n - mean[:, None] * mean

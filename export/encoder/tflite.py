@@ -15,13 +15,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export import ExportError
 from export.encoder.fold import VIEWS, View
 from export.encoder.importance import Rotation
+from export.encoder.model_file import builtin_operator, read_model, write_model
 
 INPUT_SCALE = np.float32(1 / 255)
 INPUT_ZERO_POINT = -128
@@ -74,17 +74,6 @@ def run_worker(scratch: Path) -> None:
             f"onnx2tf or TensorFlow failed (exit code {done.returncode}); its last words were:\n"
             + "\n".join(lines[-12:])
         )
-
-
-def read_model(path: Path) -> schema.ModelT:
-    """The model as a tree of objects that can be looked at and changed."""
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
-
-
-def write_model(model: schema.ModelT, path: Path) -> None:
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    path.write_bytes(bytes(builder.Output()))
 
 
 def check_input(model: schema.ModelT) -> None:
@@ -191,9 +180,3 @@ def _set_values(
         tensor.quantization.scale = scales.astype(np.float32).tolist()
         tensor.quantization.zeroPoint = [0] * len(scales)
         tensor.quantization.min = tensor.quantization.max = None
-
-
-def builtin_operator(model: schema.ModelT, operator: schema.OperatorT) -> int:
-    """Number of the operator's kind; old models keep small numbers in a field of their own."""
-    code = model.operatorCodes[operator.opcodeIndex]
-    return max(code.builtinCode, code.deprecatedBuiltinCode)

@@ -48,13 +48,15 @@ def test_the_undecimated_transform_folds_into_four_by_four(random_model, random_
 
 
 def test_haar_and_a_three_by_three_stem_make_six_by_six(random_model):
-    stem = fold_stem(without_norms(random_model().encoder))
+    encoder = without_norms(random_model().encoder)
+    stem = fold_stem(encoder.stem[0], encoder.dwt)
     assert (stem.kernel_size, stem.stride, stem.padding) == ((6, 6), (2, 2), (2, 2))
 
 
 @pytest.mark.parametrize(("wavelet", "size"), [("bior2.2", 10), ("bior4.4", 14)])
 def test_a_longer_wavelet_pads_nothing_inside_the_model(wavelet, size, random_model):
-    stem = fold_stem(without_norms(random_model(wavelet=wavelet).encoder))
+    encoder = without_norms(random_model(wavelet=wavelet).encoder)
+    stem = fold_stem(encoder.stem[0], encoder.dwt)
     assert (stem.kernel_size, stem.stride, stem.padding) == ((size, size), (2, 2), (0, 0))
 
 

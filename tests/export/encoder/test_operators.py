@@ -2,8 +2,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from export import ExportError
+from export.encoder.model_file import builtin_operator, read_model, write_model
 from export.encoder.operators import edge_tpu_compiler_log, list_operators, require_integer
-from export.encoder.tflite import builtin_operator, read_model, write_model
 
 
 def test_the_encoder_computes_in_integers_only_and_an_edge_tpu_would_take_it(exported):

@@ -11,6 +11,7 @@ from torch import Tensor
 from export.deployment import N_IMAGES_TO_ROUND_BY, some_images
 from export.encoder import tflite
 from export.encoder.fold import fold
+from export.encoder.model_file import read_model
 from export.encoder.rounding import LARGEST, round_weights, rounded_rows
 from host_training.data.batches import to_model_input, to_pixels
 from host_training.data.catalogue import load
@@ -83,7 +84,7 @@ def test_a_rounded_encoders_latents_are_nearer_to_the_float_ones_than_by_nearest
 
 
 def test_the_converter_finds_the_weights_rounded_already(halves, exported):
-    model = tflite.read_model(exported.bundle.encoder_path)
+    model = read_model(exported.bundle.encoder_path)
     graph = model.subgraphs[0]
     seen = 0
     for operator in graph.operators:

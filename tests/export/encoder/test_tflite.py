@@ -7,6 +7,7 @@ from ai_edge_litert.interpreter import Interpreter
 from export import ExportError
 from export.encoder import onnx_model, tflite
 from export.encoder.fold import VIEWS, fold
+from export.encoder.model_file import read_model
 from export.encoder.operators import list_operators, require_integer
 from export.encoder.symbols import Int8Encoder
 from export.measure import Agreement
@@ -31,7 +32,7 @@ def test_the_int8_output_is_the_symbol(exported):
 
 
 def test_a_model_calibrated_without_black_and_white_is_refused(exported):
-    model = tflite.read_model(exported.bundle.encoder_path)
+    model = read_model(exported.bundle.encoder_path)
     graph = model.subgraphs[0]
     graph.tensors[graph.inputs[0]].quantization.scale = [0.003]
     with pytest.raises(
@@ -42,7 +43,7 @@ def test_a_model_calibrated_without_black_and_white_is_refused(exported):
 
 
 def test_only_a_convolutions_output_scale_may_be_changed(exported):
-    model = tflite.read_model(exported.bundle.encoder_path)
+    model = read_model(exported.bundle.encoder_path)
     for code in model.operatorCodes:
         if code.builtinCode == schema.BuiltinOperator.CONV_2D:
             code.builtinCode = schema.BuiltinOperator.TANH

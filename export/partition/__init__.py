@@ -1,0 +1,1 @@
+"""An encoder cut into parts that several nodes run."""

@@ -1,0 +1,1 @@
+"""One encoder over several nodes: who computes what, and what they tell each other."""

@@ -1,0 +1,74 @@
+"""Roster: who else is there, as one member sees it: who is heard, who has a modem or a camera, who
+leads.
+
+A member is dead when nothing was heard of it during three images, and lives again with its next
+frame. At first all are believed to live, with modem and camera, until they say otherwise.
+"""
+
+from collections.abc import Iterable
+
+from link.fog.frame import Flag
+
+SILENT_IMAGES = 3
+SILENT_BEATS = 3
+
+
+class Roster:
+    """Of a team of `n_members`, from the view of member `me`."""
+
+    def __init__(self, me: int, n_members: int, now_s: float) -> None:
+        self.me = me
+        self.others = frozenset(range(n_members)) - {me}
+        self.heard: set[int] = set()
+        "During the present image."
+        self.leader: int | None = None
+        self.leader_s = now_s
+        "When somebody last said to lead."
+        self.aggregator: int | None = None
+        self._n_silent = dict.fromkeys(self.others, 0)
+        self._flags: dict[int, Flag] = {}
+
+    def hear(self, member: int, flags: Flag) -> None:
+        self.heard.add(member)
+        self._n_silent[member] = 0
+        self._flags[member] = flags
+
+    def end_image(self) -> None:
+        """Who was not heard during it was silent."""
+        for member in self.others - self.heard:
+            self._n_silent[member] += 1
+
+    def lives(self, member: int) -> bool:
+        return member == self.me or self._n_silent[member] < SILENT_IMAGES
+
+    def may_have(self, flag: Flag) -> frozenset[int]:
+        """Others that have it or never said."""
+        return frozenset(m for m in self.others if flag in self._flags.get(m, flag))
+
+    def follow(self, member: int, now_s: float) -> None:
+        """Somebody leads; of two the one with the lower number goes on."""
+        if self.leader != self.me or member <= self.me:
+            self.leader, self.leader_s = member, now_s
+
+    def takeover_s(self, beat_s: float) -> float:
+        """When this member is to lead if the leader stays silent: one after the other, in their
+        order.
+        """
+        before = (
+            member
+            for member in self.may_have(Flag.CAMERA)
+            if member < self.me and member != self.leader and self.lives(member)
+        )
+        return self.leader_s + (SILENT_BEATS + len(list(before))) * beat_s
+
+    def choose_aggregator(self, has_modem: bool) -> int | None:
+        """The present one while it lives, else the lowest that lives and has a modem."""
+        able: Iterable[int] = (
+            member
+            for member, flags in self._flags.items()
+            if Flag.MODEM in flags and self.lives(member)
+        )
+        candidates = {*able, self.me} if has_modem else set(able)
+        if self.aggregator not in candidates:
+            self.aggregator = min(candidates, default=None)
+        return self.aggregator

@@ -1,0 +1,48 @@
+"""Rosters: who is dead, who takes over, who speaks to the host."""
+
+from link.fog.frame import Flag
+from link.fog.roster import Roster
+
+
+def test_who_says_nothing_for_three_images_is_dead_until_it_is_heard():
+    roster = Roster(0, 3, now_s=0.0)
+    for _ in range(3):
+        assert roster.lives(2)
+        roster.heard.clear()
+        roster.hear(1, Flag(0))
+        roster.end_image()
+    assert roster.lives(1)
+    assert not roster.lives(2)
+    roster.hear(2, Flag(0))
+    assert roster.lives(2)
+
+
+def test_of_two_leaders_the_lower_goes_on():
+    low, high = Roster(1, 4, 0.0), Roster(3, 4, 0.0)
+    low.leader, high.leader = 1, 3
+    low.follow(3, 1.0)
+    high.follow(1, 1.0)
+    assert (low.leader, high.leader) == (1, 1)
+
+
+def test_they_take_over_one_after_the_other_and_nobody_waits_for_who_has_no_camera():
+    roster = Roster(3, 5, now_s=10.0)
+    assert roster.takeover_s(beat_s=1.0) == 10 + 3 + 3
+    roster.follow(0, 20.0)
+    assert roster.takeover_s(1.0) == 20 + 3 + 2
+    roster.hear(1, Flag.MODEM)
+    assert roster.takeover_s(1.0) == 20 + 3 + 1
+
+
+def test_the_aggregator_is_kept_while_it_lives():
+    roster = Roster(0, 4, now_s=0.0)
+    assert roster.choose_aggregator(has_modem=False) is None
+    roster.hear(3, Flag.MODEM)
+    assert roster.choose_aggregator(has_modem=False) == 3
+    roster.hear(2, Flag.MODEM)
+    assert roster.choose_aggregator(has_modem=True) == 3
+    for _ in range(3):
+        roster.heard.clear()
+        roster.hear(2, Flag.MODEM)
+        roster.end_image()
+    assert roster.choose_aggregator(has_modem=False) == 2

@@ -83,7 +83,7 @@ def test_a_body_is_whole_when_its_last_piece_is_there(n_bytes):
     body = bytes(i % 251 for i in range(n_bytes))
     cut = pieces(body)
     assert max(map(len, cut)) <= PIECE_BYTES
-    found = {}
+    found: dict[int, bytes] = {}
     for number, piece in reversed(list(enumerate(cut))):
         assert joined(found) is None
         found[number] = piece

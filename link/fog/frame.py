@@ -31,7 +31,7 @@ PIECE_BYTES = 1200
 "With header and tag it fits the shortest IPv6 packet that no network cuts (1,280 bytes)."
 MAX_FRAME_BYTES = HEADER_BYTES + PIECE_BYTES + TAG_BYTES
 MAX_PIECES = 1 << 4
-"Of a tensor."
+"As many may a tensor have."
 PLACES = 1 << 12
 "Pieces that pixels may have, and numbers that an image may use up."
 MAX_IMAGE = (1 << 8 * IMAGE_BYTES) - 1

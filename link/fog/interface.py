@@ -115,7 +115,7 @@ class Closed:
     aggregator: int | None
     elapsed_s: float
     busy_s: float
-    "Of these, while a part was computed."
+    "As long of it was a part computed."
 
 
 @dataclass(frozen=True)

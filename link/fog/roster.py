@@ -14,7 +14,7 @@ SILENT_BEATS = 3
 
 
 class Roster:
-    """Of a team of `n_members`, from the view of member `me`."""
+    """A team of `n_members`, in the view of member `me`."""
 
     def __init__(self, me: int, n_members: int, now_s: float) -> None:
         self.me = me

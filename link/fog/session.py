@@ -51,7 +51,7 @@ NO_SEQUENCE = (1 << 8 * SEQUENCE_BYTES) - 1
 NOBODY = 255
 RECEIPT_IMAGES = PIECE_BYTES // IMAGE_BYTES - 2
 TICK_AGAIN = 0.25
-"Of the patience."
+"A share of the patience."
 LEADS, FOLLOWS = b"\1", b"\0"
 "Body of HERE."
 NUMBERED = (Kind.RECEIPT, Kind.HERE)
@@ -82,7 +82,7 @@ class TeamSession:
         self.model, self.plan, self.options = model, plan, options
         self.roster = Roster(self.me, plan.n_members, now_s)
         self.sequence = -1
-        "Of the newest image, as far as it was heard."
+        "The newest image's, as far as it was heard."
         self.n_forged = self.n_refused = 0
         "Frames that did not open, and those that were not even tried."
         self._least = 0
@@ -91,7 +91,7 @@ class TeamSession:
         self._takes = plan.takes(self.me)
         self._underway: Underway | None = None
         self._seen: set[tuple[int, bytes, Kind, int]] = set()
-        "Of the newest image."
+        "What was heard of the newest image."
         self._told: dict[tuple[int, Kind], tuple[int, int]] = {}
         "Image and number of the latest of these kinds, by member."
         self._has_joined = False
@@ -162,7 +162,7 @@ class TeamSession:
         return taken
 
     def take_finished(self) -> list[Finished]:
-        """Of a member with a modem."""
+        """What a member with a modem has got."""
         return _taken(self._finished)
 
     def take_closed(self) -> list[Closed]:

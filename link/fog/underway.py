@@ -49,7 +49,7 @@ class Underway:
         self.reached: set[int] = set()
         "Who heard of this member during the image."
         self.pieces: dict[Part | None, dict[int, bytes]] = {}
-        "Of tensors that are not whole yet; None: of the pixels."
+        "Tensors that are not whole yet; None: the pixels."
         self.published_bytes = self.n_frames = 0
         self.busy_s = 0.0
         self.is_finished = self.is_closed = False
@@ -79,7 +79,7 @@ class Underway:
         return None
 
     def inputs(self, part: Part) -> np.ndarray:
-        """Of a part, int8 (1, h, w, channels)."""
+        """What a part reads, int8 (1, h, w, channels)."""
         segment, _ = part
         if segment == 0:
             assert self.pixels is not None

@@ -40,6 +40,11 @@ def said_of_strangeness(strangeness: Strangeness | None) -> dict[str, Any]:
     return {"anomaly_score": rounded(strangeness.score), "is_anomaly": strangeness.is_anomaly}
 
 
+def said_of_team(alive: Sequence[bool] | None) -> dict[str, Any]:
+    """Ready for JSON: 1 or 0 for each group; nothing of a node that is no team."""
+    return {} if alive is None else {"alive": [int(one) for one in alive]}
+
+
 def rounded(value: float | None, digits: int = 4) -> float | None:
     return None if value is None else round(value, digits)
 
@@ -74,6 +79,8 @@ class Answer:
     "Unix time."
     confidence: float | None = None
     "That the label is right, calibrated; None where the bundle has no calibration."
+    alive: tuple[bool, ...] | None = None
+    "Whether the latents of each group of a team came; None: it is no team, or not known yet."
     strangeness: Strangeness | None = None
     """Whether it shows any of the classes; None while symbols are missing, or where the bundle has
     no score for that.
@@ -123,6 +130,7 @@ class Answer:
             "confidence": rounded(self.confidence),
             **said_of_strangeness(self.strangeness),
             "is_enough": self.is_enough,
+            **said_of_team(self.alive),
             **({"tasks": dict(self.tasks)} if self.tasks else {}),
         }
 

@@ -49,7 +49,7 @@ class Answers:
 
     def answer(self, outcome: Update | Gap, arrived: Arrived, unix_s: float) -> Answer:
         """The answer on an image as far as it is known now."""
-        bundle, latent = outcome.bundle, arrived.latent
+        bundle, latent, team = outcome.bundle, arrived.latent, outcome.bundle.team
         verdict = self._readers[bundle.path].judge(latent, self._airtime_s(outcome.chunk))
         return Answer(
             node=outcome.node,
@@ -67,6 +67,7 @@ class Answers:
             age_s=arrived.age_s,
             received_s=unix_s,
             confidence=verdict.confidence,
+            alive=None if team is None else team.alive(latent.symbols, latent.n_known),
             strangeness=verdict.strangeness,
             is_enough=verdict.is_enough and not arrived.is_complete,
             tasks={

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from host_decoder.config import KnownNode
-from host_decoder.store.receipt import prefix_of
 from host_decoder.store.sqlite import Store
 from link.coder import Latent, latent_coder
 from link.host import Gap, Update
@@ -58,8 +57,8 @@ class Arrivals:
         """An image from its stored chunks and this one; None when that gives nothing new."""
         chunk = outcome.chunk
         stored = self.chunks(outcome.node, outcome.bundle_id, chunk.image)
-        prefix = prefix_of([*stored, chunk])
-        if not stored or len(prefix) <= chunk.index:
+        prefix = Chunk.prefix_of([*stored, chunk])
+        if not stored or len(prefix) <= chunk.index or prefix[0].version != chunk.version:
             return None
         bitstream = b"".join(one.bitstream for one in prefix)
         is_complete = prefix[-1].is_last

@@ -1,6 +1,6 @@
 """Receipts: what is to be kept of a packet, all of it or nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,13 +53,3 @@ class Totals:
     rejected: tuple[RejectedCount, ...] = ()
     figures: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     "link.host.statistics.NodeStatistics.to_json by node."
-
-
-def prefix_of(chunks: Iterable[Chunk]) -> list[Chunk]:
-    """Those chunks of one image from 0 on without a gap: only they can be decoded. The first of
-    an index counts.
-    """
-    by_index: dict[int, Chunk] = {}
-    for chunk in chunks:
-        by_index.setdefault(chunk.index, chunk)
-    return [by_index[index] for place, index in enumerate(sorted(by_index)) if place == index]

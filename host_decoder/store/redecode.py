@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from host_decoder.decode.task_reader import task_reader
-from host_decoder.events import rounded
+from host_decoder.events import rounded, said_of_team
 from host_decoder.store.sqlite import Store, StoredImage
 from link.bundle import Bundle
 from link.bundle.manifest import LABEL_TASK
@@ -33,8 +33,8 @@ def redecode(
             [image.is_complete for image in batch],
         )
         said = read(latents.symbols, latents.n_known)
-        for image, says, n_known, is_valid in zip(
-            batch, said, latents.n_known, latents.is_valid, strict=True
+        for image, symbols, says, n_known, is_valid in zip(
+            batch, latents.symbols, said, latents.n_known, latents.is_valid, strict=True
         ):
             if not is_valid:
                 says = {
@@ -43,6 +43,8 @@ def redecode(
                         f"{bundle.id.hex()}"
                     )
                 }
+            elif bundle.team is not None:
+                says = {**says, **said_of_team(bundle.team.alive(symbols, n_known))}
             yield _line(image, bundle, task, int(n_known), says)
 
 

@@ -28,7 +28,7 @@ from host_decoder.store.receipt import Receipt, ReceivedPacket, Totals
 from link.host import NodeState
 from link.wire import Chunk
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SCHEMA = """
 CREATE TABLE senders (          -- a node under one key, for as long as its counters run on
     id INTEGER PRIMARY KEY,
@@ -53,12 +53,13 @@ CREATE TABLE chunks (           -- each once, however often it came
     sender INTEGER NOT NULL REFERENCES senders,
     bundle TEXT NOT NULL,
     image INTEGER NOT NULL,
+    version BLOB NOT NULL,      -- of a team's: the session whose card made it; else empty
     chunk INTEGER NOT NULL,
     counter INTEGER NOT NULL,   -- of the packet that brought it
     is_last INTEGER NOT NULL,
     bitstream BLOB NOT NULL,
     age_s REAL,                 -- from capture to sending, of chunk 0
-    PRIMARY KEY (sender, bundle, image, chunk)) WITHOUT ROWID;
+    PRIMARY KEY (sender, bundle, image, version, chunk)) WITHOUT ROWID;
 CREATE TABLE answers (
     sender INTEGER NOT NULL REFERENCES senders,
     image INTEGER NOT NULL,
@@ -76,6 +77,7 @@ CREATE TABLE answers (
     bitstream_bytes INTEGER NOT NULL,
     packet_bytes INTEGER NOT NULL,
     age_s REAL,
+    alive TEXT,                 -- of a team: 1 or 0 for each group, whether its latents came
     PRIMARY KEY (sender, image, chunks)) WITHOUT ROWID;
 CREATE TABLE refusals (         -- what was not used, counted by reason, with the latest example
     reason TEXT PRIMARY KEY,
@@ -90,16 +92,21 @@ CREATE TABLE statistics (       -- of a node since a start of the host (link.hos
     PRIMARY KEY (node, started_s)) WITHOUT ROWID;
 """
 IMAGES = """
-SELECT node, chunks.sender, chunks.image, chunk, is_last, bitstream, chunks.age_s,
+SELECT node, chunks.sender, chunks.image, chunk, is_last, bitstream, chunks.age_s, {version},
     chunks.counter, packets.received_s, answers.packet_bytes, answers.is_enough
 FROM chunks JOIN senders ON senders.id = chunks.sender
 JOIN packets ON packets.sender = chunks.sender AND packets.counter = chunks.counter
 LEFT JOIN answers
     ON answers.sender = chunks.sender AND answers.image = chunks.image
     AND answers.chunks = chunk + 1
-WHERE bundle = ? ORDER BY chunks.sender, chunks.image, chunk
+WHERE bundle = ? ORDER BY chunks.sender, chunks.image, chunks.counter
 """
-"Chunks in order, each with its packet, and with the answer that there was with it."
+"Chunks as they came, each with its packet, and with the answer that there was with it."
+FIRST_WITH_TEAMS = 5
+"The format that first tells versions and who was alive."
+LATEST = """chunks = (SELECT max(chunks) FROM answers AS later
+    WHERE later.sender = answers.sender AND later.image = answers.image)"""
+"The answer on an image by most chunks."
 TABLES = set(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
 MIGRATIONS = {
     2: """
@@ -114,6 +121,18 @@ ALTER TABLE answers ADD COLUMN anomaly_score REAL;
 ALTER TABLE answers ADD COLUMN is_anomaly INTEGER;
 """,
     3: "ALTER TABLE packets RENAME COLUMN verdict TO reason;",
+    4: """
+CREATE TABLE chunks_5 (
+    sender INTEGER NOT NULL REFERENCES senders, bundle TEXT NOT NULL, image INTEGER NOT NULL,
+    version BLOB NOT NULL, chunk INTEGER NOT NULL, counter INTEGER NOT NULL,
+    is_last INTEGER NOT NULL, bitstream BLOB NOT NULL, age_s REAL,
+    PRIMARY KEY (sender, bundle, image, version, chunk)) WITHOUT ROWID;
+INSERT INTO chunks_5 SELECT sender, bundle, image, x'', chunk, counter, is_last, bitstream, age_s
+    FROM chunks;
+DROP TABLE chunks;
+ALTER TABLE chunks_5 RENAME TO chunks;
+ALTER TABLE answers ADD COLUMN alive TEXT;
+""",
 }
 "From each earlier version to the next. What is only read is read as it is."
 BITMAP_BYTES = 8
@@ -161,6 +180,7 @@ class Store:
                     )
                 if not must_exist:
                     self._make_durable(is_new)
+                [[self._format]] = self._db.execute("PRAGMA user_version")
             self._resources = resources.pop_all()
 
     def _is_new(self) -> bool:
@@ -231,18 +251,18 @@ class Store:
             self._keep_totals(totals)
 
     def chunks_of(self, node: int, key: bytes, bundle: str, image: int) -> list[Chunk]:
-        """The stored chunks of an image, in order."""
+        """The stored chunks of an image, as they came."""
         rows = self._rows(
-            "SELECT chunk, is_last, bitstream, age_s FROM chunks WHERE sender = (SELECT max(id) "
-            "FROM senders WHERE node = ? AND key_id = ?) AND bundle = ? AND image = ? ORDER BY "
-            "chunk",
+            "SELECT chunk, is_last, bitstream, age_s, version FROM chunks WHERE sender = (SELECT "
+            "max(id) FROM senders WHERE node = ? AND key_id = ?) AND bundle = ? AND image = ? "
+            "ORDER BY counter",
             node,
             key_id(key),
             bundle,
             image,
         )
         return [
-            Chunk(image, row["chunk"], bool(row["is_last"]), row["bitstream"], row["age_s"])
+            Chunk(image, row.pop("chunk"), bool(row.pop("is_last")), **row)  # bitstream to version
             for row in rows
         ]
 
@@ -264,25 +284,34 @@ class Store:
         since then.
         """
         with explained(self.path):
-            chunks = self._db.execute(IMAGES, (bundle,))
-            for (node, _, image), rows in groupby(chunks, key=lambda row: row[:3]):
-                prefix = [row for index, row in enumerate(rows) if row[3] == index]
+            query = IMAGES.format(version="version" if self._has_teams else "x''")
+            rows = self._db.execute(query, (bundle,))
+            for (node, _, image), came in groupby(rows, key=lambda row: row[:3]):
+                found = {
+                    Chunk(row[2], row[3], bool(row[4]), row[5], row[6], row[7]): row[8:]
+                    for row in came
+                }
+                prefix = Chunk.prefix_of(found)
                 if not prefix:
                     continue
-                is_last, _, _, counter, received_s, packet_bytes, is_enough = prefix[-1][4:]
+                counter, received_s, packet_bytes, is_enough = found[prefix[-1]]
                 if received_s >= since_s:
                     yield StoredImage(
                         node,
                         image,
-                        b"".join(row[5] for row in prefix),
-                        bool(is_last),
+                        b"".join(chunk.bitstream for chunk in prefix),
+                        prefix[-1].is_last,
                         n_chunks=len(prefix),
                         counter=counter,
                         received_s=received_s,
-                        age_s=prefix[0][6],
+                        age_s=prefix[0].age_s,
                         packet_bytes=packet_bytes,
                         is_enough=bool(is_enough),
                     )
+
+    @property
+    def _has_teams(self) -> bool:
+        return self._format >= FIRST_WITH_TEAMS
 
     def bundles(self) -> dict[str, int]:
         """Number of stored chunks by bundle."""
@@ -304,9 +333,16 @@ class Store:
         )
         labels = self._rows(
             "SELECT node, label, count(*) AS images FROM answers JOIN senders ON senders.id = "
-            "sender WHERE chunks = (SELECT max(chunks) FROM answers AS later WHERE later.sender = "
-            "answers.sender AND later.image = answers.image) GROUP BY node, label ORDER BY node, "
-            "images DESC"
+            f"sender WHERE {LATEST} GROUP BY node, label ORDER BY node, images DESC"
+        )
+        alive = (
+            self._rows(
+                "SELECT node, length(replace(alive, '0', '')) AS alive, length(alive) AS members, "
+                "count(*) AS images FROM answers JOIN senders ON senders.id = sender WHERE alive "
+                f"NOT NULL AND {LATEST} GROUP BY 1, 2, 3 ORDER BY node, alive DESC"
+            )
+            if self._has_teams
+            else []
         )
         refusals = self._rows(
             "SELECT reason, n, last_s, last_sentence FROM refusals ORDER BY n DESC"
@@ -323,6 +359,7 @@ class Store:
             "store": str(self.path),
             "nodes": nodes,
             "labels": labels,
+            "alive": alive,
             "refusals": refusals,
             "link": link,
         }
@@ -384,6 +421,7 @@ class Store:
                 sender=sender,
                 bundle=packet.bundle,
                 image=chunk.image,
+                version=chunk.version,
                 chunk=chunk.index,
                 counter=packet.counter,
                 is_last=chunk.is_last,
@@ -392,6 +430,12 @@ class Store:
             )
 
     def _keep_answer(self, sender: int, answer: Answer) -> None:
+        if answer.alive is not None:
+            # another card's bitstream may have taken the place of one of which more came
+            self._db.execute(
+                "DELETE FROM answers WHERE sender = ? AND image = ? AND chunks >= ?",
+                (sender, answer.image, answer.n_chunks),
+            )
         self._insert(
             "answers",
             sender=sender,
@@ -409,6 +453,7 @@ class Store:
             bitstream_bytes=answer.bitstream_bytes,
             packet_bytes=answer.packet_bytes,
             age_s=answer.age_s,
+            alive=None if answer.alive is None else "".join(str(int(a)) for a in answer.alive),
         )
 
     def _keep_totals(self, totals: Totals) -> None:

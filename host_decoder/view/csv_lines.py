@@ -19,6 +19,7 @@ COLUMNS = (
     "anomaly_score",
     "score",
     "is_anomaly",
+    "alive",
     "file",
     "symbols_known",
     "symbols",
@@ -40,7 +41,8 @@ def csv_lines(answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     yield _line(COLUMNS)
     for answer in answers:
         time = datetime.fromtimestamp(answer["received_s"], UTC).isoformat(timespec="milliseconds")
-        yield _line([({"time": time} | dict(answer)).get(name) for name in COLUMNS])
+        alive = " ".join(map(str, answer.get("alive", ())))
+        yield _line([({**answer, "time": time, "alive": alive}).get(name) for name in COLUMNS])
 
 
 def _line(cells: Iterable[Any]) -> str:

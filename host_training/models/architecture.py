@@ -31,6 +31,10 @@ class Team:
     "Steps of a boundary in one standard deviation of what crosses it."
     levels: int = 16
     "Values that a boundary's symbols take, 0 to levels - 1."
+    joint_weight: float = 1.0
+    """Weight of the cross-entropy of all latents together; 0: there are no scores but each node's
+    own, so every node is trained by itself: an ensemble.
+    """
     own_weight: float = 0.2
     "Weight of the cross-entropy of each node's own scores."
     coarse_weight: float = 0.2

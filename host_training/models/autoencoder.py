@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from host_training.models.architecture import Architecture, Team
 from host_training.models.blocks import BasicBlock, PlainBlock, module
-from host_training.models.team import TeamDecoder, TeamEncoder, joined
+from host_training.models.team import TeamDecoder, TeamEncoder, draw_deaths, joined
 from host_training.models.wavelet import DWT, pixel_pad
 
 SMALLEST_UNDECIMATED, SMALLEST_OF_TEAM = 16, 8
@@ -233,6 +233,15 @@ class AutoEncoder(nn.Module):
         symbols = self.encoder(images)
         return self.decoder(self.relax(symbols) if self.training else quantise(symbols))
 
+    def encode_with_deaths(self, images: Tensor) -> Tensor:
+        """Symbols before rounding, (N, n_symbols), of a team some of whose nodes are dead, whatever
+        mode the encoder is in.
+        """
+        team = self.config.team
+        if team is None:
+            return self.encoder(images)
+        return self.encoder(images, *draw_deaths(len(images), team, images.device))
+
     def scores(self, images: Tensor) -> Scores:
         """All that is trained, through noise."""
         if not isinstance(self.decoder, TeamDecoder):
@@ -259,5 +268,6 @@ def new_decoder(config: ModelConfig) -> Any:
             TEAM_DECODER_HIDDEN,
             config.n_classes,
             config.n_coarse,
+            is_joint=config.team.joint_weight > 0,
         )
     return DenseDecoder(config) if config.has_module3_on_node else Decoder(config)

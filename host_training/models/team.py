@@ -192,13 +192,23 @@ class TeamDecoder(nn.Module):
     """
 
     def __init__(
-        self, n_nodes: int, latents: int, hidden: int, n_classes: int, n_coarse: int = 0
+        self,
+        n_nodes: int,
+        latents: int,
+        hidden: int,
+        n_classes: int,
+        n_coarse: int = 0,
+        is_joint: bool = True,
     ) -> None:
+        """`is_joint`: False: all latents together say nothing."""
         super().__init__()
         self.n_nodes = n_nodes
         self.first = nn.Linear(latents, hidden, bias=False)
         self.norm = nn.BatchNorm1d(hidden)
         self.classifier = nn.Linear(hidden, n_classes)
+        if not is_joint:
+            for each in self.classifier.parameters():
+                nn.init.zeros_(each).requires_grad_(False)
         self.coarse = nn.Linear(hidden, n_coarse) if n_coarse else None
         self.own = GroupConv(n_nodes, latents // n_nodes, n_classes, 1, bias=True)
 

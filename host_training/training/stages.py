@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from host_training.models.autoencoder import AutoEncoder
+from host_training.models.architecture import Team
+from host_training.models.autoencoder import AutoEncoder, Scores
 from host_training.models.team import GroupConv
 from host_training.training.cuda_graph import LossGraph
 from host_training.training.distillation import taught
@@ -141,17 +142,21 @@ class CrossEntropyStage(Stage):
                 wanted = self.teacher(images).float()
         loss = self._loss_of(scores.classes, labels, wanted)
         team = self.model.config.team
-        if team is None:
+        return loss if team is None else self._loss_of_team(team, scores, loss, labels, wanted)
+
+    def _loss_of_team(
+        self, team: Team, scores: Scores, joint: Tensor, labels: Tensor, wanted: Tensor | None
+    ) -> Tensor:
+        """All latents', each node's own and the superclasses' losses, by their weights."""
+        assert scores.own is not None
+        n = scores.own.shape[1]
+        repeated = None if wanted is None else wanted.repeat_interleave(n, 0)
+        own = self._loss_of(scores.own.flatten(0, 1), labels.repeat_interleave(n), repeated)
+        loss = team.joint_weight * joint + team.own_weight * own
+        if scores.coarse is None:
             return loss
-        if scores.own is not None and team.own_weight:
-            n = scores.own.shape[1]
-            repeated = None if wanted is None else wanted.repeat_interleave(n, 0)
-            own = self._loss_of(scores.own.flatten(0, 1), labels.repeat_interleave(n), repeated)
-            loss = loss + team.own_weight * own
-        if scores.coarse is not None:
-            coarse = cross_entropy(scores.coarse.float(), self.coarse_of[labels])
-            loss = loss + team.coarse_weight * coarse
-        return loss
+        coarse = cross_entropy(scores.coarse.float(), self.coarse_of[labels])
+        return loss + team.coarse_weight * coarse
 
     def _loss_of(self, scores: Tensor, labels: Tensor, wanted: Tensor | None) -> Tensor:
         loss = cross_entropy(scores.float(), labels, label_smoothing=self.label_smoothing)
@@ -196,7 +201,7 @@ class DuPHiLStage(Stage):
         self.model.decoder.train()
         with autocast(images.device):
             with torch.no_grad():
-                latents = self.model.encoder(images)
+                latents = self.model.encode_with_deaths(images)
             scores = self.model.decoder(self.model.relax(latents))
         loss = cross_entropy(scores.float(), labels)
         _descend(loss, self.optimisers[1])

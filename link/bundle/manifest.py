@@ -7,10 +7,11 @@ be there counts as not said.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from itertools import islice
 from typing import Any, ClassVar
 
 from link.bundle.image_spec import ImageSpec
@@ -91,6 +92,13 @@ class TeamEntry(Record):
     def n_each(self) -> int:
         """Latents of a group."""
         return len(self.order) // self.groups
+
+    def alive(self, symbols: Iterable[float], n_known: int) -> tuple[bool, ...] | None:
+        """Whether each group's latents came, as an image's first symbols say; None while these are
+        not all known.
+        """
+        flags = islice(symbols, self.groups)
+        return None if n_known < self.groups else tuple(flag != 0 for flag in flags)
 
     @property
     def cut(self) -> list[Segment]:

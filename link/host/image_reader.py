@@ -48,13 +48,19 @@ class ImageReader:
             if self._images.has(chunk):
                 sentence = f"{name} is here already: the node did not hear that it came"
                 return Useless(Reason.REPEATED, sentence, self._node, counter)
+            if chunk.version and not self._images.takes(chunk):
+                return other_version(self._node, counter, chunk)
             captured_s = None if chunk.age_s is None else now_s - chunk.age_s
             image = self._images.add(chunk, n_bytes, captured_s)
             if image is None:
                 sentence = f"{name} came without an earlier one; it is kept until that arrives"
+                if chunk.index == 0:
+                    sentence = f"{name} came by another card before; it is kept"
                 return Gap(sentence, self._node, counter, bundle, chunk)
             latent = self._decode(image.bitstream, bundle.tables, image.is_complete)
         except CollisionError as error:
+            if chunk.version:
+                return other_version(self._node, counter, chunk)
             return collision(self._node, counter, error)
         except ValueError as error:
             return malformed(self._node, counter, error)
@@ -64,9 +70,9 @@ class ImageReader:
             image=image.id,
             latent=latent,
             bundle=bundle,
-            n_chunks=image.n_prefix,
+            n_chunks=len(image.prefix),
             is_complete=image.is_complete,
-            age_s=image.chunks[0].age_s,
+            age_s=image.prefix[0].age_s,
             captured_s=image.captured_s,
             bitstream_bytes=len(image.bitstream),
             packet_bytes=image.packet_bytes,
@@ -94,6 +100,17 @@ def collision(node: int, counter: int, error: CollisionError) -> Useless:
         Reason.COLLISION,
         f"packet {counter} of node {node}: {error}: the node lost its counters and gave an id "
         "twice",
+        node,
+        counter,
+    )
+
+
+def other_version(node: int, counter: int, chunk: Chunk) -> Useless:
+    """A chunk of a team's image that is whole without it: acknowledged, and not kept."""
+    return Useless(
+        Reason.OTHER_VERSION,
+        f"chunk {chunk.index} of image {chunk.image} of node {node} came by another card, after "
+        "the image was whole",
         node,
         counter,
     )

@@ -31,11 +31,12 @@ class Reason(StrEnum):
     STALE_SESSION = "stale session"
     UNKNOWN_SESSION = "unknown session"
     COLLISION = "collision"
+    OTHER_VERSION = "other version"
 
     @property
     def is_ordinary(self) -> bool:
         """Part of a lossy link's life, to be counted and not to be talked of."""
-        return self in (Reason.DUPLICATE, Reason.REPEATED, Reason.GAP)
+        return self in (Reason.DUPLICATE, Reason.REPEATED, Reason.GAP, Reason.OTHER_VERSION)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class NodeEntry:
     "As stored with the last result before this start; None: the node was never heard."
     has_downlink: bool = True
     "Whether the node can be answered."
+
+    @property
+    def is_team(self) -> bool:
+        """Whether its packets come from several cards."""
+        return self.bundle.team is not None
 
     @property
     def own_bundles(self) -> tuple[Bundle, ...]:
@@ -222,7 +228,7 @@ class HostEnd(Protocol):
 
     def compared(self, outcome: Outcome, stored: StoredChunks) -> Outcome:
         """The outcome, or a collision where the store has another chunk in the place of its own:
-        the packet is then not acknowledged, and the node renumbers.
+        the packet is then not acknowledged, and the node renumbers; a team's is, and is not kept.
         """
 
     def confirm(self, node: int, counter: int, enough: Iterable[int] = ()) -> None:

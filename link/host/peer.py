@@ -1,6 +1,10 @@
-"""Peer: all that a host knows of one node: its sessions, its images, what it is owed."""
+"""Peer: all that a host knows of one node: its sessions, its images, what it is owed.
+
+Of a team, which is one node of several cards, each card's session is a voice by itself.
+"""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from link.base.recent import Recent
@@ -18,7 +22,7 @@ from link.host.interface import (
     Useless,
 )
 from link.host.reporter import Reporter
-from link.host.session import HostSession, Opened
+from link.host.session import MAX_CARDS, HostSession, Opened, SessionNews
 from link.host.statistics import NodeStatistics
 from link.host.tellings import Newest, Tellings
 from link.medium.governor import Governor
@@ -41,6 +45,41 @@ COPY_S = 2.0
 "Within this the same packet comes by another gateway; later it is a recording."
 
 
+@dataclass
+class Voice:
+    """What was heard of one card, and what it is owed."""
+
+    tellings: Tellings | None
+    "None: it is never told anything."
+    salt: bytes = b""
+    "The salt of its session."
+    parity: ParityDecoder = field(default_factory=ParityDecoder)
+    heard_s: Recent[int, float] = field(default_factory=lambda: Recent(REPLAY_WINDOW))
+    "When each packet of late came, by counter."
+    newest: Newest = field(default_factory=Newest)
+
+    def begin_anew(self, salt: bytes) -> None:
+        self.salt = salt
+        self.parity = ParityDecoder()
+        self.heard_s.clear()
+        self.newest = self.newest._replace(counter=-1)
+        if self.tellings:
+            self.tellings.reporter.began_anew()
+
+    def note_gateway(self, counter: int, quality: Quality, gateway: int) -> None:
+        """The answer goes through the gateway that heard the newest packet best."""
+        newest = self.newest
+        if counter > newest.counter or (
+            counter == newest.counter and _strength(quality) > _strength(newest.quality)
+        ):
+            self.newest = Newest(counter, quality, gateway)
+
+    @property
+    def due_s(self) -> float | None:
+        """When something is due for it; None: nothing."""
+        return None if self.tellings is None else self.tellings.reporter.due_s()
+
+
 class Peer:
     """One node, as its host sees it."""
 
@@ -59,24 +98,38 @@ class Peer:
         self._advances = advances
         self._bundles = entry.bundles
         bundles = list(reversed(self._bundles.values()))
-        has_downlink = entry.has_downlink and timing is not None
-        self._session = HostSession(node, entry.key, bundles, host_salt, entry.state, has_downlink)
+        self._has_downlink = entry.has_downlink and timing is not None
+        self._is_team = entry.is_team
+        self._session = HostSession(
+            node, entry.key, bundles, host_salt, entry.state, self._has_downlink, self._is_team
+        )
         self._images = ImageReader(node, entry.own_bundles, decode)
-        self._parity = ParityDecoder()
-        self.tellings: Tellings | None = None
-        "None: the node is never told anything."
-        if timing is not None and has_downlink:
-            stored = (entry.state.highest, entry.state.received) if entry.state else ()
-            self.tellings = Tellings(node, Reporter(timing, *stored), self._session.siege)
+        self._voice = self._new_voice(entry.state)
+        "The one heard last."
+        self._voices: Recent[bytes, Voice] = Recent(MAX_CARDS)
+        "A team's, by salt."
+        self._speaker: Recent[int, Voice] = Recent(REPLAY_WINDOW)
+        "Whose packet of late each was, by counter."
+        if entry.state and self._is_team:
+            self._voices[entry.state.salt] = self._voice
         self.statistics = NodeStatistics()
         self.notices: list[str] = []
         self._collided: Recent[int, None] = Recent(REPLAY_WINDOW)
         "Counters of packets that are not to be acknowledged."
         self._lacked = b""
         "The bundle that was last said to be lacking."
-        self._heard_s: Recent[int, float] = Recent(REPLAY_WINDOW)
-        "When each packet of late came, by counter."
-        self._newest = Newest()
+
+    def _new_voice(self, state: NodeState | None = None) -> Voice:
+        if self._timing is None or not self._has_downlink:
+            return Voice(None, state.salt if state else b"")
+        reporter = Reporter(self._timing, *((state.highest, state.received) if state else ()))
+        tellings = Tellings(self.node, reporter, self._session.siege)
+        return Voice(tellings, state.salt if state else b"")
+
+    @property
+    def tellings(self) -> Tellings | None:
+        """Those of the card heard last; None: the node is never told anything."""
+        return self._voice.tellings
 
     @property
     def state(self) -> NodeState | None:
@@ -90,7 +143,17 @@ class Peer:
     @property
     def gateway(self) -> int:
         """The one through which it is answered."""
-        return self._newest.gateway
+        return self._due_voice.newest.gateway
+
+    @property
+    def _due_voice(self) -> Voice:
+        """The one that is owed something first; that heard last, where none is."""
+        due = [voice for voice in self._all_voices if voice.due_s is not None]
+        return min(due, key=lambda voice: voice.due_s or 0.0, default=self._voice)
+
+    @property
+    def _all_voices(self) -> list[Voice]:
+        return [*self._voices.values()] or [self._voice]
 
     # Uplink
 
@@ -102,12 +165,11 @@ class Peer:
         if isinstance(news, NotUsed):
             self._pass_over(news, header, now_s, quality, gateway)
             return [news]
-        if news.began is not None:
-            self._begin_anew(news.began)
+        self._turn_to(news)
         self._tell_lack()
         outcomes: list[Outcome] = []
         for opened in news.opened:
-            self._note_gateway(opened.counter, quality, gateway)
+            self._voice.note_gateway(opened.counter, quality, gateway)
             outcomes += self._take(opened, now_s, quality)
         return outcomes
 
@@ -116,11 +178,12 @@ class Peer:
     ) -> None:
         """What follows from a packet that is not used."""
         self._count(packet.reason)
+        voice = self._speaker.get(packet.claimed, self._voice)
         if (
             packet.reason == Reason.DUPLICATE
-            and now_s <= self._heard_s.get(packet.claimed, -inf) + COPY_S
+            and now_s <= voice.heard_s.get(packet.claimed, -inf) + COPY_S
         ):
-            self._note_gateway(packet.claimed, quality, gateway)
+            voice.note_gateway(packet.claimed, quality, gateway)
         is_asked = packet.reason == Reason.STALE_SESSION and header.flags & Flag.LISTEN
         if is_asked and self._advances is not None and self.tellings is not None:
             self._advances.ask(self.node, header.salt, packet.claimed, gateway, now_s)
@@ -141,11 +204,12 @@ class Peer:
         if counter in self._collided:
             return
         images = list(enough)
-        if self.tellings:
-            self.tellings.reporter.confirm(counter, images)
+        voice = self._speaker.get(counter, self._voice)
+        if voice.tellings:
+            voice.tellings.reporter.confirm(counter, images)
         for image in images:
             self.statistics.decided(
-                image, self._images.n_chunks(image), self._heard_s.get(counter, 0.0)
+                image, self._images.n_chunks(image), voice.heard_s.get(counter, 0.0)
             )
 
     def collide(self, counter: int) -> None:
@@ -158,18 +222,22 @@ class Peer:
             if not any(isinstance(command, Advance) for command in self.tellings.commands):
                 self.tellings.commands.append(Advance(self._session.highest))
 
-    def _begin_anew(self, sentence: str) -> None:
-        self.notices.append(sentence)
-        self.statistics.restarted()
-        self._parity = ParityDecoder()
-        self._heard_s.clear()
-        self._newest = self._newest._replace(counter=-1)
-        if self.tellings:
-            self.tellings.reporter.began_anew()
+    def _turn_to(self, news: SessionNews) -> None:
+        """The voice of a session, which may have just begun; one that is no team has one voice."""
+        if news.began is not None:
+            self.notices.append(news.began)
+            self.statistics.restarted()
+            if self._is_team:
+                self._voices[news.salt] = self._new_voice()
+            self._voices.get(news.salt, self._voice).begin_anew(news.salt)
+        self._voice = self._voices.get(news.salt, self._voice)
+        if self._is_team:
+            self._voices.move_to_end(news.salt)
 
     def _take(self, opened: Opened, now_s: float, quality: Quality) -> list[Outcome]:
         """A packet that is good and new, and what parity makes of it."""
-        self._heard_s[opened.counter] = now_s
+        self._voice.heard_s[opened.counter] = now_s
+        self._speaker[opened.counter] = self._voice
         airtime_s = self._timing.airtime_s(opened.packet_bytes) if self._timing else 0.0
         chunks: list[Chunk] = []
         images: list[int] | None = None
@@ -197,14 +265,14 @@ class Peer:
         match opened.header.packet_type:
             case PacketType.DATA | PacketType.BATCH:
                 packet_type = PacketType(opened.header.packet_type)
-                chunks += _chunks(packet_type, body, counter)
+                chunks += self._chunks(packet_type, body, counter)
                 outcomes = self._add_all(chunks, opened, now_s, packet_type)
                 return outcomes + self._take_back(
-                    self._parity.push(counter, body, packet_type), opened, now_s
+                    self._voice.parity.push(counter, body, packet_type), opened, now_s
                 )
             case PacketType.PARITY:
                 return self._take_back(
-                    self._parity.push_parity(Parity.unpack(body, counter)), opened, now_s
+                    self._voice.parity.push_parity(Parity.unpack(body, counter)), opened, now_s
                 )
             case PacketType.STATUS:
                 self.statistics.status = Status.unpack(body)
@@ -221,16 +289,16 @@ class Peer:
         """Packets that parity brought back; they came when their nearest neighbour did."""
         outcomes: list[Outcome] = []
         for back in recovered:
-            if not self._session.recovered(back.counter):
+            if not self._session.recovered(self._voice.salt, back.counter):
                 continue
-            nearest = min(
-                self._heard_s, key=lambda counter: abs(counter - back.counter), default=None
-            )
-            then_s = now_s if nearest is None else self._heard_s[nearest]
+            self._speaker[back.counter] = self._voice
+            heard_s = self._voice.heard_s
+            nearest = min(heard_s, key=lambda counter: abs(counter - back.counter), default=None)
+            then_s = now_s if nearest is None else heard_s[nearest]
             packet_bytes = overhead_bytes(back.packet_type) + len(back.body)
             again = Opened(opened.header, back.counter, back.body, opened.bundle_id, packet_bytes)
             try:
-                chunks = _chunks(back.packet_type, back.body, back.counter)
+                chunks = self._chunks(back.packet_type, back.body, back.counter)
                 outcomes += self._add_all(chunks, again, then_s, back.packet_type)
             except ValueError as error:
                 outcomes.append(malformed(self.node, back.counter, error))
@@ -257,13 +325,16 @@ class Peer:
             return lacking(self.node, opened.counter, opened.bundle_id, chunk)
         return self._images.read(chunk, n_bytes, opened.counter, bundle, now_s)
 
-    def _note_gateway(self, counter: int, quality: Quality, gateway: int) -> None:
-        """The answer goes through the gateway that heard the newest packet best."""
-        newest = self._newest
-        if counter > newest.counter or (
-            counter == newest.counter and _strength(quality) > _strength(newest.quality)
-        ):
-            self._newest = Newest(counter, quality, gateway)
+    def _chunks(self, packet_type: PacketType, body: bytes, counter: int) -> list[Chunk]:
+        """A team's are each of the version that their card made."""
+        chunks = (
+            [Chunk.unpack(body, counter)]
+            if packet_type == PacketType.DATA
+            else unpack_batch(body, counter)
+        )
+        if self._is_team:
+            return [replace(chunk, version=self._voice.salt) for chunk in chunks]
+        return chunks
 
     def _count(self, reason: Reason) -> None:
         figure = _COUNTED.get(reason)
@@ -274,12 +345,15 @@ class Peer:
 
     def due_s(self) -> float | None:
         """When something is due for the node; None: nothing."""
-        return None if self.tellings is None else self.tellings.reporter.due_s()
+        return self._due_voice.due_s
 
     @property
     def is_asked(self) -> bool:
         """Whether the node listens now."""
-        return self.tellings is not None and self.tellings.reporter.is_asked
+        return any(
+            voice.tellings is not None and voice.tellings.reporter.is_asked
+            for voice in self._all_voices
+        )
 
     def next_packet(
         self,
@@ -289,19 +363,22 @@ class Peer:
         slots: SlotPlan | None,
     ) -> Downlink | None:
         """The most urgent of what is due, when it may be sent now."""
-        due_s = self.due_s()
-        if due_s is None or now_s < due_s or self._timing is None or self.tellings is None:
+        voice = self._due_voice
+        due_s, tellings = voice.due_s, voice.tellings
+        if due_s is None or now_s < due_s or self._timing is None or tellings is None:
             return None
-        telling = self.tellings.next(now_s, self._newest, governor, unix_offset_s, slots)
+        telling = tellings.next(now_s, voice.newest, governor, unix_offset_s, slots)
+        has_salt = self._session.owes_salt(voice.salt)
         airtime_s = self._timing.airtime_s(
-            overhead_bytes(telling.packet_type, self._session.owes_salt) + telling.n_bytes
+            overhead_bytes(telling.packet_type, has_salt) + telling.n_bytes
         )
         if governor is not None:
             if governor.start_s(airtime_s, now_s) > now_s:
                 return None
             governor.occupy(airtime_s, now_s)
-        packet = self._session.seal(telling.packet_type, telling.say(now_s + airtime_s))
-        return self._leaving(packet, self.gateway, airtime_s)
+        body = telling.say(now_s + airtime_s)
+        packet = self._session.seal(voice.salt, telling.packet_type, body)
+        return self._leaving(packet, voice.newest.gateway, airtime_s)
 
     def advance(self, salt: bytes, gateway: int, airtime_s: float) -> Downlink:
         """The answer to a session that is behind; it is charged already."""
@@ -330,11 +407,3 @@ _COUNTED = {
 def _strength(quality: Quality) -> tuple[float, float]:
     rssi_dbm, snr_db = quality.rssi_dbm, quality.snr_db
     return -200.0 if rssi_dbm is None else rssi_dbm, -50.0 if snr_db is None else snr_db
-
-
-def _chunks(packet_type: PacketType, body: bytes, counter: int) -> list[Chunk]:
-    return (
-        [Chunk.unpack(body, counter)]
-        if packet_type == PacketType.DATA
-        else unpack_batch(body, counter)
-    )

@@ -16,7 +16,7 @@ from math import inf
 from link.coder import latent_coder
 from link.host.advances import Advances
 from link.host.assembler import CollisionError
-from link.host.image_reader import Decode, collision
+from link.host.image_reader import Decode, collision, other_version
 from link.host.interface import (
     ChunkHeard,
     Downlink,
@@ -38,6 +38,7 @@ from link.wire.packet import (
     HOST_SALT_BYTES,
     MAX_PACKET_BYTES,
     WIRE_VERSION,
+    Chunk,
     Header,
     PacketType,
     overhead_bytes,
@@ -134,7 +135,11 @@ class Receiver(HostEnd):
         if not isinstance(outcome, ChunkHeard):
             return outcome
         chunk = outcome.chunk
-        known = stored(outcome.node, outcome.bundle_id, chunk.image)
+        known = list(stored(outcome.node, outcome.bundle_id, chunk.image))
+        if chunk.version:
+            whole = Chunk.prefix_of(known)
+            is_over = bool(whole) and whole[-1].is_last and whole[0].version != chunk.version
+            return other_version(outcome.node, outcome.counter, chunk) if is_over else outcome
         if all(one.index != chunk.index or one.is_same(chunk) for one in known):
             return outcome
         self._nodes[outcome.node].collide(outcome.counter)

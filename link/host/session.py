@@ -6,6 +6,9 @@ because a recording cannot have one. A node whose counter is not above (it lost 
 card is a copy or an old state) is told so and goes on above; where it cannot be told, it must be
 provisioned anew.
 
+A team is one node of several cards, which may speak by turns: of it the sessions heard last are
+held, each with its own window.
+
 What a stranger may try is counted in tags: a packet that tells its salt tells its whole counter and
 has a tag of 8 bytes, held against every bundle that it may have; any other is held against one tag,
 since its session has one bundle. Nothing here is rationed, because a stranger could use a ration
@@ -48,6 +51,8 @@ comes.
 """
 MAX_BUNDLES = 128
 "Bundles, the node's own first, that a packet with a salt is held against."
+MAX_CARDS = 8
+"Sessions of a team that are held: a short tag is tried with each."
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,8 @@ class SessionNews:
     """What a packet brings: itself, or those that waited for it and itself."""
 
     opened: Sequence[Opened]
+    salt: bytes
+    "The salt of their session."
     began: str | None = None
     "A sentence: a new session was accepted."
 
@@ -79,6 +86,7 @@ class _Session:
     def __init__(
         self, node: int, key: bytes, salt: bytes, host_salt: bytes, bundle_id: bytes = b""
     ) -> None:
+        self.window = ReplayWindow()
         self._node = node
         self.salt = salt
         self.up = Seal(uplink_key(key, salt), node, salt, Direction.UPLINK)
@@ -107,6 +115,7 @@ class HostSession:
         host_salt: bytes,
         state: NodeState | None = None,
         has_downlink: bool = True,
+        is_team: bool = False,
     ) -> None:
         """`bundles` are all that the host holds: the node's present one, its others, the rest."""
         self._node = node
@@ -114,8 +123,12 @@ class HostSession:
         self._host_salt = host_salt
         self._bundle_ids = list(dict.fromkeys(bundle.id for bundle in bundles))
         self._has_downlink = has_downlink
-        self._current = self._session(state.salt, state.bundle_id) if state else None
-        self._window = ReplayWindow(state.highest, state.received) if state else ReplayWindow()
+        self._is_team = is_team
+        self._sessions: Recent[bytes, _Session] = Recent(MAX_CARDS if is_team else 1)
+        "By salt, the one heard last at the end."
+        if state:
+            stored = self._sessions[state.salt] = self._session(state.salt, state.bundle_id)
+            stored.window = ReplayWindow(state.highest, state.received)
         self._kept: deque[bytes] = deque(maxlen=MAX_KEPT)
         self._recent: Recent[bytes, int] = Recent(REPLAY_WINDOW)
         "Packets accepted of late and their counters."
@@ -125,29 +138,33 @@ class HostSession:
 
     @property
     def state(self) -> NodeState | None:
-        """None before the node was heard."""
-        if self._current is None:
+        """The state of the session with the highest counter; None before the node was heard."""
+        newest = self._newest
+        if newest is None:
             return None
-        return NodeState(
-            self._current.salt, self._window.highest, self._window.received, self._current.bundle_id
-        )
+        window = newest.window
+        return NodeState(newest.salt, window.highest, window.received, newest.bundle_id)
 
     @property
     def highest(self) -> int:
-        return self._window.highest
+        return -1 if self._newest is None else self._newest.window.highest
+
+    @property
+    def _newest(self) -> _Session | None:
+        sessions = self._sessions.values()
+        return max(sessions, key=lambda session: session.window.highest, default=None)
 
     @property
     def lacks(self) -> bytes:
         """The id of the bundle that the node's images are made with, when this host does not hold
         it; else empty.
         """
-        known = self._current.bundle_id if self._current else b""
+        known = self._newest.bundle_id if self._newest else b""
         return b"" if known in self._bundle_ids else known
 
-    @property
-    def owes_salt(self) -> bool:
-        """Whether a packet for the node must carry the host's salt."""
-        return self._current is None or not self._current.node_knows
+    def owes_salt(self, salt: bytes) -> bool:
+        """Whether a packet for this session must carry the host's salt."""
+        return salt not in self._sessions or not self._sessions[salt].node_knows
 
     def open(self, packet: bytes, header: Header, now_s: float) -> SessionNews | NotUsed:
         """What this packet brings: itself, or the ones that waited for its salt before it, or why
@@ -157,9 +174,9 @@ class HostSession:
             counter = self._recent[packet]
             sentence = f"packet {counter} of node {self._node} came again"
             return NotUsed(Reason.DUPLICATE, sentence, self._node, counter)
-        if header.salt and (self._current is None or header.salt != self._current.salt):
+        if header.salt and header.salt not in self._sessions:
             return self._open_foreign(packet, header)
-        if self._current is None:
+        if not self._sessions:
             self._kept.append(packet)
             return NotUsed(
                 Reason.UNKNOWN_SESSION,
@@ -176,36 +193,41 @@ class HostSession:
                 "its name this node has long ones, and nothing else is tried",
                 self._node,
             )
-        counter = (
-            header.counter
-            if header.tells_counter
-            else reconstruct_counter(header.counter_low, self.highest)
-        )
-        opened = self._try(self._current, packet, header, counter)
-        if opened is None:
-            if is_short:
-                self.siege.failed(now_s)
-            return self._not_opened(packet, header)
-        if self._accept(opened, packet):
-            return SessionNews([opened])
+        latest = [self._sessions[header.salt]] if header.salt else [*self._sessions.values()]
+        for session in reversed(latest):
+            counter = (
+                header.counter
+                if header.tells_counter
+                else reconstruct_counter(header.counter_low, session.window.highest)
+            )
+            opened = self._try(session, packet, header, counter)
+            if opened is not None:
+                return self._news(session, opened, packet)
+        if is_short:
+            self.siege.failed(now_s)
+        return self._not_opened(packet, header)
+
+    def _news(self, session: _Session, opened: Opened, packet: bytes) -> SessionNews | NotUsed:
+        if self._accept(session, opened, packet):
+            return SessionNews([opened], session.salt)
         return NotUsed(
             Reason.REPLAY,
-            f"packet {counter} of node {self._node} was received before or is too old to tell "
-            f"(highest is {self.highest}); it is ignored",
+            f"packet {opened.counter} of node {self._node} was received before or is too old to "
+            f"tell (highest is {session.window.highest}); it is ignored",
             self._node,
         )
 
-    def recovered(self, counter: int) -> bool:
+    def recovered(self, salt: bytes, counter: int) -> bool:
         """Whether a packet brought back by parity is new; it counts as received from now on."""
-        if not self._window.is_new(counter):
+        window = self._sessions[salt].window
+        if not window.is_new(counter):
             return False
-        self._window.mark(counter)
+        window.mark(counter)
         return True
 
-    def seal(self, packet_type: PacketType, body: bytes) -> bytes:
-        """A downlink packet for the node's session."""
-        assert self._current is not None
-        return self._seal(self._current, packet_type, body, Flag.KNOWN)
+    def seal(self, salt: bytes, packet_type: PacketType, body: bytes) -> bytes:
+        """A downlink packet for the session with this salt."""
+        return self._seal(self._sessions[salt], packet_type, body, Flag.KNOWN)
 
     def seal_stale(self, salt: bytes, packet_type: PacketType, body: bytes) -> bytes:
         """A downlink packet for the session with this salt, which is behind or over."""
@@ -237,17 +259,15 @@ class HostSession:
         known = [session.bundle_id] if session.bundle_id else []
         return list(dict.fromkeys([*known, *self._bundle_ids]))[: MAX_BUNDLES if header.salt else 1]
 
-    def _accept(self, opened: Opened, packet: bytes) -> bool:
+    def _accept(self, session: _Session, opened: Opened, packet: bytes) -> bool:
         """Whether it is new; then it counts as received."""
-        assert self._current is not None
-        if not self._window.is_new(opened.counter):
+        if not session.window.is_new(opened.counter):
             return False
-        self._window.mark(opened.counter)
-        self._learn(self._current, opened)
+        session.window.mark(opened.counter)
+        self._sessions.move_to_end(session.salt)
+        self._learn(session, opened)
         self._recent[packet] = opened.counter
-        self._current.node_knows = self._current.told_salt and bool(
-            opened.header.flags & Flag.KNOWN
-        )
+        session.node_knows = session.told_salt and bool(opened.header.flags & Flag.KNOWN)
         return True
 
     def _learn(self, session: _Session, opened: Opened) -> None:
@@ -275,7 +295,7 @@ class HostSession:
         )
 
     def _open_foreign(self, packet: bytes, header: Header) -> SessionNews | NotUsed:
-        """A packet with a salt that is not the current one."""
+        """A packet with a salt that is of no session held."""
         session = self._session(header.salt)
         opened = self._try(session, packet, header, header.counter)
         if opened is None:
@@ -300,12 +320,15 @@ class HostSession:
     def _begin(self, session: _Session, opened: Opened, packet: bytes) -> SessionNews:
         """The node has started anew; what waited for its salt is opened first."""
         began = self._describe(session)
-        before, self._current = self.highest, session
+        before = self.highest
+        session.window = ReplayWindow(before)
+        self._sessions[session.salt] = session
         self.siege.session_began()
         self._learn(session, opened)
         waited = self._open_kept(session, opened.counter, before)
         came = [*waited, (opened, packet)]
-        return SessionNews([one for one, kept in came if self._accept(one, kept)], began)
+        accepted = [one for one, kept in came if self._accept(session, one, kept)]
+        return SessionNews(accepted, session.salt, began)
 
     def _open_kept(
         self, session: _Session, counter: int, before: int
@@ -326,8 +349,10 @@ class HostSession:
         return [found[counter] for counter in sorted(found)]
 
     def _describe(self, session: _Session) -> str:
-        if self._current is None:
+        if not self._sessions:
             return (
                 f"node {self._node} is heard for the first time, its session {session.salt.hex()}"
             )
+        if self._is_team:
+            return f"another card of node {self._node} speaks, its session {session.salt.hex()}"
         return f"node {self._node} has started anew, its session {session.salt.hex()}"

@@ -203,6 +203,10 @@ class Chunk:
     """Time from capture to sending, to 6 %; travels in chunk 0 only, None where the node cannot
     tell.
     """
+    version: bytes = b""
+    """The salt of the card's start that sent it, where several cards may each make a bitstream of
+    an image; it does not travel.
+    """
 
     @property
     def packet_bytes(self) -> int:
@@ -223,6 +227,22 @@ class Chunk:
     def is_same(self, other: "Chunk") -> bool:
         """Whether both hold the same; their ages differ when one was sent again."""
         return (self.bitstream, self.is_last) == (other.bitstream, other.is_last)
+
+    @staticmethod
+    def prefix_of(chunks: "Iterable[Chunk]") -> "list[Chunk]":
+        """Those of one image from 0 on without a gap: only they can be decoded.
+
+        All are of one version: the first that is whole, else the first that has a chunk 0. The
+        first of an index counts.
+        """
+        versions: dict[bytes, dict[int, Chunk]] = {}
+        for chunk in chunks:
+            versions.setdefault(chunk.version, {}).setdefault(chunk.index, chunk)
+        prefixes = [
+            [by_index[index] for place, index in enumerate(sorted(by_index)) if place == index]
+            for by_index in versions.values()
+        ]
+        return max(prefixes, key=lambda one: 2 * one[-1].is_last + 1 if one else 0, default=[])
 
     def _head(self, counter: int) -> bytes:
         age = bytes([pack_duration(self.age_s)]) if self.index == 0 else b""

@@ -169,14 +169,14 @@ def test_a_file_that_is_no_store_is_refused_by_name(tmp_path):
 def test_a_store_of_another_format_is_refused_with_both_formats(tmp_path):
     with sqlite3.connect(tmp_path / "store.sqlite") as database:
         database.execute("PRAGMA user_version = 9")
-    with pytest.raises(StoreError, match="has format 9, this program has 4"):
+    with pytest.raises(StoreError, match="has format 9, this program has 5"):
         Store(tmp_path / "store.sqlite")
 
 
 def test_a_store_of_wire_version_1_is_left_alone_and_said(tmp_path):
     with sqlite3.connect(tmp_path / "store.sqlite") as database:
         database.executescript("CREATE TABLE packets (first_counter); PRAGMA user_version = 1;")
-    with pytest.raises(StoreError, match="has format 1, this program has 4; name another file"):
+    with pytest.raises(StoreError, match="has format 1, this program has 5; name another file"):
         Store(tmp_path / "store.sqlite")
 
 
@@ -230,3 +230,43 @@ def test_a_store_of_version_3_keeps_why_its_packets_gave_no_answer(tmp_path):
         store.add(receipt(ReceivedPacket(7, BUNDLE, reason="collision")))
         rows = store._rows("SELECT counter, reason FROM packets ORDER BY counter")
     assert [tuple(row.values()) for row in rows] == [(3, None), (5, "gap"), (7, "collision")]
+
+
+def test_a_store_of_version_4_goes_on_and_is_read_as_it_is(tmp_path):
+    path = old_store(tmp_path, version=4)
+    with Store(path, must_exist=True) as store:
+        before = list(store.images(BUNDLE))
+        assert [image.bitstream for image in before] == [b"\x05", b"ab"]
+        assert store.statistics()["alive"] == []
+    with Store(path) as store:
+        assert list(store.images(BUNDLE)) == before
+        store.add(receipt(packet(8, image=5, chunk=1, bitstream=b"cd"), answer(5, n_chunks=2)))
+        assert [image.bitstream for image in store.images(BUNDLE)] == [b"\x05", b"abcd"]
+        assert [row["alive"] for row in store._rows("SELECT alive FROM answers")] == [None] * 3
+
+
+def version(counter: int, card: bytes, *pieces: bytes, is_whole: bool = False) -> ReceivedPacket:
+    """Image 2 as this card sent it, all in one packet."""
+    last = len(pieces) - 1
+    chunks = tuple(
+        Chunk(2, index, is_whole and index == last, piece, version=card)
+        for index, piece in enumerate(pieces)
+    )
+    return ReceivedPacket(counter, BUNDLE, chunks, b"sealed")
+
+
+def test_versions_of_a_team_s_image_are_kept_apart_and_it_is_one_image(store):
+    alive, fewer = (True, True, True), (True, False, True)
+    partly = replace(answer(2, n_chunks=2), is_complete=False, alive=alive)
+    store.add(receipt(version(3, b"one!", b"ab", b"cd"), partly))
+    store.add(receipt(version(9, b"two!", b"AB", is_whole=True), replace(answer(2), alive=fewer)))
+    [image] = store.images(BUNDLE)
+    assert (image.bitstream, image.is_complete, image.counter) == (b"AB", True, 9)
+    assert store.statistics()["alive"] == [{"node": NODE, "alive": 2, "members": 3, "images": 1}]
+    assert store.statistics()["nodes"][0]["images"] == 1
+    chunks = store.chunks_of(NODE, KEY, BUNDLE, 2)
+    assert [(chunk.version, chunk.bitstream) for chunk in chunks] == [
+        (b"one!", b"ab"),
+        (b"one!", b"cd"),
+        (b"two!", b"AB"),
+    ]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from host_training.models.architecture import Architecture, Team
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.training.muon import Muon
 from host_training.training.recipe import Recipe
@@ -84,3 +85,64 @@ def test_one_cycle_warms_up_and_ends_at_zero():
     assert factors[0] < 0.1
     assert max(factors) == pytest.approx(1)
     assert factors[-1] == pytest.approx(0, abs=1e-9)
+
+
+TEAM = replace(
+    RECIPE,
+    model=Architecture(
+        team=Team(nodes=3, widths=((2, 3), (4, 5), (4,))), hidden=6, latents=6, features=4
+    ),
+    optimiser="muon",
+)
+
+
+def team_model(recipe: Recipe = TEAM, n_coarse: int = 0) -> AutoEncoder:
+    torch.manual_seed(0)
+    return AutoEncoder(ModelConfig.of(recipe.model, (8, 8, 1), 3, n_coarse))
+
+
+def test_a_team_learns_by_both_stages_and_its_decoder_meets_deaths_in_each() -> None:
+    model = team_model()
+    flags: list[torch.Tensor] = []
+    model.decoder.register_forward_pre_hook(lambda _, given: flags.append(given[0][:, :3]))
+    first = CrossEntropyStage(model, TEAM, None)
+    losses = [first.update(IMAGES, LABELS).loss.item() for _ in range(30)]
+    assert losses[-1] < losses[0]
+    before = weights(model)
+    DuPHiLStage(model, TEAM).update(IMAGES, LABELS)
+    assert changed(before, weights(model)) == {"encoder", "side_branch", "decoder"}
+    assert (flags[-1] == 0).any()
+
+
+def test_superclasses_are_a_second_task_that_moves_the_encoder() -> None:
+    model = team_model(n_coarse=2)
+    coarse_of = torch.tensor([0, 1, 1])
+    stage = CrossEntropyStage(model, TEAM, None, coarse_of)
+    for _ in range(60):
+        stage.update(IMAGES, LABELS)
+    model.eval()
+    with torch.no_grad():
+        said = model.decoder.coarse(model.decoder.hidden(model.encoder(IMAGES))).argmax(1)
+    assert (said == coarse_of[LABELS]).float().mean() > 0.8
+
+
+def test_the_nodes_of_an_ensemble_are_trained_each_by_itself() -> None:
+    """What another node has in its weights changes no gradient of a node's own."""
+
+    def gradients(spoil: bool) -> list[torch.Tensor]:
+        assert TEAM.model.team is not None
+        team = replace(TEAM.model.team, wiring="none", joint_weight=0.0, dropout=0.0)
+        recipe = replace(TEAM, model=replace(TEAM.model, team=team))
+        model = team_model(recipe)
+        kernels = [each for each in model.encoder.parameters() if each.dim() == 5]
+        if spoil:
+            with torch.no_grad():
+                for kernel in kernels:
+                    kernel[1:] *= 3
+        torch.manual_seed(1)
+        CrossEntropyStage(model, recipe, None).loss(IMAGES, LABELS).backward()
+        return [each.grad[0] for each in kernels if each.grad is not None]
+
+    for one, other in zip(gradients(False), gradients(True), strict=True):
+        assert one.abs().sum() > 0
+        assert torch.allclose(one, other, atol=1e-6)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from link.host.assembler import ImageAssembler
+from link.host.assembler import MAX_VERSIONS, ImageAssembler
 from link.wire.packet import Chunk
 
 
@@ -91,3 +91,13 @@ def test_a_chunk_that_contradicts_the_others_is_refused_and_not_kept(known, chun
     with pytest.raises(ValueError, match="of image 1 contradicts the chunks before it"):
         add(assembler, chunk)
     assert not assembler.has(chunk)
+
+
+def test_so_many_versions_of_an_image_are_kept_and_no_more():
+    assembler = ImageAssembler()
+    for card in range(MAX_VERSIONS):
+        chunk = Chunk(1, 1, False, b"x", version=bytes([card + 1]))
+        assert assembler.takes(chunk)
+        assert add(assembler, chunk) is None
+    assert not assembler.takes(Chunk(1, 1, False, b"x", version=b"new"))
+    assert assembler.takes(Chunk(1, 2, False, b"x", version=b"\1"))

@@ -1,5 +1,7 @@
 """Whatever is wrong with a chunk is an answer to this chunk alone."""
 
+from dataclasses import replace
+
 import pytest
 
 from link.coder import latent_coder
@@ -71,3 +73,58 @@ def test_what_is_wrong_names_packet_and_node():
     for rejected in (collision(7, 3, error), malformed(7, 3, ValueError("too long"))):
         assert "packet 3 of node 7" in rejected.sentence
     assert "bundle 6f6f, which this host lacks" in lacking(7, 3, b"oo", chunk(0)).sentence
+
+
+# A team: several cards may each have made a bitstream
+
+
+def by(card: bytes, chunk: Chunk) -> Chunk:
+    return replace(chunk, version=card)
+
+
+OTHER_SYMBOLS = random_symbols(TABLES, seed=4)
+OTHER_PIECES = split(latent_coder.encode(OTHER_SYMBOLS, TABLES), 3, 3)
+
+
+def other_chunk(index: int) -> Chunk:
+    is_last = index == len(OTHER_PIECES) - 1
+    return by(b"two!", Chunk(0, index, is_last, OTHER_PIECES[index], 0.0 if not index else None))
+
+
+def test_what_comes_by_another_card_when_the_image_is_whole_is_dropped(reader, bundles):
+    for index in range(len(PIECES)):
+        whole = reader.read(by(b"one!", chunk(index)), 14, index, bundles[0], 0.0)
+    assert whole.is_complete
+    for index in (0, 1):
+        late = reader.read(other_chunk(index), 14, 50 + index, bundles[0], 0.0)
+        assert (type(late), late.reason, late.counter) == (
+            Useless,
+            Reason.OTHER_VERSION,
+            50 + index,
+        )
+        assert late.reason.is_ordinary
+    again = reader.read(by(b"one!", chunk(0)), 14, 60, bundles[0], 0.0)
+    assert again.reason == Reason.REPEATED
+
+
+def test_two_versions_are_never_mixed_and_the_one_that_gets_whole_wins(reader, bundles):
+    first = reader.read(by(b"one!", chunk(0)), 14, 1, bundles[0], 0.0)
+    assert isinstance(first, Update)
+    kept = [
+        reader.read(other_chunk(index), 14, 10 + index, bundles[0], 0.0)
+        for index in range(len(OTHER_PIECES) - 1)
+    ]
+    assert {type(one) for one in kept} == {Gap}, "kept, but no news of the image"
+    more = reader.read(by(b"one!", chunk(1)), 14, 2, bundles[0], 0.0)
+    assert (more.n_chunks, more.bitstream_bytes) == (2, len(PIECES[0] + PIECES[1]))
+    won = reader.read(other_chunk(len(OTHER_PIECES) - 1), 14, 90, bundles[0], 0.0)
+    assert won.is_complete
+    assert won.latent.symbols.tolist() == OTHER_SYMBOLS.tolist()
+    over = reader.read(by(b"one!", chunk(2)), 14, 3, bundles[0], 0.0)
+    assert over.reason == Reason.OTHER_VERSION
+
+
+def test_a_card_that_gave_one_id_twice_is_no_collision_in_a_team(reader, bundles):
+    reader.read(by(b"one!", chunk(0)), 14, 1, bundles[0], 0.0)
+    other = by(b"one!", Chunk(0, 0, False, b"\xff\xff\xff", 0.0))
+    assert reader.read(other, 14, 3, bundles[0], 0.0).reason == Reason.OTHER_VERSION

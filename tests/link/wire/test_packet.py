@@ -167,3 +167,31 @@ def test_pieces_are_full_and_join_to_the_bitstream(n_bytes, first_bytes, later_b
 def test_pieces_without_room_are_refused():
     with pytest.raises(ValueError, match="chunks of 4 and 0 bytes hold nothing"):
         split(b"x", 4, 0)
+
+
+def a_chunk(
+    index: int, bitstream: bytes = b"x", is_last: bool = False, version: bytes = b""
+) -> Chunk:
+    return Chunk(0, index, is_last, bitstream, version=version)
+
+
+def test_a_prefix_is_in_order_and_ends_at_the_first_gap():
+    came = [a_chunk(3), a_chunk(1), a_chunk(0), a_chunk(4)]
+    assert Chunk.prefix_of(came) == [a_chunk(0), a_chunk(1)]
+    assert Chunk.prefix_of([a_chunk(1), a_chunk(2)]) == []
+    assert Chunk.prefix_of([]) == []
+
+
+def test_of_two_with_one_index_the_first_counts():
+    first = a_chunk(0, b"stored")
+    assert Chunk.prefix_of([first, a_chunk(0, b"late")]) == [first]
+
+
+def test_a_prefix_is_of_one_version_the_first_that_is_whole():
+    one = [a_chunk(0, b"a", version=b"one"), a_chunk(1, b"b", True, version=b"one")]
+    two = [a_chunk(0, b"A", version=b"two"), a_chunk(1, b"B", True, version=b"two")]
+    assert Chunk.prefix_of([one[0], two[1]]) == [one[0]], "not mixed"
+    assert Chunk.prefix_of([one[1], two[0]]) == [two[0]], "what can be decoded"
+    assert Chunk.prefix_of([one[0], two[0]]) == [one[0]], "the first"
+    assert Chunk.prefix_of([one[0], two[0], two[1]]) == two, "what is whole"
+    assert Chunk.prefix_of([one[0], two[0], two[1], one[1]]) == one

@@ -7,6 +7,7 @@ from types import ModuleType
 
 FOLDER = Path(__file__).parent
 STUDIES = {
+    "fog": "results/study-fog-*.json",
     "duphil": "results/study-duphil-*.json",
     "robustness": "results/study-robustness-*.json",
     "nair": "results/study-nair-*.json",

@@ -44,6 +44,9 @@ ARMS = {
         wired("none", False, ALONE, joint_weight=0.0, own_weight=1.0),
         about="seven nodes trained each by itself, scores averaged",
     ),
+    "nonn": Arm(
+        wired("none", False, ALONE), about="each imitates its share of the teacher, one decoder"
+    ),
     "ring": Arm(wired("ring"), about="a node and its two neighbours"),
     "ring_no_dropout": Arm(wired("ring", False), about="the same, trained whole"),
     "shuffle": Arm(wired("shuffle", widths=ALONE), about="a seventh of everybody's channels"),
@@ -51,8 +54,8 @@ ARMS = {
     "all": Arm(wired("all", widths=OF_ALL), about="all to all"),
     "all_no_dropout": Arm(wired("all", False, OF_ALL), about="the same, trained whole"),
 }
-"""By name, most wanted first. A seventh more: `nonn`; and two that need no training of their own:
-`whole`, one network on one node, and `replica`, the exchange's on three nodes each.
+"""By name, most wanted first. Beside them stand `whole`, one network on one node, and `replica`,
+the exchange's on three nodes each, which is trained already.
 """
 
 

@@ -10,12 +10,24 @@ import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
+from host_training.data.batches import to_model_input, to_pixels
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
 from host_training.presets import recipe
-from tests.studies.common import RUNS, trained, training_parser
+from host_training.training.checkpoint import Checkpoint
+from host_training.training.recipe import Recipe
+from host_training.training.trainer import Trainer
+from tests.studies.common import RUNS, training_parser
 from tests.studies.fog.arms import ARMS, team_of
+from tests.studies.fog.nonn import NoNNStage
 from tests.studies.fog.teacher import write_teacher
+
+WHOLE = "plain-20"
+"The preset of one network as large as seven nodes' together."
+N_SEEN = 1000
+"Images by which a teacher's features are shared out."
 
 
 @dataclass(frozen=True)
@@ -49,19 +61,32 @@ def teacher_of(size: FogSize, data: DataSet) -> Path | None:
     return path
 
 
+def recipe_of(arm: str, seed: int, size: FogSize) -> Recipe:
+    if arm == "whole":
+        return recipe(WHOLE, seed=seed, ce_epochs=size.epochs)
+    chosen = recipe(size.preset, seed=seed, ce_epochs=size.epochs)
+    assert chosen.model.team is not None
+    team = team_of(arm, chosen.model.team, seed)
+    return replace(chosen, model=replace(chosen.model, team=team))
+
+
 def run_of(arm: str, seed: int, size: FogSize, data: DataSet, device: str) -> Path:
-    """The folder of that arm's finished run."""
-    model = recipe(size.preset).model
-    assert model.team is not None
-    return trained(
-        data, size.preset, seed, device, f"{arm}-{size.epochs}", teacher=teacher_of(size, data),
-        ce_epochs=size.epochs, model=replace(model, team=team_of(arm, model.team, seed)),
-    )  # fmt: skip
+    """The folder of that arm's run, finished now."""
+    run = RUNS / f"{data.name}-{arm}-{size.epochs}-seed-{seed}"
+    chosen, teacher = recipe_of(arm, seed, size), teacher_of(size, data)
+    torch.set_num_threads(chosen.cpu_threads or torch.get_num_threads())
+    trainer = Trainer(data, chosen, run, torch.device(device), teacher=teacher)
+    if arm == "nonn" and teacher is not None:
+        known = Checkpoint.read(teacher, device).model
+        seen = to_model_input(to_pixels(data.train.images[:N_SEEN]), 0).to(device)
+        trainer.stages[0] = NoNNStage(trainer.model, trainer.recipe, known, seen)
+    trainer.train()
+    return run
 
 
 def parser() -> argparse.ArgumentParser:
     top = training_parser(SIZES)
-    top.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    top.add_argument("--arms", nargs="+", choices=[*ARMS, "whole"], default=[*ARMS, "whole"])
     top.add_argument("--only-train", action="store_true", help="measure nothing yet")
     return top
 
@@ -70,5 +95,5 @@ def main(options: argparse.Namespace) -> None:
     size = SIZES[options.size]
     data = load(size.data_set, options.data_dir)
     for arm in options.arms:
-        for seed in options.seeds or range(ARMS[arm].n_seeds):
+        for seed in options.seeds or range(ARMS[arm].n_seeds if arm in ARMS else 1):
             run_of(arm, seed, size, data, options.device)

@@ -203,7 +203,7 @@ class TeamDecoder(nn.Module):
         """`is_joint`: False: all latents together say nothing."""
         super().__init__()
         self.n_nodes = n_nodes
-        self.first = nn.Linear(latents, hidden, bias=False)
+        self.first = nn.Linear(n_nodes + latents, hidden, bias=False)
         self.norm = nn.BatchNorm1d(hidden)
         self.classifier = nn.Linear(hidden, n_classes)
         if not is_joint:
@@ -213,7 +213,7 @@ class TeamDecoder(nn.Module):
         self.own = GroupConv(n_nodes, latents // n_nodes, n_classes, 1, bias=True)
 
     def hidden(self, symbols: Tensor) -> Tensor:
-        return self.norm(self.first(symbols[:, self.n_nodes :])).relu()
+        return self.norm(self.first(symbols)).relu()
 
     def own_scores(self, symbols: Tensor) -> Tensor:
         """What each node says by itself: (N, n, K)."""

@@ -206,7 +206,9 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     live = command(
-        "live", _live, "an emulated line, a node and this host: classify a replay file and measure"
+        "live",
+        _live,
+        "an emulated line, a node or a team, and this host: classify a replay file and measure",
     )
     live.add_argument("--bundle", type=Path, required=True, metavar="DIR")
     live.add_argument(
@@ -270,6 +272,19 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive(int),
         metavar="N",
         help="of a bitstream in each later packet",
+    )
+    live.add_argument(
+        "--fog",
+        type=_positive(int),
+        metavar="N",
+        help="members of the team that the bundle is cut for (else as it says)",
+    )
+    live.add_argument(
+        "--kill",
+        type=_positive(int),
+        default=0,
+        metavar="K",
+        help="kill K members at a time, drawn by the seed, and start them again, over and over",
     )
     live.add_argument("--plain", action="store_true", help="plain lines even in a terminal")
     live.add_argument(

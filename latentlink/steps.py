@@ -167,7 +167,7 @@ def live(said: Said) -> None:
     chosen = _bundle(said)
     replay = _replay(said, chosen)
     downlink = ["--no-downlink"] if said.get("DOWNLINK") == "no" else []
-    options = ["--results", said.results, *said.options(*LINE), *downlink]
+    options = ["--results", said.results, *said.options(*LINE, "FOG", "KILL"), *downlink]
     said.run("host_decoder", "live", "--bundle", chosen.bundle, "--replay", replay, *options)
 
 

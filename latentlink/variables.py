@@ -21,8 +21,11 @@ Check = Callable[[str], str]
 TASKS = ("label", "coarse", "fine", "living", "new-class", "anomaly", "thumbnail")
 VIEWS = tuple(map(str, N_VIEWS))
 LOSSES, SUITES = ("ce", "kl", "svm"), ("bookworm", "trixie")
+TEAM_PRESET = "branch-"
+"Begins the name of a preset of a team, before the number of its members."
 RENAMED = {"FEEDBACK": "DOWNLINK", "HOST": "ADDRESS", "IMAGE": "SYSTEM_IMAGE"}
 "What variables were called before this version."
+MOST_MEMBERS = 32
 MAKES_OWN = {"SHELL", "MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKE"}
 
 
@@ -74,6 +77,13 @@ def _data_set(value: str) -> str:
     except RunError as error:
         return str(error).partition("is ")[2]
     return ""
+
+
+def _team(value: str) -> str:
+    sizes = [name.removeprefix(TEAM_PRESET) for name in PRESETS if name.startswith(TEAM_PRESET)]
+    if value in sizes:
+        return ""
+    return f"there is no preset {TEAM_PRESET}{value}; teams have {', '.join(sizes)} members"
 
 
 def _link(value: str) -> str:
@@ -167,6 +177,8 @@ VARIABLES: dict[str, Variable] = {
     "VERDICT": Variable(
         "0.95", "confidence at which the host wants no more of an image", number(0.001, 1, float)
     ),
+    "FOG": Variable("3|7|13", "members of a team that runs the encoder (preset branch-N)", _team),
+    "KILL": Variable("K", "members killed at a time, again and again (none)", number(1, 31)),
     "FIRST_CHUNK_BYTES": Variable("N", "of a bitstream in its first packet (all)", number(1, 4096)),
     "CHUNK_BYTES": Variable("N", "of a bitstream in each later packet", number(1, 4096)),
     "TASK": Variable("|".join(TASKS), "what a further decoder is asked", one_of(TASKS, "task")),
@@ -203,7 +215,7 @@ VARIABLES: dict[str, Variable] = {
 }
 
 ALWAYS = ("PYTHON", "TORCH_INDEX", "V", "DATA_DIR")
-TRAIN = ("DATASET", "PRESET", "IMAGE_SIZE", "SEED", "START_FROM", "TEACHER", "RUN")
+TRAIN = ("DATASET", "PRESET", "FOG", "IMAGE_SIZE", "SEED", "START_FROM", "TEACHER", "RUN")
 EXPORT = (*TRAIN, "STAGE", "LATENTS", "ORDER", "COARSENESS", "VIEWS", "MAX_DROP", "RESULTS")
 BUNDLE = (*EXPORT, "BUNDLE")
 LINE = (
@@ -222,7 +234,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "train": TRAIN,
     "export": EXPORT,
     "decoder": (*BUNDLE, "TASK", "TASK_NAME", "TASK_LOSS", "EXAMPLES", "SHOTS"),
-    "live": (*BUNDLE, *LINE),
+    "live": (*BUNDLE, *LINE, "KILL"),
     "bench": (*BUNDLE, "IMAGES"),
     "seeds": ("DATASET", "LINK", "RESULTS"),
     "verdicts": BUNDLE,
@@ -289,6 +301,7 @@ def read(make_flags: str, environment: Mapping[str, str], targets: Iterable[str]
     for name, value in said.items():
         if why := VARIABLES[name].check(value):
             raise VariableError(f"{name}={value}: {why}")
+    _take_team(said)
     if "DATASET" in said or not {"RUN", "BUNDLE"} & said.keys():
         source = Source.of(said.get("DATASET", DEFAULT_DATASET))
         if "PRESET" in said:
@@ -299,6 +312,21 @@ def read(make_flags: str, environment: Mapping[str, str], targets: Iterable[str]
                 "their own"
             )
     return said
+
+
+def _take_team(said: dict[str, str]) -> None:
+    """FOG names the preset, unless a run or a bundle is named."""
+    if "FOG" in said:
+        preset = f"{TEAM_PRESET}{said['FOG']}"
+        if said.get("PRESET", preset) != preset:
+            raise VariableError(
+                f"FOG={said['FOG']} takes the preset {preset}, and PRESET={said['PRESET']} is "
+                "another; leave one of the two out"
+            )
+        if not {"RUN", "BUNDLE"} & said.keys():
+            said["PRESET"] = preset
+    if int(said.get("KILL", 0)) >= int(said.get("FOG", MOST_MEMBERS)):
+        raise VariableError(f"KILL={said['KILL']}: of {said['FOG']} members at least one must live")
 
 
 def help_text() -> str:

@@ -15,8 +15,9 @@ from link.output import Captured, Sent
 class NodeConsole:
     """What one node has said so far."""
 
-    def __init__(self, node: int, tally: Tally, screen: Screen) -> None:
+    def __init__(self, node: int, tally: Tally, screen: Screen, name: str = "the node") -> None:
         self._node = node
+        self._name = name
         self._tally = tally
         self._screen = screen
         self.is_done = False
@@ -51,6 +52,8 @@ class NodeConsole:
             case "heard":
                 self._tally.add_stopped(said["stopped"], self._node)
             case "notice":
-                self._screen.notice(f"the node says: {said['sentence']}")
+                self._screen.notice(f"{self._name} says: {said['sentence']}")
+            case "team" if self._tally.team is not None:
+                self._tally.team.add(said)
             case "done":
                 self.is_done = True

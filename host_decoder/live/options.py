@@ -1,5 +1,8 @@
 """What one live run is made of, and what its node is told."""
 
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,8 +46,20 @@ class LiveOptions:
     """Bytes of an image's bitstream in its chunk 0 and in later ones; None: as much as a packet
     takes.
     """
+    fog: int | None = None
+    "Members of a team, each with a modem at the same channel; None: one node."
+    kill: int = 0
+    "Members that are killed at a time, again and again, and started anew."
     store: Path | None = None
     "None: in the run's folder, gone at the end."
+
+
+@dataclass(frozen=True)
+class Team:
+    """Which member of a team a node is, and where all of them receive."""
+
+    member: int
+    addresses: Sequence[str]
 
 
 def profile_of(options: LiveOptions) -> LinkProfile:
@@ -73,15 +88,45 @@ def profile_of(options: LiveOptions) -> LinkProfile:
     return profile
 
 
-def node_toml(options: LiveOptions, node: int, port: str, frequency_hz: int | None) -> str:
-    """What the node is told; an emulated line does not radiate."""
-    source = {
+def with_team(options: LiveOptions, bundle: Bundle, profile: LinkProfile) -> LiveOptions:
+    """The options with as many members as the bundle's team has; LiveError where that cannot be."""
+    if bundle.team is None:
+        if options.fog is not None or options.kill:
+            raise LiveError(
+                f"bundle {bundle.path} is for one node, and only a team has members; make one with "
+                "PRESET=branch-7 (make live FOG=7)"
+            )
+        return options
+    n_members = bundle.team.groups
+    if options.fog not in (None, n_members):
+        raise LiveError(
+            f"bundle {bundle.path} is cut for {n_members} members, not {options.fog}; say that "
+            "number, or train another"
+        )
+    if options.kill >= n_members:
+        raise LiveError(
+            f"{options.kill} of {n_members} members cannot be killed at a time: at least one must "
+            "live"
+        )
+    if not profile.is_radio:
+        raise LiveError(
+            f"{profile.name} is a cable with two ends, and every member of a team has a modem; "
+            "name a radio, such as lora-sf7"
+        )
+    return replace(options, fog=n_members)
+
+
+def node_toml(
+    options: LiveOptions, node: int, port: str, frequency_hz: int | None, team: Team | None = None
+) -> str:
+    """What a node is told; an emulated line does not radiate."""
+    source: dict[str, object] = {
         "kind": "replay",
         "path": str(options.replay.resolve()),
         "interval_s": options.interval_s,
         "limit": options.images,
     }
-    link = {
+    link: dict[str, object] = {
         "port": port,
         "profile": options.link,
         "region": "wire",
@@ -90,12 +135,32 @@ def node_toml(options: LiveOptions, node: int, port: str, frequency_hz: int | No
         "first_chunk_bytes": options.first_chunk_bytes,
         "chunk_bytes": options.chunk_bytes,
     }
-    entries = {"node": node, "bundle": str(options.bundle.resolve()), "key_dir": "keys"}
-    return (
-        toml_text.lines(entries)
-        + f"[source]\n{toml_text.lines(source)}"
-        + f"[link]\n{toml_text.lines(link)}"
+    key_dir = "keys" if team is None else f"keys/{team.member}"
+    entries = {"node": node, "bundle": str(options.bundle.resolve()), "key_dir": key_dir}
+    sections = {"source": source, "link": link}
+    if team is not None:
+        sections["team"] = {
+            "member": team.member,
+            "members": len(team.addresses),
+            "mode": "exchange",
+            "camera": "each",
+            "port": team.addresses[team.member],
+            "peers": list(team.addresses),
+        }
+    return toml_text.lines(entries) + "".join(
+        f"[{name}]\n{toml_text.lines(section)}" for name, section in sections.items()
     )
+
+
+def free_addresses(n: int) -> list[str]:
+    """UDP addresses on this machine that nobody receives at."""
+    with ExitStack() as stack:
+        sockets = [
+            stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(n)
+        ]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
 
 
 def draw_replay(options: LiveOptions, replay: Replay, folder: Path) -> LiveOptions:

@@ -1,7 +1,7 @@
 """Child processes: their output is read as it comes, so no pipe ever fills, and none is left
 behind.
 
-The two that a live run starts, the line and the node, are named here and nowhere else. They are
+Those that a live run starts, the line and the nodes, are named here and nowhere else. They are
 known by their command lines alone: nothing of `device` is imported.
 """
 
@@ -35,14 +35,17 @@ class ChildError(HostError):
 
 
 def line_command(options: LiveOptions) -> list[str]:
-    """An emulated line between two pseudo-terminals, which it names in its first line of JSON."""
+    """An emulated line between pseudo-terminals, which it names in its first line of JSON."""
     settings = {
         "--link": options.link,
         "--loss": options.loss,
         "--bit-errors": str(options.bit_errors),
         "--seed": str(options.seed),
     }
-    return [sys.executable, "-m", "link", "emulate", *chain.from_iterable(settings.items())]
+    command = [sys.executable, "-m", "link", "emulate", *chain.from_iterable(settings.items())]
+    if options.fog is not None:
+        command += ["--ends", str(options.fog + 1), "--listen-before-talk"]
+    return command
 
 
 def node_command(config: Path) -> list[str]:
@@ -119,16 +122,25 @@ class Child:
         said = "\n  ".join(self._errors)
         return f"{self.name} {how}" + (f", saying:\n  {said}" if said else " without a word")
 
-    def stop(self) -> None:
-        """End it and all it started; its last lines can still be taken."""
+    def end(self) -> None:
+        """Ask it to end."""
         if self.is_running:
             self._process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_TIMEOUT_S)
-        with suppress(ProcessLookupError):  # nothing is left of its session, as it should be
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would; what it wrote can still be taken."""
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         self._join()
+
+    def stop(self) -> None:
+        """End it and all it started; its last lines can still be taken."""
+        if self.is_running:
+            self.end()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_TIMEOUT_S)
+        self.kill()  # usually nothing is left of its session
 
     def __enter__(self) -> "Child":
         return self

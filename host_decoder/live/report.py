@@ -23,6 +23,8 @@ def study_name(options: LiveOptions, dataset: str) -> str:
     parts += ["bit-errors", f"{options.bit_errors:g}"] if options.bit_errors else []
     parts += [] if options.has_downlink else ["no-downlink"]
     parts += ["verdict", f"{options.verdict:g}"] if options.verdict is not None else []
+    parts += ["fog", str(options.fog)] if options.fog is not None else []
+    parts += ["kill", str(options.kill)] if options.kill else []
     sizes = (("first-chunk", options.first_chunk_bytes), ("chunk", options.chunk_bytes))
     parts += [f"{name}-{n_bytes}" for name, n_bytes in sizes if n_bytes is not None]
     return re.sub(r"[^a-z0-9._-]+", "-", "-".join(parts).lower())
@@ -31,7 +33,7 @@ def study_name(options: LiveOptions, dataset: str) -> str:
 def figures(outcome: LiveResult) -> dict[str, float]:
     """Numbers by name; what the run could not tell (accuracy without truth) is left out."""
     tally = outcome.tally
-    known = {
+    known: dict[str, float | None] = {
         **{f"live_{name}": tally.figure(name) for name in FIGURES},
         "live_images_decided": tally.total("decided"),
         "live_packets": tally.total("packets"),
@@ -45,6 +47,17 @@ def figures(outcome: LiveResult) -> dict[str, float]:
         "live_latency_beside_airtime_s_median": tally.median_latency_beside_airtime_s,
         "first_label_s": outcome.first_label_s,
     }
+    for n_alive, n_images, accuracy in tally.by_alive():
+        known[f"live_images_{n_alive}_alive"] = n_images
+        known[f"live_accuracy_{n_alive}_alive"] = accuracy
+    if (team := tally.team) is not None:
+        known |= {
+            "live_kills": team.n_kills,
+            "live_unanswered": tally.n_captured - tally.n_answered,
+            "live_published_bytes_per_member": team.bytes_per_image,
+            "live_overhead_ms_p50": team.overhead_ms_at(50),
+            "live_overhead_ms_p99": team.overhead_ms_at(99),
+        }
     return {name: value for name, value in known.items() if value is not None}
 
 
@@ -70,6 +83,8 @@ def write_live_result(
             "bit_errors": options.bit_errors,
             "downlink": options.has_downlink,
             "verdict": options.verdict,
+            "fog": options.fog,
+            "kill": options.kill,
             "refused": dict(outcome.tally.rejected),
             "node": outcome.link,
             "line": outcome.line,

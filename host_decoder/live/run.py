@@ -1,17 +1,18 @@
-"""Live: an emulated line, a node and a host, in three processes, on one screen.
+"""Live: an emulated line, a node or a team of them, and a host, on one screen.
 
     replay file → [node process] ↔ pseudo-terminal ↔ [line process: slow, lossy]
     screen, store ← [this process] ↔ pseudo-terminal ↔ [the same line process]
 
-Only packets cross the line. The picture and the truth on the screen come from the node's own
-console. However it ends, no process is left behind, and unless it is killed no folder: the children
-are ended in order, then the run's folder goes.
+Only packets cross the line. Of a team every member is such a process with a modem of its own on the
+one channel, and they hear each other over UDP. The picture and the truth on the screen come from
+the node's own console. However it ends, no process is left behind, and unless it is killed no
+folder: the children are ended in order, then the run's folder goes.
 """
 
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +22,19 @@ from host_decoder.config import KnownNode
 from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer, Event, Explainer, Notice
 from host_decoder.gateway_config import GatewayConfig
-from host_decoder.live.console import NodeConsole
+from host_decoder.live.crew import Crew
 from host_decoder.live.options import (
     LiveError,
     LiveOptions,
+    Team,
     draw_replay,
+    free_addresses,
     node_toml,
     profile_of,
     read_replay,
+    with_team,
 )
-from host_decoder.live.processes import Child, ChildError, line_command, node_command
+from host_decoder.live.processes import Child, ChildError, line_command
 from host_decoder.receive.gateways import listen, timing_of
 from host_decoder.receive.host import Host
 from host_decoder.store.sqlite import Store
@@ -40,7 +44,7 @@ from host_decoder.view.terminal import Screen
 from link.bundle import Bundle
 from link.carriers import CarrierSettings
 from link.host import Rejected
-from link.security import provision
+from link.security import provision, provision_team
 
 NODE = 1
 START_TIMEOUT_S = 60.0
@@ -49,6 +53,8 @@ QUIET_S = 1.0
 """Once the node is done and its last image could be here, how long to wait before what is missing
 counts as lost.
 """
+TEAM_QUIET_S = 4.0
+"So much longer, for what a member that took over has still to send."
 SILENCE_S = 20.0
 "Without a first answer, until the person is told why nothing is to be seen."
 STORE_PATIENCE_S = 3.0
@@ -78,12 +84,12 @@ class LiveRun:
     def __init__(
         self, options: LiveOptions, started_s: float, should_stop: Callable[[], bool]
     ) -> None:
-        self.options = options
         self.profile = profile_of(options)
         self.bundle = Bundle.load(options.bundle, side="host")
+        self.options = with_team(options, self.bundle, self.profile)
         self._replay = read_replay(options.replay, self.bundle)
         self._n_images = min(options.images or len(self._replay), len(self._replay))
-        self.tally = Tally(self.profile)
+        self.tally = Tally(self.profile, self.options.fog)
         self._first_label_s: float | None = None
         self._started_s = started_s
         self._should_stop = should_stop
@@ -99,7 +105,8 @@ class LiveRun:
     def title(self) -> Title:
         loss = "" if self.options.loss == "none" else f", loss {self.options.loss}"
         bundle = f"{self.bundle.data_set} {self.bundle.id.hex()}"
-        return Title(bundle, f"emulated {self.profile.name}{loss}", str(NODE), self._n_images)
+        node = str(NODE) if self.options.fog is None else f"{NODE} ({self.options.fog} members)"
+        return Title(bundle, f"emulated {self.profile.name}{loss}", node, self._n_images)
 
     def run(self, screen: Screen) -> LiveResult:
         """Until every image has come through or is lost, or should_stop(); ChildError when a
@@ -107,21 +114,22 @@ class LiveRun:
         """
         with tempfile.TemporaryDirectory(prefix="latentlink-live-") as name:
             folder = Path(name)
-            key = provision(folder / "keys", NODE).key
+            key = self._provision(folder / "keys")
             with (
                 Child("the emulated line", line_command(self.options)) as line,
                 Store(self.options.store or folder / "store.sqlite") as store,
             ):
                 node = KnownNode(NODE, key, self.bundle, has_downlink=self.options.has_downlink)
                 if ends := self._ends(line):
-                    gateway = self._gateway(ends["b"])
+                    *ports, own_port = ends.values()
+                    gateway = self._gateway(own_port)
                     verdict = (
                         None
                         if self.options.verdict is None
                         else VerdictConfig(self.options.verdict)
                     )
                     with closing(Host([node], store, (), timing_of([gateway]), verdict)) as host:
-                        self._join(ends["a"], gateway, line, host, folder, screen)
+                        self._join(ports, gateway, line, host, folder, screen)
                 line.stop()
                 statistics = [json.loads(written.text) for written in line.take_lines()]
             return LiveResult(
@@ -134,15 +142,14 @@ class LiveRun:
 
     def _join(
         self,
-        port: str,
+        ports: Sequence[str],
         gateway: GatewayConfig,
         line: Child,
         host: Host,
         folder: Path,
         screen: Screen,
     ) -> None:
-        """The node at one end of the line, the host at the other."""
-        self._console = NodeConsole(NODE, self.tally, screen)
+        """Each node at its end of the line, the host at another."""
         for sentence in host.notices:
             screen.notice(sentence)
         if self._n_images < len(self._replay):
@@ -152,18 +159,18 @@ class LiveRun:
                 f"seed {seed}"
             )
         options = draw_replay(self.options, self._replay, folder)
-        config = folder / "node.toml"
-        config.write_text(node_toml(options, NODE, port, self._frequency_hz), encoding="utf-8")
+        configs = self._write_configs(options, ports, folder)
         with closing(listen(host, [gateway], self._should_stop)) as events:
             for event in events:  # the port is open before the node speaks
                 self._show(event, screen)
                 if isinstance(event, Notice):
                     break
-            with Child("the node", node_command(config)) as node:
+            kill, seed = self.options.kill, self.options.seed
+            self._crew = Crew(configs, NODE, self.tally, screen, kill, seed)
+            with closing(self._crew):
                 self._silent_since_s = time.monotonic()
                 for event in events:
-                    is_node_running = node.is_running
-                    self._console.read(node)
+                    self._crew.look()
                     if event is not None:
                         self.tally.n_lost = host.figures(NODE)["lost"]
                     self._show(event, screen)
@@ -171,8 +178,6 @@ class LiveRun:
                     self._tell_silence(screen)
                     if not line.is_running and not self._should_stop():
                         raise ChildError(line.why_ended())
-                    if not is_node_running:
-                        self._take_leave(node)
                     if self._is_over():
                         break
         self._link = {"node": NODE, **host.figures(NODE)}
@@ -202,12 +207,24 @@ class LiveRun:
         elif time.monotonic() > self._stored_s + STORE_PATIENCE_S:
             raise LiveError(host.trouble)
 
-    def _take_leave(self, node: Child) -> None:
-        """The node's last words; ChildError when it ended without being done."""
-        why = node.why_ended()
-        self._console.read(node)
-        if not self._console.is_done:
-            raise ChildError(why)
+    def _provision(self, folder: Path) -> bytes:
+        """The key of the node, or of all members of the team, each with a counter of its own."""
+        if self.options.fog is None:
+            return provision(folder, NODE).key
+        return provision_team(folder, NODE, self.options.fog)[0].key
+
+    def _write_configs(
+        self, options: LiveOptions, ports: Sequence[str], folder: Path
+    ) -> list[Path]:
+        """A node.toml for each node."""
+        addresses = free_addresses(len(ports))
+        configs = []
+        for number, port in enumerate(ports):
+            team = Team(number, addresses) if self.options.fog else None
+            text = node_toml(options, NODE, port, self._frequency_hz, team)
+            configs.append(folder / f"node-{number}.toml")
+            configs[-1].write_text(text, encoding="utf-8")
+        return configs
 
     def _ends(self, line: Child) -> dict[str, str] | None:
         """Where the line's ends are, as its first word says; None when interrupted before."""
@@ -245,14 +262,16 @@ class LiveRun:
 
     def _is_over(self) -> bool:
         """The node is done, and every image is here or had its time to arrive."""
-        if self._console.is_done:
-            last_s = max(self._quiet_since_s, self._console.said_s)
+        last_s = max(self._quiet_since_s, self._crew.said_s)
+        if self._crew.is_done:
             return self._is_past(last_s) or self.tally.n_settled >= self.tally.n_captured
+        if self.tally.team and self.tally.team.n_through >= self._n_images:
+            return self._is_past(last_s + TEAM_QUIET_S)
         # It may still ask, ever more rarely, for a report that is lost again and again.
         return self.tally.n_settled >= self._n_images and self._is_past(self._answered_s)
 
     def _is_past(self, since_s: float) -> bool:
-        return time.monotonic() > since_s + 2 * self._console.airtime_s + QUIET_S
+        return time.monotonic() > since_s + 2 * self._crew.airtime_s + QUIET_S
 
     def _gateway(self, port: str) -> GatewayConfig:
         settings = CarrierSettings(self.profile, port, frequency_hz=self._frequency_hz)

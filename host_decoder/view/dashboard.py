@@ -21,6 +21,7 @@ from host_decoder.view.halfblock import COLUMNS, PIXEL_ROWS, half_blocks
 from host_decoder.view.row import Row
 from host_decoder.view.summary import Title, duration, number, percent, refused, saved
 from host_decoder.view.tally import Tally
+from host_decoder.view.team import groups_line, team_line
 
 CAPTION = "picture and truth are from the node's own console; only packets cross the link"
 LISTENER_CAPTION = "the pictures stay on the nodes; only packets cross the link"
@@ -74,6 +75,8 @@ class Dashboard:
             *_packed(_cells(self.title, self.tally), columns),
             _latest(self.tally),
         ]
+        if self.tally.team is not None:
+            tail.insert(1, team_line(self.tally.team))
         if self.notice:
             tail += Text(self.notice, style="yellow").wrap(console, columns)[:2]
         is_spaced = True
@@ -162,9 +165,13 @@ def _facts(row: Row, answer: Answer) -> list[Text]:
     """Name and value of what is known of the image, the most wanted first."""
     n_packets = row.n_packets or answer.n_chunks
     whole = f" of {row.captured.bitstream_bytes}" if row.captured else ""
-    facts = [("symbols", f"{answer.n_known} of {answer.n_latents} received{outlook(answer)}")]
+    facts: list[tuple[str, str | Text]] = [
+        ("symbols", f"{answer.n_known} of {answer.n_latents} received{outlook(answer)}")
+    ]
     if answer.confidence is not None:
         facts.append(("confidence", percent(answer.confidence)))
+    if answer.alive is not None:
+        facts.append(("alive", groups_line(answer.alive)))
     facts += [
         ("bitstream", f"{answer.bitstream_bytes}{whole} bytes"),
         (

@@ -97,6 +97,11 @@ class Row:
             )
         if self.is_right is not None:
             counts.update(judged=1, right=self.is_right)
+        if self.answer is not None and self.answer.alive is not None:
+            n_alive = sum(self.answer.alive)
+            counts[f"alive_{n_alive}"] = 1
+            if self.is_right is not None:
+                counts |= {f"judged_of_{n_alive}": 1, f"right_of_{n_alive}": self.is_right}
         if self.decision is not None:
             counts.update(decided=1, chunks_at_decision=self.decision.n_chunks)
             if self.truth is not None:

@@ -27,6 +27,10 @@ def statistics_tables(statistics: dict[str, Any]) -> list[Sheet]:
         for row in statistics["nodes"]
     ]
     labels = [(str(row["node"]), row["label"], str(row["images"])) for row in statistics["labels"]]
+    alive = [
+        (str(row["node"]), str(row["alive"]), str(row["members"]), str(row["images"]))
+        for row in statistics["alive"]
+    ]
     refusals = [
         (row["reason"], str(row["n"]), _time(row["last_s"]), row["last_sentence"])
         for row in statistics["refusals"]
@@ -35,6 +39,7 @@ def statistics_tables(statistics: dict[str, Any]) -> list[Sheet]:
     return [
         Sheet(f"stored in {statistics['store']}", headings, nodes),
         Sheet("labels, as last answered", ["node", "label", "images"], labels),
+        *([Sheet("images of teams", ["node", "alive", "of", "images"], alive)] if alive else []),
         Sheet("refused", ["reason", "times", "last", "last sentence"], refusals),
         *link_tables(statistics["link"]),
     ]

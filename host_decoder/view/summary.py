@@ -46,12 +46,33 @@ def summary(
         ("from capture to answer, median", _optional(tally.median_latency_s)),
         ("first label after", _optional(first_label_s)),
         ("refused", refused(tally)),
+        *_team_rows(tally),
     ]
     table = Table(show_header=False)
     for name, value in rows:
         if title.has_console or value != UNKNOWN:
             table.add_row(Text(name, overflow="fold"), Text(value, overflow="fold"))
     return table
+
+
+def _team_rows(tally: Tally) -> list[tuple[str, str]]:
+    """Answers by how many were alive, and what the consoles say of a team."""
+    rows = [
+        (f"answers with {n_alive} alive", f"{n} images, {percent(accuracy)} right")
+        for n_alive, n, accuracy in tally.by_alive()
+    ]
+    if (team := tally.team) is None:
+        return rows
+    p50, p99 = (team.overhead_ms_at(percent) for percent in (50, 99))
+    unanswered = tally.n_captured - tally.n_answered
+    return [
+        *rows,
+        ("unanswered", f"{unanswered} images"),
+        ("members killed", f"{team.n_kills} times"),
+        ("between members", f"{team.published_bytes / 1000:.1f} kB in {team.n_frames} frames"),
+        ("published by a member per image", f"{number(team.bytes_per_image)} bytes"),
+        ("overhead, median / 99 %", f"{number(p50)} / {number(p99)} ms"),
+    ]
 
 
 def _of_captured(tally: Tally, is_interrupted: bool) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from host_decoder.events import Answer
 from host_decoder.view.row import Row
+from host_decoder.view.team import TeamTally
 from link.base import Recent
 from link.host import Rejected
 from link.medium import LinkProfile
@@ -22,6 +23,8 @@ KEPT_IMAGES = 4096
 "Images whose two halves may still meet; a host that listens for months stays small."
 
 KEPT_WAITS = 65536
+ALIVE = "alive_"
+"Begins the name of a total: answers of a team with so many groups alive."
 SHOWN_IMAGES = 12
 FIGURES = {
     "accuracy": [("right", "judged")],
@@ -44,8 +47,10 @@ those sent, or without the node's word those received; saved is what verdicts ke
 class Tally:
     """Sums over all images, and the latest of them one by one."""
 
-    def __init__(self, profile: LinkProfile | None = None) -> None:
+    def __init__(self, profile: LinkProfile | None = None, n_members: int | None = None) -> None:
+        """`n_members` of a team whose consoles are read."""
         self._profile = profile
+        self.team = None if n_members is None else TeamTally(n_members)
         self._rows: Recent[tuple[int, int], Row] = Recent(KEPT_IMAGES)
         self._totals: defaultdict[str, float] = defaultdict(float)
         self.rejected: Counter[str] = Counter()
@@ -64,8 +69,11 @@ class Tally:
         """An image of which the node's console told at seen_s."""
         if self._first_seen_s is None:
             self._first_seen_s = seen_s
-        position = int(self.total("captured"))
         key = node, captured.image
+        row = self._rows.get(key)
+        if row is not None and row.captured is not None:
+            return row  # of a team another member told of it before
+        position = int(self.total("captured"))
         return self._change(key, captured=captured, seen_s=seen_s, position=position)
 
     def add_sent(self, sent: Sent, node: int, seen_s: float) -> None:
@@ -138,6 +146,24 @@ class Tally:
         packets.
         """
         return self._totals[name]
+
+    def by_alive(self) -> list[tuple[int, int, float | None]]:
+        """How many groups were alive, images answered so, and of these the accuracy where truths
+        are known; most alive first.
+        """
+        numbers = [
+            int(name[len(ALIVE) :]) for name, n in self._totals.items() if n and ALIVE in name
+        ]
+        return [
+            (
+                n_alive,
+                int(self.total(f"{ALIVE}{n_alive}")),
+                self.total(f"right_of_{n_alive}") / judged
+                if (judged := self.total(f"judged_of_{n_alive}"))
+                else None,
+            )
+            for n_alive in sorted(numbers, reverse=True)
+        ]
 
     @property
     def newest(self) -> Row | None:

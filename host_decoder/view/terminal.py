@@ -18,6 +18,7 @@ from host_decoder.view.dashboard import Dashboard, outlook, wire_bytes
 from host_decoder.view.row import Row
 from host_decoder.view.summary import Title, duration, percent
 from host_decoder.view.tally import Tally
+from host_decoder.view.team import alive_phrase
 
 REFRESH_PERIOD_S = 0.1
 
@@ -104,7 +105,9 @@ class LiveScreen:
 
     def tick(self, tally: Tally) -> None:
         self._tally = tally
+        team = tally.team
         shown = (
+            team and (team.n_frames, team.n_kills, len(team.dead)),
             tally.total("packets"),
             tally.n_answered,
             tally.rejected.total(),
@@ -131,6 +134,8 @@ def _line(row: Row, tally: Tally, has_console: bool = True) -> str:
     if row.truth is not None:
         parts.append(f"truth {row.truth} {'✓' if row.is_right else '✗'}")
     parts.append(f"{answer.bitstream_bytes} bytes, {wire_bytes(row, answer):.0f} on the wire")
+    if answer.alive is not None:
+        parts.append(alive_phrase(answer.alive))
     if not answer.is_complete:
         parts.append(f"{answer.n_known} of {answer.n_latents} symbols{outlook(answer)}")
     if row.captured is not None:

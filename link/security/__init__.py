@@ -12,3 +12,4 @@ from link.security.keys import (
     provision,
     read_master_key,
 )
+from link.security.team_keys import provision_team

@@ -104,6 +104,12 @@ def test_from_nothing_everything_is_made_in_order(capsys):
     ) == ("5", "3", "3")
 
 
+def test_a_team_is_trained_by_its_preset_and_told_to_the_live_run(capsys):
+    steps = shown(capsys, "live", FOG="3", KILL="1", PRESET="branch-3")
+    assert option(steps[0], "--preset") == "branch-3"
+    assert (option(steps[-1], "--fog"), option(steps[-1], "--kill")) == ("3", "1")
+
+
 def test_what_is_made_is_not_made_again_and_the_seed_is_then_the_lines(capsys):
     make_bundle(make_run("digits") / "bundle")
     (Path("runs/digits-digits") / "replay.npz").touch()

@@ -72,6 +72,8 @@ def test_flags_are_told_from_values(flags, expected):
         ("live", "IMAGES=many", "IMAGES=many: it must be a whole number"),
         ("live", "LOSS=medium", "LOSS=medium: .*none, mild, mid, edge"),
         ("live", "VERDICT=95", "VERDICT=95: it must be a number from 0.001 to 1"),
+        ("live", "FOG=5", "FOG=5: there is no preset branch-5; teams have 3, 7, 13 members"),
+        ("train", "KILL=1", "train takes no KILL"),
         ("live", "INTERVAL=nan", "INTERVAL=nan: it must be a number"),
         ("live", "BUNDLE=nowhere", "there is no bundle in nowhere"),
         ("train", "SEED=abc", "SEED=abc: it must be a whole number from 0 to"),
@@ -136,3 +138,21 @@ def test_every_variable_is_taken_by_a_target_and_shown_by_help():
     assert all(f"\n  {name}=" in shown for name in VARIABLES)
     assert all(preset in shown for preset in variables.PRESETS)
     assert all(data_set in shown for data_set in variables.DEFAULT_PRESETS)
+
+
+def test_a_team_of_so_many_is_the_preset_of_that_name():
+    said = read(" -- FOG=7 KILL=2", {}, ["live"])
+    assert said == {"FOG": "7", "KILL": "2", "PRESET": "branch-7"}
+    assert read(" -- FOG=7 RUN=runs/mine", {}, ["live"]).get("PRESET") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("FOG=7 PRESET=digits", "FOG=7 takes the preset branch-7, and PRESET=digits is another"),
+        ("FOG=3 KILL=3", "KILL=3: of 3 members at least one must live"),
+    ],
+)
+def test_a_team_that_cannot_be_is_a_sentence(said, sentence):
+    with pytest.raises(VariableError, match=sentence):
+        read(f" -- {said}", {}, ["live"])

@@ -50,6 +50,18 @@ PACKET_LINE = {
     "listens": True,
     "chunks": [[5, 0, 4]],
 }
+TEAM_LINE = {
+    "event": "team",
+    "member": 0,
+    "image": 5,
+    "sequence": 2,
+    "alive": [1, 1, 0],
+    "published_bytes": 400,
+    "frames": 3,
+    "leader": 0,
+    "aggregator": 1,
+    "overhead_ms": 2.5,
+}
 
 
 def weights(n_latents: int, seed: int = 0) -> np.ndarray:

@@ -12,8 +12,9 @@ from host_decoder.live.console import NodeConsole
 from host_decoder.live.processes import Child, ChildError
 from host_decoder.view.summary import Title
 from host_decoder.view.tally import Tally
+from host_decoder.view.team import TeamTally
 from host_decoder.view.terminal import PlainScreen
-from tests.worlds.small_host import IMAGE_LINE, NODE, PACKET_LINE
+from tests.worlds.small_host import IMAGE_LINE, NODE, PACKET_LINE, TEAM_LINE
 
 
 class World:
@@ -63,3 +64,12 @@ def test_a_line_that_is_none_of_a_console_is_quoted(world, line):
     with pytest.raises(ChildError, match="what is no line of its console") as error:
         world.says(line)
     assert line in str(error.value)
+
+
+def test_a_member_s_images_go_into_its_team_s_tally(world):
+    world.says(json.dumps(TEAM_LINE))
+    world.tally.team = TeamTally(3)
+    world.says(json.dumps(TEAM_LINE))
+    assert (world.tally.team.n_through, world.tally.team.aggregator) == (3, 1)
+    with pytest.raises(ChildError, match="what is no line of its console"):
+        world.says('{"event": "team"}')

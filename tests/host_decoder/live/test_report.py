@@ -9,7 +9,7 @@ from host_decoder.live.options import LiveOptions
 from host_decoder.live.report import figures, study_name
 from host_decoder.live.run import LiveResult
 from host_decoder.view.tally import Tally
-from tests.worlds.small_host import NODE, answer, captured
+from tests.worlds.small_host import NODE, TEAM_LINE, answer, captured
 
 PLAIN = LiveOptions(Path("models/cifar10"), Path("replay.npz"))
 
@@ -49,3 +49,19 @@ def test_what_the_run_could_not_tell_is_left_out():
     known = figures(LiveResult(tally, 2.5, {}, {"downlink_packets": 3}, is_interrupted=False))
     assert (known["live_accuracy"], known["first_label_s"]) == (1.0, 2.5)
     assert known["live_downlink_packets"] == 3
+
+
+def test_a_team_s_run_is_named_by_its_members_and_kills_and_told_by_who_was_alive():
+    assert study_name(replace(PLAIN, fog=7, kill=2), "digits").endswith("-fog-7-kill-2")
+    tally = Tally(None, n_members=3)
+    assert tally.team is not None
+    tally.team.add(TEAM_LINE)
+    tally.team.killed(1)
+    for image in (0, 1):
+        tally.add_captured(captured(image), NODE, 0.0)
+    tally.add_answer(replace(answer(0), alive=(True, False, True)), now_s=0.5)
+    known = figures(LiveResult(tally, None, {}, {}, is_interrupted=False))
+    assert (known["live_images_2_alive"], known["live_accuracy_2_alive"]) == (1, 1.0)
+    assert (known["live_unanswered"], known["live_kills"]) == (1, 1)
+    assert known["live_published_bytes_per_member"] == TEAM_LINE["published_bytes"]
+    assert known["live_overhead_ms_p99"] == TEAM_LINE["overhead_ms"]

@@ -40,6 +40,7 @@ def test_a_store_is_told_by_nodes_labels_refusals_and_links():
             "store": "host.sqlite",
             "nodes": [node],
             "labels": [{"node": 7, "label": "bee", "images": 3}],
+            "alive": [],
             "refusals": [refusal],
             "link": [{"node": 7, "sent": 4}],
         }
@@ -48,3 +49,14 @@ def test_a_store_is_told_by_nodes_labels_refusals_and_links():
     for told in ("stored in host.sqlite", "01234567 ", "bee", "replay", "seen before", "node 7"):
         assert told in text
     assert "0123456789" not in text
+
+
+def test_images_of_teams_are_told_by_how_many_were_alive():
+    row = {"node": 7, "alive": 6, "members": 7, "images": 40}
+    empty = {"store": "x", "nodes": [], "labels": [], "refusals": [], "link": []}
+    sheets = statistics_tables({**empty, "alive": [row]})
+    text = "\n".join(drawn(sheet) for sheet in sheets)
+    assert "images of teams" in text
+    cells = [[cell.strip() for cell in line.split("│")] for line in text.splitlines()]
+    assert ["7", "6", "7", "40"] in [row[1:5] for row in cells]
+    assert len(statistics_tables({**empty, "alive": []})) == len(sheets) - 1

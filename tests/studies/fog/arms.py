@@ -32,7 +32,7 @@ def wired(wiring: str, dropout: bool = True, widths: Widths | None = None, **mor
 ALONE: Widths = ((12, 14, 22), (36, 52), (56,))
 "Without an exchange a node reads a third of the channels, and so is wider at as many MACs."
 OF_ALL: Widths = ((12, 10, 16), (20, 28), (28,))
-"Of a node that reads everybody's."
+"Channels of a node that reads everybody's."
 ARMS = {
     "exchange": Arm(wired("design"), 3, "block design and its dual"),
     "none_dropout": Arm(wired("none", widths=ALONE), 3, "no exchange"),

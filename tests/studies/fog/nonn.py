@@ -17,7 +17,7 @@ from host_training.training.stages import CrossEntropyStage
 
 WEIGHT = 1.0
 RIDGE = 1e-3
-"Of the latents' mean square, on the diagonal of what is inverted."
+"Share of the latents' mean square, on the diagonal of what is inverted."
 
 
 def features_of(teacher: AutoEncoder, images: Tensor) -> Tensor:

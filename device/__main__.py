@@ -18,8 +18,8 @@ from typing import Any
 from device.capture.source import SourceError
 from device.config import ConfigError, NodeConfig, load_config
 from device.console import Console, JsonConsole, TextConsole, plain
-from device.encoder.encoder import EncoderError
 from device.encoder.interpreter import RuntimeMissingError
+from device.encoder.model import EncoderError
 from device.running import run
 from device.safe_mode import SafeMode, keep_good, voices
 from device.state_dir import StateError, StateHeldError

@@ -5,13 +5,18 @@ import sys
 from typing import Any
 
 from link.node import Acknowledged, Outgoing
-from link.output import Captured, Sent
+from link.output import Captured, Sent, TeamTold
 from link.wire import PacketType
 
 
 def plain(text: str) -> str:
     """A sentence or a name on one line of a terminal, whatever file names it repeats."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _tell(line: str) -> None:
+    """A whole line at once: threads may speak by turns."""
+    print(line + "\n", end="", flush=True)
 
 
 class Console:
@@ -29,8 +34,11 @@ class Console:
     def heard(self, heard: Acknowledged, budget_s: float | None) -> None:
         """A report came; budget_s: the airtime that is left, None: it is not limited."""
 
+    def team(self, told: TeamTold) -> None:
+        """A member of a team is done with an image."""
+
     def notice(self, sentence: str) -> None:
-        print(f"device: {plain(sentence)}", file=sys.stderr, flush=True)
+        print(f"device: {plain(sentence)}\n", end="", file=sys.stderr, flush=True)
 
     def done(self, n_images: int) -> None:
         """The node ends; so many images were captured."""
@@ -43,30 +51,33 @@ class TextConsole(Console):
         label = f" ({plain(captured.label)})" if captured.label is not None else ""
         chunks = f"{captured.n_chunks} chunk{'s' if captured.n_chunks > 1 else ''}"
         work_ms = sum(captured.ms.values())
-        print(
-            (
-                f"image {captured.image}{label}: {captured.bitstream_bytes} bytes in {chunks}, "
-                f"{work_ms:.2f} ms of work"
-            ),
-            flush=True,
+        _tell(
+            f"image {captured.image}{label}: {captured.bitstream_bytes} bytes in {chunks}, "
+            f"{work_ms:.2f} ms of work"
         )
 
     def unchanged(self, n_images: int) -> None:
-        print(f"nothing new: {n_images} images in a row are left out", flush=True)
+        _tell(f"nothing new: {n_images} images in a row are left out")
 
     def packet(self, outgoing: Outgoing, wire_bytes: int) -> None:
         carried = ", ".join(f"{image}.{index}" for image, index in outgoing.chunks)
-        print(
+        _tell(
             f"packet {PacketType(outgoing.packet_type).name}{f' of {carried}' if carried else ''}: "
             f"{wire_bytes} bytes, {1000 * outgoing.airtime_s:.1f} ms of "
-            f"airtime{', then listen' if outgoing.listens else ''}",
-            flush=True,
+            f"airtime{', then listen' if outgoing.listens else ''}"
         )
 
     def heard(self, heard: Acknowledged, budget_s: float | None) -> None:
         stopped = f", {len(heard.stopped)} stopped early" if heard.stopped else ""
         budget = "" if budget_s is None else f"; {budget_s:.1f} s of airtime left"
-        print(f"report: {len(heard.delivered)} images delivered{stopped}{budget}", flush=True)
+        _tell(f"report: {len(heard.delivered)} images delivered{stopped}{budget}")
+
+    def team(self, told: TeamTold) -> None:
+        _tell(
+            f"image {told.image}: {sum(told.alive)} of {len(told.alive)} members, "
+            f"{told.published_bytes} bytes in {told.frames} frames to the others, "
+            f"{told.overhead_ms:.1f} ms beside the computing"
+        )
 
 
 class JsonConsole(Console):
@@ -95,6 +106,9 @@ class JsonConsole(Console):
         )
         self._print(sent.to_json())
 
+    def team(self, told: TeamTold) -> None:
+        self._print(told.to_json())
+
     def heard(self, heard: Acknowledged, budget_s: float | None) -> None:
         images = {"delivered": list(heard.delivered), "stopped": list(heard.stopped)}
         self._print({"event": "heard", **images, "budget_s": budget_s})
@@ -108,4 +122,4 @@ class JsonConsole(Console):
 
     @staticmethod
     def _print(line: dict[str, Any]) -> None:
-        print(json.dumps(line), flush=True)
+        _tell(json.dumps(line))

@@ -67,6 +67,8 @@ class LinkEnd:
         "First and later pieces: as the settings want them, and as long as packets take."
         self._silent_because: str | None = None
         self._unfit_told_s = -math.inf
+        self.newest_counter = -1
+        "Counter of the packet that left last."
         self.is_proved = False
         "The settings work: the host answered, or a packet left where nobody answers."
 
@@ -84,6 +86,7 @@ class LinkEnd:
             wants_slot=link.wants_slot and any(queue.bundle_id),
             fault=self._fault,
             greets=is_earlier,
+            keeps_ids=config.team is not None,
         )
         return Sender(identity, equipment, options)
 
@@ -114,13 +117,23 @@ class LinkEnd:
         """Whether an image captured now would leave soon; one that waits only ages."""
         return self.turns.is_own and self._sender.wants_image(now_s)
 
-    def put(self, bitstream: bytes, captured_s: float) -> tuple[int, int]:
-        """An image into its queue: in how many chunks, and its id."""
+    def put(
+        self,
+        bitstream: bytes,
+        captured_s: float,
+        image_id: int | None = None,
+        is_durable: bool = True,
+    ) -> tuple[int, int]:
+        """An image into its queue: in how many chunks, and its id, a new one unless it has one.
+
+        One that is not durable survives the end of this process, and a power cut perhaps.
+        """
         pieces = self._cut(bitstream)
-        image_id = self._counters.next()
+        if image_id is None:
+            image_id = self._counters.next()
         offset_s = self.unix_offset_s
         captured_unix_s = None if offset_s is None else captured_s + offset_s
-        self.turns.own.outbox.put(image_id, pieces, captured_s, captured_unix_s)
+        self.turns.own.outbox.put(image_id, pieces, captured_s, captured_unix_s, is_durable)
         return len(pieces), image_id
 
     def end_images(self) -> int:
@@ -180,6 +193,7 @@ class LinkEnd:
         if outgoing is None:
             self.turns.move_on(now_s)
             return False
+        self.newest_counter = outgoing.counter
         self._transmission.begin(outgoing, now_s)
         self._console.packet(outgoing, self._timing.wire_bytes(len(outgoing.packet)))
         return True

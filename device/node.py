@@ -5,16 +5,14 @@ threads of their own. An image is safe in the outbox before the console tells of
 is the affair of the link's end (device.link_end).
 """
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from device.capture.capturing import Capturing, OpenSource
-from device.capture.gate import Gate
+from device.capture.capturing import OpenSource
 from device.capture.image_source import open_source
-from device.capture.schedule import Timetable
-from device.capture.source import Image, SourceAwayError, SourceError
+from device.capture.intake import Intake
+from device.capture.source import Image
 from device.config import NodeConfig
 from device.console import Console
 from device.encoder.loading import Loaded
@@ -22,17 +20,13 @@ from device.encoder.trial import Trial
 from device.link_end import LinkEnd
 from device.safe_mode import SafeMode
 from device.unit.notify import Notifier
-from link.base import Recent, boot_s
+from link.base import boot_s
 from link.bundle import ImageSpec
 from link.output import Captured
 from link.picture import UnreadableImageError
 
 IDLE_S = 1.0
 "Longest sleep: a clock that jumps or a port that comes back is noticed within it."
-MAX_UNREADABLE = 1000
-"Images of which it is remembered that the person knows."
-BUSY_POLL_S = 0.05
-"Longest sleep while an image is being taken."
 
 
 class Node:
@@ -49,27 +43,18 @@ class Node:
         on_proved: Callable[[], None] | None = None,
     ) -> None:
         """In safe mode there is no bundle, and nothing is captured."""
-        source, now_s = config.source, boot_s()
         self._link = link
         self._loaded = loaded
         self._trial = trial
         self._console = console
         self._safe_mode = safe_mode
         self._on_proved = on_proved
-        self._gate = Gate(source.gate_threshold, source.heartbeat_s) if source.gate else None
-        self._n_unchanged = 0
-        self._has_interval = source.interval_s > 0
-        self._timetable = Timetable(source.interval_s, source.hours, now_s)
-        self._capturing: Capturing | None = None
-        self._source_error: SourceError | None = None
-        self._fault: str | None = None
-        "What keeps images from coming, as the host was told it."
-        self._unreadable: Recent[str, None] = Recent(MAX_UNREADABLE)
-        "Sentences on images that cannot be read: each is said once."
+        self._intake: Intake | None = None
         self.n_images = 0
         if loaded is not None:
-            self._capturing = Capturing(_opener(config, loaded.bundle.image), source.limit)
-            self._capturing.open(now_s)
+            source = config.source
+            opener = _opener(config, loaded.bundle.image)
+            self._intake = Intake(source, opener, source.limit, console, link.tell)
         elif safe_mode is not None:
             link.tell(safe_mode.fault)
 
@@ -80,7 +65,8 @@ class Node:
             now_s = boot_s()
             self._link.end_transmission(now_s)
             self._capture(now_s)
-            self._look_after_source(now_s)
+            if self._intake is not None:
+                self._intake.look_after(now_s)
             self._link.transmit(boot_s())
             self._listen()
             if self._link.is_proved and self._on_proved is not None:
@@ -93,79 +79,53 @@ class Node:
                 notifier.worked()
             elif self._trial is not None:
                 self._trial.excuse()
-        if self._source_error is not None:
-            raise self._source_error
+        if self._intake is not None and self._intake.error is not None:
+            raise self._intake.error
 
     def _is_well(self, now_s: float) -> bool:
         """Whether packets leave and images come, as far as a new start could help that."""
-        is_stuck = self._capturing is not None and self._capturing.is_stuck(now_s)
+        is_stuck = self._intake is not None and self._intake.is_stuck(now_s)
         return not is_stuck and self._link.is_well(now_s)
 
     @property
     def _is_done(self) -> bool:
         if self._safe_mode is not None:
             return self._safe_mode.is_over
-        return self._capturing is None and self._link.is_done
+        return (self._intake is None or self._intake.is_over) and self._link.is_done
 
     def _is_capture_due(self, now_s: float) -> bool:
         """At the interval's end; without one when the line is nearly free, since images age."""
-        if self._capturing is None or self._capturing.is_busy:
+        if self._intake is None or not self._intake.is_due(now_s, self._link.unix_offset_s):
             return False
-        if now_s < self._next_capture_s(now_s):
-            return False
-        return self._has_interval or self._link.wants_image(now_s)
-
-    def _next_capture_s(self, now_s: float) -> float:
-        away_until_s = self._capturing.due_s if self._capturing else math.inf
-        return max(self._timetable.due_s(now_s, self._link.unix_offset_s), away_until_s)
+        return self._intake.has_interval or self._link.wants_image(now_s)
 
     def _capture(self, now_s: float) -> None:
         """Ask for an image if one is due, and queue what the source gives."""
-        if self._capturing is None:
+        if self._intake is None or self._intake.is_over:
             return
         if self._is_capture_due(now_s):
-            self._capturing.ask(now_s)
-        was_well = not self._capturing.has_failed
-        try:
-            outcome = self._capturing.take(now_s)
-            if outcome == "ended":
-                self._end_source()
-            elif isinstance(outcome, SourceAwayError):
-                if was_well:
-                    self._console.notice(f"{outcome}; it is tried again")
-            elif isinstance(outcome, UnreadableImageError):
-                raise outcome
-            elif isinstance(outcome, Image):
-                self._timetable.taken(boot_s(), self._link.unix_offset_s)
-                self._keep(outcome)
-        except SourceError as error:
-            self._end_source(error)
-        except UnreadableImageError as error:
-            self._timetable.taken(now_s, self._link.unix_offset_s)
-            if (sentence := str(error)) not in self._unreadable:
-                self._console.notice(sentence)
-            self._unreadable[sentence] = None
+            self._intake.ask(now_s)
+        image = self._intake.take(now_s, self._link.unix_offset_s)
+        if image is not None:
+            try:
+                self._keep(image)
+            except UnreadableImageError as error:
+                self._intake.leave_out(error, now_s, self._link.unix_offset_s)
+        if self._intake.is_over:
+            self._end_source()
 
     def _keep(self, image: Image) -> None:
-        """An image was captured: into the queue with it if it shows something new."""
-        if not self._lets_pass(image):
+        """An image was captured: into the queue with it if it shows something new. A bundle on
+        trial has every image to encode.
+        """
+        is_on_trial = self._trial is not None and not self._trial.is_over
+        if self._intake is None or not self._intake.lets_pass(image, is_on_trial):
             return
         captured = self._queue(image)
         self.n_images += 1
         self._console.image(captured)
         if self._trial is not None:
             self._trial.image_queued()
-
-    def _lets_pass(self, image: Image) -> bool:
-        """Whether to send it. A bundle on trial has every image to encode."""
-        if self._gate is None or (self._trial is not None and not self._trial.is_over):
-            return True
-        if self._gate.lets_pass(image.pixels, boot_s()):
-            self._n_unchanged = 0
-            return True
-        self._n_unchanged += 1
-        self._console.unchanged(self._n_unchanged)
-        return False
 
     def _queue(self, image: Image) -> Captured:
         assert self._loaded is not None, "without a bundle nothing is captured"
@@ -185,21 +145,9 @@ class Node:
             ms=ms,
         )
 
-    def _look_after_source(self, now_s: float) -> None:
-        """Tell person and host what keeps images from coming, and when they come again."""
-        if self._capturing is None:
-            return
-        fault = self._capturing.fault(now_s)
-        if fault == self._fault:
-            return
-        self._fault = fault
-        self._link.tell(fault)
-        self._console.notice(f"{fault}; the host is told" if fault else "images come again")
-
-    def _end_source(self, error: SourceError | None = None) -> None:
-        """No image comes any more: what waits is sent, and then the node ends with the error."""
-        self._capturing = None
-        self._source_error = error
+    def _end_source(self) -> None:
+        """No image comes any more: what waits is sent, and then the node ends."""
+        error = self._intake.error if self._intake else None
         if (n_waiting := self._link.end_images()) and error is not None:
             self._console.notice(f"{error}; {n_waiting} images wait and are sent first")
 
@@ -212,11 +160,8 @@ class Node:
             due_s.append(link_due_s)
         if self._link.is_idle and self._is_capture_due(now_s):
             due_s.append(now_s)
-        if self._capturing is not None:
-            if self._capturing.is_busy:
-                due_s.append(now_s + BUSY_POLL_S)
-            elif self._has_interval:
-                due_s.append(self._next_capture_s(now_s))
+        if self._intake is not None:
+            due_s.append(self._intake.wake_s(now_s, self._link.unix_offset_s))
         self._link.listen(max(0.0, min(due_s) - now_s))
 
 

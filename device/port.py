@@ -9,6 +9,7 @@ from link.carriers import Carrier, CarrierSettings, PortError, Reopening, open_c
 from link.medium import LoRaConfig
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+KEPT = "what is to be sent is kept until then"
 
 
 def open_port(
@@ -17,19 +18,31 @@ def open_port(
     is_patient: bool = True,
     waits_for_first: bool = False,
 ) -> Reopening:
-    """The port, or PortError; `waits_for_first`: one that is not there yet is waited for as later
-    ones. An impatient one raises PortError whenever it vanishes.
+    """The port to the host, as `reopened`."""
+    return reopened(lambda: _open_carrier(config), say, KEPT, is_patient, waits_for_first)
+
+
+def reopened(
+    open_carrier: Callable[[], Carrier],
+    say: Callable[[str], None],
+    until_then: str,
+    is_patient: bool = True,
+    waits_for_first: bool = False,
+) -> Reopening:
+    """A port, or PortError; `waits_for_first`: one that is not there yet is waited for as later
+    ones. An impatient one raises PortError whenever it vanishes. `until_then`: what happens while
+    it is away.
     """
 
     def tell(error: PortError | None) -> None:
         if error is None:
             say("the port is back")
         elif is_patient:
-            say(f"{error}; what is to be sent is kept until then")
+            say(f"{error}; {until_then}")
         else:
             raise error
 
-    port = Reopening(lambda: _open_carrier(config), tell, Pause(FIRST_PAUSE_S, LONGEST_PAUSE_S))
+    port = Reopening(open_carrier, tell, Pause(FIRST_PAUSE_S, LONGEST_PAUSE_S))
     try:
         port.open()
     except PortError as error:

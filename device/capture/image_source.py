@@ -6,8 +6,9 @@ bundle's size; the others are fitted to it.
 """
 
 import itertools
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -29,17 +30,32 @@ the while.
 
 
 def open_source(
-    config: SourceConfig, spec: ImageSpec, state_dir: Path | None = None
+    config: SourceConfig,
+    spec: ImageSpec,
+    state_dir: Path | None = None,
+    turn: Callable[[], int] | None = None,
 ) -> Iterator[Capture]:
     """The captures of a source, until config.limit gave an image; SourceError at once when there
     can be none.
 
     `state_dir`: where a folder's place is kept, so that a node which is started again goes on
-    behind it.
+    behind it. `turn`: the number of the image of a replay that is wanted next; None: one after the
+    other.
     """
     place = Place(config.path, state_dir) if config.kind == "folder" and config.path else None
-    captures = open_folder(config, spec, place) if place else OPENERS[config.kind](config, spec)
+    if place:
+        captures = open_folder(config, spec, place)
+    elif config.kind == "replay":
+        captures = _replay(config, spec, turn)
+    else:
+        captures = OPENERS[config.kind](config, spec)
     return captures if config.limit is None else _limited(captures, config.limit, place)
+
+
+def n_images(config: SourceConfig) -> float:
+    """How many a source gives in all; inf where nobody can know. SourceError as open_source."""
+    limit = math.inf if config.limit is None else config.limit
+    return limit if config.kind != "replay" or config.loop else min(limit, len(_read(config)))
 
 
 def _limited(captures: Iterator[Capture], limit: int, place: Place | None) -> Iterator[Capture]:
@@ -58,31 +74,41 @@ def _limited(captures: Iterator[Capture], limit: int, place: Place | None) -> It
         place.forget()
 
 
-def _replay(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
+def _read(config: SourceConfig) -> Replay:
     path = config.path
     assert path is not None, "load_config demands a path"
     try:
-        replay = Replay.read(path)
+        return Replay.read(path)
     except FileNotFoundError:
         raise SourceError(
             f"replay file {path} does not exist; give the path of one in [source] path"
         ) from None
     except ReplayError as error:
         raise SourceError(str(error)) from None
+
+
+def _replay(
+    config: SourceConfig, spec: ImageSpec, turn: Callable[[], int] | None
+) -> Iterator[Capture]:
+    replay = _read(config)
     if replay.images.shape[1:] != spec.shape:
         found, taken = (
             "x".join(map(str, shape)) for shape in (replay.images.shape[1:], spec.shape)
         )
         raise SourceError(
-            f"replay file {path} is of another bundle: an image is {found}, the bundle's encoder "
-            f"takes {taken}"
+            f"replay file {config.path} is of another bundle: an image is {found}, the "
+            f"bundle's encoder takes {taken}"
         )
 
     def capture(index: int) -> Image:
         return Image(replay.images[index], time.monotonic(), replay.label(index))
 
     indices = range(len(replay))
-    turns = itertools.cycle(indices) if config.loop else indices
+    turns: Iterable[int] = itertools.cycle(indices) if config.loop else indices
+    if turn is not None:
+        asked = (turn() for _ in itertools.repeat(None))
+        wanted = asked if config.loop else itertools.takewhile(lambda one: one < len(replay), asked)
+        turns = (index % len(replay) for index in wanted)
     return (partial(capture, index) for index in turns)
 
 
@@ -129,7 +155,6 @@ def _camera(driver: Driver, config: SourceConfig, spec: ImageSpec) -> Iterator[C
 
 
 OPENERS: dict[str, Callable[[SourceConfig, ImageSpec], Iterator[Capture]]] = {
-    "replay": _replay,
     "v4l2": _v4l2,
     "picamera2": _picamera2,
 }

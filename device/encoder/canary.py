@@ -1,7 +1,8 @@
 """Canary: images with the symbols that the bundle's encoder makes of them on the host that sends
 it.
 
-A node computes them before it trusts a bundle. Runtimes may differ by 1 in a symbol, rarely, and
+Of a team it also holds what crosses each exchange, so that a member can try its own parts alone. A
+node computes them before it trusts a bundle. Runtimes may differ by 1 in a symbol, rarely, and
 harmlessly, since what is transmitted are integers. A larger difference, or many, mean a broken
 model, kernel or pre-processing: symbols are small numbers, so that quite another image is mostly
 within 1 too.
@@ -14,11 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from device.encoder.encoder import Encoder
+from device.encoder.parts import Parts, symbols_of
 from link.bundle import Bundle, BundleError, ImageSpec
 from link.picture import read_arrays
 
 CANARY = "canary.npz"
-N_IMAGES = 6
+BOUNDARY = "segment_{}"
+"What all groups of that segment publish, uint8 (n, groups, h, w, c)."
+N_IMAGES, N_TEAM_IMAGES = 6, 2
+"A team has fewer: what crosses its exchanges is a hundred times as long as the symbols."
 SEED = 20
 TOLERANCE, MAX_SHARE = 1, 1 / 16
 "How far one symbol may be off, and what share of all may be off at all."
@@ -47,10 +52,18 @@ def make_canary(bundle: Bundle) -> bytes:
     """canary.npz: coloured squares under noise, uint8 (n, H, W, C), and int8 (n, D): their symbols
     on this machine.
     """
-    draw, encoder = np.random.default_rng(SEED), Encoder(bundle)
-    images = np.stack([_squares(bundle.image, 2 << n % 3, draw) for n in range(N_IMAGES)])
+    draw, n_images = np.random.default_rng(SEED), N_TEAM_IMAGES if bundle.team else N_IMAGES
+    images = np.stack([_squares(bundle.image, 2 << n % 3, draw) for n in range(n_images)])
+    if bundle.team is None:
+        encoder = Encoder(bundle)
+        expected = {"symbols": np.stack([encoder(image) for image in images])}
+    else:
+        parts, order = Parts(bundle), bundle.team.order
+        *crossing, latents = map(np.stack, zip(*map(parts.chain, images), strict=True))
+        expected = {BOUNDARY.format(number): one for number, one in enumerate(crossing)}
+        expected["symbols"] = np.stack([symbols_of(one, order) for one in latents])
     file = BytesIO()
-    np.savez(file, images=images, symbols=np.stack([encoder(image) for image in images]))
+    np.savez(file, images=images, **expected)  # type: ignore[arg-type]
     return file.getvalue()
 
 
@@ -66,8 +79,35 @@ def check_canary(bundle: Bundle, encoder: Encoder) -> CanaryReport | None:
     path = bundle.path / CANARY
     if not path.exists():
         return None
-    images, symbols = _read(path, bundle)
-    difference = np.abs(np.stack([encoder(image) for image in images]).astype(int) - symbols)
+    arrays = _read(path, bundle)
+    images, symbols = arrays["images"], arrays["symbols"]
+    return _report(bundle, np.stack([encoder(image) for image in images]), symbols)
+
+
+def check_parts(bundle: Bundle, parts: Parts) -> CanaryReport | None:
+    """The same of the parts of one member."""
+    path = bundle.path / CANARY
+    if not path.exists():
+        return None
+    arrays = _read(path, bundle)
+    assert bundle.team is not None
+    n_groups, last = bundle.team.groups, len(bundle.team.segments) - 1
+    latents = np.empty((len(arrays["images"]), len(bundle.team.order)), np.int8)
+    latents[:, list(bundle.team.order)] = arrays["symbols"][:, n_groups:]
+    published = [arrays[BOUNDARY.format(number)] for number in range(last)]
+    published.append(latents.reshape(len(latents), n_groups, *bundle.team.cut[last].shape))
+    found, expected = [], []
+    for segment, group in parts.held:
+        for number, image in enumerate(arrays["images"]):
+            before = published[segment - 1][number] if segment else image
+            made = parts(segment, group, parts.inputs(segment, group, before))
+            found.append(parts.symbols(segment, made).ravel().astype(int))
+            expected.append(published[segment][number, group].ravel())
+    return _report(bundle, np.concatenate(found), np.concatenate(expected))
+
+
+def _report(bundle: Bundle, found: np.ndarray, expected: np.ndarray) -> CanaryReport:
+    difference = np.abs(found.astype(int) - expected)
     report = CanaryReport(difference.size, int((difference > 0).sum()), int(difference.max()))
     if not report.is_good:
         raise BundleError(
@@ -76,18 +116,20 @@ def check_canary(bundle: Bundle, encoder: Encoder) -> CanaryReport | None:
     return report
 
 
-def _read(path: Path, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+def _read(path: Path, bundle: Bundle) -> dict[str, np.ndarray]:
+    cut = bundle.team.cut[:-1] if bundle.team else []
+    n_groups = bundle.team.groups if bundle.team else 0
+    shapes = {"images": bundle.image.shape, "symbols": (bundle.n_latents,)} | {
+        BOUNDARY.format(number): (n_groups, *one.shape) for number, one in enumerate(cut)
+    }
     try:
-        arrays = read_arrays(path, ("images", "symbols"), MAX_BYTES)
-        images, symbols = arrays["images"], arrays["symbols"]
-        is_right = images.shape[1:] == bundle.image.shape and symbols.shape == (
-            len(images),
-            bundle.n_latents,
-        )
-        if not len(images) or not is_right:
-            raise ValueError(f"images {images.shape}, symbols {symbols.shape}")
-        if images.dtype != np.uint8 or symbols.dtype != np.int8:
-            raise ValueError(f"images {images.dtype}, symbols {symbols.dtype}")
+        arrays = read_arrays(path, shapes, MAX_BYTES)
+        n_images = len(arrays["images"])
+        for name, shape in shapes.items():
+            kind = np.int8 if name == "symbols" else np.uint8
+            found = arrays[name]
+            if not n_images or found.shape != (n_images, *shape) or found.dtype != kind:
+                raise ValueError(f"{name} {found.shape} {found.dtype}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path} is damaged ({error}); deploy the bundle again") from None
-    return images, symbols
+    return arrays

@@ -8,8 +8,9 @@ import numpy as np
 
 from device.encoder.canary import CanaryReport, check_canary
 from device.encoder.edgetpu import sentence
-from device.encoder.encoder import Encoder, EncoderError
+from device.encoder.encoder import Encoder
 from device.encoder.interpreter import RuntimeMissingError
+from device.encoder.model import EncoderError
 from link.bundle import Bundle, BundleError
 from link.coder import latent_coder
 from link.security import signature
@@ -53,10 +54,12 @@ class Loaded:
 
 def load(path: Path, signer: Path | None, wants_edgetpu: bool = False) -> Loaded:
     """A bundle whose signature, files, model and canary are right, or one of UNUSABLE."""
-    bundle = Bundle.load(path, side="node")
-    if signer is not None:
-        signature.check(bundle, signer)
-    _ = bundle.tables
+    bundle = checked(path, signer)
+    if bundle.team is not None:
+        raise BundleError(
+            f"bundle {path} is for a team of nodes; give node.toml a [team] that says which member "
+            "this is, or install a bundle for one node"
+        )
     encoder = Encoder(bundle, wants_edgetpu)
     try:
         canary = check_canary(bundle, encoder)
@@ -67,3 +70,12 @@ def load(path: Path, signer: Path | None, wants_edgetpu: bool = False) -> Loaded
         encoder.notice = sentence(str(error))
         canary = check_canary(bundle, encoder)
     return Loaded(bundle, encoder, canary)
+
+
+def checked(path: Path, signer: Path | None) -> Bundle:
+    """A bundle whose signature and files are right."""
+    bundle = Bundle.load(path, side="node")
+    if signer is not None:
+        signature.check(bundle, signer)
+    _ = bundle.tables
+    return bundle

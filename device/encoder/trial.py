@@ -27,8 +27,9 @@ from typing import Any
 from device.capture.source import SourceError
 from device.config import ConfigError, NodeConfig, load_config
 from device.encoder.edgetpu import is_wanted
-from device.encoder.encoder import EncoderError
 from device.encoder.loading import Loaded, load
+from device.encoder.model import EncoderError
+from device.fog.loading import LoadedParts, load_parts
 from link.base import durable
 from link.bundle import BundleError
 from link.carriers import PortError
@@ -105,7 +106,7 @@ class Installed:
         is_back = self.state == TrialState.FAILED and self._previous is not None
         return _place(self._previous).name if is_back and self._previous else self.name
 
-    def choose(self, say: Callable[[str], None]) -> tuple[Loaded, "Trial | None"]:
+    def choose(self, say: Callable[[str], None]) -> tuple[Loaded | LoadedParts, "Trial | None"]:
         """The bundle to run from now on; BundleError or EncoderError when there is none."""
         if self._previous is None:
             return self._load(self._installed), None
@@ -129,7 +130,7 @@ class Installed:
     def passed(self) -> None:
         self._write(TrialState.PASSED)
 
-    def _go_back(self, say: Callable[[str], None]) -> Loaded:
+    def _go_back(self, say: Callable[[str], None]) -> Loaded | LoadedParts:
         assert self._previous is not None
         say(
             f"bundle {self.name} failed ({self.why}); {_place(self._previous).name}, the one "
@@ -142,8 +143,11 @@ class Installed:
                 f"neither bundle can be used. {self.name}: {self.why}. The one before: {error}"
             ) from None
 
-    def _load(self, path: Path) -> Loaded:
-        return load(path, self._config.bundle_signer, is_wanted(self._config.edgetpu))
+    def _load(self, path: Path) -> Loaded | LoadedParts:
+        config = self._config
+        if config.team is not None:
+            return load_parts(path, config.bundle_signer, config.team)
+        return load(path, config.bundle_signer, is_wanted(config.edgetpu))
 
     def _read(self) -> tuple[TrialState, str]:
         """What is written; NEW when that is about another bundle, or cannot be read."""
@@ -169,7 +173,9 @@ class Installed:
 class Trial:
     """The probation of the bundle that runs, over when enough images are in the outbox."""
 
-    def __init__(self, installed: Installed, loaded: Loaded, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, installed: Installed, loaded: Loaded | LoadedParts, say: Callable[[str], None]
+    ) -> None:
         self._installed = installed
         self._say = say
         self._n_left = PROBATION_IMAGES

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from device.config import ConfigError
-from device.encoder.encoder import EncoderError
 from device.encoder.interpreter import RuntimeMissingError
+from device.encoder.model import EncoderError
 from device.flash.tools import FlashError, UnreachableError
 from link.base import durable
 from link.bundle import BundleError

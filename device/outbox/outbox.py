@@ -70,6 +70,16 @@ class Outbox:
         """Images of which something waits."""
         return len(self._places)
 
+    def waiting(self) -> set[int]:
+        """Those images."""
+        with self._lock:
+            return set(self._places)
+
+    def forget(self, images: Iterable[int]) -> None:
+        """Nothing of these need be kept any more; those that do not wait are no error."""
+        with self._lock:
+            self._forget({(image, index) for image in images for index in self._indices(image)})
+
     @property
     def newest_image(self) -> int:
         """The highest id that waits, or -1; a node's counters must be above it first."""
@@ -81,8 +91,10 @@ class Outbox:
         pieces: Sequence[bytes],
         captured_s: float | None,
         captured_unix_s: float | None = None,
+        is_durable: bool = True,
     ) -> None:
-        """Queue the chunks of an image, most useful first; on the disk when it returns.
+        """Queue the chunks of an image, most useful first; on the disk when it returns, if it is
+        to be durable, else in the file.
 
         Raises ValueError when not even its first chunk fits, OutboxError when it cannot be stored.
         """
@@ -95,7 +107,7 @@ class Outbox:
         if image in self._places:
             raise ValueError(f"image {image} waits already; each image needs an id of its own")
         last = len(pieces) - 1
-        with self._transaction():
+        with self._transaction(is_durable):
             for index, piece in enumerate(pieces):
                 self._insert(
                     QueuedChunk(image, index, index == last, piece, captured_s, captured_unix_s)

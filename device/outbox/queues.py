@@ -6,7 +6,7 @@ images have their turn, and what waits is tried again after pauses that grow. No
 each try begins with a HELLO, which tells the host what it lacks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from device.config import NodeConfig
@@ -92,6 +92,15 @@ class Turns:
     def n_images(self) -> int:
         """That wait, in all queues."""
         return sum(queue.outbox.n_images for queue in (*self._earlier, self.own))
+
+    def waiting(self) -> set[int]:
+        """The images that wait, of all queues."""
+        return set().union(*(queue.outbox.waiting() for queue in (*self._earlier, self.own)))
+
+    def forget(self, images: Collection[int]) -> None:
+        """Others have seen to these."""
+        for queue in (*self._earlier, self.own):
+            queue.outbox.forget(images)
 
     def next_packet(self, now_s: float) -> Outgoing | None:
         """What the queue whose turn it is has to say now; None: nothing."""

@@ -96,6 +96,8 @@ class SenderOptions:
     "Packets from one STATUS to the next; 0: only when the host asks."
     fault: str | None = None
     "What keeps the node from its work: each STATUS says it, and one is sent until the host has it."
+    keeps_ids: bool = False
+    "Images are numbered by others (a team), and are never given new ids."
     greets: bool = False
     "Begins with a HELLO, which names the bundle to a host that may lack it."
 

@@ -85,6 +85,7 @@ class Sender:
         self._governor = governor
         self._timing = timing
         self._has_downlink = options.has_downlink
+        self._keeps_ids = options.keeps_ids
         self._session = NodeSession(identity, options.has_downlink, salt)
         self._clock = HostClock(options.has_downlink and options.wants_time)
         self._slots = SlotClock(options.wants_slot, equipment.random)
@@ -395,4 +396,5 @@ class Sender:
         self._packer.skip_to(counter)
         self._tries.lost(self._in_flight.give_up())
         self._tries.begin_anew()
-        self._outbox.renumber(counter, self._equipment.counters.next)
+        if not self._keeps_ids:
+            self._outbox.renumber(counter, self._equipment.counters.next)

@@ -94,3 +94,56 @@ class Sent:
                 (int(image), int(index), int(n_bytes)) for image, index, n_bytes in line["chunks"]
             ),
         )
+
+
+@dataclass(frozen=True)
+class TeamTold:
+    """An image with which one member of a team is done."""
+
+    member: int
+    image: int
+    sequence: int | None
+    "Number of the image among all that the team took; None: nobody told it."
+    alive: tuple[int, ...]
+    "By member whether it lives, as this one sees it."
+    published_bytes: int
+    "With seal, of all frames that have left since the image before; each counts once."
+    sent_bytes: int
+    "The same, each as often as it was sent: to every member that reads it."
+    frames: int
+    "As often as they were sent."
+    leader: int | None
+    aggregator: int | None
+    overhead_ms: float
+    "From its beginning to its end, less the time in which this member computed."
+    elapsed_ms: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "event": "team",
+            **vars(self),
+            "alive": list(self.alive),
+            "overhead_ms": round(self.overhead_ms, MS_DIGITS),
+            "elapsed_ms": round(self.elapsed_ms, MS_DIGITS),
+        }
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any]) -> "TeamTold":
+        """Raises as Captured.from_json."""
+
+        def number(value: Any) -> int | None:
+            return None if value is None else int(value)
+
+        return cls(
+            member=int(line["member"]),
+            image=int(line["image"]),
+            sequence=number(line["sequence"]),
+            alive=tuple(int(lives) for lives in line["alive"]),
+            published_bytes=int(line["published_bytes"]),
+            sent_bytes=int(line["sent_bytes"]),
+            frames=int(line["frames"]),
+            leader=number(line["leader"]),
+            aggregator=number(line["aggregator"]),
+            overhead_ms=float(line["overhead_ms"]),
+            elapsed_ms=float(line["elapsed_ms"]),
+        )

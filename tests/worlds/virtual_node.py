@@ -64,7 +64,7 @@ class VirtualNode:
         entry = NodeEntry(home.key, home.bundle, earlier_bundles)
         self._host = Receiver({home.node: entry}, LinkTiming(get_profile(profile)))
         self._at = []
-        for module in ("node", "link_end", "transmission"):
+        for module in ("node", "capture.intake", "link_end", "transmission"):
             monkeypatch.setattr(f"device.{module}.boot_s", lambda: self.now_s)
 
     def at(self, after_s, action):

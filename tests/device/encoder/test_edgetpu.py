@@ -148,7 +148,7 @@ def test_one_that_fails_the_canary_is_not_used(
 
     (bundle.path / CANARY).write_bytes(make_canary(bundle))
     model = bytearray(bundle.encoder_path.read_bytes())
-    weights = load(bundle.path, None).encoder._interpreter
+    weights = load(bundle.path, None).encoder._model._interpreter
     largest = max(weights.get_tensor_details(), key=lambda one: np.prod(one["shape"]))
     content = weights.get_tensor(largest["index"]).tobytes()
     place = bytes(model).index(content)

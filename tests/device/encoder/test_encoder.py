@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from device.encoder.encoder import Encoder, EncoderError
+from device.encoder.encoder import Encoder
+from device.encoder.model import EncoderError
 
 
 def test_the_int8_output_is_the_symbol(bundle, images, symbols):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from device.encoder.encoder import EncoderError
 from device.encoder.loading import load
+from device.encoder.model import EncoderError
 from link.coder import latent_coder
 
 

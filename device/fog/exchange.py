@@ -1,0 +1,80 @@
+"""Exchange: the way of frames between this member and the others: datagrams to each that reads
+them, to a multicast group, or on a serial line that all share.
+
+What does not leave is lost, as what does not arrive: nobody waits for it for long.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from device.fog.team_config import TeamConfig
+from device.port import reopened
+from link.base import boot_s
+from link.carriers import CarrierSettings, NotSentError, Reopening, open_carrier
+from link.fog import MAX_FRAME_BYTES, TeamSession
+from link.medium import get_profile, serial_profile
+
+AWAY = "the team goes on without this member until then"
+
+
+def open_exchange(
+    team: TeamConfig, say: Callable[[str], None], is_patient: bool, waits_for_first: bool
+) -> Reopening:
+    """The port between members, opened again whenever it is away; PortError as device.port."""
+    usual = serial_profile(team.bitrate_bps) if team.bitrate_bps else get_profile("udp")
+    settings = CarrierSettings(
+        replace(
+            usual if team.is_serial else get_profile("udp"),
+            max_packet_bytes=MAX_FRAME_BYTES,
+            carrier="bus" if team.is_serial else "udp",
+        ),
+        team.port,
+        peers=tuple(team.addresses.values()),
+        multicast=team.multicast,
+        place=team.member,
+    )
+    return reopened(lambda: open_carrier(settings), say, AWAY, is_patient, waits_for_first)
+
+
+class Exchange:
+    """One member's port and session together."""
+
+    def __init__(self, team: TeamConfig, session: TeamSession, port: Reopening) -> None:
+        self._addresses = team.addresses
+        self._is_shared = not team.peers
+        self._session = session
+        self._port = port
+        self.n_frames = self.sent_bytes = self.published_bytes = 0
+        "Frames and their bytes that have left, as often as they were sent; and each once."
+        self.heard_s: float | None = None
+        "When the last genuine frame came; None: none has."
+
+    @property
+    def is_open(self) -> bool:
+        return self._port.is_open
+
+    def hear(self, timeout_s: float) -> None:
+        """What has come, waiting at most timeout_s for the first."""
+        for received in self._port.receive(timeout_s):
+            now_s = boot_s()
+            if self._session.receive(received.packet, now_s):
+                self.heard_s = now_s
+
+    def speak(self) -> None:
+        """All that the session has to say."""
+        for outgoing in self._session.take_frames():
+            frame = outgoing.frame
+            n_sent = sum(self._send(frame, *to) for to in self._ways(outgoing.to))
+            self.n_frames += n_sent
+            self.sent_bytes += n_sent * len(frame)
+            self.published_bytes += (n_sent > 0) * len(frame)
+
+    def _ways(self, members: tuple[int, ...]) -> list[tuple[str, ...]]:
+        """The addresses that a frame for them is sent to, one empty one where all hear it."""
+        return [()] if self._is_shared else [(self._addresses[member],) for member in members]
+
+    def _send(self, frame: bytes, *to: str) -> bool:
+        with suppress(NotSentError):
+            return self._port.send(frame, *to)
+        return False

@@ -1,0 +1,75 @@
+"""Frames between two members: to whom they go, and what is counted when they leave."""
+
+import numpy as np
+import pytest
+
+from device.fog.exchange import Exchange, open_exchange
+from device.fog.loading import load_parts
+from device.fog.team_config import TeamConfig
+from link.base.clock import boot_s
+from link.carriers.carrier import PortError
+from link.fog.frame import HEADER_BYTES, TAG_BYTES
+from link.fog.interface import Member, TeamOptions
+from link.fog.session import TeamSession
+from tests.worlds.team import free_ports
+from tests.worlds.team_bundle import make_team_bundle, random_images
+
+KEY = bytes(16)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return make_team_bundle(tmp_path / "bundle")
+
+
+@pytest.fixture
+def pair(bundle):
+    """The exchanges of members 0 and 1, and their sessions; member 2 is not there."""
+    ports = free_ports(3)
+    peers = tuple(f"127.0.0.1:{number}" for number in ports)
+    found = []
+    for member in (0, 1):
+        team = TeamConfig(
+            member=member, members=3, mode="exchange", port=peers[member], peers=peers
+        )
+        loaded = load_parts(bundle.path, None, team)
+        me = Member(member, KEY, has_camera=True)
+        session = TeamSession(me, loaded.model, loaded.plan, TeamOptions(), boot_s())
+        port = open_exchange(team, print, is_patient=False, waits_for_first=False)
+        found.append((Exchange(team, session, port), session, port))
+    yield found
+    for _, _, port in found:
+        port.close()
+
+
+def test_a_frame_goes_to_each_member_that_it_is_for_and_is_counted_as_it_leaves(pair):
+    (sender, leader, _), (receiver, follower, _) = pair
+    leader.begin(7, 0, boot_s(), random_images(1)[0])
+    sender.speak()
+    tick_bytes = HEADER_BYTES + 4 + 1 + TAG_BYTES
+    assert (sender.n_frames, sender.sent_bytes) == (2, 2 * tick_bytes)
+    assert sender.published_bytes == tick_bytes
+    assert receiver.heard_s is None
+    receiver.hear(5.0)
+    assert follower.newest == 7
+    assert receiver.heard_s is not None
+    wanted = follower.take_wanted()
+    assert (wanted.image, wanted.sequence) == (7, 0)
+
+
+def test_what_no_member_said_is_not_heard(pair):
+    (_, _, port), (receiver, follower, _) = pair
+    port.send(np.random.default_rng(0).bytes(64))
+    receiver.hear(0.2)
+    assert receiver.heard_s is None
+    assert follower.newest == 0
+
+
+def test_a_port_that_cannot_be_opened_is_told_of_or_waited_for(tmp_path):
+    team = TeamConfig(member=0, members=2, port=str(tmp_path / "nowhere"), bitrate_bps=9600)
+    with pytest.raises(PortError, match="does not exist"):
+        open_exchange(team, print, is_patient=True, waits_for_first=False)
+    told: list[str] = []
+    port = open_exchange(team, told.append, is_patient=True, waits_for_first=True)
+    assert not port.is_open
+    assert "the team goes on without this member until then" in told[0]

@@ -46,12 +46,14 @@ class TeamOptions:
 
     patience_s: float = 0.05
     """How long the first exchange waits, from the latest sign of work, for what lives and is
-    missing; the second twice, the latents three times as long.
+    missing; each further one, and the latents, half as long again.
     """
     heartbeat_s: float = 0.5
     "A leader says so at least that often; silent for three, it is followed by another."
     give_up_s: float = 5.0
     "No image takes longer."
+    orphan_s: float = 30.0
+    "An image that a receipt passes over for so long is taken over by a member that keeps it."
     is_camera_shared: bool = False
     "The leader sends the pixels; else each member captures its own."
     is_medium_shared: bool = False

@@ -25,13 +25,20 @@ class Roster:
         self.leader_s = now_s
         "When somebody last said to lead."
         self.aggregator: int | None = None
+        self.claims: set[int] = set()
+        "Members that want to be the aggregator, because they keep what it has passed over."
+        self._chosen_s = now_s
         self._n_silent = dict.fromkeys(self.others, 0)
         self._flags: dict[int, Flag] = {}
+        self._salts: dict[int, bytes] = {}
 
-    def hear(self, member: int, flags: Flag) -> None:
+    def hear(self, member: int, flags: Flag, salt: bytes = b"") -> bool:
+        """Whether it has started anew since it was heard last."""
         self.heard.add(member)
+        before, self._salts[member] = self._salts.get(member, salt), salt
         self._n_silent[member] = 0
         self._flags[member] = flags
+        return before != salt
 
     def end_image(self) -> None:
         """Who was not heard during it was silent."""
@@ -45,10 +52,12 @@ class Roster:
         """Others that have it or never said."""
         return frozenset(m for m in self.others if flag in self._flags.get(m, flag))
 
-    def follow(self, member: int, now_s: float) -> None:
-        """Somebody leads; of two the one with the lower number goes on."""
-        if self.leader != self.me or member <= self.me:
-            self.leader, self.leader_s = member, now_s
+    def follow(self, member: int, now_s: float) -> bool:
+        """Somebody says that it leads: whether it does; of two the lower number goes on."""
+        if self.leader == self.me < member:
+            return False
+        self.leader, self.leader_s = member, now_s
+        return True
 
     def takeover_s(self, beat_s: float) -> float:
         """When this member is to lead if the leader stays silent: one after the other, in their
@@ -61,14 +70,20 @@ class Roster:
         )
         return self.leader_s + (SILENT_BEATS + len(list(before))) * beat_s
 
-    def choose_aggregator(self, has_modem: bool) -> int | None:
-        """The present one while it lives, else the lowest that lives and has a modem."""
+    def choose_aggregator(self, has_modem: bool, now_s: float, turn_s: float) -> int | None:
+        """The present one while it lives, else the lowest that lives and has a modem; whoever
+        claims it has it first, for `turn_s` at least.
+        """
         able: Iterable[int] = (
             member
             for member, flags in self._flags.items()
             if Flag.MODEM in flags and self.lives(member)
         )
         candidates = {*able, self.me} if has_modem else set(able)
-        if self.aggregator not in candidates:
-            self.aggregator = min(candidates, default=None)
+        claims = self.claims & candidates
+        keeps = self.aggregator in candidates
+        if keeps and (not claims - {self.aggregator} or now_s < self._chosen_s + turn_s):
+            return self.aggregator
+        self.aggregator, self._chosen_s = min(claims or candidates, default=None), now_s
+        self.claims.discard(self.aggregator or self.me)
         return self.aggregator

@@ -10,13 +10,17 @@ from math import inf
 
 import numpy as np
 
-from link.fog.frame import joined
+from link.fog.frame import PIECE_BYTES, joined
 from link.fog.interface import Model, TeamOptions
 from link.fog.plan import Part, Plan
 from link.fog.roster import Roster
 
-INT8_ZERO = 128
+INT8_ZERO = np.uint8(128)
 "The int8 value is the symbol less this."
+SEQUENCE_BYTES = 4
+GRACE = 0.1
+"A share of the patience."
+NO_SEQUENCE = (1 << 8 * SEQUENCE_BYTES) - 1
 
 
 class Underway:
@@ -46,28 +50,62 @@ class Underway:
         "Since when."
         self.to_publish: dict[Part, float] = {}
         "When, unless another does before."
-        self.reached: set[int] = set()
-        "Who heard of this member during the image."
         self.pieces: dict[Part | None, dict[int, bytes]] = {}
         "Tensors that are not whole yet; None: the pixels."
-        self.published_bytes = self.n_frames = 0
         self.busy_s = 0.0
+        self.ended_s = inf
+        "When all that comes was there."
         self.is_finished = self.is_closed = False
+        self.is_whole = True
+        "This member was there from its beginning."
 
-    def add_piece(self, part: Part | None, number: int, piece: bytes) -> bytes | None:
-        """The whole body, with its last piece."""
-        found = self.pieces.setdefault(part, {})
-        found.setdefault(number, piece)
-        body = joined(found)
-        if body is not None:
-            del self.pieces[part]
-        return body
+    def hear_pixels(self, number: int, piece: bytes) -> None:
+        """A piece of them, as uint8 (H, W, C)."""
+        shape = self.model.image.shape
+        n_bytes = int(np.prod(shape))
+        if self.pixels is None and number <= n_bytes // PIECE_BYTES:
+            pixels = self._whole(None, number, piece)
+            if pixels is not None and len(pixels) == n_bytes:
+                self.see(np.frombuffer(pixels, np.uint8).reshape(shape))
 
-    def add(self, part: Part, tensor: np.ndarray) -> None:
-        """What another made: it need not be computed here any more."""
-        self.made.setdefault(part, tensor)
+    def see(self, pixels: np.ndarray) -> None:
+        """uint8 (H, W, C)."""
+        self.pixels = self.model.image.to_model_input(pixels[None])
+
+    def hear_tensor(self, part: Part, number: int, piece: bytes) -> None:
+        """A piece of what another made; ValueError where it cannot be one."""
+        segment, _ = part
+        body = None if part in self.made else self._whole(part, number, piece)
+        if body is None:
+            return
+        if segment < self.plan.last:
+            self.made[part] = self.model.coder.decode(segment, body)
+        else:
+            self._add_latents(part, body)
         if part in self.left and part not in self.running:
             self.left.remove(part)
+
+    def tensor_body(self, part: Part) -> bytes:
+        """What is published of a part that was made; latents with the image's sequence number."""
+        segment, _ = part
+        if segment < self.plan.last:
+            return self.model.coder.encode(segment, self.made[part])
+        sequence = NO_SEQUENCE if self.sequence is None else self.sequence
+        return sequence.to_bytes(SEQUENCE_BYTES, "big") + self.made[part].tobytes()
+
+    def add_own(self, part: Part, output: np.ndarray) -> None:
+        """What this member made, int8; of a boundary as all read it, above its levels clamped."""
+        segment, _ = part
+        if segment == self.plan.last:
+            self.made[part] = output.reshape(-1)
+        else:
+            highest = np.uint8(self.plan.segments[segment].levels - 1)
+            self.made[part] = np.minimum(output[0].view(np.uint8) ^ INT8_ZERO, highest)
+
+    def give_up(self) -> None:
+        """Nothing is waited for any more."""
+        self.left.clear()
+        self.latest_s = -inf
 
     def next_part(self, now_s: float) -> Part | None:
         """What may be computed now; parts that never will are given up on the way."""
@@ -86,7 +124,7 @@ class Underway:
             return self.pixels
         nothing = np.zeros(self.plan.segments[segment - 1].shape, np.uint8)
         symbols = [self.made.get(source, nothing) for source in self.plan.sources(part)]
-        return (np.concatenate(symbols, 2)[None] ^ np.uint8(INT8_ZERO)).view(np.int8)
+        return (np.concatenate(symbols, 2)[None] ^ INT8_ZERO).view(np.int8)
 
     def due_s(self, part: Part) -> float:
         """From when on a part may run, or is given up; inf: after something of this member's."""
@@ -99,6 +137,11 @@ class Underway:
         sources, own = self.plan.sources(part), (segment - 1, group)
         is_dead = own in sources and own not in self.made and not self._is_awaited(own)
         return -inf if is_dead else self._wait_s(sources, segment)
+
+    @property
+    def free_s(self) -> float:
+        """From when on the next may begin: what others still hear of this one goes first."""
+        return self.latest_s + GRACE * self.options.patience_s
 
     def latents_due_s(self) -> float:
         """When all latents that come are here."""
@@ -114,6 +157,24 @@ class Underway:
         latents = np.concatenate([self.made.get((last, group), nothing) for group in groups])
         return flags, np.concatenate([np.array(flags, np.int8), latents[list(team.order)]])
 
+    def _whole(self, part: Part | None, number: int, piece: bytes) -> bytes | None:
+        """The body, with its last piece."""
+        found = self.pieces.setdefault(part, {})
+        found.setdefault(number, piece)
+        body = joined(found)
+        if body is not None:
+            del self.pieces[part]
+        return body
+
+    def _add_latents(self, part: Part, body: bytes) -> None:
+        sequence = int.from_bytes(body[:SEQUENCE_BYTES], "big")
+        latents = np.frombuffer(body[SEQUENCE_BYTES:], np.int8)
+        if len(latents) != self.model.team.n_each:
+            raise ValueError(f"{len(latents)} latents; a group has {self.model.team.n_each}")
+        self.made[part] = latents
+        if self.sequence is None and sequence != NO_SEQUENCE:
+            self.sequence = sequence
+
     @property
     def _pixels_come(self) -> bool:
         return self.options.is_camera_shared and self.leader != self.roster.me
@@ -124,7 +185,7 @@ class Underway:
             return inf
         if not any(self._is_awaited(source) for source in absent):
             return -inf
-        return self.latest_s + stage * self.options.patience_s
+        return self.latest_s + (1 + stage) / 2 * self.options.patience_s
 
     def _is_awaited(self, part: Part) -> bool:
         """Whether it may still come: this member will make it, or another that lives."""

@@ -191,6 +191,8 @@ class VirtualTeam:
             newest=life.counters.next(),
             salt=bytes([member]) + life.n_starts.to_bytes(3, "big"),
         )
+        for image in life.kept:
+            life.session.keep(image, self.now_s + life.clock_s)
         self.step(member)
 
     def kill(self, member: int) -> None:

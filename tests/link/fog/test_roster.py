@@ -36,13 +36,26 @@ def test_they_take_over_one_after_the_other_and_nobody_waits_for_who_has_no_came
 
 def test_the_aggregator_is_kept_while_it_lives():
     roster = Roster(0, 4, now_s=0.0)
-    assert roster.choose_aggregator(has_modem=False) is None
+    assert roster.choose_aggregator(False, 0.0, 1.0) is None
     roster.hear(3, Flag.MODEM)
-    assert roster.choose_aggregator(has_modem=False) == 3
+    assert roster.choose_aggregator(False, 0.0, 1.0) == 3
     roster.hear(2, Flag.MODEM)
-    assert roster.choose_aggregator(has_modem=True) == 3
+    assert roster.choose_aggregator(True, 0.0, 1.0) == 3
     for _ in range(3):
         roster.heard.clear()
         roster.hear(2, Flag.MODEM)
         roster.end_image()
-    assert roster.choose_aggregator(has_modem=False) == 2
+    assert roster.choose_aggregator(False, 0.0, 1.0) == 2
+
+
+def test_who_keeps_what_was_passed_over_becomes_the_aggregator_for_a_while():
+    roster = Roster(0, 4, now_s=0.0)
+    roster.hear(2, Flag.MODEM)
+    roster.hear(3, Flag.MODEM)
+    assert roster.choose_aggregator(True, 0.0, turn_s=5.0) == 0
+    roster.claims |= {2, 3}
+    assert roster.choose_aggregator(True, 4.9, 5.0) == 0
+    assert roster.choose_aggregator(True, 5.0, 5.0) == 2
+    assert roster.choose_aggregator(True, 9.9, 5.0) == 2
+    assert roster.choose_aggregator(True, 10.0, 5.0) == 3
+    assert roster.choose_aggregator(True, 20.0, 5.0) == 3

@@ -1,0 +1,41 @@
+"""Custody: the images that a member with a modem keeps, because whoever is to send them may die.
+
+A receipt ends it. Where the host has a newer image and an older one stays without a receipt, or the
+aggregator is another or has started anew, it may never have had it: after a while the member claims
+to be the aggregator itself.
+"""
+
+from collections.abc import Collection
+from math import inf
+
+from link.base.recent import Recent
+
+MAX_KEPT = 4096
+
+
+class Custody:
+    """Images by id, and since when each is passed over."""
+
+    def __init__(self, orphan_s: float) -> None:
+        self._orphan_s = orphan_s
+        self._passed_s: Recent[int, float] = Recent(MAX_KEPT)
+
+    def keep(self, image: int, passed_s: float = inf) -> None:
+        self._passed_s[image] = passed_s
+
+    def settle(self, images: Collection[int], now_s: float) -> None:
+        """The host has these."""
+        for image in images:
+            self._passed_s.pop(image, None)
+        self.pass_over(now_s, max(images, default=-1))
+
+    def pass_over(self, now_s: float, up_to: float = inf) -> None:
+        """Those up to there may never be sent: a newer one was, or another has to send."""
+        for image, since_s in list(self._passed_s.items()):
+            if image < up_to and since_s == inf:
+                self._passed_s[image] = now_s
+
+    @property
+    def due_s(self) -> float:
+        """When one will have been passed over for too long; inf: none is."""
+        return min(self._passed_s.values(), default=inf) + self._orphan_s

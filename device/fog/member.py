@@ -262,26 +262,25 @@ class Member:
         bitstream = latent_coder.encode(finished.symbols, self._loaded.bundle.tables)
         coder_ms = 1000 * (time.perf_counter() - began_s)
         image_id, image = self._shown or (-1, None)
-        if image is None or image_id != finished.image or not finished.is_mine:
-            self._uplink.put(finished.image, bitstream, boot_s(), lambda n_chunks: None)
+        if image is None or image_id != finished.image:
+            self._uplink.put(finished.image, bitstream, boot_s())
             return
-        shown, console = image, self._console
-
-        def told(n_chunks: int) -> None:
-            console.image(
-                Captured(
-                    image=finished.image,
-                    label=shown.label,
-                    pixels=shown.pixels.tobytes(),
-                    shape=shown.pixels.shape,
-                    bitstream_bytes=len(bitstream),
-                    n_chunks=n_chunks,
-                    ms={"coder": coder_ms},
-                )
-            )
-
         captured_s = boot_s() - (time.monotonic() - image.captured_s)
-        self._uplink.put(finished.image, bitstream, captured_s, told)
+        told = Captured(
+            image=finished.image,
+            label=image.label,
+            pixels=image.pixels.tobytes(),
+            shape=image.pixels.shape,
+            bitstream_bytes=len(bitstream),
+            n_chunks=0,
+            ms={"coder": coder_ms},
+        )
+        self._uplink.put(
+            finished.image,
+            bitstream,
+            captured_s,
+            lambda n_chunks: self._console.image(replace(told, n_chunks=n_chunks)),
+        )
 
     def _close(self, closed: Closed) -> None:
         self.n_images += 1

@@ -77,7 +77,11 @@ class Uplink:
         return self._wants_image and self._orders.empty()
 
     def put(
-        self, image: int, bitstream: bytes, captured_s: float, told: Callable[[int], None]
+        self,
+        image: int,
+        bitstream: bytes,
+        captured_s: float,
+        told: Callable[[int], None] = lambda n_chunks: None,
     ) -> None:
         """`told` is called, in the other thread, with the number of chunks when it is stored."""
         self._wants_image = False

@@ -97,13 +97,15 @@ class Crew:
 
     @property
     def is_done(self) -> bool:
-        """Whether all that live are."""
-        dead = self._team.dead if self._team else ()
-        return all(
-            member.console.is_done
-            for number, member in enumerate(self.members)
-            if number not in dead
-        )
+        """Whether all that live are. One that was started again and has not met the others is not
+        waited for: it would begin the replay anew, alone.
+        """
+        apart = set(self._team.dead) if self._team else set()
+        for number, n_before in self._back.items():
+            if self._team is not None and self._team.n_closed[number] <= n_before:
+                apart.add(number)
+        there = [member for number, member in enumerate(self.members) if number not in apart]
+        return bool(there) and all(member.console.is_done for member in there)
 
     @property
     def said_s(self) -> float:

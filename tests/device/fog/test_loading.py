@@ -6,11 +6,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from device.config import load_config
 from device.encoder.canary import CANARY, make_canary
 from device.encoder.loading import load
-from device.fog.loading import load_parts
+from device.encoder.trial import PROBATION_IMAGES, Installed
+from device.fog.loading import LoadedParts, load_parts
 from device.fog.team_config import read_team
+from device.unit import selftest
 from link.bundle.bundle import BundleError
+from link.security.keys import provision
 from tests.worlds.team_bundle import make_team_bundle
 
 PEERS = [f"127.0.0.1:{number}" for number in (1, 2, 3)]
@@ -51,7 +55,6 @@ def test_its_parts_are_tried_by_the_canary_that_the_host_made(team):
     np.savez(path, **arrays)
     with pytest.raises(BundleError, match="does not compute here what it computes on its host"):
         load_parts(team.bundle.path, None, team.config())
-    load_parts(team.bundle.path, None, team.config(member=2, mode="exchange"))
     del arrays["segment_0"]
     np.savez(path, **arrays)
     with pytest.raises(BundleError, match="is damaged"):
@@ -73,3 +76,26 @@ def test_a_team_that_does_not_fit_the_bundle_is_told_so(team, changes, sentence)
 def test_a_bundle_of_the_other_kind_is_refused_with_what_to_do(team, tmp_path):
     with pytest.raises(BundleError, match=r"is for a team of nodes; give node.toml a \[team\]"):
         load(team.bundle.path, None)
+
+
+def test_a_new_bundle_of_a_member_is_on_trial_and_the_self_test_tries_it(team, tmp_path):
+    make_team_bundle(tmp_path / "bundle.previous", n_segments=2)
+    provision(tmp_path / "keys", 5)
+    settings = tmp_path / "node.toml"
+    settings.write_text(
+        'node = 5\nbundle = "bundle"\nkey_dir = "keys"\n[team]\nmember = 2\nmembers = 3\n'
+        f'camera = "shared"\nport = "127.0.0.1:1"\npeers = {json.dumps(PEERS)}\n'
+    )
+    said: list[str] = []
+    with Installed(load_config(settings)) as installed:
+        loaded, trial = installed.choose(said.append)
+        assert isinstance(loaded, LoadedParts)
+        assert trial is not None
+        assert loaded.parts.held == [(0, 2), (1, 2), (2, 2)]
+        for _ in range(PROBATION_IMAGES):
+            trial.image_queued()
+    assert "has passed" in said[-1]
+    selftest.main([str(settings), str(team.bundle.path)])
+    (team.bundle.path / "part-0-2.tflite").write_bytes(b"no model")
+    with pytest.raises(SystemExit, match=r"selftest: part-0-2.tflite of bundle .* is damaged"):
+        selftest.main([str(settings), str(team.bundle.path)])

@@ -7,9 +7,9 @@ from device.config import NodeConfig
 from device.console import Console
 from device.encoder.loading import Loaded
 from device.encoder.model import EncoderError
-from device.encoder.trial import Installed, Trial
+from device.encoder.trial import Installed
 from device.ending import Ending
-from device.fog.exchange import Exchange, open_exchange
+from device.fog.exchange import join
 from device.fog.loading import LoadedParts
 from device.fog.member import Member
 from device.fog.uplink import Uplink
@@ -20,10 +20,7 @@ from device.port import open_port
 from device.safe_mode import SafeMode
 from device.state_dir import StateDir
 from device.unit.notify import Notifier
-from link.base import boot_s
 from link.bundle import BundleError
-from link.fog import Member as TeamMember
-from link.fog import TeamOptions, TeamSession
 from link.security import CounterStore, read_master_key
 
 
@@ -58,20 +55,32 @@ def run(
             stack.enter_context(Ending())
             console.notice(safe_mode.notice)
             notifier.status(f"safe mode: {safe_mode.fault}")
-        bundle_id = loaded.bundle.id if loaded else None
-        link = _open_link(config, key, counters, bundle_id, console, is_patient, notifier, stack)
-        for notice in (
+        link = None
+        notices = [
             loaded.encoder.notice if isinstance(loaded, Loaded) else None,
             counters.notice,
-        ):
-            if notice:
-                console.notice(notice)
+        ]
+        if config.link:
+            is_member = config.team is not None  # of a team, which goes on without a modem
+            waits = notifier.is_heard or is_member
+            port = open_port(config, console.notice, is_patient or is_member, waits)
+            stack.callback(port.close)
+            queues = [
+                stack.enter_context(closing(queue))
+                for queue in open_queues(config, loaded.bundle.id if loaded else None)
+            ]
+            link = LinkEnd(config, key, counters, queues, port, console)
+            notices += [*(queue.outbox.notice for queue in queues), link.governor.ledger.notice]
+        for notice in filter(None, notices):
+            console.notice(notice)
         node: Node | Member
         if isinstance(loaded, LoadedParts):
-            node = _member(
-                config, key, counters, loaded, trial, link, console, on_proved, is_patient,
-                notifier, stack,
-            )  # fmt: skip
+            exchange = join(config, key, loaded, console.notice, is_patient, notifier.is_heard)
+            stack.callback(exchange.close)
+            uplink = stack.enter_context(closing(Uplink(link, console.notice))) if link else None
+            node = Member(
+                config, loaded, exchange, uplink, counters, trial, console, on_proved, is_patient
+            )
         else:
             assert link is not None, "only a member of a team may be without"
             node = Node(config, link, loaded, trial, console, safe_mode, on_proved)
@@ -79,66 +88,3 @@ def run(
             node.run(notifier)
         notifier.stopping()
         return node.n_images
-
-
-def _open_link(
-    config: NodeConfig,
-    key: bytes,
-    counters: CounterStore,
-    bundle_id: bytes | None,
-    console: Console,
-    is_patient: bool,
-    notifier: Notifier,
-    stack: ExitStack,
-) -> LinkEnd | None:
-    """The way to the host; None: a member of a team, without a modem. Of a team a modem that is
-    away is waited for: the others go on.
-    """
-    if not config.link:
-        return None
-    is_member = config.team is not None
-    port = open_port(
-        config, console.notice, is_patient or is_member, notifier.is_heard or is_member
-    )
-    stack.callback(port.close)
-    queues = [stack.enter_context(closing(queue)) for queue in open_queues(config, bundle_id)]
-    link = LinkEnd(config, key, counters, queues, port, console)
-    for notice in (*(queue.outbox.notice for queue in queues), link.governor.ledger.notice):
-        if notice:
-            console.notice(notice)
-    return link
-
-
-def _member(
-    config: NodeConfig,
-    key: bytes,
-    counters: CounterStore,
-    loaded: LoadedParts,
-    trial: Trial | None,
-    link: LinkEnd | None,
-    console: Console,
-    on_proved: Callable[[], None] | None,
-    is_patient: bool,
-    notifier: Notifier,
-    stack: ExitStack,
-) -> Member:
-    team = config.team
-    assert team is not None
-    port = open_exchange(team, console.notice, is_patient, notifier.is_heard)
-    stack.callback(port.close)
-    session = TeamSession(
-        TeamMember(team.member, key, bool(link), bool(config.source)),
-        loaded.model,
-        loaded.plan,
-        TeamOptions(
-            patience_s=team.patience_ms / 1000,
-            is_camera_shared=team.camera == "shared",
-            is_medium_shared=not team.peers,
-        ),
-        boot_s(),
-    )
-    uplink = stack.enter_context(closing(Uplink(link, console.notice))) if link else None
-    exchange = Exchange(team, session, port)
-    return Member(
-        config, loaded, session, exchange, uplink, counters, trial, console, on_proved, is_patient
-    )

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from device.fog.team_config import TeamConfig
+from device.config import NodeConfig
+from device.fog.loading import LoadedParts
+from device.fog.team_config import USUAL_BPS, TeamConfig
 from device.port import reopened
 from link.base import boot_s
 from link.carriers import CarrierSettings, NotSentError, Reopening, open_carrier
-from link.fog import MAX_FRAME_BYTES, TeamSession
+from link.fog import MAX_FRAME_BYTES, Member, TeamOptions, TeamSession
 from link.medium import get_profile, serial_profile
 
 AWAY = "the team goes on without this member until then"
@@ -22,13 +24,10 @@ def open_exchange(
     team: TeamConfig, say: Callable[[str], None], is_patient: bool, waits_for_first: bool
 ) -> Reopening:
     """The port between members, opened again whenever it is away; PortError as device.port."""
-    usual = serial_profile(team.bitrate_bps) if team.bitrate_bps else get_profile("udp")
+    serial = serial_profile(team.bitrate_bps or USUAL_BPS)
+    profile, carrier = (serial, "bus") if team.is_serial else (get_profile("udp"), "udp")
     settings = CarrierSettings(
-        replace(
-            usual if team.is_serial else get_profile("udp"),
-            max_packet_bytes=MAX_FRAME_BYTES,
-            carrier="bus" if team.is_serial else "udp",
-        ),
+        replace(profile, max_packet_bytes=MAX_FRAME_BYTES, carrier=carrier),
         team.port,
         peers=tuple(team.addresses.values()),
         multicast=team.multicast,
@@ -37,13 +36,34 @@ def open_exchange(
     return reopened(lambda: open_carrier(settings), say, AWAY, is_patient, waits_for_first)
 
 
+def join(
+    config: NodeConfig,
+    key: bytes,
+    loaded: LoadedParts,
+    say: Callable[[str], None],
+    is_patient: bool,
+    waits_for_first: bool,
+) -> "Exchange":
+    """The exchange of the member that the settings describe, its port open; PortError as above."""
+    team = config.team
+    assert team is not None
+    port = open_exchange(team, say, is_patient, waits_for_first)
+    options = TeamOptions(
+        patience_s=team.patience_ms / 1000,
+        is_camera_shared=team.camera == "shared",
+        is_medium_shared=not team.peers,
+    )
+    me = Member(team.member, key, bool(config.link), bool(config.source))
+    return Exchange(team, TeamSession(me, loaded.model, loaded.plan, options, boot_s()), port)
+
+
 class Exchange:
     """One member's port and session together."""
 
     def __init__(self, team: TeamConfig, session: TeamSession, port: Reopening) -> None:
         self._addresses = team.addresses
         self._is_shared = not team.peers
-        self._session = session
+        self.session = session
         self._port = port
         self.n_frames = self.sent_bytes = self.published_bytes = 0
         "Frames and their bytes that have left, as often as they were sent; and each once."
@@ -54,16 +74,19 @@ class Exchange:
     def is_open(self) -> bool:
         return self._port.is_open
 
+    def close(self) -> None:
+        self._port.close()
+
     def hear(self, timeout_s: float) -> None:
         """What has come, waiting at most timeout_s for the first."""
         for received in self._port.receive(timeout_s):
             now_s = boot_s()
-            if self._session.receive(received.packet, now_s):
+            if self.session.receive(received.packet, now_s):
                 self.heard_s = now_s
 
     def speak(self) -> None:
         """All that the session has to say."""
-        for outgoing in self._session.take_frames():
+        for outgoing in self.session.take_frames():
             frame = outgoing.frame
             n_sent = sum(self._send(frame, *to) for to in self._ways(outgoing.to))
             self.n_frames += n_sent

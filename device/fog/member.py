@@ -28,7 +28,7 @@ from device.fog.uplink import Uplink
 from device.unit.notify import Notifier
 from link.base import Pause, boot_s
 from link.coder import latent_coder
-from link.fog import Closed, Finished, TeamSession, Wanted
+from link.fog import Closed, Finished, Wanted
 from link.output import Captured, TeamTold
 from link.security import CounterStore
 
@@ -59,7 +59,6 @@ class Member:
         self,
         config: NodeConfig,
         loaded: LoadedParts,
-        session: TeamSession,
         exchange: Exchange,
         uplink: Uplink | None,
         counters: CounterStore,
@@ -71,7 +70,7 @@ class Member:
         """An impatient one ends when the others have gone."""
         self._config = config
         self._loaded = loaded
-        self._session = session
+        self._session = exchange.session
         self._exchange = exchange
         self._uplink = uplink
         self._counters = counters

@@ -2,7 +2,6 @@
 latentlink.steps.
 """
 
-import re
 from collections.abc import Callable
 
 from host_training.run import RunError
@@ -10,7 +9,6 @@ from latentlink.choice import bundle_to_use
 from latentlink.said import Said
 from latentlink.steps import bench, decoder, export, live, seeds, train, verdicts
 from latentlink.upkeep import clean, clean_runs
-from latentlink.variables import TEAM
 from link.output import results
 
 HOST = ("HOST_DIR", "HOST_TOML")
@@ -26,7 +24,6 @@ def flash(said: Said) -> None:
         "CONFIRM",
         "REPLACE",
         "DRY_RUN",
-        *TEAM,
     )
     if "TARGET" not in said:
         raise RunError(
@@ -41,12 +38,12 @@ def image(said: Said) -> None:
 
 
 def deploy(said: Said) -> None:
-    said.run("device.flash", "deploy", *_addresses(said))
+    said.run("device.flash", "deploy", _address(said))
 
 
 def deploy_model(said: Said) -> None:
     """Only a bundle that is there: nobody wants a node to get one that was made in passing."""
-    addresses = _addresses(said)
+    address = _address(said)
     if not {"BUNDLE", "DATASET", "RUN"} & said.values.keys():
         raise RunError(
             "say which bundle the node gets: BUNDLE=, or DATASET= or RUN= of which the newest is "
@@ -59,25 +56,13 @@ def deploy_model(said: Said) -> None:
             "another folder"
         )
     said.tell(f"bundle    {chosen.bundle}")
-    options = said.options("WITHOUT", *HOST)
-    said.run("device.flash", "deploy", *addresses, "--bundle", chosen.bundle, *options)
+    said.run("device.flash", "deploy", address, "--bundle", chosen.bundle, *said.options(*HOST))
 
 
-def _addresses(said: Said) -> list[str]:
-    """All addresses that are named; % in one stands for the number of a team's member."""
+def _address(said: Said) -> str:
     if "ADDRESS" not in said:
         raise RunError("say which node: ADDRESS=, as ssh takes it")
-    named = said["ADDRESS"].split() or [""]
-    if "%" not in named[0]:
-        return named
-    if "FOG" not in said:
-        raise RunError("say how many members ADDRESS=% stands for: FOG=7")
-    away = re.findall(r"\d+", said.get("WITHOUT"))
-    return [
-        named[0].replace("%", str(member))
-        for member in range(int(said["FOG"]))
-        if str(member) not in away
-    ]
+    return said["ADDRESS"]
 
 
 def emulated(study: str, *arguments: str) -> Callable[[Said], None]:

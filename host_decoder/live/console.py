@@ -9,7 +9,7 @@ from typing import Any
 from host_decoder.live.processes import Child, ChildError
 from host_decoder.view.tally import Tally
 from host_decoder.view.terminal import Screen
-from link.output import Captured, Sent
+from link.output import Captured, Sent, TeamTold
 
 
 class NodeConsole:
@@ -54,6 +54,6 @@ class NodeConsole:
             case "notice":
                 self._screen.notice(f"{self._name} says: {said['sentence']}")
             case "team" if self._tally.team is not None:
-                self._tally.team.add(said)
+                self._tally.add_told(TeamTold.from_json(said), self._node)
             case "done":
                 self.is_done = True

@@ -19,7 +19,7 @@ from host_decoder.view.terminal import Screen
 IMAGES_WHOLE, IMAGES_REDUCED = 6, 8
 "Images from when all members take part to a kill, and from that until they are started again."
 LONGEST_PAUSE_S = 20.0
-"Until what waits for images is done without them."
+"After so long they are started again although no image has come through."
 
 
 class Member:
@@ -72,8 +72,8 @@ class Crew:
         self._n_kill = n_kill
         self._random = Random(seed)
         self._since_s, self._since_image = time.monotonic(), 0
-        self._back: dict[int, int] = {}
-        "Members that were started again, and how many images each had closed before."
+        self._back = dict.fromkeys(range(len(configs)), 0)
+        "Members that were started, and how many images each had closed before."
         self.members: list[Member] = []
         try:
             for number, config in enumerate(configs):
@@ -97,13 +97,10 @@ class Crew:
 
     @property
     def is_done(self) -> bool:
-        """Whether all that live are. One that was started again and has not met the others is not
-        waited for: it would begin the replay anew, alone.
+        """Whether all that live are. One that was started and has not met the others is not waited
+        for: it would begin the replay anew, alone.
         """
-        apart = set(self._team.dead) if self._team else set()
-        for number, n_before in self._back.items():
-            if self._team is not None and self._team.n_closed[number] <= n_before:
-                apart.add(number)
+        apart = self._team.dead | self._late(self._team) if self._team else set()
         there = [member for number, member in enumerate(self.members) if number not in apart]
         return bool(there) and all(member.console.is_done for member in there)
 
@@ -124,17 +121,21 @@ class Crew:
             member.process.stop()
 
     def _go_on(self, team: TeamTally) -> None:
-        is_late = time.monotonic() > self._since_s + LONGEST_PAUSE_S
+        """Whose turn it is. Nobody is killed before all take part again, or all might be dead."""
         n_images = team.n_through - self._since_image
         if team.dead:
-            if n_images >= IMAGES_REDUCED or is_late:
+            if n_images >= IMAGES_REDUCED or time.monotonic() > self._since_s + LONGEST_PAUSE_S:
                 self._revive(team)
-        elif self._back and not is_late:
-            if all(team.n_closed[number] > n for number, n in self._back.items()):
+        elif self._back:
+            if not self._late(team):
                 self._back = {}
                 self._turn(team)
-        elif n_images >= IMAGES_WHOLE and team.n_closed.total():
+        elif n_images >= IMAGES_WHOLE:
             self._kill(team)
+
+    def _late(self, team: TeamTally) -> set[int]:
+        """Members that were started and have closed no image since."""
+        return {number for number, n in self._back.items() if team.n_closed[number] <= n}
 
     def _kill(self, team: TeamTally) -> None:
         for number in sorted(self._random.sample(range(len(self.members)), self._n_kill)):

@@ -40,6 +40,7 @@ from host_decoder.receive.host import Host
 from host_decoder.store.sqlite import Store
 from host_decoder.view.summary import Title
 from host_decoder.view.tally import Tally
+from host_decoder.view.team import TeamTally
 from host_decoder.view.terminal import Screen
 from link.bundle import Bundle
 from link.carriers import CarrierSettings
@@ -89,7 +90,7 @@ class LiveRun:
         self.options = with_team(options, self.bundle, self.profile)
         self._replay = read_replay(options.replay, self.bundle)
         self._n_images = min(options.images or len(self._replay), len(self._replay))
-        self.tally = Tally(self.profile, self.options.fog)
+        self.tally = Tally(self.profile, self._team())
         self._first_label_s: float | None = None
         self._started_s = started_s
         self._should_stop = should_stop
@@ -207,6 +208,15 @@ class LiveRun:
         elif time.monotonic() > self._stored_s + STORE_PATIENCE_S:
             raise LiveError(host.trouble)
 
+    def _team(self) -> TeamTally | None:
+        """A team, and which image is which: all members replay the same."""
+        if self.options.fog is None:
+            return None
+        replay = self._replay
+        if self._n_images < len(replay):
+            replay = replay.drawn(self._n_images, self.options.seed)
+        return TeamTally(self.options.fog, list(map(replay.label, range(len(replay)))))
+
     def _provision(self, folder: Path) -> bytes:
         """The key of the node, or of all members of the team, each with a counter of its own."""
         if self.options.fog is None:
@@ -249,7 +259,7 @@ class LiveRun:
                 self._first_label_s = time.monotonic() - self._started_s
             self._quiet_since_s = self._answered_s = time.monotonic()
             row = self.tally.add_answer(event, time.time())
-            if row.captured is not None:
+            if row.position is not None:
                 screen.show(self.tally, row)
         elif isinstance(event, Rejected):
             self._quiet_since_s = time.monotonic()

@@ -19,6 +19,8 @@ class Row:
     position: int | None = None
     "In the order of capture, from 0; None without the node's word."
     captured: Captured | None = None
+    label: str | None = None
+    "Its class, where a team replays it and that is known."
     seen_s: float = 0.0
     "When the node's console told of it."
     sent_bytes: dict[int, int] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class Row:
 
     @property
     def truth(self) -> str | None:
-        return self.captured.label if self.captured else None
+        return self.captured.label if self.captured else self.label
 
     @property
     def is_right(self) -> bool | None:
@@ -81,14 +83,12 @@ class Row:
             "repeated": self.n_repeated,
             "sent_bitstream_bytes": sum(self.sent_bytes.values()),
         }
+        if self.position is not None:
+            counts.update(captured=1, with_truth=self.truth is not None)
         if self.captured is not None:
             n_saved, saved_bytes = self.unsent
             saved_s = n_saved * airtime_of(round(saved_bytes / n_saved)) if n_saved else 0.0
-            counts.update(
-                captured=1,
-                with_truth=self.truth is not None,
-                whole_bytes=self.captured.bitstream_bytes,
-            )
+            counts["whole_bytes"] = self.captured.bitstream_bytes
             counts.update(stopped=self.is_stopped, saved_bytes=saved_bytes, saved_airtime_s=saved_s)
         if self.answer is not None:
             counts.update(answered=1, settled=self.answer.is_settled, chunks=self.answer.n_chunks)

@@ -16,7 +16,7 @@ from host_decoder.view.team import TeamTally
 from link.base import Recent
 from link.host import Rejected
 from link.medium import LinkProfile
-from link.output import Captured, Sent
+from link.output import Captured, Sent, TeamTold
 from link.wire import LATER_CHUNK_OVERHEAD_BYTES
 
 KEPT_IMAGES = 4096
@@ -47,10 +47,10 @@ those sent, or without the node's word those received; saved is what verdicts ke
 class Tally:
     """Sums over all images, and the latest of them one by one."""
 
-    def __init__(self, profile: LinkProfile | None = None, n_members: int | None = None) -> None:
-        """`n_members` of a team whose consoles are read."""
+    def __init__(self, profile: LinkProfile | None = None, team: TeamTally | None = None) -> None:
+        """`team`: one whose consoles are read."""
         self._profile = profile
-        self.team = None if n_members is None else TeamTally(n_members)
+        self.team = team
         self._rows: Recent[tuple[int, int], Row] = Recent(KEPT_IMAGES)
         self._totals: defaultdict[str, float] = defaultdict(float)
         self.rejected: Counter[str] = Counter()
@@ -70,11 +70,19 @@ class Tally:
         if self._first_seen_s is None:
             self._first_seen_s = seen_s
         key = node, captured.image
-        row = self._rows.get(key)
-        if row is not None and row.captured is not None:
+        row = self._rows.get(key, Row())
+        if row.captured is not None:
             return row  # of a team another member told of it before
-        position = int(self.total("captured"))
+        position = int(self.total("captured")) if row.position is None else row.position
         return self._change(key, captured=captured, seen_s=seen_s, position=position)
+
+    def add_told(self, told: TeamTold, node: int) -> None:
+        """A member of a team is done with an image."""
+        assert self.team is not None
+        self.team.add(told)
+        if told.sequence is not None:
+            label = self.team.truth(told.sequence)
+            self._change((node, told.image), position=told.sequence, label=label)
 
     def add_sent(self, sent: Sent, node: int, seen_s: float) -> None:
         """A packet, its bytes and airtime shared among the chunks in it."""

@@ -3,12 +3,13 @@ passed between them.
 """
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from rich.text import Text
+
+from link.output import TeamTold
 
 KEPT_IMAGES = 65536
 "Images whose overhead is remembered."
@@ -19,6 +20,8 @@ class TeamTally:
     """What the members' consoles say, and what was done to them."""
 
     n_members: int
+    labels: Sequence[str | None] = ()
+    "The classes of the images that all members replay, in their order."
     dead: set[int] = field(default_factory=set)
     "Members that were killed and not started again."
     leader: int | None = None
@@ -35,20 +38,23 @@ class TeamTally:
     overhead_ms: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_IMAGES))
     "What each image took beyond its slowest segments, as each member measured it."
 
-    def add(self, said: Mapping[str, Any]) -> None:
-        """A member has closed an image. Raises KeyError, TypeError or ValueError when that is no
-        such line.
-        """
-        member, image = int(said["member"]), int(said["image"])
-        self.published_bytes += int(said["published_bytes"])
-        self.n_frames += int(said["frames"])
-        self.n_closed[member] += 1
-        if said["sequence"] is not None:
-            self.n_through = max(self.n_through, int(said["sequence"]) + 1)
-        self.overhead_ms.append(float(said["overhead_ms"]))
-        if image >= self.last_image:
-            self.last_image = image
-            self.leader, self.aggregator = said["leader"], said["aggregator"]
+    def add(self, told: TeamTold) -> None:
+        """A member is done with an image."""
+        self.published_bytes += told.published_bytes
+        self.n_frames += told.frames
+        self.n_closed[told.member] += 1
+        if told.sequence is not None:
+            self.n_through = max(self.n_through, told.sequence + 1)
+        self.overhead_ms.append(told.overhead_ms)
+        if told.image >= self.last_image:
+            self.last_image = told.image
+            self.leader, self.aggregator = told.leader, told.aggregator
+
+    def truth(self, sequence: int | None) -> str | None:
+        """The class of that image, where it is known."""
+        if sequence is None or sequence >= len(self.labels):
+            return None
+        return self.labels[sequence]
 
     def killed(self, member: int) -> None:
         self.dead.add(member)

@@ -6,6 +6,7 @@ import base64
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,7 +18,7 @@ from link.bundle.image_spec import ImageSpec
 from link.bundle.manifest import Provenance
 from link.coder import latent_coder
 from link.coder.tables import Tables
-from link.output.console import Captured, Sent
+from link.output.console import Captured, Sent, TeamTold
 from link.security.seal import Direction, Seal, downlink_key, uplink_key
 from link.wire.control import Command, Hello, Report, Time, unpack_command
 from link.wire.framing import frame
@@ -57,10 +58,12 @@ TEAM_LINE = {
     "sequence": 2,
     "alive": [1, 1, 0],
     "published_bytes": 400,
+    "sent_bytes": 800,
     "frames": 3,
     "leader": 0,
     "aggregator": 1,
     "overhead_ms": 2.5,
+    "elapsed_ms": 4.0,
 }
 
 
@@ -204,6 +207,10 @@ def answer(image: int, label: int = 1, n_chunks: int = 1) -> Answer:
         age_s=0.0,
         received_s=1000.0,
     )
+
+
+def told(**changes: Any) -> TeamTold:
+    return replace(TeamTold.from_json(TEAM_LINE), **changes)
 
 
 def captured(image: int, label: str | None = "bee") -> Captured:

@@ -16,6 +16,7 @@ from host_decoder.live.crew import Crew
 from host_decoder.live.processes import ChildError
 from host_decoder.view.summary import Title
 from host_decoder.view.tally import Tally
+from host_decoder.view.team import TeamTally
 from host_decoder.view.terminal import PlainScreen
 from tests.worlds.small_host import NODE, TEAM_LINE
 
@@ -45,7 +46,7 @@ class World:
         self.folder = folder
         (folder / "begun").touch()
         self.text = io.StringIO()
-        self.tally = Tally(None, n_members)
+        self.tally = Tally(None, TeamTally(n_members))
         screen = PlainScreen(Title("blobs", "lora-sf7", str(NODE)), Console(file=self.text))
         configs = [folder / f"{number}.toml" for number in range(n_members)]
         self.crew = Crew(configs, NODE, self.tally, screen, n_kill, seed=3)

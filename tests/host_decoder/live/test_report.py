@@ -9,7 +9,8 @@ from host_decoder.live.options import LiveOptions
 from host_decoder.live.report import figures, study_name
 from host_decoder.live.run import LiveResult
 from host_decoder.view.tally import Tally
-from tests.worlds.small_host import NODE, TEAM_LINE, answer, captured
+from host_decoder.view.team import TeamTally
+from tests.worlds.small_host import NODE, TEAM_LINE, answer, captured, told
 
 PLAIN = LiveOptions(Path("models/cifar10"), Path("replay.npz"))
 
@@ -53,10 +54,10 @@ def test_what_the_run_could_not_tell_is_left_out():
 
 def test_a_team_s_run_is_named_by_its_members_and_kills_and_told_by_who_was_alive():
     assert study_name(replace(PLAIN, fog=7, kill=2), "digits").endswith("-fog-7-kill-2")
-    tally = Tally(None, n_members=3)
-    assert tally.team is not None
-    tally.team.add(TEAM_LINE)
-    tally.team.killed(1)
+    team = TeamTally(3)
+    team.add(told())
+    team.killed(1)
+    tally = Tally(None, team)
     for image in (0, 1):
         tally.add_captured(captured(image), NODE, 0.0)
     tally.add_answer(replace(answer(0), alive=(True, False, True)), now_s=0.5)

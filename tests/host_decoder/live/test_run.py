@@ -32,8 +32,11 @@ from link.output.results import check_result
 from link.picture.replay import Replay
 from tests.host_decoder.conftest import N_IMAGES
 from tests.scale import size
+from tests.worlds.small_host import CLASSES, right_label
+from tests.worlds.team_bundle import chain_of, make_team_bundle, random_images
 
 PATIENCE_S = 180.0
+N_TEAM_IMAGES = 50
 MARK = "LATENTLINK_TEST_RUN"
 
 
@@ -460,3 +463,33 @@ def test_a_replay_of_other_classes_is_refused(live_bundle, tmp_path, capsys):
     path.write_bytes(b"PK damaged")
     assert main(["live", "--bundle", str(live_bundle.path), "--replay", str(path)]) == 1
     assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory):
+    """A team's bundle with parts that run, and a replay whose truths are what these give in one
+    process.
+    """
+    folder = tmp_path_factory.mktemp("team")
+    bundle = make_team_bundle(folder / "blobs")
+    images = random_images(N_TEAM_IMAGES, seed=7)
+    labels = [CLASSES.index(right_label(symbols)) for symbols in chain_of(bundle)(images)]
+    path = folder / "replay.npz"
+    np.savez(path, images=images, labels=np.array(labels), classes=np.array(CLASSES))
+    return bundle.path, path
+
+
+def test_a_team_answers_every_image_though_its_members_are_killed(tmp_path, team):
+    bundle, replay = team
+    run = Run(tmp_path, bundle, replay, "--fog", "3", "--kill", "1", "--dataset", "blobs")
+    code, out, err = run.finish()
+    assert code == 0, err
+    figures = result(run)["figures"]
+    assert figures["live_unanswered"] == 0
+    assert figures["live_kills"] >= 1
+    assert figures["live_accuracy_3_alive"] > 0.8, "what came too late for a segment aside, all"
+    answered = {int(number) for number in re.findall(r"^image (\d+): ", out, re.MULTILINE)}
+    assert answered == set(range(N_TEAM_IMAGES))
+    assert "is killed" in out
+    assert re.search(r"2 of 3 alive, without \d", out)
+    run.assert_nothing_is_left()

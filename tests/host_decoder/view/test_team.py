@@ -9,7 +9,7 @@ from host_decoder.view.summary import Title, summary
 from host_decoder.view.tally import Tally
 from host_decoder.view.team import TeamTally, alive_phrase, groups_line, team_line
 from tests.worlds.screens import drawn
-from tests.worlds.small_host import NODE, TEAM_LINE, answer, captured
+from tests.worlds.small_host import NODE, answer, captured, told
 
 TITLE = Title("blobs", "lora-sf7", f"{NODE} (3 members)")
 TWO = (True, False, True)
@@ -19,21 +19,21 @@ TWO = (True, False, True)
 def team():
     """Three members; member 2 closed an image behind the one of member 0, and was killed."""
     team = TeamTally(3)
-    team.add(TEAM_LINE)
-    later = {"member": 2, "image": 6, "sequence": 3, "leader": 1, "aggregator": None}
-    team.add({**TEAM_LINE, **later, "overhead_ms": 7.5})
+    team.add(told())
+    later = told(member=2, image=6, sequence=3, leader=1, aggregator=None)
+    team.add(replace(later, overhead_ms=7.5))
     team.killed(2)
     return team
 
 
 def test_the_newest_image_says_who_leads_and_who_speaks(team):
-    team.add({**TEAM_LINE, "image": 4, "leader": 2})
+    team.add(told(image=4, leader=2))
     assert (team.leader, team.aggregator, team.n_through) == (1, None, 4)
     assert (team.published_bytes, team.n_frames, team.bytes_per_image) == (1200, 9, 400)
 
 
 def test_an_image_of_which_no_sequence_was_heard_counts_all_the_same(team):
-    team.add({**TEAM_LINE, "sequence": None})
+    team.add(told(sequence=None))
     assert (team.n_through, team.n_closed[0]) == (4, 2)
 
 
@@ -55,8 +55,7 @@ def test_an_answer_says_of_which_groups_it_is():
 @pytest.fixture
 def tally(team):
     """Two images by all, one by two members, which is wrong."""
-    tally = Tally(None, n_members=3)
-    tally.team = team
+    tally = Tally(None, team)
     for image, alive, label in ((0, (True,) * 3, 1), (1, (True,) * 3, 1), (2, TWO, 2)):
         tally.add_captured(captured(image), NODE, 0.0)
         tally.add_captured(captured(image), NODE, 9.0)
@@ -94,3 +93,16 @@ def test_the_dashboard_shows_the_team_and_of_whom_the_answer_is(tally):
     text = drawn(Dashboard(TITLE, tally, tally.latest[-1], lines=30))
     assert "team  0 1 ✗2" in text
     assert "alive        2 of 3  0 ✗1 2" in text
+
+
+def test_an_image_that_only_its_members_tell_of_is_counted_and_its_truth_is_known():
+    tally = Tally(None, TeamTally(3, ["ape", "bee", "cat"]))
+    for member in (0, 1):
+        tally.add_told(told(member=member, image=5, sequence=1), NODE)
+    tally.add_told(told(image=6, sequence=9), NODE)
+    tally.add_told(told(image=7, sequence=None), NODE)
+    row = tally.add_answer(answer(5), now_s=0.25)
+    assert (row.name, row.truth, row.is_right) == ("1", "bee", True)
+    assert (tally.n_captured, tally.n_answered, tally.total("with_truth")) == (2, 1, 1)
+    tally.add_captured(captured(5), NODE, 0.0)
+    assert (tally.n_captured, row.name) == (2, "1")

@@ -46,13 +46,13 @@ live: $(READY)  ## classify live: node process, throttled line, host process, on
 bench: $(READY)  ## measure coder, node, host and link; writes bench.json
 seeds: $(READY)  ## train, export and classify live with five seeds; writes seeds-NAME.json
 verdicts: $(READY)  ## measure what stop verdicts save; writes verdicts-NAME.json
-flash: $(READY)  ## make a node of TARGET=/dev/sdX|FILE.img|boot folder: SETTINGS=node.toml CONFIRM=yes (without: says what it would write)
+flash: $(READY)  ## make a node of TARGET=/dev/sdX|FILE.img|boot folder: SETTINGS=node.toml CONFIRM=yes (without: says what it would write); of a team all cards, FOG=
 image: $(READY)  ## our own Debian arm64 image for Pi 3, 4, Zero 2 W (SUITE=bookworm|trixie MIRROR=url)
 test-image: $(READY)  ## make that image, boot it in QEMU, its labels to a real host; writes boot-SUITE.json
 test-scenarios: $(READY)  ## what goes wrong in the field, done to an emulated node; writes scenarios.json
 test-power-cuts: $(READY)  ## cut an emulated node's power 20 times; writes power-cuts.json
-deploy: $(READY)  ## new programs for the running node ADDRESS=, over SSH
-deploy-model: $(READY)  ## a bundle for the running node ADDRESS=, signed; taken back when it fails there (BUNDLE= HOST_DIR=)
+deploy: $(READY)  ## new programs for the running node ADDRESS=, over SSH; of a team for one after the other
+deploy-model: $(READY)  ## a bundle for the running node ADDRESS=, signed; taken back when it fails there; all of a team or none (BUNDLE= HOST_DIR=)
 experiments: $(READY)  ## the studies, the command of each, and which results are here
 report: $(READY)  ## docs/results.md, and docs/results.html (not in git) with its plots, from results/study-*.json
 plot: $(READY)  ## draw docs/ from results/

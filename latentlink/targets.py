@@ -2,6 +2,7 @@
 latentlink.steps.
 """
 
+import re
 from collections.abc import Callable
 
 from host_training.run import RunError
@@ -9,6 +10,7 @@ from latentlink.choice import bundle_to_use
 from latentlink.said import Said
 from latentlink.steps import bench, decoder, export, live, seeds, train, verdicts
 from latentlink.upkeep import clean, clean_runs
+from latentlink.variables import TEAM
 from link.output import results
 
 HOST = ("HOST_DIR", "HOST_TOML")
@@ -24,6 +26,7 @@ def flash(said: Said) -> None:
         "CONFIRM",
         "REPLACE",
         "DRY_RUN",
+        *TEAM,
     )
     if "TARGET" not in said:
         raise RunError(
@@ -38,12 +41,12 @@ def image(said: Said) -> None:
 
 
 def deploy(said: Said) -> None:
-    said.run("device.flash", "deploy", _address(said))
+    said.run("device.flash", "deploy", *_addresses(said))
 
 
 def deploy_model(said: Said) -> None:
     """Only a bundle that is there: nobody wants a node to get one that was made in passing."""
-    address = _address(said)
+    addresses = _addresses(said)
     if not {"BUNDLE", "DATASET", "RUN"} & said.values.keys():
         raise RunError(
             "say which bundle the node gets: BUNDLE=, or DATASET= or RUN= of which the newest is "
@@ -56,13 +59,25 @@ def deploy_model(said: Said) -> None:
             "another folder"
         )
     said.tell(f"bundle    {chosen.bundle}")
-    said.run("device.flash", "deploy", address, "--bundle", chosen.bundle, *said.options(*HOST))
+    options = said.options("WITHOUT", *HOST)
+    said.run("device.flash", "deploy", *addresses, "--bundle", chosen.bundle, *options)
 
 
-def _address(said: Said) -> str:
+def _addresses(said: Said) -> list[str]:
+    """All addresses that are named; % in one stands for the number of a team's member."""
     if "ADDRESS" not in said:
         raise RunError("say which node: ADDRESS=, as ssh takes it")
-    return said["ADDRESS"]
+    named = said["ADDRESS"].split() or [""]
+    if "%" not in named[0]:
+        return named
+    if "FOG" not in said:
+        raise RunError("say how many members ADDRESS=% stands for: FOG=7")
+    away = re.findall(r"\d+", said.get("WITHOUT"))
+    return [
+        named[0].replace("%", str(member))
+        for member in range(int(said["FOG"]))
+        if str(member) not in away
+    ]
 
 
 def emulated(study: str, *arguments: str) -> Callable[[Said], None]:

@@ -112,6 +112,10 @@ def _file(value: str) -> str:
     return "" if Path(value).expanduser().is_file() else "there is no such file"
 
 
+def _members(value: str) -> str:
+    return "" if re.fullmatch(r"\d+([ ,]+\d+)*", value) else "it must be numbers such as 0,1"
+
+
 def _task_name(value: str) -> str:
     return (
         "" if re.fullmatch(r"[a-z0-9-]{1,40}", value) else "it must be up to 40 of a-z, 0-9 and '-'"
@@ -177,7 +181,9 @@ VARIABLES: dict[str, Variable] = {
     "VERDICT": Variable(
         "0.95", "confidence at which the host wants no more of an image", number(0.001, 1, float)
     ),
-    "FOG": Variable("3|7|13", "members of a team that runs the encoder (preset branch-N)", _team),
+    "FOG": Variable(
+        "N", "members of a team that runs the encoder (preset branch-N)", number(2, MOST_MEMBERS)
+    ),
     "KILL": Variable("K", "members killed at a time, again and again (none)", number(1, 31)),
     "FIRST_CHUNK_BYTES": Variable("N", "of a bitstream in its first packet (all)", number(1, 4096)),
     "CHUNK_BYTES": Variable("N", "of a bitstream in each later packet", number(1, 4096)),
@@ -202,7 +208,14 @@ VARIABLES: dict[str, Variable] = {
     "CONFIRM": Variable("yes", "without it is only said what would be done", only("yes", "no")),
     "DRY_RUN": Variable("yes", "show everything, write nothing", only("yes", "no")),
     "REPLACE": Variable("yes", "the host forgets that number's former card", only("yes", "no")),
-    "ADDRESS": Variable("NAME", "of the running node, as ssh takes it"),
+    "ADDRESS": Variable("NAME", "of the running node, as ssh takes it; of all of a team's"),
+    "MEMBER": Variable("M", "only this one of a team, from 0; also made again", number(0, 31)),
+    "PEERS": Variable("'HOST:PORT …'", "of each member of a team; % is its number"),
+    "MULTICAST": Variable("GROUP:PORT", "that a team meets in (239.77.0.NODE:4310)"),
+    "CAMERAS": Variable("0,1", "members of a team with a camera (all)", _members),
+    "MODEMS": Variable("0,1", "members of a team with a modem (all)", _members),
+    "PLACEMENT": Variable("FILE.json", "which members of a team compute what", _file),
+    "WITHOUT": Variable("0,1", "members of a team that are away, and get it later", _members),
     "SUITE": Variable("|".join(SUITES), "of Debian (bookworm)", one_of(SUITES, "suite")),
     "MIRROR": Variable("URL", "of Debian's packages"),
     "RESULTS": Variable(
@@ -229,6 +242,7 @@ LINE = (
     "CHUNK_BYTES",
 )
 MIRROR = ("SUITE", "MIRROR")
+TEAM = ("FOG", "MEMBER", "PEERS", "MULTICAST", "CAMERAS", "MODEMS", "PLACEMENT")
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "train": TRAIN,
@@ -251,13 +265,24 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "CONFIRM",
         "DRY_RUN",
         "REPLACE",
+        *TEAM,
     ),
     "image": MIRROR,
     "test-image": (*MIRROR, "RESULTS"),
     "test-scenarios": (*MIRROR, "RESULTS"),
     "test-power-cuts": (*MIRROR, "RESULTS"),
-    "deploy": ("ADDRESS",),
-    "deploy-model": ("ADDRESS", "HOST_DIR", "HOST_TOML", "BUNDLE", "DATASET", "RUN", "PRESET"),
+    "deploy": ("ADDRESS", "FOG"),
+    "deploy-model": (
+        "ADDRESS",
+        "FOG",
+        "WITHOUT",
+        "HOST_DIR",
+        "HOST_TOML",
+        "BUNDLE",
+        "DATASET",
+        "RUN",
+        "PRESET",
+    ),
     "test": ("JOBS",),
     "nightly": ("RESULTS",),
     "clean-runs": ("CONFIRM", "RUN"),
@@ -301,7 +326,8 @@ def read(make_flags: str, environment: Mapping[str, str], targets: Iterable[str]
     for name, value in said.items():
         if why := VARIABLES[name].check(value):
             raise VariableError(f"{name}={value}: {why}")
-    _take_team(said)
+    if "PRESET" in takes:
+        _take_team(said)
     if "DATASET" in said or not {"RUN", "BUNDLE"} & said.keys():
         source = Source.of(said.get("DATASET", DEFAULT_DATASET))
         if "PRESET" in said:
@@ -324,6 +350,8 @@ def _take_team(said: dict[str, str]) -> None:
                 "another; leave one of the two out"
             )
         if not {"RUN", "BUNDLE"} & said.keys():
+            if why := _team(said["FOG"]):
+                raise VariableError(f"FOG={said['FOG']}: {why}")
             said["PRESET"] = preset
     if int(said.get("KILL", 0)) >= int(said.get("FOG", MOST_MEMBERS)):
         raise VariableError(f"KILL={said['KILL']}: of {said['FOG']} members at least one must live")

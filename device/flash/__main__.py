@@ -73,6 +73,8 @@ def _image(arguments: argparse.Namespace) -> int:
 
 def _card(arguments: argparse.Namespace) -> int:
     from device.flash.card import CardOptions, flash_card
+    from device.flash.member import TeamOptions
+    from device.flash.team import flash_team, is_team
 
     durable.make_folder(arguments.work)
     options = CardOptions(
@@ -90,19 +92,45 @@ def _card(arguments: argparse.Namespace) -> int:
         replaces=arguments.replace == "yes",
         host_port=arguments.host_port,
     )
-    flash_card(options, print, _show)
+    asked = TeamOptions(
+        members=arguments.fog,
+        peers=tuple(arguments.peers),
+        multicast=arguments.multicast,
+        cameras=arguments.cameras,
+        modems=arguments.modems,
+        placement=arguments.placement,
+    )
+    if asked == TeamOptions() and arguments.member is None and not is_team(arguments.settings):
+        flash_card(options, print, _show)
+    else:
+        flash_team(options, asked, arguments.member, print, _show, _ask)
     return 0
+
+
+def _ask(sentence: str) -> None:
+    print(f"{sentence}, then press Enter: ", end="", flush=True)
+    try:
+        input()
+    except EOFError:
+        raise FlashError(
+            "nobody is there to change the cards; the same command goes on with the next one"
+        ) from None
 
 
 def _deploy(arguments: argparse.Namespace) -> int:
     from device.flash.deploy import Node, deploy_bundle, deploy_release
+    from device.flash.deploy_team import deploy_team
 
     durable.make_folder(arguments.work)
-    node = Node(arguments.address, arguments.ssh_options)
-    if arguments.bundle:
-        deploy_bundle(node, arguments.bundle, _host(arguments.host), arguments.work, print)
+    nodes = [Node(address, arguments.ssh_options) for address in arguments.address]
+    told = (arguments.bundle, _host(arguments.host), arguments.work, print)
+    if not arguments.bundle:
+        for node in nodes:  # one after the other: of a team the others go on
+            deploy_release(node, arguments.work, arguments.source, print)
+    elif len(nodes) == 1 and not arguments.without:
+        deploy_bundle(nodes[0], *told)
     else:
-        deploy_release(node, arguments.work, arguments.source, print)
+        deploy_team(nodes, *told, arguments.without)
     return 0
 
 
@@ -136,6 +164,13 @@ def _address(text: str) -> str:
     if not text or text.startswith("-"):
         raise argparse.ArgumentTypeError("name the node: its ADDRESS, as ssh takes it")
     return text
+
+
+def _members(text: str) -> tuple[int, ...]:
+    words = text.replace(",", " ").split()
+    if not words or not all(word.isascii() and word.isdigit() for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of members, such as 0,1")
+    return tuple(map(int, words))
 
 
 def _words(text: str) -> list[str]:
@@ -284,17 +319,44 @@ def _parser() -> argparse.ArgumentParser:
         help="the host forgets that number's former card",
     )
 
+    team = card.add_argument_group("of a team, whose encoder is cut over several nodes")
+    team.add_argument("--fog", type=int, metavar="N", help="its members; one card for each")
+    team.add_argument(
+        "--member", type=int, metavar="M", help="only this one, of 0 to N-1; also made again"
+    )
+    team.add_argument(
+        "--peers",
+        type=_words,
+        default=[],
+        metavar="ADDRESSES",
+        help="host:port of each member in one argument, or once with %% for its number",
+    )
+    team.add_argument("--multicast", metavar="GROUP:PORT", help="that all members join instead")
+    team.add_argument("--cameras", type=_members, metavar="0,1", help="members with one (all)")
+    team.add_argument("--modems", type=_members, metavar="0,1", help="members with one (all)")
+    team.add_argument(
+        "--placement", type=Path, metavar="FILE.json", help="which members compute what"
+    )
+
     deploy = command(
         "deploy", _deploy, "give a running node this checkout's programs, or a bundle, over SSH"
     )
     deploy.add_argument(
         "address",
         type=_address,
+        nargs="+",
         metavar="ADDRESS",
-        help="as ssh takes it; the account is root or may sudo",
+        help="as ssh takes it, of a team each; the account is root or may sudo",
     )
     deploy.add_argument(
         "--bundle", type=Path, metavar="DIR", help="deploy this bundle instead of the programs"
+    )
+    deploy.add_argument(
+        "--without",
+        type=_members,
+        default=(),
+        metavar="0,1",
+        help="members of a team that are away, and get the bundle later",
     )
     add_host(deploy, "folder of the host that hears it")
     deploy.add_argument(

@@ -7,6 +7,7 @@ leaves that partition at the first boot.
 
 import hashlib
 import tempfile
+import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from device.flash import registry
+from device.flash import registry, teams
 from device.flash.firstboot import SEED, System, detect, first_boot_files, read_text
+from device.flash.member import Team
 from device.flash.personal import Personal, make_personal
-from device.flash.ports import check_port, console_on
+from device.flash.ports import console_on
 from device.flash.release import PROJECT, Release, make_release
 from device.flash.rootfs import UNITS
 from device.flash.settings import APP_KEY, Settings, read_settings
@@ -30,7 +32,9 @@ from device.flash.target import (
     describe,
     open_target,
 )
+from device.flash.teams import Begun
 from device.flash.tools import FlashError
+from device.link_config import LinkConfig
 from link.bundle import Bundle
 from link.security import COUNTER_FILE, KEY_FILE, provision, signature
 
@@ -38,7 +42,7 @@ SECRETS = (f"{SEED}/{KEY_FILE}", f"{SEED}/{APP_KEY}")
 SUMS = f"{SEED}/SHA256SUMS"
 SHOWN_CHARS = 1500
 PICAMERA2_NEEDS = "3.13"
-NETWORK_UNIT = """# Of latentlink.service: this node's carrier is UDP.
+NETWORK_UNIT = """# Of latentlink.service: this node speaks UDP, to its host or its team.
 [Unit]
 Wants=network-online.target
 After=network-online.target
@@ -69,6 +73,17 @@ class CardOptions:
     replaces: bool = False
     host_port: str = registry.HOST_PORT
     "The port of the host's modem, for a host.toml that is made."
+    team: Team | None = None
+    member: int | None = None
+    "Which of the team's members; all of it is asked for in `device.flash.team`."
+    link: LinkConfig | None = None
+    "The team's, though this member has no modem."
+    is_brief: bool = False
+    "Which files are written was said of another member."
+
+
+class OtherMemberError(FlashError):
+    """What is in the reader is a card of the same team, made already."""
 
 
 def flash_card(
@@ -80,18 +95,21 @@ def flash_card(
     All checks come before anything is written; the host's files are written beside their places
     before the card is, and take them when the card is right.
     """
-    settings = read_settings(options.settings, options.node, options.bundle)
-    registry.check_free(options.host, settings.node, options.replaces)
-    notices = [
-        *settings.notices,
-        *registry.check_link(options.host, settings.link, options.host_port),
-    ]
+    settings = read_settings(
+        options.settings, options.node, options.bundle, options.team, options.member
+    )
+    link = settings.link or options.link
+    assert link is not None
+    _begun(options, settings)
+    notices = [*settings.notices, *registry.check_link(options.host, link, options.host_port)]
     with ExitStack() as held:
         if options.is_confirmed:
             held.enter_context(registry.locked(options.host))
-            registry.check_free(options.host, settings.node, options.replaces)
             if options.target.exists():
                 held.enter_context(claimed(options.target))
+        begun = _begun(options, settings)
+        if begun.key is not None and options.target.exists():
+            _check_other(options.target, begun.key, options.member)
         target = (
             f"target    {describe(options.target) if options.target.exists() else options.target}"
         )
@@ -99,17 +117,20 @@ def flash_card(
         boot, system = _system(options, settings, say)
         release = make_release(system.python, options.work, settings.source_kind)
         bundle = Bundle.load(settings.bundle, side="node")
-        personal = make_personal(settings.node, options.hostname, options.user, options.ssh_key)
-        key_files = new_key(settings)
+        personal = make_personal(
+            settings.node, options.hostname, options.user, options.ssh_key, options.member
+        )
+        key_files = new_key(settings, begun.key)
         signer = (
             signing_key(options.host, may_make=True)
             if options.is_confirmed
             else Ed25519PrivateKey.generate()
         )
         seed = seed_files(settings, system, release, bundle, signer, personal) | key_files
-        files = first_boot_files(boot, system, personal, settings.port) | seed
+        files = first_boot_files(boot, system, personal, settings.ports) | seed
         _check_room(boot, files)
-        _tell(files, settings, release, bundle, say)
+        if not options.is_brief:
+            _tell(files, settings, link, release, bundle, say)
         for notice in notices:
             say(f"note      {notice}")
         if not options.is_confirmed:
@@ -119,8 +140,31 @@ def flash_card(
             )
             say(target)
             return False
-        _write(options, settings, boot, files, say, show)
+        _write(options, settings, link, begun.made, boot, files, say, show)
     return True
+
+
+def _begun(options: CardOptions, settings: Settings) -> Begun:
+    """What there is of the node's team; FlashError when its number is another node's."""
+    if options.team is not None and options.member is not None:
+        shared = options.team.shared
+        return teams.begun(options.host, settings.node, shared, options.member, options.replaces)
+    registry.check_free(options.host, settings.node, options.replaces)
+    return Begun()
+
+
+def _check_other(target: Path, key: bytes, member: int | None) -> None:
+    """Raise OtherMemberError when the card is another member's, made and not yet started."""
+    try:
+        boot = open_target(target)
+        found = boot.read(f"{SEED}/{KEY_FILE}"), boot.read(f"{SEED}/node.toml")
+        other = tomllib.loads(found[1].decode())["team"]["member"]
+    except (FlashError, OSError, ValueError, KeyError, TypeError):
+        return  # it holds nothing of ours
+    if found[0].decode(errors="replace").strip() == key.hex() and other != member:
+        raise OtherMemberError(
+            f"{target} is the card of member {other}, which is made; put in that of member {member}"
+        )
 
 
 def _system(
@@ -136,15 +180,16 @@ def _system(
     system = detect(boot)
     say(f"system    {system.name}; first boot by {system.first_boot}, Python {system.python}")
     _check_source(settings, system)
+    is_ours = system.first_boot == "image"
     try:
-        check_port(settings.link, is_our_image=system.first_boot == "image")
+        settings.check_ports(is_ours)
     except FlashError as error:
         raise FlashError(f"{options.settings}: {error}") from None
-    if system.first_boot != "image":
-        for word in console_on(settings.port, read_text(boot, "cmdline.txt")):
+    for port in () if is_ours else settings.ports:
+        for word in console_on(port, read_text(boot, "cmdline.txt")):
             say(
-                f"console   {word} leaves cmdline.txt: {settings.port} is the link's, and a "
-                "console would speak on it"
+                f"console   {word} leaves cmdline.txt: {port} is the link's, and a console would "
+                "speak on it"
             )
     return boot, system
 
@@ -152,6 +197,8 @@ def _system(
 def _write(
     options: CardOptions,
     settings: Settings,
+    link: LinkConfig,
+    made: tuple[int, ...],
     boot: BootPartition,
     files: Mapping[str, bytes],
     say: Callable[[str], None],
@@ -161,8 +208,18 @@ def _write(
     right.
     """
     key_text = files[f"{SEED}/{KEY_FILE}"].decode()
+    records = {}
+    if options.team is not None and options.member is not None:
+        key, now = bytes.fromhex(key_text), (*made, options.member)
+        records = teams.record(options.host, settings.node, options.team.shared, now, key)
     registration = registry.Registration(
-        options.host, settings.node, key_text, settings.bundle, settings.link, options.host_port
+        options.host,
+        settings.node,
+        key_text,
+        settings.bundle,
+        link,
+        options.host_port,
+        records=records,
     )
     try:
         if options.image:
@@ -174,12 +231,17 @@ def _write(
         raise
     registration.commit()
     say(
-        f"written and read back; node {settings.node} is in {options.host.parent}, its key in "
+        f"written and read back; node {settings.name} is in {options.host.parent}, its key in "
         f"{registration.key_path}"
     )
     for notice in registration.notices:
         say(f"note      {notice}")
-    say(f"start the host, or start it again: python -m host_decoder listen {options.host}")
+    if options.member is None:
+        say(how_to_listen(options.host))
+
+
+def how_to_listen(host: Path) -> str:
+    return f"start the host, or start it again: python -m host_decoder listen {host}"
 
 
 def seed_files(
@@ -205,7 +267,9 @@ def seed_files(
             "release.id": release.id.encode(),
             "release.python": release.python.encode(),
         }
-    if settings.link.profile.carrier == "udp":
+    if settings.team is not None and settings.team.placement_text is not None:
+        seed["placement.json"] = settings.team.placement_text.encode()
+    if settings.uses_ip:
         seed["network.conf"] = NETWORK_UNIT.encode()
     if personal.authorized_key:
         seed["authorized_keys"] = f"{personal.authorized_key}\n".encode()
@@ -221,12 +285,12 @@ def seed_files(
     }
 
 
-def new_key(settings: Settings) -> dict[str, bytes]:
-    """What leaves the boot partition at the first boot: a new key with its counter, and a LoRaWAN
-    node's other key.
+def new_key(settings: Settings, key: bytes | None = None) -> dict[str, bytes]:
+    """What leaves the boot partition at the first boot: a new key, or the team's, with a counter of
+    its own, and a LoRaWAN node's other key.
     """
     with tempfile.TemporaryDirectory() as folder:
-        provision(Path(folder), settings.node)
+        provision(Path(folder), settings.node, key=key)
         files = {
             f"{SEED}/{name}": (Path(folder) / name).read_bytes()
             for name in (KEY_FILE, COUNTER_FILE)
@@ -276,15 +340,16 @@ def _check_room(boot: BootPartition, files: Mapping[str, bytes]) -> None:
 def _tell(
     files: Mapping[str, bytes],
     settings: Settings,
+    link: LinkConfig,
     release: Release,
     bundle: Bundle,
     say: Callable[[str], None],
 ) -> None:
     say(
-        f"node      {settings.node}, bundle {bundle.id.hex()} of "
+        f"node      {settings.name}, bundle {bundle.id.hex()} of "
         f"{settings.bundle}{_measured(bundle)}"
     )
-    say(f"link      {_line(settings)}")
+    say(f"link      {_line(link)}" + ("" if settings.link else ", of its team: no modem here"))
     say(f"release   {release.id}: Python {release.python}, {len(release.wheels)} aarch64 wheels")
     for name, content in sorted(files.items()):
         say(f"file      {name}, {len(content)} bytes" + (" (secret)" if name in SECRETS else ""))
@@ -303,8 +368,7 @@ def _measured(bundle: Bundle) -> str:
     )
 
 
-def _line(settings: Settings) -> str:
-    link = settings.link
+def _line(link: LinkConfig) -> str:
     told = [f"region {link.region}"] if link.region else []
     told += [f"{link.frequency_hz / 1e6:g} MHz"] if link.frequency_hz else []
     return ", ".join(

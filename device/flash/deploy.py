@@ -109,7 +109,7 @@ def deploy_release(node: Node, work: Path, source_kind: str, say: Callable[[str]
         f"{node.address}: Python {probed.python}, release {release.id}, "
         f"{release.archive.stat().st_size / 1e6:.0f} MB"
     )
-    say(_update(node, probed, "release", release.id, release.archive.read_bytes()))
+    say(update(node, probed, "release", release.id, release.archive.read_bytes()))
 
 
 def deploy_bundle(
@@ -119,9 +119,16 @@ def deploy_bundle(
     still be under way.
     """
     probed = probe(node)
-    bundle, key = Bundle.load(path, side="node"), signing_key(host)
-    Bundle.load(path, side="host")
-    number = node_number(node, probed)
+    bundle, archive = signed_archive(path, host, work)
+    found = identity(node, probed)
+    if found.member is not None:
+        raise FlashError(
+            f"{node.address} is {found}: a team gets a bundle all at once, so give the addresses "
+            "of all its members"
+        )
+    if bundle.team is not None:
+        raise FlashError(f"{node.address} is {found}, and bundle {path} is cut for a team")
+    number = found.node
     with registry.locked(host):
         known, new = registry.bundles_of(host, number), registry.relative(path, host.parent)
         registry.set_bundles(host, number, [new, *known])
@@ -135,24 +142,45 @@ def deploy_bundle(
             f"node {number} stands in {host} too, and {host_folder.node_file(host, number)} "
             "counts; take it out there"
         )
-    archive = work / f"bundle-{bundle.id.hex()}.tar.gz"
-    write_archive(archive, signed_files(bundle, key))
     try:
-        say(_update(node, probed, "bundle", bundle.id.hex(), archive.read_bytes()))
+        say(update(node, probed, "bundle", bundle.id.hex(), archive))
     except FlashError:
         with registry.locked(host):  # what it sent before it was taken back can be read
             registry.set_bundles(host, number, [*(name for name in known if name != new), new])
         raise
 
 
-def node_number(node: Node, probed: Probe) -> int:
-    """Which node it is, by node.toml or, in safe mode, by the settings that worked last."""
+def signed_archive(path: Path, host: Path, work: Path) -> tuple[Bundle, bytes]:
+    """A bundle as nodes take it that this host flashed."""
+    bundle, key = Bundle.load(path, side="node"), signing_key(host)
+    Bundle.load(path, side="host")
+    archive = work / f"bundle-{bundle.id.hex()}.tar.gz"
+    write_archive(archive, signed_files(bundle, key))
+    return bundle, archive.read_bytes()
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a node is."""
+
+    node: int
+    member: int | None = None
+    "Its number in its team; None: it is alone."
+    members: int = 1
+
+    def __str__(self) -> str:
+        alone = f"node {self.node}"
+        return alone if self.member is None else f"member {self.member} of {alone}"
+
+
+def identity(node: Node, probed: Probe) -> Identity:
+    """Who it is, by node.toml or, in safe mode, by the settings that worked last."""
     try:
-        return _number(node, NODE_TOML, [])
+        return _identity(node, NODE_TOML, [])
     except FlashError as error:
         why = error
     try:
-        return _number(node, LAST_GOOD, _sudo(node, probed))
+        return _identity(node, LAST_GOOD, _sudo(node, probed))
     except FlashError:
         raise FlashError(
             f"{node.address} is in safe mode, and which node it is cannot be known: {why}. Put "
@@ -160,26 +188,33 @@ def node_number(node: Node, probed: Probe) -> int:
         ) from None
 
 
-def _number(node: Node, path: str, sudo: list[str]) -> int:
+def _identity(node: Node, path: str, sudo: list[str]) -> Identity:
     text = node.run(shlex.join([*sudo, "cat", node.root + path]))
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "node.toml"
         copy.write_text(text, encoding="utf-8")
         try:
-            number = read_toml(copy, FlashError).get("node")
+            table = read_toml(copy, FlashError)
         except FlashError as error:
             raise FlashError(str(error).replace(str(copy), path)) from None
+    number, team = table.get("node"), table.get("team")
     if type(number) is not int or not 1 <= number <= MAX_NODE:
         raise FlashError(f"{path} has node = {number!r}")
-    return number
+    if team is None:
+        return Identity(number)
+    told = team if isinstance(team, dict) else {}
+    member, members = told.get("member"), told.get("members")
+    if type(member) is not int or type(members) is not int:
+        raise FlashError(f"{path} has team = {team!r}")
+    return Identity(number, member, members)
 
 
 def _sudo(node: Node, probed: Probe) -> list[str]:
     return [] if probed.is_root or node.root else ["sudo", "-n"]
 
 
-def _update(node: Node, probed: Probe, kind: str, name: str, archive: bytes) -> str:
-    """Send update.sh, then the archive to it."""
+def update(node: Node, probed: Probe, kind: str, name: str, archive: bytes) -> str:
+    """Send update.sh, then the archive to it; what it says when all is well."""
     script = node.run(
         "script=$(mktemp) && cat >$script && echo $script", UPDATE.read_bytes()
     ).strip()

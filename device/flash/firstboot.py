@@ -124,17 +124,21 @@ def _guess(boot: BootPartition, names: Iterable[str]) -> str:
 
 
 def first_boot_files(
-    boot: BootPartition, system: System, personal: Personal, port: str
+    boot: BootPartition, system: System, personal: Personal, ports: Iterable[str]
 ) -> dict[str, bytes]:
-    """What is to be written besides the seed, by its path on the boot partition."""
+    """What is to be written besides the seed, by its path on the boot partition. `ports`: those
+    that are the node's.
+    """
     files: dict[str, str] = {}
     if system.first_boot != "image":
-        cmdline, config = read_text(boot, "cmdline.txt"), read_text(boot, "config.txt")
-        files |= (
-            uart_files(cmdline, config)
-            if port == NODE_UART
-            else {"cmdline.txt": without_console(cmdline, port)}
-        )
+        files["cmdline.txt"] = read_text(boot, "cmdline.txt")
+        for port in ports:
+            cmdline, config = files["cmdline.txt"], read_text(boot, "config.txt")
+            files |= (
+                uart_files(cmdline, config)
+                if port == NODE_UART
+                else {"cmdline.txt": without_console(cmdline, port)}
+            )
     if system.first_boot == "cloud-init":
         files |= cloud_init_files(boot, personal, files["cmdline.txt"])
     elif system.first_boot == "firstrun":

@@ -25,9 +25,15 @@ class Personal:
 
 
 def make_personal(
-    node: int, hostname: str | None = None, user: str = "", ssh_key: Path | None = None
+    node: int,
+    hostname: str | None = None,
+    user: str = "",
+    ssh_key: Path | None = None,
+    member: int | None = None,
 ) -> Personal:
-    """FlashError with the sentence that says what cannot be."""
+    """FlashError with the sentence that says what cannot be. `member`: of a team, each of which is
+    a machine of its own.
+    """
     key = read_text(ssh_key, FlashError).strip() if ssh_key else ""
     if ssh_key and not PUBLIC_KEY.fullmatch(key):
         raise FlashError(f"{ssh_key} is no single public key; give the file that ends in .pub")
@@ -38,6 +44,7 @@ def make_personal(
     if user and not key:
         raise FlashError("an account without an SSH key could never be entered; give SSH_KEY= too")
     hostname = hostname or f"latentlink-{node}"
+    hostname = hostname if member is None else f"{hostname}-{member}"
     if not HOST_NAME.fullmatch(hostname):
         raise FlashError(
             f"a machine cannot be called {hostname!r}; take letters, digits and hyphens"

@@ -20,9 +20,13 @@ UART = re.compile(r"/dev/(ttyS\d+|ttyAMA\d+|serial\d+|serial/by-path/(?!.*usb).*
 
 def check_port(link: LinkConfig, is_our_image: bool = False) -> None:
     """Raise FlashError unless a node can have its line there."""
-    if link.profile.carrier == "udp":
-        return
-    port = posixpath.normpath(link.port).replace("//", "/")
+    if link.profile.carrier != "udp":
+        check_serial(link.port, "[link]", is_our_image)
+
+
+def check_serial(named: str, section: str, is_our_image: bool = False) -> None:
+    """Raise FlashError unless a Pi has such a port for us."""
+    port = posixpath.normpath(named).replace("//", "/")
     allowed = (NODE_UART, EMULATED_UART) if is_our_image else (NODE_UART,)
     if UART.fullmatch(port) and port not in allowed:
         why = (
@@ -30,7 +34,7 @@ def check_port(link: LinkConfig, is_our_image: bool = False) -> None:
             if port == "/dev/serial0"
             else "is not the UART that flashing frees"
         )
-        raise FlashError(f"[link] port: {link.port} {why}; write {NODE_UART}")
+        raise FlashError(f"{section} port: {named} {why}; write {NODE_UART}")
 
 
 def console_on(port: str, cmdline: str) -> list[str]:

@@ -49,13 +49,14 @@ class Registration:
         link: LinkConfig | None = None,
         port: str = HOST_PORT,
         profile: str = "",
+        records: Mapping[Path, str] | None = None,
     ) -> None:
         """`link` is the node's; without it, `profile` is all that a new host.toml says. `port`: of
-        the host's modem.
+        the host's modem. `records`: files that are there before the node is.
         """
         _make_folders(host)
         own = node_keys(host, link) if link else {}
-        self.key_path = host.parent / host_folder.KEYS / f"node-{node}.key"
+        self.key_path = key_path(host, node)
         before = _entry(host, node) or {}
         bundles, self.notices = _with_earlier(host, relative(bundle, host.parent), before)
         if stands_in_host_toml(host, node):
@@ -79,7 +80,7 @@ class Registration:
             | dict(own)
         )
         entry |= {"bundle": bundles} | ({"tasks": before["tasks"]} if "tasks" in before else {})
-        texts = {self.key_path: key_text} if has_key else {}
+        texts = {**(records or {})} | ({self.key_path: key_text} if has_key else {})
         texts[host_folder.node_file(host, node)] = _node_text(entry)
         if not host.exists():
             keys = link_for(link, port) if link else {"port": port, "profile": profile}
@@ -105,6 +106,11 @@ class Registration:
         """The host knows what it knew before."""
         for file in self._files:
             file.drop()
+
+
+def key_path(host: Path, node: int) -> Path:
+    """Where the host has the key of that node, or would have it."""
+    return host.parent / host_folder.KEYS / f"node-{node}.key"
 
 
 @contextmanager

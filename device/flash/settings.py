@@ -9,13 +9,18 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from device.capture.source_config import SourceConfig
-from device.config import ConfigError, load_config
-from device.flash.ports import check_port
+from device.config import ConfigError, NodeConfig, load_config
+from device.flash.member import Team
+from device.flash.ports import check_port, check_serial
 from device.flash.tools import FlashError
+from device.fog.loading import plan_of
+from device.fog.team_config import TeamConfig
 from device.link_config import LinkConfig
 from link.bundle import Bundle, BundleError
+from link.fog import Plan
 from link.medium import never_speaks, rules_for
 from link.security import MAX_NODE, signature
 from link.settings import read_text, toml_text
@@ -41,37 +46,66 @@ class Settings:
 
     text: str
     node: int
-    link: LinkConfig
+    link: LinkConfig | None
+    "None: a team's member without a modem."
     source_kind: str
+    "Empty: a member without a camera."
     bundle: Path
     source_files: dict[str, bytes]
     "Files of a replayed or read source, by their path in its folder."
     app_key: str | None = field(default=None, repr=False)
     notices: tuple[str, ...] = ()
     "What the person should know."
+    team: Team | None = None
+    member: int | None = None
 
     @property
-    def port(self) -> str:
-        return self.link.port
+    def ports(self) -> tuple[str, ...]:
+        """The ports that are the node's: of its link, and of the bus that its team shares."""
+        ports = (self.link and self.link.port, self.team and self.team.port)
+        return tuple(port for port in ports if port)
 
     @property
-    def profile(self) -> str:
-        return self.link.profile.name
+    def uses_ip(self) -> bool:
+        is_udp = self.link is not None and self.link.profile.carrier == "udp"
+        return is_udp or (self.team is not None and self.team.uses_ip)
+
+    def check_ports(self, is_our_image: bool) -> None:
+        """Raise FlashError unless a Pi has each port for us."""
+        if self.team is not None and self.team.port is not None:
+            check_serial(self.team.port, "[team]", is_our_image)
+        if self.link is not None:
+            check_port(self.link, is_our_image)
+
+    @property
+    def name(self) -> str:
+        """As a person calls it."""
+        return f"{self.node}" if self.member is None else f"{self.node}, member {self.member}"
 
 
-def read_settings(path: Path, node: int | None = None, bundle: Path | None = None) -> Settings:
-    """node.toml, checked and rewritten for the node; FlashError says what is wrong."""
+def read_settings(
+    path: Path,
+    node: int | None = None,
+    bundle: Path | None = None,
+    team: Team | None = None,
+    member: int | None = None,
+) -> Settings:
+    """node.toml, checked and rewritten for the node, or for that member of the team; FlashError
+    says what is wrong.
+    """
     try:
-        config = load_config(path)
+        text = read_text(path, ConfigError)
+        if team is not None and member is not None:
+            text = team.text(text, member)
+        config = _load(text, path)
         number = config.node if node is None else node
-        notices = config.notices + _check(config.link, number)
+        notices = config.notices + _check(config.link, number, team is not None)
         chosen = bundle or config.bundle
-        Bundle.load(chosen, side="node")
+        _check_cut(Bundle.load(chosen, side="node"), config.team, team)
         Bundle.load(chosen, side="host")
         files = _source_files(config.source)
-        app_key = config.link.lorawan.app_key if config.link.lorawan else None
-        text = read_text(path, ConfigError)
-        if config.source.path is not None:
+        app_key = config.link.lorawan.app_key if config.link and config.link.lorawan else None
+        if config.source is not None and config.source.path is not None:
             on_node = {"path": f"{SOURCE_ON_NODE}/{config.source.path.name}"}
             text = toml_text.rewrite(text, on_node, "source")
         if app_key is not None:
@@ -81,14 +115,57 @@ def read_settings(path: Path, node: int | None = None, bundle: Path | None = Non
         raise FlashError(str(error)) from None
     except (FlashError, ValueError) as error:
         raise FlashError(f"{path}: {error}") from None
-    return Settings(text, number, config.link, config.source.kind, chosen, files, app_key, notices)
+    kind = config.source.kind if config.source else ""
+    settings = Settings(
+        text, number, config.link, kind, chosen, files, app_key, notices, team, member
+    )
+    settings.check_ports(is_our_image=True)
+    return settings
 
 
-def _check(link: LinkConfig, number: int) -> tuple[str, ...]:
+def _load(text: str, path: Path) -> NodeConfig:
+    """The settings that a text says, as the node reads them; its paths are those of that file."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        copy.write_text(text, encoding="utf-8")
+        try:
+            return load_config(copy, folder=path.parent)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(str(copy), str(path))) from None
+
+
+def _check_cut(bundle: Bundle, config: TeamConfig | None, team: Team | None) -> None:
+    """Raise FlashError or ValueError unless the bundle's encoder is cut as it must be, and every
+    part has its members.
+    """
+    if team is None or config is None:
+        if bundle.team is not None:
+            raise FlashError(
+                f"bundle {bundle.path} is cut for a team of {bundle.team.groups}: make one, "
+                f"FOG={bundle.team.groups}"
+            )
+    elif bundle.team is None:
+        raise FlashError(
+            f"bundle {bundle.path} holds an encoder for one node; a team needs one that is cut: "
+            f"train a preset such as branch-{team.members}"
+        )
+    elif team.placement is not None:
+        Plan.of(bundle.team, team.placement, team.members)
+    else:
+        plan_of(config, bundle)
+
+
+def _check(link: LinkConfig | None, number: int, is_team: bool) -> tuple[str, ...]:
     """Raise FlashError for what cannot work; a sentence on what will hardly do."""
     if not 1 <= number <= MAX_NODE:
         raise FlashError(f"node is {number}, a node has a number from 1 to {MAX_NODE}")
-    check_port(link, is_our_image=True)
+    if link is None:
+        return ()
+    if link.lorawan and is_team:
+        raise FlashError(
+            "[link.lorawan] is of one device, and a team speaks by any of its members: take "
+            "another profile"
+        )
     if link.lorawan and link.lorawan.dev_eui is None:
         raise FlashError(
             "[link.lorawan] has no dev_eui, by which the host knows the node: write the module's "
@@ -109,9 +186,9 @@ def _check(link: LinkConfig, number: int) -> tuple[str, ...]:
     return tuple(notices)
 
 
-def _source_files(source: SourceConfig) -> dict[str, bytes]:
+def _source_files(source: SourceConfig | None) -> dict[str, bytes]:
     """What is replayed or read, for the boot partition."""
-    if source.path is None:
+    if source is None or source.path is None:
         return {}
     if not source.path.exists():
         raise FlashError(f"the source {source.path} does not exist")

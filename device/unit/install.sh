@@ -87,6 +87,11 @@ if grep -Eqx '[0-9a-f]{32}' "$seed/node.key" 2>/dev/null && ! cmp -s "$seed/node
     chmod 600 "$state"/keys.part/*.key
     place "$state/keys.part" "$state/keys"
 fi
+if [ -f "$seed/placement.json" ]; then # of a team's member
+    cp "$seed/placement.json" "$root/etc/latentlink/placement.json.part"
+    chmod 644 "$root/etc/latentlink/placement.json.part"
+    place "$root/etc/latentlink/placement.json.part" "$root/etc/latentlink/placement.json"
+fi
 cp "$seed/node.toml" "$root/etc/latentlink/node.toml.part"
 chmod 644 "$root/etc/latentlink/node.toml.part"
 place "$root/etc/latentlink/node.toml.part" "$root/etc/latentlink/node.toml"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# update.sh release|bundle ID SHA256 [ROOT SYSTEMCTL PYTHON]: take over the tar.gz on standard input, a release or a bundle.
+# update.sh release|bundle|stage|switch ID SHA256 [ROOT SYSTEMCTL PYTHON]: take over the tar.gz on standard input, a release
+# or a bundle; of a team's member in two steps, since none switches before all have tried theirs: stage, then switch.
 # It is unpacked beside what runs, tries itself there and takes its place in one step. A release is taken back when the
 # service does not become ready; a power cut meanwhile takes it back at the next boot (install.sh). A bundle is on trial:
 # the node itself goes back to the one before it (device/encoder/trial.py), and here the verdict is awaited and cleaned up after.
@@ -10,9 +11,10 @@ opt=$root/opt/latentlink
 settings=$root/etc/latentlink/node.toml
 good=$root/var/lib/latentlink/node.toml.good
 patience_s=120
+step=$kind
 case $kind in
     release) folder=$opt/releases link=$opt/current ;;
-    bundle) folder=$opt/bundles link=$opt/bundle ;;
+    bundle | stage | switch) folder=$opt/bundles link=$opt/bundle kind=bundle ;;
     *) echo "update.sh: $kind is neither release nor bundle" >&2; exit 2 ;;
 esac
 fail() { echo "latentlink-update: $*" >&2; exit 1; }
@@ -94,9 +96,10 @@ if [ "$kind" = bundle ] && [ -n "$before" ]; then
     state=$root/var/lib/latentlink/bundle.json
     before=$(trial) || fail "the node cannot say which bundle it runs; put that right, or give it the present programs: make deploy"
     before=bundles/${before%% *}
-    [ "$before" = "bundles/$id" ] || rm -rf "${folder:?}/$id"
+    [ "$before" = "bundles/$id" ] || [ "$step" = switch ] || rm -rf "${folder:?}/$id"
 fi
 if [ ! -d "$folder/$id" ]; then
+    [ "$step" != switch ] || fail "bundle $id is not on this node any more; deploy it again"
     cat >"$part.tar.gz" || fail "the card is full: $(df -h "$opt" | tail -n 1)"
     [ "$(sha256sum <"$part.tar.gz" | cut -d' ' -f1)" = "$sha256" ] || fail "it arrived damaged or not whole; deploy again"
     mkdir "$part"
@@ -105,13 +108,17 @@ if [ ! -d "$folder/$id" ]; then
     sync
     mv -T "$part" "$folder/$id"
 fi
-case $kind in
+case $step in
     release) try "$folder/$id" "$opt/bundle" ;;
-    bundle) try "$opt/current" "$folder/$id" ;;
+    bundle | stage) try "$opt/current" "$folder/$id" ;;
 esac || refuse "$kind $id does not work on this node, so ${before##*/} goes on"
+if [ "$step" = stage ] && [ "$before" != "bundles/$id" ]; then
+    echo "bundle $id waits for its switch"
+    exit
+fi
 if [ "$kind" = bundle ] && [ -n "$before" ]; then
     if [ "$before" = "bundles/$id" ]; then
-        settle
+        [ "$step" = stage ] || settle
         echo "bundle $id runs already"
         exit
     fi

@@ -8,6 +8,8 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+HEADING = re.compile(r"\s*\[\s*([^\]]*?)\s*\]")
+
 
 def value(item: Any) -> str:
     """A text, a number, true, false or a list of them, as TOML writes it."""
@@ -33,7 +35,7 @@ def rewrite(text: str, values: Mapping[str, int | str], section: str = "") -> st
     missing = dict(values)
     written, current, place = [], "", 0
     for line in text.splitlines():
-        if heading := re.match(r"\s*\[\s*([^\]]*?)\s*\]", line):
+        if heading := HEADING.match(line):
             current = heading[1]
         key = re.match(r"\s*([\w-]+)\s*=", line)
         is_set = current == section and key and key[1] in missing
@@ -47,6 +49,23 @@ def rewrite(text: str, values: Mapping[str, int | str], section: str = "") -> st
         raise ValueError(
             f"a key lies over several lines or not {where}; write each key on one line there"
         )
+    return whole
+
+
+def without(text: str, section: str) -> str:
+    """TOML without that section and those in it; every other line stays. ValueError where it does
+    not begin with a line of its own.
+    """
+    table = tomllib.loads(text)
+    written, is_left_out = [], False
+    for line in text.splitlines():
+        if heading := HEADING.match(line):
+            is_left_out = f"{heading[1]}.".startswith(f"{section}.")
+        if not is_left_out:
+            written.append(line)
+    whole = "\n".join(written) + "\n"
+    if not _says(whole, {name: item for name, item in table.items() if name != section}):
+        raise ValueError(f"{section} is no section of its own; write [{section}] above its keys")
     return whole
 
 

@@ -292,6 +292,25 @@ def test_no_node_gets_a_bundle_that_was_made_in_passing(capsys):
     assert option(step, "--host-dir") == "my site"
 
 
+def test_of_a_team_all_members_are_meant_by_one_address_or_by_a_list(capsys):
+    make_bundle(make_run("digits") / "bundle")
+    team = {"ADDRESS": "pi-%.local", "FOG": "3", "DATASET": "digits"}
+    [step] = shown(capsys, "deploy-model", **team)
+    assert step[2:6] == ["pi-0.local", "pi-1.local", "pi-2.local", "--bundle"]
+    [step] = shown(capsys, "deploy-model", WITHOUT="1", **team)
+    assert (step[2:4], option(step, "--without")) == (["pi-0.local", "pi-2.local"], "1")
+    assert shown(capsys, "deploy", ADDRESS="a b") == [["device.flash", "deploy", "a", "b"]]
+    with pytest.raises(RunError, match="say how many members ADDRESS=% stands for: FOG=7"):
+        STEPS["deploy"](Said({"ADDRESS": "pi-%.local"}, is_dry=True))
+
+
+def test_what_is_said_of_a_team_reaches_flashing(capsys):
+    team = {"FOG": "7", "MEMBER": "3", "PEERS": "a:1 b:1", "CAMERAS": "0,1", "MODEMS": "0"}
+    [step] = shown(capsys, "flash", TARGET="team-%.img", **team)
+    said = {name: option(step, f"--{name.lower()}") for name in team}
+    assert said == team
+
+
 def test_runs_are_deleted_only_when_that_is_confirmed_and_one_alone_when_it_is_named(capsys):
     make_bundle(make_run("digits") / "bundle")
     make_run("photos")

@@ -88,6 +88,8 @@ def test_flags_are_told_from_values(flags, expected):
         ("export", "STAGE=both", "STAGE=both: there is no such stage; there are ce, duphil"),
         ("decoder", "TASK=colour", "TASK=colour: there is no such task; .*label, coarse"),
         ("flash", "CONFIRM=ja", "CONFIRM=ja: it must be yes"),
+        ("flash", "FOG=1", "FOG=1: it must be a whole number from 2 to 32"),
+        ("flash", "MODEMS=all", "MODEMS=all: it must be numbers such as 0,1"),
         ("flash", "NODE=0", "NODE=0: it must be a whole number from 1 to 254"),
         (
             "train",
@@ -144,6 +146,7 @@ def test_a_team_of_so_many_is_the_preset_of_that_name():
     said = read(" -- FOG=7 KILL=2", {}, ["live"])
     assert said == {"FOG": "7", "KILL": "2", "PRESET": "branch-7"}
     assert read(" -- FOG=7 RUN=runs/mine", {}, ["live"]).get("PRESET") is None
+    assert read(" -- FOG=5", {}, ["flash"]) == {"FOG": "5"}
 
 
 @pytest.mark.parametrize(

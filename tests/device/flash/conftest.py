@@ -5,6 +5,7 @@ files that matter.
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from device.config import load_config
@@ -14,6 +15,7 @@ from device.flash.release import Release, program_files, write_archive
 from device.flash.tools import find
 from device.link_config import LinkConfig
 from tests.programs import program
+from tests.worlds.team_bundle import make_team_bundle, random_images
 
 ROOT = Path(__file__).parents[3]
 BUNDLE = ROOT / "models/cifar10"
@@ -107,6 +109,25 @@ def node_toml(tmp_path):
         f'node = 1\nbundle = "{BUNDLE}"\nkey_dir = "keys"  # made by '
         'flashing\n[source]\nkind = "v4l2"\n'
         'interval_s = 10\n[link]\nport = "/dev/ttyAMA0"\nprofile = "serial-9600"\n'
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def team_bundle(tmp_path_factory):
+    """A bundle whose encoder is cut into three groups."""
+    return make_team_bundle(tmp_path_factory.mktemp("team") / "bundle")
+
+
+@pytest.fixture
+def team_toml(tmp_path, team_bundle):
+    """node.toml of a team, as a person writes it for all members."""
+    np.savez(tmp_path / "replay.npz", images=random_images(12))
+    path = tmp_path / "team.toml"
+    path.write_text(
+        f'node = 40\nbundle = "{team_bundle.path}"\nkey_dir = "keys"\n[source]\nkind = "replay"\n'
+        'path = "replay.npz"\nloop = true\n[link]\nport = "/dev/ttyAMA0"\n'
+        'profile = "serial-9600"\n'
     )
     return path
 

@@ -3,6 +3,7 @@ files are.
 """
 
 import os
+from io import StringIO
 
 import pytest
 
@@ -97,6 +98,30 @@ def test_a_word_that_is_neither_yes_nor_no_is_refused(card, capsys, options):
     with pytest.raises(SystemExit):
         card(*options)
     assert "choose from 'yes', 'no'" in capsys.readouterr().err
+
+
+def test_a_team_is_made_card_by_card_while_somebody_is_there_to_change_them(
+    boot_folder, team_toml, tmp_path, monkeypatch, capsys
+):
+    words = ["card", str(boot_folder(TRIXIE)), "--settings", str(team_toml), "--fog", "3"]
+    words += ["--host-dir", str(tmp_path), "--work", str(tmp_path), "--confirm", "yes"]
+    monkeypatch.setattr("sys.stdin", StringIO())
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert "Put the card of member 1 of node 40 into" in said.out
+    assert "nobody is there to change the cards; the same command goes on" in said.err
+    monkeypatch.setattr("sys.stdin", StringIO("\n" * 9))
+    # the same card again and again: it is asked for until nobody answers
+    assert main(words) == 1
+    assert "is the card of member 0, which is made; put in that of member 1" in (
+        capsys.readouterr().out
+    )
+
+
+def test_members_that_are_no_numbers_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["card", "x", "--settings", "node.toml", "--modems", "all"])
+    assert "'all' is no list of members, such as 0,1" in capsys.readouterr().err
 
 
 def test_options_for_ssh_that_are_no_words_are_refused(capsys):

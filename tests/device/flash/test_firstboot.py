@@ -73,7 +73,7 @@ def test_an_image_of_ours_that_was_damaged_is_refused_by_name(tmp_path, content)
 
 def files_for(folder, port="/dev/ttyUSB0", personal=NODE):
     boot = BootFolder(folder)
-    files = first_boot_files(boot, detect(boot), personal, port)
+    files = first_boot_files(boot, detect(boot), personal, [port])
     return {name: content.decode() for name, content in files.items()}
 
 

@@ -92,6 +92,12 @@ def test_a_carrier_over_ip_gets_what_the_service_forbids_to_others(node):
     assert not drop_in.exists()
 
 
+def test_a_members_placement_lies_beside_its_settings(node):
+    (node / "boot/firmware/latentlink/placement.json").write_text("[[[0], [1]]]")
+    assert install(node).returncode == 0
+    assert (node / "etc/latentlink/placement.json").read_text() == "[[[0], [1]]]"
+
+
 def test_the_second_boot_changes_nothing(node):
     install(node)
     (node / "var/lib/latentlink/keys/counter.json").write_text(

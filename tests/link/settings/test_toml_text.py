@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from link.settings.toml_text import lines, rewrite, value
+from link.settings.toml_text import lines, rewrite, value, without
 
 NAMES = st.from_regex(r"[A-Za-z0-9_-]{1,10}", fullmatch=True)
 PLAIN = st.one_of(
@@ -61,3 +61,15 @@ def test_any_text_can_be_written():
     assert tomllib.loads(rewrite("[x.y]\na = 1\n", {"a": wicked}, section="x.y")) == {
         "x": {"y": {"a": wicked}}
     }
+
+
+def test_a_section_goes_with_those_in_it_and_the_rest_stays():
+    text = "# mine\na = 1\n[link]\nb = 2\n[link.lorawan]\nc = 3\n[ linked ]\nd = 4 # four\n"
+    assert without(text, "link") == "# mine\na = 1\n[ linked ]\nd = 4 # four\n"
+    assert without(text, "team") == text
+
+
+def test_what_is_no_section_of_its_own_is_not_cut_out():
+    for text in ("link = {b = 2}\n", 'a = """\n[link]\n"""\n', "link.b = 2\n"):
+        with pytest.raises(ValueError, match=r"link is no section of its own; write \[link\]"):
+            without(text, "link")

@@ -87,8 +87,8 @@ class Member:
         self._is_asked = False
         self._shown: tuple[int, Image] | None = None
         "The image taken last, by its id."
-        self._unsettled: set[int] = set()
-        "Images begun here of which the host is not known to have one as new."
+        self._unsettled: deque[int] = deque(maxlen=AHEAD)
+        "Images begun here of late of which the host is not known to have one as new."
         self._stall = Pause(FIRST_STALL_S, LONGEST_STALL_S)
         self._stalled_s = -math.inf
         self._told: deque[int] = deque(maxlen=TOLD_AGAIN)
@@ -158,7 +158,8 @@ class Member:
     def _settle(self, images: Collection[int]) -> None:
         """The host has these, and so everything older is on its way at least."""
         newest = max(images, default=-1)
-        self._unsettled = {image for image in self._unsettled if image > newest}
+        newer = [image for image in self._unsettled if image > newest]
+        self._unsettled = deque(newer, AHEAD)
         self._stall.worked()
         self._stalled_s = -math.inf
 
@@ -215,7 +216,7 @@ class Member:
         self._shown = image_id, image
         session.begin(image_id, self._turn, boot_s(), image.pixels)
         self._exchange.speak()
-        self._unsettled.add(image_id)
+        self._unsettled.append(image_id)
         self._stalled_s = boot_s() + self._stall.failed()
 
     def _is_image_due(self, now_s: float) -> bool:

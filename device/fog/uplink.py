@@ -20,6 +20,10 @@ from link.picture import UnreadableImageError
 
 POLL_S = 0.01
 "Longest that a new image waits for this thread to listen less."
+MAX_ORDERS = 1000
+"That wait for a modem which hangs; further images are left out."
+HANGS_AFTER_S = 30.0
+"No modem takes so long over a packet."
 CLOSE_S = 0.3
 "A port that does not return for longer is left behind."
 
@@ -38,6 +42,8 @@ class Uplink:
         "This member sends; else it keeps."
         self._is_over = threading.Event()
         self._failure: BaseException | None = None
+        self._turned_s = boot_s()
+        "When the thread was last seen at work."
         self._thread = threading.Thread(target=self._serve, name="uplink", daemon=True)
         self._thread.start()
 
@@ -69,7 +75,7 @@ class Uplink:
         """Whether packets leave, or would. OSError, or a failure of the keys, that ended it."""
         if self._failure is not None:
             raise self._failure
-        return self._link.is_well(now_s)
+        return now_s < self._turned_s + HANGS_AFTER_S and self._link.is_well(now_s)
 
     @property
     def wants_image(self) -> bool:
@@ -84,6 +90,8 @@ class Uplink:
         told: Callable[[int], None] = lambda n_chunks: None,
     ) -> None:
         """`told` is called, in the other thread, with the number of chunks when it is stored."""
+        if self._orders.qsize() >= MAX_ORDERS:
+            return
         self._wants_image = False
         self._orders.put(lambda: self._put(image, bitstream, captured_s, told))
 
@@ -128,7 +136,7 @@ class Uplink:
                 self._failure = error
 
     def _turn(self) -> None:
-        link = self._link
+        link, self._turned_s = self._link, boot_s()
         link.end_transmission(boot_s())
         while not self._orders.empty():
             self._orders.get()()

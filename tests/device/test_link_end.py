@@ -66,6 +66,14 @@ def test_an_image_is_cut_as_the_settings_want_it(make_end):
     assert image == end.turns.own.outbox.newest_image
 
 
+def test_an_image_that_has_an_id_keeps_it(make_end):
+    end, _ = make_end()
+    assert end.put(b"abcdefg", boot_s(), 77, is_durable=False) == (1, 77)
+    assert end.turns.waiting() == {77}
+    end.turns.forget([77])
+    assert end.turns.waiting() == set()
+
+
 def test_one_that_would_be_too_many_chunks_is_cut_into_longer_ones(make_end):
     end, _ = make_end(link=CHUNKS)
     n_chunks, _ = end.put(bytes(3 + 2 * MAX_CHUNKS), boot_s())

@@ -1,6 +1,7 @@
 """Image sources on real files: a replay, and a video in the place of a camera."""
 
 import itertools
+import math
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from device.capture.image_source import open_source
+from device.capture.image_source import n_images, open_source
 from device.capture.source import SourceError
 from device.capture.source_config import SourceConfig
 from link.bundle.image_spec import ImageSpec
@@ -50,6 +51,24 @@ def test_a_limit_ends_the_source_and_a_loop_begins_it_again(home, images):
     assert len(take(open_source(SourceConfig("replay", path, limit=5), GREY_8))) == 5
     looped = take(open_source(SourceConfig("replay", path, limit=30, loop=True), GREY_8))
     assert (looped[25].pixels == images[25 % 12]).all()
+
+
+def test_of_a_replay_others_may_say_which_image_is_wanted(home, images):
+    path, wanted = home.folder / "replay.npz", iter([3, 0, 11, 12])
+    source = SourceConfig("replay", path)
+    shown = take(open_source(source, GREY_8, turn=lambda: next(wanted)))
+    assert (np.array([image.pixels for image in shown]) == images[[3, 0, 11]]).all(), "12 ends it"
+    wanted = iter([13])
+    looped = open_source(SourceConfig("replay", path, loop=True), GREY_8, turn=lambda: next(wanted))
+    assert (next(looped)().pixels == images[1]).all()
+
+
+def test_how_many_images_a_source_gives_is_known_of_one_that_ends(home):
+    path = home.folder / "replay.npz"
+    assert n_images(SourceConfig("replay", path)) == 12
+    assert n_images(SourceConfig("replay", path, limit=5)) == 5
+    assert n_images(SourceConfig("replay", path, limit=30, loop=True)) == 30
+    assert n_images(SourceConfig("v4l2")) == math.inf
 
 
 def test_an_image_is_captured_when_it_is_taken_and_not_before(home):

@@ -548,3 +548,12 @@ def test_asking_does_not_read_the_whole_queue(outbox, monkeypatch, skip):
     outbox.base_chunks(2, skip)
     outbox.refinements(2, skip)
     assert read.n <= 4
+
+
+def test_which_images_wait_is_told_and_others_may_see_to_them(outbox):
+    outbox.put(5, [b"base", b"more"], 1.0)
+    outbox.put(6, [b"base"], 1.0, is_durable=False)
+    assert outbox.waiting() == {5, 6}
+    outbox.forget([5, 4])
+    assert outbox.waiting() == {6}
+    assert outbox.n_evicted == 0

@@ -655,6 +655,17 @@ def test_advance_moves_the_counters_on_and_renumbers_all_of_which_nothing_was_de
     assert Header.unpack(send(node, 1.2).packet).salt == SALT
 
 
+def test_images_that_others_have_numbered_keep_their_ids_behind_an_advance(tmp_path, bundle):
+    options = SenderOptions(keeps_ids=True)
+    node, host = OutboxNode(tmp_path, bundle, options, salt=SALT), FakeHost(bundle)
+    image = node.put(b"abc")
+    send(node, 0.0)
+    node.sender.receive(host.say(PacketType.COMMAND, pack_command(Advance(1000)), Flag.SALT), 0.2)
+    outgoing = send(node, 1.0)
+    assert outgoing.chunks == ((image, 0),)
+    assert outgoing.counter > 1000
+
+
 def test_behind_an_advance_a_refinement_has_all_its_tries_again(node, bundle):
     image, host = node.put(b"abc", b"de"), FakeHost(bundle)
     send(node, 1.0)

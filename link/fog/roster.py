@@ -61,14 +61,9 @@ class Roster:
 
     def takeover_s(self, beat_s: float) -> float:
         """When this member is to lead if the leader stays silent: one after the other, in their
-        order.
+        order, whatever each believes of the others.
         """
-        before = (
-            member
-            for member in self.may_have(Flag.CAMERA)
-            if member < self.me and member != self.leader and self.lives(member)
-        )
-        return self.leader_s + (SILENT_BEATS + len(list(before))) * beat_s
+        return self.leader_s + (SILENT_BEATS + self.me / 2) * beat_s
 
     def choose_aggregator(self, has_modem: bool, now_s: float, turn_s: float) -> int | None:
         """The present one while it lives, else the lowest that lives and has a modem; whoever

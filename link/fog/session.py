@@ -144,8 +144,10 @@ class TeamSession:
         if one is not None and not one.is_closed:
             times += [one.begun_s + self.options.give_up_s, *one.to_publish.values()]
             times += [one.due_s(part) for part in one.left if part not in one.running]
-            if self._collects(one):
-                times.append(one.free_s if one.is_finished else one.latents_due_s())
+            if self._collects(one) and not one.is_finished:
+                times.append(one.latents_due_s())
+            elif not one.left and not one.to_publish:
+                times.append(one.free_s)
         if self._tick is not None:
             times.append(self._tick[1])
         if self._has_to_beat(now_s):

@@ -165,7 +165,9 @@ class VirtualTeam:
         "All that was ever said: when, by whom."
         self.finished_s: dict[int, float] = {}
         self.on_begin: Callable[[int], None] = lambda image: None
-        self._next_begin_s = 0.0
+        self.n_steps = 0
+        "How often a member was woken."
+        self._next_begin_s = self._asked_s = 0.0
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self._wake_s: dict[int, float] = {}
@@ -197,6 +199,12 @@ class VirtualTeam:
 
     def kill(self, member: int) -> None:
         self.lives[member].session = None
+
+    def session(self, member: int) -> TeamSession:
+        """The one of a member that runs."""
+        session = self.lives[member].session
+        assert session is not None
+        return session
 
     @property
     def living(self) -> list[int]:
@@ -230,6 +238,7 @@ class VirtualTeam:
         session, now_s = life.session, self.now_s + life.clock_s
         if session is None or life.is_busy:
             return
+        self.n_steps += 1
         for frame in life.inbox:
             session.receive(frame, now_s)
         life.inbox.clear()
@@ -254,7 +263,8 @@ class VirtualTeam:
         self.closed += [(member, closed) for closed in session.take_closed()]
         for outgoing in session.take_frames():
             self.frames.append((self.now_s, member, outgoing.frame))
-            for other in outgoing.to:
+            others = set(range(self.plan.n_members)) - {member}
+            for other in others if self.options.is_medium_shared else outgoing.to:
                 self.send(other, outgoing.frame)
         due_s = session.next_due_s(now_s)
         if due_s is not None and not life.is_busy:
@@ -272,6 +282,10 @@ class VirtualTeam:
             delay_s = self.random.uniform(*self.delay_s)
             self.at(self.now_s + delay_s, lambda: self.deliver(member, frame))
 
+    def _step_all(self) -> None:
+        for member in self.living:
+            self.step(member)
+
     def _computed(self, member: int, session: TeamSession, run: Run) -> None:
         life = self.lives[member]
         if life.session is session:
@@ -284,7 +298,9 @@ class VirtualTeam:
         if len(self.begun) >= self.n_images or not session.leads or not session.is_idle:
             return
         if self.now_s < self._next_begin_s:
-            self.at(self._next_begin_s, lambda: self.step(member))
+            if self._asked_s != self._next_begin_s:
+                self._asked_s = self._next_begin_s
+                self.at(self._next_begin_s, self._step_all)
             return
         self._next_begin_s = self.now_s + self.interval_s
         counters = self.lives[member].counters

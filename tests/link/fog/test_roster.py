@@ -25,13 +25,12 @@ def test_of_two_leaders_the_lower_goes_on():
     assert (low.leader, high.leader) == (1, 1)
 
 
-def test_they_take_over_one_after_the_other_and_nobody_waits_for_who_has_no_camera():
+def test_they_take_over_one_after_the_other():
+    due_s = [Roster(member, 5, now_s=10.0).takeover_s(beat_s=1.0) for member in range(5)]
+    assert due_s == [13.0, 13.5, 14.0, 14.5, 15.0]
     roster = Roster(3, 5, now_s=10.0)
-    assert roster.takeover_s(beat_s=1.0) == 10 + 3 + 3
     roster.follow(0, 20.0)
-    assert roster.takeover_s(1.0) == 20 + 3 + 2
-    roster.hear(1, Flag.MODEM)
-    assert roster.takeover_s(1.0) == 20 + 3 + 1
+    assert roster.takeover_s(1.0) == 24.5
 
 
 def test_the_aggregator_is_kept_while_it_lives():

@@ -1,5 +1,5 @@
-"""`python -m export`: make a bundle of a checkpoint; calibrate, decoder and rotate do more with one
-that is there.
+"""`python -m export`: make a bundle of a checkpoint; calibrate, decoder, rotate and plan do more
+with one that is there.
 """
 
 import sys

@@ -3,13 +3,15 @@
 `python -m export calibrate --bundle DIR` fits the confidence of a bundle that is there, on the
 validation split. `python -m export decoder --bundle DIR --task NAME` adds another decoder to its
 host side. `python -m export rotate --bundle DIR --out NEW` rotates its latents by importance: the
-same accuracy from fewer bytes.
+same accuracy from fewer bytes. `python -m export plan DIR` places a team's parts on its nodes.
 
 What lies in the folder of a run is of that run: its data set need not be said. A bundle that came
 with the programs is never written into; a copy of it is.
 """
 
 import argparse
+import json
+import math
 import os
 import shlex
 import shutil
@@ -26,6 +28,8 @@ from export import ExportError
 from export.decoders.add import Request, add_decoder
 from export.decoders.calibration import calibrate
 from export.decoders.questions import TASKS
+from export.partition.planner import KINDS, Machine, Work, plan, verdict
+from export.partition.worth import costs
 from export.pipeline import export
 from export.rotate import Rotating, rotate
 from export.settings import Settings
@@ -129,6 +133,43 @@ def written_into(bundle: Bundle, out: Path | None) -> Path:
         )
     print(f"copy      {bundle.path} stays as it came; {place} is a copy of it, and is added to")
     return place
+
+
+def run_plan(options: dict[str, Any]) -> None:
+    bundle = Bundle.load(options["bundle"], "node")
+    if bundle.team is None:
+        raise ExportError(
+            f"bundle {bundle.path} is for one node; a cut one is exported from a run with "
+            "PRESET=branch-7"
+        )
+    macs = [[cost.macs for cost in row] for row in costs(bundle.path, bundle.team)]
+    pixel_bytes = 0.0 if options["camera"] == "each" else math.prod(bundle.image.shape)
+    plans = plan(
+        Work.of(bundle.team, macs, pixel_bytes, options["multicast"]),
+        machines(options["nodes"], options["gmacs"], options["mbps"], options["delay_ms"]),
+    )
+    for each in plans:
+        n_nodes = len({node for row in each.placement for held in row for node in held})
+        print(f"{each.kind:9} {1000 * each.latency_s:9.3f} ms an image, {n_nodes} nodes")
+    print(f"{verdict(plans)}.")
+    if options["out"] is not None:
+        best = next(each for each in plans if options["kind"] in (None, each.kind))
+        options["out"].write_text(json.dumps(best.placement) + "\n", encoding="utf-8")
+        print(f"{best.kind} in {options['out']}: [team] placement of every member's node.toml")
+
+
+def machines(n_nodes: int, *lists: tuple[float, ...]) -> list[Machine]:
+    """Nodes of those speeds in GMAC/s, rates in Mbit/s and delays in ms, one each or one for
+    all.
+    """
+    for each in lists:
+        if len(each) not in (1, n_nodes):
+            raise ExportError(f"{len(each)} numbers for {n_nodes} nodes: give one for all, or each")
+    gmacs, mbps, delay_ms = (each * (n_nodes // len(each)) for each in lists)
+    return [
+        Machine(1e9 * speed, 1e6 * rate, delay / 1000)
+        for speed, rate, delay in zip(gmacs, mbps, delay_ms, strict=True)
+    ]
 
 
 def run_rotation(options: dict[str, Any]) -> None:
@@ -347,6 +388,26 @@ def rotation_parser() -> argparse.ArgumentParser:
     return top
 
 
+def plan_parser() -> argparse.ArgumentParser:
+    top = program.Parser(
+        prog="python -m export plan",
+        description="Place the parts of a cut encoder on nodes of these speeds and links, and say "
+        "whether cutting pays. Node 0 has the modem.",
+    )
+    add = top.add_argument
+    add("bundle", type=Path, help="folder of a team's bundle; it stays as it is")
+    add("--nodes", type=int, default=7, metavar="N")
+    each: dict[str, Any] = dict(type=decimals, metavar="X,X,…")
+    add("--gmacs", required=True, help="10⁹ multiply-accumulates a second; one, or each's", **each)
+    add("--mbps", default=(10.0,), help="link, Mbit/s (default: 10)", **each)
+    add("--delay-ms", default=(2.0,), help="of a frame (default: 2)", **each)
+    add("--multicast", action="store_true", help="one frame reaches all")
+    add("--camera", choices=("shared", "each"), default="shared")
+    add("--kind", choices=KINDS, help="which to write (default: the fastest)")
+    add("--out", type=Path, metavar="FILE", help="write the placement there")
+    return top
+
+
 def add_out(top: argparse.ArgumentParser) -> None:
     help_text = (
         "write into a copy there (default: the bundle, or of one that came with the programs "
@@ -376,6 +437,10 @@ def add_data_options(top: argparse.ArgumentParser, default_name: str) -> None:
     )
 
 
+def decimals(text: str) -> tuple[float, ...]:
+    return tuple(float(word) for word in text.split(","))
+
+
 def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split(","))
 
@@ -385,5 +450,6 @@ COMMANDS = {
     "calibrate": (calibration_parser, run_calibration),
     "decoder": (decoder_parser, run_decoder),
     "rotate": (rotation_parser, run_rotation),
+    "plan": (plan_parser, run_plan),
 }
 "What is typed first, or `export` where it is left out."

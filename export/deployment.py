@@ -44,7 +44,6 @@ from link.bundle.manifest import (
 )
 
 DECODER = "decoder.onnx"
-FILES = (ENCODER, TABLES, DECODER)
 
 CALIBRATION_SEED = 0
 N_CALIBRATION_IMAGES = 300
@@ -131,6 +130,8 @@ class Deployed:
     encode: Encode
     symbols: Symbols
     tables: FittedTables
+    as_may_come: Encode | None = None
+    "The encoder of a team, at some images without nodes that are dead; None: `encode`, as always."
 
     @cached_property
     def classify(self) -> Classifier:
@@ -161,16 +162,23 @@ class Deployed:
         return accuracy(self.answers, self.data.test.labels)
 
     @cached_property
+    def validation(self) -> np.ndarray:
+        """Symbols of the validation split as they may come: int8 (N, D)."""
+        if self.as_may_come is None:
+            return self.symbols["validation"]
+        return self.as_may_come(self.data.validation.images)
+
+    @cached_property
     def calibration(self) -> calibration.Fitted | None:
         """None: there are too few validation images."""
         labels = self.data.validation.labels
         tables = self.tables.chosen.tables
-        return calibration.fit(self.classify, self.symbols["validation"], labels, tables)
+        return calibration.fit(self.classify, self.validation, labels, tables)
 
     @cached_property
     def anomaly(self) -> anomaly.Fitted:
-        heard = received(self.encode, self.tables.chosen.tables)
-        return anomaly.fit(self.data, heard, self.symbols["validation"], self.symbols["test"])
+        heard = received(self.as_may_come or self.encode, self.tables.chosen.tables)
+        return anomaly.fit(self.data, heard, self.validation, self.symbols["test"])
 
     @property
     def confidence(self) -> str:

@@ -5,6 +5,7 @@ cost on the node.
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from host_decoder.decode.onnx_decoder import open_session
 from host_training.data.batches import evaluation_batches, to_model_input, to_pixels
 from host_training.data.dataset import Split
 from host_training.models.autoencoder import AutoEncoder, quantise
+from link.bundle import ImageSpec
 from link.coder import Tables, decode_bulk, latent_coder, mean_bits
 from link.output import without_information
 
@@ -46,8 +48,16 @@ class Agreement:
         )
 
 
+class FloatEncoder(Protocol):
+    """Images (N, C, H, W) to symbols (N, D) before rounding."""
+
+    image: ImageSpec
+
+    def __call__(self, images: Tensor) -> Tensor: ...
+
+
 @torch.no_grad()
-def float_latents(encoder: FoldedEncoder, split: Split) -> Tensor:
+def float_latents(encoder: FloatEncoder, split: Split) -> Tensor:
     """Latents of a split, float32 (N, D), not rounded."""
     batches = evaluation_batches(
         split, EVALUATION_BATCH, torch.device("cpu"), encoder.image.pixel_pad
@@ -55,7 +65,7 @@ def float_latents(encoder: FoldedEncoder, split: Split) -> Tensor:
     return torch.cat([encoder(images) for images, _ in batches])
 
 
-def float_symbols(encoder: FoldedEncoder, split: Split) -> np.ndarray:
+def float_symbols(encoder: FloatEncoder, split: Split) -> np.ndarray:
     """Rounded float32 latents of a split as int8 (N, D)."""
     return quantise(float_latents(encoder, split)).numpy().astype(np.int8)
 

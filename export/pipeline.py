@@ -7,15 +7,15 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from export import ExportError, measure
 from export.decoders.finetune import FineTuning, augmented_symbols, finetune, score
 from export.deployment import (
     DECODER,
-    FILES,
     Deployed,
     Say,
     first,
@@ -34,7 +34,9 @@ from export.encoder.operators import (
     require_integer,
 )
 from export.encoder.symbols import Int8Encoder
-from export.measure import Accuracies, Agreement
+from export.measure import Accuracies, Agreement, Cost
+from export.partition.deploy import deploy_team, team_halves
+from export.partition.worth import worth_of
 from export.report import ExportReport
 from export.settings import Settings, load_data, n_transmitted, preset_name, provenance
 from host_training.data.dataset import DataSet
@@ -107,13 +109,20 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[Bundle, ExportRep
     config, made_by = trained.model.config, trained.provenance.recipe
     preset = preset_name(config, made_by)
     data = load_data(settings, trained)
-    encoder, decoder = halves(trained.model, trained.latent_order, settings, data)
-    cost = measure.encoder_cost(encoder)
-    say(
-        f"fold      {config.wavelet} and stem in one; {decoder.first.in_features} of "
-        f"{config.latents} latents, {settings.order} order; {cost.macs:,} MACs"
-    )
-    deployed, agreements, operators = deploy_encoder(encoder, data, settings, folder, say)
+    encoder: Any
+    decoder: Any
+    entry = None
+    if config.team is not None:
+        encoder, decoder = team_halves(trained.model, trained.latent_order, settings)
+        deployed, agreements, operators, entry = deploy_team(encoder, data, settings, folder, say)
+    else:
+        encoder, decoder = halves(trained.model, trained.latent_order, settings, data)
+        cost = measure.encoder_cost(encoder)
+        say(
+            f"fold      {config.wavelet} and stem in one; {decoder.first.in_features} of "
+            f"{config.latents} latents, {settings.order} order; {cost.macs:,} MACs"
+        )
+        deployed, agreements, operators = deploy_encoder(encoder, data, settings, folder, say)
     validation_accuracies = make_decoder(decoder, deployed, settings.fine_tuning)
     accuracies = accuracies_of(trained.model, encoder, decoder, deployed)
     by_class = ClassAccuracies.of(data.classes, data.test.labels, deployed.answers.argmax(1))
@@ -125,6 +134,13 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[Bundle, ExportRep
     say(f"calibrate {deployed.confidence}")
     check_drop(accuracies, settings.max_drop_points)
     say(f"anomaly   {deployed.anomaly.describe()}")
+    team = None
+    if entry is not None:
+        team = worth_of(deployed, entry)
+        say(f"team      {team.describe()}")
+        each = [one for segment in team.parts for one in segment]
+        cost = Cost(sum(one.macs for one in each), sum(one.parameters for one in each))
+    files = (*NodeHalf(image=encoder.image, latents=1, team=entry).file_names, DECODER)
     report = ExportReport(
         study=study_name(data.name, preset, trained.stage, made_by.seed, settings),
         title=f"{data.name}, {preset}, {trained.stage}",
@@ -134,19 +150,21 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[Bundle, ExportRep
         validation_accuracies=validation_accuracies,
         agreements=agreements,
         cost=cost,
-        file_bytes={name: (folder / name).stat().st_size for name in FILES},
-        latency=measure.latency_ms(folder / ENCODER),
+        file_bytes={name: (folder / name).stat().st_size for name in files},
+        latency=measure.latency_ms(folder / ENCODER) if team is None else team.node.latency,
         operators=operators,
-        edge_tpu_compiler=edge_tpu_compiler_log(folder / ENCODER),
+        edge_tpu_compiler=edge_tpu_compiler_log(folder / ENCODER) if team is None else None,
+        team=team,
         provenance=provenance(settings, trained, preset),
         machine=results.machine(),
     )
     report.write(folder)
     node = NodeHalf(
         image=encoder.image,
-        latents=decoder.first.in_features,
+        latents=deployed.n_latents,
         wavelet=config.wavelet,
         input_zero_point=tflite.INPUT_ZERO_POINT,
+        team=entry,
     )
     also = Measured(split="test", images=len(data.test), float_accuracy=accuracies.best_float)
     return deployed.write(node, report.provenance, deployed.measured(also)), report
@@ -184,7 +202,7 @@ def deploy_encoder(
 
 
 def accuracies_of(
-    model: AutoEncoder, encoder: FoldedEncoder, decoder: FoldedDecoder, deployed: Deployed
+    model: AutoEncoder, encoder: measure.FloatEncoder, decoder: nn.Module, deployed: Deployed
 ) -> Accuracies:
     """At each stage, with the decoder as trained and with the one in the folder."""
     labels, int8 = deployed.data.test.labels, deployed.symbols["test"]
@@ -225,20 +243,21 @@ def halves(
 
 
 def make_decoder(
-    decoder: FoldedDecoder, deployed: Deployed, settings: FineTuning
+    decoder: nn.Module, deployed: Deployed, settings: FineTuning
 ) -> tuple[float, float]:
     """Fine-tune the decoder, write decoder.onnx; accuracy on validation before and after."""
     data = deployed.data
-    passes = augmented_symbols(data, deployed.encode, settings.n_epochs(len(data.train)))
+    encode = deployed.as_may_come or deployed.encode
+    passes = augmented_symbols(data, encode, settings.n_epochs(len(data.train)))
     tuned, before, after = finetune(
         decoder,
         passes,
         data.train.labels,
-        deployed.symbols["validation"],
+        deployed.validation,
         data.validation.labels,
         settings,
     )
-    onnx_model.write_decoder(tuned, deployed.folder / DECODER)
+    onnx_model.write_decoder(tuned, deployed.n_latents, deployed.folder / DECODER)
     return before.accuracy, after.accuracy
 
 

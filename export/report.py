@@ -14,6 +14,8 @@ from export.decoders import anomaly
 from export.deployment import Deployed
 from export.encoder.operators import Operator
 from export.measure import Accuracies, Agreement, Cost, Latency
+from export.partition.chain import NOBODY
+from export.partition.worth import Worth
 from host_training.training.class_accuracy import ClassAccuracies, percent
 from link.bundle.manifest import Provenance
 
@@ -39,6 +41,7 @@ class ExportReport:
     edge_tpu_compiler: str | None
     provenance: Provenance
     machine: dict[str, Any]
+    team: Worth | None = None
 
     def figures(self) -> dict[str, float]:
         """For results/export-….json."""
@@ -48,12 +51,15 @@ class ExportReport:
             "int8_drop_points": self.accuracies.drop_points,
             "encoder_macs": self.cost.macs,
             "encoder_parameters": self.cost.parameters,
-            "encoder_bytes": self.file_bytes["encoder.tflite"],
+            "encoder_bytes": sum(
+                size for name, size in self.file_bytes.items() if name.endswith(".tflite")
+            ),
             "encoder_ms": self.latency.median,
             "static_bits_per_image": self.deployed.rates.static_bits,
             "mixture_bits_per_image": self.deployed.rates.mixture_bits,
             "bytes_per_image": self.deployed.rates.coded_bytes,
             "coder_overhead_bits": self.deployed.rates.coder_overhead_bits,
+            **(self.team.figures() if self.team else {}),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -80,6 +86,7 @@ class ExportReport:
             "edge_tpu_compiler": self.edge_tpu_compiler,
             "provenance": self.provenance.to_json(),
             "machine": self.machine,
+            **({"team": self.team.to_dict()} if self.team else {}),
         }
 
     def write(self, folder: Path) -> None:
@@ -97,6 +104,7 @@ class ExportReport:
             f"By the known symbols: {self.deployed.confidence}.",
             anomaly_section(self.deployed.anomaly),
             *self._bytes(),
+            *(team_sections(self.team) if self.team else ()),
             *self._encoder(),
             *self._operators(),
             "## Where it comes from",
@@ -247,6 +255,29 @@ def anomaly_section(fitted: anomaly.Fitted) -> str:
             ),
         ]
     )
+
+
+def team_sections(team: Worth) -> list[str]:
+    """What a node of a team costs and publishes, and what the team is worth when some are dead."""
+    node, alive = team.node, team.accuracies[NOBODY]
+    rows = [("none", f"{alive:.2%}", "")] + [
+        (str(n_dead), f"{found[0]:.2%} ({100 * (found[0] - alive):+.2f})", f"{found[1]:.2%}")
+        for n_dead in (1, 2)
+        if (found := team.with_dead(n_dead))
+    ]
+    worst = sorted(team.accuracies, key=lambda dead: team.accuracies[dead])[:5]
+    named = [f"{sorted(dead) or 'nobody'} {team.accuracies[dead]:.2%}" for dead in worst]
+    return [
+        "## Team",
+        f"A node computes {node.macs:,} multiply-accumulates with {node.parameters:,} weights: "
+        f"files of {node.file_bytes:,} bytes and a tensor arena of {node.arena_bytes:,}. It "
+        f"publishes {team.coded_bytes:.0f} bytes an image where they are range-coded (the tables' "
+        f"ideal), {team.nibble_bytes:.0f} as nibbles, without headers and tags. Uplink: "
+        f"{team.uplink_bytes:.2f} bytes an image, {team.uplink_bytes_one_dead:.2f} with one dead.",
+        f"By who is dead, {team.n_images:,} test images:",
+        markdown_table(("dead", "mean over all sets", "worst"), rows),
+        f"Hardest to do without: {'; '.join(named)}.",
+    ]
 
 
 def _compiler_section(log: str | None) -> str:

@@ -75,6 +75,11 @@ def rotate(settings: Rotating, say: Say = print) -> tuple[Bundle, dict[str, floa
     """Write the rotated bundle to `settings.out`, whole or not at all; it and its figures."""
     Bundle.load(settings.bundle, "node")
     old = Bundle.load(settings.bundle, "host")
+    if old.team is not None:
+        raise ExportError(
+            f"bundle {old.path} is for a team, whose latents cannot be rotated: each node has only "
+            "its own; its tables are what makes its bitstreams short"
+        )
     data = load(settings.dataset or old.data_set, settings.data_dir, image_size=old.image.height)
     check_data(old, data)
     settings.out.parent.mkdir(parents=True, exist_ok=True)

@@ -39,8 +39,10 @@ from export.decoders.questions import (
     classes_of,
 )
 from export.encoder import onnx_model
-from export.encoder.symbols import Encode, Int8Encoder, received
+from export.encoder.symbols import Encode, received
 from export.measure import accuracy
+from export.partition.chain import encoder_of
+from export.partition.deaths import as_may_come
 from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.onnx_decoder import OnnxDecoder
 from host_training.data.catalogue import load
@@ -171,18 +173,17 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
             "the loss kl learns what the bundle's own decoder says: it is for the bundle's own "
             "classes"
         )
-    encode = received(
-        Int8Encoder(bundle.encoder_path, bundle.image, request.threads), bundle.tables
-    )
+    encode = received(encoder_of(bundle, request.threads), bundle.tables)
+    may_come = received(as_may_come(bundle, request.threads), bundle.tables)
     if request.task == ANOMALY:
-        return _add_anomaly(request, bundle, data, encode)
+        return _add_anomaly(request, bundle, data, encode, may_come)
     new = None
     if request.task == NEW_CLASS:
         new = NewClass.find(
             request.examples, request.shots, request.seed, bundle.image, request.data_dir
         )
-    heard = AtHost.of(data, encode)
-    decoder = _learn(request, bundle, heard, new, encode)
+    heard = AtHost.of(data, encode, may_come)
+    decoder = _learn(request, bundle, heard, new, may_come)
     name = request.name or _name(request, data, bundle, new)
     file = f"decoder-{name}.onnx"
     onnx_model.write_task(decoder.module, bundle.n_latents, decoder.output, bundle.path / file)
@@ -206,10 +207,10 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
 
 
 def _add_anomaly(
-    request: Request, bundle: Bundle, data: DataSet, encode: Encode
+    request: Request, bundle: Bundle, data: DataSet, encode: Encode, may_come: Encode
 ) -> tuple[Bundle, str, dict[str, float]]:
     fitted = anomaly.fit(
-        data, encode, encode(data.validation.images), encode(data.test.images), request.seed
+        data, may_come, may_come(data.validation.images), encode(data.test.images), request.seed
     )
     name = request.name or ANOMALY
     entry = anomaly.write_task(fitted, data, bundle.n_latents, bundle.path / f"decoder-{name}.onnx")

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from export import ExportError
-from export.encoder.symbols import Int8Encoder
+from export.partition.deaths import as_may_come
 from host_decoder.decode.classifier import Classifier
 from host_training.data.dataset import DataSet, Split
 from link.bundle import Bundle, Calibration
@@ -214,7 +214,7 @@ def calibrate(path: Path, data: DataSet, n_threads: int = 1) -> tuple[Bundle, Fi
     Bundle.load(path, "node")
     bundle = Bundle.load(path, "host")
     check_data(bundle, data)
-    encode = Int8Encoder(bundle.encoder_path, bundle.image, n_threads)
+    encode = as_may_come(bundle, n_threads)
     split: Split = data.validation
     fitted = fit(Classifier.of(bundle), encode(split.images), split.labels, bundle.tables)
     if fitted is None:

@@ -8,19 +8,22 @@ starts from competes too.
 
 import copy
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from export.encoder.fold import FoldedDecoder
 from export.encoder.symbols import Encode
 from host_training.data.batches import augment, to_pixels
 from host_training.data.dataset import DataSet
 from host_training.training.evaluation import autocast
 
 SEED = 0
+
+Decoder = TypeVar("Decoder", bound=nn.Module)
+"Symbols (N, D) → class scores (N, K)."
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Score:
         return (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
 
 
-def score(decoder: FoldedDecoder, symbols: np.ndarray, labels: np.ndarray) -> Score:
+def score(decoder: nn.Module, symbols: np.ndarray, labels: np.ndarray) -> Score:
     """Accuracy 0…1 and cross-entropy in nats of a decoder in evaluation mode; symbols (N, D),
     labels (N,).
     """
@@ -89,13 +92,13 @@ def augmented_symbols(data: DataSet, encode: Encode, n_passes: int) -> np.ndarra
 
 
 def finetune(
-    decoder: FoldedDecoder,
+    decoder: Decoder,
     passes: np.ndarray,
     labels: np.ndarray,
     validation: np.ndarray,
     validation_labels: np.ndarray,
     settings: FineTuning,
-) -> tuple[FoldedDecoder, Score, Score]:
+) -> tuple[Decoder, Score, Score]:
     """The best decoder on the validation symbols, the score one started from, and its own.
 
     The decoder given stays as it is; it may be the best. `passes` int8 (epochs, N, D) are the
@@ -103,7 +106,10 @@ def finetune(
     """
     best, started_from = decoder, score(decoder, validation, validation_labels)
     best_score = started_from
-    student = copy.deepcopy(decoder).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    student = copy.deepcopy(decoder)
+    for layer in student.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.SGD(
         student.parameters(),
         settings.learning_rate,

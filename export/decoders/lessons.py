@@ -41,11 +41,13 @@ class AtHost:
     test: np.ndarray
 
     @classmethod
-    def of(cls, data: DataSet, encode: Encode) -> "AtHost":
+    def of(cls, data: DataSet, encode: Encode, may_come: Encode | None = None) -> "AtHost":
+        """`may_come`: the encoder as it is learned from; a team's, with deaths."""
+        learned = may_come or encode
         n_passes = min(max(PASSED_IMAGES // len(data.train), 1), MAX_PASSES)
         seen = passes(data.train.images, data.augmentation, n_passes)
-        train = np.stack([encode(images) for images in seen])
-        return cls(data, train, encode(data.validation.images), encode(data.test.images))
+        train = np.stack([learned(images) for images in seen])
+        return cls(data, train, learned(data.validation.images), encode(data.test.images))
 
     @property
     def symbols(self) -> Mapping[str, np.ndarray]:

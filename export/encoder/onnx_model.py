@@ -13,7 +13,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from export.encoder.fold import FoldedDecoder, FoldedEncoder
+from export.encoder.fold import FoldedEncoder
 from link.base import durable
 
 OPSET = 17
@@ -35,7 +35,7 @@ class OfViews(nn.Module):
 class ClassDecoder(nn.Module):
     """A decoder with its softmax: symbols (N, D) to class probabilities (N, K)."""
 
-    def __init__(self, decoder: FoldedDecoder) -> None:
+    def __init__(self, decoder: nn.Module) -> None:
         super().__init__()
         self.decoder = decoder
 
@@ -52,19 +52,11 @@ def write_encoder(encoder: FoldedEncoder, path: Path) -> None:
     onnx.save(onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True), path)
 
 
-def write_decoder(decoder: FoldedDecoder, path: Path) -> None:
+def write_decoder(decoder: nn.Module, n_latents: int, path: Path) -> None:
     """Decoder for any batch: "symbols" float32 (N, D) in transmitted order → "probabilities"
     float32 (N, K).
     """
-    n_latents = decoder.first.in_features
-    _write(
-        ClassDecoder(decoder),
-        torch.zeros(2, n_latents),
-        path,
-        DECODER_INPUT,
-        DECODER_OUTPUT,
-        dynamic_batch=True,
-    )
+    write_task(ClassDecoder(decoder), n_latents, DECODER_OUTPUT, path)
 
 
 def write_task(decoder: nn.Module, n_latents: int, output: str, path: Path) -> None:

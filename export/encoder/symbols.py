@@ -25,9 +25,15 @@ class Int8Encoder:
 
 
 def received(encode: Encode, tables: Tables) -> Encode:
-    """The encoder as the host hears it: a symbol outside its table is clamped to it, and nothing
-    else is lost.
+    """The encoder as the host hears it: what leaves the coder is all that is lost."""
+    return lambda images: clamped(encode(images), tables)
+
+
+def clamped(symbols: np.ndarray, tables: Tables) -> np.ndarray:
+    """Symbols int8 (N, D), one outside its table clamped to it; those of a dead group are not sent,
+    and stay 0.
     """
     low = tables.symbol_min.astype(np.int64)
-    high = low + tables.alphabet - 1
-    return lambda images: np.clip(encode(images), low, high).astype(np.int8)
+    owner = np.array(tables.owner or [-1] * tables.n_latents)
+    is_sent = (owner < 0) | (symbols[:, owner] != 0)
+    return np.where(is_sent, np.clip(symbols, low, low + tables.alphabet - 1), 0).astype(np.int8)

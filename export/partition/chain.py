@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from export.encoder.int8_model import Int8Model
-from link.bundle import ImageSpec, manifest
+from export.encoder.symbols import Encode, Int8Encoder
+from link.bundle import Bundle, ImageSpec, manifest
 
 BATCH, BLOCK = 50, 1000
 "Images that a part is given at once, and those whose tensors are held."
@@ -21,6 +22,13 @@ ZERO = -128
 Dead = frozenset[int]
 "Groups that are dead."
 NOBODY: Dead = frozenset()
+
+
+def encoder_of(bundle: Bundle, n_threads: int = 1) -> Encode:
+    """What a bundle's node runs, or its team."""
+    if bundle.team is None:
+        return Int8Encoder(bundle.encoder_path, bundle.image, n_threads)
+    return Chain(bundle.path, bundle.team, bundle.image, n_threads)
 
 
 class Chain:

@@ -35,6 +35,7 @@ class GroupConv(nn.Module):
         self, n_nodes: int, in_channels: int, out_channels: int, size: int = 3, bias: bool = False
     ) -> None:
         super().__init__()
+        self.n_nodes = n_nodes
         drawn = [nn.Conv2d(in_channels, out_channels, size, bias=bias) for _ in range(n_nodes)]
         self.weight = nn.Parameter(torch.stack([each.weight.detach() for each in drawn]))
         "(n, o, i, size, size)"
@@ -43,7 +44,7 @@ class GroupConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias.flatten()
         padding = self.weight.shape[-1] // 2
-        return conv2d(x, self.weight.flatten(0, 1), bias, 1, padding, groups=len(self.weight))
+        return conv2d(x, self.weight.flatten(0, 1), bias, 1, padding, groups=self.n_nodes)
 
 
 def norm(channels: int) -> nn.BatchNorm2d:

@@ -3,4 +3,4 @@
 from link.coder import latent_coder
 from link.coder.bulk import decode_bulk, mean_bits
 from link.coder.latent_coder import Latent
-from link.coder.tables import MAX_COMPONENTS, MAX_FREQUENCIES, Tables
+from link.coder.tables import MAX_COMPONENTS, MAX_FREQUENCIES, Tables, quantise

@@ -240,7 +240,7 @@ class Deployed:
     def classifier(self) -> Classifier:
         """The decoder, run as the host runs it."""
         path = self.folder / DECODER
-        onnx_model.write_decoder(self.decoder, path)
+        onnx_model.write_decoder(self.decoder, self.decoder.first.in_features, path)
         return Classifier(path, self.decoder.first.in_features, len(self.data.classes))
 
     def accuracy(self, received: measure.Coded) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from export.partition.chain import Chain
 from export.partition.part_file import PIXEL, STEP, Conv, Layer, Mean, Pool, write_part
+from export.partition.tables import with_flags, write_boundaries
 from host_training.models.wiring import heard
 from link.bundle.bundle import Bundle
 from link.bundle.image_spec import ImageSpec
@@ -23,7 +24,7 @@ from link.bundle.manifest import (
     TeamEntry,
     part_file,
 )
-from link.coder.tables import Tables, quantise
+from link.coder.tables import Tables
 from tests.worlds.small_host import CLASSES, weights, write_decoder
 
 GROUPS, N_EACH, LEVELS = 3, 2, 16
@@ -48,12 +49,8 @@ def make_team_bundle(folder: Path, n_segments: int = 3, n_groups: int = GROUPS) 
     )
     chain = Chain(folder, team, IMAGE)
     images = random_images(N_IMAGES, seed=1)
-    crossing = {
-        f"segment_{place}": _frequencies(symbols, LEVELS)
-        for place, symbols in enumerate(chain.boundaries(images))
-    }
-    np.savez(folder / BOUNDARIES, allow_pickle=False, **crossing)
-    tables = _tables(chain(images), n_groups)
+    write_boundaries(folder / BOUNDARIES, chain.boundaries(images), team)
+    tables = with_flags(_histograms(chain(images)[:, n_groups:]), team)
     tables.to_npz(folder / TABLES)
     write_decoder(folder / "decoder.onnx", weights(tables.n_latents))
     node = NodeHalf(
@@ -124,23 +121,8 @@ def _layers(
     ]
 
 
-def _frequencies(symbols: np.ndarray, levels: int) -> np.ndarray:
-    """Tables uint16 (c, levels) of symbols (groups, N, h, w, c)."""
-    per_channel = symbols.reshape(-1, symbols.shape[-1]).T
-    counts = [np.bincount(channel, minlength=levels) for channel in per_channel]
-    return quantise(np.array(counts) + 0.5).astype(np.uint16)
-
-
-def _tables(symbols: np.ndarray, n_groups: int) -> Tables:
-    """Tables of symbols (N, groups + D): flags that say dead once in 128, and a histogram each."""
-    flags = [np.array([1.0, 127.0])] * n_groups
-    latents = symbols[:, n_groups:].astype(np.int64)
-    low = latents.min(0) - 1
-    counts = [
-        np.bincount(column - least, minlength=2) + 0.5
-        for column, least in zip(latents.T, low, strict=True)
-    ]
-    counted = Tables.from_counts([0] * n_groups + low.tolist(), [*flags, *counts])
-    owner = [-1] * n_groups + [latent // N_EACH for latent in _order(n_groups)]
-    rows = [np.diff(each, axis=0).T for each in counted.cumulative]
-    return Tables.from_frequencies(counted.symbol_min, rows, counted.prior, owner)
+def _histograms(latents: np.ndarray) -> Tables:
+    """One of each latent, of int8 (N, D), and one more symbol on each side."""
+    low = latents.min(0).astype(int) - 1
+    counts = [np.bincount(column - low[d]) for d, column in enumerate(latents.T.astype(int))]
+    return Tables.from_counts(low, [np.pad(count, (0, 1)) + 0.5 for count in counts])

@@ -44,7 +44,7 @@ def test_the_decoder_gives_probabilities_for_any_batch_and_is_written_alike_each
     model = random_model()
     _, decoder = fold(model, range(9), torch.zeros(9))
     for name in ("one.onnx", "two.onnx"):
-        onnx_model.write_decoder(decoder, tmp_path / name)
+        onnx_model.write_decoder(decoder, decoder.first.in_features, tmp_path / name)
     assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "two.onnx").read_bytes()
     session = onnxruntime.InferenceSession(
         tmp_path / "one.onnx", providers=["CPUExecutionProvider"]

@@ -9,6 +9,7 @@ from host_decoder.config import KnownNode
 from host_decoder.events import Notice
 from host_decoder.store.shelf import LONGEST_PAUSE_S, Reception
 from host_decoder.store.sqlite import Store
+from link.base import Recent
 from link.bundle import Bundle
 from link.host import Downlink, HostEnd, NodeEntry, NotUsed, Outcome, Receiver
 from link.lorawan.host import LoRaWanReceiver
@@ -16,6 +17,8 @@ from link.medium import Governor, LedgerError, LinkTiming
 
 SLOT_FRAMES = 2
 "Longest frames, each with its answer, that fit a slot."
+MAX_SPEAKERS = 128
+"Sessions of teams of which it is remembered where they are."
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,11 @@ class Ends:
             told_images={n: image for n, image in told_images.items() if image is not None},
         )
         self._slotted: set[int] = set()
+        self._teams = {number for number, entry in entries.items() if entry.is_team}
         self._origins: dict[tuple[int, int], Hashable] = {}
         "By gateway and node: where the node's packets come from."
+        self._members: Recent[tuple[int, int, bytes], Hashable] = Recent(MAX_SPEAKERS)
+        "By gateway, node and session: where each card of a team is that speaks."
         self._mute_until_s = float("-inf")
         self._mute_because = ""
         self._notices: list[Notice] = []
@@ -103,18 +109,24 @@ class Ends:
 
     def _note_origin(self, outcome: Outcome, reception: Reception) -> None:
         """Where a new packet came from. One that may be a recording, by whoever plays it, counts
-        while nothing is known.
+        while nothing is known; of a team, while nothing is known of its session.
         """
+        gateway, node, origin = reception.gateway, outcome.node, reception.origin
         if not isinstance(outcome, NotUsed):
-            self._origins[reception.gateway, outcome.node] = reception.origin
-        elif outcome.node is not None and outcome.was_genuine:
-            self._origins.setdefault((reception.gateway, outcome.node), reception.origin)
+            self._origins[gateway, outcome.node] = origin
+            if node in self._teams:
+                self._members[gateway, outcome.node, self._radio.salt(outcome.node)] = origin
+        elif node is not None and outcome.was_genuine:
+            self._origins.setdefault((gateway, node), origin)
+            if outcome.salt and node in self._teams:
+                self._members.setdefault((gateway, node, outcome.salt), origin)
 
     def origin_of(self, downlink: Downlink) -> Hashable:
         """Where at its gateway the packet is to go; None: there is one way only, or nothing is
         known.
         """
-        return self._origins.get((downlink.gateway, downlink.node))
+        way = downlink.gateway, downlink.node
+        return self._members.get((*way, downlink.salt), self._origins.get(way))
 
     def advise(self, node: int, n_chunks: int | None) -> None:
         """Tell the node, with the next report, how many chunks to send before it asks."""

@@ -160,6 +160,8 @@ class NotUsed:
     "In whose name it came."
     claimed: int = -1
     "The counter of a DUPLICATE or of a packet of a STALE_SESSION."
+    salt: bytes = b""
+    "The session's that is stale."
     counter: ClassVar[None] = None
 
     @classmethod
@@ -212,6 +214,8 @@ class Downlink:
     gateway: int
     "The one that heard the node best."
     airtime_s: float
+    salt: bytes = b""
+    "The session's of the node that is to hear it: of a team several speak."
 
 
 StoredChunks = Callable[[int, bytes, int], Iterable[Chunk]]

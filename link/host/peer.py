@@ -136,6 +136,11 @@ class Peer:
         return self._session.state
 
     @property
+    def salt(self) -> bytes:
+        """The session's that was heard last."""
+        return self._voice.salt
+
+    @property
     def highest(self) -> int:
         """Counter received; -1 before the node was heard."""
         return self._session.highest
@@ -378,18 +383,18 @@ class Peer:
             governor.occupy(airtime_s, now_s)
         body = telling.say(now_s + airtime_s)
         packet = self._session.seal(voice.salt, telling.packet_type, body)
-        return self._leaving(packet, voice.newest.gateway, airtime_s)
+        return self._leaving(packet, voice.newest.gateway, airtime_s, voice.salt)
 
     def advance(self, salt: bytes, gateway: int, airtime_s: float) -> Downlink:
         """The answer to a session that is behind; it is charged already."""
         packet = self._session.seal_stale(
             salt, PacketType.COMMAND, pack_command(Advance(self._session.highest))
         )
-        return self._leaving(packet, gateway, airtime_s)
+        return self._leaving(packet, gateway, airtime_s, salt)
 
-    def _leaving(self, packet: bytes, gateway: int, airtime_s: float) -> Downlink:
+    def _leaving(self, packet: bytes, gateway: int, airtime_s: float, salt: bytes) -> Downlink:
         self.statistics.transmitted(len(packet), airtime_s)
-        return Downlink(packet, self.node, gateway, airtime_s)
+        return Downlink(packet, self.node, gateway, airtime_s, salt)
 
 
 _COUNTED = {

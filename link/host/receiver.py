@@ -148,6 +148,10 @@ class Receiver(HostEnd):
     def state(self, node: int) -> NodeState | None:
         return self._nodes[node].state
 
+    def salt(self, node: int) -> bytes:
+        """The session's of the node that was heard last."""
+        return self._nodes[node].salt
+
     def statistics(self, node: int) -> NodeStatistics:
         return self._nodes[node].statistics
 

@@ -314,6 +314,7 @@ class HostSession:
                 f"state, or this is a recording; {remedy}",
                 self._node,
                 opened.counter,
+                session.salt,
             )
         return self._begin(session, opened, packet)
 

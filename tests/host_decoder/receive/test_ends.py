@@ -14,6 +14,7 @@ from link.wire.control import NO_QUALITY
 from link.wire.packet import Flag
 from tests.worlds.small_bundle import random_symbols
 from tests.worlds.small_host import NODE, SmallNode
+from tests.worlds.team_bundle import make_team_bundle
 
 TIMING = LinkTiming(get_profile("lora-sf7"))
 DEAF = Governor(silent_because="it only listens")
@@ -51,6 +52,25 @@ def test_an_answer_goes_to_where_the_node_s_own_packet_came_from(node_entry, sto
     downlink = ends.next_packet(10.0)
     assert downlink is not None
     assert ends.origin_of(downlink) == "node"
+
+
+@pytest.mark.parametrize(("is_team", "expected"), [(True, "behind"), (False, "ahead")])
+def test_of_a_team_the_card_whose_session_is_behind_is_told_so_where_it_is(
+    node_entry, store, bundle, tmp_path, is_team, expected
+):
+    """A lone node's may be a recording, and nothing goes to who plays it."""
+    if is_team:
+        bundle = make_team_bundle(tmp_path / "team")
+    ends = make_ends(replace(node_entry, bundle=bundle), store, GatewayEntry())
+    cards = {"ahead": (b"aaaa", 1000), "behind": (b"bbbb", 10)}
+    symbols = random_symbols(bundle.tables, 0)
+    for where, (salt, start) in cards.items():
+        card = SmallNode(bundle, start=start, salt=salt)
+        for packet in card.packets(symbols, flags=Flag.LISTEN * (where == "behind")):
+            ends.open(heard(packet, origin=where), 0.0, None)
+    told = [ends.next_packet(0.05 * turn) for turn in range(40)]
+    [answer] = [downlink for downlink in told if downlink and downlink.salt == b"bbbb"]
+    assert ends.origin_of(answer) == expected
 
 
 def test_without_timing_nothing_is_ever_said(node_entry, store, bundle):

@@ -3,6 +3,7 @@
     host.toml                     written by a person: where it listens, what it stores into
     nodes/N.toml                  node N: one [[node]] table in a file of its own, written whole by
                                   flashing
+    teams/N.toml                  of a team, by flashing: which of its members are made
     keys/                         node-N.key of each node; bundle-signing.key
     host.sqlite, airtime-*.json   written by the host that listens
 

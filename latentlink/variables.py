@@ -184,7 +184,9 @@ VARIABLES: dict[str, Variable] = {
     "FOG": Variable(
         "N", "members of a team that runs the encoder (preset branch-N)", number(2, MOST_MEMBERS)
     ),
-    "KILL": Variable("K", "members killed at a time, again and again (none)", number(1, 31)),
+    "KILL": Variable(
+        "K", "members killed at a time, again and again (none)", number(1, MOST_MEMBERS - 1)
+    ),
     "FIRST_CHUNK_BYTES": Variable("N", "of a bitstream in its first packet (all)", number(1, 4096)),
     "CHUNK_BYTES": Variable("N", "of a bitstream in each later packet", number(1, 4096)),
     "TASK": Variable("|".join(TASKS), "what a further decoder is asked", one_of(TASKS, "task")),
@@ -342,6 +344,7 @@ def read(make_flags: str, environment: Mapping[str, str], targets: Iterable[str]
 
 def _take_team(said: dict[str, str]) -> None:
     """FOG names the preset, unless a run or a bundle is named."""
+    is_named = bool({"RUN", "BUNDLE"} & said.keys())
     if "FOG" in said:
         preset = f"{TEAM_PRESET}{said['FOG']}"
         if said.get("PRESET", preset) != preset:
@@ -349,12 +352,16 @@ def _take_team(said: dict[str, str]) -> None:
                 f"FOG={said['FOG']} takes the preset {preset}, and PRESET={said['PRESET']} is "
                 "another; leave one of the two out"
             )
-        if not {"RUN", "BUNDLE"} & said.keys():
+        if int(said.get("KILL", 0)) >= int(said["FOG"]):
+            raise VariableError(
+                f"KILL={said['KILL']}: of {said['FOG']} members at least one must live"
+            )
+        if not is_named:
             if why := _team(said["FOG"]):
                 raise VariableError(f"FOG={said['FOG']}: {why}")
             said["PRESET"] = preset
-    if int(said.get("KILL", 0)) >= int(said.get("FOG", MOST_MEMBERS)):
-        raise VariableError(f"KILL={said['KILL']}: of {said['FOG']} members at least one must live")
+    elif "KILL" in said and not is_named and TEAM_PRESET not in said.get("PRESET", ""):
+        raise VariableError(f"KILL={said['KILL']}: only a team has members; say FOG=7 too")
 
 
 def help_text() -> str:

@@ -1,1 +1,1 @@
-"""A line, a node and a host on one screen."""
+"""A line, a node or a team, and a host on one screen."""

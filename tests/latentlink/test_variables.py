@@ -154,6 +154,7 @@ def test_a_team_of_so_many_is_the_preset_of_that_name():
     [
         ("FOG=7 PRESET=digits", "FOG=7 takes the preset branch-7, and PRESET=digits is another"),
         ("FOG=3 KILL=3", "KILL=3: of 3 members at least one must live"),
+        ("KILL=1", "KILL=1: only a team has members; say FOG=7 too"),
     ],
 )
 def test_a_team_that_cannot_be_is_a_sentence(said, sentence):

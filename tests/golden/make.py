@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 
 from link.bundle.bundle import compute_id
+from link.bundle.manifest import Segment
 from link.coder import latent_coder
 from link.coder.range_coder import RangeEncoder
 from link.coder.tables import Tables
+from link.fog import frame as fog
+from link.fog.tensors import Boundary
 from link.output.console import Captured, Sent
 from link.security.seal import Direction, Seal, downlink_key, uplink_key
 from link.wire.control import (
@@ -150,6 +153,55 @@ def seal_of(master_key: str, node: int, node_salt: str, host_salt: str) -> Seal:
     if other:
         return Seal(downlink_key(key, salt, other), node, salt, Direction.DOWNLINK)
     return Seal(uplink_key(key, salt), node, salt, Direction.UPLINK)
+
+
+def team_header(
+    kind: str, member: int, image: int, salt: str, place: int, flags: int
+) -> fog.Header:
+    return fog.Header(fog.Kind[kind], fog.Flag(flags), member, place, image, bytes.fromhex(salt))
+
+
+def team_frame(master_key: str, bundle_id: str, body: str, **fields: Any) -> bytes:
+    """A frame between the nodes of a team."""
+    seal = fog.TeamSeal(bytes.fromhex(master_key), bytes.fromhex(bundle_id))
+    return seal.seal(team_header(**fields), bytes.fromhex(body))
+
+
+def boundary_of(shape: list[int], levels: int, frequencies: list[list[int]] | None) -> Boundary:
+    rows = None if frequencies is None else np.array(frequencies)
+    return Boundary(Segment(shape=tuple(shape), levels=levels, reads=()), rows)
+
+
+def tensor(symbols: list[int], is_coded: bool, **boundary: Any) -> bytes:
+    """What crosses a boundary of a team's encoder."""
+    one = boundary_of(**boundary)
+    return one.encode(np.array(symbols, np.uint8).reshape(one.shape), is_coded)
+
+
+def team_frame_cases() -> Iterable[dict[str, Any]]:
+    who = {"master_key": KEY, "bundle_id": BUNDLE_ID, "salt": "a0a1a2a3", "image": 0x71234}
+    yield who | {"kind": "TICK", "member": 0, "place": 0, "flags": 3, "body": "0000000500"}
+    yield who | {
+        "kind": "TENSOR",
+        "member": 6,
+        "place": (1 << 9) + (6 << 4),
+        "flags": 2,
+        "body": "00a1b2c3",
+    }
+    yield who | {"kind": "PIXELS", "member": 31, "place": 4095, "flags": 0, "body": ""}
+    yield who | {"kind": "HERE", "member": 1, "place": 7, "flags": 1, "body": "0100"}
+
+
+def tensor_cases() -> Iterable[dict[str, Any]]:
+    small: dict[str, Any] = {"shape": [1, 3, 2], "levels": 4, "is_coded": False}
+    tables = [[60000, 4000, 1000, 536], [20000, 20000, 20000, 5536]]
+    yield small | {"frequencies": None, "symbols": [1, 2, 3, 0, 1, 1]}
+    yield small | {"frequencies": tables, "symbols": [0, 0, 0, 3, 0, 0]}
+    yield small | {"frequencies": tables, "symbols": [0, 1, 0, 3, 2, 0], "is_coded": True}
+    yield {
+        "shape": [1, 1, 2], "levels": 40, "is_coded": False, "frequencies": None,
+        "symbols": [39, 0],
+    }  # fmt: skip
 
 
 def bundle_id(node_half: dict[str, Any]) -> bytes:
@@ -398,6 +450,8 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
         ],
     ),
     "seal": (seal, list(seal_cases())),
+    "team_frame": (team_frame, list(team_frame_cases())),
+    "tensor": (tensor, list(tensor_cases())),
     "bundle_id": (
         bundle_id,
         [

@@ -11,11 +11,22 @@ import pytest
 from link.coder import latent_coder
 from link.coder.range_coder import RangeDecoder
 from link.coder.tables import Tables
+from link.fog import frame as fog
 from link.output.console import Captured, Sent
 from link.wire.control import Hello, Parity, Quality, Report, Status, Time, unpack_command
 from link.wire.framing import Deframer
 from link.wire.packet import Chunk, Header, unpack_batch
-from tests.golden.make import FOLDER, GOLDEN, chunk_of, command_of, seal_of, tables_of, told_of
+from tests.golden.make import (
+    FOLDER,
+    GOLDEN,
+    boundary_of,
+    chunk_of,
+    command_of,
+    seal_of,
+    tables_of,
+    team_header,
+    told_of,
+)
 
 
 def stored(name):
@@ -46,6 +57,22 @@ def test_range_coder_bytes_lead_back_into_each_interval():
             before = np.linspace(0, low, index + 1, dtype=int).tolist()
             behind = np.linspace(high, 65536, n_symbols - index, dtype=int).tolist()
             assert decoder.decode(before + behind) == index
+
+
+def test_team_frames_give_their_headers_and_bodies():
+    for arguments, data in stored("team_frame"):
+        key, bundle_id, body = (
+            bytes.fromhex(arguments.pop(name)) for name in ("master_key", "bundle_id", "body")
+        )
+        assert fog.Header.unpack(data) == team_header(**arguments)
+        assert fog.TeamSeal(key, bundle_id).open(data) == body
+
+
+def test_tensors_give_their_symbols():
+    for arguments, data in stored("tensor"):
+        symbols = arguments.pop("symbols")
+        del arguments["is_coded"]
+        assert boundary_of(**arguments).decode(data).reshape(-1).tolist() == symbols
 
 
 def test_tables_files_give_the_tables(tmp_path):

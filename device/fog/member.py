@@ -48,7 +48,7 @@ GAP = 64
 "Packet counters left out by who takes over where no host can say which were used."
 GRACE_S = 5.0
 "Behind its last image a member waits no longer to hear that the host has what it keeps."
-GONE_S = 10.0
+GONE_S = 3.0
 "A member without images of its own that is to end with its team waits so long for a word of it."
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -127,12 +127,12 @@ class TeamOf:
         path.write_text(text)
         return path
 
-    def start(self, *members: int) -> None:
+    def start(self, *members: int, options: Sequence[str] = ()) -> None:
         """Begin the members whose settings are written."""
         for member in members:
             command = [sys.executable, "-m", "device", str(self.folder / f"node-{member}.toml")]
             self.processes[member] = process = subprocess.Popen(
-                [*command, "--console", "json"],
+                [*command, "--console", "json", *options],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,

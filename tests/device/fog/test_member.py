@@ -101,9 +101,9 @@ def test_answers_go_on_while_a_member_is_dead_and_it_takes_part_again_when_it_li
     assert not any("Traceback" in line for lines in team.errors.values() for line in lines)
 
 
-def test_one_camera_serves_all_in_a_group_and_nobody_answers(tmp_path):
+def test_one_camera_serves_all_in_a_group_until_its_images_are_through(tmp_path):
     [number] = free_ports(1)
-    with TeamOf(tmp_path, n_images=8) as team, TeamHost(team.key, team.bundle, False) as host:
+    with TeamOf(tmp_path, n_images=8) as team, TeamHost(team.key, team.bundle) as host:
         for member in range(3):
             team.write(
                 member,
@@ -112,15 +112,37 @@ def test_one_camera_serves_all_in_a_group_and_nobody_answers(tmp_path):
                 port=f"127.0.0.1:{number}",
                 way=f'multicast = "239.77.0.1:{number}"',
                 has_source=member == 1,
-                link="downlink = false",
             )
-        team.start(0, 1, 2)
-        host.wait_for(8)
+        team.start(0, 1, 2, options=["--once"])
+        team.finish()
+        assert len(host.updates) == 8
         assert n_whole(team, host) >= 4
         line = team.events(0)[-1]
         assert line["published_bytes"] == line["sent_bytes"], "each frame leaves once"
         assert line["leader"] == 1
-        assert host.refused == []
+
+
+def test_of_replicas_one_may_die_and_no_bit_changes_also_where_the_host_never_answers(tmp_path):
+    with TeamOf(tmp_path, n_images=1000) as team, TeamHost(team.key, team.bundle, False) as host:
+        for member in range(3):
+            replicas = 'mode = "replica"\npatience_ms = 250'
+            team.write(member, host.port, SLOWLY, team=replicas, link="downlink = false")
+        team.start(0, 1, 2)
+        host.wait_for(6)
+        victim = team.events(1)[-1]["aggregator"]
+        n_before = len(host.updates)
+        team.kill(victim)
+        host.wait_for(n_before + 10)
+        witness = (victim + 1) % 3
+        assert not team.events(witness)[-1]["alive"][victim]
+        assert lives(host)[-8:].all()
+        numbers = {line["image"]: line["sequence"] for line in team.events(witness)}
+        expected = chain_of(team.bundle)(team.images)
+        told = [image for image in sorted(host.updates) if image in numbers]
+        assert len(told) >= 10
+        for image in told[-8:]:
+            assert (host.updates[image].latent.symbols == expected[numbers[image]]).all()
+        assert host.n_updates == len(host.updates), "none counts twice"
 
 
 def test_a_team_on_one_serial_line(tmp_path):

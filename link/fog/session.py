@@ -139,7 +139,7 @@ class TeamSession:
 
     def next_due_s(self, now_s: float) -> float | None:
         """When to ask next_run again although nothing came."""
-        times = [self._custody.due_s if self._may_claim else inf]
+        times = [self._custody.due_s if self._may_claim and not self._claims(now_s) else inf]
         one = self._underway
         if one is not None and not one.is_closed:
             times += [one.begun_s + self.options.give_up_s, *one.to_publish.values()]
@@ -151,7 +151,6 @@ class TeamSession:
         if self._tick is not None:
             times.append(self._tick[1])
         if self._has_to_beat(now_s):
-            times = [time_s for time_s in times if time_s > now_s]
             times.append(self._beat_s + self.options.heartbeat_s)
         if self.has_camera and not self.leads:
             times.append(self.roster.takeover_s(self.options.heartbeat_s))

@@ -134,7 +134,7 @@ class TensorCoder:
         try:
             tables = _read_tables(bundle.path / BOUNDARIES, len(cut))
             return cls([Boundary(*pair) for pair in zip(cut, tables, strict=True)], is_coded)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             raise ValueError(
                 f"{BOUNDARIES} of bundle {bundle.path} cannot be used: {error}; "
                 "export the bundle again or copy it anew"

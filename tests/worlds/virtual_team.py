@@ -132,7 +132,7 @@ class VirtualTeam:
         self,
         plan: Plan,
         model: Model,
-        parts: Parts,
+        parts: Callable[[Part, np.ndarray], np.ndarray],
         options: TeamOptions,
         *,
         modems: Collection[int] = (0,),

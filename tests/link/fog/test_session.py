@@ -4,11 +4,16 @@ whoever is dead; nothing waits for ever, and no image is lost that anybody can s
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 
-from link.fog.interface import TeamOptions
+from link.fog.frame import MAX_IMAGE
+from link.fog.interface import Member, Model, TeamOptions
 from link.fog.plan import Plan
+from link.fog.session import TeamSession
 from tests.scale import size
+from tests.worlds.ends import KEY
+from tests.worlds.team_bundle import chain_of, make_team_bundle
 from tests.worlds.virtual_team import Parts, VirtualTeam, chained, scene, small_model
 
 MODEL = small_model(7)
@@ -85,3 +90,139 @@ def test_of_replicas_two_may_die_at_any_moment(dead):
 
 def elapsed(world):
     return [world.finished_s[image] - world.begun_s[image] for image in world.begun]
+
+
+@pytest.mark.parametrize("n_segments", [2, 3])
+@pytest.mark.parametrize("is_coded", [False, True])
+def test_parts_of_a_real_bundle_over_a_link_are_its_chain(tmp_path, n_segments, is_coded):
+    bundle = make_team_bundle(tmp_path / "bundle", n_segments)
+    chain, model = chain_of(bundle), Model.of(bundle, is_coded)
+    plan = Plan.exchange(model.team)
+    for dead in (set(), {1}, {0, 2}):
+        world = VirtualTeam(
+            plan,
+            model,
+            lambda part, inputs: chain.parts[part[0]][part[1]](inputs),
+            FAST,
+            modems=range(3),
+            n_images=4,
+        ).start()
+        for member in dead:
+            world.kill(member)
+        world.finish()
+        images = np.stack([scene(sequence) for sequence in world.begun.values()])
+        expected = chain.of_dead_sets(images, [frozenset(dead)])[frozenset(dead)]
+        assert [world.host[image].symbols.tolist() for image in world.begun] == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    "placement",
+    [
+        [[[0]] * 7, [[1]] * 7, [[2]] * 7],
+        [[[2]] * 7] * 3,
+        [[[0, 1]] * 3 + [[1, 2]] * 4, [[2, 0]] * 7, [[1, 2]] * 7],
+    ],
+    ids=["pipeline", "all on one", "unequal"],
+)
+def test_however_parts_are_placed_they_are_the_chain(placement):
+    options = TeamOptions(heartbeat_s=0.1, is_camera_shared=True)
+    plan = Plan.of(MODEL.team, placement, 3)
+    world = world_of(plan, options, modems=(1,), cameras=(0,)).start()
+    world.finish()
+    assert len(world.host) == 3
+    assert n_wrong(world) == 0
+
+
+def test_one_member_alone_is_a_team():
+    plan = Plan.of(MODEL.team, [[[0]] * 7] * 3, 1)
+    world = world_of(plan, modems=(0,)).start()
+    world.finish()
+    assert n_wrong(world) == 0
+    assert world.frames == []
+
+
+def alone(plan=EXCHANGE, **settings):
+    """Member 0, whose others say nothing, and when it began."""
+    session = TeamSession(
+        Member(0, KEY, has_modem=True, has_camera=True),
+        MODEL,
+        plan,
+        TeamOptions(patience_s=0.1, heartbeat_s=1.0, give_up_s=5.0, **settings),
+        now_s=100.0,
+    )
+    session.next_run(103.0)
+    assert session.leads
+    session.begin(session.least_image, 0, 103.0, scene(0))
+    return session
+
+
+def test_a_segment_waits_until_its_deadline_and_every_stage_a_little_longer():
+    session, now_s = alone(), 103.0
+    for segment, wait_s in enumerate([0.0, 0.1, 0.15]):
+        if wait_s:
+            assert session.next_run(now_s + wait_s - 1e-6) is None
+        now_s += wait_s
+        assert session.next_due_s(now_s - wait_s / 2) == pytest.approx(now_s)
+        run = session.next_run(now_s + 1e-6)
+        assert (run.segment, run.group) == (segment, 0)
+        session.computed(run, PARTS((segment, 0), run.inputs), now_s)
+    session.next_run(now_s + 0.19)
+    assert session.take_finished() == []
+    session.next_run(now_s + 0.21)
+    [finished] = session.take_finished()
+    assert finished.flags == (1, 0, 0, 0, 0, 0, 0)
+    assert finished.symbols.tolist() == chained(MODEL, PARTS, scene(0), range(1, 7)).tolist()
+
+
+def test_three_silent_images_are_enough_to_wait_no_more():
+    session, now_s = alone(), 103.0
+    for _ in range(4):
+        while not session.is_idle:
+            run = session.next_run(now_s)
+            if run is not None:
+                session.computed(run, PARTS((run.segment, run.group), run.inputs), now_s)
+            now_s = session.next_due_s(now_s) or now_s
+        took_s = session.take_closed()[-1].elapsed_s
+        session.begin(session.least_image, 1, now_s, scene(1))
+    assert session.alive() == (True,) + 6 * (False,)
+    assert took_s < 0.02
+
+
+def test_what_is_never_computed_is_given_up():
+    session = alone()
+    assert session.next_run(103.0) is not None
+    session.next_run(107.9)
+    assert not session.is_idle
+    session.next_run(108.1)
+    assert session.is_idle
+    assert [finished.flags for finished in session.take_finished()] == [(0,) * 7]
+
+
+def test_a_camera_that_fails_leaves_its_group_dead():
+    session = alone(is_camera_shared=False)
+    session.begin(session.least_image, 1, 104.0)
+    wanted = session.take_wanted()
+    assert wanted.sequence == 1
+    session.captured(wanted.image, None, 104.0)
+    assert session.next_run(104.0) is None
+    session.has_camera = False
+    assert not session.leads
+
+
+def test_an_id_that_is_not_above_all_before_cannot_begin():
+    session = alone()
+    for image in (session.newest, MAX_IMAGE + 1):
+        with pytest.raises(ValueError, match="cannot begin, the next has an id from"):
+            session.begin(image, 1, 104.0, scene(1))
+
+
+def test_of_two_leaders_the_lower_goes_on_and_nothing_hangs():
+    world = world_of(n_images=6, interval_s=0.02).start()
+    world.run(5.0, lambda: len(world.begun) == 2)
+    usurper = world.session(4)
+    usurper.begin(usurper.least_image + 5, 7, world.now_s + world.lives[4].clock_s, scene(7))
+    world.step(4)
+    world.finish()
+    world.run(world.now_s + 1)
+    assert {world.session(member).leader for member in range(7)} == {0}
+    assert len(world.begun) == 6

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from link.bundle.manifest import Segment
-from link.fog.tensors import Boundary, Form
+from link.fog.tensors import Boundary, Form, TensorCoder
+from tests.worlds.small_bundle import make_bundle
+from tests.worlds.team_bundle import chain_of, make_team_bundle, random_images
 
 RNG = np.random.default_rng(0)
 
@@ -94,3 +96,26 @@ def test_a_boundary_that_no_frames_hold_and_tables_that_do_not_fit_are_refused()
         Boundary(segment, np.ones((3, 5), np.uint16))
     with pytest.raises(ValueError, match="does not sum"):
         Boundary(segment, np.ones((3, 4), np.uint16))
+
+
+def test_a_bundles_tables_code_what_its_parts_make(tmp_path):
+    bundle = make_team_bundle(tmp_path / "bundle")
+    fast, slow = TensorCoder.load(bundle), TensorCoder.load(bundle, is_coded=True)
+    for segment, made in enumerate(chain_of(bundle).boundaries(random_images(5))):
+        for symbols in made.reshape(-1, *made.shape[2:]):
+            assert (fast.decode(segment, fast.encode(segment, symbols)) == symbols).all()
+            assert (slow.decode(segment, slow.encode(segment, symbols)) == symbols).all()
+
+
+def test_tables_that_are_not_there_or_damaged_are_named(tmp_path):
+    with pytest.raises(ValueError, match="is for one node; export one for a team"):
+        TensorCoder.load(make_bundle(tmp_path / "one"))
+    bundle = make_team_bundle(tmp_path / "bundle")
+    file = bundle.path / "boundaries.npz"
+    for content in (b"", b"no archive", file.read_bytes()[:200]):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="npz of bundle"):
+            TensorCoder.load(bundle)
+    file.unlink()
+    with pytest.raises(ValueError, match="export the bundle again or copy it anew"):
+        TensorCoder.load(bundle)

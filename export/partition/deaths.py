@@ -23,13 +23,20 @@ def dead_sets(n_groups: int, n_dead: int) -> list[Dead]:
     return [frozenset(dead) for dead in combinations(range(n_groups), n_dead)]
 
 
-def draw_lives(n_images: int, n_groups: int, seed: int = SEED) -> np.ndarray:
-    """Who lives, bool (N, groups)."""
+def draw_lives(n_images: int, n_groups: int, seed: int = SEED, share: float = SHARE) -> np.ndarray:
+    """Who lives, bool (N, groups); at that share of the images not all."""
     rng = np.random.default_rng(seed)
     some = [*dead_sets(n_groups, 1), *dead_sets(n_groups, 2)]
     rows = np.array([[group not in dead for group in range(n_groups)] for dead in some])
     drawn = rows[rng.integers(len(rows), size=n_images)]
-    return drawn | (rng.random((n_images, 1)) >= SHARE)
+    return drawn | (rng.random((n_images, 1)) >= share)
+
+
+def latents_with_deaths(chain: Chain, images: np.ndarray, share: float) -> np.ndarray:
+    """All latents, int8 (N, D), those of the dead too; but nobody hears the dead."""
+    lives = draw_lives(len(images), chain.team.groups, share=share)
+    heard = heard_by(lives, len(chain.parts) - 1)
+    return chain(images, None, heard)[:, chain.team.groups :]
 
 
 def with_deaths(chain: Chain) -> Encode:

@@ -10,25 +10,22 @@ One thread, in which nothing waits long; camera and modem have their own. A memb
 them says so, to its console and to the others, and goes on with the rest.
 """
 
-import math
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 
-from device.capture.image_source import n_images, open_source
-from device.capture.intake import Intake
-from device.capture.source import Image
 from device.config import NodeConfig
 from device.console import Console
 from device.encoder.trial import Trial
 from device.fog.exchange import Exchange
 from device.fog.loading import LoadedParts
 from device.fog.uplink import Uplink
+from device.fog.views import Views
 from device.unit.notify import Notifier
-from link.base import Pause, boot_s
+from link.base import boot_s
 from link.coder import latent_coder
-from link.fog import Closed, Finished, Wanted
+from link.fog import Closed, Finished
 from link.output import Captured, TeamTold
 from link.security import CounterStore
 
@@ -36,12 +33,6 @@ IDLE_S = 1.0
 "Longest sleep."
 POLL_S = 0.02
 "Longest sleep while something waits at the modem."
-AHEAD = 2
-"Images that a leader without an interval has under way, beside those that the host has."
-FIRST_STALL_S, LONGEST_STALL_S = 0.5, 60.0
-"""After so long without a receipt it begins another image all the same: that is how it shows that
-an aggregator is dead.
-"""
 TOLD_AGAIN = 4
 "Images of the last receipts that the next one repeats."
 GAP = 64
@@ -80,37 +71,14 @@ class Member:
         self._is_patient = is_patient
         self.n_images = 0
         "With which this member is done."
-        self._wanted: Wanted | None = None
-        "The image that is to be taken for another leader."
-        self._turn = 0
-        "Number of the image that was asked of the source last."
-        self._is_asked = False
-        self._shown: tuple[int, Image] | None = None
-        "The image taken last, by its id."
-        self._unsettled: deque[int] = deque(maxlen=AHEAD)
-        "Images begun here of late of which the host is not known to have one as new."
-        self._stall = Pause(FIRST_STALL_S, LONGEST_STALL_S)
-        self._stalled_s = -math.inf
         self._told: deque[int] = deque(maxlen=TOLD_AGAIN)
         self._has_modem = uplink is not None
         self._n_before = 0, 0, 0
         "What the exchange had counted at the image before."
         self._through_s: float | None = None
         "Since when no image follows."
-        self._intake: Intake | None = None
-        self._n_in_all = math.inf
-        "Images of the source."
-        if config.source:
-            self._n_in_all = n_images(config.source)
-            source = replace(config.source, limit=None)
-            spec, state_dir = loaded.bundle.image, config.state_dir
-            self._intake = Intake(
-                source,
-                lambda _: open_source(source, spec, state_dir, lambda: self._turn),
-                None,
-                console,
-                self._tell,
-            )
+        spec = loaded.bundle.image
+        self._views = Views(config, spec, exchange, uplink, counters, trial, console)
 
     def run(self, notifier: Notifier) -> None:
         """Until its source has ended and all has arrived, the watchdog told of good turns."""
@@ -118,7 +86,7 @@ class Member:
         while not self._is_done(boot_s()):
             self._exchange.hear(self._wait_s(boot_s()))
             self._follow()
-            self._look(boot_s())
+            self._views.look(boot_s())
             self._compute()
             self._deliver()
             if self._is_well(boot_s()):
@@ -137,7 +105,7 @@ class Member:
         self._counters.advance_to(session.newest + 1)
         for receipt in session.take_receipts():
             self._counters.advance_to(receipt.counter + 1)
-            self._settle(receipt.images)
+            self._views.settle(receipt.images)
             if uplink is not None:
                 uplink.forget(receipt.images)
         if uplink is None:
@@ -153,89 +121,7 @@ class Member:
         if settled and is_mine:
             session.settle([*self._told, *settled], uplink.newest_counter)
             self._told.extend(settled)
-            self._settle(settled)
-
-    def _settle(self, images: Collection[int]) -> None:
-        """The host has these, and so everything older is on its way at least."""
-        newest = max(images, default=-1)
-        newer = [image for image in self._unsettled if image > newest]
-        self._unsettled = deque(newer, AHEAD)
-        self._stall.worked()
-        self._stalled_s = -math.inf
-
-    # images
-
-    def _look(self, now_s: float) -> None:
-        """Take the image that another leader wants, or the next where this member leads."""
-        session, intake = self._session, self._intake
-        if intake is None:
-            return
-        self._wanted = session.take_wanted() or self._wanted
-        if self._wanted is not None and intake.is_over:
-            self._show(None)
-        elif not intake.is_busy and (self._wanted is not None or self._is_image_due(now_s)):
-            self._turn = session.sequence + 1 if self._wanted is None else self._wanted.sequence
-            self._is_asked = True
-            intake.ask(now_s)
-        image = intake.take(now_s, self._unix_offset_s)
-        if self._is_asked and not intake.is_busy:
-            self._is_asked = False
-            if self._wanted is None:
-                self._begin(image)
-            elif image is None or self._is_wanted(self._wanted):
-                self._show(image)
-        session.has_camera = not intake.is_over and not intake.is_away
-        intake.look_after(now_s)
-        if intake.error is not None:
-            self._console.notice(f"{intake.error}; the team goes on without this camera")
-            intake.error = None
-
-    def _is_wanted(self, wanted: Wanted) -> bool:
-        """Whether what was asked of the source is it; a camera has no other."""
-        return self._turn == wanted.sequence or self._config.source.kind != "replay"
-
-    def _show(self, image: Image | None) -> None:
-        """The image that another leader wants, or that there is none."""
-        assert self._wanted is not None
-        image_id, self._wanted = self._wanted.image, None
-        self._shown = None if image is None else (image_id, image)
-        self._session.captured(image_id, None if image is None else image.pixels, boot_s())
-        self._exchange.speak()
-
-    def _begin(self, image: Image | None) -> None:
-        """As leader, if it shows something new. A bundle on trial has every image to encode."""
-        if image is None or not self._session.leads:
-            return
-        assert self._intake is not None
-        is_on_trial = self._trial is not None and not self._trial.is_over
-        if not self._intake.lets_pass(image, is_on_trial):
-            return
-        session = self._session
-        self._counters.advance_to(session.least_image)
-        image_id = self._counters.next()
-        self._shown = image_id, image
-        session.begin(image_id, self._turn, boot_s(), image.pixels)
-        self._exchange.speak()
-        self._unsettled.append(image_id)
-        self._stalled_s = boot_s() + self._stall.failed()
-
-    def _is_image_due(self, now_s: float) -> bool:
-        """At the interval's end; without one as soon as the last ones have arrived."""
-        session, intake = self._session, self._intake
-        if intake is None or not session.leads or not session.is_idle:
-            return False
-        if session.sequence + 1 >= self._n_in_all or not intake.is_due(now_s, self._unix_offset_s):
-            return False
-        return intake.has_interval or self._has_room(now_s)
-
-    def _has_room(self, now_s: float) -> bool:
-        """Whether an image would arrive soon, as far as this member can know."""
-        session, uplink = self._session, self._uplink
-        if session.aggregator is None or now_s >= self._stalled_s:
-            return True
-        if uplink is not None and session.aggregator == session.me:
-            return uplink.wants_image
-        return len(self._unsettled) < AHEAD
+            self._views.settle(settled)
 
     # parts
 
@@ -261,7 +147,7 @@ class Member:
         began_s = time.perf_counter()
         bitstream = latent_coder.encode(finished.symbols, self._loaded.bundle.tables)
         coder_ms = 1000 * (time.perf_counter() - began_s)
-        image_id, image = self._shown or (-1, None)
+        image_id, image = self._views.shown or (-1, None)
         if image is None or image_id != finished.image:
             self._uplink.put(finished.image, bitstream, boot_s())
             return
@@ -313,24 +199,15 @@ class Member:
 
     # how it is, and when something is due
 
-    @property
-    def _unix_offset_s(self) -> float | None:
-        return None if self._uplink is None else self._uplink.unix_offset_s
-
-    def _tell(self, fault: str | None) -> None:
-        if self._uplink is not None:
-            self._uplink.tell(fault)
-
     def _is_well(self, now_s: float) -> bool:
         """Whether it takes part, as far as a new start could help that."""
-        is_stuck = self._intake is not None and self._intake.is_stuck(now_s)
-        return not is_stuck and self._exchange.is_open
+        return not self._views.is_stuck(now_s) and self._exchange.is_open
 
     def _is_done(self, now_s: float) -> bool:
         heard_s = self._exchange.heard_s
-        if self._intake is None and not self._is_patient and heard_s is not None:
+        if self._views.is_blind and not self._is_patient and heard_s is not None:
             return now_s > heard_s + GONE_S and (self._uplink is None or self._uplink.is_done)
-        if self._session.sequence + 1 < self._n_in_all or not self._session.is_idle:
+        if not self._views.is_through or not self._session.is_idle:
             return False
         self._through_s = self._through_s or now_s
         if self._uplink is None or self._uplink.is_done:
@@ -338,17 +215,9 @@ class Member:
         return not self._uplink.speaks and now_s > self._through_s + GRACE_S
 
     def _wait_s(self, now_s: float) -> float:
-        session, intake = self._session, self._intake
-        due_s = [now_s + IDLE_S]
-        if (session_due_s := session.next_due_s(now_s)) is not None:
+        due_s = [now_s + IDLE_S, self._views.wake_s(now_s)]
+        if (session_due_s := self._session.next_due_s(now_s)) is not None:
             due_s.append(session_due_s)
         if self._uplink is not None and self._uplink.has_work:
             due_s.append(now_s + POLL_S)
-        if intake is not None and intake.is_busy:
-            due_s.append(now_s + POLL_S)
-        elif self._wanted is not None or self._is_image_due(now_s):
-            due_s.append(now_s)
-        elif intake is not None and session.is_idle and session.leads:
-            times = intake.due_s(now_s, self._unix_offset_s), self._stalled_s
-            due_s += [one_s for one_s in times if one_s > now_s]
         return max(0.0, min(due_s) - now_s)

@@ -225,6 +225,8 @@ def as_run_says(options: dict[str, Any]) -> dict[str, Any]:
         )
     preset, checkpoint = PRESETS[run.preset], folder / f"{stage or run.stage}.pt"
     usual = {"out": folder / "bundle", "order": preset.order, "views": preset.views}
+    if options.get("order") in (None, preset.order):
+        usual["coarseness"] = preset.coarseness
     return usual | options | {"checkpoint": checkpoint}
 
 

@@ -113,7 +113,7 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[Bundle, ExportRep
     decoder: Any
     entry = None
     if config.team is not None:
-        encoder, decoder = team_halves(trained.model, trained.latent_order, settings)
+        encoder, decoder = team_halves(trained.model, trained.latent_order, settings, data)
         deployed, agreements, operators, entry = deploy_team(encoder, data, settings, folder, say)
     else:
         encoder, decoder = halves(trained.model, trained.latent_order, settings, data)

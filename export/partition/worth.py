@@ -99,12 +99,12 @@ class Worth:
         )
 
 
-def worth_of(deployed: Deployed, entry: TeamEntry) -> Worth:
-    """Measure a team whose decoder and tables are in the folder."""
+def worth_of(deployed: Deployed, entry: TeamEntry, n_images: int = N_IMAGES_WITH_DEATHS) -> Worth:
+    """Measure a team whose decoder and tables are in the folder, on so many test images."""
     chain = deployed.encode
     assert isinstance(chain, Chain)
     n_groups, tables, test = entry.groups, deployed.tables.chosen.tables, deployed.data.test
-    images, labels = test.images[:N_IMAGES_WITH_DEATHS], test.labels[:N_IMAGES_WITH_DEATHS]
+    images, labels = test.images[:n_images], test.labels[:n_images]
     sets = [dead for n_dead in (0, 1, 2) for dead in dead_sets(n_groups, n_dead)]
     symbols = chain.of_dead_sets(images, sets)
     one_dead = [through_coder(symbols[d][:N_IMAGES_CODED], tables) for d in sets if len(d) == 1]

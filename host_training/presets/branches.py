@@ -31,6 +31,8 @@ BRANCHES = {
             cpu_threads=1,
         ),
         stage="ce",
+        order="importance",
+        coarseness=3.0,
     ),
     "branch-7": Preset(
         about=(
@@ -58,6 +60,8 @@ BRANCHES = {
             cpu_threads=1,
         ),
         stage="ce",
+        order="importance",
+        coarseness=3.0,
     ),
     "branch-13": Preset(
         about=(
@@ -85,5 +89,7 @@ BRANCHES = {
             cpu_threads=1,
         ),
         stage="ce",
+        order="importance",
+        coarseness=3.0,
     ),
 }

@@ -24,6 +24,8 @@ class Preset:
     "The stage whose best checkpoint is exported."
     order: Order = "discriminative"
     "What is sent first."
+    coarseness: float = 1.0
+    "The step of the latents in importance order, in trained ones."
     views: int = 1
     "How often the node looks at an image, of N_VIEWS, where training mirrors the images."
     teacher: str | None = None

@@ -16,7 +16,7 @@ from export.partition.chain import NOBODY, Chain, Dead
 from export.partition.deaths import dead_sets
 from link.bundle.manifest import BOUNDARIES, TeamEntry, part_file
 
-N_IMAGES_WITH_DEATHS = 2000
+N_IMAGES_WITH_DEATHS = 10_000
 "Test images that every dead set is measured on."
 N_IMAGES_CODED = 300
 "Those of each single death that go through the coder."

@@ -96,7 +96,8 @@ FAULTS = ("flood", "dead_gateway", "pictures", "adversary", "situations", "bare_
 def nightly(said: Said) -> None:
     for study in ("simulation", "many_nodes", "erasure", "fuzz"):
         said.run("tests.studies", study, **{results.RESULTS: said.results})
-    said.run("tests.studies", "kills", "--results", said.results)
+    for study in ("kills", "fog_live"):
+        said.run("tests.studies", study, "--results", said.results)
     said.run("tests.studies", "faults", *FAULTS, **{results.RESULTS: said.results})
     said.run(
         "pytest",

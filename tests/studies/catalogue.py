@@ -8,6 +8,7 @@ from types import ModuleType
 FOLDER = Path(__file__).parent
 STUDIES = {
     "fog": "results/study-fog-*.json",
+    "fog_live": "results/fog-live.json",
     "duphil": "results/study-duphil-*.json",
     "robustness": "results/study-robustness-*.json",
     "nair": "results/study-nair-*.json",

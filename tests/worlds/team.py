@@ -1,6 +1,7 @@
 """A team of real member processes on this machine, and the host's end of their uplinks."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from link.bundle.bundle import Bundle
 from link.carriers.carrier import CarrierSettings, open_carrier
 from link.host.interface import NodeEntry, Update
 from link.host.receiver import Receiver
@@ -77,11 +79,17 @@ class TeamHost:
 class TeamOf:
     """A folder with a bundle, keys and settings of each member, and their processes; a context."""
 
-    def __init__(self, folder: Path, n_images: int = 12, n_members: int = 3) -> None:
+    def __init__(
+        self, folder: Path, n_images: int = 12, n_members: int = 3, bundle: Path | None = None
+    ) -> None:
+        """With a small bundle, or a copy of another."""
         self.folder = folder
-        self.bundle = make_team_bundle(folder / "bundle")
-        self.images = random_images(n_images)
-        np.savez(folder / "replay.npz", images=self.images)
+        if bundle is None:
+            self.bundle = make_team_bundle(folder / "bundle", n_groups=n_members)
+        else:
+            shutil.copytree(bundle, folder / "bundle")
+            self.bundle = Bundle.load(folder / "bundle", "host")
+        self.show(random_images(n_images))
         self.ports = free_ports(n_members)
         key = None
         for member in range(n_members):
@@ -91,7 +99,14 @@ class TeamOf:
         self.processes: dict[int, subprocess.Popen[str]] = {}
         self.said: dict[int, list[dict]] = {member: [] for member in range(n_members)}
         "Lines of each member's console."
+        self.newest: dict[int, dict] = {}
+        "Of each member what it told last of an image that it was done with."
         self.errors: dict[int, list[str]] = {member: [] for member in range(n_members)}
+
+    def show(self, images: np.ndarray) -> None:
+        """uint8 (N, H, W, C): what the cameras of all see."""
+        self.images = images
+        np.savez(self.folder / "replay.npz", images=images)
 
     @property
     def way(self) -> str:
@@ -127,10 +142,21 @@ class TeamOf:
         path.write_text(text)
         return path
 
-    def start(self, *members: int, options: Sequence[str] = ()) -> None:
-        """Begin the members whose settings are written."""
+    def start(
+        self,
+        *members: int,
+        options: Sequence[str] = (),
+        stage_ms: Sequence[float] | None = None,
+    ) -> None:
+        """Begin the members whose settings are written; watched ones where times of each segment
+        are given, or none of them (tests.worlds.watched_member).
+        """
         for member in members:
-            command = [sys.executable, "-m", "device", str(self.folder / f"node-{member}.toml")]
+            program = ["device"]
+            if stage_ms is not None:
+                log = self.folder / f"watched-{member}.json"
+                program = ["tests.worlds.watched_member", str(log), *map(str, stage_ms), "--"]
+            command = [sys.executable, "-m", *program, str(self.folder / f"node-{member}.toml")]
             self.processes[member] = process = subprocess.Popen(
                 [*command, "--console", "json", *options],
                 stdout=subprocess.PIPE,
@@ -138,10 +164,17 @@ class TeamOf:
                 text=True,
             )
             for stream, keep in (
-                (process.stdout, lambda line, to=self.said[member]: to.append(json.loads(line))),
+                (process.stdout, lambda line, m=member: self._hear(m, line)),
                 (process.stderr, self.errors[member].append),
             ):
                 threading.Thread(target=lambda s=stream, k=keep: [k(line) for line in s]).start()
+
+    def _hear(self, member: int, line: str) -> None:
+        """A whole line; who is killed may leave half of one."""
+        if line.endswith("\n"):
+            self.said[member].append(said := json.loads(line))
+            if said["event"] == "team":
+                self.newest[member] = said
 
     def kill(self, member: int) -> None:
         """SIGKILL, as a power cut."""

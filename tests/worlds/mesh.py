@@ -221,7 +221,7 @@ class Stranger:
         return None if made in recent else made
 
     def _forged(self, heard: bytes, _: bytes) -> bytes:
-        """Of now or of days to come."""
+        """Its image is of now or of days to come."""
         header = Header.unpack(heard)
         assert header is not None
         image = min(header.image + self._random.choice([0, 0, 1, 1000, 1 << 40]), MAX_IMAGE)

@@ -100,7 +100,7 @@ class TeamOf:
         self.said: dict[int, list[dict]] = {member: [] for member in range(n_members)}
         "Lines of each member's console."
         self.newest: dict[int, dict] = {}
-        "Of each member what it told last of an image that it was done with."
+        "What each member told last of an image that it was done with."
         self.errors: dict[int, list[str]] = {member: [] for member in range(n_members)}
 
     def show(self, images: np.ndarray) -> None:

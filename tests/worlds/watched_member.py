@@ -29,7 +29,7 @@ class Watched:
     "Frames that were genuine and new, in hexadecimal."
     n_forged: int = 0
     n_refused: int = 0
-    "Of all others those whose tag was tried, and those that were not even tried."
+    "All others: those whose tag was tried, and those that were not even tried."
 
     @classmethod
     def read(cls, path: Path) -> "Watched":

@@ -27,7 +27,7 @@ class Forgery:
     n_refused: int
     per_s: float
     elapsed_ms: float
-    "Of a median image meanwhile."
+    "What a median image took meanwhile."
     quiet_elapsed_ms: float
     "And before."
     n_images: int

@@ -34,7 +34,7 @@ from tests.worlds.team_bundle import chain_of, make_team_bundle, random_images
 
 PARTS = ("timing", "survival", "forgery", "loss")
 MACS_PER_S = 0.22e9
-"Of a Pi Zero W."
+"Multiplications of a Pi Zero W."
 STAGE_MS = tuple(round(1000 * macs / MACS_PER_S, 1) for macs in (1.234e6, 0.847e6, 0.249e6))
 "What the segments of a branch of 2.33 M multiplications take there."
 USUAL = Line(0.002, 10e6)
@@ -53,7 +53,7 @@ LOSS = 0.05
 N_IMAGES = 300
 "That are shown, over and over."
 PER_S = 2000.0
-"Frames of a stranger."
+"Frames that a stranger sends."
 
 
 def parser() -> argparse.ArgumentParser:

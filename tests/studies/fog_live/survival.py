@@ -11,7 +11,7 @@ import numpy as np
 from tests.studies.fog_live.running import Running, Wish, running
 
 AWAY = 3
-"Of so many members one at most is dead or on its way back."
+"One of so many members at most is dead or on its way back."
 IMAGES_DEAD = 6
 "Images from a kill until the member is started again, at most."
 ORPHANS_S = 60.0
@@ -36,9 +36,9 @@ class Survival:
     "The host took one as new again, or under another id."
     n_kills: int
     n_leaders: int
-    "Of the killed those that led."
+    "Killed ones that led."
     n_senders: int
-    "And those that sent."
+    "Killed ones that sent to the host."
     n_whole: int
     "Images that came with all groups."
     late_per_kill: float

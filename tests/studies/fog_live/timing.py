@@ -28,12 +28,12 @@ Way = tuple[int, Kind, tuple[int, int], int]
 
 @dataclass(frozen=True)
 class Timing:
-    """Of the images that were taken while all members took part."""
+    """Images that were taken while all members took part."""
 
     elapsed_ms: np.ndarray
-    "Of all of them."
+    "What each took."
     overhead_ms: np.ndarray
-    "Of those of which every member had all it waits for."
+    "What those took over their least of which every member had all it waits for."
     published_bytes: np.ndarray
     "Per member and image, at its socket; a frame that goes to several counts once."
 

@@ -45,7 +45,7 @@ class Recipe:
     wants fewer.
     """
     cutout: int = 0
-    "Side of the square cut out of every training image, pixels."
+    "Side of the square cut out of every training image, pixels; at most a quarter of the image's."
     cpu_threads: int | None = None
     """None: as many as there are cores. A small model gains nothing from a second one, and loses
     much on a busy machine.

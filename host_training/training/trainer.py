@@ -37,10 +37,16 @@ SAVE_EVERY_S, SAVE_EPOCHS_EVERY_S = 60.0, 1.0
 NOTHING_YET = (-1.0, -math.inf)
 
 
-def augmentation(recipe: Recipe, usual: Augmentation) -> Augmentation:
+LARGEST_CUTOUT = 1 / 4
+"Share of an image's side: a larger square would hide what a small image shows."
+
+
+def augmentation(recipe: Recipe, data: DataSet) -> Augmentation:
     """The recipe's, from what is usual for the data set."""
+    usual = data.augmentation
     crop_pad = usual.crop_pad if recipe.crop_pad is None else recipe.crop_pad
-    return replace(usual, crop_pad=crop_pad, cutout=recipe.cutout)
+    largest = round(LARGEST_CUTOUT * min(data.image_shape[:2]))
+    return replace(usual, crop_pad=crop_pad, cutout=min(recipe.cutout, largest))
 
 
 class Trainer:
@@ -110,7 +116,7 @@ class Trainer:
         """To its end; False when it was interrupted before."""
         batches = Batches(
             self.data.train,
-            augmentation(self.recipe, self.data.augmentation),
+            augmentation(self.recipe, self.data),
             stage.batch_size,
             self.recipe.seed,
             self.device,

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from host_training.data.dataset import Augmentation, DataSet, Split
 from host_training.training import checkpoint
 from host_training.training.checkpoint import Checkpoint, CheckpointError
-from host_training.training.trainer import Trainer
+from host_training.training.trainer import Trainer, augmentation
 from tests.worlds.small_training import CPU, MODEL, RECIPE, blobs
 
 
@@ -97,3 +99,12 @@ def test_a_run_can_start_from_anothers_weights_and_says_so(tmp_path):
     second.train()
     best = Checkpoint.read(tmp_path / "second" / "ce.pt")
     assert best.provenance.started_from_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("side", "wanted"), [(8, 2), (16, 4), (32, 8), (64, 8)])
+def test_what_is_cut_out_of_an_image_is_a_quarter_of_its_side_at_most(side: int, wanted: int):
+    pixels = np.zeros((4, side, side, 1), np.uint8)
+    part = Split(pixels, np.arange(4))
+    data = DataSet("blank", ("a", "b", "c", "d"), part, part, part, Augmentation(crop_pad=1))
+    made = augmentation(replace(RECIPE, cutout=8), data)
+    assert (made.cutout, made.crop_pad) == (wanted, 1)

@@ -11,7 +11,6 @@ them says so, to its console and to the others, and goes on with the rest.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -33,8 +32,6 @@ IDLE_S = 1.0
 "Longest sleep."
 POLL_S = 0.02
 "Longest sleep while something waits at the modem."
-TOLD_AGAIN = 4
-"Images of the last receipts that the next one repeats."
 GAP = 64
 "Packet counters left out by who takes over where no host can say which were used."
 GRACE_S = 5.0
@@ -71,13 +68,14 @@ class Member:
         self._is_patient = is_patient
         self.n_images = 0
         "With which this member is done."
-        self._told: deque[int] = deque(maxlen=TOLD_AGAIN)
         self._has_modem = uplink is not None
         self._n_before = 0, 0, 0
         "What the exchange had counted at the image before."
         self._through_s: float | None = None
         "Since when no image follows."
         spec = loaded.bundle.image
+        for image in sorted(uplink.waiting) if uplink is not None else ():
+            self._session.keep(image, boot_s())
         self._views = Views(config, spec, exchange, uplink, counters, trial, console)
 
     def run(self, notifier: Notifier) -> None:
@@ -119,8 +117,7 @@ class Member:
         uplink.speaks = is_mine
         settled = uplink.take_settled()
         if settled and is_mine:
-            session.settle([*self._told, *settled], uplink.newest_counter)
-            self._told.extend(settled)
+            session.settle(settled, uplink.newest_counter)
             self._views.settle(settled)
 
     # parts

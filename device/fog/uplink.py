@@ -48,6 +48,11 @@ class Uplink:
         self._thread.start()
 
     @property
+    def waiting(self) -> frozenset[int]:
+        """Images that were put, now or before this start, and have not arrived yet."""
+        return frozenset(self._waiting)
+
+    @property
     def has_work(self) -> bool:
         """Whether something waits to be put, sent or acknowledged."""
         return bool(self._waiting) or not self._orders.empty() or not self._settled.empty()

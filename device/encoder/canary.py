@@ -87,7 +87,7 @@ def check_canary(bundle: Bundle, encoder: Encoder) -> CanaryReport | None:
 def check_parts(bundle: Bundle, parts: Parts) -> CanaryReport | None:
     """The same of the parts of one member."""
     path = bundle.path / CANARY
-    if not path.exists():
+    if not path.exists() or not parts.held:
         return None
     arrays = _read(path, bundle)
     assert bundle.team is not None

@@ -33,7 +33,9 @@ class Parts:
             for segment in range(len(self._cut))
             for group in range(self._team.groups)
         ]
-        self._models = {part: self._load(bundle, part) for part in parts or everything}
+        self._models = {
+            part: self._load(bundle, part) for part in (everything if parts is None else parts)
+        }
 
     @property
     def held(self) -> list[Part]:

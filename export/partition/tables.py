@@ -24,7 +24,7 @@ def with_flags(tables: Tables, team: TeamEntry) -> Tables:
         [0] * team.groups + tables.symbol_min.tolist(),
         [*[flags] * team.groups, *latents],
         tables.prior,
-        [-1] * team.groups + [latent // team.n_each for latent in team.order],
+        team.owner,
     )
 
 

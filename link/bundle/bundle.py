@@ -266,6 +266,11 @@ class Bundle:
                 f"{TABLES} of bundle {self.path} has {tables.n_latents} latents, "
                 f"its manifest says {self.n_latents}; {REMEDY}"
             )
+        if tables.owner != (self.team.owner if self.team else None):
+            raise BundleError(
+                f"{TABLES} of bundle {self.path} leaves out other latents of dead groups than "
+                f"its manifest says; {REMEDY}"
+            )
         return tables
 
     @property

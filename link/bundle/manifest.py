@@ -93,6 +93,11 @@ class TeamEntry(Record):
         """Latents of a group."""
         return len(self.order) // self.groups
 
+    @property
+    def owner(self) -> tuple[int, ...]:
+        """By symbol the flag without which it is not sent; -1: a flag itself."""
+        return (-1,) * self.groups + tuple(latent // self.n_each for latent in self.order)
+
     def alive(self, symbols: Iterable[float], n_known: int) -> tuple[bool, ...] | None:
         """Whether each group's latents came, as an image's first symbols say; None while these are
         not all known.
@@ -309,6 +314,8 @@ def _read_segment(table: Mapping[str, Any], where: str) -> Segment:
 
     for name in ("shape", "levels", "reads"):
         _require(name, table, where)
+    if not isinstance(table["reads"], list):
+        raise ValueError(f"{where}reads is no list")
     name = "shape"
     shape = whole_numbers(table[name], MAX_LATENTS)
     name = "levels"
@@ -340,5 +347,8 @@ def _check_team(node: NodeHalf) -> None:
     n_latents = node.latents - n_groups
     if sorted(team.order) != list(range(n_latents)) or n_latents % n_groups:
         raise ValueError(f"node.team.order is no order of {n_latents} latents")
-    if team.cut[-1].shape != (1, 1, n_latents // n_groups):
+    *boundaries, last = team.cut
+    if last.shape != (1, 1, n_latents // n_groups) or last.levels:
         raise ValueError("node.team: the last segment does not make the latents")
+    if any(segment.levels < 2 for segment in boundaries):
+        raise ValueError("node.team: a segment before the last has less than two levels")

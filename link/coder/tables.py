@@ -221,10 +221,10 @@ class Tables:
             # a file would be asked for as much as the archive claims
             content = io.BytesIO(Path(path).read_bytes())
             with zipfile.ZipFile(content) as archive:
-                stored = {name: _read_member(archive, name, *kind) for name, kind in STORED.items()}
+                stored = {name: read_member(archive, name, *kind) for name, kind in STORED.items()}
                 owner = None
                 if f"{OWNER}.npy" in archive.namelist():
-                    owner = _read_member(archive, OWNER, *OWNER_KIND).tolist()
+                    owner = read_member(archive, OWNER, *OWNER_KIND).tolist()
             alphabet = stored["alphabet"].astype(np.int64)
             _require(
                 1 <= len(alphabet) <= MAX_LATENTS
@@ -290,7 +290,7 @@ def _check_rows(d: int, rows: np.ndarray, n_components: int) -> None:
     )
 
 
-def _read_member(archive: zipfile.ZipFile, name: str, dtype: str, n_dimensions: int) -> np.ndarray:
+def read_member(archive: zipfile.ZipFile, name: str, dtype: str, n_dimensions: int) -> np.ndarray:
     """One .npy member, its size bounded before anything is allocated, type and shape checked."""
     entry = archive.getinfo(f"{name}.npy")
     _require(

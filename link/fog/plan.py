@@ -14,6 +14,7 @@ from itertools import product
 from typing import Any
 
 from link.bundle.manifest import Segment, TeamEntry
+from link.settings.toml_file import shown
 
 MAX_MEMBERS = 32
 Part = tuple[int, int]
@@ -114,7 +115,7 @@ class Plan:
 
 def _list(value: Any, length: int, name: str, what: str) -> list[Any]:
     if not isinstance(value, list) or len(value) != length:
-        found = len(value) if isinstance(value, list) else repr(value)
+        found = len(value) if isinstance(value, list) else shown(value)
         raise ValueError(f"{name} has {found} entries, the bundle has {length} {what}")
     return value
 
@@ -122,7 +123,7 @@ def _list(value: Any, length: int, name: str, what: str) -> list[Any]:
 def _members(value: Any, name: str, n_members: int) -> tuple[int, ...]:
     is_whole = isinstance(value, list) and all(type(one) is int for one in value)
     if not is_whole or not value or len(set(value)) < len(value):
-        raise ValueError(f"{name} is {value!r}; give the members that hold it, each once")
+        raise ValueError(f"{name} is {shown(value)}; give the members that hold it, each once")
     if not set(value) <= set(range(n_members)):
-        raise ValueError(f"{name} is {value!r}, the members are 0 to {n_members - 1}")
+        raise ValueError(f"{name} is {shown(value)}, the members are 0 to {n_members - 1}")
     return tuple(value)

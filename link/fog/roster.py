@@ -52,9 +52,11 @@ class Roster:
         """Others that have it or never said."""
         return frozenset(m for m in self.others if flag in self._flags.get(m, flag))
 
-    def follow(self, member: int, now_s: float) -> bool:
-        """Somebody says that it leads: whether it does; of two the lower number goes on."""
-        if self.leader == self.me < member:
+    def follow(self, member: int, now_s: float, leads: bool = False) -> bool:
+        """Somebody says that it leads: whether it does; of two the lower number goes on. `leads`:
+        this member does.
+        """
+        if leads and self.me < member:
             return False
         self.leader, self.leader_s = member, now_s
         return True
@@ -80,5 +82,5 @@ class Roster:
         if keeps and (not claims - {self.aggregator} or now_s < self._chosen_s + turn_s):
             return self.aggregator
         self.aggregator, self._chosen_s = min(claims or candidates, default=None), now_s
-        self.claims.discard(self.aggregator or self.me)
+        self.claims -= {self.aggregator}
         return self.aggregator

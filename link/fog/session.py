@@ -245,14 +245,16 @@ class TeamSession:
         self._custody.keep(image, now_s)
 
     def settle(self, images: Sequence[int], counter: int) -> None:
-        """As aggregator: the host has these, and `counter` is the newest of a packet."""
+        """As aggregator: the host has these, and `counter` is the newest of a packet; -1: none
+        left since this start.
+        """
         self._custody.settle(images, self._now_s)
         self._least = max(self._least, counter + 1)
         images = [*self._settled, *images]
         self._settled = images[-RECEIPTS_AGAIN:]
         to = self.roster.may_have(Flag.MODEM) | self._other(self.leader)
         for start in range(0, max(len(images), 1), RECEIPT_IMAGES):
-            told = (counter, *images[start : start + RECEIPT_IMAGES])
+            told = (max(counter, 0), *images[start : start + RECEIPT_IMAGES])
             body = b"".join(number.to_bytes(IMAGE_BYTES, "big") for number in told)
             self._voice.say_next(Kind.RECEIPT, body, to)
 
@@ -294,7 +296,7 @@ class TeamSession:
         elif body:
             change = self.roster.claims.add if body[0] & CLAIMS else self.roster.claims.discard
             change(header.member)
-            if body[0] & LEADS and self.roster.follow(header.member, now_s):
+            if body[0] & LEADS and self.roster.follow(header.member, now_s, self.leads):
                 self._take_choice(body[1:], now_s)
 
     def _hear_receipt(self, member: int, body: bytes, now_s: float) -> None:
@@ -325,7 +327,7 @@ class TeamSession:
             self._hear_tensor(one, header, body)
 
     def _hear_tick(self, one: Underway, leader: int, body: bytes, now_s: float) -> None:
-        is_followed = self.roster.follow(leader, now_s)
+        is_followed = self.roster.follow(leader, now_s, self.leads)
         is_second = one.leader is not None and one.leader < leader
         if len(body) != SEQUENCE_BYTES + 1 or is_second:
             return

@@ -66,7 +66,7 @@ class Setting:
         texts = value if isinstance(value, list) else [value]
         if any(text == "" for text in texts):
             return "is empty; write something, or leave the key out"
-        if isinstance(value, list) and not all(isinstance(item, self.items) for item in value):
+        if isinstance(value, list) and not all(type(item) is self.items for item in value):
             return f"is {shown(value)}, it must be {self._type_names}"
         if any(isinstance(text, str) and len(text) > MAX_LETTERS for text in texts):
             return f"is {shown(value)}, of more than {MAX_LETTERS} letters; write something shorter"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from device.encoder.canary import CANARY, check_parts, make_canary
 from device.encoder.model import EncoderError
 from device.encoder.parts import Parts, symbols_of
 from link.bundle.manifest import part_file
@@ -34,6 +35,13 @@ def test_a_member_loads_its_own_parts_alone(bundle):
     assert parts.held == [(0, 1), (1, 1)]
     with pytest.raises(KeyError):
         parts(0, 0, np.zeros((1, 8, 8, 1), np.int8))
+
+
+def test_a_member_that_computes_nothing_loads_nothing(bundle):
+    (bundle.path / CANARY).write_bytes(make_canary(bundle))
+    parts = Parts(bundle, ())
+    assert not parts.held
+    assert check_parts(bundle, parts) is None
 
 
 def test_an_image_of_another_size_is_refused(bundle):

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
 from link.bundle.bundle import Bundle, BundleError, compute_id
 from tests.worlds.small_bundle import make_bundle, random_tables
+from tests.worlds.small_team import make_team_bundle, team_tables
 
 
 @pytest.fixture
@@ -334,3 +336,52 @@ def test_what_is_no_bundle_is_said_so(tmp_path):
         Bundle.load(tmp_path, "node")
     with pytest.raises(ValueError, match="side is 'both'"):
         Bundle.load(tmp_path, "both")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("reads", None),
+        ("reads", 5),
+        ("reads", {}),
+        ("reads", [[0], [1], ["a"]]),
+        ("reads", [[], [], [], []]),
+        ("shape", [1, 1, 10**30]),
+        ("shape", [1, 1, -4]),
+        ("shape", "shape"),
+        ("levels", 16),
+        ("levels", True),
+    ],
+)
+def test_a_segment_that_cannot_be_is_named(tmp_path, key, value):
+    folder = make_team_bundle(tmp_path / "team").path
+
+    def change(manifest):
+        manifest["node"]["team"]["segments"]["0"][key] = value
+        manifest["bundle_id"] = compute_id(manifest["node"]).hex()
+
+    change_manifest(folder, change)
+    with pytest.raises(BundleError, match=r"lacks or misstates: node\.team.*export it again"):
+        Bundle.load(folder, "host")
+
+
+def test_an_order_of_yes_and_no_is_no_order(tmp_path):
+    folder = make_team_bundle(tmp_path / "team").path
+
+    def change(manifest):
+        manifest["node"]["team"]["order"][:2] = [False, True]
+        manifest["bundle_id"] = compute_id(manifest["node"]).hex()
+
+    change_manifest(folder, change)
+    with pytest.raises(BundleError, match="it must be a list of whole numbers"):
+        Bundle.load(folder, "host")
+
+
+@pytest.mark.parametrize("owner", [None, (-1, -1, -1, *[2] * 4, *[1] * 4, *[0] * 4)])
+def test_tables_that_leave_out_the_latents_of_other_groups_are_refused(tmp_path, owner):
+    bundle = make_team_bundle(tmp_path / "team")
+    assert bundle.tables.n_latents == 15
+    replace(team_tables(), owner=owner).to_npz(bundle.path / "tables.npz")
+    again = Bundle.write(bundle.path, bundle.manifest)
+    with pytest.raises(BundleError, match="leaves out other latents of dead groups"):
+        _ = again.tables

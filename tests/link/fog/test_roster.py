@@ -20,9 +20,11 @@ def test_who_says_nothing_for_three_images_is_dead_until_it_is_heard():
 def test_of_two_leaders_the_lower_goes_on():
     low, high = Roster(1, 4, 0.0), Roster(3, 4, 0.0)
     low.leader, high.leader = 1, 3
-    low.follow(3, 1.0)
-    high.follow(1, 1.0)
+    assert not low.follow(3, 1.0, leads=True)
+    assert high.follow(1, 1.0, leads=True)
     assert (low.leader, high.leader) == (1, 1)
+    assert low.follow(3, 1.0)  # it has lost its camera
+    assert low.leader == 3
 
 
 def test_they_take_over_one_after_the_other():
@@ -58,3 +60,13 @@ def test_who_keeps_what_was_passed_over_becomes_the_aggregator_for_a_while():
     assert roster.choose_aggregator(True, 9.9, 5.0) == 2
     assert roster.choose_aggregator(True, 10.0, 5.0) == 3
     assert roster.choose_aggregator(True, 20.0, 5.0) == 3
+
+
+def test_who_claims_after_the_first_member_has_its_turn_too():
+    roster = Roster(1, 3, now_s=0.0)
+    for member in (0, 2):
+        roster.hear(member, Flag.MODEM)
+        roster.claims.add(member)
+    assert roster.choose_aggregator(True, 100.0, turn_s=30.0) == 0
+    assert roster.choose_aggregator(True, 120.0, turn_s=30.0) == 0
+    assert roster.choose_aggregator(True, 140.0, turn_s=30.0) == 2

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from link.fog.frame import MAX_IMAGE
+from link.fog.frame import MAX_IMAGE, Header, Kind
 from link.fog.interface import Member, Model, TeamOptions
 from link.fog.plan import Plan
 from link.fog.session import TeamSession
@@ -226,3 +226,25 @@ def test_of_two_leaders_the_lower_goes_on_and_nothing_hangs():
     world.run(world.now_s + 1)
     assert {world.session(member).leader for member in range(7)} == {0}
     assert len(world.begun) == 6
+
+
+def test_a_leader_that_lost_its_camera_follows_the_next_and_its_choice():
+    world = world_of(modems=(0, 2), n_images=200, interval_s=0.1).start()
+    world.run(1.0)
+    assert world.session(0).leads
+    world.session(0).has_camera = False
+    world.run(3.0)
+    assert [world.session(member).leader for member in range(7)] == [1] * 7
+    world.session(0).has_modem = False
+    world.run(4.0)
+    assert [world.session(member).aggregator for member in range(7)] == [2] * 7
+
+
+def test_a_receipt_is_told_although_no_packet_has_left():
+    """Another sent what this member kept, just before its own turn began."""
+    world = world_of(modems=(0, 1), n_images=0).start()
+    world.run(1.0)
+    world.session(1).settle([7], counter=-1)
+    frames = [one.frame for one in world.session(1).take_frames()]
+    kinds = [header.kind for header in map(Header.unpack, frames) if header]
+    assert kinds == [Kind.RECEIPT]

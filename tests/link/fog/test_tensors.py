@@ -1,5 +1,7 @@
 """Tensors: whatever goes in comes out, in every form; what nobody encoded is a ValueError."""
 
+import io
+import zipfile
 from contextlib import suppress
 
 import numpy as np
@@ -107,12 +109,33 @@ def test_a_bundles_tables_code_what_its_parts_make(tmp_path):
             assert (slow.decode(segment, slow.encode(segment, symbols)) == symbols).all()
 
 
+def claims_much():
+    """An array of petabytes, of which there is the header."""
+    array = io.BytesIO()
+    header = {"descr": "<u2", "fortran_order": False, "shape": (1 << 50, 16)}
+    np.lib.format.write_array_header_1_0(array, header)
+    return archive_of(array.getvalue())
+
+
+def not_closed():
+    """A header that no parser of Python likes."""
+    return archive_of(b"\x93NUMPY\x01\x00" + (9000).to_bytes(2, "little") + b"(" * 9000)
+
+
+def archive_of(array):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("segment_0.npy", array)
+    return file.getvalue()
+
+
 def test_tables_that_are_not_there_or_damaged_are_named(tmp_path):
     with pytest.raises(ValueError, match="is for one node; export one for a team"):
         TensorCoder.load(make_bundle(tmp_path / "one"))
     bundle = make_team_bundle(tmp_path / "bundle")
     file = bundle.path / "boundaries.npz"
-    for content in (b"", b"no archive", file.read_bytes()[:200]):
+    contents = (b"", b"no archive", file.read_bytes()[:200], claims_much(), not_closed())
+    for content in contents:
         file.write_bytes(content)
         with pytest.raises(ValueError, match="npz of bundle"):
             TensorCoder.load(bundle)

@@ -109,7 +109,7 @@ class Closed:
     image: int
     sequence: int | None
     alive: tuple[bool, ...]
-    "By member, itself included."
+    "By member, itself included; nobody before it was heard."
     published_bytes: int
     "With header and tag, each frame once for each that it is sent to."
     n_frames: int

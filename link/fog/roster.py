@@ -48,6 +48,10 @@ class Roster:
     def lives(self, member: int) -> bool:
         return member == self.me or self._n_silent[member] < SILENT_IMAGES
 
+    def was_heard(self, member: int) -> bool:
+        """Whether it lives and has said so: until then it is waited for, and not counted."""
+        return member == self.me or (member in self._flags and self.lives(member))
+
     def may_have(self, flag: Flag) -> frozenset[int]:
         """Others that have it or never said."""
         return frozenset(m for m in self.others if flag in self._flags.get(m, flag))

@@ -134,8 +134,8 @@ class TeamSession:
         return self.roster.aggregator
 
     def alive(self) -> tuple[bool, ...]:
-        """By member, itself included."""
-        return tuple(self.roster.lives(member) for member in range(self.plan.n_members))
+        """By member, itself included; nobody before it was heard."""
+        return tuple(self.roster.was_heard(member) for member in range(self.plan.n_members))
 
     def next_due_s(self, now_s: float) -> float | None:
         """When to ask next_run again although nothing came."""

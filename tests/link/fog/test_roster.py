@@ -17,6 +17,17 @@ def test_who_says_nothing_for_three_images_is_dead_until_it_is_heard():
     assert roster.lives(2)
 
 
+def test_who_was_never_heard_is_waited_for_and_not_counted():
+    roster = Roster(0, 2, now_s=0.0)
+    assert (roster.lives(1), roster.was_heard(1), roster.was_heard(0)) == (True, False, True)
+    roster.hear(1, Flag(0))
+    assert roster.was_heard(1)
+    for _ in range(4):
+        roster.end_image()
+        roster.heard.clear()
+    assert not roster.was_heard(1)
+
+
 def test_of_two_leaders_the_lower_goes_on():
     low, high = Roster(1, 4, 0.0), Roster(3, 4, 0.0)
     low.leader, high.leader = 1, 3

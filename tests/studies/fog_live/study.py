@@ -91,15 +91,15 @@ def main(options: argparse.Namespace) -> None:
                 figures[name] = value
             else:
                 extra.setdefault(name, []).append(value)  # type: ignore[attr-defined]
-    figures |= {"members": members, "duration_s": round(time.monotonic() - began_s, 1)}
-    path = write_result(
-        "fog-live",
-        figures,
-        command=command(),
-        seeds=[options.seed],
-        extra=extra,
-        folder=options.results,
-    )
+        figures |= {"members": members, "duration_s": round(time.monotonic() - began_s, 1)}
+        path = write_result(
+            "fog-live",
+            figures,
+            command=command(),
+            seeds=[options.seed],
+            extra=extra,
+            folder=options.results,
+        )
     print(path)
 
 
@@ -144,6 +144,8 @@ def _survival(wish: Wish, options: argparse.Namespace) -> Found:
     yield "images_late_per_kill", round(found.late_per_kill, 2)
     yield "longest_gap_s", round(found.longest_gap_s, 2)
     yield "survival_s", round(found.duration_s, 1)
+    for one in found.lost:
+        yield "lost", one
 
 
 def _forgery(wish: Wish, options: argparse.Namespace) -> Found:

@@ -45,6 +45,8 @@ class Survival:
     longest_gap_s: float
     "Without a new image at the host."
     duration_s: float
+    lost: list[dict]
+    "What members told of images that the host never had."
 
 
 @dataclass
@@ -81,6 +83,7 @@ def survived(wish: Wish, images: np.ndarray, n_images: int, n_kills: int) -> Sur
             late_per_kill=_late(one, numbers, kills) / max(len(kills), 1),
             longest_gap_s=gap_s,
             duration_s=time.monotonic() - began_s,
+            lost=_lost(one, missing, kills),
         )
 
 
@@ -122,3 +125,23 @@ def _late(one: Running, numbers: range, kills: list[_Kill]) -> int:
     usual_ms = float(np.median(list(took_ms.values())))
     after = {n for kill in kills for n in range(kill.sequence, kill.sequence + SHORTLY)}
     return sum(took_ms.get(number, 0.0) > LATE * usual_ms for number in after)
+
+
+def _lost(one: Running, missing: list[int], kills: list[_Kill]) -> list[dict]:
+    told = one.told()
+    return [
+        {
+            "sequence": number,
+            "told": [
+                [line[key] for key in ("member", "image", "leader", "aggregator")]
+                for line in told
+                if line["sequence"] == number
+            ],
+            "killed": [
+                [kill.member, kill.sequence]
+                for kill in kills
+                if abs(kill.sequence - number) < 2 * SHORTLY
+            ],
+        }
+        for number in missing
+    ]

@@ -2,7 +2,8 @@
 
 Of an image each content counts once, and one that is older than the newest is over. What says
 nothing of one image (HERE, RECEIPT) stands at numbers that grow, member by member; a receipt stays
-true when the next image has begun. So a recording costs no try, and a stranger's frame costs one.
+true when the next image has begun, but from before the first that this start has heard of it tells
+nothing that is needed. So a recording costs no try, and a stranger's frame costs one.
 """
 
 from link.fog.frame import Header, Kind
@@ -16,6 +17,8 @@ class Freshness:
     def __init__(self, newest: int) -> None:
         self.newest = newest
         "Image id; all before are over."
+        self._first: int | None = None
+        "Image heard of first."
         self._seen: set[tuple[int, bytes, Kind, int]] = set()
         "Contents of the newest image: at most what the members of the team had to say about it."
         self._told: dict[tuple[int, Kind], tuple[int, int]] = {}
@@ -24,8 +27,10 @@ class Freshness:
     def is_new(self, header: Header) -> bool:
         if header.kind in NUMBERED:
             told = self._told.get((header.member, header.kind), (-1, -1))
-            is_over = header.image < self.newest and header.kind != Kind.RECEIPT
-            return (header.image, header.place) > told and not is_over
+            least = self.newest
+            if header.kind == Kind.RECEIPT and self._first is not None:
+                least = self._first
+            return header.image >= least and (header.image, header.place) > told
         is_present = header.image == self.newest
         return header.image > self.newest or (is_present and _content(header) not in self._seen)
 
@@ -38,6 +43,7 @@ class Freshness:
     def turn_to(self, image: int) -> None:
         """Another image is the newest."""
         self.newest = image
+        self._first = image if self._first is None else self._first
         self._seen.clear()
 
 

@@ -40,6 +40,15 @@ def test_what_stands_at_numbers_only_grows_member_by_member():
 
 
 def test_a_receipt_stays_true_when_its_image_is_over():
-    fresh = Freshness(50)
-    assert fresh.is_new(replace(RECEIPT, image=3))
-    assert not fresh.is_new(replace(HERE, image=3))
+    fresh = Freshness(0)
+    for image in (50, 51, 60):
+        fresh.turn_to(image)
+    assert fresh.is_new(replace(RECEIPT, image=50))
+    assert not fresh.is_new(replace(HERE, image=50))
+
+
+def test_a_receipt_from_before_the_first_image_of_this_start_is_a_recording():
+    fresh = Freshness(0)
+    assert fresh.is_new(replace(RECEIPT, image=49))
+    fresh.turn_to(50)
+    assert not fresh.is_new(replace(RECEIPT, image=49))

@@ -4,11 +4,13 @@ meanwhile.
 """
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
 
+from link.fog.frame import Header
 from tests.studies.fog_live.running import Running, Wish, running
 
 RECORDED = 12
@@ -20,8 +22,8 @@ class Forgery:
     """What came of it."""
 
     n_frames: int
-    n_accepted: int
-    "Frames that no member had sent, or that one member took twice."
+    accepted: list[str]
+    "Headers that no member had sent, or that one member took twice."
     n_tried: int
     "Whose tag was tried, at one member or another; no other cost a decryption."
     n_refused: int
@@ -60,10 +62,10 @@ def attacked(wish: Wish, images: np.ndarray, n_frames: int, per_s: float) -> For
 def _judged(one: Running, quiet: range, numbers: range, n_frames: int, took_s: float) -> Forgery:
     watched = one.end()
     sent = {passed.frame.hex() for passed in one.mesh.passed()}
-    n_accepted = sum(len(each.accepted) - len(sent.intersection(each.accepted)) for each in watched)
+    taken = [frame for each in watched for frame in Counter(each.accepted) - Counter(sent)]
     return Forgery(
         n_frames=n_frames,
-        n_accepted=n_accepted,
+        accepted=[str(Header.unpack(bytes.fromhex(frame))) for frame in taken],
         n_tried=sum(each.n_forged for each in watched),
         n_refused=sum(each.n_refused for each in watched),
         per_s=n_frames / took_s,

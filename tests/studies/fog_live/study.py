@@ -10,6 +10,7 @@ answers without any loss are what is right then.
 """
 
 import argparse
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ import numpy as np
 from host_decoder.decode.classifier import Classifier
 from host_training.data import catalogue as data_sets
 from link.bundle.bundle import Bundle
-from link.output.results import write_result
+from link.output.results import commit, write_result
 from tests.studies.command import MistakeError, add_data_dir, add_results, command
 from tests.studies.fog_live.forgery import attacked
 from tests.studies.fog_live.losing import accuracy
@@ -32,7 +33,9 @@ from tests.studies.fog_live.timing import timed
 from tests.worlds.mesh import Line
 from tests.worlds.team_bundle import chain_of, make_team_bundle, random_images
 
+NAME = "fog-live"
 PARTS = ("timing", "survival", "forgery", "loss")
+"Each keeps what the others have measured, with the command and the revision of each."
 MACS_PER_S = 0.22e9
 "Multiplications of a Pi Zero W."
 STAGE_MS = tuple(round(1000 * macs / MACS_PER_S, 1) for macs in (1.234e6, 0.847e6, 0.249e6))
@@ -73,9 +76,6 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    began_s = time.monotonic()
-    figures: dict[str, float] = {}
-    extra: dict[str, object] = {"stage_ms": STAGE_MS, "load_before": round(os.getloadavg()[0], 2)}
     members = options.members
     if options.bundle is not None:
         team = Bundle.load(options.bundle, "host").team
@@ -83,24 +83,40 @@ def main(options: argparse.Namespace) -> None:
             raise MistakeError(f"bundle {options.bundle} is for one node; give a team's")
         members = team.groups
     wish = Wish(members, USUAL, options.interval, PATIENCE_MS, options.bundle, options.seed)
-    steps = {"timing": _timing, "survival": _survival, "forgery": _forgery, "loss": _loss}
     for part in options.part:
-        for name, value in steps[part](wish, options):
+        began_s, load = time.monotonic(), os.getloadavg()[0]
+        figures: dict[str, float] = {}
+        lists: dict[str, list[object]] = {}
+        for name, value in STEPS[part](wish, options):
             print(f"{part:10}{name:32}{value}", flush=True)
             if isinstance(value, int | float):
                 figures[name] = value
             else:
-                extra.setdefault(name, []).append(value)  # type: ignore[attr-defined]
-        figures |= {"members": members, "duration_s": round(time.monotonic() - began_s, 1)}
-        path = write_result(
-            "fog-live",
-            figures,
-            command=command(),
-            seeds=[options.seed],
-            extra=extra,
-            folder=options.results,
-        )
-    print(path)
+                lists.setdefault(name, []).append(value)
+        how = {
+            "command": command(),
+            "commit": commit(),
+            "members": members,
+            "load_before": round(load, 2),
+            "duration_s": round(time.monotonic() - began_s, 1),
+        }
+        print(_write(part, {"figures": figures, "lists": lists, "how": how}, options))
+
+
+def _write(part: str, measured: dict[str, dict], options: argparse.Namespace) -> Path:
+    """With what other parts have measured before."""
+    path = Path(options.results) / f"{NAME}.json"
+    before = json.loads(path.read_text(encoding="utf-8"))["parts"] if path.exists() else {}
+    parts = {**before, part: measured}
+    figures = {name: value for each in parts.values() for name, value in each["figures"].items()}
+    return write_result(
+        NAME,
+        figures,
+        command=command(),
+        seeds=[options.seed],
+        extra={"stage_ms": STAGE_MS, "parts": parts},
+        folder=options.results,
+    )
 
 
 Found = Iterator[tuple[str, object]]
@@ -151,7 +167,9 @@ def _survival(wish: Wish, options: argparse.Namespace) -> Found:
 def _forgery(wish: Wish, options: argparse.Namespace) -> Found:
     found = attacked(replace(wish, interval_s=0.1), _images(wish, options), options.frames, PER_S)
     yield "forged_frames", found.n_frames
-    yield "forged_accepted", found.n_accepted
+    yield "forged_accepted", len(found.accepted)
+    for header in found.accepted:
+        yield "accepted", header
     yield "forged_tags_tried", found.n_tried
     yield "forged_frames_per_s", round(found.per_s, 1)
     yield "elapsed_ms_attacked", round(found.elapsed_ms, 2)
@@ -191,3 +209,6 @@ def _lessons(wish: Wish, options: argparse.Namespace) -> tuple[np.ndarray, np.nd
         bundle = make_team_bundle(Path(folder) / "bundle", n_groups=wish.members)
         symbols = chain_of(bundle)(images).astype(np.float32)
         return images, Classifier.of(bundle)(symbols).argmax(1)
+
+
+STEPS = dict(zip(PARTS, (_timing, _survival, _forgery, _loss), strict=True))

@@ -62,7 +62,9 @@ def attacked(wish: Wish, images: np.ndarray, n_frames: int, per_s: float) -> For
 def _judged(one: Running, quiet: range, numbers: range, n_frames: int, took_s: float) -> Forgery:
     watched = one.end()
     sent = {passed.frame.hex() for passed in one.mesh.passed()}
-    taken = [frame for each in watched for frame in Counter(each.accepted) - Counter(sent)]
+    taken = [
+        frame for each in watched for frame in (Counter(each.accepted) - Counter(sent)).elements()
+    ]
     return Forgery(
         n_frames=n_frames,
         accepted=[str(Header.unpack(bytes.fromhex(frame))) for frame in taken],

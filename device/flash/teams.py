@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from device.flash import registry
+from device.flash.member import MAX_MEMBERS
 from device.flash.tools import FlashError
 from link.base import durable
 from link.security import KeyStateError, parse_key
@@ -88,7 +89,9 @@ def _read(host: Path, node: int) -> dict[str, Any]:
     path = _path(host, node)
     table = read_toml(path, FlashError) if path.exists() else {}
     made, members = table.get(MADE), table.get("members")
-    is_right = isinstance(made, list) and all(type(member) is int for member in [members, *made])
+    is_right = isinstance(made, list) and all(
+        type(member) is int and 0 <= member <= MAX_MEMBERS for member in [members, *made]
+    )
     return table if is_right else {}
 
 

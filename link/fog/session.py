@@ -42,7 +42,7 @@ from link.fog.interface import (
 )
 from link.fog.plan import Part, Plan
 from link.fog.roster import Roster
-from link.fog.underway import SEQUENCE_BYTES, Underway
+from link.fog.underway import NO_SEQUENCE, SEQUENCE_BYTES, Underway
 from link.fog.voice import Voice
 
 NOBODY = 255
@@ -189,6 +189,7 @@ class TeamSession:
             )
         self.roster.leader, self.roster.leader_s = self.me, now_s
         one = self._open(image, now_s)
+        sequence %= NO_SEQUENCE
         one.leader, one.sequence, self.sequence = self.me, sequence, sequence
         body = sequence.to_bytes(SEQUENCE_BYTES, "big") + self._choice(now_s)
         self._sync_flags()

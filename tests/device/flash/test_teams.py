@@ -67,7 +67,9 @@ def test_the_record_of_a_team_that_was_replaced_counts_no_more(host):
         begun(host, 40, TOLD, None, replaces=False)
 
 
-@pytest.mark.parametrize("damage", ['made = "all"', 'made = [0, "1"]'])
+@pytest.mark.parametrize(
+    "damage", ['made = "all"', 'made = [0, "1"]', "made = [-1]", "made = [1000000000]"]
+)
 def test_a_record_of_which_nothing_can_be_made_is_none(host, damage):
     make(host, 0)
     path = host.parent / "teams/40.toml"

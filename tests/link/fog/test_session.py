@@ -11,6 +11,7 @@ from link.fog.frame import MAX_IMAGE, Header, Kind
 from link.fog.interface import Member, Model, TeamOptions
 from link.fog.plan import Plan
 from link.fog.session import TeamSession
+from link.fog.underway import NO_SEQUENCE
 from tests.scale import size
 from tests.worlds.ends import KEY
 from tests.worlds.team_bundle import chain_of, make_team_bundle
@@ -248,3 +249,10 @@ def test_a_receipt_is_told_although_no_packet_has_left():
     frames = [one.frame for one in world.session(1).take_frames()]
     kinds = [header.kind for header in map(Header.unpack, frames) if header]
     assert kinds == [Kind.RECEIPT]
+
+
+def test_behind_the_last_number_of_an_image_comes_the_first():
+    world = world_of().start()
+    world.session(0).sequence = NO_SEQUENCE - 1
+    world.finish()
+    assert sorted(one.sequence for one in world.host.values()) == [0, 1, 2]

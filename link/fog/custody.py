@@ -2,7 +2,8 @@
 
 A receipt ends it. Where the host has a newer image and an older one stays without a receipt, or the
 aggregator is another or has started anew, it may never have had it: after a while the member claims
-to be the aggregator itself.
+to be the aggregator itself. So it does, after a longer one, where no receipt comes at all: a modem
+may speak and not be heard.
 """
 
 from collections.abc import Collection
@@ -11,6 +12,8 @@ from math import inf
 from link.base.recent import Recent
 
 MAX_KEPT = 4096
+SILENT = 10
+"Times as long: a slow link takes its time over each image."
 
 
 class Custody:
@@ -19,9 +22,14 @@ class Custody:
     def __init__(self, orphan_s: float) -> None:
         self._orphan_s = orphan_s
         self._passed_s: Recent[int, float] = Recent(MAX_KEPT)
+        self._silent_s = inf
+        "Since when images are kept and no receipt comes."
 
-    def keep(self, image: int, passed_s: float = inf) -> None:
-        self._passed_s[image] = passed_s
+    def keep(self, image: int, now_s: float, is_passed: bool = False) -> None:
+        """`is_passed`: it may never be sent by another."""
+        if not self._passed_s:
+            self._silent_s = now_s
+        self._passed_s[image] = now_s if is_passed else inf
 
     def settle(self, images: Collection[int], now_s: float) -> None:
         """The host has these."""
@@ -31,11 +39,17 @@ class Custody:
 
     def pass_over(self, now_s: float, up_to: float = inf) -> None:
         """Those up to there may never be sent: a newer one was, or another has to send."""
+        self._silent_s = now_s
         for image, since_s in list(self._passed_s.items()):
             if image < up_to and since_s == inf:
                 self._passed_s[image] = now_s
 
     @property
     def due_s(self) -> float:
-        """When one will have been passed over for too long; inf: none is."""
-        return min(self._passed_s.values(), default=inf) + self._orphan_s
+        """When one will have been passed over, or all without a receipt, for too long; inf: none
+        is.
+        """
+        if not self._passed_s:
+            return inf
+        passed_s = min(self._passed_s.values()) + self._orphan_s
+        return min(passed_s, self._silent_s + SILENT * self._orphan_s)

@@ -85,6 +85,8 @@ class Roster:
         keeps = self.aggregator in candidates
         if keeps and (not claims - {self.aggregator} or now_s < self._chosen_s + turn_s):
             return self.aggregator
-        self.aggregator, self._chosen_s = min(claims or candidates, default=None), now_s
+        behind = -1 if not claims or self.aggregator is None else self.aggregator
+        by_turns = sorted(claims or candidates, key=lambda member: (member <= behind, member))
+        self.aggregator, self._chosen_s = next(iter(by_turns), None), now_s
         self.claims -= {self.aggregator}
         return self.aggregator

@@ -243,7 +243,7 @@ class TeamSession:
 
     def keep(self, image: int, now_s: float) -> None:
         """A finished image from before this start, of which no receipt came."""
-        self._custody.keep(image, now_s)
+        self._custody.keep(image, now_s, is_passed=True)
 
     def settle(self, images: Sequence[int], counter: int) -> None:
         """As aggregator: the host has these, and `counter` is the newest of a packet; -1: none
@@ -410,7 +410,7 @@ class TeamSession:
         if self.has_modem and (one.is_whole or all(flags)):
             is_mine = self.aggregator == self.me
             self._finished.append(Finished(one.image, one.sequence, symbols, flags, is_mine))
-            self._custody.keep(one.image)
+            self._custody.keep(one.image, now_s)
 
     def _close(self, one: Underway, now_s: float) -> None:
         one.is_closed = True

@@ -81,3 +81,14 @@ def test_who_claims_after_the_first_member_has_its_turn_too():
     assert roster.choose_aggregator(True, 100.0, turn_s=30.0) == 0
     assert roster.choose_aggregator(True, 120.0, turn_s=30.0) == 0
     assert roster.choose_aggregator(True, 140.0, turn_s=30.0) == 2
+
+
+def test_all_who_claim_have_their_turn():
+    roster, turns = Roster(0, 4, now_s=0.0), []
+    for member in (1, 2, 3):
+        roster.hear(member, Flag.MODEM)
+    for now_s in range(0, 60, 10):
+        chosen = roster.choose_aggregator(True, now_s, turn_s=10.0)
+        turns.append(chosen)
+        roster.claims = {0, 1, 2, 3} - {chosen}
+    assert turns == [0, 1, 2, 3, 0, 1]

@@ -256,3 +256,16 @@ def test_behind_the_last_number_of_an_image_comes_the_first():
     world.session(0).sequence = NO_SEQUENCE - 1
     world.finish()
     assert sorted(one.sequence for one in world.host.values()) == [0, 1, 2]
+
+
+def test_where_modems_speak_and_are_not_heard_another_has_its_turn():
+    class Mute(VirtualTeam):
+        def _uplink(self, life, session):
+            if session.me > 1:
+                super()._uplink(life, session)
+
+    options = TeamOptions(heartbeat_s=0.1, orphan_s=0.5)
+    world = Mute(EXCHANGE, MODEL, PARTS, options, modems=(0, 1, 2), n_images=100, interval_s=0.2)
+    world.start().run(30.0)
+    assert len(world.begun) == 100
+    assert world.host.keys() == world.begun.keys()

@@ -153,6 +153,7 @@ def _survival(wish: Wish, options: argparse.Namespace) -> Found:
     yield "images", found.n_images
     yield "unanswered", found.n_unanswered
     yield "counted_twice", found.n_counted_twice
+    yield "taken_twice", found.n_taken_twice
     yield "kills", found.n_kills
     yield "kills_of_leaders", found.n_leaders
     yield "kills_of_aggregators", found.n_senders

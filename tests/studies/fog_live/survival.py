@@ -33,7 +33,9 @@ class Survival:
     n_images: int
     n_unanswered: int
     n_counted_twice: int
-    "The host took one as new again, or under another id."
+    "The host took one as new again."
+    n_taken_twice: int
+    "Two leaders took it, each under an id of its own, and the host has both."
     n_kills: int
     n_leaders: int
     "Killed ones that led."
@@ -75,7 +77,8 @@ def survived(wish: Wish, images: np.ndarray, n_images: int, n_kills: int) -> Sur
         return Survival(
             n_images=len(numbers),
             n_unanswered=len(missing),
-            n_counted_twice=n_twice + one.host.n_updates - len(one.host.updates),
+            n_counted_twice=one.host.n_updates - len(one.host.updates),
+            n_taken_twice=n_twice,
             n_kills=len(kills),
             n_leaders=sum(kill.was_leader for kill in kills),
             n_senders=sum(kill.was_sender for kill in kills),

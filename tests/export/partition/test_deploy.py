@@ -105,7 +105,6 @@ def test_further_tasks_and_calibration_work_and_a_rotation_is_refused(exported, 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"order": "importance"}, "leave out --order importance"),
         ({"views": 2}, "leave out --views"),
         ({"latents": 6}, "leave out --latents"),
     ],

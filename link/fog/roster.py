@@ -11,6 +11,8 @@ from link.fog.frame import Flag
 
 SILENT_IMAGES = 3
 SILENT_BEATS = 3
+SILENT_AGGREGATOR_BEATS = 6
+"More: what it computes may keep it from speaking."
 
 
 class Roster:
@@ -30,11 +32,13 @@ class Roster:
         self._chosen_s = now_s
         self._n_silent = dict.fromkeys(self.others, 0)
         self._flags: dict[int, Flag] = {}
+        self._heard_s: dict[int, float] = {}
         self._salts: dict[int, bytes] = {}
 
-    def hear(self, member: int, flags: Flag, salt: bytes = b"") -> bool:
+    def hear(self, member: int, flags: Flag, now_s: float, salt: bytes = b"") -> bool:
         """Whether it has started anew since it was heard last."""
         self.heard.add(member)
+        self._heard_s[member] = now_s
         before, self._salts[member] = self._salts.get(member, salt), salt
         self._n_silent[member] = 0
         self._flags[member] = flags
@@ -71,14 +75,19 @@ class Roster:
         """
         return self.leader_s + (SILENT_BEATS + self.me / 2) * beat_s
 
-    def choose_aggregator(self, has_modem: bool, now_s: float, turn_s: float) -> int | None:
+    def choose_aggregator(
+        self, has_modem: bool, now_s: float, turn_s: float, silent_s: float
+    ) -> int | None:
         """The present one while it lives, else the lowest that lives and has a modem; whoever
-        claims it has it first, for `turn_s` at least.
+        claims it has it first, for `turn_s` at least. An aggregator is heard also between images,
+        and not the present one any more if it was silent for `silent_s`.
         """
         able: Iterable[int] = (
             member
             for member, flags in self._flags.items()
-            if Flag.MODEM in flags and self.lives(member)
+            if Flag.MODEM in flags
+            and self.lives(member)
+            and (member != self.aggregator or now_s < self._heard_s[member] + silent_s)
         )
         candidates = {*able, self.me} if has_modem else set(able)
         claims = self.claims & candidates

@@ -41,7 +41,7 @@ from link.fog.interface import (
     Wanted,
 )
 from link.fog.plan import Part, Plan
-from link.fog.roster import Roster
+from link.fog.roster import SILENT_AGGREGATOR_BEATS, Roster
 from link.fog.underway import NO_SEQUENCE, SEQUENCE_BYTES, Underway
 from link.fog.voice import Voice
 
@@ -283,7 +283,7 @@ class TeamSession:
     # frames that were heard
 
     def _hear_member(self, header: Header, now_s: float) -> None:
-        is_anew = self.roster.hear(header.member, header.flags, header.salt)
+        is_anew = self.roster.hear(header.member, header.flags, now_s, header.salt)
         if is_anew and header.member == self.aggregator:
             self._custody.pass_over(now_s)
 
@@ -461,10 +461,11 @@ class TeamSession:
         return self._may_claim and self._custody.due_s <= now_s
 
     def _has_to_beat(self, now_s: float) -> bool:
-        """A leader says that it leads, who has just started that it is here, who keeps what nobody
-        sends that it would.
+        """A leader says that it leads, an aggregator and who has just started that they are here,
+        who keeps what nobody sends that it would.
         """
-        return self.leads or not self._has_joined or self._claims(now_s)
+        is_wanted = self.leads or self.aggregator == self.me
+        return is_wanted or not self._has_joined or self._claims(now_s)
 
     def _beat(self, now_s: float) -> None:
         """Under an id that all can take for new."""
@@ -486,9 +487,9 @@ class TeamSession:
 
     def _choice(self, now_s: float) -> bytes:
         """The aggregator that this leader wants, as a byte."""
-        turn_s = self.options.orphan_s
+        turn_s, silent_s = self.options.orphan_s, SILENT_AGGREGATOR_BEATS * self.options.heartbeat_s
         before = self.aggregator
-        chosen = self.roster.choose_aggregator(self.has_modem, now_s, turn_s)
+        chosen = self.roster.choose_aggregator(self.has_modem, now_s, turn_s, silent_s)
         if chosen != before:
             self._custody.pass_over(now_s)
         return bytes([NOBODY if chosen is None else chosen])

@@ -1,10 +1,17 @@
 """The order of the tests: files that take long begin first, so that at the end no worker is left
-alone with one.
+alone with one. And one thread for each worker: two that share two cores only wait for each other.
 """
+
+import os
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 LONG = (
+    "tests/device/flash/test_team_to_labels.py",
+    "tests/device/fog/test_member.py",
     "tests/export/decoders/test_add.py",
     "tests/host_training/training/test_trainer.py",
     "tests/test_end_to_end.py",

@@ -42,7 +42,7 @@ def test_every_preset_takes_its_shapes_from_the_data_set(preset, shape, n_classe
     pixels = torch.randint(256, (2, channels, height, width)).byte()
     images = to_model_input(pixels, config.pixel_pad)
     latents = model.encoder(images)
-    assert latents.shape == (2, model.config.latents)
+    assert latents.shape == (2, model.config.n_symbols)
     assert model(images).shape == (2, n_classes)
     features = model.side_branch(latents)
     torch.testing.assert_close(features.norm(dim=1), torch.ones(2))

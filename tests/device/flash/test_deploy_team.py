@@ -18,6 +18,7 @@ from link.bundle.bundle import Bundle
 from tests.device.flash.conftest import BUNDLE
 from tests.device.flash.test_deploy import answers, sshd  # noqa: F401
 from tests.programs import needs
+from tests.scale import IS_NIGHTLY
 from tests.worlds.team_bundle import make_team_bundle
 
 pytestmark = needs("sshd", "ssh", "ssh-keygen", "sh")
@@ -145,6 +146,7 @@ def test_one_that_cannot_be_reached_leaves_all_on_the_old_one(site):
     assert not site.log.exists()
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 def test_one_that_is_left_out_gets_it_later_by_the_same_command(site):
     with pytest.raises(FlashError, match=r"has 3 members, and member 1 is at none .* WITHOUT=1 "):
         site.deploy(0, 2)
@@ -156,6 +158,7 @@ def test_one_that_is_left_out_gets_it_later_by_the_same_command(site):
     assert site.log.read_text().splitlines()[-1] == "switch 1"
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 def test_one_that_dies_in_the_switch_keeps_no_other_from_it(site):
     (site.opt(0) / "dies").touch()
     with pytest.raises(

@@ -14,6 +14,7 @@ from tests.device.flash.conftest import OUR_IMAGE
 from tests.device.flash.test_bundle_update import FolderNode, answers
 from tests.device.flash.test_deploy import sshd  # noqa: F401
 from tests.programs import needs
+from tests.scale import IS_NIGHTLY
 from tests.worlds.guest import Host
 from tests.worlds.team import free_ports
 from tests.worlds.team_bundle import make_team_bundle, random_images
@@ -86,6 +87,7 @@ def test_flashed_members_answer_as_one_node_and_go_on_without_one(running, team_
         answers(host, team_bundle.id.hex(), 5)
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 @needs("sshd", "ssh", "ssh-keygen")
 def test_a_running_team_gets_another_bundle_and_who_was_away_comes_along(
     running,

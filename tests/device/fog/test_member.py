@@ -6,8 +6,10 @@ import signal
 import time
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from tests.scale import IS_NIGHTLY
 from tests.worlds.party_line import PartyLine
 from tests.worlds.team import TeamHost, TeamOf, free_ports, wait_until
 from tests.worlds.team_bundle import GROUPS, chain_of
@@ -122,6 +124,7 @@ def test_one_camera_serves_all_in_a_group_until_its_images_are_through(tmp_path)
         assert line["leader"] == 1
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 def test_of_replicas_one_may_die_and_no_bit_changes_also_where_the_host_never_answers(tmp_path):
     with TeamOf(tmp_path, n_images=1000) as team, TeamHost(team.key, team.bundle, False) as host:
         for member in range(3):

@@ -28,6 +28,7 @@ def test_images_are_answered_though_members_are_killed():
     assert found.n_whole < found.n_images, "the dead are missed"
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 def test_a_stranger_is_believed_in_nothing():
     found = attacked(WISH, IMAGES, size(1000, 50_000), 500.0)
     assert (found.accepted, found.n_unanswered) == ([], 0)

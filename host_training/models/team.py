@@ -43,6 +43,7 @@ class GroupConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias.flatten()
+        x = x.contiguous(memory_format=torch.channels_last)  # a third faster, with few channels
         padding = self.weight.shape[-1] // 2
         return conv2d(x, self.weight.flatten(0, 1), bias, 1, padding, groups=self.n_nodes)
 

@@ -1,0 +1,1 @@
+"""One encoder learned by many devices: what the server, its rivals and a simulated world do."""

@@ -1,11 +1,14 @@
 #!/bin/sh
-# Build the host's virtual environment from its lock:  setup.sh VENV PYTHON [TORCH_INDEX]
+# Build a virtual environment from its lock:  setup.sh VENV PYTHON [TORCH_INDEX [host|global]]
 # Whatever is missing is said in one sentence; a half-built environment is not taken for a whole one, and of two that
 # are started at once the second waits for the first.
 set -eu
-venv=$1 python=$2 torch_index=${3-}
-lock=$(dirname "$0")/host.lock.txt
-need_mb=4500
+venv=$1 python=$2 torch_index=${3-} name=${4-host}
+lock=$(dirname "$0")/$name.lock.txt
+case $name in
+    host) need_mb=4500 again='make setup' ;;
+    *) need_mb=2000 again="make $name" ;;
+esac
 # The lock on descriptor 9 is this script's too: it lasts until the script ends, however it ends.
 lock_it='import fcntl
 try:
@@ -18,9 +21,9 @@ except OSError:
 
 fail() { echo "setup: $1" >&2; exit 1; }
 
-command -v "$python" >/dev/null || fail "there is no '$python' here; install Python 3.11, or name it: make setup PYTHON=/path/to/python3.11"
+command -v "$python" >/dev/null || fail "there is no '$python' here; install Python 3.11, or name it: $again PYTHON=/path/to/python3.11"
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-[ "$version" = 3.11 ] || fail "'$python' is Python $version and the host's lock is for 3.11; name one: make setup PYTHON=/path/to/python3.11"
+[ "$version" = 3.11 ] || fail "'$python' is Python $version and the $name's lock is for 3.11; name one: $again PYTHON=/path/to/python3.11"
 free_mb=$(df -Pm "$(dirname "$venv")" | awk 'NR == 2 { print $4 }')
 [ -x "$venv/bin/pip" ] || [ "$free_mb" -ge $need_mb ] || fail "the environment needs $need_mb MB and $free_mb MB are free in $(cd "$(dirname "$venv")" && pwd); make room"
 
@@ -40,6 +43,6 @@ echo "setup: installing $(grep -c == "$lock") pinned packages into $venv (a minu
     tail -n 5 "$log" >&2
     why="is the network there?"
     grep -q "No space left" "$log" && why="the disk is full: make room (PyTorch with CUDA takes gigabytes more, TORCH_INDEX= avoids it)."
-    fail "the packages could not be installed (above, and $log); $why Then run 'make setup' again"
+    fail "the packages could not be installed (above, and $log); $why Then run '$again' again"
 }
 touch "$venv/.ready"  # while the others still wait

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,6 +132,14 @@ class FolderNode:
         while words not in self.journal:
             assert time.monotonic() < until_s, self.journal
             time.sleep(0.05)
+
+    def end_update(self) -> None:
+        """SIGKILL to the shell that update.sh is run by for this node."""
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if words[0] == b"sh" and b"bundle" in words and bytes(self.root) in words:
+                    os.kill(int(entry.name), signal.SIGKILL)
 
 
 @pytest.fixture
@@ -323,7 +331,7 @@ def test_after_a_power_cut_in_the_trial_the_node_goes_back_alone_and_takes_the_n
         os.kill(int((node.root / "run/pid").read_text()), signal.SIGKILL)
     (node.root / "run/running").unlink()
     (node.root / "run/ready").unlink(missing_ok=True)
-    time.sleep(2)  # update.sh notices that nobody reads any more
+    node.end_update()
     node.install()
     node.system("start")
     node.await_journal(f"{OLD}, the one before it, goes on")

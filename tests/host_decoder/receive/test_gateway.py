@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -373,6 +374,15 @@ def say_until(host, text):
     raise AssertionError(f"the host ended with {host.wait()}")
 
 
+def wait_until_stored(path):
+    """Until the host has a packet."""
+    with closing(sqlite3.connect(path, timeout=PATIENCE_S)) as store:
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not store.execute("SELECT count(*) FROM packets").fetchone()[0]:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.02)
+
+
 def link(port, profile, name):
     return f'[[link]]\nname = "{name}"\nport = "{port}"\nprofile = "{profile}"\nregion = "wire"\n'
 
@@ -413,7 +423,8 @@ def test_a_host_whose_output_nobody_reads_ends_all_the_same(tmp_path, bundle, n_
         say_until(host, "listening on")
         fill(writer)
         udp.sendto(asks(node, bundle), ("127.0.0.1", port))
-        time.sleep(0.5)
+        wait_until_stored(tmp_path / "host.sqlite")
+        time.sleep(0.5)  # then it says so, in vain
         began_s = time.monotonic()
         for _ in range(n_signals):
             host.send_signal(signal.SIGTERM)

@@ -5,8 +5,9 @@ frames, parts to be computed, finished images and the next deadline come out.
     member g   captured → part (0, g) → TENSOR → part (1, g) → … → LATENTS ─→ aggregator → host
     all        HERE, to whom they told nothing else                    RECEIPT ←┘
 
-One image at a time: a newer one closes the older, and what is missing counts as dead. Nothing is
-sent again but a TICK, once, to those who are not heard by then.
+One image at a time: a newer one closes the older, and what is missing counts as dead. Twice are
+said a TICK, to those who are not heard by then, and LATENTS: a lost tensor costs an edge that the
+encoder was trained to miss, lost latents a whole group.
 """
 
 from collections import deque
@@ -52,8 +53,10 @@ LEADS, CLAIMS = 1, 2
 RECEIPT_IMAGES = PIECE_BYTES // IMAGE_BYTES - 2
 RECEIPTS_AGAIN = 4
 "Images that a receipt repeats of those before."
-TICK_AGAIN = 0.25
-"A share of the patience."
+AGAIN = 0.25
+"A share of the patience: so long a burst may last that does not take both of what is said twice."
+GRACE = 0.1
+"A share of the patience: what others still hear of an image goes before the next."
 MAX_WAITING = 64
 "Finished images, receipts and closings that nobody has taken."
 Told = TypeVar("Told")
@@ -92,8 +95,6 @@ class TeamSession:
         self._underway: Underway | None = None
         self._has_joined = False
         "An image was under way since this start."
-        self._tick: tuple[bytes, float] | None = None
-        "To be said again, when."
         self._now_s = self._begun_s = self._beat_s = now_s
         "When it began, and when it said last that it is here."
         self._wanted: Wanted | None = None
@@ -147,9 +148,8 @@ class TeamSession:
             if self._collects(one) and not one.is_finished:
                 times.append(one.latents_due_s())
             elif not one.left and not one.to_publish:
-                times.append(one.free_s)
-        if self._tick is not None:
-            times.append(self._tick[1])
+                times.append(self._free_s(one))
+        times.append(self._voice.due_s)
         if self._has_to_beat(now_s):
             times.append(self._beat_s + self.options.heartbeat_s)
         if self.has_camera and not self.leads:
@@ -193,8 +193,8 @@ class TeamSession:
         one.leader, one.sequence, self.sequence = self.me, sequence, sequence
         body = sequence.to_bytes(SEQUENCE_BYTES, "big") + self._choice(now_s)
         self._sync_flags()
-        frame = self._voice.say(Kind.TICK, 0, body, self.roster.others)
-        self._tick = frame, now_s + TICK_AGAIN * self.options.patience_s
+        again_s = now_s + AGAIN * self.options.patience_s
+        self._voice.say_twice(Kind.TICK, 0, body, self.roster.others, again_s, is_for_silent=True)
         self._beat_s = now_s
         if pixels is None:
             self._wanted = Wanted(image, sequence)
@@ -362,9 +362,7 @@ class TeamSession:
         one = self._underway
         if one is not None and not one.is_closed:
             self._go_on(one, now_s)
-        if self._tick is not None and self._tick[1] <= now_s:
-            self._voice.repeat(self._tick[0], self.roster.others - self.roster.heard)
-            self._tick = None
+        self._voice.say_again(now_s, self.roster.heard)
         beat_s = self.options.heartbeat_s
         if self.has_camera and not self.leads and self.roster.takeover_s(beat_s) <= now_s:
             self._take_over(now_s)
@@ -377,27 +375,38 @@ class TeamSession:
         one.next_part(now_s)
         for part in [part for part, due_s in one.to_publish.items() if due_s <= now_s]:
             del one.to_publish[part]
-            self._publish(one, part)
+            self._publish(one, part, now_s)
             one.latest_s = now_s
         if self._collects(one) and not one.is_finished and one.latents_due_s() <= now_s:
             self._finish(one, now_s)
         if not one.left and not one.to_publish:
             self._say_here(self._voice.unreached(self.roster.others), now_s)
-            is_free = one.leader != self.me or one.free_s <= now_s
+            is_free = one.leader != self.me or self._free_s(one) <= now_s
             if (one.is_finished and is_free) or not self._collects(one):
                 self._close(one, now_s)
 
-    def _publish(self, one: Underway, part: Part) -> None:
+    def _free_s(self, one: Underway) -> float:
+        """From when on this leader may begin the next: an aggregator elsewhere may lack latents
+        that came here.
+        """
+        knows_all = self.aggregator in (None, self.me)
+        return one.latest_s + (GRACE + AGAIN * (not knows_all)) * self.options.patience_s
+
+    def _publish(self, one: Underway, part: Part, now_s: float) -> None:
         """To who needs it; other holders too, which then need not. Where nobody does, nothing."""
         holders = frozenset(self.plan.holders(part))
-        kind, readers = Kind.TENSOR, self.plan.readers(part)
-        if part[0] == self.plan.last:
-            leader = self.leader if one.leader is None else one.leader
-            readers = (self.roster.may_have(Flag.MODEM) | self._other(leader)) - holders
-            kind = Kind.LATENTS
+        if part[0] < self.plan.last:
+            if readers := self.plan.readers(part):
+                for number, piece in enumerate(pieces(one.tensor_body(part))):
+                    place = place_of(*part, number)
+                    self._voice.say(Kind.TENSOR, place, piece, readers | holders)
+            return
+        leader = self.leader if one.leader is None else one.leader
+        readers = (self.roster.may_have(Flag.MODEM) | self._other(leader)) - holders
         if readers:
+            to, again_s = readers | holders, now_s + AGAIN * self.options.patience_s
             for number, piece in enumerate(pieces(one.tensor_body(part))):
-                self._voice.say(kind, place_of(*part, number), piece, readers | holders)
+                self._voice.say_twice(Kind.LATENTS, place_of(*part, number), piece, to, again_s)
 
     def _collects(self, one: Underway) -> bool:
         """Whether the latents come here: to send them on, or to know when the next may begin."""
@@ -443,7 +452,7 @@ class TeamSession:
         self.roster.heard.clear()
         self._fresh.turn_to(image)
         self._voice.turn_to(image)
-        self._tick = self._wanted = None
+        self._wanted = None
 
     # who leads, who is here
 

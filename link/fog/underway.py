@@ -18,8 +18,6 @@ from link.fog.roster import Roster
 INT8_ZERO = np.uint8(128)
 "The int8 value is the symbol less this."
 SEQUENCE_BYTES = 4
-GRACE = 0.1
-"A share of the patience."
 NO_SEQUENCE = (1 << 8 * SEQUENCE_BYTES) - 1
 
 
@@ -137,11 +135,6 @@ class Underway:
         sources, own = self.plan.sources(part), (segment - 1, group)
         is_dead = own in sources and own not in self.made and not self._is_awaited(own)
         return -inf if is_dead else self._wait_s(sources, segment)
-
-    @property
-    def free_s(self) -> float:
-        """From when on the next may begin: what others still hear of this one goes first."""
-        return self.latest_s + GRACE * self.options.patience_s
 
     def latents_due_s(self) -> float:
         """When all latents that come are here."""

@@ -2,9 +2,22 @@
 
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
 
 from link.fog.frame import PLACES, SALT_BYTES, Flag, Header, Kind, TeamSeal
 from link.fog.interface import Outgoing
+
+
+@dataclass(frozen=True)
+class Again:
+    """A frame that is said a second time."""
+
+    due_s: float
+    frame: bytes
+    to: frozenset[int]
+    is_for_silent: bool
+    "To those of them only who were not heard by then."
 
 
 class Voice:
@@ -25,12 +38,14 @@ class Voice:
         self._salt = salt or secrets.token_bytes(SALT_BYTES)
         self._n_numbers = 0
         self._frames: list[Outgoing] = []
+        self._again: list[Again] = []
 
     def turn_to(self, image: int) -> None:
         """From now on about another image."""
         self.image, self._n_numbers = image, 0
         self._reached.clear()
         self.n_frames = self.sent_bytes = 0
+        self._again.clear()
 
     def say(self, kind: Kind, place: int, body: bytes, to: Iterable[int]) -> bytes:
         """Once at each place; the frame, which may be repeated."""
@@ -38,6 +53,33 @@ class Voice:
         frame = self._seal.seal(header, body)
         self.repeat(frame, to)
         return frame
+
+    def say_twice(
+        self,
+        kind: Kind,
+        place: int,
+        body: bytes,
+        to: frozenset[int],
+        again_s: float,
+        is_for_silent: bool = False,
+    ) -> None:
+        """Now, and at that time once more, should no newer image have begun: who has heard the
+        first one drops it unopened.
+        """
+        frame = self.say(kind, place, body, to)
+        self._again.append(Again(again_s, frame, to, is_for_silent))
+
+    @property
+    def due_s(self) -> float:
+        """When something is to be said again; inf: never."""
+        return min((one.due_s for one in self._again), default=inf)
+
+    def say_again(self, now_s: float, heard: Iterable[int]) -> None:
+        """What is due."""
+        due = [one for one in self._again if one.due_s <= now_s]
+        self._again = [one for one in self._again if one.due_s > now_s]
+        for one in due:
+            self.repeat(one.frame, one.to.difference(heard) if one.is_for_silent else one.to)
 
     def say_next(self, kind: Kind, body: bytes, to: frozenset[int]) -> None:
         """At the next number, where one is left and somebody to hear it."""

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,11 @@ def lives(host):
 def wait_for_lives(host, flags):
     """Until the newest image has them: a busy machine may let a member be late."""
     wait_until(lambda: [*lives(host)[-1]] == flags, PATIENCE_S, lambda: lives(host)[-5:])
+
+
+def is_taken_for_dead(team, member):
+    """By the next one."""
+    return not team.newest[(member + 1) % 3]["alive"][member]
 
 
 def arrived(host):
@@ -114,7 +120,7 @@ def test_answers_go_on_while_a_member_is_dead_and_it_takes_part_again_when_it_li
             team.kill(victim)
             host.wait_for(n_before + 6, PATIENCE_S)
             wait_for_lives(host, [member != victim for member in range(3)])
-            wait_until(lambda v=victim: not team.newest[(v + 1) % 3]["alive"][v], PATIENCE_S)
+            wait_until(partial(is_taken_for_dead, team, victim), PATIENCE_S)
             team.start(victim)
         wait_for_lives(host, [1, 1, 1])
         began_s = time.monotonic()

@@ -2,6 +2,7 @@
 whoever is dead; nothing waits for ever, and no image is lost that anybody can still send.
 """
 
+from collections import Counter
 from itertools import combinations
 
 import numpy as np
@@ -208,6 +209,88 @@ def test_a_camera_that_fails_leaves_its_group_dead():
     assert session.next_run(104.0) is None
     session.has_camera = False
     assert not session.leads
+
+
+def is_latents(frame):
+    header = Header.unpack(frame)
+    return header is not None and header.kind == Kind.LATENTS
+
+
+class Deaf(VirtualTeam):
+    """The first copy of each frame of LATENTS is lost on its way to everybody."""
+
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **settings)
+        self.lost = set()
+
+    def send(self, member, frame):
+        if is_latents(frame) and (member, frame) not in self.lost:
+            self.lost.add((member, frame))
+        else:
+            super().send(member, frame)
+
+
+@pytest.mark.parametrize("modems", [(0,), (3,), (2, 5)])
+@pytest.mark.parametrize("plan", [EXCHANGE, REPLICA], ids=["exchange", "replica"])
+def test_latents_that_are_lost_on_their_way_once_cost_no_group(modems, plan):
+    world = Deaf(plan, MODEL, PARTS, FAST, modems=modems, n_images=10).start()
+    world.finish()
+    assert world.host.keys() == world.begun.keys()
+    assert n_wrong(world) == 0
+    assert max(elapsed(world)) < 2 * FAST.patience_s
+
+
+class Stormy(VirtualTeam):
+    """All that leaves within a fifth of a patience is lost, some time in each image."""
+
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **settings)
+        self.storms = {}
+
+    def send(self, member, frame):
+        begun_s = max(self.begun_s.values(), default=self.now_s)
+        from_s = begun_s + self.storms.setdefault(begun_s, self.random.uniform(0.002, 0.02))
+        if not from_s <= self.now_s < from_s + FAST.patience_s / 5:
+            super().send(member, frame)
+
+
+@pytest.mark.parametrize("modems", [(0,), (3,)])
+def test_a_burst_of_losses_costs_no_group(modems):
+    world = Stormy(EXCHANGE, MODEL, PARTS, FAST, modems=modems, n_images=40, interval_s=0.2)
+    world.start().finish()
+    assert world.host.keys() == world.begun.keys()
+    assert len(world.storms) >= 40
+    assert all(one.flags == (1,) * 7 for one in world.host.values())
+
+
+def n_latents(world):
+    """Frames of them, by member and image."""
+    said = [(m, Header.unpack(frame)) for _, m, frame in world.frames if is_latents(frame)]
+    return Counter((member, header.image) for member, header in said if header)
+
+
+def test_latents_are_said_twice_unless_the_next_image_begins_before():
+    """Then the aggregator, which leads, has them all."""
+    slow = world_of(modems=(0,), n_images=5, interval_s=0.1).start()
+    slow.run(1.0)
+    assert len(n_latents(slow)) == 5 * 6
+    assert set(n_latents(slow).values()) == {2}
+    fast = world_of(modems=(0,), n_images=5).start()
+    fast.finish()
+    fast.run(fast.now_s + 1)
+    last = max(fast.begun)
+    assert {n for (_, image), n in n_latents(fast).items() if image < last} == {1}
+    assert {n for (_, image), n in n_latents(fast).items() if image == last} == {2}
+
+
+def test_the_second_copy_of_latents_is_not_opened_where_the_first_was_heard():
+    world = world_of(modems=(0,), n_images=1).start()
+    world.run(1.0)
+    [*_, frame] = [frame for _, _, frame in world.frames if is_latents(frame)]
+    aggregator = world.session(0)
+    before = aggregator.n_refused, aggregator.n_forged
+    assert not aggregator.receive(frame, 1e9)
+    assert (aggregator.n_refused, aggregator.n_forged) == (before[0] + 1, before[1])
 
 
 def test_an_id_that_is_not_above_all_before_cannot_begin():

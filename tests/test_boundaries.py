@@ -95,7 +95,7 @@ FLOORS = (
     ("settings", "output", "coder", "picture"),
     ("bundle", "wire"),
     ("security",),
-    ("medium", "fog"),
+    ("medium", "fog", "update"),
     ("node", "host", "carriers"),
     ("lorawan",),
     ("emulator", "monitor"),

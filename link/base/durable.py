@@ -18,14 +18,14 @@ MAX_SET_ASIDE = 5
 "Damaged files that are kept; a failing card must not fill itself with them."
 
 
-def write(path: Path, text: str, mode: int | None = None) -> None:
+def write(path: Path, content: str | bytes, mode: int | None = None) -> None:
     """Replace a file so that after a power cut either the old or the new one is there, whole.
 
     A link stays one, and the file behind it keeps its owner and, without `mode`, its rights; one
     made by root belongs to the account that called sudo, else to whom its folder belongs. It takes
     the old one's place only when it reads back as it was written, else OSError.
     """
-    StagedFile(path, text, mode).commit()
+    StagedFile(path, content, mode).commit()
 
 
 class StagedFile:
@@ -33,14 +33,15 @@ class StagedFile:
     `commit`.
     """
 
-    def __init__(self, path: Path, text: str, mode: int | None = None) -> None:
+    def __init__(self, path: Path, content: str | bytes, mode: int | None = None) -> None:
         """As write."""
+        written = content.encode() if isinstance(content, str) else content
         self._path = Path(os.path.realpath(path))
         self._unfinished = _beside(self._path)
         self._unfinished.unlink(missing_ok=True)
         try:
-            self._write(text.encode(), mode)
-            if self._unfinished.read_bytes() != text.encode():
+            self._write(written, mode)
+            if self._unfinished.read_bytes() != written:
                 raise OSError(
                     errno.EIO, "it does not read back as it was written", str(self._unfinished)
                 )

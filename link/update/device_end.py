@@ -1,0 +1,301 @@
+"""Device end: one device's side of a run, without sockets and clocks.
+
+    end.take(message)                  # the server's, as it came
+    while (work := end.work()):        # weights to begin with, and the round
+        update = end.give(learner.train(work.weights, work.round_))
+        ...                            # send it; end.update is the same bytes until the round ends
+
+What was learned goes into the memory e, and what is sent stays there until the server says that it
+counted it. What was sent and may still be counted is not sent again. All that is known is in one
+file, replaced as a whole: whenever the device is killed, the same bytes follow.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from link.base import durable
+from link.update import code, message
+from link.update.layout import Layout, weights_hash
+from link.update.memory import Int8Memory, settle
+from link.update.message import Ask, Form, MessageError, Round, Update
+from link.update.quantised import apply
+from link.update.quantiser import quantise_within
+from link.update.settings import INT8, WHOLE, RunSettings
+
+STATE = "state"
+FORMAT = 1
+CHECKSUM_BYTES = 8
+
+
+class Learned(Protocol):
+    """What some steps of training gave."""
+
+    @property
+    def weights(self) -> np.ndarray:
+        """float32 (P,)."""
+
+    @property
+    def n_images(self) -> int:
+        """How many were learned from."""
+
+    @property
+    def loss(self) -> float:
+        """Their mean."""
+
+
+class Standing(Enum):
+    """How a device stands after a message."""
+
+    CURRENT = "current"
+    "It has the weights of the next round."
+    KNOWN = "known"
+    "It had them before."
+    MISSED = "missed"
+    "Messages before it never came: ask()."
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What is to be trained."""
+
+    round_: int
+    weights: np.ndarray
+    "float32 (P,)."
+    sent: np.ndarray
+    "int64 (K,): entries of the last update, whose momentum is masked where settings say so."
+
+
+@dataclass(eq=False)
+class _State:
+    round_: int
+    weights: np.ndarray
+    memory: np.ndarray | Int8Memory
+    pending: dict[int, bytes]
+    "Coded payloads that the server may still count, by their round."
+    last: bytes = b""
+    "The payload of the last update, if it was coded."
+    update: bytes = b""
+    "The message of this round, when it was made."
+
+
+class DeviceEnd:
+    """Device number `device`, whose run began with the weights `initial`, float32 (P,)."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        layout: Layout,
+        device: int,
+        key: Ed25519PrivateKey,
+        server: Ed25519PublicKey,
+        initial: np.ndarray,
+        folder: Path | None = None,
+    ) -> None:
+        """`folder`: where its state is kept; None: nowhere (simulations)."""
+        self._settings, self._layout, self._device = settings, layout, device
+        self._key, self._server = key, server
+        self._path = None if folder is None else folder / STATE
+        self._run = settings.run_id
+        self._max_bytes = max_message_bytes(layout)
+        self.damage: str | None = None
+        "Why the state on disk was set aside; the device then begins anew, and asks for the rest."
+        self._state = self._load() or _State(
+            0, layout.fit(initial).copy(), self._stored(np.zeros(layout.size, np.float32), 0), {}
+        )
+
+    @property
+    def round_(self) -> int:
+        """The round whose weights are held."""
+        return self._state.round_
+
+    @property
+    def weights(self) -> np.ndarray:
+        """float32 (P,), the same at all ends that are in this round."""
+        return self._state.weights
+
+    @property
+    def memory(self) -> np.ndarray:
+        """What was learned and not counted yet, float32 (P,)."""
+        memory = self._state.memory
+        return memory.load(self._layout) if isinstance(memory, Int8Memory) else memory
+
+    @property
+    def update(self) -> bytes:
+        """The message of this round; empty until it was made."""
+        return self._state.update
+
+    def work(self) -> Work | None:
+        """What is to be trained; None where this round's update was made, or the run is over."""
+        state = self._state
+        if state.update or state.round_ >= self._settings.n_rounds:
+            return None
+        sent = code.decode(state.last, self._layout).positions
+        return Work(state.round_, state.weights, sent)
+
+    def give(self, learned: Learned) -> bytes:
+        """What was learned from work(); the message to send."""
+        state, layout = self._state, self._layout
+        weights = layout.fit(learned.weights)
+        if not np.isfinite(weights).all():
+            raise ValueError("training diverged: weights are not finite; lower the learning rate")
+        memory, pending, last = state.memory, dict(state.pending), b""
+        budget = self._settings.up(state.round_)
+        if budget == WHOLE:
+            form, payload = Form.WHOLE, message.pack_whole(weights)
+        else:
+            summed = self.memory + (state.weights - weights)
+            room = budget - message.UPDATE_OVERHEAD_BYTES
+            form, (_, payload) = Form.CODED, quantise_within(self._free(summed), layout, room)
+            memory = self._stored(summed, 2 * state.round_ + 1)
+            pending[state.round_] = last = payload
+        update = Update(state.round_, self._device, learned.n_images, learned.loss, form, payload)
+        packed = message.pack_update(update, self._run, weights_hash(state.weights), self._key)
+        self._keep(_State(state.round_, state.weights, memory, pending, last, packed))
+        return packed
+
+    def take(self, received: bytes) -> Standing:
+        """A message of the server, or several in one; MessageError where it is not to be taken, and
+        then nothing has changed.
+        """
+        standing = Standing.KNOWN
+        for one in message.read_several(received):
+            taken = self._take(one)
+            standing = taken if taken != Standing.KNOWN else standing
+            if taken == Standing.MISSED:
+                break
+        return standing
+
+    def ask(self) -> bytes:
+        """A message that asks for what was missed."""
+        return message.pack_ask(Ask(self._state.round_, self._device), self._run, self._key)
+
+    def _take(self, received: bytes) -> Standing:
+        state = self._state
+        is_snapshot = message.kind_of(received) == message.Kind.SNAPSHOT
+        number = message.round_of(received)
+        if number < state.round_:
+            return Standing.KNOWN
+        if number > state.round_ and not is_snapshot:
+            return Standing.MISSED
+        before = weights_hash(state.weights)
+        told = message.read_round(received, self._run, before, self._server, self._max_bytes)
+        weights = moved(state.weights, told, self._layout)
+        memory, pending = self._settled(told)
+        self._keep(_State(number + 1, weights, memory, pending, state.last))
+        return Standing.CURRENT
+
+    def _settled(self, told: Round) -> tuple[np.ndarray | Int8Memory, dict[int, bytes]]:
+        """Memory and pending payloads after what the server counted."""
+        pending = dict(self._state.pending)
+        counted = [made_in for device, made_in in told.accepted if device == self._device]
+        sent = [pending.pop(made_in) for made_in in counted if made_in in pending]
+        oldest = told.round_ + 1 - self._settings.max_lateness
+        pending = {made_in: payload for made_in, payload in pending.items() if made_in >= oldest}
+        if not sent:
+            return self._state.memory, pending
+        memory = self.memory
+        for payload in sent:
+            memory = settle(memory, code.decode(payload, self._layout), self._layout)
+        return self._stored(memory, 2 * told.round_ + 2), pending
+
+    def _free(self, memory: np.ndarray) -> np.ndarray:
+        """What of the memory is not on its way."""
+        for payload in self._state.pending.values():
+            memory = settle(memory, code.decode(payload, self._layout), self._layout)
+        return memory
+
+    def _stored(self, memory: np.ndarray, draw: int) -> np.ndarray | Int8Memory:
+        if self._settings.memory != INT8:
+            return memory
+        return Int8Memory.store(memory, self._layout, (self._settings.seed, self._device, draw))
+
+    def _keep(self, state: _State) -> None:
+        if self._path is not None:
+            durable.write(self._path, _packed(state, self._run))
+        self._state = state
+
+    def _load(self) -> _State | None:
+        if self._path is None or not self._path.exists():
+            return None
+        try:
+            return _unpacked(durable.read_small(self._path), self._run, self._layout)
+        except ValueError as error:
+            self.damage = f"{error}; it is kept as {durable.set_aside(self._path).name}"
+            return None
+
+
+def moved(weights: np.ndarray, told: Round, layout: Layout) -> np.ndarray:
+    """The weights after a round that the server told; MessageError where they are not those that it
+    has.
+    """
+    if told.form == Form.WHOLE:
+        after = message.read_whole(told.payload, layout.size)
+    else:
+        try:
+            after = apply(weights, code.decode(told.payload, layout), layout)
+        except code.CodeError as error:
+            raise MessageError(str(error)) from None
+    if weights_hash(after) != told.after:
+        raise MessageError(
+            f"the weights after round {told.round_} are {weights_hash(after).hex()} here and "
+            f"{told.after.hex()} at the server; ask for a snapshot"
+        )
+    return after
+
+
+def max_message_bytes(layout: Layout) -> int:
+    """The longest message of a run of this network: whole weights that do not deflate."""
+    return 4 * layout.size + layout.size // 64 + 6 * message.MAX_ACCEPTED + 1024
+
+
+def _packed(state: _State, run: bytes) -> bytes:
+    arrays = [state.weights]
+    if isinstance(state.memory, Int8Memory):
+        arrays += [state.memory.entries, state.memory.units]
+    else:
+        arrays += [state.memory]
+    head: dict[str, Any] = {
+        "format": FORMAT,
+        "run": run.hex(),
+        "round": state.round_,
+        "pending": {str(made_in): payload.hex() for made_in, payload in state.pending.items()},
+        "last": state.last.hex(),
+        "update": state.update.hex(),
+    }
+    text = json.dumps(head).encode() + b"\n"
+    content = text + b"".join(array.tobytes() for array in arrays)
+    return content + hashlib.sha256(content).digest()[:CHECKSUM_BYTES]
+
+
+def _unpacked(content: bytes, run: bytes, layout: Layout) -> _State:
+    content, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
+    if hashlib.sha256(content).digest()[:CHECKSUM_BYTES] != checksum:
+        raise ValueError("the state of the training is damaged: its checksum is wrong")
+    text, _, rest = content.partition(b"\n")
+    head: dict[str, Any] = json.loads(text)
+    if head["format"] != FORMAT or head["run"] != run.hex():
+        raise ValueError(f"the state of the training is of run {head['run']}, not of {run.hex()}")
+    size, n_tensors = layout.size, len(layout.names)
+    weights = np.frombuffer(rest, np.float32, size)
+    memory: np.ndarray | Int8Memory
+    if len(rest) == 8 * size:
+        memory = np.frombuffer(rest, np.float32, size, 4 * size)
+    else:
+        entries = np.frombuffer(rest, np.int8, size, 4 * size)
+        memory = Int8Memory(entries, np.frombuffer(rest, np.float32, n_tensors, 5 * size))
+    pending = {int(made_in): bytes.fromhex(one) for made_in, one in head["pending"].items()}
+    return _State(
+        head["round"],
+        weights,
+        memory,
+        pending,
+        bytes.fromhex(head["last"]),
+        bytes.fromhex(head["update"]),
+    )

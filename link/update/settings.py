@@ -1,0 +1,165 @@
+"""Settings of a run: what server and devices must agree on, word for word; they never travel.
+
+What is said by round is a tuple of one entry a round, whose last one holds from there on. Eight
+bytes of the SHA-256 over the settings' JSON name the run, and every signature is over them.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from math import isfinite
+from typing import Any, TypeVar, get_args
+
+from link.update.layout import HASH_BYTES
+
+T = TypeVar("T")
+MAX_ROUNDS = 1 << 20
+MAX_DEVICES = 1 << 20
+MAX_STEPS = 1 << 16
+"Of a round, and images of a batch: a message counts them in 32 bits."
+WHOLE = 0
+"As a number of bytes: whole weights are sent, as they are."
+FRESH, CARRIED, MASKED = MOMENTA = "fresh", "carried", "masked"
+FLOAT32, INT8 = MEMORIES = "float32", "int8"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """One run, from its initial weights on."""
+
+    network: str
+    "16 hex digits that name what is trained: its layers, their constants and its layout."
+    seed: int = 0
+    n_devices: int = 1
+    n_rounds: int = 1
+    n_steps: int = 1
+    "Local steps of a round, H."
+    batch_images: int = 128
+    "In one step of one device."
+    learning_rates: tuple[float, ...] = (0.05,)
+    "By round."
+    momentum: float = 0.9
+    "Nesterov's, within a device."
+    momentum_kind: str = FRESH
+    """What a round begins with: none; what the last one left; that, but none where an entry was
+    sent (Deep Gradient Compression, arXiv:1712.01887, 3.2).
+    """
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    crop_pixels: int = 0
+    "An image is moved by up to so many pixels each way."
+    has_flips: bool = False
+    frozen_from_round: int = MAX_ROUNDS
+    "From there on batch norm uses its running statistics."
+    outer_rate: float = 1.0
+    outer_momentum: float = 0.0
+    "Nesterov's, at the server, over rounds."
+    up_bytes: tuple[int, ...] = (WHOLE,)
+    "By round: what an update message may take, header and signature included; 0: whole weights."
+    down_bytes: tuple[int, ...] = (WHOLE,)
+    "By round: the same of the server's message."
+    memory: str = FLOAT32
+    "How a device keeps what it has not sent yet."
+    max_lateness: int = 4
+    "An update that comes more rounds late is refused."
+
+    def __post_init__(self) -> None:
+        _require(_is_hash(self.network), "network", self.network, "16 hex digits")
+        _require(0 <= self.seed < 1 << 32, "seed", self.seed, "from 0 to 2**32 - 1")
+        for name, most in (
+            ("n_devices", MAX_DEVICES),
+            ("n_rounds", MAX_ROUNDS),
+            ("n_steps", MAX_STEPS),
+            ("batch_images", MAX_STEPS),
+        ):
+            value = getattr(self, name)
+            _require(1 <= value <= most, name, value, f"from 1 to {most}")
+        for name, lowest, below in (
+            ("momentum", 0, 1),
+            ("weight_decay", 0, 1),
+            ("label_smoothing", 0, 1),
+            ("outer_rate", 0, 100),
+            ("outer_momentum", 0, 1),
+            ("crop_pixels", 0, 1 << 10),
+            ("frozen_from_round", 0, MAX_ROUNDS + 1),
+            ("max_lateness", 0, 8),
+        ):
+            value = getattr(self, name)
+            is_within = isfinite(value) and lowest <= value < below
+            _require(is_within, name, value, f"at least {lowest} and below {below}")
+        for name, most in (
+            ("learning_rates", 100),
+            ("up_bytes", 1 << 30),
+            ("down_bytes", 1 << 30),
+        ):
+            values = getattr(self, name)
+            is_list = 1 <= len(values) <= MAX_ROUNDS and all(0 <= one <= most for one in values)
+            _require(is_list, name, values, f"at least one entry, each from 0 to {most}")
+        _require(self.momentum_kind in MOMENTA, "momentum_kind", self.momentum_kind, str(MOMENTA))
+        _require(self.memory in MEMORIES, "memory", self.memory, str(MEMORIES))
+
+    def to_json(self) -> str:
+        """The text that the run's name is made of."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "RunSettings":
+        """What to_json wrote; ValueError with a sentence for anything else."""
+        try:
+            table = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"the settings of the run are no JSON: {error}") from None
+        if not isinstance(table, dict):
+            raise ValueError("the settings of the run are no JSON object")
+        types = {one.name: one.type for one in fields(cls)}
+        for name, value in table.items():
+            if name not in types:
+                raise ValueError(f"the settings of the run have no {name!r}; they are {[*types]}")
+            if not _is_of(value, types[name]):
+                raise ValueError(f"{name} of the run's settings is {value!r}, not a {types[name]}")
+        if "network" not in table:
+            raise ValueError("the settings of the run name no network")
+        return cls(**{name: _value(one, types[name]) for name, one in table.items()})
+
+    @property
+    def run_id(self) -> bytes:
+        """8 bytes that name the run."""
+        return hashlib.sha256(self.to_json().encode()).digest()[:HASH_BYTES]
+
+    def learning_rate(self, round_: int) -> float:
+        return by_round(self.learning_rates, round_)
+
+    def up(self, round_: int) -> int:
+        """Bytes of an update message in that round; WHOLE: as many as whole weights take."""
+        return by_round(self.up_bytes, round_)
+
+    def down(self, round_: int) -> int:
+        """Bytes of the server's message in that round; WHOLE as above."""
+        return by_round(self.down_bytes, round_)
+
+
+def by_round(values: Sequence[T], round_: int) -> T:
+    """The round's entry; the last one where there are fewer."""
+    return values[min(round_, len(values) - 1)]
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    if args := get_args(kind):
+        return isinstance(value, list) and all(_is_of(one, args[0]) for one in value)
+    return type(value) is kind or (kind is float and type(value) is int)
+
+
+def _value(value: Any, kind: Any) -> Any:
+    if args := get_args(kind):
+        return tuple(_value(one, args[0]) for one in value)
+    return float(value) if kind is float else value
+
+
+def _is_hash(text: str) -> bool:
+    return len(text) == 2 * HASH_BYTES and set(text) <= set("0123456789abcdef")
+
+
+def _require(is_right: bool, name: str, value: object, what: str) -> None:
+    if not is_right:
+        raise ValueError(f"{name} of the run's settings is {value!r}; it must be {what}")

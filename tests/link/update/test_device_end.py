@@ -1,0 +1,229 @@
+"""Device end: one device's side of a run, a server in the same process."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from link.update import code, message
+from link.update.device_end import DeviceEnd, Standing
+from link.update.layout import weights_hash
+from link.update.memory import Int8Memory
+from link.update.message import MessageError
+from tests.worlds.training_run import (
+    LAYOUT,
+    SETTINGS,
+    Learned,
+    SmallServer,
+    device_end,
+    device_key,
+    train,
+)
+
+
+def sent_by(end: DeviceEnd) -> np.ndarray:
+    """The values of its last update, float32 (P,)."""
+    update, _ = message.read_update(end.update, SETTINGS.run_id, 1 << 20)
+    return code.decode(update.payload, LAYOUT).dense(LAYOUT)
+
+
+def learn(end: DeviceEnd, device: int) -> bytes:
+    work = end.work()
+    assert work is not None
+    return end.give(train(work.weights, work.round_, device))
+
+
+def test_all_ends_hold_the_same_weights_after_every_round():
+    server, ends = SmallServer(), [device_end(device) for device in range(3)]
+    for round_ in range(6):
+        for device, end in enumerate(ends):
+            learn(end, device)
+        total = np.sum([sent_by(end) for end in ends], axis=0)
+        told = server.close([(device, round_) for device in range(3)], total)
+        assert len(told) <= SETTINGS.down(round_)
+        for end in ends:
+            assert end.take(told) == Standing.CURRENT
+            assert end.weights.tobytes() == server.weights.tobytes()
+            assert end.round_ == server.round_
+
+
+def test_an_update_has_the_bytes_of_its_round_and_is_signed_for_its_weights():
+    end = device_end(1)
+    packed = learn(end, 1)
+    assert 0.97 * 300 <= len(packed) <= 300
+    base = weights_hash(end.weights)
+    message.check_update(packed, SETTINGS.run_id, base, device_key(1).public_key())
+    assert end.work() is None
+    assert end.update == packed
+
+
+def test_memory_loses_only_what_the_server_counted():
+    server, end = SmallServer(), device_end(0)
+    learned = train(end.weights, 0, 0)
+    end.give(learned)
+    before, sent = end.memory, sent_by(end)
+    assert np.array_equal(before, server.weights - learned.weights)
+    end.take(server.close([(1, 0)], np.zeros(LAYOUT.size, np.float32)))
+    assert np.array_equal(end.memory, before)
+    end.take(server.close([(0, 0)], sent))
+    assert np.array_equal(end.memory, before - sent)
+    end.take(server.close([(0, 0)], sent))
+    assert np.array_equal(end.memory, before - sent)
+
+
+def test_what_may_still_be_counted_is_not_sent_again_and_what_is_lost_is():
+    server, end = SmallServer(replace(SETTINGS, max_lateness=1)), None
+    end = device_end(0, settings=server.settings)
+    nothing = np.zeros(LAYOUT.size, np.float32)
+    first = end.give(Learned(end.weights - nothing_but(3, 5.0)))
+    assert places_of(first, server) == [3]
+    end.take(server.close([], nothing))
+    second = end.give(Learned(end.weights))
+    assert places_of(second, server) == []
+    end.take(server.close([], nothing))
+    third = end.give(Learned(end.weights))
+    assert places_of(third, server) == [3]
+
+
+def nothing_but(place: int, value: float) -> np.ndarray:
+    array = np.zeros(LAYOUT.size, np.float32)
+    array[place] = value
+    return array
+
+
+def places_of(packed: bytes, server: SmallServer) -> list[int]:
+    update, _ = message.read_update(packed, server.settings.run_id, 1 << 20)
+    return code.decode(update.payload, LAYOUT).positions.tolist()
+
+
+def test_who_missed_rounds_asks_and_takes_all_at_once():
+    server, end, away = SmallServer(), device_end(0), device_end(1)
+    learn(away, 1)
+    total = np.zeros(LAYOUT.size, np.float32)
+    told = []
+    for round_ in range(3):
+        learn(end, 0)
+        told.append(server.close([(0, round_)], total + sent_by(end)))
+        end.take(told[-1])
+    before = away.weights
+    assert away.take(told[2]) == Standing.MISSED
+    assert away.weights is before
+    asked = message.read_ask(away.ask(), SETTINGS.run_id)
+    assert (asked.device, asked.round_) == (1, 0)
+    assert away.take(message.pack_several(told)) == Standing.CURRENT
+    assert away.weights.tobytes() == server.weights.tobytes()
+    assert away.take(told[1]) == Standing.KNOWN
+
+
+def test_a_snapshot_tells_what_was_counted_of_a_device_that_was_away():
+    server, away = SmallServer(), device_end(1)
+    learn(away, 1)
+    before, sent = away.memory, sent_by(away)
+    for _ in range(5):
+        server.close([], sent)
+    assert away.take(server.snapshot([(1, 0)])) == Standing.CURRENT
+    assert away.weights.tobytes() == server.weights.tobytes()
+    assert np.array_equal(away.memory, before - sent)
+    assert away.round_ == 5
+
+
+@pytest.mark.parametrize("memory", ["float32", "int8"])
+def test_whenever_it_is_killed_the_same_bytes_follow(tmp_path, memory):
+    chosen = replace(SETTINGS, memory=memory)
+    undisturbed, server = device_end(0, settings=chosen), SmallServer(chosen)
+    for round_ in range(4):
+        killed = device_end(0, tmp_path, chosen)  # before training
+        wanted = learn(undisturbed, 0)
+        train(killed.weights, round_, 0)
+        killed = device_end(0, tmp_path, chosen)  # within training
+        assert learn(killed, 0) == wanted
+        killed = device_end(0, tmp_path, chosen)  # before it was sent
+        assert killed.update == wanted
+        assert killed.work() is None
+        told = server.close([(0, round_)] if round_ != 1 else [], sent_of(wanted, chosen))
+        undisturbed.take(told)
+        killed.take(told)
+        killed = device_end(0, tmp_path, chosen)  # after the round
+        assert killed.take(told) == Standing.KNOWN
+        assert killed.weights.tobytes() == server.weights.tobytes()
+        assert killed.memory.tobytes() == undisturbed.memory.tobytes()
+    assert killed.damage is None
+
+
+def sent_of(packed: bytes, chosen) -> np.ndarray:
+    update, _ = message.read_update(packed, chosen.run_id, 1 << 20)
+    return code.decode(update.payload, LAYOUT).dense(LAYOUT)
+
+
+def test_int8_memory_is_off_by_less_than_a_unit():
+    chosen = replace(SETTINGS, memory="int8")
+    end, exact = device_end(0, settings=chosen), device_end(0)
+    learn(end, 0)
+    learn(exact, 0)
+    units = np.repeat(
+        Int8Memory.store(exact.memory, LAYOUT, (0, 0, 1)).units, np.diff(LAYOUT.starts)
+    )
+    assert (np.abs(end.memory - exact.memory) < 1.001 * units).all()
+
+
+def test_a_damaged_state_is_set_aside_and_a_snapshot_mends_it(tmp_path: Path):
+    server, end = SmallServer(), device_end(0, tmp_path)
+    learn(end, 0)
+    end.take(server.close([(0, 0)], sent_of(learn_bytes := end.update, SETTINGS)))
+    assert learn_bytes
+    state = tmp_path / "state"
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    end = device_end(0, tmp_path)
+    assert end.damage == (
+        "the state of the training is damaged: its checksum is wrong; it is kept as state.damaged-1"
+    )
+    assert end.take(server.close([], np.ones(LAYOUT.size, np.float32))) == Standing.MISSED
+    assert end.take(server.snapshot([(0, 0)])) == Standing.CURRENT
+    assert end.weights.tobytes() == server.weights.tobytes()
+
+
+def test_the_state_of_another_run_is_set_aside(tmp_path):
+    learn(device_end(0, tmp_path), 0)
+    other = device_end(0, tmp_path, replace(SETTINGS, seed=5))
+    assert other.damage is not None
+    assert other.damage.startswith("the state of the training is of run")
+
+
+def test_dense_rounds_carry_the_weights_themselves():
+    chosen = replace(SETTINGS, up_bytes=(0,), down_bytes=(0,))
+    end = device_end(0, settings=chosen)
+    learned = train(end.weights, 0, 0)
+    update, _ = message.read_update(end.give(learned), chosen.run_id, 1 << 20)
+    sent = message.read_whole(update.payload, LAYOUT.size)
+    assert sent.tobytes() == learned.weights.tobytes()
+    assert not end.memory.any()
+
+
+def test_training_that_diverged_is_told_and_changes_nothing():
+    end = device_end(0)
+    with pytest.raises(ValueError, match="diverged"):
+        end.give(Learned(end.weights * np.float32(np.inf)))
+    assert end.update == b""
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.data())
+def test_garbage_changes_nothing(data):
+    server, end = SmallServer(), device_end(0)
+    told = server.close([(0, 0)], np.ones(LAYOUT.size, np.float32))
+    at = data.draw(st.integers(0, len(told) - 1))
+    spoilt = told[:at] + data.draw(st.binary(max_size=8)) + told[at + 1 :]
+    before = end.weights.tobytes()
+    if spoilt != told:
+        try:
+            assert end.take(spoilt) in (Standing.MISSED, Standing.KNOWN)
+        except MessageError as refusal:
+            sentence = str(refusal)
+            assert len(sentence) > 20
+        assert end.weights.tobytes() == before
+    assert end.take(told) == Standing.CURRENT

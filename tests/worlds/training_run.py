@@ -1,0 +1,84 @@
+"""A run of global training in small: its layout, its settings, its keys, and values as training
+makes them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from link.update import message
+from link.update.device_end import DeviceEnd
+from link.update.layout import Layout, weights_hash
+from link.update.message import Form, Round
+from link.update.quantised import apply
+from link.update.quantiser import quantise_within
+from link.update.settings import RunSettings
+
+LAYOUT = Layout(
+    ("first.kernel", "first.scale", "second.kernel", "second.shift", "classes"),
+    ((16, 3, 3, 3), (16,), (32, 16, 3, 3), (32,), (10, 32)),
+)
+SETTINGS = RunSettings(
+    network="00112233445566aa", n_devices=3, n_rounds=50, up_bytes=(300,), down_bytes=(500,)
+)
+SERVER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+def device_key(device: int) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(bytes([device + 1]) * 32)
+
+
+def values(seed: int, layout: Layout = LAYOUT, size: float = 1.0) -> np.ndarray:
+    """float32 (P,), a few large among many small, a size of its own in every tensor."""
+    draw = np.random.default_rng(seed)
+    sizes = size * np.exp(draw.normal(size=len(layout.names)))[layout.tensor_of]
+    return (draw.laplace(size=layout.size) * sizes).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    weights: np.ndarray
+    n_images: int = 32
+    loss: float = 1.5
+
+
+def train(weights: np.ndarray, round_: int, device: int) -> Learned:
+    """Steps that depend on all that training depends on."""
+    pull = np.float32(0.01) * (weights - values(1))
+    step = values(1000 * device + round_, size=0.02) + pull
+    return Learned(weights - step.astype(np.float32))
+
+
+class SmallServer:
+    """Averages what it is told to count, as simply as possible."""
+
+    def __init__(self, settings: RunSettings = SETTINGS) -> None:
+        self.settings, self.weights, self.round_ = settings, values(2), 0
+        self.memory = np.zeros(LAYOUT.size, np.float32)
+
+    def close(self, accepted: list[tuple[int, int]], total: np.ndarray) -> bytes:
+        """The round's message, where the updates counted sum up to `total`, float32 (P,)."""
+        listed = tuple(sorted(accepted))
+        run, before = self.settings.run_id, weights_hash(self.weights)
+        summed = self.memory + total / np.float32(max(len(listed), 1))
+        room = self.settings.down(self.round_) - message.round_overhead_bytes(listed, self.round_)
+        quantised, payload = quantise_within(summed, LAYOUT, room)
+        self.memory = apply(summed, quantised, LAYOUT)
+        self.weights = apply(self.weights, quantised, LAYOUT)
+        round_ = Round(self.round_, listed, Form.CODED, payload, weights_hash(self.weights))
+        self.round_ += 1
+        return message.pack_round(round_, run, before, SERVER)
+
+    def snapshot(self, accepted: list[tuple[int, int]]) -> bytes:
+        """Where the run stands."""
+        payload = message.pack_whole(self.weights)
+        after = weights_hash(self.weights)
+        listed = tuple(sorted(accepted))
+        round_ = Round(self.round_ - 1, listed, Form.WHOLE, payload, after, is_snapshot=True)
+        return message.pack_round(round_, self.settings.run_id, bytes(8), SERVER)
+
+
+def device_end(device: int, folder=None, settings: RunSettings = SETTINGS) -> DeviceEnd:
+    key = device_key(device)
+    return DeviceEnd(settings, LAYOUT, device, key, SERVER.public_key(), values(2), folder)

@@ -79,7 +79,7 @@ class Gaps:
     hi: tuple[int, ...]
     "Cumulative counts of hi, HI + 1 symbols."
     lo: tuple[int, ...]
-    "Of lo, 2^lo_bits symbols."
+    "The same of lo, 2^lo_bits symbols."
 
     @cached_property
     def hi_costs(self) -> np.ndarray:

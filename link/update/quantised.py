@@ -24,9 +24,9 @@ class Quantised:
     symbols: np.ndarray
     "int8 (K,): -3 to 3, never 0."
     levels: tuple[float, ...]
-    "Of the symbols 1, 2 and 3: bfloat16s from MIN_LEVEL to MAX_LEVEL."
+    "What the symbols 1, 2 and 3 are worth: bfloat16s from MIN_LEVEL to MAX_LEVEL."
     scales: tuple[int, ...]
-    "Of each tensor: the power of two by which its values are larger, MIN_SCALE to MAX_SCALE."
+    "The power of two by which each tensor's values are larger, MIN_SCALE to MAX_SCALE."
 
     @classmethod
     def nothing(cls, layout: Layout) -> "Quantised":

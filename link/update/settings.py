@@ -17,7 +17,7 @@ T = TypeVar("T")
 MAX_ROUNDS = 1 << 20
 MAX_DEVICES = 1 << 20
 MAX_STEPS = 1 << 16
-"Of a round, and images of a batch: a message counts them in 32 bits."
+"Steps of a round, and images of a batch."
 WHOLE = 0
 "As a number of bytes: whole weights are sent, as they are."
 FRESH, CARRIED, MASKED = MOMENTA = "fresh", "carried", "masked"

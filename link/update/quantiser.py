@@ -91,8 +91,8 @@ class _Search:
         return Quantised(places[order], signed[order], levels, self._nothing.scales)
 
     def _bins(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of the n largest: where the bins of 3, 2 and 1 begin and where the last ends, int (4,),
-        and the means of 1, 2 and 3.
+        """Where, among the n largest, the bins of 3, 2 and 1 begin and where the last ends, int
+        (4,); and the means of 1, 2 and 3.
         """
         sizes, sums = -self._sizes[:n], self._sums
         least = self._sizes[n - 1]

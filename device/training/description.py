@@ -23,6 +23,7 @@ import numpy as np
 from link.settings import setting, shown
 
 MAX_LAYERS, MAX_WIDTH, MAX_SIDE, MAX_PIXELS = 400, 4096, 16, 1024
+MAX_MAP = 1 << 22
 MAX_PARAMETERS = 16_000_000
 "Weights, gradient and momentum of more would not fit beside a node's other work."
 Shape = tuple[int, ...]
@@ -45,6 +46,10 @@ class Layer:
         """Shapes by names, in the order of the vector of weights."""
         return {}
 
+    def after(self, shape: Shape) -> Shape:
+        """What it makes of a map (H, W, C); ValueError where it does not fit one."""
+        return shape
+
 
 @dataclass(frozen=True)
 class Image(Layer):
@@ -59,6 +64,16 @@ class Image(Layer):
     flip: bool = setting.key(FLAG, False)
     reflect: int = setting.key(setting.whole(0, MAX_SIDE), 0)
     "Pixels reflected on each side, as the longer wavelets want them."
+
+    @property
+    def shape(self) -> Shape:
+        return self.height, self.width, self.channels
+
+    def after(self, shape: Shape) -> Shape:
+        if self.reflect >= min(shape[:2]):
+            raise ValueError(f"it reflects {self.reflect} pixels of an image of {shape}")
+        around = 2 * self.reflect
+        return shape[0] + around, shape[1] + around, shape[2]
 
 
 @dataclass(frozen=True)
@@ -83,6 +98,13 @@ class Convolution(Layer):
     def kernel_shape(self) -> Shape:
         return self.outputs, self.inputs, self.side, self.side
 
+    def after(self, shape: Shape) -> Shape:
+        _expect(self.inputs, shape)
+        if self.padding >= self.side:
+            raise ValueError(f"padding is {self.padding}; it must be less than side, {self.side}")
+        sizes = ((size + 2 * self.padding - self.side) // self.stride + 1 for size in shape[:2])
+        return (*sizes, self.outputs)
+
 
 @dataclass(frozen=True)
 class Dense(Convolution):
@@ -93,6 +115,11 @@ class Dense(Convolution):
     @property
     def kernel_shape(self) -> Shape:
         return self.outputs, self.inputs
+
+    def after(self, shape: Shape) -> Shape:
+        if self.side > 1 or self.stride > 1 or self.padding or shape[:2] != (1, 1):
+            raise ValueError(f"a dense layer stands behind one point, not behind {shape}")
+        return super().after(shape)
 
 
 @dataclass(frozen=True)
@@ -111,6 +138,14 @@ class Stem(Convolution):
     def kernel_shape(self) -> Shape:
         return self.outputs, len(self.filters) * self.inputs, self.side, self.side
 
+    def after(self, shape: Shape) -> Shape:
+        _expect(self.inputs, shape)
+        if not self.filters:
+            raise ValueError("it has no filters")
+        length, padding = len(self.filters[0]), 2 * self.filter_padding
+        sizes = ((size + padding - length) // self.filter_stride + 1 for size in shape[:2])
+        return super().after((*sizes, self.inputs))
+
 
 @dataclass(frozen=True)
 class Upsampling(Convolution):
@@ -121,6 +156,10 @@ class Upsampling(Convolution):
     @property
     def kernel_shape(self) -> Shape:
         return self.inputs, self.outputs, self.side, self.side
+
+    def after(self, shape: Shape) -> Shape:
+        _expect(self.inputs, shape)
+        return shape[0] * self.side, shape[1] * self.side, self.outputs
 
 
 @dataclass(frozen=True)
@@ -134,6 +173,10 @@ class Norm(Layer):
     @property
     def parameters(self) -> dict[str, Shape]:
         return {f"{self.name}.{part}": (self.channels,) for part in ("weight", "bias")}
+
+    def after(self, shape: Shape) -> Shape:
+        _expect(self.channels, shape)
+        return shape
 
 
 @dataclass(frozen=True)
@@ -150,6 +193,9 @@ class MaxPool(Layer):
     kind = "max_pool"
     side: int = setting.key(setting.whole(1, MAX_SIDE))
 
+    def after(self, shape: Shape) -> Shape:
+        return shape[0] // self.side, shape[1] // self.side, shape[2]
+
 
 @dataclass(frozen=True)
 class MeanPool(Layer):
@@ -157,6 +203,9 @@ class MeanPool(Layer):
 
     kind = "mean_pool"
     side: int = setting.key(setting.whole(1, MAX_SIDE), 1)
+
+    def after(self, shape: Shape) -> Shape:
+        return self.side, self.side, shape[2]
 
 
 @dataclass(frozen=True)
@@ -177,6 +226,11 @@ class CrossEntropy(Layer):
     classes: int = setting.key(setting.whole(2, MAX_WIDTH))
     smoothing: float = setting.key(SHARE, 0.0)
 
+    def after(self, shape: Shape) -> Shape:
+        if shape != (1, 1, self.classes):
+            raise ValueError(f"it has {self.classes} classes, and behind {shape} there are not")
+        return ()
+
 
 @dataclass(frozen=True)
 class Residual(Layer):
@@ -189,6 +243,12 @@ class Residual(Layer):
     @property
     def parameters(self) -> dict[str, Shape]:
         return parameters((*self.layers, *self.shortcut))
+
+    def after(self, shape: Shape) -> Shape:
+        ends = [shapes(branch, shape)[-1] for branch in (self.layers, self.shortcut)]
+        if ends[0] != ends[1]:
+            raise ValueError(f"its branches end in {ends[0]} and {ends[1]}")
+        return ends[0]
 
 
 KINDS: dict[str, type[Layer]] = {
@@ -225,7 +285,27 @@ def read(text: str | bytes) -> tuple[Layer, ...]:
         raise DescriptionError("a network's first layer is an image, its last one cross_entropy")
     if sum(map(math.prod, parameters(layers).values())) > MAX_PARAMETERS:
         raise DescriptionError(f"it has more than {MAX_PARAMETERS} weights; train a smaller one")
+    try:
+        shapes(layers, layers[0].shape)
+    except ValueError as error:
+        raise DescriptionError(str(error)) from None
     return layers
+
+
+def shapes(layers: tuple[Layer, ...], shape: Shape) -> list[Shape]:
+    """The map before each layer, (H, W, C), and that behind the last; ValueError where one does not
+    fit what it is given.
+    """
+    found = [shape]
+    for number, layer in enumerate(layers):
+        try:
+            shape = layer.after(shape)
+            if shape and (min(shape) < 1 or math.prod(shape) > MAX_MAP):
+                raise ValueError(f"it makes {shape} of {found[-1]}")
+        except ValueError as error:
+            raise ValueError(f"layer {number}, {layer.kind}: {error}") from None
+        found.append(shape)
+    return found
 
 
 def parameters(layers: tuple[Layer, ...]) -> dict[str, Shape]:
@@ -245,6 +325,11 @@ def walk(layers: tuple[Layer, ...]) -> Iterator[Layer]:
         yield layer
         if isinstance(layer, Residual):
             yield from walk((*layer.layers, *layer.shortcut))
+
+
+def _expect(channels: int, shape: Shape) -> None:
+    if shape[2] != channels:
+        raise ValueError(f"it takes {channels} channels, and is given {shape[2]}")
 
 
 def _layers(tables: list[dict[str, Any]] | tuple[dict[str, Any], ...]) -> tuple[Layer, ...]:

@@ -1,0 +1,143 @@
+"""Network: the loss of some images and its gradient, as one vector, in numpy alone.
+
+    network = Network(description.read(text))
+    loss, gradient = network.gradient(weights, images, labels, network.draws(rng, len(images)))
+
+The arithmetic is that of the torch model that was described (host_training/distributed/network.py),
+to 1e-4; on one thread the same input gives the same bits.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from device.training import description as d
+from device.training import layers
+from device.training.layers import Arrays, Function, Step, cross_entropy
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What is random in a forward pass."""
+
+    noise: np.ndarray
+    "(N, D) in -1…1"
+    n_kept: np.ndarray | None = None
+    "Latents that are kept of each image, (N,)."
+
+
+class Network:
+    """A described network, at work on vectors of weights (P,)."""
+
+    def __init__(self, described: tuple[d.Layer, ...]) -> None:
+        """As description.read gives it; DescriptionError where a layer stands in a wrong place."""
+        first, *middle, last = described
+        assert isinstance(first, d.Image)
+        assert isinstance(last, d.CrossEntropy)
+        self.image = first
+        self.n_classes = last.classes
+        self.parameters = d.parameters(described)
+        self.n_weights = sum(map(math.prod, self.parameters.values()))
+        self._smoothing = last.smoothing
+        self._noise, self._n_latents = None, 0
+        for layer, shape in zip(described, d.shapes(described, first.shape), strict=False):
+            if isinstance(layer, d.Noise):
+                self._noise, self._n_latents = layer, math.prod(shape)
+        self._functions = [_function(each, number == 0) for number, each in enumerate(middle)]
+        _pool_first(self._functions)
+
+    def gradient(
+        self,
+        weights: np.ndarray,
+        images: np.ndarray,
+        labels: np.ndarray,
+        draws: Draws,
+        statistics: Arrays | None = None,
+    ) -> tuple[float, np.ndarray]:
+        """The loss of images uint8 (N, H, W, C) with labels (N,), and its gradient (P,); norms take
+        the batch's statistics, or those frozen ones (running_mean and running_var by name).
+        """
+        gradient = np.zeros(self.n_weights, np.float32)
+        step = Step(
+            self.views(weights),
+            self.views(gradient),
+            statistics,
+            noise=draws.noise,
+            n_kept=draws.n_kept,
+        )
+        scores = self._forward(images, step)
+        loss, dy = cross_entropy(scores, labels, self._smoothing)
+        dy = dy.reshape(len(dy), 1, 1, -1)
+        for function in reversed(self._functions):
+            dy = function.backward(dy, step)
+        return loss, gradient
+
+    def scores(
+        self, weights: np.ndarray, images: np.ndarray, statistics: Arrays | None = None
+    ) -> np.ndarray:
+        """Class scores (N, K), latents rounded as on the link."""
+        return self._forward(images, Step(self.views(weights), statistics=statistics))
+
+    def statistics(self, weights: np.ndarray, images: np.ndarray, draws: Draws) -> Arrays:
+        """The norms' means and variances of these images, in the names of torch's running ones."""
+        step = Step(self.views(weights), noise=draws.noise, n_kept=draws.n_kept)
+        self._forward(images, step)
+        return step.found
+
+    def draws(self, rng: np.random.Generator, n_images: int) -> Draws:
+        noise = rng.random((n_images, self._n_latents), np.float32) * 2 - 1
+        min_kept = 1.0 if self._noise is None else self._noise.min_kept
+        if min_kept == 1:
+            return Draws(noise)
+        share = min_kept + (1 - min_kept) * rng.random(n_images)
+        return Draws(noise, np.ceil(share * self._n_latents))
+
+    def views(self, vector: np.ndarray) -> Arrays:
+        """The parameters in a vector (P,), by names."""
+        assert vector.shape == (self.n_weights,)
+        found, begin = {}, 0
+        for name, shape in self.parameters.items():
+            end = begin + math.prod(shape)
+            found[name] = vector[begin:end].reshape(shape)
+            begin = end
+        return found
+
+    def _forward(self, images: np.ndarray, step: Step) -> np.ndarray:
+        x = images * np.float32(1 / 255)
+        if around := self.image.reflect:
+            x = np.pad(x, ((0, 0), (around, around), (around, around), (0, 0)), "reflect")
+        for function in self._functions:
+            x = function.forward(x, step)
+        return x.reshape(len(x), -1)
+
+
+def _function(layer: d.Layer, is_first: bool) -> Function:
+    match layer:
+        case d.Stem():
+            return layers.Stem(layer)
+        case d.Upsampling():
+            return layers.Upsampling(layer)
+        case d.Convolution():
+            return layers.Convolution(layer, is_first)
+        case d.Norm():
+            return layers.Norm(layer)
+        case d.Relu():
+            return layers.Relu()
+        case d.MaxPool():
+            return layers.MaxPool(layer)
+        case d.MeanPool():
+            return layers.MeanPool(layer)
+        case d.Noise():
+            return layers.Noise(layer)
+        case d.Residual():
+            branches = layer.layers, layer.shortcut
+            return layers.Residual(*([_function(each, False) for each in one] for one in branches))
+    raise d.DescriptionError(f"a layer of kind {layer.kind} must not stand inside")
+
+
+def _pool_first(functions: list[Function]) -> None:
+    """max(relu(x)) = relu(max(x)), of a quarter of the numbers."""
+    for i in range(len(functions) - 1):
+        if isinstance(functions[i], layers.Relu) and isinstance(functions[i + 1], layers.MaxPool):
+            functions[i], functions[i + 1] = functions[i + 1], functions[i]

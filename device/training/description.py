@@ -1,16 +1,17 @@
 """Description: what a network is made of, as a host tells a node that is to train it: a JSON list
 of layers, each a table of its kind and its sizes, from the image to the loss.
 
-    [{"kind": "image", "height": 32, "width": 32, "channels": 3, "crop_pad": 4, "flip": true},
+    [{"kind": "image", "height": 32, "width": 32, "channels": 3},
      {"kind": "stem", "name": "encoder.stem.0", "filters": […], "inputs": 3, "outputs": 12, …},
      {"kind": "norm", "name": "encoder.stem.1", "channels": 12},
      {"kind": "relu"}, {"kind": "max_pool", "side": 2}, …
-     {"kind": "cross_entropy", "classes": 10, "smoothing": 0.1}]
+     {"kind": "cross_entropy", "classes": 10}]
 
 Parameters have names, and stand in the vector of weights in the order of the layers, each as torch
 lays it out. A file that describes no network is refused in a sentence that says which layer.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ MAX_LAYERS, MAX_WIDTH, MAX_SIDE, MAX_PIXELS = 400, 4096, 16, 1024
 MAX_MAP = 1 << 22
 MAX_PARAMETERS = 16_000_000
 "Weights, gradient and momentum of more would not fit beside a node's other work."
+NAME_BYTES = 8
 Shape = tuple[int, ...]
 WIDTH, SIDE = setting.whole(1, MAX_WIDTH), setting.whole(1, MAX_SIDE)
 FLAG, SHARE = setting.YES_OR_NO, setting.number(0, 1)
@@ -53,15 +55,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Image(Layer):
-    """uint8 (H, W, C) from the shard, and what may be done to it without changing its class."""
+    """uint8 (H, W, C)"""
 
     kind = "image"
     height: int = setting.key(setting.whole(2, MAX_PIXELS))
     width: int = setting.key(setting.whole(2, MAX_PIXELS))
     channels: int = setting.key(setting.whole(1, MAX_SIDE))
-    crop_pad: int = setting.key(setting.whole(0, MAX_PIXELS), 0)
-    "Random crops out of the image padded by so many zeros."
-    flip: bool = setting.key(FLAG, False)
     reflect: int = setting.key(setting.whole(0, MAX_SIDE), 0)
     "Pixels reflected on each side, as the longer wavelets want them."
 
@@ -224,7 +223,6 @@ class CrossEntropy(Layer):
 
     kind = "cross_entropy"
     classes: int = setting.key(setting.whole(2, MAX_WIDTH))
-    smoothing: float = setting.key(SHARE, 0.0)
 
     def after(self, shape: Shape) -> Shape:
         if shape != (1, 1, self.classes):
@@ -268,6 +266,11 @@ KINDS: dict[str, type[Layer]] = {
         Residual,
     )
 }
+
+
+def name_of(text: bytes) -> str:
+    """16 hex digits that name what is trained, as the settings of a run say them."""
+    return hashlib.sha256(text).hexdigest()[: 2 * NAME_BYTES]
 
 
 def read(text: str | bytes) -> tuple[Layer, ...]:

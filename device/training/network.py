@@ -30,7 +30,7 @@ class Draws:
 class Network:
     """A described network, at work on vectors of weights (P,)."""
 
-    def __init__(self, described: tuple[d.Layer, ...]) -> None:
+    def __init__(self, described: tuple[d.Layer, ...], smoothing: float = 0.0) -> None:
         """As description.read gives it; DescriptionError where a layer stands in a wrong place."""
         first, *middle, last = described
         assert isinstance(first, d.Image)
@@ -39,7 +39,7 @@ class Network:
         self.n_classes = last.classes
         self.parameters = d.parameters(described)
         self.n_weights = sum(map(math.prod, self.parameters.values()))
-        self._smoothing = last.smoothing
+        self._smoothing = smoothing
         self._noise, self._n_latents = None, 0
         for layer, shape in zip(described, d.shapes(described, first.shape), strict=False):
             if isinstance(layer, d.Noise):

@@ -1,7 +1,7 @@
 """Network: an auto-encoder as its training ends know it: a description, one vector of weights, and
 back.
 
-    described = describe(model, smoothing=0.1, augmentation=data.augmentation)
+    described = describe(model)
     vector = weights(model)         # float32 (P,), in the order of described.parameters
     take(model, vector)             # … and a checkpoint is written as ever
 
@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from host_training.data.batches import evaluation_batches
-from host_training.data.dataset import Augmentation, Split
+from host_training.data.dataset import Split
 from host_training.models.autoencoder import AutoEncoder, DenseDecoder, ModelConfig
 from host_training.models.blocks import BasicBlock, PlainBlock
 from host_training.models.wavelet import analysis_filters
@@ -40,26 +40,17 @@ class Described:
     "Shapes by names, in the order of the vector of weights."
 
     @property
-    def sha256(self) -> bytes:
-        """32 bytes, by which ends know that they train the same."""
-        return hashlib.sha256(self.text.encode()).digest()
+    def name(self) -> str:
+        """16 hex digits, by which the settings of a run say what is trained."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
 
-def describe(
-    model: AutoEncoder, smoothing: float = 0.0, augmentation: Augmentation | None = None
-) -> Described:
-    """Its encoder and decoder, trained end to end by cross-entropy, with crops and mirroring.
-
-    ValueError where nodes cannot train it: a team's encoder, or images that are turned or cut out.
-    """
-    augmentation = augmentation or Augmentation()
+def describe(model: AutoEncoder) -> Described:
+    """Its encoder and decoder, trained end to end by cross-entropy; ValueError for a team's."""
     if model.config.team is not None:
         raise ValueError("a team's encoder is trained on its host; take a preset of one node")
-    if augmentation.rotation_degrees or augmentation.zoom or augmentation.cutout:
-        raise ValueError("nodes crop and mirror images, and neither turn, zoom nor cut them out")
-    layers = list(_layers(model, smoothing, augmentation))
     return Described(
-        json.dumps(layers, separators=(",", ":")),
+        json.dumps(list(_layers(model)), separators=(",", ":")),
         {name: tuple(each.shape) for name, each in trained(model)},
     )
 
@@ -112,15 +103,13 @@ def restore_statistics(model: AutoEncoder, split: Split) -> None:
         norm.momentum = momentum
 
 
-def _layers(model: AutoEncoder, smoothing: float, augmentation: Augmentation) -> Iterator[Table]:
+def _layers(model: AutoEncoder) -> Iterator[Table]:
     config, encoder = model.config, model.encoder
     yield {
         "kind": "image",
         "height": config.height,
         "width": config.width,
         "channels": config.channels,
-        "crop_pad": augmentation.crop_pad,
-        "flip": augmentation.flip,
         "reflect": config.pixel_pad,
     }
     yield _stem(config, encoder.stem[0])
@@ -135,7 +124,7 @@ def _layers(model: AutoEncoder, smoothing: float, augmentation: Augmentation) ->
         "min_kept": config.min_kept,
     }
     yield from _decoder(model)
-    yield {"kind": "cross_entropy", "classes": config.n_classes, "smoothing": smoothing}
+    yield {"kind": "cross_entropy", "classes": config.n_classes}
 
 
 def _decoder(model: AutoEncoder) -> Iterator[Table]:

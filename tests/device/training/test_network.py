@@ -58,8 +58,8 @@ class World:
         self.model = AutoEncoder(config)
         for _, parameter in trained(self.model):  # scales and shifts that are not all the same
             with torch.no_grad():
-                parameter += 0.1 * torch.randn_like(parameter) * (parameter.ndim == 1)
-        self.network = Network(description.read(describe(self.model, SMOOTHING).text))
+                parameter.add_(torch.randn_like(parameter), alpha=0.1 * (parameter.ndim == 1))
+        self.network = Network(description.read(describe(self.model).text), SMOOTHING)
         rng = np.random.default_rng(2)
         self.images = rng.integers(0, 256, (N, *shape), np.uint8)
         self.labels = rng.integers(0, 10, N)

@@ -1,13 +1,11 @@
 """A model as a description and one vector of weights, and back."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 
 from device.training import description
-from host_training.data.dataset import Augmentation, Split
+from host_training.data.dataset import Split
 from host_training.distributed.network import describe, restore_statistics, take, trained, weights
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import PRESETS
@@ -25,7 +23,7 @@ def model(preset: str, shape: tuple[int, int, int] = (32, 32, 3)) -> AutoEncoder
     "preset", [name for name, one in PRESETS.items() if not one.recipe.model.team]
 )
 def test_a_node_reads_the_parameters_of_every_preset_in_the_order_of_the_vector(preset):
-    described = describe(model(preset, SHAPES.get(preset, (32, 32, 3))), 0.1)
+    described = describe(model(preset, SHAPES.get(preset, (32, 32, 3))))
     layers = description.read(described.text)
     assert list(description.parameters(layers).items()) == list(described.parameters.items())
 
@@ -44,19 +42,13 @@ def test_a_vector_of_another_length_is_refused():
         take(model("digits", (8, 8, 1)), np.zeros(7, np.float32))
 
 
-def test_the_hash_is_of_all_that_is_trained():
-    one = model("digits", (8, 8, 1))
-    plain, smoothed = describe(one), describe(one, 0.1)
-    assert len(plain.sha256) == 32
-    assert plain.sha256 == describe(model("digits", (8, 8, 1))).sha256 != smoothed.sha256
+def test_its_name_is_that_which_a_node_finds():
+    one, other = (describe(model(preset, (32, 32, 3))) for preset in ("plain-5-long", "narrow-5"))
+    assert one.name == description.name_of(one.text.encode()) != other.name
+    assert len(one.name) == 16
 
 
-def test_crops_and_mirroring_are_described_and_what_a_node_cannot_do_is_refused():
-    one = model("plain-5-long")
-    image, *_ = json.loads(describe(one, 0.0, Augmentation(crop_pad=4, flip=True)).text)
-    assert (image["crop_pad"], image["flip"]) == (4, True)
-    with pytest.raises(ValueError, match="neither turn"):
-        describe(one, 0.0, Augmentation(cutout=8))
+def test_a_team_is_refused():
     with pytest.raises(ValueError, match="team"):
         describe(model("branch-3"))
 

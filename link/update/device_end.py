@@ -11,6 +11,7 @@ file, replaced as a whole: whenever the device is killed, the same bytes follow.
 """
 
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from enum import Enum
@@ -22,10 +23,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from link.base import durable
 from link.update import code, message
-from link.update.layout import Layout, weights_hash
+from link.update.layout import Layout
 from link.update.memory import Int8Memory, settle
 from link.update.message import Ask, Form, MessageError, Round, Update
-from link.update.quantised import apply
+from link.update.outer_step import Held
 from link.update.quantiser import quantise_within
 from link.update.settings import INT8, WHOLE, RunSettings
 
@@ -75,7 +76,7 @@ class Work:
 @dataclass(eq=False)
 class _State:
     round_: int
-    weights: np.ndarray
+    held: Held
     memory: np.ndarray | Int8Memory
     pending: dict[int, bytes]
     "Coded payloads that the server may still count, by their round."
@@ -107,7 +108,10 @@ class DeviceEnd:
         self.damage: str | None = None
         "Why the state on disk was set aside; the device then begins anew, and asks for the rest."
         self._state = self._load() or _State(
-            0, layout.fit(initial).copy(), self._stored(np.zeros(layout.size, np.float32), 0), {}
+            0,
+            Held.first(layout.fit(initial).copy(), settings),
+            self._stored(np.zeros(layout.size, np.float32), 0),
+            {},
         )
 
     @property
@@ -118,7 +122,12 @@ class DeviceEnd:
     @property
     def weights(self) -> np.ndarray:
         """float32 (P,), the same at all ends that are in this round."""
-        return self._state.weights
+        return self._state.held.weights
+
+    @property
+    def held(self) -> Held:
+        """The same with what else all ends hold alike."""
+        return self._state.held
 
     @property
     def memory(self) -> np.ndarray:
@@ -132,12 +141,15 @@ class DeviceEnd:
         return self._state.update
 
     def work(self) -> Work | None:
-        """What is to be trained; None where this round's update was made, or the run is over."""
-        state = self._state
-        if state.update or state.round_ >= self._settings.n_rounds:
+        """What is to be trained; None where this round's update was made, another group has its
+        turn, or the run is over.
+        """
+        state, settings = self._state, self._settings
+        is_over = state.round_ >= settings.n_rounds
+        if state.update or is_over or not settings.is_turn(self._device, state.round_):
             return None
         sent = code.decode(state.last, self._layout).positions
-        return Work(state.round_, state.weights, sent)
+        return Work(state.round_, state.held.weights, sent)
 
     def give(self, learned: Learned) -> bytes:
         """What was learned from work(); the message to send."""
@@ -150,14 +162,14 @@ class DeviceEnd:
         if budget == WHOLE:
             form, payload = Form.WHOLE, message.pack_whole(weights)
         else:
-            summed = self.memory + (state.weights - weights)
+            summed = self.memory + (state.held.weights - weights)
             room = budget - message.UPDATE_OVERHEAD_BYTES
             form, (_, payload) = Form.CODED, quantise_within(self._free(summed), layout, room)
             memory = self._stored(summed, 2 * state.round_ + 1)
             pending[state.round_] = last = payload
         update = Update(state.round_, self._device, learned.n_images, learned.loss, form, payload)
-        packed = message.pack_update(update, self._run, weights_hash(state.weights), self._key)
-        self._keep(_State(state.round_, state.weights, memory, pending, last, packed))
+        packed = message.pack_update(update, self._run, state.held.hash, self._key)
+        self._keep(_State(state.round_, state.held, memory, pending, last, packed))
         return packed
 
     def take(self, received: bytes) -> Standing:
@@ -184,11 +196,11 @@ class DeviceEnd:
             return Standing.KNOWN
         if number > state.round_ and not is_snapshot:
             return Standing.MISSED
-        before = weights_hash(state.weights)
+        before = state.held.hash
         told = message.read_round(received, self._run, before, self._server, self._max_bytes)
-        weights = moved(state.weights, told, self._layout)
+        held = moved(state.held, told, self._layout, self._settings)
         memory, pending = self._settled(told)
-        self._keep(_State(number + 1, weights, memory, pending, state.last))
+        self._keep(_State(number + 1, held, memory, pending, state.last))
         return Standing.CURRENT
 
     def _settled(self, told: Round) -> tuple[np.ndarray | Int8Memory, dict[int, bytes]]:
@@ -225,38 +237,41 @@ class DeviceEnd:
         if self._path is None or not self._path.exists():
             return None
         try:
-            return _unpacked(durable.read_small(self._path), self._run, self._layout)
+            return _unpacked(
+                durable.read_small(self._path), self._run, self._layout, self._settings
+            )
         except ValueError as error:
             self.damage = f"{error}; it is kept as {durable.set_aside(self._path).name}"
             return None
 
 
-def moved(weights: np.ndarray, told: Round, layout: Layout) -> np.ndarray:
-    """The weights after a round that the server told; MessageError where they are not those that it
-    has.
+def moved(held: Held, told: Round, layout: Layout, settings: RunSettings) -> Held:
+    """What is held after a round that the server told; MessageError where it is not what the server
+    holds.
     """
     if told.form == Form.WHOLE:
-        after = message.read_whole(told.payload, layout.size)
+        after = Held.read(told.payload, layout, settings)
     else:
         try:
-            after = apply(weights, code.decode(told.payload, layout), layout)
+            quantised = code.decode(told.payload, layout)
         except code.CodeError as error:
             raise MessageError(str(error)) from None
-    if weights_hash(after) != told.after:
+        after = held.stepped(quantised, layout, settings, told.round_)
+    if after.hash != told.after:
         raise MessageError(
-            f"the weights after round {told.round_} are {weights_hash(after).hex()} here and "
+            f"the weights after round {told.round_} are {after.hash.hex()} here and "
             f"{told.after.hex()} at the server; ask for a snapshot"
         )
     return after
 
 
 def max_message_bytes(layout: Layout) -> int:
-    """The longest message of a run of this network: whole weights that do not deflate."""
-    return 4 * layout.size + layout.size // 64 + 6 * message.MAX_ACCEPTED + 1024
+    """The longest message of a run: weights and velocities that do not deflate."""
+    return 8 * layout.size + layout.size // 32 + 6 * message.MAX_ACCEPTED + 1024
 
 
 def _packed(state: _State, run: bytes) -> bytes:
-    arrays = [state.weights]
+    arrays = [state.held.weights, state.held.velocity]
     if isinstance(state.memory, Int8Memory):
         arrays += [state.memory.entries, state.memory.units]
     else:
@@ -274,7 +289,7 @@ def _packed(state: _State, run: bytes) -> bytes:
     return content + hashlib.sha256(content).digest()[:CHECKSUM_BYTES]
 
 
-def _unpacked(content: bytes, run: bytes, layout: Layout) -> _State:
+def _unpacked(content: bytes, run: bytes, layout: Layout, settings: RunSettings) -> _State:
     content, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
     if hashlib.sha256(content).digest()[:CHECKSUM_BYTES] != checksum:
         raise ValueError("the state of the training is damaged: its checksum is wrong")
@@ -282,20 +297,18 @@ def _unpacked(content: bytes, run: bytes, layout: Layout) -> _State:
     head: dict[str, Any] = json.loads(text)
     if head["format"] != FORMAT or head["run"] != run.hex():
         raise ValueError(f"the state of the training is of run {head['run']}, not of {run.hex()}")
-    size, n_tensors = layout.size, len(layout.names)
-    weights = np.frombuffer(rest, np.float32, size)
+    arrays = io.BytesIO(rest)
+
+    def array(n: int, kind: type = np.float32) -> np.ndarray:
+        return np.frombuffer(arrays.read(n * np.dtype(kind).itemsize), kind)
+
+    size = layout.size
+    held = Held(array(size), array(size if settings.outer_momentum else 0))
     memory: np.ndarray | Int8Memory
-    if len(rest) == 8 * size:
-        memory = np.frombuffer(rest, np.float32, size, 4 * size)
+    if settings.memory == INT8:
+        memory = Int8Memory(array(size, np.int8), array(len(layout.names)))
     else:
-        entries = np.frombuffer(rest, np.int8, size, 4 * size)
-        memory = Int8Memory(entries, np.frombuffer(rest, np.float32, n_tensors, 5 * size))
+        memory = array(size)
     pending = {int(made_in): bytes.fromhex(one) for made_in, one in head["pending"].items()}
-    return _State(
-        head["round"],
-        weights,
-        memory,
-        pending,
-        bytes.fromhex(head["last"]),
-        bytes.fromhex(head["update"]),
-    )
+    last, update = bytes.fromhex(head["last"]), bytes.fromhex(head["update"])
+    return _State(head["round"], held, memory, pending, last, update)

@@ -52,9 +52,13 @@ class RunSettings:
     has_flips: bool = False
     frozen_from_round: int = MAX_ROUNDS
     "From there on batch norm uses its running statistics."
-    outer_rate: float = 1.0
+    n_groups: int = 1
+    "Devices take turns: device d trains in the rounds r with r = d modulo that."
+    outer_rates: tuple[float, ...] = (1.0,)
+    "By round: see link.update.outer_step, as for the next two."
     outer_momentum: float = 0.0
-    "Nesterov's, at the server, over rounds."
+    "Nesterov's, over rounds."
+    outer_decay: float = 0.0
     up_bytes: tuple[int, ...] = (WHOLE,)
     "By round: what an update message may take, header and signature included; 0: whole weights."
     down_bytes: tuple[int, ...] = (WHOLE,)
@@ -72,6 +76,7 @@ class RunSettings:
             ("n_rounds", MAX_ROUNDS),
             ("n_steps", MAX_STEPS),
             ("batch_images", MAX_STEPS),
+            ("n_groups", self.n_devices),
         ):
             value = getattr(self, name)
             _require(1 <= value <= most, name, value, f"from 1 to {most}")
@@ -79,8 +84,8 @@ class RunSettings:
             ("momentum", 0, 1),
             ("weight_decay", 0, 1),
             ("label_smoothing", 0, 1),
-            ("outer_rate", 0, 100),
             ("outer_momentum", 0, 1),
+            ("outer_decay", 0, 1),
             ("crop_pixels", 0, 1 << 10),
             ("frozen_from_round", 0, MAX_ROUNDS + 1),
             ("max_lateness", 0, 8),
@@ -90,6 +95,7 @@ class RunSettings:
             _require(is_within, name, value, f"at least {lowest} and below {below}")
         for name, most in (
             ("learning_rates", 100),
+            ("outer_rates", 100),
             ("up_bytes", 1 << 30),
             ("down_bytes", 1 << 30),
         ):
@@ -129,6 +135,13 @@ class RunSettings:
 
     def learning_rate(self, round_: int) -> float:
         return by_round(self.learning_rates, round_)
+
+    def outer_rate(self, round_: int) -> float:
+        return by_round(self.outer_rates, round_)
+
+    def is_turn(self, device: int, round_: int) -> bool:
+        """Whether that device trains in that round."""
+        return round_ % self.n_groups == device % self.n_groups
 
     def up(self, round_: int) -> int:
         """Bytes of an update message in that round; WHOLE: as many as whole weights take."""

@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from link.update import message
 from link.update.device_end import DeviceEnd
-from link.update.layout import Layout, weights_hash
+from link.update.layout import Layout
 from link.update.message import Form, Round
+from link.update.outer_step import Held
 from link.update.quantised import apply
 from link.update.quantiser import quantise_within
 from link.update.settings import RunSettings
@@ -54,26 +55,29 @@ class SmallServer:
     """Averages what it is told to count, as simply as possible."""
 
     def __init__(self, settings: RunSettings = SETTINGS) -> None:
-        self.settings, self.weights, self.round_ = settings, values(2), 0
+        self.settings, self.held, self.round_ = settings, Held.first(values(2), settings), 0
         self.memory = np.zeros(LAYOUT.size, np.float32)
+
+    @property
+    def weights(self) -> np.ndarray:
+        return self.held.weights
 
     def close(self, accepted: list[tuple[int, int]], total: np.ndarray) -> bytes:
         """The round's message, where the updates counted sum up to `total`, float32 (P,)."""
         listed = tuple(sorted(accepted))
-        run, before = self.settings.run_id, weights_hash(self.weights)
+        before = self.held.hash
         summed = self.memory + total / np.float32(max(len(listed), 1))
         room = self.settings.down(self.round_) - message.round_overhead_bytes(listed, self.round_)
         quantised, payload = quantise_within(summed, LAYOUT, room)
         self.memory = apply(summed, quantised, LAYOUT)
-        self.weights = apply(self.weights, quantised, LAYOUT)
-        round_ = Round(self.round_, listed, Form.CODED, payload, weights_hash(self.weights))
+        self.held = self.held.stepped(quantised, LAYOUT, self.settings, self.round_)
+        round_ = Round(self.round_, listed, Form.CODED, payload, self.held.hash)
         self.round_ += 1
-        return message.pack_round(round_, run, before, SERVER)
+        return message.pack_round(round_, self.settings.run_id, before, SERVER)
 
     def snapshot(self, accepted: list[tuple[int, int]]) -> bytes:
         """Where the run stands."""
-        payload = message.pack_whole(self.weights)
-        after = weights_hash(self.weights)
+        payload, after = self.held.pack(), self.held.hash
         listed = tuple(sorted(accepted))
         round_ = Round(self.round_ - 1, listed, Form.WHOLE, payload, after, is_snapshot=True)
         return message.pack_round(round_, self.settings.run_id, bytes(8), SERVER)

@@ -13,6 +13,7 @@ from link.update.device_end import DeviceEnd, Standing
 from link.update.layout import weights_hash
 from link.update.memory import Int8Memory
 from link.update.message import MessageError
+from link.update.settings import RunSettings
 from tests.worlds.training_run import (
     LAYOUT,
     SETTINGS,
@@ -24,9 +25,9 @@ from tests.worlds.training_run import (
 )
 
 
-def sent_by(end: DeviceEnd) -> np.ndarray:
+def sent_by(end: DeviceEnd, chosen: RunSettings = SETTINGS) -> np.ndarray:
     """The values of its last update, float32 (P,)."""
-    update, _ = message.read_update(end.update, SETTINGS.run_id, 1 << 20)
+    update, _ = message.read_update(end.update, chosen.run_id, 1 << 20)
     return code.decode(update.payload, LAYOUT).dense(LAYOUT)
 
 
@@ -36,12 +37,15 @@ def learn(end: DeviceEnd, device: int) -> bytes:
     return end.give(train(work.weights, work.round_, device))
 
 
-def test_all_ends_hold_the_same_weights_after_every_round():
-    server, ends = SmallServer(), [device_end(device) for device in range(3)]
+@pytest.mark.parametrize("outer_momentum", [0.0, 0.9])
+def test_all_ends_hold_the_same_weights_after_every_round(outer_momentum):
+    chosen = replace(SETTINGS, outer_momentum=outer_momentum, outer_rates=(0.1, 0.05, 1.0))
+    server = SmallServer(chosen)
+    ends = [device_end(device, settings=chosen) for device in range(3)]
     for round_ in range(6):
         for device, end in enumerate(ends):
             learn(end, device)
-        total = np.sum([sent_by(end) for end in ends], axis=0)
+        total = np.sum([sent_by(end, chosen) for end in ends], axis=0)
         told = server.close([(device, round_) for device in range(3)], total)
         assert len(told) <= SETTINGS.down(round_)
         for end in ends:
@@ -118,21 +122,34 @@ def test_who_missed_rounds_asks_and_takes_all_at_once():
     assert away.take(told[1]) == Standing.KNOWN
 
 
-def test_a_snapshot_tells_what_was_counted_of_a_device_that_was_away():
-    server, away = SmallServer(), device_end(1)
+def test_devices_take_turns():
+    chosen = replace(SETTINGS, n_groups=3)
+    server, end = SmallServer(chosen), device_end(1, settings=chosen)
+    turns = []
+    for _ in range(7):
+        turns.append(end.work() is not None)
+        end.take(server.close([], np.zeros(LAYOUT.size, np.float32)))
+    assert turns == [False, True, False, False, True, False, False]
+
+
+@pytest.mark.parametrize("outer_momentum", [0.0, 0.9])
+def test_a_snapshot_tells_what_was_counted_of_a_device_that_was_away(outer_momentum):
+    chosen = replace(SETTINGS, outer_momentum=outer_momentum)
+    server, away = SmallServer(chosen), device_end(1, settings=chosen)
     learn(away, 1)
-    before, sent = away.memory, sent_by(away)
+    before, sent = away.memory, sent_by(away, chosen)
     for _ in range(5):
         server.close([], sent)
     assert away.take(server.snapshot([(1, 0)])) == Standing.CURRENT
     assert away.weights.tobytes() == server.weights.tobytes()
     assert np.array_equal(away.memory, before - sent)
     assert away.round_ == 5
+    assert away.take(server.close([], sent)) == Standing.CURRENT
 
 
-@pytest.mark.parametrize("memory", ["float32", "int8"])
-def test_whenever_it_is_killed_the_same_bytes_follow(tmp_path, memory):
-    chosen = replace(SETTINGS, memory=memory)
+@pytest.mark.parametrize(("memory", "momentum"), [("float32", 0.0), ("int8", 0.9)])
+def test_whenever_it_is_killed_the_same_bytes_follow(tmp_path, memory, momentum):
+    chosen = replace(SETTINGS, memory=memory, outer_momentum=momentum)
     undisturbed, server = device_end(0, settings=chosen), SmallServer(chosen)
     for round_ in range(4):
         killed = device_end(0, tmp_path, chosen)  # before training

@@ -38,7 +38,7 @@ def test_the_last_entry_holds_from_there_on():
         ({"momentum": "0.9"}, "momentum of the run's settings is '0.9'"),
         ({"learning_rates": []}, "at least one entry"),
         ({"learning_rates": ["a"]}, "learning_rates of the run's settings is"),
-        ({"outer_rate": float("nan")}, "outer_rate of the run's settings is nan"),
+        ({"outer_decay": float("nan")}, "outer_decay of the run's settings is nan"),
         ({"has_flips": 1}, "has_flips of the run's settings is 1"),
         ({"speed": 1}, "have no 'speed'"),
         ({"memory": "int4"}, "memory of the run's settings is 'int4'"),

@@ -27,7 +27,7 @@ from link.update.layout import Layout
 from link.update.memory import Int8Memory, settle
 from link.update.message import Ask, Form, MessageError, Round, Update
 from link.update.outer_step import Held
-from link.update.quantiser import quantise_within
+from link.update.quantiser import quantise_within, scales_of
 from link.update.settings import INT8, WHOLE, RunSettings
 
 STATE = "state"
@@ -164,7 +164,9 @@ class DeviceEnd:
         else:
             summed = self.memory + (state.held.weights - weights)
             room = budget - message.UPDATE_OVERHEAD_BYTES
-            form, (_, payload) = Form.CODED, quantise_within(self._free(summed), layout, room)
+            free = self._free(summed)
+            scales = scales_of(free, layout) if self._settings.has_scales else None
+            form, (_, payload) = Form.CODED, quantise_within(free, layout, room, scales)
             memory = self._stored(summed, 2 * state.round_ + 1)
             pending[state.round_] = last = payload
         update = Update(state.round_, self._device, learned.n_images, learned.loss, form, payload)

@@ -63,6 +63,8 @@ class RunSettings:
     "By round: what an update message may take, header and signature included; 0: whole weights."
     down_bytes: tuple[int, ...] = (WHOLE,)
     "By round: the same of the server's message."
+    has_scales: bool = False
+    "Whether what is sent is chosen relative to each tensor's root mean square."
     memory: str = FLOAT32
     "How a device keeps what it has not sent yet."
     max_lateness: int = 4

@@ -175,6 +175,13 @@ def sent_of(packed: bytes, chosen) -> np.ndarray:
     return code.decode(update.payload, LAYOUT).dense(LAYOUT)
 
 
+def test_scales_are_told_where_the_run_has_them():
+    chosen = replace(SETTINGS, has_scales=True)
+    packed = learn(device_end(0, settings=chosen), 0)
+    update, _ = message.read_update(packed, chosen.run_id, 1 << 20)
+    assert any(code.decode(update.payload, LAYOUT).scales)
+
+
 def test_int8_memory_is_off_by_less_than_a_unit():
     chosen = replace(SETTINGS, memory="int8")
     end, exact = device_end(0, settings=chosen), device_end(0)

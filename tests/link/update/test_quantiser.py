@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from link.update import code
 from link.update.layout import Layout
 from link.update.quantised import apply
-from link.update.quantiser import quantise, quantise_within
+from link.update.quantiser import quantise, quantise_within, scales_of
 from tests.worlds.training_run import LAYOUT, values
 
 LARGE = Layout(("a", "b", "c"), ((64, 3, 3, 64), (64,), (64, 1000)))
@@ -52,6 +52,23 @@ def test_scales_share_the_bytes_out_in_another_way():
     scaled = quantise(given_, LARGE, 800, (0, 0, -3))
     assert (scaled.positions >= LARGE.starts[2]).sum() > (plain.positions >= LARGE.starts[2]).sum()
     assert code.decode(code.encode(scaled, LARGE), LARGE).scales == (0, 0, -3)
+
+
+def test_scales_are_each_tensors_root_mean_square():
+    given_ = np.ones(LARGE.size, np.float32)
+    given_[LARGE.starts[2] :] = -0.25
+    given_[: LARGE.starts[1]] = 1e9
+    assert scales_of(given_, LARGE) == (7, 0, -2)
+    assert scales_of(np.zeros(LARGE.size, np.float32), LARGE) == (0, 0, 0)
+
+
+def test_where_few_entries_of_any_size_are_left_the_error_still_falls():
+    """A tail of tiny ones must not take the levels from those that count."""
+    given_ = np.zeros(LARGE.size, np.float32)
+    given_[:900] = values(9, LARGE)[:900]
+    given_[900:1800] = 1e-6 * values(9, LARGE)[900:1800]
+    left = apply(given_, quantise(given_, LARGE, 10_000), LARGE)
+    assert np.square(left).sum() < 0.3 * np.square(given_).sum()
 
 
 @pytest.mark.parametrize("budget_bytes", [0, 1, 5, 10])

@@ -153,7 +153,13 @@ def run_plan(options: dict[str, Any]) -> None:
         print(f"{each.kind:9} {1000 * each.latency_s:9.3f} ms an image, {n_nodes} nodes")
     print(f"{verdict(plans)}.")
     if options["out"] is not None:
-        best = next(each for each in plans if options["kind"] in (None, each.kind))
+        wanted = [each for each in plans if options["kind"] in (None, each.kind)]
+        if not wanted:
+            raise ExportError(
+                "replicas take at least two nodes and an encoder with an exchange: give more "
+                "--nodes, or another --kind"
+            )
+        best = wanted[0]
         options["out"].write_text(json.dumps(best.placement) + "\n", encoding="utf-8")
         print(f"{best.kind} in {options['out']}: [team] placement of every member's node.toml")
 

@@ -166,7 +166,7 @@ def plan(work: Work, nodes: Sequence[Machine]) -> list[Planned]:
     """The best of each kind, the fastest first."""
     branches = _branches(work, nodes)
     found = [_whole(work, nodes), _pipeline(work, nodes), branches]
-    if len(work.macs) > 1:
+    if len(work.macs) > 1 and len(nodes) > 1:
         found.append(_replica(work, nodes, branches))
     return sorted(found, key=lambda each: each.latency_s)
 
@@ -280,9 +280,29 @@ def _of_groups(work: Work, of_group: Sequence[int]) -> Placement:
 
 
 def _replica(work: Work, nodes: Sequence[Machine], branches: Planned) -> Planned:
+    """As many nodes for each group as it hears groups, its own included, so that one death less
+    costs nothing: its own, theirs, and where some of these are one and the same, those that are
+    done soonest.
+    """
     own = [holders[0] for holders in branches.placement[0]]
     row = [
         list(dict.fromkeys([own[group], *(own[other] for other in work.reads[1][group])]))
         for group in range(work.n_groups)
     ]
+    macs = [sum(segment[group] for segment in work.macs) for group in range(work.n_groups)]
+    taken = [
+        sum(macs[group] for group, holders in enumerate(row) if node in holders)
+        for node in range(len(nodes))
+    ]
+    for group, holders in enumerate(row):
+        n_copies = min(len({group, *work.reads[1][group]}), len(nodes))
+        while len(holders) < n_copies:
+            done_s = {
+                node: (taken[node] + macs[group]) / nodes[node].macs_per_s
+                for node in range(len(nodes))
+                if node not in holders
+            }
+            node = min(done_s, key=done_s.__getitem__)
+            holders.append(node)
+            taken[node] += macs[group]
     return _planned(work, nodes, "replica", [row for _ in work.macs])

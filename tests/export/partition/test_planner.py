@@ -88,6 +88,21 @@ def test_replicas_hold_what_their_group_hears_and_cost_time():
     ]
 
 
+@pytest.mark.parametrize("n_nodes", [2, 3, 5, 7, 9])
+@pytest.mark.parametrize("faster", [1, 1000])
+def test_a_group_has_replicas_on_several_nodes_however_fast_one_is(n_nodes, faster):
+    nodes = [replace(PI_ZERO, macs_per_s=faster * PI_ZERO.macs_per_s), *[PI_ZERO] * (n_nodes - 1)]
+    found = {each.kind: each for each in plan(branch_7(), nodes)}
+    for row in found["replica"].placement:
+        assert {len(holders) for holders in row} == {min(3, n_nodes)}
+        assert all(len(set(holders)) == len(holders) for holders in row)
+    assert latency_s(branch_7(), nodes, found["replica"].placement) == found["replica"].latency_s
+
+
+def test_of_one_node_there_are_no_replicas():
+    assert "replica" not in {each.kind for each in plan(branch_7(), [PI_ZERO])}
+
+
 def test_cutting_never_pays_on_a_pi_4_and_does_on_a_pi_zero():
     assert verdict(plan(branch_7(), [PI_4] * 7)).startswith("Cutting does not pay: whole on node 0")
     slow = plan(branch_7(is_multicast=True), [PI_ZERO] * 7)

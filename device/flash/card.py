@@ -131,17 +131,24 @@ def flash_card(
         _check_room(boot, files)
         if not options.is_brief:
             _tell(files, settings, link, release, bundle, say)
+        elif not options.is_confirmed:
+            say(f"node      {settings.name}")
+            _tell_files({name: files[name] for name in files if name.endswith("node.toml")}, say)
         for notice in notices:
             say(f"note      {notice}")
         if not options.is_confirmed:
-            say(
-                "nothing was written; say CONFIRM=yes to write this, and to name the node in "
-                f"{options.host.parent}"
-            )
-            say(target)
+            if options.member is None:
+                say(unwritten(options.host))
+                say(target)
             return False
         _write(options, settings, link, begun.made, boot, files, say, show)
     return True
+
+
+def unwritten(host: Path) -> str:
+    return (
+        f"nothing was written; say CONFIRM=yes to write this, and to name the node in {host.parent}"
+    )
 
 
 def _begun(options: CardOptions, settings: Settings) -> Begun:
@@ -351,6 +358,10 @@ def _tell(
     )
     say(f"link      {_line(link)}" + ("" if settings.link else ", of its team: no modem here"))
     say(f"release   {release.id}: Python {release.python}, {len(release.wheels)} aarch64 wheels")
+    _tell_files(files, say)
+
+
+def _tell_files(files: Mapping[str, bytes], say: Callable[[str], None]) -> None:
     for name, content in sorted(files.items()):
         say(f"file      {name}, {len(content)} bytes" + (" (secret)" if name in SECRETS else ""))
         if name.count("/") == 0 or name.endswith("node.toml"):

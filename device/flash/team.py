@@ -11,7 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from device.flash import registry, teams
-from device.flash.card import CardOptions, OtherMemberError, flash_card, how_to_listen
+from device.flash.card import (
+    CardOptions,
+    OtherMemberError,
+    flash_card,
+    how_to_listen,
+    unwritten,
+)
 from device.flash.member import NUMBER, Team, TeamOptions, numbered, read_team
 from device.flash.settings import read_settings
 from device.flash.tools import FlashError
@@ -55,15 +61,25 @@ def flash_team(
     ]
     options = replace(options, link=every[team.modems[0]].link)
     _tell(team, node, begun.made, todo, say)
-    for one in todo if options.is_confirmed else todo[:1]:
+    for one in todo:
         is_first = one == todo[0]
-        if not is_first and not _is_numbered(options):
-            ask(f"Put the card of member {one} of node {node} into {options.target}")
         target = Path(numbered(str(options.target), one))
         card = replace(options, member=one, target=target, is_brief=not is_first)
+        if not options.is_confirmed:
+            _foretell(card, say, show)
+            continue
+        if not is_first and not _is_numbered(options):
+            ask(f"Put the card of member {one} of node {node} into {options.target}")
         _flash(card, say, show, ask)
-    if options.is_confirmed:
-        say(how_to_listen(options.host))
+    say(how_to_listen(options.host) if options.is_confirmed else unwritten(options.host))
+
+
+def _foretell(card: CardOptions, say: Say, show: Callable[[float], None]) -> None:
+    """What would be written, though another member's card be in."""
+    try:
+        flash_card(card, say, show)
+    except OtherMemberError as error:
+        say(f"note      {error}")
 
 
 def _flash(card: CardOptions, say: Say, show: Callable[[float], None], ask: Say) -> None:

@@ -58,7 +58,7 @@ def summary(
 def _team_rows(tally: Tally) -> list[tuple[str, str]]:
     """Answers by how many were alive, and what the consoles say of a team."""
     rows = [
-        (f"answers with {n_alive} alive", f"{n} images, {percent(accuracy)} right")
+        (f"answers with {n_alive} alive", f"{_counted(n, 'image')}, {percent(accuracy)} right")
         for n_alive, n, accuracy in tally.by_alive()
     ]
     if (team := tally.team) is None:
@@ -67,12 +67,19 @@ def _team_rows(tally: Tally) -> list[tuple[str, str]]:
     unanswered = tally.n_captured - tally.n_answered
     return [
         *rows,
-        ("unanswered", f"{unanswered} images"),
-        ("members killed", f"{team.n_kills} times"),
-        ("between members", f"{team.published_bytes / 1000:.1f} kB in {team.n_frames} frames"),
+        ("unanswered", _counted(unanswered, "image")),
+        ("members killed", _counted(team.n_kills, "time")),
+        (
+            "between members",
+            f"{team.published_bytes / 1000:.1f} kB in {_counted(team.n_frames, 'frame')}",
+        ),
         ("published by a member per image", f"{number(team.bytes_per_image)} bytes"),
         ("overhead, median / 99 %", f"{number(p50)} / {number(p99)} ms"),
     ]
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _of_captured(tally: Tally, is_interrupted: bool) -> str:

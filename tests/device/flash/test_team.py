@@ -199,7 +199,10 @@ def test_without_confirmation_nothing_is_written_and_nobody_is_asked(reader, fla
     assert not (tmp_path / "teams").exists()
     assert "member    0: camera\nmember    1: modem\nmember    2: neither camera nor modem" in said
     assert "without member 1 the team has no modem; give two of them one" in said
-    assert "nothing was written; say CONFIRM=yes" in said
+    assert said.count("nothing was written; say CONFIRM=yes") == 1
+    for member in range(3):
+        assert f"node      40, member {member}" in said
+        assert said.count(f"| member = {member}") == 1
 
 
 def test_every_member_is_checked_before_the_first_card_is_written(reader, flash, team_toml):

@@ -1,5 +1,6 @@
 """A team really trained for a moment on the digits, exported from end to end."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -123,5 +124,10 @@ def test_the_planner_places_a_bundle_and_says_whether_it_pays(exported, tmp_path
     assert out.read_text() == "[[[0], [0], [0]], [[0], [0], [0]], [[0], [0], [0]]]\n"
     assert main([*words, "--gmacs", "0.001", "--multicast", "--kind", "branches"]) == 0
     assert "Cutting pays" in capsys.readouterr().out
+    assert main([*words, "--gmacs", "23.7", "--kind", "replica", "--out", str(out)]) == 0
+    assert all(len(set(held)) > 1 for row in json.loads(out.read_text()) for held in row)
+    alone = ["plan", str(bundle.path), "--nodes", "1", "--gmacs", "1", "--kind", "replica"]
+    assert main([*alone, "--out", str(out)]) == 1
+    assert "replicas take at least two nodes" in capsys.readouterr().err
     assert main([*words, "--gmacs", "1,2"]) == 1
     assert "2 numbers for 3 nodes" in capsys.readouterr().err

@@ -78,9 +78,9 @@ def test_the_summary_of_a_team_tells_all_of_it(tally):
     lines = [" ".join(line.split()) for line in drawn(summary(TITLE, tally)).splitlines()]
     for said in (
         "answers with 3 alive │ 2 images, 100.0% right",
-        "answers with 2 alive │ 1 images, 0.0% right",
-        "unanswered │ 1 images",
-        "members killed │ 1 times",
+        "answers with 2 alive │ 1 image, 0.0% right",
+        "unanswered │ 1 image",
+        "members killed │ 1 time",
         "between members │ 0.8 kB in 6 frames",
         "published by a member per image │ 400.0 bytes",
         "overhead, median / 99 % │ 5.0 / 7.5 ms",

@@ -57,6 +57,8 @@ peers = ["10.0.0.2:4310"]  # where the members receive, by their numbers;
 multicast = "239.77.0.1:4310"  # or a group that all are in: one datagram reaches all of them
 bitrate_bps = 115200       # optional: of a serial port; what is slow is coded shorter
 patience_ms = 50           # optional: how long a segment waits for what is missing
+silent_modem_s = 300       # optional: after so long in which the host is not known to have got
+                           # anything another member's modem has its turn
 """
 
 from dataclasses import dataclass, field, replace

@@ -75,7 +75,8 @@ def run(
             console.notice(notice)
         node: Node | Member
         if isinstance(loaded, LoadedParts):
-            exchange = join(config, key, loaded, console.notice, is_patient, notifier.is_heard)
+            waits = notifier.is_heard
+            exchange = join(config, key, counters, loaded, console.notice, is_patient, waits)
             stack.callback(exchange.close)
             uplink = stack.enter_context(closing(Uplink(link, console.notice))) if link else None
             node = Member(

@@ -16,6 +16,7 @@ from link.base import boot_s
 from link.carriers import CarrierSettings, NotSentError, Reopening, open_carrier
 from link.fog import MAX_FRAME_BYTES, Member, TeamOptions, TeamSession
 from link.medium import get_profile, serial_profile
+from link.security import CounterStore
 
 AWAY = "the team goes on without this member until then"
 
@@ -39,12 +40,16 @@ def open_exchange(
 def join(
     config: NodeConfig,
     key: bytes,
+    counters: CounterStore,
     loaded: LoadedParts,
     say: Callable[[str], None],
     is_patient: bool,
     waits_for_first: bool,
 ) -> "Exchange":
-    """The exchange of the member that the settings describe, its port open; PortError as above."""
+    """The exchange of the member that the settings describe, its port open; PortError as above.
+
+    What was said under ids below the first unused counter is over: recordings of it are not tried.
+    """
     team = config.team
     assert team is not None
     port = open_exchange(team, say, is_patient, waits_for_first)
@@ -52,9 +57,11 @@ def join(
         patience_s=team.patience_ms / 1000,
         is_camera_shared=team.camera == "shared",
         is_medium_shared=not team.peers,
+        silent_s=team.silent_modem_s,
     )
     me = Member(team.member, key, bool(config.link), bool(config.source))
-    return Exchange(team, TeamSession(me, loaded.model, loaded.plan, options, boot_s()), port)
+    session = TeamSession(me, loaded.model, loaded.plan, options, boot_s(), counters.unused)
+    return Exchange(team, session, port)
 
 
 class Exchange:

@@ -3,6 +3,7 @@ once.
 """
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from device.encoder.parts import Parts
 from device.fog.team_config import TeamConfig
 from link.base import durable
 from link.bundle import Bundle, BundleError
-from link.fog import Model, Plan
+from link.fog import MAX_PIXEL_BYTES, Model, Plan
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ def load_parts(path: Path, signer: Path | None, config: TeamConfig) -> LoadedPar
         model = Model.of(bundle, config.is_slow)
     except ValueError as error:
         raise BundleError(str(error)) from None
+    image_bytes = math.prod(bundle.image.shape)
+    if config.camera == "shared" and image_bytes > MAX_PIXEL_BYTES:
+        raise BundleError(
+            f"bundle {bundle.path} takes images of {image_bytes} bytes, and a camera that is "
+            f'shared shows at most {MAX_PIXEL_BYTES} to the others: write camera = "each" into '
+            "[team] and give every member one"
+        )
     parts = Parts(bundle, plan.parts_of(config.member))
     return LoadedParts(bundle, model, plan, parts, check_parts(bundle, parts))
 

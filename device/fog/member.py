@@ -10,6 +10,7 @@ One thread, in which nothing waits long; camera and modem have their own. A memb
 them says so, to its console and to the others, and goes on with the rest.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ from device.console import Console
 from device.encoder.trial import Trial
 from device.fog.exchange import Exchange
 from device.fog.loading import LoadedParts
-from device.fog.uplink import Uplink
+from device.fog.uplink import LONGEST_REST_S, Uplink
 from device.fog.views import Views
 from device.unit.notify import Notifier
 from link.base import boot_s
@@ -71,6 +72,8 @@ class Member:
         self._has_modem = uplink is not None
         self._n_before = 0, 0, 0
         "What the exchange had counted at the image before."
+        self._disk_due_s = -math.inf
+        "When a disk that took nothing is tried again."
         self._through_s: float | None = None
         "Since when no image follows."
         spec = loaded.bundle.image
@@ -100,7 +103,7 @@ class Member:
     def _follow(self) -> None:
         """What was heard of ids, counters and whose turn it is, and what the modem has to tell."""
         session, uplink, now_s = self._session, self._uplink, boot_s()
-        self._counters.advance_to(session.newest + 1)
+        self._pass_over(session.newest + 1, now_s)
         for receipt in session.take_receipts():
             self._counters.advance_to(receipt.counter + 1)
             self._views.settle(receipt.images)
@@ -119,6 +122,20 @@ class Member:
         if settled and is_mine:
             session.settle(settled, uplink.newest_counter)
             self._views.settle(settled)
+
+    def _pass_over(self, image: int, now_s: float) -> None:
+        """That what was said up to there is over, a new start is to know as well; between images,
+        since a disk takes its time.
+        """
+        if not self._session.is_idle or now_s < self._disk_due_s:
+            self._counters.advance_to(image)
+            return
+        try:
+            self._counters.pass_over(image)
+        except OSError as error:
+            if math.isinf(self._disk_due_s):
+                self._console.notice(f"{error}; free some space, this member goes on")
+            self._disk_due_s = now_s + LONGEST_REST_S
 
     # parts
 

@@ -36,6 +36,8 @@ class TeamConfig:
     bitrate_bps: int | None = setting.key(setting.whole(50, 4_000_000), None)
     patience_ms: int = setting.key(setting.whole(1, 60_000), 50)
     "How long a segment waits for what is missing."
+    silent_modem_s: int = setting.key(setting.whole(1, 86_400), 300)
+    "After so long in which the host is not known to have got anything another modem has its turn."
 
     @property
     def is_serial(self) -> bool:

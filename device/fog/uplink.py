@@ -10,18 +10,24 @@ Kept images lie in the outbox like those to be sent, so both survive the end of 
 the same way when this member's turn comes; only what is sent by it waits for the disk.
 """
 
+import math
 import threading
+from collections import deque
 from collections.abc import Callable, Collection
 from queue import SimpleQueue
 
 from device.link_end import LinkEnd
-from link.base import boot_s
+from link.base import Pause, boot_s
 from link.picture import UnreadableImageError
 
 POLL_S = 0.01
 "Longest that a new image waits for this thread to listen less."
 MAX_ORDERS = 1000
-"That wait for a modem which hangs; further images are left out."
+"""That wait for a modem which hangs; further images are left out, and of those to be forgotten the
+oldest are kept: the host counts each once.
+"""
+FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
+"Before a disk that takes nothing is tried again."
 HANGS_AFTER_S = 30.0
 "No modem takes so long over a packet."
 CLOSE_S = 0.3
@@ -35,6 +41,8 @@ class Uplink:
         self._link = link
         self._say = say
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._forgotten: deque[int] = deque(maxlen=MAX_ORDERS)
+        self._told: deque[str | None] = deque(maxlen=1)
         self._settled: SimpleQueue[tuple[int, ...]] = SimpleQueue()
         self._waiting = link.turns.waiting()
         self._wants_image = False
@@ -42,6 +50,8 @@ class Uplink:
         "This member sends; else it keeps."
         self._is_over = threading.Event()
         self._failure: BaseException | None = None
+        self._rest = Pause(FIRST_REST_S, LONGEST_REST_S)
+        self._rested_s = -math.inf
         self._turned_s = boot_s()
         "When the thread was last seen at work."
         self._thread = threading.Thread(target=self._serve, name="uplink", daemon=True)
@@ -55,7 +65,8 @@ class Uplink:
     @property
     def has_work(self) -> bool:
         """Whether something waits to be put, sent or acknowledged."""
-        return bool(self._waiting) or not self._orders.empty() or not self._settled.empty()
+        orders = not self._orders.empty() or bool(self._forgotten)
+        return bool(self._waiting) or orders or not self._settled.empty()
 
     @property
     def is_done(self) -> bool:
@@ -77,10 +88,13 @@ class Uplink:
         return self._link.unix_offset_s
 
     def is_well(self, now_s: float) -> bool:
-        """Whether packets leave, or would. OSError, or a failure of the keys, that ended it."""
+        """Whether packets leave, or would: another may speak meanwhile. A failure of the keys, that
+        ended it.
+        """
         if self._failure is not None:
             raise self._failure
-        return now_s < self._turned_s + HANGS_AFTER_S and self._link.is_well(now_s)
+        is_at_work = self._rested_s <= now_s < self._turned_s + HANGS_AFTER_S
+        return is_at_work and self._link.is_well(now_s)
 
     @property
     def wants_image(self) -> bool:
@@ -101,11 +115,11 @@ class Uplink:
         self._orders.put(lambda: self._put(image, bitstream, captured_s, told))
 
     def forget(self, images: Collection[int]) -> None:
-        self._orders.put(lambda: self._link.turns.forget(images))
+        self._forgotten.extend(images)
 
     def tell(self, fault: str | None) -> None:
         """The host, while this member sends: what keeps it from its work."""
-        self._orders.put(lambda: self._link.tell(fault))
+        self._told.append(fault)
 
     def take_settled(self) -> list[int]:
         """Images that need not be kept any more, as this member knows by itself."""
@@ -135,16 +149,43 @@ class Uplink:
     def _serve(self) -> None:
         try:
             while not self._is_over.is_set():
-                self._turn()
+                try:
+                    self._turn()
+                    if self._turned_s > self._rested_s + LONGEST_REST_S:
+                        self._rest.worked()
+                except OSError as error:  # a full disk keeps nobody from computing
+                    self._be_without(error)
         except BaseException as error:  # for the thread that asks next
             if not self._is_over.is_set():
                 self._failure = error
 
+    def _be_without(self, error: OSError) -> None:
+        if not self._rest.n_failed:
+            self._say(f"{error}; it is tried again, and meanwhile another modem has to speak")
+        rest_s = self._rest.failed()
+        self._rested_s = boot_s() + rest_s
+        self._is_over.wait(rest_s)
+
+    def _follow_orders(self) -> None:
+        """All of them, should one fail too; what is forgotten was put before."""
+        forgotten = [self._forgotten.popleft() for _ in range(len(self._forgotten))]
+        failed: OSError | None = None
+        while not self._orders.empty():
+            try:
+                self._orders.get()()
+            except OSError as error:
+                failed = error
+        if forgotten:
+            self._link.turns.forget(forgotten)
+        while self._told:
+            self._link.tell(self._told.popleft())
+        if failed is not None:
+            raise failed
+
     def _turn(self) -> None:
         link, self._turned_s = self._link, boot_s()
         link.end_transmission(boot_s())
-        while not self._orders.empty():
-            self._orders.get()()
+        self._follow_orders()
         if self.speaks or not link.is_idle:
             link.transmit(boot_s())
         now_s = boot_s()

@@ -16,7 +16,7 @@ from device.config import NodeConfig
 from device.console import Console
 from device.encoder.trial import Trial
 from device.fog.exchange import Exchange
-from device.fog.uplink import Uplink
+from device.fog.uplink import FIRST_REST_S, LONGEST_REST_S, Uplink
 from link.base import Pause, boot_s
 from link.bundle import ImageSpec
 from link.fog import Wanted
@@ -62,6 +62,9 @@ class Views:
         "Images begun here of late of which the host is not known to have one as new."
         self._stall = Pause(FIRST_STALL_S, LONGEST_STALL_S)
         self._stalled_s = -math.inf
+        self._rest = Pause(FIRST_REST_S, LONGEST_REST_S)
+        self._leads_s = -math.inf
+        "From when on it may lead again, for which ids have to be stored."
         self._n_in_all = math.inf
         "Images of the source."
         self._intake: Intake | None = None
@@ -131,6 +134,7 @@ class Views:
             elif image is None or self._is_wanted(self._wanted):
                 self._show(image)
         session.has_camera = not intake.is_over and not intake.is_away
+        session.may_lead = now_s >= self._leads_s
         intake.look_after(now_s)
         if intake.error is not None:
             self._console.notice(f"{intake.error}; the team goes on without this camera")
@@ -158,7 +162,14 @@ class Views:
             return
         session = self._session
         self._counters.advance_to(session.least_image)
-        image_id = self._counters.next()
+        try:
+            image_id = self._counters.next()
+        except OSError as error:
+            if not self._rest.n_failed:
+                self._console.notice(f"{error}; another has to lead")
+            self._leads_s = boot_s() + self._rest.failed()
+            return
+        self._rest.worked()
         self.shown = image_id, image
         session.begin(image_id, self._turn, boot_s(), image.pixels)
         self._exchange.speak()

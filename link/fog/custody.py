@@ -13,14 +13,15 @@ from link.base.recent import Recent
 
 MAX_KEPT = 4096
 SILENT = 10
-"Times as long: a slow link takes its time over each image."
+"Times as long, unless something else is asked for: a slow link takes its time over each image."
 
 
 class Custody:
     """Images by id, and since when each is passed over."""
 
-    def __init__(self, orphan_s: float) -> None:
+    def __init__(self, orphan_s: float, silent_s: float | None = None) -> None:
         self._orphan_s = orphan_s
+        self._most_silent_s = SILENT * orphan_s if silent_s is None else silent_s
         self._passed_s: Recent[int, float] = Recent(MAX_KEPT)
         self._silent_s = inf
         "Since when images are kept and no receipt comes."
@@ -52,4 +53,4 @@ class Custody:
         if not self._passed_s:
             return inf
         passed_s = min(self._passed_s.values()) + self._orphan_s
-        return min(passed_s, self._silent_s + SILENT * self._orphan_s)
+        return min(passed_s, self._silent_s + self._most_silent_s)

@@ -34,6 +34,8 @@ MAX_PIECES = 1 << 4
 "As many may a tensor have."
 PLACES = 1 << 12
 "Pieces that pixels may have, and numbers that an image may use up."
+MAX_PIXEL_BYTES = PLACES * PIECE_BYTES - 1
+"An image may have that a leader shows to others."
 MAX_IMAGE = (1 << 8 * IMAGE_BYTES) - 1
 PURPOSE = b"latentlink 3 team"
 

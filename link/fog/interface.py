@@ -54,6 +54,10 @@ class TeamOptions:
     "No image takes longer."
     orphan_s: float = 30.0
     "An image that a receipt passes over for so long is taken over by a member that keeps it."
+    silent_s: float | None = None
+    """So it is where no receipt comes at all for so long: its modem may speak and not be heard.
+    None: ten times as long.
+    """
     is_camera_shared: bool = False
     "The leader sends the pixels; else each member captures its own."
     is_medium_shared: bool = False

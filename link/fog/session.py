@@ -79,6 +79,8 @@ class TeamSession:
         self.me = member.number
         self.has_modem, self.has_camera = member.has_modem, member.has_camera
         "A member that loses one, or finds it again, may say so at any time."
+        self.may_lead = True
+        "Otherwise another with a camera does; this one takes its images all the same."
         self.model, self.plan, self.options = model, plan, options
         self.roster = Roster(self.me, plan.n_members, now_s)
         self.sequence = -1
@@ -90,7 +92,7 @@ class TeamSession:
         self._seal = TeamSeal(member.key, model.bundle_id)
         self._voice = Voice(self.me, self._seal, options.is_medium_shared, salt)
         self._voice.turn_to(newest)
-        self._custody = Custody(options.orphan_s)
+        self._custody = Custody(options.orphan_s, options.silent_s)
         self._takes = plan.takes(self.me)
         self._underway: Underway | None = None
         self._has_joined = False
@@ -114,7 +116,7 @@ class TeamSession:
     @property
     def leads(self) -> bool:
         """Whether this member is the one to begin images."""
-        return self.has_camera and self.roster.leader == self.me
+        return self._can_lead and self.roster.leader == self.me
 
     @property
     def is_idle(self) -> bool:
@@ -152,7 +154,7 @@ class TeamSession:
         times.append(self._voice.due_s)
         if self._has_to_beat(now_s):
             times.append(self._beat_s + self.options.heartbeat_s)
-        if self.has_camera and not self.leads:
+        if self._can_lead and not self.leads:
             times.append(self.roster.takeover_s(self.options.heartbeat_s))
         first = min(times)
         return None if first == inf else max(first, now_s)
@@ -364,7 +366,7 @@ class TeamSession:
             self._go_on(one, now_s)
         self._voice.say_again(now_s, self.roster.heard)
         beat_s = self.options.heartbeat_s
-        if self.has_camera and not self.leads and self.roster.takeover_s(beat_s) <= now_s:
+        if self._can_lead and not self.leads and self.roster.takeover_s(beat_s) <= now_s:
             self._take_over(now_s)
         if self._has_to_beat(now_s) and self._beat_s + beat_s <= now_s:
             self._beat(now_s)
@@ -461,6 +463,10 @@ class TeamSession:
         self._least = max(self._least, self.newest + 1 + self.me)
         self.roster.leader, self.roster.leader_s = self.me, now_s
         self._beat(now_s)
+
+    @property
+    def _can_lead(self) -> bool:
+        return self.has_camera and self.may_lead
 
     @property
     def _may_claim(self) -> bool:

@@ -33,6 +33,8 @@ MAX_NODE = 254
 COUNTER_END = 1 << 48
 FIRST_BLOCK, BLOCK = 4, 64
 "Counters in the first block of a start; each further one has twice as many, up to so many."
+PASSED_BLOCK = 256
+"Counters that are passed over at once on the disk where others use them."
 TIME_SHIFT = 16
 """Counting begins at Unix seconds times 2**16: nothing uses as many in a second, and 48 bits last
 until 2106.
@@ -188,6 +190,21 @@ class CounterStore:
         with self._turn:
             self._next = max(self._next, counter)
             self._reserved_end = max(self._reserved_end, self._next)
+
+    @property
+    def unused(self) -> int:
+        """The first that was neither given nor passed over."""
+        return self._next
+
+    def pass_over(self, counter: int) -> None:
+        """As advance_to, and so that a start after this one goes on above it too: on the disk well
+        before it is due. OSError when it cannot be stored; it counts for this start all the same.
+        """
+        self.advance_to(counter)
+        with self._turn:
+            if counter > self._stored - PASSED_BLOCK // 2 and self._lock.is_held:
+                self._store(min(counter + PASSED_BLOCK, COUNTER_END))
+                self._reserved_end = self._stored
 
     def close(self) -> None:
         """Give back what is left of the block, and let another process have the folder."""

@@ -1,9 +1,12 @@
 """Frames between two members: to whom they go, and what is counted when they leave."""
 
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 
-from device.fog.exchange import Exchange, open_exchange
+from device.config import load_config
+from device.fog.exchange import Exchange, join, open_exchange
 from device.fog.loading import load_parts
 from device.fog.team_config import TeamConfig
 from link.base.clock import boot_s
@@ -11,7 +14,8 @@ from link.carriers.carrier import PortError
 from link.fog.frame import HEADER_BYTES, TAG_BYTES
 from link.fog.interface import Member, TeamOptions
 from link.fog.session import TeamSession
-from tests.worlds.team import free_ports
+from link.security.keys import CounterStore, read_master_key
+from tests.worlds.team import TeamOf, free_ports
 from tests.worlds.team_bundle import make_team_bundle, random_images
 
 KEY = bytes(16)
@@ -63,6 +67,37 @@ def test_what_no_member_said_is_not_heard(pair):
     receiver.hear(0.2)
     assert receiver.heard_s is None
     assert follower.newest == 0
+
+
+def test_a_member_that_was_killed_takes_no_recording_for_news(tmp_path):
+    with TeamOf(tmp_path, n_images=1) as team, ExitStack() as stack:
+
+        def start(member):
+            config = load_config(team.write(member, None))
+            counters = CounterStore(config.key_dir, config.node)
+            stack.callback(counters.close)
+            loaded = load_parts(config.bundle, None, config.team)
+            key = read_master_key(config.key_dir)
+            exchange = join(config, key, counters, loaded, print, True, False)
+            stack.callback(exchange.close)
+            return exchange, exchange.session, counters
+
+        _, leader, _ = start(0)
+        port, first, counters = start(1)
+        leader.begin(max(leader.least_image, first.least_image), 0, boot_s(), team.images[0])
+        recording = [outgoing.frame for outgoing in leader.take_frames()]
+        assert first.receive(recording[0], boot_s())
+        counters.pass_over(first.newest + 1)
+        counters._lock.close()  # all that a kill does
+        port.close()
+        _, again, _ = start(1)
+        assert not any(again.receive(frame, boot_s()) for frame in recording)
+        assert again.n_forged == 0, "none cost a try of its tag"
+        again.next_run(boot_s() + 1.0)
+        told = [outgoing.frame for outgoing in again.take_frames()]
+        assert [leader.receive(frame, boot_s()) for frame in told] == [True]
+        leader.begin(leader.least_image, 1, boot_s(), team.images[0])
+        assert any(again.receive(one.frame, boot_s()) for one in leader.take_frames())
 
 
 def test_a_port_that_cannot_be_opened_is_told_of_or_waited_for(tmp_path):

@@ -1,6 +1,7 @@
 """Of a team's bundle a member loads its own parts, and tries them by what crosses the exchanges."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,8 @@ from device.encoder.trial import PROBATION_IMAGES, Installed
 from device.fog.loading import LoadedParts, load_parts
 from device.fog.team_config import read_team
 from device.unit import selftest
-from link.bundle.bundle import BundleError
+from link.bundle.bundle import Bundle, BundleError
+from link.bundle.image_spec import ImageSpec
 from link.security.keys import provision
 from tests.worlds.team_bundle import make_team_bundle
 
@@ -71,6 +73,14 @@ def test_its_parts_are_tried_by_the_canary_that_the_host_made(team):
 def test_a_team_that_does_not_fit_the_bundle_is_told_so(team, changes, sentence):
     with pytest.raises(BundleError, match=sentence):
         load_parts(team.bundle.path, None, team.config(**changes))
+
+
+def test_images_that_no_team_can_show_its_members_are_refused(team, tmp_path):
+    manifest = team.bundle.manifest
+    node = replace(manifest.node, image=ImageSpec(1280, 1280, 3))
+    Bundle.write(team.bundle.path, replace(manifest, node=node))
+    with pytest.raises(BundleError, match=r'4915200 bytes, .* at most 4915199 .* camera = "each"'):
+        load_parts(team.bundle.path, None, team.config(camera="shared"))
 
 
 def test_a_bundle_of_the_other_kind_is_refused_with_what_to_do(team, tmp_path):

@@ -23,11 +23,13 @@ class Seeing:
         assert config.team is not None
         loaded = load_parts(config.bundle, None, config.team)
         key = read_master_key(config.key_dir)
-        self.exchange = join(config, key, loaded, print, True, False)
-        stack.callback(self.exchange.close)
         counters = stack.enter_context(CounterStore(config.key_dir, config.node))
+        self.exchange = join(config, key, counters, loaded, print, True, False)
+        stack.callback(self.exchange.close)
         spec = loaded.bundle.image
-        self.views = Views(config, spec, self.exchange, None, counters, None, Told())
+        self.told = Told()
+        self.counters = counters
+        self.views = Views(config, spec, self.exchange, None, counters, None, self.told)
         self.session = self.exchange.session
         self.runs = []
 
@@ -63,6 +65,28 @@ def test_all_members_take_the_image_that_the_leader_begins(world):
     assert first.views.shown[0] == second.views.shown[0] == first.session.newest
     assert not first.views.is_through
     assert first.views.wake_s(boot_s()) > boot_s(), "the image is under way"
+
+
+def test_one_whose_disk_is_full_lets_another_lead_and_shows_its_images_all_the_same(
+    world, monkeypatch
+):
+    _, first, second = world
+
+    def full(self, next_counter):
+        raise OSError("no space left")
+
+    def step():
+        with monkeypatch.context() as patch:
+            patch.setattr(CounterStore, "_store", full)
+            first.step()
+        second.step()
+        return bool(first.runs and second.runs)
+
+    wait_until(step, 30.0)
+    assert second.session.leads
+    assert first.runs[0].image == second.runs[0].image
+    assert (first.runs[0].inputs == second.runs[0].inputs).all()
+    assert [sentence for sentence in first.told.notices if "another has to lead" in sentence]
 
 
 def test_one_without_a_camera_is_blind_and_waits_for_nothing(tmp_path):

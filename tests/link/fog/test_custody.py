@@ -24,6 +24,12 @@ def test_another_aggregator_may_have_none_of_them():
     assert custody.due_s == 80.0
 
 
+def test_how_long_silence_may_last_can_be_said():
+    custody = Custody(orphan_s=30.0, silent_s=40.0)
+    custody.keep(5, 10.0)
+    assert custody.due_s == 50.0
+
+
 def test_what_an_earlier_start_kept_is_due_like_that():
     custody = Custody(orphan_s=30.0)
     custody.keep(5, 10.0, is_passed=True)

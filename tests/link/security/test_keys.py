@@ -371,6 +371,31 @@ def test_counters_go_on_where_they_are_told_to_and_never_back(folder, counter):
     assert given_out == sorted(set(given_out))
 
 
+def test_counters_that_others_used_are_passed_over_by_the_next_start_too(folder):
+    store, written = CounterStore(folder), set()
+    for counter in range(1000):
+        store.pass_over(counter)
+        written.add(stored_counter(folder))
+        assert stored_counter(folder) > counter
+    assert len(written) < 10
+    assert [store.next(), store.next()] == [999, 1000]
+    store._lock.close()  # all that a kill does
+    with CounterStore(folder) as later:
+        assert later.unused > 1000
+
+
+def test_what_a_full_disk_does_not_take_counts_for_this_start(folder, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with CounterStore(folder) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(OSError, match="No space left"):
+                store.pass_over(5000)
+        assert store.next() == 5000
+
+
 def test_counters_cannot_go_on_beyond_their_end(folder):
     with CounterStore(folder) as store:
         with pytest.raises(

@@ -3,6 +3,7 @@ says why not.
 """
 
 import re
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -65,6 +66,7 @@ def export(settings: Settings, say: Say = print) -> tuple[Bundle, ExportReport]:
         new.mkdir()
         written, report = build(settings, new, say)
         if out.exists():
+            written = _with_tasks_of(out, written, say)
             kept = _place_for_old(out, written)
             out.rename(kept or Path(scratch) / "old")
             if kept is not None:
@@ -72,6 +74,26 @@ def export(settings: Settings, say: Say = print) -> tuple[Bundle, ExportReport]:
         new.rename(out)
     say(f"bundle    {written.id.hex()} in {out}")
     return replace(written, path=out), report
+
+
+def _with_tasks_of(out: Path, new: Bundle, say: Say) -> Bundle:
+    """The new bundle, and what was added to one of the same id in its place: that answers about the
+    same latents. Where a file of it has another's name by now, it stays behind.
+    """
+    try:
+        old = Bundle.load(out, "host")
+    except BundleError:  # of no use to anybody
+        return new
+    further = old.manifest.host.tasks.keys() - new.manifest.host.tasks.keys()
+    for name in sorted(further) if old.id == new.id else ():
+        entry = old.manifest.host.tasks[name]
+        source, place = old.path / entry.file, new.path / entry.file
+        if place.exists() and place.read_bytes() != source.read_bytes():
+            continue
+        shutil.copyfile(source, place)
+        new = new.with_task(name, entry)
+        say(f"task      {name} of the bundle that was in {out} goes on")
+    return new
 
 
 def _place_for_old(out: Path, new: Bundle) -> Path | None:

@@ -171,6 +171,27 @@ def test_a_bundle_that_a_node_may_run_is_kept_when_another_takes_its_place(expor
     assert pipeline._place_for_old(out, new) is None
 
 
+def test_what_was_added_to_a_bundle_goes_on_in_the_same_one_exported_again(exported, tmp_path):
+    out, new = tmp_path / "bundle", tmp_path / "new"
+    shutil.copytree(exported.settings.out, out)
+    shutil.copytree(exported.settings.out, new)
+    label, said = exported.bundle.manifest.host.tasks["label"], []
+    for name in ("living", "other"):
+        (out / f"{name}.onnx").write_bytes((out / label.file).read_bytes())
+        Bundle.load(out, "host").with_task(name, replace(label, file=f"{name}.onnx"))
+    (new / "other.onnx").write_bytes(b"of something else")
+    found = pipeline._with_tasks_of(out, Bundle.load(new, "host"), said.append)
+    assert found.path == new
+    assert set(found.manifest.host.tasks) == {*exported.bundle.manifest.host.tasks, "living"}
+    assert Bundle.load(new, "host").has_task("living")
+    assert said == [f"task      living of the bundle that was in {out} goes on"]
+    assert pipeline._place_for_old(out, found) is not None, "there is one that did not"
+    another = replace(Bundle.load(new, "host"), id=b"another.")
+    assert pipeline._with_tasks_of(out, another, said.append) == another
+    (out / "manifest.json").write_text("{")
+    assert pipeline._with_tasks_of(out, found, said.append) == found
+
+
 def test_a_missing_or_damaged_checkpoint_is_one_sentence(tmp_path, capsys):
     damaged = tmp_path / "duphil.pt"
     for content, sentence in (

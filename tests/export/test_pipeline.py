@@ -175,7 +175,8 @@ def test_what_was_added_to_a_bundle_goes_on_in_the_same_one_exported_again(expor
     out, new = tmp_path / "bundle", tmp_path / "new"
     shutil.copytree(exported.settings.out, out)
     shutil.copytree(exported.settings.out, new)
-    label, said = exported.bundle.manifest.host.tasks["label"], []
+    label = exported.bundle.manifest.host.tasks["label"]
+    said: list[str] = []
     for name in ("living", "other"):
         (out / f"{name}.onnx").write_bytes((out / label.file).read_bytes())
         Bundle.load(out, "host").with_task(name, replace(label, file=f"{name}.onnx"))

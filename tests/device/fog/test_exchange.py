@@ -74,6 +74,7 @@ def test_a_member_that_was_killed_takes_no_recording_for_news(tmp_path):
 
         def start(member):
             config = load_config(team.write(member, None))
+            assert config.team is not None
             counters = CounterStore(config.key_dir, config.node)
             stack.callback(counters.close)
             loaded = load_parts(config.bundle, None, config.team)

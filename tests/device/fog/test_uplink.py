@@ -86,7 +86,8 @@ def test_a_full_card_keeps_nobody_from_his_work_and_is_tried_again(make_uplink, 
 
 def test_what_waits_for_a_modem_that_hangs_is_bounded(make_uplink, monkeypatch):
     uplink, _, link = make_uplink()
-    may_go_on, faults = threading.Event(), []
+    may_go_on = threading.Event()
+    faults: list[str] = []
     monkeypatch.setattr(link, "end_transmission", lambda now_s: may_go_on.wait(60.0))
     monkeypatch.setattr(link, "tell", faults.append)
     time.sleep(0.1)

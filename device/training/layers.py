@@ -33,7 +33,7 @@ class Step:
     statistics: Arrays | None = None
     "Means and variances of the norms, by name; None: each batch's own."
     found: Arrays = field(default_factory=dict)
-    "The batch's own, as they are computed."
+    "The batch's own, as torch's running ones count them (variances unbiased)."
     noise: np.ndarray | None = None
     "(N, D) in -1…1; None: latents are rounded, as on the link."
     n_kept: np.ndarray | None = None
@@ -208,9 +208,10 @@ class Norm(Function):
         self._x = x = x - row_of(mean, x)
         if step.statistics is None:
             variance = column_sums(x, x) / count
+            step.found[f"{name}.running_mean"] = mean
+            step.found[f"{name}.running_var"] = variance * np.float32(count / max(count - 1, 1))
         else:
             variance = step.statistics[f"{name}.running_var"]
-        step.found[f"{name}.running_mean"], step.found[f"{name}.running_var"] = mean, variance
         self._scale = 1 / np.sqrt(variance + np.float32(EPS))
         y = x * row_of(self._scale * step.weights[f"{name}.weight"], x)
         y += row_of(step.weights[f"{name}.bias"], x)

@@ -1,7 +1,7 @@
 """Network: the loss of some images and its gradient, as one vector, in numpy alone.
 
     network = Network(description.read(text))
-    loss, gradient = network.gradient(weights, images, labels, network.draws(rng, len(images)))
+    step = network.gradient(weights, images, labels, network.draws(rng, len(images)))
 
 The arithmetic is that of the torch model that was described (host_training/distributed/network.py),
 to 1e-4; on one thread the same input gives the same bits.
@@ -25,6 +25,18 @@ class Draws:
     "(N, D) in -1…1"
     n_kept: np.ndarray | None = None
     "Latents that are kept of each image, (N,)."
+
+
+@dataclass(frozen=True, eq=False)
+class Gradient:
+    """What a forward and backward pass gave."""
+
+    loss: float
+    "Mean over the images, nats."
+    gradient: np.ndarray
+    "float32 (P,)"
+    statistics: Arrays
+    "The norms' means and variances (unbiased) of the batch, in the names of torch's running ones."
 
 
 class Network:
@@ -54,9 +66,9 @@ class Network:
         labels: np.ndarray,
         draws: Draws,
         statistics: Arrays | None = None,
-    ) -> tuple[float, np.ndarray]:
-        """The loss of images uint8 (N, H, W, C) with labels (N,), and its gradient (P,); norms take
-        the batch's statistics, or those frozen ones (running_mean and running_var by name).
+    ) -> Gradient:
+        """The loss of images uint8 (N, H, W, C) with labels (N,), and its gradient; norms take the
+        batch's statistics, or those frozen ones (by the names of torch's running ones).
         """
         gradient = np.zeros(self.n_weights, np.float32)
         step = Step(
@@ -71,19 +83,13 @@ class Network:
         dy = dy.reshape(len(dy), 1, 1, -1)
         for function in reversed(self._functions):
             dy = function.backward(dy, step)
-        return loss, gradient
+        return Gradient(loss, gradient, step.found)
 
     def scores(
         self, weights: np.ndarray, images: np.ndarray, statistics: Arrays | None = None
     ) -> np.ndarray:
         """Class scores (N, K), latents rounded as on the link."""
         return self._forward(images, Step(self.views(weights), statistics=statistics))
-
-    def statistics(self, weights: np.ndarray, images: np.ndarray, draws: Draws) -> Arrays:
-        """The norms' means and variances of these images, in the names of torch's running ones."""
-        step = Step(self.views(weights), noise=draws.noise, n_kept=draws.n_kept)
-        self._forward(images, step)
-        return step.found
 
     def draws(self, rng: np.random.Generator, n_images: int) -> Draws:
         noise = rng.random((n_images, self._n_latents), np.float32) * 2 - 1

@@ -1,0 +1,187 @@
+"""A shard is read batch by batch, the same ones every time, and never held."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from device.training.shard import IMAGES, LABELS, Shard, ShardError, Writer, shuffled, write
+
+ROOT = Path(__file__).parents[3]
+SHAPE = (8, 8, 3)
+N = 50
+
+
+def images(n: int = N) -> np.ndarray:
+    """Each image is all of its number, so that it can be told which it is."""
+    return np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, *SHAPE)).copy()
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    assert write(tmp_path, SHAPE, zip(images(), np.arange(N) % 10, strict=True)) == N
+    return tmp_path
+
+
+def shard(folder: Path, batch_images: int = 8, **changes) -> Shard:
+    return Shard(folder, SHAPE, 10, batch_images, **changes)
+
+
+def test_numpy_reads_what_was_written(folder):
+    assert np.array_equal(np.load(folder / IMAGES), images())
+    assert np.array_equal(np.load(folder / LABELS), np.arange(N) % 10)
+
+
+def test_an_epoch_takes_every_image_once_and_each_epoch_another_way(folder):
+    one = shard(folder, batch_images=10)
+    epochs = [
+        np.concatenate([one.batch(5 * epoch + step).images[:, 0, 0, 0] for step in range(5)])
+        for epoch in range(3)
+    ]
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(N))
+    assert not np.array_equal(epochs[0], epochs[1])
+
+
+def test_labels_go_with_their_images(folder):
+    batch = shard(folder, crop_pixels=0, has_flips=True).batch(3)
+    assert np.array_equal(batch.labels, batch.images[:, 0, 0, 0] % 10)
+
+
+def test_a_batch_follows_from_seed_device_and_step(folder):
+    settings = dict(crop_pixels=2, has_flips=True)
+    one, same = (shard(folder, seed=(3, 7), **settings) for _ in range(2))
+    for step in (0, 1, 100):
+        assert np.array_equal(one.batch(step).images, same.batch(step).images)
+        assert one.batch(step).rng.random() == same.batch(step).rng.random()
+    for other in (shard(folder, seed=(3, 8), **settings), shard(folder, seed=(4, 7), **settings)):
+        assert not np.array_equal(one.batch(0).images, other.batch(0).images)
+    assert not np.array_equal(one.batch(0).images, one.batch(1).images)
+
+
+def test_a_crop_moves_an_image_and_fills_with_zeros_and_half_are_mirrored(tmp_path):
+    ramp = np.arange(1, 193, dtype=np.uint8).reshape(SHAPE)
+    write(tmp_path, SHAPE, [(ramp, 0)] * 64)
+    padded = np.pad(ramp, ((2, 2), (2, 2), (0, 0)))
+    crops = [padded[top : top + 8, left : left + 8] for top in range(5) for left in range(5)]
+    known = {
+        one.tobytes(): (i, m)
+        for i, crop in enumerate(crops)
+        for m, one in enumerate((crop, np.ascontiguousarray(crop[:, ::-1])))
+    }
+    batch = shard(tmp_path, batch_images=64, crop_pixels=2, has_flips=True).batch(0)
+    found = [known[image.tobytes()] for image in batch.images]
+    assert len({crop for crop, _ in found}) > 15
+    assert 16 < sum(is_mirrored for _, is_mirrored in found) < 48
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 16, 17, 1000, 65537])
+def test_an_order_is_a_permutation(n):
+    order = shuffled(np.arange(n), n, (1, 2, 3))
+    assert np.array_equal(np.sort(order), np.arange(n))
+    if n > 100:
+        other = shuffled(np.arange(n), n, (1, 2, 4))
+        assert (order == other).sum() < 10
+        assert abs(np.corrcoef(order, np.arange(n))[0, 1]) < 0.15
+        assert np.array_equal(shuffled(np.array([5, 9]), n, (1, 2, 3)), order[[5, 9]])
+
+
+def test_a_shard_of_less_than_a_batch_is_one(folder):
+    assert shard(folder, batch_images=1000).batch(0).labels.shape == (N,)
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        (lambda folder: (folder / LABELS).unlink(), "there is no .*labels.npy; write it with"),
+        (lambda folder: (folder / IMAGES).write_bytes(b"no"), "cannot be read"),
+        (lambda folder: np.save(folder / IMAGES, images()[:, :4]), "the network takes"),
+        (lambda folder: np.save(folder / LABELS, np.zeros(3, "<u2")), "50 images and 3 labels"),
+        (lambda folder: np.save(folder / LABELS, np.zeros(N)), "50 labels of float64"),
+        (lambda folder: write(folder, SHAPE, [(images(1)[0], 10)]), "a label 10, the network 10"),
+        (
+            lambda folder: (folder / IMAGES).write_bytes((folder / IMAGES).read_bytes()[:-1]),
+            "is no whole shard",
+        ),
+    ],
+)
+def test_what_is_no_shard_is_refused_in_a_sentence(folder, harm, sentence):
+    harm(folder)
+    with pytest.raises(ShardError, match=sentence):
+        shard(folder).batch(0)
+
+
+def test_a_shard_that_becomes_shorter_is_told_and_no_signal(folder):
+    one = shard(folder)
+    with (folder / IMAGES).open("r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(ShardError, match="has become shorter"):
+        one.batch(0)
+
+
+def test_a_fault_while_writing_leaves_the_old_shard(folder):
+    def breaking():
+        yield images(1)[0], 1
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write(folder, SHAPE, breaking())
+    with pytest.raises(ShardError, match="no image"):
+        write(folder, SHAPE, [])
+    assert len(shard(folder)) == N
+    assert {path.name for path in folder.iterdir()} == {IMAGES, LABELS}
+
+
+LEARN = """
+import re, sys
+import numpy as np
+from pathlib import Path
+from device.training import description
+from device.training.learner import Learner
+from device.training.network import Network
+from device.training.shard import Shard
+from link.update import RunSettings
+
+network = Network(description.read(Path(sys.argv[2]).read_bytes()))
+shard = Shard(Path(sys.argv[1]), network.image.shape, network.n_classes, 32, (0, 1), 4, True)
+settings = RunSettings(network="0" * 16, n_steps=20, batch_images=32)
+weights = np.load(sys.argv[3])
+learned = Learner(network, shard, settings, Path(sys.argv[1])).train(weights, 0)
+assert learned.n_images == 640
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
+print(len(shard), int(peak[1]) / 1000)
+"""
+
+
+def test_ten_gigabytes_of_images_are_learned_from_in_120_mb(tmp_path):
+    from host_training.distributed.network import describe, weights
+    from host_training.models.autoencoder import AutoEncoder, ModelConfig
+    from host_training.presets import PRESETS
+
+    n, image_shape = 3_400_000, (32, 32, 3)
+    sparse = tmp_path / "shard"
+    with Writer(sparse, image_shape) as writer:
+        writer.add(np.zeros(image_shape, np.uint8), 0)
+    header = np.lib.format.header_data_from_array_1_0
+    for name, row in (
+        (IMAGES, np.zeros((1, *image_shape), np.uint8)),
+        (LABELS, np.zeros(1, "<u2")),
+    ):
+        with (sparse / name).open("wb") as file:
+            said = header(row) | {"shape": (n, *row.shape[1:])}
+            np.lib.format.write_array_header_1_0(file, said)
+            file.truncate(file.tell() + n * row.nbytes)
+    assert (sparse / IMAGES).stat().st_size > 10e9
+    model = AutoEncoder(ModelConfig.of(PRESETS["plain-5-long"].recipe.model, image_shape, 10))
+    (tmp_path / "network.json").write_text(describe(model).text)
+    np.save(tmp_path / "initial.npy", weights(model))
+    given = (sparse, tmp_path / "network.json", tmp_path / "initial.npy")
+    done = subprocess.run(
+        [sys.executable, "-c", LEARN, *map(str, given)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert not done.returncode, done.stderr
+    n_images, peak_mb = done.stdout.split()
+    assert int(n_images) == n
+    assert float(peak_mb) <= 120

@@ -7,7 +7,7 @@ venv=$1 python=$2 torch_index=${3-} name=${4-host}
 lock=$(dirname "$0")/$name.lock.txt
 case $name in
     host) need_mb=4500 again='make setup' ;;
-    *) need_mb=2000 again="make $name" ;;
+    *) need_mb=500 again="make $name" ;;
 esac
 # The lock on descriptor 9 is this script's too: it lasts until the script ends, however it ends.
 lock_it='import fcntl
@@ -38,7 +38,7 @@ log=$venv/setup.log
 echo "setup: installing $(grep -c == "$lock") pinned packages into $venv (a minute or two)"
 {
     # PyTorch's own index has wheels without CUDA; the lock's version then matches what is already there.
-    { [ -z "$torch_index" ] || install --index-url "$torch_index" "$(grep '^torch==' "$lock")"; } && install -r "$lock"
+    { [ -z "$torch_index" ] || ! grep -q '^torch==' "$lock" || install --index-url "$torch_index" "$(grep '^torch==' "$lock")"; } && install -r "$lock"
 } >"$log" 2>&1 || {
     tail -n 5 "$log" >&2
     why="is the network there?"

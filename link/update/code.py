@@ -12,10 +12,11 @@ HI or more is told as HI and once more, less HI. First all his of the group, the
 Everything that decides a probability is an integer; ratios are 32-bit fractions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
+from typing import Protocol
 
 import numpy as np
 
@@ -39,6 +40,12 @@ LEVEL_BITS, SHARE_BITS = 16, 8
 SCALE_BITS = 4
 SIZE_BITS = 5
 "A count's length in bits, below 32, goes before it."
+
+
+Counts = Sequence[int]
+"Cumulative counts, from 0 to TOTAL."
+Symbol = tuple[int, Counts]
+"An index, and the counts that it is told under."
 
 
 class CodeError(ValueError):
@@ -76,9 +83,9 @@ class Gaps:
     """How the gaps of k entries in n places are told."""
 
     lo_bits: int
-    hi: tuple[int, ...]
+    hi: Counts
     "Cumulative counts of hi, HI + 1 symbols."
-    lo: tuple[int, ...]
+    lo: Counts
     "The same of lo, 2^lo_bits symbols."
 
     @cached_property
@@ -110,7 +117,11 @@ def _powers(ratio: int, n: int) -> list[int]:
     return powers
 
 
-def symbol_counts(shares: tuple[int, int]) -> tuple[int, ...]:
+EVEN = [tuple(range(0, TOTAL + 1, TOTAL >> width)) for width in range(9)]
+"The counts of a number of so many bits."
+
+
+def symbol_counts(shares: tuple[int, int]) -> Counts:
     """Cumulative counts of 1, -1, 2, -2, 3, -3, where of 256 entries shares[0] are ±1, and of 256
     others shares[1] are ±2.
     """
@@ -134,20 +145,23 @@ def _share(part: int, whole: int) -> int:
     return min(max((512 * part + whole) // (2 * whole), 1), 255) if whole else 128
 
 
-Told = tuple[int, int, int, int]
-"An interval as RangeEncoder.encode takes it."
-
-
-def _raw(value: int, bits: int) -> Iterator[Told]:
+def _raw(value: int, bits: int) -> Iterator[Symbol]:
     """A number below 2^bits, evenly, at most 8 bits at once."""
-    for shift in range((bits - 1) // 8 * 8, -1, -8):
-        width = min(8, bits - shift)
-        part = value >> shift & ((1 << width) - 1)
-        unit = TOTAL >> width
-        yield part, part * unit, (part + 1) * unit, 1 << width
+    for width in _widths(bits):
+        bits -= width
+        yield value >> bits & ((1 << width) - 1), EVEN[width]
 
 
-def _told(quantised: Quantised, layout: Layout) -> Iterator[Told]:
+def _widths(bits: int) -> Iterator[int]:
+    """How many of its bits, highest first, a number's symbols have."""
+    while bits:
+        width = (bits - 1) % 8 + 1
+        yield width
+        bits -= width
+
+
+def symbols_of(quantised: Quantised, layout: Layout) -> Iterator[Symbol]:
+    """All that is told of an update, in order."""
     for level in quantised.levels:
         yield from _raw(level_bits(level), LEVEL_BITS)
     shares = shares_of(quantised.symbols)
@@ -167,10 +181,10 @@ def _told(quantised: Quantised, layout: Layout) -> Iterator[Told]:
     counts = symbol_counts(shares)
     indices = 2 * np.abs(quantised.symbols[order]) - 2 + (quantised.symbols[order] < 0)
     for index in indices.tolist():
-        yield index, counts[index], counts[index + 1], 2 * N_LEVELS
+        yield index, counts
 
 
-def _gaps(places: np.ndarray, n_places: int) -> Iterator[Told]:
+def _gaps(places: np.ndarray, n_places: int) -> Iterator[Symbol]:
     n = len(places)
     yield from _raw(n.bit_length(), SIZE_BITS)
     if n.bit_length() > 1:
@@ -181,18 +195,18 @@ def _gaps(places: np.ndarray, n_places: int) -> Iterator[Told]:
     gaps = np.diff(places, prepend=-1) - 1
     for hi in (gaps >> model.lo_bits).tolist():
         for part in (*[HI] * (hi // HI), hi % HI):
-            yield part, model.hi[part], model.hi[part + 1], HI + 1
+            yield part, model.hi
     if model.lo_bits:
         for lo in (gaps & ((1 << model.lo_bits) - 1)).tolist():
-            yield lo, model.lo[lo], model.lo[lo + 1], 1 << model.lo_bits
+            yield lo, model.lo
 
 
 def encode(quantised: Quantised, layout: Layout) -> bytes:
     """The coded update; one without entries is no bytes."""
     encoder = RangeEncoder()
     if len(quantised.positions):
-        for told in _told(quantised, layout):
-            encoder.encode(*told)
+        for index, counts in symbols_of(quantised, layout):
+            encoder.encode(index, counts[index], counts[index + 1], len(counts) - 1)
     return encoder.finish()
 
 
@@ -217,19 +231,43 @@ def n_bits(quantised: Quantised, layout: Layout) -> float:
     return bits + float(sizes @ costs_of(symbol_counts(shares_of(quantised.symbols)))[::2])
 
 
-def costs_of(counts: tuple[int, ...]) -> np.ndarray:
+def costs_of(counts: Counts) -> np.ndarray:
     """Bits that each symbol takes under cumulative counts, float64 (n,)."""
     n = len(counts) - 1
     bounds = (np.array(counts) * ((1 << PRECISION_BITS) - n) >> TOTAL_BITS) + np.arange(n + 1)
     return PRECISION_BITS - np.log2(np.diff(bounds))
 
 
-def decode(data: bytes, layout: Layout) -> Quantised:
-    """The update of these bytes; CodeError where they are none of this network."""
+class Source(Protocol):
+    """Where symbols come from."""
+
+    def take(self, counts: Counts, n: int) -> np.ndarray:
+        """The next n symbols under cumulative counts, int64 (n,); ValueError where no encoder can
+        have written the bytes.
+        """
+
+
+class RangeSource:
+    """Symbols out of link.coder's range decoder, one by one."""
+
+    def __init__(self, data: bytes) -> None:
+        self._decoder = RangeDecoder(data, complete=True)
+
+    def take(self, counts: Counts, n: int) -> np.ndarray:
+        indices = [self._decoder.decode(counts) for _ in range(n)]
+        return np.array(indices, np.int64)
+
+
+def decode(
+    data: bytes, layout: Layout, source: Callable[[bytes], Source] = RangeSource
+) -> Quantised:
+    """The update of these bytes; CodeError where they are none of this network. `source`: what
+    decodes them.
+    """
     if not data:
         return Quantised.nothing(layout)
     try:
-        return _Reader(data).update(layout)
+        return _Reader(source(data)).update(layout)
     except CodeError:
         raise
     except ValueError as error:
@@ -237,8 +275,8 @@ def decode(data: bytes, layout: Layout) -> Quantised:
 
 
 class _Reader:
-    def __init__(self, data: bytes) -> None:
-        self._decoder = RangeDecoder(data, complete=True)
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
     def update(self, layout: Layout) -> Quantised:
         levels = tuple(level_of(self._raw(LEVEL_BITS)) for _ in range(N_LEVELS))
@@ -253,8 +291,7 @@ class _Reader:
         groups = groups_of(layout)
         starts = zip(groups.starts, groups.sizes, strict=False)
         ranks = np.concatenate([start + self._places(size) for start, size in starts])
-        counts = symbol_counts(shares)
-        indices = np.array([self._next(counts) for _ in range(len(ranks))], np.int64)
+        indices = self._source.take(symbol_counts(shares), len(ranks))
         symbols = (indices // 2 + 1) * (1 - 2 * (indices % 2))
         positions = groups.place[ranks]
         order = np.argsort(positions)
@@ -262,43 +299,36 @@ class _Reader:
 
     def _places(self, n_places: int) -> np.ndarray:
         length = self._raw(SIZE_BITS)
-        n = 0 if not length else 1 << length - 1
-        if n > n_places:
-            raise CodeError(f"the coded update is damaged: {n} entries in {n_places} places")
-        n += self._raw(length - 1) if length > 1 else 0
+        n = 1 << length >> 1
+        if length > 1 and n <= n_places:
+            n += self._raw(length - 1)
         if n > n_places:
             raise CodeError(f"the coded update is damaged: {n} entries in {n_places} places")
         if not n:
             return np.zeros(0, np.int64)
         model = gaps_of(n, n_places)
-        his = [0] * n
-        room = n_places - n >> model.lo_bits
-        for i in range(n):
-            while (part := self._next(model.hi)) == HI:
-                his[i] += HI
-                room -= HI
-                _check(room)
-            his[i] += part
-            room -= part
-            _check(room)
-        gaps = np.array(his, np.int64) << model.lo_bits
+        gaps = self._his(model, n, n_places) << model.lo_bits
         if model.lo_bits:
-            gaps += np.array([self._next(model.lo) for _ in range(n)])
+            gaps += self._source.take(model.lo, n)
         places = np.cumsum(gaps + 1) - 1
         _check(n_places - 1 - int(places[-1]))
         return places
 
+    def _his(self, model: Gaps, n: int, n_places: int) -> np.ndarray:
+        """The high parts of n gaps, int64 (n,)."""
+        parts = self._source.take(model.hi, n)
+        while n_open := n - int((parts < HI).sum()):
+            _check((n_places >> model.lo_bits) - int(parts.sum()))
+            parts = np.concatenate([parts, self._source.take(model.hi, n_open)])
+        ends = np.flatnonzero(parts < HI)
+        return np.add.reduceat(parts, np.concatenate([[0], ends[:-1] + 1]))
+
     def _raw(self, bits: int) -> int:
         value = 0
-        for shift in range((bits - 1) // 8 * 8, -1, -8):
-            width = min(8, bits - shift)
-            value = value << width | self._next(range(0, TOTAL + 1, TOTAL >> width))
+        for width in _widths(bits):
+            [part] = self._source.take(EVEN[width], 1)
+            value = value << width | int(part)
         return value
-
-    def _next(self, counts: tuple[int, ...] | range) -> int:
-        index = self._decoder.decode(counts)
-        assert index is not None, "all bytes are here"
-        return index
 
 
 def _check(room: int) -> None:

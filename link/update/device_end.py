@@ -13,7 +13,8 @@ file, replaced as a whole: whenever the device is killed, the same bytes follow.
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,13 +27,15 @@ from link.update import code, message
 from link.update.layout import Layout
 from link.update.memory import Int8Memory, settle
 from link.update.message import Ask, Form, MessageError, Round, Update
-from link.update.outer_step import Held
+from link.update.outer_step import Held, without_statistics
+from link.update.quantised import Quantised
 from link.update.quantiser import quantise_within, scales_of
 from link.update.settings import INT8, WHOLE, RunSettings
 
 STATE = "state"
 FORMAT = 1
 CHECKSUM_BYTES = 8
+TRAINED_BITS = 16
 
 
 class Learned(Protocol):
@@ -71,17 +74,30 @@ class Work:
     "float32 (P,)."
     sent: np.ndarray
     "int64 (K,): entries of the last update, whose momentum is masked where settings say so."
+    statistics: np.ndarray | None
+    "float32 (S,): batch norm's, once they are frozen."
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
+class _Sent:
+    """What an update moved, as its payload and decoded."""
+
+    payload: bytes
+    quantised: Quantised
+
+
+@dataclass(frozen=True, eq=False)
 class _State:
     round_: int
     held: Held
     memory: np.ndarray | Int8Memory
-    pending: dict[int, bytes]
-    "Coded payloads that the server may still count, by their round."
-    last: bytes = b""
-    "The payload of the last update, if it was coded."
+    pending: Mapping[int, _Sent]
+    "Coded updates that the server may still count, by their round."
+    last: _Sent
+    "The last update; empty if it was not coded."
+    last_round: int = 0
+    trained: int = 0
+    "Bit i: trained i turns before last_round."
     update: bytes = b""
     "The message of this round, when it was made."
 
@@ -105,6 +121,7 @@ class DeviceEnd:
         self._path = None if folder is None else folder / STATE
         self._run = settings.run_id
         self._max_bytes = max_message_bytes(layout)
+        self._nothing = _Sent(b"", Quantised.nothing(layout))
         self.damage: str | None = None
         "Why the state on disk was set aside; the device then begins anew, and asks for the rest."
         self._state = self._load() or _State(
@@ -112,6 +129,7 @@ class DeviceEnd:
             Held.first(layout.fit(initial).copy(), settings),
             self._stored(np.zeros(layout.size, np.float32), 0),
             {},
+            self._nothing,
         )
 
     @property
@@ -132,8 +150,7 @@ class DeviceEnd:
     @property
     def memory(self) -> np.ndarray:
         """What was learned and not counted yet, float32 (P,)."""
-        memory = self._state.memory
-        return memory.load(self._layout) if isinstance(memory, Int8Memory) else memory
+        return self._loaded(self._state.memory)
 
     @property
     def update(self) -> bytes:
@@ -148,8 +165,9 @@ class DeviceEnd:
         is_over = state.round_ >= settings.n_rounds
         if state.update or is_over or not settings.is_turn(self._device, state.round_):
             return None
-        sent = code.decode(state.last, self._layout).positions
-        return Work(state.round_, state.held.weights, sent)
+        held, sent = state.held, state.last.quantised.positions
+        statistics = held.statistics if len(held.statistics) else None
+        return Work(state.round_, held.weights, sent, statistics)
 
     def give(self, learned: Learned) -> bytes:
         """What was learned from work(); the message to send."""
@@ -157,73 +175,88 @@ class DeviceEnd:
         weights = layout.fit(learned.weights)
         if not np.isfinite(weights).all():
             raise ValueError("training diverged: weights are not finite; lower the learning rate")
-        memory, pending, last = state.memory, dict(state.pending), b""
+        memory, pending, last = state.memory, dict(state.pending), self._nothing
         budget = self._settings.up(state.round_)
         if budget == WHOLE:
             form, payload = Form.WHOLE, message.pack_whole(weights)
         else:
             summed = self.memory + (state.held.weights - weights)
             room = budget - message.UPDATE_OVERHEAD_BYTES
-            free = self._free(summed)
+            free = self._without(summed, state.pending.values())
             scales = scales_of(free, layout) if self._settings.has_scales else None
-            form, (_, payload) = Form.CODED, quantise_within(free, layout, room, scales)
+            quantised, payload = quantise_within(free, layout, room, scales)
             memory = self._stored(summed, 2 * state.round_ + 1)
-            pending[state.round_] = last = payload
-        update = Update(state.round_, self._device, learned.n_images, learned.loss, form, payload)
+            form, last = Form.CODED, _Sent(payload, quantised)
+            pending[state.round_] = last
+        n_turns = (state.round_ - state.last_round) // self._settings.n_groups
+        trained = (state.trained << n_turns >> 1) % (1 << TRAINED_BITS) if n_turns < 64 else 0
+        update = Update(
+            state.round_, self._device, learned.n_images, learned.loss, form, payload, trained
+        )
         packed = message.pack_update(update, self._run, state.held.hash, self._key)
-        self._keep(_State(state.round_, state.held, memory, pending, last, packed))
+        self._keep(
+            replace(
+                state,
+                memory=memory,
+                pending=pending,
+                last=last,
+                last_round=state.round_,
+                trained=trained << 1 | 1,
+                update=packed,
+            )
+        )
         return packed
 
     def take(self, received: bytes) -> Standing:
         """A message of the server, or several in one; MessageError where it is not to be taken, and
         then nothing has changed.
         """
-        standing = Standing.KNOWN
+        state, standing = self._state, Standing.KNOWN
         for one in message.read_several(received):
-            taken = self._take(one)
-            standing = taken if taken != Standing.KNOWN else standing
-            if taken == Standing.MISSED:
+            number, is_snapshot = message.round_of(one), message.is_snapshot(one)
+            if number < state.round_:
+                continue
+            if number > state.round_ and not is_snapshot:
+                standing = Standing.MISSED
                 break
+            before = message.addressee(self._device) if is_snapshot else state.held.hash
+            told = message.read_round(one, self._run, before, self._server, self._max_bytes)
+            state, standing = self._after(state, told), Standing.CURRENT
+        if state is not self._state:
+            self._keep(state)
         return standing
 
     def ask(self) -> bytes:
         """A message that asks for what was missed."""
         return message.pack_ask(Ask(self._state.round_, self._device), self._run, self._key)
 
-    def _take(self, received: bytes) -> Standing:
-        state = self._state
-        is_snapshot = message.kind_of(received) == message.Kind.SNAPSHOT
-        number = message.round_of(received)
-        if number < state.round_:
-            return Standing.KNOWN
-        if number > state.round_ and not is_snapshot:
-            return Standing.MISSED
-        before = state.held.hash
-        told = message.read_round(received, self._run, before, self._server, self._max_bytes)
+    def _after(self, state: _State, told: Round) -> _State:
+        """The state after a round, or a snapshot, that the server told."""
         held = moved(state.held, told, self._layout, self._settings)
-        memory, pending = self._settled(told)
-        self._keep(_State(number + 1, held, memory, pending, state.last))
-        return Standing.CURRENT
-
-    def _settled(self, told: Round) -> tuple[np.ndarray | Int8Memory, dict[int, bytes]]:
-        """Memory and pending payloads after what the server counted."""
-        pending = dict(self._state.pending)
+        pending = dict(state.pending)
         counted = [made_in for device, made_in in told.accepted if device == self._device]
         sent = [pending.pop(made_in) for made_in in counted if made_in in pending]
         oldest = told.round_ + 1 - self._settings.max_lateness
-        pending = {made_in: payload for made_in, payload in pending.items() if made_in >= oldest}
-        if not sent:
-            return self._state.memory, pending
-        memory = self.memory
-        for payload in sent:
-            memory = settle(memory, code.decode(payload, self._layout), self._layout)
-        return self._stored(memory, 2 * told.round_ + 2), pending
+        memory = state.memory
+        if sent:
+            settled = self._without(self._loaded(memory), sent)
+            memory = self._stored(settled, 2 * told.round_ + 2)
+        return replace(
+            state,
+            round_=told.round_ + 1,
+            held=held,
+            memory=memory,
+            pending={made_in: one for made_in, one in pending.items() if made_in >= oldest},
+            update=b"",
+        )
 
-    def _free(self, memory: np.ndarray) -> np.ndarray:
-        """What of the memory is not on its way."""
-        for payload in self._state.pending.values():
-            memory = settle(memory, code.decode(payload, self._layout), self._layout)
+    def _without(self, memory: np.ndarray, sent: Iterable[_Sent]) -> np.ndarray:
+        for one in sent:
+            memory = settle(memory, one.quantised, self._layout)
         return memory
+
+    def _loaded(self, memory: np.ndarray | Int8Memory) -> np.ndarray:
+        return memory.load(self._layout) if isinstance(memory, Int8Memory) else memory
 
     def _stored(self, memory: np.ndarray, draw: int) -> np.ndarray | Int8Memory:
         if self._settings.memory != INT8:
@@ -252,13 +285,16 @@ def moved(held: Held, told: Round, layout: Layout, settings: RunSettings) -> Hel
     holds.
     """
     if told.form == Form.WHOLE:
-        after = Held.read(told.payload, layout, settings)
+        after = Held.read(told.payload, layout, settings, told.round_ + 1)
     else:
         try:
-            quantised = code.decode(told.payload, layout)
+            coded, statistics = without_statistics(told.payload, settings, told.round_)
+            quantised = code.decode(coded, layout)
         except code.CodeError as error:
             raise MessageError(str(error)) from None
         after = held.stepped(quantised, layout, settings, told.round_)
+        if statistics is not None:
+            after = after.frozen(statistics)
     if after.hash != told.after:
         raise MessageError(
             f"the weights after round {told.round_} are {after.hash.hex()} here and "
@@ -268,12 +304,14 @@ def moved(held: Held, told: Round, layout: Layout, settings: RunSettings) -> Hel
 
 
 def max_message_bytes(layout: Layout) -> int:
-    """The longest message of a run: weights and velocities that do not deflate."""
-    return 8 * layout.size + layout.size // 32 + 6 * message.MAX_ACCEPTED + 1024
+    """The longest message of a run: all that is held, if it does not deflate (there are fewer
+    statistics than weights).
+    """
+    return 12 * layout.size + layout.size // 20 + 6 * message.MAX_ACCEPTED + 1024
 
 
 def _packed(state: _State, run: bytes) -> bytes:
-    arrays = [state.held.weights, state.held.velocity]
+    arrays = [state.held.weights, state.held.velocity, state.held.statistics]
     if isinstance(state.memory, Int8Memory):
         arrays += [state.memory.entries, state.memory.units]
     else:
@@ -282,8 +320,10 @@ def _packed(state: _State, run: bytes) -> bytes:
         "format": FORMAT,
         "run": run.hex(),
         "round": state.round_,
-        "pending": {str(made_in): payload.hex() for made_in, payload in state.pending.items()},
-        "last": state.last.hex(),
+        "pending": {str(made_in): one.payload.hex() for made_in, one in state.pending.items()},
+        "last": state.last.payload.hex(),
+        "last_round": state.last_round,
+        "trained": state.trained,
         "update": state.update.hex(),
     }
     text = json.dumps(head).encode() + b"\n"
@@ -304,13 +344,25 @@ def _unpacked(content: bytes, run: bytes, layout: Layout, settings: RunSettings)
     def array(n: int, kind: type = np.float32) -> np.ndarray:
         return np.frombuffer(arrays.read(n * np.dtype(kind).itemsize), kind)
 
-    size = layout.size
-    held = Held(array(size), array(size if settings.outer_momentum else 0))
+    def sent(text: str) -> _Sent:
+        payload = bytes.fromhex(text)
+        return _Sent(payload, code.decode(payload, layout))
+
+    size, round_ = layout.size, head["round"]
+    n_statistics = settings.n_statistics if round_ >= settings.frozen_from_round else 0
+    held = Held(array(size), array(size if settings.outer_momentum else 0), array(n_statistics))
     memory: np.ndarray | Int8Memory
     if settings.memory == INT8:
         memory = Int8Memory(array(size, np.int8), array(len(layout.names)))
     else:
         memory = array(size)
-    pending = {int(made_in): bytes.fromhex(one) for made_in, one in head["pending"].items()}
-    last, update = bytes.fromhex(head["last"]), bytes.fromhex(head["update"])
-    return _State(head["round"], held, memory, pending, last, update)
+    return _State(
+        round_,
+        held,
+        memory,
+        {int(made_in): sent(one) for made_in, one in head["pending"].items()},
+        sent(head["last"]),
+        head["last_round"],
+        head["trained"],
+        bytes.fromhex(head["update"]),
+    )

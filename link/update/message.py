@@ -1,7 +1,7 @@
 """Message: what a device and the server of a run tell each other, each one signed (Ed25519).
 
     update     up     0x10 | form, run (2), round (3), device (3), base (2), images (2), loss (2),
-                      payload, signature (64)
+                      trained (2), payload, signature (64)
     round      down   0x20 | form, run (2), round (3), after (8), number of accepted (2), accepted,
                       payload, signature (64)
     snapshot   down   0x30 | form, the same for one device that was away: the weights themselves
@@ -11,7 +11,9 @@
 Numbers are big-endian. Of the run's 8 bytes and of the base's hash two travel, to tell who was
 wrong; the signature is over all of them, and over a word for each kind:
 
-    "latentlink 1 update" ‖ run (8) ‖ hash of the weights that the device began with (8) ‖ message
+    "latentlink 1 update" ‖ run (8) ‖ hash of what was held when the round began (8) ‖ message
+
+A snapshot has its device's number in place of the hash, an ask zeros.
 
 An accepted update is its device's distance from the one before and how many rounds late it was, in
 one number (distance · 16 + lateness, where 15 says that 15 or more come as a number of their own),
@@ -42,7 +44,7 @@ MAX_DEVICE = (1 << 24) - 1
 LATENESS_BITS = 4
 LONG = (1 << LATENESS_BITS) - 1
 MAX_SEVERAL = 256
-_UPDATE = struct.Struct(f">B{HINT_BYTES}s3s3s{HINT_BYTES}sHe")
+_UPDATE = struct.Struct(f">B{HINT_BYTES}s3s3s{HINT_BYTES}sHeH")
 _ROUND = struct.Struct(f">B{HINT_BYTES}s3s{HASH_BYTES}sH")
 _ASK = struct.Struct(f">B{HINT_BYTES}s3s3s")
 UPDATE_OVERHEAD_BYTES = _UPDATE.size + SIGNATURE_BYTES
@@ -84,6 +86,10 @@ class Update:
     loss: float
     form: Form
     payload: bytes
+    trained: int = 0
+    """Bit i: it also trained i + 1 of its turns ago, whether that update came or not: all that went
+    into its memory.
+    """
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,7 @@ def pack_update(update: Update, run: bytes, base: bytes, key: Ed25519PrivateKey)
         base[:HINT_BYTES],
         min(update.n_images, 0xFFFF),
         _half(update.loss),
+        update.trained,
     )
     return _signed(head + update.payload, Kind.UPDATE, run, base, key)
 
@@ -140,14 +147,15 @@ def pack_update(update: Update, run: bytes, base: bytes, key: Ed25519PrivateKey)
 def read_update(message: bytes, run: bytes, max_bytes: int) -> tuple[Update, bytes]:
     """The update, and the two bytes of its base, as they were told; nobody's until check_update."""
     _bound(message, _UPDATE.size, max_bytes)
-    first, told, round_, device, base, n_images, loss = _UPDATE.unpack_from(message)
+    first, told, round_, device, base, n_images, loss, trained = _UPDATE.unpack_from(message)
     form = _head(first, Kind.UPDATE)
     _same_run(told, run)
     if not np.isfinite(loss):
         raise MessageError(f"an update whose loss is {loss}: its device diverged")
     payload = message[_UPDATE.size : -SIGNATURE_BYTES]
     number = int.from_bytes(device, "big")
-    update = Update(int.from_bytes(round_, "big"), number, n_images, loss, form, payload)
+    made_in = int.from_bytes(round_, "big")
+    update = Update(made_in, number, n_images, loss, form, payload, trained)
     return update, base
 
 
@@ -157,8 +165,8 @@ def check_update(message: bytes, run: bytes, base: bytes, key: Ed25519PublicKey)
 
 
 def pack_round(round_: Round, run: bytes, before: bytes, key: Ed25519PrivateKey) -> bytes:
-    """The server's message; `before`: hash of the weights that the round began with (of a
-    snapshot: eight zeros).
+    """The server's message; `before`: hash of what was held when the round began; of a snapshot,
+    whom it is for (`addressee`).
     """
     kind = Kind.SNAPSHOT if round_.is_snapshot else Kind.ROUND
     head = _ROUND.pack(
@@ -175,8 +183,8 @@ def pack_round(round_: Round, run: bytes, before: bytes, key: Ed25519PrivateKey)
 def read_round(
     message: bytes, run: bytes, before: bytes, key: Ed25519PublicKey, max_bytes: int
 ) -> Round:
-    """A round or snapshot that the server signed for this run, and (a round) for the weights
-    `before`.
+    """A round or snapshot that the server signed for this run, and for `before` as pack_round has
+    it.
     """
     _bound(message, _ROUND.size, max_bytes)
     kind = kind_of(message)
@@ -185,12 +193,23 @@ def read_round(
     first, told, number, after, n_accepted = _ROUND.unpack_from(message)
     form = _head(first, kind)
     _same_run(told, run)
-    is_snapshot = kind == Kind.SNAPSHOT
-    _check(message, kind, run, bytes(HASH_BYTES) if is_snapshot else before, key)
+    _check(message, kind, run, before, key)
     round_ = int.from_bytes(number, "big")
     body = message[_ROUND.size : -SIGNATURE_BYTES]
     accepted, payload = _read_accepted(body, n_accepted, round_)
-    return Round(round_, accepted, form, payload, after, is_snapshot)
+    return Round(round_, accepted, form, payload, after, kind == Kind.SNAPSHOT)
+
+
+def addressee(device: int) -> bytes:
+    """What a snapshot is signed over in place of a hash: what it says of accepted updates is true
+    for one device only.
+    """
+    return device.to_bytes(HASH_BYTES, "big")
+
+
+def is_snapshot(message: bytes) -> bool:
+    """Whether a message claims to be one."""
+    return kind_of(message) == Kind.SNAPSHOT
 
 
 def round_of(message: bytes) -> int:

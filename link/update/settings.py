@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any, TypeVar, get_args
 
-from link.update.layout import HASH_BYTES
+from link.update.layout import HASH_BYTES, MAX_PARAMETERS
 
 T = TypeVar("T")
 MAX_ROUNDS = 1 << 20
@@ -51,7 +51,9 @@ class RunSettings:
     "An image is moved by up to so many pixels each way."
     has_flips: bool = False
     frozen_from_round: int = MAX_ROUNDS
-    "From there on batch norm uses its running statistics."
+    "From there on batch norm uses statistics that the server took and tells, not the batch's."
+    n_statistics: int = 0
+    "How many those are."
     n_groups: int = 1
     "Devices take turns: device d trains in the rounds r with r = d modulo that."
     outer_rates: tuple[float, ...] = (1.0,)
@@ -89,7 +91,8 @@ class RunSettings:
             ("outer_momentum", 0, 1),
             ("outer_decay", 0, 1),
             ("crop_pixels", 0, 1 << 10),
-            ("frozen_from_round", 0, MAX_ROUNDS + 1),
+            ("frozen_from_round", 1, MAX_ROUNDS + 1),
+            ("n_statistics", 0, MAX_PARAMETERS),
             ("max_lateness", 0, 8),
         ):
             value = getattr(self, name)

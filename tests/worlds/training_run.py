@@ -11,7 +11,7 @@ from link.update import message
 from link.update.device_end import DeviceEnd
 from link.update.layout import Layout
 from link.update.message import Form, Round
-from link.update.outer_step import Held
+from link.update.outer_step import Held, with_statistics
 from link.update.quantised import apply
 from link.update.quantiser import quantise_within
 from link.update.settings import RunSettings
@@ -75,12 +75,24 @@ class SmallServer:
         self.round_ += 1
         return message.pack_round(round_, self.settings.run_id, before, SERVER)
 
-    def snapshot(self, accepted: list[tuple[int, int]]) -> bytes:
-        """Where the run stands."""
+    def freeze(self, statistics: np.ndarray) -> bytes:
+        """The message of the round behind which they are frozen."""
+        before = self.held.hash
+        nothing = np.zeros(LAYOUT.size, np.float32)
+        stepped = self.held.stepped_by(nothing, self.settings, self.round_)
+        self.held = stepped.frozen(statistics)
+        payload = with_statistics(b"", statistics)
+        round_ = Round(self.round_, (), Form.CODED, payload, self.held.hash)
+        self.round_ += 1
+        return message.pack_round(round_, self.settings.run_id, before, SERVER)
+
+    def snapshot(self, device: int, accepted: list[tuple[int, int]]) -> bytes:
+        """Where the run stands, for one device."""
         payload, after = self.held.pack(), self.held.hash
         listed = tuple(sorted(accepted))
         round_ = Round(self.round_ - 1, listed, Form.WHOLE, payload, after, is_snapshot=True)
-        return message.pack_round(round_, self.settings.run_id, bytes(8), SERVER)
+        before = message.addressee(device)
+        return message.pack_round(round_, self.settings.run_id, before, SERVER)
 
 
 def device_end(device: int, folder=None, settings: RunSettings = SETTINGS) -> DeviceEnd:

@@ -23,9 +23,8 @@ def shake_hands(folder: Path, authority: Path, host: str) -> str:
     ours, theirs = socket.socketpair()
 
     def answer() -> None:
-        with theirs:
-            with suppress(OSError):  # the client hangs up
-                server.wrap_socket(theirs, server_side=True).close()
+        with theirs, suppress(OSError):  # the client hangs up
+            server.wrap_socket(theirs, server_side=True).close()
 
     listener = threading.Thread(target=answer)
     listener.start()

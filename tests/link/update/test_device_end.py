@@ -140,11 +140,75 @@ def test_a_snapshot_tells_what_was_counted_of_a_device_that_was_away(outer_momen
     before, sent = away.memory, sent_by(away, chosen)
     for _ in range(5):
         server.close([], sent)
-    assert away.take(server.snapshot([(1, 0)])) == Standing.CURRENT
+    assert away.take(server.snapshot(1, [(1, 0)])) == Standing.CURRENT
     assert away.weights.tobytes() == server.weights.tobytes()
     assert np.array_equal(away.memory, before - sent)
     assert away.round_ == 5
     assert away.take(server.close([], sent)) == Standing.CURRENT
+
+
+def test_a_snapshot_for_another_device_is_refused():
+    """It would make this one believe that nothing of its own was counted."""
+    server, end = SmallServer(), device_end(1)
+    learn(end, 1)
+    server.close([(1, 0)], sent_by(end))
+    with pytest.raises(MessageError, match="signature is wrong"):
+        end.take(server.snapshot(2, [(2, 0)]))
+    assert end.round_ == 0
+
+
+def test_of_several_messages_all_are_taken_or_none():
+    server, end = SmallServer(), device_end(1)
+    nothing = np.zeros(LAYOUT.size, np.float32)
+    told = [server.close([], nothing + 1) for _ in range(3)]
+    before = end.weights.tobytes()
+    spoilt = told[2][:-1] + bytes([told[2][-1] ^ 1])
+    with pytest.raises(MessageError, match="signature is wrong"):
+        end.take(message.pack_several([*told[:2], spoilt]))
+    assert (end.round_, end.weights.tobytes()) == (0, before)
+
+
+def test_an_update_tells_in_which_turns_the_device_trained():
+    chosen = replace(SETTINGS, n_groups=2)
+    server, end = SmallServer(chosen), device_end(0, settings=chosen)
+    told = {}
+    for round_ in range(42):
+        if round_ in (0, 2, 8, 10, 40):
+            update, _ = message.read_update(learn(end, 0), chosen.run_id, 1 << 20)
+            told[round_] = update.trained
+        end.take(server.close([], np.zeros(LAYOUT.size, np.float32)))
+    assert told == {0: 0, 2: 0b1, 8: 0b1100, 10: 0b11001, 40: 0b11 << 14}
+
+
+def test_statistics_are_told_once_and_kept(tmp_path):
+    chosen = replace(SETTINGS, n_statistics=4, frozen_from_round=2, outer_momentum=0.9)
+    server, end = SmallServer(chosen), device_end(0, tmp_path, chosen)
+    away = device_end(1, settings=chosen)
+    nothing = np.zeros(LAYOUT.size, np.float32)
+    statistics = np.array([1.5, -2.0, 0.1, 3.0], np.float32)
+    end.take(server.close([], nothing + 1))
+    work = end.work()
+    assert work is not None
+    assert work.statistics is None
+    end.take(server.freeze(statistics))
+    end = device_end(0, tmp_path, chosen)
+    end.take(server.close([], nothing + 1))
+    away.take(server.snapshot(1, []))
+    for one in (end, away):
+        work = one.work()
+        assert work is not None
+        assert work.statistics is not None
+        assert work.statistics.tobytes() == statistics.tobytes()
+        assert one.held.hash == server.held.hash
+
+
+def test_statistics_that_are_missing_or_not_finite_are_refused():
+    chosen = replace(SETTINGS, n_statistics=4, frozen_from_round=1)
+    end = device_end(0, settings=chosen)
+    with pytest.raises(MessageError, match="not finite"):
+        end.take(SmallServer(chosen).freeze(np.full(4, np.nan, np.float32)))
+    with pytest.raises(MessageError, match="round 0 tells 4 statistics, and has 8 bytes"):
+        end.take(SmallServer(chosen).freeze(np.zeros(2, np.float32)))
 
 
 @pytest.mark.parametrize(("memory", "momentum"), [("float32", 0.0), ("int8", 0.9)])
@@ -207,7 +271,7 @@ def test_a_damaged_state_is_set_aside_and_a_snapshot_mends_it(tmp_path: Path):
         "the state of the training is damaged: its checksum is wrong; it is kept as state.damaged-1"
     )
     assert end.take(server.close([], np.ones(LAYOUT.size, np.float32))) == Standing.MISSED
-    assert end.take(server.snapshot([(0, 0)])) == Standing.CURRENT
+    assert end.take(server.snapshot(0, [(0, 0)])) == Standing.CURRENT
     assert end.weights.tobytes() == server.weights.tobytes()
 
 

@@ -10,7 +10,7 @@ from link.update.message import Ask, Form, MessageError, Round, Update
 from tests.worlds.training_run import LAYOUT, SERVER, SETTINGS, device_key, values
 
 RUN, BASE, AFTER = SETTINGS.run_id, bytes(range(8)), bytes(range(8, 16))
-UPDATE = Update(7, 2, 128, 1.25, Form.CODED, b"payload")
+UPDATE = Update(7, 2, 128, 1.25, Form.CODED, b"payload", 0b1011)
 ROUND = Round(9, ((0, 9), (0, 5), (2, 8), (300, 9), (70_000, 9)), Form.CODED, b"delta", AFTER)
 AWAY = Round(900, ((2, 3), (2, 880), (2, 900)), Form.WHOLE, b"weights", AFTER, is_snapshot=True)
 KEY = device_key(2)
@@ -28,16 +28,16 @@ def test_an_update_is_packed_and_read():
     message.check_update(packed, RUN, BASE, KEY.public_key())
 
 
-def test_what_surrounds_an_update_are_79_bytes():
-    assert message.UPDATE_OVERHEAD_BYTES == 15 + 64
+def test_what_surrounds_an_update_are_81_bytes():
+    assert message.UPDATE_OVERHEAD_BYTES == 17 + 64
 
 
 @pytest.mark.parametrize(
-    ("round_", "before"), [(ROUND, BASE), (AWAY, bytes(8))], ids=["round", "snapshot"]
+    ("round_", "before"), [(ROUND, BASE), (AWAY, message.addressee(2))], ids=["round", "snapshot"]
 )
 def test_the_servers_message_is_packed_and_read(round_, before):
     packed = message.pack_round(round_, RUN, before, SERVER)
-    assert read_round(packed) == round_
+    assert read_round(packed, before=before) == round_
     assert message.round_of(packed) == round_.round_
     overhead = message.round_overhead_bytes(round_.accepted, round_.round_)
     assert len(packed) == len(round_.payload) + overhead
@@ -143,9 +143,9 @@ def test_a_message_of_which_a_byte_is_changed_cut_or_added_is_refused(packed, da
     assert taken is None or packed[0] >> 4 == message.Kind.SEVERAL
 
 
-@pytest.mark.parametrize("n", [MAX_BYTES + 1, 78])
+@pytest.mark.parametrize("n", [MAX_BYTES + 1, 80])
 def test_what_is_too_long_or_too_short_costs_no_signature(n):
-    with pytest.raises(MessageError, match=f"a message of {n} bytes; of this kind it has from 79"):
+    with pytest.raises(MessageError, match=f"a message of {n} bytes; of this kind it has from 81"):
         message.read_update(bytes([0x10]) + bytes(n - 1), RUN, MAX_BYTES)
 
 

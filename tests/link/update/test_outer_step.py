@@ -48,8 +48,8 @@ def test_what_is_held_is_packed_and_read(chosen):
     held = Held.first(values(0), chosen).stepped(
         quantise(values(1), LAYOUT, 300), LAYOUT, chosen, 0
     )
-    read = Held.read(held.pack(), LAYOUT, chosen)
+    read = Held.read(held.pack(), LAYOUT, chosen, 1)
     assert read.hash == held.hash
     other = NESTEROV if chosen is SETTINGS else SETTINGS
     with pytest.raises(MessageError, match="another length"):
-        Held.read(held.pack(), LAYOUT, other)
+        Held.read(held.pack(), LAYOUT, other, 1)

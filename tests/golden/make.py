@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from link.bundle.bundle import compute_id
 from link.bundle.manifest import Segment
@@ -23,6 +24,10 @@ from link.fog import frame as fog
 from link.fog.tensors import Boundary
 from link.output.console import Captured, Sent
 from link.security.seal import Direction, Seal, downlink_key, uplink_key
+from link.update import code
+from link.update import message as run
+from link.update.layout import Layout
+from link.update.quantised import Quantised
 from link.wire.control import (
     Advance,
     AskStatus,
@@ -43,6 +48,7 @@ from link.wire.packet import Chunk, Header, pack_batch
 
 FOLDER = Path(__file__).parent
 KEY = bytes(range(16)).hex()
+RUN = {"key": bytes(range(32)).hex(), "run_id": "0123456789abcdef"}
 BUNDLE_ID = "3fa2c1d4e5f60718"
 TABLES = {
     "symbol_min": [-2, 0, -1],
@@ -201,6 +207,78 @@ def tensor_cases() -> Iterable[dict[str, Any]]:
     yield {
         "shape": [1, 1, 2], "levels": 40, "is_coded": False, "frequencies": None,
         "symbols": [39, 0],
+    }  # fmt: skip
+
+
+def quantised_of(
+    names: list[str],
+    shapes: list[list[int]],
+    positions: list[int],
+    symbols: list[int],
+    levels: list[float],
+    scales: list[int],
+) -> tuple[Quantised, Layout]:
+    update = Quantised(
+        np.array(positions, np.int64), np.array(symbols, np.int8), tuple(levels), tuple(scales)
+    )
+    return update, Layout(tuple(names), tuple(tuple(shape) for shape in shapes))
+
+
+def coded_update(**fields: Any) -> bytes:
+    """What is left of an update, coded."""
+    return code.encode(*quantised_of(**fields))
+
+
+def run_key(key: str) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(key))
+
+
+def update_of(form: str, payload: str, **fields: Any) -> run.Update:
+    return run.Update(form=run.Form[form], payload=bytes.fromhex(payload), **fields)
+
+
+def update_message(key: str, run_id: str, base: str, **fields: Any) -> bytes:
+    """From a device of a run to its server."""
+    names = bytes.fromhex(run_id), bytes.fromhex(base)
+    return run.pack_update(update_of(**fields), *names, run_key(key))
+
+
+def round_of(
+    form: str, payload: str, after: str, accepted: list[list[int]], **fields: Any
+) -> run.Round:
+    return run.Round(
+        form=run.Form[form],
+        payload=bytes.fromhex(payload),
+        after=bytes.fromhex(after),
+        accepted=tuple((device, made_in) for device, made_in in accepted),
+        **fields,
+    )
+
+
+def round_message(key: str, run_id: str, before: str, **fields: Any) -> bytes:
+    """From the server to devices."""
+    names = bytes.fromhex(run_id), bytes.fromhex(before)
+    return run.pack_round(round_of(**fields), *names, run_key(key))
+
+
+def ask_message(key: str, run_id: str, **fields: int) -> bytes:
+    return run.pack_ask(run.Ask(**fields), bytes.fromhex(run_id), run_key(key))
+
+
+def coded_update_cases() -> Iterable[dict[str, Any]]:
+    small: dict[str, Any] = {"names": ["kernel", "shift"], "shapes": [[4, 10], [3]]}
+    plain = small | {"levels": [0.5, 1.0, 2.5], "scales": [0, 0]}
+    yield plain | {"positions": [], "symbols": []}
+    yield plain | {"positions": [0], "symbols": [1]}
+    yield plain | {"positions": [3, 17, 38, 42], "symbols": [-1, 2, 1, -3]}
+    yield plain | {"positions": list(range(43)), "symbols": [1, -2, 3] * 14 + [1]}
+    yield small | {
+        "levels": [0.5, 1.0, 2.5], "scales": [-8, 7], "positions": [1, 40], "symbols": [1, -1],
+    }  # fmt: skip
+    wide: dict[str, Any] = {"names": ["wide"], "shapes": [[500, 400]], "scales": [0]}
+    yield wide | {
+        "positions": [0, 2, 17, 99_999, 199_999], "symbols": [1, -1, 2, 1, -3],
+        "levels": [0.001953125, 0.00390625, 1.5],
     }  # fmt: skip
 
 
@@ -452,6 +530,59 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
     "seal": (seal, list(seal_cases())),
     "team_frame": (team_frame, list(team_frame_cases())),
     "tensor": (tensor, list(tensor_cases())),
+    "coded_update": (coded_update, list(coded_update_cases())),
+    "update_message": (
+        update_message,
+        [
+            RUN
+            | {
+                "base": "a0a1a2a3a4a5a6a7",
+                "round_": 7,
+                "device": 2,
+                "n_images": 128,
+                "loss": 1.25,
+                "form": "CODED",
+                "payload": "c0ffee",
+                "trained": 5,
+            },
+            RUN
+            | {
+                "base": "a0a1a2a3a4a5a6a7",
+                "round_": 65536,
+                "device": 70000,
+                "n_images": 1,
+                "loss": 0.0,
+                "form": "WHOLE",
+                "payload": "",
+                "trained": 0,
+            },
+        ],
+    ),
+    "round_message": (
+        round_message,
+        [
+            RUN
+            | {
+                "before": "a0a1a2a3a4a5a6a7",
+                "after": "b0b1b2b3b4b5b6b7",
+                "round_": 9,
+                "accepted": [[0, 9], [0, 5], [2, 8], [300, 9], [70000, 9]],
+                "form": "CODED",
+                "payload": "c0ffee",
+            },
+            RUN
+            | {
+                "before": "0000000000000002",
+                "after": "b0b1b2b3b4b5b6b7",
+                "round_": 900,
+                "accepted": [[2, 3], [2, 885], [2, 900]],
+                "form": "WHOLE",
+                "payload": "c0ffee",
+                "is_snapshot": True,
+            },
+        ],
+    ),
+    "ask_message": (ask_message, [RUN | {"round_": 3, "device": 2}]),
     "bundle_id": (
         bundle_id,
         [

@@ -13,6 +13,8 @@ from link.coder.range_coder import RangeDecoder
 from link.coder.tables import Tables
 from link.fog import frame as fog
 from link.output.console import Captured, Sent
+from link.update import code
+from link.update import message as run
 from link.wire.control import Hello, Parity, Quality, Report, Status, Time, unpack_command
 from link.wire.framing import Deframer
 from link.wire.packet import Chunk, Header, unpack_batch
@@ -22,10 +24,14 @@ from tests.golden.make import (
     boundary_of,
     chunk_of,
     command_of,
+    quantised_of,
+    round_of,
+    run_key,
     seal_of,
     tables_of,
     team_header,
     told_of,
+    update_of,
 )
 
 
@@ -138,6 +144,37 @@ def test_control_bodies_give_their_fields():
         read = Parity.unpack(data, arguments["counter"])
         assert list(read.members) == arguments["members"]
         assert (read.index, read.n_parity, read.symbol.hex()) == (1, 2, arguments["symbol"])
+
+
+def test_coded_updates_give_what_was_left_of_them():
+    for arguments, data in stored("coded_update"):
+        quantised, layout = quantised_of(**arguments)
+        read = code.decode(data, layout)
+        assert np.array_equal(read.positions, quantised.positions)
+        assert np.array_equal(read.symbols, quantised.symbols)
+        if data:
+            assert (read.levels, read.scales) == (quantised.levels, quantised.scales)
+
+
+def test_messages_of_a_run_give_their_fields_and_are_signed():
+    for arguments, data in stored("update_message"):
+        key, run_id, base = taken(arguments, "key", "run_id", "base")
+        update, told = run.read_update(data, run_id, 1000)
+        assert (update, told) == (update_of(**arguments), base[:2])
+        run.check_update(data, run_id, base, run_key(key.hex()).public_key())
+    for arguments, data in stored("round_message"):
+        key, run_id, before = taken(arguments, "key", "run_id", "before")
+        read = run.read_round(data, run_id, before, run_key(key.hex()).public_key(), 1000)
+        assert read == round_of(**arguments)
+    for arguments, data in stored("ask_message"):
+        key, run_id = taken(arguments, "key", "run_id")
+        assert run.read_ask(data, run_id) == run.Ask(**arguments)
+        run.check_ask(data, run_id, run_key(key.hex()).public_key())
+
+
+def taken(arguments, *names):
+    """Bytes that stand there in hexadecimal digits, and then no more."""
+    return [bytes.fromhex(arguments.pop(name)) for name in names]
 
 
 def test_frames_give_the_packet():

@@ -27,7 +27,7 @@ from link.update import code, message
 from link.update.layout import Layout
 from link.update.memory import Int8Memory, settle
 from link.update.message import Ask, Form, MessageError, Round, Update
-from link.update.outer_step import Held, without_statistics
+from link.update.outer_step import Held, shared, without_statistics
 from link.update.quantised import Quantised
 from link.update.quantiser import quantise_within, scales_of
 from link.update.settings import INT8, WHOLE, RunSettings
@@ -126,7 +126,7 @@ class DeviceEnd:
         "Why the state on disk was set aside; the device then begins anew, and asks for the rest."
         self._state = self._load() or _State(
             0,
-            Held.first(layout.fit(initial).copy(), settings),
+            Held.first(layout.fit(initial).copy(), settings).shared(),
             self._stored(np.zeros(layout.size, np.float32), 0),
             {},
             self._nothing,
@@ -284,6 +284,8 @@ def moved(held: Held, told: Round, layout: Layout, settings: RunSettings) -> Hel
     """What is held after a round that the server told; MessageError where it is not what the server
     holds.
     """
+    if (known := shared(told.after)) is not None:
+        return known
     if told.form == Form.WHOLE:
         after = Held.read(told.payload, layout, settings, told.round_ + 1)
     else:
@@ -300,7 +302,7 @@ def moved(held: Held, told: Round, layout: Layout, settings: RunSettings) -> Hel
             f"the weights after round {told.round_} are {after.hash.hex()} here and "
             f"{told.after.hex()} at the server; ask for a snapshot"
         )
-    return after
+    return after.shared()
 
 
 def max_message_bytes(layout: Layout) -> int:

@@ -9,6 +9,7 @@ momentum and no decay it is θ − q. No operation is fused, none depends on an 
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -38,6 +39,10 @@ class Held:
     def hash(self) -> bytes:
         """8 bytes that name it: of the weights, where they are all."""
         return weights_hash(self._whole)
+
+    def shared(self) -> "Held":
+        """The one with this content that ends in this process have in common."""
+        return _SHARED.setdefault(self.hash, self)
 
     def pack(self) -> bytes:
         """As the payload of a snapshot, or of a round that tells all."""
@@ -79,6 +84,16 @@ class Held:
     @property
     def _whole(self) -> np.ndarray:
         return np.concatenate([self.weights, self.velocity, self.statistics])
+
+
+_SHARED: WeakValueDictionary[bytes, Held] = WeakValueDictionary()
+
+
+def shared(name: bytes) -> Held | None:
+    """What an end in this process came to that has this hash: a thousand simulated ones need not
+    each take the same step.
+    """
+    return _SHARED.get(name)
 
 
 def with_statistics(coded: bytes, statistics: np.ndarray) -> bytes:

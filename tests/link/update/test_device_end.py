@@ -54,6 +54,15 @@ def test_all_ends_hold_the_same_weights_after_every_round(outer_momentum):
             assert end.round_ == server.round_
 
 
+def test_ends_in_one_process_hold_one_copy():
+    server, ends = SmallServer(), [device_end(device) for device in range(3)]
+    assert len({id(end.weights) for end in ends}) == 1
+    told = server.close([], np.ones(LAYOUT.size, np.float32))
+    for end in ends:
+        end.take(told)
+    assert len({id(end.weights) for end in ends}) == 1
+
+
 def test_an_update_has_the_bytes_of_its_round_and_is_signed_for_its_weights():
     end = device_end(1)
     packed = learn(end, 1)

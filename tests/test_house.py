@@ -202,7 +202,9 @@ def test_every_results_file_has_the_one_shape(path):
 
 PACKAGES = ("link", "device", "host_decoder", "export", "host_training", "latentlink")
 TESTED_ELSEWHERE = {
+    "link/fog/course.py": "tests/link/fog/test_session.py",
     "link/fog/interface.py": "tests/link/fog/test_session.py",
+    "link/fog/presence.py": "tests/link/fog/test_session.py",
     "link/fog/underway.py": "tests/link/fog/test_session.py",
     "link/node/interface.py": "tests/link/node/test_sender.py",
     "device/flash/image.py": "tests/device/flash/test_aarch64.py",

@@ -1,7 +1,9 @@
 """The session's two sides: what it is given, and what it tells who runs it."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -9,6 +11,10 @@ from link.bundle.bundle import Bundle
 from link.bundle.image_spec import ImageSpec
 from link.bundle.manifest import TeamEntry
 from link.fog.tensors import TensorCoder
+
+MAX_WAITING = 64
+"Finished images, receipts and closings that nobody has taken."
+One = TypeVar("One")
 
 
 @dataclass(frozen=True)
@@ -132,3 +138,24 @@ class Receipt:
     images: Sequence[int]
     counter: int
     "Its newest packet counter: who takes over goes on above it."
+
+
+class Told:
+    """What nobody has taken yet; of much only the newest."""
+
+    def __init__(self) -> None:
+        self.wanted: Wanted | None = None
+        self.finished: deque[Finished] = deque(maxlen=MAX_WAITING)
+        self.closed: deque[Closed] = deque(maxlen=MAX_WAITING)
+        self.receipts: deque[Receipt] = deque(maxlen=MAX_WAITING)
+
+    def take_wanted(self) -> Wanted | None:
+        wanted, self.wanted = self.wanted, None
+        return wanted
+
+
+def taken(waiting: "deque[One]") -> "list[One]":
+    """All of it; nothing is left."""
+    found = list(waiting)
+    waiting.clear()
+    return found

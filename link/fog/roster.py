@@ -56,6 +56,10 @@ class Roster:
         """Whether it lives and has said so: until then it is waited for, and not counted."""
         return member == self.me or (member in self._flags and self.lives(member))
 
+    def alive(self) -> tuple[bool, ...]:
+        """By member, this one included; nobody before it was heard."""
+        return tuple(self.was_heard(member) for member in sorted({self.me, *self.others}))
+
     def may_have(self, flag: Flag) -> frozenset[int]:
         """Others that have it or never said."""
         return frozenset(m for m in self.others if flag in self._flags.get(m, flag))

@@ -1,7 +1,6 @@
 """Digits, the embedded default: scikit-learn's 1,797 handwritten ones, 8 × 8 pixels, 17 greys."""
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from host_training.data.dataset import Augmentation, DataSet, Split, stratified_holdout
 
@@ -11,6 +10,8 @@ VALIDATION_FRACTION = 0.1
 
 def load() -> DataSet:
     """1,294 training, 144 validation and 359 test images or so, stratified, always the same."""
+    from sklearn.datasets import load_digits  # takes seconds, which other data sets need not wait
+
     scans = load_digits()
     images = np.rint(scans.images * (255 / 16)).astype(np.uint8)[..., None]
     everything = Split(images, scans.target.astype(np.int64))

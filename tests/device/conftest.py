@@ -15,6 +15,7 @@ from link.bundle.bundle import Bundle
 from link.bundle.image_spec import ImageSpec
 from link.coder.tables import Tables
 from link.security.keys import provision
+from tests.worlds.once import made_once
 from tests.worlds.small_bundle import small_manifest
 
 IMAGE_SIZE, N_LATENTS, NODE = 8, 8, 3
@@ -53,13 +54,16 @@ def int8_model(tmp_path_factory):
     """Path of an encoder: two convolutions, int8 8 x 8 x 1 to 8 latents. TensorFlow stays in a
     process of its own.
     """
-    path = tmp_path_factory.mktemp("model") / "encoder.tflite"
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    made = subprocess.run(
-        [sys.executable, "-c", MAKE_MODEL, path], capture_output=True, text=True, env=environment
-    )
-    assert made.returncode == 0, made.stderr
-    return path
+
+    def convert(folder):
+        path = folder / "encoder.tflite"
+        environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        words = [sys.executable, "-c", MAKE_MODEL, path]
+        made = subprocess.run(words, capture_output=True, text=True, env=environment)
+        assert made.returncode == 0, made.stderr
+        return path
+
+    return made_once(tmp_path_factory, "model", convert)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from export.decoders.finetune import FineTuning
+from export.encoder import tflite
 from export.pipeline import export
 from export.report import ExportReport
 from export.settings import Settings
@@ -17,6 +18,7 @@ from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import recipe
 from host_training.training.trainer import Trainer
 from link.bundle.bundle import Bundle
+from tests.worlds.once import made_once
 
 MODEL: dict[str, Any] = dict(
     base_width=8,
@@ -49,15 +51,21 @@ class Exported:
 def checkpoint(tmp_path_factory) -> Path:
     """A digits model after ten epochs: not good, but a classifier."""
     torch.set_num_threads(1)
-    run = tmp_path_factory.mktemp("runs") / "digits-small"
-    short = replace(recipe("digits", ce_epochs=10, duphil_epochs=1), model=Architecture(**MODEL))
-    Trainer(load("digits"), short, run, torch.device("cpu")).train()
-    return run / "duphil.pt"
+
+    def train(folder: Path) -> Path:
+        run = folder / "digits-small"
+        model = Architecture(**MODEL)
+        short = replace(recipe("digits", ce_epochs=10, duphil_epochs=1), model=model)
+        Trainer(load("digits"), short, run, torch.device("cpu")).train()
+        return run / "duphil.pt"
+
+    return made_once(tmp_path_factory, "trained", train)
 
 
 @pytest.fixture(scope="session")
 def exported(checkpoint, tmp_path_factory) -> Exported:
     """Eight of the ten latents, one fine-tuning pass or two."""
+
     settings = Settings(
         checkpoint,
         tmp_path_factory.mktemp("export") / "bundle",
@@ -66,8 +74,22 @@ def exported(checkpoint, tmp_path_factory) -> Exported:
         max_drop_points=3.0,
         fine_tuning=FineTuning(max_epochs=3),
     )
+    run_worker = tflite.run_worker
+
+    def convert_once(scratch: Path) -> None:
+        """TensorFlow's part, the same in each worker."""
+
+        def convert(folder: Path) -> bytes:
+            run_worker(scratch)
+            return (scratch / "encoder.tflite").read_bytes()
+
+        converted = made_once(tmp_path_factory, "converted", convert)
+        (scratch / "encoder.tflite").write_bytes(converted)
+
     lines: list[str] = []
-    bundle, report = export(settings, lines.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tflite, "run_worker", convert_once)
+        bundle, report = export(settings, lines.append)
     return Exported(settings, bundle, report, lines)
 
 

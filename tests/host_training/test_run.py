@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from host_training.commands import main, missing_weights
+from host_training.commands import held, main, missing_weights
 from host_training.data.listing import Listing
 from host_training.presets import recipe
 from host_training.run import (
@@ -180,13 +180,9 @@ def test_a_run_of_an_earlier_version_is_taken_as_its_checkpoint_says(workplace):
 
 
 def test_two_do_not_train_in_one_folder(workplace):
-    long = ("--dataset", "digits", "--ce-epochs", "500", "--threads", "1", "--run", "held")
-    words = [sys.executable, "-m", "host_training", "train", *long]
-    with subprocess.Popen(words, cwd=workplace, stderr=subprocess.DEVNULL) as first:
-        while not (workplace / "held" / "run.json").exists() and first.poll() is None:
-            time.sleep(0.05)
-        second = command("train", "--run", "held", folder=workplace)
-        first.kill()
+    with held(workplace / "held"):
+        words = [sys.executable, "-m", "host_training", "train", "--run", "held"]
+        second = subprocess.run(words, cwd=workplace, capture_output=True, text=True)
     assert second.returncode == 1
     assert second.stderr.startswith("error: another process is training in held; wait for it, or")
 

@@ -14,6 +14,7 @@ from export.measure import Agreement
 from host_training.data.batches import to_model_input, to_pixels
 from host_training.models.autoencoder import quantise
 from link.bundle.image_spec import ImageSpec
+from tests.scale import IS_NIGHTLY
 
 
 def quantisation(path, which):
@@ -59,7 +60,7 @@ def test_what_tensorflow_says_is_passed_on_when_it_fails(tmp_path):
     assert not (tmp_path / "encoder.tflite").exists()
 
 
-@pytest.mark.parametrize("n_views", VIEWS)
+@pytest.mark.parametrize("n_views", VIEWS if IS_NIGHTLY else [max(VIEWS)])
 @torch.no_grad()
 def test_colour_a_longer_wavelet_a_strided_stem_and_views_convert_too(
     n_views, random_model, tmp_path

@@ -1,5 +1,9 @@
 """Device end: one device's side of a run, a server in the same process."""
 
+import errno
+import os
+import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from link.base import durable
 from link.update import code, message
 from link.update.device_end import DeviceEnd, Standing
 from link.update.layout import weights_hash
@@ -241,6 +246,55 @@ def test_whenever_it_is_killed_the_same_bytes_follow(tmp_path, memory, momentum)
         assert killed.weights.tobytes() == server.weights.tobytes()
         assert killed.memory.tobytes() == undisturbed.memory.tobytes()
     assert killed.damage is None
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path):
+    server, undisturbed = SmallServer(), device_end(0)
+    told = []
+    for round_ in range(30):
+        learn(undisturbed, 0)
+        accepted = [(0, round_ - 1)] if round_ % 3 == 1 else [(0, round_)] if round_ % 3 else []
+        told.append(server.close(accepted, sent_by(undisturbed)))
+        undisturbed.take(told[-1])
+    moments = np.random.default_rng(0)
+    n_kills, has_ended = 0, False
+    while not has_ended:
+        child = os.fork()
+        if not child:
+            go_on(device_end(0, tmp_path), told)
+            os._exit(0)
+        time.sleep(moments.uniform(0, 0.006 * (5 + n_kills)))
+        os.kill(child, signal.SIGKILL)
+        has_ended = os.WIFEXITED(os.waitpid(child, 0)[1])
+        n_kills += not has_ended
+    end = device_end(0, tmp_path)
+    assert end.damage is None
+    assert end.held.hash == server.held.hash
+    assert end.memory.tobytes() == undisturbed.memory.tobytes()
+    assert n_kills >= 3
+
+
+def go_on(end: DeviceEnd, told: list[bytes]) -> None:
+    for message_ in told[end.round_ :]:
+        if end.work():
+            learn(end, 0)
+        end.take(message_)
+
+
+def test_a_full_disk_changes_nothing_and_the_same_bytes_follow(tmp_path, monkeypatch):
+    end = device_end(0, tmp_path)
+    learned = train(end.weights, 0, 0)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable.StagedFile, "commit", full)
+        with pytest.raises(OSError, match="no space left"):
+            end.give(learned)
+    assert end.update == b""
+    assert not end.memory.any()
+    assert end.give(learned) == device_end(0).give(learned)
 
 
 def sent_of(packed: bytes, chosen) -> np.ndarray:

@@ -27,7 +27,6 @@ from link.host.interface import NotUsed, Rejected
 from link.lorawan.host.carrier import NetworkSettings
 from link.lorawan.wire import Greeting, pack_chunk, port_of
 from link.medium.profiles import get_profile
-from link.medium.timing import LinkTiming
 from link.wire.control import Quality, Report
 from link.wire.packet import Flag, PacketType
 from tests.worlds.broker import FakeNetwork, broker, chirpstack_uplink
@@ -224,41 +223,47 @@ def make_roofs(n: int) -> list[Roof]:
     return roofs
 
 
-def patient(timing: LinkTiming | None) -> LinkTiming:
-    """Threads of a busy machine may all have heard the packet before it is answered."""
-    assert timing is not None
-    return replace(timing, turnaround_s=0.5)
-
-
 @pytest.mark.parametrize("best", [0, 1, 2])
 def test_the_gateway_that_heard_best_answers_and_the_others_take_no_notice(
     node_entry, store, bundle, best
 ):
-    roofs = make_roofs(3)
-    host = Host(
-        [node_entry],
-        store,
-        timing=patient(timing_of(roofs)),
-        gateways=[GatewayEntry(name) for name in "012"],
-    )
-    [packet] = SmallNode(bundle).packets(random_symbols(bundle.tables, 0), flags=Flag.LISTEN)
-    with closing(listen(host, roofs, lambda: False)) as events:
-        waiting = Waiting(events)
-        waiting.until(Notice)
-        for roof in roofs:
-            roof.coming.append(
-                Received(packet, Quality(5.0, -80.0 if roof is roofs[best] else -100.0))
-            )
-        waiting.until(Rejected, n=2)
-        deadline_s = time.monotonic() + PATIENCE_S
-        while not roofs[best].said and time.monotonic() < deadline_s:
-            next(events)  # each roof has a thread of its own, which speaks when it comes to it
-        assert [len(roof.said) for roof in roofs] == [roof is roofs[best] for roof in roofs]
-        for roof in roofs:
-            roof.coming += [Received(roofs[best].said[0])] if roof is not roofs[best] else []
-        for _ in range(10):
-            assert not isinstance(next(events), Rejected)
-    assert {type(event) for event in waiting.heard} == {Answer, NotUsed, Notice}
+    node, wanted = SmallNode(bundle), [number == best for number in range(3)]
+    for patience_s in (0.5, 5.0):  # threads of a busy machine hear the packet late
+        roofs = make_roofs(3)
+        timing = timing_of(roofs)
+        assert timing is not None
+        host = Host(
+            [node_entry],
+            store,
+            timing=replace(timing, turnaround_s=patience_s),
+            gateways=[GatewayEntry(name) for name in "012"],
+        )
+        [packet] = node.packets(random_symbols(bundle.tables, 0), flags=Flag.LISTEN)
+        with closing(listen(host, roofs, lambda: False)) as events:
+            heard = answered(roofs, best, packet, events)
+        if [len(roof.said) for roof in roofs] == wanted:
+            break
+    assert [len(roof.said) for roof in roofs] == wanted
+    assert {type(event) for event in heard} == {Answer, NotUsed, Notice}
+
+
+def answered(roofs, best, packet, events):
+    """The events while all roofs hear a packet, one of them best, and then each other's answer."""
+    waiting = Waiting(events)
+    waiting.until(Notice)
+    for roof in roofs:
+        quality = Quality(5.0, -80.0 if roof is roofs[best] else -100.0)
+        roof.coming.append(Received(packet, quality))
+    waiting.until(Rejected, n=2)
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not (said := [one for roof in roofs for one in roof.said]):
+        assert time.monotonic() < deadline_s
+        next(events)  # each roof has a thread of its own, which speaks when it comes to it
+    for roof in roofs:
+        roof.coming += [] if roof.said else [Received(said[0])]
+    for _ in range(10):
+        assert not isinstance(next(events), Rejected)
+    return waiting.heard
 
 
 @pytest.mark.parametrize("profile", ["serial-115200", "lora-sf7", "rn2483-sf7"])

@@ -27,7 +27,7 @@ import pytest
 from tests.scale import size
 
 N_STUDY_INPUTS = 1_200_000
-N_INPUTS = size(20_000, N_STUDY_INPUTS)
+N_INPUTS = size(8_000, N_STUDY_INPUTS)
 "Over all targets together."
 HANG_S = 20.0
 "Generous, since the machine may be busy: what hangs, hangs longer."

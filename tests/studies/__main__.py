@@ -37,9 +37,9 @@ def described(path: Path) -> str:
 
 def show_all() -> None:
     for study in STUDIES:
+        print(f"{study:12} {about(study)[0]}", flush=True)  # what it imports may take seconds
         usage = " ".join(parser(study).format_usage().split()).removeprefix("usage: ")
         usage = SEVERAL.sub(" …", CHOICES.sub("{…}", usage)).replace(" [-h]", "")
-        print(f"{study:12} {about(study)[0]}")
         print(f"{'':12} {usage}")
         print(f"{'':12} {state(catalogue.written(study))}")
 

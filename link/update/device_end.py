@@ -36,6 +36,8 @@ STATE = "state"
 FORMAT = 1
 CHECKSUM_BYTES = 8
 TRAINED_BITS = 16
+MAX_STATE_BYTES, MAX_STATE_BYTES_EACH = 1 << 20, 64
+"The longest state that is read: so much, and so much for each parameter."
 
 
 class Learned(Protocol):
@@ -272,9 +274,10 @@ class DeviceEnd:
         if self._path is None or not self._path.exists():
             return None
         try:
-            return _unpacked(
-                durable.read_small(self._path), self._run, self._layout, self._settings
-            )
+            most = MAX_STATE_BYTES + MAX_STATE_BYTES_EACH * self._layout.size
+            if (size := self._path.stat().st_size) > most:
+                raise ValueError(f"the state of the training has {size} bytes, {most} at most")
+            return _unpacked(self._path.read_bytes(), self._run, self._layout, self._settings)
         except ValueError as error:
             self.damage = f"{error}; it is kept as {durable.set_aside(self._path).name}"
             return None

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from link.base import durable
 from link.update import code, message
 from link.update.device_end import DeviceEnd, Standing
-from link.update.layout import weights_hash
+from link.update.layout import Layout, weights_hash
 from link.update.memory import Int8Memory
 from link.update.message import MessageError
 from link.update.settings import RunSettings
@@ -27,6 +27,7 @@ from tests.worlds.training_run import (
     device_end,
     device_key,
     train,
+    values,
 )
 
 
@@ -336,6 +337,27 @@ def test_a_damaged_state_is_set_aside_and_a_snapshot_mends_it(tmp_path: Path):
     assert end.take(server.close([], np.ones(LAYOUT.size, np.float32))) == Standing.MISSED
     assert end.take(server.snapshot(0, [(0, 0)])) == Standing.CURRENT
     assert end.weights.tobytes() == server.weights.tobytes()
+
+
+def test_a_state_that_is_far_too_long_is_not_read(tmp_path):
+    (tmp_path / "state").write_bytes(bytes(2 << 20))
+    end = device_end(0, tmp_path)
+    assert end.damage is not None
+    assert "has 2097152 bytes, 1394688 at most" in end.damage
+    assert learn(end, 0) == learn(device_end(0), 0)
+
+
+def test_the_state_of_a_network_of_many_parameters_is_read_again(tmp_path):
+    layout = Layout(("wide",), ((3000, 500),))
+    key, server = device_key(0), device_key(1).public_key()
+    weights = values(0, layout)
+
+    def many() -> DeviceEnd:
+        return DeviceEnd(SETTINGS, layout, 0, key, server, weights, tmp_path)
+
+    packed = many().give(Learned(weights + 1))
+    assert many().update == packed
+    assert many().damage is None
 
 
 def test_the_state_of_another_run_is_set_aside(tmp_path):

@@ -68,6 +68,7 @@ from pathlib import Path
 from device.capture.source_config import SourceConfig, read_source
 from device.fog.team_config import TeamConfig, read_team
 from device.link_config import LinkConfig, read_link
+from device.training.learn_config import LearnConfig, read_learn
 from link.security import MAX_NODE
 from link.settings import read_toml, rename_keys, setting
 
@@ -101,6 +102,8 @@ class NodeConfig:
     "There always, but in a member of a team that has no modem: None."
     team: TeamConfig | None = setting.key(setting.SECTION, None)
     "None: this node is alone."
+    learn: LearnConfig | None = setting.key(setting.SECTION, None)
+    "For the process that learns, if there is one."
     notices: tuple[str, ...] = field(default=(), compare=False)
     "What the person should change in node.toml."
 
@@ -123,6 +126,7 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
             source=partial(read_source, folder=folder),
             link=partial(read_link, folder=folder),
             team=partial(read_team, folder=folder),
+            learn=partial(read_learn, folder=folder),
             max_queue_mb=MEGABYTE.__mul__,
         )
         _check_sections(config)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from device.capture.gate import Gate
+from device.computers import COMPUTERS, ComputerPower
 from device.config import ConfigError, NodeConfig, load_config
 from device.encoder.loading import UNUSABLE, Loaded, load
 from link.medium import LinkTiming
@@ -38,15 +39,6 @@ class RadioCurrents:
     source: str
 
 
-@dataclass(frozen=True)
-class ComputerPower:
-    """In W at the 5 V supply."""
-
-    idle_w: float
-    busy_w: float
-    source: str
-
-
 RADIOS = {
     "rn2483": RadioCurrents({14: 38.9}, 14.2, 2.8, "Microchip DS50002346, typical"),
     "rak3172": RadioCurrents(
@@ -60,14 +52,6 @@ RADIOS = {
     ),
 }
 "By the profile's carrier."
-COMPUTERS = {
-    "zero2w": ComputerPower(
-        0.6, 1.0, "Zero 2 W: idle 120 mA at 5 V (cnx-software); one core busy: assumed"
-    ),
-    "zero2w-trimmed": ComputerPower(
-        0.375, 1.0, "Zero 2 W without HDMI and USB: 75 mA at 5 V (cnx-software)"
-    ),
-}
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ COMMANDS = {
     "replay": Command("write images for a node to replay", "host_training.__main__", ("replay",)),
     "live": Command("node, line and host on one screen", "host_decoder.__main__", ("live",)),
     "node": Command("run a node", "device.__main__"),
+    "learn": Command("learn from a node's own images", "device.training.__main__"),
     "host": Command("hear nodes and say what they see", "host_decoder.__main__", ("listen",)),
     "decode": Command("decode again what a host stored", "host_decoder.__main__", ("decode",)),
     "stats": Command("what a host's store holds", "host_decoder.__main__", ("stats",)),

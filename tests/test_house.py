@@ -209,6 +209,7 @@ TESTED_ELSEWHERE = {
     "link/node/interface.py": "tests/link/node/test_sender.py",
     "device/flash/image.py": "tests/device/flash/test_aarch64.py",
     "device/flash/rootfs.py": "tests/device/flash/test_aarch64.py",
+    "device/computers.py": "tests/device/test_energy.py",
     "device/training/layers.py": "tests/device/training/test_network.py",
     "host_decoder/commands.py": "tests/host_decoder/live/test_run.py",
     "host_decoder/errors.py": "tests/host_decoder/test_config.py",

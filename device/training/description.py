@@ -65,7 +65,7 @@ class Image(Layer):
     "Pixels reflected on each side, as the longer wavelets want them."
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> tuple[int, int, int]:
         return self.height, self.width, self.channels
 
     def after(self, shape: Shape) -> Shape:

@@ -32,8 +32,6 @@ class Step:
     gradients: Arrays = field(default_factory=dict)
     statistics: Arrays | None = None
     "Means and variances of the norms, by name; None: each batch's own."
-    found: Arrays = field(default_factory=dict)
-    "The batch's own, as torch's running ones count them (variances unbiased)."
     noise: np.ndarray | None = None
     "(N, D) in -1…1; None: latents are rounded, as on the link."
     n_kept: np.ndarray | None = None
@@ -208,8 +206,6 @@ class Norm(Function):
         self._x = x = x - row_of(mean, x)
         if step.statistics is None:
             variance = column_sums(x, x) / count
-            step.found[f"{name}.running_mean"] = mean
-            step.found[f"{name}.running_var"] = variance * np.float32(count / max(count - 1, 1))
         else:
             variance = step.statistics[f"{name}.running_var"]
         self._scale = 1 / np.sqrt(variance + np.float32(EPS))

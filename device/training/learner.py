@@ -18,7 +18,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from device.training.layers import Arrays
 from device.training.limits import Allowance, Limits, Reason, Stop
 from device.training.network import Network
 from device.training.sgd import SGD
@@ -29,8 +28,6 @@ from link.update import FRESH, MASKED, RunSettings, weights_hash
 STATE = "learner.npz"
 FORMAT = 1
 SAVE_EVERY_S = 60.0
-STATISTICS_RATE = np.float32(0.1)
-"A batch's share of the running statistics; torch's."
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +52,10 @@ class PausedError(Exception):
 
 class AbandonedError(Exception):
     """The round is not wanted any more."""
+
+
+class DivergedError(Exception):
+    """The weights of a round are no numbers any more."""
 
 
 class Clock(Protocol):
@@ -96,7 +97,6 @@ class Learner:
         self._path = None if folder is None else folder / STATE
         self._clock = clock
         self._velocity: np.ndarray | None = None
-        self._statistics: Arrays = {}
         self._sent: np.ndarray | None = None
         self._progress: _Progress | None = None
         self._saved: tuple[int, bytes, int] | None = None
@@ -114,13 +114,16 @@ class Learner:
         self,
         weights: np.ndarray,
         round_: int,
+        statistics: np.ndarray | None = None,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Learned:
-        """H steps from weights float32 (P,), which stay as they are; fewer where the round's time,
-        the day's energy or the hours end before.
+        """H steps from weights float32 (P,), which stay as they are, with batch norm's statistics
+        float32 (S,) once they are frozen; fewer steps where the round's time, the day's
+        energy or the hours end before.
 
         PausedError where not a step was possible, or it is too hot: the same call goes on later.
-        AbandonedError when `is_wanted()` says no between two steps.
+        AbandonedError when `is_wanted()` says no between two steps. DivergedError where the weights
+        ran away; the round is forgotten.
         """
         progress = self._begin(weights, round_)
         settings = self._settings
@@ -140,12 +143,16 @@ class Learner:
                     raise PausedError(stop)
                 break
             began_s = self._clock.monotonic()
-            self._step(progress, sgd)
+            with np.errstate(all="ignore"):  # weights that run away are found at the round's end
+                self._step(progress, sgd, statistics)
             now_s = self._clock.monotonic()
             self._allowance.spend(now_s - began_s, self._clock.time())
             if now_s - saved_s >= SAVE_EVERY_S:
                 self._save()
                 saved_s = now_s
+        if not np.isfinite(progress.weights).all():
+            self._progress = self._velocity = None
+            raise DivergedError("training diverged; the run's learning rate is too high for it")
         self._save()
         n_images = progress.n_steps * self._shard.batch_images
         return Learned(progress.weights.copy(), n_images, progress.loss_sum / progress.n_steps)
@@ -163,32 +170,22 @@ class Learner:
         self._progress = _Progress(round_, base, np.array(weights, np.float32))
         return self._progress
 
-    def _step(self, progress: _Progress, sgd: SGD) -> None:
+    def _step(self, progress: _Progress, sgd: SGD, statistics: np.ndarray | None) -> None:
         settings, network = self._settings, self._network
         batch = self._shard.batch(progress.round_ * settings.n_steps + progress.n_steps)
         draws = network.draws(batch.rng, len(batch.labels))
-        is_frozen = progress.round_ >= settings.frozen_from_round and bool(self._statistics)
-        given = progress.weights, batch.images, batch.labels, draws
-        step = network.gradient(*given, self._statistics if is_frozen else None)
-        if not is_frozen:
-            self._follow(step.statistics)
+        step = network.gradient(progress.weights, batch.images, batch.labels, draws, statistics)
         sgd.step(progress.weights, step.gradient)
         self._velocity = sgd.velocity
         progress.n_steps += 1
         progress.loss_sum += step.loss
 
-    def _follow(self, found: Arrays) -> None:
-        """Running means and variances, as torch's batch norm keeps them."""
-        for name, new in found.items():
-            if name not in self._statistics:
-                self._statistics[name] = new.copy()
-            else:
-                self._statistics[name] += STATISTICS_RATE * (new - self._statistics[name])
-
     def _save(self) -> None:
         if self._path is None or self._progress is None:
             return
         progress = self._progress
+        if not np.isfinite(progress.weights).all():
+            return
         if self._saved == (mark := (progress.round_, progress.base, progress.n_steps)):
             return
         head = {
@@ -200,7 +197,7 @@ class Learner:
             "loss_sum": progress.loss_sum,
             "spent": self._allowance.spent,
         }
-        arrays = {"weights": progress.weights, **self._statistics}
+        arrays = {"weights": progress.weights}
         if self._velocity is not None:
             arrays["velocity"] = self._velocity
         with durable.whole(self._path) as unfinished, unfinished.open("wb") as file:
@@ -231,7 +228,7 @@ class Learner:
                 f"what was learned of a round is unusable ({error}); it is kept as {aside}"
             )
             return 0, 0.0
-        self._velocity, self._statistics = velocity, arrays
+        self._velocity = velocity
         self._progress = _Progress(
             head["round"], bytes.fromhex(head["base"]), weights, head["n_steps"], head["loss_sum"]
         )

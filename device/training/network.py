@@ -8,6 +8,7 @@ to 1e-4; on one thread the same input gives the same bits.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,8 +36,6 @@ class Gradient:
     "Mean over the images, nats."
     gradient: np.ndarray
     "float32 (P,)"
-    statistics: Arrays
-    "The norms' means and variances (unbiased) of the batch, in the names of torch's running ones."
 
 
 class Network:
@@ -52,6 +51,12 @@ class Network:
         self.parameters = d.parameters(described)
         self.n_weights = sum(map(math.prod, self.parameters.values()))
         self._smoothing = smoothing
+        self._statistics_shapes = {
+            f"{layer.name}.{part}": (layer.channels,)
+            for layer in d.walk(described)
+            if isinstance(layer, d.Norm)
+            for part in ("running_mean", "running_var")
+        }
         self._noise, self._n_latents = None, 0
         for layer, shape in zip(described, d.shapes(described, first.shape), strict=False):
             if isinstance(layer, d.Noise):
@@ -65,16 +70,16 @@ class Network:
         images: np.ndarray,
         labels: np.ndarray,
         draws: Draws,
-        statistics: Arrays | None = None,
+        statistics: np.ndarray | None = None,
     ) -> Gradient:
         """The loss of images uint8 (N, H, W, C) with labels (N,), and its gradient; norms take the
-        batch's statistics, or those frozen ones (by the names of torch's running ones).
+        batch's statistics, or frozen ones, float32 (S,).
         """
         gradient = np.zeros(self.n_weights, np.float32)
         step = Step(
             self.views(weights),
             self.views(gradient),
-            statistics,
+            self._statistics(statistics),
             noise=draws.noise,
             n_kept=draws.n_kept,
         )
@@ -83,13 +88,14 @@ class Network:
         dy = dy.reshape(len(dy), 1, 1, -1)
         for function in reversed(self._functions):
             dy = function.backward(dy, step)
-        return Gradient(loss, gradient, step.found)
+        return Gradient(loss, gradient)
 
     def scores(
-        self, weights: np.ndarray, images: np.ndarray, statistics: Arrays | None = None
+        self, weights: np.ndarray, images: np.ndarray, statistics: np.ndarray | None = None
     ) -> np.ndarray:
         """Class scores (N, K), latents rounded as on the link."""
-        return self._forward(images, Step(self.views(weights), statistics=statistics))
+        step = Step(self.views(weights), statistics=self._statistics(statistics))
+        return self._forward(images, step)
 
     def draws(self, rng: np.random.Generator, n_images: int) -> Draws:
         noise = rng.random((n_images, self._n_latents), np.float32) * 2 - 1
@@ -101,13 +107,11 @@ class Network:
 
     def views(self, vector: np.ndarray) -> Arrays:
         """The parameters in a vector (P,), by names."""
-        assert vector.shape == (self.n_weights,)
-        found, begin = {}, 0
-        for name, shape in self.parameters.items():
-            end = begin + math.prod(shape)
-            found[name] = vector[begin:end].reshape(shape)
-            begin = end
-        return found
+        return _views(vector, self.parameters)
+
+    def _statistics(self, vector: np.ndarray | None) -> Arrays | None:
+        """Mean and variance of every norm, one behind the other in a vector (S,), by names."""
+        return None if vector is None else _views(vector, self._statistics_shapes)
 
     def _forward(self, images: np.ndarray, step: Step) -> np.ndarray:
         x = images * np.float32(1 / 255)
@@ -116,6 +120,16 @@ class Network:
         for function in self._functions:
             x = function.forward(x, step)
         return x.reshape(len(x), -1)
+
+
+def _views(vector: np.ndarray, shapes: Mapping[str, d.Shape]) -> Arrays:
+    found, begin = {}, 0
+    for name, shape in shapes.items():
+        end = begin + math.prod(shape)
+        found[name] = vector[begin:end].reshape(shape)
+        begin = end
+    assert vector.shape == (begin,)
+    return found
 
 
 def _function(layer: d.Layer, is_first: bool) -> Function:

@@ -9,6 +9,7 @@ import torch
 
 from device.capture.schedule import Hours
 from device.training import description
+from device.training.description import Norm, walk
 from device.training.learner import STATE, AbandonedError, Learned, Learner, PausedError
 from device.training.limits import Limits, Reason
 from device.training.network import Network
@@ -129,7 +130,7 @@ def test_momentum_is_carried_over_rounds_but_where_it_was_sent(world, kind):
 
 
 def test_a_round_that_is_broken_off_anywhere_ends_with_the_same_bits(world, tmp_path):
-    settings = replace(SETTINGS, momentum_kind=CARRIED, frozen_from_round=2, learning_rates=(0.01,))
+    settings = replace(SETTINGS, momentum_kind=CARRIED)
     undisturbed = [
         each.weights.tobytes() for each in rounds(world.learner(settings), world.initial, 4)
     ]
@@ -140,13 +141,31 @@ def test_a_round_that_is_broken_off_anywhere_ends_with_the_same_bits(world, tmp_
             asked = iter([True])
             learner = world.learner(settings, folder=state)
             with pytest.raises(AbandonedError):
-                learner.train(start, round_, lambda asked=asked: next(asked, False))
+                learner.train(start, round_, None, lambda asked=asked: next(asked, False))
             learner._save()  # as after a minute
         learned = world.learner(settings, folder=state).train(start, round_)
         assert learned.weights.tobytes() == undisturbed[round_]
         again = world.learner(settings, folder=state).train(start, round_)
         assert again.weights.tobytes() == undisturbed[round_], "killed before it was given away"
         start = learned.weights
+
+
+def test_frozen_statistics_reach_every_step(world):
+    n_channels = sum(layer.channels for layer in walk(world.layers) if isinstance(layer, Norm))
+    frozen = np.ones(2 * n_channels, np.float32)
+    one, other = (
+        world.learner().train(world.initial, 0, statistics) for statistics in (frozen, None)
+    )
+    assert one.weights.tobytes() != other.weights.tobytes()
+    network = Network(world.layers, SETTINGS.label_smoothing)
+    shard = Shard(world.folder / "shard", SHAPE, 10, 16, (5, DEVICE), 1)
+    expected, sgd = world.initial.copy(), SGD(0.05, 0.9, 5e-4)
+    for step in range(4):
+        batch = shard.batch(step)
+        draws = network.draws(batch.rng, 16)
+        found = network.gradient(expected, batch.images, batch.labels, draws, frozen)
+        sgd.step(expected, found.gradient)
+    assert one.weights.tobytes() == expected.tobytes()
 
 
 def test_a_rounds_time_ends_it_with_the_steps_that_are_done(world):

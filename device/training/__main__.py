@@ -26,7 +26,7 @@ from link.base import FolderLock, HeldError, durable
 from link.output import program, readable_output
 from link.picture import PillowMissingError
 from link.security import signature
-from link.update import DeviceEnd, max_message_bytes
+from link.update.device_end import DeviceEnd, max_message_bytes
 
 EXPLAINED = (
     ExchangeError,

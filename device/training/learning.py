@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from device.training.learner import AbandonedError, DivergedError, Learned, Learner, PausedError
 from link.base import boot_s
-from link.update import DeviceEnd, MessageError, Standing, Work
+from link.update.device_end import DeviceEnd, Standing, Work
+from link.update.message import MessageError
 
 LOOK_S = 0.3
 "How often who waits for something looks around."

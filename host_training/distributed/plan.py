@@ -1,0 +1,78 @@
+"""Plan: how a model is learned on many devices, in numbers a person chooses; settings follow.
+
+Devices take turns. In a round one group sends the gradient of one large batch each, at the weights
+that all hold: batch norm sees enough images, and a message is long enough to be worth its header
+and its signature. Momentum, decay and the rates' one cycle belong to the outer step, behind the
+code: so what waits in a memory is gradients, whose worth does not depend on when they are sent.
+"""
+
+import math
+from dataclasses import dataclass
+
+from link.update import RunSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One run; bytes are those of a message, header and signature included."""
+
+    n_devices: int = 32
+    n_groups: int = 8
+    "That take turns."
+    batch_images: int = 128
+    "A device's, in its turn."
+    epochs: float = 40.0
+    "Images that all devices together learn from, in sizes of the training split."
+    rate: float = 0.2
+    "The highest of the one cycle."
+    warm_up: float = 0.1
+    "Share of the rounds until then."
+    momentum: float = 0.9
+    decay: float = 5e-4
+    up_bytes: int = 3760
+    down_bytes: int = 2690
+    label_smoothing: float = 0.1
+    crop_pixels: int = 2
+    has_flips: bool = True
+    memory: str = "float32"
+    seed: int = 0
+
+    def settings(self, network: str, n_images: int, n_each: int = 1) -> RunSettings:
+        """For a training split of so many images; a gateway's `n_each` devices count as one."""
+        per_device = n_images // (self.n_devices * n_each)
+        batch = min(self.batch_images, per_device)
+        per_round = self.n_devices // self.n_groups * batch * n_each
+        n_rounds = max(1, round(self.epochs * n_images / per_round))
+        return RunSettings(
+            network=network,
+            seed=self.seed,
+            n_devices=self.n_devices,
+            n_groups=self.n_groups,
+            n_rounds=n_rounds,
+            n_steps=1,
+            batch_images=batch,
+            learning_rates=(1.0,),
+            momentum=0.0,
+            label_smoothing=self.label_smoothing,
+            crop_pixels=self.crop_pixels,
+            has_flips=self.has_flips,
+            outer_rates=tuple(
+                self.rate * one_cycle((round_ + 1) / n_rounds, self.warm_up)
+                for round_ in range(n_rounds)
+            ),
+            outer_momentum=self.momentum,
+            outer_decay=self.decay,
+            up_bytes=(self.up_bytes,),
+            down_bytes=(self.down_bytes,),
+            memory=self.memory,
+            max_lateness=min(4 if self.n_groups == 1 else 2 * self.n_groups, 7),
+        )
+
+
+def one_cycle(progress: float, warm_up: float) -> float:
+    """Share of the highest rate at that progress, 0 to 1: up in a line, down in a cosine, but not
+    to nothing.
+    """
+    if progress < warm_up:
+        return 0.05 + 0.95 * progress / warm_up
+    return max(0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))), 1e-3)

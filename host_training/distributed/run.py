@@ -1,0 +1,235 @@
+"""Run: one model learned on simulated devices, in a folder: goes on where it was killed, shows how
+far it is, and ends with an ordinary checkpoint, `ce.pt`, that `python -m export` takes.
+
+    server/        the server's state and its signed messages, round by round
+    devices/       each device's end
+    rounds.jsonl   what became of each round
+    report.md      what it cost, and a line for every device
+    tensorboard/   the same, drawn
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from host_training.data.dataset import DataSet
+from host_training.distributed import network
+from host_training.distributed.circumstances import Circumstances
+from host_training.distributed.flat_model import FlatModel
+from host_training.distributed.fleet import SERVER, Fleet, key_of, public_keys
+from host_training.distributed.partition import deal
+from host_training.distributed.plan import Plan
+from host_training.distributed.rules import Rules
+from host_training.distributed.server import Server
+from host_training.distributed.simulator import Moment, Simulator
+from host_training.models.autoencoder import AutoEncoder, ModelConfig
+from host_training.training.checkpoint import Checkpoint, Provenance
+from host_training.training.evaluation import Evaluation, encode_split, evaluate, symbol_order
+from host_training.training.recipe import Recipe
+from link.base import durable
+
+N_CALIBRATION = 2000
+"Validation images by which the server estimates batch norms' statistics."
+SERVER_DIR, DEVICES_DIR, ROUNDS, REPORT, RESULT = (
+    "server", "devices", "rounds.jsonl", "report.md", "ce.pt",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class World:
+    """What is simulated around a plan."""
+
+    alpha: float | None = None
+    "The Dirichlet distribution's that a device's classes have; None: mixed as in the whole."
+    circumstances: Circumstances = field(default_factory=Circumstances)
+    rules: Rules = field(default_factory=Rules)
+    n_per_gateway: int = 1
+    "Devices behind each gateway, which then counts as one of the plan's."
+    n_each: int = 1
+    "How many of these train when it is its turn."
+
+
+class Run:
+    """A data set, a recipe's model, a plan and a world."""
+
+    def __init__(
+        self,
+        data: DataSet,
+        recipe: Recipe,
+        plan: Plan,
+        world: World | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """`folder`: None keeps nothing (studies)."""
+        self.data, self.recipe, self.plan, self.folder = data, recipe, plan, folder
+        self.world = world or World()
+        torch.manual_seed(plan.seed)
+        config = ModelConfig.of(recipe.model, data.image_shape, len(data.classes))
+        self.flat = FlatModel(AutoEncoder(config))
+        described = network.describe(self.flat.model)
+        self.settings = plan.settings(described.name, len(data.train), self.world.n_each)
+        initial = self.flat.weights
+        n_parts = plan.n_devices * self.world.n_per_gateway
+        parts = deal(data.train.labels, n_parts, self.world.alpha, plan.seed)
+        own = None if folder is None else folder / SERVER_DIR
+        self.server = Server(
+            self.settings,
+            self.flat.layout,
+            initial,
+            key_of(self.settings.run_id, SERVER),
+            public_keys(self.settings),
+            own,
+            self.world.rules,
+        )
+        fleet = Fleet(
+            self.flat,
+            initial,
+            data.train,
+            parts,
+            self.settings,
+            n_per_gateway=self.world.n_per_gateway,
+            n_each=self.world.n_each,
+            folder=None if folder is None else folder / DEVICES_DIR,
+        )
+        self.lines = self._known_lines()
+        last = self.lines[-1] if self.lines else {"now_s": 0.0, "up_bytes": 0.0, "down_bytes": 0.0}
+        self.simulator = Simulator(
+            self.server, fleet, self.world.circumstances, last["now_s"],
+            last["up_bytes"], last["down_bytes"],
+        )  # fmt: skip
+
+    def _known_lines(self) -> list[dict[str, Any]]:
+        """Those of rounds that the server has behind it; one cut off by a kill is none."""
+        if self.folder is None or not (self.folder / ROUNDS).exists():
+            return []
+        text = (self.folder / ROUNDS).read_text(encoding="utf-8")
+        lines = [json.loads(line) for line in text.splitlines(True) if line.endswith("\n")]
+        return [line for line in lines if line["round"] < self.server.round_]
+
+    def train(
+        self,
+        judged_every: int,
+        on_round: Callable[[dict[str, Any]], None] = lambda line: None,
+        until: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """To the end, or until `until()` says so; False then. Every so many rounds, and after the
+        last one, a line has the accuracy on the validation split.
+        """
+        while not self.server.is_finished:
+            if until():
+                return False
+            line = self._line(self.simulator.round())
+            if (line["round"] + 1) % judged_every == 0 or self.server.is_finished:
+                figures = self.judge()
+                line |= {"accuracy": figures.accuracy, "val_loss": figures.loss}
+            self.lines.append(line)
+            self._write_lines()
+            on_round(line)
+        return True
+
+    def _line(self, moment: Moment) -> dict[str, Any]:
+        closed = moment.closed
+        return {
+            "round": closed.round_,
+            "now_s": moment.now_s,
+            "loss": closed.loss,
+            "up_bytes": moment.up_bytes,
+            "down_bytes": moment.down_bytes,
+            "accepted": closed.accepted,
+            "left_out": closed.left_out,
+            "refused": moment.refused,
+            "hash": moment.hash.hex(),
+        }
+
+    def _write_lines(self) -> None:
+        if self.folder is None:
+            return
+        path = self.folder / ROUNDS
+        if len(self.lines) == 1 or not path.exists() or self._is_resumed(path):
+            with durable.whole(path) as unfinished:
+                unfinished.write_text("".join(map(_text, self.lines)), encoding="utf-8")
+        else:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(_text(self.lines[-1]))
+
+    def _is_resumed(self, path: Path) -> bool:
+        """Whether the file holds other lines than all but the last one."""
+        return sum(1 for _ in path.open("rb")) != len(self.lines) - 1
+
+    def judge(self) -> Evaluation:
+        """What the server's weights are worth on the validation split; the model then has them."""
+        self.flat.set_weights(self.server.weights)
+        calibration = np.arange(min(N_CALIBRATION, len(self.data.validation)))
+        self.flat.estimate_statistics(self.data.validation.subset(calibration))
+        return evaluate(self.flat.model, self.data.validation, self.flat.device)
+
+    def write_checkpoint(self, path: Path) -> Checkpoint:
+        """The result, with its latents ranked."""
+        figures = self.judge()
+        model = self.flat.model
+        symbols, labels = encode_split(model, self.data.train, self.flat.device)
+        order = symbol_order(model.config, symbols.numpy(), labels.numpy())
+        epochs = max(1, round(self.plan.epochs))
+        recipe = replace(self.recipe, ce_epochs=epochs, duphil_epochs=0, seed=self.plan.seed)
+        best = Checkpoint(
+            model,
+            Provenance(self.data.name, self.data.sha256, recipe, None, None),
+            self.data.classes,
+            "ce",
+            epochs,
+            figures,
+            tuple(order.tolist()),
+        )
+        best.write(path)
+        return best
+
+    def report(self) -> str:
+        """Markdown: what the run cost, and a line for every device."""
+        return report(self.lines, asdict(self.plan), self.settings.n_devices)
+
+
+def _text(line: dict[str, Any]) -> str:
+    return json.dumps(line) + "\n"
+
+
+def report(lines: Sequence[dict[str, Any]], plan: dict[str, Any], n_devices: int) -> str:
+    """The same of a run's lines."""
+    counted, late, left_out = Counter[int](), Counter[int](), Counter[int]()
+    last: dict[int, int] = {}
+    for line in lines:
+        for device, made_in in line["accepted"]:
+            counted[device] += 1
+            late[device] += made_in < line["round"]
+            last[device] = line["round"]
+        left_out.update(device for device, _ in line["left_out"])
+    end = lines[-1]
+    judged = [line for line in lines if "accuracy" in line]
+    parts = [
+        "# A run on many devices\n",
+        f"{end['round'] + 1} rounds, {end['now_s'] / 3600:.2f} modelled hours; a device that took "
+        f"part in every turn sent {end['up_bytes'] / 1e6:.3f} MB and received "
+        f"{end['down_bytes'] / 1e6:.3f} MB.\n",
+        "| round | hours | MB up | MB down | validation accuracy, % |\n|---|---|---|---|---|",
+        *(
+            f"| {line['round'] + 1} | {line['now_s'] / 3600:.2f} | {line['up_bytes'] / 1e6:.3f} | "
+            f"{line['down_bytes'] / 1e6:.3f} | {100 * line['accuracy']:.2f} |"
+            for line in judged
+        ),
+        "\n## Devices\n",
+        "| device | counted | of these late | left out by the filters | last counted in round |\n"
+        "|---|---|---|---|---|",
+        *(
+            f"| {device} | {counted[device]} | {late[device]} | {left_out[device]} | "
+            f"{last.get(device, -1) + 1 or 'never'} |"
+            for device in range(n_devices)
+        ),
+        "\n## Plan\n",
+        *(f"- {name}: {value}" for name, value in plan.items()),
+    ]
+    return "\n".join(parts) + "\n"

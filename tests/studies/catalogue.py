@@ -19,6 +19,7 @@ STUDIES = {
     "seeds": "results/seeds-*.json",
     "verdicts": "results/verdicts-*.json",
     "gate": "results/gate.json",
+    "learn": "results/learn.json",
     "simulation": "results/link-simulation.json",
     "many_nodes": "results/link-many-nodes.json",
     "erasure": "results/link-erasure.json",

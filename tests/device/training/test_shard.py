@@ -1,15 +1,13 @@
 """A shard is read batch by batch, the same ones every time, and never held."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from device.training.shard import IMAGES, LABELS, Shard, ShardError, Writer, shuffled, write
+from device.training.shard import IMAGES, LABELS, Shard, ShardError, shuffled, write
+from tests.worlds import large_shard
 
-ROOT = Path(__file__).parents[3]
 SHAPE = (8, 8, 3)
 N = 50
 
@@ -134,54 +132,7 @@ def test_a_fault_while_writing_leaves_the_old_shard(folder):
     assert {path.name for path in folder.iterdir()} == {IMAGES, LABELS}
 
 
-LEARN = """
-import re, sys
-import numpy as np
-from pathlib import Path
-from device.training import description
-from device.training.learner import Learner
-from device.training.network import Network
-from device.training.shard import Shard
-from link.update import RunSettings
-
-network = Network(description.read(Path(sys.argv[2]).read_bytes()))
-shard = Shard(Path(sys.argv[1]), network.image.shape, network.n_classes, 32, (0, 1), 4, True)
-settings = RunSettings(network="0" * 16, n_steps=20, batch_images=32)
-weights = np.load(sys.argv[3])
-learned = Learner(network, shard, settings, Path(sys.argv[1])).train(weights, 0)
-assert learned.n_images == 640
-peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
-print(len(shard), int(peak[1]) / 1000)
-"""
-
-
 def test_ten_gigabytes_of_images_are_learned_from_in_120_mb(tmp_path):
-    from host_training.distributed.network import describe, weights
-    from host_training.models.autoencoder import AutoEncoder, ModelConfig
-    from host_training.presets import PRESETS
-
-    n, image_shape = 3_400_000, (32, 32, 3)
-    sparse = tmp_path / "shard"
-    with Writer(sparse, image_shape) as writer:
-        writer.add(np.zeros(image_shape, np.uint8), 0)
-    header = np.lib.format.header_data_from_array_1_0
-    for name, row in (
-        (IMAGES, np.zeros((1, *image_shape), np.uint8)),
-        (LABELS, np.zeros(1, "<u2")),
-    ):
-        with (sparse / name).open("wb") as file:
-            said = header(row) | {"shape": (n, *row.shape[1:])}
-            np.lib.format.write_array_header_1_0(file, said)
-            file.truncate(file.tell() + n * row.nbytes)
-    assert (sparse / IMAGES).stat().st_size > 10e9
-    model = AutoEncoder(ModelConfig.of(PRESETS["plain-5-long"].recipe.model, image_shape, 10))
-    (tmp_path / "network.json").write_text(describe(model).text)
-    np.save(tmp_path / "initial.npy", weights(model))
-    given = (sparse, tmp_path / "network.json", tmp_path / "initial.npy")
-    done = subprocess.run(
-        [sys.executable, "-c", LEARN, *map(str, given)], cwd=ROOT, capture_output=True, text=True
-    )
-    assert not done.returncode, done.stderr
-    n_images, peak_mb = done.stdout.split()
-    assert int(n_images) == n
-    assert float(peak_mb) <= 120
+    n_images, peak_mb = large_shard.learn(tmp_path)
+    assert n_images == large_shard.N_IMAGES
+    assert peak_mb <= 120

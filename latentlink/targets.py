@@ -104,6 +104,8 @@ def nightly(said: Said) -> None:
         "tests/link",
         "tests/device",
         "tests/studies",
+        "tests/export/encoder/test_tflite.py",
+        "tests/test_end_to_end.py",
         LATENTLINK_NIGHTLY="1",
     )
 

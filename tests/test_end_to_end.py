@@ -1,5 +1,5 @@
 """The whole path as a person runs it, on real scans: train, export, live, each in processes of its
-own.
+own. `make nightly` trains to the end, as the preset says.
 """
 
 import json
@@ -11,11 +11,14 @@ import pytest
 
 from link.bundle.bundle import Bundle
 from link.output.results import check_result
+from tests.scale import IS_NIGHTLY
+
+ACCURACY = 0.97 if IS_NIGHTLY else 0.9
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=300, cwd=folder
+        [sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=900, cwd=folder
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
@@ -32,8 +35,9 @@ def workplace(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(workplace: Path) -> Bundle:
-    """The embedded data set, trained and exported by the default recipe."""
-    run(workplace, "host_training", "train", "--dataset", "digits", "--run", "run")
+    """The embedded data set, trained by the default recipe, or a third of it, and exported."""
+    epochs = () if IS_NIGHTLY else ("--ce-epochs", "20", "--duphil-epochs", "3")
+    run(workplace, "host_training", "train", "--dataset", "digits", "--run", "run", *epochs)
     run(workplace, "export", "--run", "run")
     run(workplace, "host_training", "replay", "--dataset", "digits", "--out", "run/replay.npz")
     return Bundle.load(workplace / "run" / "bundle", side="host")
@@ -48,7 +52,7 @@ def figures(workplace: Path, study: str) -> dict[str, float]:
 def test_export_keeps_the_accuracy(workplace, bundle):
     [path] = (workplace / "runs" / "results").glob("export-*.json")
     exported = figures(workplace, path.stem)
-    assert exported["int8_accuracy"] >= 0.97
+    assert exported["int8_accuracy"] >= ACCURACY
     assert exported["int8_drop_points"] <= 0.5
     assert exported["mixture_bits_per_image"] <= exported["static_bits_per_image"]
 
@@ -68,7 +72,7 @@ def test_digits_are_classified_live_over_a_lora_line_in_eight_bytes(workplace, b
     [path] = (workplace / "runs" / "results").glob("live-*.json")
     seen = figures(workplace, path.stem)
     assert seen["live_images"] == 359
-    assert seen["live_accuracy"] >= 0.97
+    assert seen["live_accuracy"] >= ACCURACY
     assert seen["live_bytes_per_image"] <= 8
     # the salt
     assert seen["live_wire_bytes_per_image"] == pytest.approx(
@@ -92,7 +96,7 @@ def test_bench_measures_all_that_is_promised(workplace, bundle):
         "100",
     )
     measured = figures(workplace, "bench")
-    assert measured["coder_overhead_bits_mean"] <= 3
+    assert measured["coder_overhead_bits_mean"] <= (3 if IS_NIGHTLY else 4)  # of 100 images
     assert measured["coder_overhead_bits_max"] < 8
     assert measured["mixture_bits_per_image"] < measured["static_bits_per_image"]
     assert (measured["packet_overhead_bytes"], measured["stream_overhead_bytes"]) == (11, 15)

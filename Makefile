@@ -8,6 +8,7 @@ TORCH_INDEX ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+GLOBAL_READY := .venv-global/.ready
 
 # A value reaches a program as it was typed: in MAKEFLAGS, and here between quotes. Make itself expands none.
 quoted = '$(subst ','\'',$(value $(1)))'
@@ -16,14 +17,14 @@ STARTER = $(if $(wildcard $(PY)),'$(PY)',$(call quoted,PYTHON))
 LATENTLINK = +@$(STARTER) -m latentlink make
 IF_THERE = +@! $(STARTER) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(STARTER) -m latentlink make
 
-STEPS := train export decoder live bench seeds verdicts experiments report plot flash image deploy deploy-model \
+STEPS := train export decoder live global bench seeds verdicts experiments report plot flash image deploy deploy-model \
 	test test-image test-scenarios test-power-cuts nightly lint golden clean clean-runs
 TARGETS := help setup $(STEPS)
 .PHONY: $(TARGETS) variables
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-$(TARGETS) $(READY): | variables
+$(TARGETS) $(READY) $(GLOBAL_READY): | variables
 
 variables:
 	$(IF_THERE) check $(filter $(TARGETS),$(MAKECMDGOALS))
@@ -39,10 +40,15 @@ $(READY): requirements/host.lock.txt requirements/setup.sh
 	@requirements/setup.sh $(VENV) $(call quoted,PYTHON) $(call quoted,TORCH_INDEX)
 	@touch $@
 
+$(GLOBAL_READY): requirements/global.lock.txt requirements/setup.sh
+	@requirements/setup.sh $(@D) $(call quoted,PYTHON) '' global
+	@touch $@
+
 train: $(READY)  ## train DATASET with PRESET, or go on where it was interrupted
 export: $(READY)  ## turn the trained checkpoint into RUN/bundle: int8 encoder, tables, decoder, report
 decoder: $(READY)  ## another decoder for a bundle's host, its node untouched: TASK=label|coarse|fine|living|anomaly|thumbnail|new-class
 live: $(READY)  ## classify live: node process, throttled line, host process, on one screen
+global: $(READY) $(GLOBAL_READY)  ## 24 devices learn digits over Flower, some killed, one lying; then as live; writes global-real.json
 bench: $(READY)  ## measure coder, node, host and link; writes bench.json
 seeds: $(READY)  ## train, export and classify live with five seeds; writes seeds-NAME.json
 verdicts: $(READY)  ## measure what stop verdicts save; writes verdicts-NAME.json
@@ -57,7 +63,7 @@ experiments: $(READY)  ## the studies, the command of each, and which results ar
 report: $(READY)  ## docs/results.md, and docs/results.html (not in git) with its plots, from results/study-*.json
 plot: $(READY)  ## draw docs/ from results/
 test: $(READY)  ## all tests, JOBS= at a time
-nightly: $(READY)  ## the long studies: loss, kills, adversary, fuzz, faults; writes link-*.json and faults.json (two hours)
+nightly: $(READY) $(GLOBAL_READY)  ## the long studies: loss, kills, adversary, fuzz, faults; writes link-*.json and faults.json (two hours)
 lint: $(READY)  ## ruff and mypy
 golden: $(READY)  ## rewrite tests/golden; review the diff
 clean:  ## remove caches; runs, data and .venv stay

@@ -15,6 +15,7 @@ from host_training.run import (
     Wanted,
     is_same_source,
     read_pictures,
+    read_run,
     require_pictures,
 )
 from latentlink.choice import (
@@ -169,6 +170,19 @@ def live(said: Said) -> None:
     downlink = ["--no-downlink"] if said.get("DOWNLINK") == "no" else []
     options = ["--results", said.results, *said.options(*LINE, "FOG", "KILL"), *downlink]
     said.run("host_decoder", "live", "--bundle", chosen.bundle, "--replay", replay, *options)
+
+
+def global_(said: Said) -> None:
+    """Trained by many devices; from then on it is a run like any other."""
+    folder = said.path("RUN") or RUNS / "digits-global"
+    run = read_run(folder)
+    if run is None or not run.is_finished:
+        options = ["--results", said.results, *said.options("SEED", "DATA_DIR")]
+        said.run("tests.studies", "global_real", "--run", folder, *options)
+    if said.is_dry and run is None:
+        said.tell(f"global    then {folder} is exported and classified live, as by make live RUN=")
+        return
+    live(replace(said, values={**said.values, "RUN": str(folder)}))
 
 
 def bench(said: Said) -> None:

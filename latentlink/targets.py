@@ -8,7 +8,7 @@ from collections.abc import Callable
 from host_training.run import RunError
 from latentlink.choice import bundle_to_use
 from latentlink.said import Said
-from latentlink.steps import bench, decoder, export, live, seeds, train, verdicts
+from latentlink.steps import bench, decoder, export, global_, live, seeds, train, verdicts
 from latentlink.upkeep import clean, clean_runs
 from latentlink.variables import TEAM
 from link.output import results
@@ -134,6 +134,7 @@ STEPS: dict[str, Callable[[Said], None]] = {
     "export": export,
     "decoder": decoder,
     "live": live,
+    "global": global_,
     "bench": bench,
     "seeds": seeds,
     "verdicts": verdicts,

@@ -251,6 +251,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "export": EXPORT,
     "decoder": (*BUNDLE, "TASK", "TASK_NAME", "TASK_LOSS", "EXAMPLES", "SHOTS"),
     "live": (*BUNDLE, *LINE, "KILL"),
+    "global": ("RUN", "SEED", "RESULTS", *LINE),
     "bench": (*BUNDLE, "IMAGES"),
     "seeds": ("DATASET", "LINK", "RESULTS"),
     "verdicts": BUNDLE,

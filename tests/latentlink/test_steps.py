@@ -117,6 +117,17 @@ def test_what_is_made_is_not_made_again_and_the_seed_is_then_the_lines(capsys):
     assert option(live, "--bundle") == "runs/digits-digits/bundle"
 
 
+def test_what_many_devices_learned_is_exported_and_classified_live_like_any_run(capsys):
+    [study] = shown(capsys, "global", SEED="3")
+    assert study[:2] == ["tests.studies", "global_real"]
+    assert option(study, "--run") == "runs/digits-global"
+    make_run("digits", folder="runs/digits-global")
+    steps = shown(capsys, "global", IMAGES="5")
+    assert [step[0] for step in steps] == ["export", "host_training", "host_decoder"]
+    assert option(steps[0], "--run") == "runs/digits-global"
+    assert option(steps[2], "--images") == "5"
+
+
 def test_a_run_remembers_its_preset(capsys):
     run = make_run("photos", "narrow-5", stage="ce")
     export, *_ = shown(capsys, "live", DATASET="photos")

@@ -9,6 +9,7 @@ FOLDER = Path(__file__).parent
 STUDIES = {
     "fog": "results/study-fog-*.json",
     "fog_live": "results/fog-live.json",
+    "global_real": "results/global-real.json",
     "duphil": "results/study-duphil-*.json",
     "robustness": "results/study-robustness-*.json",
     "nair": "results/study-nair-*.json",

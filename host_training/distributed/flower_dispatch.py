@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from host_training.distributed.flower_wire import Errand
 from host_training.distributed.server import Server
-from link.update import max_message_bytes, message
+from link.update import device_end, message
 from link.update.message import Kind, MessageError
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
@@ -118,7 +118,9 @@ class Dispatch:
             device.round_ = ask.round_
             return device.round_ != before
         try:
-            update, _ = message.read_update(answer, run, max_message_bytes(server.layout))
+            update, _ = message.read_update(
+                answer, run, device_end.max_message_bytes(server.layout)
+            )
             self._require(number, update.device, update.round_)
         except MessageError:
             device.done = server.round_

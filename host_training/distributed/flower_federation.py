@@ -101,7 +101,7 @@ class Federation:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._again_s: dict[str, float] = {}
         self.n_starts = 0
-        "Of the run, its first one counted."
+        "How often the run began, the first time counted."
         path = f"{self._programs}{os.pathsep}{os.environ.get('PATH', '')}"
         own = {"PATH": path, "FLWR_HOME": str(self._own / "home"), "PYTHONPATH": str(ROOT)}
         self._environment = {**os.environ, **ENVIRONMENT, **own}
@@ -140,7 +140,7 @@ class Federation:
         return None
 
     def pid(self, name: str) -> int:
-        """Of a process by its name: superlink, supernode-0 …"""
+        """A process by its name: superlink, supernode-0 …"""
         return self._processes[name].pid
 
     def watch(self) -> None:
@@ -228,7 +228,7 @@ class Federation:
         self._wait(lambda: self.server_pid is not None or self.is_finished)
 
     def _end_server(self) -> None:
-        """Of a SuperLink that is gone: it would serve the run beside the new one."""
+        """The orphan of a SuperLink that is gone: it would serve the run beside the new one."""
         if pid := self.server_pid:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

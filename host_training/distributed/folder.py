@@ -35,7 +35,7 @@ class Gateway:
 
     number: int
     node: int
-    "Of the SuperNode, as Flower numbers it when its key is registered."
+    "The number that Flower gave its SuperNode when the key was registered."
     devices: tuple[int, ...]
 
 

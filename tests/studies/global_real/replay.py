@@ -12,7 +12,7 @@ from device.training.shard import Shard
 from host_training.distributed.folder import SHARED, Folder
 from host_training.distributed.server import Server
 from link.security import signature
-from link.update import DeviceEnd
+from link.update.device_end import DeviceEnd
 from tests.studies.global_real.devices import Place
 from tests.studies.global_real.liar import Liar
 

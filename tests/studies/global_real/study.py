@@ -55,7 +55,7 @@ class Plan:
     n_steps: int = 8
     batch_images: int = 16
     rate: float = 0.15
-    "Of the first round, from which it falls along a cosine."
+    "The first round's, from which it falls along a cosine."
     outer_momentum: float = 0.7
     outer_rate: float = 0.5
     up_bytes: int = 16_000

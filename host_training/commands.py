@@ -15,6 +15,7 @@ import torch
 from host_training.data.catalogue import load, write_replay
 from host_training.data.dataset import DataSet, DataSetError, with_corrupted_labels
 from host_training.data.listing import Listing
+from host_training.distributed import command_line
 from host_training.presets import PRESETS, recipe
 from host_training.run import (
     CHANGES,
@@ -22,6 +23,7 @@ from host_training.run import (
     IMAGE_SIZE,
     REPLAY,
     RUN,
+    RUNS,
     Run,
     RunError,
     Source,
@@ -84,7 +86,18 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m host_training replay",
     )
     replay.set_defaults(command=command_replay)
-    for command in (train, replay):
+    distributed = program.add_command(
+        commands,
+        "global",
+        "learn a model on many simulated devices, or go on with it",
+        prog="python -m host_training global",
+    )
+    distributed.set_defaults(command=command_global)
+    command_line.add_options(distributed)
+    distributed.add_argument(
+        "--run", type=Path, help="folder of the run (default: runs/, named after data set)"
+    )
+    for command in (train, replay, distributed):
         command.add_argument(
             "--dataset",
             help=(
@@ -344,6 +357,32 @@ def make_trainer(data: DataSet, run: Run, run_dir: Path, options: argparse.Names
         for path in (options.start_from or run.start_from, options.teacher or run.teacher)
     )
     return Trainer(data, chosen, run_dir, torch.device(options.device), start_from, teacher)
+
+
+def command_global(options: argparse.Namespace) -> int:
+    source = Source.of(options.dataset or DEFAULT_DATASET)
+    kind = "central" if options.central else "global"
+    run_dir = options.run or RUNS / f"{source.key}-{kind}"
+    preset = options.preset or command_line.usual_preset(source.name)
+    source.check_preset(preset)
+    with held(run_dir):
+        epochs = max(1, round(command_line.epochs_of(options)))
+        changes = {"seed": options.seed or 0, "ce_epochs": epochs, "duphil_epochs": 0}
+        wanted = Wanted(options.dataset, preset, options.image_size, **changes)
+        known = read_run(run_dir)
+        if known is not None:
+            wanted.require(known, run_dir)
+        data, run = prepare(source, wanted, known, options.data_dir)
+        with noted_interruptions() as interrupted:
+            is_done = command_line.learn(data, preset, options, run_dir, lambda: bool(interrupted))
+        if not is_done:
+            print(f"interrupted; the same command goes on in {run_dir}", file=sys.stderr)
+            return EXIT_CODE
+        pictures = Listing.of(source.folder) if source.folder is not None else None
+        write_run(replace(run, is_finished=True), run_dir, pictures)
+        best = Checkpoint.read(run_dir / f"{run.stage}.pt")
+    print(json.dumps({"run": str(run_dir), "validation": asdict(best.validation)}))
+    return 0
 
 
 def command_replay(options: argparse.Namespace) -> int:

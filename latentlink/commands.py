@@ -31,6 +31,7 @@ class Command:
 
 COMMANDS = {
     "train": Command("train a model on images", "host_training.__main__", ("train",)),
+    "global": Command("learn on many devices, simulated", "host_training.__main__", ("global",)),
     "export": Command("make a bundle of what was trained", "export.__main__"),
     "decoder": Command("ask a bundle another question", "export.__main__", ("decoder",)),
     "calibrate": Command("make a bundle's confidence true", "export.__main__", ("calibrate",)),

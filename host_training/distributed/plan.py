@@ -7,7 +7,7 @@ code: so what waits in a memory is gradients, whose worth does not depend on whe
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from link.update import RunSettings
 
@@ -66,6 +66,21 @@ class Plan:
             down_bytes=(self.down_bytes,),
             memory=self.memory,
             max_lateness=min(4 if self.n_groups == 1 else 2 * self.n_groups, 7),
+        )
+
+    def central(self, settings: RunSettings) -> RunSettings:
+        """The same steps in one place: its `settings`' outer step is then the only one."""
+        return replace(
+            settings,
+            n_devices=settings.n_devices // settings.n_groups,
+            n_groups=1,
+            learning_rates=settings.outer_rates,
+            momentum=settings.outer_momentum,
+            momentum_kind="carried",
+            weight_decay=settings.outer_decay,
+            outer_rates=(1.0,),
+            outer_momentum=0.0,
+            outer_decay=0.0,
         )
 
 

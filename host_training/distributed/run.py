@@ -162,16 +162,22 @@ class Run:
         """Whether the file holds other lines than all but the last one."""
         return sum(1 for _ in path.open("rb")) != len(self.lines) - 1
 
-    def judge(self) -> Evaluation:
-        """What the server's weights are worth on the validation split; the model then has them."""
-        self.flat.set_weights(self.server.weights)
-        calibration = np.arange(min(N_CALIBRATION, len(self.data.validation)))
-        self.flat.estimate_statistics(self.data.validation.subset(calibration))
+    def judge(self, weights: np.ndarray | None = None) -> Evaluation:
+        """What weights float32 (P,), else the server's, are worth on the validation split; the
+        model then has them.
+        """
+        self.flat.set_weights(self.server.weights if weights is None else weights)
+        self.estimate_statistics()
         return evaluate(self.flat.model, self.data.validation, self.flat.device)
 
-    def write_checkpoint(self, path: Path) -> Checkpoint:
-        """The result, with its latents ranked."""
-        figures = self.judge()
+    def estimate_statistics(self) -> None:
+        """The model's batch norms', on validation images."""
+        calibration = np.arange(min(N_CALIBRATION, len(self.data.validation)))
+        self.flat.estimate_statistics(self.data.validation.subset(calibration))
+
+    def write_checkpoint(self, path: Path, weights: np.ndarray | None = None) -> Checkpoint:
+        """The result, with its latents ranked; as judge."""
+        figures = self.judge(weights)
         model = self.flat.model
         symbols, labels = encode_split(model, self.data.train, self.flat.device)
         order = symbol_order(model.config, symbols.numpy(), labels.numpy())

@@ -11,6 +11,8 @@ STUDIES = {
     "fog_live": "results/fog-live.json",
     "global_real": "results/global-real.json",
     "duphil": "results/study-duphil-*.json",
+    "global_training": "results/study-global-*.json",
+    "global_scale": "results/global-scale.json",
     "robustness": "results/study-robustness-*.json",
     "nair": "results/study-nair-*.json",
     "recipe": "results/study-recipe-*.json",

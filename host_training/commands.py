@@ -366,9 +366,14 @@ def command_global(options: argparse.Namespace) -> int:
     preset = options.preset or command_line.usual_preset(source.name)
     source.check_preset(preset)
     with held(run_dir):
-        epochs = max(1, round(command_line.epochs_of(options)))
-        changes = {"seed": options.seed or 0, "ce_epochs": epochs, "duphil_epochs": 0}
-        wanted = Wanted(options.dataset, preset, options.image_size, **changes)
+        wanted = Wanted(
+            options.dataset,
+            preset,
+            options.image_size,
+            seed=options.seed or 0,
+            ce_epochs=max(1, round(command_line.epochs_of(options))),
+            duphil_epochs=0,
+        )
         known = read_run(run_dir)
         if known is not None:
             wanted.require(known, run_dir)

@@ -152,7 +152,7 @@ def differences(before: dict[str, Any], said: dict[str, Any]) -> Iterator[str]:
 
 
 def draw(curves: Curves, line: dict[str, Any]) -> None:
-    values = {
+    values: dict[str, float] = {
         "loss": line["loss"],
         "counted": len(line["accepted"]),
         "left_out": len(line["left_out"]),

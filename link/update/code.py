@@ -40,6 +40,8 @@ LEVEL_BITS, SHARE_BITS = 16, 8
 SCALE_BITS = 4
 SIZE_BITS = 5
 "A count's length in bits, below 32, goes before it."
+N_KEPT = 64
+"Decoded updates that are kept: in a simulation many ends read the same bytes."
 
 
 Counts = Sequence[int]
@@ -258,6 +260,7 @@ class RangeSource:
         return np.array(indices, np.int64)
 
 
+@lru_cache(maxsize=N_KEPT)
 def decode(
     data: bytes, layout: Layout, source: Callable[[bytes], Source] = RangeSource
 ) -> Quantised:

@@ -35,18 +35,20 @@ def settings_of(run: Run, n_steps: int, has_momentum: bool) -> RunSettings:
     ours = run.settings
     rates = ours.outer_rates[::n_steps]
     if n_steps == 1:
-        changes = {"outer_momentum": 0.0 if has_momentum else ours.outer_momentum}
-    else:  # SGD on the devices, and their mean
-        changes = {
-            "n_steps": n_steps,
-            "momentum": ours.outer_momentum,
-            "learning_rates": rates,
-            "weight_decay": ours.outer_decay,
-            "outer_rates": (1.0,),
-            "outer_momentum": 0.0,
-            "outer_decay": 0.0,
-        }
-    return replace(ours, n_rounds=len(rates), **changes)  # type: ignore[arg-type]
+        momentum = 0.0 if has_momentum else ours.outer_momentum
+        return replace(ours, outer_momentum=momentum)
+    # SGD on the devices, and their mean
+    return replace(
+        ours,
+        n_rounds=len(rates),
+        n_steps=n_steps,
+        momentum=ours.outer_momentum,
+        learning_rates=rates,
+        weight_decay=ours.outer_decay,
+        outer_rates=(1.0,),
+        outer_momentum=0.0,
+        outer_decay=0.0,
+    )
 
 
 def learn(name: str, run: Run, data: DataSet) -> Outcome:

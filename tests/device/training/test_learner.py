@@ -16,7 +16,9 @@ from device.training.network import Network
 from device.training.sgd import SGD
 from device.training.shard import Shard, write
 from host_training.data.digits import load
+from host_training.distributed.flat_model import FlatModel
 from host_training.distributed.network import describe, weights
+from host_training.distributed.worker import Worker
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import PRESETS
 from link.update.settings import CARRIED, MASKED, RunSettings
@@ -105,6 +107,37 @@ def test_a_round_is_so_many_steps_of_sgd_on_the_shards_batches(world):
     assert learned.weights.tobytes() == expected.tobytes()
     assert learned.n_images == 64
     assert learned.loss == pytest.approx(np.mean(losses))
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_rounds_end_where_those_of_torch_do(tmp_path, is_frozen):
+    """All images in each batch, no noise and no crops: only the order of sums is another."""
+    quiet = replace(PRESETS["digits"].recipe.model, noise_half_width=0.0)
+    torch.manual_seed(0)
+    flat = FlatModel(AutoEncoder(ModelConfig.of(quiet, SHAPE, 10)))
+    split = load().train.subset(np.arange(48))
+    settings = replace(
+        SETTINGS,
+        batch_images=48,
+        crop_pixels=0,
+        momentum_kind=CARRIED,
+        learning_rates=(0.0005,),  # a ReLU that turns over would make more of a last bit
+        frozen_from_round=1 if is_frozen else 10,
+    )
+    write(tmp_path, SHAPE, zip(split.images, split.labels.tolist(), strict=True))
+    layers = description.read(describe(flat.model).text)
+    shard = Shard(tmp_path, SHAPE, 10, 48, (settings.seed, DEVICE))
+    learner = Learner(Network(layers, settings.label_smoothing), shard, settings)
+    worker = Worker(flat, split, settings, DEVICE)
+    flat.estimate_statistics(split)
+    statistics = flat.statistics if is_frozen else None
+    ours = theirs = flat.weights
+    for round_ in range(1, 4):
+        one, other = learner.train(ours, round_, statistics), worker.train(theirs, round_)
+        ours, theirs = one.weights, other.weights
+        assert one.n_images == other.n_images == 4 * 48
+        assert one.loss == pytest.approx(other.loss, abs=1e-4)
+    assert np.abs(ours - theirs).max() < 1e-4
 
 
 def test_rounds_lower_the_loss_and_the_weights_given_stay_as_they_are(world):

@@ -366,13 +366,15 @@ def command_global(options: argparse.Namespace) -> int:
     preset = options.preset or command_line.usual_preset(source.name)
     source.check_preset(preset)
     with held(run_dir):
+        epochs = max(1, round(command_line.epochs_of(options)))
         wanted = Wanted(
             options.dataset,
             preset,
             options.image_size,
             seed=options.seed or 0,
-            ce_epochs=max(1, round(command_line.epochs_of(options))),
-            duphil_epochs=0,
+            ce_epochs=0 if options.start_from else epochs,
+            duphil_epochs=epochs if options.start_from else 0,
+            start_from=options.start_from,
         )
         known = read_run(run_dir)
         if known is not None:

@@ -52,6 +52,12 @@ def add_options(top: argparse.ArgumentParser) -> None:
     top.add_argument("--lie", choices=LIES, help="what liars send")
     top.add_argument("--liar-share", type=float, help="share of the devices that lie")
     top.add_argument("--central", action="store_true", help="the same steps in one place")
+    top.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="CE.PT",
+        help="DuPHiL's two phases, from where that run ended",
+    )
     top.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
 
 
@@ -88,7 +94,7 @@ def learn(
     require_same(folder, json.loads(json.dumps(said)))
     if options.central:
         return central(data, Run(data, chosen, plan, world), folder, until)
-    run = Run(data, chosen, plan, world, folder)
+    run = Run(data, chosen, plan, world, folder, options.start_from)
     n_rounds = run.settings.n_rounds
     with (
         Curves(str(folder / "tensorboard")) as curves,
@@ -105,7 +111,7 @@ def learn(
         if not run.train(max(1, n_rounds // JUDGED_PER_RUN), on_round, until):
             return False
     durable.write(folder / REPORT, run.report())
-    run.write_checkpoint(folder / RESULT)
+    run.write_checkpoint(folder / f"{run.stage}.pt")
     return True
 
 

@@ -8,6 +8,7 @@ far it is, and ends with an ordinary checkpoint, `ce.pt`, that `python -m export
     tensorboard/   the same, drawn
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,17 +22,19 @@ import torch
 from host_training.data.dataset import DataSet
 from host_training.distributed import network
 from host_training.distributed.circumstances import Circumstances
-from host_training.distributed.flat_model import FlatModel
+from host_training.distributed.flat_model import DUPHIL_PARTS, FlatModel
 from host_training.distributed.fleet import SERVER, Fleet, key_of, public_keys
+from host_training.distributed.objective import duphil
 from host_training.distributed.partition import deal
 from host_training.distributed.plan import Plan
 from host_training.distributed.rules import Rules
 from host_training.distributed.server import Server
 from host_training.distributed.simulator import Moment, Simulator
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
+from host_training.run import sha256
 from host_training.training.checkpoint import Checkpoint, Provenance
 from host_training.training.evaluation import Evaluation, encode_split, evaluate, symbol_order
-from host_training.training.recipe import Recipe
+from host_training.training.recipe import Recipe, StageName
 from link.base import durable
 
 N_CALIBRATION = 2000
@@ -65,15 +68,26 @@ class Run:
         plan: Plan,
         world: World | None = None,
         folder: Path | None = None,
+        start_from: Path | None = None,
     ) -> None:
-        """`folder`: None keeps nothing (studies)."""
+        """`folder`: None keeps nothing (studies). `start_from`: a finished ce.pt of the same
+        recipe; the run is then DuPHiL's two phases, which nodes without torch cannot train.
+        """
         self.data, self.recipe, self.plan, self.folder = data, recipe, plan, folder
         self.world = world or World()
-        torch.manual_seed(plan.seed)
-        config = ModelConfig.of(recipe.model, data.image_shape, len(data.classes))
-        self.flat = FlatModel(AutoEncoder(config))
-        described = network.describe(self.flat.model)
-        self.settings = plan.settings(described.name, len(data.train), self.world.n_each)
+        self.start_sha256 = None if start_from is None else sha256(start_from)
+        objective = None
+        if start_from is None:
+            torch.manual_seed(plan.seed)
+            config = ModelConfig.of(recipe.model, data.image_shape, len(data.classes))
+            self.flat = FlatModel(AutoEncoder(config))
+            name = network.describe(self.flat.model).name
+        else:
+            self.flat = FlatModel(Checkpoint.read(start_from).model, DUPHIL_PARTS)
+            name = hashlib.sha256(f"duphil {self.start_sha256}".encode()).hexdigest()[:16]
+            weight = recipe.mcr2_learning_rate / recipe.duphil_decoder_learning_rate
+            objective = duphil(weight, recipe.eps_sq)
+        self.settings = plan.settings(name, len(data.train), self.world.n_each)
         initial = self.flat.weights
         n_parts = plan.n_devices * self.world.n_per_gateway
         parts = deal(data.train.labels, n_parts, self.world.alpha, plan.seed)
@@ -96,6 +110,7 @@ class Run:
             n_per_gateway=self.world.n_per_gateway,
             n_each=self.world.n_each,
             folder=None if folder is None else folder / DEVICES_DIR,
+            objective=objective,
         )
         self.lines = self._known_lines()
         last = self.lines[-1] if self.lines else {"now_s": 0.0, "up_bytes": 0.0, "down_bytes": 0.0}
@@ -103,6 +118,11 @@ class Run:
             self.server, fleet, self.world.circumstances, last["now_s"],
             last["up_bytes"], last["down_bytes"],
         )  # fmt: skip
+
+    @property
+    def stage(self) -> StageName:
+        """What is trained, and what the result is called."""
+        return "ce" if self.start_sha256 is None else "duphil"
 
     def _known_lines(self) -> list[dict[str, Any]]:
         """Those of rounds that the server has behind it; one cut off by a kill is none."""
@@ -182,12 +202,18 @@ class Run:
         symbols, labels = encode_split(model, self.data.train, self.flat.device)
         order = symbol_order(model.config, symbols.numpy(), labels.numpy())
         epochs = max(1, round(self.plan.epochs))
-        recipe = replace(self.recipe, ce_epochs=epochs, duphil_epochs=0, seed=self.plan.seed)
+        is_ce = self.stage == "ce"
+        recipe = replace(
+            self.recipe,
+            ce_epochs=epochs if is_ce else 0,
+            duphil_epochs=0 if is_ce else epochs,
+            seed=self.plan.seed,
+        )
         best = Checkpoint(
             model,
-            Provenance(self.data.name, self.data.sha256, recipe, None, None),
+            Provenance(self.data.name, self.data.sha256, recipe, self.start_sha256, None),
             self.data.classes,
-            "ce",
+            self.stage,
             epochs,
             figures,
             tuple(order.tolist()),

@@ -50,6 +50,11 @@ def test_it_ends_with_a_run_that_others_read_and_a_report(tmp_path, capsys, monk
     assert (run.preset, run.stage) == ("narrow-5", "ce")
     assert "| device | counted |" in (run_dir / "report.md").read_text()
 
+    second = tmp_path / "second"
+    more = ["--start-from", str(run_dir / "ce.pt"), "--rate", "0.01"]
+    assert commands.main([*words[:4], str(second), *SMALL, *more]) == 0
+    assert Checkpoint.read(second / "duphil.pt").stage == "duphil"
+
 
 def test_another_plan_in_the_same_folder_is_named(tmp_path):
     command_line.require_same(tmp_path, {"n_devices": 4, "alpha": None})

@@ -45,6 +45,25 @@ def test_its_result_is_an_ordinary_checkpoint(tmp_path):
     assert read.provenance.recipe.ce_epochs == 2
 
 
+def test_duphils_two_phases_go_on_from_its_result(tmp_path):
+    run = Run(DATA, SMALL, PLAN, HONEST)
+    run.train(judged_every=100)
+    before = run.write_checkpoint(tmp_path / RESULT)
+    plan = replace(PLAN, rate=0.02, up_bytes=900, down_bytes=900)
+    second = Run(DATA, SMALL, plan, HONEST, start_from=tmp_path / RESULT)
+    second.train(judged_every=100)
+    after = second.write_checkpoint(tmp_path / "duphil.pt")
+    assert (before.stage, after.stage) == ("ce", "duphil")
+    assert Checkpoint.read(tmp_path / "duphil.pt").provenance.started_from_sha256 is not None
+    for part in ("encoder", "side_branch", "decoder"):
+        pairs = zip(
+            getattr(Checkpoint.read(tmp_path / RESULT).model, part).parameters(),
+            getattr(after.model, part).parameters(),
+            strict=True,
+        )
+        assert any(not one.equal(other) for one, other in pairs)
+
+
 def test_its_report_has_a_line_for_every_device():
     run = Run(DATA, SMALL, PLAN, HONEST)
     run.train(judged_every=100)

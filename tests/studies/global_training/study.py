@@ -216,15 +216,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    size, rows = SIZES[options.size], Rows(options.size)
+    size = SIZES[options.size]
     data = load(size.data_set, options.data_dir)
     for seed in options.seeds or size.seeds:
         for arm in options.arms:
             plan = plan_sha256(arm, size)
-            if rows.has(arm, seed, plan):
+            if Rows(options.size).has(arm, seed, plan):
                 continue
             found = measured(arm, seed, size, data)
             print(arm, seed, {n: value for n, value in found.items() if n != "curve"}, flush=True)
+            rows = Rows(options.size)  # others may have measured other arms meanwhile
             rows.add(Row(arm, seed, plan, commit(), found))
             write(rows, options.size)
 

@@ -97,12 +97,19 @@ class Learner:
         self._path = None if folder is None else folder / STATE
         self._clock = clock
         self._velocity: np.ndarray | None = None
+        self._statistics: np.ndarray | None = None
         self._sent: np.ndarray | None = None
         self._progress: _Progress | None = None
         self._saved: tuple[int, bytes, int] | None = None
         self.damage: str | None = None
         "Why the state on disk was set aside; the round then begins anew."
         self._allowance = Allowance(limits or Limits(), self._load())
+
+    def freeze(self, statistics: np.ndarray) -> None:
+        """Batch norms' mean and variance, float32 (S,), for the rounds in which settings have them
+        frozen.
+        """
+        self._statistics = statistics
 
     def forget(self, sent: np.ndarray) -> None:
         """Momentum of entries that were sent, int64 (K,), is gone when the next round begins, if
@@ -114,12 +121,10 @@ class Learner:
         self,
         weights: np.ndarray,
         round_: int,
-        statistics: np.ndarray | None = None,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Learned:
-        """H steps from weights float32 (P,), which stay as they are, with batch norm's statistics
-        float32 (S,) once they are frozen; fewer steps where the round's time, the day's
-        energy or the hours end before.
+        """H steps from weights float32 (P,), which stay as they are; fewer where the round's time,
+        the day's energy or the hours end before.
 
         PausedError where not a step was possible, or it is too hot: the same call goes on later.
         AbandonedError when `is_wanted()` says no between two steps. DivergedError where the weights
@@ -144,7 +149,7 @@ class Learner:
                 break
             began_s = self._clock.monotonic()
             with np.errstate(all="ignore"):  # weights that run away are found at the round's end
-                self._step(progress, sgd, statistics)
+                self._step(progress, sgd)
             now_s = self._clock.monotonic()
             self._allowance.spend(now_s - began_s, self._clock.time())
             if now_s - saved_s >= SAVE_EVERY_S:
@@ -170,10 +175,12 @@ class Learner:
         self._progress = _Progress(round_, base, np.array(weights, np.float32))
         return self._progress
 
-    def _step(self, progress: _Progress, sgd: SGD, statistics: np.ndarray | None) -> None:
+    def _step(self, progress: _Progress, sgd: SGD) -> None:
         settings, network = self._settings, self._network
         batch = self._shard.batch(progress.round_ * settings.n_steps + progress.n_steps)
         draws = network.draws(batch.rng, len(batch.labels))
+        is_frozen = progress.round_ >= settings.frozen_from_round
+        statistics = self._statistics if is_frozen else None
         step = network.gradient(progress.weights, batch.images, batch.labels, draws, statistics)
         sgd.step(progress.weights, step.gradient)
         self._velocity = sgd.velocity

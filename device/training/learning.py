@@ -67,12 +67,11 @@ class Learning:
     def _train(self, work: Work) -> Learned | None:
         """None where a limit or a later round came between."""
         self._learner.forget(work.sent)
+        if work.statistics is not None:
+            self._learner.freeze(work.statistics)
         try:
             learned = self._learner.train(
-                work.weights,
-                work.round_,
-                work.statistics,
-                lambda: self._end.round_ == work.round_,
+                work.weights, work.round_, lambda: self._end.round_ == work.round_
             )
         except AbandonedError:
             return None

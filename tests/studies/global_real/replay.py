@@ -59,4 +59,6 @@ def _train(server: Server, number: int, end: DeviceEnd, learner: Learner) -> byt
     work = end.work()
     assert work is not None, f"device {number} says that it trained in round {end.round_}"
     learner.forget(work.sent)
-    return end.give(learner.train(work.weights, work.round_, work.statistics))
+    if work.statistics is not None:
+        learner.freeze(work.statistics)
+    return end.give(learner.train(work.weights, work.round_))

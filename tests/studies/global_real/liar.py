@@ -25,10 +25,6 @@ class Liar(Learner):
         return replace(learned, weights=weights + noise)
 
 
-def main() -> int:
-    program.Learner = Liar  # type: ignore[misc]
-    return program.main()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    program.Learner = Liar  # type: ignore[misc]
+    sys.exit(program.main())

@@ -174,7 +174,7 @@ def live(said: Said) -> None:
 
 def global_(said: Said) -> None:
     """Trained by many devices; from then on it is a run like any other."""
-    folder = said.path("RUN") or RUNS / "digits-global"
+    folder = said.path("RUN") or RUNS / "digits-flower"
     run = read_run(folder)
     if run is None or not run.is_finished:
         options = ["--results", said.results, *said.options("SEED", "DATA_DIR")]

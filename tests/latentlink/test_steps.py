@@ -120,11 +120,11 @@ def test_what_is_made_is_not_made_again_and_the_seed_is_then_the_lines(capsys):
 def test_what_many_devices_learned_is_exported_and_classified_live_like_any_run(capsys):
     [study] = shown(capsys, "global", SEED="3")
     assert study[:2] == ["tests.studies", "global_real"]
-    assert option(study, "--run") == "runs/digits-global"
-    make_run("digits", folder="runs/digits-global")
+    assert option(study, "--run") == "runs/digits-flower"
+    make_run("digits", folder="runs/digits-flower")
     steps = shown(capsys, "global", IMAGES="5")
     assert [step[0] for step in steps] == ["export", "host_training", "host_decoder"]
-    assert option(steps[0], "--run") == "runs/digits-global"
+    assert option(steps[0], "--run") == "runs/digits-flower"
     assert option(steps[2], "--images") == "5"
 
 

@@ -40,7 +40,7 @@ from tests.studies.global_real.replay import replay
 NAME = "global-real"
 DATA_SET = "digits"
 STAGE: Literal["ce"] = "ce"
-FOLDER, ENVIRONMENT = Path("runs/digits-global"), Path(".venv-global")
+FOLDER, ENVIRONMENT = Path("runs/digits-flower"), Path(".venv-global")
 WATCH_S = 1.0
 CPU = torch.device("cpu")
 

@@ -38,7 +38,9 @@ class Plan:
     seed: int = 0
 
     def settings(self, network: str, n_images: int, n_each: int = 1) -> RunSettings:
-        """For a training split of so many images; a gateway's `n_each` devices count as one."""
+        """For a training split of so many images; a gateway's `n_each` devices count as one, and
+        each of them learns from all that it has.
+        """
         per_device = n_images // (self.n_devices * n_each)
         batch = min(self.batch_images, per_device)
         per_round = self.n_devices // self.n_groups * batch * n_each
@@ -50,7 +52,7 @@ class Plan:
             n_groups=self.n_groups,
             n_rounds=n_rounds,
             n_steps=1,
-            batch_images=batch,
+            batch_images=batch * n_each,
             learning_rates=(1.0,),
             momentum=0.0,
             label_smoothing=self.label_smoothing,

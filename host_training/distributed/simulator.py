@@ -19,6 +19,8 @@ from host_training.distributed.server import Closed, Server
 from link.update import message, quantise_within
 from link.update.message import Accepted, Form, MessageError, Update
 
+MAX_ASKED = 100
+"Times that a round's devices are asked before there must be another reason than loss."
 NOISE_NORM = 10.0
 "Length of a liar's noise, or scaled update, in lengths of an honest one."
 
@@ -69,6 +71,7 @@ class Simulator:
         self._free_s: dict[int, float] = {}
         self._first: dict[int, Update] = {}
         self._n_refused = 0
+        self._refusal = "all are away"
         self._up_round = self._n_up = 0
 
     @property
@@ -85,6 +88,7 @@ class Simulator:
         self._n_refused = 0
         self._up_round = self._n_up = 0
         number = self.server.round_
+        n_asked = 1
         self._ask()
         while (closed := self.server.close(self.now_s)) is None:
             if not self._events or self._events[0][0] > self.server.deadline_s:
@@ -92,9 +96,12 @@ class Simulator:
                 if (closed := self.server.close(self.now_s)) is not None:
                     break
                 if not self._events:
+                    n_asked += 1
                     self._ask()  # all that was sent is lost: once more
-                    if not self._events:
-                        raise RuntimeError(f"nobody is left who could answer in round {number}")
+                    if not self._events or n_asked > MAX_ASKED:
+                        raise RuntimeError(
+                            f"nobody's answer of round {number} is taken ({self._refusal})"
+                        )
             self.now_s, _, happen = heapq.heappop(self._events)
             happen()
         n_turns = self.server.settings.n_groups
@@ -141,8 +148,9 @@ class Simulator:
     def _receive(self, update: bytes) -> None:
         try:
             self.server.receive(update, self.now_s)
-        except MessageError:
+        except MessageError as error:
             self._n_refused += 1
+            self._refusal = str(error)
 
     def _lie(self, device: Device, update: bytes) -> bytes:
         """What a liar sends in place of what it learned, signed with its own key."""

@@ -15,7 +15,7 @@ def test_all_devices_together_learn_from_as_many_images_as_the_plan_says():
 def test_small_shards_make_small_batches_and_gateways_add_their_devices_up():
     plan = Plan(n_devices=100, n_groups=10, epochs=2)
     settings = plan.settings("00" * 8, 50_000, n_each=10)
-    assert settings.batch_images == 50
+    assert settings.batch_images == 500  # of ten devices of a gateway, 50 each
     assert settings.n_rounds == 20
 
 

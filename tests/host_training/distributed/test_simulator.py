@@ -100,11 +100,19 @@ def test_a_run_with_losses_and_latecomers_is_replayed_to_its_hash_from_what_was_
 
 
 def test_behind_a_gateway_devices_of_few_images_learn_together():
-    settings = replace(CODED, n_devices=4, n_rounds=15, up_bytes=(600,), down_bytes=(600,))
+    settings = replace(
+        CODED, n_devices=4, n_rounds=15, up_bytes=(600,), down_bytes=(600,), batch_images=24
+    )
     one = simulator(settings, rules=replace(HONEST, n_asked=2), n_per_gateway=6, n_each=3)
     found = moments(one)
     assert all(len(each.closed.accepted) == 2 for each in found)
     assert found[-1].closed.loss < found[0].closed.loss
+
+
+def test_a_round_in_which_no_answer_is_taken_ends_with_the_reason():
+    one = simulator(replace(CODED, n_devices=2), n_per_gateway=3, n_each=3)
+    with pytest.raises(RuntimeError, match="24 images, of at most 8 in a round"):
+        one.round()
 
 
 def test_devices_that_are_many_keep_no_momentum():

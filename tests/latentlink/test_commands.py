@@ -52,7 +52,7 @@ def test_the_list_wants_nothing_but_the_standard_library():
 def test_an_unknown_command_is_answered_with_what_there_is():
     done = latentlink("nodes")
     assert done.returncode == 2
-    assert "there is no command nodes; did you mean node? there are train, export" in done.stderr
+    assert "there is no command nodes; did you mean node? there are train, global" in done.stderr
 
 
 def test_words_codes_and_faults_are_the_commands_own(tmp_path):

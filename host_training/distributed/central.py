@@ -45,8 +45,7 @@ class Central:
             flat.are_frozen = round_ >= settings.frozen_from_round
             for step in range(round_ * settings.n_steps, (round_ + 1) * settings.n_steps):
                 self._step(step, sgd, settings.learning_rate(round_))
-            # as a server does, who is told the difference; float32 may round it in the last bit
-            weights = weights - (weights - flat.weights)
+            weights = flat.weights
             yield weights
 
     def _step(self, step: int, sgd: SGD, rate: float) -> None:

@@ -50,7 +50,7 @@ class Waiting:
 
     update: Update
     moved: np.ndarray
-    "float32 (P,): what it takes from the weights."
+    "(P,): what it takes from the weights."
 
 
 @dataclass(frozen=True)
@@ -196,8 +196,8 @@ class Server:
             )
 
     def moved(self, update: Update) -> np.ndarray:
-        """What an update takes from the weights, float32 (P,); MessageError where it is no update
-        of this network.
+        """What an update takes from the weights, (P,); MessageError where it is no update of this
+        network. Of whole weights in float64, so that taking it away gives these again.
         """
         if update.form == Form.CODED:
             try:
@@ -210,7 +210,7 @@ class Server:
                 f"device {update.device} sent whole weights of round {update.round_}, which are "
                 "not here any more: take the server's messages first"
             )
-        return self._recent[update.round_] - weights
+        return self._recent[update.round_].astype(np.float64) - weights
 
     def close(self, now_s: float) -> Closed | None:
         """End the round if it is time; None where it is not. What comes back is on the disk."""
@@ -271,7 +271,7 @@ class Server:
         return closed
 
     def _mean(self, held: Sequence[Waiting]) -> np.ndarray:
-        """float32 (P,): by images and lateness, none longer than the median."""
+        """float64 (P,): by images and lateness, none longer than the median."""
         moved = [each.moved for each in held]
         shares = np.array(
             [each.update.n_images / np.sqrt(1 + self.round_ - each.update.round_) for each in held]
@@ -280,7 +280,7 @@ class Server:
         mean = np.zeros(self.layout.size)
         for share, factor, each in zip(shares / shares.sum(), factors, moved, strict=True):
             mean += (share * factor) * each
-        return mean.astype(np.float32)
+        return mean
 
     def _told(
         self, mean: np.ndarray, accepted: tuple[Accepted, ...]
@@ -288,17 +288,17 @@ class Server:
         """What devices are told, and what all hold after it; what it has no room for stays in the
         memory.
         """
-        summed, settings = self._memory + mean, self.settings
+        settings = self.settings
         budget = settings.down(self.round_)
         if not budget:
-            held = self.held.stepped_by(summed, settings, self.round_)
-            held = self._frozen(held)
+            held = self._frozen(self.held.stepped_by(self._memory + mean, settings, self.round_))
             form, payload = Form.WHOLE, held.pack()
-            self._memory = np.zeros_like(summed)
+            self._memory = np.zeros_like(self._memory)
         else:
             room = budget - message.round_overhead_bytes(accepted, self.round_)
             is_freezing = self._is_freezing
             room -= 4 * settings.n_statistics * is_freezing
+            summed = self._memory + mean.astype(np.float32)
             quantised, payload = quantise_within(summed, self.layout, room)
             held = self.held.stepped(quantised, self.layout, settings, self.round_)
             form, self._memory = Form.CODED, settle(summed, quantised, self.layout)

@@ -69,17 +69,20 @@ class Held:
         return self.stepped_by(told.dense(layout), settings, round_)
 
     def stepped_by(self, told: np.ndarray, settings: RunSettings, round_: int) -> "Held":
-        """The same by a whole vector, float32 (P,)."""
+        """The same by a whole vector (P,); of float64, as a server may have it, the result alone is
+        rounded.
+        """
         rate = np.float32(settings.outer_rate(round_))
         decay, momentum = np.float32(settings.outer_decay), np.float32(settings.outer_momentum)
         if rate == 1 and not decay and not momentum:
-            return replace(self, weights=self.weights - told)
+            return replace(self, weights=(self.weights - told).astype(np.float32))
         gradient = decay * self.weights + told
         velocity = self.velocity
         if momentum:
             velocity = momentum * velocity + gradient
             gradient += momentum * velocity
-        return replace(self, weights=self.weights - rate * gradient, velocity=velocity)
+        weights = (self.weights - rate * gradient).astype(np.float32)
+        return replace(self, weights=weights, velocity=velocity.astype(np.float32))
 
     @property
     def _whole(self) -> np.ndarray:

@@ -16,10 +16,10 @@ from tests.worlds.small_global import DATA, SETTINGS, dealt, small_flat
 def together(
     workers: list[Worker], weights: np.ndarray, n_rounds: int, first: int = 0
 ) -> np.ndarray:
-    """Rounds in which everything is sent: the mean of what the devices moved is taken over."""
+    """Rounds in which everything is sent: the mean of the devices' weights is taken over."""
     for round_ in range(first, first + n_rounds):
-        moved = [weights - worker.train(weights, round_).weights for worker in workers]
-        weights = weights - np.mean(moved, axis=0, dtype=np.float32)
+        sent = [worker.train(weights, round_).weights for worker in workers]
+        weights = np.mean(sent, axis=0, dtype=np.float64).astype(np.float32)
     return weights
 
 

@@ -28,6 +28,17 @@ def test_one_device_over_the_wire_that_sends_everything_is_central_training_bit_
     assert world.server.is_finished
 
 
+def test_whole_weights_of_one_device_become_the_runs_however_far_they_are_from_them():
+    world = World(n_devices=1, n_rounds=1)
+    [device] = world.devices
+    rng = np.random.default_rng(0)
+    far = rng.standard_normal(len(world.initial)) * 10.0 ** rng.integers(-4, 2, len(world.initial))
+    sent = replace(device.worker.train(world.initial, 0), weights=far.astype(np.float32))
+    world.server.receive(device.end.give(sent), now_s=1.0)
+    assert world.server.close(2.0) is not None
+    assert world.server.weights.tobytes() == sent.weights.tobytes()
+
+
 @pytest.mark.parametrize("changes", [{}, CODED])
 def test_all_ends_hold_the_same_weights_after_every_round(changes):
     world = World(n_devices=3, n_rounds=5, **changes)

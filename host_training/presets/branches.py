@@ -37,7 +37,8 @@ BRANCHES = {
     "branch-7": Preset(
         about=(
             "Seven nodes wired by the Fano plane, 3.0 M MACs and 75 k weights a node, of whom any "
-            "two may die: not measured yet."
+            "two may die: 89.76 % from 4.78 bytes of CIFAR-10, one dead 88.56 %, two 86.77 %; "
+            "taught by models/cifar10, one seed, a core with AMX."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -62,6 +63,7 @@ BRANCHES = {
         stage="ce",
         order="importance",
         coarseness=3.0,
+        results=("study-fog-medium",),
     ),
     "branch-13": Preset(
         about=(

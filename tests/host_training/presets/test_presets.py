@@ -31,6 +31,7 @@ MEASURED = {
     "plain-5-long": "2408204103e1c789",
     "plain-20-long": "fe3b345e2ec8fe71",
     "plain-120": "803c6769021d7e78",
+    "branch-7": "c55d4d53fe1f3bad",
 }
 "A SHA-256 of each."
 
@@ -51,6 +52,9 @@ def claims(study: str) -> list[tuple[float, float, float | None]]:
     if study.startswith("seeds"):
         spread = figures["live_accuracy_stdev"]
         return [(figures["live_accuracy_mean"], figures["live_bytes_per_image_mean"], spread)]
+    if study.startswith("study-fog"):
+        spread = figures.get("accuracy_all_alive_stdev")
+        return [(figures["accuracy_all_alive"], figures["uplink_bytes"], spread)]
     if study.startswith("study"):
         return [
             (figures[f"{name}_duphil_accuracy_mean"], figures[f"{name}_duphil_bytes_mean"], None)

@@ -59,6 +59,19 @@ bitrate_bps = 115200       # optional: of a serial port; what is slow is coded s
 patience_ms = 50           # optional: how long a segment waits for what is missing
 silent_modem_s = 300       # optional: after so long in which the host is not known to have got
                            # anything another member's modem has its turn
+[learn]                    # optional: what `latentlink learn` reads (docs/learn.md); one encoder is
+                           # learned by many devices
+run = "run"                # the folder from the run's host
+device = 3                 # as that host knows it
+key = "keys/learn.key"     # made at the first start
+shard = "shard"            # its images and labels
+state_dir = "learn"
+socket = "learn.sock"      # where the server's messages come in
+hours = "22:00-06:00"      # optional: learn only then, in UTC
+round_s = 600              # optional: end a round after so long
+max_celsius = 70           # optional: rest while the machine is hotter
+day_wh = 2                 # optional: energy for learning a day, by the extra power of
+computer = "zero2w"        # optional
 """
 
 from dataclasses import dataclass, field, replace

@@ -14,6 +14,7 @@ from device.capture.source_config import SourceConfig
 from device.config import ConfigError, NodeConfig, load_config
 from device.fog.team_config import TeamConfig
 from device.link_config import LinkConfig, LoRaWanConfig
+from device.training.learn_config import LearnConfig
 from link.medium.profiles import PROFILES
 from link.node.packing import HELLO_PACKET_BYTES
 from link.settings import setting
@@ -30,8 +31,9 @@ profile = "lora-sf9-eu868"
 region = "eu868"
 frequency_hz = 869525000
 """
-NODE, SOURCE, LINK, LORAWAN, TEAM = map(
-    setting.settings_of, (NodeConfig, SourceConfig, LinkConfig, LoRaWanConfig, TeamConfig)
+NODE, SOURCE, LINK, LORAWAN, TEAM, LEARN = map(
+    setting.settings_of,
+    (NodeConfig, SourceConfig, LinkConfig, LoRaWanConfig, TeamConfig, LearnConfig),
 )
 KEYS = [
     *(("", key) for key in NODE),
@@ -39,10 +41,12 @@ KEYS = [
     *(("link", key) for key in LINK),
     *(("link.lorawan", key) for key in LORAWAN),
     *(("team", key) for key in TEAM),
+    *(("learn", key) for key in LEARN),
 ]
 MORE = {
     "link.lorawan": 'app_key = "app.key"\n',
     "team": 'member = 0\nmembers = 2\nport = "0.0.0.0:4310"\npeers = ["10.0.0.2:4310"]\n',
+    "learn": 'run = "r"\ndevice = 0\nkey = "k"\nshard = "s"\nstate_dir = "d"\nsocket = "x"\n',
 }
 IDS = [f"{section}.{key}" for section, key in KEYS]
 NASTY = [
@@ -125,6 +129,7 @@ def test_every_key_stands_in_the_example_with_a_value_that_it_takes(tmp_path):
         (LINK, link),
         (LORAWAN, link["lorawan"]),
         (TEAM, example["team"]),
+        (LEARN, example["learn"]),
     ):
         assert set(table) == set(settings_of), "none is missing"
         for key, value in table.items():

@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,13 +29,13 @@ def read(connection: socket.socket, size: int) -> bytes:
 
 
 def device(folder: Path, number: int, behave: Callable[[socket.socket], None]) -> None:
-    """A device that serves one connection."""
+    """A device that serves one connection; who is not waited for any more is not heard."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(folder / str(number)))
     listener.listen()
 
     def serve() -> None:
-        with listener, listener.accept()[0] as connection:
+        with listener, listener.accept()[0] as connection, suppress(BrokenPipeError):
             behave(connection)
 
     threading.Thread(target=serve, daemon=True).start()

@@ -53,8 +53,8 @@ def claims(study: str) -> list[tuple[float, float, float | None]]:
         spread = figures["live_accuracy_stdev"]
         return [(figures["live_accuracy_mean"], figures["live_bytes_per_image_mean"], spread)]
     if study.startswith("study-fog"):
-        spread = figures.get("accuracy_all_alive_stdev")
-        return [(figures["accuracy_all_alive"], figures["uplink_bytes"], spread)]
+        of_seeds = figures.get("accuracy_all_alive_stdev")
+        return [(figures["accuracy_all_alive"], figures["uplink_bytes"], of_seeds)]
     if study.startswith("study"):
         return [
             (figures[f"{name}_duphil_accuracy_mean"], figures[f"{name}_duphil_bytes_mean"], None)

@@ -44,6 +44,10 @@ SERVER_DIR, DEVICES_DIR, ROUNDS, REPORT, RESULT = (
 )  # fmt: skip
 
 
+NOTHING_YET = {"now_s": 0.0, "up_bytes": 0.0, "down_bytes": 0.0}
+"Of a line, before the first round."
+
+
 @dataclass(frozen=True)
 class World:
     """What is simulated around a plan."""
@@ -113,7 +117,7 @@ class Run:
             objective=objective,
         )
         self.lines = self._known_lines()
-        last = self.lines[-1] if self.lines else {"now_s": 0.0, "up_bytes": 0.0, "down_bytes": 0.0}
+        last = self.lines[-1] if self.lines else NOTHING_YET
         self.simulator = Simulator(
             self.server, fleet, self.world.circumstances, last["now_s"],
             last["up_bytes"], last["down_bytes"],
@@ -125,12 +129,27 @@ class Run:
         return "ce" if self.start_sha256 is None else "duphil"
 
     def _known_lines(self) -> list[dict[str, Any]]:
-        """Those of rounds that the server has behind it; one cut off by a kill is none."""
-        if self.folder is None or not (self.folder / ROUNDS).exists():
+        """Those of rounds that the server has behind it. A kill may leave one cut off, or a round
+        without: what the server knows of it stands in its place.
+        """
+        if self.folder is None:
             return []
-        text = (self.folder / ROUNDS).read_text(encoding="utf-8")
-        lines = [json.loads(line) for line in text.splitlines(True) if line.endswith("\n")]
-        return [line for line in lines if line["round"] < self.server.round_]
+        path = self.folder / ROUNDS
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        read = [json.loads(line) for line in text.splitlines(True) if line.endswith("\n")]
+        written = {line["round"]: line for line in read}
+        last: dict[str, Any] = NOTHING_YET
+        lines = []
+        for round_ in range(self.server.round_):
+            last = written.get(round_) or {
+                **{name: last[name] for name in NOTHING_YET},
+                "round": round_,
+                "accepted": self.server.accepted[round_],
+                "left_out": (),
+                "hash": self.server.hash_after(round_).hex(),
+            }
+            lines.append(last)
+        return lines
 
     def train(
         self,
@@ -141,6 +160,8 @@ class Run:
         """To the end, or until `until()` says so; False then. Every so many rounds, and after the
         last one, a line has the accuracy on the validation split.
         """
+        if self.lines:
+            self._rewrite_lines()
         while not self.server.is_finished:
             if until():
                 return False
@@ -149,7 +170,7 @@ class Run:
                 figures = self.judge()
                 line |= {"accuracy": figures.accuracy, "val_loss": figures.loss}
             self.lines.append(line)
-            self._write_lines()
+            self._write_line()
             on_round(line)
         return True
 
@@ -167,20 +188,16 @@ class Run:
             "hash": moment.hash.hex(),
         }
 
-    def _write_lines(self) -> None:
-        if self.folder is None:
-            return
-        path = self.folder / ROUNDS
-        if len(self.lines) == 1 or not path.exists() or self._is_resumed(path):
-            with durable.whole(path) as unfinished:
+    def _rewrite_lines(self) -> None:
+        """What a kill left, mended."""
+        if self.folder is not None:
+            with durable.whole(self.folder / ROUNDS) as unfinished:
                 unfinished.write_text("".join(map(_text, self.lines)), encoding="utf-8")
-        else:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(_text(self.lines[-1]))
 
-    def _is_resumed(self, path: Path) -> bool:
-        """Whether the file holds other lines than all but the last one."""
-        return sum(1 for _ in path.open("rb")) != len(self.lines) - 1
+    def _write_line(self) -> None:
+        if self.folder is not None:
+            with (self.folder / ROUNDS).open("a", encoding="utf-8") as file:
+                file.write(_text(self.lines[-1]))
 
     def judge(self, weights: np.ndarray | None = None) -> Evaluation:
         """What weights float32 (P,), else the server's, are worth on the validation split; the

@@ -135,6 +135,10 @@ class Server:
         """8 bytes that name what all ends hold."""
         return self._hashes[-1]
 
+    def hash_after(self, round_: int) -> bytes:
+        """The same, as that round left it."""
+        return self._hashes[round_ + 1]
+
     @property
     def deadline_s(self) -> float:
         """When the round ends at the latest, if one update has come by then."""

@@ -1,5 +1,6 @@
 """Run: it goes on where it was cut off, and ends with a checkpoint that is one."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -32,6 +33,24 @@ def test_a_run_that_is_interrupted_ends_as_one_that_was_not(tmp_path):
     assert [line["round"] for line in again.lines] == list(range(whole.settings.n_rounds))
     text = (cut / "rounds.jsonl").read_text()
     assert len(text.splitlines()) == whole.settings.n_rounds
+
+
+@pytest.mark.parametrize("last", [2, None])
+def test_a_round_that_a_kill_left_without_its_line_gets_one(tmp_path, last):
+    begun = Run(DATA, SMALL, PLAN, HONEST, tmp_path)
+    begun.train(judged_every=3, until=lambda: begun.server.round_ == last)
+    path = tmp_path / "rounds.jsonl"
+    *lines, lost = path.read_text().splitlines(True)
+    path.write_text("".join(lines))
+    again = Run(DATA, SMALL, PLAN, HONEST, tmp_path)
+    assert again.train(judged_every=3)
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["round"] for line in found] == list(range(again.settings.n_rounds))
+    restored = found[len(lines)]
+    assert {name: restored[name] for name in ("accepted", "hash")} == {
+        name: json.loads(lost)[name] for name in ("accepted", "hash")
+    }
+    assert again.report()
 
 
 def test_its_result_is_an_ordinary_checkpoint(tmp_path):

@@ -45,7 +45,7 @@ SERVER_DIR, DEVICES_DIR, ROUNDS, REPORT, RESULT = (
 
 
 NOTHING_YET = {"now_s": 0.0, "up_bytes": 0.0, "down_bytes": 0.0}
-"Of a line, before the first round."
+"What a line adds to, before the first round."
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,10 @@ def usual_preset(data_set: str) -> str:
     return DEFAULT_PRESETS.get(data_set, OTHER_PRESET)
 
 
+LEAST_BYTES = 200
+"What a message may have at the least: header, signature and the list of the counted take half."
+
+
 def epochs_of(options: argparse.Namespace) -> float:
     return Plan.epochs if options.epochs is None else options.epochs
 
@@ -89,6 +93,7 @@ def learn(
     """The run to its end; False when `until()` said so before."""
     torch.set_num_threads(options.threads)
     plan, world = plan_of(options, data), world_of(options)
+    require_possible(plan, world)
     chosen = recipe(preset, ce_epochs=max(1, round(plan.epochs)), duphil_epochs=0, seed=plan.seed)
     said = {"preset": preset, "is_central": options.central, **asdict(plan), **asdict(world)}
     require_same(folder, json.loads(json.dumps(said)))
@@ -135,6 +140,25 @@ def central(data: DataSet, run: Run, folder: Path, until: Until) -> bool:
                 shown.epoch(round(JUDGED_PER_RUN * number / n_rounds), figures.describe())
     run.write_checkpoint(folder / RESULT, run.flat.weights)
     return True
+
+
+def require_possible(plan: Plan, world: World) -> None:
+    """RunError with a sentence where no run can be made of these numbers."""
+    for name, value, least in (
+        ("n-devices", plan.n_devices, 1),
+        ("n-groups", plan.n_groups, 1),
+        ("batch-images", plan.batch_images, 2),
+        ("up-bytes", plan.up_bytes, LEAST_BYTES),
+        ("down-bytes", plan.down_bytes, LEAST_BYTES),
+    ):
+        if value < least:
+            raise RunError(f"--{name} is {value}; it must be at least {least}")
+    if plan.n_groups > plan.n_devices:
+        raise RunError(f"{plan.n_groups} groups of {plan.n_devices} devices: take fewer groups")
+    if not plan.epochs > 0:
+        raise RunError(f"--epochs is {plan.epochs}; it must be above 0")
+    if world.alpha is not None and not world.alpha > 0:
+        raise RunError(f"--alpha is {world.alpha}; it must be above 0")
 
 
 def require_same(folder: Path, said: dict[str, Any]) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from host_training import commands
 from host_training.distributed import command_line
-from host_training.distributed.run import Run
-from host_training.run import read_run
+from host_training.distributed.plan import Plan
+from host_training.distributed.run import Run, World
+from host_training.run import RunError, read_run
 from host_training.training.checkpoint import Checkpoint
 
 SMALL = [
@@ -67,3 +68,19 @@ def test_central_training_takes_as_many_images(tmp_path):
     words = ["global", "--dataset", "digits", "--run", str(tmp_path / "run"), "--central", *SMALL]
     assert commands.main(words) == 0
     assert Checkpoint.read(tmp_path / "run" / "ce.pt").stage == "ce"
+
+
+@pytest.mark.parametrize(
+    ("changes", "around", "said"),
+    [
+        ({"n_devices": 0}, {}, "--n-devices is 0"),
+        ({"n_groups": 0}, {}, "--n-groups is 0"),
+        ({"n_groups": 99}, {}, "take fewer groups"),
+        ({"up_bytes": 10}, {}, "--up-bytes is 10; it must be at least 200"),
+        ({"epochs": 0.0}, {}, "--epochs is 0.0"),
+        ({}, {"alpha": -1.0}, "--alpha is -1.0"),
+    ],
+)
+def test_numbers_of_which_no_run_can_be_made_are_refused(changes, around, said):
+    with pytest.raises(RunError, match=said):
+        command_line.require_possible(Plan(**changes), World(**around))

@@ -32,6 +32,7 @@ from tests.studies.fog.arms import ARMS, team_of
 from tests.studies.fog.measured import worth_of_run, worth_of_whole
 from tests.studies.fog.nonn import NoNNStage
 from tests.studies.fog.teacher import write_teacher
+from tests.studies.rows import Row, Rows
 
 WHOLE, WHOLE_PRESET = "whole", "plain-20"
 "One network as large as seven nodes' together, on one of them."
@@ -105,47 +106,23 @@ def recipe_sha256(arm: str, seed: int, size: FogSize) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Row:
-    """One run, measured."""
-
-    arm: str
-    seed: int
-    recipe: str
-    "SHA-256 of what it was trained by."
-    commit: str
-    figures: dict[str, float]
-
-
-class Rows:
+def rows_of(size: str) -> Rows:
     """What is measured of a size, also by earlier runs of this study."""
+    return Rows(FOLDER / f"study-fog-{size}.json", ALL, "recipe")
 
-    def __init__(self, size: str) -> None:
-        self.path = FOLDER / f"study-fog-{size}.json"
-        self.known: list[Row] = []
-        if self.path.exists():
-            stored = json.loads(self.path.read_text(encoding="utf-8"))
-            self.known = [Row(**row) for row in stored["rows"]]
 
-    def has(self, arm: str, seed: int, recipe: str) -> bool:
-        return any((row.arm, row.seed, row.recipe) == (arm, seed, recipe) for row in self.known)
-
-    def add(self, row: Row) -> None:
-        others = [each for each in self.known if (each.arm, each.seed) != (row.arm, row.seed)]
-        self.known = sorted([*others, row], key=lambda each: (ALL.index(each.arm), each.seed))
-
-    def figures(self) -> dict[str, float]:
-        """Means over seeds by name, an arm's in front but for the exchange, and deviations."""
-        found: dict[str, float] = {}
-        for arm in ALL:
-            rows = [row.figures for row in self.known if row.arm == arm]
-            prefix = "" if arm == "exchange" else f"{arm}_"
-            for name in rows[0] if rows else ():
-                values = [row[name] for row in rows]
-                found[f"{prefix}{name}"] = statistics.mean(values)
-                if len(values) > 1:
-                    found[f"{prefix}{name}_stdev"] = statistics.stdev(values)
-        return found | replicated(found)
+def figures_of(rows: Rows) -> dict[str, float]:
+    """Means over seeds by name, an arm's in front but for the exchange, and deviations."""
+    found: dict[str, float] = {}
+    for arm in ALL:
+        each = list(rows.of(arm))
+        prefix = "" if arm == "exchange" else f"{arm}_"
+        for name in each[0] if each else ():
+            values = [figures[name] for figures in each]
+            found[f"{prefix}{name}"] = statistics.mean(values)
+            if len(values) > 1:
+                found[f"{prefix}{name}_stdev"] = statistics.stdev(values)
+    return found | replicated(found)
 
 
 def replicated(figures: Mapping[str, float]) -> dict[str, float]:
@@ -170,7 +147,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    size, rows = SIZES[options.size], Rows(options.size)
+    size, rows = SIZES[options.size], rows_of(options.size)
     data = load(size.data_set, options.data_dir)
     for arm in options.arms:
         for seed in options.seeds or range(ARMS[arm].n_seeds if arm in ARMS else 1):
@@ -193,10 +170,9 @@ def write(rows: Rows, size: str) -> None:
         "data_set": SIZES[size].data_set,
         "epochs": SIZES[size].epochs,
         "teacher": SIZES[size].teacher,
-        "rows": [asdict(row) for row in rows.known],
+        "rows": rows.stored(),
     }
-    seeds = sorted({row.seed for row in rows.known})
-    finish("fog", rows.figures(), seeds, extra, plot, n_axes=1)
+    finish("fog", figures_of(rows), rows.seeds, extra, plot, n_axes=1)
 
 
 def tables(result: dict[str, Any]) -> list[Table]:

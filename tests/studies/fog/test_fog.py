@@ -1,6 +1,5 @@
 """The study of fog: its arms cost alike, its teacher is the bundle it was, its rows add up."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from host_training.presets import recipe
 from tests.studies.fog import study
 from tests.studies.fog.arms import ARMS, team_of
 from tests.studies.fog.nonn import shares, unexplained
-from tests.studies.fog.study import ALL, SIZES, Row, Rows, recipe_of, recipe_sha256, tables
+from tests.studies.fog.study import ALL, SIZES, figures_of, recipe_of, recipe_sha256, tables
+from tests.studies.rows import Row, Rows
 
 
 def macs_per_node(arm: str) -> float:
@@ -68,9 +68,8 @@ def test_what_latents_explain_linearly_is_not_counted() -> None:
 
 
 @pytest.fixture
-def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rows:
-    monkeypatch.setattr(study, "FOLDER", tmp_path)
-    return Rows("small")
+def rows(tmp_path: Path) -> Rows:
+    return Rows(tmp_path / "study-fog-small.json", ALL, "recipe")
 
 
 def row(arm: str, seed: int, accuracy: float) -> Row:
@@ -79,27 +78,21 @@ def row(arm: str, seed: int, accuracy: float) -> Row:
     return Row(arm, seed, recipe_sha256(arm, seed, SIZES["small"]), "abc", figures)
 
 
-def test_rows_of_several_runs_come_together_and_are_not_measured_again(rows: Rows) -> None:
+def test_an_arms_figures_are_means_of_its_seeds(rows: Rows) -> None:
     for seed, accuracy in enumerate((0.8, 0.9)):
         rows.add(row("exchange", seed, accuracy))
     rows.add(row("none_dropout", 0, 0.7))
-    figures = rows.figures()
+    figures = figures_of(rows)
     assert figures["accuracy_all_alive"] == pytest.approx(0.85)
     assert figures["accuracy_all_alive_stdev"] == pytest.approx(0.0707, abs=1e-4)
     assert figures["none_dropout_accuracy_two_dead_worst"] == 0.7
     assert figures["replica_accuracy_two_dead_worst"] == figures["accuracy_all_alive"]
-    rows.path.write_text(json.dumps({"rows": [vars(each) for each in rows.known]}))
-    again = Rows("small")
-    assert again.known == rows.known
-    assert again.has("exchange", 1, row("exchange", 1, 0).recipe)
-    assert not again.has("exchange", 2, row("exchange", 2, 0).recipe)
-    assert not again.has("exchange", 1, "of another recipe")
 
 
 def test_the_table_names_every_arm_that_was_measured(rows: Rows) -> None:
     rows.add(row("exchange", 0, 0.8))
     rows.add(row("ring", 0, 0.7))
-    result = {"figures": rows.figures(), "rows": [vars(each) for each in rows.known]}
+    result = {"figures": figures_of(rows), "rows": rows.stored()}
     [table] = tables(result)
     assert [cells[0] for cells in table.rows] == ["exchange", "ring", "replica"]
     assert all(len(cells) == len(table.header) for cells in table.rows)

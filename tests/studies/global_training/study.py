@@ -31,6 +31,7 @@ from host_training.training.evaluation import evaluate
 from link.output.results import FOLDER, commit
 from tests.studies.common import Table, finish, training_parser
 from tests.studies.global_training import rival_run
+from tests.studies.rows import Row, Rows
 
 CENTRAL, OURS, NON_IID, SLOW_LOST = "central", "ours", "non_iid", "slow_lost"
 GARBAGE = {f"garbage_{lie}": lie for lie in LIES}
@@ -141,72 +142,51 @@ def plan_sha256(arm: str, size: GlobalSize) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Row:
-    """One arm with one seed, measured."""
-
-    arm: str
-    seed: int
-    plan: str
-    "SHA-256 of what it was learned by."
-    commit: str
-    figures: dict[str, Any]
-
-
-class Rows:
+def rows_of(size: str) -> Rows:
     """What is measured of a size, also by earlier runs of this study."""
+    return Rows(FOLDER / f"study-global-{size}.json", ALL, "plan")
 
-    def __init__(self, size: str) -> None:
-        path = FOLDER / f"study-global-{size}.json"
-        self.known: list[Row] = []
-        if path.exists():
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            self.known = [Row(**row) for row in stored["rows"]]
 
-    def has(self, arm: str, seed: int, plan: str) -> bool:
-        return any((row.arm, row.seed, row.plan) == (arm, seed, plan) for row in self.known)
+def mean(rows: Rows, arm: str, name: str) -> float | None:
+    """Over the seeds that have it."""
+    values = [figures[name] for figures in rows.of(arm) if name in figures]
+    return statistics.mean(values) if values else None
 
-    def add(self, row: Row) -> None:
-        others = [each for each in self.known if (each.arm, each.seed) != (row.arm, row.seed)]
-        self.known = sorted([*others, row], key=lambda each: (ALL.index(each.arm), each.seed))
 
-    def mean(self, arm: str, name: str) -> float | None:
-        """Over the seeds that have it."""
-        values = [row.figures[name] for row in self.known if row.arm == arm and name in row.figures]
-        return statistics.mean(values) if values else None
+def drop_points(rows: Rows, arm: str, against: str) -> float | None:
+    """By how many points it is below, mean over the seeds that both have."""
+    found = {each: _accuracies(rows, each) for each in (arm, against)}
+    seeds = found[arm].keys() & found[against].keys()
+    drops = [100 * (found[against][seed] - found[arm][seed]) for seed in seeds]
+    return statistics.mean(drops) if drops else None
 
-    def drop_points(self, arm: str, against: str) -> float | None:
-        """By how many points it is below, mean over the seeds that both have."""
-        found = {each: self._accuracies(each) for each in (arm, against)}
-        seeds = found[arm].keys() & found[against].keys()
-        drops = [100 * (found[against][seed] - found[arm][seed]) for seed in seeds]
-        return statistics.mean(drops) if drops else None
 
-    def _accuracies(self, arm: str) -> dict[int, float]:
-        return {row.seed: row.figures["accuracy"] for row in self.known if row.arm == arm}
+def _accuracies(rows: Rows, arm: str) -> dict[int, float]:
+    return {row.seed: row.figures["accuracy"] for row in rows.known if row.arm == arm}
 
-    def figures(self) -> dict[str, float]:
-        """As the issue of the study names them; what is not measured yet is missing."""
-        garbage = [self.drop_points(arm, OURS) for arm in GARBAGE]
-        known = [each for each in garbage if each is not None]
-        found: dict[str, float | None] = {
-            "central_accuracy": self.mean(CENTRAL, "accuracy"),
-            "drop_points": self.drop_points(OURS, CENTRAL),
-            "non_iid_drop_points": self.drop_points(NON_IID, OURS),
-            "slow_lost_drop_points": self.drop_points(SLOW_LOST, OURS),
-            "garbage_drop_points": max(known) if known else None,
-        }
-        for name in (
-            "accuracy", "up_ratio", "down_ratio", "both_ratio", "up_bytes", "down_bytes",
-            "up_bytes_to_80", "down_bytes_to_80", "modelled_s",
-        ):  # fmt: skip
-            found[name] = self.mean(OURS, name)
-        for arm in GARBAGE:
-            found[f"{arm}_drop_points"] = self.drop_points(arm, OURS)
-        for arm in RIVALS:
-            found |= {f"{arm}_{name}": self.mean(arm, name) for name in ("accuracy", "up_ratio")}
-            found[f"{arm}_drop_points"] = self.drop_points(arm, CENTRAL)
-        return {name: value for name, value in found.items() if value is not None}
+
+def figures_of(rows: Rows) -> dict[str, float]:
+    """Means and drops by name; what is not measured yet is missing."""
+    garbage = [drop_points(rows, arm, OURS) for arm in GARBAGE]
+    known = [each for each in garbage if each is not None]
+    found: dict[str, float | None] = {
+        "central_accuracy": mean(rows, CENTRAL, "accuracy"),
+        "drop_points": drop_points(rows, OURS, CENTRAL),
+        "non_iid_drop_points": drop_points(rows, NON_IID, OURS),
+        "slow_lost_drop_points": drop_points(rows, SLOW_LOST, OURS),
+        "garbage_drop_points": max(known) if known else None,
+    }
+    for name in (
+        "accuracy", "up_ratio", "down_ratio", "both_ratio", "up_bytes", "down_bytes",
+        "up_bytes_to_80", "down_bytes_to_80", "modelled_s",
+    ):  # fmt: skip
+        found[name] = mean(rows, OURS, name)
+    for arm in GARBAGE:
+        found[f"{arm}_drop_points"] = drop_points(rows, arm, OURS)
+    for arm in RIVALS:
+        found |= {f"{arm}_{name}": mean(rows, arm, name) for name in ("accuracy", "up_ratio")}
+        found[f"{arm}_drop_points"] = drop_points(rows, arm, CENTRAL)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -221,11 +201,11 @@ def main(options: argparse.Namespace) -> None:
     for seed in options.seeds or size.seeds:
         for arm in options.arms:
             plan = plan_sha256(arm, size)
-            if Rows(options.size).has(arm, seed, plan):
+            if rows_of(options.size).has(arm, seed, plan):
                 continue
             found = measured(arm, seed, size, data)
             print(arm, seed, {n: value for n, value in found.items() if n != "curve"}, flush=True)
-            rows = Rows(options.size)  # others may have measured other arms meanwhile
+            rows = rows_of(options.size)  # others may have measured other arms meanwhile
             rows.add(Row(arm, seed, plan, commit(), found))
             write(rows, options.size)
 
@@ -237,10 +217,9 @@ def write(rows: Rows, size: str) -> None:
         "data_set": SIZES[size].data_set,
         "preset": SIZES[size].preset,
         "plan": asdict(SIZES[size].plan),
-        "rows": [asdict(row) for row in rows.known],
+        "rows": rows.stored(),
     }
-    seeds = sorted({row.seed for row in rows.known})
-    finish("global", rows.figures(), seeds, extra, plot, n_axes=2)
+    finish("global", figures_of(rows), rows.seeds, extra, plot, n_axes=2)
 
 
 def tables(result: dict[str, Any]) -> list[Table]:

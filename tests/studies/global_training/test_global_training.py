@@ -1,12 +1,14 @@
 """Global training's study: its figures are differences of its own rows, and a row is measured."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from host_training.distributed.plan import Plan
 from tests.studies.global_training import study
-from tests.studies.global_training.study import GlobalSize, Row, Rows
+from tests.studies.global_training.study import ALL, GlobalSize, figures_of
+from tests.studies.rows import Row, Rows
 from tests.worlds.small_training import blobs
 
 SIZE = GlobalSize(
@@ -18,16 +20,17 @@ SIZE = GlobalSize(
 
 
 def rows_of(**accuracies: float) -> Rows:
-    rows = Rows("no such size")
+    rows = Rows(Path("no such file"), ALL, "plan")
     for arm, accuracy in accuracies.items():
         rows.add(Row(arm, 0, "", "", {"accuracy": accuracy, "up_ratio": 2.0}))
     return rows
 
 
 def test_drops_are_against_central_training_or_against_ours():
-    figures = rows_of(
+    rows = rows_of(
         central=0.9, ours=0.89, non_iid=0.87, garbage_noise=0.88, garbage_scaled=0.8, dgc=0.85
-    ).figures()
+    )
+    figures = figures_of(rows)
     assert figures["drop_points"] == pytest.approx(1.0)
     assert figures["non_iid_drop_points"] == pytest.approx(2.0)
     assert figures["garbage_drop_points"] == pytest.approx(9.0)

@@ -142,12 +142,13 @@ class VirtualTeam:
         delay_s: tuple[float, float] = (0.001, 0.003),
         loss: float = 0.0,
         seed: int = 0,
+        scene: Callable[[int], np.ndarray] = scene,
     ) -> None:
         self.plan, self.model, self.parts, self.options = plan, model, parts, options
         self.modems = frozenset(modems)
         self.cameras = frozenset(range(plan.n_members) if cameras is None else cameras)
         self.n_images, self.interval_s = n_images, interval_s
-        self.delay_s, self.loss = delay_s, loss
+        self.delay_s, self.loss, self.scene = delay_s, loss, scene
         self.random = Random(seed)
         self.now_s = 0.0
         self.lives = [
@@ -249,7 +250,7 @@ class VirtualTeam:
             self.at(self.now_s + life.compute_s, lambda: self._computed(member, session, run))
         wanted = session.take_wanted()
         if wanted is not None:
-            session.captured(wanted.image, scene(wanted.sequence), now_s)
+            session.captured(wanted.image, self.scene(wanted.sequence), now_s)
             self.at(self.now_s, lambda: self.step(member))
         self._begin(member, session, now_s)
         for finished in session.take_finished():
@@ -307,7 +308,7 @@ class VirtualTeam:
         counters.advance_to(session.least_image)
         image, sequence = counters.next(), session.sequence + 1
         self.begun[image], self.begun_s[image] = sequence, self.now_s
-        session.begin(image, sequence, now_s, scene(sequence))
+        session.begin(image, sequence, now_s, self.scene(sequence))
         self.on_begin(image)
         self.at(self.now_s, lambda: self.step(member))
 

@@ -14,7 +14,7 @@ from tests.studies.fog_live.survival import survived
 from tests.studies.fog_live.timing import timed
 from tests.worlds.ends import KEY
 from tests.worlds.mesh import MADE, Line, Stranger
-from tests.worlds.team_bundle import random_images
+from tests.worlds.team_bundle import chain_of, make_team_bundle, random_images
 
 STAGE_MS = (6.0, 4.0, 2.0)
 WISH = Wish(3, Line(0.001, 10e6), interval_s=0.05, patience_ms=100)
@@ -43,13 +43,13 @@ def test_time_is_told_over_parts_and_links():
     assert (found.overhead_ms < found.elapsed_ms.max() - least_ms).all()
 
 
-@pytest.mark.skipif(not IS_NIGHTLY, reason="half a minute: make nightly")
-def test_losses_cost_whole_images_and_no_answers():
-    lossless, lossy = (
-        accuracy(WISH, loss, IMAGES, np.zeros(len(IMAGES), int)) for loss in (0.0, 0.2)
-    )
-    assert lossless.n_unanswered == lossy.n_unanswered == 0
-    assert lossy.whole < lossless.whole
+def test_losses_cost_groups_and_no_answers(tmp_path):
+    bundle, labels = make_team_bundle(tmp_path / "bundle"), np.zeros(len(IMAGES), int)
+    lossless, lossy = (accuracy(bundle, loss, IMAGES, labels, 0.05, 1) for loss in (0.0, 0.2))
+    assert (lossless.n_unanswered, lossy.n_unanswered) == (0, 0)
+    assert lossless.symbols.tolist() == chain_of(bundle)(IMAGES).tolist()
+    assert lossy.groups < lossless.groups == lossless.whole == 1
+    assert lossy.symbols.shape == lossless.symbols.shape
 
 
 def test_what_a_stranger_makes_is_no_frame_of_a_member():

@@ -15,7 +15,7 @@ import torch
 from host_training.data.catalogue import load, write_replay
 from host_training.data.dataset import DataSet, DataSetError, with_corrupted_labels
 from host_training.data.listing import Listing
-from host_training.distributed import command_line
+from host_training.distributed.simulation import command_line
 from host_training.presets import PRESETS, recipe
 from host_training.run import (
     CHANGES,

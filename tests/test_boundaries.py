@@ -229,7 +229,7 @@ def test_node_and_host_load_nothing_of_each_others_end(package):
         ("serial", "link/carriers/serial_port.py"),
         ("paho", "link/lorawan/host/carrier.py"),
         ("reedsolo", "link/wire/erasure.py"),
-        ("flwr", "host_training/distributed/flower.py"),
+        ("flwr", "host_training/distributed/flower/app.py"),
     ],
 )
 def test_a_library_that_few_need_is_imported_in_one_file(library, file):

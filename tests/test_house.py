@@ -215,9 +215,11 @@ TESTED_ELSEWHERE = {
     "host_decoder/errors.py": "tests/host_decoder/test_config.py",
     "export/encoder/tensorflow_worker.py": "tests/export/encoder/test_tflite.py",
     "host_training/commands.py": "tests/host_training/test_run.py",
-    "host_training/distributed/flower.py": "tests/studies/global_real/test_global_real.py",
-    "host_training/distributed/flower_wire.py": "tests/studies/global_real/test_global_real.py",
-    "host_training/distributed/objective.py": "tests/host_training/distributed/test_worker.py",
+    "host_training/distributed/flower/app.py": "tests/studies/global_real/test_global_real.py",
+    "host_training/distributed/flower/wire.py": "tests/studies/global_real/test_global_real.py",
+    "host_training/distributed/learner/objective.py": (
+        "tests/host_training/distributed/learner/test_worker.py"
+    ),
     "host_training/models/architecture.py": "tests/host_training/models/test_autoencoder.py",
     "host_training/presets/branches.py": "tests/host_training/presets/test_presets.py",
     "host_training/presets/dense.py": "tests/host_training/presets/test_presets.py",

@@ -5,7 +5,7 @@ the images leaves it but the weights that it ends with.
 
 Everything random in a step follows from (seed, device, step), and what a round has come to is on
 the disk, so that one that is broken off, by a limit or a kill, goes on and ends with the same bits.
-The contract is that of the torch worker (host_training/distributed/worker.py).
+The contract is that of the torch worker (host_training/distributed/learner/worker.py).
 """
 
 import json

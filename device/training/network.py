@@ -3,8 +3,8 @@
     network = Network(description.read(text))
     step = network.gradient(weights, images, labels, network.draws(rng, len(images)))
 
-The arithmetic is that of the torch model that was described (host_training/distributed/network.py),
-to 1e-4; on one thread the same input gives the same bits.
+The arithmetic is that of the torch model that was described, to 1e-4
+(host_training/distributed/learner/network.py); on one thread the same input gives the same bits.
 """
 
 import math

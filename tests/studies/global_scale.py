@@ -18,10 +18,10 @@ import torch
 
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet, Split
-from host_training.distributed.circumstances import Circumstances
-from host_training.distributed.plan import Plan
-from host_training.distributed.rules import Rules
-from host_training.distributed.run import Run, World
+from host_training.distributed.server.rules import Rules
+from host_training.distributed.simulation.circumstances import Circumstances
+from host_training.distributed.simulation.plan import Plan
+from host_training.distributed.simulation.run import Run, World
 from host_training.presets import recipe
 from link.output.results import write_result
 from tests.studies.command import add_data_dir, command

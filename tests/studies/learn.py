@@ -28,7 +28,13 @@ from device.training.network import Network
 from device.training.shard import Shard, write
 from host_training.data.dataset import Split
 from host_training.data.digits import load
-from host_training.distributed.network import describe, restore_statistics, take, trained, weights
+from host_training.distributed.learner.network import (
+    describe,
+    restore_statistics,
+    take,
+    trained,
+    weights,
+)
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import PRESETS
 from host_training.training.evaluation import encode_split, evaluate

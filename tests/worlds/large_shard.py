@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from device.training.shard import IMAGES, LABELS
-from host_training.distributed.network import describe, weights
+from host_training.distributed.learner.network import describe, weights
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import PRESETS
 

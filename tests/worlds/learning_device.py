@@ -20,7 +20,7 @@ from device.training import run_folder
 from device.training.run_folder import RunFolder
 from device.training.shard import write
 from host_training.data.digits import load
-from host_training.distributed.network import describe, weights
+from host_training.distributed.learner.network import describe, weights
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import PRESETS
 from link.security import signature

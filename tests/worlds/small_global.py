@@ -9,10 +9,10 @@ import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from host_training.data.dataset import Split
-from host_training.distributed.flat_model import CE_PARTS, FlatModel
-from host_training.distributed.rules import Rules
-from host_training.distributed.server import Server
-from host_training.distributed.worker import Worker
+from host_training.distributed.learner.flat_model import CE_PARTS, FlatModel
+from host_training.distributed.learner.worker import Worker
+from host_training.distributed.server.rules import Rules
+from host_training.distributed.server.server import Server
 from host_training.models.architecture import Architecture
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from link.update import RunSettings

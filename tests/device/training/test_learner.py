@@ -16,9 +16,9 @@ from device.training.network import Network
 from device.training.sgd import SGD
 from device.training.shard import Shard, write
 from host_training.data.digits import load
-from host_training.distributed.flat_model import FlatModel
-from host_training.distributed.network import describe, weights
-from host_training.distributed.worker import Worker
+from host_training.distributed.learner.flat_model import FlatModel
+from host_training.distributed.learner.network import describe, weights
+from host_training.distributed.learner.worker import Worker
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import PRESETS
 from link.update.settings import CARRIED, MASKED, RunSettings

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from device.training import description
 from device.training.network import Draws, Gradient, Network
-from host_training.distributed.network import describe, trained, weights
+from host_training.distributed.learner.network import describe, trained, weights
 from host_training.models.architecture import Architecture
 from host_training.models.autoencoder import AutoEncoder, ModelConfig, drop_tail
 from host_training.presets import PRESETS

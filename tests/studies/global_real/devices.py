@@ -16,7 +16,7 @@ import numpy as np
 
 from device.training import shard
 from host_training.data.dataset import Split
-from host_training.distributed.process import start
+from host_training.distributed.flower.process import start
 from link.security import signature
 
 HONEST, LYING = "device.training", "tests.studies.global_real.liar"

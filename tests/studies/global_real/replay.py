@@ -9,8 +9,8 @@ from pathlib import Path
 from device.training.learner import Learner
 from device.training.run_folder import RunFolder
 from device.training.shard import Shard
-from host_training.distributed.folder import SHARED, Folder
-from host_training.distributed.server import Server
+from host_training.distributed.server.folder import SHARED, Folder
+from host_training.distributed.server.server import Server
 from link.security import signature
 from link.update.device_end import DeviceEnd
 from tests.studies.global_real.devices import Place

@@ -21,9 +21,9 @@ import torch
 
 from host_training.data import catalogue as data_sets
 from host_training.data.dataset import DataSet
-from host_training.distributed import network
-from host_training.distributed.flower_federation import Federation, LocalGateway, read_events
-from host_training.distributed.folder import SETTINGS, SHARED, Folder
+from host_training.distributed.flower.federation import Federation, LocalGateway, read_events
+from host_training.distributed.learner import network
+from host_training.distributed.server.folder import SETTINGS, SHARED, Folder
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import recipe
 from host_training.run import Run, write_run

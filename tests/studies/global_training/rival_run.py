@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from host_training.data.dataset import DataSet
-from host_training.distributed.fleet import Fleet
-from host_training.distributed.partition import deal
-from host_training.distributed.rivals import RIVALS
-from host_training.distributed.run import Run
-from host_training.distributed.worker import Worker
+from host_training.distributed.learner.worker import Worker
+from host_training.distributed.simulation.fleet import Fleet
+from host_training.distributed.simulation.partition import deal
+from host_training.distributed.simulation.rivals import RIVALS
+from host_training.distributed.simulation.run import Run
 from host_training.training.evaluation import evaluate
 from link.update.outer_step import Held
 from link.update.settings import RunSettings

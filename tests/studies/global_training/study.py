@@ -20,12 +20,12 @@ from matplotlib.axes import Axes
 
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
-from host_training.distributed.central import Central
-from host_training.distributed.circumstances import LIES, Circumstances
-from host_training.distributed.partition import deal
-from host_training.distributed.plan import Plan
-from host_training.distributed.rivals import RIVALS
-from host_training.distributed.run import Run, World
+from host_training.distributed.simulation.central import Central
+from host_training.distributed.simulation.circumstances import LIES, Circumstances
+from host_training.distributed.simulation.partition import deal
+from host_training.distributed.simulation.plan import Plan
+from host_training.distributed.simulation.rivals import RIVALS
+from host_training.distributed.simulation.run import Run, World
 from host_training.presets import recipe
 from host_training.training.evaluation import evaluate
 from link.output.results import FOLDER, commit

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from host_training.distributed.plan import Plan
+from host_training.distributed.simulation.plan import Plan
 from tests.studies.global_training import study
 from tests.studies.global_training.study import ALL, GlobalSize, figures_of
 from tests.studies.rows import Row, Rows

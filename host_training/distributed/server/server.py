@@ -1,0 +1,427 @@
+"""Server: one run's side that adds up, without sockets and clocks: bytes and `now_s` come in, bytes
+and a deadline go out.
+
+    server.receive(update, now_s)            # from any device, whatever it holds
+    if server.close(now_s):                  # the round is over, and on the disk
+        for device in server.asked:
+            send(device, server.message_for(device, the_round_it_is_in))
+
+Updates are checked in the order of what a check costs: length, device, round, signature, code. What
+is counted is the mean of what the devices moved, weighted by images and 1/√(1 + rounds late); what
+the server's own message has no room for stays in its memory, as at a device. A round is durable
+before anybody hears of it: after a kill the server goes on behind the last one, devices send the
+same bytes again, and the same updates make the same weights.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from host_training.distributed.server import bulk, filters
+from host_training.distributed.server.rules import Patience, Rules
+from link.base import durable
+from link.update import (
+    Layout,
+    RunSettings,
+    code,
+    device_end,
+    message,
+    outer_step,
+    quantise_within,
+    settle,
+)
+from link.update.message import Accepted, Form, MessageError, Round, Update
+
+STATE, ROUNDS, TRAINED = "state", "rounds", "trained.json"
+TRAINED_BITS = 16
+FORMAT = 1
+CHECKSUM_BYTES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Waiting:
+    """An update that was checked, and waits for the round to end."""
+
+    update: Update
+    moved: np.ndarray
+    "(P,): what it takes from the weights."
+
+
+@dataclass(frozen=True)
+class Closed:
+    """What became of a round."""
+
+    round_: int
+    accepted: tuple[Accepted, ...]
+    left_out: tuple[Accepted, ...]
+    "Updates that the filters left out."
+    loss: float
+    "Mean of what the counted devices said, nats."
+    up_bytes: int
+    "Updates of this round that were checked and kept, as long as they came."
+    down_bytes: int
+    "The message that tells of it."
+
+
+class Server:
+    """The run's weights, and what devices may still be told of it."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        layout: Layout,
+        initial: np.ndarray,
+        key: Ed25519PrivateKey,
+        devices: Mapping[int, Ed25519PublicKey],
+        folder: Path | None = None,
+        rules: Rules | None = None,
+        held_out_loss: Callable[[np.ndarray], float] | None = None,
+        statistics: Callable[[np.ndarray], np.ndarray] | None = None,
+        now_s: float = 0.0,
+    ) -> None:
+        """`devices`: public keys by number; `folder`: where the run is kept, None: nowhere
+        (simulations); `held_out_loss`: of weights float32 (P,), updates that raise it are left out;
+        `statistics`: batch norms', float32 (S,), at weights (P,), where a run freezes them.
+        """
+        self.settings, self.layout, self.rules = settings, layout, rules or Rules()
+        self._key, self._devices, self._folder = key, dict(devices), folder
+        self._held_out_loss, self._statistics = held_out_loss, statistics
+        self._run = settings.run_id
+        self.held = outer_step.Held.first(layout.fit(initial).copy(), settings)
+        "What all ends hold when the round begins."
+        self._memory = np.zeros(layout.size, np.float32)
+        self._hashes = [self.held.hash]
+        self._messages: list[bytes] = []
+        self.trained: set[Accepted] = set()
+        """Devices and rounds in which they trained, as far as they said, also where the update was
+        lost: it went into a memory.
+        """
+        self.accepted: list[tuple[Accepted, ...]] = []
+        """Which updates each round counted: with the settings, what another server needs to come to
+        the same weights.
+        """
+        if folder is not None:
+            (folder / ROUNDS).mkdir(parents=True, exist_ok=True)
+            self._resume(folder)
+        self._recent = {self.round_: self.weights}
+        self._waiting: dict[Accepted, Waiting] = {}
+        self._came_bytes = 0
+        self._began: dict[int, float] = {}
+        self._begin(now_s)
+        self._patience = Patience(self.rules, len(self.asked))
+
+    @property
+    def weights(self) -> np.ndarray:
+        """float32 (P,)"""
+        return self.held.weights
+
+    @property
+    def round_(self) -> int:
+        """The round that devices are in; the run is over when it is `settings.n_rounds`."""
+        return len(self._hashes) - 1
+
+    @property
+    def is_finished(self) -> bool:
+        return self.round_ >= self.settings.n_rounds
+
+    @property
+    def hash(self) -> bytes:
+        """8 bytes that name what all ends hold."""
+        return self._hashes[-1]
+
+    def hash_after(self, round_: int) -> bytes:
+        """The same, as that round left it."""
+        return self._hashes[round_ + 1]
+
+    @property
+    def deadline_s(self) -> float:
+        """When the round ends at the latest, if one update has come by then."""
+        return self._began[self.round_] + self._patience.limit_s
+
+    def receive(self, received: bytes, now_s: float) -> None:
+        """An update, from whoever; MessageError with a sentence where it is not taken. One that
+        came before changes nothing.
+        """
+        update, base = message.read_update(
+            received, self._run, device_end.max_message_bytes(self.layout)
+        )
+        known = self._devices.get(update.device)
+        if known is None:
+            raise MessageError(
+                f"device {update.device} is not of this run, which knows {len(self._devices)}; put "
+                "its public key into the run's folder of devices"
+            )
+        late = self.round_ - update.round_
+        if not 0 <= late <= self.settings.max_lateness:
+            raise MessageError(
+                f"device {update.device} sent an update of round {update.round_}, this is round "
+                f"{self.round_}: take the server's messages first"
+            )
+        before = self._hashes[update.round_]
+        if base != before[: len(base)]:
+            raise MessageError(
+                f"device {update.device} began round {update.round_} with weights {base.hex()}…, "
+                f"the run with {before.hex()}: it should ask for a snapshot"
+            )
+        message.check_update(received, self._run, before, known)
+        which = update.device, update.round_
+        if which in self._waiting or self._is_counted(which):
+            return
+        self._check_bounds(update, len(received))
+        self._waiting[which] = Waiting(update, self.moved(update))
+        self.trained |= self._said(update)
+        self._came_bytes += len(received)
+        self._patience.note(now_s - self._began.get(update.round_, now_s))
+
+    def _said(self, update: Update) -> set[Accepted]:
+        """In which rounds its device trained."""
+        turns = [0, *(i + 1 for i in range(TRAINED_BITS) if update.trained >> i & 1)]
+        rounds = [update.round_ - turn * self.settings.n_groups for turn in turns]
+        return {(update.device, round_) for round_ in rounds if round_ >= 0}
+
+    def _check_bounds(self, update: Update, n_bytes: int) -> None:
+        settings = self.settings
+        most = settings.up(update.round_)
+        if most and (update.form != Form.CODED or n_bytes > most):
+            raise MessageError(
+                f"device {update.device} sent {n_bytes} bytes ({update.form.name.lower()}), round "
+                f"{update.round_} has room for {most} coded ones"
+            )
+        if not 1 <= update.n_images <= settings.n_steps * settings.batch_images:
+            raise MessageError(
+                f"device {update.device} says that it learned from {update.n_images} images, of "
+                f"at most {settings.n_steps * settings.batch_images} in a round"
+            )
+
+    def moved(self, update: Update) -> np.ndarray:
+        """What an update takes from the weights, (P,); MessageError where it is no update of this
+        network. Of whole weights in float64, so that taking it away gives these again.
+        """
+        if update.form == Form.CODED:
+            try:
+                return bulk.decode(update.payload, self.layout).dense(self.layout)
+            except code.CodeError as error:
+                raise MessageError(f"device {update.device}: {error}") from None
+        weights = message.read_whole(update.payload, self.layout.size)
+        if update.round_ not in self._recent:
+            raise MessageError(
+                f"device {update.device} sent whole weights of round {update.round_}, which are "
+                "not here any more: take the server's messages first"
+            )
+        return self._recent[update.round_].astype(np.float64) - weights
+
+    def close(self, now_s: float) -> Closed | None:
+        """End the round if it is time; None where it is not. What comes back is on the disk."""
+        if self.is_finished or not self._waiting or not self._is_over(now_s):
+            return None
+        return self._close(sorted(self._kept()), now_s)
+
+    def close_with(self, accepted: Sequence[Accepted], now_s: float = 0.0) -> Closed:
+        """End the round with these very updates, as another run did; KeyError where one of them has
+        not come.
+        """
+        return self._close(sorted(accepted), now_s)
+
+    def _is_over(self, now_s: float) -> bool:
+        is_all_here = all((device, self.round_) in self._waiting for device in self.asked)
+        return is_all_here or now_s >= self.deadline_s
+
+    def _kept(self) -> list[Accepted]:
+        """What the filters leave of what is here."""
+        which = sorted(self._waiting)
+        moved = [self._waiting[each].moved for each in which]
+        is_kept = np.ones(len(which), bool)
+        if self.rules.is_filtered:
+            is_kept &= filters.is_with_the_others(moved)
+        if self._held_out_loss is not None:
+            is_kept &= filters.is_harmless(self.weights, moved, self._held_out_loss)
+        if not is_kept.any():
+            is_kept[:] = True  # one that is alone, or a tie: the loss will tell
+        return [each for each, kept in zip(which, is_kept, strict=True) if kept]
+
+    def _close(self, accepted: list[Accepted], now_s: float) -> Closed:
+        held = [self._waiting[each] for each in accepted]
+        told, after = self._told(self._mean(held), tuple(accepted))
+        packed = message.pack_round(told, self._run, self.hash, self._key)
+        left_out = tuple(sorted(self._waiting.keys() - set(accepted)))
+        closed = Closed(
+            self.round_,
+            tuple(accepted),
+            left_out,
+            float(np.mean([each.update.loss for each in held])),
+            self._came_bytes,
+            len(packed),
+        )
+        self.held = after
+        self._messages.append(packed)
+        self.accepted.append(told.accepted)
+        self._hashes.append(told.after)
+        self._keep(packed)
+        self._waiting.clear()
+        self._came_bytes = 0
+        self._recent[self.round_] = self.weights
+        for old in [
+            each for each in self._recent if each < self.round_ - self.settings.max_lateness
+        ]:
+            del self._recent[old]
+            self._began.pop(old, None)
+        self._begin(now_s)
+        return closed
+
+    def _mean(self, held: Sequence[Waiting]) -> np.ndarray:
+        """float64 (P,): by images and lateness, none longer than the median."""
+        moved = [each.moved for each in held]
+        shares = np.array(
+            [each.update.n_images / np.sqrt(1 + self.round_ - each.update.round_) for each in held]
+        )
+        factors = filters.clip_factors(moved) if self.rules.is_clipped else np.ones(len(held))
+        mean = np.zeros(self.layout.size)
+        for share, factor, each in zip(shares / shares.sum(), factors, moved, strict=True):
+            mean += (share * factor) * each
+        return mean
+
+    def _told(
+        self, mean: np.ndarray, accepted: tuple[Accepted, ...]
+    ) -> tuple[Round, outer_step.Held]:
+        """What devices are told, and what all hold after it; what it has no room for stays in the
+        memory.
+        """
+        settings = self.settings
+        budget = settings.down(self.round_)
+        if not budget:
+            held = self._frozen(self.held.stepped_by(self._memory + mean, settings, self.round_))
+            form, payload = Form.WHOLE, held.pack()
+            self._memory = np.zeros_like(self._memory)
+        else:
+            room = budget - message.round_overhead_bytes(accepted, self.round_)
+            is_freezing = self._is_freezing
+            room -= 4 * settings.n_statistics * is_freezing
+            summed = self._memory + mean.astype(np.float32)
+            quantised, payload = quantise_within(summed, self.layout, room)
+            held = self.held.stepped(quantised, self.layout, settings, self.round_)
+            form, self._memory = Form.CODED, settle(summed, quantised, self.layout)
+            if is_freezing:
+                held = self._frozen(held)
+                payload = outer_step.with_statistics(payload, held.statistics)
+        return Round(self.round_, accepted, form, payload, held.hash), held
+
+    @property
+    def _is_freezing(self) -> bool:
+        """Whether devices have frozen statistics from the next round on."""
+        settings = self.settings
+        return bool(settings.n_statistics) and self.round_ + 1 == settings.frozen_from_round
+
+    def _frozen(self, held: outer_step.Held) -> outer_step.Held:
+        if not self._is_freezing:
+            return held
+        if self._statistics is None:
+            raise ValueError("a run that freezes batch norm needs a server that estimates it")
+        return held.frozen(self._statistics(held.weights))
+
+    def _begin(self, now_s: float) -> None:
+        self._began[self.round_] = now_s
+        turn = [each for each in sorted(self._devices) if self.settings.is_turn(each, self.round_)]
+        self.asked = self.rules.asked(self.settings.seed, self.round_, turn)
+        "Devices that this round is for, sorted."
+
+    def _is_counted(self, which: Accepted) -> bool:
+        return any(which in counted for counted in self.accepted[which[1] :])
+
+    def message_for(self, device: int, last_round: int) -> bytes:
+        """What a device needs that is in `last_round`: the rounds since, or a snapshot where that
+        is shorter; empty where it misses nothing.
+        """
+        missed = self._messages[last_round:]
+        if not missed:
+            return b""
+        if len(missed) == 1:
+            return missed[0]
+        several = message.pack_several(missed) if len(missed) <= message.MAX_SEVERAL else b""
+        # whole weights deflate by less than a fifth
+        if several and len(several) < 3 * self.layout.size:
+            return several
+        snapshot = self._snapshot(device, last_round)
+        return several if several and len(several) <= len(snapshot) else snapshot
+
+    def _snapshot(self, device: int, last_round: int) -> bytes:
+        before = self.round_ - 1
+        counted = sorted(
+            {
+                which
+                for round_ in range(last_round, self.round_)
+                for which in self.accepted[round_]
+                if which[0] == device
+            }
+        )
+        payload = self.held.pack()
+        told = Round(before, tuple(counted), Form.WHOLE, payload, self.hash, is_snapshot=True)
+        return message.pack_round(told, self._run, message.addressee(device), self._key)
+
+    def _keep(self, packed: bytes) -> None:
+        """The round's message, then the state that says that there is one more."""
+        if self._folder is None:
+            return
+        trained = sorted(self.trained)
+        _write(self._folder / TRAINED, json.dumps(trained).encode())
+        _write(self._folder / ROUNDS / f"{self.round_ - 1:06}", packed)
+        head = {
+            "format": FORMAT,
+            "run": self._run.hex(),
+            "hashes": [each.hex() for each in self._hashes],
+        }
+        held = self.held
+        arrays = (self._memory, held.weights, held.velocity, held.statistics)
+        content = json.dumps(head).encode() + b"\n" + b"".join(each.tobytes() for each in arrays)
+        _write(self._folder / STATE, content + _checksum(content))
+
+    def _resume(self, folder: Path) -> None:
+        if not (folder / STATE).exists():
+            return
+        content = (folder / STATE).read_bytes()
+        content, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
+        if _checksum(content) != checksum:
+            raise ValueError(f"{folder / STATE} is damaged; begin the run again in another folder")
+        text, _, rest = content.partition(b"\n")
+        head = json.loads(text)
+        if head["format"] != FORMAT or head["run"] != self._run.hex():
+            raise ValueError(
+                f"{folder} holds run {head['run']}, these settings make run {self._run.hex()}; "
+                "give the settings it began with, or another folder"
+            )
+        size = self.layout.size
+        whole = np.frombuffer(rest, np.float32)
+        self._memory = whole[:size]
+        self.held = self._held_in(whole[size:])
+        self._hashes = [bytes.fromhex(each) for each in head["hashes"]]
+        self.trained = {
+            (device, round_) for device, round_ in json.loads((folder / TRAINED).read_bytes())
+        }
+        own, most = self._key.public_key(), device_end.max_message_bytes(self.layout)
+        for number, before in enumerate(self._hashes[:-1]):
+            packed = (folder / ROUNDS / f"{number:06}").read_bytes()
+            told = message.read_round(packed, self._run, before, own, most)
+            self._messages.append(packed)
+            self.accepted.append(told.accepted)
+
+    def _held_in(self, whole: np.ndarray) -> outer_step.Held:
+        n_weights = self.layout.size
+        n_velocity = n_weights if self.settings.outer_momentum else 0
+        return outer_step.Held(*np.split(whole, [n_weights, n_weights + n_velocity]))
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:CHECKSUM_BYTES]
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Durably: after a power cut the old file or the new one is there, whole."""
+    with durable.whole(path) as unfinished, unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

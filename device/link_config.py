@@ -20,35 +20,106 @@ MAX_PEERS = 16
 class LoRaWanConfig:
     """How the modem joins a LoRaWAN network, whose security then takes our seal's place."""
 
-    app_key: str = setting.key(setting.text(), repr=False)
-    join_eui: str = setting.key(setting.text(), "0" * 16)
-    dev_eui: str | None = setting.key(setting.text(), None)
-    "None: the one burnt into the module."
+    app_key: str = setting.key(
+        setting.text().explained("path of a file with the 32 hex digits of the AppKey"), repr=False
+    )
+    join_eui: str = setting.key(setting.text().explained("16 hex digits"), "0" * 16)
+    dev_eui: str | None = setting.key(
+        setting.text().explained("16 hex digits", usual="the one burnt into the module"), None
+    )
 
 
 @dataclass(frozen=True)
 class LinkConfig:
     """The port and the line behind it; what node.toml leaves out is the profile's."""
 
-    port: str = setting.key(setting.text())
-    profile: LinkProfile = setting.key(setting.text())
-    bitrate_bps: int = setting.key(setting.whole(50, 4_000_000), None)
-    "The bitrate of the serial port, which is not the radio's."
-    max_packet_bytes: int = setting.key(setting.whole(0, setting.MANY), None)
-    region: str | None = setting.key(setting.text(), None)
-    "Whose rules the radio keeps; None: a radio stays silent."
-    frequency_hz: int | None = setting.key(setting.whole(100_000_000, 3_000_000_000), None)
-    power_dbm: int | None = setting.key(setting.whole(-30, 30), None)
-    has_downlink: bool = setting.key(setting.YES_OR_NO, True, name="downlink")
-    parity: ParityPlan | None = setting.key(setting.text(), None)
-    first_chunk_bytes: int | None = setting.key(setting.whole(1, setting.MANY), None)
-    "Bytes of an image's bitstream in chunk 0; None: as much as a packet takes."
-    chunk_bytes: int | None = setting.key(setting.whole(1, setting.MANY), None)
-    wants_time: bool = setting.key(setting.YES_OR_NO, False)
-    wants_slot: bool = setting.key(setting.YES_OR_NO, False)
-    lorawan: LoRaWanConfig | None = setting.key(setting.SECTION, None)
-    peers: tuple[str, ...] = setting.key(setting.TEXTS, ())
-    "Where packets go, by UDP."
+    port: str = setting.key(
+        setting.text().explained(
+            "the whole path of a serial port; of profile `udp` the address to receive at, "
+            '`"0.0.0.0:4300"`'
+        )
+    )
+    profile: LinkProfile = setting.key(
+        setting.text().explained(
+            "the line by name: modem, radio settings, longest packet; `latentlink link profiles`"
+        )
+    )
+    bitrate_bps: int = setting.key(
+        setting.whole(50, 4_000_000).explained(
+            "of the serial port, which is not the radio's", usual="the profile's"
+        ),
+        None,
+    )
+    max_packet_bytes: int = setting.key(
+        setting.whole(0, setting.MANY).explained(
+            "shorter packets than the profile takes", usual="the profile's"
+        ),
+        None,
+    )
+    region: str | None = setting.key(
+        setting.text().explained(
+            "whose rules the radio keeps: `eu868`, `us915`, or `wire` where nothing radiates",
+            usual="a radio stays silent",
+        ),
+        None,
+    )
+    frequency_hz: int | None = setting.key(
+        setting.whole(100_000_000, 3_000_000_000).explained(
+            "the middle of the channel; it says the sub-band, whose duty cycle is kept",
+            usual="a radio stays silent",
+        ),
+        None,
+    )
+    power_dbm: int | None = setting.key(
+        setting.whole(-30, 30).explained("what the modem sends with", usual="14"), None
+    )
+    has_downlink: bool = setting.key(
+        setting.YES_OR_NO.explained(
+            "`false`: nobody answers, and every image is sent once, with parity"
+        ),
+        True,
+        name="downlink",
+    )
+    parity: ParityPlan | None = setting.key(
+        setting.text().explained(
+            'without a downlink only: `"8+2"` adds 2 parity packets to every 8', usual="none"
+        ),
+        None,
+    )
+    first_chunk_bytes: int | None = setting.key(
+        setting.whole(1, setting.MANY).explained(
+            "so much of a bitstream in an image's first packet, so that the host can say when it "
+            "knows enough",
+            usual="what a packet takes",
+        ),
+        None,
+    )
+    chunk_bytes: int | None = setting.key(
+        setting.whole(1, setting.MANY).explained(
+            "so much in each later packet", usual="what a packet takes"
+        ),
+        None,
+    )
+    wants_time: bool = setting.key(
+        setting.YES_OR_NO.explained("the host tells this node the time"), False
+    )
+    wants_slot: bool = setting.key(
+        setting.YES_OR_NO.explained("the host gives each node of a channel its time to speak"),
+        False,
+    )
+    lorawan: LoRaWanConfig | None = setting.key(
+        setting.SECTION.explained(
+            "the modem, an RN2483, joins a LoRaWAN network, at the profile's data rate "
+            "([lorawan.md](lorawan.md))"
+        ),
+        None,
+    )
+    peers: tuple[str, ...] = setting.key(
+        setting.TEXTS.explained(
+            'profile `udp` needs it: where packets go, `["192.168.1.5:4300"]`', usual="none"
+        ),
+        (),
+    )
 
 
 def read_link(table: Mapping[str, Any], folder: Path) -> LinkConfig:

@@ -182,10 +182,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         default=host_folder.default_folder(),
         metavar="host.toml",
-        help=(
-            f"or the folder with it (default ~/{host_folder.NAME}); the module "
-            "host_decoder.config shows what it holds"
-        ),
+        help=(f"or the folder with it (default ~/{host_folder.NAME}); docs/host.md lists its keys"),
     )
     listen.add_argument(
         "--view",

@@ -1,48 +1,17 @@
 """host.toml: where the host listens, what it stores into, and the nodes it knows.
 
-store = "host.sqlite"           # paths are relative to host.toml
-clock = "trusted"               # optional: this host's time is right, though nothing synchronises
-                                # it (NTP)
-bundles = "bundles"             # optional: further bundles, to name the one an unexpected packet
-                                # was made with
+    store = "host.sqlite"           # paths are relative to host.toml
+    [link]                          # or several [[link]]: gateways that hear the same nodes
+    port = "/dev/ttyUSB0"
+    profile = "rn2483-sf9"
+    region = "eu868"
+    frequency_hz = 869525000
+    [[node]]                        # or a file for each, nodes/1.toml beside host.toml
+    node = 1
+    key = "keys/node-1.key"
+    bundle = "bundles/digits"
 
-[link]                          # or several [[link]]: gateways that hear the same nodes
-name = "roof"                   # optional
-port = "/dev/ttyUSB0"
-profile = "rn2483-sf9"          # optional on a cable: says the modem, its settings and the airtime
-                                # of packets
-bitrate_bps = 57600             # optional with a profile: of the port
-region = "eu868"                # whose rules the host's own radio keeps; without one it only
-                                # listens
-frequency_hz = 869525000
-power_dbm = 14                  # optional
-downlink = true                 # false: nothing is ever sent
-peers = ["192.168.1.7:4300"]    # optional, of profile "udp" (port "0.0.0.0:4300"): the only ones
-                                # that are heard
-
-[[link]]                        # a LoRaWAN network: its server's MQTT broker
-kind = "chirpstack"             # or "things-stack"
-host = "localhost"
-application = "8a4f…"           # its id there
-user = "latentlink"             # optional, as password, port, tls = true, ca_file and client_id are
-password = "…"
-
-[verdict]                       # optional: tell nodes when an image needs no further chunk
-confidence = 0.95               # when its label is as sure as this,
-min_gain = 0.02                 # optional: or what is missing will put it right so seldom,
-price_per_s = 0.0               # optional: or so seldom for its airtime
-
-[[node]]                        # or a file for each, nodes/1.toml beside host.toml, as flashing
-                                # writes them
-node = 1
-key = "keys/node-1.key"         # the node.key that `python -m link provision` wrote
-bundle = "bundles/digits"       # or several, the newest first, while the node goes from one to the
-                                # next
-downlink = true                 # false: this node does not listen
-tasks = ["thumbnail"]           # optional: asked of its images besides the label; its bundle has
-                                # their decoders
-device = "70b3d57ed005b89a"     # in a LoRaWAN network, instead of a key: DevEUI, or device id at
-                                # The Things Stack
+docs/host.md lists every key; what it says of one stands beside it here.
 """
 
 import os
@@ -61,21 +30,49 @@ from link.security import KEY_FILE, MAX_NODE, KeyStateError, parse_key
 from link.settings import has_mark, host_folder, read_text, setting, shown
 
 T = TypeVar("T")
+STORE = "host.sqlite"
 HOST = {
-    "store": setting.text(),
-    "clock": setting.text(CLOCKS),
-    "bundles": setting.text(),
-    "link": setting.Setting((list,), is_required=True, items=dict),
-    "verdict": setting.SECTION,
-    "node": setting.SECTIONS,
+    "store": setting.text().explained(
+        "the file in which everything is kept that came", usual=f"`{STORE}`"
+    ),
+    "clock": setting.text(CLOCKS).explained(
+        "`trusted`: this host's time is right, though nothing synchronises it (NTP), and nodes may "
+        "be told it"
+    ),
+    "bundles": setting.text().explained(
+        "a folder of further bundles, to name the one that an unexpected packet was made with"
+    ),
+    "link": setting.Setting((list,), is_required=True, items=dict).explained(
+        "where this host listens: one `[link]`, or several `[[link]]`, gateways that hear the same "
+        "nodes"
+    ),
+    "verdict": setting.SECTION.explained(
+        "tell nodes when an image needs no further chunk", usual="images are sent whole"
+    ),
+    "node": setting.SECTIONS.explained(
+        "the nodes it knows; one that was flashed stands in a file of its own, `nodes/1.toml` "
+        "beside host.toml, with the same keys",
+        usual="those of `nodes/`",
+    ),
 }
 NODE = {
-    "node": setting.whole(1, MAX_NODE, is_required=True),
-    "key": setting.text(),
-    "bundle": setting.Setting((str, list), is_required=True),
-    "downlink": setting.YES_OR_NO,
-    "device": setting.text(),
-    "tasks": setting.TEXTS,
+    "node": setting.whole(1, MAX_NODE, is_required=True).explained("the node's number"),
+    "key": setting.text().explained(
+        "the `node.key` that the node was made with, or a copy; a node in a LoRaWAN network has "
+        "none"
+    ),
+    "bundle": setting.Setting((str, list), is_required=True).explained(
+        "folder of its bundle; several, the newest first, while it goes from one to the next"
+    ),
+    "downlink": setting.YES_OR_NO.explained("`false`: this node does not listen", usual="true"),
+    "device": setting.text().explained(
+        "in a LoRaWAN network, instead of a key: its DevEUI, or its device id at The Things Stack"
+    ),
+    "tasks": setting.TEXTS.explained(
+        "asked of its images besides the label; its bundle has their decoders "
+        "([tasks.md](tasks.md))",
+        usual="none",
+    ),
 }
 
 
@@ -145,7 +142,7 @@ def _read_config(path: Path) -> HostConfig:
     gateways = read_gateways(path, table["link"], devices)
     return HostConfig(
         gateways=gateways,
-        store=path.parent / table.get("store", "host.sqlite"),
+        store=path.parent / table.get("store", STORE),
         nodes=nodes,
         other_bundles=others,
         verdict=_checked(f"[verdict] of {path}", read_verdict, table["verdict"])

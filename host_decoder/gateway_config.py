@@ -23,28 +23,58 @@ MAX_GATEWAYS, MAX_PEERS = 32, 16
 TUNED = ("rn2483", "rak3172")
 "Modems that are told their frequency; others are set by their maker or their own program."
 LINK = {
-    "name": setting.text(),
-    "kind": setting.text((*CARRIERS, *SERVERS)),
-    "port": setting.text(is_required=True),
-    "profile": setting.text(),
-    "bitrate_bps": setting.whole(50, 4_000_000),
-    "region": setting.text(),
-    "frequency_hz": setting.whole(100_000_000, 3_000_000_000),
-    "power_dbm": setting.whole(-30, 30),
-    "peers": setting.TEXTS,
-    "downlink": setting.YES_OR_NO,
+    "name": setting.text().explained("as answers and `stats` call this gateway", usual="its port"),
+    "kind": setting.text((*CARRIERS, *SERVERS)).explained(
+        "what is at the port, where that is not the profile's modem", usual="the profile's"
+    ),
+    "port": setting.text(is_required=True).explained(
+        "the whole path of a serial port; of profile `udp` the address to receive at, "
+        '`"0.0.0.0:4300"`'
+    ),
+    "profile": setting.text().explained(
+        "the line by name, as the nodes have it: `latentlink link profiles`",
+        usual="a cable of `bitrate_bps`",
+    ),
+    "bitrate_bps": setting.whole(50, 4_000_000).explained(
+        "of the serial port", usual=f"the profile's, else {DEFAULT_BITRATE_BPS}"
+    ),
+    "region": setting.text().explained(
+        "whose rules the host's own radio keeps: `eu868`, `us915`, or `wire` where nothing "
+        "radiates",
+        usual="a radio only listens",
+    ),
+    "frequency_hz": setting.whole(100_000_000, 3_000_000_000).explained(
+        "the one that the nodes send on", usual=f"{DEFAULT_FREQUENCY_HZ}, with a warning"
+    ),
+    "power_dbm": setting.whole(-30, 30).explained(
+        "what its modem answers with", usual=str(CarrierSettings.power_dbm)
+    ),
+    "peers": setting.TEXTS.explained(
+        "of profile `udp`: the only addresses that are heard", usual="everybody"
+    ),
+    "downlink": setting.YES_OR_NO.explained("`false`: nothing is ever sent", usual="true"),
 }
 NETWORK = {
-    "name": setting.text(),
-    "kind": setting.text(tuple(SERVERS), is_required=True),
-    "host": setting.text(is_required=True),
-    "port": setting.whole(1, 65_535),
-    "application": setting.text(is_required=True),
-    "user": setting.text(),
-    "password": setting.text(),
-    "tls": setting.YES_OR_NO,
-    "ca_file": setting.text(),
-    "client_id": setting.text(),
+    "name": setting.text().explained(
+        "as answers and `stats` call this gateway", usual="kind and host"
+    ),
+    "kind": setting.text(tuple(SERVERS), is_required=True).explained(
+        "whose network server it is: ChirpStack v4, or The Things Stack v3"
+    ),
+    "host": setting.text(is_required=True).explained("name or address of the MQTT broker"),
+    "port": setting.whole(1, 65_535).explained("of the broker", usual="1883, with `tls` 8883"),
+    "application": setting.text(is_required=True).explained(
+        "the application's id there, as its topics call it: a UUID, or `app@ttn`"
+    ),
+    "user": setting.text().explained("at the broker", usual="none"),
+    "password": setting.text().explained("at the broker", usual="none"),
+    "tls": setting.YES_OR_NO.explained("speak to the broker under TLS", usual="false"),
+    "ca_file": setting.text().explained(
+        "PEM file of the authority that certified the broker", usual="the system's authorities"
+    ),
+    "client_id": setting.text().explained(
+        "what this host is called at the broker; each host needs another", usual="`latentlink-host`"
+    ),
 }
 DEVICES = {
     "chirpstack": (re.compile(r"[0-9A-Fa-f]{16}"), "the 16 hex digits of its DevEUI"),

@@ -18,24 +18,54 @@ YEAR_S = 366 * 24 * 3600
 class SourceConfig:
     """Where images come from."""
 
-    kind: str = setting.key(setting.text(SOURCE_KINDS))
-    path: Path | None = setting.key(setting.PATH, None)
-    "The .npz file to replay, or the folder to read."
-    device: int | str = setting.key(setting.whole(0, 255, or_text=True), 0)
-    "The camera's number; for v4l2 also a path such as /dev/video0."
-    limit: int | None = setting.key(setting.whole(1, setting.MANY), None)
-    "Images after which the node ends."
-    loop: bool = setting.key(setting.YES_OR_NO, False)
-    "Replay and folder begin again after their last image."
-    interval_s: float = setting.key(setting.number(0, YEAR_S), 0.0)
-    "At least so much time from one capture to the next."
-    hours: Hours | None = setting.key(setting.text(), None)
-    "The hours of the day in which images are captured; None: in all."
-    gate: bool = setting.key(setting.YES_OR_NO, False)
-    "Leave out images that show nothing new."
-    gate_threshold: float = setting.key(setting.number(1, 1000), THRESHOLD)
-    heartbeat_s: float = setting.key(setting.number(0, YEAR_S), HEARTBEAT_S)
-    "With a gate an image is sent at least so often."
+    kind: str = setting.key(
+        setting.text(SOURCE_KINDS).explained(
+            "a USB camera is `v4l2`, one on the Pi's own connector `picamera2`; `folder` reads "
+            "image files, `replay` a file that `latentlink replay` wrote"
+        )
+    )
+    path: Path | None = setting.key(
+        setting.PATH.explained("the file of `replay`, the folder of `folder`; these need it"), None
+    )
+    device: int | str = setting.key(
+        setting.whole(0, 255, or_text=True).explained(
+            "the camera's number; of `v4l2` also a path such as `/dev/video0`"
+        ),
+        0,
+    )
+    limit: int | None = setting.key(
+        setting.whole(1, setting.MANY).explained("images after which the node ends"), None
+    )
+    loop: bool = setting.key(
+        setting.YES_OR_NO.explained("`replay` and `folder` begin again after their last image"),
+        False,
+    )
+    interval_s: float = setting.key(
+        setting.number(0, YEAR_S).explained(
+            "at least so long from one capture to the next; from 30 on the camera is closed in "
+            "between"
+        ),
+        0.0,
+    )
+    hours: Hours | None = setting.key(
+        setting.text().explained(
+            'capture only then, in UTC: `"06:00-20:00"`; needs `wants_time`', usual="all day"
+        ),
+        None,
+    )
+    gate: bool = setting.key(
+        setting.YES_OR_NO.explained("leave out images that show nothing new"), False
+    )
+    gate_threshold: float = setting.key(
+        setting.number(1, 1000).explained(
+            "with `gate`: an image is new when it differs by more, in units of the usual noise"
+        ),
+        THRESHOLD,
+    )
+    heartbeat_s: float = setting.key(
+        setting.number(0, YEAR_S).explained("with `gate`: an image is sent at least so often"),
+        HEARTBEAT_S,
+    )
 
 
 def read_source(table: Mapping[str, Any], folder: Path) -> SourceConfig:

@@ -27,7 +27,7 @@ def link_for(link: LinkConfig, port: str) -> dict[str, Any]:
         raise FlashError(
             "the node speaks LoRaWAN, and only you know your network server: write a "
             "host.toml with a [[link]] of kind "
-            f'"{next(iter(SERVERS))}", as the module host_decoder.config shows, then flash again'
+            f'"{next(iter(SERVERS))}", as docs/lorawan.md shows, then flash again'
         )
     if not port.startswith("/") or not port.isprintable():
         raise FlashError(

@@ -24,7 +24,7 @@ from link.settings import host_folder, toml_text
 
 HOST_PORT = "/dev/ttyUSB0"
 NEW_HOST = """# What listens: python -m host_decoder listen {folder}
-# Its nodes are in nodes/. The keys of this file are explained by the module host_decoder.config.
+# Its nodes are in nodes/. docs/host.md lists the keys of this file.
 store = "host.sqlite"
 
 [link]  # where this host's modem is, and set as the nodes' are

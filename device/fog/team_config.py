@@ -20,24 +20,63 @@ FIRST_GROUP, LAST_GROUP = 224, 239
 class TeamConfig:
     """One member of a team; the team is one node to its host."""
 
-    member: int = setting.key(setting.whole(0, MAX_MEMBERS - 1))
-    members: int = setting.key(setting.whole(2, MAX_MEMBERS))
-    mode: str | None = setting.key(setting.text(MODES), None)
-    "Which members compute which part; None: as the placement says."
-    placement: Path | None = setting.key(setting.PATH, None)
-    "JSON: for each segment and each group in it the members that hold that part, the first first."
-    camera: str = setting.key(setting.text(("each", "shared")), "each")
-    "Whether each member sees for itself, or one for all."
-    port: str = setting.key(setting.text())
-    "The UDP address to receive at, or the serial port of a line that all share."
-    peers: tuple[str, ...] = setting.key(setting.TEXTS, ())
-    "The UDP addresses of all members by their numbers, or of all others."
-    multicast: str | None = setting.key(setting.text(), None)
-    bitrate_bps: int | None = setting.key(setting.whole(50, 4_000_000), None)
-    patience_ms: int = setting.key(setting.whole(1, 60_000), 50)
-    "How long a segment waits for what is missing."
-    silent_modem_s: int = setting.key(setting.whole(1, 86_400), 300)
-    "After so long in which the host is not known to have got anything another modem has its turn."
+    member: int = setting.key(
+        setting.whole(0, MAX_MEMBERS - 1).explained("this member's number, from 0")
+    )
+    members: int = setting.key(setting.whole(2, MAX_MEMBERS).explained("how many there are"))
+    mode: str | None = setting.key(
+        setting.text(MODES).explained(
+            "`exchange`: every member has its own part; `replica`: so many have each that the "
+            "answer stays the same although some die",
+            usual="`exchange`, or as the placement says",
+        ),
+        None,
+    )
+    placement: Path | None = setting.key(
+        setting.PATH.explained(
+            "JSON file: for each segment and each group in it the members that compute it, the "
+            "first first"
+        ),
+        None,
+    )
+    camera: str = setting.key(
+        setting.text(("each", "shared")).explained("every member sees for itself, or one for all"),
+        "each",
+    )
+    port: str = setting.key(
+        setting.text().explained(
+            'the UDP address to receive at, `"0.0.0.0:4310"`, or a serial port that all share'
+        )
+    )
+    peers: tuple[str, ...] = setting.key(
+        setting.TEXTS.explained(
+            "where the members receive: all of them by their numbers, or all others", usual="none"
+        ),
+        (),
+    )
+    multicast: str | None = setting.key(
+        setting.text().explained(
+            'instead of `peers`: a group that all are in, `"239.77.0.1:4310"`; one datagram '
+            "reaches all"
+        ),
+        None,
+    )
+    bitrate_bps: int | None = setting.key(
+        setting.whole(50, 4_000_000).explained(
+            "of a serial port; what is slow is coded shorter", usual=str(USUAL_BPS)
+        ),
+        None,
+    )
+    patience_ms: int = setting.key(
+        setting.whole(1, 60_000).explained("how long a segment waits for what is missing"), 50
+    )
+    silent_modem_s: int = setting.key(
+        setting.whole(1, 86_400).explained(
+            "after so long in which the host is not known to have got anything another member's "
+            "modem has its turn"
+        ),
+        300,
+    )
 
     @property
     def is_serial(self) -> bool:

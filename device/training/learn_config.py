@@ -22,27 +22,53 @@ class LearnConfigError(ValueError):
 class LearnConfig:
     """One device of a run."""
 
-    run: Path = setting.key(setting.PATH)
-    "The folder that the run's host gives to all its devices."
-    device: int = setting.key(setting.whole(0, MAX_DEVICE))
-    "As the run's host knows it."
-    key: Path = setting.key(setting.PATH)
-    "This device's own, made at the first start; its public half is beside it, for the host."
-    shard: Path = setting.key(setting.PATH)
-    "Its images and labels, as `latentlink learn shard` writes them."
-    state_dir: Path = setting.key(setting.PATH)
-    socket: Path = setting.key(setting.PATH)
-    "The Unix socket at which messages of the run's server come in, and updates go out."
-    hours: Hours | None = setting.key(setting.text(), None)
-    "When it may learn, in UTC and by the machine's clock; None: always."
-    round_s: float | None = setting.key(setting.number(0.1, DAY_S), None)
-    "So long it may learn in a round, which then ends with fewer steps."
-    max_celsius: float | None = setting.key(setting.number(20, 120), None)
-    "What is hotter rests."
-    day_wh: float | None = setting.key(setting.number(0.001, 10_000), None)
-    "Energy for learning from midnight to midnight, UTC."
-    computer: str = setting.key(setting.text(tuple(COMPUTERS)), "zero2w")
-    "By whose power energy is estimated."
+    run: Path = setting.key(
+        setting.PATH.explained("the folder that the run's host gives to all its devices")
+    )
+    device: int = setting.key(
+        setting.whole(0, MAX_DEVICE).explained("this device's number, as the run's host knows it")
+    )
+    key: Path = setting.key(
+        setting.PATH.explained(
+            "this device's own, made at the first start; the public half beside it is for the host"
+        )
+    )
+    shard: Path = setting.key(
+        setting.PATH.explained("its images and labels, as `latentlink learn shard` writes them")
+    )
+    state_dir: Path = setting.key(setting.PATH.explained("folder in which it keeps how far it is"))
+    socket: Path = setting.key(
+        setting.PATH.explained(
+            "the Unix socket at which messages of the run's server come in, and updates go out"
+        )
+    )
+    hours: Hours | None = setting.key(
+        setting.text().explained(
+            'learn only then, in UTC and by the machine\'s clock: `"22:00-06:00"`', usual="all day"
+        ),
+        None,
+    )
+    round_s: float | None = setting.key(
+        setting.number(0.1, DAY_S).explained("end a round after so long, with fewer steps"), None
+    )
+    max_celsius: float | None = setting.key(
+        setting.number(20, 120).explained(
+            "rest while the machine is hotter, until it is 5 degrees cooler"
+        ),
+        None,
+    )
+    day_wh: float | None = setting.key(
+        setting.number(0.001, 10_000).explained(
+            "energy for learning from midnight to midnight, UTC"
+        ),
+        None,
+    )
+    computer: str = setting.key(
+        setting.text(tuple(COMPUTERS)).explained(
+            "by whose extra power energy is estimated; no node has a meter"
+        ),
+        "zero2w",
+    )
 
     @property
     def limits(self) -> Limits:

@@ -39,9 +39,23 @@ MIN_GAIN = 0.02
 class VerdictConfig:
     """[verdict] of host.toml."""
 
-    confidence: float = setting.key(setting.number(0, 1), MIN_CONFIDENCE)
-    min_gain: float = setting.key(setting.number(0, 1), MIN_GAIN)
-    price_per_s: float = setting.key(setting.number(0, setting.MANY), 0.0)
+    confidence: float = setting.key(
+        setting.number(0, 1).explained("an image needs no more when its label is as sure as this"),
+        MIN_CONFIDENCE,
+    )
+    min_gain: float = setting.key(
+        setting.number(0, 1).explained(
+            "nor when what is missing will put the label right so seldom"
+        ),
+        MIN_GAIN,
+    )
+    price_per_s: float = setting.key(
+        setting.number(0, setting.MANY).explained(
+            "nor when it will so seldom for its airtime: share of labels put right that a second "
+            "must bring"
+        ),
+        0.0,
+    )
 
 
 def read_verdict(table: Mapping[str, Any]) -> VerdictConfig:

@@ -2,8 +2,8 @@
 
     @dataclass(frozen=True)
     class SourceConfig:
-        kind: str = key(text(KINDS))
-        limit: int = key(whole(1, 1000), 100)
+        kind: str = key(text(KINDS).explained("where images come from"))
+        limit: int = key(whole(1, 1000).explained("images after which the node ends"), 100)
 
     read(SourceConfig, table, "[source] ")
 
@@ -48,6 +48,13 @@ class Setting:
     "Relative to the folder of the file."
     items: type = str
     "What a list holds: texts, or sections (written [[name]], one for each)."
+    means: str = ""
+    "What it is for, as docs/node.md and docs/host.md list it."
+    usual: str = ""
+    "The default in words, where it is no value of its own."
+
+    def explained(self, means: str, usual: str = "") -> "Setting":
+        return replace(self, means=means, usual=usual)
 
     def fault(self, value: Any) -> str | None:
         """What is wrong with a value, to follow the key's name; None: nothing."""
@@ -154,6 +161,11 @@ def read(
                 value = tuple(value)
             values[one.name] = readers[name](value) if name in readers else value
     return kind(**values)
+
+
+def defaults_of(kind: type) -> dict[str, Any]:
+    """What each key of a dataclass is where nothing is said, unless it must be said."""
+    return {name: one.default for name, one in _keys(kind).items() if one.default is not MISSING}
 
 
 def _keys(kind: Any) -> dict[str, Any]:

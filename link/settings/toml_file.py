@@ -102,7 +102,8 @@ def _content(path: Path, error: type[Exception]) -> bytes:
                 content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         raise error(
-            f"there is no {path}; write one as the README shows, or give the path of yours"
+            f"there is no {path}; write one as docs/node.md and docs/host.md show, or give the "
+            "path of yours"
         ) from None
     except (OSError, ValueError) as reason:  # ValueError: a NUL in the path
         why = reason.strerror if isinstance(reason, OSError) else reason

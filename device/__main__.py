@@ -175,7 +175,9 @@ CONSOLES: dict[str, Console] = {
 def _parser() -> argparse.ArgumentParser:
     about, _, codes = (__doc__ or "").partition("\n\n")
     parser = program.Parser(prog="python -m device", description=about, epilog=codes)
-    parser.add_argument("config", type=Path, metavar="node.toml")
+    parser.add_argument(
+        "config", type=Path, metavar="node.toml", help="docs/node.md lists its keys"
+    )
     parser.add_argument(
         "--console", choices=CONSOLES, default="text", help="what to print of each image and packet"
     )

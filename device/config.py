@@ -76,14 +76,14 @@ class NodeConfig:
     source: SourceConfig = setting.key(
         setting.SECTION.explained(
             "where images come from; a member of a team does without, where it has no camera",
-            usual="must be said",
+            usual="**must be said**",
         ),
         None,
     )
     link: LinkConfig = setting.key(
         setting.SECTION.explained(
             "how packets leave; a member of a team does without, where it has no modem",
-            usual="must be said",
+            usual="**must be said**",
         ),
         None,
     )

@@ -363,7 +363,7 @@ def decoder_parser() -> argparse.ArgumentParser:
         metavar="K",
         help="how many of them (default: %(default)s)",
     )
-    add("--seed", type=int, default=Request.seed)
+    add("--seed", type=int, default=Request.seed, help="of weights, batches and drawn examples")
     add_out(top)
     add_data_options(top, "the run's, or the name in the bundle")
     return top
@@ -389,8 +389,14 @@ def rotation_parser() -> argparse.ArgumentParser:
         metavar="C",
         help="above 1 for fewer bits",
     )
-    add("--components", type=numbers, default=Rotating.components, metavar="K,K,…")
-    add("--seed", type=int, default=Rotating.seed)
+    add(
+        "--components",
+        type=numbers,
+        default=Rotating.components,
+        metavar="K,K,…",
+        help="numbers of latent classes to try in the entropy model",
+    )
+    add("--seed", type=int, default=Rotating.seed, help="of the decoder's training")
     add_results(top)
     add_data_options(top, "the run's, or the name in the bundle")
     return top
@@ -404,13 +410,18 @@ def plan_parser() -> argparse.ArgumentParser:
     )
     add = top.add_argument
     add("bundle", type=Path, help="folder of a team's bundle; it stays as it is")
-    add("--nodes", type=int, default=7, metavar="N")
+    add("--nodes", type=int, default=7, metavar="N", help="how many (default: 7)")
     each: dict[str, Any] = dict(type=decimals, metavar="X,X,…")
     add("--gmacs", required=True, help="10⁹ multiply-accumulates a second; one, or each's", **each)
     add("--mbps", default=(10.0,), help="link, Mbit/s (default: 10)", **each)
     add("--delay-ms", default=(2.0,), help="of a frame (default: 2)", **each)
     add("--multicast", action="store_true", help="one frame reaches all")
-    add("--camera", choices=("shared", "each"), default="shared")
+    add(
+        "--camera",
+        choices=("shared", "each"),
+        default="shared",
+        help="one image for all (default), or each its own",
+    )
     add("--kind", choices=KINDS, help="which to write (default: the fastest)")
     add("--out", type=Path, metavar="FILE", help="write the placement there")
     return top

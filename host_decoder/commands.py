@@ -207,7 +207,9 @@ def _parser() -> argparse.ArgumentParser:
         _live,
         "an emulated line, a node or a team, and this host: classify a replay file and measure",
     )
-    live.add_argument("--bundle", type=Path, required=True, metavar="DIR")
+    live.add_argument(
+        "--bundle", type=Path, required=True, metavar="DIR", help="that both ends have"
+    )
     live.add_argument(
         "--replay",
         type=Path,
@@ -304,8 +306,10 @@ def _parser() -> argparse.ArgumentParser:
     decode = command(
         "decode", _decode, "decode stored packets again with a bundle's present decoder; JSON lines"
     )
-    decode.add_argument("store", type=Path, metavar="STORE.sqlite")
-    decode.add_argument("--bundle", type=Path, required=True, metavar="DIR")
+    decode.add_argument("store", type=Path, metavar="STORE.sqlite", help="of a host")
+    decode.add_argument(
+        "--bundle", type=Path, required=True, metavar="DIR", help="that the images were made with"
+    )
     decode.add_argument(
         "--task", default="label", metavar="NAME", help="one of the bundle's tasks (default: label)"
     )
@@ -331,8 +335,8 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     stats = command("stats", _stats, "what a store holds")
-    stats.add_argument("store", type=Path, metavar="STORE.sqlite")
-    stats.add_argument("--json", action="store_true")
+    stats.add_argument("store", type=Path, metavar="STORE.sqlite", help="of a host")
+    stats.add_argument("--json", action="store_true", help="for programs")
     return parser
 
 

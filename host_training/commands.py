@@ -123,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="folder of the run (default: runs/, named after data set and preset)",
     )
-    train.add_argument("--seed", type=int)
+    train.add_argument("--seed", type=int, help="of weights, batches and crops (default: 0)")
     train.add_argument(
         "--start-from",
         type=Path,
@@ -133,20 +133,31 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--teacher", type=Path, metavar="CHECKPOINT", help="also learn the scores of a larger model"
     )
-    train.add_argument("--ce-epochs", type=int)
-    train.add_argument("--duphil-epochs", type=int)
+    train.add_argument("--ce-epochs", type=int, help="of cross-entropy (default: the preset's)")
+    train.add_argument("--duphil-epochs", type=int, help="of DuPHiL (default: the preset's)")
     train.add_argument(
         "--label-corruption",
         type=float,
         metavar="RATIO",
         help="draw this ratio of the training labels anew",
     )
-    train.add_argument("--corruption-seed", type=int)
+    train.add_argument(
+        "--corruption-seed", type=int, help="which labels, and which classes they get"
+    )
     train.add_argument("--threads", type=int, help="CPU threads (default: the preset's, else all)")
-    train.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    train.add_argument(
+        "--device",
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="cpu or cuda (default: cuda where there is one)",
+    )
     replay.add_argument("--run", type=Path, help="of which run: its data set, as it was trained on")
-    replay.add_argument("--split", choices=("train", "validation", "test"), default="test")
-    replay.add_argument("--limit", type=int)
+    replay.add_argument(
+        "--split",
+        choices=("train", "validation", "test"),
+        default="test",
+        help="of the images (default: test)",
+    )
+    replay.add_argument("--limit", type=int, help="only so many of them")
     replay.add_argument("--out", type=Path, help=f"default: {REPLAY} in the run's folder")
     return top
 

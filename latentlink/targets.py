@@ -125,6 +125,14 @@ def golden(said: Said) -> None:
     said.run("tests.golden.recording")
 
 
+def docs(said: Said) -> None:
+    said.run("tests.documents")
+
+
+def docs_check(said: Said) -> None:
+    said.run("tests.documents.running")
+
+
 def studies(*study: str) -> Callable[[Said], None]:
     return lambda said: said.run("tests.studies", *study)
 
@@ -152,6 +160,8 @@ STEPS: dict[str, Callable[[Said], None]] = {
     "nightly": nightly,
     "lint": lint,
     "golden": golden,
+    "docs": docs,
+    "docs-check": docs_check,
     "clean": clean,
     "clean-runs": clean_runs,
 }

@@ -246,7 +246,9 @@ def _parser() -> argparse.ArgumentParser:
     image = command(
         "image", _image, "make a whole Debian arm64 image with our runtime for Pi 3, 4 and Zero 2 W"
     )
-    image.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
+    image.add_argument(
+        "--suite", choices=PYTHON_OF, default="bookworm", help="of Debian (bookworm)"
+    )
     image.add_argument(
         "--mirror", default="", help="serves /debian and /debian-security (default: mmdebstrap's)"
     )
@@ -297,7 +299,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="make this account (with --ssh-key; Raspberry Pi OS)",
     )
-    card.add_argument("--ssh-key", type=Path, metavar="FILE.pub")
+    card.add_argument("--ssh-key", type=Path, metavar="FILE.pub", help="may log in")
     card.add_argument(
         "--work", type=Path, default=WORK, help="keeps downloads (default %(default)s)"
     )
@@ -370,14 +372,14 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     boot = command("boot", _boot, "start an image in QEMU until Ctrl-C")
-    boot.add_argument("image", type=Path)
+    boot.add_argument("image", type=Path, help="as `latentlink image` writes it")
     boot.add_argument(
         "--line",
         type=Path,
         metavar="TERMINAL",
         help="join the node's serial port to it (default: a new one)",
     )
-    boot.add_argument("--machine", choices=MACHINES, default="virt")
+    boot.add_argument("--machine", choices=MACHINES, default="virt", help="what is emulated (virt)")
     boot.add_argument("--keep", action="store_true", help="what the node writes stays in the image")
     boot.add_argument("--console", type=Path, metavar="DIR", help="write console.log there")
     boot.add_argument(

@@ -62,7 +62,7 @@ def _learn(words: list[str]) -> None:
         description="Learn from a node's own images, as [learn] of its node.toml says.",
         epilog=f"`latentlink learn {SHARD} --help`: how images and labels are given to it.",
     )
-    parser.add_argument("config", type=Path, metavar="node.toml")
+    parser.add_argument("config", type=Path, metavar="node.toml", help="with a section [learn]")
     config = load_learn(parser.parse_args(words).config)
     with ExitStack() as stack:
         stack.enter_context(Ending())

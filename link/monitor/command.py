@@ -62,7 +62,7 @@ def add_commands(commands: Any) -> None:
         "replay",
         "send a recording's packets to a port at the pace they came, or show them",
     )
-    replay.add_argument("file", type=Path)
+    replay.add_argument("file", type=Path, help="the recording")
     replay.add_argument("port", nargs="?", help="where to send them; without it they are shown")
     replay.add_argument(
         "--link", metavar="PROFILE", help="of the line that the packets go to; its own unless given"

@@ -257,10 +257,10 @@ def fresh(folder: Path) -> Path:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser()
-    top.add_argument("--bundle", type=Path, required=True)
-    top.add_argument("--replay", type=Path, required=True)
+    top.add_argument("--bundle", type=Path, required=True, help="what is measured")
+    top.add_argument("--replay", type=Path, required=True, help="its images")
     top.add_argument("--images", type=int, help="only the first so many of the replay file")
-    top.add_argument("--study", default="bench")
+    top.add_argument("--study", default="bench", help="name of the results file")
     add_results(top, OWN)
     return top
 

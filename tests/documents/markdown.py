@@ -34,7 +34,7 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def commands(text: str) -> Iterator[Command]:
-    """Of the shell blocks of a page, in order; ValueError for a block of an unknown kind."""
+    """All in the shell blocks of a page, in order; ValueError for a block of an unknown kind."""
     for kind, block in BLOCK.findall(text):
         if kind not in KINDS:
             raise ValueError(f"```sh {kind} is unknown; there are {', '.join(KINDS)}")

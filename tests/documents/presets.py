@@ -14,7 +14,7 @@ def table_of() -> str:
 
 
 def _epochs(one: Preset) -> str:
-    """Of cross-entropy and of DuPHiL, and what it begins from."""
+    """How many of cross-entropy and of DuPHiL, and what it begins from."""
     said = [f"{one.recipe.ce_epochs} + {one.recipe.duphil_epochs}"]
     if one.teacher:
         said.append(f"teacher `{one.teacher}`")

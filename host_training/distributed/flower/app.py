@@ -75,8 +75,13 @@ class FlowerWire:
 
 
 def _answers(message: Message) -> dict[int, bytes] | None:
-    """By device; None where the gateway failed."""
+    """By device; None where the gateway failed, or answers in another form than ours."""
     if message.has_error():
         return None
-    up = message.content[UP]
-    return dict(zip(up["devices"], up["answers"], strict=True))
+    try:
+        up = message.content[UP]
+        answers = dict(zip(up["devices"], up["answers"], strict=True))
+    except (KeyError, TypeError, ValueError):
+        return None
+    is_ours = all(type(each) is int and type(said) is bytes for each, said in answers.items())
+    return answers if is_ours else None

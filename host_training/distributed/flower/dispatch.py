@@ -6,8 +6,9 @@
     dispatch.failed(gateway, now_s)                     # or nothing came back
 
 A gateway is on one errand at a time, with a message for each of its devices that this round still
-waits for; the others go on without it. A device's round is what it said last, never what it was
-sent: nobody knows what arrived. Who is silent is asked again, less and less often.
+waits for; the others go on without it. A device's round is what it said last in its own name, never
+what it was sent: nobody knows what arrived. Who is silent is asked again, less and less often; what
+was recorded and is played again buys one answer an hour.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,14 @@ from dataclasses import dataclass, field
 
 from host_training.distributed.flower.wire import Errand
 from host_training.distributed.server.server import Server
-from link.update import device_end, message
-from link.update.message import Kind, MessageError
+from link.update.message import Ask, MessageError, Update
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
 "Between two errands to who is silent; doubled each time."
+BACK_S = 3600.0
+"""A device is believed once in so long that it is in an earlier round than it said before: its card
+was set back, or somebody plays what it once said, and each time wants all that came since.
+"""
 
 
 @dataclass
@@ -40,6 +44,9 @@ class Device:
 
     round_: int
     "That it is in, as it said; before it said anything the server's."
+    has_spoken: bool = False
+    back_s: float = float("-inf")
+    "It may not say before that it is in an earlier round."
     done: int = -1
     "The last round of the server for which nothing more is expected of it."
     pause: Pause = field(default_factory=Pause)
@@ -110,35 +117,34 @@ class Dispatch:
     def _take(self, number: int, answer: bytes, now_s: float) -> bool:
         """Whether the answer says something new; MessageError where it is refused."""
         device, server = self._devices[number], self._server
-        run = server.settings.run_id
         before = device.round_
-        if message.kind_of(answer) == Kind.ASK:
-            ask = message.read_ask(answer, run)
-            self._require(number, ask.device, ask.round_)
-            device.round_ = ask.round_
-            return device.round_ != before
         try:
-            update, _ = message.read_update(
-                answer, run, device_end.max_message_bytes(server.layout)
-            )
-            self._require(number, update.device, update.round_)
+            said = server.authentic(answer)
+            self._note(number, said, now_s)
         except MessageError:
-            device.done = server.round_
+            device.done = server.round_  # the same would come again
             raise
-        device.round_ = update.round_
-        is_current = update.round_ == server.round_
+        if not isinstance(said, Update):
+            return device.round_ != before
+        is_current = said.round_ == server.round_
         if is_current:
             device.done = server.round_  # taken or refused: the same bytes would come again
         server.receive(answer, now_s)
         return is_current or device.round_ != before
 
-    def _require(self, number: int, said: int, round_: int) -> None:
-        if said != number:
+    def _note(self, number: int, said: Update | Ask, now_s: float) -> None:
+        """In which round a device says that it is."""
+        device = self._devices[number]
+        if said.device != number:
             raise MessageError(
-                f"where device {number} is expected device {said} answers; give each its own socket"
+                f"where device {number} is expected device {said.device} answers; give each its "
+                "own socket"
             )
-        if round_ > self._server.round_:
-            raise MessageError(
-                f"device {number} is in round {round_}, the server in {self._server.round_}: it is "
-                "of another run, or the server's folder is an old copy"
-            )
+        if device.has_spoken and said.round_ < device.round_:
+            if now_s < device.back_s:
+                raise MessageError(
+                    f"device {number} is in round {said.round_} again, and said {device.round_}: "
+                    "somebody plays what it said before, or its card is set back again and again"
+                )
+            device.back_s = now_s + BACK_S
+        device.round_, device.has_spoken = said.round_, True

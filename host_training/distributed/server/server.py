@@ -13,9 +13,6 @@ before anybody hears of it: after a kill the server goes on behind the last one,
 same bytes again, and the same updates make the same weights.
 """
 
-import hashlib
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from host_training.distributed.server import bulk, filters
 from host_training.distributed.server.rules import Patience, Rules
-from link.base import durable
+from host_training.distributed.server.store import Stand, Store
 from link.update import (
     Layout,
     RunSettings,
@@ -36,12 +33,9 @@ from link.update import (
     quantise_within,
     settle,
 )
-from link.update.message import Accepted, Form, MessageError, Round, Update
+from link.update.message import Accepted, Ask, Form, Kind, MessageError, Round, Update
 
-STATE, ROUNDS, TRAINED = "state", "rounds", "trained.json"
 TRAINED_BITS = 16
-FORMAT = 1
-CHECKSUM_BYTES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +84,7 @@ class Server:
         `statistics`: batch norms', float32 (S,), at weights (P,), where a run freezes them.
         """
         self.settings, self.layout, self.rules = settings, layout, rules or Rules()
-        self._key, self._devices, self._folder = key, dict(devices), folder
+        self._key, self._devices = key, dict(devices)
         self._held_out_loss, self._statistics = held_out_loss, statistics
         self._run = settings.run_id
         self.held = outer_step.Held.first(layout.fit(initial).copy(), settings)
@@ -106,9 +100,8 @@ class Server:
         """Which updates each round counted: with the settings, what another server needs to come to
         the same weights.
         """
-        if folder is not None:
-            (folder / ROUNDS).mkdir(parents=True, exist_ok=True)
-            self._resume(folder)
+        self._store = None if folder is None else Store(folder, settings, layout)
+        self._resume()
         self._recent = {self.round_: self.weights}
         self._waiting: dict[Accepted, Waiting] = {}
         self._came_bytes = 0
@@ -144,33 +137,33 @@ class Server:
         """When the round ends at the latest, if one update has come by then."""
         return self._began[self.round_] + self._patience.limit_s
 
-    def receive(self, received: bytes, now_s: float) -> None:
-        """An update, from whoever; MessageError with a sentence where it is not taken. One that
-        came before changes nothing.
+    def authentic(self, received: bytes) -> Update | Ask:
+        """What a device of this run says, in its own name; MessageError with a sentence for
+        anything else. That it was said before, nobody can tell from it.
         """
-        update, base = message.read_update(
-            received, self._run, device_end.max_message_bytes(self.layout)
-        )
-        known = self._devices.get(update.device)
-        if known is None:
-            raise MessageError(
-                f"device {update.device} is not of this run, which knows {len(self._devices)}; put "
-                "its public key into the run's folder of devices"
-            )
-        late = self.round_ - update.round_
-        if not 0 <= late <= self.settings.max_lateness:
-            raise MessageError(
-                f"device {update.device} sent an update of round {update.round_}, this is round "
-                f"{self.round_}: take the server's messages first"
-            )
-        before = self._hashes[update.round_]
+        if message.kind_of(received) == Kind.ASK:
+            ask = message.read_ask(received, self._run)
+            message.check_ask(received, self._run, self._known(ask))
+            return ask
+        update, base = self._read(received)
+        known, before = self._known(update), self._hashes[update.round_]
         if base != before[: len(base)]:
             raise MessageError(
                 f"device {update.device} began round {update.round_} with weights {base.hex()}…, "
                 f"the run with {before.hex()}: it should ask for a snapshot"
             )
         message.check_update(received, self._run, before, known)
+        return update
+
+    def receive(self, received: bytes, now_s: float) -> None:
+        """An update, from whoever; MessageError with a sentence where it is not taken. One that
+        came before changes nothing.
+        """
+        update, _ = self._read(received)
+        self._known(update)
+        self._check_round(update)
         which = update.device, update.round_
+        self.authentic(received)
         if which in self._waiting or self._is_counted(which):
             return
         self._check_bounds(update, len(received))
@@ -178,6 +171,37 @@ class Server:
         self.trained |= self._said(update)
         self._came_bytes += len(received)
         self._patience.note(now_s - self._began.get(update.round_, now_s))
+
+    def _read(self, received: bytes) -> tuple[Update, bytes]:
+        return message.read_update(received, self._run, device_end.max_message_bytes(self.layout))
+
+    def _known(self, said: Update | Ask) -> Ed25519PublicKey:
+        """The key of who says that."""
+        known = self._devices.get(said.device)
+        if known is None:
+            raise MessageError(
+                f"device {said.device} is not of this run, which knows {len(self._devices)}; put "
+                "its public key into the run's folder of devices"
+            )
+        if said.round_ > self.round_:
+            raise MessageError(
+                f"device {said.device} is in round {said.round_}, the server in {self.round_}: it "
+                "is of another run, or the server's folder is an old copy"
+            )
+        return known
+
+    def _check_round(self, update: Update) -> None:
+        """That this device was to train in that round, and not too long ago."""
+        if self.round_ - update.round_ > self.settings.max_lateness:
+            raise MessageError(
+                f"device {update.device} sent an update of round {update.round_}, this is round "
+                f"{self.round_}: take the server's messages first"
+            )
+        if update.device not in self._were_asked[update.round_]:
+            raise MessageError(
+                f"device {update.device} sent an update of round {update.round_}, in which it was "
+                "not asked: it trains in its turns only"
+            )
 
     def _said(self, update: Update) -> set[Accepted]:
         """In which rounds its device trained."""
@@ -247,8 +271,11 @@ class Server:
 
     def _close(self, accepted: list[Accepted], now_s: float) -> Closed:
         held = [self._waiting[each] for each in accepted]
-        told, after = self._told(self._mean(held), tuple(accepted))
+        told, after, memory = self._told(self._mean(held), tuple(accepted))
         packed = message.pack_round(told, self._run, self.hash, self._key)
+        if self._store is not None:
+            stand = Stand([*self._hashes, told.after], memory, after, self.trained)
+            self._store.keep(stand, packed)
         left_out = tuple(sorted(self._waiting.keys() - set(accepted)))
         closed = Closed(
             self.round_,
@@ -258,11 +285,10 @@ class Server:
             self._came_bytes,
             len(packed),
         )
-        self.held = after
+        self.held, self._memory = after, memory
         self._messages.append(packed)
         self.accepted.append(told.accepted)
         self._hashes.append(told.after)
-        self._keep(packed)
         self._waiting.clear()
         self._came_bytes = 0
         self._recent[self.round_] = self.weights
@@ -288,16 +314,16 @@ class Server:
 
     def _told(
         self, mean: np.ndarray, accepted: tuple[Accepted, ...]
-    ) -> tuple[Round, outer_step.Held]:
-        """What devices are told, and what all hold after it; what it has no room for stays in the
-        memory.
+    ) -> tuple[Round, outer_step.Held, np.ndarray]:
+        """What devices are told, what all hold after it, and the memory: what it has no room
+        for.
         """
         settings = self.settings
         budget = settings.down(self.round_)
         if not budget:
             held = self._frozen(self.held.stepped_by(self._memory + mean, settings, self.round_))
             form, payload = Form.WHOLE, held.pack()
-            self._memory = np.zeros_like(self._memory)
+            memory = np.zeros_like(self._memory)
         else:
             room = budget - message.round_overhead_bytes(accepted, self.round_)
             is_freezing = self._is_freezing
@@ -305,11 +331,11 @@ class Server:
             summed = self._memory + mean.astype(np.float32)
             quantised, payload = quantise_within(summed, self.layout, room)
             held = self.held.stepped(quantised, self.layout, settings, self.round_)
-            form, self._memory = Form.CODED, settle(summed, quantised, self.layout)
+            form, memory = Form.CODED, settle(summed, quantised, self.layout)
             if is_freezing:
                 held = self._frozen(held)
                 payload = outer_step.with_statistics(payload, held.statistics)
-        return Round(self.round_, accepted, form, payload, held.hash), held
+        return Round(self.round_, accepted, form, payload, held.hash), held, memory
 
     @property
     def _is_freezing(self) -> bool:
@@ -326,9 +352,17 @@ class Server:
 
     def _begin(self, now_s: float) -> None:
         self._began[self.round_] = now_s
-        turn = [each for each in sorted(self._devices) if self.settings.is_turn(each, self.round_)]
-        self.asked = self.rules.asked(self.settings.seed, self.round_, turn)
+        oldest = max(0, self.round_ - self.settings.max_lateness)
+        self._were_asked = {
+            each: frozenset(self._asked_in(each)) for each in range(oldest, self.round_ + 1)
+        }
+        "By the rounds of which an update may still come."
+        self.asked = self._asked_in(self.round_)
         "Devices that this round is for, sorted."
+
+    def _asked_in(self, round_: int) -> list[int]:
+        turn = [each for each in sorted(self._devices) if self.settings.is_turn(each, round_)]
+        return self.rules.asked(self.settings.seed, round_, turn)
 
     def _is_counted(self, which: Accepted) -> bool:
         return any(which in counted for counted in self.accepted[which[1] :])
@@ -363,65 +397,15 @@ class Server:
         told = Round(before, tuple(counted), Form.WHOLE, payload, self.hash, is_snapshot=True)
         return message.pack_round(told, self._run, message.addressee(device), self._key)
 
-    def _keep(self, packed: bytes) -> None:
-        """The round's message, then the state that says that there is one more."""
-        if self._folder is None:
+    def _resume(self) -> None:
+        """Behind the last round that is on the disk."""
+        if self._store is None or (stand := self._store.stand()) is None:
             return
-        trained = sorted(self.trained)
-        _write(self._folder / TRAINED, json.dumps(trained).encode())
-        _write(self._folder / ROUNDS / f"{self.round_ - 1:06}", packed)
-        head = {
-            "format": FORMAT,
-            "run": self._run.hex(),
-            "hashes": [each.hex() for each in self._hashes],
-        }
-        held = self.held
-        arrays = (self._memory, held.weights, held.velocity, held.statistics)
-        content = json.dumps(head).encode() + b"\n" + b"".join(each.tobytes() for each in arrays)
-        _write(self._folder / STATE, content + _checksum(content))
-
-    def _resume(self, folder: Path) -> None:
-        if not (folder / STATE).exists():
-            return
-        content = (folder / STATE).read_bytes()
-        content, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
-        if _checksum(content) != checksum:
-            raise ValueError(f"{folder / STATE} is damaged; begin the run again in another folder")
-        text, _, rest = content.partition(b"\n")
-        head = json.loads(text)
-        if head["format"] != FORMAT or head["run"] != self._run.hex():
-            raise ValueError(
-                f"{folder} holds run {head['run']}, these settings make run {self._run.hex()}; "
-                "give the settings it began with, or another folder"
-            )
-        size = self.layout.size
-        whole = np.frombuffer(rest, np.float32)
-        self._memory = whole[:size]
-        self.held = self._held_in(whole[size:])
-        self._hashes = [bytes.fromhex(each) for each in head["hashes"]]
-        self.trained = {
-            (device, round_) for device, round_ in json.loads((folder / TRAINED).read_bytes())
-        }
+        self._hashes, self.trained = list(stand.hashes), set(stand.trained)
+        self._memory, self.held = stand.memory, stand.held
         own, most = self._key.public_key(), device_end.max_message_bytes(self.layout)
         for number, before in enumerate(self._hashes[:-1]):
-            packed = (folder / ROUNDS / f"{number:06}").read_bytes()
+            packed = self._store.told(number)
             told = message.read_round(packed, self._run, before, own, most)
             self._messages.append(packed)
             self.accepted.append(told.accepted)
-
-    def _held_in(self, whole: np.ndarray) -> outer_step.Held:
-        n_weights = self.layout.size
-        n_velocity = n_weights if self.settings.outer_momentum else 0
-        return outer_step.Held(*np.split(whole, [n_weights, n_weights + n_velocity]))
-
-
-def _checksum(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()[:CHECKSUM_BYTES]
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Durably: after a power cut the old file or the new one is there, whole."""
-    with durable.whole(path) as unfinished, unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

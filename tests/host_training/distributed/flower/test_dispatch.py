@@ -10,6 +10,7 @@ import pytest
 from host_training.distributed.flower.dispatch import Dispatch
 from host_training.distributed.flower.wire import Errand
 from host_training.distributed.server.rules import Rules
+from link.update import message
 from tests.worlds.small_global import Device, World
 
 GATEWAYS = {0: (0, 1), 1: (2, 3)}
@@ -174,6 +175,40 @@ def test_a_device_that_says_nonsense_is_told_of_and_asked_again_only_in_the_next
     field.to_the_end()
     assert 1 <= len(field.refused) <= 4 * 3
     assert all(re.search(why, sentence) for sentence in field.refused)
+
+
+def test_an_ask_that_was_recorded_and_is_played_again_buys_one_answer_an_hour():
+    field = Field(world(quorum=0.5, longest_s=100))
+    recorded = field.world.devices[3].end.ask()
+    said: list[int] = []
+
+    def playing(device: Device, told: bytes) -> bytes:
+        if device.number != 3:
+            return answer(device, told)
+        said.append(len(message.read_several(told)) if told else 0)
+        return answer(device, told) if len(said) % 2 else recorded
+
+    field.answer = playing
+    field.to_the_end()
+    assert sum(n > 1 for n in said) == 1, "it was sent once again what it had"
+    assert all("somebody plays what it said before" in sentence for sentence in field.refused)
+    assert field.refused
+
+
+def test_an_ask_that_nobody_signed_moves_nothing():
+    field = Field(world(quorum=0.5, longest_s=100))
+    field.tour()
+    field.tour()
+    forged = bytearray(field.world.devices[3].end.ask())
+    forged[-1] ^= 1
+    field.answer = lambda device, told: (
+        bytes(forged) if device.number == 3 else answer(device, told)
+    )
+    before = field.dispatch._devices[3].round_
+    field.tour()
+    assert field.dispatch._devices[3].round_ == before
+    assert field.refused
+    assert "signature is wrong" in field.refused[0]
 
 
 def test_an_update_at_another_devices_place_is_refused():

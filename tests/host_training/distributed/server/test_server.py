@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from host_training.distributed.learner.worker import Worker
-from host_training.distributed.server import server
+from host_training.distributed.server import store
 from host_training.distributed.server.rules import Rules
 from host_training.distributed.simulation.central import Central
 from link.update import message
@@ -15,7 +15,7 @@ from link.update.layout import weights_hash
 from link.update.message import MessageError
 from tests.worlds.small_global import DATA, World, dealt, key
 
-DURABLY = server._write
+DURABLY = store.durable.write
 CODED: dict[str, Any] = dict(up_bytes=(300,), down_bytes=(400,))
 
 
@@ -89,7 +89,7 @@ def test_what_a_stranger_or_a_liar_sends_is_refused_in_a_sentence_and_changes_no
     refused(good[:-1], "signature|bytes")
     refused(signed(1, device=0), "signature")
     refused(signed(7, device=7), "device 7 is not of this run")
-    refused(signed(0, round_=3), "of round 3, this is round 0")
+    refused(signed(0, round_=3), "is in round 3, the server in 0")
     refused(signed(0, n_images=60_000), "60000 images")
     refused(signed(0, payload=bytes(280)), "device 0")
     refused(signed(0, payload=bytes(300)), "has room for 300")
@@ -102,6 +102,34 @@ def test_what_a_stranger_or_a_liar_sends_is_refused_in_a_sentence_and_changes_no
     refused_late = signed(0)
     run_server.receive(refused_late, now_s=3.0)  # was counted: known, and not again
     assert run_server.close(now_s=1e9) is None
+
+
+def test_a_device_is_heard_in_its_turns_alone_and_not_once_for_every_round():
+    world = World(n_devices=4, n_groups=2, n_rounds=8, **CODED)
+    world.round_trip(silent=(1, 3))
+    liar, base = world.devices[0], world.server.hash
+    world.tell(liar)
+    world.tell(world.devices[1])
+    honest, _ = message.read_update(world.devices[1].update(), world.settings.run_id, 1000)
+    out_of_turn = replace(honest, device=0, round_=1)
+    with pytest.raises(MessageError, match="in which it was not asked"):
+        world.server.receive(
+            message.pack_update(out_of_turn, world.settings.run_id, base, key(0)), now_s=11.0
+        )
+
+
+def test_what_a_device_says_is_authentic_by_its_own_key_alone():
+    world = World(n_devices=2, **CODED)
+    ask = world.devices[0].end.ask()
+    assert world.server.authentic(ask) == message.Ask(0, 0)
+    for forged, why in (
+        (ask[:-1] + bytes([ask[-1] ^ 1]), "signature is wrong"),
+        (message.pack_ask(message.Ask(0, 0), world.settings.run_id, key(1)), "signature is wrong"),
+        (message.pack_ask(message.Ask(0, 5), world.settings.run_id, key(5)), "not of this run"),
+        (message.pack_ask(message.Ask(9, 0), world.settings.run_id, key(0)), "is in round 9"),
+    ):
+        with pytest.raises(MessageError, match=why):
+            world.server.authentic(forged)
 
 
 def test_any_bytes_are_refused_or_taken_and_never_a_crash():
@@ -198,15 +226,15 @@ def test_a_server_that_is_killed_after_any_write_ends_with_the_same_hash(tmp_pat
         world = World(n_devices=3, folder=folder, n_rounds=4, outer_momentum=0.9, **CODED)
         n_writes = 0
 
-        def write(path, content):
+        def write(path, content, mode=None):
             nonlocal n_writes
             n_writes += 1
             if n_writes == killed_at:
-                path.with_name(path.name + ".part").write_bytes(content[: len(content) // 2])
+                path.with_name(path.name + ".part").write_bytes(bytes(9))
                 raise KeyboardInterrupt
             DURABLY(path, content)
 
-        monkeypatch.setattr(server, "_write", write)
+        monkeypatch.setattr(store.durable, "write", write)
         while not world.server.is_finished:
             try:
                 world.round_trip()

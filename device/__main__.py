@@ -23,10 +23,9 @@ from device.encoder.model import EncoderError
 from device.running import run
 from device.safe_mode import SafeMode, keep_good, voices
 from device.state_dir import StateError, StateHeldError
-from device.unit.notify import Notifier
 from link.base import boot_s
 from link.bundle import BundleError
-from link.output import forget_output, open_outlets, program, readable_output
+from link.output import Notifier, forget_output, open_outlets, program, readable_output
 from link.security import KeyHeldError, KeyStateError
 
 FAULTS = (ConfigError, KeyStateError, StateError, BundleError, SourceError, RuntimeMissingError)

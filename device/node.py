@@ -19,10 +19,9 @@ from device.encoder.loading import Loaded
 from device.encoder.trial import Trial
 from device.link_end import LinkEnd
 from device.safe_mode import SafeMode
-from device.unit.notify import Notifier
 from link.base import boot_s
 from link.bundle import ImageSpec
-from link.output import Captured
+from link.output import Captured, Notifier
 from link.picture import UnreadableImageError
 
 IDLE_S = 1.0

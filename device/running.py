@@ -19,8 +19,8 @@ from device.outbox.queues import open_queues
 from device.port import open_port
 from device.safe_mode import SafeMode
 from device.state_dir import StateDir
-from device.unit.notify import Notifier
 from link.bundle import BundleError
+from link.output import Notifier
 from link.security import CounterStore, read_master_key
 
 

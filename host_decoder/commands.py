@@ -47,12 +47,14 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.config import read_config
     from host_decoder.interruption import Interruption
     from host_decoder.receive.listener import Listener
-    from link.output import open_outlets
+    from link.output import Notifier, open_outlets
 
     config = read_config(arguments.config)
     os.umask(0o077)  # what a host writes is its owner's alone
     with Interruption(END_PATIENCE_S) as interruption, open_outlets("host_decoder"):
-        listener = Listener(config, interruption, arguments.count, arguments.idle_timeout)
+        listener = Listener(
+            config, interruption, arguments.count, arguments.idle_timeout, Notifier()
+        )
         if arguments.view:
             listener.show(Console())
         else:
@@ -148,6 +150,47 @@ def _stats(arguments: argparse.Namespace, started_s: float) -> int:
         _print_json(statistics)
     else:
         wide_console().print(*statistics_tables(statistics), sep="\n")
+    return 0
+
+
+def _init(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.service.beginning import begin
+
+    asked = {
+        "port": arguments.port,
+        "profile": arguments.link,
+        "region": arguments.region,
+        "frequency_hz": arguments.frequency_hz,
+    }
+    notices = begin(arguments.folder, {key: item for key, item in asked.items() if item})
+    _say(f"{arguments.folder} is ready for nodes; `make flash` brings them in")
+    for notice in notices:
+        _say(notice)
+    return 0
+
+
+def _unit(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.config import read_config
+    from host_decoder.service.unit import NAME, PLACE, unit_text
+
+    host = host_folder.host_toml(arguments.folder)
+    print(unit_text(host, read_config(host)), end="")
+    if sys.stdout.isatty():
+        words = f"{program.NAME} host unit {shlex.quote(str(arguments.folder))}"
+        _say(f"to have it run from now on: {words} | sudo tee {PLACE}")
+        _say(f"and: sudo systemctl daemon-reload && sudo systemctl enable --now {NAME}")
+    return 0
+
+
+def _retire(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.service.retirement import retire
+
+    day = time.strftime("%Y-%m-%d")
+    host = host_folder.host_toml(arguments.folder)
+    notices = retire(host, arguments.node, day)
+    _say(f"node {arguments.node} is retired: its key is revoked, its number is free")
+    for notice in notices:
+        _say(notice)
     return 0
 
 
@@ -303,6 +346,25 @@ def _parser() -> argparse.ArgumentParser:
         help="keep what is received (else it goes with the run)",
     )
 
+    begin = command("init", _init, "make a host folder that is ready for nodes")
+    _add_folder(begin)
+    begin.add_argument(
+        "--link",
+        required=True,
+        metavar="PROFILE",
+        help="the line, as the nodes have it: a name of `latentlink link profiles`",
+    )
+    begin.add_argument("--port", help="of the modem (default: the only one that is plugged in)")
+    begin.add_argument("--region", help="whose rules the host's radio keeps, such as eu868")
+    begin.add_argument("--frequency-hz", type=_positive(int), metavar="N", help="of the nodes")
+
+    unit = command("unit", _unit, "print the systemd unit of a host folder")
+    _add_folder(unit)
+
+    retire = command("retire", _retire, "take a node out: its key is never believed again")
+    retire.add_argument("node", type=_positive(int), metavar="N", help="its number")
+    _add_folder(retire)
+
     decode = command(
         "decode", _decode, "decode stored packets again with a bundle's present decoder; JSON lines"
     )
@@ -338,6 +400,17 @@ def _parser() -> argparse.ArgumentParser:
     stats.add_argument("store", type=Path, metavar="STORE.sqlite", help="of a host")
     stats.add_argument("--json", action="store_true", help="for programs")
     return parser
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        default=host_folder.default_folder(),
+        metavar="FOLDER",
+        help=f"the host folder (default ~/{host_folder.NAME})",
+    )
 
 
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:

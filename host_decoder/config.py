@@ -24,6 +24,7 @@ from host_decoder.decode.verdict import VerdictConfig, read_verdict
 from host_decoder.errors import ConfigError
 from host_decoder.gateway_config import GatewayConfig, read_gateways
 from host_decoder.receive.clock import CLOCKS
+from host_decoder.revocation import digest, read_revoked
 from link.bundle import Bundle, BundleError
 from link.bundle.manifest import MANIFEST
 from link.security import KEY_FILE, MAX_NODE, KeyStateError, parse_key
@@ -176,6 +177,7 @@ def _read_nodes(
     others nothing.
     """
     nodes: dict[int, KnownNode] = {}
+    revoked = read_revoked(path.parent)
     for where, entry in entries:
         try:
             node = _read_node(
@@ -185,6 +187,12 @@ def _read_nodes(
             if where.startswith("[[node]]"):
                 raise
             faults.append(str(error) if where in str(error) else f"{where}: {error}")
+            continue
+        if node.key and (was := revoked.get(digest(node.key))):
+            faults.append(
+                f"{where}: the key of node {node.number} was revoked on {was[1]}, when node "
+                f"{was[0]} was retired; flash the card again, or take this entry out"
+            )
             continue
         if node.number in nodes:
             raise ConfigError(

@@ -27,6 +27,8 @@ class Command:
     text: str
     module: str
     words: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
+    "First words of a person that stand in the place of those."
 
 
 COMMANDS = {
@@ -40,7 +42,12 @@ COMMANDS = {
     "live": Command("node, line and host on one screen", "host_decoder.__main__", ("live",)),
     "node": Command("run a node", "device.__main__"),
     "learn": Command("learn from a node's own images", "device.training.__main__"),
-    "host": Command("hear nodes and say what they see", "host_decoder.__main__", ("listen",)),
+    "host": Command(
+        "hear nodes and say what they see; init, unit, retire",
+        "host_decoder.__main__",
+        ("listen",),
+        ("init", "unit", "retire"),
+    ),
     "decode": Command("decode again what a host stored", "host_decoder.__main__", ("decode",)),
     "stats": Command("what a host's store holds", "host_decoder.__main__", ("stats",)),
     "link": Command("emulate, watch or record a line; make keys", "link.__main__"),
@@ -57,7 +64,10 @@ COMMANDS = {
 def hand_over(name: str, arguments: list[str]) -> int:
     """The exit code of that command, or 1 and a sentence where its packages are not installed."""
     command = COMMANDS[name]
-    sys.argv = [f"{program.NAME} {name}", *command.words, *arguments]
+    if arguments and arguments[0] in command.verbs:
+        sys.argv = [f"{program.NAME} {name} {arguments[0]}", *arguments]
+    else:
+        sys.argv = [f"{program.NAME} {name}", *command.words, *arguments]
     if command.module.startswith(TESTS):
         sys.path.insert(0, "")  # an installed command does not look where it is typed
     try:

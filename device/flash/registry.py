@@ -23,12 +23,6 @@ from link.security import MAX_NODE
 from link.settings import host_folder, toml_text
 
 HOST_PORT = "/dev/ttyUSB0"
-NEW_HOST = """# What listens: python -m host_decoder listen {folder}
-# Its nodes are in nodes/. docs/host.md lists the keys of this file.
-store = "host.sqlite"
-
-[link]  # where this host's modem is, and set as the nodes' are
-{link}"""
 NODE_HEAD = (
     "# Node {node}, written whole when it is flashed or given a bundle; `tasks` stay. Paths as in "
     "host.toml.\n"
@@ -84,9 +78,7 @@ class Registration:
         texts[host_folder.node_file(host, node)] = _node_text(entry)
         if not host.exists():
             keys = link_for(link, port) if link else {"port": port, "profile": profile}
-            texts[host] = NEW_HOST.format(
-                folder=host.parent, link=toml_text.lines(keys, FlashError)
-            )
+            texts[host] = host_folder.new_text(host.parent, keys)
             self.notices.append(
                 f"{host} is new: see that its port, {keys['port']}, is the one of the host's modem"
             )

@@ -18,9 +18,8 @@ from device.flash.member import MAX_MEMBERS
 from device.flash.tools import FlashError
 from link.base import durable
 from link.security import KeyStateError, parse_key
-from link.settings import read_toml, shown, toml_text
+from link.settings import host_folder, read_toml, shown, toml_text
 
-TEAMS = "teams"
 HEAD = (
     "# The team of node {node}, written by flashing: which members are made, and what all were "
     "told.\n"
@@ -71,7 +70,7 @@ def record(
     host: Path, node: int, shared: Mapping[str, Any], made: tuple[int, ...], key: bytes
 ) -> dict[Path, str]:
     """What is to be in teams/N.toml when these members are made, by its path."""
-    durable.make_folder(host.parent / TEAMS, registry.PRIVATE)
+    durable.make_folder(host.parent / host_folder.TEAMS, registry.PRIVATE)
     table = {"node": node, MADE: sorted(set(made)), KEY: _digest(key), **shared}
     return {_path(host, node): HEAD.format(node=node) + toml_text.lines(table, FlashError)}
 
@@ -81,7 +80,7 @@ def _is_whole(record: Mapping[str, Any]) -> bool:
 
 
 def _path(host: Path, node: int) -> Path:
-    return host.parent / TEAMS / f"{node}.toml"
+    return host.parent / host_folder.TEAMS / f"{node}.toml"
 
 
 def _read(host: Path, node: int) -> dict[str, Any]:

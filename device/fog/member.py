@@ -22,11 +22,10 @@ from device.fog.exchange import Exchange
 from device.fog.loading import LoadedParts
 from device.fog.uplink import LONGEST_REST_S, Uplink
 from device.fog.views import Views
-from device.unit.notify import Notifier
 from link.base import boot_s
 from link.coder import latent_coder
 from link.fog import Closed, Finished
-from link.output import Captured, TeamTold
+from link.output import Captured, Notifier, TeamTold
 from link.security import CounterStore
 
 IDLE_S = 1.0

@@ -21,9 +21,8 @@ from device.training.learner import Learner
 from device.training.learning import Learning
 from device.training.run_folder import RunFolder, RunFolderError
 from device.training.shard import Shard, ShardError
-from device.unit.notify import Notifier
 from link.base import FolderLock, HeldError, durable
-from link.output import program, readable_output
+from link.output import Notifier, program, readable_output
 from link.picture import PillowMissingError
 from link.security import signature
 from link.update.device_end import DeviceEnd, max_message_bytes

@@ -23,6 +23,10 @@ from host_decoder.view.tally import Tally
 from host_decoder.view.terminal import make_screen
 from link.base import boot_s
 from link.host import Rejected
+from link.output import Notifier
+
+WORKED_PERIOD_S = 1.0
+"How often the service manager is told that the loop goes round."
 
 
 class Listener:
@@ -36,11 +40,15 @@ class Listener:
         should_stop: Callable[[], bool],
         count: int | None = None,
         idle_timeout_s: float | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
+        """`notifier`: of the service manager, who starts a host again whose loop stands still."""
         self._config = config
         self._should_stop = should_stop
         self._count = count
         self._idle_timeout_s = idle_timeout_s
+        self._notifier = notifier or Notifier({})
+        self._worked_s = float("-inf")
         self._explainer = Explainer()
         self.tally = Tally()
         self._governors = governors_of(config.gateways, config.store.parent)
@@ -95,6 +103,17 @@ class Listener:
         )
 
     def _events(self) -> Iterator[Event | Notice | None]:
+        """What the host says; the service manager hears that it works, and what is the matter."""
+        for event in self._heard():
+            if isinstance(event, Notice):
+                self._notifier.status(event.sentence)
+            if time.monotonic() >= self._worked_s + WORKED_PERIOD_S:
+                self._worked_s = time.monotonic()
+                self._notifier.worked()
+            yield event
+        self._notifier.stopping()
+
+    def _heard(self) -> Iterator[Event | Notice | None]:
         """What the host says, counted on the way, until it is time to end."""
         config = self._config
         yield from (Notice(warning, is_problem=True) for warning in config.warnings)
@@ -142,12 +161,15 @@ class Listener:
         while True:
             if time.monotonic() >= retry_s:
                 try:
-                    return Store(self._config.store)
+                    store = Store(self._config.store)
+                    self._notifier.ready()
+                    return store
                 except StoreError as error:
                     if not error.is_passing:
                         raise
                     if str(error) != said:
                         said = str(error)
+                        self._notifier.ready()  # it is up, and waits for a person
                         yield Notice(f"{error}; nothing is received until then", is_problem=True)
                 retry_s, pause_s = time.monotonic() + pause_s, min(2 * pause_s, LONGEST_PAUSE_S)
             if self._should_stop():

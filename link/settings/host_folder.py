@@ -20,11 +20,14 @@ from typing import Any
 from link.base import durable
 from link.settings.renamed import rename_keys
 from link.settings.toml_file import read_toml
+from link.settings.toml_text import value
 
 HOST_TOML = "host.toml"
-NODES, KEYS = "nodes", "keys"
+NODES, KEYS, TEAMS = "nodes", "keys", "teams"
 NAME = "latentlink"
 "The folder's name in its owner's home."
+TEMPLATE = Path(__file__).with_name("host_template.toml")
+"A host.toml with every key in it, all but the store's behind a sign of comment."
 
 
 def default_folder() -> Path:
@@ -39,6 +42,22 @@ def host_toml(path: Path) -> Path:
     """host.toml where a person names it, or the folder that it is in or will be."""
     is_file = path.is_file() or (path.suffix == ".toml" and not path.is_dir())
     return path if is_file else path / HOST_TOML
+
+
+def new_text(folder: Path, link: Mapping[str, Any]) -> str:
+    """A new host.toml for that folder, whose one [[link]] has those keys; all others stand there as
+    comments.
+    """
+    text = TEMPLATE.read_text(encoding="utf-8")
+    head, heading, rest = text.partition("[[link]]")
+    section, blank, others = rest.partition("\n\n")
+    lines = []
+    for line in section.splitlines():
+        key = line.lstrip("#").partition(" = ")[0]
+        _, sign, reason = line.partition("  #")
+        said = f"{key} = {value(link[key])}" if key in link else ""
+        lines.append(f"{said:<32}{sign}{reason}".rstrip() if said else line)
+    return head.format(folder=folder) + heading + "\n".join(lines) + blank + others
 
 
 def node_file(host: Path, node: int) -> Path:

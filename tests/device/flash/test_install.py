@@ -61,7 +61,7 @@ def test_a_seed_becomes_a_node(node):
     assert (node / "var/lib/latentlink/keys/node.key").read_bytes() == key
     assert (node / "var/lib/latentlink/keys/node.key").stat().st_mode & 0o777 == 0o600
     assert (node / "opt/latentlink/bundle/encoder.tflite").exists()
-    assert (node / "opt/latentlink/current/device/unit/notify.py").exists()
+    assert (node / "opt/latentlink/current/device/unit/selftest.py").exists()
     assert os.readlink(node / "opt/latentlink/current") == "releases/fedcba987654"
     assert 'bundle = "/opt/latentlink/bundle"' in (node / "etc/latentlink/node.toml").read_text()
 

@@ -2,6 +2,7 @@
 when it is told.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -27,6 +28,7 @@ from link.host.interface import NotUsed, Rejected
 from link.lorawan.host.carrier import NetworkSettings
 from link.lorawan.wire import Greeting, pack_chunk, port_of
 from link.medium.profiles import get_profile
+from link.output.notifier import Notifier
 from link.wire.control import Quality, Report
 from link.wire.packet import Flag, PacketType
 from tests.worlds.broker import FakeNetwork, broker, chirpstack_uplink
@@ -417,3 +419,22 @@ def test_a_host_whose_output_nobody_reads_answers_its_nodes(tmp_path, bundle):
             out, _ = host.communicate(timeout=PATIENCE_S)
     assert len(out.splitlines()) <= MANY_IMAGES
     assert len(out) > PIPE_BYTES
+
+
+def test_a_service_manager_hears_that_it_is_up_works_and_ends(tmp_path, node_entry):
+    said: list[bytes] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        config = HostConfig((gateway(tmp_path / "away"),), tmp_path / "host.sqlite", (node_entry,))
+        Listener(config, lambda: False, idle_timeout_s=0.2, notifier=notifier).print_lines(
+            print_json=lambda line: None, say=lambda sentence: None
+        )
+        manager.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                said.append(manager.recv(999))
+    assert said[0] == b"READY=1"
+    assert b"WATCHDOG=1" in said
+    assert any(one.startswith(b"STATUS=port ") for one in said)
+    assert said[-1] == b"STOPPING=1"

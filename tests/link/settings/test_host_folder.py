@@ -2,11 +2,18 @@
 
 import os
 import pwd
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from link.settings.host_folder import all_nodes, default_folder, host_toml, read_node_files
+from link.settings.host_folder import (
+    all_nodes,
+    default_folder,
+    host_toml,
+    new_text,
+    read_node_files,
+)
 
 
 def node_file(folder: Path, name: str, text: str) -> None:
@@ -69,3 +76,11 @@ def test_under_sudo_it_is_the_callers_folder(monkeypatch):
     assert default_folder() == Path(pwd.getpwuid(somebody.pw_uid).pw_dir) / "latentlink"
     monkeypatch.setenv("SUDO_UID", "4294967000")
     assert default_folder() == Path.home() / "latentlink"
+
+
+def test_a_new_host_toml_has_its_link_and_everything_else_as_a_comment():
+    link = {"port": 'a "b"', "profile": "serial-9600", "bitrate_bps": 57600}
+    text = new_text(Path("/x"), link)
+    assert tomllib.loads(text) == {"store": "host.sqlite", "link": [link]}
+    assert "\nbitrate_bps = 57600               # of the port\n" in text
+    assert "\n#region = " in text

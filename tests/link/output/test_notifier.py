@@ -1,13 +1,13 @@
-"""What a node tells the service manager reaches it, and where there is none nothing happens."""
+"""What a program tells the service manager reaches it, and where there is none nothing happens."""
 
 import socket
 
 import pytest
 
-from device.unit.notify import Notifier
+from link.output.notifier import Notifier
 
 
-def test_systemd_hears_what_the_node_says(tmp_path):
+def test_systemd_hears_what_is_said(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
@@ -24,10 +24,10 @@ def test_systemd_hears_what_the_node_says(tmp_path):
 
 
 @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": "/nowhere/notify"}])
-def test_a_node_works_where_nobody_listens(environment):
+def test_a_program_works_where_nobody_listens(environment):
     Notifier(environment).worked()
 
 
-def test_only_a_node_that_a_service_manager_started_is_heard():
+def test_only_what_a_service_manager_started_is_heard():
     assert Notifier({"NOTIFY_SOCKET": "/run/systemd/notify"}).is_heard
     assert not Notifier({}).is_heard

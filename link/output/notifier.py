@@ -1,7 +1,9 @@
-"""sd_notify: the node tells systemd that it started and that it works; silent where nobody listens.
+"""sd_notify: a node or a host tells systemd that it started and that it works; silent where nobody
+listens.
 
 The watchdog is fed by completed work and never by a thread of its own: a node whose camera or line
-hangs stops feeding and is started again. Protocol: sd_notify(3), datagrams of KEY=VALUE lines.
+hangs, a host whose disk hangs stops feeding and is started again. Protocol: sd_notify(3), datagrams
+of KEY=VALUE lines.
 """
 
 import os
@@ -18,7 +20,7 @@ class Notifier:
 
     @property
     def is_heard(self) -> bool:
-        """Whether a service manager started this node, and would start it again."""
+        """Whether a service manager started this program, and would start it again."""
         return bool(self._address)
 
     def ready(self) -> None:
@@ -26,7 +28,7 @@ class Notifier:
         self._send("READY=1")
 
     def worked(self) -> None:
-        """An image was queued, a packet sent, or there was nothing to do."""
+        """An image was queued, a packet sent or stored, or there was nothing to do."""
         self._send("WATCHDOG=1")
 
     def status(self, sentence: str) -> None:
@@ -43,4 +45,4 @@ class Notifier:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
                 line.sendto(message.encode(), self._address)
         except OSError:
-            pass  # a node works on when its manager does not listen
+            pass  # it works on when its manager does not listen

@@ -25,7 +25,7 @@ PORTS_GROUP = "dialout"
 "Whose members may use serial ports, on Debian."
 NO_NETWORK = "RestrictAddressFamilies=AF_UNIX AF_NETLINK\nIPAddressDeny=any"
 NETWORK = "RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6"
-"Of a host with a gateway over UDP or a LoRaWAN network."
+"Where a gateway is reached over UDP or a LoRaWAN network."
 HOMES, TEMPORARY = ("/home/", "/root/", "/run/user/"), ("/tmp/", "/var/tmp/")
 
 

@@ -24,7 +24,7 @@ from tests.programs import program
 
 HEADERS = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
 NO_NEW_PRIVILEGES, SECCOMP, MDWE = 38, 22, 65
-"Of prctl(2)."
+"Numbers of prctl(2)."
 FILTER, REFUSE_EXEC_GAIN = 2, 1
 ALLOW, REFUSE_WITH_EPERM = 0x7FFF0000, 0x00050001
 X86_64 = 0xC000003E

@@ -29,6 +29,7 @@ STUDIES = {
     "kills": "results/link-kills.json",
     "fuzz": "results/link-fuzz.json",
     "faults": "results/faults.json",
+    "aarch64": "results/aarch64-*.json",
     "boot_image": "results/boot-*.json",
     "power_cuts": "results/power-cuts.json",
     "scenarios": "results/scenarios.json",

@@ -198,7 +198,7 @@ def _loss(wish: Wish, options: argparse.Namespace) -> Found:
         yield f"unanswered_{name}", found.n_unanswered
     yield "accuracy_points_lost", round(100 * (lossless.accuracy - lossy.accuracy), 2)
     yield "accuracy_images", len(images)
-    yield "symbols_differ_from_chained", n_differ
+    yield "parts_differ", n_differ
 
 
 def _images(wish: Wish, options: argparse.Namespace) -> np.ndarray:

@@ -23,6 +23,9 @@ from link.settings import host_folder
 
 # Each command imports what it needs: --help and stats do not wait for ONNX Runtime.
 
+DIGITS = Path(__file__).parent / "live" / "digits"
+"A released bundle with its test images; in a checkout models/digits."
+REPLAY = "replay.npz"
 END_PATIENCE_S = 0.9
 "How long a host that was told to end may take to end in order."
 
@@ -71,7 +74,9 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.view.summary import summary
     from host_decoder.view.terminal import make_screen
 
-    arguments.replay = arguments.replay or arguments.bundle.resolve().parent / "replay.npz"
+    own = arguments.bundle / REPLAY
+    beside = arguments.bundle.resolve().parent / REPLAY
+    arguments.replay = arguments.replay or (own if own.is_file() else beside)
     options = LiveOptions(**{one.name: getattr(arguments, one.name) for one in fields(LiveOptions)})
     console = Console()
     with Interruption() as interruption:
@@ -251,13 +256,17 @@ def _parser() -> argparse.ArgumentParser:
         "an emulated line, a node or a team, and this host: classify a replay file and measure",
     )
     live.add_argument(
-        "--bundle", type=Path, required=True, metavar="DIR", help="that both ends have"
+        "--bundle",
+        type=Path,
+        default=DIGITS,
+        metavar="DIR",
+        help="that both ends have (default: digits, which came with the programs)",
     )
     live.add_argument(
         "--replay",
         type=Path,
         metavar="FILE.npz",
-        help="images uint8 (N,H,W,C), labels, classes (default: the run's)",
+        help="images uint8 (N,H,W,C), labels, classes (default: the bundle's, or its run's)",
     )
     live.add_argument(
         "--link", default="lora-sf7", metavar="PROFILE", help="a name of `python -m link profiles`"

@@ -5,6 +5,7 @@ second.
 import sys
 
 from latentlink.commands import COMMANDS, hand_over
+from link.base import extras
 from link.output import program, readable_output
 
 
@@ -13,6 +14,9 @@ def main() -> int:
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
         print(help_text())
+        return 0
+    if name in ("-V", "--version"):
+        print(f"{program.NAME} {extras.version()}")
         return 0
     if name not in COMMANDS:
         meant = program.did_you_mean(name, COMMANDS) + f"there are {', '.join(COMMANDS)}"
@@ -24,7 +28,8 @@ def main() -> int:
 def help_text() -> str:
     about = " ".join((__doc__ or "").split())
     lines = [f"  {name:<10} {command.text}" for name, command in COMMANDS.items()]
-    head, end = "usage: latentlink COMMAND …", "latentlink COMMAND --help says more of it."
+    head = "usage: latentlink COMMAND …"
+    end = "latentlink COMMAND --help says more of it, latentlink --version which this is."
     return "\n".join([head, "", about, "", *lines, "", end])
 
 

@@ -6,16 +6,9 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 
+from link.base import extras
 from link.output import program
 
-DISTRIBUTIONS = {
-    "ai_edge_litert": "ai-edge-litert",
-    "paho": "paho-mqtt",
-    "PIL": "pillow",
-    "pywt": "PyWavelets",
-    "serial": "pyserial",
-}
-"What modules are installed as, where that is another name."
 TESTS = "tests"
 "Our package that is not installed."
 
@@ -29,8 +22,16 @@ class Command:
     words: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ()
     "First words of a person that stand in the place of those."
+    needs: str = ""
+    "Extras whose libraries it wants, where they are not its package's."
+
+    @property
+    def extras(self) -> str:
+        return self.needs or EXTRAS.get(self.module.partition(".")[0], "")
 
 
+EXTRAS = {"host_training": "train", "export": "export", "device": "node", "host_decoder": "host"}
+"By package, what pip installs besides for it."
 COMMANDS = {
     "train": Command("train a model on images", "host_training.__main__", ("train",)),
     "global": Command("learn on many devices, simulated", "host_training.__main__", ("global",)),
@@ -39,7 +40,9 @@ COMMANDS = {
     "calibrate": Command("make a bundle's confidence true", "export.__main__", ("calibrate",)),
     "rotate": Command("rotate a bundle's latents by importance", "export.__main__", ("rotate",)),
     "replay": Command("write images for a node to replay", "host_training.__main__", ("replay",)),
-    "live": Command("node, line and host on one screen", "host_decoder.__main__", ("live",)),
+    "live": Command(
+        "node, line and host on one screen", "host_decoder.__main__", ("live",), needs="node,host"
+    ),
     "node": Command("run a node", "device.__main__"),
     "learn": Command("learn from a node's own images", "device.training.__main__"),
     "host": Command(
@@ -57,7 +60,8 @@ COMMANDS = {
     "deploy": Command("programs or a bundle to a node", "device.flash.__main__", ("deploy",)),
     "bench": Command("measure coder, node, host and link", "tests.studies.__main__", ("bench",)),
     "studies": Command("everything that was measured, again", "tests.studies.__main__"),
-    "make": Command("what `make TARGET` does, in a checkout", "latentlink.make"),
+    "completion": Command("the Tab key: bash, zsh or fish", "latentlink.completion"),
+    "make": Command("what `make TARGET` does, in a checkout", "latentlink.make", extra="train"),
 }
 
 
@@ -77,8 +81,8 @@ def hand_over(name: str, arguments: list[str]) -> int:
         own = {one.module.partition(".")[0] for one in COMMANDS.values()} - {TESTS}
         if missing in own | sys.stdlib_module_names:
             raise  # a fault of this program
-        wanted = DISTRIBUTIONS.get(missing, missing)
-        reason = f"needs {wanted}, which is not installed; type: pip install {wanted}"
+        wanted = extras.install(command.extras)
+        reason = f"needs {missing}, which is not installed; type: {wanted}"
         if missing == TESTS:
             reason = "is for a checkout of the project; type it there"
         print(f"{program.NAME} {name} {reason}", file=sys.stderr)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from host_training.presets import DEFAULT_PRESETS
 from host_training.run import (
+    REPLAY,
     RUNS,
     Run,
     RunError,
@@ -151,7 +152,10 @@ def _replay(said: Said, chosen: Chosen) -> Path:
             said.run("host_training", "replay", "--run", place.folder, *said.options("DATASET"))
         return place.replay
     content = manifest(chosen.bundle)
-    name = said.get("DATASET", str(content["provenance"].get("data_set")))
+    own = str(content["provenance"].get("data_set"))
+    name = said.get("DATASET", own)
+    if name == own and (chosen.bundle / REPLAY).is_file():
+        return chosen.bundle / REPLAY
     if "DATASET" not in said and name not in DEFAULT_PRESETS:
         raise RunError(
             f"{chosen.bundle} was made of a folder called {name}; say where it is (DATASET=…)"

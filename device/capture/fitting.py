@@ -7,6 +7,7 @@ the same.
 import numpy as np
 
 from device.capture.source import library
+from link.base import extras
 from link.bundle import ImageSpec
 from link.picture import PillowMissingError
 from link.picture import reader as picture
@@ -19,7 +20,8 @@ def fit(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
     except PillowMissingError:
         opencv = library(
             "cv2",
-            "images must be resized, for which Pillow or OpenCV is needed: pip install pillow",
+            "images must be resized, for which Pillow or OpenCV is needed: "
+            + extras.install("pictures"),
         )
     colours = pixels if spec.channels == 3 else opencv.cvtColor(pixels, opencv.COLOR_RGB2GRAY)
     size = (spec.width, spec.height)

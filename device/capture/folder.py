@@ -73,5 +73,5 @@ def open_folder(config: SourceConfig, spec: ImageSpec, place: Place) -> Iterator
 def _pictures_below(folder: Path) -> list[Path]:
     try:
         return picture_folder.pictures_below(folder)
-    except PillowMissingError:
-        raise SourceError("a folder of images is read by Pillow: pip install pillow") from None
+    except PillowMissingError as error:
+        raise SourceError(str(error)) from None

@@ -20,6 +20,7 @@ from device.capture.folder import open_folder
 from device.capture.place import Place
 from device.capture.source import Capture, Image, SourceAwayError, SourceError, library
 from device.capture.source_config import SourceConfig
+from link.base import extras
 from link.bundle import ImageSpec
 from link.picture import Replay, ReplayError, UnreadableImageError
 
@@ -114,7 +115,7 @@ def _replay(
 
 def _v4l2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
     """A USB camera, or a video file, by OpenCV."""
-    opencv = library("cv2", "a V4L2 camera is read by OpenCV: pip install opencv-python-headless")
+    opencv = library("cv2", f"a V4L2 camera is read by OpenCV: {extras.install('v4l2')}")
     return _camera(UsbCamera(opencv, config.device), config, spec)
 
 

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from link.base import extras
 from link.output import without_information
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
@@ -67,7 +68,7 @@ def working_runtime() -> str:
         faults[runtime] = fault
     found = "; ".join(f"{runtime}: {fault}" for runtime, fault in faults.items())
     raise RuntimeMissingError(
-        f"no TFLite runtime works here ({found}); install requirements/device.lock.txt"
+        f"no TFLite runtime works here ({found}); type: {extras.install('node')}"
     )
 
 

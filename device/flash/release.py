@@ -34,7 +34,7 @@ from device.flash.tools import (
 from link.base import durable
 
 PROJECT = Path(__file__).parents[2]
-LOCK = Path("requirements/device.lock.txt")
+LOCK = Path(__file__).with_name("device.lock.txt")
 PYTHONS = ("3.11", "3.13")
 "The Pythons of Bookworm and Trixie."
 PLATFORMS = (
@@ -102,7 +102,7 @@ def download_wheels(
     python: str, work: Path, source_kind: str, pip_options: Iterable[str] = ()
 ) -> list[Path]:
     """The wheels of the lock and of the image source, kept in WORK under the request's name."""
-    lock = (PROJECT / LOCK).read_text()
+    lock = LOCK.read_text()
     wanted = [line for line in lock.splitlines() if "==" in line]
     wanted += [SOURCE_WHEELS[source_kind]] if source_kind in SOURCE_WHEELS else []
     key = hashlib.sha256("\n".join([python, *wanted]).encode()).hexdigest()[:ID_CHARS]

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from link.base.extras import install
 from link.base.memory import free_bytes
 from link.picture.bounds import SPARE, reduction, what_is_too_much
 from link.picture.orientation import ORIENTATION, TURNS, orientation_in
@@ -90,7 +91,7 @@ def _pillow() -> Any:
         import PIL.ImageChops
         import PIL.ImageOps
     except ImportError:
-        raise PillowMissingError("images are read by Pillow: pip install pillow") from None
+        raise PillowMissingError(f"images are read by Pillow: {install('pictures')}") from None
     _silence()
     return PIL
 

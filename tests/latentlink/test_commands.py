@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from latentlink.commands import COMMANDS, Command, hand_over
+from link.base.extras import install, version
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -78,3 +79,38 @@ def test_what_is_not_installed_is_named(tmp_path, monkeypatch, capsys, content, 
     monkeypatch.setitem(COMMANDS, "wanting", Command("", "wanting"))
     assert hand_over("wanting", []) == 1
     assert capsys.readouterr().err.startswith(f"latentlink wanting {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("name", "library", "extra"),
+    [
+        ("train", "torch", "train"),
+        ("export", "onnx", "export"),
+        ("decoder", "torch", "export"),
+        ("live", "rich", "node,host"),
+        ("host", "rich", "host"),
+        ("node", "numpy", "node"),
+        ("link", "cryptography", ""),
+    ],
+)
+def test_a_missing_library_is_one_sentence_that_says_what_to_type(name, library, extra):
+    script = f"""
+import sys
+sys.modules[{library!r}] = None
+sys.argv = ["latentlink", {name!r}]
+from latentlink.__main__ import main
+sys.exit(main())
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"latentlink {name} needs {library}, which is not installed; type: {install(extra)}\n"
+    )
+    assert not extra or f"[{extra}]'" in done.stderr
+
+
+def test_a_version_is_said_with_nothing_installed():
+    command = [sys.executable, "-S", "-m", "latentlink", "--version"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == f"latentlink {version()}\n"

@@ -70,7 +70,7 @@ def test_without_any_runtime_the_message_says_what_each_did_and_what_to_install(
     monkeypatch.setattr(interpreter, "RUNTIMES", ("no_such_runtime", "neither_this_one"))
     with pytest.raises(
         RuntimeMissingError,
-        match=r"no_such_runtime: .*No module.*neither_this_one: .*device.lock.txt",
+        match=r"no_such_runtime: .*No module.*neither_this_one: .*pip install '.*\[node\]'$",
     ):
         working_runtime()
 

@@ -64,14 +64,15 @@ def candidates(words: list[str]) -> list[str]:
         return [name for name in COMMANDS if name.startswith(begun)]
     name, *typed = before
     text = _help(name)
-    if inner := [word for word in typed if word in INNER.findall(text)]:
-        text = _help(name, inner[0])
+    inner = [*INNER.findall(text), *(COMMANDS[name].verbs if name in COMMANDS else ())]
+    if said := [word for word in typed if word in inner]:
+        text, inner = _help(name, said[0]), []
     if choices := re.search(rf"{re.escape(before[-1])} {{([^}}\s]+)}}", text):
         found = choices[1].split(",")
     elif begun.startswith("-"):
         found = re.findall(r"--[a-z][\w-]*", text)
     else:
-        found = INNER.findall(text)
+        found = inner
     return sorted({word for word in found if word.startswith(begun)})
 
 

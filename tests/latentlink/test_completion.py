@@ -21,6 +21,7 @@ def own_words(monkeypatch):
         (["link", "em"], ["emulate"]),
         (["link", "emulate", "--li"], ["--link", "--link-dir", "--listen-before-talk"]),
         (["host", "--v"], ["--view"]),
+        (["host", "in"], ["init"]),
         (["node", "--console", "t"], ["text"]),
         (["host", "a-file"], []),
         (["nothing", "--"], []),

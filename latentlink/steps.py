@@ -20,6 +20,7 @@ from host_training.run import (
     require_pictures,
 )
 from latentlink.choice import (
+    MANIFEST,
     Chosen,
     Place,
     bundle_to_use,
@@ -133,6 +134,20 @@ def _require(said: Said, place: Place, run: Run) -> None:
         require_pictures(run, place.folder, wanted.dataset)
 
 
+def _require_team(said: Said, bundle: Path) -> None:
+    """RunError where members are spoken of that the bundle has not, before images are fetched."""
+    if not {"FOG", "KILL"} & said.values.keys() or not (bundle / MANIFEST).is_file():
+        return
+    team = manifest(bundle)["node"].get("team")
+    if team is None:
+        raise RunError(
+            f"{bundle} is for one node, and only a team has members; leave FOG and KILL out, or "
+            "name a team's bundle"
+        )
+    if said.get("FOG", str(team["groups"])) != str(team["groups"]):
+        raise RunError(f"{bundle} is cut for {team['groups']} members: say FOG={team['groups']}")
+
+
 def _is_stale(bundle: Path, place: Place) -> bool:
     """Was the checkpoint that it came from trained anew?"""
     provenance = manifest(bundle)["provenance"]
@@ -170,6 +185,7 @@ def _replay(said: Said, chosen: Chosen) -> Path:
 
 def live(said: Said) -> None:
     chosen = _bundle(said)
+    _require_team(said, chosen.bundle)
     replay = _replay(said, chosen)
     downlink = ["--no-downlink"] if said.get("DOWNLINK") == "no" else []
     options = ["--results", said.results, *said.options(*LINE, "FOG", "KILL"), *downlink]

@@ -64,7 +64,12 @@ def make_run(
 
 
 def make_bundle(
-    path: Path, data_set: str = "digits", stage: str = "duphil", newer_s: int = 0, options: str = ""
+    path: Path,
+    data_set: str = "digits",
+    stage: str = "duphil",
+    newer_s: int = 0,
+    options: str = "",
+    groups: int | None = None,
 ) -> Path:
     checkpoint = path.parent / f"{stage}.pt"
     sha256 = hashlib.sha256(checkpoint.read_bytes()).hexdigest() if checkpoint.exists() else ""
@@ -76,7 +81,8 @@ def make_bundle(
         "command": f"python -m export --checkpoint x{options} --components 1 --max-drop-points 1",
     }
     path.mkdir(parents=True, exist_ok=True)
-    content = {"provenance": provenance, "node": {"image": {"height": 32}}}
+    team = None if groups is None else {"groups": groups}
+    content = {"provenance": provenance, "node": {"image": {"height": 32}, "team": team}}
     (path / "manifest.json").write_text(json.dumps(content))
     older(path / "manifest.json", newer_s)
     return path
@@ -167,6 +173,25 @@ def test_a_folder_called_like_a_data_set_is_not_that_data_set(capsys):
     assert train[:2] == ["host_training", "train"]
     *_, live = shown(capsys, "live", DATASET="cifar10")
     assert option(live, "--bundle") == "models/cifar10"
+
+
+@pytest.mark.parametrize(
+    ("groups", "fog", "sentence"),
+    [
+        (None, "7", "is for one node, and only a team has members; leave FOG and KILL out"),
+        (3, "7", "is cut for 3 members: say FOG=3"),
+    ],
+)
+def test_members_that_a_bundle_has_not_are_refused_before_images_are_fetched(
+    capsys, groups, fog, sentence
+):
+    make_bundle(Path("models/cifar10"), "cifar10", groups=groups)
+    with pytest.raises(RunError, match=sentence):
+        shown(capsys, "live", BUNDLE="models/cifar10", FOG=fog, KILL="2")
+    assert "host_training" not in capsys.readouterr().out
+    if groups:
+        *_, step = shown(capsys, "live", BUNDLE="models/cifar10", FOG="3", KILL="2")
+        assert step[:2] == ["host_decoder", "live"]
 
 
 def test_one_s_own_bundle_stands_before_one_that_came_along(capsys):

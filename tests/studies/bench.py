@@ -34,7 +34,7 @@ from link.node.packing import LATER_CHUNK_OVERHEAD_BYTES
 from link.output.results import OWN, write_result
 from link.wire.framing import frame
 from link.wire.packet import split
-from tests.studies.command import add_results, command
+from tests.studies.command import add_results, bundle_of_one, command
 from tests.worlds.ends import OutboxNode, host_end
 
 NODE_PARTS = ("preprocess", "model", "coder", "outbox", "packet")
@@ -266,7 +266,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    bundle = Bundle.load(options.bundle, side="host")
+    bundle = bundle_of_one(options.bundle)
     with np.load(options.replay, allow_pickle=False) as replay:
         images, labels = replay["images"][: options.images], replay["labels"][: options.images]
     table = Table("part", "figure", "value", title=f"{len(images)} images, bundle {options.bundle}")

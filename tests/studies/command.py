@@ -6,6 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from link.bundle.bundle import Bundle
 from link.output.results import FOLDER
 
 
@@ -20,6 +21,19 @@ def command() -> str:
         at = words.index("--data-dir")
         del words[at : at + 2]
     return shlex.join(["python", "-m", "tests.studies", *words])
+
+
+def bundle_of_one(path: Path) -> Bundle:
+    """A bundle with both sides; MistakeError where it is a team's, of which there is no encoder to
+    be measured alone.
+    """
+    bundle = Bundle.load(path, "host")
+    if bundle.team is not None:
+        raise MistakeError(
+            f"bundle {path} is for a team of nodes, and this study is of one; a team's are fog, "
+            "fog_live and aarch64"
+        )
+    return bundle
 
 
 def add_results(parser: argparse.ArgumentParser, default: Path = FOLDER) -> None:

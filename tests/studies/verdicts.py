@@ -39,7 +39,7 @@ from link.output.results import OWN, write_result
 from link.wire.control import REPORT_BYTES
 from link.wire.framing import frame
 from link.wire.packet import CHUNK_HEAD_BYTES, PacketType, overhead_bytes
-from tests.studies.command import MistakeError, add_results, command
+from tests.studies.command import MistakeError, add_results, bundle_of_one, command
 from tests.studies.exchange import GROUP, WHOLE, Cut, Exchange, Stopped, cut_name, run_exchange
 
 CUTS = [(base, later) for base in (1, 2, 3, 4, 5) for later in (1, 2, 3, WHOLE)]
@@ -247,7 +247,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    bundle = Bundle.load(options.bundle, "host")
+    bundle = bundle_of_one(options.bundle)
     policy = VerdictPolicy(bundle.calibration)
     if policy.notice:
         raise MistakeError(policy.notice)

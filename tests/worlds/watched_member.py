@@ -27,6 +27,8 @@ class Watched:
     "Image, segment, group, seconds."
     accepted: list[str] = field(default_factory=list)
     "Frames that were genuine and new, in hexadecimal."
+    cpu_s: float = 0.0
+    "Processor time between its first and its last part; what parts take is left out."
     n_forged: int = 0
     n_refused: int = 0
     "All others: those whose tag was tried, and those that were not even tried."
@@ -40,11 +42,15 @@ def watch(watched: Watched, stage_s: list[float]) -> None:
     """From now on, in this process."""
     compute, receive, computed = Parts.__call__, TeamSession.receive, TeamSession.computed
     last_s = 0.0
+    others_s = 0.0
+    "Processor time of parts, and of all before the first."
 
     def timed(self: Parts, segment: int, group: int, inputs: np.ndarray) -> np.ndarray:
-        nonlocal last_s
-        began_s = time.perf_counter()
+        nonlocal last_s, others_s
+        began_s, began_cpu_s = time.perf_counter(), time.process_time()
+        others_s = others_s or began_cpu_s
         made = compute(self, segment, group, inputs)
+        others_s += time.process_time() - began_cpu_s
         if stage_s:
             time.sleep(max(0.0, began_s + stage_s[segment] - time.perf_counter()))
         last_s = stage_s[segment] if stage_s else time.perf_counter() - began_s
@@ -52,6 +58,7 @@ def watch(watched: Watched, stage_s: list[float]) -> None:
 
     def noted(self: TeamSession, run: Run, output: np.ndarray, now_s: float) -> None:
         watched.computed.append((run.image, run.segment, run.group, last_s))
+        watched.cpu_s = time.process_time() - others_s
         computed(self, run, output, now_s)
 
     def listened(self: TeamSession, frame: bytes, now_s: float) -> bool:

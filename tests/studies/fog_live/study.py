@@ -57,6 +57,10 @@ PATIENCE_MS, SLOW_PATIENCE_MS = 50, 400
 LOSS = 0.05
 N_IMAGES = 300
 "That cameras see, over and over."
+WANTED = (
+    "overhead_ms_p50", "overhead_ms_p99", "published_bytes_per_node", "cpu_ms_least", "cpu_ms_most"
+)  # fmt: skip
+"Figures, as the first link gives them."
 PER_S = 2000.0
 "Frames that a stranger sends."
 
@@ -135,7 +139,7 @@ def _timing(wish: Wish, options: argparse.Namespace) -> Found:
         one = replace(wish, line=line, interval_s=pace_s, patience_ms=patience_ms)
         found = timed(one, images, options.timed, stage_ms).figures()
         if line is USUAL and stage_ms:
-            for name in ("overhead_ms_p50", "overhead_ms_p99", "published_bytes_per_node"):
+            for name in WANTED:
                 yield name, found[name]
         yield (
             "links",

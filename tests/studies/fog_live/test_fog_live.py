@@ -40,6 +40,7 @@ def test_time_is_told_over_parts_and_links():
     least_ms = sum(STAGE_MS) + 3 * 1000 * WISH.line.delay_s
     assert len(found.overhead_ms) >= 1
     assert (found.overhead_ms > 0).all()
+    assert ((found.cpu_ms > 0) & (found.cpu_ms < 50)).all()
     assert (found.overhead_ms < found.elapsed_ms.max() - least_ms).all()
 
 

@@ -36,6 +36,10 @@ class Timing:
     "What those took over their least of which every member had all it waits for."
     published_bytes: np.ndarray
     "Per member and image, at its socket; a frame that goes to several counts once."
+    cpu_ms: np.ndarray
+    """By member, a mean image's processor time beside its parts: what no other program on this
+    machine changes.
+    """
 
     def figures(self) -> dict[str, float]:
         """Numbers by name."""
@@ -46,6 +50,8 @@ class Timing:
             "elapsed_ms_p50": float(middle),
             "elapsed_ms_p99": float(last),
             "published_bytes_per_node": float(self.published_bytes.mean()),
+            "cpu_ms_least": float(self.cpu_ms.min()),
+            "cpu_ms_most": float(self.cpu_ms.max()),
         }
         if len(self.overhead_ms):
             middle, last = np.percentile(self.overhead_ms, (50, 99))
@@ -80,6 +86,7 @@ def _timing(one: Running, watched: Sequence[Watched], numbers: range) -> Timing:
             ]
         ),
         np.array([line["published_bytes"] for line in told]),
+        np.array([1000 * each.cpu_s / len({run[0] for run in each.computed}) for each in watched]),
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from host_training.data.catalogue import load
-from link.bundle.bundle import Bundle
+from tests.studies.command import bundle_of_one
 from tests.studies.common import Table, finish, training_parser
 from tests.studies.rivals.codecs import codec_bytes
 from tests.studies.rivals.inputs import Study
@@ -74,7 +74,7 @@ def main(options: argparse.Namespace) -> None:
     data = load("cifar10", options.data_dir)
     studies = [
         Study(
-            Bundle.load(path, "host"),
+            bundle_of_one(path),
             data,
             options.preset,
             checkpoint,

@@ -20,8 +20,7 @@ from typing import Any
 import torch
 from matplotlib.axes import Axes
 
-from link.bundle.bundle import Bundle
-from tests.studies.command import MistakeError, add_data_dir
+from tests.studies.command import MistakeError, add_data_dir, bundle_of_one
 from tests.studies.common import Table, finish, number, percent
 from tests.studies.tasks.anomalies import ANOMALY_RIVALS, anomaly_rows
 from tests.studies.tasks.classes import OWN_TASKS, class_rows, new_class_rows
@@ -44,7 +43,7 @@ def main(options: argparse.Namespace) -> None:
     figures: dict[str, float] = {}
     bundles = {}
     for path in options.bundle:
-        place = Field(Bundle.load(path, "host"), options.data_dir)
+        place = Field(bundle_of_one(path), options.data_dir)
         if place.bundle.data_set not in OWN_TASKS:
             raise MistakeError(
                 f"bundle {path} is of {place.bundle.data_set}; the study is for "

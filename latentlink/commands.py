@@ -61,6 +61,7 @@ COMMANDS = {
     "bench": Command("measure coder, node, host and link", "tests.studies.__main__", ("bench",)),
     "studies": Command("everything that was measured, again", "tests.studies.__main__"),
     "completion": Command("the Tab key: bash, zsh or fish", "latentlink.completion"),
+    "doctor": Command("what is missing here, and what to do", "latentlink.doctor"),
     "make": Command("what `make TARGET` does, in a checkout", "latentlink.make"),
 }
 

@@ -98,7 +98,7 @@ FLOORS = (
     ("medium", "fog", "update"),
     ("node", "host", "carriers"),
     ("lorawan",),
-    ("emulator", "monitor"),
+    ("emulator", "monitor", "checkup"),
 )
 "Rooms of link: each imports from floors below its own, and nothing from beside it."
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

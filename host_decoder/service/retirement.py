@@ -12,7 +12,7 @@ from typing import Any
 from host_decoder.config import read_key_file
 from host_decoder.errors import ConfigError, HostError
 from host_decoder.revocation import revoke
-from host_decoder.store.file import Lock, StoreError
+from host_decoder.store.file import Lock, StoreError, StoreHeldError
 from link.security import KeyStateError
 from link.settings import host_folder
 
@@ -71,11 +71,11 @@ def _running(store: Path, node: int) -> list[str]:
         return []
     try:
         Lock(store).close()
-    except StoreError as error:
-        if error.is_passing:
-            return []
+    except StoreHeldError:
         return [
             f"a host is running and hears node {node} until it is started again: systemctl "
             "restart latentlink-host, or Ctrl-C and the same command"
         ]
+    except StoreError:
+        pass  # nobody writes into it
     return []

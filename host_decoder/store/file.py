@@ -38,6 +38,10 @@ class StoreError(HostError):
         "It may be over by itself, or by what a person does beside the program: worth another try."
 
 
+class StoreHeldError(StoreError):
+    """Another host writes it."""
+
+
 REMEDIES = {
     sqlite3.SQLITE_BUSY: "is locked by another program; end that, or its transaction",
     sqlite3.SQLITE_LOCKED: "is locked by another program; end that, or its transaction",
@@ -115,7 +119,7 @@ class Lock:
                 f"store {path} is being read; end the program that reads it", is_passing=True
             )
         holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
-        return StoreError(
+        return StoreHeldError(
             f"store {path} is in use by another host (process {holder}); end that one, or give "
             "this one a store of its own"
         )

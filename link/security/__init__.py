@@ -10,6 +10,7 @@ from link.security.keys import (
     KeyStateError,
     parse_key,
     provision,
+    read_key,
     read_master_key,
 )
 from link.security.team_keys import provision_team

@@ -63,6 +63,10 @@ class NetworkSettings:
     client_id: str = "latentlink-host"
     "The broker keeps uplinks for it; two hosts with one name put each other out."
 
+    @property
+    def broker_port(self) -> int:
+        return self.port or (8883 if self.has_tls else 1883)
+
 
 class LoRaWan:
     """A carrier, open as long as its connection; the caller opens a new one after a PortError."""
@@ -76,7 +80,7 @@ class LoRaWan:
         self._server = get_server(settings.server, settings.application)
         self._nodes = {name.lower(): node for name, node in settings.devices.items()}
         self._devices = {node: name for name, node in settings.devices.items()}
-        self._broker = f"{settings.host}:{settings.port or (8883 if settings.has_tls else 1883)}"
+        self._broker = f"{settings.host}:{settings.broker_port}"
         self.statistics = CarrierStatistics()
         self._notices: deque[str] = deque(maxlen=MAX_NOTICES)
         self._said: Recent[str, None] = Recent(MAX_SAID)

@@ -16,7 +16,7 @@ LEAST_FREE_BYTES, FEW_FREE_BYTES = 20_000_000, 500_000_000
 "Below the first nothing is written any more, below the second it soon will not be."
 
 
-def check_python(version: Sequence[int] = sys.version_info) -> Iterator[Finding]:
+def check_python(version: Sequence[int] = sys.version_info[:2]) -> Iterator[Finding]:
     if tuple(version[:2]) < OLDEST:
         yield Finding(
             f"this is Python {version[0]}.{version[1]}; install 3.11 or later, and take that"

@@ -64,9 +64,11 @@ def _fault_of(words: list[str], folder: Path) -> str:
     try:
         if program == "make":
             _make(rest, folder)
-        elif program == "latentlink":
-            _latentlink(rest)
+        elif program == "latentlink" or rest[:2] == ["-m", "latentlink"]:
+            _latentlink(rest if program == "latentlink" else rest[2:])
         elif program == "python" and rest[:1] == ["-m"] and rest[1].partition(".")[0] in PACKAGES:
+            if rest == ["-m", "tests.studies"]:  # it lists them
+                return ""
             with _as_it_was():
                 understood(_module(rest[1]), rest[2:], rest[1])
         elif program not in OTHERS | {"python"} and not program.startswith(("./", ".venv/")):
@@ -82,7 +84,7 @@ def _make(words: list[str], folder: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     known = {*re.findall(r"^([a-z-]+):", makefile, re.MULTILINE), *TARGETS}
     for target in targets:
-        if target not in known:
+        if target not in known and not target.isupper():
             raise ValueError(f"make {target}: there is no such target")
     for name, value in said.items():
         _put(name, value, folder)

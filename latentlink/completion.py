@@ -52,7 +52,7 @@ def main() -> int:
         epilog=HOW,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("shell", choices=SHELLS)
+    parser.add_argument("shell", choices=SHELLS, help="the one that you type into")
     print(SHELLS[parser.parse_args().shell])
     return 0
 

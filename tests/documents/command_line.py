@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import export.commands
-from latentlink.commands import COMMANDS
+from latentlink.commands import COMMANDS, Command
 from latentlink.variables import ALWAYS, TARGETS, VARIABLES
 from link.output import program
 from tests.documents.markdown import table
@@ -73,7 +73,7 @@ def parser_of(name: str, words: Sequence[str] = ()) -> argparse.ArgumentParser:
             return argparse.Namespace(study=words[0])  # the first of two parsers
         raise Parsed(parser)
 
-    words = [*command.words, *words]
+    words = words_for(command, words)
     with (
         patch.object(sys, "argv", [f"{program.NAME} {name}", *words]),
         patch.object(argparse.ArgumentParser, "parse_args", parse),
@@ -87,6 +87,11 @@ def parser_of(name: str, words: Sequence[str] = ()) -> argparse.ArgumentParser:
     for word in words:
         parser = dict(_subparsers(parser)).get(word, parser)
     return parser
+
+
+def words_for(command: Command, words: Sequence[str]) -> list[str]:
+    """What its program is given for what a person types behind its name."""
+    return list(words) if words and words[0] in command.verbs else [*command.words, *words]
 
 
 def _subparsers(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
@@ -103,7 +108,7 @@ def _sections(name: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
         yield name, parser
     for word, one in inner.items():
         yield f"{name} {word}", one
-    for word in DISPATCHED.get(name, ()):
+    for word in (*DISPATCHED.get(name, ()), *COMMANDS[name].verbs):
         yield f"{name} {word}", parser_of(name, [word])
 
 

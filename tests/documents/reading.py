@@ -17,7 +17,7 @@ from pathlib import Path
 from host_training.run import RunError
 from latentlink.commands import COMMANDS
 from latentlink.variables import TARGETS, VariableError, read
-from tests.documents.command_line import understood
+from tests.documents.command_line import understood, words_for
 
 ROOT = Path(__file__).parent.parent.parent
 OURS = ("make", "latentlink", "python")
@@ -61,6 +61,7 @@ def _simple(line: str) -> Iterator[list[str]]:
 
 def _fault_of(words: list[str], folder: Path) -> str:
     program, *rest = words
+    program = re.sub(r"^\.venv[\w-]*/bin/", "", program)
     try:
         if program == "make":
             _make(rest, folder)
@@ -71,7 +72,7 @@ def _fault_of(words: list[str], folder: Path) -> str:
                 return ""
             with _as_it_was():
                 understood(_module(rest[1]), rest[2:], rest[1])
-        elif program not in OTHERS | {"python"} and not program.startswith(("./", ".venv/")):
+        elif program not in OTHERS | {"python"}:
             return f"{program}: no page has shown this program; add it to OTHERS if it should"
     except (ValueError, VariableError, RunError, ModuleNotFoundError) as error:
         return str(error)
@@ -122,7 +123,7 @@ def _latentlink(words: list[str]) -> None:
     if command.module == "latentlink.make" or words == ["studies"]:
         return
     with _as_it_was():
-        understood(command.module, [*command.words, *words[1:]], f"latentlink {words[0]}")
+        understood(command.module, words_for(command, words[1:]), f"latentlink {words[0]}")
 
 
 def _module(name: str) -> str:

@@ -19,7 +19,7 @@ from rich.text import Text
 from host_decoder.events import Answer
 from host_decoder.view.halfblock import COLUMNS, PIXEL_ROWS, half_blocks
 from host_decoder.view.row import Row
-from host_decoder.view.summary import Title, duration, number, percent, refused, saved
+from host_decoder.view.summary import Title, about, duration, number, percent, refused, saved
 from host_decoder.view.tally import Tally
 from host_decoder.view.team import groups_line, team_line
 
@@ -33,6 +33,12 @@ LEAST_PICTURE = (10, 5)
 FRAMED = (40, 12)
 "Columns and lines from which on there is a frame."
 LEAST_ANSWER_LINES = 4
+LEGEND = "symbols: the image's code, as far as it came · on the wire: bytes with seal and header"
+NODE_LEGEND = (
+    " · sent again: chunks that were lost on the way · link in use: the node held the line"
+)
+LEGEND_FROM = 12
+"Lines for picture and answer from which on it stands below them."
 
 
 @dataclass(frozen=True)
@@ -49,15 +55,13 @@ class Dashboard:
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         columns, cut = options.max_width, "..." if options.ascii_only else "…"
-        heading = (
-            f"latentlink live · bundle {self.title.bundle} · {self.title.link} · node "
-            f"{self.title.node}"
-        )
+        title = self.title
+        heading = f"{title.link} · bundle {title.bundle} · node {title.node}"
         if columns < FRAMED[0] or self.lines < FRAMED[1]:
             lines = [Text(heading, style="cyan"), *self._parts(console, columns, self.lines - 1)]
             yield Group(*_all_fitted(lines, columns, cut))
             return
-        caption = CAPTION if self.title.has_console else LISTENER_CAPTION
+        caption = CAPTION if title.has_console else LISTENER_CAPTION
         parts = self._parts(console, columns - 4, self.lines - 2)
         yield Panel(
             Group(*_all_fitted(parts, columns - 4, cut)),
@@ -83,6 +87,10 @@ class Dashboard:
         while len(tail) > 1 and lines - len(tail) < LEAST_ANSWER_LINES:
             tail.pop(0 if is_spaced else -1)
             is_spaced = False
+        words = LEGEND + (NODE_LEGEND if self.title.has_console else "")
+        legend = Text(words, style="dim").wrap(console, columns)
+        if lines - len(tail) - len(legend) >= LEGEND_FROM:
+            tail += legend
         body_lines = max(1, lines - len(tail))
         picture = self._picture(columns, body_lines)
         if picture is None:
@@ -112,17 +120,20 @@ class Dashboard:
         row = self.row
         if row is None or row.answer is None:
             return [Text("waiting for the first image …", style="dim", no_wrap=True)]
-        first = answer_line(row, row.answer, has_console=self.title.has_console)
+        title = self.title
+        first = answer_line(row, row.answer, title.has_console, title.n_images)
         bars, facts = _bars(row.answer, columns), _facts(row, row.answer)
         if len(bars) + len(facts) + 3 <= lines:
             return [first, Text(), *bars, Text(), *facts]
         return [first, *bars, *facts][:lines]
 
 
-def answer_line(row: Row, answer: Answer, has_console: bool = True) -> Text:
+def answer_line(
+    row: Row, answer: Answer, has_console: bool = True, n_images: int | None = None
+) -> Text:
     """What the image is taken for, and whether that is right."""
-    name = f"image {row.name}  " if has_console else f"node {answer.node} · image {row.name}  "
-    line = Text.assemble((name, "dim"), (answer.label, "bold"))
+    name = row.called(n_images) if has_console else f"node {answer.node} · image {row.name}"
+    line = Text.assemble((f"{name}  ", "dim"), (answer.label, "bold"))
     if answer.is_strange:
         line.append("  none of these?", "yellow")
     if row.is_right is not None:
@@ -198,6 +209,8 @@ def _cells(title: Title, tally: Tally) -> list[Text]:
         ("refused", refused(tally)),
     ]
     lost = [] if tally.n_lost is None else [("lost", f"{tally.n_lost} packets")]
+    left_s = None if title.n_images is None else tally.time_left_s(title.n_images)
+    left = [] if left_s is None else [("left", f"about {about(left_s)}")]
     if title.has_console:
         judged = f"{tally.total('right'):.0f} of {tally.total('judged'):.0f}"
         of_all = f" of {title.n_images}" if title.n_images else ""
@@ -205,6 +218,7 @@ def _cells(title: Title, tally: Tally) -> list[Text]:
             ("accuracy", f"{percent(tally.figure('accuracy'))} ({judged})"),
             ("captured", f"{tally.n_captured}{of_all}"),
             ("delivered", f"{tally.n_answered} of {tally.n_captured}"),
+            *left,
             ("link in use", f"{percent(tally.link_use)} of the time"),
             *lost,
             ("sent again", f"{tally.total('repeated'):.0f} chunks"),

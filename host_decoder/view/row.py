@@ -49,6 +49,12 @@ class Row:
         image = self.answer.image
         return str(image) if image < MAX_SHOWN_IMAGE else f"…{image % MAX_SHOWN_IMAGE:06d}"
 
+    def called(self, n_images: int | None) -> str:
+        """The same, counted from 1 where it is known how many there will be."""
+        if n_images is None or self.position is None:
+            return f"image {self.name}"
+        return f"image {self.position + 1} of {n_images}"
+
     @property
     def truth(self) -> str | None:
         return self.captured.label if self.captured else self.label

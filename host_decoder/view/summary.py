@@ -119,6 +119,13 @@ def duration(seconds: float) -> str:
     return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
+def about(seconds: float) -> str:
+    """As long as it is worth telling, of what is only expected."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def percent(ratio: float | None) -> str:
     return UNKNOWN if ratio is None else f"{ratio:.1%}"
 

@@ -60,7 +60,7 @@ class PlainScreen:
 
     def show(self, tally: Tally, row: Row) -> None:
         if row.answer is not None:
-            self._print(_line(row, tally, self._title.has_console))
+            self._print(_line(row, tally, self._title.has_console, self._title.n_images))
 
     def notice(self, sentence: str) -> None:
         self._print(sentence)
@@ -124,12 +124,12 @@ class LiveScreen:
         self._live.update(drawn, refresh=True)
 
 
-def _line(row: Row, tally: Tally, has_console: bool = True) -> str:
+def _line(row: Row, tally: Tally, has_console: bool = True, n_images: int | None = None) -> str:
     """An answer in one line."""
     assert row.answer is not None
     answer = row.answer
     [(label, probability)] = answer.top(1)
-    name = f"image {row.name}" if has_console else f"node {answer.node}, image {row.name}"
+    name = row.called(n_images) if has_console else f"node {answer.node}, image {row.name}"
     parts = [f"{name}: {label} {probability:.1%}{', none of these?' if answer.is_strange else ''}"]
     if row.truth is not None:
         parts.append(f"truth {row.truth} {'✓' if row.is_right else '✗'}")

@@ -16,7 +16,7 @@ from tests.worlds.small_host import CLASSES, NODE, answer, captured
 
 def test_the_picture_shows_image_answer_and_running_figures(tally):
     text = drawn(Dashboard(TITLE, tally, tally.latest[0]))
-    assert "blobs 3fa2 · emulated lora-sf7 · node 7" in text
+    assert "emulated lora-sf7 · bundle blobs 3fa2 · node 7" in text
     assert "image 0  bee  ✓ truth: bee" in text
     for label, percent in (("bee", "91.7%"), ("cat", "6.0%"), ("ape", "2.0%")):
         assert any(label in line and percent in line for line in text.splitlines())
@@ -108,8 +108,10 @@ def test_the_figures_stay_in_whatever_room_there_is(tally, columns, lines, notic
             "bee",
             "91.7%",
             "50.0% (1 of 2)",
+            "image 1 of 60",
             "captured 3 of 60",
             "delivered 2 of 3",
+            "left about 65 s",
             "lost 7 packets",
         ):
             assert figure in text
@@ -141,3 +143,28 @@ def test_a_terminal_without_the_signs_keeps_its_columns(tally):
     assert {len(line) for line in lines} == {50}
     assert "..." in lines[0]
     assert any("truth: bee" in line for line in lines)
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(200, 60), (80, 24), (72, 22)])
+def test_a_legend_explains_the_figures_where_there_is_room(tally, columns, lines):
+    text = drawn(Dashboard(TITLE, tally, tally.latest[0], lines=lines), columns)
+    assert "link in use: the node held the line" in " ".join(text.replace("│", "").split())
+    assert len(text.splitlines()) <= lines
+
+
+@pytest.mark.parametrize("columns", range(50, 201, 5))
+@pytest.mark.parametrize("lines", [18, 21, 24, 30, 43, 60])
+def test_nothing_that_counts_is_cut_off_from_50_by_18_on(tally, columns, lines):
+    tally.n_lost = 7
+    title = replace(TITLE, link="emulated rn2483-sf12, loss edge", n_images=1000)
+    shown = Dashboard(title, tally, tally.latest[0], "a notice of some length", lines)
+    text = drawn(shown, columns)
+    assert len(text.splitlines()) <= lines
+    assert max(map(len, text.splitlines())) <= columns
+    flat = " ".join(text.replace("│", " ").replace("▀", "").split())
+    for figure in (
+        *("loss edge", "image 1 of 1000", "bee", "91.7%", "12 of 12 received", "a notice"),
+        *("accuracy 50.0% (1 of 2)", "captured 3 of 1000", "delivered 2 of 3", "left about 19 min"),
+        *("lost 7 packets", "sent again 0 chunks", "refused 1 replay", "last cat✗ bee✓"),
+    ):
+        assert figure in flat, f"{figure} is not in\n{text}"

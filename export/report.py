@@ -262,10 +262,11 @@ def team_sections(team: Worth) -> list[str]:
     node, alive = team.node, team.accuracies[NOBODY]
     rows = [("none", f"{alive:.2%}", "")] + [
         (str(n_dead), f"{found[0]:.2%} ({100 * (found[0] - alive):+.2f})", f"{found[1]:.2%}")
-        for n_dead in (1, 2)
+        for n_dead in sorted({1, 2, len(team.parts[0]) - 1})
         if (found := team.with_dead(n_dead))
     ]
-    worst = sorted(team.accuracies, key=lambda dead: team.accuracies[dead])[:5]
+    few_dead = [dead for dead in team.accuracies if len(dead) <= 2]
+    worst = sorted(few_dead, key=lambda dead: team.accuracies[dead])[:5]
     named = [f"{sorted(dead) or 'nobody'} {team.accuracies[dead]:.2%}" for dead in worst]
     return [
         "## Team",

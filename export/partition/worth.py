@@ -73,6 +73,8 @@ class Worth:
         for n_dead, word in ((1, "one"), (2, "two")):
             if found := self.with_dead(n_dead):
                 named[f"accuracy_{word}_dead_mean"], named[f"accuracy_{word}_dead_worst"] = found
+        if found := self.with_dead(len(self.parts[0]) - 1):
+            named["accuracy_one_alive_mean"], named["accuracy_one_alive_worst"] = found
         return named
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def worth_of(deployed: Deployed, entry: TeamEntry, n_images: int = N_IMAGES_WITH
     assert isinstance(chain, Chain)
     n_groups, tables, test = entry.groups, deployed.tables.chosen.tables, deployed.data.test
     images, labels = test.images[:n_images], test.labels[:n_images]
-    sets = [dead for n_dead in (0, 1, 2) for dead in dead_sets(n_groups, n_dead)]
+    sets = [dead for n_dead in {0, 1, 2, n_groups - 1} for dead in dead_sets(n_groups, n_dead)]
     symbols = chain.of_dead_sets(images, sets)
     one_dead = [through_coder(symbols[d][:N_IMAGES_CODED], tables) for d in sets if len(d) == 1]
     nibble_bytes, coded_bytes = published(

@@ -60,6 +60,8 @@ def test_a_teams_bundle_answers_also_with_one_dead(exported):
     mean, worst = report.team.with_dead(1)
     assert accuracies[NOBODY] > mean > worst > 0.1
     assert report.figures()["accuracy_one_dead_worst"] == worst
+    one_alive, _ = report.team.with_dead(2)
+    assert mean > one_alive == report.figures()["accuracy_one_alive_mean"]
     text = (bundle.path / "report.md").read_text(encoding="utf-8")
     assert "## Team" in text
     assert f"{worst:.2%}" in text

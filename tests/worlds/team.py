@@ -19,6 +19,7 @@ from link.host.receiver import Receiver
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.security.keys import provision
+from link.wire.packet import Chunk
 from tests.worlds.team_bundle import make_team_bundle, random_images
 
 NODE = 5
@@ -44,6 +45,8 @@ class TeamHost:
         self.port = self._udp.port  # type: ignore[attr-defined]
         self.updates: dict[int, Update] = {}
         self.n_updates = 0
+        "What changed what is known of an image."
+        self._stored: dict[int, list[Chunk]] = {}
         self.refused: list[str] = []
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -60,13 +63,24 @@ class TeamHost:
     def wait_for(self, n_images: int, timeout_s: float = 30.0) -> None:
         wait_until(lambda: len(self.updates) >= n_images, timeout_s, lambda: len(self.updates))
 
+    def _chunks(self, image: int) -> list[Chunk]:
+        return self._stored.setdefault(image, [])
+
+    def _keep(self, update: Update) -> None:
+        """As a host's store does: a chunk that is there is there, however long ago it came."""
+        known, chunk = self._chunks(update.image), update.chunk
+        if (chunk.version, chunk.index) not in [(one.version, one.index) for one in known]:
+            known.append(chunk)
+            self.updates[update.image] = update
+            self.n_updates += 1
+
     def _serve(self) -> None:
         while not self._is_over.is_set():
             for received in self._udp.receive(0.01):
-                for event in self._receiver.receive(received.packet, time.monotonic()):
+                for heard in self._receiver.receive(received.packet, time.monotonic()):
+                    event = self._receiver.compared(heard, lambda _, __, i: self._chunks(i))
                     if isinstance(event, Update):
-                        self.updates[event.image] = event
-                        self.n_updates += 1
+                        self._keep(event)
                     elif hasattr(event, "sentence"):
                         self.refused.append(event.sentence)
                     if event.counter is not None:

@@ -25,7 +25,7 @@ OTHERS = {
     *("cat", "cd", "chmod", "cp", "echo", "export", "git", "ls", "mkdir", "mv", "rm", "test"),
     *("apt", "curl", "dd", "df", "docker", "flower-supernode", "journalctl", "lsblk", "mosquitto"),
     *("mosquitto_pub", "mosquitto_sub", "pip", "podman", "python3", "rsync", "scp", "ssh"),
-    *("stty", "systemctl", "tensorboard", "timedatectl", "usermod", "sudo", "."),
+    *("stty", "systemctl", "tensorboard", "tee", "timedatectl", "usermod", "sudo", "."),
 }
 "Programs of others that a page may show; only their quoting is looked at."
 PACKAGES = ("link", "device", "host_training", "export", "host_decoder", "latentlink", "tests")

@@ -119,7 +119,7 @@ def make_scratch(folder: Path) -> Scratch:
     for name in _files():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, target)
+        shutil.copy2(ROOT / name, target, follow_symlinks=False)
     (folder / ".venv").symlink_to((ROOT / ".venv").resolve())
     (folder / "home").mkdir()
     (folder / "bin").mkdir()
@@ -136,9 +136,8 @@ def _files() -> Iterator[str]:
         capture_output=True,
         check=True,
     )
-    yield from (
-        name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()
-    )
+    names = filter(None, listed.stdout.decode().split("\0"))
+    yield from (name for name in names if os.path.lexists(ROOT / name))
 
 
 def main() -> int:

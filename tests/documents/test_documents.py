@@ -11,11 +11,13 @@ from link.settings.setting import Setting, settings_of
 from tests.documents import command_line, keys
 from tests.documents.markdown import commands, mentioned
 from tests.documents.parts import PARTS, ROOT, made_in, pages, renewed
-from tests.documents.reading import OURS, fault
+from tests.documents.reading import OURS, PACKAGES, fault
 
 PAGES = pages()
 OLDER = ("results.md",)
 "Says commands of the revision at which something was measured."
+INNER = {"LATENTLINK_ROOT", "LATENTLINK_TEST_RUN"}
+"Said by our own programs to each other."
 MAX_README_BYTES, MAX_README_NUMBERS = 7000, 100
 SECTIONS: dict[str, dict[str, Setting]] = {
     **{name: settings_of(kind) for name, kind in keys.NODE_TOML.items()},
@@ -49,6 +51,19 @@ def test_every_variable_command_and_option_says_what_it_is_for():
     text = command_line.commands_text()
     assert re.findall(r"^\| .* \|  \|$", text, re.MULTILINE) == []
     assert set(re.findall(r"^### latentlink (\S+)$", text, re.MULTILINE)) == COMMANDS.keys()
+
+
+def test_every_variable_of_the_environment_is_told():
+    page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    read = {
+        name
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        for name in re.findall(
+            r"\b(EDGETPU|LATENTLINK_[A-Z_]+|DATA_DIR)\b", path.read_text(encoding="utf-8")
+        )
+    }
+    assert {name for name in read if f"| `{name}` |" not in page} == INNER
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -94,6 +94,7 @@ class Learner:
     ) -> None:
         """`folder`: where its state is kept; None: nowhere."""
         self._network, self._shard, self._settings = network, shard, settings
+        self._bias = settings.score_bias(shard.n_each) if settings.prior_weight else None
         self._path = None if folder is None else folder / STATE
         self._clock = clock
         self._velocity: np.ndarray | None = None
@@ -181,7 +182,9 @@ class Learner:
         draws = network.draws(batch.rng, len(batch.labels))
         is_frozen = progress.round_ >= settings.frozen_from_round
         statistics = self._statistics if is_frozen else None
-        step = network.gradient(progress.weights, batch.images, batch.labels, draws, statistics)
+        step = network.gradient(
+            progress.weights, batch.images, batch.labels, draws, statistics, self._bias
+        )
         sgd.step(progress.weights, step.gradient)
         self._velocity = sgd.velocity
         progress.n_steps += 1

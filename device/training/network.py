@@ -71,9 +71,10 @@ class Network:
         labels: np.ndarray,
         draws: Draws,
         statistics: np.ndarray | None = None,
+        bias: np.ndarray | None = None,
     ) -> Gradient:
         """The loss of images uint8 (N, H, W, C) with labels (N,), and its gradient; norms take the
-        batch's statistics, or frozen ones, float32 (S,).
+        batch's statistics, or frozen ones, float32 (S,). `bias`: float32 (K,), added to the scores.
         """
         gradient = np.zeros(self.n_weights, np.float32)
         step = Step(
@@ -84,6 +85,8 @@ class Network:
             n_kept=draws.n_kept,
         )
         scores = self._forward(images, step)
+        if bias is not None:
+            scores = scores + bias
         loss, dy = cross_entropy(scores, labels, self._smoothing)
         dy = dy.reshape(len(dy), 1, 1, -1)
         for function in reversed(self._functions):

@@ -20,6 +20,7 @@ from link.base import durable
 IMAGES, LABELS = "images.npy", "labels.npy"
 N_FEISTEL_ROUNDS = 4
 MAX_LABEL = 65535
+LABELS_AT_ONCE = 1 << 16
 LABEL = np.dtype("<u2")
 
 
@@ -75,6 +76,16 @@ class Shard:
     def __len__(self) -> int:
         return len(self._images)
 
+    @property
+    def n_each(self) -> np.ndarray:
+        """Images of each class, int64 (K,)."""
+        counted = np.zeros(self._n_classes, np.int64)
+        for first in range(0, len(self), LABELS_AT_ONCE):
+            labels = self._labels.span(first, min(first + LABELS_AT_ONCE, len(self)))
+            self._check(labels)
+            counted += np.bincount(labels, minlength=self._n_classes)
+        return counted
+
     def batch(self, step: int) -> Batch:
         """An epoch's last images, fewer than a batch, have their turn in another epoch."""
         epoch, place = divmod(step, len(self) // self.batch_images)
@@ -82,13 +93,16 @@ class Shard:
         indices = shuffled(places, len(self), (*self._seed, epoch))
         images = self._images.read(indices)
         labels = self._labels.read(indices).astype(np.int64)
+        self._check(labels)
+        rng = np.random.default_rng((*self._seed, step))
+        return Batch(self._augmented(images, rng), labels, rng)
+
+    def _check(self, labels: np.ndarray) -> None:
         if labels.max() >= self._n_classes:
             raise ShardError(
                 f"{self._folder} has a label {labels.max()}, the network {self._n_classes} "
                 "classes, counted from 0; write the shard anew"
             )
-        rng = np.random.default_rng((*self._seed, step))
-        return Batch(self._augmented(images, rng), labels, rng)
 
     def _augmented(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Random crops padded with zeros, and mirroring."""
@@ -133,16 +147,23 @@ class Rows:
         """Those rows, (n, …)."""
         found = np.empty((len(indices), *self.shape[1:]), self.dtype)
         for row, index in zip(found.reshape(len(indices), -1), indices.tolist(), strict=True):
-            try:
-                content = os.pread(
-                    self._file.fileno(), self._row_bytes, self._begin + index * self._row_bytes
-                )
-            except OSError as error:
-                raise ShardError(f"{self._path} cannot be read ({error.strerror})") from None
-            if len(content) < self._row_bytes:
-                raise ShardError(f"{self._path} has become shorter; write the shard anew")
-            row[...] = np.frombuffer(content, self.dtype)
+            row[...] = self._rows(index, 1)
         return found
+
+    def span(self, first: int, end: int) -> np.ndarray:
+        """Those from `first` to before `end`."""
+        return self._rows(first, end - first).reshape(-1, *self.shape[1:])
+
+    def _rows(self, first: int, n: int) -> np.ndarray:
+        """One behind the other, flat."""
+        n_bytes = n * self._row_bytes
+        try:
+            content = os.pread(self._file.fileno(), n_bytes, self._begin + first * self._row_bytes)
+        except OSError as error:
+            raise ShardError(f"{self._path} cannot be read ({error.strerror})") from None
+        if len(content) < n_bytes:
+            raise ShardError(f"{self._path} has become shorter; write the shard anew")
+        return np.frombuffer(content, self.dtype)
 
 
 class Writer:

@@ -90,7 +90,7 @@ class _Search:
             bits = code.n_bits(self.of(guess), self._layout)
             fits, exceeds = (guess, exceeds) if bits <= room else (fits, guess)
             near = round(guess * room / bits)
-            guess = near if fits < near < exceeds else (fits + exceeds) // 2
+            guess = min(max(near, fits + 1), exceeds - 1)
         return fits
 
     def nearest(self) -> int:

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any, TypeVar, get_args
 
+import numpy as np
+
 from link.update.layout import HASH_BYTES, MAX_PARAMETERS
 
 T = TypeVar("T")
@@ -20,6 +22,8 @@ MAX_STEPS = 1 << 16
 "Steps of a round, and images of a batch."
 WHOLE = 0
 "As a number of bytes: whole weights are sent, as they are."
+SMALLEST_SHARE = 1e-3
+"A class that a device has no image of counts as that rare."
 FRESH, CARRIED, MASKED = MOMENTA = "fresh", "carried", "masked"
 FLOAT32, INT8 = MEMORIES = "float32", "int8"
 
@@ -47,6 +51,8 @@ class RunSettings:
     """
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    prior_weight: float = 0.0
+    "How much of its own classes' shares a device takes off what it learns: see score_bias."
     crop_pixels: int = 0
     "An image is moved by up to so many pixels each way."
     has_flips: bool = False
@@ -88,6 +94,7 @@ class RunSettings:
             ("momentum", 0, 1),
             ("weight_decay", 0, 1),
             ("label_smoothing", 0, 1),
+            ("prior_weight", 0, 100),
             ("outer_momentum", 0, 1),
             ("outer_decay", 0, 1),
             ("crop_pixels", 0, 1 << 10),
@@ -147,6 +154,17 @@ class RunSettings:
     def is_turn(self, device: int, round_: int) -> bool:
         """Whether that device trains in that round."""
         return round_ % self.n_groups == device % self.n_groups
+
+    def score_bias(self, n_each: np.ndarray) -> np.ndarray | None:
+        """What a device adds to its class scores while it learns, float32 (K,), by how many of its
+        own images are of each class, int (K,): the logarithms of their shares, so that nobody's
+        scores learn which classes its device sees more often (logit adjustment: Menon et al.,
+        arXiv:2007.07314; on devices: Zhang et al., arXiv:2209.00189). None where it is nothing.
+        """
+        if not self.prior_weight:
+            return None
+        shares = np.maximum(n_each / n_each.sum(), SMALLEST_SHARE)
+        return (self.prior_weight * np.log(shares)).astype(np.float32)
 
     def up(self, round_: int) -> int:
         """Bytes of an update message in that round; WHOLE: as many as whole weights take."""

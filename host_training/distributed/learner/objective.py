@@ -18,11 +18,14 @@ Objective = Callable[[AutoEncoder, Tensor, Tensor], Tensor]
 "Model in training mode, images (N, C, H, W) in 0…1 and labels (N,) → a scalar, nats."
 
 
-def end_to_end(label_smoothing: float) -> Objective:
-    """Cross-entropy of the scores behind the noise that stands in for rounding."""
+def end_to_end(label_smoothing: float, bias: Tensor | None = None) -> Objective:
+    """Cross-entropy of the scores behind the noise that stands in for rounding; `bias`: (K,), added
+    to them.
+    """
 
     def loss(model: AutoEncoder, images: Tensor, labels: Tensor) -> Tensor:
-        return cross_entropy(model(images), labels, label_smoothing=label_smoothing)
+        scores = model(images) if bias is None else model(images) + bias
+        return cross_entropy(scores, labels, label_smoothing=label_smoothing)
 
     return loss
 

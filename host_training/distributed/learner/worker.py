@@ -46,7 +46,7 @@ class Worker:
         objective: Objective | None = None,
     ) -> None:
         self.flat, self.settings = flat, settings
-        self.objective = objective or end_to_end(settings.label_smoothing)
+        self.objective = objective or own_objective(flat, shard, settings)
         self.batches = device_batches(flat, shard, settings, device)
         self.momentum: torch.Tensor | None = None
 
@@ -80,6 +80,15 @@ class Worker:
         """
         if self.settings.momentum_kind == MASKED and self.momentum is not None:
             self.momentum[torch.from_numpy(sent)] = 0
+
+
+def own_objective(flat: FlatModel, shard: Split, settings: RunSettings) -> Objective:
+    """End-to-end, with the device's own classes' shares taken off."""
+    n_each = np.bincount(shard.labels, minlength=flat.model.config.n_classes)
+    bias = settings.score_bias(n_each)
+    return end_to_end(
+        settings.label_smoothing, None if bias is None else torch.from_numpy(bias).to(flat.device)
+    )
 
 
 def device_batches(flat: FlatModel, shard: Split, settings: RunSettings, device: int) -> Batches:

@@ -12,9 +12,14 @@ import numpy as np
 
 from host_training.data.dataset import Split
 from host_training.distributed.learner.flat_model import FlatModel
-from host_training.distributed.learner.objective import Objective, end_to_end
+from host_training.distributed.learner.objective import Objective
 from host_training.distributed.learner.sgd import SGD
-from host_training.distributed.learner.worker import add_gradient, device_batches, new_sgd
+from host_training.distributed.learner.worker import (
+    add_gradient,
+    device_batches,
+    new_sgd,
+    own_objective,
+)
 from link.update import RunSettings
 
 
@@ -29,7 +34,7 @@ class Central:
         objective: Objective | None = None,
     ) -> None:
         self.flat, self.settings = flat, settings
-        self.objective = objective or end_to_end(settings.label_smoothing)
+        self.objectives = [objective or own_objective(flat, shard, settings) for shard in shards]
         self.batches = [
             device_batches(flat, shard, settings, device) for device, shard in enumerate(shards)
         ]
@@ -50,6 +55,6 @@ class Central:
 
     def _step(self, step: int, sgd: SGD, rate: float) -> None:
         self.flat.gradient.zero_()
-        for batches in self.batches:
-            add_gradient(self.flat, self.objective, batches, step, 1 / len(self.batches))
+        for batches, objective in zip(self.batches, self.objectives, strict=True):
+            add_gradient(self.flat, objective, batches, step, 1 / len(self.batches))
         sgd.step(rate)

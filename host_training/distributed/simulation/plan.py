@@ -32,6 +32,8 @@ class Plan:
     up_bytes: int = 3760
     down_bytes: int = 2690
     label_smoothing: float = 0.1
+    prior_weight: float = 1.0
+    "How much of its own classes' shares a device takes off what it learns."
     crop_pixels: int = 2
     has_flips: bool = True
     memory: str = "float32"
@@ -56,6 +58,7 @@ class Plan:
             learning_rates=(1.0,),
             momentum=0.0,
             label_smoothing=self.label_smoothing,
+            prior_weight=self.prior_weight,
             crop_pixels=self.crop_pixels,
             has_flips=self.has_flips,
             outer_rates=tuple(
@@ -79,6 +82,7 @@ class Plan:
             learning_rates=settings.outer_rates,
             momentum=settings.outer_momentum,
             momentum_kind="carried",
+            prior_weight=0.0,
             weight_decay=settings.outer_decay,
             outer_rates=(1.0,),
             outer_momentum=0.0,

@@ -140,6 +140,29 @@ def test_rounds_end_where_those_of_torch_do(tmp_path, is_frozen):
     assert np.abs(ours - theirs).max() < 1e-4
 
 
+def test_the_shares_of_its_own_classes_are_taken_off_as_on_torch(tmp_path):
+    quiet = replace(PRESETS["digits"].recipe.model, noise_half_width=0.0)
+    torch.manual_seed(0)
+    flat = FlatModel(AutoEncoder(ModelConfig.of(quiet, SHAPE, 10)))
+    known = load().train
+    split = known.subset(np.flatnonzero(known.labels < 3)[:48])
+    settings = replace(
+        SETTINGS, batch_images=48, crop_pixels=0, n_steps=1, learning_rates=(0.0005,)
+    )
+    write(tmp_path, SHAPE, zip(split.images, split.labels.tolist(), strict=True))
+    layers = description.read(describe(flat.model).text)
+    shard = Shard(tmp_path, SHAPE, 10, 48, (settings.seed, DEVICE))
+    start, losses = flat.weights, []
+    for prior_weight in (0.0, 1.0):
+        chosen = replace(settings, prior_weight=prior_weight)
+        one = Learner(Network(layers, settings.label_smoothing), shard, chosen).train(start, 0)
+        other = Worker(flat, split, chosen, DEVICE).train(start, 0)
+        assert one.loss == pytest.approx(other.loss, abs=1e-4)
+        assert np.abs(one.weights - other.weights).max() < 1e-4
+        losses.append(one.loss)
+    assert losses[1] < losses[0] - 0.5  # what the shares tell need not be learned
+
+
 def test_rounds_lower_the_loss_and_the_weights_given_stay_as_they_are(world):
     before = world.initial.copy()
     found = rounds(world.learner(), world.initial, 40)

@@ -48,6 +48,11 @@ def test_labels_go_with_their_images(folder):
     assert np.array_equal(batch.labels, batch.images[:, 0, 0, 0] % 10)
 
 
+def test_classes_are_counted_whatever_is_read_at_a_time(folder, monkeypatch):
+    monkeypatch.setattr("device.training.shard.LABELS_AT_ONCE", 7)
+    assert shard(folder).n_each.tolist() == [5] * 10
+
+
 def test_a_batch_follows_from_seed_device_and_step(folder):
     settings = dict(crop_pixels=2, has_flips=True)
     one, same = (shard(folder, seed=(3, 7), **settings) for _ in range(2))

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from link.update.settings import RunSettings, by_round
@@ -23,6 +24,16 @@ def test_another_setting_is_another_run():
     }
     assert len(runs) == 4
     assert all(len(run) == 8 for run in runs)
+
+
+def test_scores_are_raised_by_the_logarithms_of_the_devices_own_shares():
+    """A class without an image is rare, and not impossible."""
+    settings = RunSettings(network=NETWORK, prior_weight=2.0)
+    bias = settings.score_bias(np.array([30, 10, 0]))
+    assert bias is not None
+    assert bias.dtype == np.float32
+    np.testing.assert_allclose(bias, 2 * np.log([0.75, 0.25, 0.001]), rtol=1e-6)
+    assert RunSettings(network=NETWORK).score_bias(np.array([30, 10, 0])) is None
 
 
 def test_the_last_entry_holds_from_there_on():

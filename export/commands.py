@@ -278,9 +278,9 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--coarseness",
         type=float,
-        default=1.0,
+        default=argparse.SUPPRESS,
         metavar="C",
-        help="with --order importance: above 1 for fewer bits",
+        help="with --order importance: above 1 for fewer bits (default: the preset's; 1)",
     )
     add(
         "--views",

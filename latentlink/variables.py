@@ -160,7 +160,9 @@ VARIABLES: dict[str, Variable] = {
         "|".join(ORDERS), "what useful means (the preset's)", one_of(ORDERS, "order")
     ),
     "COARSENESS": Variable(
-        "C", "with ORDER=importance: above 1 for fewer bits", number(0.01, 100, float)
+        "C",
+        "above 1 for fewer bits in order of importance (the preset's)",
+        number(0.01, 100, float),
     ),
     "VIEWS": Variable(
         "|".join(VIEWS),

@@ -31,6 +31,13 @@ def test_a_run_is_exported_as_its_preset_says(run):
     assert (said.order, said.views) == ("importance", 2)
 
 
+@pytest.mark.parametrize(("typed", "coarseness"), [((), 3.0), (("--coarseness", 2), 2.0)])
+def test_a_presets_step_of_the_latents_is_its_own_too(tmp_path, typed, coarseness):
+    write_run(replace(RUN, preset="branch-7"), tmp_path / "team", None)
+    assert settings("--run", tmp_path / "team", *typed).coarseness == coarseness
+    assert settings("--checkpoint", tmp_path / "ce.pt").coarseness == 1.0
+
+
 def test_what_is_typed_goes_before_the_preset(run):
     order = ("--order", "discriminative", "--views", "1", "--out", "elsewhere")
     said = settings("--run", run, "--stage", "duphil", *order)

@@ -5,9 +5,10 @@ Members run as `python -m device` runs them, on UDP of this machine; a mesh betw
 throttles and loses their datagrams (tests.worlds.mesh). Where a time is from a table, each part
 takes as long as on a Pi Zero W, most of it asleep: else so many members on few cores wait for each
 other's parts, as nodes never do. Their own programs still share the cores. What losses cost is
-told in virtual time, by the same sessions and parts. The decoder's accuracy is of the bundle that
-was given; the small one that stands in for it has learnt nothing, and its own answers without any
-loss are what is right then.
+told in virtual time, by the same sessions and parts. What a member adds where none waits for
+another's turn on a core is told of as many as there are cores, with the small bundle. The
+decoder's accuracy is of the bundle that was given; the small one that stands in for it has learnt
+nothing, and its own answers without any loss are what is right then.
 """
 
 import argparse
@@ -152,6 +153,11 @@ def _timing(wish: Wish, options: argparse.Namespace) -> Found:
                 **found,
             },
         )
+    few = replace(wish, members=max(2, os.cpu_count() or 2), bundle=None, interval_s=0.15)
+    found = timed(few, random_images(N_IMAGES), options.timed, STAGE_MS).figures()
+    yield "members_with_a_core_each", few.members
+    for name in ("overhead_ms_p50", "overhead_ms_p99"):
+        yield f"{name}_with_a_core_each", found[name]
 
 
 def _survival(wish: Wish, options: argparse.Namespace) -> Found:

@@ -129,8 +129,8 @@ def test_a_whole_run_answers_every_image_and_measures(start, tmp_path):
     run = start("--link", "serial-115200", "--store", str(tmp_path / "kept.sqlite"))
     code, out, err = run.finish()
     assert (code, err) == (0, "")
-    lines = re.findall(r"^image (\d+): (\w+) .*truth (\w+) ([✓✗])", out, re.MULTILINE)
-    assert [int(number) for number, *_ in lines] == list(range(N_IMAGES))
+    lines = re.findall(r"^image (\d+) of 10: (\w+) .*truth (\w+) ([✓✗])", out, re.MULTILINE)
+    assert [int(number) for number, *_ in lines] == list(range(1, N_IMAGES + 1))
     assert [mark for *_, mark in lines] == ["✓"] * (N_IMAGES - 1) + ["✗"], "the last truth is a lie"
     assert len({label for _, label, *_ in lines}) >= 3
     assert "images answered / captured" in out
@@ -488,8 +488,8 @@ def test_a_team_answers_every_image_though_its_members_are_killed(tmp_path, team
     assert figures["live_unanswered"] == 0
     assert figures["live_kills"] >= 1
     assert figures["live_accuracy_3_alive"] > 0.8, "what came too late for a segment aside, all"
-    answered = {int(number) for number in re.findall(r"^image (\d+): ", out, re.MULTILINE)}
-    assert answered == set(range(N_TEAM_IMAGES))
+    found = re.findall(rf"^image (\d+) of {N_TEAM_IMAGES}: ", out, re.MULTILINE)
+    assert set(map(int, found)) == set(range(1, N_TEAM_IMAGES + 1))
     assert "is killed" in out
     assert re.search(r"2 of 3 alive, without \d", out)
     run.assert_nothing_is_left()

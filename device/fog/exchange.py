@@ -19,6 +19,10 @@ from link.medium import get_profile, serial_profile
 from link.security import CounterStore
 
 AWAY = "the team goes on without this member until then"
+APART = (
+    "others are heard, and nothing they say opens: they have another bundle than this member's "
+    "({}) or another key; compare bundle and node.key of all members"
+)
 
 
 def open_exchange(
@@ -61,17 +65,26 @@ def join(
     )
     me = Member(team.member, key, bool(config.link), bool(config.source))
     session = TeamSession(me, loaded.model, loaded.plan, options, boot_s(), counters.unused)
-    return Exchange(team, session, port)
+    apart = APART.format(loaded.bundle.id.hex())
+    return Exchange(team, session, port, lambda: say(apart))
 
 
 class Exchange:
     """One member's port and session together."""
 
-    def __init__(self, team: TeamConfig, session: TeamSession, port: Reopening) -> None:
+    def __init__(
+        self,
+        team: TeamConfig,
+        session: TeamSession,
+        port: Reopening,
+        is_apart: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`is_apart` is called once, where others are heard and nobody was understood yet."""
         self._addresses = team.addresses
         self._is_shared = not team.peers
         self.session = session
         self._port = port
+        self._is_apart: Callable[[], None] | None = is_apart
         self.n_frames = self.sent_bytes = self.published_bytes = 0
         "Frames and their bytes that have left, as often as they were sent; and each once."
         self.heard_s: float | None = None
@@ -90,6 +103,9 @@ class Exchange:
             now_s = boot_s()
             if self.session.receive(received.packet, now_s):
                 self.heard_s = now_s
+        if self.session.n_forged and self.heard_s is None and self._is_apart is not None:
+            is_apart, self._is_apart = self._is_apart, None
+            is_apart()
 
     def speak(self) -> None:
         """All that the session has to say."""

@@ -1,6 +1,7 @@
 """Frames between two members: to whom they go, and what is counted when they leave."""
 
 from contextlib import ExitStack
+from functools import partial
 
 import numpy as np
 import pytest
@@ -26,21 +27,26 @@ def bundle(tmp_path):
     return make_team_bundle(tmp_path / "bundle")
 
 
-@pytest.fixture
-def pair(bundle):
-    """The exchanges of members 0 and 1, and their sessions; member 2 is not there."""
+def two_members(paths, is_apart=lambda member: None):
+    """The exchanges of members 0 and 1, their sessions and ports; member 2 is not there."""
     ports = free_ports(3)
     peers = tuple(f"127.0.0.1:{number}" for number in ports)
     found = []
-    for member in (0, 1):
+    for member, path in enumerate(paths):
         team = TeamConfig(
             member=member, members=3, mode="exchange", port=peers[member], peers=peers
         )
-        loaded = load_parts(bundle.path, None, team)
+        loaded = load_parts(path, None, team)
         me = Member(member, KEY, has_camera=True)
         session = TeamSession(me, loaded.model, loaded.plan, TeamOptions(), boot_s())
         port = open_exchange(team, print, is_patient=False, waits_for_first=False)
-        found.append((Exchange(team, session, port), session, port))
+        found.append((Exchange(team, session, port, partial(is_apart, member)), session, port))
+    return found
+
+
+@pytest.fixture
+def pair(bundle):
+    found = two_members([bundle.path, bundle.path])
     yield found
     for _, _, port in found:
         port.close()
@@ -99,6 +105,22 @@ def test_a_member_that_was_killed_takes_no_recording_for_news(tmp_path):
         assert [leader.receive(frame, boot_s()) for frame in told] == [True]
         leader.begin(leader.least_image, 1, boot_s(), team.images[0])
         assert any(again.receive(one.frame, boot_s()) for one in leader.take_frames())
+
+
+def test_a_member_that_understands_nobody_says_so_once(bundle, tmp_path):
+    """One that stayed behind with another bundle."""
+    told: list[int] = []
+    other = make_team_bundle(tmp_path / "other", n_segments=2)
+    (speaker, leader, port), (left_behind, _, its_port) = two_members(
+        [bundle.path, other.path], told.append
+    )
+    for image in (7, 8):
+        leader.begin(image, image, boot_s(), random_images(1)[0])
+        speaker.speak()
+        left_behind.hear(5.0)
+    assert told == [1]
+    port.close()
+    its_port.close()
 
 
 def test_a_port_that_cannot_be_opened_is_told_of_or_waited_for(tmp_path):

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from host_training.data.dataset import DataSetError
 
+BAR = "{desc} {percentage:3.0f}% {bar} {n_fmt}B of {total_fmt}B, {remaining} left"
 BLOCK_BYTES = 1 << 16
 TIMEOUT_S = 15.0
 STALL_BYTES = 10_000
@@ -101,13 +102,17 @@ def _continue(url: str, part: Path) -> None:
         left_bytes = int(response.headers.get("Content-Length") or 0)
         start_bytes = have_bytes if resumes else 0
         total = start_bytes + left_bytes if left_bytes else None
+        if not sys.stderr.isatty():
+            print(f"{part.stem}: {left_bytes / 1e6:.1f} MB are on their way", file=sys.stderr)
         with tqdm(
             desc=part.stem,
             total=total,
             initial=start_bytes,
             unit="B",
             unit_scale=True,
-            disable=None,
+            bar_format=BAR,
+            dynamic_ncols=True,
+            disable=not sys.stderr.isatty(),
         ) as bar:
             received = _write(part, "ab" if resumes else "wb", _blocks(response, bar))
     if received < left_bytes:

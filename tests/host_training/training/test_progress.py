@@ -5,6 +5,7 @@ that fits.
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -49,4 +50,6 @@ def test_in_a_terminal_of_80_columns_the_bar_keeps_to_its_line():
     bars = [line for line in lines if "steps" in line]
     assert len(bars) > 2
     assert all(len(bar) <= 80 and "█" in bar for bar in bars[1:])
+    cells = [len(re.sub(r"^.*?% | \d+/300 steps.*$", "", bar)) for bar in bars]
+    assert min(cells) >= 20
     assert [line for line in lines if "epoch" in line] == LINES

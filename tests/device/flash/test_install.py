@@ -245,3 +245,27 @@ def _install_until(root: Path, n_commands: int) -> bool:
     }
     done = subprocess.run([program("sh"), INSTALL], env=environment, capture_output=True)
     return done.returncode != 0
+
+
+def test_what_was_installed_is_taken_away_again(node):
+    (node / "boot/firmware/latentlink/network.conf").write_text("[Service]\n")
+    before = {path for path in node.rglob("*") if "latentlink" not in str(path.relative_to(node))}
+    assert install(node).returncode == 0
+    system = node / "etc/systemd/system"
+    (system / "multi-user.target.wants").mkdir()
+    (system / "latentlink.service").touch()
+    (system / "multi-user.target.wants/latentlink.service").symlink_to("../latentlink.service")
+    (system / "another.service").touch()
+    [key] = (node / "var/lib/latentlink/keys").glob("*.key")
+    os.link(key, node / "copy")
+    done = subprocess.run(
+        [program("sh"), ROOT / "device/unit/uninstall.sh"],
+        env=os.environ | {"LATENTLINK_ROOT": str(node)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path for path in node.rglob("*") if "latentlink" in path.name] == []
+    assert before <= set(node.rglob("*")), "what is not ours stays"
+    assert (system / "another.service").exists()
+    assert not (node / "copy").read_bytes().strip(b"\0"), "the key was overwritten first"

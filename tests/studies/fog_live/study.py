@@ -29,7 +29,7 @@ from link.bundle.bundle import Bundle
 from link.output.results import commit, write_result
 from tests.studies.command import MistakeError, add_data_dir, add_results, command
 from tests.studies.fog_live.forgery import attacked
-from tests.studies.fog_live.losing import accuracy
+from tests.studies.fog_live.losing import accuracy, n_differ_of_replicas
 from tests.studies.fog_live.running import Wish
 from tests.studies.fog_live.survival import survived
 from tests.studies.fog_live.timing import timed
@@ -37,7 +37,7 @@ from tests.worlds.mesh import Line
 from tests.worlds.team_bundle import chain_of, make_team_bundle, random_images
 
 NAME = "fog-live"
-PARTS = ("timing", "survival", "forgery", "loss")
+PARTS = ("timing", "survival", "forgery", "loss", "replica")
 "Each keeps what the others have measured, with the command and the revision of each."
 MACS_PER_S = 0.22e9
 "Multiplications of a Pi Zero W."
@@ -62,6 +62,8 @@ WANTED = (
     "overhead_ms_p50", "overhead_ms_p99", "published_bytes_per_node", "cpu_ms_least", "cpu_ms_most"
 )  # fmt: skip
 "Figures, as the first link gives them."
+N_REPLICATED = 100
+"Images with each dead set."
 PER_S = 2000.0
 "Frames that a stranger sends."
 
@@ -211,6 +213,16 @@ def _loss(wish: Wish, options: argparse.Namespace) -> Found:
     yield "parts_differ", n_differ
 
 
+def _replica(wish: Wish, options: argparse.Namespace) -> Found:
+    """In virtual time, with everybody's parts on several members."""
+    with _bundle(wish) as bundle:
+        images = _lessons(bundle, options)[0][:N_REPLICATED]
+        n_differ, n_sets = n_differ_of_replicas(bundle, images, options.seed)
+    yield "replica_images", len(images)
+    yield "replica_dead_sets", n_sets
+    yield "replica_symbols_differ", n_differ
+
+
 def _images(wish: Wish, options: argparse.Namespace) -> np.ndarray:
     """What cameras see, over and over."""
     with _bundle(wish) as bundle:
@@ -239,4 +251,4 @@ def _lessons(bundle: Bundle, options: argparse.Namespace) -> tuple[np.ndarray, n
     return images, Classifier.of(bundle)(symbols).argmax(1)
 
 
-STEPS = dict(zip(PARTS, (_timing, _survival, _forgery, _loss), strict=True))
+STEPS = dict(zip(PARTS, (_timing, _survival, _forgery, _loss, _replica), strict=True))

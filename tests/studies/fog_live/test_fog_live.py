@@ -8,7 +8,7 @@ import pytest
 from link.fog.frame import Flag, Header, Kind, TeamSeal
 from tests.scale import IS_NIGHTLY, size
 from tests.studies.fog_live.forgery import attacked
-from tests.studies.fog_live.losing import accuracy
+from tests.studies.fog_live.losing import accuracy, n_differ_of_replicas
 from tests.studies.fog_live.running import Wish
 from tests.studies.fog_live.survival import survived
 from tests.studies.fog_live.timing import timed
@@ -51,6 +51,11 @@ def test_losses_cost_groups_and_no_answers(tmp_path):
     assert lossless.symbols.tolist() == chain_of(bundle)(IMAGES).tolist()
     assert lossy.groups < lossless.groups == lossless.whole == 1
     assert lossy.symbols.shape == lossless.symbols.shape
+
+
+def test_replicas_lose_no_bit_whichever_two_are_dead(tmp_path):
+    bundle = make_team_bundle(tmp_path / "bundle", n_groups=7)
+    assert n_differ_of_replicas(bundle, IMAGES[:2], 1) == (0, 28)
 
 
 def test_what_a_stranger_makes_is_no_frame_of_a_member():

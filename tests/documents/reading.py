@@ -16,7 +16,7 @@ from pathlib import Path
 
 from host_training.run import RunError
 from latentlink.commands import COMMANDS
-from latentlink.variables import TARGETS, VariableError, read
+from latentlink.variables import TARGETS, VARIABLES, VariableError, read
 from tests.documents.command_line import understood, words_for
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,6 +29,8 @@ OTHERS = {
 }
 "Programs of others that a page may show; only their quoting is looked at."
 PACKAGES = ("link", "device", "host_training", "export", "host_decoder", "latentlink", "tests")
+WITHOUT_OPTIONS = ("tests.documents", "tests.golden", "tests.programs")
+"They begin at once, and so are not asked."
 OPERATORS = {"&&", "||", ";", "|", "&", "(", ")", ">", ">>", "<"}
 
 
@@ -68,10 +70,11 @@ def _fault_of(words: list[str], folder: Path) -> str:
         elif program == "latentlink" or rest[:2] == ["-m", "latentlink"]:
             _latentlink(rest if program == "latentlink" else rest[2:])
         elif program == "python" and rest[:1] == ["-m"] and rest[1].partition(".")[0] in PACKAGES:
-            if rest == ["-m", "tests.studies"]:  # it lists them
+            module = _module(rest[1])
+            if rest[1:] == ["tests.studies"] or rest[1].startswith(WITHOUT_OPTIONS):
                 return ""
             with _as_it_was():
-                understood(_module(rest[1]), rest[2:], rest[1])
+                understood(module, rest[2:], rest[1])
         elif program not in OTHERS | {"python"}:
             return f"{program}: no page has shown this program; add it to OTHERS if it should"
     except (ValueError, VariableError, RunError, ModuleNotFoundError) as error:
@@ -87,6 +90,10 @@ def _make(words: list[str], folder: Path) -> None:
     for target in targets:
         if target not in known and not target.isupper():
             raise ValueError(f"make {target}: there is no such target")
+    for name in [name for name, value in said.items() if "…" in value]:
+        if name not in VARIABLES or not any(name in TARGETS.get(one, ()) for one in targets):
+            raise ValueError(f"make {' '.join(targets)} takes no {name}")
+        del said[name]  # whatever it is
     for name, value in said.items():
         _put(name, value, folder)
     typed = {name: re.sub(r"([\\ ])", r"\\\1", value) for name, value in said.items()}

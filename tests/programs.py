@@ -31,6 +31,7 @@ PACKAGES = tools.PACKAGES | {
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
     "systemd-analyze": "systemd",
+    "yamllint": "yamllint",
 }
 "Program: its Debian package."
 BASIC = {"git", "make", "sh"}

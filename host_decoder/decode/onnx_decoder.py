@@ -2,12 +2,16 @@
 out.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from link.bundle import BundleError
+
+# From 1.29 on it tells its maker of models and machines, unless it is told not to before it loads.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
 
 INPUT = "symbols"
 REMEDY = "export the bundle again with this version"

@@ -4,7 +4,6 @@ gateways and write into its folder.
 
 import grp
 import os
-import pwd
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from host_decoder.config import HostConfig
 from host_decoder.errors import HostError
 from host_decoder.gateway_config import GatewayConfig
 from link.carriers import CarrierSettings
+from link.checkup import account
 from link.settings import host_folder
 
 NAME = "latentlink-host.service"
@@ -32,7 +32,6 @@ HOMES, TEMPORARY = ("/home/", "/root/", "/run/user/"), ("/tmp/", "/var/tmp/")
 def unit_text(host: Path, config: HostConfig) -> str:
     """The unit of the host whose host.toml that is; HostError where none can be made."""
     folder = host.absolute().parent
-    account = pwd.getpwuid(folder.stat().st_uid)
     writable = list(dict.fromkeys((folder, config.store.absolute().parent)))
     read = [PROGRAMS, Path(sys.prefix), Path(sys.base_prefix)]
     read += [
@@ -46,7 +45,7 @@ def unit_text(host: Path, config: HostConfig) -> str:
         after="Wants=network-online.target\nAfter=network-online.target time-set.target"
         if has_network
         else "After=time-set.target",
-        user=account.pw_name,
+        user=account(folder.stat().st_uid),
         groups=_setting("SupplementaryGroups", " ".join(_port_groups(config.gateways))),
         search=_setting("Environment", _search()),
         directory=_escaped(str(folder)),

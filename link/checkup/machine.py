@@ -1,6 +1,7 @@
 """This machine: its Python, what is installed for it, its disks, and who may look into a folder."""
 
 import os
+import pwd
 import shutil
 import stat
 import sys
@@ -14,6 +15,14 @@ from link.checkup.finding import Finding
 OLDEST = (3, 11)
 LEAST_FREE_BYTES, FEW_FREE_BYTES = 20_000_000, 500_000_000
 "Below the first nothing is written any more, below the second it soon will not be."
+
+
+def account(number: int) -> str:
+    """By its name where it has one here, as it may not have in a container."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def check_python(version: Sequence[int] = sys.version_info[:2]) -> Iterator[Finding]:
@@ -48,7 +57,9 @@ def check_private(path: Path) -> Iterator[Finding]:
     except FileNotFoundError:
         return
     if state.st_uid != os.geteuid() != 0:
-        yield Finding(f"{path} belongs to {path.owner()}; run this as that account", is_hint=True)
+        yield Finding(
+            f"{path} belongs to {account(state.st_uid)}; run this as that account", is_hint=True
+        )
     if state.st_mode & 0o077:
         mode = 700 if stat.S_ISDIR(state.st_mode) else 600
         yield Finding(

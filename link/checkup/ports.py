@@ -7,7 +7,6 @@ import errno
 import fcntl
 import grp
 import os
-import pwd
 import socket
 import stat
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from link.checkup.finding import Finding
+from link.checkup.machine import account
 
 BY_ID = Path("/dev/serial/by-id")
 PORTS = "tty[AU][MCS][ABM]*"
@@ -54,14 +54,13 @@ def _busy(path: str) -> Iterator[Finding]:
 
 
 def _right(state: os.stat_result) -> str:
-    account = pwd.getpwuid(os.geteuid()).pw_name
     try:
         group = grp.getgrgid(state.st_gid).gr_name
     except KeyError:
         group = str(state.st_gid)
     if group in ("root", "0") or not state.st_mode & stat.S_IWGRP:
         return "let its group be dialout, as Debian's is"
-    return f"sudo usermod -aG {group} {account}, then log in again"
+    return f"sudo usermod -aG {group} {account(os.geteuid())}, then log in again"
 
 
 def _there(devices: Path, by_id: Path) -> str:

@@ -3,6 +3,10 @@
 What it refuses: test_classifier.py.
 """
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -26,3 +30,13 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
     (tmp_path / "decoder.onnx").write_bytes(b"no model at all")
     with pytest.raises(BundleError, match=r"decoder.onnx is no model that ONNX Runtime can run"):
         open_session(tmp_path / "decoder.onnx")
+
+
+def test_the_runtime_is_told_to_report_to_nobody_before_it_loads(tmp_path):
+    (tmp_path / "onnxruntime.py").write_text(
+        "import os, sys\nsys.exit(os.environ.get('ORT_DISABLE_TELEMETRY') != '1')"
+    )
+    script = "import host_decoder.decode.onnx_decoder"
+    environment = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3]}"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, cwd=tmp_path)
+    assert done.returncode == 0

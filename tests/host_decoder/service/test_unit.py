@@ -74,6 +74,13 @@ def test_a_path_that_is_no_line_is_refused(host):
         unit_text(moved / "host.toml", read_config(moved / "host.toml"))
 
 
+def test_programs_that_pip_installed_need_no_search(host, monkeypatch):
+    assert "PYTHONPATH=" in unit_text(host, read_config(host))
+    [place] = [path for path in sys.path if path.endswith("site-packages")][:1]
+    monkeypatch.setattr("host_decoder.service.unit.PROGRAMS", Path(place))
+    assert "PYTHONPATH=" not in unit_text(host, read_config(host))
+
+
 def test_only_a_host_with_a_gateway_over_ip_may_use_the_network(host):
     def text() -> str:
         return unit_text(host, read_config(host))

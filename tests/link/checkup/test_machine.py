@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from link.checkup.finding import Finding
-from link.checkup.machine import check_disk, check_libraries, check_private, check_python
+from link.checkup.machine import account, check_disk, check_libraries, check_private, check_python
 
 
 def test_a_python_that_is_too_old_is_named():
@@ -53,3 +53,8 @@ def test_what_is_another_account_s_is_named_with_it(tmp_path, monkeypatch):
     tmp_path.chmod(0o700)
     [finding] = check_private(tmp_path)
     assert finding.sentence == f"{tmp_path} belongs to {tmp_path.owner()}; run this as that account"
+
+
+def test_an_account_without_a_name_is_called_by_its_number():
+    assert account(0) == "root"
+    assert account(4_000_000_001) == "4000000001"

@@ -18,7 +18,7 @@ LATENTLINK = +@$(STARTER) -m latentlink make
 IF_THERE = +@! $(STARTER) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(STARTER) -m latentlink make
 
 STEPS := train export decoder live global bench seeds verdicts experiments report plot flash image deploy deploy-model \
-	test test-image test-scenarios test-power-cuts nightly lint golden docs docs-check clean clean-runs
+	test test-image test-scenarios test-power-cuts nightly lint golden docs docs-check site clean clean-runs
 TARGETS := help setup $(STEPS)
 .PHONY: $(TARGETS) variables
 .DEFAULT_GOAL := help
@@ -67,6 +67,7 @@ nightly: $(READY) $(GLOBAL_READY)  ## the long studies: loss, kills, adversary, 
 lint: $(READY)  ## ruff and mypy
 golden: $(READY)  ## rewrite tests/golden; review the diff
 docs: $(READY)  ## write anew what docs/ says of keys, presets, commands and answers a day
+site: $(READY)  ## README and docs/ as pages for a browser, into runs/site
 docs-check: $(READY)  ## run every command that README and docs/ show, in a scratch copy
 clean:  ## remove caches; runs, data and .venv stay
 clean-runs:  ## say what lies in runs/, models and downloads included; CONFIRM=yes deletes it, RUN= only one of them

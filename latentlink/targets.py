@@ -133,6 +133,10 @@ def docs_check(said: Said) -> None:
     said.run("tests.documents.running")
 
 
+def site(said: Said) -> None:
+    said.run("tests.documents.site")
+
+
 def studies(*study: str) -> Callable[[Said], None]:
     return lambda said: said.run("tests.studies", *study)
 
@@ -162,6 +166,7 @@ STEPS: dict[str, Callable[[Said], None]] = {
     "golden": golden,
     "docs": docs,
     "docs-check": docs_check,
+    "site": site,
     "clean": clean,
     "clean-runs": clean_runs,
 }

@@ -25,7 +25,8 @@ PARTS: dict[str, Callable[[], str]] = {
 
 def pages() -> list[Path]:
     """All that a person reads as a page, the front door first."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    tops = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    return [*tops, *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def renewed(text: str) -> str:

@@ -45,6 +45,7 @@ COMMANDS = {
     ),
     "node": Command("run a node", "device.__main__"),
     "learn": Command("learn from a node's own images", "device.training.__main__"),
+    "gateway": Command("carry messages of nodes that learn", "host_decoder.learn.__main__"),
     "host": Command(
         "hear nodes and say what they see; init, unit, retire",
         "host_decoder.__main__",

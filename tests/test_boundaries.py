@@ -95,7 +95,7 @@ FLOORS = (
     ("settings", "output", "coder", "picture"),
     ("bundle", "wire"),
     ("security",),
-    ("medium", "fog", "update"),
+    ("medium", "fog", "update", "messages"),
     ("node", "host", "carriers"),
     ("lorawan",),
     ("emulator", "monitor", "checkup"),

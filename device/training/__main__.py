@@ -14,7 +14,7 @@ from typing import Any
 from device.console import plain
 from device.ending import Ending
 from device.training import labels, shard
-from device.training.exchange import Exchange, ExchangeError
+from device.training.far import Far
 from device.training.labels import LabelError
 from device.training.learn_config import LearnConfig, LearnConfigError, load_learn
 from device.training.learner import Learner
@@ -22,13 +22,15 @@ from device.training.learning import Learning
 from device.training.run_folder import RunFolder, RunFolderError
 from device.training.shard import Shard, ShardError
 from link.base import FolderLock, HeldError, durable
+from link.messages import Exchange, ExchangeError
 from link.output import Notifier, program, readable_output
 from link.picture import PillowMissingError
-from link.security import signature
+from link.security import KeyStateError, signature
 from link.update.device_end import DeviceEnd, max_message_bytes
 
 EXPLAINED = (
     ExchangeError,
+    KeyStateError,
     HeldError,
     LabelError,
     LearnConfigError,
@@ -67,15 +69,21 @@ def _learn(words: list[str]) -> None:
         stack.enter_context(Ending())
         durable.make_folder(config.state_dir, 0o700)
         stack.enter_context(FolderLock(config.state_dir))
-        learning, longest = _learning(config)
-        stack.enter_context(Exchange(config.socket, longest, learning.answer))
+        learning, run, longest = _learning(config)
+        if config.far is not None:
+            stack.enter_context(Far(config.far, run, learning.answer, say))
+            place: Path | str = config.far.link.port
+        else:
+            assert config.socket is not None
+            place = config.socket
+            stack.enter_context(Exchange(config.socket, longest, learning.answer))
         Notifier().ready()
-        say(f"device {config.device} learns; messages come in at {config.socket}")
+        say(f"device {config.device} learns; messages come in at {place}")
         learning.run()
 
 
-def _learning(config: LearnConfig) -> tuple[Learning, int]:
-    """What the settings say, and the longest message that may come."""
+def _learning(config: LearnConfig) -> tuple[Learning, bytes, int]:
+    """What the settings say, the run's name, and the longest message that may come."""
     run = RunFolder(config.run)
     settings, network, layout = run.settings, run.network, run.layout
     key = signature.make_key(config.key)
@@ -94,7 +102,7 @@ def _learning(config: LearnConfig) -> tuple[Learning, int]:
     learner = Learner(network, images, settings, config.state_dir, config.limits)
     for damage in filter(None, (end.damage, learner.damage)):
         say(damage)
-    return Learning(end, learner, say), max_message_bytes(layout)
+    return Learning(end, learner, say), settings.run_id, max_message_bytes(layout)
 
 
 def _write_shard(words: list[str]) -> None:

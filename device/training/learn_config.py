@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from device.capture.schedule import DAY_S, Hours
 from device.computers import COMPUTERS
+from device.link_config import LinkConfig, read_link
 from device.training.limits import Limits
+from link.security import MAX_NODE
 from link.settings import read_toml, setting
 
 MAX_DEVICE = (1 << 24) - 1
@@ -37,10 +40,26 @@ class LearnConfig:
         setting.PATH.explained("its images and labels, as `latentlink learn shard` writes them")
     )
     state_dir: Path = setting.key(setting.PATH.explained("folder in which it keeps how far it is"))
-    socket: Path = setting.key(
+    socket: Path | None = setting.key(
         setting.PATH.explained(
-            "the Unix socket at which messages of the run's server come in, and updates go out"
-        )
+            "the Unix socket at which messages of the run's server come in, and updates go out",
+            usual="none: there is a link",
+        ),
+        None,
+    )
+    link: LinkConfig | None = setting.key(
+        setting.SECTION.explained(
+            "in the place of the socket: a port with a gateway behind it, with the keys of [link]",
+            usual="none",
+        ),
+        None,
+    )
+    node: int | None = setting.key(
+        setting.whole(1, MAX_NODE).explained("with a link: its number, as the gateway knows it"),
+        None,
+    )
+    key_dir: Path | None = setting.key(
+        setting.PATH.explained("with a link: folder of node.key, which the gateway has too"), None
     )
     hours: Hours | None = setting.key(
         setting.text().explained(
@@ -71,6 +90,15 @@ class LearnConfig:
     )
 
     @property
+    def far(self) -> "FarConfig | None":
+        """The link to a gateway, if there is one."""
+        if self.link is None:
+            return None
+        assert self.node is not None
+        assert self.key_dir is not None
+        return FarConfig(self.link, self.node, self.key_dir, self.state_dir)
+
+    @property
     def limits(self) -> Limits:
         computer = COMPUTERS[self.computer]
         return Limits(
@@ -82,11 +110,36 @@ class LearnConfig:
         )
 
 
+@dataclass(frozen=True)
+class FarConfig:
+    """A device's link to its gateway."""
+
+    link: LinkConfig
+    node: int
+    key_dir: Path
+    state_dir: Path
+
+
 def read_learn(table: Mapping[str, Any], folder: Path) -> LearnConfig:
     """ValueError with a sentence when it says something that cannot be. Paths are relative to
     `folder`.
     """
-    return setting.read(LearnConfig, table, "[learn] ", folder, hours=_hours)
+    link = partial(read_link, folder=folder)
+    config = setting.read(LearnConfig, table, "[learn] ", folder, hours=_hours, link=link)
+    if (config.socket is None) == (config.link is None):
+        raise ValueError(
+            "[learn] needs either socket, where messages come in, or link, behind which a gateway "
+            "is; write one of them"
+        )
+    if config.link is not None:
+        if config.node is None or config.key_dir is None:
+            raise ValueError("[learn] link needs node and key_dir, as the gateway has them")
+        if config.link.lorawan or not config.link.has_downlink:
+            raise ValueError(
+                "[learn] link needs a gateway of ours that answers: without lorawan, and with "
+                "downlink = true"
+            )
+    return config
 
 
 def load_learn(path: Path) -> LearnConfig:

@@ -14,18 +14,20 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from host_decoder.errors import ConfigError
 from host_decoder.events import Event, Notice
 from host_decoder.gateway_config import GatewayConfig
 from host_decoder.receive.bell import Bell
 from host_decoder.receive.gateway import LOOK_S, RETRY_S, Gateway
-from host_decoder.receive.host import Host
 from link.base import HeldError, boot_s, durable
 from link.carriers import CarrierSettings, Received
+from link.host import Downlink
 from link.medium import Governor, LinkTiming, governor_for
+from link.wire import Quality
 
 POLL_S = 0.05
 SHORTEST_WAIT_S = 0.001
@@ -38,10 +40,45 @@ NAME_CHARACTERS, DIGEST_DIGITS = 40, 12
 "Lengths of a gateway's name, and of its digest, in the name of its ledger."
 
 
+class Hearer(Protocol):
+    """Whose packets these are: host_decoder.receive.host.Host, host_decoder.learn.post.Post."""
+
+    @property
+    def governors(self) -> Sequence[Governor]:
+        """By gateway."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something that came is not stored yet."""
+
+    def receive(
+        self, packet: bytes, now_s: float, quality: Quality, gateway: int, origin: Hashable
+    ) -> Sequence[Event | Notice]:
+        """What a packet leads to, stored before it is acknowledged."""
+
+    def noise(self, n_pieces: int) -> Sequence[Event | Notice]:
+        """So many pieces of input that were no packet."""
+
+    def count_in_time(self, now_s: float) -> Sequence[Event | Notice]:
+        """What is due by itself."""
+
+    def next_packet(self, now_s: float) -> Downlink | None:
+        """What to send now, charged already."""
+
+    def next_due_s(self, now_s: float) -> float | None:
+        """When there may be something; None: not before something is heard."""
+
+    def transmitted(self, end_s: float) -> None:
+        """That packet has left."""
+
+    def origin_of(self, downlink: Downlink) -> Hashable:
+        """Where at its gateway it is to go."""
+
+
 class _Speech:
     """What the host says, through each gateway one packet at a time."""
 
-    def __init__(self, host: Host, gateways: Sequence[Gateway]) -> None:
+    def __init__(self, host: Hearer, gateways: Sequence[Gateway]) -> None:
         self._host = host
         self._gateways = gateways
         self._airtime_s = [0.0] * len(gateways)
@@ -86,7 +123,7 @@ class _Speech:
 
 
 def listen(
-    host: Host,
+    host: Hearer,
     configs: Sequence[GatewayConfig],
     should_stop: Callable[[], bool],
     retry_s: float = RETRY_S,

@@ -24,7 +24,7 @@ from link.host.interface import (
 from link.host.reporter import Reporter
 from link.host.session import MAX_CARDS, HostSession, Opened, SessionNews
 from link.host.statistics import NodeStatistics
-from link.host.tellings import Newest, Tellings
+from link.host.tellings import Newest, Telling, Tellings
 from link.medium.governor import Governor
 from link.medium.time_slots import SlotPlan
 from link.medium.timing import LinkTiming
@@ -373,17 +373,24 @@ class Peer:
         if due_s is None or now_s < due_s or self._timing is None or tellings is None:
             return None
         telling = tellings.next(now_s, voice.newest, governor, unix_offset_s, slots)
-        has_salt = self._session.owes_salt(voice.salt)
-        airtime_s = self._timing.airtime_s(
-            overhead_bytes(telling.packet_type, has_salt) + telling.n_bytes
-        )
+        airtime_s = self._airtime_s(telling, voice.salt)
         if governor is not None:
+            is_too_long = governor.start_s(airtime_s, now_s) > now_s
+            if is_too_long and tellings.put_parts([]):  # the node asks again
+                telling = tellings.next(now_s, voice.newest, governor, unix_offset_s, slots)
+                airtime_s = self._airtime_s(telling, voice.salt)
             if governor.start_s(airtime_s, now_s) > now_s:
                 return None
             governor.occupy(airtime_s, now_s)
         body = telling.say(now_s + airtime_s)
         packet = self._session.seal(voice.salt, telling.packet_type, body)
         return self._leaving(packet, voice.newest.gateway, airtime_s, voice.salt)
+
+    def _airtime_s(self, telling: Telling, salt: bytes) -> float:
+        assert self._timing is not None
+        has_salt = self._session.owes_salt(salt)
+        n_bytes = overhead_bytes(telling.packet_type, has_salt) + telling.n_bytes
+        return self._timing.airtime_s(n_bytes)
 
     def advance(self, salt: bytes, gateway: int, airtime_s: float) -> Downlink:
         """The answer to a session that is behind; it is charged already."""

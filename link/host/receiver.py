@@ -33,7 +33,15 @@ from link.host.statistics import NodeStatistics
 from link.medium.governor import Governor
 from link.medium.time_slots import SlotPlan
 from link.medium.timing import LinkTiming
-from link.wire.control import NO_QUALITY, Advance, Command, Quality, pack_command
+from link.wire.control import (
+    NO_QUALITY,
+    REPORT_BYTES,
+    Advance,
+    Command,
+    Part,
+    Quality,
+    pack_command,
+)
 from link.wire.packet import (
     HOST_SALT_BYTES,
     MAX_PACKET_BYTES,
@@ -45,6 +53,9 @@ from link.wire.packet import (
 )
 
 MIN_PACKET_BYTES = overhead_bytes(PacketType.DATA)
+REPORT_PACKET_BYTES = tuple(
+    overhead_bytes(PacketType.REPORT, has_salt) + REPORT_BYTES for has_salt in (False, True)
+)
 ADVANCE_BYTES = overhead_bytes(PacketType.COMMAND, has_salt=True) + len(pack_command(Advance(0)))
 
 
@@ -167,6 +178,20 @@ class Receiver(HostEnd):
         if tellings := self._nodes[node].tellings:
             tellings.commands.append(command)
 
+    def put_parts(self, node: int, parts: Iterable[bytes]) -> None:
+        """Pieces of a message to who learns on a node, the next time it listens; in the place of
+        those that were not said yet. Each has at most `part_bytes`.
+        """
+        if tellings := self._nodes[node].tellings:
+            tellings.put_parts(parts)
+
+    @property
+    def part_bytes(self) -> int:
+        """Room for a piece of a message."""
+        assert self._timing is not None, "a host that never sends has no messages"
+        around = overhead_bytes(PacketType.COMMAND, has_salt=True) + len(pack_command(Part(b"")))
+        return min(self._timing.profile.max_packet_bytes, MAX_PACKET_BYTES) - around
+
     def advise(self, node: int, n_chunks: int | None) -> None:
         """So many chunks of an image are worth sending without being asked; None: no advice."""
         if tellings := self._nodes[node].tellings:
@@ -211,15 +236,15 @@ class Receiver(HostEnd):
         ]
 
     def _start_s(self, node: Peer, due_s: float, now_s: float) -> float:
-        """When a report to it could start."""
+        """When a report to it could start, with a salt or without."""
         assert self._timing is not None
         governor = self._governor(node.gateway)
         start_s = max(due_s, now_s)
-        return (
-            start_s
-            if governor is None
-            else governor.start_s(self._timing.report_airtime_s, start_s)
-        )
+        if governor is None:
+            return start_s
+        airtimes_s = map(self._timing.airtime_s, REPORT_PACKET_BYTES)
+        # a longer frame may begin earlier: both end when the airtime is free again
+        return max(governor.start_s(airtime_s, start_s) for airtime_s in airtimes_s)
 
     def _advance_s(self, now_s: float) -> float:
         """When a session that is behind may be answered; inf: not while a REPORT is asked for."""

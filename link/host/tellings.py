@@ -5,7 +5,7 @@ a telling has a size before it has a body.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from link.wire.control import (
     Command,
     Hello,
     LongTags,
+    Part,
     Quality,
     Slot,
     Time,
@@ -79,6 +80,15 @@ class Tellings:
         """What the node asks for."""
         self._wants_time |= hello.wants_time
         self._wants_slot |= hello.wants_slot
+
+    def put_parts(self, parts: Iterable[bytes]) -> bool:
+        """Pieces of a message, in the place of those that were not said yet; whether there were
+        any.
+        """
+        others = [command for command in self.commands if not isinstance(command, Part)]
+        had_parts = len(others) < len(self.commands)
+        self.commands = deque([*others, *map(Part, parts)])
+        return had_parts
 
     def next(
         self,

@@ -1,6 +1,6 @@
 """Timing: how long a frame takes and an answer is waited for; all derives from airtime."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from link.medium.profiles import LinkProfile
@@ -8,6 +8,7 @@ from link.wire.control import REPORT_BYTES
 from link.wire.packet import MAX_PACKET_BYTES, PacketType, overhead_bytes
 
 LONGEST_REPORT_BYTES = overhead_bytes(PacketType.REPORT, has_salt=True) + REPORT_BYTES
+LOST_PIECES = 2
 SILENCE_FRAMES = 4
 """Frames of a node that may be lost one after the other before its host believes that it has
 stopped: a mean burst.
@@ -32,6 +33,14 @@ class LinkTiming:
     """From the end of a frame to the start of its answer, at most: modem, operating system and
     program of one end.
     """
+    answer_s: float = 0.0
+    "How much longer a node listens where its host has messages for it, pieces before the REPORT."
+
+    def with_messages(self) -> "LinkTiming":
+        """The same where the host has messages for its nodes: two pieces, one after the other, may
+        be lost, and the node listens on.
+        """
+        return replace(self, answer_s=LOST_PIECES * self.profile.longest_airtime_s)
 
     @cached_property
     def is_half_duplex(self) -> bool:
@@ -47,7 +56,7 @@ class LinkTiming:
         """How long after its frame's end a node waits for the answer: both ends' turnaround, and
         the answer itself.
         """
-        return 2 * self.turnaround_s + self.report_airtime_s
+        return 2 * self.turnaround_s + self.answer_s + self.report_airtime_s
 
     def airtime_s(self, packet_bytes: int) -> float:
         """How long a packet occupies the medium, with what the carrier adds to it."""

@@ -6,6 +6,7 @@ from link.node.interface import (
     Identity,
     NodeEnd,
     Outgoing,
+    PartHeard,
     Rejected,
     SenderOptions,
     TimeHeard,

@@ -118,7 +118,8 @@ class ChunkChoice:
             self.in_flight.n_of_image(chunk.image) + 1 < self._n_unasked for chunk in following
         ):
             return False
-        return bool(following) or not self.equipment.governor.is_limited
+        is_cheap = self.options.wants_messages or not self.equipment.governor.is_limited
+        return bool(following) or is_cheap
 
     def _refinements(self, limit: int, now_s: float) -> list[QueuedChunk]:
         """Up to `limit` that may be sent now: affordable, and wanted as far as is known."""

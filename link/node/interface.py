@@ -98,6 +98,8 @@ class SenderOptions:
     "What keeps the node from its work: each STATUS says it, and one is sent until the host has it."
     keeps_ids: bool = False
     "Images are numbered by others (a team), and are never given new ids."
+    wants_messages: bool = False
+    "The last of what waits asks also where airtime is short: the host has more to say than REPORT."
     greets: bool = False
     "Begins with a HELLO, which names the bundle to a host that may lack it."
 
@@ -138,6 +140,13 @@ class CommandHeard:
 
 
 @dataclass(frozen=True)
+class PartHeard:
+    """A piece of a message to who learns on this node."""
+
+    content: bytes
+
+
+@dataclass(frozen=True)
 class TimeHeard:
     """A TIME: the sender knows the offset of its clock from now on."""
 
@@ -153,7 +162,7 @@ class Rejected:
     sentence: str
 
 
-Heard = Acknowledged | CommandHeard | TimeHeard | Rejected
+Heard = Acknowledged | CommandHeard | PartHeard | TimeHeard | Rejected
 
 
 @dataclass

@@ -32,6 +32,7 @@ from link.node.interface import (
     Identity,
     NodeEnd,
     Outgoing,
+    PartHeard,
     Rejected,
     SenderOptions,
     SenderStatistics,
@@ -49,6 +50,7 @@ from link.wire.control import (
     AskStatus,
     LongTags,
     Parity,
+    Part,
     Renew,
     Report,
     Slot,
@@ -370,8 +372,10 @@ class Sender:
             bases, tuple(sorted(settled.stopped)), tuple(sorted(settled.delivered)), report
         )
 
-    def _carry_out(self, body: bytes, now_s: float) -> CommandHeard:
+    def _carry_out(self, body: bytes, now_s: float) -> CommandHeard | PartHeard:
         command = unpack_command(body)
+        if isinstance(command, Part):
+            return PartHeard(command.content)
         if isinstance(command, Advance):
             self._skip_to(command.counter)
         elif isinstance(command, Renew):

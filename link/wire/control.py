@@ -160,8 +160,15 @@ class LongTags:
     wanted: bool
 
 
-Command = Advance | Renew | Slot | AskStatus | LongTags
-OPCODES = {Advance: 1, Renew: 2, Slot: 3, AskStatus: 4, LongTags: 5}
+@dataclass(frozen=True)
+class Part:
+    """A piece of a message to who learns on the node (link.messages)."""
+
+    content: bytes
+
+
+Command = Advance | Renew | Slot | AskStatus | LongTags | Part
+OPCODES = {Advance: 1, Renew: 2, Slot: 3, AskStatus: 4, LongTags: 5, Part: 6}
 
 
 def pack_command(command: Command) -> bytes:
@@ -173,6 +180,8 @@ def pack_command(command: Command) -> bytes:
         return opcode + b"".join(_pack_ms(value, n_bytes) for value, n_bytes in fields)
     if isinstance(command, LongTags):
         return opcode + bytes([command.wanted])
+    if isinstance(command, Part):
+        return opcode + command.content
     return opcode
 
 
@@ -192,6 +201,8 @@ def unpack_command(body: bytes) -> Command:
     if opcode == bytes([OPCODES[LongTags]]):
         _check_length("COMMAND LONG TAGS", arguments, 1)
         return LongTags(bool(arguments[0] & 1))
+    if opcode == bytes([OPCODES[Part]]):
+        return Part(arguments)
     for kind in (Renew, AskStatus):
         if opcode == bytes([OPCODES[kind]]):
             _check_length("COMMAND", arguments, 0)

@@ -35,6 +35,7 @@ from link.wire.control import (
     Hello,
     LongTags,
     Parity,
+    Part,
     Quality,
     Renew,
     Report,
@@ -110,6 +111,8 @@ def command_of(name: str, **fields: Any) -> Command:
     kinds: dict[str, type[Command]] = {
         kind.__name__: kind for kind in (Advance, AskStatus, LongTags, Renew, Slot)
     }
+    if name == "Part":
+        return Part(bytes.fromhex(fields["content"]))
     return kinds[name](**fields)
 
 
@@ -444,6 +447,7 @@ GOLDEN: dict[str, tuple[Callable[..., bytes], list[dict[str, Any]]]] = {
             {"name": "AskStatus"},
             {"name": "LongTags", "wanted": True},
             {"name": "LongTags", "wanted": False},
+            {"name": "Part", "content": "0102030400000061"},
         ],
     ),
     "time": (time, [{"unix_s": 1700000000.5}]),

@@ -66,3 +66,45 @@ def test_what_cannot_be_is_said_in_a_sentence(tmp_path, text, sentence):
     (tmp_path / "node.toml").write_text(text)
     with pytest.raises(LearnConfigError, match=sentence):
         load_learn(tmp_path / "node.toml")
+
+
+FAR = """
+[learn]
+run = "run"
+device = 3
+key = "learn.key"
+shard = "shard"
+state_dir = "state"
+node = 7
+key_dir = "keys"
+[learn.link]
+port = "/dev/ttyUSB0"
+profile = "lora-sf7"
+region = "eu868"
+frequency_hz = 869525000
+"""
+
+
+def test_a_link_takes_the_place_of_the_socket(tmp_path):
+    path = tmp_path / "node.toml"
+    path.write_text(FAR)
+    far = load_learn(path).far
+    assert far is not None
+    assert (far.node, far.key_dir, far.link.region) == (7, tmp_path / "keys", "eu868")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("[learn.link]", 'socket = "learn.sock"\n[learn.link]', "either socket"),
+        ("node = 7\n", "", "link needs node and key_dir"),
+        ("region", "downlink = false\nregion", "that answers"),
+        ('profile = "lora-sf7"', 'profile = "tin"', "tin"),
+        (FAR[FAR.index("[learn.link]") :], "", "either socket"),
+    ],
+)
+def test_a_link_that_cannot_be_is_refused(tmp_path, before, after, sentence):
+    path = tmp_path / "node.toml"
+    path.write_text(FAR.replace(before, after))
+    with pytest.raises(LearnConfigError, match=sentence):
+        load_learn(path)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from device.training import exchange
-from device.training.exchange import N_AT_ONCE, Exchange, ExchangeError
+from link.messages import exchange
+from link.messages.exchange import N_AT_ONCE, Exchange, ExchangeError
 from tests.worlds.learning_device import answer
 
 MAX_BYTES = 1000

@@ -1,0 +1,1 @@
+"""Devices that learn behind a narrow link, as their gateway sees them."""

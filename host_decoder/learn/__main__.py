@@ -1,5 +1,5 @@
 """latentlink gateway gateway.toml: carry messages between a run's server and devices that learn
-behind a narrow link. latentlink gateway days: how long that takes on LoRa.
+behind a narrow link. latentlink gateway --days: how long that takes on LoRa.
 
 exit codes: 0 it was told to end; 1 it cannot go on, and said why; 2 the command line is wrong.
 """
@@ -23,24 +23,32 @@ from link.output import program, readable_output
 
 MAX_MESSAGE_BYTES = 1 << 20
 "What is longer does not go over such a link in any time."
-DAYS = "days"
 EXPLAINED = (ExchangeError, HeldError, HostError, OSError, ValueError)
 
 
 def main(argv: list[str] | None = None) -> int:
     readable_output()
-    words = sys.argv[1:] if argv is None else argv
-    if words == [DAYS]:
-        print(duration.table())
-        return 0
     parser = program.Parser(
         prog="python -m host_decoder.learn",
         description="Carry messages between a run's server and devices that learn behind a narrow "
         "link.",
-        epilog=f"`{program.NAME} gateway {DAYS}`: how long an exchange takes on LoRa.",
     )
-    parser.add_argument("config", type=Path, metavar="gateway.toml")
-    given = parser.parse_args(words)
+    parser.add_argument(
+        "config",
+        type=Path,
+        nargs="?",
+        metavar="gateway.toml",
+        help="the line, the devices behind it and the run's folder",
+    )
+    parser.add_argument(
+        "--days", action="store_true", help="only print how long an exchange takes on LoRa"
+    )
+    given = parser.parse_args(argv)
+    if given.days:
+        print(duration.table())
+        return 0
+    if given.config is None:
+        parser.error("gateway.toml is missing: give it, or --days")
     is_over = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: is_over.set())

@@ -1,7 +1,7 @@
 """Duration: how long one exchange of global training takes over a radio that may speak only a share
 of the time, reckoned from the link's own airtime and the rules of the region.
 
-    latentlink gateway days                            the table of docs/global.md
+    latentlink gateway --days                            the table of docs/global.md
 
 Reckoned is the steady state, without losses: each packet waits until its airtime is earned. The
 message comes down first, then the update goes up; what a device asks meanwhile, and what answers

@@ -13,6 +13,7 @@ from device.training.learn_config import LearnConfig
 from host_decoder.config import HOST, NODE
 from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.gateway_config import LINK, NETWORK
+from host_decoder.learn.config import DEVICE, GATEWAY
 from link.settings.setting import MANY, Setting, defaults_of, settings_of
 from tests.documents.markdown import table
 
@@ -42,6 +43,8 @@ HOST_TOML: dict[str, Mapping[str, Setting]] = {
     "keys of a LoRaWAN network": NETWORK,
     "keys of [verdict]": settings_of(VerdictConfig),
     "keys of [[node]]": NODE,
+    "keys of gateway.toml": GATEWAY,
+    "keys of [[device]]": DEVICE,
 }
 
 

@@ -30,7 +30,7 @@ def test_a_share_of_one_per_cent_makes_days_of_minutes():
 
 
 def test_the_command_prints_the_table_that_the_documentation_has(capsys):
-    assert __main__.main([__main__.DAYS]) == 0
+    assert __main__.main(["--days"]) == 0
     said = capsys.readouterr().out
     assert said == duration.table() + "\n"
     text = (Path(__file__).parents[3] / "docs/global.md").read_text()

@@ -168,7 +168,7 @@ def _init(arguments: argparse.Namespace, started_s: float) -> int:
         "frequency_hz": arguments.frequency_hz,
     }
     notices = begin(arguments.folder, {key: item for key, item in asked.items() if item})
-    _say(f"{arguments.folder} is ready for nodes; `make flash` brings them in")
+    _say(f"{arguments.folder} is ready for nodes; flashing brings them in")
     for notice in notices:
         _say(notice)
     return 0

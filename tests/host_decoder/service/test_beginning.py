@@ -1,8 +1,10 @@
 """A new host folder is for its owner alone, explains every key, and is ready for nodes."""
 
+import os
 import re
 import stat
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from link.carriers.carrier import CarrierSettings
 from link.settings.host_folder import TEMPLATE
 from tests.programs import program
 
+ROOT = Path(__file__).parents[3]
 RADIO = {
     "port": "/dev/ttyUSB1",
     "profile": "rn2483-sf9",
@@ -111,3 +114,17 @@ def test_the_command_makes_it(tmp_path, capsys):
     assert commands.main(words) == 1
     assert commands.main(["unit", str(tmp_path / "host")]) == 1
     assert "names no node; flash one" in capsys.readouterr().err
+
+
+def test_nothing_is_left_in_the_home_folder_but_that_one(tmp_path):
+    """What there is to take away again when everything goes."""
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = os.environ | {"HOME": str(home)}
+    for words in (["host", "init", "--link", "serial-9600"], ["doctor"], ["host"], ["--help"]):
+        command = [sys.executable, "-m", "latentlink", *words]
+        subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
+    assert [path.name for path in home.iterdir()] == ["latentlink"]
+    assert sorted(path.name for path in (home / "latentlink").rglob("*")) == [
+        *("host.toml", "keys", "nodes")
+    ]

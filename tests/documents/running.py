@@ -33,9 +33,10 @@ ENDED = (0, 130, -signal.SIGINT)
 
 @dataclass
 class Scratch:
-    """A copy of the checkout, with a home of its own."""
+    """A clone of the checkout, and a home outside of it."""
 
     folder: Path
+    home: Path
     staying: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
     n_run: int = 0
     n_read: int = 0
@@ -44,12 +45,12 @@ class Scratch:
     @property
     def environment(self) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-        path = f"{self.folder / 'bin'}:{self.folder / '.venv/bin'}:{os.environ['PATH']}"
-        return {**own, "HOME": str(self.folder / "home"), "PATH": path, "TERM": "dumb"}
+        path = f"{self.home / 'bin'}:{self.folder / '.venv/bin'}:{os.environ['PATH']}"
+        return {**own, "HOME": str(self.home), "PATH": path, "TERM": "dumb"}
 
     def take(self, page: Path) -> None:
         """A whole page; what is wrong is printed and counted."""
-        print(f"\n{page.relative_to(ROOT)}")
+        print(f"\n{page.name}")
         for language, kind, block in BLOCK.findall(page.read_text(encoding="utf-8")):
             text = (
                 re.sub(r"^[ ]+(?=\S)", "", block, flags=re.MULTILINE) if block[0] == " " else block
@@ -75,7 +76,7 @@ class Scratch:
         title = "; ".join(command.line for command in commands(f"```sh\n{block}```"))
         self.n_run += len(list(commands(f"```sh\n{block}```")))
         begun_s = time.monotonic()
-        log = self.folder / "log"
+        log = self.home / "log"
         with log.open("wb") as out:
             process = subprocess.Popen(
                 ["bash", "-e", "-o", "pipefail", "-c", f"set +m\n{block}"],
@@ -114,19 +115,21 @@ class Scratch:
             self.failed.append(line)
 
 
-def make_scratch(folder: Path) -> Scratch:
+def make_scratch(place: Path) -> Scratch:
     """What git would take of this checkout, the environment that is here, and a `latentlink`."""
+    folder, home = place / "latentlink", place / "home"
+    home.mkdir()
     for name in _files():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target, follow_symlinks=False)
     (folder / ".venv").symlink_to((ROOT / ".venv").resolve())
-    (folder / "home").mkdir()
-    (folder / "bin").mkdir()
-    shim = folder / "bin" / "latentlink"
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    (home / "bin").mkdir()
+    shim = home / "bin" / "latentlink"
     shim.write_text('#!/bin/sh\nexec python -m latentlink "$@"\n')
     shim.chmod(0o755)
-    return Scratch(folder)
+    return Scratch(folder, home)
 
 
 def _files() -> Iterator[str]:

@@ -59,7 +59,7 @@ class Tally:
         self.latest: deque[Row] = deque(maxlen=SHOWN_IMAGES)
         "The images answered last, the newest at the end."
         self._first_seen_s: float | None = None
-        self._busy_until_s = self._answered_s = 0.0
+        self._busy_until_s = 0.0
         self._waits_s: deque[tuple[float, float]] = deque(maxlen=KEPT_WAITS)
         """The waits of each image: from capture to the first answer, and how much of that it was on
         the air.
@@ -116,7 +116,6 @@ class Tally:
             decision=answer if is_decision else row.decision,
         )
         self._busy_until_s = max(self._busy_until_s, now_s)
-        self._answered_s = max(self._answered_s, now_s)
         if is_first and row.latency_s is not None:
             self._waits_s.append((row.latency_s, row.airtime_s))
         if row not in self.latest:
@@ -188,13 +187,13 @@ class Tally:
         return int(self.total("answered"))
 
     def time_left_s(self, n_images: int) -> float | None:
-        """Until so many are answered, at the pace so far; None before the second answer, and when
-        all are.
+        """Until so many are answered, at the pace up to the last packet; None before the second
+        answer, and when all are.
         """
         n_left = n_images - self.n_answered
         if self._first_seen_s is None or self.n_answered < 2 or n_left <= 0:
             return None
-        return n_left * (self._answered_s - self._first_seen_s) / self.n_answered
+        return n_left * (self._busy_until_s - self._first_seen_s) / self.n_answered
 
     @property
     def n_settled(self) -> int:

@@ -44,3 +44,9 @@ def test_an_image_adds_to_the_totals_what_is_known_of_it_and_nothing_else():
     counts = row.counts(lambda n_bytes: 0.01 * n_bytes)
     assert (counts["judged"], counts["right"], counts["right_at_stop"]) == (1, False, True)
     assert (counts["saved_bytes"], counts["saved_airtime_s"]) == (4, pytest.approx(2 * 0.02))
+
+
+def test_an_image_is_counted_from_1_where_it_is_known_how_many_there_will_be():
+    assert Row(position=2).called(40) == "image 3 of 40"
+    assert Row(position=2).called(None) == "image 2"
+    assert Row().called(40) == "image ?"

@@ -6,6 +6,7 @@ import pytest
 
 from host_decoder.view.summary import (
     UNKNOWN,
+    about,
     duration,
     number,
     percent,
@@ -66,3 +67,8 @@ def test_what_was_refused_most_comes_first():
     for reason in (Reason.REPLAY, Reason.NOISE, Reason.NOISE):
         tally.add_rejected(NotUsed(reason, "because"))
     assert refused(tally) == "2 noise, 1 replay"
+
+
+def test_what_is_only_expected_is_told_in_round_words():
+    said = [about(seconds) for seconds in (1.4, 89, 91, 5399, 7200)]
+    assert said == ["1 s", "89 s", "2 min", "90 min", "2.0 h"]

@@ -166,3 +166,15 @@ def test_what_was_rejected_is_counted_by_reason():
     for reason in (Reason.NOISE, Reason.REPLAY, Reason.NOISE):
         tally.add_rejected(NotUsed(reason, "because"))
     assert tally.rejected == {"noise": 2, "replay": 1}
+
+
+def test_the_time_left_is_told_at_the_pace_so_far_and_grows_while_nothing_comes_through():
+    tally = Tally()
+    for image in (0, 1):
+        tally.add_captured(captured(image), NODE, 2.0 * image)
+        assert tally.time_left_s(10) is None
+        tally.add_answer(answer(image), now_s=2.0 * image + 1)
+    assert tally.time_left_s(10) == 8 * 1.5
+    tally.add_sent(sent((2, 0, 4)), NODE, 9.0)
+    assert tally.time_left_s(10) == pytest.approx(8 * 9.05 / 2)
+    assert tally.time_left_s(2) is None

@@ -2,7 +2,9 @@
 # `make help` lists targets and variables. Each target sets up what it needs. What is said on the command line is read,
 # checked and acted on by the package latentlink; here stands only what must be there before.
 
-PYTHON ?= python3.11
+ifndef PYTHON
+PYTHON := $(or $(shell requirements/python.sh 3.11 3.12 3.13),python3.11)
+endif
 TORCH_INDEX ?=
 
 VENV := .venv
@@ -18,7 +20,7 @@ LATENTLINK = +@$(STARTER) -m latentlink make
 IF_THERE = +@! $(STARTER) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(STARTER) -m latentlink make
 
 STEPS := train export decoder live global bench seeds verdicts experiments report plot flash image deploy deploy-model \
-	test test-image test-scenarios test-power-cuts nightly lint golden docs docs-check site clean clean-runs
+	test test-image test-scenarios test-power-cuts nightly lint golden docs docs-check site dist clean clean-runs
 TARGETS := help setup $(STEPS)
 .PHONY: $(TARGETS) variables
 .DEFAULT_GOAL := help
@@ -34,9 +36,9 @@ help:  ## what there is to make
 	@echo
 	$(IF_THERE) help
 
-setup: $(READY)  ## build .venv from the pinned lock (TORCH_INDEX= chooses where PyTorch comes from)
+setup: $(READY)  ## build .venv from the pinned lock of the Python that is found, or PYTHON= (TORCH_INDEX= chooses where PyTorch comes from)
 
-$(READY): requirements/host.lock.txt requirements/setup.sh
+$(READY): $(wildcard requirements/*3.1*.lock.txt) requirements/setup.sh
 	@requirements/setup.sh $(VENV) $(call quoted,PYTHON) $(call quoted,TORCH_INDEX)
 	@touch $@
 
@@ -69,6 +71,7 @@ golden: $(READY)  ## rewrite tests/golden; review the diff
 docs: $(READY)  ## write anew what docs/ says of keys, presets, commands and answers a day
 site: $(READY)  ## README and docs/ as pages for a browser, into runs/site
 docs-check: $(READY)  ## run every command that README and docs/ show, in a scratch copy
+dist: $(READY)  ## a wheel in dist/, which pip installs anywhere
 clean:  ## remove caches; runs, data and .venv stay
 clean-runs:  ## say what lies in runs/, models and downloads included; CONFIRM=yes deletes it, RUN= only one of them
 

@@ -1,8 +1,10 @@
 """Settings: what an export is told, and what it starts from: data set and provenance."""
 
 import math
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from export import ExportError
@@ -156,5 +158,11 @@ def provenance(settings: Settings, trained: Checkpoint, preset: str) -> Provenan
         started_from_sha256=origin.started_from_sha256,
         teacher_sha256=origin.teacher_sha256,
         checkpoint_sha256=sha256(settings.checkpoint),
-        tools={tool: version(tool) for tool in TOOLS},
+        tools=dict(_tools()),
     )
+
+
+def _tools() -> Iterator[tuple[str, str]]:
+    for tool in TOOLS:
+        with suppress(PackageNotFoundError):  # TensorFlow, on later Pythons
+            yield tool, version(tool)

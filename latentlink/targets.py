@@ -3,6 +3,7 @@ latentlink.steps.
 """
 
 import re
+import shutil
 from collections.abc import Callable
 
 from host_training.run import RunError
@@ -137,6 +138,12 @@ def site(said: Said) -> None:
     said.run("tests.documents.site")
 
 
+def dist(said: Said) -> None:
+    """A wheel of what is there now: what setuptools kept of an earlier one would go along."""
+    shutil.rmtree("build", ignore_errors=True)
+    said.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", "dist", ".")
+
+
 def studies(*study: str) -> Callable[[Said], None]:
     return lambda said: said.run("tests.studies", *study)
 
@@ -164,6 +171,7 @@ STEPS: dict[str, Callable[[Said], None]] = {
     "nightly": nightly,
     "lint": lint,
     "golden": golden,
+    "dist": dist,
     "docs": docs,
     "docs-check": docs_check,
     "site": site,

@@ -130,7 +130,8 @@ def test_set_up_without_that_python_says_what_to_install(tmp_path):
     done = set_up(tmp_path, "python-of-nowhere")
     assert done.returncode == 1
     assert re.fullmatch(
-        r"setup: there is no 'python-of-nowhere' here; install Python 3\.11, .*\n", done.stderr
+        r"setup: there is no 'python-of-nowhere' here; install Python 3\.11, 3\.12 or 3\.13, .*\n",
+        done.stderr,
     )
 
 
@@ -140,8 +141,50 @@ def test_set_up_by_another_version_names_both(tmp_path):
     other.chmod(0o755)
     done = set_up(tmp_path, str(other))
     assert done.returncode == 1
-    assert "is Python 3.9 and the host's lock is for 3.11" in done.stderr
+    assert "is Python 3.9 and what is pinned is for 3.11, 3.12 or 3.13" in done.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_set_up_names_the_python_that_made_what_is_there(tmp_path):
+    made = tmp_path / "venv/bin/python"
+    made.parent.mkdir(parents=True)
+    made.write_text("#!/bin/sh\necho 3.13\n")
+    made.chmod(0o755)
+    done = set_up(tmp_path, sys.executable)
+    assert done.returncode == 1
+    assert "venv was made by Python 3.13 and" in done.stderr
+    assert "say make setup PYTHON=python3.13" in done.stderr
+
+
+@pytest.mark.parametrize(("version", "exported_by"), [("3.11", ""), ("3.13", "onnx2tf 2 exports")])
+def test_set_up_takes_the_python_that_is_there_and_says_so(
+    tmp_path, monkeypatch, version, exported_by
+):
+    """An environment that cannot be filled, by a uv and a pip that say what they were told."""
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    for place, body in {
+        f"bin/python{version}": f"echo {version}",
+        "venv/bin/python": f'[ "$2" = pip ] && echo pip "$@" || echo {version}',
+        "bin/uv": "echo uv $*; exit 1",
+    }.items():
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+    found = subprocess.run(
+        [ROOT / "requirements/python.sh", "3.14.15", version], capture_output=True, text=True
+    ).stdout
+    assert found == f"{tmp_path}/bin/python{version}\n"
+    done = set_up(tmp_path, found.strip())
+    assert done.returncode == 0
+    assert f"by uv, with Python {version} from {tmp_path}/bin/python{version} " in done.stdout
+    assert exported_by in done.stdout
+    first, second = (tmp_path / "venv/setup.log").read_text().splitlines()
+    lock = f"train-{'3.11' if version == '3.11' else '3.12'}.lock.txt"
+    assert first.startswith("uv pip install --quiet --python")
+    assert second.startswith("pip -m pip install")
+    assert first.endswith(lock)
+    assert second.endswith(lock)
 
 
 def test_set_up_on_a_full_disk_says_how_much_is_missing(tmp_path, monkeypatch):
@@ -159,6 +202,8 @@ def test_set_up_without_network_says_so_and_is_not_taken_for_done(tmp_path, monk
     for name, value in {
         "PIP_CONFIG_FILE": "/dev/null",
         "PIP_NO_INDEX": "1",
+        "UV_OFFLINE": "1",
+        "UV_NO_CACHE": "1",
         "PIP_FIND_LINKS": str(tmp_path),
     }.items():
         monkeypatch.setenv(name, value)
@@ -213,6 +258,7 @@ TESTED_ELSEWHERE = {
     "device/training/layers.py": "tests/device/training/test_network.py",
     "host_decoder/commands.py": "tests/host_decoder/live/test_run.py",
     "host_decoder/errors.py": "tests/host_decoder/test_config.py",
+    "export/encoder/flatbuffer_worker.py": "tests/parity/test_parity.py",
     "export/encoder/tensorflow_worker.py": "tests/export/encoder/test_tflite.py",
     "host_training/commands.py": "tests/host_training/test_run.py",
     "host_training/distributed/flower/app.py": "tests/studies/global_real/test_global_real.py",

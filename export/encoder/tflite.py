@@ -13,29 +13,34 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export import ExportError
-from export.encoder.fold import VIEWS, View
-from export.encoder.importance import Rotation
 from export.encoder.model_file import builtin_operator, read_model, write_model
+
+if TYPE_CHECKING:  # a conversion wants no PyTorch
+    from export.encoder.fold import View
+    from export.encoder.importance import Rotation
 
 INPUT_SCALE = np.float32(1 / 255)
 INPUT_ZERO_POINT = -128
 
-WORKER = Path(__file__).with_name("tensorflow_worker.py")
+TENSORFLOW_WORKER = Path(__file__).with_name("tensorflow_worker.py")
+FLATBUFFER_WORKER = Path(__file__).with_name("flatbuffer_worker.py")
 SAME_SCALE_OPERATORS = (schema.BuiltinOperator.RESHAPE,)
 "Their output has their input's scale, so the patch reaches through them to what is before."
 
 
 def convert(
-    onnx_path: Path, calibration: np.ndarray, path: Path, views: Sequence[View] = VIEWS[1]
+    onnx_path: Path, calibration: np.ndarray, path: Path, views: "Sequence[View]" = ()
 ) -> None:
     """Write the int8 model, which makes the views that the ONNX one takes of the image that it is
-    given.
+    given; without any, that is the image itself.
 
     `calibration` are images uint8 (N, H + 2p, W + 2p, C); black and white ones are added.
     """
@@ -44,24 +49,32 @@ def convert(
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "encoder.onnx").write_bytes(onnx_path.read_bytes())
         np.save(Path(scratch) / "calibration.npy", images)
-        np.save(
-            Path(scratch) / "views.npy",
-            [view.pixels(*calibration.shape[1:3]).numpy() for view in views],
-        )
-        run_worker(Path(scratch))
+        height, width = calibration.shape[1:3]
+        pixels = [view.pixels(height, width).numpy() for view in views]
+        np.save(Path(scratch) / "views.npy", pixels or np.arange(height * width)[None])
+        run_worker(Path(scratch), worker(len(pixels)))
         model = read_model(Path(scratch) / "encoder.tflite")
     check_input(model)
     make_output_the_symbol(model)
     write_model(model, path)
 
 
-def run_worker(scratch: Path) -> None:
-    """Let TensorFlow do its part in a process of its own; -P keeps this package's modules out of
+def worker(n_views: int) -> Path:
+    """The one whose converter is installed: onnx2tf 1 with TensorFlow, or 2 without."""
+    if metadata.version("onnx2tf").startswith("1."):
+        return TENSORFLOW_WORKER
+    if n_views > 1:
+        raise ExportError("an encoder of several views is exported on Python 3.11 alone")
+    return FLATBUFFER_WORKER
+
+
+def run_worker(scratch: Path, worker: Path) -> None:
+    """Let the converter do its part in a process of its own; -P keeps this package's modules out of
     that process's way.
     """
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     done = subprocess.run(
-        [sys.executable, "-P", str(WORKER)],
+        [sys.executable, "-P", str(worker)],
         cwd=scratch,
         env=environment,
         capture_output=True,
@@ -119,7 +132,7 @@ def make_output_the_symbol(model: schema.ModelT) -> None:
             )
 
 
-def rotate_latents(source: Path, by: Rotation, path: Path) -> None:
+def rotate_latents(source: Path, by: "Rotation", path: Path) -> None:
     """A model whose symbols are those of `source` rotated: only its last convolution changes, the
     rest stays bit by bit.
 

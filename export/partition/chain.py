@@ -85,7 +85,8 @@ class Chain:
         """What crosses each exchange while all live: symbols uint8 (groups, N, h, w, c)."""
         made, crossing = self._first(images), []
         for place in range(1, len(self.parts)):
-            crossing.append((self._published(place - 1, np.stack(made)) + 128).astype(np.uint8))
+            published = self._published(place - 1, np.stack(made)).astype(np.int16)
+            crossing.append((published - ZERO).astype(np.uint8))
             made = [self._later(place, group, made) for group in range(self.team.groups)]
         return crossing
 

@@ -1,8 +1,6 @@
-"""A real int8 model made by TensorFlow, a bundle around it, and a node's home folder."""
+"""A real int8 model, a bundle around it, and a node's home folder."""
 
 import os
-import subprocess
-import sys
 import tty
 from dataclasses import replace
 from pathlib import Path
@@ -11,59 +9,32 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from export.partition.part_file import PIXEL, STEP, Conv, Pool, write_part
 from link.bundle.bundle import Bundle
 from link.bundle.image_spec import ImageSpec
 from link.coder.tables import Tables
 from link.security.keys import provision
-from tests.worlds.once import made_once
 from tests.worlds.small_bundle import small_manifest
 
 IMAGE_SIZE, N_LATENTS, NODE = 8, 8, 3
 CLASSES = ["no", "yes"]
 
-MAKE_MODEL = f"""
-import sys
-import numpy as np
-import tensorflow as tf
-
-random = np.random.default_rng(0)
-images = random.integers(0, 256, (32, 1, {IMAGE_SIZE}, {IMAGE_SIZE}, 1)).astype(np.float32) / 255
-images[0, 0, 0, 0, 0], images[0, 0, 0, 1, 0] = 0, 1     # so the input's scale is 1/255
-stem = random.normal(size=(3, 3, 1, 8)).astype(np.float32)
-head = random.normal(size=(4, 4, 8, {N_LATENTS})).astype(np.float32)
-
-class Encoder(tf.Module):
-    @tf.function(input_signature=[tf.TensorSpec((1, {IMAGE_SIZE}, {IMAGE_SIZE}, 1), tf.float32)])
-    def __call__(self, image):
-        feature = tf.nn.relu(tf.nn.conv2d(image, stem, 2, "SAME"))
-        return tf.reshape(tf.nn.conv2d(feature, head, 1, "VALID"), (1, {N_LATENTS}))
-
-encoder = Encoder()
-function = encoder.__call__.get_concrete_function()
-converter = tf.lite.TFLiteConverter.from_concrete_functions([function], encoder)
-converter.optimizations = [tf.lite.Optimize.DEFAULT]
-converter.representative_dataset = lambda: ([image] for image in images)
-converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-converter.inference_input_type = converter.inference_output_type = tf.int8
-open(sys.argv[1], "wb").write(converter.convert())
-"""
+FEATURE_SCALE = 0.05
 
 
 @pytest.fixture(scope="session")
 def int8_model(tmp_path_factory):
-    """Path of an encoder: two convolutions, int8 8 x 8 x 1 to 8 latents. TensorFlow stays in a
-    process of its own.
-    """
-
-    def convert(folder):
-        path = folder / "encoder.tflite"
-        environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        words = [sys.executable, "-c", MAKE_MODEL, path]
-        made = subprocess.run(words, capture_output=True, text=True, env=environment)
-        assert made.returncode == 0, made.stderr
-        return path
-
-    return made_once(tmp_path_factory, "model", convert)
+    """Path of an encoder: two convolutions, int8 8 x 8 x 1 to 8 latents."""
+    random = np.random.default_rng(0)
+    stem, head = random.normal(size=(8, 1, 3, 3)), 4 * random.normal(size=(N_LATENTS, 8, 4, 4))
+    layers = [
+        Conv(stem, np.zeros(8), 1, FEATURE_SCALE),
+        Pool(),
+        Conv(head, np.zeros(N_LATENTS), 0, STEP, has_relu=False),
+    ]
+    path = tmp_path_factory.mktemp("model") / "encoder.tflite"
+    write_part(path, (IMAGE_SIZE, IMAGE_SIZE, 1), PIXEL, layers)
+    return path
 
 
 @pytest.fixture(scope="session")

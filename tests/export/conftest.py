@@ -76,11 +76,11 @@ def exported(checkpoint, tmp_path_factory) -> Exported:
     )
     run_worker = tflite.run_worker
 
-    def convert_once(scratch: Path) -> None:
+    def convert_once(scratch: Path, worker: Path) -> None:
         """TensorFlow's part, the same in each worker."""
 
         def convert(folder: Path) -> bytes:
-            run_worker(scratch)
+            run_worker(scratch, worker)
             return (scratch / "encoder.tflite").read_bytes()
 
         converted = made_once(tmp_path_factory, "converted", convert)

@@ -30,6 +30,7 @@ STUDIES = {
     "fuzz": "results/link-fuzz.json",
     "faults": "results/faults.json",
     "aarch64": "results/aarch64-*.json",
+    "install": "results/install.json",
     "boot_image": "results/boot-*.json",
     "power_cuts": "results/power-cuts.json",
     "scenarios": "results/scenarios.json",

@@ -18,6 +18,7 @@ COLOUR_32 = ImageSpec(32, 32, 3)
 
 @pytest.mark.parametrize("spec", [GREY_8, COLOUR_32, ImageSpec(20, 10, 3), ImageSpec(10, 30, 1)])
 def test_opencv_fits_nearly_as_pillow_does(spec, monkeypatch):
+    pytest.importorskip("cv2")
     smooth = np.asarray(PillowImage.linear_gradient("L").resize((150, 100)).convert("RGB"))
     by_pillow = fit(smooth, spec)
     monkeypatch.setitem(sys.modules, "PIL.Image", None)

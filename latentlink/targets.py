@@ -99,6 +99,7 @@ def nightly(said: Said) -> None:
         said.run("tests.studies", study, **{results.RESULTS: said.results})
     for study in ("kills", "fog_live"):
         said.run("tests.studies", study, "--results", said.results)
+    said.run("tests.pythons", "--all")
     said.run("tests.studies", "faults", *FAULTS, **{results.RESULTS: said.results})
     said.run(
         "pytest",

@@ -1,8 +1,8 @@
 """Libraries: which test files want none that is not here, whichever they import, and whatever those
 import in turn.
 
-`python -m tests.libraries FOLDER…` lists them: on a Python without PyTorch these are the tests of
-node, host and link.
+`python -m tests.libraries FOLDER|FILE…` lists them: on a Python without PyTorch these are the tests
+of node, host and link.
 """
 
 import sys
@@ -14,8 +14,8 @@ from tests.test_boundaries import OURS, ROOT, modules_imported
 
 
 def main() -> None:
-    for folder in sys.argv[1:]:
-        for path in sorted((ROOT / folder).rglob("test_*.py")):
+    for place in map(ROOT.joinpath, sys.argv[1:]):
+        for path in [place] if place.is_file() else sorted(place.rglob("test_*.py")):
             if not missing(path):
                 print(path.relative_to(ROOT))
 

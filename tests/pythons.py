@@ -62,13 +62,21 @@ def environment(python: str, folder: Path, lock: str) -> Path:
     """The Python of a new one."""
     subprocess.run([python, "-m", "venv", folder], check=True)
     own = folder / "bin/python"
-    pip = [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]
+    pip: list[str | Path] = [
+        own,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--requirement",
+    ]
     subprocess.run([*pip, ROOT / "requirements" / lock], check=True)
     return own
 
 
 def pytest(own: Path, *words: str) -> int:
-    command = [own, "-m", "pytest", "-p", "no:cacheprovider", *words]
+    command: list[str | Path] = [own, "-m", "pytest", "-p", "no:cacheprovider", *words]
     return subprocess.run(command, cwd=ROOT).returncode
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from export.partition.part_file import PIXEL, STEP, Conv, Pool, write_part
+from export.partition.part_file import PIXEL, STEP, Conv, Layer, Pool, write_part
 from link.bundle.bundle import Bundle
 from link.bundle.image_spec import ImageSpec
 from link.coder.tables import Tables
@@ -27,7 +27,7 @@ def int8_model(tmp_path_factory):
     """Path of an encoder: two convolutions, int8 8 x 8 x 1 to 8 latents."""
     random = np.random.default_rng(0)
     stem, head = random.normal(size=(8, 1, 3, 3)), 4 * random.normal(size=(N_LATENTS, 8, 4, 4))
-    layers = [
+    layers: list[Layer] = [
         Conv(stem, np.zeros(8), 1, FEATURE_SCALE),
         Pool(),
         Conv(head, np.zeros(N_LATENTS), 0, STEP, has_relu=False),

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -28,7 +29,7 @@ from tests.parity import scenes
 
 FOLDER = Path(__file__).parent
 ONNX, CALIBRATION = "encoder.onnx.xz", "calibration.npz"
-SIZES = dict(base_width=12, hidden=48, latents=24, latent_decoder_width=32)
+SIZES: dict[str, Any] = dict(base_width=12, hidden=48, latents=24, latent_decoder_width=32)
 
 
 def main() -> None:
@@ -49,8 +50,11 @@ def main() -> None:
 
 
 def scene_data() -> DataSet:
-    splits = [Split(*scenes.scenes(n, seed)) for n, seed in ((3000, 1), (300, 2), (1000, 3))]
-    return DataSet("scenes", scenes.CLASSES, *splits, Augmentation(crop_pad=4, flip=True))
+    train, validation, test = (
+        Split(*scenes.scenes(n, seed)) for n, seed in ((3000, 1), (300, 2), (1000, 3))
+    )
+    seen = Augmentation(crop_pad=4, flip=True)
+    return DataSet("scenes", scenes.CLASSES, train, validation, test, seen)
 
 
 def keep(checkpoint: Path, bundle: Path, folder: Path) -> None:

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module", params=["digits", "photo"])
-def case(request) -> tuple[np.ndarray, ...]:
-    """Calibration images, test images, their labels; what TensorFlow made; the decoder."""
+def case(request) -> tuple[Path, np.ndarray, np.ndarray, np.ndarray, Path, Path]:
+    """The folder; calibration and test images, their labels; what TensorFlow made; the decoder."""
     folder = HERE / request.param
     if request.param == "photo":
         made = (folder / "encoder.tflite", folder / "decoder.onnx")

@@ -34,7 +34,7 @@ GATEWAY = {
         "folder of the devices' sockets, each called by its device's number"
     ),
     "state_dir": setting.text(is_required=True).explained("folder in which messages are kept"),
-    "link": setting.Setting((list, dict), is_required=True).explained(
+    "link": setting.Setting((list, dict), is_required=True, items=dict).explained(
         "the line to the devices, with the keys of host.toml's `[link]`"
     ),
     "device": setting.Setting((list,), is_required=True, items=dict).explained("the devices"),

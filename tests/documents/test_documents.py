@@ -5,6 +5,7 @@ import tomllib
 
 import pytest
 
+from host_decoder.decode.verdict import VerdictConfig
 from latentlink.commands import COMMANDS
 from latentlink.variables import VARIABLES
 from link.settings.setting import Setting, settings_of
@@ -14,6 +15,13 @@ from tests.documents.parts import PARTS, ROOT, made_in, pages, renewed
 from tests.documents.reading import OURS, PACKAGES, fault
 
 PAGES = pages()
+TABLES = {
+    "host_decoder/config.py",
+    "host_decoder/gateway_config.py",
+    "host_decoder/learn/config.py",
+    "device/training/description.py",  # written by a run's host, not by a person
+}
+"Modules whose keys stand in tables of settings, and are among the made parts."
 OLDER = ("results.md",)
 "Says commands of the revision at which something was measured."
 INNER = {"LATENTLINK_ROOT", "LATENTLINK_TEST_RUN"}
@@ -43,6 +51,18 @@ def test_every_made_part_has_its_place():
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_key_says_what_it_means(section):
     assert [name for name, one in SECTIONS[section].items() if not one.means] == []
+
+
+def test_no_file_that_a_person_writes_is_left_out():
+    reads = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if re.search(r"\bsetting\.(whole|text|number)\(", path.read_text(encoding="utf-8"))
+    }
+    modules = {kind.__module__ for kind in (*keys.NODE_TOML.values(), VerdictConfig)}
+    told = {f"{module.replace('.', '/')}.py" for module in modules} | TABLES
+    assert reads - told == set()
 
 
 def test_every_variable_command_and_option_says_what_it_is_for():

@@ -41,6 +41,12 @@ def test_it_is_read_with_paths_beside_it(path):
     assert config.links[0].region == "eu868"
 
 
+def test_it_may_have_several_lines(path):
+    roof = '[[link]]\nport = "/dev/ttyUSB1"\nprofile = "lora-sf9"\nregion = "wire"\n'
+    path.write_text(GOOD.replace("[link]", "[[link]]").replace("[[device]]", f"{roof}[[device]]"))
+    assert [link.region for link in load(path).links] == ["eu868", "wire"]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "sentence"),
     [

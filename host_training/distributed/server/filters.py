@@ -1,21 +1,28 @@
 """Filters: which of a round's updates a server averages, and how long they may be.
 
-Who trains honestly moves, noise apart, where the others move. So an update whose cosine to the sum
-of all others is less than a quarter of the median cosine, and further from it than theirs usually
-are, is left out, and so is one that alone raises the loss on held-out images. What is left is
-clipped to the median norm: nobody pulls harder than half of the devices do. An honest device whose
-update is left out keeps it in its error memory.
+Who trains honestly moves, noise apart, where the others move and where the run has been going. One
+update tells little of that, and many of one device tell enough: so each device's odds are kept, by
+Wald's sequential test (Annals of Mathematical Statistics, 1945), of moving half as much with the
+others as is usual against not at all. While they are low its updates are left out; it is judged
+all the same, so an honest one comes back, with what it kept in its error memory. One that alone
+raises the loss on held-out images is left out too. What is left is clipped to the median norm:
+nobody pulls harder than half of the devices do.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-MIN_JUDGED = 4
-"Among fewer updates there is no majority to compare with: none is left out."
-MIN_COSINE_OF_MEDIAN = 0.25
-N_DEVIATIONS = 3.0
-"Median absolute deviations of the cosines: honest ones of few images differ as well."
+MIN_KNOWN = 4
+"Cosines without which nothing is usual: nobody is judged."
+N_RECENT = 128
+"Cosines that say what is usual."
+DOUBT = -3.0
+"Logarithm of the odds below which a device is left out: an honest one comes there once in twenty."
+MOST = 8.0
+"Odds go no further, either way: who changes is found out soon."
+LEAST_SPREAD = 1e-3
 MAX_LOSS_RISE = 0.05
 "Nats by which an update alone may raise the held-out loss: honest steps are noisy as well."
 
@@ -33,28 +40,50 @@ def clip_factors(updates: Sequence[np.ndarray]) -> np.ndarray:
     return factors.astype(np.float32)
 
 
-def cosines_to_others(updates: Sequence[np.ndarray]) -> np.ndarray:
-    """Cosine of each update, clipped, to the sum of all others, float64 (n,); 0 where one of the
-    two is.
+def cosines_to_others(
+    updates: Sequence[np.ndarray], course: np.ndarray | None = None
+) -> np.ndarray:
+    """Cosine of each update, clipped, to the sum of all others and of `course` (P,), float64 (n,);
+    0 where one of the two is.
     """
     clipped = np.stack(updates) * clip_factors(updates)[:, None]
+    if course is not None:
+        clipped = np.vstack([clipped, course])
     gram = (clipped @ clipped.T).astype(np.float64)
     own, to_all = gram.diagonal(), gram.sum(1)
     others_sq = np.maximum(gram.sum() - 2 * to_all + own, 0)
     scale = np.sqrt(own * others_sq)
-    return np.divide(to_all - own, scale, out=np.zeros_like(scale), where=scale > 0)
+    cosines = np.divide(to_all - own, scale, out=np.zeros_like(scale), where=scale > 0)
+    return cosines[: len(updates)]
 
 
-def is_with_the_others(updates: Sequence[np.ndarray]) -> np.ndarray:
-    """Which of a round's updates, float32 (P,) each, move where the others do, bool (n,)."""
-    if len(updates) < MIN_JUDGED:
-        return np.ones(len(updates), bool)
-    cosines = cosines_to_others(updates)
-    median = float(np.median(cosines))
-    deviation = float(np.median(np.abs(cosines - median)))
-    return (cosines >= MIN_COSINE_OF_MEDIAN * max(median, 0.0)) | (
-        cosines >= median - N_DEVIATIONS * deviation
-    )
+@dataclass(frozen=True)
+class Trust:
+    """What is known of the devices so far."""
+
+    odds: Mapping[int, float] = field(default_factory=dict)
+    "By device, the logarithm; one that is not here has even ones."
+    recent: tuple[float, ...] = ()
+    "Cosines of the last updates that were not left out."
+
+    def judged(self, devices: Sequence[int], cosines: np.ndarray) -> tuple["Trust", np.ndarray]:
+        """What is known after another update of each of these devices, by its cosine, float64 (n,);
+        and which of them are believed, bool (n,).
+        """
+        known = np.array([*self.recent, *cosines])
+        if len(known) < MIN_KNOWN:
+            return self, np.ones(len(devices), bool)
+        usual = float(np.median(known))
+        deviation = 1.4826 * float(np.median(np.abs(known - usual)))
+        spread = max(deviation * (1 + MIN_KNOWN / len(known)), LEAST_SPREAD)
+        expected = max(usual, 0.0) / 2
+        gains = expected * (cosines - expected / 2) / spread**2
+        odds = dict(self.odds)
+        for device, gain in zip(devices, gains.tolist(), strict=True):
+            odds[device] = min(max(odds.get(device, 0.0) + gain, -MOST), MOST)
+        is_believed = np.array([odds[device] >= DOUBT for device in devices])
+        recent = (*self.recent, *cosines[is_believed].tolist())[-N_RECENT:]
+        return Trust(odds, recent), is_believed
 
 
 def is_harmless(

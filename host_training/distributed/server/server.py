@@ -21,6 +21,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from host_training.distributed.server import bulk, filters
+from host_training.distributed.server.filters import Trust
 from host_training.distributed.server.rules import Patience, Rules
 from host_training.distributed.server.store import Stand, Store
 from link.update import (
@@ -100,6 +101,7 @@ class Server:
         """Which updates each round counted: with the settings, what another server needs to come to
         the same weights.
         """
+        self._trust = Trust()
         self._store = None if folder is None else Store(folder, settings, layout)
         self._resume()
         self._recent = {self.round_: self.weights}
@@ -244,37 +246,40 @@ class Server:
         """End the round if it is time; None where it is not. What comes back is on the disk."""
         if self.is_finished or not self._waiting or not self._is_over(now_s):
             return None
-        return self._close(sorted(self._kept()), now_s)
+        return self._close(*self._kept(), now_s)
 
     def close_with(self, accepted: Sequence[Accepted], now_s: float = 0.0) -> Closed:
         """End the round with these very updates, as another run did; KeyError where one of them has
         not come.
         """
-        return self._close(sorted(accepted), now_s)
+        return self._close(sorted(accepted), self._trust, now_s)
 
     def _is_over(self, now_s: float) -> bool:
         is_all_here = all((device, self.round_) in self._waiting for device in self.asked)
         return is_all_here or now_s >= self.deadline_s
 
-    def _kept(self) -> list[Accepted]:
-        """What the filters leave of what is here."""
+    def _kept(self) -> tuple[list[Accepted], Trust]:
+        """What the filters leave of what is here, and what is known of the devices then."""
         which = sorted(self._waiting)
         moved = [self._waiting[each].moved for each in which]
         is_kept = np.ones(len(which), bool)
+        trust = self._trust
         if self.rules.is_filtered:
-            is_kept &= filters.is_with_the_others(moved)
+            course = self.held.velocity if self.settings.outer_momentum else None
+            cosines = filters.cosines_to_others(moved, course)
+            trust, is_kept = trust.judged([device for device, _ in which], cosines)
         if self._held_out_loss is not None:
             is_kept &= filters.is_harmless(self.weights, moved, self._held_out_loss)
         if not is_kept.any():
             is_kept[:] = True  # one that is alone, or a tie: the loss will tell
-        return [each for each, kept in zip(which, is_kept, strict=True) if kept]
+        return [each for each, kept in zip(which, is_kept, strict=True) if kept], trust
 
-    def _close(self, accepted: list[Accepted], now_s: float) -> Closed:
+    def _close(self, accepted: list[Accepted], trust: Trust, now_s: float) -> Closed:
         held = [self._waiting[each] for each in accepted]
         told, after, memory = self._told(self._mean(held), tuple(accepted))
         packed = message.pack_round(told, self._run, self.hash, self._key)
         if self._store is not None:
-            stand = Stand([*self._hashes, told.after], memory, after, self.trained)
+            stand = Stand([*self._hashes, told.after], memory, after, self.trained, trust)
             self._store.keep(stand, packed)
         left_out = tuple(sorted(self._waiting.keys() - set(accepted)))
         closed = Closed(
@@ -285,7 +290,7 @@ class Server:
             self._came_bytes,
             len(packed),
         )
-        self.held, self._memory = after, memory
+        self.held, self._memory, self._trust = after, memory, trust
         self._messages.append(packed)
         self.accepted.append(told.accepted)
         self._hashes.append(told.after)
@@ -402,7 +407,7 @@ class Server:
         if self._store is None or (stand := self._store.stand()) is None:
             return
         self._hashes, self.trained = list(stand.hashes), set(stand.trained)
-        self._memory, self.held = stand.memory, stand.held
+        self._memory, self.held, self._trust = stand.memory, stand.held, stand.trust
         own, most = self._key.public_key(), device_end.max_message_bytes(self.layout)
         for number, before in enumerate(self._hashes[:-1]):
             packed = self._store.told(number)

@@ -1,6 +1,6 @@
 """Store: where a run's server stands, on its disk: a round is there before anybody hears of it.
 
-    state            hashes of all rounds so far; the memory, and what all ends hold
+    state            hashes of all rounds so far; the memory, what all ends hold, whom to trust
     rounds/000007    what was told of each round, signed
     trained.json     who trained when
 
@@ -11,18 +11,19 @@ open, and it ends again with whatever comes then.
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from host_training.distributed.server.filters import Trust
 from link.base import durable
 from link.update import Layout, RunSettings
 from link.update.message import Accepted
 from link.update.outer_step import Held
 
 STATE, ROUNDS, TRAINED = "state", "rounds", "trained.json"
-FORMAT = 1
+FORMAT = 2
 CHECKSUM_BYTES = 8
 
 
@@ -36,6 +37,7 @@ class Stand:
     "float32 (P,): what its messages had no room for."
     held: Held
     trained: Collection[Accepted]
+    trust: Trust = field(default_factory=Trust)
 
 
 class Store:
@@ -53,6 +55,8 @@ class Store:
             "format": FORMAT,
             "run": self._settings.run_id.hex(),
             "hashes": [each.hex() for each in stand.hashes],
+            "odds": sorted(stand.trust.odds.items()),
+            "recent": stand.trust.recent,
         }
         held = stand.held
         arrays = (stand.memory, held.weights, held.velocity, held.statistics)
@@ -81,7 +85,8 @@ class Store:
         memory, *held = np.split(np.frombuffer(rest, np.float32), ends)
         trained = json.loads((self._folder / TRAINED).read_bytes())
         hashes = [bytes.fromhex(each) for each in head["hashes"]]
-        return Stand(hashes, memory, Held(*held), {(device, one) for device, one in trained})
+        trust = Trust(dict(head["odds"]), tuple(head["recent"]))
+        return Stand(hashes, memory, Held(*held), {(device, one) for device, one in trained}, trust)
 
     def told(self, round_: int) -> bytes:
         """What devices were told of a round."""

@@ -3,6 +3,7 @@ whether it lies. Everything is drawn by (seed, device, round).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -50,11 +51,11 @@ class Circumstances:
     lie: Lie | None = None
     liar_share: float = 0.0
 
-    def is_slow(self, seed: int, device: int) -> bool:
-        return _draw(seed, device, 0, 1) < self.slow_share
+    def is_slow(self, seed: int, device: int, n_devices: int) -> bool:
+        return device in _some(seed, n_devices, self.slow_share, 1)
 
-    def is_liar(self, seed: int, device: int) -> bool:
-        return self.lie is not None and _draw(seed, device, 0, 2) < self.liar_share
+    def is_liar(self, seed: int, device: int, n_devices: int) -> bool:
+        return self.lie is not None and device in _some(seed, n_devices, self.liar_share, 2)
 
     def is_lost(self, seed: int, device: int, round_: int) -> bool:
         return _draw(seed, device, round_, 3) < self.lost
@@ -68,6 +69,13 @@ class Circumstances:
 
     def training_s(self, n_images: int, is_slow: bool) -> float:
         return n_images * self.image_s * (self.slow_factor if is_slow else 1)
+
+
+@lru_cache(maxsize=8)
+def _some(seed: int, n_devices: int, share: float, kind: int) -> frozenset[int]:
+    """As many devices as the share says, to the next whole one."""
+    order = np.random.default_rng((seed, n_devices, kind)).permutation(n_devices)
+    return frozenset(order[: round(share * n_devices)].tolist())
 
 
 def _draw(seed: int, device: int, round_: int, kind: int) -> float:

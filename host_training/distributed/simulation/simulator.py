@@ -131,9 +131,10 @@ class Simulator:
         made_in = device.end.round_
         if made_in >= self.server.settings.n_rounds:
             return
-        is_slow = self.circumstances.is_slow(self.seed, number)
+        n_devices = self.server.settings.n_devices
+        is_slow = self.circumstances.is_slow(self.seed, number, n_devices)
         update, n_images = trained(device)
-        if self.circumstances.is_liar(self.seed, number):
+        if self.circumstances.is_liar(self.seed, number, n_devices):
             update = self._lie(device, update)
         ready_s = self.now_s + self.circumstances.transfer_s(len(told), is_slow)
         ready_s += self.circumstances.training_s(n_images, is_slow)

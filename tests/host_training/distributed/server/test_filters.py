@@ -13,6 +13,12 @@ def honest(n: int, noise: float = 3.0, seed: int = 0) -> list[np.ndarray]:
     return [(TRUTH + noise * rng.standard_normal(TRUTH.size)).astype(np.float32) for _ in range(n)]
 
 
+def believed(updates: list[np.ndarray]) -> np.ndarray:
+    """Which of them, when nothing is known yet."""
+    cosines = filters.cosines_to_others(updates)
+    return filters.Trust().judged(range(len(updates)), cosines)[1]
+
+
 def test_no_update_is_longer_than_the_median_and_short_ones_stay():
     updates = [np.full(4, length, np.float32) for length in (1, 2, 3, 40, 500)]
     factors = filters.clip_factors(updates)
@@ -23,7 +29,7 @@ def test_no_update_is_longer_than_the_median_and_short_ones_stay():
 def test_an_update_of_zeros_harms_nothing():
     updates = [*honest(5), np.zeros_like(TRUTH)]
     assert np.isfinite(filters.cosines_to_others(updates)).all()
-    assert filters.is_with_the_others(updates)[:5].all()
+    assert believed(updates)[:5].all()
 
 
 def test_the_cosine_is_the_one_of_its_definition():
@@ -36,16 +42,53 @@ def test_the_cosine_is_the_one_of_its_definition():
 
 @pytest.mark.parametrize("scale", [1.0, 10.0, 1e6])
 @pytest.mark.parametrize("kind", ["noise", "sign flip"])
-def test_two_liars_among_twenty_are_left_out_and_nobody_else(kind, scale):
-    updates, rng = honest(20), np.random.default_rng(9)
-    for liar in (3, 11):
-        lie = rng.standard_normal(TRUTH.size) if kind == "noise" else -updates[liar]
-        updates[liar] = (scale * lie).astype(np.float32)
-    assert set(np.flatnonzero(~filters.is_with_the_others(updates))) == {3, 11}
+def test_two_liars_among_twenty_are_left_out_soon_and_nobody_else(kind, scale):
+    rng, trust = np.random.default_rng(9), filters.Trust()
+    for turn in range(8):
+        updates = honest(20, seed=turn)
+        for liar in (3, 11):
+            lie = rng.standard_normal(TRUTH.size) if kind == "noise" else -updates[liar]
+            updates[liar] = (scale * lie).astype(np.float32)
+        trust, is_believed = trust.judged(range(20), filters.cosines_to_others(updates))
+        assert set(np.flatnonzero(~is_believed)) <= {3, 11}
+    assert set(np.flatnonzero(~is_believed)) == {3, 11}
 
 
 def test_among_three_nobody_is_judged():
-    assert filters.is_with_the_others([TRUTH, TRUTH, -TRUTH]).all()
+    assert believed([TRUTH, TRUTH, -TRUTH]).all()
+
+
+def test_the_course_of_the_run_counts_as_one_of_the_others():
+    one, course = honest(1)[0], 5 * TRUTH
+    wanted = one @ course / np.linalg.norm(one) / np.linalg.norm(course)
+    assert filters.cosines_to_others([one], course) == pytest.approx([wanted], rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["noise", "sign flip"])
+def test_many_turns_tell_what_one_does_not(kind):
+    """Four of 24 in a round, each of which says hardly anything: the three liars are found by their
+    odds, and honest ones are left out seldom, and come back.
+    """
+    rng, trust, counted = np.random.default_rng(3), filters.Trust(), np.zeros((24, 2))
+    for round_ in range(40 * 6):
+        devices = [4 * (round_ % 6) + i for i in range(4)]
+        cosines = rng.normal(0.2, 0.1, 4)
+        for place, device in enumerate(devices):
+            if device % 8 == 0:  # three
+                cosines[place] = rng.normal(0, 0.03) if kind == "noise" else -cosines[place]
+        trust, is_believed = trust.judged(devices, cosines)
+        counted[devices, round_ // 120] += is_believed
+    is_liar = np.arange(24) % 8 == 0
+    assert (counted[is_liar, 1] <= 2).all()  # of 20, in the second half
+    assert counted[~is_liar].mean() > 19
+    assert len(trust.recent) == filters.N_RECENT
+
+
+def test_who_begins_to_lie_after_long_honesty_is_found_soon():
+    trust = filters.Trust({0: filters.MOST}, tuple(np.random.default_rng(1).normal(0.2, 0.1, 64)))
+    for _ in range(10):
+        trust, is_believed = trust.judged([0], np.array([-0.2]))
+    assert not is_believed[0]
 
 
 def test_what_raises_the_held_out_loss_is_left_out():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from host_training.distributed.server.filters import Trust
 from host_training.distributed.server.store import STATE, Stand, Store
 from link.update.layout import Layout
 from link.update.outer_step import Held
@@ -13,7 +14,10 @@ from link.update.settings import RunSettings
 SETTINGS = RunSettings(network="00" * 8, outer_momentum=0.5)
 LAYOUT = Layout(("a",), ((5,),))
 VECTOR = np.arange(5, dtype=np.float32)
-STAND = Stand([bytes(8), b"\x01" * 8], VECTOR, Held(VECTOR + 1, VECTOR + 2), {(3, 0), (4, 0)})
+STAND = Stand(
+    [bytes(8), b"\x01" * 8], VECTOR, Held(VECTOR + 1, VECTOR + 2), {(3, 0), (4, 0)},
+    Trust({3: -1.25, 4: 8.0}, (0.5, 0.125)),
+)  # fmt: skip
 
 
 def test_where_it_stood_it_stands_again(tmp_path):
@@ -24,6 +28,7 @@ def test_where_it_stood_it_stands_again(tmp_path):
     stand = again.stand()
     assert stand is not None
     assert (stand.hashes, stand.trained) == (STAND.hashes, STAND.trained)
+    assert stand.trust == STAND.trust
     assert stand.memory.tobytes() == VECTOR.tobytes()
     assert stand.held.hash == STAND.held.hash
     assert again.told(0) == b"told"

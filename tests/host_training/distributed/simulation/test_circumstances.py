@@ -28,6 +28,13 @@ def test_shares_are_what_they_say_and_drawn_by_seed_device_and_round(share):
     assert share in (0.0, 1.0) or lost != [around.is_lost(0, device, 6) for device in range(800)]
 
 
+def test_so_many_are_slow_as_the_share_says():
+    around = Circumstances(slow_share=0.3, lie="noise", liar_share=0.1)
+    for seed in range(3):
+        assert sum(around.is_slow(seed, device, 32) for device in range(32)) == 10
+        assert sum(around.is_liar(seed, device, 32) for device in range(32)) == 3
+
+
 def test_nobody_lies_unless_it_is_said_how():
-    assert not Circumstances(liar_share=1.0).is_liar(0, 0)
-    assert Circumstances(lie="noise", liar_share=1.0).is_liar(0, 0)
+    assert not Circumstances(liar_share=1.0).is_liar(0, 0, 8)
+    assert Circumstances(lie="noise", liar_share=1.0).is_liar(0, 0, 8)

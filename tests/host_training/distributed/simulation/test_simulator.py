@@ -81,7 +81,7 @@ def test_slow_and_lost_ones_do_not_hold_up_the_others():
 def test_no_lie_ends_a_run(lie):
     around = Circumstances(lie=lie, liar_share=0.3)
     one = simulator(around=around, rules=Rules())
-    liars = {n for n in range(CODED.n_devices) if around.is_liar(one.seed, n)}
+    liars = {n for n in range(CODED.n_devices) if around.is_liar(one.seed, n, CODED.n_devices)}
     assert liars
     found = moments(one)
     assert np.isfinite(one.server.weights).all()

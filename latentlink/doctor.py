@@ -14,7 +14,7 @@ from pathlib import Path
 
 from latentlink.said import PYTHON
 from link.checkup import Finding, check_disk, prevents
-from link.output import program
+from link.output import program, readable_output
 from link.settings import host_folder
 
 NODE_TOML = "node.toml"
@@ -29,6 +29,7 @@ Place = tuple[str, Path]
 
 
 def main() -> int:
+    readable_output()
     parser = program.Parser(prog="latentlink doctor", description=ABOUT)
     parser.add_argument(
         "places",

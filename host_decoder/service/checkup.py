@@ -3,6 +3,7 @@
 Libraries may be missing, so what needs them is imported when they were found.
 """
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +41,6 @@ def check_host(host: Path, systemd: Path = SYSTEMD) -> Iterator[Finding]:
         )
         return
     yield from _secrets(host)
-    yield from check_disk(host.parent)
     if not prevents(found):
         yield from _settings(host, systemd)
 
@@ -71,8 +71,9 @@ def _settings(host: Path, systemd: Path) -> Iterator[Finding]:
         yield Finding(str(error))
         return
     yield from (Finding(warning, is_hint=True) for warning in config.warnings)
-    yield from (stored := list(_store(config.store)))
-    is_running = any(finding.is_hint for finding in stored)
+    if is_running := _is_held(config.store):
+        yield Finding("a host is running, and has store and ports", is_hint=True)
+    yield from _store(config.store)
     for gateway in config.gateways:
         yield from _gateway(gateway, is_running)
     if not WallClock(config.is_clock_trusted).is_right:
@@ -85,20 +86,35 @@ def _settings(host: Path, systemd: Path) -> Iterator[Finding]:
         yield from _service(host, config)
 
 
-def _store(store: Path) -> Iterator[Finding]:
-    """A hint where a host has it."""
+def _is_held(store: Path) -> bool:
+    """Whether a host writes it."""
     from host_decoder.store.file import Lock, StoreError, StoreHeldError
-    from host_decoder.store.sqlite import Store
 
     if not store.exists():
-        return
+        return False
     try:
         Lock(store).close()
-    except StoreHeldError as error:
-        yield Finding(f"a host is running: {error}", is_hint=True)
-        return
-    except StoreError as error:
-        yield Finding(str(error))
+    except StoreHeldError:
+        return True
+    except StoreError:
+        return False
+    return False
+
+
+def _store(store: Path) -> Iterator[Finding]:
+    from host_decoder.store.file import StoreError
+    from host_decoder.store.sqlite import Store
+
+    folder = store.parent
+    if not folder.is_dir():
+        yield Finding(f"there is no folder {folder} for the store: make it")
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        yield Finding(
+            f"this account may not write into {folder}, where the store is: give it to it"
+        )
+    else:
+        yield from check_disk(folder)
+    if not store.exists():
         return
     try:
         with Store(store, must_exist=True) as opened:

@@ -109,7 +109,7 @@ def test_a_host_that_runs_has_its_ports(good):
     lock = Lock(good.parent / "host.sqlite")
     [], [sentence] = found(good)
     lock.close()
-    assert sentence.startswith("a host is running: ")
+    assert sentence == "a host is running, and has store and ports"
 
 
 def test_a_broker_that_does_not_answer_is_named(good):
@@ -151,3 +151,14 @@ def test_without_its_libraries_it_says_which_and_asks_no_further(good, monkeypat
     change(good, "profile = ", "profil = ")
     [sentence], [] = found(good)
     assert sentence.startswith("rich is not installed: pip install ")
+
+
+def test_a_store_that_cannot_be_made_is_named(good, monkeypatch):
+    change(good, '"host.sqlite"', '"elsewhere/host.sqlite"')
+    [sentence], [] = found(good)
+    assert sentence == f"there is no folder {good.parent / 'elsewhere'} for the store: make it"
+    (good.parent / "elsewhere").mkdir()
+    assert found(good) == ([], [])
+    monkeypatch.setattr("os.access", lambda path, mode: "elsewhere" not in str(path))
+    [sentence], [] = found(good)
+    assert "may not write into" in sentence

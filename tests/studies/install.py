@@ -9,15 +9,15 @@ first_label_python_3_xx_s  git clone, pip install '.[node,host]', latentlink liv
 with_training_s            on 3.11, make train export live
 host_mb, node_mb           the environment; of a node without pip and setuptools
 host_listens_s             latentlink host, from its start to its word
-node_resident_mb           latentlink node with models/cifar10, at most, while it sends
+node_resident_mb           latentlink node with models/cifar10, while it sends
 """
 
 import argparse
+import itertools
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +122,7 @@ def host_alone(folder: Path, python: str) -> dict[str, float]:
     bundle = folder / "clone/models/cifar10"
     (folder / "host.toml").write_text(
         '[link]\nport = "127.0.0.1:0"\nprofile = "udp"\npeers = ["127.0.0.1:9"]\n'
-        f'[[node]]\nid = 1\nkey = "keys/node.key"\nbundle = "{bundle}"\n'
+        f'[[node]]\nnode = 1\nkey = "keys/node.key"\nbundle = "{bundle}"\n'
     )
     begun_s = time.monotonic()
     with subprocess.Popen(
@@ -165,29 +165,23 @@ def node_alone(folder: Path, python: str) -> dict[str, float]:
         "downlink = false\n"
     )
     node = subprocess.Popen(
-        [programs / "latentlink", "node", "node.toml", "--console", "json"],
+        [programs / "latentlink", "node", "node.toml"],
         cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
     )
     resident_mb = 0.0
-    for _ in lines_until_sent(node):
+    assert node.stdout
+    for _ in itertools.islice(node.stdout, N_IMAGES):
         resident_mb = max(resident_mb, resident_mb_of(node.pid))
     node.terminate()
     node.wait()
     return {"node_mb": size_mb, "node_resident_mb": resident_mb}
 
 
-def lines_until_sent(node: subprocess.Popen) -> Iterator[str]:
-    assert node.stdout
-    for number, line in zip(range(N_IMAGES), node.stdout, strict=False):
-        print(f"{number} {line}", end="")
-        yield line
-
-
 def resident_mb_of(process: int) -> float:
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024 / MB
     raise ProcessLookupError(f"process {process} has ended")
 

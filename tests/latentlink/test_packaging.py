@@ -71,7 +71,7 @@ def plain(name: str) -> str:
         ("device", ("node", "pictures")),
         ("host_decoder", ("host",)),
         ("host_training", ("train", "global")),
-        ("export", ("host", "node", "train", "export")),
+        ("export", ("host", "train", "export")),
         ("latentlink", ()),
     ],
 )

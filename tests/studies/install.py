@@ -91,7 +91,7 @@ def installed(folder: Path, python: str, extras: str) -> Path:
     """The programs of a new environment, made from a new clone."""
     run("git", "clone", "--quiet", ROOT, "clone", folder=folder)
     run(python, "-m", "venv", "venv", folder=folder)
-    pip = ("venv/bin/python", "-m", "pip", "install", "--quiet")
+    pip = ("venv/bin/python", "-m", "pip", "install", "--quiet", "--no-compile")
     run(*pip, f"./clone[{extras}]", folder=folder)
     return folder / "venv/bin"
 

@@ -67,7 +67,8 @@ def make_canary(bundle: Bundle) -> bytes:
     return file.getvalue()
 
 
-def _squares(spec: ImageSpec, n_across: int, draw: np.random.Generator) -> np.ndarray:
+def _squares(spec: ImageSpec, n_across: int, draw: "np.random.Generator") -> np.ndarray:
+    # the type in quotes: a node that tries no bundle then does without 3 MB
     cell = -(-max(spec.height, spec.width) // n_across)
     colours = draw.uniform(0, 255, (n_across, n_across, spec.channels))
     shapes = colours.repeat(cell, axis=0).repeat(cell, axis=1)[: spec.height, : spec.width]

@@ -2,7 +2,6 @@
 pip installs them.
 """
 
-from importlib import metadata
 from pathlib import Path
 
 NAME = "latentlink"
@@ -22,5 +21,7 @@ def version() -> str:
     try:
         lines = (PROJECT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
+        from importlib import metadata  # which loads what reads mail, a megabyte of it
+
         return metadata.version(NAME)
     return next(line.split('"')[1] for line in lines if line.startswith("version = "))

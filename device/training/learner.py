@@ -78,6 +78,8 @@ class _Progress:
     weights: np.ndarray
     n_steps: int = 0
     loss_sum: float = 0.0
+    velocity: np.ndarray | None = None
+    "That it began with, where momentum is carried."
 
 
 class Learner:
@@ -100,6 +102,7 @@ class Learner:
         self._velocity: np.ndarray | None = None
         self._statistics: np.ndarray | None = None
         self._sent: np.ndarray | None = None
+        self._last_round: int | None = None
         self._progress: _Progress | None = None
         self._saved: tuple[int, bytes, int] | None = None
         self.damage: str | None = None
@@ -111,6 +114,12 @@ class Learner:
         frozen.
         """
         self._statistics = statistics
+
+    def settle(self, last_round: int) -> None:
+        """The round whose update was made last: the momentum of one that was begun since, and is
+        not wanted any more, is forgotten with it.
+        """
+        self._last_round = last_round
 
     def forget(self, sent: np.ndarray) -> None:
         """Momentum of entries that were sent, int64 (K,), is gone when the next round begins, if
@@ -168,12 +177,15 @@ class Learner:
         base, found = weights_hash(weights), self._progress
         if found is not None and (found.round_, found.base) == (round_, base):
             return found
+        if found is not None and self._last_round not in (None, found.round_):
+            self._velocity = found.velocity
         if self._settings.momentum_kind == FRESH:
             self._velocity = None
         elif self._velocity is not None and self._sent is not None:
             self._velocity[self._sent] = 0
         self._allowance.begin_round()
-        self._progress = _Progress(round_, base, np.array(weights, np.float32))
+        before = None if self._velocity is None else self._velocity.copy()
+        self._progress = _Progress(round_, base, np.array(weights, np.float32), velocity=before)
         return self._progress
 
     def _step(self, progress: _Progress, sgd: SGD) -> None:
@@ -210,6 +222,8 @@ class Learner:
         arrays = {"weights": progress.weights}
         if self._velocity is not None:
             arrays["velocity"] = self._velocity
+        if progress.velocity is not None:
+            arrays["before"] = progress.velocity
         with durable.whole(self._path) as unfinished, unfinished.open("wb") as file:
             np.savez(file, head=np.array(json.dumps(head)), **arrays)
             file.flush()
@@ -227,9 +241,10 @@ class Learner:
             if head["format"] != FORMAT or head["run"] != self._settings.run_id.hex():
                 raise ValueError(f"it is of run {head['run']}")
             weights, velocity = arrays.pop("weights"), arrays.pop("velocity", None)
+            before = arrays.pop("before", None)
             if any(
                 one is not None and one.shape != (self._network.n_weights,)
-                for one in (weights, velocity)
+                for one in (weights, velocity, before)
             ):
                 raise ValueError("it is of another network")
         except Exception as error:  # a damaged archive raises many kinds
@@ -240,7 +255,12 @@ class Learner:
             return 0, 0.0
         self._velocity = velocity
         self._progress = _Progress(
-            head["round"], bytes.fromhex(head["base"]), weights, head["n_steps"], head["loss_sum"]
+            head["round"],
+            bytes.fromhex(head["base"]),
+            weights,
+            head["n_steps"],
+            head["loss_sum"],
+            before,
         )
         day, joules = head["spent"]
         return day, joules

@@ -66,6 +66,7 @@ class Learning:
 
     def _train(self, work: Work) -> Learned | None:
         """None where a limit or a later round came between."""
+        self._learner.settle(work.last_round)
         self._learner.forget(work.sent)
         if work.statistics is not None:
             self._learner.freeze(work.statistics)

@@ -78,6 +78,8 @@ class Work:
     "int64 (K,): entries of the last update, whose momentum is masked where settings say so."
     statistics: np.ndarray | None
     "float32 (S,): batch norm's, once they are frozen."
+    last_round: int = -1
+    "Whose update was made last: what was learned of another one since is nothing; -1: none was."
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +171,8 @@ class DeviceEnd:
             return None
         held, sent = state.held, state.last.quantised.positions
         statistics = held.statistics if len(held.statistics) else None
-        return Work(state.round_, held.weights, sent, statistics)
+        last_round = state.last_round if state.trained else -1
+        return Work(state.round_, held.weights, sent, statistics, last_round)
 
     def give(self, learned: Learned) -> bytes:
         """What was learned from work(); the message to send."""

@@ -206,6 +206,30 @@ def test_a_round_that_is_broken_off_anywhere_ends_with_the_same_bits(world, tmp_
         start = learned.weights
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("n_steps", [1, SETTINGS.n_steps])
+def test_a_round_that_is_given_up_leaves_no_momentum_behind(world, tmp_path, n_steps, is_killed):
+    settings = replace(SETTINGS, momentum_kind=CARRIED)
+    undisturbed, state = world.learner(settings), tmp_path / "state"
+    start = undisturbed.train(world.initial, 0).weights
+    wanted = undisturbed.train(start, 2).weights
+    state.mkdir()
+    learner = world.learner(settings, folder=state)
+    learner.train(world.initial, 0)
+    learner.settle(0)
+    asked = iter([True] * n_steps)
+    if n_steps < SETTINGS.n_steps:
+        with pytest.raises(AbandonedError):
+            learner.train(start, 1, lambda: next(asked, False))
+    else:
+        learner.train(start, 1)  # and a message of a later round was there first
+    learner._save()
+    if is_killed:
+        learner = world.learner(settings, folder=state)
+    learner.settle(0)
+    assert learner.train(start, 2).weights.tobytes() == wanted.tobytes()
+
+
 def test_frozen_statistics_reach_every_step(world):
     n_channels = sum(layer.channels for layer in walk(world.layers) if isinstance(layer, Norm))
     frozen = np.ones(2 * n_channels, np.float32)

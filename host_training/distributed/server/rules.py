@@ -24,6 +24,11 @@ class Rules:
     "Median absolute deviations behind the median at which a round ends."
     longest_s: float = 3600.0
     "For a round; then one update is enough."
+    delay: int = 0
+    """So many rounds later a round's updates are counted, and devices of the next ones train
+    meanwhile (delayed averaging, Zhu et al., NeurIPS 2021): a slow link costs no time. The first
+    rounds count nothing, and of the last nothing is counted.
+    """
     is_filtered: bool = True
     "Whether what moves against the others is left out."
     is_clipped: bool = True

@@ -57,7 +57,7 @@ class Closed:
     left_out: tuple[Accepted, ...]
     "Updates that the filters left out."
     loss: float
-    "Mean of what the counted devices said, nats."
+    "Mean of what the counted devices said, nats; 0 where none was counted."
     up_bytes: int
     "Updates of this round that were checked and kept, as long as they came."
     down_bytes: int
@@ -83,8 +83,14 @@ class Server:
         """`devices`: public keys by number; `folder`: where the run is kept, None: nowhere
         (simulations); `held_out_loss`: of weights float32 (P,), updates that raise it are left out;
         `statistics`: batch norms', float32 (S,), at weights (P,), where a run freezes them.
+        ValueError where rules and settings do not fit.
         """
         self.settings, self.layout, self.rules = settings, layout, rules or Rules()
+        if self.rules.delay > settings.max_lateness:
+            raise ValueError(
+                f"updates are counted {self.rules.delay} rounds later, and refused when they are "
+                f"{settings.max_lateness} late; let fewer rounds lie between"
+            )
         self._key, self._devices = key, dict(devices)
         self._held_out_loss, self._statistics = held_out_loss, statistics
         self._run = settings.run_id
@@ -108,6 +114,8 @@ class Server:
         self._waiting: dict[Accepted, Waiting] = {}
         self._came_bytes = 0
         self._began: dict[int, float] = {}
+        self._since = self.round_
+        "What was asked for in earlier rounds, and not counted, is not awaited any more."
         self._begin(now_s)
         self._patience = Patience(self.rules, len(self.asked))
 
@@ -137,7 +145,7 @@ class Server:
     @property
     def deadline_s(self) -> float:
         """When the round ends at the latest, if one update has come by then."""
-        return self._began[self.round_] + self._patience.limit_s
+        return self._began[max(self._awaited, self._since)] + self._patience.limit_s
 
     def authentic(self, received: bytes) -> Update | Ask:
         """What a device of this run says, in its own name; MessageError with a sentence for
@@ -244,9 +252,12 @@ class Server:
 
     def close(self, now_s: float) -> Closed | None:
         """End the round if it is time; None where it is not. What comes back is on the disk."""
-        if self.is_finished or not self._waiting or not self._is_over(now_s):
+        if self.is_finished:
             return None
-        return self._close(*self._kept(), now_s)
+        if self._awaited >= self._since and not (self._due and self._is_over(now_s)):
+            return None
+        kept, trust = self._kept() if self._due else ([], self._trust)
+        return self._close(kept, trust, now_s)
 
     def close_with(self, accepted: Sequence[Accepted], now_s: float = 0.0) -> Closed:
         """End the round with these very updates, as another run did; KeyError where one of them has
@@ -254,13 +265,24 @@ class Server:
         """
         return self._close(sorted(accepted), self._trust, now_s)
 
+    @property
+    def _awaited(self) -> int:
+        """The round whose updates this one waits for; one before this process began has none."""
+        return self.round_ - self.rules.delay
+
+    @property
+    def _due(self) -> list[Accepted]:
+        """What is here and has its turn to be counted, sorted."""
+        return sorted(which for which in self._waiting if which[1] <= self._awaited)
+
     def _is_over(self, now_s: float) -> bool:
-        is_all_here = all((device, self.round_) in self._waiting for device in self.asked)
+        awaited = self._awaited
+        is_all_here = all((one, awaited) in self._waiting for one in self._were_asked[awaited])
         return is_all_here or now_s >= self.deadline_s
 
     def _kept(self) -> tuple[list[Accepted], Trust]:
         """What the filters leave of what is here, and what is known of the devices then."""
-        which = sorted(self._waiting)
+        which = self._due
         moved = [self._waiting[each].moved for each in which]
         is_kept = np.ones(len(which), bool)
         trust = self._trust
@@ -281,12 +303,12 @@ class Server:
         if self._store is not None:
             stand = Stand([*self._hashes, told.after], memory, after, self.trained, trust)
             self._store.keep(stand, packed)
-        left_out = tuple(sorted(self._waiting.keys() - set(accepted)))
+        left_out = tuple(sorted(set(self._due) - set(accepted)))
         closed = Closed(
             self.round_,
             tuple(accepted),
             left_out,
-            float(np.mean([each.update.loss for each in held])),
+            float(np.mean([each.update.loss for each in held])) if held else 0.0,
             self._came_bytes,
             len(packed),
         )
@@ -294,7 +316,8 @@ class Server:
         self._messages.append(packed)
         self.accepted.append(told.accepted)
         self._hashes.append(told.after)
-        self._waiting.clear()
+        for which in [which for which in self._waiting if which in {*accepted, *left_out}]:
+            del self._waiting[which]
         self._came_bytes = 0
         self._recent[self.round_] = self.weights
         for old in [
@@ -307,6 +330,8 @@ class Server:
 
     def _mean(self, held: Sequence[Waiting]) -> np.ndarray:
         """float64 (P,): by images and lateness, none longer than the median."""
+        if not held:
+            return np.zeros(self.layout.size)
         moved = [each.moved for each in held]
         shares = np.array(
             [each.update.n_images / np.sqrt(1 + self.round_ - each.update.round_) for each in held]

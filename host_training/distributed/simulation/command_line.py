@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from host_training.data.dataset import DataSet
+from host_training.distributed.server.rules import Rules
 from host_training.distributed.simulation.central import Central
 from host_training.distributed.simulation.circumstances import LIES, LINKS, Circumstances
 from host_training.distributed.simulation.partition import deal
@@ -49,6 +50,12 @@ def add_options(top: argparse.ArgumentParser) -> None:
     top.add_argument("--slow-share", type=float, help="share of the devices ten times slower")
     top.add_argument("--lost", type=float, help="share of the updates that never come")
     top.add_argument("--away", type=float, help="share of its turns that a device misses")
+    top.add_argument(
+        "--delay",
+        type=int,
+        default=0,
+        help="updates count so many rounds later, and devices train on meanwhile (default: 0)",
+    )
     top.add_argument("--lie", choices=LIES, help="what liars send")
     top.add_argument("--liar-share", type=float, help="share of the devices that lie")
     top.add_argument("--central", action="store_true", help="the same steps in one place")
@@ -72,13 +79,15 @@ def world_of(options: argparse.Namespace) -> World:
     names = {each.name for each in fields(Circumstances)}
     said = {name: getattr(options, name, None) for name in names}
     around = Circumstances(**{name: value for name, value in said.items() if value is not None})
-    return World(options.alpha, around)
+    return World(options.alpha, around, Rules(delay=options.delay))
 
 
 def usual_preset(data_set: str) -> str:
     return DEFAULT_PRESETS.get(data_set, OTHER_PRESET)
 
 
+MOST_DELAY = 4
+"Rounds that an update may be late at the least, whatever the groups."
 LEAST_BYTES = 200
 "What a message may have at the least: header, signature and the list of the counted take half."
 
@@ -155,6 +164,8 @@ def require_possible(plan: Plan, world: World) -> None:
             raise RunError(f"--{name} is {value}; it must be at least {least}")
     if plan.n_groups > plan.n_devices:
         raise RunError(f"{plan.n_groups} groups of {plan.n_devices} devices: take fewer groups")
+    if not 0 <= world.rules.delay <= MOST_DELAY:
+        raise RunError(f"--delay is {world.rules.delay}; it must be from 0 to {MOST_DELAY}")
     if not plan.epochs > 0:
         raise RunError(f"--epochs is {plan.epochs}; it must be above 0")
     if world.alpha is not None and not world.alpha > 0:

@@ -90,6 +90,8 @@ class Simulator:
         number = self.server.round_
         n_asked = 1
         self._ask()
+        while self._events and self._events[0][0] <= self.now_s:
+            heapq.heappop(self._events)[2]()  # who is free hears of it before it can end
         while (closed := self.server.close(self.now_s)) is None:
             if not self._events or self._events[0][0] > self.server.deadline_s:
                 self.now_s = max(self.now_s, self.server.deadline_s)

@@ -19,6 +19,8 @@ from host_training.data.dataset import Split
 from host_training.distributed.flower.process import start
 from link.security import signature
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"With more, sums are rounded otherwise: the replay has as many."
 HONEST, LYING = "device.training", "tests.studies.global_real.liar"
 AGAIN_S = 20.0
 "After which a device that was killed is started again."
@@ -98,8 +100,7 @@ class Crew:
         module = LYING if number in self._liars else HONEST
         place = self._places[number]
         command = [sys.executable, "-m", module, str(place.config)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        self._processes[number] = start(command, place.log, environment)
+        self._processes[number] = start(command, place.log, {**os.environ, **ONE_THREAD})
 
     def kill(self, number: int, is_for_good: bool = False) -> None:
         """As a power cut would."""

@@ -1,8 +1,15 @@
 """The same run once more, in one process: the server counts the updates that it counted before, and
 the devices train in the rounds in which they did. Server, devices' ends and learners are the real
 ones; there are no sockets, no clock, and nobody dies.
+
+It is a process of its own, with one thread for the products of matrices as the devices have: with
+two the same sums are rounded otherwise.
 """
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -13,8 +20,18 @@ from host_training.distributed.server.folder import SHARED, Folder
 from host_training.distributed.server.server import Server
 from link.security import signature
 from link.update.device_end import DeviceEnd
-from tests.studies.global_real.devices import Place
+from tests.studies.global_real.devices import ONE_THREAD, Place
 from tests.studies.global_real.liar import Liar
+
+
+def replayed_hash(run: Path, places: Sequence[Place], liars: Collection[int] = ()) -> str:
+    """Hex digits of the hash with which `replay` ends, in a process with one thread."""
+    said = json.dumps([str(run), [[str(each.folder), each.number] for each in places], [*liars]])
+    command = [sys.executable, "-m", "tests.studies.global_real.replay", said]
+    done = subprocess.run(
+        command, env={**os.environ, **ONE_THREAD}, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout.strip()
 
 
 def replay(run: Path, places: Sequence[Place], liars: Collection[int] = ()) -> Server:
@@ -62,3 +79,13 @@ def _train(server: Server, number: int, end: DeviceEnd, learner: Learner) -> byt
     if work.statistics is not None:
         learner.freeze(work.statistics)
     return end.give(learner.train(work.weights, work.round_))
+
+
+def main() -> None:
+    run, places, liars = json.loads(sys.argv[1])
+    found = replay(Path(run), [Place(Path(folder), number) for folder, number in places], liars)
+    print(found.hash.hex())
+
+
+if __name__ == "__main__":
+    main()

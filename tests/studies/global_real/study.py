@@ -35,7 +35,7 @@ from link.update import RunSettings
 from link.update.settings import CARRIED
 from tests.studies.command import MistakeError, add_data_dir, add_results, command
 from tests.studies.global_real.devices import Crew, Place, deal
-from tests.studies.global_real.replay import replay
+from tests.studies.global_real.replay import replayed_hash
 
 NAME = "global-real"
 DATA_SET = "digits"
@@ -144,7 +144,7 @@ def measure(
     with TemporaryDirectory(prefix="ll") as sockets:  # short: a socket's path has 107 bytes
         n_kills, rss_mb = carry_out(plan, places, run, Path(sockets), environment)
     server = Folder.read(run).server(0.0)
-    replayed = replay(run, places, [plan.liar])
+    replayed = replayed_hash(run, places, [plan.liar])
     accuracy = keep(model, server.weights, data, folder)
     events = read_events(run)
     rounds = [event for event in events if event["event"] == "round"]
@@ -152,7 +152,7 @@ def measure(
     figures = {
         "devices": plan.n_devices,
         "supernodes": plan.n_gateways,
-        "hash_equals_simulator": int(replayed.hash == server.hash),
+        "hash_equals_simulator": int(replayed == server.hash.hex()),
         "kills": n_kills,
         "client_rss_mb": round(rss_mb, 1),
         "rounds": server.round_,

@@ -182,6 +182,28 @@ def test_a_late_update_weighs_less():
     assert np.abs(moved_late).max() > 0
 
 
+def test_a_server_that_counts_later_and_was_killed_waits_for_nobody_it_asked_before(tmp_path):
+    rules = Rules(is_filtered=False, delay=2)
+    world = World(n_devices=2, folder=tmp_path, n_rounds=9, rules=rules, **CODED)
+    assert world.server.close(0.0) is not None
+    assert world.server.close(0.0) is not None
+    for _ in range(2):
+        for device in world.devices:
+            world.tell(device)
+            world.server.receive(device.update(), now_s=1.0)
+    assert world.server.close(1.0) is None, "of round 0 nothing came"
+    world.server = world.new_server()
+    assert world.server.round_ == 2
+    assert world.server.close(2.0) is not None
+    assert world.server.close(2.0) is not None
+    assert world.server.close(2.0) is None, "from here on it waits for its own"
+
+
+def test_updates_that_come_later_than_they_may_be_late_are_no_rule():
+    with pytest.raises(ValueError, match="let fewer rounds lie between"):
+        World(rules=Rules(delay=5))
+
+
 def test_too_late_is_refused():
     world = World(n_devices=2, n_rounds=9)
     late = world.devices[1].update()

@@ -118,3 +118,32 @@ def test_a_round_in_which_no_answer_is_taken_ends_with_the_reason():
 def test_devices_that_are_many_keep_no_momentum():
     with pytest.raises(ValueError, match="not 'carried'"):
         simulator(replace(CODED, momentum_kind="carried"), n_per_gateway=2)
+
+
+def test_behind_a_slow_link_devices_train_on_meanwhile_and_no_time_is_lost():
+    settings = replace(CODED, n_devices=12, n_groups=6, n_rounds=40)
+
+    def run(latency_s: float, delay: int) -> Moment:
+        around = Circumstances(extra_latency_s=latency_s, image_s=0.05)
+        rules = Rules(is_filtered=False, delay=delay)
+        return moments(simulator(settings, around, rules))[-1]
+
+    near, far, delayed = run(0.0, 0), run(0.5, 0), run(0.5, 3)
+    assert near.now_s < 0.5 * far.now_s
+    assert delayed.now_s < 1.2 * near.now_s
+    assert run(0.5, 3).hash == delayed.hash
+
+
+def test_what_is_counted_later_is_all_counted_and_learns_as_much():
+    settings = replace(CODED, n_devices=12, n_groups=6, n_rounds=40)
+    losses = {}
+    for delay in (0, 3):
+        one = simulator(settings, rules=Rules(is_filtered=False, delay=delay))
+        found = moments(one)
+        counted = [which for each in found for which in each.closed.accepted]
+        assert len(set(counted)) == len(counted) == 2 * (40 - delay)
+        assert {
+            each.closed.round_ - which[1] for each in found for which in each.closed.accepted
+        } == {delay}
+        losses[delay] = np.mean([each.closed.loss for each in found[-5:]])
+    assert losses[3] < losses[0] + 0.3

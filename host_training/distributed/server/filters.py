@@ -41,20 +41,23 @@ def clip_factors(updates: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def cosines_to_others(
-    updates: Sequence[np.ndarray], course: np.ndarray | None = None
+    updates: Sequence[np.ndarray],
+    course: np.ndarray | None = None,
+    shares: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Cosine of each update, clipped, to the sum of all others and of `course` (P,), float64 (n,);
-    0 where one of the two is.
+    """Cosine of each update, clipped, to the sum of all others, which count by `shares` (n,), and
+    of `course` (P,): float64 (n,); 0 where one of the two is.
     """
     clipped = np.stack(updates) * clip_factors(updates)[:, None]
+    shares = np.ones(len(updates)) if shares is None else shares
     if course is not None:
-        clipped = np.vstack([clipped, course])
+        clipped, shares = np.vstack([clipped, course]), np.append(shares, 1.0)
     gram = (clipped @ clipped.T).astype(np.float64)
-    own, to_all = gram.diagonal(), gram.sum(1)
-    others_sq = np.maximum(gram.sum() - 2 * to_all + own, 0)
+    own, to_all = gram.diagonal(), gram @ shares
+    others_sq = np.maximum(shares @ to_all - 2 * shares * to_all + shares**2 * own, 0)
     scale = np.sqrt(own * others_sq)
-    cosines = np.divide(to_all - own, scale, out=np.zeros_like(scale), where=scale > 0)
-    return cosines[: len(updates)]
+    along = to_all - shares * own
+    return np.divide(along, scale, out=np.zeros_like(scale), where=scale > 0)[: len(updates)]
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,17 @@ class Trust:
     recent: tuple[float, ...] = ()
     "Cosines of the last updates that were not left out."
 
-    def judged(self, devices: Sequence[int], cosines: np.ndarray) -> tuple["Trust", np.ndarray]:
-        """What is known after another update of each of these devices, by its cosine, float64 (n,);
-        and which of them are believed, bool (n,).
+    def judged(
+        self,
+        devices: Sequence[int],
+        updates: Sequence[np.ndarray],
+        course: np.ndarray | None = None,
+    ) -> tuple["Trust", np.ndarray]:
+        """What is known after another update (P,) of each of these devices, where the run has been
+        going along `course` (P,); and which of them are believed, bool (n,), at least one.
         """
+        was_believed = np.array([self.odds.get(each, 0.0) >= DOUBT for each in devices])
+        cosines = cosines_to_others(updates, course, was_believed.astype(np.float64))
         known = np.array([*self.recent, *cosines])
         if len(known) < MIN_KNOWN:
             return self, np.ones(len(devices), bool)
@@ -81,7 +91,10 @@ class Trust:
         odds = dict(self.odds)
         for device, gain in zip(devices, gains.tolist(), strict=True):
             odds[device] = min(max(odds.get(device, 0.0) + gain, -MOST), MOST)
-        is_believed = np.array([odds[device] >= DOUBT for device in devices])
+        now = np.array([odds[device] for device in devices])
+        is_believed = now >= DOUBT
+        if not is_believed.any():
+            is_believed[np.lexsort((cosines, now))[-1]] = True
         recent = (*self.recent, *cosines[is_believed].tolist())[-N_RECENT:]
         return Trust(odds, recent), is_believed
 

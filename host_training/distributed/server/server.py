@@ -288,8 +288,7 @@ class Server:
         trust = self._trust
         if self.rules.is_filtered:
             course = self.held.velocity if self.settings.outer_momentum else None
-            cosines = filters.cosines_to_others(moved, course)
-            trust, is_kept = trust.judged([device for device, _ in which], cosines)
+            trust, is_kept = trust.judged([device for device, _ in which], moved, course)
         if self._held_out_loss is not None:
             is_kept &= filters.is_harmless(self.weights, moved, self._held_out_loss)
         if not is_kept.any():

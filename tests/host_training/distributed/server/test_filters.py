@@ -15,8 +15,7 @@ def honest(n: int, noise: float = 3.0, seed: int = 0) -> list[np.ndarray]:
 
 def believed(updates: list[np.ndarray]) -> np.ndarray:
     """Which of them, when nothing is known yet."""
-    cosines = filters.cosines_to_others(updates)
-    return filters.Trust().judged(range(len(updates)), cosines)[1]
+    return filters.Trust().judged(range(len(updates)), updates)[1]
 
 
 def test_no_update_is_longer_than_the_median_and_short_ones_stay():
@@ -49,7 +48,7 @@ def test_two_liars_among_twenty_are_left_out_soon_and_nobody_else(kind, scale):
         for liar in (3, 11):
             lie = rng.standard_normal(TRUTH.size) if kind == "noise" else -updates[liar]
             updates[liar] = (scale * lie).astype(np.float32)
-        trust, is_believed = trust.judged(range(20), filters.cosines_to_others(updates))
+        trust, is_believed = trust.judged(range(20), updates)
         assert set(np.flatnonzero(~is_believed)) <= {3, 11}
     assert set(np.flatnonzero(~is_believed)) == {3, 11}
 
@@ -66,29 +65,38 @@ def test_the_course_of_the_run_counts_as_one_of_the_others():
 
 @pytest.mark.parametrize("kind", ["noise", "sign flip"])
 def test_many_turns_tell_what_one_does_not(kind):
-    """Four of 24 in a round, each of which says hardly anything: the three liars are found by their
-    odds, and honest ones are left out seldom, and come back.
+    """Four of 24 in a round, each of which says hardly anything, three of the 24 lie, and two of
+    these have their turn together: they are found, honest ones are left out seldom, and come back.
     """
     rng, trust, counted = np.random.default_rng(3), filters.Trust(), np.zeros((24, 2))
-    for round_ in range(40 * 6):
+    liars = [8, 9, 20]
+    for round_ in range(30 * 6):
         devices = [4 * (round_ % 6) + i for i in range(4)]
-        cosines = rng.normal(0.2, 0.1, 4)
+        updates = honest(4, noise=6.0, seed=round_)
         for place, device in enumerate(devices):
-            if device % 8 == 0:  # three
-                cosines[place] = rng.normal(0, 0.03) if kind == "noise" else -cosines[place]
-        trust, is_believed = trust.judged(devices, cosines)
-        counted[devices, round_ // 120] += is_believed
-    is_liar = np.arange(24) % 8 == 0
-    assert (counted[is_liar, 1] <= 2).all()  # of 20, in the second half
-    assert counted[~is_liar].mean() > 19
+            if device in liars:
+                noise = (6 * rng.standard_normal(TRUTH.size)).astype(np.float32)
+                updates[place] = noise if kind == "noise" else -updates[place]
+        trust, is_believed = trust.judged(devices, updates, 10 * honest(1, 0.5, round_)[0])
+        counted[devices, round_ // 90] += is_believed
+    assert (counted[liars, 1] <= 2).all()  # of 15, in the second half
+    assert np.delete(counted, liars, 0).mean() > 14.5
     assert len(trust.recent) == filters.N_RECENT
 
 
 def test_who_begins_to_lie_after_long_honesty_is_found_soon():
-    trust = filters.Trust({0: filters.MOST}, tuple(np.random.default_rng(1).normal(0.2, 0.1, 64)))
-    for _ in range(10):
-        trust, is_believed = trust.judged([0], np.array([-0.2]))
-    assert not is_believed[0]
+    usual = tuple(np.random.default_rng(1).normal(0.2, 0.1, 64))
+    trust = filters.Trust({0: filters.MOST, 1: 0.0}, usual)
+    for turn in range(10):
+        one, other = honest(2, seed=turn)
+        trust, is_believed = trust.judged([0, 1], [-one, other], 10 * TRUTH)
+    assert list(is_believed) == [False, True]
+
+
+def test_of_several_who_are_not_believed_the_likeliest_is():
+    trust = filters.Trust({0: -6.0, 1: -5.0}, tuple(np.full(8, 0.2)))
+    noise = honest(1, noise=20.0)[0]
+    assert list(trust.judged([0, 1], [-TRUTH, noise], TRUTH)[1]) == [False, True]
 
 
 def test_what_raises_the_held_out_loss_is_left_out():

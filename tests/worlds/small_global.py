@@ -51,11 +51,25 @@ def key(number: int) -> Ed25519PrivateKey:
 class Device:
     """One device's end and learner."""
 
-    def __init__(self, flat: FlatModel, shard: Split, settings: RunSettings, number: int) -> None:
-        self.number = number
+    def __init__(
+        self,
+        flat: FlatModel,
+        shard: Split,
+        settings: RunSettings,
+        number: int,
+        folder: Path | None = None,
+    ) -> None:
+        """`folder`: where its end is kept, so that it can be killed."""
+        self.number, self.folder, self.initial = number, folder, flat.weights
         self.worker = Worker(flat, shard, settings, number)
-        server = key(-1).public_key()
-        self.end = DeviceEnd(settings, flat.layout, number, key(number), server, flat.weights)
+        self.start()
+
+    def start(self) -> None:
+        """Also after a kill."""
+        flat, settings, server = self.worker.flat, self.worker.settings, key(-1).public_key()
+        self.end = DeviceEnd(
+            settings, flat.layout, self.number, key(self.number), server, self.initial, self.folder
+        )
 
     def update(self) -> bytes:
         """The one of the round it is in, trained now if it is not yet."""

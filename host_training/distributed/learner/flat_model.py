@@ -58,7 +58,7 @@ class FlatModel:
 
     def set_weights(self, weights: np.ndarray) -> None:
         """float32 (P,)"""
-        self.vector.copy_(torch.from_numpy(self.layout.fit(weights)))
+        self.vector.copy_(torch.from_numpy(self.layout.fit(weights).copy()))
 
     @property
     def statistics(self) -> np.ndarray:

@@ -6,13 +6,14 @@ it knows, and where it stands.
     layout.json        names and shapes of what is trained, in order
     server.key         signs the server's messages
     devices/3.pub      device 3's key: only who has one is listened to
+    rules.json         optional: how long a round waits, and for what (rules.Rules)
     gateways.json      where devices are: [{"number": 0, "node": …, "devices": [0, 1, 2, 3]}]
     server/            where the run stands
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from link.update import Layout, RunSettings
 SHARED, DEVICES, STATE = "shared", "devices", "server"
 SETTINGS, NETWORK, INITIAL, SERVER = "settings.json", "network.json", "initial.npy", "server.pub"
 LAYOUT, SERVER_KEY, GATEWAYS = "layout.json", "server.key", "gateways.json"
+RULES = "rules.json"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Folder:
     key: Ed25519PrivateKey
     devices: Mapping[int, Ed25519PublicKey]
     gateways: tuple[Gateway, ...]
+    rules: Rules = field(default_factory=Rules)
 
     @classmethod
     def create(
@@ -88,9 +91,10 @@ class Folder:
             signature.read_key(path / SERVER_KEY),
             {int(each.stem): read_public(each) for each in (path / DEVICES).glob("*.pub")},
             tuple(Gateway(one["number"], one["node"], tuple(one["devices"])) for one in gateways),
+            _read_rules(path / RULES),
         )
 
-    def server(self, now_s: float, rules: Rules | None = None) -> Server:
+    def server(self, now_s: float) -> Server:
         """Where the run stands."""
         return Server(
             self.settings,
@@ -99,13 +103,28 @@ class Folder:
             self.key,
             self.devices,
             self.path / STATE,
-            rules,
+            self.rules,
             now_s=now_s,
         )
 
 
 def write_gateways(path: Path, gateways: Sequence[Gateway]) -> None:
     durable.write(path / GATEWAYS, json.dumps([asdict(gateway) for gateway in gateways]))
+
+
+def _read_rules(path: Path) -> Rules:
+    """ValueError for what are none."""
+    if not path.exists():
+        return Rules()
+    said, known = json.loads(path.read_text()), asdict(Rules())
+    for name, value in said.items():
+        if name not in known:
+            raise ValueError(f"{path} has a rule {name}; the rules are {', '.join(known)}")
+        kinds = (int, type(None)) if known[name] is None else (type(known[name]),)
+        is_number = float in kinds and type(value) is int
+        if not is_number and type(value) not in kinds:
+            raise ValueError(f"{path}: {name} is {value!r}, and usually {known[name]!r}")
+    return Rules(**said)
 
 
 def read_public(path: Path) -> Ed25519PublicKey:

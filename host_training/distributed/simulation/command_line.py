@@ -12,6 +12,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from host_training.data.dataset import DataSet
@@ -26,9 +27,10 @@ from host_training.run import RunError
 from host_training.training.curves import Curves
 from host_training.training.progress import StageProgress
 from link.base import durable
+from link.update import RunSettings
 
 Until = Callable[[], bool]
-SAID = "global.json"
+SAID, REACHED = "global.json", "central.npz"
 JUDGED_PER_RUN = 20
 DEFAULT_PRESETS = {"digits": "narrow-5"}
 OTHER_PRESET = "plain-5-long"
@@ -130,25 +132,50 @@ def learn(
 
 
 def central(data: DataSet, run: Run, folder: Path, until: Until) -> bool:
-    """As many images a step, in ghost batches as large as a device's; it begins anew when it was
-    interrupted.
+    """As many images a step, in ghost batches as large as a device's; it goes on where it was
+    judged last.
     """
     plan, n_rounds = run.plan, run.settings.n_rounds
     n_shards = plan.n_devices // plan.n_groups
     shards = [
         data.train.subset(part) for part in deal(data.train.labels, n_shards, None, plan.seed)
     ]
-    steps = Central(run.flat, shards, plan.central(run.settings)).train(run.flat.weights)
-    with StageProgress("central", n_rounds, 0, JUDGED_PER_RUN) as shown:
-        for number, _ in enumerate(steps, 1):
+    settings, path = plan.central(run.settings), folder / REACHED
+    begin, start, momentum = reached(path, settings) or (0, run.flat.weights, None)
+    one = Central(run.flat, shards, settings)
+    with StageProgress("central", n_rounds, begin, JUDGED_PER_RUN) as shown:
+        for number, weights in enumerate(one.train(start, begin, momentum), begin + 1):
             shown.step()
+            if number % max(1, n_rounds // JUDGED_PER_RUN) == 0:
+                figures = run.judge(weights)
+                shown.epoch(round(JUDGED_PER_RUN * number / n_rounds), figures.describe())
+                keep_reached(path, settings, number, weights, one.momentum)
             if until():
                 return False
-            if number % max(1, n_rounds // JUDGED_PER_RUN) == 0:
-                figures = run.judge(run.flat.weights)
-                shown.epoch(round(JUDGED_PER_RUN * number / n_rounds), figures.describe())
     run.write_checkpoint(folder / RESULT, run.flat.weights)
     return True
+
+
+def keep_reached(
+    path: Path, settings: RunSettings, number: int, weights: np.ndarray, momentum: np.ndarray | None
+) -> None:
+    """So many rounds of central training, over what was there."""
+    arrays = {"weights": weights} if momentum is None else dict(weights=weights, momentum=momentum)
+    with durable.whole(path) as unfinished, unfinished.open("wb") as file:
+        np.savez(file, run=np.array(settings.run_id.hex()), number=np.array(number), **arrays)
+
+
+def reached(path: Path, settings: RunSettings) -> tuple[int, np.ndarray, np.ndarray | None] | None:
+    """Rounds, weights and momentum of central training that was broken off; None where there is
+    none of these settings.
+    """
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        found = dict(file)
+    if str(found["run"]) != settings.run_id.hex():
+        return None
+    return int(found["number"]), found["weights"], found.get("momentum")
 
 
 def require_possible(plan: Plan, world: World) -> None:

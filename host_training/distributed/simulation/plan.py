@@ -36,17 +36,27 @@ class Plan:
     "How much of its own classes' shares a device takes off what it learns."
     crop_pixels: int = 2
     has_flips: bool = True
+    frozen: float = 0.0
+    "The last share of the rounds, in which batch norms use statistics that the server took."
     memory: str = "float32"
     seed: int = 0
 
-    def settings(self, network: str, n_images: int, n_each: int = 1) -> RunSettings:
+    def settings(
+        self, network: str, n_images: int, n_each: int = 1, n_statistics: int = 0
+    ) -> RunSettings:
         """For a training split of so many images; a gateway's `n_each` devices count as one, and
-        each of them learns from all that it has.
+        each of them learns from all that it has. `n_statistics`: numbers of all batch norms.
         """
         per_device = n_images // (self.n_devices * n_each)
         batch = min(self.batch_images, per_device)
         per_round = self.n_devices // self.n_groups * batch * n_each
         n_rounds = max(1, round(self.epochs * n_images / per_round))
+        frozen_from = max(1, round((1 - self.frozen) * n_rounds))
+        is_frozen = self.frozen > 0 and frozen_from < n_rounds
+        down_bytes: tuple[int, ...] = (self.down_bytes,)
+        if is_frozen:  # the round before tells the statistics besides
+            with_statistics = self.down_bytes + 4 * n_statistics
+            down_bytes = (*down_bytes * (frozen_from - 1), with_statistics, *down_bytes)
         return RunSettings(
             network=network,
             seed=self.seed,
@@ -68,8 +78,10 @@ class Plan:
             outer_momentum=self.momentum,
             outer_decay=self.decay,
             up_bytes=(self.up_bytes,),
-            down_bytes=(self.down_bytes,),
+            down_bytes=down_bytes,
             memory=self.memory,
+            frozen_from_round=frozen_from if is_frozen else RunSettings.frozen_from_round,
+            n_statistics=n_statistics if is_frozen else 0,
             max_lateness=min(4 if self.n_groups == 1 else 2 * self.n_groups, 7),
         )
 

@@ -91,7 +91,9 @@ class Run:
             name = hashlib.sha256(f"duphil {self.start_sha256}".encode()).hexdigest()[:16]
             weight = recipe.mcr2_learning_rate / recipe.duphil_decoder_learning_rate
             objective = duphil(weight, recipe.eps_sq)
-        self.settings = plan.settings(name, len(data.train), self.world.n_each)
+        self.settings = plan.settings(
+            name, len(data.train), self.world.n_each, len(self.flat.statistics)
+        )
         initial = self.flat.weights
         n_parts = plan.n_devices * self.world.n_per_gateway
         parts = deal(data.train.labels, n_parts, self.world.alpha, plan.seed)
@@ -104,6 +106,7 @@ class Run:
             public_keys(self.settings),
             own,
             self.world.rules,
+            statistics=self.statistics_at,
         )
         fleet = Fleet(
             self.flat,
@@ -206,6 +209,12 @@ class Run:
         self.flat.set_weights(self.server.weights if weights is None else weights)
         self.estimate_statistics()
         return evaluate(self.flat.model, self.data.validation, self.flat.device)
+
+    def statistics_at(self, weights: np.ndarray) -> np.ndarray:
+        """Batch norms' mean and variance at weights float32 (P,), float32 (S,)."""
+        self.flat.set_weights(weights)
+        self.estimate_statistics()
+        return self.flat.statistics
 
     def estimate_statistics(self) -> None:
         """The model's batch norms', on validation images."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from host_training.distributed.server.folder import Folder, Gateway, write_gateways
+from host_training.distributed.server.rules import Rules
 from link.security import signature
 from link.update import weights_hash
 from tests.worlds.small_global import World, key
@@ -55,3 +56,16 @@ def test_a_file_that_is_no_key_is_named(tmp_path):
     (tmp_path / "devices" / "0.pub").write_text("nonsense")
     with pytest.raises(ValueError, match=r"0\.pub is no public key"):
         Folder.read(tmp_path)
+
+
+def test_rules_of_a_run_are_read_and_what_is_none_is_named(tmp_path):
+    create(tmp_path, World(n_devices=1))
+    write_gateways(tmp_path, [])
+    assert Folder.read(tmp_path).rules == Rules()
+    rules = tmp_path / "rules.json"
+    rules.write_text('{"longest_s": 86400, "delay": 2}')
+    assert Folder.read(tmp_path).rules == Rules(longest_s=86400, delay=2)
+    for text, why in (('{"longest": 1}', "a rule longest"), ('{"delay": "2"}', "delay is '2'")):
+        rules.write_text(text)
+        with pytest.raises(ValueError, match=why):
+            Folder.read(tmp_path)

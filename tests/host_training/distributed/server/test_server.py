@@ -13,6 +13,7 @@ from host_training.distributed.simulation.central import Central
 from link.update import message
 from link.update.layout import weights_hash
 from link.update.message import MessageError
+from tests.scale import size
 from tests.worlds.small_global import DATA, World, dealt, key
 
 DURABLY = store.durable.write
@@ -267,6 +268,44 @@ def test_a_server_that_is_killed_after_any_write_ends_with_the_same_hash(tmp_pat
     undisturbed = hash_after(tmp_path / "0", killed_at=0)
     for killed_at in range(1, 9):
         assert hash_after(tmp_path / str(killed_at), killed_at) == undisturbed
+
+
+def test_kills_of_the_server_and_each_time_of_a_third_of_the_devices_change_no_bit(
+    tmp_path, monkeypatch
+):
+    n_rounds, most = size(4, 12), size(12, 50)
+    changes = dict(n_rounds=n_rounds, momentum_kind="fresh", outer_momentum=0.9, **CODED)
+
+    def run(folder, n_kills: int) -> tuple[World, int]:
+        rng, killed = np.random.default_rng(0), 0
+        world = World(n_devices=6, folder=folder / "server", **changes)
+        for device in world.devices:
+            device.folder = folder / str(device.number)
+            device.folder.mkdir(parents=True)
+            device.start()
+
+        def write(path, content, mode=None):
+            if killed < n_kills and rng.random() < 0.25:
+                raise KeyboardInterrupt
+            DURABLY(path, content)
+
+        monkeypatch.setattr(store.durable, "write", write)
+        while not world.server.is_finished:
+            try:
+                world.round_trip()
+            except KeyboardInterrupt:
+                killed += 1
+                world.server = world.new_server()
+                for number in rng.choice(6, 2, replace=False):
+                    world.devices[number].start()
+        return world, killed
+
+    undisturbed, _ = run(tmp_path / "0", 0)
+    disturbed, killed = run(tmp_path / "1", most)
+    assert killed == most
+    assert disturbed.server.hash == undisturbed.server.hash
+    counted = [which for round_ in disturbed.server.accepted for which in round_]
+    assert len(counted) == len(set(counted)) == n_rounds * 6
 
 
 def test_a_folder_of_another_run_or_a_damaged_one_is_named(tmp_path):

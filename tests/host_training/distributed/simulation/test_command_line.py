@@ -5,7 +5,9 @@ import json
 import pytest
 
 from host_training import commands
+from host_training.distributed.learner.flat_model import FlatModel
 from host_training.distributed.simulation import command_line
+from host_training.distributed.simulation.central import Central
 from host_training.distributed.simulation.plan import Plan
 from host_training.distributed.simulation.run import Run, World
 from host_training.run import RunError, read_run
@@ -68,6 +70,37 @@ def test_central_training_takes_as_many_images(tmp_path):
     words = ["global", "--dataset", "digits", "--run", str(tmp_path / "run"), "--central", *SMALL]
     assert commands.main(words) == 0
     assert Checkpoint.read(tmp_path / "run" / "ce.pt").stage == "ce"
+
+
+def test_central_training_that_was_broken_off_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    def weights_of(name: str) -> bytes:
+        model = Checkpoint.read(tmp_path / name / "ce.pt").model
+        return FlatModel(model).weights.tobytes()
+
+    words = ["global", "--dataset", "digits", "--central", *SMALL, "--run"]
+    assert commands.main([*words, str(tmp_path / "whole")]) == 0
+    judge, n_judged = Run.judge, 0
+
+    def killed(self, weights=None):
+        nonlocal n_judged
+        n_judged += 1
+        if n_judged == 4:
+            raise KeyboardInterrupt
+        return judge(self, weights)
+
+    monkeypatch.setattr(Run, "judge", killed)
+    assert commands.main([*words, str(tmp_path / "cut")]) == 130
+    begun = []
+    train = Central.train
+
+    def train_on(self, weights, begin=0, momentum=None):
+        begun.append(begin)
+        return train(self, weights, begin, momentum)
+
+    monkeypatch.setattr(Central, "train", train_on)
+    assert commands.main([*words, str(tmp_path / "cut")]) == 0
+    assert begun[0] > 0
+    assert weights_of("cut") == weights_of("whole")
 
 
 @pytest.mark.parametrize(

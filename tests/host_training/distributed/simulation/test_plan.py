@@ -1,8 +1,20 @@
 """Plan: settings follow from what a person chooses."""
 
+from dataclasses import replace
+
 import pytest
 
 from host_training.distributed.simulation.plan import Plan, one_cycle
+
+
+def test_the_last_share_of_the_rounds_has_frozen_statistics_and_the_one_before_room_for_them():
+    plan = Plan(n_devices=4, n_groups=2, epochs=1, frozen=0.25)
+    settings = plan.settings("00" * 8, 20 * 2 * 128, n_statistics=100)
+    assert settings.n_rounds == 20
+    assert settings.frozen_from_round == 15
+    bytes_of = [settings.down(round_) - plan.down_bytes for round_ in range(20)]
+    assert bytes_of == [0] * 14 + [400] + [0] * 5
+    assert replace(plan, frozen=0.0).settings("00" * 8, 5120, n_statistics=100).n_statistics == 0
 
 
 def test_all_devices_together_learn_from_as_many_images_as_the_plan_says():

@@ -19,15 +19,18 @@ SMALL = replace(RECIPE, model=ARCHITECTURE)
 HONEST = World(rules=Rules(is_filtered=False))
 
 
-def test_a_run_that_is_interrupted_ends_as_one_that_was_not(tmp_path):
-    whole = Run(DATA, SMALL, PLAN, HONEST, tmp_path / "whole")
+@pytest.mark.parametrize(("frozen", "last"), [(0.0, 2), (0.7, 2), (0.7, 5)])
+def test_a_run_that_is_interrupted_ends_as_one_that_was_not(tmp_path, frozen, last):
+    plan = replace(PLAN, frozen=frozen)
+    whole = Run(DATA, SMALL, plan, HONEST, tmp_path / "whole")
     assert whole.train(judged_every=3)
     cut = tmp_path / "cut"
-    begun = Run(DATA, SMALL, PLAN, HONEST, cut)
-    assert not begun.train(judged_every=3, until=lambda: begun.server.round_ == 2)
+    begun = Run(DATA, SMALL, plan, HONEST, cut)
+    assert not begun.train(judged_every=3, until=lambda: begun.server.round_ == last)
     (cut / "rounds.jsonl").open("a").write('{"round": 2, "now')  # cut off by a kill
-    again = Run(DATA, SMALL, PLAN, HONEST, cut)
-    assert again.server.round_ == 2
+    again = Run(DATA, SMALL, plan, HONEST, cut)
+    assert again.server.round_ == last
+    assert len(whole.server.held.statistics) == (len(whole.flat.statistics) if frozen else 0)
     assert again.train(judged_every=3)
     assert again.server.hash == whole.server.hash
     assert [line["round"] for line in again.lines] == list(range(whole.settings.n_rounds))

@@ -140,7 +140,8 @@ def _files() -> Iterator[str]:
         check=True,
     )
     names = filter(None, listed.stdout.decode().split("\0"))
-    yield from (name for name in names if os.path.lexists(ROOT / name))
+    # .venv is listed where it is a link to one elsewhere
+    yield from (name for name in names if name != ".venv" and os.path.lexists(ROOT / name))
 
 
 def main() -> int:

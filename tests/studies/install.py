@@ -6,7 +6,7 @@ whichever of Python 3.11 to 3.13 is here. Times depend on the network and on wha
 load when it began is kept beside them.
 
 first_label_python_3_xx_s  git clone, pip install '.[node,host]', latentlink live, to its end
-with_training_s            on 3.11, make train export live
+with_training_s            on 3.11, make train export live; with_training_cpu_s is what it computed
 host_mb, node_mb           the environment; of a node without pip and setuptools
 host_listens_s             latentlink host, from its start to its word
 node_resident_mb           latentlink node with models/cifar10, while it sends
@@ -15,6 +15,7 @@ node_resident_mb           latentlink node with models/cifar10, while it sends
 import argparse
 import itertools
 import os
+import resource
 import subprocess
 import tempfile
 import time
@@ -57,7 +58,9 @@ def main(options: argparse.Namespace) -> None:
     if python := python_of(PYTHONS[0]):
         if not options.without_training:
             with tempfile.TemporaryDirectory() as folder:
+                before_s = cpu_s()
                 figures["with_training_s"] = with_training(Path(folder), python)
+                figures["with_training_cpu_s"] = cpu_s() - before_s
         with tempfile.TemporaryDirectory() as folder:
             figures |= host_alone(Path(folder), python)
         with tempfile.TemporaryDirectory() as folder:
@@ -184,6 +187,12 @@ def resident_mb_of(process: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024 / MB
     raise ProcessLookupError(f"process {process} has ended")
+
+
+def cpu_s() -> float:
+    """Seconds that programs which have ended computed."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def size_of(folder: Path) -> float:

@@ -25,7 +25,7 @@ from host_decoder.events import Event, Notice
 from host_decoder.learn.mail_store import Letters, MailStore
 from link.bundle import Bundle
 from link.coder import Latent
-from link.host import Downlink, NodeEntry, NotUsed, Receiver, Update
+from link.host import ChunkHeard, Downlink, NodeEntry, NotUsed, Receiver, Update
 from link.medium import Governor, LinkTiming
 from link.messages import Gathering, Have, cut, name_of, read_piece
 from link.wire import NO_QUALITY, Quality
@@ -147,6 +147,12 @@ class Post:
             if len(self._unstored) >= MAX_UNSTORED:
                 return []  # the device sends it again
             for outcome in self._receiver.receive(packet, now_s, quality, gateway):
+                if isinstance(outcome, ChunkHeard) and not isinstance(outcome, Update):
+                    # never acknowledged: the device keeps it until it is of this run
+                    return self._told_once(
+                        f"node {outcome.node} learns in another run; give it and this gateway the "
+                        "same folder from the run's host"
+                    )
                 if not isinstance(outcome, NotUsed):
                     self._boxes[outcome.node].origin = origin
                     piece = outcome.chunk.bitstream if isinstance(outcome, Update) else None

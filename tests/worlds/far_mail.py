@@ -63,6 +63,7 @@ class FarMail:
         self._on_air = {"up": Frame(0.0), "down": Frame(0.0)}
         self._events: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
+        self.run_of_device = RUN
         self.start_device()
         self.start_gateway()
 
@@ -76,7 +77,7 @@ class FarMail:
         governor = self._governor()
         equipment = Equipment(self.counters, self.outbox, governor, self.timing, Random(2))
         options = SenderOptions(wants_messages=True, status_every=0)
-        self.sender = Sender(Identity(NODE, RUN, KEY), equipment, options)
+        self.sender = Sender(Identity(NODE, self.run_of_device, KEY), equipment, options)
         self.mail = Mail(self.sender, self.outbox, self.counters, self.timing, governor)
 
     def start_gateway(self) -> None:

@@ -98,6 +98,25 @@ def test_a_full_disk_loses_nothing_and_is_told_once(tmp_path, monkeypatch):
     ]
 
 
+def test_a_device_of_another_run_is_told_of_and_keeps_its_update(tmp_path, monkeypatch):
+    ends = FarMail(tmp_path)
+    sentences: list[str] = []
+    receive = ends.post.receive
+
+    def receiving(*arguments):
+        sentences.extend(each.sentence for each in receive(*arguments))  # type: ignore[union-attr]
+
+    monkeypatch.setattr(ends.post, "receive", receiving)
+    ends.run_of_device = b"another."
+    ends.start_device()
+    ends.mail.put(UPDATE, 0.0)
+    waiting = ends.outbox.waiting()
+    ends.run(lambda: ends.now_s > 3600)
+    assert ends.outbox.waiting() >= waiting
+    assert ends.said == []
+    assert sum("learns in another run" in sentence for sentence in sentences) == 1
+
+
 def test_a_device_that_waits_for_word_takes_a_fiftieth_of_its_airtime(tmp_path):
     ends = FarMail(tmp_path, "lora-sf12")
     ends.run(lambda: ends.now_s > 6 * 3600)

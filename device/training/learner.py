@@ -24,22 +24,11 @@ from device.training.sgd import SGD
 from device.training.shard import Shard
 from link.base import durable
 from link.update import FRESH, MASKED, RunSettings, weights_hash
+from link.update.device_end import Learned
 
 STATE = "learner.npz"
 FORMAT = 1
 SAVE_EVERY_S = 60.0
-
-
-@dataclass(frozen=True, eq=False)
-class Learned:
-    """What a round on a device gave."""
-
-    weights: np.ndarray
-    "float32 (P,)"
-    n_images: int
-    "That were learned from, each as often as it was seen."
-    loss: float
-    "Mean over the steps, nats."
 
 
 class PausedError(Exception):

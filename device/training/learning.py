@@ -9,9 +9,9 @@ round ends the training of an earlier one.
 import threading
 from collections.abc import Callable
 
-from device.training.learner import AbandonedError, DivergedError, Learned, Learner, PausedError
+from device.training.learner import AbandonedError, DivergedError, Learner, PausedError
 from link.base import boot_s
-from link.update.device_end import DeviceEnd, Standing, Work
+from link.update.device_end import DeviceEnd, Learned, Standing, Work
 from link.update.message import MessageError
 
 LOOK_S = 0.3

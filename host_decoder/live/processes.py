@@ -5,7 +5,6 @@ Those that a live run starts, the line and the nodes, are named here and nowhere
 known by their command lines alone: nothing of `device` is imported.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -23,11 +22,10 @@ from typing import IO
 
 from host_decoder.errors import HostError
 from host_decoder.live.options import LiveOptions
+from link.base import die_with_parent
 
 KEPT_ERROR_LINES = 12
 STOP_TIMEOUT_S = 5.0
-PR_SET_PDEATHSIG = 1
-"linux/prctl.h: the signal that a process gets when its parent is gone."
 
 
 class ChildError(HostError):
@@ -79,7 +77,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=_die_with_parent(),
+            preexec_fn=die_with_parent(),
             text=True,
             errors="replace",
         )
@@ -151,22 +149,6 @@ class Child:
     def _join(self) -> None:
         for reader in self._readers:
             reader.join(STOP_TIMEOUT_S)
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """What a child does before it begins, so that not even SIGKILL of its parent leaves it
-    behind.
-    """
-    if sys.platform != "linux":
-        return None
-    libc, parent = ctypes.CDLL(None), os.getpid()
-
-    def prepare() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was gone before it could be watched
-            os._exit(1)
-
-    return prepare
 
 
 def _start_reader(stream: IO[str], keep: Callable[[str], object]) -> threading.Thread:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -40,20 +40,16 @@ MAX_STATE_BYTES, MAX_STATE_BYTES_EACH = 1 << 20, 64
 "The longest state that is read: so much, and so much for each parameter."
 
 
-class Learned(Protocol):
-    """What some steps of training gave."""
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What a round of training gave, on whatever it was done."""
 
-    @property
-    def weights(self) -> np.ndarray:
-        """float32 (P,)."""
-
-    @property
-    def n_images(self) -> int:
-        """How many were learned from."""
-
-    @property
-    def loss(self) -> float:
-        """Their mean."""
+    weights: np.ndarray
+    "float32 (P,)"
+    n_images: int
+    "That were learned from, each as often as it was seen."
+    loss: float
+    "Mean over the steps, nats."
 
 
 class Standing(Enum):

@@ -2,13 +2,11 @@
 makes them.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from link.update import message
-from link.update.device_end import DeviceEnd
+from link.update.device_end import DeviceEnd, Learned
 from link.update.layout import Layout
 from link.update.message import Form, Round
 from link.update.outer_step import Held, with_statistics
@@ -37,18 +35,16 @@ def values(seed: int, layout: Layout = LAYOUT, size: float = 1.0) -> np.ndarray:
     return (draw.laplace(size=layout.size) * sizes).astype(np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class Learned:
-    weights: np.ndarray
-    n_images: int = 32
-    loss: float = 1.5
+def learned(weights: np.ndarray) -> Learned:
+    """From 32 images."""
+    return Learned(weights, 32, 1.5)
 
 
 def train(weights: np.ndarray, round_: int, device: int) -> Learned:
     """Steps that depend on all that training depends on."""
     pull = np.float32(0.01) * (weights - values(1))
     step = values(1000 * device + round_, size=0.02) + pull
-    return Learned(weights - step.astype(np.float32))
+    return learned(weights - step.astype(np.float32))
 
 
 class SmallServer:

@@ -6,8 +6,6 @@ with the same bits. Its contract is that of a node's numpy learner. Many workers
 share a model: between two rounds a device keeps nothing but its momentum, if settings say so.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
@@ -17,21 +15,10 @@ from host_training.distributed.learner.flat_model import FlatModel
 from host_training.distributed.learner.objective import Objective, end_to_end
 from host_training.distributed.learner.sgd import SGD
 from link.update import FRESH, MASKED, RunSettings
+from link.update.device_end import Learned
 
 SEED_STRIDE = 1 << 20
 "Keeps the devices of one seed apart from those of the next: a run has fewer devices."
-
-
-@dataclass(frozen=True, eq=False)
-class Learned:
-    """What a round on a device gave."""
-
-    weights: np.ndarray
-    "float32 (P,)"
-    n_images: int
-    "That were learned from, each as often as it was seen."
-    loss: float
-    "Mean over the steps, nats."
 
 
 class Worker:

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from host_training.data.dataset import Split
 from host_training.distributed.learner.flat_model import FlatModel
 from host_training.distributed.learner.objective import Objective
-from host_training.distributed.learner.worker import Learned, Worker
+from host_training.distributed.learner.worker import Worker
 from link.update import FRESH, RunSettings
-from link.update.device_end import DeviceEnd
+from link.update.device_end import DeviceEnd, Learned
 
 SERVER = -1
 MAX_KEPT = 64

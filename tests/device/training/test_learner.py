@@ -10,7 +10,7 @@ import torch
 from device.capture.schedule import Hours
 from device.training import description
 from device.training.description import Norm, walk
-from device.training.learner import STATE, AbandonedError, Learned, Learner, PausedError
+from device.training.learner import STATE, AbandonedError, Learner, PausedError
 from device.training.limits import Limits, Reason
 from device.training.network import Network
 from device.training.sgd import SGD
@@ -21,6 +21,7 @@ from host_training.distributed.learner.network import describe, weights
 from host_training.distributed.learner.worker import Worker
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets import PRESETS
+from link.update.device_end import Learned
 from link.update.settings import CARRIED, MASKED, RunSettings
 
 DEVICE, N_IMAGES, SHAPE = 3, 200, (8, 8, 1)

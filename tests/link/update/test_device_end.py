@@ -22,10 +22,10 @@ from link.update.settings import RunSettings
 from tests.worlds.training_run import (
     LAYOUT,
     SETTINGS,
-    Learned,
     SmallServer,
     device_end,
     device_key,
+    learned,
     train,
     values,
 )
@@ -97,13 +97,13 @@ def test_what_may_still_be_counted_is_not_sent_again_and_what_is_lost_is():
     server, end = SmallServer(replace(SETTINGS, max_lateness=1)), None
     end = device_end(0, settings=server.settings)
     nothing = np.zeros(LAYOUT.size, np.float32)
-    first = end.give(Learned(end.weights - nothing_but(3, 5.0)))
+    first = end.give(learned(end.weights - nothing_but(3, 5.0)))
     assert places_of(first, server) == [3]
     end.take(server.close([], nothing))
-    second = end.give(Learned(end.weights))
+    second = end.give(learned(end.weights))
     assert places_of(second, server) == []
     end.take(server.close([], nothing))
-    third = end.give(Learned(end.weights))
+    third = end.give(learned(end.weights))
     assert places_of(third, server) == [3]
 
 
@@ -355,7 +355,7 @@ def test_the_state_of_a_network_of_many_parameters_is_read_again(tmp_path):
     def many() -> DeviceEnd:
         return DeviceEnd(SETTINGS, layout, 0, key, server, weights, tmp_path)
 
-    packed = many().give(Learned(weights + 1))
+    packed = many().give(learned(weights + 1))
     assert many().update == packed
     assert many().damage is None
 
@@ -380,7 +380,7 @@ def test_dense_rounds_carry_the_weights_themselves():
 def test_training_that_diverged_is_told_and_changes_nothing():
     end = device_end(0)
     with pytest.raises(ValueError, match="diverged"):
-        end.give(Learned(end.weights * np.float32(np.inf)))
+        end.give(learned(end.weights * np.float32(np.inf)))
     assert end.update == b""
 
 

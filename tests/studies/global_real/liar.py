@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from device.training import __main__ as program
-from device.training.learner import Learned, Learner
+from device.training.learner import Learner
+from link.update.device_end import Learned
 
 TIMES = 10.0
 

@@ -81,11 +81,11 @@ def _train(server: Server, number: int, end: DeviceEnd, learner: Learner) -> byt
     return end.give(learner.train(work.weights, work.round_))
 
 
-def main() -> None:
+def _answer() -> None:
     run, places, liars = json.loads(sys.argv[1])
     found = replay(Path(run), [Place(Path(folder), number) for folder, number in places], liars)
     print(found.hash.hex())
 
 
 if __name__ == "__main__":
-    main()
+    _answer()

@@ -5,11 +5,17 @@ prefix of the latent; what has not arrived is filled with its expected value giv
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from link.coder.range_coder import TOTAL_BITS, RangeDecoder, RangeEncoder
-from link.coder.tables import Tables
+from link.coder.tables import WEIGHT_BITS, Tables
+
+BLOCK_NUMBERS = 1 << 14
+"The size of an array that is made at once; a larger one the system would map anew each time."
+SHIFTS = tuple(np.arange(64)[:, np.newaxis])
+"By as many bits; a number of Python's would be converted each time."
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,15 +30,47 @@ class Latent:
 
 def encode(symbols: np.ndarray, tables: Tables) -> bytes:
     """Symbols, integers (D,), to their bitstream; a symbol outside its table is clamped to it."""
+    latents = _sent(symbols, tables)
+    indices, n_symbols = tables.indices(symbols)[latents], tables.alphabet[latents]
+    low, high = intervals(latents, indices, tables)
     encoder = RangeEncoder()
-    weights = tables.prior
-    for d, index in enumerate(tables.indices(symbols)):
-        if not tables.is_sent(d, symbols):
-            continue
-        low, high = tables.interval(d, weights, index)
-        encoder.encode(index, low, high, len(tables.cumulative[d]) - 1)
-        weights = tables.reweigh(d, weights, index)
+    for interval in zip(*map(np.ndarray.tolist, (indices, low, high, n_symbols)), strict=True):
+        encoder.encode(*interval)
     return encoder.finish()
+
+
+def intervals(
+    latents: np.ndarray, indices: np.ndarray, tables: Tables
+) -> tuple[np.ndarray, np.ndarray]:
+    """What an encoder needs of each of these latents (n,), which take the indices (n,) in turn:
+    entries index and index + 1 of Tables.mixed, int64 (n,) each, with the weights of Tables.reweigh
+    after those before it.
+
+    An encoder knows all indices beforehand, so that only the weights go symbol by symbol.
+    """
+    rows = tables.first_rows[latents] + indices
+    low, high = np.empty_like(rows), np.empty_like(rows)
+    block_rows = max(1, BLOCK_NUMBERS // tables.n_components)
+    least = np.ones_like(tables.prior)
+    weights = tables.prior[np.newaxis]
+    for start in range(0, len(rows), block_rows):
+        block = slice(start, start + block_rows)
+        below, up_to = tables.counts[rows[block]], tables.counts[rows[block] + 1]
+        weights = np.concatenate([weights[-1:], up_to - below])
+        for before, after in pairwise(weights):
+            np.multiply(before, after, after)
+            largest = after.item(after.argmax())
+            np.right_shift(after, SHIFTS[largest.bit_length() - WEIGHT_BITS], after)
+            np.maximum(after, least, after)
+        total = weights[:-1].sum(axis=1)
+        low[block] = np.einsum("nk,nk->n", below, weights[:-1]) // total
+        high[block] = np.einsum("nk,nk->n", up_to, weights[:-1]) // total
+    return low, high
+
+
+def _sent(symbols: np.ndarray, tables: Tables) -> np.ndarray:
+    """The latents that are sent, (n,)."""
+    return np.array([d for d in range(tables.n_latents) if tables.is_sent(d, symbols)], np.int64)
 
 
 def decode(data: bytes, tables: Tables, complete: bool = True) -> Latent:
@@ -60,12 +98,6 @@ def decode(data: bytes, tables: Tables, complete: bool = True) -> Latent:
 
 def ideal_bits(symbols: np.ndarray, tables: Tables) -> float:
     """-Σ log2 of the coder's probabilities: on average no bitstream can be shorter."""
-    bits = 0.0
-    weights = tables.prior
-    for d, index in enumerate(tables.indices(symbols)):
-        if not tables.is_sent(d, symbols):
-            continue
-        low, high = tables.interval(d, weights, index)
-        bits += TOTAL_BITS - float(np.log2(high - low))
-        weights = tables.reweigh(d, weights, index)
-    return bits
+    latents = _sent(symbols, tables)
+    low, high = intervals(latents, tables.indices(symbols)[latents], tables)
+    return float(np.sum(TOTAL_BITS - np.log2(high - low)))

@@ -12,6 +12,7 @@ import io
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +45,12 @@ class Tables:
 
     symbol_min: np.ndarray
     "int16 (D,)"
-    cumulative: tuple[np.ndarray, ...]
-    """Per latent int64 (n_d + 1, K): counts below each symbol, from 0 to 2**16, every step at least
-    1.
+    counts: np.ndarray
+    """int64 (Σ (n_d + 1), K), latent after latent: counts below each symbol, from 0 to 2**16, every
+    step at least 1.
     """
+    alphabet: np.ndarray
+    "int64 (D,): number of symbols n_d of each latent."
     prior: np.ndarray
     """int64 (K,): weights before the first symbol, the largest of bit length WEIGHT_BITS, each at
     least 1.
@@ -80,26 +83,29 @@ class Tables:
 
     @property
     def n_latents(self) -> int:
-        return len(self.cumulative)
+        return len(self.alphabet)
 
     @property
     def n_components(self) -> int:
         return len(self.prior)
 
-    @property
-    def alphabet(self) -> np.ndarray:
-        """Number of symbols of each latent, int64 (D,)."""
-        return np.array([len(counts) - 1 for counts in self.cumulative])
+    @cached_property
+    def first_rows(self) -> np.ndarray:
+        """Where in counts each latent begins, int64 (D,)."""
+        return np.cumsum(self.alphabet + 1) - self.alphabet - 1
 
-    def indices(self, symbols: np.ndarray) -> list[int]:
-        """Symbols (D,) as table indices, each clamped to its latent's range."""
+    @cached_property
+    def cumulative(self) -> tuple[np.ndarray, ...]:
+        """The counts of each latent, int64 (n_d + 1, K)."""
+        return tuple(np.split(self.counts, self.first_rows[1:]))
+
+    def indices(self, symbols: np.ndarray) -> np.ndarray:
+        """Symbols (D,) as table indices, int64 (D,), each clamped to its latent's range."""
         if np.shape(symbols) != (self.n_latents,):
             raise ValueError(
                 f"symbols have shape {np.shape(symbols)}, the tables are for ({self.n_latents},)"
             )
-        return np.clip(
-            np.asarray(symbols, np.int64) - self.symbol_min, 0, self.alphabet - 1
-        ).tolist()
+        return np.clip(np.asarray(symbols, np.int64) - self.symbol_min, 0, self.alphabet - 1)
 
     def mixed(self, d: int, weights: np.ndarray) -> np.ndarray:
         """Cumulative counts of latent d under the weights, int64 (n_d + 1,), 0 to 2**16 with steps
@@ -110,11 +116,6 @@ class Tables:
         also in the mean.
         """
         return (self.cumulative[d] @ weights) // weights.sum()
-
-    def interval(self, d: int, weights: np.ndarray, index: int) -> tuple[int, int]:
-        """Entries index and index + 1 of mixed(d, weights): all that an encoder needs."""
-        low, high = (self.cumulative[d][index : index + 2] @ weights // weights.sum()).tolist()
-        return low, high
 
     def reweigh(self, d: int, weights: np.ndarray, index: int) -> np.ndarray:
         """Weights (K,) after latent d was `index`: Bayes' rule, scaled to WEIGHT_BITS, no component
@@ -145,10 +146,7 @@ class Tables:
         cumulative = []
         for d, rows in enumerate(np.asarray(rows, np.int64) for rows in frequencies):
             _check_rows(d, rows, len(prior))
-            counts = np.zeros((rows.shape[1] + 1, len(prior)), np.int64)
-            np.cumsum(rows.T, axis=0, out=counts[1:])
-            counts.setflags(write=False)
-            cumulative.append(counts)
+            cumulative.append(np.cumsum(np.pad(rows.T, ((1, 0), (0, 0))), axis=0))
         _require(
             1 <= len(prior) <= MAX_COMPONENTS,
             f"{len(prior)} components, between 1 and {MAX_COMPONENTS} are allowed",
@@ -166,7 +164,23 @@ class Tables:
                 "are allowed"
             ),
         )
-        return cls(minima, tuple(cumulative), prior, None if owner is None else tuple(owner))
+        return cls.from_cumulative(
+            minima, cumulative, prior, None if owner is None else tuple(owner)
+        )
+
+    @classmethod
+    def from_cumulative(
+        cls,
+        symbol_min: np.ndarray,
+        cumulative: Sequence[np.ndarray],
+        prior: np.ndarray,
+        owner: tuple[int, ...] | None = None,
+    ) -> "Tables":
+        """From counts that were checked before, per latent (n_d + 1, K)."""
+        counts = np.concatenate(cumulative)
+        counts.setflags(write=False)
+        alphabet = np.array([len(rows) - 1 for rows in cumulative])
+        return cls(symbol_min, counts, alphabet, prior, owner)
 
     @classmethod
     def from_probabilities(

@@ -272,7 +272,9 @@ class Deployed:
 
 def leading(tables: Tables, n_latents: int) -> Tables:
     """Tables of the first latents: a mixture of products needs no new fit when the last ones go."""
-    return Tables(tables.symbol_min[:n_latents], tables.cumulative[:n_latents], tables.prior)
+    return Tables.from_cumulative(
+        tables.symbol_min[:n_latents], tables.cumulative[:n_latents], tables.prior
+    )
 
 
 def deploy(

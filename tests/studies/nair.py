@@ -170,8 +170,8 @@ def only(tables: Tables, latents: np.ndarray) -> Tables:
     """Tables of some of the latents, the weights at their prior: what a frame with its own coder
     needs.
     """
-    return Tables(
-        tables.symbol_min[latents], tuple(tables.cumulative[d] for d in latents), tables.prior
+    return Tables.from_cumulative(
+        tables.symbol_min[latents], [tables.cumulative[d] for d in latents], tables.prior
     )
 
 

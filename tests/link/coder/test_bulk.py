@@ -97,7 +97,7 @@ def test_it_reads_what_constriction_writes():
     bitstreams = []
     for row in symbols:
         encoder = constriction.stream.queue.RangeEncoder()
-        for index, counts in zip(tables.indices(row), tables.cumulative, strict=True):
+        for index, counts in zip(tables.indices(row).tolist(), tables.cumulative, strict=True):
             frequencies = np.diff(counts[:, 0]).astype(np.float64) / TOTAL
             encoder.encode(index, constriction.stream.model.Categorical(frequencies, perfect=False))
         bitstreams.append(encoder.get_compressed().astype(">u4").tobytes())

@@ -69,11 +69,25 @@ def test_the_bitstream_of_constriction_decodes_here(case):
     tables, symbols = case
     encoder = constriction.stream.queue.RangeEncoder()
     weights = tables.prior
-    for d, index in enumerate(tables.indices(symbols)):
+    for d, index in enumerate(tables.indices(symbols).tolist()):
         encoder.encode(index, mixed_categorical(tables, d, weights))
         weights = tables.reweigh(d, weights, index)
     data = encoder.get_compressed().astype(">u4").tobytes()
     assert latent_coder.decode(data, tables).symbols.tolist() == symbols.tolist()
+
+
+@given(tables_and_symbols(), st.sampled_from([1, 40, 1 << 14]))
+@settings(max_examples=50, deadline=None)
+def test_intervals_are_those_of_the_mixed_tables_in_turn(case, block_numbers):
+    tables, symbols = case
+    indices, weights, expected = tables.indices(symbols), tables.prior, []
+    for d, index in enumerate(indices):
+        expected.append(tables.mixed(d, weights)[index : index + 2].tolist())
+        weights = tables.reweigh(d, weights, index)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(latent_coder, "BLOCK_NUMBERS", block_numbers)
+        low, high = latent_coder.intervals(np.arange(tables.n_latents), indices, tables)
+    assert np.stack([low, high], axis=1).tolist() == expected
 
 
 @given(tables_and_symbols())

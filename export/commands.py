@@ -35,6 +35,7 @@ from export.rotate import Rotating, rotate
 from export.settings import Settings
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSetError
+from host_training.data.photo_choices import PhotoChoices
 from host_training.presets import PRESETS
 from host_training.presets.preset import N_VIEWS, ORDERS, STAGES
 from host_training.run import RUNS, RunError, origin, read_run
@@ -81,7 +82,9 @@ def run_calibration(options: dict[str, Any]) -> None:
     bundle = Bundle.load(options["bundle"], "host")
     folder = options["bundle"].resolve().parent
     dataset, data_dir = origin(folder, options["dataset"], options["data_dir"])
-    data = load(dataset or bundle.data_set, data_dir, image_size=bundle.image.height)
+    data = load(
+        dataset or bundle.data_set, data_dir, bundle.image.height, PhotoChoices.of_bundle(bundle)
+    )
     place = written_into(bundle, options["out"])
     calibrated, fitted = calibrate(place, data, options["threads"])
     print(
@@ -230,7 +233,8 @@ def as_run_says(options: dict[str, Any]) -> dict[str, Any]:
             "trains it to the end, --checkpoint exports a stage of it that is there"
         )
     preset, checkpoint = PRESETS[run.preset], folder / f"{stage or run.stage}.pt"
-    usual = {"out": folder / "bundle", "order": preset.order, "views": preset.views}
+    views = 1 if run.changes.get("flip") is False else preset.views
+    usual = {"out": folder / "bundle", "order": preset.order, "views": views}
     if options.get("order") in (None, preset.order):
         usual["coarseness"] = preset.coarseness
     return usual | options | {"checkpoint": checkpoint}

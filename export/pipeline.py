@@ -245,8 +245,8 @@ def halves(
     """Encoder and decoder with the most useful latents, in the order in which they are sent."""
     if settings.views > 1 and not data.augmentation.flip:
         raise ExportError(
-            f"images of {data.name} are never mirrored, so they are looked at once: leave views at "
-            "1"
+            f"images of {data.name} are never mirrored, so they are looked at once: say VIEWS=1 "
+            "(--views 1)"
         )
 
     def folded(order: Sequence[int], fill: Tensor) -> tuple[FoldedEncoder, FoldedDecoder]:

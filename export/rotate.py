@@ -35,6 +35,7 @@ from export.measure import accuracy
 from export.report import anomaly_section, markdown_table
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
+from host_training.data.photo_choices import PhotoChoices
 from link.bundle import Bundle
 from link.bundle.manifest import ENCODER, Output, Rotated
 from link.output import results
@@ -80,7 +81,12 @@ def rotate(settings: Rotating, say: Say = print) -> tuple[Bundle, dict[str, floa
             f"bundle {old.path} is for a team, whose latents cannot be rotated: each node has only "
             "its own; its tables are what makes its bitstreams short"
         )
-    data = load(settings.dataset or old.data_set, settings.data_dir, image_size=old.image.height)
+    data = load(
+        settings.dataset or old.data_set,
+        settings.data_dir,
+        old.image.height,
+        PhotoChoices.of_bundle(old),
+    )
     check_data(old, data)
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(

@@ -12,6 +12,7 @@ from export.decoders.finetune import FineTuning
 from export.encoder.fold import VIEWS
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet, with_corrupted_labels
+from host_training.data.photo_choices import PhotoChoices
 from host_training.models.autoencoder import ModelConfig
 from host_training.presets import PRESETS
 from host_training.presets.preset import ORDERS
@@ -99,7 +100,10 @@ def load_data(settings: Settings, trained: Checkpoint) -> DataSet:
     trained with such.
     """
     config, origin = trained.model.config, trained.provenance
-    data = load(settings.dataset or origin.data_set, settings.data_dir, image_size=config.height)
+    choices = PhotoChoices.of(origin.recipe)
+    data = load(
+        settings.dataset or origin.data_set, settings.data_dir, config.height, choices=choices
+    )
     shape = (config.height, config.width, config.channels)
     if (data.image_shape, data.classes) != (shape, trained.classes):
         raise ExportError(
@@ -155,6 +159,7 @@ def provenance(settings: Settings, trained: Checkpoint, preset: str) -> Provenan
         epoch=trained.epoch,
         seed=origin.recipe.seed,
         label_corruption=origin.recipe.label_corruption,
+        photos=PhotoChoices.of(origin.recipe).to_dict(),
         started_from_sha256=origin.started_from_sha256,
         teacher_sha256=origin.teacher_sha256,
         checkpoint_sha256=sha256(settings.checkpoint),

@@ -15,6 +15,7 @@ import torch
 from host_training.data.catalogue import load, write_replay
 from host_training.data.dataset import DataSet, DataSetError, with_corrupted_labels
 from host_training.data.listing import Listing
+from host_training.data.photo_choices import USUAL, PhotoChoices
 from host_training.distributed.simulation import command_line
 from host_training.presets import PRESETS, recipe
 from host_training.run import (
@@ -38,7 +39,7 @@ from host_training.run import (
 from host_training.training import checkpoint
 from host_training.training.checkpoint import Checkpoint, CheckpointError, Provenance
 from host_training.training.evaluation import class_accuracies
-from host_training.training.recipe import Recipe
+from host_training.training.recipe import SPLITS_BY, Recipe
 from host_training.training.trainer import Trainer
 from link.base import FolderLock, HeldError
 from link.output import EXIT_CODE, program
@@ -144,6 +145,34 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--corruption-seed", type=int, help="which labels, and which classes they get"
     )
+    for command in (train, distributed):
+        command.add_argument(
+            "--split-by",
+            choices=SPLITS_BY,
+            help=(
+                "how a folder's splits are drawn: no series of photos in two of them, or at random "
+                "(default: series)"
+            ),
+        )
+        command.add_argument(
+            "--flip",
+            type=yes_or_no,
+            metavar="yes|no",
+            help="mirror images left to right in training (default: by data set and class names)",
+        )
+        command.add_argument(
+            "--rotation",
+            dest="rotation_degrees",
+            type=float,
+            metavar="DEGREES",
+            help="rotate them at most so far (default: the data set's)",
+        )
+        command.add_argument(
+            "--crop",
+            type=float,
+            metavar="SHARE",
+            help="crop them at random, to at least this share of the side (default: the preset's)",
+        )
     train.add_argument("--threads", type=int, help="CPU threads (default: the preset's, else all)")
     train.add_argument(
         "--device",
@@ -160,6 +189,12 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("--limit", type=int, help="only so many of them")
     replay.add_argument("--out", type=Path, help=f"default: {REPLAY} in the run's folder")
     return top
+
+
+def yes_or_no(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise argparse.ArgumentTypeError(f"it is yes or no, not {text!r}")
+    return text == "yes"
 
 
 def command_train(options: argparse.Namespace) -> int:
@@ -289,7 +324,8 @@ def with_what_a_checkpoint_says(wanted: Wanted, run_dir: Path) -> Wanted:
         "so itself",
         file=sys.stderr,
     )
-    said = {"dataset": origin.data_set, "preset": preset, **changes}
+    drawn = {"split_by": origin.recipe.split_by}
+    said = {"dataset": origin.data_set, "preset": preset, **drawn, **changes}
     return replace(
         wanted, **{name: value for name, value in said.items() if getattr(wanted, name) is None}
     )
@@ -320,13 +356,14 @@ def prepare(
         if known is not None and known.image_size
         else wanted.image_size or IMAGE_SIZE
     )
-    data = load(source.argument, data_dir, image_size)
     preset = wanted.preset or source.preset if known is None else known.preset
-    changes = wanted.changes if known is None else known.changes
+    usual = {} if source.folder is None else {"split_by": USUAL.split_by}
+    changes = usual | wanted.changes if known is None else known.changes
     chosen = recipe(preset, **changes)
+    data = load(source.argument, data_dir, image_size, PhotoChoices.of(chosen))
     if chosen.label_corruption:
         data = with_corrupted_labels(data, chosen.label_corruption, chosen.corruption_seed)
-    n_images = sum(len(split) for split in (data.train, data.validation, data.test))
+    n_images = sum(map(len, data.splits))
     if known is not None:
         if known.data_sha256 != data.sha256:
             raise RunError(
@@ -383,6 +420,10 @@ def command_global(options: argparse.Namespace) -> int:
             preset,
             options.image_size,
             seed=options.seed or 0,
+            split_by=options.split_by,
+            flip=options.flip,
+            rotation_degrees=options.rotation_degrees,
+            crop=options.crop,
             ce_epochs=0 if options.start_from else epochs,
             duphil_epochs=epochs if options.start_from else 0,
             start_from=options.start_from,

@@ -27,7 +27,17 @@ DEFAULT_DATASET = "digits"
 FORMAT = 1
 IMAGE_SIZE = 64
 "Side to which a folder's images are resized where nobody says another, pixels."
-CHANGES = ("seed", "ce_epochs", "duphil_epochs", "label_corruption", "corruption_seed")
+CHANGES = (
+    "seed",
+    "ce_epochs",
+    "duphil_epochs",
+    "label_corruption",
+    "corruption_seed",
+    "split_by",
+    "flip",
+    "rotation_degrees",
+    "crop",
+)
 "Fields of a recipe that may be another than the preset's."
 
 
@@ -139,6 +149,10 @@ class Wanted:
     duphil_epochs: int | None = None
     label_corruption: float | None = None
     corruption_seed: int | None = None
+    split_by: str | None = None
+    flip: bool | None = None
+    rotation_degrees: float | None = None
+    crop: float | None = None
     start_from: Path | None = None
     teacher: Path | None = None
 
@@ -158,8 +172,8 @@ class Wanted:
             yield f"its image size is {run.image_size}, not {self.image_size}"
         usual = recipe(run.preset, **run.changes)
         for name, value in self.changes.items():
-            if getattr(usual, name) != value:
-                yield f"its {name} is {getattr(usual, name)}, not {value}"
+            if (own := getattr(usual, name)) != value:
+                yield f"its {name} is {'as usual' if own is None else own}, not {value}"
         for name in ("start_from", "teacher"):
             path = getattr(self, name)
             if path is not None and sha256(path) != getattr(run, f"{name}_sha256"):

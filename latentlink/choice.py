@@ -23,6 +23,7 @@ from host_training.run import (
     read_run,
 )
 from latentlink.said import Said, option_of
+from latentlink.variables import PHOTOS
 
 MODELS, COPIES = Path("models"), RUNS / "bundles"
 "Bundles that came with the programs, and copies of them that were added to."
@@ -164,7 +165,9 @@ def _named(said: Said) -> Place | None:
 
 
 def _usual(said: Said) -> Place:
-    folder = data_set(said).run_dir(said.get("PRESET"))
+    usual = data_set(said).run_dir(said.get("PRESET"))
+    chosen = [f"{name}-{said[name]}".lower() for name in PHOTOS if name in said]
+    folder = usual.with_name("-".join([usual.name, *chosen]))
     return Place(folder, read_run(folder))
 
 
@@ -184,13 +187,18 @@ def _fitting(said: Said) -> list[Place]:
             "PRESET": run.preset,
             "IMAGE_SIZE": run.image_size,
             "SEED": run.changes.get("seed", 0),
+            "SPLIT_BY": run.changes.get("split_by", "random"),
+            "FLIP": {True: "yes", False: "no", None: None}[run.changes.get("flip")],
+            "ROTATION": run.changes.get("rotation_degrees"),
+            "CROP": run.changes.get("crop"),
         }
         names = [
             "PRESET",
             *(["IMAGE_SIZE"] if run.folder else []),
+            *PHOTOS,
             *(["SEED"] if said.is_training else []),
         ]
-        if all(name not in said or said[name] == str(sizes[name]) for name in names):
+        if all(name not in said or _is_same(said[name], str(sizes[name])) for name in names):
             places.append(Place(path.parent, run))
     return places
 

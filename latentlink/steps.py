@@ -32,8 +32,9 @@ from latentlink.choice import (
     run_to_train,
 )
 from latentlink.said import Said
+from latentlink.variables import PHOTOS
 
-TRAINING = ("DATASET", "IMAGE_SIZE", "PRESET", "START_FROM", "TEACHER")
+TRAINING = ("DATASET", "IMAGE_SIZE", *PHOTOS, "PRESET", "START_FROM", "TEACHER")
 EXPORT = ("DATASET", "STAGE", "LATENTS", "ORDER", "COARSENESS", "VIEWS", "MAX_DROP")
 LINE = (
     "LINK",
@@ -81,6 +82,10 @@ def _wanted(said: Said) -> Wanted:
         preset=said.values.get("PRESET"),
         image_size=int(said["IMAGE_SIZE"]) if "IMAGE_SIZE" in said else None,
         seed=int(said["SEED"]) if "SEED" in said and said.is_training else None,
+        split_by=said.values.get("SPLIT_BY"),
+        flip=said["FLIP"] == "yes" if "FLIP" in said else None,
+        rotation_degrees=float(said["ROTATION"]) if "ROTATION" in said else None,
+        crop=float(said["CROP"]) if "CROP" in said else None,
         start_from=said.path("START_FROM"),
         teacher=said.path("TEACHER"),
     )

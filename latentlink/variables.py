@@ -11,6 +11,7 @@ from pathlib import Path
 from host_training.presets import DEFAULT_PRESETS, PRESETS
 from host_training.presets.preset import N_VIEWS, ORDERS, STAGES
 from host_training.run import DEFAULT_DATASET, RunError, Source
+from host_training.training.recipe import SPLITS_BY
 from link.emulator import parse_loss
 from link.medium import PROFILES
 from link.output import program
@@ -146,6 +147,22 @@ VARIABLES: dict[str, Variable] = {
     "IMAGE_SIZE": Variable(
         "PIXELS", "side to which a folder's images are resized (64)", number(8, 4096)
     ),
+    "SPLIT_BY": Variable(
+        "series|random",
+        "whether photos of one series may be in two splits of a folder (series)",
+        one_of(SPLITS_BY, "way to split"),
+    ),
+    "FLIP": Variable(
+        "yes|no", "mirror images in training (by data set and class names)", only("yes", "no")
+    ),
+    "ROTATION": Variable(
+        "DEGREES", "rotate them so far in training (the data set's)", number(0, 180, float)
+    ),
+    "CROP": Variable(
+        "0.6",
+        "crop them in training, to this share of the side (the preset's)",
+        number(0.1, 1, float),
+    ),
     "SEED": Variable(
         "N", "of training; of losses on the line; of what is drawn", number(0, 2**31 - 1)
     ),
@@ -232,7 +249,18 @@ VARIABLES: dict[str, Variable] = {
 }
 
 ALWAYS = ("PYTHON", "TORCH_INDEX", "V", "DATA_DIR")
-TRAIN = ("DATASET", "PRESET", "FOG", "IMAGE_SIZE", "SEED", "START_FROM", "TEACHER", "RUN")
+PHOTOS = ("SPLIT_BY", "FLIP", "ROTATION", "CROP")
+TRAIN = (
+    "DATASET",
+    "PRESET",
+    "FOG",
+    "IMAGE_SIZE",
+    *PHOTOS,
+    "SEED",
+    "START_FROM",
+    "TEACHER",
+    "RUN",
+)
 EXPORT = (*TRAIN, "STAGE", "LATENTS", "ORDER", "COARSENESS", "VIEWS", "MAX_DROP", "RESULTS")
 BUNDLE = (*EXPORT, "BUNDLE")
 LINE = (

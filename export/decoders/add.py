@@ -47,6 +47,7 @@ from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.onnx_decoder import OnnxDecoder
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSet
+from host_training.data.photo_choices import PhotoChoices
 from link.bundle import Bundle, check_task_name
 from link.bundle.manifest import LABEL_TASK, Learned, Output, TaskEntry, TaskMeasured
 
@@ -163,7 +164,10 @@ def add_decoder(request: Request) -> tuple[Bundle, str, dict[str, float]]:
     Bundle.load(request.bundle, "node")
     bundle = Bundle.load(request.bundle, "host")
     data = load(
-        request.dataset or bundle.data_set, request.data_dir, image_size=bundle.image.height
+        request.dataset or bundle.data_set,
+        request.data_dir,
+        bundle.image.height,
+        PhotoChoices.of_bundle(bundle),
     )
     if request.task in CLASS_TASKS:
         data = classes_of(request.task, data, request.data_dir)

@@ -26,8 +26,11 @@ def to_model_input(pixels: Tensor, pixel_pad: int) -> Tensor:
 
 
 def augment(pixels: Tensor, augmentation: Augmentation) -> Tensor:
-    """Random rotation, zoom, crops padded with zeros, mirroring; uint8 (N, C, H, W) in and out."""
-    if augmentation.rotation_degrees or augmentation.zoom:
+    """Random rotation, zoom and crops, shifts padded with zeros, mirroring.
+
+    Pixels uint8 (N, C, H, W) in and out.
+    """
+    if augmentation.rotation_degrees or augmentation.zoom or augmentation.crop < 1:
         pixels = _rotate_and_zoom(pixels, augmentation)
     n, _, height, width = pixels.shape
     columns = torch.arange(width, device=pixels.device).repeat(n, 1)
@@ -65,10 +68,20 @@ def _rotate_and_zoom(pixels: Tensor, augmentation: Augmentation) -> Tensor:
     affine[:, 0, 0] = affine[:, 1, 1] = angle.cos() * scale
     affine[:, 0, 1] = -angle.sin() * scale
     affine[:, 1, 0] = angle.sin() * scale
+    if augmentation.crop < 1:
+        share = augmentation.crop + torch.rand(n, 1) * (1 - augmentation.crop)
+        affine[:, :, :2] *= share[:, :, None]
+        affine[:, :, 2] = (torch.rand(n, 2) * 2 - 1) * (1 - share)
     affine = affine.to(pixels.device, non_blocking=True)
     grid = torch.nn.functional.affine_grid(affine, list(pixels.shape), align_corners=False)
     return (
-        torch.nn.functional.grid_sample(pixels.float(), grid, align_corners=False)
+        torch.nn.functional.grid_sample(
+            pixels.float(),
+            grid,
+            # what is turned in from outside a photo is no black corner to learn from
+            padding_mode="zeros" if augmentation.crop == 1 else "reflection",
+            align_corners=False,
+        )
         .round()
         .to(torch.uint8)
     )

@@ -3,11 +3,13 @@ a node replays.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from host_training.data import cifar, digits, image_folder
 from host_training.data.dataset import SPLIT_SEED, DataSet, DataSetError, Split
+from host_training.data.photo_choices import USUAL, PhotoChoices
 from link.picture import Replay
 
 LOADERS: dict[str, Callable[[Path], DataSet]] = {
@@ -19,14 +21,20 @@ LOADERS: dict[str, Callable[[Path], DataSet]] = {
 "The data sets that have a name; where they lie, or are downloaded to, comes in."
 
 
-def load(name: str, data_dir: Path | str = "data", image_size: int = 64) -> DataSet:
+def load(
+    name: str,
+    data_dir: Path | str = "data",
+    image_size: int = 64,
+    choices: PhotoChoices = USUAL,
+) -> DataSet:
     """A data set by name, or a folder with one folder of images per class, which are resized to
-    `image_size`.
+    `image_size`; both as it was chosen.
     """
     if name in LOADERS:
-        return LOADERS[name](Path(data_dir))
+        data = LOADERS[name](Path(data_dir))
+        return replace(data, augmentation=choices.augmentation(data.augmentation))
     if Path(name).is_dir():
-        return image_folder.load(Path(name), image_size)
+        return image_folder.load(Path(name), image_size, choices=choices)
     raise DataSetError(
         f"data set '{name}' is neither {', '.join(LOADERS)} nor a folder here; "
         "a folder of your own holds one folder of images per class"

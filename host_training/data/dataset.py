@@ -24,13 +24,16 @@ class Split:
     images: np.ndarray
     labels: np.ndarray
     coarse_labels: np.ndarray | None = None
+    names: np.ndarray | None = None
+    "The images' files, below their folder, texts (N,), where they are files."
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, indices: np.ndarray) -> "Split":
         coarse = None if self.coarse_labels is None else self.coarse_labels[indices]
-        return Split(self.images[indices], self.labels[indices], coarse)
+        names = None if self.names is None else self.names[indices]
+        return Split(self.images[indices], self.labels[indices], coarse, names)
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Augmentation:
     rotation_degrees: float = 0.0
     zoom: float = 0.0
     "Random scale within 1 ± zoom."
+    crop: float = 1.0
+    "Random crops of at least this share of the side, enlarged to the whole; 1: the whole."
     cutout: int = 0
     """Side of a square of black pixels somewhere on the image (DeVries and Taylor,
     arXiv:1708.04552).
@@ -62,6 +67,10 @@ class DataSet:
     augmentation: Augmentation
     coarse_classes: tuple[str, ...] = ()
     "Names of the superclasses, where there are any."
+    siblings: Split | None = None
+    """Photos that nothing is learned from, of series that are trained on: what a random split would
+    test on.
+    """
 
     @cached_property
     def sha256(self) -> str:
@@ -69,11 +78,17 @@ class DataSet:
         whatever its name.
         """
         digest = hashlib.sha256()
-        for split in (self.train, self.validation, self.test):
+        for split in self.splits:
             for array in (split.images, split.labels):
                 digest.update(repr(array.shape).encode())
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """All images."""
+        three = (self.train, self.validation, self.test)
+        return three if self.siblings is None else (*three, self.siblings)
 
     @property
     def coarse_of(self) -> np.ndarray:

@@ -6,45 +6,29 @@ train.
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from host_training.data.dataset import (
-    Augmentation,
-    DataSet,
-    DataSetError,
-    Split,
-    stratified_holdout,
+from host_training.data.dataset import Augmentation, DataSet, DataSetError
+from host_training.data.drawing import FRACTIONS, draw, named_splits
+from host_training.data.photo_choices import USUAL, PhotoChoices, not_to_be_mirrored
+from host_training.data.photo_layout import (
+    SIBLINGS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    check_classes,
+    split_folders,
 )
-from host_training.data.photo_layout import TEST, TRAIN, VALIDATION, check_classes, split_folders
-from host_training.data.photo_remarks import describe
+from host_training.data.photo_remarks import describe, mirroring
+from host_training.data.photos import Photos
+from host_training.data.series import series_of_class
 from link.base import free_bytes
-from link.picture import UnreadableImageError, files_below, fit, read_picture
+from link.picture import UnreadableImageError, files_below, fit, read_picture, taken_s
 
-FRACTIONS = {TEST: 0.2, VALIDATION: 0.1}
-"Shares of what is left, in this order, where a split is drawn."
 N_SAID = 5
 "Unreadable files that are named; of more only the number is said."
-
-
-@dataclass(frozen=True, eq=False)
-class Photos:
-    """images uint8 (N, S, S, 3), labels int64 (N,), the files' names below the folder (N,)."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    names: np.ndarray
-
-    def hold_out(self, fraction: float) -> tuple["Photos", "Photos"]:
-        return tuple(  # type: ignore[return-value]
-            Photos(self.images[part], self.labels[part], self.names[part])
-            for part in stratified_holdout(self.labels, fraction)
-        )
-
-    def split(self) -> Split:
-        return Split(self.images, self.labels)
 
 
 def read_image(path: Path, size: int) -> np.ndarray:
@@ -56,33 +40,43 @@ def to_stderr(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
-def load(folder: Path, image_size: int, say: Callable[[str], None] = to_stderr) -> DataSet:
-    """Classes are the folders in alphabetical order; splits that are drawn depend on the file names
-    alone.
+def load(
+    folder: Path,
+    image_size: int,
+    say: Callable[[str], None] = to_stderr,
+    choices: PhotoChoices = USUAL,
+) -> DataSet:
+    """Classes are the folders in alphabetical order; splits that are drawn depend on the photos'
+    names and times alone.
     """
     places = split_folders(folder, say)
     classes = check_classes(folder, places)
     check_memory(folder, image_size)
-    photos = {
+    brought = {
         split: read_classes(folder, where, classes, image_size, say)
         for split, where in places.items()
     }
-    require_enough(folder, photos, classes)
-    for split in FRACTIONS:
-        if split not in photos:
-            photos[TRAIN], photos[split] = photos[TRAIN].hold_out(FRACTIONS[split])
-    photos = {split: photos[split] for split in (TRAIN, VALIDATION, TEST)}
-    for sentence in describe(
-        folder.resolve().name, photos, classes, [split for split in photos if split not in places]
-    ):
+    named = None
+    if choices.split_by == "series" and len(brought) == 1:
+        named = named_splits(brought[TRAIN])
+    require_enough(folder, named or brought, classes)
+    photos, how = draw(named or brought, classes, choices.split_by)
+    name = folder.resolve().name
+    if named is not None:
+        how = f"{', '.join(named)} as the file names begin{how and '; '}{how}"
+    for sentence in describe(name, photos, classes, how):
         say(sentence)
+    usual = Augmentation(crop_pad=max(1, image_size // 8), flip=not not_to_be_mirrored(classes))
+    augmentation = choices.augmentation(usual)
+    say(mirroring(classes, augmentation.flip, choices.flip))
     return DataSet(
-        name=folder.resolve().name,
+        name=name,
         classes=classes,
         train=photos[TRAIN].split(),
         validation=photos[VALIDATION].split(),
         test=photos[TEST].split(),
-        augmentation=Augmentation(crop_pad=max(1, image_size // 8), flip=True),
+        augmentation=augmentation,
+        siblings=photos[SIBLINGS].split() if SIBLINGS in photos else None,
     )
 
 
@@ -106,9 +100,12 @@ def read_classes(
 ) -> Photos:
     """Every image of these classes in these places; what cannot be read is said and left out."""
     images, labels, names = [], [], []
+    series: list[int] = []
     n_unread = 0
     for label, name in enumerate(classes):
-        for path in (path for place in places for path in files_below(place / name)):
+        inside: list[str] = []
+        times: list[float | None] = []
+        for place, path in ((at, path) for at in places for path in files_below(at / name)):
             try:
                 images.append(read_image(path, image_size))
             except UnreadableImageError as error:
@@ -118,6 +115,11 @@ def read_classes(
                 continue
             labels.append(label)
             names.append(path.relative_to(folder).as_posix())
+            inside.append(path.relative_to(place / name).as_posix())
+            times.append(taken_s(path))
+        own = series_of_class(inside, times)
+        number = {one: len(series) + at for at, one in enumerate(dict.fromkeys(own))}
+        series += [number[one] for one in own]
     if n_unread > N_SAID:
         say(f"{n_unread - N_SAID} more files in {folder} cannot be read and are skipped")
     shape = (len(images), image_size, image_size, 3)
@@ -125,6 +127,7 @@ def read_classes(
         np.reshape(images, shape).astype(np.uint8),
         np.array(labels, np.int64),
         np.array(names, object),
+        np.array(series, np.int64),
     )
 
 

@@ -9,6 +9,8 @@ from host_training.data.dataset import DataSetError
 from link.picture import is_private
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SIBLINGS = "kept aside"
+"Photos that nothing is learned from, of series that are trained on."
 SPLIT_OF = {
     **dict.fromkeys(("train", "training", "train_set", "trainset"), TRAIN),
     **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), VALIDATION),

@@ -9,6 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
+from host_training.data.photo_choices import not_to_be_mirrored
+from host_training.data.photo_layout import SIBLINGS
+
 FEW_IMAGES = 20
 "So few images of a class are hardly learnt."
 LARGE_SHARE = 1.5
@@ -31,17 +34,34 @@ class Photos(Protocol):
 
 
 def describe(
-    name: str, photos: Mapping[str, Photos], classes: Sequence[str], drawn: Sequence[str]
+    name: str, photos: Mapping[str, Photos], classes: Sequence[str], how: str
 ) -> Iterator[str]:
-    """Sentences about a data set, its photos by split, some of whose splits were drawn."""
-    yield _sizes(name, photos, classes, drawn)
-    yield from _unevenness(photos, classes)
-    yield from _copies(photos, classes)
+    """Sentences about a data set, its photos by split; `how` says where its splits come from."""
+    yield _sizes(name, photos, classes, how)
+    splits = {split: part for split, part in photos.items() if split != SIBLINGS}
+    yield from _unevenness(splits, classes)
+    yield from _copies(splits, classes)
 
 
-def _sizes(
-    name: str, photos: Mapping[str, Photos], classes: Sequence[str], drawn: Sequence[str]
-) -> str:
+def mirroring(classes: Sequence[str], is_mirrored: bool, said: bool | None) -> str:
+    """Whether training shows the photos mirrored, why, and how it is told otherwise."""
+    named = not_to_be_mirrored(classes)
+    names = ", ".join(named[:N_NAMED]) + (
+        f" and {len(named) - N_NAMED} more" * (len(named) > N_NAMED)
+    )
+    if not is_mirrored:
+        why = (
+            "" if said is False else f", as what is called {names} may not be the same in a mirror"
+        )
+        return f"photos are not mirrored in training{why} (FLIP=yes mirrors them)"
+    doubt = f"; {names} may not be the same in a mirror" if named else ""
+    return (
+        "photos are mirrored left to right in training"
+        f"{doubt} (FLIP=no turns it off: for text, signs, arrows, meters)"
+    )
+
+
+def _sizes(name: str, photos: Mapping[str, Photos], classes: Sequence[str], how: str) -> str:
     counts = _counts(photos, classes)
     each = list(zip(classes, counts.tolist(), strict=True))
     few = sorted(each, key=lambda pair: pair[1])[:N_NAMED] if len(each) > N_NAMED else each
@@ -49,7 +69,7 @@ def _sizes(
         f"{name} {count}" for name, count in few
     )
     splits = ", ".join(f"{len(part.labels)} {split}" for split, part in photos.items())
-    origin = f" ({' and '.join(drawn)} drawn)" if drawn else ""
+    origin = f" ({how})" if how else ""
     return f"{name}: {counts.sum()} images of {len(classes)} classes ({listed}); {splits}{origin}"
 
 

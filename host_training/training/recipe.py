@@ -11,6 +11,9 @@ from host_training.models.architecture import Architecture, restored
 EPS_SQ = 0.5
 "Squared precision ε² of the saved run of DuPHiL's authors and of MCR²'s."
 StageName = Literal["ce", "duphil"]
+SplitBy = Literal["series", "random"]
+SPLITS_BY: tuple[SplitBy, ...] = ("series", "random")
+"How the splits of a folder are drawn where it does not bring them."
 
 MIN_UPDATES_PER_EPOCH = 16
 MIN_BATCH_SIZE = 8
@@ -44,6 +47,13 @@ class Recipe:
     """Pixels that random crops may move an image by, where not the data set's; a short training
     wants fewer.
     """
+    flip: bool | None = None
+    "Mirroring left to right; None: as is usual for the data set, and so of the next two."
+    rotation_degrees: float | None = None
+    crop: float | None = None
+    """The least share of an image's side that a random crop shows, enlarged to the whole; in place
+    of `crop_pad`.
+    """
     cutout: int = 0
     "Side of the square cut out of every training image, pixels; at most a quarter of the image's."
     cpu_threads: int | None = None
@@ -53,6 +63,16 @@ class Recipe:
     seed: int = 0
     label_corruption: float = 0.0
     corruption_seed: int = 10
+    split_by: SplitBy = "random"
+    "How the splits were drawn, of a folder; a run of one's own photos says series, if nobody else."
+
+    def __post_init__(self) -> None:
+        if self.split_by not in SPLITS_BY:
+            raise ValueError(f"splits are by {' or '.join(SPLITS_BY)}, not '{self.split_by}'")
+        if not 0 <= (self.rotation_degrees or 0) <= 180:
+            raise ValueError(f"rotation is 0 to 180 degrees, not {self.rotation_degrees:g}")
+        if self.crop is not None and not 0.1 <= self.crop <= 1:
+            raise ValueError(f"crop is a share of the side from 0.1 to 1, not {self.crop:g}")
 
     def for_images(self, n_images: int) -> "Recipe":
         """The recipe for a training split of that size: a small one is learned in smaller batches.

@@ -240,6 +240,8 @@ class Provenance(Record):
     epoch: int | None = key(whole(0, MANY), None)
     seed: int | None = key(whole(-MANY, MANY), None)
     label_corruption: float | None = key(number(0, 1), None)
+    photos: Mapping[str, object] | None = key(SECTION, None)
+    "What was chosen of a folder of photos: how it was split, whether it was mirrored."
     started_from_sha256: str | None = key(text(), "")
     "Checkpoint that the training started from; None: from nothing, empty: not said."
     teacher_sha256: str | None = key(text(), "")

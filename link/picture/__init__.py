@@ -3,5 +3,11 @@
 from link.picture import folders, reader
 from link.picture.arrays import read_arrays
 from link.picture.folders import files_below, is_private
-from link.picture.reader import PillowMissingError, UnreadableImageError, fit, read_picture
+from link.picture.reader import (
+    PillowMissingError,
+    UnreadableImageError,
+    fit,
+    read_picture,
+    taken_s,
+)
 from link.picture.replay import Replay, ReplayError

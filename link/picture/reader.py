@@ -24,6 +24,7 @@ import numpy as np
 from link.base.extras import install
 from link.base.memory import free_bytes
 from link.picture.bounds import SPARE, reduction, what_is_too_much
+from link.picture.capture_time import time_in_exif, time_in_name
 from link.picture.orientation import ORIENTATION, TURNS, orientation_in
 
 GROUND = (255, 255, 255)
@@ -78,6 +79,19 @@ def fit(pixels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     image = pillow.Image.fromarray(pixels).convert("L" if channels == 1 else "RGB")
     fitted = pillow.ImageOps.fit(image, (width, height), pillow.Image.Resampling.LANCZOS)
     return np.asarray(fitted).reshape(shape)
+
+
+def taken_s(path: Path) -> float | None:
+    """When a picture was taken, in seconds by the camera's own clock: by its EXIF, else by its
+    name; None where neither says it.
+    """
+    with suppress(Exception), warnings.catch_warnings():  # whatever a broken EXIF raises
+        warnings.simplefilter("ignore")
+        with _pillow().Image.open(path) as image:
+            # the EXIF of others may lie behind their pixels
+            if image.format in ("JPEG", "MPO", "TIFF", "WEBP") or "exif" in image.info:
+                return time_in_exif(image.getexif())
+    return time_in_name(path.stem)
 
 
 def extensions() -> frozenset[str]:

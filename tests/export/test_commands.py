@@ -31,6 +31,11 @@ def test_a_run_is_exported_as_its_preset_says(run):
     assert (said.order, said.views) == ("importance", 2)
 
 
+def test_a_run_that_must_not_be_mirrored_is_looked_at_once(tmp_path):
+    write_run(replace(RUN, changes={"flip": False}), tmp_path / "run", None)
+    assert settings("--run", tmp_path / "run").views == 1
+
+
 @pytest.mark.parametrize(("typed", "coarseness"), [((), 3.0), (("--coarseness", 2), 2.0)])
 def test_a_presets_step_of_the_latents_is_its_own_too(tmp_path, typed, coarseness):
     write_run(replace(RUN, preset="branch-7"), tmp_path / "team", None)

@@ -80,7 +80,7 @@ def test_a_run_says_what_it_is(workplace):
     assert run is not None
     assert run.source == Source("my photos", (workplace / "my photos").resolve())
     assert (run.preset, run.image_size, run.n_images, run.stage) == ("cifar-16-short", 16, 8, "ce")
-    assert run.changes == {"seed": 5, "ce_epochs": 1, "duphil_epochs": 0}
+    assert run.changes == {"split_by": "series", "seed": 5, "ce_epochs": 1, "duphil_epochs": 0}
     assert run.is_finished
     assert len(json.loads((workplace / "a run" / "pictures.json").read_text())) == 8
 

@@ -399,3 +399,13 @@ def test_of_a_run_that_lies_elsewhere_only_the_link_is_deleted(tmp_path):
     assert (run / "run.json").is_file()
     STEPS["clean-runs"](Said({"CONFIRM": "yes", "RUN": str(run)}))
     assert not run.exists()
+
+
+def test_what_is_chosen_of_photos_reaches_training_in_a_run_of_its_own(capsys):
+    usual = make_run("photos", changes={"split_by": "series"})
+    other = make_run("photos", folder="runs/other", changes={"split_by": "series", "flip": False})
+    [train, _] = shown(capsys, "export", DATASET="photos", FLIP="no", CROP="0.6")
+    assert (option(train, "--flip"), option(train, "--crop")) == ("no", "0.6")
+    assert option(train, "--run") == f"{usual}-flip-no-crop-0.6"
+    [export] = shown(capsys, "export", DATASET="photos", FLIP="no", SPLIT_BY="series")
+    assert option(export, "--run") == str(other)

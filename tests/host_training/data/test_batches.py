@@ -41,3 +41,14 @@ def test_cutout_blackens_one_square_and_nothing_else():
     assert n_black.min() >= 3 * 3
     rows, columns = black.any(2).sum(1), black.any(1).sum(1)
     assert (rows * columns == n_black).all()
+
+
+def test_a_random_crop_shows_a_part_of_the_image_enlarged_to_the_whole():
+    columns = np.repeat(np.arange(0, 240, 10, dtype=np.uint8)[None], 24, 0)
+    pixels = to_pixels(np.repeat(columns[None, :, :, None], 64, 0))
+    cropped = augment(pixels, Augmentation(crop=0.5)).float()
+    steps = cropped[:, 0, 12].diff(dim=1).mean(1)
+    assert ((steps > 4.5) & (steps < 10.5)).all()
+    assert steps.min() < 6 < 9 < steps.max()
+    starts = cropped[:, 0, 12, 0]
+    assert starts.min() < 20 < 50 < starts.max()

@@ -44,7 +44,7 @@ def test_of_a_folder_of_odd_photos_training_takes_what_can_be_seen_and_names_the
     write_photos(tmp_path / "pets" / "dog", 25)
     words = ["replay", "--dataset", str(tmp_path / "pets"), "--out", str(tmp_path / "replay.npz")]
     assert main(words) == 0
-    *said, counted, uneven, few = capfd.readouterr().err.splitlines()
+    *said, counted, uneven, few, _ = capfd.readouterr().err.splitlines()
     assert [Path(line.split(" cannot be read and is skipped")[0]).name for line in said] == unread
     assert f"31 images of 2 classes (cat {n_seen}, dog 25)" in counted
     assert uneven.startswith("81% of the images are 'dog'")

@@ -28,7 +28,7 @@ def test_splits_have_many_names_and_what_is_missing_is_drawn(tmp_path, said, tra
         write_photos(tmp_path / train / label, 10)
         write_photos(tmp_path / validation / label, 3, 50)
     assert counts(read(tmp_path, said)) == [[8, 8], [3, 3], [2, 2]]
-    assert "(test drawn)" in said[0]
+    assert "(test drawn photo by photo: no class is known to have several series)" in said[0]
 
 
 def test_a_class_may_be_called_train(tmp_path, said):

@@ -105,7 +105,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
 
 def _decode(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.store.redecode import redecode
-    from host_decoder.store.sqlite import Store
+    from host_decoder.store.store import Store
     from host_decoder.view.csv_lines import csv_lines
     from host_decoder.view.picture import PictureFolder
     from link.bundle import Bundle
@@ -145,7 +145,7 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
 
 
 def _stats(arguments: argparse.Namespace, started_s: float) -> int:
-    from host_decoder.store.sqlite import Store
+    from host_decoder.store.store import Store
     from host_decoder.view.sheet import wide_console
     from host_decoder.view.statistics_view import statistics_tables
 

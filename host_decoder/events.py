@@ -89,6 +89,8 @@ class Answer:
     "The verdict: no further chunk of this image is wanted."
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     "What further decoders say of it, by task."
+    decoder: str = ""
+    "SHA-256 of the decoder's file, in hex; empty: not known."
 
     @property
     def is_settled(self) -> bool:

@@ -37,7 +37,7 @@ from host_decoder.live.options import (
 from host_decoder.live.processes import Child, ChildError, line_command
 from host_decoder.receive.gateways import listen, timing_of
 from host_decoder.receive.host import Host
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from host_decoder.view.summary import Title
 from host_decoder.view.tally import Tally
 from host_decoder.view.team import TeamTally

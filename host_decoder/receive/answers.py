@@ -13,6 +13,7 @@ from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.receive.advice import Advisor
 from host_decoder.receive.arrivals import Arrived
+from link.bundle.manifest import LABEL_TASK
 from link.host import Gap, Update
 from link.medium import LinkTiming
 from link.wire import LATER_CHUNK_OVERHEAD_BYTES, Chunk
@@ -74,6 +75,7 @@ class Answers:
                 name: next(read(latent.symbols[None], np.array([latent.n_known])))
                 for name, read in self._tasks[outcome.node, bundle.path].items()
             },
+            decoder=bundle.decoder_sha256(LABEL_TASK),
         )
 
     def note(self, node: int, answers: Sequence[Answer]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from host_decoder.config import KnownNode
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from link.coder import Latent, latent_coder
 from link.host import Gap, Update
 from link.wire import Chunk

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from host_decoder.config import KnownNode
 from host_decoder.events import Notice
 from host_decoder.store.shelf import LONGEST_PAUSE_S, Reception
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from link.base import Recent
 from link.bundle import Bundle
 from link.host import Downlink, HostEnd, NodeEntry, NotUsed, Outcome, Receiver

@@ -19,9 +19,10 @@ from host_decoder.receive.answers import Answers, stopped
 from host_decoder.receive.arrivals import Arrivals
 from host_decoder.receive.clock import WallClock
 from host_decoder.receive.ends import Ends, GatewayEntry
+from host_decoder.store.file import StoreError
 from host_decoder.store.receipt import Receipt, RejectedCount, Totals
 from host_decoder.store.shelf import Held, Reception, Shelf, received_packet
-from host_decoder.store.sqlite import Store, StoreError
+from host_decoder.store.store import Store
 from link.bundle import Bundle
 from link.host import (
     Downlink,

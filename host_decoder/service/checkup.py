@@ -103,7 +103,7 @@ def _is_held(store: Path) -> bool:
 
 def _store(store: Path) -> Iterator[Finding]:
     from host_decoder.store.file import StoreError
-    from host_decoder.store.sqlite import Store
+    from host_decoder.store.store import Store
 
     folder = store.parent
     if not folder.is_dir():

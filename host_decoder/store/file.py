@@ -152,7 +152,7 @@ def open_for_writing(path: Path, resources: ExitStack) -> sqlite3.Connection:
             is_passing=True,
         ) from None
     with explained(path):
-        return sqlite3.connect(path, timeout=BUSY_WAIT_S)
+        return sqlite3.connect(path, timeout=BUSY_WAIT_S, check_same_thread=False)
 
 
 def open_for_reading(path: Path, resources: ExitStack) -> sqlite3.Connection:
@@ -197,7 +197,10 @@ def _share(path: Path, resources: ExitStack) -> bool:
 def _connect(path: Path, how: str) -> sqlite3.Connection:
     with explained(path):
         database = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{how}", timeout=READ_WAIT_S, uri=True
+            f"{path.absolute().as_uri()}?{how}",
+            timeout=READ_WAIT_S,
+            uri=True,
+            check_same_thread=False,
         )
         try:
             database.execute("SELECT 1 FROM sqlite_master").fetchone()

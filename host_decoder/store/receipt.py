@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from host_decoder.events import Answer
-from link.host import NodeState, Rejected
+from link.host import NodeState, Rejected, StatusHeard
 from link.wire import NO_QUALITY, Chunk, Quality
 
 
@@ -43,6 +43,20 @@ class Receipt:
     received_s: float
     packets: tuple[ReceivedPacket, ...] = ()
     answers: tuple[Answer, ...] = ()
+    heard: StatusHeard | None = None
+    "How the node says it is, where it said so."
+
+
+@dataclass(frozen=True)
+class HeardAgain:
+    """A packet that is here already, as a further gateway heard it."""
+
+    node: int
+    counter: int
+    gateway: str
+    received_s: float
+    n_bytes: int
+    quality: Quality = NO_QUALITY
 
 
 @dataclass(frozen=True)
@@ -53,3 +67,4 @@ class Totals:
     rejected: tuple[RejectedCount, ...] = ()
     figures: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     "link.host.statistics.NodeStatistics.to_json by node."
+    heard_again: tuple[HeardAgain, ...] = ()

@@ -277,9 +277,14 @@ class Bundle:
     def _label(self) -> TaskEntry:
         return self.manifest.host.tasks[LABEL_TASK]
 
+    def decoder_sha256(self, task: str) -> str:
+        """What tells a task's decoder from those before and after it, in hex."""
+        host = self.manifest.host
+        return host.files[host.tasks[task].file].sha256
+
     @property
     def _label_sha256(self) -> str:
-        return self.manifest.host.files[self._label.file].sha256
+        return self.decoder_sha256(LABEL_TASK)
 
     def _needed_files(self, side: str) -> dict[str, StoredFile]:
         """What that side cannot do without."""

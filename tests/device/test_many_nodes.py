@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from device.encoder.interpreter import SELFTEST_MODEL
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from link.coder.tables import Tables
 from link.security.keys import provision
 from tests.device.test_node import finish, node, running

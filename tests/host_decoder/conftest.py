@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from device.encoder.interpreter import SELFTEST_MODEL
 from host_decoder.config import KnownNode
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from link.bundle.bundle import Bundle
 from link.bundle.calibration import Calibration
 from link.coder.tables import Tables

@@ -15,7 +15,7 @@ from host_decoder.config import KnownNode
 from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.receive.host import Host
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from link.coder import latent_coder
 from link.medium.governor import Governor
 from link.medium.profiles import get_profile

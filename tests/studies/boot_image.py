@@ -23,7 +23,7 @@ from device.flash.__main__ import UNREACHABLE
 from device.flash.boot import MACHINES
 from device.flash.card import CardOptions, flash_card
 from device.flash.rootfs import PYTHON_OF, Debian
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.output.results import write_result

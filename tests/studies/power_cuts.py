@@ -18,7 +18,7 @@ from device.flash.boot import MACHINES
 from device.flash.partitions import LINUX, read_table
 from device.flash.rootfs import PYTHON_OF, Debian
 from device.flash.tools import find
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.output.results import write_result

@@ -18,7 +18,7 @@ from host_decoder.decode.task_reader import task_reader
 from host_decoder.errors import ConfigError
 from host_decoder.events import Answer
 from host_decoder.receive.host import Host
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from link.bundle.bundle import Bundle, BundleError
 from link.bundle.manifest import TaskEntry
 from tests.worlds.small_bundle import random_symbols

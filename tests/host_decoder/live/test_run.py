@@ -26,7 +26,7 @@ from rich.console import Console
 from host_decoder.commands import main
 from host_decoder.live.options import LiveOptions, draw_replay
 from host_decoder.live.run import LiveRun
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from host_decoder.view.terminal import PlainScreen
 from link.output.results import check_result
 from link.picture.replay import Replay

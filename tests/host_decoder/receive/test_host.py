@@ -13,7 +13,7 @@ from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer, Notice
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.host import Host
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from link.coder import latent_coder
 from link.host.interface import Rejected
 from link.lorawan.wire import Greeting, pack_chunk, uplink_packet
@@ -23,6 +23,7 @@ from link.wire.control import Advance, Quality, Report, Slot, Status, Time
 from link.wire.packet import Chunk, Flag, PacketType, pack_batch
 from tests.worlds.small_bundle import random_symbols, random_tables
 from tests.worlds.small_host import CLASSES, KEY, NODE, SmallNode, make_bundle, right_label
+from tests.worlds.stored import read
 
 TIMING = LinkTiming(get_profile("lora-sf7"))
 
@@ -273,7 +274,7 @@ def test_only_what_is_stored_is_acknowledged(host, node, bundle, store):
     assert store.state(NODE, KEY).highest == first.counter
     store.close()
     [notice] = host.receive(*node.packets(symbols(bundle, 1), flags=Flag.LISTEN), 0.3)
-    assert "closed database" in notice.sentence
+    assert "is closed" in notice.sentence
     assert said(host, node, 0.6) == []
 
 
@@ -337,7 +338,7 @@ def test_how_well_a_packet_was_heard_and_where_is_stored(node_entry, store, node
     host = Host([node_entry], store, gateways=[GatewayEntry("cellar"), GatewayEntry("roof")])
     [packet] = node.packets(symbols(bundle))
     host.receive(packet, 0.0, Quality(7.0, -80.0), gateway=1)
-    assert store._rows("SELECT gateway, snr_db, rssi_dbm FROM packets") == [
+    assert read(store, "SELECT gateway, snr_db, rssi_dbm FROM receptions") == [
         {"gateway": "roof", "snr_db": 7.0, "rssi_dbm": -80.0}
     ]
 

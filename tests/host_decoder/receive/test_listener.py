@@ -34,6 +34,7 @@ from link.wire.packet import Flag, PacketType
 from tests.worlds.broker import FakeNetwork, broker, chirpstack_uplink
 from tests.worlds.small_bundle import random_symbols
 from tests.worlds.small_host import KEY, NODE, SmallNode, right_label
+from tests.worlds.stored import read
 
 PATIENCE_S = 60.0
 MANY_IMAGES = 300
@@ -189,7 +190,7 @@ def test_a_second_gateway_that_vanished_keeps_nobody_waiting(tmp_path, node_entr
         port.write(SmallNode(bundle).frames(symbols))
         [answer] = waiting.until(Answer)
         assert answer.label == right_label(symbols)
-    assert store._rows("SELECT gateway FROM packets") == [{"gateway": "roof"}]
+    assert read(store, "SELECT gateway FROM receptions") == [{"gateway": "roof"}]
 
 
 class Roof(GatewayConfig):

@@ -8,7 +8,7 @@ from host_decoder.config import KnownNode
 from host_decoder.events import Answer, Notice
 from host_decoder.receive.host import Host
 from host_decoder.store.redecode import redecode
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.wire.control import Advance, Report

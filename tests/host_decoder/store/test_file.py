@@ -14,15 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from host_decoder.store.file import StoreError
 from host_decoder.store.receipt import Receipt, ReceivedPacket
-from host_decoder.store.sqlite import Store, StoreError
+from host_decoder.store.store import Store
 from link.host.interface import NodeState
 from link.wire.packet import Chunk
 from tests.worlds.small_host import BUNDLE, KEY, NODE, answer
 
 NOBODY = 65534
 HOLDS_A_STORE = (
-    "import sys; from host_decoder.store.sqlite import Store; s = Store(sys.argv[1]); "
+    "import sys; from host_decoder.store.store import Store; s = Store(sys.argv[1]); "
     "print('held', flush=True); input()"
 )
 

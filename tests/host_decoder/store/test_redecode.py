@@ -15,12 +15,13 @@ from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.receive.host import Host
 from host_decoder.store.redecode import redecode
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from link.bundle.bundle import Bundle
 from link.bundle.calibration import Calibration
 from link.coder import latent_coder
 from tests.worlds.small_bundle import random_symbols
 from tests.worlds.small_host import KEY, NODE, SmallNode, make_bundle, right_label
+from tests.worlds.stored import raw
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def lines_of(capsys, *arguments: str) -> list[str]:
 
 def test_only_images_of_late_are_decoded_when_that_is_asked_for(filled, new_bundle, capsys):
     with closing(sqlite3.connect(filled)) as database, database:
-        database.execute("UPDATE packets SET received_s = received_s - 7200 WHERE counter < 40")
+        database.execute("UPDATE chunks SET received_s = received_s - 7200 WHERE counter < 40")
     command = [str(filled), "--bundle", str(new_bundle.path)]
     everything, of_late = lines_of(capsys, *command), lines_of(capsys, *command, "--since", "1h")
     assert 0 < len(of_late) < len(everything)
@@ -187,7 +188,7 @@ def test_a_bitstream_of_other_tables_is_an_error_of_its_image_alone(
         node = SmallNode(bundle, KEY)
         for seed in range(2):
             host.receive(node.packets(random_symbols(bundle.tables, seed))[0], 0.0)
-        store._db.execute("UPDATE chunks SET bitstream = ? WHERE image = 0", (b"\xff" * 40,))
+        raw(store).execute("UPDATE chunks SET bitstream = ? WHERE image = 0", (b"\xff" * 40,))
         bad, good = redecode(store, new_bundle)
     assert "was not written with the tables" in bad["error"]
     assert "label" in good

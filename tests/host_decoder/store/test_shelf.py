@@ -11,8 +11,9 @@ import pytest
 from host_decoder.events import Answer, Notice
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.host import Host
+from host_decoder.store.file import StoreError
 from host_decoder.store.shelf import LONGEST_PAUSE_S, MAX_HELD
-from host_decoder.store.sqlite import Store, StoreError
+from host_decoder.store.store import Store
 from link.host.interface import Rejected
 from link.medium.profiles import get_profile
 from link.medium.regions import governor_for
@@ -21,6 +22,7 @@ from link.wire.control import Report
 from link.wire.packet import Flag
 from tests.worlds.small_bundle import random_symbols
 from tests.worlds.small_host import KEY, NODE, SmallNode
+from tests.worlds.stored import raw
 
 TIMING = LinkTiming(get_profile("lora-sf7"))
 
@@ -38,7 +40,7 @@ def node(bundle):
 @pytest.fixture
 def other(store):
     """Another program with the same file open."""
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(store.place, isolation_level=None)) as other:
         yield other
 
 
@@ -104,15 +106,15 @@ def test_pauses_between_tries_grow_and_end_at_the_longest(host, node, other):
 
 def test_a_full_disk_is_the_same(host, node, store):
     host.receive(packet(node), 0.0)
-    [[n_pages]] = store._db.execute("PRAGMA page_count")
-    store._db.execute(f"PRAGMA max_page_count = {n_pages}")
+    [[n_pages]] = raw(store).execute("PRAGMA page_count")
+    raw(store).execute(f"PRAGMA max_page_count = {n_pages}")
     sent, said = 1, list[Notice]()
     while not said:
         said = of_kind(Notice, host.receive(packet(node, sent), float(sent)))
         sent += 1
     assert "has no room on its disk; free some space" in said[0].sentence
     assert spoken(host, sent + 1.0) is None
-    store._db.execute("PRAGMA max_page_count = 1000000")
+    raw(store).execute("PRAGMA max_page_count = 1000000")
     assert len(of_kind(Answer, run_until_well(host, sent + 1.0))) == 1
     assert store.statistics()["nodes"][0]["images"] == sent
 
@@ -120,11 +122,11 @@ def test_a_full_disk_is_the_same(host, node, store):
 def test_a_store_that_was_moved_away_takes_nothing_until_it_is_back(host, node, store):
     """What is written into a file without a name is lost with the program."""
     host.receive(packet(node), 0.0)
-    aside = store.path.with_name("aside.sqlite")
-    store.path.rename(aside)
+    aside = store.place.with_name("aside.sqlite")
+    store.place.rename(aside)
     [notice] = host.receive(packet(node, 1), 1.0)
     assert "was moved, deleted or replaced" in notice.sentence
-    aside.rename(store.path)
+    aside.rename(store.place)
     assert len(of_kind(Answer, run_until_well(host, 2.0))) == 1
 
 

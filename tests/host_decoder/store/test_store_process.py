@@ -139,7 +139,7 @@ def test_a_host_waits_for_a_store_that_is_being_read(start, bundle, tmp_path):
     first.process.terminate()
     assert first.process.wait(PATIENCE_S) == 0
     reads = (
-        "import sys; from host_decoder.store.sqlite import Store; s = Store(sys.argv[1], True); "
+        "import sys; from host_decoder.store.store import Store; s = Store(sys.argv[1], True); "
         "print(1, flush=True); input()"
     )
     command = [sys.executable, "-c", reads, str(tmp_path / "host.sqlite")]

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from host_decoder.store.receipt import Receipt, ReceivedPacket
-from host_decoder.store.sqlite import Store
+from host_decoder.store.store import Store
 from host_decoder.view.sheet import Sheet
 from host_decoder.view.statistics_view import link_tables
 from link.host.interface import NodeState
@@ -65,7 +65,7 @@ def test_stats_in_a_pipe_are_whole(tmp_path):
     sentence = "a long sentence " * 20 + "to its end"
     with closing(sqlite3.connect(tmp_path / "host.sqlite")) as database, database:
         database.execute(
-            "INSERT INTO refusals VALUES ('noise', 3, 1764511512, ?, NULL)", (sentence,)
+            "INSERT INTO refusals VALUES (1, 'noise', 3, 1764511512, ?, NULL)", (sentence,)
         )
     command = [sys.executable, "-m", "host_decoder", "stats", str(tmp_path / "host.sqlite")]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout

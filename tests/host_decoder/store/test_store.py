@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from host_decoder.decode.verdict import Strangeness
+from host_decoder.store.file import StoreError
+from host_decoder.store.images import StoredImage
 from host_decoder.store.receipt import Receipt, ReceivedPacket, RejectedCount, Totals
-from host_decoder.store.sqlite import Store, StoredImage, StoreError
+from host_decoder.store.store import Store
 from link.host.interface import NodeState, NotUsed, Reason
 from link.wire.control import Quality
 from link.wire.packet import Chunk
 from tests.worlds.small_host import BUNDLE, KEY, NODE, answer
+from tests.worlds.stored import raw, read
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 STATE = NodeState(salt=b"salt", highest=0, received=1)
@@ -78,12 +81,12 @@ def test_everything_of_a_packet_is_stored_or_nothing(tmp_path):
         assert state
         assert state.highest == 1
         assert store.bundles() == {BUNDLE: 1}
-        assert store._rows("SELECT n FROM refusals") == [{"n": 1}]
+        assert read(store, "SELECT n FROM refusals") == [{"n": 1}]
 
 
 def test_what_is_stored_is_on_the_disk_before_it_can_be_acknowledged(store):
     """synchronous = FULL: a write-ahead log is flushed by every transaction."""
-    [[synchronous]] = store._db.execute("PRAGMA synchronous")
+    [[synchronous]] = raw(store).execute("PRAGMA synchronous")
     assert synchronous == 2
 
 
@@ -149,8 +152,8 @@ def test_statistics_count_images_labels_refusals_and_links(store):
 def test_a_full_disk_is_a_sentence_and_leaves_the_store_as_it_was(tmp_path):
     with Store(tmp_path / "store.sqlite") as store:
         store.add(receipt(packet(1, image=0), answer(0)))
-        n_pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-        store._db.execute(f"PRAGMA max_page_count = {n_pages}")
+        n_pages = raw(store).execute("PRAGMA page_count").fetchone()[0]
+        raw(store).execute(f"PRAGMA max_page_count = {n_pages}")
         with pytest.raises(StoreError, match=r"no room on its disk; free some space"):
             store.add(receipt(packet(3, image=2, bitstream=bytes(100_000)), answer(2)))
         state = store.state(NODE, KEY)
@@ -169,14 +172,14 @@ def test_a_file_that_is_no_store_is_refused_by_name(tmp_path):
 def test_a_store_of_another_format_is_refused_with_both_formats(tmp_path):
     with sqlite3.connect(tmp_path / "store.sqlite") as database:
         database.execute("PRAGMA user_version = 9")
-    with pytest.raises(StoreError, match="has format 9, this program has 5"):
+    with pytest.raises(StoreError, match="has format 9, this program has 6"):
         Store(tmp_path / "store.sqlite")
 
 
 def test_a_store_of_wire_version_1_is_left_alone_and_said(tmp_path):
     with sqlite3.connect(tmp_path / "store.sqlite") as database:
         database.executescript("CREATE TABLE packets (first_counter); PRAGMA user_version = 1;")
-    with pytest.raises(StoreError, match="has format 1, this program has 5; name another file"):
+    with pytest.raises(StoreError, match="has format 1, this program has 6; name another file"):
         Store(tmp_path / "store.sqlite")
 
 
@@ -212,7 +215,7 @@ def test_a_store_of_wire_version_2_goes_on_with_its_nodes_counters(tmp_path):
         strange = replace(answer(8), strangeness=Strangeness(1.5, is_anomaly=True))
         store.add(receipt(packet(9, image=8), strange))
         assert [image.image for image in store.images(BUNDLE)] == [2, 8]
-        rows = store._rows("SELECT anomaly_score, is_anomaly FROM answers ORDER BY image")
+        rows = read(store, "SELECT anomaly_score, is_anomaly FROM results ORDER BY image")
     assert [tuple(row.values()) for row in rows] == [(None, None), (1.5, 1)]
 
 
@@ -228,7 +231,7 @@ def test_a_store_of_wire_version_2_is_read_as_it_is(tmp_path):
 def test_a_store_of_version_3_keeps_why_its_packets_gave_no_answer(tmp_path):
     with Store(old_store(tmp_path, version=3)) as store:
         store.add(receipt(ReceivedPacket(7, BUNDLE, reason="collision")))
-        rows = store._rows("SELECT counter, reason FROM packets ORDER BY counter")
+        rows = read(store, "SELECT counter, reason FROM packets ORDER BY counter")
     assert [tuple(row.values()) for row in rows] == [(3, None), (5, "gap"), (7, "collision")]
 
 
@@ -242,7 +245,7 @@ def test_a_store_of_version_4_goes_on_and_is_read_as_it_is(tmp_path):
         assert list(store.images(BUNDLE)) == before
         store.add(receipt(packet(8, image=5, chunk=1, bitstream=b"cd"), answer(5, n_chunks=2)))
         assert [image.bitstream for image in store.images(BUNDLE)] == [b"\x05", b"abcd"]
-        assert [row["alive"] for row in store._rows("SELECT alive FROM answers")] == [None] * 3
+        assert [row["alive"] for row in read(store, "SELECT alive FROM results")] == [None] * 3
 
 
 def version(counter: int, card: bytes, *pieces: bytes, is_whole: bool = False) -> ReceivedPacket:

@@ -1,0 +1,130 @@
+"""Database: what a SQLite file and a PostgreSQL server have in common.
+
+    with database.transaction() as connection: ...    on the disk behind it, or not at all
+    rows(database, select(...))                       each a dict
+
+Nothing is open between two calls: no transaction waits for anybody.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Executable, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+from host_decoder.store.file import StoreError
+
+
+class Database(Protocol):
+    """What both kinds do; every failure is a StoreError."""
+
+    name: str
+    "For sentences; without a password."
+    is_server: bool
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """All of it, or nothing."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Statements that each see what is stored by then."""
+
+    def make_days(self, connection: Connection, days: Iterable[int]) -> None:
+        """There is room for what came on these Unix days."""
+
+    def close(self) -> None: ...
+
+
+def rows(
+    database: Database, statement: Executable, values: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """What a statement finds, each row a dict."""
+    with database.reading() as connection:
+        return [dict(row) for row in connection.execute(statement, values or {}).mappings()]
+
+
+def insert_new(connection: Connection, table: Table, entries: Sequence[Mapping[str, Any]]) -> None:
+    """What is there already stays."""
+    if entries:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), entries)
+
+
+def insert_or_replace(
+    connection: Connection, table: Table, entries: Sequence[Mapping[str, Any]]
+) -> None:
+    """What is there under the key is replaced."""
+    _upsert(connection, table, entries, frozenset())
+
+
+def insert_or_add(
+    connection: Connection, table: Table, entries: Sequence[Mapping[str, Any]], *counts: str
+) -> None:
+    """What is there under the key is replaced but for these columns, which are added up."""
+    _upsert(connection, table, entries, frozenset(counts))
+
+
+def _upsert(
+    connection: Connection,
+    table: Table,
+    entries: Sequence[Mapping[str, Any]],
+    counts: frozenset[str],
+) -> None:
+    if not entries:
+        return
+    statement = _insert(connection, table)
+    key = [column.name for column in table.primary_key]
+    given = [column for column in table.columns if column.name in entries[0]]
+    changed = {
+        column.name: column + statement.excluded[column.name]
+        if column.name in counts
+        else statement.excluded[column.name]
+        for column in given
+        if column.name not in key
+    }
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=key, set_=changed), list(entries)
+    )
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    """Both dialects have the same words for a conflict."""
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+class Turns:
+    """One connection, used in turn by whoever comes; a transaction ends before the next begins."""
+
+    def __init__(self, begin: str) -> None:
+        self._begin = begin
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        with self._lock:
+            yield
+
+    @contextmanager
+    def transaction(self, connection: Connection) -> Iterator[Connection]:
+        with self._lock:
+            connection.exec_driver_sql(self._begin)
+            try:
+                yield connection
+                connection.exec_driver_sql("COMMIT")
+            except BaseException:
+                roll_back(connection)
+                raise
+
+
+def roll_back(connection: Connection) -> None:
+    """As far as there is something to take back."""
+    try:
+        connection.exec_driver_sql("ROLLBACK")
+    except Exception:  # of a connection that is gone, or that has taken it back itself
+        return
+
+
+class UnstorableError(StoreError):
+    """What was to be kept fits no column: another try would not help, and nothing else is to
+    wait.
+    """

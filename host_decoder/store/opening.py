@@ -1,0 +1,28 @@
+"""Opening: a store lies in a SQLite file, or at a PostgreSQL server.
+
+A place is a path, or a DSN such as postgresql://host@db.example/latentlink.
+"""
+
+from pathlib import Path
+
+from host_decoder.store.database import Database
+from host_decoder.store.sqlite_file import SqliteFile
+
+SERVER = ("postgresql://", "postgres://")
+Place = Path | str
+"A file, or a DSN."
+
+
+def is_server(place: Place) -> bool:
+    return str(place).startswith(SERVER)
+
+
+def open_database(place: Place, must_exist: bool = False, site: str | None = None) -> Database:
+    """`must_exist`: it is only read. Otherwise this is the one writer of a file, or of a site on a
+    server; site None: of nothing that a host writes.
+    """
+    if is_server(place):
+        from host_decoder.store.postgres import PostgresServer  # type: ignore
+
+        return PostgresServer(str(place), must_exist, site)
+    return SqliteFile(Path(place), must_exist)

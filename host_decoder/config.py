@@ -15,6 +15,7 @@ docs/host.md lists every key; what it says of one stands beside it here.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,8 @@ from link.security import KEY_FILE, MAX_NODE, KeyStateError, parse_key
 from link.settings import has_mark, host_folder, read_text, setting, shown
 
 T = TypeVar("T")
-STORE = "host.sqlite"
+STORE, SITE = "host.sqlite", "home"
+SITE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
 HOST = {
     "store": setting.text().explained(
         "the file in which everything is kept that came", usual=f"`{STORE}`"
@@ -42,6 +44,11 @@ HOST = {
     ),
     "bundles": setting.text().explained(
         "a folder of further bundles, to name the one that an unexpected packet was made with"
+    ),
+    "site": setting.text().explained(
+        "what this place is called; with a node's number it names the node among those of other "
+        "hosts",
+        usual=f"`{SITE}`",
     ),
     "link": setting.Setting((list,), is_required=True, items=dict).explained(
         "where this host listens: one `[link]`, or several `[[link]]`, gateways that hear the same "
@@ -74,6 +81,12 @@ NODE = {
         "([tasks.md](tasks.md))",
         usual="none",
     ),
+    "name": setting.text().explained("what people call it", usual="`node` and its number"),
+    "period_s": setting.number(1, 31_536_000).explained(
+        "how often it speaks", usual="as it has spoken so far"
+    ),
+    "latitude": setting.number(-90, 90).explained("where it stands, in degrees north"),
+    "longitude": setting.number(-180, 180).explained("the same, in degrees east"),
 }
 
 
@@ -94,6 +107,18 @@ class KnownNode:
     "Decoded too."
     tasks: tuple[str, ...] = ()
     "Asked besides the label; an earlier bundle is asked those that it knows."
+    name: str = ""
+    "What people call it."
+    period_s: float | None = None
+    "How often it speaks; None: as it has spoken so far."
+    latitude: float | None = None
+    longitude: float | None = None
+    "Where it stands, in degrees; None: nobody said."
+
+    @property
+    def title(self) -> str:
+        """Its name, or its number."""
+        return self.name or f"node {self.number}"
 
 
 @dataclass(frozen=True)
@@ -110,6 +135,8 @@ class HostConfig:
     "What was left out, and why."
     is_clock_trusted: bool = False
     "Whether nodes are told its time though the system does not call it synchronised."
+    site: str = SITE
+    "With a node's number the node's name everywhere."
 
 
 def read_config(path: Path | str) -> HostConfig:
@@ -158,6 +185,7 @@ def _read_config(path: Path) -> HostConfig:
             *(gateway.warning for gateway in gateways if gateway.warning),
         ),
         is_clock_trusted=table.get("clock") == "trusted",
+        site=_site(path, table.get("site", SITE)),
     )
 
 
@@ -166,6 +194,16 @@ def _checked(where: str, read: Callable[..., T], *given: Any) -> T:
         return read(*given)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+def _site(path: Path, name: str) -> str:
+    """It stands in topics, ids and addresses."""
+    if not SITE_NAME.fullmatch(name):
+        raise ConfigError(
+            f"{path}: site is {shown(name)}; write 1 to 40 of a-z, 0-9, '-' and '_', such as "
+            f'"{SITE}"'
+        )
+    return name
 
 
 def _read_nodes(
@@ -237,6 +275,10 @@ def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> KnownNode:
         device=device,
         earlier_bundles=tuple(earlier),
         tasks=tuple(bundle.task(name).name for name in table.get("tasks", ())),
+        name=table.get("name", ""),
+        period_s=table.get("period_s"),
+        latitude=table.get("latitude"),
+        longitude=table.get("longitude"),
     )
 
 

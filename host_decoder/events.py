@@ -3,14 +3,15 @@ not used.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from host_decoder.decode.verdict import Strangeness
-from link.host import Rejected
+from link.host import Rejected, StatusHeard
+from link.wire import NO_QUALITY, Quality
 
 TOP = 3
 "Classes named in a printed result."
@@ -137,6 +138,34 @@ class Answer:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A packet came, and what it brought is stored; for onlookers, who count and draw."""
+
+    gateway: str
+    outcome: str
+    "`stored`, else why it was not used."
+    node: int | None
+    "None: it is nobody's that is known here."
+    packet_bytes: int
+    received_s: float
+    "Unix time."
+    quality: Quality = NO_QUALITY
+    told: StatusHeard | None = None
+    "What the node tells of itself in this packet, if it does."
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    "The node's since this start: link.host.statistics."
+    commit_s: float | None = None
+    "How long storing took."
+
+    @property
+    def is_stored(self) -> bool:
+        return self.outcome == STORED
+
+
+STORED = "stored"
+
+
 @dataclass(frozen=True)
 class Notice:
     """A sentence about the host itself: the port was opened, or vanished (a problem)."""
@@ -146,6 +175,8 @@ class Notice:
 
 
 Event = Answer | Rejected
+Onlooker = Callable[[Answer | Rejected | Heard | Notice], None]
+"Called in the listener's own thread: it puts what it is told aside, and returns at once."
 
 
 class Explainer:

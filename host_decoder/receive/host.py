@@ -14,7 +14,7 @@ from typing import Any
 
 from host_decoder.config import KnownNode
 from host_decoder.decode.verdict import VerdictConfig
-from host_decoder.events import Answer, Event, Notice
+from host_decoder.events import STORED, Answer, Event, Heard, Notice, Onlooker
 from host_decoder.receive.answers import Answers, stopped
 from host_decoder.receive.arrivals import Arrivals
 from host_decoder.receive.clock import WallClock
@@ -62,16 +62,19 @@ class Host:
         verdict: VerdictConfig | None = None,
         gateways: Sequence[GatewayEntry] = (),
         clock: WallClock | None = None,
+        onlooker: Onlooker | None = None,
     ) -> None:
         """Without timing nothing is ever sent; without verdict every image is awaited whole.
 
         `gateways`: none given, there is one, which sends one packet after the other and else as it
-        likes. `clock`: None: its time is right.
+        likes. `clock`: None: its time is right. `onlooker`: told of each packet, once it
+        is stored.
         """
         self._store = store
         self._gateways = tuple(gateways) or (GatewayEntry(),)
         self._keys = {node.number: node.key for node in nodes}
         self._clock = clock or WallClock(is_trusted=True)
+        self._onlooker = onlooker
         self._has_told_clock = False
         self._started_s = self._clock.unix_s()
         self._rejected: dict[str, RejectedCount] = {}
@@ -153,7 +156,7 @@ class Host:
                 faults += _fault(outcome)
             else:
                 faults += self._obey(outcome.node, outcome.hello, now_s)
-        counted = dict(self._rejected)
+        counted, begun_s = dict(self._rejected), time.monotonic()
         try:
             for event in events:
                 if isinstance(event, Rejected):
@@ -162,7 +165,26 @@ class Host:
         except StoreError:
             self._rejected = counted
             raise
+        if self._onlooker is not None and outcomes:
+            self._onlooker(self._heard(outcomes, reception, time.monotonic() - begun_s))
         return [*(Notice(sentence) for sentence in end.take_notices()), *faults, *events]
+
+    def _heard(self, outcomes: Sequence[Outcome], reception: Reception, took_s: float) -> Heard:
+        """What an onlooker learns of a packet."""
+        first = outcomes[0]
+        stored = [outcome for outcome in outcomes if not isinstance(outcome, NotUsed)]
+        told = [outcome for outcome in stored if isinstance(outcome, StatusHeard)]
+        return Heard(
+            self._gateways[reception.gateway].name,
+            STORED if stored else str(first.reason) if isinstance(first, NotUsed) else "",
+            first.node,
+            len(reception.packet),
+            reception.unix_s,
+            reception.quality,
+            told[-1] if told else None,
+            self.figures(stored[0].node) if stored else {},
+            took_s if stored else None,
+        )
 
     def _event(self, outcome: Update | Rejected, unix_s: float) -> Event:
         """An answer, where an image can be read now."""

@@ -3,14 +3,14 @@ screen for people.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
 from rich.console import Console
 
 from host_decoder.config import HostConfig
-from host_decoder.events import Answer, Event, Explainer, Notice
+from host_decoder.events import Answer, Event, Explainer, Heard, Notice, Onlooker
 from host_decoder.receive.clock import WallClock
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateways import POLL_S, governors_of, listen, timing_of
@@ -42,8 +42,13 @@ class Listener:
         count: int | None = None,
         idle_timeout_s: float | None = None,
         notifier: Notifier | None = None,
+        onlookers: Sequence[Onlooker] = (),
     ) -> None:
-        """`notifier`: of the service manager, who starts a host again whose loop stands still."""
+        """`notifier`: of the service manager, who starts a host again whose loop stands still.
+
+        `onlookers`: told of every event, and of each packet besides.
+        """
+        self._onlookers = tuple(onlookers)
         self._config = config
         self._should_stop = should_stop
         self._count = count
@@ -108,11 +113,17 @@ class Listener:
         for event in self._heard():
             if isinstance(event, Notice):
                 self._notifier.status(event.sentence)
+            if event is not None:
+                self._show(event)
             if time.monotonic() >= self._worked_s + WORKED_PERIOD_S:
                 self._worked_s = time.monotonic()
                 self._notifier.worked()
             yield event
         self._notifier.stopping()
+
+    def _show(self, event: Event | Heard | Notice) -> None:
+        for onlooker in self._onlookers:
+            onlooker(event)
 
     def _heard(self) -> Iterator[Event | Notice | None]:
         """What the host says, counted on the way, until it is time to end."""
@@ -191,6 +202,7 @@ class Listener:
                 for gateway, governor in zip(config.gateways, self._governors, strict=True)
             ],
             WallClock(config.is_clock_trusted),
+            self._show if self._onlookers else None,
         )
 
     def _ledger_notices(self) -> list[str]:

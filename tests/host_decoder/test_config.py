@@ -220,6 +220,22 @@ def test_a_node_that_does_not_listen_is_marked(write):
     assert not read_config(write("node = 7", "node = 7\ndownlink = false")).nodes[0].has_downlink
 
 
+def test_a_node_has_a_site_and_may_have_a_name_a_period_and_a_place(write):
+    config = read_config(write())
+    assert (config.site, config.nodes[0].title, config.nodes[0].period_s) == (
+        "home",
+        "node 7",
+        None,
+    )
+    place = 'name = "Gate camera"\nperiod_s = 600\nlatitude = -47.5\nlongitude = 8.5\n'
+    [node] = read_config(write("node = 7\n", f"node = 7\n{place}")).nodes
+    assert (node.title, node.period_s) == ("Gate camera", 600)
+    assert (node.latitude, node.longitude) == (-47.5, 8.5)
+    assert read_config(write("[link]", 'site = "north-farm"\n[link]')).site == "north-farm"
+    with pytest.raises(ConfigError, match="site is 'a/b'; write 1 to 40 of a-z"):
+        read_config(write("[link]", 'site = "a/b"\n[link]'))
+
+
 def test_a_damaged_bundle_among_the_others_is_left_out_and_said(write, tmp_path):
     (tmp_path / "bundles" / "other" / "tables.npz").write_bytes(b"damaged")
     config = read_config(write())

@@ -464,3 +464,21 @@ def test_an_image_under_another_s_id_is_neither_stored_nor_acknowledged_and_the_
     heard = said(host, node, now_s=0.5)
     assert Advance(2) in heard
     assert not any(one.received & 1 for one in heard if isinstance(one, Report))
+
+
+def test_an_onlooker_learns_of_each_packet_what_came_of_it(node_entry, store, bundle, node):
+    seen: list = []
+    host = Host([node_entry], store, gateways=[GatewayEntry("roof")], onlooker=seen.append)
+    [packet] = node.packets(symbols(bundle))
+    told = Status(queue_images=3, oldest_age_s=60.0, budget_s=1.5, fault="no camera")
+    status = node.seal(PacketType.STATUS, told.pack())
+    for each in (packet, packet, b"garbage", status):
+        host.receive(each, 0.0, Quality(7.5, -97))
+    good, again, nobodys, said = seen
+    assert [one.outcome for one in seen[:2]] == ["stored", "duplicate"]
+    assert (good.gateway, good.node, good.packet_bytes) == ("roof", NODE, len(packet))
+    assert (good.quality.snr_db, good.figures["received"]) == (7.5, 1)
+    assert good.commit_s > 0
+    assert (again.figures, again.commit_s, nobodys.node) == ({}, None, None)
+    assert said.told.status.queue_images == 3
+    assert (said.figures["received"], said.is_stored) == (2, True)

@@ -337,6 +337,16 @@ def test_a_radio_whose_region_is_not_set_says_that_it_only_listens(tmp_path, nod
     assert sentence.startswith("gateway roof only listens: no region is set")
 
 
+def test_onlookers_are_told_what_the_listener_says(tmp_path, node_entry):
+    seen: list = []
+    config = HostConfig((gateway(tmp_path / "b"),), tmp_path / "host.sqlite", (node_entry,))
+    listener = Listener(config, lambda: bool(seen), onlookers=[seen.append])
+    said: list[str] = []
+    listener.print_lines(print_json=lambda line: None, say=said.append)
+    assert [event.sentence for event in seen] == said
+    assert "does not exist" in said[0]
+
+
 def test_a_ledger_for_which_a_radio_has_to_be_silent_is_told(tmp_path, node_entry):
     settings = CarrierSettings(get_profile("rn2483-sf7"), "/dev/nowhere", frequency_hz=869_525_000)
     config = HostConfig(

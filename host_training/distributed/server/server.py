@@ -6,11 +6,10 @@ and a deadline go out.
         for device in server.asked:
             send(device, server.message_for(device, the_round_it_is_in))
 
-Updates are checked in the order of what a check costs: length, device, round, signature, code. What
-is counted is the mean of what the devices moved, weighted by images and 1/√(1 + rounds late); what
-the server's own message has no room for stays in its memory, as at a device. A round is durable
-before anybody hears of it: after a kill the server goes on behind the last one, devices send the
-same bytes again, and the same updates make the same weights.
+What is counted is the mean of what the devices moved, weighted by images and 1/√(1 + rounds late);
+what the server's own message has no room for stays in its memory, as at a device. A round is
+durable before anybody hears of it: after a kill the server goes on behind the last one, devices
+send the same bytes again, and the same updates make the same weights.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,21 +19,22 @@ from pathlib import Path
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from host_training.distributed.server import bulk, filters
+from host_training.distributed.server import filters
+from host_training.distributed.server.admission import Admission, Course
 from host_training.distributed.server.filters import Trust
 from host_training.distributed.server.rules import Patience, Rules
 from host_training.distributed.server.store import Stand, Store
+from host_training.distributed.server.telling import Telling
 from link.update import (
     Layout,
     RunSettings,
-    code,
     device_end,
     message,
     outer_step,
     quantise_within,
     settle,
 )
-from link.update.message import Accepted, Ask, Form, Kind, MessageError, Round, Update
+from link.update.message import Accepted, Ask, Form, Round, Update
 
 TRAINED_BITS = 16
 
@@ -93,24 +93,19 @@ class Server:
             )
         self._key, self._devices = key, dict(devices)
         self._held_out_loss, self._statistics = held_out_loss, statistics
-        self._run = settings.run_id
         self.held = outer_step.Held.first(layout.fit(initial).copy(), settings)
         "What all ends hold when the round begins."
         self._memory = np.zeros(layout.size, np.float32)
-        self._hashes = [self.held.hash]
-        self._messages: list[bytes] = []
+        self._course = Course([self.held.hash])
+        self._admission = Admission(settings, layout, devices, self._course)
+        self._telling = Telling(settings.run_id, layout, key)
         self.trained: set[Accepted] = set()
         """Devices and rounds in which they trained, as far as they said, also where the update was
         lost: it went into a memory.
         """
-        self.accepted: list[tuple[Accepted, ...]] = []
-        """Which updates each round counted: with the settings, what another server needs to come to
-        the same weights.
-        """
         self._trust = Trust()
         self._store = None if folder is None else Store(folder, settings, layout)
         self._resume()
-        self._recent = {self.round_: self.weights}
         self._waiting: dict[Accepted, Waiting] = {}
         self._came_bytes = 0
         self._began: dict[int, float] = {}
@@ -127,7 +122,7 @@ class Server:
     @property
     def round_(self) -> int:
         """The round that devices are in; the run is over when it is `settings.n_rounds`."""
-        return len(self._hashes) - 1
+        return self._course.round_
 
     @property
     def is_finished(self) -> bool:
@@ -136,119 +131,49 @@ class Server:
     @property
     def hash(self) -> bytes:
         """8 bytes that name what all ends hold."""
-        return self._hashes[-1]
+        return self._course.hashes[-1]
 
     def hash_after(self, round_: int) -> bytes:
         """The same, as that round left it."""
-        return self._hashes[round_ + 1]
+        return self._course.hashes[round_ + 1]
 
     @property
     def deadline_s(self) -> float:
         """When the round ends at the latest, if one update has come by then."""
         return self._began[max(self._awaited, self._since)] + self._patience.limit_s
 
+    @property
+    def accepted(self) -> list[tuple[Accepted, ...]]:
+        """Which updates each round counted."""
+        return self._telling.accepted
+
     def authentic(self, received: bytes) -> Update | Ask:
-        """What a device of this run says, in its own name; MessageError with a sentence for
-        anything else. That it was said before, nobody can tell from it.
-        """
-        if message.kind_of(received) == Kind.ASK:
-            ask = message.read_ask(received, self._run)
-            message.check_ask(received, self._run, self._known(ask))
-            return ask
-        update, base = self._read(received)
-        known, before = self._known(update), self._hashes[update.round_]
-        if base != before[: len(base)]:
-            raise MessageError(
-                f"device {update.device} began round {update.round_} with weights {base.hex()}…, "
-                f"the run with {before.hex()}: it should ask for a snapshot"
-            )
-        message.check_update(received, self._run, before, known)
-        return update
+        """As Admission.authentic."""
+        return self._admission.authentic(received)
+
+    def moved(self, update: Update) -> np.ndarray:
+        """As Admission.moved."""
+        return self._admission.moved(update)
 
     def receive(self, received: bytes, now_s: float) -> None:
         """An update, from whoever; MessageError with a sentence where it is not taken. One that
         came before changes nothing.
         """
-        update, _ = self._read(received)
-        self._known(update)
-        self._check_round(update)
+        update = self._admission.timely(received)
         which = update.device, update.round_
-        self.authentic(received)
-        if which in self._waiting or self._is_counted(which):
+        if which in self._waiting or self._telling.is_counted(which):
             return
-        self._check_bounds(update, len(received))
-        self._waiting[which] = Waiting(update, self.moved(update))
+        self._admission.check_bounds(update, len(received))
+        self._waiting[which] = Waiting(update, self._admission.moved(update))
         self.trained |= self._said(update)
         self._came_bytes += len(received)
         self._patience.note(now_s - self._began.get(update.round_, now_s))
-
-    def _read(self, received: bytes) -> tuple[Update, bytes]:
-        return message.read_update(received, self._run, device_end.max_message_bytes(self.layout))
-
-    def _known(self, said: Update | Ask) -> Ed25519PublicKey:
-        """The key of who says that."""
-        known = self._devices.get(said.device)
-        if known is None:
-            raise MessageError(
-                f"device {said.device} is not of this run, which knows {len(self._devices)}; put "
-                "its public key into the run's folder of devices"
-            )
-        if said.round_ > self.round_:
-            raise MessageError(
-                f"device {said.device} is in round {said.round_}, the server in {self.round_}: it "
-                "is of another run, or the server's folder is an old copy"
-            )
-        return known
-
-    def _check_round(self, update: Update) -> None:
-        """That this device was to train in that round, and not too long ago."""
-        if self.round_ - update.round_ > self.settings.max_lateness:
-            raise MessageError(
-                f"device {update.device} sent an update of round {update.round_}, this is round "
-                f"{self.round_}: take the server's messages first"
-            )
-        if update.device not in self._were_asked[update.round_]:
-            raise MessageError(
-                f"device {update.device} sent an update of round {update.round_}, in which it was "
-                "not asked: it trains in its turns only"
-            )
 
     def _said(self, update: Update) -> set[Accepted]:
         """In which rounds its device trained."""
         turns = [0, *(i + 1 for i in range(TRAINED_BITS) if update.trained >> i & 1)]
         rounds = [update.round_ - turn * self.settings.n_groups for turn in turns]
         return {(update.device, round_) for round_ in rounds if round_ >= 0}
-
-    def _check_bounds(self, update: Update, n_bytes: int) -> None:
-        settings = self.settings
-        most = settings.up(update.round_)
-        if most and (update.form != Form.CODED or n_bytes > most):
-            raise MessageError(
-                f"device {update.device} sent {n_bytes} bytes ({update.form.name.lower()}), round "
-                f"{update.round_} has room for {most} coded ones"
-            )
-        if not 1 <= update.n_images <= settings.n_steps * settings.batch_images:
-            raise MessageError(
-                f"device {update.device} says that it learned from {update.n_images} images, of "
-                f"at most {settings.n_steps * settings.batch_images} in a round"
-            )
-
-    def moved(self, update: Update) -> np.ndarray:
-        """What an update takes from the weights, (P,); MessageError where it is no update of this
-        network. Of whole weights in float64, so that taking it away gives these again.
-        """
-        if update.form == Form.CODED:
-            try:
-                return bulk.decode(update.payload, self.layout).dense(self.layout)
-            except code.CodeError as error:
-                raise MessageError(f"device {update.device}: {error}") from None
-        weights = message.read_whole(update.payload, self.layout.size)
-        if update.round_ not in self._recent:
-            raise MessageError(
-                f"device {update.device} sent whole weights of round {update.round_}, which are "
-                "not here any more: take the server's messages first"
-            )
-        return self._recent[update.round_].astype(np.float64) - weights
 
     def close(self, now_s: float) -> Closed | None:
         """End the round if it is time; None where it is not. What comes back is on the disk."""
@@ -277,7 +202,7 @@ class Server:
 
     def _is_over(self, now_s: float) -> bool:
         awaited = self._awaited
-        is_all_here = all((one, awaited) in self._waiting for one in self._were_asked[awaited])
+        is_all_here = all((one, awaited) in self._waiting for one in self._course.asked[awaited])
         return is_all_here or now_s >= self.deadline_s
 
     def _kept(self) -> tuple[list[Accepted], Trust]:
@@ -298,9 +223,9 @@ class Server:
     def _close(self, accepted: list[Accepted], trust: Trust, now_s: float) -> Closed:
         held = [self._waiting[each] for each in accepted]
         told, after, memory = self._told(self._mean(held), tuple(accepted))
-        packed = message.pack_round(told, self._run, self.hash, self._key)
+        packed = message.pack_round(told, self.settings.run_id, self.hash, self._key)
         if self._store is not None:
-            stand = Stand([*self._hashes, told.after], memory, after, self.trained, trust)
+            stand = Stand([*self._course.hashes, told.after], memory, after, self.trained, trust)
             self._store.keep(stand, packed)
         left_out = tuple(sorted(set(self._due) - set(accepted)))
         closed = Closed(
@@ -312,18 +237,11 @@ class Server:
             len(packed),
         )
         self.held, self._memory, self._trust = after, memory, trust
-        self._messages.append(packed)
-        self.accepted.append(told.accepted)
-        self._hashes.append(told.after)
+        self._telling.add(packed, told.accepted)
+        self._course.hashes.append(told.after)
         for which in [which for which in self._waiting if which in {*accepted, *left_out}]:
             del self._waiting[which]
         self._came_bytes = 0
-        self._recent[self.round_] = self.weights
-        for old in [
-            each for each in self._recent if each < self.round_ - self.settings.max_lateness
-        ]:
-            del self._recent[old]
-            self._began.pop(old, None)
         self._begin(now_s)
         return closed
 
@@ -380,12 +298,15 @@ class Server:
         return held.frozen(self._statistics(held.weights))
 
     def _begin(self, now_s: float) -> None:
-        self._began[self.round_] = now_s
         oldest = max(0, self.round_ - self.settings.max_lateness)
-        self._were_asked = {
+        self._began[self.round_] = now_s
+        self._began = {each: at_s for each, at_s in self._began.items() if each >= oldest}
+        course = self._course
+        course.weights[self.round_] = self.weights
+        course.weights = {each: held for each, held in course.weights.items() if each >= oldest}
+        course.asked = {
             each: frozenset(self._asked_in(each)) for each in range(oldest, self.round_ + 1)
         }
-        "By the rounds of which an update may still come."
         self.asked = self._asked_in(self.round_)
         "Devices that this round is for, sorted."
 
@@ -393,48 +314,20 @@ class Server:
         turn = [each for each in sorted(self._devices) if self.settings.is_turn(each, round_)]
         return self.rules.asked(self.settings.seed, round_, turn)
 
-    def _is_counted(self, which: Accepted) -> bool:
-        return any(which in counted for counted in self.accepted[which[1] :])
-
     def message_for(self, device: int, last_round: int) -> bytes:
         """What a device needs that is in `last_round`: the rounds since, or a snapshot where that
         is shorter; empty where it misses nothing.
         """
-        missed = self._messages[last_round:]
-        if not missed:
-            return b""
-        if len(missed) == 1:
-            return missed[0]
-        several = message.pack_several(missed) if len(missed) <= message.MAX_SEVERAL else b""
-        # whole weights deflate by less than a fifth
-        if several and len(several) < 3 * self.layout.size:
-            return several
-        snapshot = self._snapshot(device, last_round)
-        return several if several and len(several) <= len(snapshot) else snapshot
-
-    def _snapshot(self, device: int, last_round: int) -> bytes:
-        before = self.round_ - 1
-        counted = sorted(
-            {
-                which
-                for round_ in range(last_round, self.round_)
-                for which in self.accepted[round_]
-                if which[0] == device
-            }
-        )
-        payload = self.held.pack()
-        told = Round(before, tuple(counted), Form.WHOLE, payload, self.hash, is_snapshot=True)
-        return message.pack_round(told, self._run, message.addressee(device), self._key)
+        return self._telling.message_for(device, last_round, self.held)
 
     def _resume(self) -> None:
         """Behind the last round that is on the disk."""
         if self._store is None or (stand := self._store.stand()) is None:
             return
-        self._hashes, self.trained = list(stand.hashes), set(stand.trained)
+        self._course.hashes[:], self.trained = stand.hashes, set(stand.trained)
         self._memory, self.held, self._trust = stand.memory, stand.held, stand.trust
         own, most = self._key.public_key(), device_end.max_message_bytes(self.layout)
-        for number, before in enumerate(self._hashes[:-1]):
+        for number, before in enumerate(stand.hashes[:-1]):
             packed = self._store.told(number)
-            told = message.read_round(packed, self._run, before, own, most)
-            self._messages.append(packed)
-            self.accepted.append(told.accepted)
+            told = message.read_round(packed, self.settings.run_id, before, own, most)
+            self._telling.add(packed, told.accepted)

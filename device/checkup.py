@@ -70,6 +70,7 @@ def _settings(path: Path) -> Iterator[Finding]:
     if is_running:
         yield Finding("a node runs with these settings", is_hint=True)
     yield from _state(config)
+    yield from _pictures(config)
     if config.link is not None and not is_running:
         yield from _link(config.link)
     if config.source is not None:
@@ -116,6 +117,26 @@ def _state(config: "NodeConfig") -> Iterator[Finding]:
         )
     else:
         yield from check_disk(there)
+
+
+def _pictures(config: "NodeConfig") -> Iterator[Finding]:
+    """What others who use the place should be told, as well."""
+    from link.album import FOLDER
+
+    folder = config.state_dir / FOLDER
+    if config.collect is not None:
+        at_most = f"{config.collect.max_bytes / 1e6:.0f} MB at most"
+        yield Finding(
+            f"pictures of what the node sees are kept in {folder}, {at_most}; without [collect] "
+            "none are",
+            is_hint=True,
+        )
+    elif folder.exists():
+        yield Finding(
+            f"pictures that were kept earlier lie in {folder}; fetch them with latentlink "
+            f"collect, or delete them: rm -r {folder}",
+            is_hint=True,
+        )
 
 
 def _link(link: "LinkConfig") -> Iterator[Finding]:

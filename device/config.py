@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from device.capture.source_config import SourceConfig, read_source
+from device.collect.collect_config import MEGABYTE, CollectConfig, read_collect
 from device.fog.team_config import TeamConfig, read_team
 from device.link_config import LinkConfig, read_link
 from device.training.learn_config import LearnConfig, read_learn
@@ -26,7 +27,6 @@ from link.security import MAX_NODE
 from link.settings import read_toml, rename_keys, setting
 
 DEFAULT_QUEUE_MB = 16
-MEGABYTE = 1_000_000
 
 
 class ConfigError(ValueError):
@@ -95,6 +95,14 @@ class NodeConfig:
         ),
         None,
     )
+    collect: CollectConfig | None = setting.key(
+        setting.SECTION.explained(
+            "this node keeps pictures of what it saw, for `latentlink collect` "
+            "([own-photos.md](own-photos.md#collecting-with-a-node))",
+            usual="no picture is kept",
+        ),
+        None,
+    )
     learn: LearnConfig | None = setting.key(
         setting.SECTION.explained(
             "for `latentlink learn`: this node learns from its own images ([learn.md](learn.md))"
@@ -123,6 +131,7 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
             source=partial(read_source, folder=folder),
             link=partial(read_link, folder=folder),
             team=partial(read_team, folder=folder),
+            collect=read_collect,
             learn=partial(read_learn, folder=folder),
             max_queue_mb=MEGABYTE.__mul__,
         )
@@ -140,6 +149,11 @@ def load_config(path: Path | str, folder: Path | None = None) -> NodeConfig:
 
 def _check_sections(config: NodeConfig) -> None:
     """That a node has all that it needs; a member of a team may leave something to others."""
+    if config.collect is not None and config.team is not None:
+        raise ValueError(
+            "[collect] is for a node that is alone, since no member of a team has all symbols of "
+            "an image; leave it out"
+        )
     if config.team is None:
         for key, section in (("source", config.source), ("link", config.link)):
             if section is None:

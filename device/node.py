@@ -13,6 +13,7 @@ from device.capture.capturing import OpenSource
 from device.capture.image_source import open_source
 from device.capture.intake import Intake
 from device.capture.source import Image
+from device.collect.collector import Collector
 from device.config import NodeConfig
 from device.console import Console
 from device.encoder.loading import Loaded
@@ -40,14 +41,16 @@ class Node:
         console: Console,
         safe_mode: SafeMode | None = None,
         on_proved: Callable[[], None] | None = None,
+        collector: Collector | None = None,
     ) -> None:
-        """In safe mode there is no bundle, and nothing is captured."""
+        """In safe mode there is no bundle, and nothing is captured. `collector`: keeps pictures."""
         self._link = link
         self._loaded = loaded
         self._trial = trial
         self._console = console
         self._safe_mode = safe_mode
         self._on_proved = on_proved
+        self._collector = collector
         self._intake: Intake | None = None
         self.n_images = 0
         if loaded is not None:
@@ -133,6 +136,10 @@ class Node:
         captured_s = boot_s() - (time.monotonic() - image.captured_s)
         n_chunks, image_id = self._link.put(encoded.bitstream, captured_s)
         put_ms = 1000 * (time.perf_counter() - began_s)
+        if self._collector is not None:
+            offset_s = self._link.unix_offset_s
+            unix_s = None if offset_s is None else captured_s + offset_s
+            self._collector.offer(image, encoded.symbols, image_id, captured_s, unix_s)
         ms = encoded.ms | {"coder": encoded.ms["coder"] + put_ms}
         return Captured(
             image=image_id,
@@ -165,4 +172,7 @@ class Node:
 
 
 def _opener(config: NodeConfig, spec: ImageSpec) -> OpenSource:
-    return lambda limit: open_source(replace(config.source, limit=limit), spec, config.state_dir)
+    size = config.collect.size if config.collect else 0
+    return lambda limit: open_source(
+        replace(config.source, limit=limit), spec, config.state_dir, picture_size=size
+    )

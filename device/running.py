@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 
+from device.capture.gate import Gate
+from device.collect.collector import Collector
 from device.config import NodeConfig
 from device.console import Console
 from device.encoder.loading import Loaded
@@ -19,6 +21,7 @@ from device.outbox.queues import open_queues
 from device.port import open_port
 from device.safe_mode import SafeMode
 from device.state_dir import StateDir
+from link.album import FOLDER
 from link.bundle import BundleError
 from link.output import Notifier
 from link.security import CounterStore, read_master_key
@@ -84,8 +87,27 @@ def run(
             )
         else:
             assert link is not None, "only a member of a team may be without"
-            node = Node(config, link, loaded, trial, console, safe_mode, on_proved)
+            collector = _collector(config, loaded, console, notifier)
+            if collector is not None:
+                stack.enter_context(closing(collector))
+            node = Node(config, link, loaded, trial, console, safe_mode, on_proved, collector)
         with suppress(KeyboardInterrupt):
             node.run(notifier)
         notifier.stopping()
         return node.n_images
+
+
+def _collector(
+    config: NodeConfig, loaded: Loaded | None, console: Console, notifier: Notifier
+) -> Collector | None:
+    """What keeps pictures, where that is wanted; whoever looks at the node is told."""
+    if config.collect is None or loaded is None:
+        return None
+    sentence = f"pictures of what this node sees are kept in {config.state_dir / FOLDER}"
+    console.notice(sentence)
+    notifier.status(sentence)
+    source = config.source
+    has_own_gate = config.collect.gate and not source.gate  # else news alone is offered
+    gate = Gate(source.gate_threshold, source.heartbeat_s) if has_own_gate else None
+    bundle_id = loaded.bundle.id
+    return Collector(config.collect, config.state_dir, config.node, bundle_id, gate, console.notice)

@@ -93,7 +93,7 @@ def test_export_runs_the_hosts_decoders_and_knows_nothing_else_of_the_host():
 FLOORS = (
     ("base",),
     ("settings", "output", "coder", "picture"),
-    ("bundle", "wire"),
+    ("bundle", "wire", "album"),
     ("security",),
     ("medium", "fog", "update", "messages"),
     ("node", "host", "carriers"),

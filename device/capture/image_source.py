@@ -35,21 +35,23 @@ def open_source(
     spec: ImageSpec,
     state_dir: Path | None = None,
     turn: Callable[[], int] | None = None,
+    picture_size: int = 0,
 ) -> Iterator[Capture]:
     """The captures of a source, until config.limit gave an image; SourceError at once when there
     can be none.
 
     `state_dir`: where a folder's place is kept, so that a node which is started again goes on
     behind it. `turn`: the number of the image of a replay that is wanted next; None: one after the
-    other.
+    other. `picture_size`: images come with the pictures that they were fitted from, of which the
+    shorter side is to be so long; 0: without.
     """
     place = Place(config.path, state_dir) if config.kind == "folder" and config.path else None
     if place:
-        captures = open_folder(config, spec, place)
+        captures = open_folder(config, spec, place, picture_size)
     elif config.kind == "replay":
         captures = _replay(config, spec, turn)
     else:
-        captures = OPENERS[config.kind](config, spec)
+        captures = OPENERS[config.kind](config, spec, picture_size)
     return captures if config.limit is None else _limited(captures, config.limit, place)
 
 
@@ -113,24 +115,25 @@ def _replay(
     return (partial(capture, index) for index in turns)
 
 
-def _v4l2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
+def _v4l2(config: SourceConfig, spec: ImageSpec, picture_size: int) -> Iterator[Capture]:
     """A USB camera, or a video file, by OpenCV."""
     opencv = library("cv2", f"a V4L2 camera is read by OpenCV: {extras.install('v4l2')}")
-    return _camera(UsbCamera(opencv, config.device), config, spec)
+    return _camera(UsbCamera(opencv, config.device), config, spec, bool(picture_size))
 
 
-def _picamera2(config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
+def _picamera2(config: SourceConfig, spec: ImageSpec, picture_size: int) -> Iterator[Capture]:
     """A camera at the Raspberry Pi's own connector."""
     advice = (
         "a Raspberry Pi camera is read by picamera2, which pip cannot bring: apt install "
         "python3-picamera2, and make the environment with: python3 -m venv --system-site-packages"
     )
-    return _camera(
-        PiCamera(library("picamera2", advice).Picamera2, int(config.device)), config, spec
-    )
+    camera = PiCamera(library("picamera2", advice).Picamera2, int(config.device))
+    return _camera(camera, config, spec, bool(picture_size))
 
 
-def _camera(driver: Driver, config: SourceConfig, spec: ImageSpec) -> Iterator[Capture]:
+def _camera(
+    driver: Driver, config: SourceConfig, spec: ImageSpec, keeps_picture: bool
+) -> Iterator[Capture]:
     camera = Camera(driver, rests=config.interval_s >= REST_S)
 
     def capture() -> Image:
@@ -138,7 +141,7 @@ def _camera(driver: Driver, config: SourceConfig, spec: ImageSpec) -> Iterator[C
             pixels, captured_s = camera.image()
         except CameraError as error:
             raise SourceAwayError(str(error)) from None
-        return Image(_fitted(pixels), captured_s)
+        return Image(_fitted(pixels), captured_s, picture=pixels if keeps_picture else None)
 
     def _fitted(pixels: np.ndarray) -> np.ndarray:
         try:
@@ -155,7 +158,7 @@ def _camera(driver: Driver, config: SourceConfig, spec: ImageSpec) -> Iterator[C
     return itertools.repeat(capture)
 
 
-OPENERS: dict[str, Callable[[SourceConfig, ImageSpec], Iterator[Capture]]] = {
+OPENERS: dict[str, Callable[[SourceConfig, ImageSpec, int], Iterator[Capture]]] = {
     "v4l2": _v4l2,
     "picamera2": _picamera2,
 }

@@ -26,6 +26,8 @@ class Image:
     "On the monotonic clock."
     label: str | None = None
     "Its class where that is known."
+    picture: np.ndarray | None = None
+    "uint8 (H, W, 3): what it was fitted from, where pictures are kept."
 
 
 Capture = Callable[[], Image]

@@ -24,6 +24,8 @@ class Encoded:
     """What one image became."""
 
     bitstream: bytes
+    symbols: np.ndarray
+    "int8 (D,), which it is of."
     ms: dict[str, float]
     "Time of this process, by what it was spent on: preprocess, model, coder."
 
@@ -49,7 +51,8 @@ class Loaded:
             "model": inferred_s - prepared_s,
             "coder": time.perf_counter() - inferred_s,
         }
-        return Encoded(bitstream, {part: 1000 * span_s for part, span_s in spent_s.items()})
+        ms = {part: 1000 * span_s for part, span_s in spent_s.items()}
+        return Encoded(bitstream, symbols, ms)
 
 
 def load(path: Path, signer: Path | None, wants_edgetpu: bool = False) -> Loaded:

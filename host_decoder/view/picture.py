@@ -1,17 +1,13 @@
-"""Pictures: decoded pixels as PNG files, which everything opens, in the few lines that it takes
-without a library.
-"""
+"""Pictures: decoded pixels as PNG files, which everything opens."""
 
 import base64
-import struct
-import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-GREY, RGB = 0, 2
+from link.picture import writer
 
 
 class PictureFolder:
@@ -39,22 +35,7 @@ class PictureFolder:
         self._n_named[name] += 1
         again = f"-{self._n_named[name]}" if self._n_named[name] > 1 else ""
         path = self._folder / f"{name}{again}.png"
-        path.write_bytes(to_png(pixels))
+        path.write_bytes(writer.to_png(pixels))
         return {key: value for key, value in answer.items() if key != "pixels"} | {
             "file": str(path)
         }
-
-
-def to_png(pixels: np.ndarray) -> bytes:
-    """uint8 (H, W, 1 or 3) → the bytes of a PNG file."""
-    height, width, channels = pixels.shape
-    if channels not in (1, 3):
-        raise ValueError(f"pixels have {channels} channels; a PNG of ours is grey (1) or RGB (3)")
-    head = struct.pack(">IIBBBBB", width, height, 8, RGB if channels == 3 else GREY, 0, 0, 0)
-    unfiltered = b"".join(b"\0" + row.tobytes() for row in pixels)
-    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(unfiltered)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in parts)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

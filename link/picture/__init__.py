@@ -1,6 +1,6 @@
 """Image files as the pixels that a person sees."""
 
-from link.picture import folders, reader
+from link.picture import folders, reader, writer
 from link.picture.arrays import read_arrays
 from link.picture.folders import files_below, is_private
 from link.picture.reader import (

@@ -59,7 +59,7 @@ def read_picture(path: Path | str, at_least: int = 0) -> np.ndarray:
     Where `at_least` is given, H and W may be smaller than the file's, though not below SPARE times
     as many pixels.
     """
-    pillow = _pillow()
+    pillow = load_pillow()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's speak of its own lines
@@ -74,7 +74,7 @@ def fit(pixels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """RGB uint8 (H, W, 3) of any size → uint8 `shape`: its aspect around the centre, its size, grey
     for 1 channel.
     """
-    pillow = _pillow()
+    pillow = load_pillow()
     height, width, channels = shape
     image = pillow.Image.fromarray(pixels).convert("L" if channels == 1 else "RGB")
     fitted = pillow.ImageOps.fit(image, (width, height), pillow.Image.Resampling.LANCZOS)
@@ -96,10 +96,10 @@ def taken_s(path: Path) -> float | None:
 
 def extensions() -> frozenset[str]:
     """Endings of the files that Pillow knows, in lower case and with their dot."""
-    return frozenset(_pillow().Image.registered_extensions())
+    return frozenset(load_pillow().Image.registered_extensions())
 
 
-def _pillow() -> Any:
+def load_pillow() -> Any:
     try:
         import PIL.Image
         import PIL.ImageChops

@@ -135,3 +135,18 @@ def test_without_a_runtime_it_says_what_each_did(settings, monkeypatch):
 
     monkeypatch.setattr("device.encoder.interpreter.working_runtime", fails)
     assert found(settings) == (["no TFLite runtime works here"], [])
+
+
+def test_that_pictures_are_kept_is_said_and_what_was_kept_before(settings):
+    settings.write_text(settings.read_text() + "[collect]\nmax_mb = 20\n")
+    [], [sentence] = found(settings)
+    folder = settings.parent / "keys" / "collected"
+    assert sentence == (
+        f"pictures of what the node sees are kept in {folder}, 20 MB at most; without [collect] "
+        "none are"
+    )
+    change(settings, "[collect]\nmax_mb = 20\n", "")
+    assert found(settings) == ([], [])
+    folder.mkdir()
+    [], [sentence] = found(settings)
+    assert sentence.startswith(f"pictures that were kept earlier lie in {folder}; fetch them")

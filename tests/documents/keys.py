@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from device.capture.source_config import SourceConfig
+from device.collect.collect_config import CollectConfig
 from device.config import NodeConfig
 from device.fog.team_config import TeamConfig
 from device.link_config import LinkConfig, LoRaWanConfig
@@ -35,6 +36,7 @@ NODE_TOML = {
     "keys of [link]": LinkConfig,
     "keys of [link.lorawan]": LoRaWanConfig,
     "keys of [team]": TeamConfig,
+    "keys of [collect]": CollectConfig,
     "keys of [learn]": LearnConfig,
 }
 HOST_TOML: dict[str, Mapping[str, Setting]] = {

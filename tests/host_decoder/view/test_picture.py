@@ -1,14 +1,12 @@
 """Decoded pixels as PNG files."""
 
 import base64
-import io
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from host_decoder.view.picture import PictureFolder, to_png
+from host_decoder.view.picture import PictureFolder
 
 
 def test_images_of_one_number_under_two_keys_have_a_picture_each(tmp_path):
@@ -27,12 +25,3 @@ def test_images_of_one_number_under_two_keys_have_a_picture_each(tmp_path):
     for name, grey in zip(names, (10, 200), strict=True):
         with Image.open(tmp_path / "pictures" / name) as picture:
             assert np.asarray(picture).tolist() == [[grey] * 2] * 2
-
-
-def test_a_png_is_what_pillow_reads():
-    for channels in (1, 3):
-        pixels = np.random.default_rng(0).integers(0, 256, (5, 7, channels)).astype(np.uint8)
-        with Image.open(io.BytesIO(to_png(pixels))) as picture:
-            assert np.array_equal(np.asarray(picture).reshape(pixels.shape), pixels)
-    with pytest.raises(ValueError, match="2 channels"):
-        to_png(np.zeros((2, 2, 2), np.uint8))

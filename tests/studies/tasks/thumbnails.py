@@ -12,8 +12,8 @@ from export.decoders.add import (
 )
 from export.decoders.networks import Learning, PrincipalComponents, learn_pixels
 from export.decoders.pictures import psnr, ssim
-from host_decoder.view.picture import to_png
 from link.bundle.manifest import Output
+from link.picture.writer import to_png
 from tests.studies.tasks.field import Field, write_array
 from tests.studies.tasks.rows import Row, Rows
 

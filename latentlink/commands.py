@@ -59,6 +59,9 @@ COMMANDS = {
     "image": Command("make a system image for nodes", "device.flash.__main__", ("image",)),
     "boot": Command("start a system image in QEMU", "device.flash.__main__", ("boot",)),
     "deploy": Command("programs or a bundle to a node", "device.flash.__main__", ("deploy",)),
+    "collect": Command(
+        "fetch a node's pictures, to be labelled", "latentlink.collect", needs="host"
+    ),
     "bench": Command("measure coder, node, host and link", "tests.studies.__main__", ("bench",)),
     "studies": Command("everything that was measured, again", "tests.studies.__main__"),
     "completion": Command("the Tab key: bash, zsh or fish", "latentlink.completion"),

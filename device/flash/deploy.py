@@ -54,6 +54,10 @@ class Node:
     python: str = "python3"
 
     def run(self, command: str, input: bytes = b"") -> str:
+        """What a command for `sh` prints, as text; FlashError as output."""
+        return self.output(command, input).decode(errors="replace")
+
+    def output(self, command: str, input: bytes = b"") -> bytes:
         """What a command for `sh` prints; FlashError with the node's words, or when it hangs."""
         options = [
             word for name, value in SSH_OPTIONS.items() for word in ("-o", f"{name}={value}")
@@ -72,7 +76,7 @@ class Node:
             raise FlashError(f"{self.address}: {error}") from None
         if done.returncode:
             raise FlashError(f"{self.address}: {last_words(done.stderr)}")
-        return done.stdout.decode(errors="replace")
+        return done.stdout
 
 
 @dataclass(frozen=True)

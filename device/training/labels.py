@@ -20,7 +20,7 @@ import numpy as np
 
 from link.base import durable
 from link.output import Captured
-from link.picture import UnreadableImageError, files_below, fit, is_private, read_picture
+from link.picture import UnreadableImageError, files_below, fit, folders, read_picture
 
 
 class LabelError(ValueError):
@@ -35,7 +35,9 @@ def of_folders(folder: Path, classes: Sequence[str]) -> Labelled:
     if not folder.is_dir():
         raise LabelError(f"there is no folder {folder}; give one with a folder for each class")
     names = sorted(
-        path.name for path in folder.iterdir() if path.is_dir() and not is_private(path.name)
+        path.name
+        for path in folder.iterdir()
+        if path.is_dir() and not folders.is_private(path.name)
     )
     if not names:
         raise LabelError(f"{folder} has no folder in it; make one for each class, or give --labels")

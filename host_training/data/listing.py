@@ -79,11 +79,13 @@ class Listing:
 def _names(folder: Path) -> Iterator[str]:
     """Files that training would read; what lies beside the class folders is none."""
     # needs Pillow, which is not there before anything is installed
+    from link.album import is_unlabelled
     from link.picture import files_below
 
     for path in files_below(folder):
-        if path.parent != folder:
-            yield path.relative_to(folder).as_posix()
+        own = path.relative_to(folder)
+        if len(own.parts) > 1 and not is_unlabelled(own.parts[0]):
+            yield own.as_posix()
 
 
 def _picture(path: Path, known: Picture | None) -> Picture | None:

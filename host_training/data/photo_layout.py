@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from host_training.data.dataset import DataSetError
-from link.picture import is_private
+from link.album import is_unlabelled
+from link.picture import folders
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SIBLINGS = "kept aside"
@@ -18,6 +19,9 @@ SPLIT_OF = {
 }
 "By a folder's name in lower case."
 
+N_NAMED = 6
+"Unlabelled folders; of more only the number is said."
+
 Say = Callable[[str], None]
 
 
@@ -26,6 +30,7 @@ def split_folders(folder: Path, say: Say) -> dict[str, list[Path]]:
     out is said.
     """
     inner = folders_in(folder)
+    _say_unlabelled(folder, say)
     found: dict[str, list[Path]] = {}
     for path in inner:
         if split := SPLIT_OF.get(path.name.lower()):
@@ -83,7 +88,22 @@ def check_classes(folder: Path, places: dict[str, list[Path]]) -> tuple[str, ...
 
 
 def folders_in(path: Path) -> list[Path]:
-    """A person's own folders directly below, by name."""
+    """A person's own folders directly below, by name, but for those that have no label yet."""
+    return [entry for entry in _own_folders(path) if not is_unlabelled(entry.name)]
+
+
+def _own_folders(path: Path) -> list[Path]:
     return sorted(
-        entry for entry in path.iterdir() if entry.is_dir() and not is_private(entry.name)
+        entry for entry in path.iterdir() if entry.is_dir() and not folders.is_private(entry.name)
     )
+
+
+def _say_unlabelled(folder: Path, say: Say) -> None:
+    """What `latentlink collect` made, and nobody has renamed."""
+    names = [entry.name for entry in _own_folders(folder) if is_unlabelled(entry.name)]
+    if names:
+        more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+        say(
+            f"left out, since nobody has labelled them: {', '.join(names[:N_NAMED])}{more}; a "
+            "folder becomes a class when it is renamed"
+        )

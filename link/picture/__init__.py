@@ -2,7 +2,7 @@
 
 from link.picture import folders, reader, writer
 from link.picture.arrays import read_arrays
-from link.picture.folders import files_below, is_private
+from link.picture.folders import files_below
 from link.picture.reader import (
     PillowMissingError,
     UnreadableImageError,

@@ -30,6 +30,14 @@ def test_new_missing_and_changed_pictures_are_told_apart(photos):
     )
 
 
+def test_pictures_without_a_label_are_no_change(photos):
+    before = Listing.of(photos)
+    for name in ("cluster-01/a.jpg", "maybe-cat-2/b.jpg"):
+        (photos / name).parent.mkdir()
+        (photos / name).write_bytes(b"new")
+    assert before.changes_to(Listing.of(photos, before)) == ""
+
+
 def test_a_copy_and_a_touched_file_are_no_change(photos):
     before = Listing.of(photos)
     os.utime(photos / "cat" / "a.jpg", (1, 1))

@@ -113,3 +113,27 @@ def test_what_systems_keep_in_a_class_is_not_trained_on(tmp_path, said):
     data = read(tmp_path, said)
     assert data.classes == ("cat", "dog")
     assert len(data.train) + len(data.validation) + len(data.test) == 40
+
+
+def test_what_nobody_has_labelled_is_left_out_and_said(tmp_path, said):
+    for name in ("open", "shut", "cluster-03", "maybe-open-12"):
+        write_photos(tmp_path / name, 10)
+    write_photos(tmp_path / "open" / "cluster-01", 4, 100)  # put into a class, it is of that
+    write_photos(tmp_path / ".collected", 9)
+    (tmp_path / "contact-sheet.html").write_text("a page")
+    data = read(tmp_path, said)
+    assert data.classes == ("open", "shut")
+    assert sum(map(sum, counts(data))) == 24
+    assert said[0] == (
+        "left out, since nobody has labelled them: cluster-03, maybe-open-12; a folder becomes a "
+        "class when it is renamed"
+    )
+
+
+def test_where_nothing_has_a_label_training_says_so(tmp_path, said):
+    for number in range(9):
+        write_photos(tmp_path / f"cluster-{number:02d}", 1)
+    with pytest.raises(DataSetError, match="holds 0 class folders"):
+        read(tmp_path, said)
+    assert said[0].startswith("left out, since nobody has labelled them: cluster-00, ")
+    assert "cluster-05 and 3 more; a folder" in said[0]

@@ -1,0 +1,1 @@
+"""Pictures that nodes kept, sorted into folders that a person labels by renaming them."""

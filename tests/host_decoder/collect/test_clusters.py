@@ -24,7 +24,7 @@ def test_what_lies_together_is_one_cluster_the_largest_first():
 
 
 def test_means_are_where_the_sum_of_squares_is_least():
-    """Of four points on a line, by hand: {0, 1} and {10, 12}."""
+    """Four points on a line, by hand: {0, 1} and {10, 12}."""
     found = cluster(np.array([[0.0], [1.0], [10.0], [12.0]]), 2)
     assert found.members[0] == found.members[1] != found.members[2] == found.members[3]
     assert found.distances.tolist() == [0.5, 0.5, 1.0, 1.0]

@@ -87,7 +87,7 @@ def taken_s(path: Path) -> float | None:
     """
     with suppress(Exception), warnings.catch_warnings():  # whatever a broken EXIF raises
         warnings.simplefilter("ignore")
-        with _pillow().Image.open(path) as image:
+        with load_pillow().Image.open(path) as image:
             # the EXIF of others may lie behind their pixels
             if image.format in ("JPEG", "MPO", "TIFF", "WEBP") or "exif" in image.info:
                 return time_in_exif(image.getexif())

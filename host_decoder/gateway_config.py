@@ -76,6 +76,7 @@ NETWORK = {
         "what this host is called at the broker; each host needs another", usual="`latentlink-host`"
     ),
 }
+DATAGRAMS = 32
 DEVICES = {
     "chirpstack": (re.compile(r"[0-9A-Fa-f]{16}"), "the 16 hex digits of its DevEUI"),
     "things-stack": (
@@ -99,6 +100,15 @@ class GatewayConfig:
     def is_network(self) -> bool:
         """Whether a LoRaWAN network lies between: it sees to seals, airtime and answers."""
         return not isinstance(self.settings, CarrierSettings)
+
+    @property
+    def n_at_a_time(self) -> int:
+        """Packets that it may be given before the first has left: a network takes many, and no
+        radio waits for any.
+        """
+        settings = self.settings
+        is_udp = isinstance(settings, CarrierSettings) and settings.profile.carrier == "udp"
+        return DATAGRAMS if is_udp else 1
 
     @property
     def medium(self) -> str:

@@ -24,6 +24,7 @@ import numpy as np
 from host_decoder.events import Event, Notice
 from host_decoder.learn.mail_store import Letters, MailStore
 from link.bundle import Bundle
+from link.carriers import Received
 from link.coder import Latent
 from link.host import ChunkHeard, Downlink, NodeEntry, NotUsed, Receiver, Update
 from link.medium import Governor, LinkTiming
@@ -133,6 +134,16 @@ class Post:
             return box.letters.said
 
     # The radio's side
+
+    def receive_all(
+        self, heard: Sequence[tuple[int, Received]], now_s: float
+    ) -> list[Event | Notice]:
+        """As a Hearer has it."""
+        return [
+            event
+            for gateway, one in heard
+            for event in self.receive(one.packet, now_s, one.quality, gateway, one.origin)
+        ]
 
     def receive(
         self,

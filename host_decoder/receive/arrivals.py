@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from host_decoder.config import KnownNode
 from host_decoder.store.store import Store
 from link.coder import Latent, latent_coder
-from link.host import Gap, Update
+from link.host import ChunkHeard, Gap, Outcome, Update
 from link.wire import Chunk
 
 
@@ -31,10 +31,24 @@ class Arrivals:
     def __init__(self, nodes: Sequence[KnownNode], store: Store) -> None:
         self._keys = {node.number: node.key for node in nodes}
         self._store = store
+        self._underway: dict[tuple[int, bytes, int], list[Chunk]] = {}
+        "Chunks of the batch that is about to be stored, by node, bundle and image."
 
     def chunks(self, node: int, bundle_id: bytes, image: int) -> list[Chunk]:
-        """Those that are stored."""
-        return self._store.chunks_of(node, self._keys[node], bundle_id.hex(), image)
+        """Those that are stored, or about to be."""
+        stored = self._store.chunks_of(node, self._keys[node], bundle_id.hex(), image)
+        return stored + self._underway.get((node, bundle_id, image), [])
+
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """What these bring is about to be stored."""
+        for outcome in outcomes:
+            if isinstance(outcome, ChunkHeard):
+                key = outcome.node, outcome.bundle_id, outcome.chunk.image
+                self._underway.setdefault(key, []).append(outcome.chunk)
+
+    def forget_underway(self) -> None:
+        """It is stored, or it is not."""
+        self._underway.clear()
 
     def of(self, outcome: Update | Gap) -> Arrived | None:
         """The image with this chunk, the longer of what the receiver has in memory and what is

@@ -68,9 +68,9 @@ class Gateway:
 
     @property
     def is_free(self) -> bool:
-        """Open, and with nothing to send."""
+        """Open, and with less to send than it takes at a time."""
         with self._bell:
-            return self._port.is_open and not self._waiting
+            return self._port.is_open and len(self._waiting) < self.config.n_at_a_time
 
     def take(self) -> list[Received]:
         """What it heard since; nothing more comes before `release`. ConfigError when it can never

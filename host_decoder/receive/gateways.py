@@ -27,7 +27,6 @@ from link.base import HeldError, boot_s, durable
 from link.carriers import CarrierSettings, Received
 from link.host import Downlink
 from link.medium import Governor, LinkTiming, governor_for
-from link.wire import Quality
 
 POLL_S = 0.05
 SHORTEST_WAIT_S = 0.001
@@ -51,10 +50,12 @@ class Hearer(Protocol):
     def is_behind(self) -> bool:
         """Whether something that came is not stored yet."""
 
-    def receive(
-        self, packet: bytes, now_s: float, quality: Quality, gateway: int, origin: Hashable
+    def receive_all(
+        self, heard: Sequence[tuple[int, Received]], now_s: float
     ) -> Sequence[Event | Notice]:
-        """What a packet leads to, stored before it is acknowledged."""
+        """What packets lead to, each with its gateway's number; stored before they are
+        acknowledged.
+        """
 
     def noise(self, n_pieces: int) -> Sequence[Event | Notice]:
         """So many pieces of input that were no packet."""
@@ -111,13 +112,15 @@ class _Speech:
         return POLL_S if due_s is None else min(POLL_S, max(SHORTEST_WAIT_S, due_s - now_s))
 
     def _keep_channel(self, speaker: int, end_s: float) -> None:
-        """Until then this gateway says nothing more, and none on its channel anything."""
+        """Until then this gateway says nothing more, if it takes one packet at a time, and none on
+        its channel anything.
+        """
         channel = _channel(self._gateways[speaker].config)
         for number, (gateway, governor) in enumerate(
             zip(self._gateways, self._host.governors, strict=False)
         ):
             if number == speaker:
-                governor.is_held = True
+                governor.is_held = not gateway.is_free
             elif channel is not None and _channel(gateway.config) == channel:
                 governor.pause(end_s)
 
@@ -141,14 +144,8 @@ def listen(
         while not should_stop():
             heard = _hear(gateways, bell, speech.wait_s())
             now_s = boot_s()
-            events = [
-                event
-                for number, received in heard
-                if received.packet not in speech.said
-                for event in host.receive(
-                    received.packet, now_s, received.quality, number, received.origin
-                )
-            ]
+            news = [one for one in heard if one[1].packet not in speech.said]
+            events = host.receive_all(news, now_s) if news else []
             speech.go_on()  # at once: a node listens for a short time only
             for gateway in gateways:
                 # a network keeps what nobody has stored

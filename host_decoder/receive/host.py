@@ -1,15 +1,18 @@
 """The host's work: packets in, answers out, everything stored on the way, and what is to be said
 back.
 
-    for event in host.receive(packet, now_s): ...       stored when it returns, and only then
+    for event in host.receive_all(heard, now_s): ...    stored when it returns, and only then
                                                         acknowledged
     downlink = host.next_packet(now_s)                  reports, verdicts, time, slots: send it now
 
-`Host` knows neither port nor clock; host_decoder.receive.gateways brings it both.
+What has come meanwhile, through all gateways, is stored in one transaction: one flush to the disk
+for all of it, and no wait for more. `Host` knows neither port nor clock;
+host_decoder.receive.gateways brings it both.
 """
 
 import time
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from host_decoder.config import KnownNode
@@ -18,12 +21,15 @@ from host_decoder.events import STORED, Answer, Event, Heard, Notice, Onlooker
 from host_decoder.receive.answers import Answers, stopped
 from host_decoder.receive.arrivals import Arrivals
 from host_decoder.receive.clock import WallClock
+from host_decoder.receive.counts import Counts
 from host_decoder.receive.ends import Ends, GatewayEntry
+from host_decoder.store.database import UnstorableError
 from host_decoder.store.file import StoreError
-from host_decoder.store.receipt import Receipt, RejectedCount, Totals
+from host_decoder.store.receipt import Receipt
 from host_decoder.store.shelf import Held, Reception, Shelf, received_packet
 from host_decoder.store.store import Store
 from link.bundle import Bundle
+from link.carriers import Received
 from link.host import (
     Downlink,
     Gap,
@@ -39,10 +45,24 @@ from link.wire import NO_QUALITY, Hello, Quality
 
 COUNT_PERIOD_S = 1.0
 "How often counts are stored that no packet takes along."
-PACKETS_PER_TURN = 16
-"Packets of those that waited for the store; gateways are listened to in between."
+PACKETS_PER_BATCH = 32
+"""Packets of one transaction. A node awaits its answer for a tenth of a second, and so many are
+decoded and stored in half of that.
+"""
 LAST_TRY_S = 0.5
 "At the end of the host, for what still waits."
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a packet led to."""
+
+    end: HostEnd
+    outcomes: Sequence[Outcome]
+    events: Sequence[Event]
+    faults: Sequence[Notice]
+    receipt: Receipt | None
+    "What is to be stored of it; None: nothing."
 
 
 class Host:
@@ -77,7 +97,7 @@ class Host:
         self._onlooker = onlooker
         self._has_told_clock = False
         self._started_s = self._clock.unix_s()
-        self._rejected: dict[str, RejectedCount] = {}
+        self._counts = Counts(self._started_s)
         self._counted_s = float("-inf")
         self._shelf = Shelf()
         self._arrivals = Arrivals(nodes, store)
@@ -120,54 +140,85 @@ class Host:
         `origin` is where an answer would go, if the packet proves to be its node's own; see
         `origin_of`.
         """
-        self._shelf.put(Held(Reception(packet, self._clock.unix_s(), gateway, quality, origin)))
+        return self.receive_all([(gateway, Received(packet, quality, origin))], now_s)
+
+    def receive_all(
+        self, heard: Sequence[tuple[int, Received]], now_s: float
+    ) -> list[Event | Notice]:
+        """The same of all that gateways heard meanwhile, each with its gateway's number."""
+        unix_s = self._clock.unix_s()
+        for gateway, one in heard:
+            self._shelf.put(Held(Reception(one.packet, unix_s, gateway, one.quality, one.origin)))
         return self._store_waiting(now_s)
 
     def _store_waiting(self, now_s: float) -> list[Event | Notice]:
-        """Usually the one packet that has just come."""
+        """A batch after the other; one alone while the store has to catch up, so that gateways are
+        listened to in between.
+        """
         events: list[Event | Notice] = []
+        is_behind = self.is_behind
         try:
-            for _ in range(PACKETS_PER_TURN):
-                if (held := self._shelf.next(now_s)) is None:
+            while batch := self._shelf.next(now_s, PACKETS_PER_BATCH):
+                events += self._kept(batch, now_s)
+                self._shelf.take(len(batch))
+                if is_behind:
                     break
-                if held.outcomes is None:
-                    offset_s = self._clock.unix_s() - now_s if self._clock.is_right else None
-                    held.outcomes = self._ends.open(held.reception, now_s, offset_s)
-                events += self._kept(held.outcomes, held.reception, now_s)
-                self._shelf.take()
             return events + (self._shelf.recover() if not len(self._shelf) else [])
         except StoreError as error:
             return events + self._shelf.fail(error, now_s)
 
-    def _kept(
-        self, heard: Sequence[Outcome], reception: Reception, now_s: float
-    ) -> list[Event | Notice]:
+    def _kept(self, batch: Sequence[Held], now_s: float) -> list[Event | Notice]:
         """Raises StoreError when the store takes it not; nothing has then been counted or
-        confirmed.
+        confirmed. A packet that no store could hold costs the others nothing.
         """
+        counted = self._counts.copy()
+        try:
+            judged = [self._judged(held, now_s) for held in batch]
+            receipts = [one.receipt for one in judged if one.receipt is not None]
+            begun_s = time.monotonic()
+            if receipts:
+                nodes = dict.fromkeys(receipt.node for receipt in receipts)
+                self._store.add_all(receipts, self._counts.totals(self._figures_of(nodes)))
+                self._counts.clear()
+        except UnstorableError as error:
+            self._counts = counted
+            if len(batch) == 1:
+                return [Notice(str(error), is_problem=True)]
+            return [event for held in batch for event in self._kept([held], now_s)]
+        except StoreError:
+            self._counts = counted
+            raise
+        finally:
+            self._arrivals.forget_underway()
+        took_s = time.monotonic() - begun_s
+        return [
+            event
+            for held, one in zip(batch, judged, strict=True)
+            for event in self._confirmed(one, held.reception, took_s)
+        ]
+
+    def _judged(self, held: Held, now_s: float) -> Judged:
+        """What a packet leads to, with what is to be stored of it; it is opened once."""
+        reception = held.reception
         end = self._ends.at(reception.gateway)
-        outcomes = [end.compared(outcome, self._arrivals.chunks) for outcome in heard]
+        if held.outcomes is None:
+            offset_s = self._clock.unix_s() - now_s if self._clock.is_right else None
+            held.outcomes = self._ends.open(reception, now_s, offset_s)
+        outcomes = [end.compared(outcome, self._arrivals.chunks) for outcome in held.outcomes]
+        if held.state is None:  # later packets of this batch go beyond it
+            nodes = [one.node for one in outcomes if not isinstance(one, NotUsed)]
+            held.state = end.state(nodes[0]) if nodes else None
         events: list[Event] = []
         faults: list[Notice] = []
         for outcome in outcomes:
             if isinstance(outcome, Update | Rejected):
-                events.append(self._event(outcome, reception.unix_s))
+                events.append(self._event(outcome, reception))
             elif isinstance(outcome, StatusHeard):
                 faults += _fault(outcome)
             else:
                 faults += self._obey(outcome.node, outcome.hello, now_s)
-        counted, begun_s = dict(self._rejected), time.monotonic()
-        try:
-            for event in events:
-                if isinstance(event, Rejected):
-                    self._count(event, reception.unix_s, reception.packet)
-            self._keep(end, outcomes, events, reception)
-        except StoreError:
-            self._rejected = counted
-            raise
-        if self._onlooker is not None and outcomes:
-            self._onlooker(self._heard(outcomes, reception, time.monotonic() - begun_s))
-        return [*(Notice(sentence) for sentence in end.take_notices()), *faults, *events]
+        self._arrivals.note(outcomes)
+        return Judged(end, outcomes, events, faults, self._receipt(held, outcomes, events))
 
     def _heard(self, outcomes: Sequence[Outcome], reception: Reception, took_s: float) -> Heard:
         """What an onlooker learns of a packet."""
@@ -186,13 +237,17 @@ class Host:
             took_s if stored else None,
         )
 
-    def _event(self, outcome: Update | Rejected, unix_s: float) -> Event:
-        """An answer, where an image can be read now."""
+    def _event(self, outcome: Update | Rejected, reception: Reception) -> Event:
+        """An answer, where an image can be read now; else it is counted."""
         if isinstance(outcome, Update | Gap):
             arrived = self._arrivals.of(outcome)
             if arrived is not None:
-                return self._answers.answer(outcome, arrived, unix_s)
+                return self._answers.answer(outcome, arrived, reception.unix_s)
         assert not isinstance(outcome, Update)
+        self._counts.add(outcome, reception.unix_s, reception.packet)
+        if isinstance(outcome, NotUsed):
+            gateway = self._gateways[reception.gateway].name
+            self._counts.heard_again(outcome, reception, gateway)
         return outcome
 
     def _obey(self, node: int, hello: Hello, now_s: float) -> list[Notice]:
@@ -210,47 +265,57 @@ class Host:
             )
         ]
 
-    def _keep(
-        self,
-        end: HostEnd,
-        outcomes: Sequence[Outcome],
-        events: Sequence[Event],
-        reception: Reception,
-    ) -> None:
-        """Everything that is new, in one transaction; then the node may be told that it is here."""
+    def _receipt(
+        self, held: Held, outcomes: Sequence[Outcome], events: Sequence[Event]
+    ) -> Receipt | None:
+        """Everything that is new; None: nothing is."""
         by_counter: dict[int, list[Outcome]] = {}
         for outcome in outcomes:
             if not isinstance(outcome, NotUsed):
                 node = outcome.node
                 by_counter.setdefault(outcome.counter, []).append(outcome)
         if not by_counter:
-            return
-        state = end.state(node)
-        assert state is not None
-        answers = [event for event in events if isinstance(event, Answer)]
+            return None
+        assert held.state is not None
+        reception = held.reception
         gateway = self._gateways[reception.gateway].name
-        packets = [
-            received_packet(reception, gateway, counter, heard)
-            for counter, heard in by_counter.items()
-        ]
-        receipt = Receipt(
-            node, self._keys[node], state, reception.unix_s, tuple(packets), tuple(answers)
+        statuses = [outcome for outcome in outcomes if isinstance(outcome, StatusHeard)]
+        return Receipt(
+            node,
+            self._keys[node],
+            held.state,
+            reception.unix_s,
+            tuple(
+                received_packet(reception, gateway, counter, heard)
+                for counter, heard in by_counter.items()
+            ),
+            tuple(event for event in events if isinstance(event, Answer)),
+            statuses[-1] if statuses else None,
         )
-        self._store.add(receipt, self._totals([node]))
-        self._rejected = {}
-        for counter in by_counter:
-            end.confirm(node, counter, stopped(answers, counter))
-        self._answers.note(node, answers)
-        chunks = [outcome.chunk for outcome in outcomes if isinstance(outcome, Update)]
-        if chunks and self._ends.takes_advice(node):
-            self._ends.advise(node, self._answers.advice(node, chunks[-1]))
+
+    def _confirmed(
+        self, judged: Judged, reception: Reception, took_s: float
+    ) -> list[Event | Notice]:
+        """It is stored: its node may be told that it is here."""
+        if (receipt := judged.receipt) is not None:
+            for packet in receipt.packets:
+                enough = stopped(receipt.answers, packet.counter)
+                judged.end.confirm(receipt.node, packet.counter, enough)
+            self._answers.note(receipt.node, receipt.answers)
+            chunks = [one.chunk for one in judged.outcomes if isinstance(one, Update)]
+            if chunks and self._ends.takes_advice(receipt.node):
+                self._ends.advise(receipt.node, self._answers.advice(receipt.node, chunks[-1]))
+        if self._onlooker is not None and judged.outcomes:
+            self._onlooker(self._heard(judged.outcomes, reception, took_s))
+        notices = [Notice(sentence) for sentence in judged.end.take_notices()]
+        return [*notices, *judged.faults, *judged.events]
 
     def noise(self, n_pieces: int) -> list[Event]:
         """A gateway found so many pieces of input that were no packet."""
         if not n_pieces:
             return []
         noise = NotUsed.noise(n_pieces)
-        self._count(noise, self._clock.unix_s(), n=n_pieces)
+        self._counts.add(noise, self._clock.unix_s(), n=n_pieces)
         return [noise]
 
     # What is said
@@ -289,7 +354,7 @@ class Host:
         packet takes along.
         """
         events = self._store_waiting(now_s) if self.is_behind else []
-        if not self.is_behind and self._rejected and now_s > self._counted_s + COUNT_PERIOD_S:
+        if not self.is_behind and self._counts and now_s > self._counted_s + COUNT_PERIOD_S:
             self._counted_s = now_s
             try:
                 self._store_counts()
@@ -314,30 +379,18 @@ class Host:
         self._store_counts()
 
     def _store_counts(self) -> None:
-        self._store.count(self._totals(self._keys))
-        self._rejected = {}
+        self._store.count(self._counts.totals(self._figures_of(self._keys)))
+        self._counts.clear()
 
-    def _count(
-        self, rejected: Rejected, unix_s: float, packet: bytes | None = None, n: int = 1
-    ) -> None:
-        """Stored with the next transaction."""
-        before = self._rejected.get(rejected.reason)
-        self._rejected[rejected.reason] = RejectedCount(
-            n + (before.n if before else 0), rejected, unix_s, packet
-        )
-
-    def _totals(self, nodes: Iterable[int]) -> Totals:
-        """What is counted since the last transaction, and the figures of these nodes.
-
-        A node has figures once something of it came: a start that heard nothing takes no earlier
+    def _figures_of(self, nodes: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """A node has figures once something of it came: a start that heard nothing takes no earlier
         one's place.
         """
-        figures = {
+        return {
             node: self.figures(node)
             for node in nodes
             if not self._ends.of(node).statistics(node).is_blank
         }
-        return Totals(self._started_s, tuple(self._rejected.values()), figures)
 
 
 def _fault(heard: StatusHeard) -> list[Notice]:

@@ -173,7 +173,7 @@ class Listener:
         while True:
             if time.monotonic() >= retry_s:
                 try:
-                    store = Store(self._config.store)
+                    store = Store(self._config.store, site=self._config.site)
                     self._notifier.ready()
                     return store
                 except StoreError as error:

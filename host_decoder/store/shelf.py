@@ -1,7 +1,8 @@
 """The shelf: what came and is not stored yet, in order, while the store is locked, full or away.
 
     shelf.put(held)                                    a packet
-    while (held := shelf.next(now_s)): ... shelf.take()      stored: it may be told and acknowledged
+    while batch := shelf.next(now_s, 32): ... shelf.take(len(batch))
+                                                       stored: it may be told and acknowledged
     notices = shelf.fail(error, now_s)                 it cannot be: said once, tried again after a
                                                        pause that doubles
 
@@ -12,11 +13,12 @@ and keeps what it has. What waits is kept for those who never send again, so onl
 from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from host_decoder.events import Notice
 from host_decoder.store.file import StoreError
 from host_decoder.store.receipt import ReceivedPacket
-from link.host import ChunkHeard, Outcome, Rejected
+from link.host import ChunkHeard, NodeState, Outcome, Rejected
 from link.wire import Header, Quality
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
@@ -43,6 +45,8 @@ class Held:
     reception: Reception
     outcomes: Sequence[Outcome] | None = None
     "None: not opened yet. A packet is opened once, or its second time would count as a replay."
+    state: NodeState | None = None
+    "Where its node's session stood when it was opened."
 
 
 class Shelf:
@@ -82,14 +86,17 @@ class Shelf:
         """Whether the store may be tried."""
         return self._trouble is None or now_s >= self._retry_s
 
-    def next(self, now_s: float) -> Held | None:
-        """What is to be stored now; None: nothing, or it is too early to try again."""
-        return self._held[0] if self._held and self.is_due(now_s) else None
+    def next(self, now_s: float, most: int) -> list[Held]:
+        """What is to be stored now, at most so many; none: nothing, or it is too early to try
+        again.
+        """
+        return list(islice(self._held, most)) if self.is_due(now_s) else []
 
-    def take(self) -> None:
-        """The next one is stored."""
-        self._held.popleft()
-        self._n_late += self._trouble is not None
+    def take(self, n: int) -> None:
+        """The next ones are stored."""
+        for _ in range(n):
+            self._held.popleft()
+        self._n_late += n * (self._trouble is not None)
 
     def fail(self, error: StoreError, now_s: float) -> list[Notice]:
         """The store took nothing; what is new about that."""

@@ -2,7 +2,8 @@
 
 `python -m export calibrate --bundle DIR` fits the confidence of a bundle that is there, on the
 validation split. `python -m export decoder --bundle DIR --task NAME` adds another decoder to its
-host side. `python -m export rotate --bundle DIR --out NEW` rotates its latents by importance: the
+host side. `python -m export report RUN` writes what a person reads of their photos.
+`python -m export rotate --bundle DIR --out NEW` rotates its latents by importance: the
 same accuracy from fewer bytes. `python -m export plan DIR` places a team's parts on its nodes.
 
 What lies in the folder of a run is of that run: its data set need not be said. A bundle that came
@@ -30,6 +31,7 @@ from export.decoders.calibration import calibrate
 from export.decoders.questions import TASKS
 from export.partition.planner import KINDS, Machine, Work, plan, verdict
 from export.partition.worth import costs
+from export.photo_report import write_photo_report
 from export.pipeline import export
 from export.rotate import Rotating, rotate
 from export.settings import Settings
@@ -204,10 +206,17 @@ def run_export(options: dict[str, Any]) -> None:
     results_folder = options.pop("results")
     settings = Settings(**as_run_says(options))
     settings = with_origin(settings, settings.checkpoint.resolve().parent, options["data_dir"])
-    written, report = export(settings, partial(print, flush=True))
+    say = partial(print, flush=True)
+    written, report = export(settings, say)
+    figures = report.figures()
+    run_dir, photos = settings.checkpoint.parent, Path(settings.dataset or "")
+    if settings.dataset and photos.is_dir() and written.team is None:
+        figures |= write_photo_report(
+            written, report.deployed.data, run_dir, photos, say, settings.threads
+        )
     path = results.write_result(
         report.study,
-        report.figures(),
+        figures,
         command=settings.command,
         seeds=[report.provenance.seed or 0],
         extra={
@@ -217,6 +226,19 @@ def run_export(options: dict[str, Any]) -> None:
         folder=results_folder,
     )
     print(f"report    {settings.out / 'report.md'}, {path}")
+
+
+def run_report(options: dict[str, Any]) -> None:
+    folder, place = options["run"], options["bundle"] or options["run"] / "bundle"
+    if read_run(folder) is None:
+        raise RunError(f"{folder} is no run; `make export DATASET=…` makes one with its report")
+    bundle = Bundle.load(place, "host")
+    dataset, data_dir = origin(folder, options["dataset"], options["data_dir"])
+    name = dataset or bundle.data_set
+    data = load(name, data_dir, bundle.image.height, PhotoChoices.of_bundle(bundle))
+    photos = Path(name) if Path(name).is_dir() else None
+    say = partial(print, flush=True)
+    write_photo_report(bundle, data, folder, photos, say, options["threads"])
 
 
 def as_run_says(options: dict[str, Any]) -> dict[str, Any]:
@@ -329,6 +351,21 @@ def calibration_parser() -> argparse.ArgumentParser:
     )
     add_out(top)
     add_data_options(top, "the run's, or the name in the bundle")
+    return top
+
+
+def report_parser() -> argparse.ArgumentParser:
+    top = program.Parser(
+        prog="python -m export report",
+        description="Write report.html and report.json into a run's folder: what its bundle "
+        "confuses, the worst photos, what to photograph next, airtime. The export of a folder of "
+        "photos does it by itself.",
+    )
+    top.add_argument("run", type=Path, help="folder of the run, runs/…")
+    top.add_argument(
+        "--bundle", type=Path, metavar="DIR", help="default: `bundle` in the run's folder"
+    )
+    add_data_options(top, "the run's")
     return top
 
 
@@ -472,6 +509,7 @@ COMMANDS = {
     "export": (parser, run_export),
     "calibrate": (calibration_parser, run_calibration),
     "decoder": (decoder_parser, run_decoder),
+    "report": (report_parser, run_report),
     "rotate": (rotation_parser, run_rotation),
     "plan": (plan_parser, run_plan),
 }

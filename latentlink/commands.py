@@ -37,6 +37,7 @@ COMMANDS = {
     "global": Command("learn on many devices, simulated", "host_training.__main__", ("global",)),
     "export": Command("make a bundle of what was trained", "export.__main__"),
     "decoder": Command("ask a bundle another question", "export.__main__", ("decoder",)),
+    "report": Command("what a run makes of your photos", "export.__main__", ("report",)),
     "calibrate": Command("make a bundle's confidence true", "export.__main__", ("calibrate",)),
     "rotate": Command("rotate a bundle's latents by importance", "export.__main__", ("rotate",)),
     "replay": Command("write images for a node to replay", "host_training.__main__", ("replay",)),

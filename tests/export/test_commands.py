@@ -36,6 +36,11 @@ def test_a_run_that_must_not_be_mirrored_is_looked_at_once(tmp_path):
     assert settings("--run", tmp_path / "run").views == 1
 
 
+def test_a_report_is_of_a_run(tmp_path, capsys):
+    assert main(["report", str(tmp_path)]) == 1
+    assert f"{tmp_path} is no run; `make export DATASET=" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("typed", "coarseness"), [((), 3.0), (("--coarseness", 2), 2.0)])
 def test_a_presets_step_of_the_latents_is_its_own_too(tmp_path, typed, coarseness):
     write_run(replace(RUN, preset="branch-7"), tmp_path / "team", None)

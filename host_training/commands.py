@@ -257,6 +257,13 @@ def trained(wanted: Wanted, run_dir: Path, options: argparse.Namespace) -> Run |
     best = Checkpoint.read(run_dir / f"{run.stage}.pt", options.device)
     by_class = class_accuracies(best.model, data.validation, data.classes, options.device)
     print(f"validation: {by_class.describe()}", file=sys.stderr)
+    if data.siblings is not None:
+        aside = class_accuracies(best.model, data.siblings, data.classes, options.device)
+        print(
+            f"kept aside: {aside.accuracy:.2%} of {aside.n_images:,} photos of series that were "
+            "trained on; validation and test are of others, and harder",
+            file=sys.stderr,
+        )
     run = replace(run, is_finished=True)
     write_run(run, run_dir, None)
     return run

@@ -25,7 +25,7 @@ from host_training.data.photo_remarks import describe, mirroring
 from host_training.data.photos import Photos
 from host_training.data.series import series_of_class
 from link.base import free_bytes
-from link.picture import UnreadableImageError, files_below, fit, read_picture, taken_s
+from link.picture import UnreadableImageError, files_below, fit, read_picture, reader
 
 N_SAID = 5
 "Unreadable files that are named; of more only the number is said."
@@ -116,7 +116,7 @@ def read_classes(
             labels.append(label)
             names.append(path.relative_to(folder).as_posix())
             inside.append(path.relative_to(place / name).as_posix())
-            times.append(taken_s(path))
+            times.append(reader.taken_s(path))
         own = series_of_class(inside, times)
         number = {one: len(series) + at for at, one in enumerate(dict.fromkeys(own))}
         series += [number[one] for one in own]

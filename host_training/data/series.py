@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from host_training.data.dataset import SPLIT_SEED
+from link.picture import capture_time
 
 PAUSE_S, LONGEST_PAUSE_S = 30.0, 3600.0
 """Whoever photographs a thing from all sides takes seconds from one photo to the next, and more to
@@ -32,7 +33,7 @@ def series_of_class(names: Sequence[str], taken_s: Sequence[float | None]) -> li
     time when it was taken, where that is known.
     """
     paths = [PurePosixPath(name) for name in names]
-    like = [_but_for_its_number(path.stem) for path in paths]
+    like = [_but_for_its_number(capture_time.without_time(path.stem)) for path in paths]
     common = Counter(like)
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for index, path in enumerate(paths):

@@ -1,6 +1,6 @@
 """Image files as the pixels that a person sees."""
 
-from link.picture import folders, reader, writer
+from link.picture import capture_time, folders, reader, writer
 from link.picture.arrays import read_arrays
 from link.picture.folders import files_below
 from link.picture.reader import (
@@ -8,6 +8,5 @@ from link.picture.reader import (
     UnreadableImageError,
     fit,
     read_picture,
-    taken_s,
 )
 from link.picture.replay import Replay, ReplayError

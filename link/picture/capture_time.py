@@ -15,6 +15,11 @@ IN_NAME = re.compile(
     r"(\d\d)[-_.:h]?(\d\d)[-_.:m]?(\d\d)"
 )
 "As cameras and phones name what they take: IMG_20240512_143022.jpg."
+UNDATED = re.compile(r"undated-([0-9a-f]{4})-(\d{8})(?!\d)")
+"""As pictures are called that a node kept and nobody dated: by its start, and the seconds since.
+Each start has a time of its own.
+"""
+AFTER_A_START_S = 1e9
 
 
 def time_in_exif(exif: Any) -> float:
@@ -32,8 +37,15 @@ def time_in_exif(exif: Any) -> float:
     raise ValueError("it holds no time")
 
 
+def without_time(stem: str) -> str:
+    """What a file's name says besides."""
+    return IN_NAME.sub("", stem)
+
+
 def time_in_name(stem: str) -> float | None:
     """By a file's name without its extension; None where it names no time."""
+    if undated := UNDATED.match(stem):
+        return int(undated[1], 16) * AFTER_A_START_S + int(undated[2])
     with suppress(ValueError):
         if found := IN_NAME.search(stem):
             year, month, day, hour, minute, second = map(int, found.groups())

@@ -109,3 +109,9 @@ def test_about_the_fraction_is_held_out_as_far_as_series_allow():
     drawn, _ = to_draw(labels, series, 3)
     _, held = hold_out_whole(labels, drawn, 0.2, 1)
     assert np.bincount(labels[held]).tolist() == [20, 5]
+
+
+def test_names_with_a_time_are_alike_but_for_it():
+    names = [f"IMG_20240512_1200{second:02}_{n}.jpg" for second in (0, 2, 50) for n in (1, 2)]
+    times = [0, 0, 2, 2, 50, 50]
+    assert grouped(names, times) == [set(names[:4]), set(names[4:])]

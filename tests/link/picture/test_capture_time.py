@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from PIL import Image
 
-from link.picture import taken_s
-from link.picture.capture_time import time_in_name
+from link.picture.capture_time import time_in_name, without_time
+from link.picture.reader import taken_s
 from tests.worlds.photos import BROKEN_TAGS, exif_with
 
 NOON = datetime(2024, 5, 12, 12, 0, 0, tzinfo=UTC).timestamp()
@@ -64,3 +64,16 @@ def test_names_as_phones_give_them_say_a_time(name):
 @pytest.mark.parametrize("name", ["IMG_1234", "20241399_120000", "120240512120000", "2024-05-12"])
 def test_other_numbers_are_no_time(name):
     assert time_in_name(name) is None
+
+
+def test_a_picture_that_nobody_dated_has_the_time_of_its_nodes_start():
+    first, second, other = (
+        time_in_name(f"undated-{start}-{s:08}-node3-00000007-1a2b3c4d")
+        for start, s in (("00ab", 10), ("00ab", 12), ("00ac", 11))
+    )
+    assert (first, second, other) == (0xAB * 1e9 + 10, 0xAB * 1e9 + 12, 0xAC * 1e9 + 11)
+
+
+def test_a_name_without_its_time_is_what_stands_around_it():
+    assert without_time("IMG_20240512_120000_2") == "IMG__2"
+    assert without_time("track12_0003") == "track12_0003"

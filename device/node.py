@@ -172,7 +172,7 @@ class Node:
 
 
 def _opener(config: NodeConfig, spec: ImageSpec) -> OpenSource:
-    size = config.collect.size if config.collect else 0
+    has_pictures = config.collect is not None
     return lambda limit: open_source(
-        replace(config.source, limit=limit), spec, config.state_dir, picture_size=size
+        replace(config.source, limit=limit), spec, config.state_dir, has_pictures=has_pictures
     )

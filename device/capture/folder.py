@@ -17,13 +17,13 @@ from link.picture import reader as picture
 
 
 def open_folder(
-    config: SourceConfig, spec: ImageSpec, place: Place, picture_size: int = 0
+    config: SourceConfig, spec: ImageSpec, place: Place, has_pictures: bool = False
 ) -> Iterator[Capture]:
     """Every image below a folder in the order of the names; an image in a sub-folder has that for
     its class.
 
     Images that are put there meanwhile are taken too. With `loop` a folder that gives nothing now
-    may do so later. `picture_size`: as open_source.
+    may do so later. `has_pictures`: as open_source.
     """
     folder = config.path
     assert folder is not None, "load_config demands a path"
@@ -33,13 +33,12 @@ def open_folder(
             f"folder {folder} does not exist or holds no images that Pillow reads; give another in "
             "[source] path"
         )
-    at_least = max(spec.height, spec.width, picture_size)
     n_unread = 0
 
     def capture(path: Path, n_paths: int) -> Image:
         nonlocal n_unread
         try:
-            pixels = picture.read_picture(path, at_least=at_least)
+            pixels = picture.read_picture(path, at_least=max(spec.height, spec.width))
         except UnreadableImageError as error:
             n_unread += 1
             if config.loop and n_unread >= n_paths:
@@ -53,7 +52,7 @@ def open_folder(
             fit(pixels, spec),
             time.monotonic(),
             None if path.parent == folder else path.parent.name,
-            pixels if picture_size else None,
+            partial(picture.read_picture, path) if has_pictures else None,
         )
 
     def captures() -> Iterator[Capture]:

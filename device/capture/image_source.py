@@ -35,23 +35,22 @@ def open_source(
     spec: ImageSpec,
     state_dir: Path | None = None,
     turn: Callable[[], int] | None = None,
-    picture_size: int = 0,
+    has_pictures: bool = False,
 ) -> Iterator[Capture]:
     """The captures of a source, until config.limit gave an image; SourceError at once when there
     can be none.
 
     `state_dir`: where a folder's place is kept, so that a node which is started again goes on
     behind it. `turn`: the number of the image of a replay that is wanted next; None: one after the
-    other. `picture_size`: images come with the pictures that they were fitted from, of which the
-    shorter side is to be so long; 0: without.
+    other. `has_pictures`: images come with those that they were fitted from.
     """
     place = Place(config.path, state_dir) if config.kind == "folder" and config.path else None
     if place:
-        captures = open_folder(config, spec, place, picture_size)
+        captures = open_folder(config, spec, place, has_pictures)
     elif config.kind == "replay":
         captures = _replay(config, spec, turn)
     else:
-        captures = OPENERS[config.kind](config, spec, picture_size)
+        captures = OPENERS[config.kind](config, spec, has_pictures)
     return captures if config.limit is None else _limited(captures, config.limit, place)
 
 
@@ -115,24 +114,24 @@ def _replay(
     return (partial(capture, index) for index in turns)
 
 
-def _v4l2(config: SourceConfig, spec: ImageSpec, picture_size: int) -> Iterator[Capture]:
+def _v4l2(config: SourceConfig, spec: ImageSpec, has_pictures: bool) -> Iterator[Capture]:
     """A USB camera, or a video file, by OpenCV."""
     opencv = library("cv2", f"a V4L2 camera is read by OpenCV: {extras.install('v4l2')}")
-    return _camera(UsbCamera(opencv, config.device), config, spec, bool(picture_size))
+    return _camera(UsbCamera(opencv, config.device), config, spec, has_pictures)
 
 
-def _picamera2(config: SourceConfig, spec: ImageSpec, picture_size: int) -> Iterator[Capture]:
+def _picamera2(config: SourceConfig, spec: ImageSpec, has_pictures: bool) -> Iterator[Capture]:
     """A camera at the Raspberry Pi's own connector."""
     advice = (
         "a Raspberry Pi camera is read by picamera2, which pip cannot bring: apt install "
         "python3-picamera2, and make the environment with: python3 -m venv --system-site-packages"
     )
     camera = PiCamera(library("picamera2", advice).Picamera2, int(config.device))
-    return _camera(camera, config, spec, bool(picture_size))
+    return _camera(camera, config, spec, has_pictures)
 
 
 def _camera(
-    driver: Driver, config: SourceConfig, spec: ImageSpec, keeps_picture: bool
+    driver: Driver, config: SourceConfig, spec: ImageSpec, has_pictures: bool
 ) -> Iterator[Capture]:
     camera = Camera(driver, rests=config.interval_s >= REST_S)
 
@@ -141,7 +140,9 @@ def _camera(
             pixels, captured_s = camera.image()
         except CameraError as error:
             raise SourceAwayError(str(error)) from None
-        return Image(_fitted(pixels), captured_s, picture=pixels if keeps_picture else None)
+        return Image(
+            _fitted(pixels), captured_s, picture=(lambda _: pixels) if has_pictures else None
+        )
 
     def _fitted(pixels: np.ndarray) -> np.ndarray:
         try:
@@ -158,7 +159,7 @@ def _camera(
     return itertools.repeat(capture)
 
 
-OPENERS: dict[str, Callable[[SourceConfig, ImageSpec, int], Iterator[Capture]]] = {
+OPENERS: dict[str, Callable[[SourceConfig, ImageSpec, bool], Iterator[Capture]]] = {
     "v4l2": _v4l2,
     "picamera2": _picamera2,
 }

@@ -26,8 +26,10 @@ class Image:
     "On the monotonic clock."
     label: str | None = None
     "Its class where that is known."
-    picture: np.ndarray | None = None
-    "uint8 (H, W, 3): what it was fitted from, where pictures are kept."
+    picture: Callable[[int], np.ndarray] | None = None
+    """Where pictures are kept: what it was fitted from, uint8 (H, W, 3), with at least so many
+    pixels of the shorter side, if there are so many; UnreadableImageError.
+    """
 
 
 Capture = Callable[[], Image]

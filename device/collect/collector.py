@@ -22,6 +22,7 @@ from device.collect.picture_file import picture_file
 from device.collect.ring import MIN_FREE_BYTES, Ring
 from link.album import FOLDER, Kept
 from link.base import boot_id
+from link.picture import UnreadableImageError
 
 GATHERED_BYTES, GATHERED_S = 256 << 10, 30.0
 "So much, or for so long, is gathered before it is written."
@@ -35,7 +36,7 @@ CLOSE_S = 0.5
 class Shown:
     """A picture on its way to the thread."""
 
-    pixels: np.ndarray
+    shown: Image
     symbols: np.ndarray
     image: int
     captured_s: float
@@ -89,9 +90,8 @@ class Collector:
         if self._gate is not None and not self._gate.lets_pass(image.pixels, captured_s):
             return
         self._due_s = captured_s + self._config.interval_s
-        pixels = image.pixels if image.picture is None else image.picture
         with suppress(Full):  # the card is slower than the camera
-            self._waiting.put_nowait(Shown(pixels, symbols, image_id, captured_s, unix_s))
+            self._waiting.put_nowait(Shown(image, symbols, image_id, captured_s, unix_s))
 
     def close(self) -> None:
         """What was gathered is written, if the card takes it in time."""
@@ -117,7 +117,8 @@ class Collector:
                     continue
                 if not self._gathered:
                     write_s = time.monotonic() + GATHERED_S
-                self._gathered.append(self._kept(shown))
+                with suppress(UnreadableImageError):  # it was read before: its file has gone
+                    self._gathered.append(self._kept(shown))
                 if sum(len(one.picture) for one in self._gathered) >= GATHERED_BYTES:
                     self._write()
         except Exception as error:  # of Pillow or OpenCV: it must not end the node
@@ -125,8 +126,10 @@ class Collector:
             self._say(f"no more pictures are kept ({error}); images are sent as before")
 
     def _kept(self, shown: Shown) -> Kept:
+        image, size = shown.shown, self._config.size
+        pixels = image.pixels if image.picture is None else image.picture(size)
         return Kept(
-            picture=picture_file(shown.pixels, self._config.size),
+            picture=picture_file(pixels, size),
             symbols=shown.symbols,
             bundle=self._bundle_id,
             node=self._node,

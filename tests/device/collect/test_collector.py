@@ -72,7 +72,7 @@ def test_not_more_often_than_the_interval(tmp_path):
 def test_it_is_the_camera_s_picture_where_there_is_one(tmp_path):
     node = Node(tmp_path, size=150)
     large = np.repeat(np.repeat(scene(0).pixels, 10, 0), 20, 1)
-    node.offer(Image(scene(0).pixels, 0.0, picture=large), 1, 0.0)
+    node.offer(Image(scene(0).pixels, 0.0, picture=lambda _: large), 1, 0.0)
     [one] = node.kept()
     assert one.ending == ".jpg"
     assert len(one.picture) < large.nbytes / 20

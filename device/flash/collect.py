@@ -153,7 +153,7 @@ def fetch(place: Place, into: Path, show: Callable[[float], None] = lambda share
     """Every picture that is not here yet; `show` is told the share done. FlashError, after which
     the same call goes on.
     """
-    durable.make_folder(into.parent)
+    durable.make_folder(into.parent, PRIVATE)
     durable.make_folder(into, PRIVATE)
     sizes = {
         name: size

@@ -31,6 +31,10 @@ ON_NODE = {
     "state_dir": "/var/lib/latentlink",
     "bundle_signer": f"/etc/latentlink/{signature.SIGNER}",
 }
+KEEPS_PICTURES = (
+    "this node keeps pictures of what it sees on its card, where whoever has the card can see them "
+    "([collect]); tell those whom it looks at"
+)
 APP_KEY = "app.key"
 APP_KEY_ON_NODE = f"{ON_NODE['key_dir']}/{APP_KEY}"
 "The second key of a LoRaWAN node, beside its other key."
@@ -100,6 +104,8 @@ def read_settings(
         config = _load(text, path)
         number = config.node if node is None else node
         notices = config.notices + _check(config.link, number, team is not None)
+        if config.collect is not None:
+            notices += (KEEPS_PICTURES,)
         chosen = bundle or config.bundle
         _check_cut(Bundle.load(chosen, side="node"), config.team, team)
         Bundle.load(chosen, side="host")

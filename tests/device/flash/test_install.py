@@ -257,6 +257,8 @@ def test_what_was_installed_is_taken_away_again(node):
     (system / "multi-user.target.wants/latentlink.service").symlink_to("../latentlink.service")
     (system / "another.service").touch()
     [key] = (node / "var/lib/latentlink/keys").glob("*.key")
+    (node / "var/lib/latentlink/collected").mkdir(mode=0o700)
+    (node / "var/lib/latentlink/collected/00000001-00000000.jpg").write_bytes(b"a picture")
     os.link(key, node / "copy")
     done = subprocess.run(
         [program("sh"), ROOT / "device/unit/uninstall.sh"],

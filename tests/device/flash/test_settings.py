@@ -103,3 +103,11 @@ def test_a_radio_with_the_number_of_every_example_is_a_note(node_toml):
 def test_a_byte_order_mark_and_windows_line_ends_do_not_reach_the_node(node_toml):
     node_toml.write_bytes(b"\xef\xbb\xbf" + node_toml.read_bytes().replace(b"\n", b"\r\n"))
     assert tomllib.loads(read_settings(node_toml).text)["source"]["kind"] == "v4l2"
+
+
+def test_that_a_node_keeps_pictures_is_said_when_its_card_is_made(node_toml):
+    node_toml.write_text(node_toml.read_text() + "[collect]\nmax_mb = 20\n")
+    settings = read_settings(node_toml)
+    assert "[collect]\nmax_mb = 20" in settings.text
+    [sentence] = settings.notices
+    assert sentence.startswith("this node keeps pictures of what it sees on its card")

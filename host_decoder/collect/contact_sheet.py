@@ -26,8 +26,8 @@ PAGE = """<!doctype html>
 body {{ font: 15px/1.4 system-ui, sans-serif; margin: 2em; background: #fff; color: #222 }}
 h2 {{ margin: 1.4em 0 .3em; font-size: 1.1em }} h2 span, p {{ color: #666; font-weight: normal }}
 div {{ display: flex; flex-wrap: wrap; gap: 4px }}
-img {{ height: 112px; min-width: 60px; image-rendering: auto; background: #eee }}
-.open h2 {{ color: #a40 }}
+img {{ height: 112px; min-width: 60px; image-rendering: pixelated; background: #eee }}
+.labelled h2 {{ color: #286 }}
 </style></head><body>
 <h1>{title}</h1>
 <p>In each folder the most typical pictures come first and the odd ones last. Rename a folder to
@@ -60,7 +60,7 @@ def _section(folder: Folder, symbols: Mapping[str, Gathered]) -> str:
     hidden = f", {len(paths) - len(shown)} not shown" if len(shown) < len(paths) else ""
     images = "".join(_image(path) for path in shown)
     name = html.escape(folder.path.name)
-    kind = "" if folder.is_labelled else ' class="open"'
+    kind = "" if folder.is_labelled else ' class="labelled"'
     head = f"<h2>{name} <span>{len(paths)}{hidden}</span></h2>"
     return f"<section{kind}>{head}<div>{images}</div></section>"
 

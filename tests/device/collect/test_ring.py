@@ -5,12 +5,14 @@ room.
 import os
 import stat
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from device.collect.ring import NoRoomError, Ring
 from link.album.kept import TornError, from_bytes, to_bytes
 from tests.link.album.test_kept import kept
+from tests.worlds.power_cut import torn
 
 ONE = len(to_bytes(kept()))
 
@@ -77,6 +79,34 @@ def test_a_torn_file_counts_until_its_turn_to_go(tmp_path):
         ring.put(kept(image=image))
     assert not torn.exists()
     assert taken(tmp_path) <= 3 * ONE
+
+
+def test_whatever_a_power_cut_leaves_is_whole_or_known_as_torn(tmp_path):
+    """Nothing of the newest files was on the disk for sure, nor their names."""
+    whole = {}
+    for seed in range(20):
+        folder, draw = tmp_path / str(seed), Random(seed)
+        ring = Ring(folder, 8 * ONE)
+        for image in range(6):
+            ring.put(kept(image=image))
+        for path in folder.iterdir():
+            whole[path.name] = path.read_bytes()
+            path.write_bytes(torn(b"", whole[path.name], draw))
+            if draw.random() < 0.3:
+                path.rename(path.with_name(path.name + ".part"))
+        ring = Ring(folder, 8 * ONE)
+        for image in range(6, 9):
+            ring.put(kept(image=image))
+        assert taken(folder) <= 8 * ONE
+        n_whole = 0
+        for path in folder.iterdir():
+            try:
+                from_bytes(path.read_bytes())
+                n_whole += 1
+            except TornError:
+                continue
+            assert path.read_bytes() == whole.get(path.name, path.read_bytes())
+        assert n_whole >= 3
 
 
 def test_what_somebody_took_away_is_no_fault(tmp_path):

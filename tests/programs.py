@@ -7,6 +7,7 @@ tests.programs FOLDER` fills a folder with links to all programs in PATH but the
 it, this machine is a bare one.
 """
 
+import glob
 import os
 import shutil
 import sys
@@ -21,6 +22,7 @@ PACKAGES = tools.PACKAGES | {
     "cpio": "cpio",
     "dtc": "device-tree-compiler",
     "git": "git",
+    "initdb": "postgresql",
     "make": "make",
     "losetup": "mount",
     "mosquitto": "mosquitto",
@@ -38,9 +40,14 @@ BASIC = {"git", "make", "sh"}
 "Part of any machine on which a checkout is tested."
 
 
+POSTGRESQL = "/usr/lib/postgresql/*/bin"
+"Where Debian puts what a person calls by a wrapper."
+
+
 def find(name: str) -> str | None:
     """Full path of a program, also where a user's PATH does not lead."""
-    return shutil.which(name) or shutil.which(name, path=tools.SYSTEM_PATH)
+    places = [tools.SYSTEM_PATH, *sorted(glob.glob(POSTGRESQL), reverse=True)]
+    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(places))
 
 
 def program(name: str) -> str:

@@ -265,6 +265,8 @@ TESTED_ELSEWHERE = {
     "host_decoder/store/migration.py": "tests/host_decoder/store/test_store.py",
     "host_decoder/store/names.py": "tests/host_decoder/store/test_store.py",
     "host_decoder/store/opening.py": "tests/host_decoder/store/test_store.py",
+    "host_decoder/store/partitions.py": "tests/host_decoder/store/test_postgres.py",
+    "host_decoder/store/comparison.py": "tests/host_decoder/store/test_jobs.py",
     "host_decoder/store/schema.py": "tests/host_decoder/store/test_store.py",
     "host_decoder/store/sqlite_file.py": "tests/host_decoder/store/test_file.py",
     "host_decoder/store/statistics.py": "tests/host_decoder/store/test_store.py",

@@ -22,7 +22,7 @@ def open_database(place: Place, must_exist: bool = False, site: str | None = Non
     server; site None: of nothing that a host writes.
     """
     if is_server(place):
-        from host_decoder.store.postgres import PostgresServer  # type: ignore
+        from host_decoder.store.postgres import PostgresServer
 
         return PostgresServer(str(place), must_exist, site)
     return SqliteFile(Path(place), must_exist)

@@ -64,7 +64,7 @@ def statistics(database: Database, site: str | None) -> dict[str, Any]:
         answers.join(LABELS, LABELS.c.id == RESULTS.c.label_id)
         .add_columns(LABELS.c.name.label("label"))
         .group_by(LABELS.c.name)
-        .order_by(n_images.desc())
+        .order_by(n_images.desc(), LABELS.c.name)
     )
     n_alive = func.length(func.replace(RESULTS.c.alive, "0", ""))
     members = func.length(RESULTS.c.alive)

@@ -1,0 +1,226 @@
+"""A store at a PostgreSQL server: one schema for many sites, cut by day, one writer a site.
+
+Whoever writes a site holds an advisory lock for as long as its connection lives, so a second host
+of that site is refused by name. A connection that is gone is opened again at the next try: what it
+was to store waits meanwhile, and nothing of it was acknowledged. The server may be asked for any
+day; there is no partition for the rest, since that would keep days from being let go of while
+others read.
+"""
+
+import threading
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NoSuchModuleError,
+    OperationalError,
+    ResourceClosedError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool, QueuePool
+
+from host_decoder.store.database import UnstorableError, roll_back
+from host_decoder.store.file import StoreError, StoreHeldError
+from host_decoder.store.partitions import make_days, make_days_ahead
+from host_decoder.store.schema import METADATA, VERSION
+
+CONNECT_S = 5
+STATEMENT_MS = 30_000
+LOCK_MS = 5_000
+READERS = 4
+SCHEMA_LOCK, WRITER_LOCK = 0x6C61_7465, 0x6C69_6E6B
+"Classes of advisory locks: who makes tables, who writes a site."
+KEPT_BY = (DataError, IntegrityError)
+"Errors that a connection is as good after as before."
+PASSING = (OperationalError, InterfaceError, InternalError)
+OPTIONS = (
+    f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS} "
+    "-c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
+)
+
+
+class PostgresServer:
+    """The database that a DSN names."""
+
+    is_server = True
+
+    def __init__(self, dsn: str, must_exist: bool = False, site: str | None = None) -> None:
+        """`site`: this host's alone, until it is closed."""
+        try:
+            url = make_url(dsn).set(drivername="postgresql+psycopg")
+            self.name = url.set(drivername="postgresql").render_as_string(hide_password=True)
+            self._engine = create_engine(
+                url,
+                isolation_level="AUTOCOMMIT",
+                poolclass=NullPool if site is not None else QueuePool,
+                connect_args={
+                    "connect_timeout": CONNECT_S,
+                    "options": OPTIONS,
+                    "application_name": f"latentlink {site or 'reader'}",
+                    "keepalives_idle": 10,
+                    "keepalives_interval": 5,
+                    "keepalives_count": 3,
+                },
+                **({} if site is not None else {"pool_size": READERS, "pool_pre_ping": True}),
+            )
+        except (ArgumentError, ValueError):
+            raise StoreError(
+                "the store's address cannot be read; it looks like postgresql://user@server/name"
+            ) from None
+        except (ImportError, NoSuchModuleError):
+            raise StoreError(
+                "a store at a server needs psycopg; install it: pip install 'latentlink[fleet]'"
+            ) from None
+        self._site = site
+        self._own: Connection | None = None
+        "The writer's connection, which holds its lock."
+        self._lock = threading.RLock()
+        self._days: set[int] = set()
+        "Days that have partitions, as far as is known."
+        try:
+            with self._explained(), self._engine.connect() as connection:
+                self._check(connection, must_exist)
+            if site is not None:
+                with self._explained():
+                    self._writer()
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        with self._explained():
+            if self._site is None:
+                with self._engine.connect() as connection:
+                    yield from _one_transaction(connection)
+                return
+            with self._lock:
+                try:
+                    yield from _one_transaction(self._writer())
+                except BaseException as error:
+                    self._days = set()
+                    if isinstance(error, DBAPIError) and not isinstance(error, KEPT_BY):
+                        self._let_go()
+                    raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self._explained():
+            if self._site is None:
+                with self._engine.connect() as connection:
+                    yield connection
+                return
+            with self._lock:
+                try:
+                    yield self._writer()
+                except DBAPIError:
+                    self._let_go()
+                    raise
+
+    def make_days(self, connection: Connection, days: Iterable[int]) -> None:
+        """A clock that is years off costs a partition, not the packet."""
+        if new := set(days) - self._days:
+            make_days(connection, new)
+            self._days |= new
+
+    def close(self) -> None:
+        with self._lock:
+            self._let_go()
+        self._engine.dispose()
+
+    def _writer(self) -> Connection:
+        """Opened again where it was lost, if nobody else writes the site meanwhile."""
+        if self._own is not None and not self._own.closed and not self._own.invalidated:
+            return self._own
+        self._own = None
+        connection = self._engine.connect()
+        number = zlib.crc32(str(self._site).encode()) - (1 << 31)
+        asked = text("SELECT pg_try_advisory_lock(:lock, :site)")
+        if not connection.execute(asked, {"lock": WRITER_LOCK, "site": number}).scalar_one():
+            connection.close()
+            raise StoreHeldError(
+                f"store {self.name} is in use by another host of site {self._site}; end that one, "
+                "or give this one a site of its own"
+            )
+        self._own = connection
+        return connection
+
+    def _let_go(self) -> None:
+        if self._own is not None:
+            own, self._own = self._own, None
+            own.invalidate()
+            own.close()
+
+    def _check(self, connection: Connection, must_exist: bool) -> None:
+        """The tables are there, in this program's format; made by whoever comes first."""
+        if must_exist:
+            self._check_format(connection)
+            return
+        connection.exec_driver_sql("BEGIN")
+        try:
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:lock, 0)"), {"lock": SCHEMA_LOCK}
+            )
+            if connection.execute(text("SELECT to_regclass('store_format')")).scalar() is None:
+                METADATA.create_all(connection, checkfirst=False)
+                connection.exec_driver_sql("CREATE TABLE store_format (version integer NOT NULL)")
+                connection.exec_driver_sql(f"INSERT INTO store_format VALUES ({VERSION})")
+            self._check_format(connection)
+            make_days_ahead(connection)
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            roll_back(connection)
+            raise
+
+    def _check_format(self, connection: Connection) -> None:
+        if connection.execute(text("SELECT to_regclass('store_format')")).scalar() is None:
+            raise StoreError(
+                f"store {self.name} has no table: nothing was ever stored there, or another "
+                "program's is in its place"
+            )
+        version = connection.execute(text("SELECT version FROM store_format")).scalar_one()
+        if version != VERSION:
+            raise StoreError(
+                f"store {self.name} has format {version}, this program has {VERSION}; "
+                "name another database, or use the version that made it"
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (IntegrityError, DataError) as error:
+            raise UnstorableError(
+                f"store {self.name} cannot hold what came, which is left out ({_why(error)})"
+            ) from error
+        except (PoolTimeout, ResourceClosedError) as error:
+            raise StoreError(f"store {self.name} is busy or closed", is_passing=True) from error
+        except DBAPIError as error:
+            raise StoreError(
+                f"store {self.name} cannot be used; see to the server, the network and the rights "
+                f"of its user ({_why(error)})",
+                is_passing=isinstance(error, PASSING),
+            ) from error
+
+
+def _one_transaction(connection: Connection) -> Iterator[Connection]:
+    connection.exec_driver_sql("BEGIN")
+    try:
+        yield connection
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        roll_back(connection)
+        raise
+
+
+def _why(error: DBAPIError) -> str:
+    """A line of what the server says."""
+    return " ".join(str(error.orig).split())[:300]

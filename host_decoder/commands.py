@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -20,6 +20,10 @@ from link.bundle import BundleError
 from link.output import forget_output, program, results
 from link.security import KeyStateError
 from link.settings import host_folder
+
+if TYPE_CHECKING:
+    from host_decoder.config import HostConfig
+    from host_decoder.web.feed import Page
 
 # Each command imports what it needs: --help and stats do not wait for ONNX Runtime.
 
@@ -55,13 +59,51 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     config = read_config(arguments.config)
     os.umask(0o077)  # what a host writes is its owner's alone
     with Interruption(END_PATIENCE_S) as interruption, open_outlets("host_decoder"):
+        pages = _pages(config, arguments)
         listener = Listener(
-            config, interruption, arguments.count, arguments.idle_timeout, Notifier()
+            config,
+            interruption,
+            arguments.count,
+            arguments.idle_timeout,
+            Notifier(),
+            onlookers=[page.tell for page in pages],
+            companions=[page.running for page in pages],
         )
         if arguments.view:
             listener.show(Console())
         else:
             listener.print_lines(_print_json, _say)
+    return 0
+
+
+def _pages(config: "HostConfig", arguments: argparse.Namespace) -> "list[Page]":
+    """What is to be seen in a browser, if anything is; the sentence where is said."""
+    from host_decoder.web.config import WebConfig
+    from host_decoder.web.feed import Page, of_config
+
+    web = config.web or (WebConfig() if arguments.web else None)
+    if web is None:
+        return []
+    page: Page = of_config(web, config, host_folder.host_toml(arguments.config).parent, _say)
+    _say(f"the page is at {page.url}")
+    return [page]
+
+
+def _token(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.web.door import NAME, Door
+
+    door = Door(host_folder.host_toml(arguments.folder).parent / NAME)
+    if arguments.name is None:
+        _print_json({"tokens": door.tokens()})
+    elif arguments.revoke:
+        door.revoke(arguments.name)
+        _say(f"the token of {arguments.name} lets nobody in any more")
+    else:
+        print(door.add_token(arguments.name, arguments.role, arguments.days))
+        _say(
+            f"this lets {arguments.name} in as {arguments.role}; it stands nowhere else, so give "
+            "it to them now"
+        )
     return 0
 
 
@@ -250,6 +292,12 @@ def _parser() -> argparse.ArgumentParser:
         help="end after S seconds without a packet",
     )
 
+    listen.add_argument(
+        "--web",
+        action="store_true",
+        help="a page for a browser at this machine too; [web] of host.toml says more of it",
+    )
+
     live = command(
         "live",
         _live,
@@ -403,6 +451,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     decode.add_argument(
         "--csv", action="store_true", help="lines for a spreadsheet instead of JSON"
+    )
+
+    token = command("token", _token, "let somebody see the page: makes a token; none: lists whose")
+    token.add_argument("name", nargs="?", metavar="NAME", help="of a person or a program")
+    token.add_argument(
+        "--role",
+        choices=("viewer", "operator", "admin"),
+        default="viewer",
+        help="sees; labels images too; or runs jobs and reads the audit too (default: viewer)",
+    )
+    token.add_argument("--days", type=_positive(float), metavar="N", help="until it ends")
+    token.add_argument("--revoke", action="store_true", help="take that token back")
+    token.add_argument(
+        "--folder",
+        type=Path,
+        default=host_folder.default_folder(),
+        metavar="FOLDER",
+        help=f"the host folder (default ~/{host_folder.NAME})",
     )
 
     stats = command("stats", _stats, "what a store holds")

@@ -26,6 +26,7 @@ from host_decoder.errors import ConfigError
 from host_decoder.gateway_config import GatewayConfig, read_gateways
 from host_decoder.receive.clock import CLOCKS
 from host_decoder.revocation import digest, read_revoked
+from host_decoder.web.config import WebConfig, read_web
 from link.bundle import Bundle, BundleError
 from link.bundle.manifest import MANIFEST
 from link.security import KEY_FILE, MAX_NODE, KeyStateError, parse_key
@@ -56,6 +57,10 @@ HOST = {
     ),
     "verdict": setting.SECTION.explained(
         "tell nodes when an image needs no further chunk", usual="images are sent whole"
+    ),
+    "web": setting.SECTION.explained(
+        "a live page for a browser ([page.md](page.md)); the heading alone is enough",
+        usual="none, unless `--web` is said",
     ),
     "node": setting.SECTIONS.explained(
         "the nodes it knows; one that was flashed stands in a file of its own, `nodes/1.toml` "
@@ -137,6 +142,8 @@ class HostConfig:
     "Whether nodes are told its time though the system does not call it synchronised."
     site: str = SITE
     "With a node's number the node's name everywhere."
+    web: WebConfig | None = None
+    "The page; None: there is none."
 
 
 def read_config(path: Path | str) -> HostConfig:
@@ -186,6 +193,9 @@ def _read_config(path: Path) -> HostConfig:
         ),
         is_clock_trusted=table.get("clock") == "trusted",
         site=_site(path, table.get("site", SITE)),
+        web=_checked(f"[web] of {path}", read_web, table["web"], path.parent)
+        if "web" in table
+        else None,
     )
 
 

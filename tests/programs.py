@@ -19,6 +19,7 @@ from device.flash import tools
 
 PACKAGES = tools.PACKAGES | {
     "cc": "gcc",
+    "chromium": "chromium",
     "cpio": "cpio",
     "dtc": "device-tree-compiler",
     "git": "git",

@@ -222,7 +222,14 @@ def test_node_and_host_load_nothing_of_each_others_end(package):
     assert foreign == []
 
 
-@pytest.mark.parametrize(("library", "room"), [("sqlalchemy", "host_decoder/store")])
+@pytest.mark.parametrize(
+    ("library", "room"),
+    [
+        ("sqlalchemy", "host_decoder/store"),
+        ("starlette", "host_decoder/web"),
+        ("uvicorn", "host_decoder/web"),
+    ],
+)
 def test_a_large_library_is_imported_in_one_room(library, room):
     users = [
         path for package in MAY_IMPORT for path in sources(package) if library in imports(path)

@@ -4,7 +4,7 @@ screen for people.
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +15,7 @@ from host_decoder.receive.clock import WallClock
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateways import POLL_S, governors_of, listen, timing_of
 from host_decoder.receive.host import Host
+from host_decoder.store.desk import Desk
 from host_decoder.store.file import StoreError
 from host_decoder.store.shelf import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from host_decoder.store.store import Store
@@ -30,6 +31,10 @@ WORKED_PERIOD_S = 1.0
 "How often the service manager is told that the loop goes round."
 
 
+Companion = Callable[[Desk], AbstractContextManager[None]]
+"What works beside the host, and has the host write what a person decides."
+
+
 class Listener:
     """Runs what host.toml describes until should_stop(), `count` settled images, or idle_timeout_s
     without a packet.
@@ -43,11 +48,14 @@ class Listener:
         idle_timeout_s: float | None = None,
         notifier: Notifier | None = None,
         onlookers: Sequence[Onlooker] = (),
+        companions: Sequence[Companion] = (),
     ) -> None:
         """`notifier`: of the service manager, who starts a host again whose loop stands still.
 
-        `onlookers`: told of every event, and of each packet besides.
+        `onlookers`: told of every event, and of each packet besides. `companions`: entered while
+        the store is open.
         """
+        self._companions = companions
         self._onlookers = tuple(onlookers)
         self._config = config
         self._should_stop = should_stop
@@ -132,7 +140,9 @@ class Listener:
         store = yield from self._opened()
         if store is None:
             return
-        with store, closing(self._host(store)) as host:
+        with store, closing(self._host(store)) as host, ExitStack() as running:
+            for companion in self._companions:
+                running.enter_context(companion(Desk(store.database)))
             sentences = [*self._silences(), *self._ledger_notices(), *host.notices]
             yield from (Notice(sentence, is_problem=True) for sentence in sentences)
             last_packet_s = time.monotonic()

@@ -79,13 +79,35 @@ def statistics(database: Database, site: str | None) -> dict[str, Any]:
         .join(SITES, SITES.c.id == REFUSALS.c.site_id)
         .order_by(REFUSALS.c.n.desc())
     )
+    return {
+        "nodes": of_site(nodes),
+        "labels": of_site(labels),
+        "alive": of_site(alive),
+        "refusals": of_site(refusals),
+        "link": [
+            {name: value for name, value in row.items() if name != "site"}
+            for row in link_figures(database, site)
+        ],
+    }
+
+
+def link_figures(database: Database, site: str | None = None) -> list[dict[str, Any]]:
+    """What each node's link counted since its host's last start: site, node, started_s, and the
+    figures of link.host.statistics.
+    """
     latest_start = (
         select(STATISTICS.c.node_id, func.max(STATISTICS.c.started_s).label("started_s"))
         .group_by(STATISTICS.c.node_id)
         .subquery()
     )
     link = (
-        select(NODES.c.number.label("node"), STATISTICS.c.started_s, STATISTICS.c.figures)
+        select(
+            SITES.c.name.label("site"),
+            NODES.c.number.label("node"),
+            STATISTICS.c.started_s,
+            STATISTICS.c.figures,
+        )
+        .select_from(STATISTICS)
         .join(NODES, NODES.c.id == STATISTICS.c.node_id)
         .join(SITES)
         .join(
@@ -93,15 +115,7 @@ def statistics(database: Database, site: str | None) -> dict[str, Any]:
             (latest_start.c.node_id == STATISTICS.c.node_id)
             & (latest_start.c.started_s == STATISTICS.c.started_s),
         )
-        .order_by(NODES.c.number)
+        .order_by(SITES.c.name, NODES.c.number)
     )
-    return {
-        "nodes": of_site(nodes),
-        "labels": of_site(labels),
-        "alive": of_site(alive),
-        "refusals": of_site(refusals),
-        "link": [
-            {"node": row["node"], "started_s": row["started_s"], **json.loads(row["figures"])}
-            for row in of_site(link)
-        ],
-    }
+    found = rows(database, link if site is None else link.where(SITES.c.name == site))
+    return [{**row, **json.loads(row.pop("figures"))} for row in found]

@@ -15,6 +15,7 @@ from host_decoder.config import HOST, NODE
 from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.gateway_config import LINK, NETWORK
 from host_decoder.learn.config import DEVICE, GATEWAY
+from host_decoder.web.config import WebConfig
 from link.settings.setting import MANY, Setting, defaults_of, settings_of
 from tests.documents.markdown import table
 
@@ -44,9 +45,16 @@ HOST_TOML: dict[str, Mapping[str, Setting]] = {
     "keys of a gateway": LINK,
     "keys of a LoRaWAN network": NETWORK,
     "keys of [verdict]": settings_of(VerdictConfig),
+    "keys of [web]": settings_of(WebConfig),
     "keys of [[node]]": NODE,
     "keys of gateway.toml": GATEWAY,
     "keys of [[device]]": DEVICE,
+}
+
+
+DEFAULTS = {
+    "keys of [verdict]": defaults_of(VerdictConfig),
+    "keys of [web]": defaults_of(WebConfig),
 }
 
 
@@ -97,7 +105,7 @@ PARTS: dict[str, Callable[[], str]] = {
         for name, kind in NODE_TOML.items()
     },
     **{
-        name: partial(_table, settings, defaults_of(VerdictConfig) if "verdict" in name else {})
+        name: partial(_table, settings, DEFAULTS.get(name, {}))
         for name, settings in HOST_TOML.items()
     },
 }

@@ -8,13 +8,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from host_decoder.web.archive import Archive, Wish
+from link.base import extras
 
 PAGE_ROWS = 1000
 COLUMNS = (
     "site", "node", "image", "revision", "received_at", "label", "confidence", "is_anomaly",
     "is_complete", "bitstream_bytes", "packet_bytes", "age_s", "bundle", "hand_label",
 )  # fmt: skip
-NO_PARQUET = "Parquet needs pyarrow, which is not installed here; take the CSV, or install it"
+NO_PARQUET = (
+    f"Parquet needs pyarrow, which is not installed here: {extras.install('parquet')}, or take "
+    "the CSV"
+)
 
 
 def rows(archive: Archive, wish: Wish) -> Iterator[list[dict[str, Any]]]:

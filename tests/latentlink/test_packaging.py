@@ -40,8 +40,12 @@ def test_whatever_lies_beside_the_programs_is_taken_along():
     others = [path for path in files() if path.suffix not in (".py", ".pyc")]
     assert others
     for path in others:
-        package = ".".join(path.parent.relative_to(ROOT).parts)
-        assert any(fnmatch(path.name, form) for form in data[package]), path
+        folder = next(one for one in path.parents if (one / "__init__.py").is_file())
+        package, name = ".".join(folder.relative_to(ROOT).parts), path.relative_to(folder)
+        assert any(
+            fnmatch(name.name, Path(form).name) and name.parent == Path(form).parent
+            for form in data[package]
+        ), path
 
 
 def test_the_command_is_a_function_that_is_there():
@@ -69,7 +73,7 @@ def plain(name: str) -> str:
     [
         ("link", ("host", "pictures")),
         ("device", ("node", "pictures")),
-        ("host_decoder", ("host",)),
+        ("host_decoder", ("host", "fleet", "parquet")),
         ("host_training", ("train", "global")),
         ("export", ("host", "train", "export")),
         ("latentlink", ()),

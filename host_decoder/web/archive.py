@@ -34,7 +34,7 @@ class Wish:
     since_s: float | None = None
     until_s: float | None = None
     at_least: float | None = None
-    "Of the confidence."
+    "As sure as this, or surer."
     at_most: float | None = None
 
 
@@ -134,7 +134,7 @@ class Archive:
         return {**revisions[-1], "revisions": revisions, "chunks": chunks}
 
     def bitstreams(self, keys: Sequence[str]) -> list[Bitstream]:
-        """Of those that are there."""
+        """The received prefixes of those that are there."""
         places = {found: key for key in keys if (found := self.whereabouts(key)) is not None}
         came: dict[tuple[str, int, int], list[Chunk]] = {}
         for piece in pieces_of(self._reading.database, list(places)):

@@ -33,12 +33,12 @@ CLOSE_S = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """A picture on its way to the thread."""
+class Offered:
+    """An image that was encoded, on its way to the thread."""
 
-    shown: Image
+    image: Image
     symbols: np.ndarray
-    image: int
+    image_id: int
     captured_s: float
     unix_s: float | None
 
@@ -68,9 +68,10 @@ class Collector:
         self._due_s = -float("inf")
         self._ring: Ring | None = None
         self._gathered: list[Kept] = []
+        self._write_s = float("inf")
         self._has_failed = self._is_over = False
         self._rest_until_s = -float("inf")
-        self._waiting: Queue[Shown | None] = Queue(maxsize=1)
+        self._waiting: Queue[Offered | None] = Queue(maxsize=1)
         self._thread = threading.Thread(target=self._serve, name="collect", daemon=True)
         self._thread.start()
 
@@ -82,16 +83,13 @@ class Collector:
         captured_s: float,
         unix_s: float | None,
     ) -> None:
-        """Keep the picture of an image that was encoded, if it shows something new and one is due;
+        """Keep the picture of an image that was encoded, if one is due and it shows something new;
         none is waited for. `captured_s` is of the boot's clock.
         """
         if self._is_over or captured_s < self._due_s:
             return
-        if self._gate is not None and not self._gate.lets_pass(image.pixels, captured_s):
-            return
-        self._due_s = captured_s + self._config.interval_s
         with suppress(Full):  # the card is slower than the camera
-            self._waiting.put_nowait(Shown(image, symbols, image_id, captured_s, unix_s))
+            self._waiting.put_nowait(Offered(image, symbols, image_id, captured_s, unix_s))
 
     def close(self) -> None:
         """What was gathered is written, if the card takes it in time."""
@@ -101,43 +99,58 @@ class Collector:
             self._thread.join(CLOSE_S)
 
     def _serve(self) -> None:
-        write_s = float("inf")
         try:
-            while True:
-                wait_s = None if not self._gathered else max(0.0, write_s - time.monotonic())
-                try:
-                    shown = self._waiting.get(timeout=wait_s)
-                except Empty:
-                    self._write()
-                    continue
-                if shown is None:
-                    self._write()
-                    return
-                if time.monotonic() < self._rest_until_s:
-                    continue
-                if not self._gathered:
-                    write_s = time.monotonic() + GATHERED_S
-                with suppress(UnreadableImageError):  # it was read before: its file has gone
-                    self._gathered.append(self._kept(shown))
-                if sum(len(one.picture) for one in self._gathered) >= GATHERED_BYTES:
-                    self._write()
+            while self._turn():
+                pass
         except Exception as error:  # of Pillow or OpenCV: it must not end the node
             self._is_over = True
             self._say(f"no more pictures are kept ({error}); images are sent as before")
 
-    def _kept(self, shown: Shown) -> Kept:
-        image, size = shown.shown, self._config.size
+    def _turn(self) -> bool:
+        """Take what is offered, or write what was gathered; False: it was the last."""
+        wait_s = max(0.0, self._write_s - time.monotonic()) if self._gathered else None
+        try:
+            offered = self._waiting.get(timeout=wait_s)
+        except Empty:
+            self._write()
+            return True
+        if offered is None:
+            self._write()
+            return False
+        if time.monotonic() >= self._rest_until_s and self._is_wanted(offered):
+            with suppress(UnreadableImageError):  # it was read before: its file has gone
+                self._gather(offered)
+        return True
+
+    def _is_wanted(self, offered: Offered) -> bool:
+        """Whether it is due and news. Asked here, since that takes a millisecond."""
+        if offered.captured_s < self._due_s:
+            return False
+        is_news = self._gate is None or self._gate.lets_pass(
+            offered.image.pixels, offered.captured_s
+        )
+        if is_news:
+            self._due_s = offered.captured_s + self._config.interval_s
+        return is_news
+
+    def _gather(self, offered: Offered) -> None:
+        image, size = offered.image, self._config.size
         pixels = image.pixels if image.picture is None else image.picture(size)
-        return Kept(
+        kept = Kept(
             picture=picture_file(pixels, size),
-            symbols=shown.symbols,
+            symbols=offered.symbols,
             bundle=self._bundle_id,
             node=self._node,
-            image=shown.image,
+            image=offered.image_id,
             boot=boot_id(),
-            captured_s=shown.captured_s,
-            unix_s=shown.unix_s,
+            captured_s=offered.captured_s,
+            unix_s=offered.unix_s,
         )
+        if not self._gathered:
+            self._write_s = time.monotonic() + GATHERED_S
+        self._gathered.append(kept)
+        if sum(len(one.picture) for one in self._gathered) >= GATHERED_BYTES:
+            self._write()
 
     def _write(self) -> None:
         gathered, self._gathered = self._gathered, []

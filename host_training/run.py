@@ -39,6 +39,13 @@ CHANGES = (
     "crop",
 )
 "Fields of a recipe that may be another than the preset's."
+PHOTO_VARIABLES = {
+    "split_by": "SPLIT_BY",
+    "flip": "FLIP",
+    "rotation_degrees": "ROTATION",
+    "crop": "CROP",
+}
+"""By field: the variable of `make` that chooses it; series is what is usual."""
 
 
 class RunError(Exception):
@@ -131,6 +138,18 @@ class Run:
             if self.folder is None
             else Source(Path(self.folder).name, Path(self.folder))
         )
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """What was chosen of its photos, as variables of `make`."""
+        said = {name: self.changes.get(name) for name in PHOTO_VARIABLES}
+        return {
+            PHOTO_VARIABLES[name]: {True: "yes", False: "no"}[value]
+            if name == "flip"
+            else str(value)
+            for name, value in said.items()
+            if value not in (None, "series")
+        }
 
     def describe(self) -> str:
         size = "" if self.image_size is None else f" of side {self.image_size}"
@@ -277,6 +296,7 @@ def require_pictures(run: Run, run_dir: Path, dataset: str | None = None) -> Sou
             "DATASET": source.folder,
             "PRESET": run.preset,
             "IMAGE_SIZE": run.image_size,
+            **run.choices,
             "RUN": folder,
         }
         words = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in said.items())
@@ -307,7 +327,8 @@ def _is_begun(run: Run, folder: Path, now: Listing) -> bool:
         return False
     if begun is None or pictures is None or pictures.changes_to(now):
         return False
-    return (begun.preset, begun.image_size) == (run.preset, run.image_size)
+    same = (run.preset, run.image_size, run.choices)
+    return (begun.preset, begun.image_size, begun.choices) == same
 
 
 def data_folder(said: Path | None, run: Run | None) -> Path:

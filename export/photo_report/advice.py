@@ -9,7 +9,7 @@ FEW_PHOTOS, ENOUGH_PHOTOS = 30, 50
 "To train on: with fewer a class is hardly learned; with so many it is known how well."
 MOST_CLASSES = 5
 GAP_POINTS = 5
-"Between photos of known series and of new ones; what is less may be chance."
+"Between photos of known series and of new ones: what is less is no news."
 FEWER_ERRORS = 0.75
 "What more photos are to make of the errors."
 LEAST_FACTOR, MOST_FACTOR = 1.5, 4.0
@@ -87,11 +87,8 @@ def _worst_classes(examined: Examination) -> Iterator[str]:
 
 
 def _gap(examined: Examination) -> Iterator[str]:
-    if examined.siblings is None:
-        return
-    gap = 100 * (examined.siblings.value - examined.accuracy.value)
-    if gap >= GAP_POINTS:
+    if examined.gap_points >= GAP_POINTS:
         yield (
-            f"Photos of new series are {gap:.0f} points harder than photos of known ones: more "
-            "places, days and things help more than more photos of each."
+            f"Photos of new series are {examined.gap_points:.0f} points harder than those of known "
+            "ones: more places, days and things help more than more photos of each."
         )

@@ -61,6 +61,15 @@ class Examination:
     def accuracy(self) -> Share:
         return Share(int((self.said == self.data.test.labels).sum()), len(self.data.test))
 
+    @property
+    def gap_points(self) -> float:
+        """By so much photos of new series are harder than photos of known ones; 0 where it may be
+        chance, or nobody knows.
+        """
+        if self.siblings is None or self.siblings.interval[0] <= self.accuracy.value:
+            return 0.0
+        return 100 * (self.siblings.value - self.accuracy.value)
+
     @cached_property
     def by_class(self) -> ClassAccuracies:
         return ClassAccuracies.of(self.data.classes, self.data.test.labels, self.said)

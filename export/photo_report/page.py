@@ -17,7 +17,6 @@ N_WORST = 10
 MOST_CLASSES = 40
 "In the matrix; with more, the pairs say it."
 N_PAIRS = 12
-CLEAR_POINTS = 3
 UNSHOWN = "\N{REPLACEMENT CHARACTER}"
 STYLE = """
 :root { color-scheme: light dark; }
@@ -72,11 +71,10 @@ def _head(examined: Examination) -> Iterator[str]:
             "photos of one series are in both, this figure flatters.</p>"
         )
         return
-    gap = 100 * (siblings.value - accuracy.value)
     verdict = (
         "The first figure is what to expect of new things, days and places."
-        if gap >= CLEAR_POINTS
-        else "The two agree within a few points: new series are hardly harder."
+        if examined.gap_points
+        else "So few photos do not tell whether new series are harder: believe the first figure."
     )
     yield (
         "<p>No test photo is of a series that was learned from. Of "

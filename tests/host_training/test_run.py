@@ -264,3 +264,15 @@ def test_what_a_preset_builds_on_is_told_when_nobody_names_it():
     [sentence] = missing_weights(Wanted(preset="cifar-32-fine"), Source("cifar10"))
     assert "to begin with (START_FROM=runs/cifar10-cifar-32/ce.pt)" in sentence
     assert list(missing_weights(Wanted(), Source("digits"))) == []
+
+
+def test_what_was_chosen_of_photos_is_said_as_variables_where_it_is_not_usual():
+    run = Run("photos", "/photos", None, 64, 9, "0", "photo-32", {"split_by": "series"}, "ce")
+    assert run.choices == {}
+    chosen = {"split_by": "random", "flip": False, "crop": 0.6, "rotation_degrees": 0.0, "seed": 1}
+    assert replace(run, changes=chosen).choices == {
+        "SPLIT_BY": "random",
+        "FLIP": "no",
+        "ROTATION": "0.0",
+        "CROP": "0.6",
+    }

@@ -30,6 +30,7 @@ from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.verdict import MIN_CONFIDENCE, MIN_GAIN, VerdictPolicy
 from host_training.data.catalogue import load
 from host_training.data.dataset import Split
+from host_training.data.photo_choices import PhotoChoices
 from host_training.run import RunError, origin
 from link.bundle.bundle import Bundle
 from link.coder import latent_coder
@@ -257,7 +258,8 @@ def main(options: argparse.Namespace) -> None:
         )
     except RunError as error:
         raise MistakeError(str(error)) from None
-    data = load(dataset or bundle.data_set, data_dir, image_size=bundle.image.height)
+    choices = PhotoChoices.of_bundle(bundle)
+    data = load(dataset or bundle.data_set, data_dir, bundle.image.height, choices)
     check_data(bundle, data)
     console = Console(width=200)
     with threadpoolctl.threadpool_limits(1):

@@ -49,3 +49,9 @@ def test_the_worst_photos_are_wrong_and_the_surest():
     sure = examined.probabilities.max(1)
     assert (np.diff(sure[worst]) <= 0).all()
     assert len(examined.worst(100)) == 7
+
+
+def test_a_gap_is_one_only_where_it_is_no_chance():
+    assert examined_photos().gap_points == pytest.approx(20)
+    assert examined_photos(siblings=Share(8, 10)).gap_points == 0
+    assert examined_photos(siblings=None).gap_points == 0

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import methodcaller
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,9 @@ DECODER = "decoder.onnx"
 
 CALIBRATION_SEED = 0
 N_CALIBRATION_IMAGES = 300
-N_IMAGES_TO_ROUND_BY = 1000
+N_IMAGES_TO_ROUND_BY, N_PHOTOS_TO_ROUND_BY = 1000, 256
+MAX_POSITIONS = 1 << 16
+"Pixels of its inputs that a step of a large encoder is rounded by."
 N_IMAGES_THROUGH_ONNX = 500
 
 Say = Callable[[str], None]
@@ -72,16 +75,18 @@ def write_encoder(encoder: FoldedEncoder, data: DataSet, folder: Path) -> Agreem
     """Write encoder.tflite; returns how far ONNX, which is on the way to it, agrees with the
     rounded encoder.
     """
-    images = to_pixels(some_images(data, N_IMAGES_TO_ROUND_BY))
-    rounded = round_weights(
-        encoder, to_model_input(images, encoder.image.pixel_pad), len(encoder.views)
-    )
+    n_images, limit = N_IMAGES_TO_ROUND_BY, float("inf")
+    if encoder.is_signed:
+        n_images, limit = N_PHOTOS_TO_ROUND_BY, MAX_POSITIONS
+    images = to_model_input(to_pixels(some_images(data, n_images)), encoder.image.pixel_pad)
+    rounded = round_weights(encoder, images, len(encoder.views), methodcaller("steps"), limit)
     some = first(data.test, N_IMAGES_THROUGH_ONNX)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "encoder.onnx"
         onnx_model.write_encoder(rounded, path)
         calibration_images = encoder.image.with_border(some_images(data, N_CALIBRATION_IMAGES))
-        tflite.convert(path, calibration_images, folder / ENCODER, rounded.views)
+        reads = tflite.SIGNED if encoder.is_signed else tflite.UNIT
+        tflite.convert(path, calibration_images, folder / ENCODER, rounded.views, reads)
         symbols = onnx_symbols(path, rounded, some)
     return Agreement.between(symbols, float_symbols(rounded, some))
 

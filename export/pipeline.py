@@ -41,7 +41,7 @@ from export.partition.worth import worth_of
 from export.report import ExportReport
 from export.settings import Settings, load_data, n_transmitted, preset_name, provenance
 from host_training.data.dataset import DataSet
-from host_training.models.autoencoder import AutoEncoder
+from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.presets.preset import ORDERS
 from host_training.run import next_free
 from host_training.training.checkpoint import Checkpoint
@@ -141,8 +141,8 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[Bundle, ExportRep
         encoder, decoder = halves(trained.model, trained.latent_order, settings, data)
         cost = measure.encoder_cost(encoder)
         say(
-            f"fold      {config.wavelet} and stem in one; {decoder.first.in_features} of "
-            f"{config.latents} latents, {settings.order} order; {cost.macs:,} MACs"
+            f"fold      {folded_of(config)}; {decoder.first.in_features} of {config.latents} "
+            f"latents, {settings.order} order; {cost.macs:,} MACs"
         )
         deployed, agreements, operators = deploy_encoder(encoder, data, settings, folder, say)
     validation_accuracies = make_decoder(decoder, deployed, settings.fine_tuning)
@@ -184,8 +184,8 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[Bundle, ExportRep
     node = NodeHalf(
         image=encoder.image,
         latents=deployed.n_latents,
-        wavelet=config.wavelet,
-        input_zero_point=tflite.INPUT_ZERO_POINT,
+        wavelet=None if config.backbone is not None else config.wavelet,
+        input_zero_point=(tflite.UNIT if config.backbone is None else tflite.SIGNED).zero_point,
         team=entry,
     )
     also = Measured(split="test", images=len(data.test), float_accuracy=accuracies.best_float)
@@ -221,6 +221,13 @@ def deploy_encoder(
         f"{deployed.rates.coder_overhead_bits:.2f} bits over the ideal"
     )
     return deployed, agreements, operators
+
+
+def folded_of(config: ModelConfig) -> str:
+    """What became one layer, in words."""
+    if config.backbone is not None:
+        return f"{config.backbone.blocks} blocks of a backbone"
+    return f"{config.wavelet} and stem in one"
 
 
 def accuracies_of(

@@ -17,11 +17,11 @@ from host_training.data.dataset import DataSet, DataSetError, with_corrupted_lab
 from host_training.data.listing import Listing
 from host_training.data.photo_choices import USUAL, PhotoChoices
 from host_training.distributed.simulation import command_line
+from host_training.models.backbone import WeightsError
 from host_training.presets import PRESETS, recipe
 from host_training.run import (
     CHANGES,
     DEFAULT_DATASET,
-    IMAGE_SIZE,
     REPLAY,
     RUN,
     RUNS,
@@ -59,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         CheckpointError,
         DataSetError,
         RunError,
+        WeightsError,
         ValueError,
         FloatingPointError,
         OSError,
@@ -113,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
             "--image-size",
             type=int,
             help=(
-                f"side to which a folder's images are resized (default: the run's, or {IMAGE_SIZE})"
+                "side to which a folder's images are resized (default: the run's, or the preset's)"
             ),
         )
     train.add_argument(
@@ -358,12 +359,12 @@ def prepare(
 ) -> tuple[DataSet, Run]:
     """The images, and the run that learns them; `known` is the one that goes on."""
     data_dir = data_folder(data_dir, known)
+    preset = wanted.preset or source.preset if known is None else known.preset
     image_size = (
         known.image_size
         if known is not None and known.image_size
-        else wanted.image_size or IMAGE_SIZE
+        else wanted.image_size or PRESETS[preset].image_size
     )
-    preset = wanted.preset or source.preset if known is None else known.preset
     usual = {} if source.folder is None else {"split_by": USUAL.split_by}
     changes = usual | wanted.changes if known is None else known.changes
     chosen = recipe(preset, **changes)

@@ -25,8 +25,6 @@ RUN, PICTURES, REPLAY = "run.json", "pictures.json", "replay.npz"
 RUNS = Path("runs")
 DEFAULT_DATASET = "digits"
 FORMAT = 1
-IMAGE_SIZE = 64
-"Side to which a folder's images are resized where nobody says another, pixels."
 CHANGES = (
     "seed",
     "ce_epochs",

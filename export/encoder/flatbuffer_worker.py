@@ -1,8 +1,8 @@
 """ONNX to full-int8 TensorFlow Lite without TensorFlow, on Python 3.12 and later: by onnx2tf 2,
 which writes the file itself; always run as a process of its own, as `tensorflow_worker` is.
 
-It reads `encoder.onnx` and `calibration.npy` (float32 NHWC in 0…1) in the working folder and writes
-`encoder.tflite` there.
+It reads `encoder.onnx` and `calibration.npy` (float32 NHWC, as the network reads them) in the
+working folder and writes `encoder.tflite` there.
 """
 
 from pathlib import Path

@@ -14,7 +14,7 @@ either.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +30,7 @@ from host_training.models.autoencoder import (
     Encoder,
     ModelConfig,
 )
+from host_training.models.backbone.encoder import PhotoEncoder, normalised
 from host_training.models.blocks import without_norms
 from host_training.models.wavelet import DWT
 from link.bundle import ImageSpec
@@ -39,6 +40,9 @@ class FoldedEncoder(nn.Module):
     """Images (N, C, H + 2p, W + 2p) in 0…1 to latents (N, n), the most useful first; of several
     views, their mean.
     """
+
+    is_signed = False
+    "Whether what the network reads is in −1…1, grey being 0, and not the images themselves."
 
     def __init__(self, encoder: Encoder, config: ModelConfig, order: Sequence[int]) -> None:
         super().__init__()
@@ -90,15 +94,56 @@ class FoldedEncoder(nn.Module):
         """Every image's views one after another, (N · V, C, H + 2p, W + 2p)."""
         return torch.stack([view(images) for view in self.views], 1).flatten(0, 1)
 
+    def steps(self) -> Sequence[Callable[[Tensor], Tensor]]:
+        """The encoder as functions, one after another, each with layers of its own."""
+        return (self,)
+
     def of_views(self, views: Tensor) -> Tensor:
         """Latents (N, n) of what `look` gives."""
-        hidden = self.dense[:-1](self.pool(self.features(views)))
+        return self.of_features(self.features(views))
+
+    def of_features(self, features: Tensor) -> Tensor:
+        """The same of the last maps."""
+        hidden = self.dense[:-1](self.pool(features))
         if len(self.views) > 1:
             hidden = hidden.reshape(-1, self.dense[-1].in_channels, 1, 1)
         return self.dense[-1](hidden).flatten(1)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.of_views(self.look(images))
+
+
+class FoldedPhotoEncoder(FoldedEncoder):
+    """The same of an encoder that has a backbone, whose norms are folded from the beginning: what
+    standardises its features becomes part of the latents' layer.
+    """
+
+    is_signed = True
+
+    def __init__(self, encoder: PhotoEncoder, config: ModelConfig, order: Sequence[int]) -> None:
+        nn.Module.__init__(self)
+        self.image = ImageSpec(config.height, config.width, config.channels)
+        self.lite0 = copy.deepcopy(encoder.lite0)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        latents, standardise = encoder.latents, encoder.standardise
+        assert latents.bias is not None
+        weight = latents.weight * standardise.scale
+        bias = latents.bias - (weight * standardise.mean).sum((1, 2, 3))
+        whole = with_weights(nn.Conv2d(latents.in_channels, len(bias), 1), weight, bias)
+        self.dense = nn.Sequential(select_outputs(whole, order))
+        self.views: Sequence[View] = VIEWS[1]
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.lite0(images)
+
+    def steps(self) -> Sequence[Callable[[Tensor], Tensor]]:
+        def stem(images: Tensor) -> Tensor:
+            return self.lite0.stem(self.look(images))
+
+        return (stem, *self.lite0.blocks, self.lite0.tip, self.of_features)
+
+    def look(self, images: Tensor) -> Tensor:
+        return normalised(super().look(images))
 
 
 @dataclass(frozen=True)
@@ -243,5 +288,6 @@ def fold(
     model: AutoEncoder, order: Sequence[int], fill: Tensor
 ) -> tuple[FoldedEncoder, FoldedDecoder]:
     """Both halves in evaluation mode; latents that `order` leaves out stay at `fill` (D,)."""
-    encoder = FoldedEncoder(model.encoder, model.config, order)
+    kind = FoldedEncoder if model.config.backbone is None else FoldedPhotoEncoder
+    encoder = kind(model.encoder, model.config, order)
     return encoder.eval(), fold_decoder(model.decoder, order, fill).eval()

@@ -44,12 +44,40 @@ class ClassDecoder(nn.Module):
 
 
 def write_encoder(encoder: FoldedEncoder, path: Path) -> None:
-    """Encoder for one image's views: "pixels" float32 (V, C, H, W) in 0…1 → "symbols" float32 (1,
-    D), not rounded.
+    """Encoder for one image's views: "pixels" float32 (V, C, H, W), as `look` gives them →
+    "symbols" float32 (1, D), not rounded.
     """
     example = torch.zeros(len(encoder.views), *encoder.input_shape)
     _write(OfViews(encoder), example, path, ENCODER_INPUT, ENCODER_OUTPUT, dynamic_batch=False)
-    onnx.save(onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True), path)
+    model = onnx.load(path)
+    put_pads_into_convolutions(model.graph)
+    onnx.save(onnx.shape_inference.infer_shapes(model, strict_mode=True), path)
+
+
+def put_pads_into_convolutions(graph: onnx.GraphProto) -> None:
+    """Zeros that are a layer before a convolution, as PyTorch wants uneven ones, become part of it:
+    one operator in place of two, for a node and for an Edge TPU.
+    """
+    constants = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            constants[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+    pads = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
+    for conv in graph.node:
+        if conv.op_type != "Conv" or (pad := pads.get(conv.input[0])) is None:
+            continue
+        _, _, top, left, _, _, bottom, right = constants[pad.input[1]].tolist()
+        [own] = [each for each in conv.attribute if each.name == "pads"]
+        assert not any(own.ints), "a layer of zeros comes before a convolution without any"
+        own.ints[:] = [top, left, bottom, right]
+        conv.input[0] = pad.input[0]
+        graph.node.remove(pad)
+    read = {name for node in graph.node for name in node.input}
+    for node in [node for node in graph.node if node.op_type == "Constant"]:
+        if node.output[0] not in read:
+            graph.node.remove(node)
+    for each in [each for each in graph.initializer if each.name not in read]:
+        graph.initializer.remove(each)
 
 
 def write_decoder(decoder: nn.Module, n_latents: int, path: Path) -> None:

@@ -9,45 +9,72 @@ output channel which its largest weight sets, so converting the result changes n
 """
 
 import copy
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
+Step = Callable[[Tensor], Tensor]
 
 LARGEST = 127
-ROUNDING_BATCH = 50
+ROUNDING_BATCH, UNFOLDED_BATCH = 50, 10
+"Images that go through the network, and whose patches lie side by side, at once."
 DAMPING, LEAST_DAMPING = 0.01, 1e-9
 "Shares of the inputs' mean variance, added to all: where they hardly vary is not trusted."
 
 
+def whole(network: Network) -> Sequence[Step]:
+    """A network that is not cut."""
+    return (network,)
+
+
 @torch.no_grad()
-def round_weights(network: Network, images: Tensor, n_views: int = 1) -> Network:
+def round_weights(
+    network: Network,
+    images: Tensor,
+    n_views: int = 1,
+    steps: Callable[[Network], Sequence[Step]] = whole,
+    max_positions: float = float("inf"),
+) -> Network:
     """A copy with all convolutions on their int8 grid; images float32 (N, C, H, W), as it reads
     them.
 
     Of several views of an image one is enough, not always the same, for all layers but the last,
-    which takes them all.
+    which takes them all. `steps` cuts a network into functions, one after another: a deep one then
+    is not run from its beginning for each of its layers. A step is rounded by every so many images
+    where all of them have more than `max_positions` pixels that it reads.
     """
     rounded = copy.deepcopy(network)
-    outputs = mean_outputs(network, images)
-    *_, last = outputs
-    for name, wanted in outputs.items():
-        layer = rounded.get_submodule(name)
-        assert isinstance(layer, nn.Conv2d)
-        assert layer.bias is not None
-        step = 1 if n_views == 1 or name == last else n_views + 1
-        mean, covariance = input_statistics(rounded, layer, images, step)
-        weight = rounded_rows(layer.weight.flatten(1).double(), covariance)
-        layer.weight.copy_(weight.reshape(layer.weight.shape))
-        layer.bias.copy_(wanted - weight @ mean)
+    batch = ROUNDING_BATCH
+    wanted_inputs = inputs = images
+    *_, last = (name for name, each in network.named_modules() if isinstance(each, nn.Conv2d))
+    for original, step in zip(steps(network), steps(rounded), strict=True):
+        n_positions = len(inputs) * inputs[0, 0].numel()
+        each = slice(None, None, -int(-n_positions // max_positions))
+        outputs = mean_outputs(network, original, wanted_inputs[each].split(batch))
+        for name, wanted in outputs.items():
+            layer = rounded.get_submodule(name)
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
+            every = 1 if n_views == 1 or name == last else n_views + 1
+            mean, covariance = input_statistics(step, layer, inputs[each].split(batch), every)
+            weight = layer.weight.reshape(layer.groups, -1, mean.shape[-1]).double()
+            weight = rounded_rows(weight, covariance)
+            layer.weight.copy_(weight.reshape(layer.weight.shape))
+            layer.bias.copy_(wanted - (weight @ mean[:, :, None]).flatten())
+        wanted_inputs, inputs = (
+            torch.cat([run(part) for part in made.split(batch)])
+            for run, made in ((original, wanted_inputs), (step, inputs))
+        )
+        batch = ROUNDING_BATCH * len(inputs) // len(images)  # an image's views stay together
     return rounded
 
 
-def mean_outputs(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
-    """For each convolution, in the order in which an image goes through them: its channels' means
-    (M,), float64.
+def mean_outputs(network: nn.Module, step: Step, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+    """For each convolution of the network that a step of it runs, in that order: its channels'
+    means (M,), float64.
     """
     means: dict[str, list[Tensor]] = {}
 
@@ -59,18 +86,18 @@ def mean_outputs(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
         for name, layer in network.named_modules()
         if isinstance(layer, nn.Conv2d)
     ]
-    for batch in images.split(ROUNDING_BATCH):
-        network(batch)
+    for batch in inputs:
+        step(batch)
     for hook in hooks:
         hook.remove()
     return {name: torch.cat(each).mean(0) for name, each in means.items()}
 
 
 def input_statistics(
-    network: nn.Module, layer: nn.Conv2d, images: Tensor, step: int = 1
+    step: Step, layer: nn.Conv2d, images: Sequence[Tensor], every: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and covariance (D, D), float64, of what the layer's kernels lie on, over every
-    step-th image and all positions.
+    """Mean (G, D) and covariance (G, D, D), float64, of what the kernels of each of the layer's
+    groups lie on, over every so many images and all positions.
     """
     n, total, products = 0, torch.zeros(()), torch.zeros(())
 
@@ -78,40 +105,47 @@ def input_statistics(
         nonlocal n, total, products
         assert isinstance(layer, nn.Conv2d)
         assert isinstance(layer.padding, tuple)
-        patches = nn.functional.unfold(
-            inputs[0][::step], layer.kernel_size, layer.dilation, layer.padding, layer.stride
-        )
-        rows = patches.transpose(1, 2).flatten(0, 1).double()
-        n += len(rows)
-        total, products = total + rows.sum(0), products + rows.T @ rows
+        size = ROUNDING_BATCH if layer.groups == 1 else UNFOLDED_BATCH
+        for some in inputs[0][::every].split(size):
+            patches = nn.functional.unfold(
+                some, layer.kernel_size, layer.dilation, layer.padding, layer.stride
+            )
+            grouped = patches.unflatten(1, (layer.groups, -1))
+            rows = grouped.permute(1, 0, 3, 2).flatten(1, 2).double()
+            n += rows.shape[1]
+            total, products = total + rows.sum(1), products + rows.mT @ rows
 
     hook = layer.register_forward_pre_hook(add)
-    for batch in images.split(ROUNDING_BATCH):
-        network(batch)
+    for batch in images:
+        step(batch)
     hook.remove()
     mean = total / n
-    return mean, products / n - mean[:, None] * mean
+    return mean, products / n - mean[:, :, None] * mean[:, None]
 
 
 def rounded_rows(weight: Tensor, covariance: Tensor) -> Tensor:
-    """Rows (M, D) on their grids, each of its largest magnitude in 127 steps, for inputs of that
-    covariance (D, D).
+    """Rows (…, M, D) on their grids, each of its largest magnitude in 127 steps, for inputs of that
+    covariance (…, D, D).
     """
-    order = covariance.diagonal().argsort(descending=True)
-    left = weight[:, order].clone()
-    scale = left.abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny) / LARGEST
-    largest = left.abs().argmax(1)  # keeps its step: it is what the converter reads the scale from
-    signs = left.gather(1, largest[:, None])[:, 0].sign()
-    damped = covariance[order][:, order]
-    damped.diagonal().add_(DAMPING * covariance.diagonal().mean() + LEAST_DAMPING)
+    variance = covariance.diagonal(dim1=-2, dim2=-1)
+    order = variance.argsort(descending=True)
+    left = weight.gather(-1, order[..., None, :].expand_as(weight))
+    scale = left.abs().amax(-1).clamp_min(torch.finfo(torch.float32).tiny) / LARGEST
+    largest = left.abs().argmax(-1)  # keeps its step: it is what the converter reads the scale from
+    signs = left.gather(-1, largest[..., None])[..., 0].sign()
+    damped = covariance.gather(-2, order[..., :, None].expand_as(covariance))
+    damped = damped.gather(-1, order[..., None, :].expand_as(covariance))
+    damping = DAMPING * variance.mean(-1, keepdim=True) + LEAST_DAMPING
+    damped.diagonal(dim1=-2, dim2=-1).add_(damping)
     factor = torch.linalg.cholesky(
         torch.cholesky_inverse(torch.linalg.cholesky(damped)), upper=True
     )
     rounded = torch.empty_like(left)
-    for column in range(left.shape[1]):
-        steps = (left[:, column] / scale).round().clamp(-LARGEST, LARGEST)
+    for column in range(left.shape[-1]):
+        steps = (left[..., column] / scale).round().clamp(-LARGEST, LARGEST)
         steps = torch.where(largest == column, LARGEST * signs, steps)
-        rounded[:, column] = steps * scale
-        error = (left[:, column] - rounded[:, column]) / factor[column, column]
-        left[:, column + 1 :] -= error[:, None] * factor[column, column + 1 :]
-    return rounded[:, order.argsort()]
+        rounded[..., column] = steps * scale
+        pivot = factor[..., column, column, None]
+        error = (left[..., column] - rounded[..., column]) / pivot
+        left[..., column + 1 :] -= error[..., None] * factor[..., column, None, column + 1 :]
+    return rounded.gather(-1, order.argsort()[..., None, :].expand_as(weight))

@@ -1,8 +1,9 @@
 """ONNX to full-int8 TensorFlow Lite: the only file that imports TensorFlow, always run as a process
 of its own.
 
-It reads `encoder.onnx`, `calibration.npy` (float32 NHWC in 0…1) and `views.npy` (which pixel of the
-image each one of its views is, (V, H, W)) in the working folder and writes `encoder.tflite` there.
+It reads `encoder.onnx`, `calibration.npy` (float32 NHWC, as the network reads them) and `views.npy`
+(which pixel of the image each one of its views is, (V, H, W)) in the working folder and writes
+`encoder.tflite` there.
 TensorFlow and PyTorch never share a process this way, and what TensorFlow allocates is gone when it
 ends.
 

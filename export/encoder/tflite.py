@@ -2,10 +2,10 @@
 symbol.
 
 Two facts make the node's work trivial and are seen to here. The calibration images hold a black and
-a white one, so the input's scale is exactly 1/255 and its zero point −128: a pixel enters as `pixel
-− 128`. And the output tensor's scale is set to 1 and its zero point to 0 after conversion: the last
-convolution then requantises its 32-bit sum straight to round(latent), kept in −128…127, and the
-int8 output *is* the symbol.
+a white one, so the input's scale is exactly 1/255 and its zero point −128, or 1/128 and 0 of a
+network that reads −1…1: a pixel enters as `pixel − 128`. And the output tensor's scale is set to 1
+and its zero point to 0 after conversion: the last convolution then requantises its 32-bit sum
+straight to round(latent), kept in −128…127, and the int8 output *is* the symbol.
 """
 
 import os
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +28,21 @@ if TYPE_CHECKING:  # a conversion wants no PyTorch
     from export.encoder.fold import View
     from export.encoder.importance import Rotation
 
-INPUT_SCALE = np.float32(1 / 255)
-INPUT_ZERO_POINT = -128
+
+@dataclass(frozen=True)
+class Input:
+    """What a network makes of `pixel − 128`: real = (q − zero_point) · scale, TFLite's formula."""
+
+    scale: np.float32
+    zero_point: int
+
+    def reals(self, images: np.ndarray) -> np.ndarray:
+        """uint8 → float32"""
+        return (images.astype(np.float32) - np.float32(128 + self.zero_point)) * self.scale
+
+
+UNIT, SIGNED = Input(np.float32(1 / 255), -128), Input(np.float32(1 / 128), 0)
+"Images in 0…1; and in −1…1, where grey is 0."
 
 TENSORFLOW_WORKER = Path(__file__).with_name("tensorflow_worker.py")
 FLATBUFFER_WORKER = Path(__file__).with_name("flatbuffer_worker.py")
@@ -37,7 +51,11 @@ SAME_SCALE_OPERATORS = (schema.BuiltinOperator.RESHAPE,)
 
 
 def convert(
-    onnx_path: Path, calibration: np.ndarray, path: Path, views: "Sequence[View]" = ()
+    onnx_path: Path,
+    calibration: np.ndarray,
+    path: Path,
+    views: "Sequence[View]" = (),
+    reads: Input = UNIT,
 ) -> None:
     """Write the int8 model, which makes the views that the ONNX one takes of the image that it is
     given; without any, that is the image itself.
@@ -45,7 +63,7 @@ def convert(
     `calibration` are images uint8 (N, H + 2p, W + 2p, C); black and white ones are added.
     """
     black, white = np.zeros_like(calibration[:1]), np.full_like(calibration[:1], 255)
-    images = np.concatenate([calibration, black, white]).astype(np.float32) / np.float32(255)
+    images = reads.reals(np.concatenate([calibration, black, white]))
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "encoder.onnx").write_bytes(onnx_path.read_bytes())
         np.save(Path(scratch) / "calibration.npy", images)
@@ -54,7 +72,7 @@ def convert(
         np.save(Path(scratch) / "views.npy", pixels or np.arange(height * width)[None])
         run_worker(Path(scratch), worker(len(pixels)))
         model = read_model(Path(scratch) / "encoder.tflite")
-    check_input(model)
+    check_input(model, reads)
     make_output_the_symbol(model)
     write_model(model, path)
 
@@ -89,8 +107,8 @@ def run_worker(scratch: Path, worker: Path) -> None:
         )
 
 
-def check_input(model: schema.ModelT) -> None:
-    """The input must be int8 with scale 1/255 and zero point −128, or a node's pixels would mean
+def check_input(model: schema.ModelT, reads: Input) -> None:
+    """The input must be int8 with that scale and zero point, or a node's pixels would mean
     something else.
     """
     graph = model.subgraphs[0]
@@ -101,10 +119,10 @@ def check_input(model: schema.ModelT) -> None:
         np.float32(tensor.quantization.scale[0]),
         int(tensor.quantization.zeroPoint[0]),
     )
-    if scale != INPUT_SCALE or zero_point != INPUT_ZERO_POINT:
+    if scale != reads.scale or zero_point != reads.zero_point:
         raise ExportError(
             f"the converted model reads pixels with scale {scale:.9f} and zero point {zero_point}, "
-            f"a node feeds them with {INPUT_SCALE:.9f} and {INPUT_ZERO_POINT}: the calibration "
+            f"a node feeds them with {reads.scale:.9f} and {reads.zero_point}: the calibration "
             "images must span 0 to 255"
         )
 

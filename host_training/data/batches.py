@@ -11,6 +11,8 @@ from host_training.data.dataset import Augmentation, Split
 SEED_STRIDE = 1_000_003
 "Keeps the streams of neighbouring seeds apart; a run is shorter than this many updates."
 
+MAX_PIXELS_AT_ONCE = 500 * 64 * 64
+
 
 def to_pixels(images: np.ndarray) -> Tensor:
     """uint8 (N, H, W, C) → uint8 tensor (N, C, H, W)."""
@@ -113,9 +115,16 @@ class Batches:
         return len(self.labels) // self.batch_size
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) and labels (N,) of an update.
+        """Images (N, C, H, W) and labels (N,) of an update."""
+        indices = self.draw(step)
+        pixels = augment(self.pixels[indices], self.augmentation)
+        return to_model_input(pixels, self.pixel_pad), self.labels[indices]
 
-        Seeds torch's generator, so the quantiser noise that follows repeats too.
+    def draw(self, step: int) -> Tensor:
+        """Which images an update learns, int64 (N,).
+
+        Seeds torch's generator, so what is drawn after it repeats too, the quantiser's noise
+        included.
         """
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
@@ -125,13 +134,15 @@ class Batches:
                 self.labels.device
             )
         torch.manual_seed(self.seed * SEED_STRIDE + step)
-        indices = self._order[position * self.batch_size : (position + 1) * self.batch_size]
-        pixels = augment(self.pixels[indices], self.augmentation)
-        return to_model_input(pixels, self.pixel_pad), self.labels[indices]
+        return self._order[position * self.batch_size : (position + 1) * self.batch_size]
 
 
 def evaluation_batches(split: Split, batch_size: int, device: torch.device, pixel_pad: int):
-    """Images and labels of a split in order, unchanged, nothing dropped."""
+    """Images and labels of a split in order, unchanged, nothing dropped; fewer at once where they
+    are large.
+    """
+    height, width = split.images.shape[1:3]
+    batch_size = max(min(batch_size, MAX_PIXELS_AT_ONCE // (height * width)), 1)
     for start in range(0, len(split), batch_size):
         part = slice(start, start + batch_size)
         pixels = to_pixels(split.images[part]).to(device)

@@ -42,6 +42,18 @@ class Team:
 
 
 @dataclass(frozen=True)
+class Backbone:
+    """The front of a network that has learned from a million photographs
+    (host_training.models.backbone).
+    """
+
+    blocks: int = 16
+    "How many of EfficientNet-Lite0's; all 16, or fewer for a smaller node."
+    frozen: int = 0
+    "Blocks that stay as they came: what they make of an image is computed once."
+
+
+@dataclass(frozen=True)
 class Architecture:
     """Sizes and kinds of the layers; image and class counts come from the data set."""
 
@@ -89,6 +101,11 @@ class Architecture:
     mean nothing.
     """
 
+    backbone: Backbone | None = None
+    """What photos are read by in place of the wavelet and M1 to M3; latents follow right behind
+    it, and `hidden` is the decoder's.
+    """
+
     @property
     def module_widths(self) -> tuple[int, int, int]:
         """Channels of M1, M2 and M3."""
@@ -96,13 +113,14 @@ class Architecture:
 
 
 def restored(saved: dict[str, Any]) -> dict[str, Any]:
-    """What `asdict` gave of an architecture, with the tuples and the team that a file made lists
-    and a dictionary.
+    """What `asdict` gave of an architecture, with the tuples, the team and the backbone that a file
+    made lists and dictionaries.
     """
     with_tuples = {name: _as_tuple(value) for name, value in saved.items()}
-    if team := with_tuples.get("team"):
-        known = {each.name for each in fields(Team)}
-        with_tuples["team"] = Team(**{n: _as_tuple(v) for n, v in team.items() if n in known})
+    for name, kind in (("team", Team), ("backbone", Backbone)):
+        if part := with_tuples.get(name):
+            known = {each.name for each in fields(kind)}
+            with_tuples[name] = kind(**{n: _as_tuple(v) for n, v in part.items() if n in known})
     return with_tuples
 
 

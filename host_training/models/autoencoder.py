@@ -16,12 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from host_training.models.architecture import Architecture, Team
+from host_training.models.backbone.encoder import PhotoEncoder
 from host_training.models.blocks import BasicBlock, PlainBlock, module
 from host_training.models.team import TeamDecoder, TeamEncoder, draw_deaths, joined
 from host_training.models.wavelet import DWT, pixel_pad
 
-SMALLEST_UNDECIMATED, SMALLEST_OF_TEAM = 16, 8
-"Pixels of which stem, M2 and M3 leave one; and of which a team's branches leave some."
+SMALLEST_UNDECIMATED, SMALLEST_OF_TEAM, SMALLEST_OF_BACKBONE = 16, 8, 32
+"""Pixels of which stem, M2 and M3 leave one; of which a team's branches leave some; and of which a
+backbone still knows something.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,9 @@ class ModelConfig(Architecture):
     def __post_init__(self) -> None:
         if self.team is not None:
             self._check_team(self.team)
+            return
+        if self.backbone is not None:
+            self._check_backbone()
             return
         if self.height % 2 or self.width % 2:
             raise ValueError(
@@ -62,6 +68,14 @@ class ModelConfig(Architecture):
         if self.latents % team.nodes:
             raise ValueError(f"{self.latents} latents cannot be shared out to {team.nodes} nodes")
 
+    def _check_backbone(self) -> None:
+        if self.channels != 3 or min(self.height, self.width) < SMALLEST_OF_BACKBONE:
+            raise ValueError(
+                f"images of {self.height}x{self.width} in {self.channels} channels are no photos "
+                f"that a pretrained backbone can read; it needs three and sides of "
+                f"{SMALLEST_OF_BACKBONE} or more: take another preset"
+            )
+
     @property
     def n_symbols(self) -> int:
         """What the link carries of an image: the latents, and of a team who was alive."""
@@ -69,7 +83,8 @@ class ModelConfig(Architecture):
 
     @property
     def pixel_pad(self) -> int:
-        return 0 if self.team is not None else pixel_pad(self.wavelet)
+        has_wavelet = self.team is None and self.backbone is None
+        return pixel_pad(self.wavelet) if has_wavelet else 0
 
     @property
     def architecture(self) -> Architecture:
@@ -170,7 +185,7 @@ class Decoder(nn.Module):
 
 
 class DenseDecoder(nn.Module):
-    """Symbols (N, D) → class scores (N, K), when M3 is on the node."""
+    """Symbols (N, D) → class scores (N, K), when the node does the rest."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -253,6 +268,9 @@ class AutoEncoder(nn.Module):
 
 
 def new_encoder(config: ModelConfig) -> Any:
+    if config.backbone is not None:
+        size = (config.height, config.width)
+        return PhotoEncoder(config.backbone, size, config.latents)
     if config.team is None:
         return Encoder(config)
     return TeamEncoder(
@@ -270,4 +288,5 @@ def new_decoder(config: ModelConfig) -> Any:
             config.n_coarse,
             is_joint=config.team.joint_weight > 0,
         )
-    return DenseDecoder(config) if config.has_module3_on_node else Decoder(config)
+    is_dense = config.has_module3_on_node or config.backbone is not None
+    return DenseDecoder(config) if is_dense else Decoder(config)

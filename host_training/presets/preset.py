@@ -32,6 +32,8 @@ class Preset:
     "The preset whose cross-entropy stage's scores it learns too."
     start_from: str | None = None
     "The preset whose cross-entropy stage's weights it begins with."
+    image_size: int = 64
+    "Side to which a folder's images are resized where nobody says another, pixels."
     machine: Literal["CPU", "GPU"] = "CPU"
     "What trains it, and trained what was measured."
     results: tuple[str, ...] = ()

@@ -60,7 +60,7 @@ def encode_split(model: AutoEncoder, split: Split, device: torch.device) -> tupl
     for images, batch_labels in evaluation_batches(
         split, BATCH_SIZE, device, model.config.pixel_pad
     ):
-        with autocast(device):
+        with autocast(device, model.config):
             latents = model.encoder(images)
         symbols.append(quantise(latents.float()))
         labels.append(batch_labels)
@@ -132,13 +132,13 @@ def symbol_order(config: ModelConfig, symbols: np.ndarray, labels: np.ndarray) -
     return np.concatenate([np.arange(n_flags), order])
 
 
-def autocast(device: torch.device) -> torch.autocast:
+def autocast(device: torch.device, of: ModelConfig | None = None) -> torch.autocast:
     """bfloat16 where it is safe and the processor has it: a CPU without AVX512-BF16 or AMX is 15
-    times slower in it.
+    times slower in it, and any CPU in the depthwise convolutions of a backbone.
     """
-    return torch.autocast(
-        device.type, dtype=torch.bfloat16, enabled=device.type != "cpu" or _has_bfloat16()
-    )
+    is_depthwise = of is not None and of.backbone is not None
+    is_faster = device.type != "cpu" or (_has_bfloat16() and not is_depthwise)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_faster)
 
 
 @cache

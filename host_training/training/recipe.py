@@ -41,6 +41,16 @@ class Recipe:
     "Should be small (the authors): MCR² moves an encoder that already classifies."
     duphil_decoder_learning_rate: float = 1e-3
     eps_sq: float = EPS_SQ
+    backbone_learning_rate: float = 3e-4
+    """What is fine-tuned of a pretrained backbone moves by it, and `learning_rate` is that of
+    latents and decoder; both by AdamW.
+    """
+    head_epochs: int = 40
+    "Latents and decoder learn alone first, on the features that a backbone came with."
+    front_views: int = 8
+    "Of each training image so many versions are drawn, and what a frozen front makes of them kept."
+    rate_weight: float = 0.0
+    "Nats of cross-entropy that a bit of an image is worth, behind a backbone."
     label_smoothing: float = 0.0
     "Share of every training label that is spread over all classes, in end-to-end training."
     crop_pad: int | None = None

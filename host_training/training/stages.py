@@ -2,13 +2,16 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from host_training.data.batches import Batches
+from host_training.data.dataset import Augmentation, Split
 from host_training.models.architecture import Team
 from host_training.models.autoencoder import AutoEncoder, Scores
 from host_training.models.team import GroupConv
@@ -49,6 +52,19 @@ class Stage(ABC):
     def set_learning_rates(self, factor: float) -> None:
         for optimiser, rate in zip(self.optimisers, self.learning_rates, strict=True):
             optimiser.param_groups[0]["lr"] = rate * factor
+
+    def batches(
+        self, split: Split, augmentation: Augmentation, seed: int, device: torch.device
+    ) -> Batches:
+        """What `update` takes, in the order of the steps."""
+        pixel_pad = self.model.config.pixel_pad
+        return Batches(split, augmentation, self.batch_size, seed, device, pixel_pad)
+
+    def begin(self, batches: Any, is_new: bool, until: Callable[[], bool]) -> bool:
+        """What is done before the first update of a process, and of a run that `is_new`; False
+        when `until` ended it.
+        """
+        return True
 
     @abstractmethod
     def update(self, images: Tensor, labels: Tensor) -> Progress:
@@ -99,7 +115,7 @@ class CrossEntropyStage(Stage):
         self,
         model: AutoEncoder,
         recipe: Recipe,
-        teacher: AutoEncoder | None,
+        teacher: nn.Module | None,
         coarse_of: Tensor | None = None,
     ) -> None:
         """`coarse_of`: each class's superclass, int64 (K,), where the model tells any."""
@@ -188,7 +204,7 @@ class DuPHiLStage(Stage):
 
     def phase1(self, images: Tensor, labels: Tensor) -> RateReduction:
         self.model.train()
-        with autocast(images.device):
+        with autocast(images.device, self.model.config):
             latents = self.model.encoder(images)
         rates = rate_reduction(
             self.model.side_branch(self.model.relax(latents.float())), labels, self.eps_sq
@@ -199,7 +215,7 @@ class DuPHiLStage(Stage):
     def phase2(self, images: Tensor, labels: Tensor) -> Tensor:
         self.model.encoder.eval()
         self.model.decoder.train()
-        with autocast(images.device):
+        with autocast(images.device, self.model.config):
             with torch.no_grad():
                 latents = self.model.encode_with_deaths(images)
             scores = self.model.decoder(self.model.relax(latents))

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import torch
 
-from host_training.data.batches import Batches
 from host_training.data.dataset import Augmentation, DataSet
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
+from host_training.models.backbone import weights
 from host_training.run import sha256
 from host_training.training import checkpoint
 from host_training.training.checkpoint import Checkpoint, CheckpointError, Provenance
 from host_training.training.curves import Curves
 from host_training.training.distillation import read_teacher
 from host_training.training.evaluation import Evaluation, encode_split, evaluate, symbol_order
+from host_training.training.fine_tuning import FineTuningStage
 from host_training.training.progress import StageProgress
 from host_training.training.recipe import Recipe
 from host_training.training.stages import (
@@ -34,6 +35,7 @@ from host_training.training.stages import (
 
 SAVE_EVERY_S, SAVE_EPOCHS_EVERY_S = 60.0, 1.0
 "Within an epoch, and at the end of one: on a GPU a short one ends before a disk has saved it."
+LAST = "last.pt"
 NOTHING_YET = (-1.0, -math.inf)
 
 
@@ -74,7 +76,10 @@ class Trainer:
         self.run_dir = run_dir
         self.device = device
         torch.manual_seed(recipe.seed)
-        self.model = AutoEncoder(config).to(device)
+        self.model = AutoEncoder(config)
+        if config.backbone is not None and not (run_dir / LAST).exists() and start_from is None:
+            self.model.encoder.start_from(weights.read_file())
+        self.model.to(device)
         taught_by = None if teacher is None else read_teacher(teacher, config, data, device)
         self.provenance = Provenance(
             data.name,
@@ -85,7 +90,9 @@ class Trainer:
         )
         coarse_of = torch.from_numpy(data.coarse_of).to(device) if config.n_coarse else None
         self.stages: list[Stage] = [
-            CrossEntropyStage(self.model, recipe, taught_by, coarse_of),
+            CrossEntropyStage(self.model, recipe, taught_by, coarse_of)
+            if config.backbone is None
+            else FineTuningStage(self.model, recipe, taught_by),
             DuPHiLStage(self.model, recipe),
         ]
         self.stage_index = 0
@@ -114,15 +121,13 @@ class Trainer:
 
     def _run_stage(self, stage: Stage, curves: Curves, until: Callable[[], bool]) -> bool:
         """To its end; False when it was interrupted before."""
-        batches = Batches(
-            self.data.train,
-            augmentation(self.recipe, self.data),
-            stage.batch_size,
-            self.recipe.seed,
-            self.device,
-            self.model.config.pixel_pad,
+        batches = stage.batches(
+            self.data.train, augmentation(self.recipe, self.data), self.recipe.seed, self.device
         )
         n_steps = stage.epochs * batches.steps_per_epoch
+        is_new = self.step == 0 and self.provenance.started_from_sha256 is None
+        if self.step < n_steps and not stage.begin(batches, is_new, until):
+            return False
         saved_at = time.monotonic()
         with StageProgress(stage.name, n_steps, self.step, stage.epochs) as shown:
             while self.step < n_steps:
@@ -199,11 +204,11 @@ class Trainer:
                 [optimiser.state_dict() for optimiser in stage.optimisers] for stage in self.stages
             ],
         }
-        checkpoint.save(state, self.run_dir / "last.pt")
+        checkpoint.save(state, self.run_dir / LAST)
 
     def resume(self) -> None:
         """Take up `last.pt` if there is one; CheckpointError when it is of another run."""
-        path = self.run_dir / "last.pt"
+        path = self.run_dir / LAST
         if self.is_resumed or not path.exists():
             return
         state = checkpoint.load(path, self.device)

@@ -9,8 +9,10 @@ channels it guesses wrong.
 import warnings
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
+from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
 from export.encoder.fold import FoldedEncoder
@@ -50,7 +52,8 @@ def write_encoder(encoder: FoldedEncoder, path: Path) -> None:
     example = torch.zeros(len(encoder.views), *encoder.input_shape)
     _write(OfViews(encoder), example, path, ENCODER_INPUT, ENCODER_OUTPUT, dynamic_batch=False)
     model = onnx.load(path)
-    put_pads_into_convolutions(model.graph)
+    if any(node.op_type == "Pad" for node in model.graph.node):
+        put_pads_into_convolutions(model.graph)
     onnx.save(onnx.shape_inference.infer_shapes(model, strict_mode=True), path)
 
 
@@ -58,10 +61,7 @@ def put_pads_into_convolutions(graph: onnx.GraphProto) -> None:
     """Zeros that are a layer before a convolution, as PyTorch wants uneven ones, become part of it:
     one operator in place of two, for a node and for an Edge TPU.
     """
-    constants = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant":
-            constants[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+    constants = constants_of(graph)
     pads = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
     for conv in graph.node:
         if conv.op_type != "Conv" or (pad := pads.get(conv.input[0])) is None:
@@ -72,12 +72,22 @@ def put_pads_into_convolutions(graph: onnx.GraphProto) -> None:
         own.ints[:] = [top, left, bottom, right]
         conv.input[0] = pad.input[0]
         graph.node.remove(pad)
-    read = {name for node in graph.node for name in node.input}
-    for node in [node for node in graph.node if node.op_type == "Constant"]:
-        if node.output[0] not in read:
+    for node in reversed([node for node in graph.node if node.output[0] in constants]):
+        if not any(node.output[0] in other.input for other in graph.node):
             graph.node.remove(node)
+    read = {name for node in graph.node for name in node.input}
     for each in [each for each in graph.initializer if each.name not in read]:
         graph.initializer.remove(each)
+
+
+def constants_of(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
+    """What does not depend on the images: constants, and what is computed of these alone."""
+    known = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
+    for node in graph.node:
+        if all(not name or name in known for name in node.input):
+            feeds = {name: known[name] for name in node.input if name}
+            known |= zip(node.output, ReferenceEvaluator(node).run(None, feeds), strict=True)
+    return known
 
 
 def write_decoder(decoder: nn.Module, n_latents: int, path: Path) -> None:
@@ -100,6 +110,8 @@ def _write(
     with warnings.catch_warnings():
         # of the TorchScript exporter, see above
         warnings.simplefilter("ignore", DeprecationWarning)
+        # of zeros around a map, which are put into their convolutions afterwards
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)
         torch.onnx.export(
             module.eval(),
             (example,),

@@ -21,6 +21,8 @@ Step = Callable[[Tensor], Tensor]
 LARGEST = 127
 ROUNDING_BATCH, UNFOLDED_BATCH = 50, 10
 "Images that go through the network, and whose patches lie side by side, at once."
+THINNED = 8
+"A depthwise kernel has so few weights that the covariance of every so many positions is enough."
 DAMPING, LEAST_DAMPING = 0.01, 1e-9
 "Shares of the inputs' mean variance, added to all: where they hardly vary is not trusted."
 
@@ -99,10 +101,12 @@ def input_statistics(
     """Mean (G, D) and covariance (G, D, D), float64, of what the kernels of each of the layer's
     groups lie on, over every so many images and all positions.
     """
-    n, total, products = 0, torch.zeros(()), torch.zeros(())
+    n = n_rows = 0
+    total, rows_total, products = torch.zeros(()), torch.zeros(()), torch.zeros(())
+    thinned = 1 if layer.groups == 1 else THINNED
 
     def add(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        nonlocal n, total, products
+        nonlocal n, n_rows, total, rows_total, products
         assert isinstance(layer, nn.Conv2d)
         assert isinstance(layer.padding, tuple)
         size = ROUNDING_BATCH if layer.groups == 1 else UNFOLDED_BATCH
@@ -110,17 +114,19 @@ def input_statistics(
             patches = nn.functional.unfold(
                 some, layer.kernel_size, layer.dilation, layer.padding, layer.stride
             )
-            grouped = patches.unflatten(1, (layer.groups, -1))
+            n += patches.shape[0] * patches.shape[2]
+            total = total + patches.sum((0, 2)).double()
+            grouped = patches[..., ::thinned].unflatten(1, (layer.groups, -1))
             rows = grouped.permute(1, 0, 3, 2).flatten(1, 2).double()
-            n += rows.shape[1]
-            total, products = total + rows.sum(1), products + rows.mT @ rows
+            n_rows += rows.shape[1]
+            rows_total, products = rows_total + rows.sum(1), products + rows.mT @ rows
 
     hook = layer.register_forward_pre_hook(add)
     for batch in images:
         step(batch)
     hook.remove()
-    mean = total / n
-    return mean, products / n - mean[:, :, None] * mean[:, None]
+    mean, rows_mean = (total / n).reshape(layer.groups, -1), rows_total / n_rows
+    return mean, products / n_rows - rows_mean[:, :, None] * rows_mean[:, None]
 
 
 def rounded_rows(weight: Tensor, covariance: Tensor) -> Tensor:

@@ -145,7 +145,7 @@ VARIABLES: dict[str, Variable] = {
         one_of(PRESETS, "preset"),
     ),
     "IMAGE_SIZE": Variable(
-        "PIXELS", "side to which a folder's images are resized (64)", number(8, 4096)
+        "PIXELS", "side to which a folder's images are resized (the preset's)", number(8, 4096)
     ),
     "SPLIT_BY": Variable(
         "series|random",

@@ -282,6 +282,7 @@ TESTED_ELSEWHERE = {
     "host_training/presets/branches.py": "tests/host_training/presets/test_presets.py",
     "host_training/presets/dense.py": "tests/host_training/presets/test_presets.py",
     "host_training/presets/distilled.py": "tests/host_training/presets/test_presets.py",
+    "host_training/presets/photos.py": "tests/host_training/presets/test_presets.py",
     "host_training/presets/preset.py": "tests/host_training/presets/test_presets.py",
     "host_training/presets/residual.py": "tests/host_training/presets/test_presets.py",
     "host_training/training/cuda_graph.py": "tests/host_training/training/test_trainer.py",

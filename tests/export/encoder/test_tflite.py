@@ -40,7 +40,7 @@ def test_a_model_calibrated_without_black_and_white_is_refused(exported):
         ExportError,
         match=r"scale 0\.003000000 and zero point -128, a node feeds them with 0\.003921569",
     ):
-        tflite.check_input(model)
+        tflite.check_input(model, tflite.UNIT)
 
 
 def test_only_a_convolutions_output_scale_may_be_changed(exported):

@@ -116,6 +116,8 @@ def test_every_data_set_that_has_a_name_has_a_preset():
 def test_only_the_digits_are_trained_by_the_preset_of_the_digits():
     assert "digits" in fitting_presets("digits")
     assert "digits" not in fitting_presets("cifar10")
+    assert "photo" not in fitting_presets("cifar10")
+    assert {"photo", "photo-32"} <= set(fitting_presets("my photos"))
 
 
 def test_what_is_not_said_of_a_recipe_is_as_the_preset_has_it():

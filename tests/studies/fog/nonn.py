@@ -67,7 +67,7 @@ class NoNNStage(CrossEntropyStage):
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         loss = super().loss(images, labels)
-        assert self.teacher is not None
+        assert isinstance(self.teacher, AutoEncoder)
         wanted = features_of(self.teacher, images)
         students = self.made[:, self.n_students :].float().unflatten(1, (self.n_students, -1))
         imitated = [

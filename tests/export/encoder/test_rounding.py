@@ -79,7 +79,7 @@ def test_depthwise_kernels_are_rounded_each_by_its_own_inputs():
     smooth = torch.nn.functional.avg_pool2d(torch.randn(64, 8, 20, 20), 5, 1).repeat(2, 1, 1, 1)
     rounded = round_weights(layers, smooth[:64], steps=list)
     usual = round_weights(layers, torch.zeros(1, 8, 16, 16))
-    kernels = rounded[0].weight.flatten(1)
+    kernels = rounded.get_parameter("0.weight").flatten(1)
     assert torch.allclose(kernels, nearest(kernels))
     wanted, with_care, nearest_ones = (net(smooth) for net in (layers, rounded, usual))
     assert (with_care - wanted).square().mean() < 0.8 * (nearest_ones - wanted).square().mean()

@@ -66,7 +66,7 @@ class PhotoEncoder(nn.Module):
         return self.lite0.front(normalised(images), self.n_frozen)
 
     def features(self, maps: Tensor) -> Tensor:
-        """Of the front's maps, (N, C, 1, 1)."""
+        """What the front's maps (N, C, h, w) come to, (N, C, 1, 1)."""
         return self.pool(self.lite0.rest(maps, self.n_frozen))
 
     def of_features(self, features: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-"Of each stage how many blocks, kernel side, stride of the first, expansion, channels."
+"How many blocks a stage has, kernel side, stride of the first, expansion, channels."
 BLOCKS = tuple(
     (kernel, stride if i == 0 else 1, expansion, width)
     for n_blocks, kernel, stride, expansion, width in STAGES

@@ -48,7 +48,7 @@ class Recipe:
     head_epochs: int = 40
     "Latents and decoder learn alone first, on the features that a backbone came with."
     front_views: int = 8
-    "Of each training image so many versions are drawn, and what a frozen front makes of them kept."
+    "Versions drawn of each training image; what a frozen front makes of them is kept."
     rate_weight: float = 0.0
     "Nats of cross-entropy that a bit of an image is worth, behind a backbone."
     label_smoothing: float = 0.0

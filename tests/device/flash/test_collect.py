@@ -1,7 +1,9 @@
 """Pictures that a node kept are fetched from a folder, and over a real sshd."""
 
 import getpass
+import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -27,13 +29,27 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.fixture(params=["folder", pytest.param("ssh", marks=needs("sshd", "ssh", "ssh-keygen"))])
+class Shell(Node):
+    """A node whose shell is the one here: what it is told, without the way to it."""
+
+    def output(self, command: str, input: bytes = b"") -> bytes:
+        done = subprocess.run(["sh", "-c", command], input=input, capture_output=True)
+        if done.returncode:
+            raise FlashError(done.stderr.decode())
+        return done.stdout
+
+
+@pytest.fixture(
+    params=["folder", "shell", pytest.param("ssh", marks=needs("sshd", "ssh", "ssh-keygen"))]
+)
 def place(request, tmp_path):
     """A node's pictures, and how they are reached."""
     state_dir = tmp_path / "root/var/lib/latentlink"
     keep(state_dir, 1, 2, 3)
     if request.param == "folder":
         return InFolder.below(tmp_path / "root")
+    if request.param == "shell":
+        return OverSsh(Shell("here", root=str(tmp_path / "root")))
     options = request.getfixturevalue("sshd")
     return OverSsh(Node(f"{getpass.getuser()}@127.0.0.1", options, str(tmp_path / "root")))
 
@@ -84,6 +100,22 @@ def test_only_what_is_here_goes_from_the_node(place, tmp_path):
     keep(card.parent, 9)
     assert remove_fetched(place, into) == 3
     assert len(content(card)) == 1
+
+
+def test_what_the_account_may_not_read_is_read_by_sudo(tmp_path, monkeypatch):
+    """A folder that shows only to sudo: here it is put there by it."""
+    card = keep(tmp_path / "the node's", 1, 2)
+    card.rename(tmp_path / "hidden")
+    for name, body in {
+        "id": "echo 1000",
+        "sudo": f'[ "$1" = -n ] && shift && mv \'{tmp_path}/hidden\' "{card}" && "$@"',
+    }.items():
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    place = OverSsh(Shell("here"), str(tmp_path / "the node's"))
+    assert len(fetch(place, tmp_path / "here").names) == 2
 
 
 @needs("sshd", "ssh", "ssh-keygen")

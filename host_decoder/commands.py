@@ -53,12 +53,17 @@ def main(argv: list[str] | None = None) -> int:
 def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.config import read_config
     from host_decoder.interruption import Interruption
+    from host_decoder.outputs.outputs import Outputs
     from host_decoder.receive.listener import Listener
     from link.output import Notifier, open_outlets
 
     config = read_config(arguments.config)
     os.umask(0o077)  # what a host writes is its owner's alone
-    with Interruption(END_PATIENCE_S) as interruption, open_outlets("host_decoder"):
+    with (
+        Interruption(END_PATIENCE_S) as interruption,
+        open_outlets("host_decoder"),
+        Outputs(config) as outputs,
+    ):
         pages = _pages(config, arguments)
         listener = Listener(
             config,
@@ -66,8 +71,12 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
             arguments.count,
             arguments.idle_timeout,
             Notifier(),
-            onlookers=[page.tell for page in pages],
+            onlookers=[
+                *(page.tell for page in pages),
+                *([outputs.look] if outputs.is_needed else ()),
+            ],
             companions=[page.running for page in pages],
+            asides=outputs.notices,
         )
         if arguments.view:
             listener.show(Console())
@@ -238,6 +247,22 @@ def _retire(arguments: argparse.Namespace, started_s: float) -> int:
     _say(f"node {arguments.node} is retired: its key is revoked, its number is free")
     for notice in notices:
         _say(notice)
+    return 0
+
+
+def _alerts(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.alerts.raised import alert_lines, raised_alerts
+    from host_decoder.config import read_config
+
+    host = host_folder.host_toml(arguments.folder)
+    config = read_config(host)
+    raised = raised_alerts(config.store.parent)
+    if arguments.json:
+        for alert in raised:
+            _print_json(alert.to_json())
+    else:
+        for line in alert_lines(raised, bool(config.outputs.alerts), time.time()):
+            print(line)
     return 0
 
 
@@ -421,6 +446,10 @@ def _parser() -> argparse.ArgumentParser:
     retire = command("retire", _retire, "take a node out: its key is never believed again")
     retire.add_argument("node", type=_positive(int), metavar="N", help="its number")
     _add_folder(retire)
+
+    alerts = command("alerts", _alerts, "which alerts are raised")
+    _add_folder(alerts)
+    alerts.add_argument("--json", action="store_true", help="for programs: a line for each")
 
     decode = command(
         "decode", _decode, "decode stored packets again with a bundle's present decoder; JSON lines"

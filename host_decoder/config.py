@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from host_decoder.decode.verdict import VerdictConfig, read_verdict
 from host_decoder.errors import ConfigError
 from host_decoder.gateway_config import GatewayConfig, read_gateways
+from host_decoder.outputs.config import SECTIONS, OutputsConfig, read_outputs
 from host_decoder.receive.clock import CLOCKS
 from host_decoder.revocation import digest, read_revoked
 from host_decoder.web.config import WebConfig, read_web
@@ -62,6 +63,7 @@ HOST = {
         "a live page for a browser ([page.md](page.md)); the heading alone is enough",
         usual="none, unless `--web` is said",
     ),
+    **SECTIONS,
     "node": setting.SECTIONS.explained(
         "the nodes it knows; one that was flashed stands in a file of its own, `nodes/1.toml` "
         "beside host.toml, with the same keys",
@@ -144,6 +146,8 @@ class HostConfig:
     "With a node's number the node's name everywhere."
     web: WebConfig | None = None
     "The page; None: there is none."
+    outputs: OutputsConfig = field(default_factory=OutputsConfig)
+    "What it says to other programs."
 
 
 def read_config(path: Path | str) -> HostConfig:
@@ -196,6 +200,7 @@ def _read_config(path: Path) -> HostConfig:
         web=_checked(f"[web] of {path}", read_web, table["web"], path.parent)
         if "web" in table
         else None,
+        outputs=read_outputs(path, table, {node.number for node in nodes}),
     )
 
 

@@ -164,6 +164,8 @@ class Heard:
 
 
 STORED = "stored"
+NOT_OPENED = "not opened"
+"link.host's word for a packet in a node's name that its key does not open."
 
 
 @dataclass(frozen=True)

@@ -48,10 +48,10 @@ COMMANDS = {
     "learn": Command("learn from a node's own images", "device.training.__main__"),
     "gateway": Command("carry messages of nodes that learn", "host_decoder.learn.__main__"),
     "host": Command(
-        "hear nodes and say what they see; init, unit, token, retire",
+        "hear nodes and say what they see; init, unit, token, retire, alerts",
         "host_decoder.__main__",
         ("listen",),
-        ("init", "unit", "token", "retire"),
+        ("init", "unit", "token", "retire", "alerts"),
     ),
     "decode": Command("decode again what a host stored", "host_decoder.__main__", ("decode",)),
     "stats": Command("what a host's store holds", "host_decoder.__main__", ("stats",)),

@@ -49,13 +49,15 @@ class Listener:
         notifier: Notifier | None = None,
         onlookers: Sequence[Onlooker] = (),
         companions: Sequence[Companion] = (),
+        asides: Callable[[], Sequence[Notice]] = tuple,
     ) -> None:
         """`notifier`: of the service manager, who starts a host again whose loop stands still.
 
         `onlookers`: told of every event, and of each packet besides. `companions`: entered while
-        the store is open.
+        the store is open. `asides`: what others of this process have to say.
         """
         self._companions = companions
+        self._asides = asides
         self._onlookers = tuple(onlookers)
         self._config = config
         self._should_stop = should_stop
@@ -123,6 +125,9 @@ class Listener:
                 self._notifier.status(event.sentence)
             if event is not None:
                 self._show(event)
+            for aside in self._asides():
+                self._notifier.status(aside.sentence)
+                yield aside
             if time.monotonic() >= self._worked_s + WORKED_PERIOD_S:
                 self._worked_s = time.monotonic()
                 self._notifier.worked()

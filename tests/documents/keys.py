@@ -11,10 +11,17 @@ from device.config import NodeConfig
 from device.fog.team_config import TeamConfig
 from device.link_config import LinkConfig, LoRaWanConfig
 from device.training.learn_config import LearnConfig
+from host_decoder.alerts.rule import Rule
 from host_decoder.config import HOST, NODE
 from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.gateway_config import LINK, NETWORK
 from host_decoder.learn.config import DEVICE, GATEWAY
+from host_decoder.outputs.sections import (
+    EmailConfig,
+    MqttConfig,
+    PrometheusConfig,
+    WebhookConfig,
+)
 from host_decoder.web.config import WebConfig
 from link.settings.setting import MANY, Setting, defaults_of, settings_of
 from tests.documents.markdown import table
@@ -40,22 +47,26 @@ NODE_TOML = {
     "keys of [collect]": CollectConfig,
     "keys of [learn]": LearnConfig,
 }
+SECTIONS: dict[str, type] = {
+    "keys of [verdict]": VerdictConfig,
+    "keys of [web]": WebConfig,
+    "keys of [mqtt]": MqttConfig,
+    "keys of [prometheus]": PrometheusConfig,
+    "keys of [[alert]]": Rule,
+    "keys of [webhook]": WebhookConfig,
+    "keys of [email]": EmailConfig,
+}
 HOST_TOML: dict[str, Mapping[str, Setting]] = {
     "keys of host.toml": HOST,
     "keys of a gateway": LINK,
     "keys of a LoRaWAN network": NETWORK,
-    "keys of [verdict]": settings_of(VerdictConfig),
-    "keys of [web]": settings_of(WebConfig),
+    **{name: settings_of(kind) for name, kind in SECTIONS.items()},
     "keys of [[node]]": NODE,
     "keys of gateway.toml": GATEWAY,
     "keys of [[device]]": DEVICE,
 }
 
 
-DEFAULTS = {
-    "keys of [verdict]": defaults_of(VerdictConfig),
-    "keys of [web]": defaults_of(WebConfig),
-}
 
 
 def rows(settings: Mapping[str, Setting], defaults: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -105,7 +116,7 @@ PARTS: dict[str, Callable[[], str]] = {
         for name, kind in NODE_TOML.items()
     },
     **{
-        name: partial(_table, settings, DEFAULTS.get(name, {}))
+        name: partial(_table, settings, defaults_of(SECTIONS[name]) if name in SECTIONS else {})
         for name, settings in HOST_TOML.items()
     },
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from host_decoder.decode.verdict import Strangeness
-from host_decoder.events import Explainer, rounded, said_of_strangeness, top_of
+from host_decoder.events import NOT_OPENED, Explainer, rounded, said_of_strangeness, top_of
 from link.host.interface import NotUsed, Reason
 from tests.worlds.small_host import answer
 
@@ -62,3 +62,7 @@ def test_what_is_said_of_one_node_hides_nothing_that_is_said_of_another():
     )
     assert explainer.explain(flooded, 0.0)
     assert [explainer.explain(one, 1.0) for one in (flooded, other)] == [None, other.sentence]
+
+
+def test_who_speaks_with_another_key_is_known_by_links_word():
+    assert NOT_OPENED == Reason.NOT_OPENED

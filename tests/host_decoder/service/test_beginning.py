@@ -11,12 +11,20 @@ from pathlib import Path
 import pytest
 
 from host_decoder import commands
+from host_decoder.alerts.rule import Rule
 from host_decoder.config import HOST, NODE
 from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.errors import ConfigError, HostError
 from host_decoder.gateway_config import LINK, NETWORK, read_gateways
+from host_decoder.outputs.sections import (
+    EmailConfig,
+    MqttConfig,
+    PrometheusConfig,
+    WebhookConfig,
+)
 from host_decoder.service.beginning import DEFAULT_PORT, begin
 from link.carriers.carrier import CarrierSettings
+from link.settings import setting
 from link.settings.host_folder import TEMPLATE
 from tests.programs import program
 
@@ -46,6 +54,14 @@ def test_it_is_for_its_owner_alone_and_says_what_was_asked_for(tmp_path):
     assert gateway.settings.frequency_hz == 869_525_000
 
 
+KINDS = {
+    "mqtt": MqttConfig,
+    "prometheus": PrometheusConfig,
+    "webhook": WebhookConfig,
+    "email": EmailConfig,
+}
+
+
 def test_every_key_stands_in_it_and_all_of_them_can_be_said():
     text = re.sub(r"^#(?! )", "", TEMPLATE.read_text(), flags=re.MULTILINE)
     toml = tomllib.loads("\n".join(line for line in text.splitlines() if line[:1] != "#"))
@@ -56,6 +72,10 @@ def test_every_key_stands_in_it_and_all_of_them_can_be_said():
     assert toml["verdict"].keys() == set(VerdictConfig.__dataclass_fields__)
     [node] = toml["node"]
     assert node.keys() == NODE.keys()
+    [alert] = toml["alert"]
+    assert alert.keys() == setting.settings_of(Rule).keys()
+    for name, kind in KINDS.items():
+        assert toml[name].keys() == setting.settings_of(kind).keys()
 
 
 @pytest.mark.parametrize(

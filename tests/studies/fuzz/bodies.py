@@ -301,7 +301,11 @@ class FakeBroker:
 
     def loop(self, _: float) -> int:
         for topic, payload in self.published:
-            self.on_message(self, None, SimpleNamespace(topic=topic, payload=payload, mid=1, qos=1))
+            self.on_message(
+                self,
+                None,
+                SimpleNamespace(topic=topic, payload=payload, mid=1, qos=1, retain=False),
+            )
         self.published.clear()
         return 0
 
@@ -321,7 +325,9 @@ def _broker(
 ) -> Target:
     """A network server's messages, read by the carrier; the topic is damaged too, now and then."""
     client = FakeBroker()
-    around.patch.setattr("link.lorawan.host.carrier._make_client", lambda _: client)
+    around.patch.setattr(
+        "link.carriers.mqtt.connection.BrokerConnection._make_client", lambda _: client
+    )
     carrier = LoRaWan(
         NetworkSettings(server=server, application=application, host="broker", devices={DEVICE: 7})
     )

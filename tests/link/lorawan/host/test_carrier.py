@@ -141,9 +141,7 @@ def test_what_was_not_yet_stored_when_the_host_died_comes_again(mosquitto, netwo
     assert carrier.receive(0.0) == []  # by asking again it says that the first is stored
     network.publish(UP, chirpstack_uplink(DEVICE, 1, 101, b"lost"))
     assert len(receive(carrier)) == 1
-    connection = carrier._client.socket()
-    assert connection is not None
-    connection.close()  # the host dies
+    carrier._connection.break_off()  # the host dies
     again = LoRaWan(settings(mosquitto.port))
     assert [unpack_packet(one.packet)[2] for one in receive(again)] == [b"lost"]
     again.close()
@@ -267,7 +265,7 @@ CONNECTED, SUBSCRIBED = bytes.fromhex("20020000"), bytes.fromhex("9003000101")
 
 @pytest.mark.parametrize("has_tls", [False, True])
 def test_a_broker_that_takes_the_connection_and_says_nothing_is_given_up(monkeypatch, has_tls):
-    monkeypatch.setattr("link.lorawan.host.carrier.CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("link.carriers.mqtt.connection.CONNECT_TIMEOUT_S", 0.3)
     with OddBroker() as silent:
         began_s = time.monotonic()
         with pytest.raises(
@@ -278,7 +276,7 @@ def test_a_broker_that_takes_the_connection_and_says_nothing_is_given_up(monkeyp
 
 
 def test_a_broker_that_no_longer_takes_messages_has_not_been_given_one(monkeypatch):
-    monkeypatch.setattr("link.lorawan.host.carrier.TAKEN_S", 0.3)
+    monkeypatch.setattr("link.carriers.mqtt.connection.TAKEN_S", 0.3)
     with OddBroker(CONNECTED, SUBSCRIBED) as stuck:
         carrier = LoRaWan(settings(stuck.port))
         with pytest.raises(PortError, match=r"has not taken a message for 0.3 s: it hangs"):
@@ -291,7 +289,7 @@ def test_a_broker_that_no_longer_takes_messages_has_not_been_given_one(monkeypat
     "garbage", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\xff" * 99, bytes.fromhex("3003ffff00"), bytes(9)]
 )
 def test_a_broker_that_speaks_something_else_is_told_in_a_sentence(monkeypatch, garbage):
-    monkeypatch.setattr("link.lorawan.host.carrier.CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("link.carriers.mqtt.connection.CONNECT_TIMEOUT_S", 0.5)
     with OddBroker(garbage) as odd, pytest.raises(PortError, match=r"check its port|broke"):
         LoRaWan(settings(odd.port))
 

@@ -1,0 +1,4 @@
+"""MQTT: a broker as this project's programs use one."""
+
+from link.carriers.mqtt.broker import BrokerSettings, Will
+from link.carriers.mqtt.connection import BrokerConnection, Sending

@@ -1,0 +1,279 @@
+"""Connection: one connection to an MQTT broker, with a deadline on each step. The one file that
+imports paho.
+
+It belongs to one thread and is open as long as nothing breaks; after a PortError a new one is made.
+Messages are acknowledged by who has stored them. With `has_version_5` it speaks MQTT 5 where the
+broker does, else 3.1.1.
+"""
+
+import contextlib
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo, error_string
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from link.carriers.carrier import PortError
+from link.carriers.deadline import within
+from link.carriers.mqtt.broker import BrokerSettings, Message, Will
+
+CONNECT_TIMEOUT_S = 10.0
+TAKEN_S = 5.0
+"In which a broker takes a message, or it is not there any more."
+KEEP_ALIVE_S = 60
+OTHER_VERSION = 0x84
+"MQTT 5's reason for a broker that does not speak it."
+
+
+class _OtherVersionError(PortError):
+    """The broker does not speak MQTT 5."""
+
+
+class BrokerConnection:
+    """Open from the beginning; what it is told to hear it has subscribed to."""
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        topics: Sequence[str] = (),
+        *,
+        qos: int = 1,
+        remedy: str = "check user and password",
+        keeps_session: bool = False,
+        has_version_5: bool = False,
+        will: Will | None = None,
+    ) -> None:
+        """`remedy`: what a person does when the broker refuses. `keeps_session`: the broker keeps
+        what comes while its client is away.
+
+        PortError: it is away or refuses; a sentence says which.
+        """
+        self._settings = settings
+        self._topics, self._qos, self._remedy = tuple(topics), qos, remedy
+        self._keeps_session, self._will = keeps_session, will
+        versions = [MQTTProtocolVersion.MQTTv5] if has_version_5 else []
+        for version in (*versions, MQTTProtocolVersion.MQTTv311):
+            self._version = version
+            self._arrived: list[Message] = []
+            self._refusal: str | None = None
+            self._speaks_other_version = self._is_ready = False
+            self._client = self._make_client()
+            self._client.on_connect = self._on_connect
+            self._client.on_subscribe = self._on_subscribe
+            self._client.on_message = self._on_message
+            try:
+                self._connect()
+                return
+            except _OtherVersionError:
+                self._client.disconnect()
+            except PortError:
+                self._client.disconnect()
+                raise
+
+    @property
+    def is_version_5(self) -> bool:
+        return self._version == MQTTProtocolVersion.MQTTv5
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes | str,
+        qos: int = 1,
+        is_retained: bool = False,
+        expiry_s: float | None = None,
+    ) -> "Sending":
+        """Begins to send; `expiry_s`: after which a broker of MQTT 5 delivers it no more."""
+        properties = None
+        if expiry_s is not None and self.is_version_5:
+            properties = Properties(PacketTypes.PUBLISH)
+            properties.MessageExpiryInterval = max(1, round(expiry_s))
+        sending = self._client.publish(topic, payload, qos, is_retained, properties)
+        self._check(sending.rc)
+        return Sending(sending)
+
+    def deliver(self, topic: str, payload: bytes | str, qos: int = 1) -> None:
+        """Publishes, and waits until the broker has it."""
+        sending = self.publish(topic, payload, qos)
+        end_s = time.monotonic() + TAKEN_S
+        while not sending.is_taken:
+            if time.monotonic() >= end_s:
+                raise PortError(
+                    f"the broker {self._settings.address} has not taken a message for "
+                    f"{TAKEN_S:g} s: it hangs, or the network on the way to it is away"
+                )
+            self.work(0.1)
+
+    def work(self, timeout_s: float) -> None:
+        """Sends and hears, until something came or the time is over."""
+        self._check(self._looped(timeout_s))
+
+    def take(self) -> list[Message]:
+        """What has come, each to be acknowledged."""
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def acknowledge(self, message: Message) -> None:
+        """Whoever took it has stored it: the broker need not bring it again."""
+        self._check(self._client.ack(message.number, message.qos))
+
+    def close(self) -> None:
+        """In order: the broker does not speak its will."""
+        with contextlib.suppress(PortError):
+            self._client.disconnect()
+            self._looped(0.0)
+
+    def break_off(self) -> None:
+        """Without a word, as when the power fails."""
+        if (connection := self._client.socket()) is not None:
+            connection.close()
+
+    # From the first word to the subscription
+
+    def _make_client(self) -> Client:
+        settings, is_new = self._settings, self._version == MQTTProtocolVersion.MQTTv5
+        session = {} if is_new else {"clean_session": not self._keeps_session}
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            settings.client_id,
+            protocol=self._version,
+            manual_ack=True,
+            **session,
+        )
+        if settings.user is not None:
+            client.username_pw_set(settings.user, settings.password)
+        if settings.has_tls:
+            try:
+                client.tls_set_context(ssl.create_default_context(cafile=settings.ca_file))
+            except (OSError, ssl.SSLError) as error:
+                raise PortError(
+                    f"the certificates {settings.ca_file} cannot be read ({error}); name a PEM file"
+                ) from None
+        if self._will is not None:
+            client.will_set(self._will.topic, self._will.payload, 1, retain=True)
+        client.on_socket_open = _without_delay
+        return client
+
+    def _connect(self) -> None:
+        address, has_tls = self._settings.address, self._settings.has_tls
+        connect = partial(
+            self._client.connect, self._settings.host, self._settings.broker_port, KEEP_ALIVE_S
+        )
+        if self.is_version_5:
+            connect = partial(connect, clean_start=not self._keeps_session)
+        try:
+            within(CONNECT_TIMEOUT_S, connect, f"connecting to the broker {address}")
+        except PortError:
+            raise
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise PortError(_why_not_connected(address, error, has_tls)) from None
+        end_s = time.monotonic() + CONNECT_TIMEOUT_S
+        while not self._is_ready:
+            status = self._first_looped()
+            if self._speaks_other_version:
+                raise _OtherVersionError(f"the broker {address} does not speak MQTT 5")
+            if self._refusal is not None:
+                raise PortError(
+                    f"the broker {address} refuses this host ({self._refusal}): {self._remedy}"
+                )
+            if status != MQTTErrorCode.MQTT_ERR_SUCCESS or time.monotonic() >= end_s:
+                raise PortError(
+                    f"the broker {address} does not answer as an MQTT broker does; check its "
+                    f"port, and whether it wants TLS (now {'on' if has_tls else 'off'})"
+                )
+
+    def _first_looped(self) -> int:
+        """An older broker may hang up on MQTT 5, or answer what its client cannot read."""
+        try:
+            status = self._looped(0.1)
+        except PortError as error:
+            if self.is_version_5:
+                raise _OtherVersionError(str(error)) from None
+            raise
+        if self.is_version_5 and status != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise _OtherVersionError(f"the broker {self._settings.address} hangs up on MQTT 5")
+        return status
+
+    def _looped(self, timeout_s: float) -> int:
+        """What the library makes of what the broker says; of what is no MQTT it may raise
+        anything.
+        """
+        try:
+            return self._client.loop(timeout_s)
+        except Exception as error:
+            raise PortError(
+                f"the broker {self._settings.address} says what is no MQTT "
+                f"({type(error).__name__}: {error}); check its port"
+            ) from None
+
+    def _check(self, status: int) -> None:
+        if status != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            reason = error_string(MQTTErrorCode(status)).rstrip(".").lower()
+            raise PortError(
+                f"the connection to the broker {self._settings.address} broke ({reason}): it was "
+                "restarted, the network is away, or another host uses the same client id"
+            )
+
+    # What the library calls
+
+    def _on_connect(
+        self, client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any
+    ) -> None:
+        if reason.is_failure:
+            self._speaks_other_version = self.is_version_5 and reason.value == OTHER_VERSION
+            self._refusal = str(reason).lower()
+        elif self._topics:
+            client.subscribe([(topic, self._qos) for topic in self._topics])
+        else:
+            self._is_ready = True
+
+    def _on_subscribe(
+        self, _client: Client, _data: Any, _mid: int, reasons: list[Any], _properties: Any
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._refusal = f"no right to read {', '.join(self._topics)}"
+        self._is_ready = True
+
+    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        self._arrived.append(
+            Message(message.topic, message.payload, bool(message.retain), message.mid, message.qos)
+        )
+
+
+class Sending:
+    """A message on its way to the broker."""
+
+    def __init__(self, info: MQTTMessageInfo) -> None:
+        self._info = info
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the broker has it."""
+        return self._info.is_published()
+
+
+def _without_delay(_client: Client, _data: Any, connection: Any) -> None:
+    """A small message waits for no other."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _why_not_connected(broker: str, error: Exception, has_tls: bool) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the broker {broker} shows a certificate that is not trusted "
+            f"({error.verify_message}): set ca_file"
+        )
+    if has_tls and isinstance(error, ssl.SSLError):
+        return (
+            f"the broker {broker} does not speak TLS ({error.reason}): check its port, or set tls "
+            "to false"
+        )
+    return (
+        f"the broker {broker} cannot be reached ({error}): is it running, and is the network there?"
+    )

@@ -15,7 +15,9 @@ from host_decoder.outputs import messages
 from link.base import durable, extras
 
 FILE, FORMAT = "discovery.json", 1
-KNOWN = "{{ value_json.%s if value_json.%s is not none else '' }}"
+KNOWN = "{{ value_json.%s }}"
+"What is not known renders as None, which Home Assistant shows as unknown."
+PERCENT = "{{ (value_json.%s * 100) | round(1) if value_json.%s is not none else none }}"
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,7 @@ def components(places: Places, node: KnownNode, has_pictures: bool) -> dict[str,
         "label": _sensor("Label", "label", ic="mdi:eye"),
         "confidence": {
             **_sensor("Confidence", "confidence", unit_of_meas="%", stat_cla="measurement"),
-            "val_tpl": "{{ (value_json.confidence * 100) | round(1)"
-            " if value_json.confidence is not none else '' }}",
+            "val_tpl": PERCENT % ("confidence", "confidence"),
         },
         "received_at": _sensor("Last image", "received_at", dev_cla="timestamp"),
         "heard_at": _sensor("Last heard", "heard_at", "diagnostic", dev_cla="timestamp"),
@@ -60,8 +61,7 @@ def components(places: Places, node: KnownNode, has_pictures: bool) -> dict[str,
         ),
         "loss": {
             **_sensor("Packets lost", "loss_ratio", "diagnostic", unit_of_meas="%"),
-            "val_tpl": "{{ (value_json.loss_ratio * 100) | round(1)"
-            " if value_json.loss_ratio is not none else '' }}",
+            "val_tpl": PERCENT % ("loss_ratio", "loss_ratio"),
         },
         "snr": _sensor("SNR", "snr_db", "diagnostic", dev_cla="signal_strength", unit_of_meas="dB"),
         "rssi": _sensor(
@@ -134,4 +134,4 @@ class Announced:
 
 def _sensor(name: str, key: str, category: str = "", **more: str) -> dict[str, Any]:
     told = {"ent_cat": category} if category else {}
-    return {"p": "sensor", "name": name, "val_tpl": KNOWN % (key, key), **told, **more}
+    return {"p": "sensor", "name": name, "val_tpl": KNOWN % key, **told, **more}

@@ -23,7 +23,7 @@ import numpy as np
 from host_decoder.alerts.observed import Observed
 from host_decoder.alerts.watch import Alert
 from host_decoder.events import Answer, rounded
-from host_decoder.view.picture import to_png
+from link.picture import writer
 
 SCHEMA = 1
 SCHEMA_FILE = Path(__file__).with_name("messages.schema.json")
@@ -50,7 +50,7 @@ def result(site: str, answer: Answer, observed: Observed) -> dict[str, Any]:
         "rev": answer.n_chunks,
         "captured_at": at(captured_s(answer)),
         "received_at": at(answer.received_s),
-        "decoder": f"label@{answer.bundle[:8]}",
+        "decoder": f"label@{(answer.decoder or answer.bundle)[:8]}",
         "label": answer.label,
         "confidence": rounded(answer.confidence),
         "top": [[label, rounded(share)] for label, share in answer.top()],
@@ -114,7 +114,7 @@ def picture(answer: Answer) -> bytes | None:
     for said in answer.tasks.values():
         if "pixels" in said:
             pixels = np.frombuffer(base64.b64decode(said["pixels"]), np.uint8)
-            return to_png(pixels.reshape(said["shape"]))
+            return writer.to_png(pixels.reshape(said["shape"]))
     return None
 
 

@@ -131,10 +131,15 @@ def test_from_a_packet_to_home_assistant_prometheus_and_the_last_word(tmp_path, 
         with a_host(tmp_path, bundle, udp_port, sections) as process:
             home.wait_for(lambda: home.state("homeassistant/device/ll_farm_7/config"))
             symbols = random_symbols(bundle.tables, 0)
+            packets = SmallNode(bundle).packets(symbols)
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as node:
-                for packet in SmallNode(bundle).packets(symbols):
-                    node.sendto(packet, ("127.0.0.1", udp_port))
-            result = home.wait_for(lambda: home.state("latentlink/1/farm/7/result"))
+
+                def heard_at_last():
+                    for packet in packets:  # until its port is open
+                        node.sendto(packet, ("127.0.0.1", udp_port))
+                    return home.state("latentlink/1/farm/7/result")
+
+                result = home.wait_for(heard_at_last)
             assert result["label"] == right_label(symbols)
             state = home.wait_for(lambda: home.state("latentlink/1/farm/7/state"))
             assert state["image"] == result["image"]

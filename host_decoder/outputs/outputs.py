@@ -161,7 +161,8 @@ class Outputs:
 
     def _take(self, event: Any) -> None:
         if isinstance(event, tuple):
-            self._watch.settled(*event, time.time())
+            addressee, alert = event
+            self._watch.settled(addressee, alert, time.time())
             return
         observed = self._observation.hear(event)
         if self._metrics is not None:

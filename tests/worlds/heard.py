@@ -8,7 +8,9 @@ from link.wire.control import Quality, Status
 from tests.worlds.small_host import NODE
 
 
-def heard(at_s: float = 1000.0, node: int = NODE, outcome: str = STORED, **figures: Any) -> Heard:
+def heard(
+    at_s: float = 1000.0, node: int | None = NODE, outcome: str = STORED, **figures: Any
+) -> Heard:
     """A packet of 15 bytes at the gateway roof, with these figures of the node's."""
     return Heard("roof", outcome, node, 15, at_s, Quality(7.5, -97), None, figures, 0.004)
 

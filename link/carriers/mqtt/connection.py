@@ -136,14 +136,13 @@ class BrokerConnection:
     # From the first word to the subscription
 
     def _make_client(self) -> Client:
-        settings, is_new = self._settings, self._version == MQTTProtocolVersion.MQTTv5
-        session = {} if is_new else {"clean_session": not self._keeps_session}
+        settings = self._settings
         client = Client(
             CallbackAPIVersion.VERSION2,
             settings.client_id,
             protocol=self._version,
+            clean_session=None if self.is_version_5 else not self._keeps_session,
             manual_ack=True,
-            **session,
         )
         if settings.user is not None:
             client.username_pw_set(settings.user, settings.password)

@@ -298,7 +298,11 @@ def test_a_node_behind_a_lorawan_network_is_answered_over_a_real_broker(
     [chunk] = SmallNode(bundle).chunks(symbols, image=5)
     with broker(tmp_path) as mosquitto, closing(FakeNetwork(mosquitto.port)) as network:
         settings = NetworkSettings(
-            "chirpstack", "localhost", "a1", {device: NODE}, port=mosquitto.port
+            server="chirpstack",
+            host="localhost",
+            application="a1",
+            devices={device: NODE},
+            port=mosquitto.port,
         )
         host = Host(
             [replace(node_entry, key=b"", device=device)],

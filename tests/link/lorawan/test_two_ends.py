@@ -74,7 +74,13 @@ class World:
     def start_host(self):
         device, application = DEVICES[self.server], APPLICATIONS[self.server]
         self.gateway = LoRaWan(
-            NetworkSettings(self.server, "127.0.0.1", application, {device: NODE}, self.port)
+            NetworkSettings(
+                server=self.server,
+                host="127.0.0.1",
+                application=application,
+                devices={device: NODE},
+                port=self.port,
+            )
         )
         told = None if self.told is None else {NODE: self.told}
         entry = NodeEntry(b"", self.bundle, state=self.state)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from link.carriers.carrier import PortError
-from link.carriers.mqtt.broker import BrokerSettings, Will
+from link.carriers.mqtt.broker import BrokerSettings, Message, Will
 from link.carriers.mqtt.connection import BrokerConnection
 from tests.worlds.broker import PATIENCE_S, broker
 
@@ -25,9 +25,10 @@ def connect(port: int, name: str, *topics: str, **how) -> BrokerConnection:
     return BrokerConnection(settings, topics, **how)
 
 
-def heard(connection: BrokerConnection, n: int = 1) -> list:
+def heard(connection: BrokerConnection, n: int = 1) -> list[Message]:
     """The next n messages, acknowledged."""
-    end_s, found = time.monotonic() + PATIENCE_S, []
+    end_s = time.monotonic() + PATIENCE_S
+    found: list[Message] = []
     while len(found) < n and time.monotonic() < end_s:
         connection.work(0.05)
         for message in connection.take():

@@ -49,7 +49,7 @@ class Observed:
         return self.told.told.status if self.told and self.told.told else None
 
     def loss_ratio(self) -> float | None:
-        """Of the last hour's packets; None: too few came."""
+        """The share of the last hour's packets; None: too few came."""
         if not self._marks:
             return None
         (_, sent, lost), (_, sent_now, lost_now) = self._marks[0], self._marks[-1]
@@ -57,7 +57,7 @@ class Observed:
         return (lost_now - lost) / n if n >= MIN_PACKETS else None
 
     def n_bad_tags(self, now_s: float) -> int:
-        """Of the last hour."""
+        """Packets within the last hour."""
         return sum(1 for then_s in self.bad_tags_s if then_s > now_s - HOUR_S)
 
     def hear(self, event: Heard) -> None:

@@ -50,7 +50,7 @@ class OutputsConfig:
 
 
 def read_outputs(path: Path, table: Mapping[str, Any], nodes: Set[int]) -> OutputsConfig:
-    """Of host.toml at `path`, with these nodes. Raises ConfigError with a sentence."""
+    """What host.toml at `path` says, with these nodes. Raises ConfigError with a sentence."""
 
     def read(name: str, reader: Callable[..., T], *more: Any) -> T | None:
         if name not in table:

@@ -25,7 +25,7 @@ from host_decoder.outputs.sections import WebhookConfig
 
 TIMEOUT_S = 10.0
 PASSING = (408, 425, 429)
-"Of 4xx."
+"Answers of 4xx that may not be the last word."
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

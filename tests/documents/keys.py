@@ -67,8 +67,6 @@ HOST_TOML: dict[str, Mapping[str, Setting]] = {
 }
 
 
-
-
 def rows(settings: Mapping[str, Setting], defaults: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [
         (f"`{name}`", type_of(one), default_of(name, one, defaults), unit_of(name), one.means)

@@ -277,7 +277,9 @@ def make_decoder(
     """Fine-tune the decoder, write decoder.onnx; accuracy on validation before and after."""
     data = deployed.data
     encode = deployed.as_may_come or deployed.encode
-    passes = augmented_symbols(data, encode, settings.n_epochs(len(data.train)))
+    passes = augmented_symbols(
+        data, encode, settings.n_epochs(len(data.train), data.image_shape[0])
+    )
     tuned, before, after = finetune(
         decoder,
         passes,

@@ -421,6 +421,11 @@ def command_global(options: argparse.Namespace) -> int:
     run_dir = options.run or RUNS / f"{source.key}-{kind}"
     preset = options.preset or command_line.usual_preset(source.name)
     source.check_preset(preset)
+    if PRESETS[preset].recipe.model.backbone is not None:
+        raise RunError(
+            f"preset '{preset}' starts from a pretrained backbone, which devices do not learn; take "
+            "another, such as narrow-5"
+        )
     with held(run_dir):
         epochs = max(1, round(command_line.epochs_of(options)))
         wanted = Wanted(

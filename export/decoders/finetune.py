@@ -21,6 +21,9 @@ from host_training.data.dataset import DataSet
 from host_training.training.evaluation import autocast
 
 SEED = 0
+USUAL_SIDE = 64
+PIXELS_AT_ONCE = 50_000 * 32 * 32
+"Of training images that are augmented in one go."
 
 Decoder = TypeVar("Decoder", bound=nn.Module)
 "Symbols (N, D) → class scores (N, K)."
@@ -39,8 +42,10 @@ class FineTuning:
     momentum: float = 0.9
     weight_decay: float = 5e-4
 
-    def n_epochs(self, n_images: int) -> int:
-        return min(max(self.images // n_images, self.min_epochs), self.max_epochs)
+    def n_epochs(self, n_images: int, side: int = 0) -> int:
+        """For images of that side, pixels: of large ones each pass takes its time."""
+        most = self.max_epochs // max(side**2 // USUAL_SIDE**2, 1)
+        return max(min(self.images // n_images, most), self.min_epochs)
 
 
 @dataclass(frozen=True)
@@ -83,12 +88,13 @@ def as_input(symbols: np.ndarray) -> Tensor:
 def augmented_symbols(data: DataSet, encode: Encode, n_passes: int) -> np.ndarray:
     """Symbols int8 (passes, N, D) of the training split, augmented anew in each pass."""
     torch.manual_seed(SEED)
-    pixels = to_pixels(data.train.images)
-    passes = []
-    for _ in range(n_passes):
-        images = augment(pixels, data.augmentation).permute(0, 2, 3, 1).contiguous().numpy()
-        passes.append(encode(images))
-    return np.stack(passes)
+    height, width, _ = data.image_shape
+    parts = to_pixels(data.train.images).split(max(PIXELS_AT_ONCE // (height * width), 1))
+
+    def encoded(pixels: Tensor) -> np.ndarray:
+        return encode(augment(pixels, data.augmentation).permute(0, 2, 3, 1).contiguous().numpy())
+
+    return np.stack([np.concatenate([*map(encoded, parts)]) for _ in range(n_passes)])
 
 
 def finetune(

@@ -15,6 +15,8 @@ Shape = tuple[int, int, int]
 Draw = Callable[[np.random.Generator, int, Shape], np.ndarray]
 "Random numbers, how many, and (H, W, 3) → float (N, H, W, 3), 0…255."
 
+PIXELS_AT_ONCE = 1000 * 64 * 64
+"Drawn in one go, with some numbers of eight bytes for each."
 N_WAVES = 4
 "In a smooth field; each has at most one period across the picture."
 N_SQUARES = 4
@@ -27,10 +29,15 @@ def draw(kind: str, n_images: int, own: np.ndarray, seed: int) -> np.ndarray:
     height, width, channels = own.shape[1:]
     if kind == SHUFFLED:
         return shuffled(random, own[random.integers(0, len(own), n_images)])
-    pictures = DRAWN[kind](random, n_images, (height, width, 3))
-    if channels != 3:
-        pictures = np.repeat(pictures.mean(-1, keepdims=True), channels, axis=-1)
-    return np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
+    at_once = max(PIXELS_AT_ONCE // (height * width), 1)
+    parts = []
+    for begin in range(0, n_images, at_once):
+        some = min(at_once, n_images - begin)
+        pictures = DRAWN[kind](random, some, (height, width, 3))
+        if channels != 3:
+            pictures = np.repeat(pictures.mean(-1, keepdims=True), channels, axis=-1)
+        parts.append(np.clip(np.rint(pictures), 0, 255).astype(np.uint8))
+    return np.concatenate(parts)
 
 
 def wall(random: np.random.Generator, n: int, shape: Shape) -> np.ndarray:

@@ -21,6 +21,7 @@ STUDIES = {
     "bench": "results/bench*.json",
     "seeds": "results/seeds-*.json",
     "verdicts": "results/verdicts-*.json",
+    "photos": "results/photos-*.json",
     "gate": "results/gate.json",
     "learn": "results/learn.json",
     "simulation": "results/link-simulation.json",

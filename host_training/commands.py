@@ -423,7 +423,7 @@ def command_global(options: argparse.Namespace) -> int:
     source.check_preset(preset)
     if PRESETS[preset].recipe.model.backbone is not None:
         raise RunError(
-            f"preset '{preset}' starts from a pretrained backbone, which devices do not learn; take "
+            f"preset '{preset}' starts from a pretrained backbone, which no device learns; take "
             "another, such as narrow-5"
         )
     with held(run_dir):

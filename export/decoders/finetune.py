@@ -23,7 +23,7 @@ from host_training.training.evaluation import autocast
 SEED = 0
 USUAL_SIDE = 64
 PIXELS_AT_ONCE = 50_000 * 32 * 32
-"Of training images that are augmented in one go."
+"Pixels of training images that are augmented in one go."
 
 Decoder = TypeVar("Decoder", bound=nn.Module)
 "Symbols (N, D) → class scores (N, K)."

@@ -2,10 +2,16 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from host_training.data.catalogue import load
+from host_training.data.drawing import draw
 from host_training.data.photo_choices import PhotoChoices
+from host_training.data.photo_layout import SIBLINGS, TEST, TRAIN, VALIDATION
+from host_training.data.photos import Photos
+from host_training.data.series import to_draw
 from tests.worlds.photo_folders import counts, read, write_photos
 
 
@@ -74,3 +80,32 @@ def test_where_all_file_names_begin_with_splits_these_are_taken(tmp_path, said):
     assert "(train, validation, test as the file names begin)" in said[0]
     (tmp_path / "cat" / "test_cat_0.png").rename(tmp_path / "cat" / "best_cat_0.png")
     assert "as the file names begin" not in (read(tmp_path, said), said[-2])[1]
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 8), min_size=1, max_size=9), min_size=2, max_size=4).filter(
+        lambda classes: all(sum(each) >= 3 for each in classes)
+    ),
+    st.sampled_from([(), (TEST,), (VALIDATION,)]),
+)
+def test_each_photo_is_in_exactly_one_split_and_no_series_in_two(classes, brought):
+    lengths = [length for each in classes for length in each]
+    labels = [label for label, each in enumerate(classes) for n in each for _ in range(n)]
+    names = np.array([f"{i}.jpg" for i in range(len(labels))], object)
+    series = np.repeat(np.arange(len(lengths)), lengths)
+    images = np.zeros((len(labels), 1, 1, 3), np.uint8)
+    own = Photos(images, np.array(labels), names, series)
+    other = Photos(images[:2], np.array([0, 1]), np.array(["a", "b"], object), np.array([98, 99]))
+    photos, how = draw({TRAIN: own} | dict.fromkeys(brought, other), ["a", "b", "c", "d"], "series")
+    drawn = [part for split, part in photos.items() if split not in brought]
+    assert sorted(name for part in drawn for name in part.names) == sorted(names)
+    assert all(len(part) for part in drawn)
+    if "drawn by series" not in how:
+        assert SIBLINGS not in photos
+        return
+    _, with_series = to_draw(own.labels, own.series, 3 - len(brought))
+    tested = [photos[split] for split in (TRAIN, VALIDATION, TEST) if split not in brought]
+    for number in np.unique(series[np.isin(labels, with_series)]):
+        assert sum(number in part.series for part in tested) == 1
+    if SIBLINGS in photos:
+        assert set(photos[SIBLINGS].series) <= set(photos[TRAIN].series)

@@ -3,13 +3,14 @@ decoder, and of photos that are kept aside.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import sqrt
 
 import numpy as np
 
 from export.measure import through_coder
 from export.partition.chain import encoder_of
+from export.photo_report.features import as_it_came, backbone_of
 from export.photo_report.learning_curve import Point, learning_curve
 from host_decoder.decode.classifier import Classifier
 from host_training.data.dataset import DataSet
@@ -52,6 +53,8 @@ class Examination:
     siblings: Share | None
     "Right of the photos kept aside, whose series are trained on."
     curve: tuple[Point, ...]
+    curve_is_unseen: bool = False
+    "The curve is of a network that has seen none of the photos, not of the encoder."
 
     @cached_property
     def said(self) -> np.ndarray:
@@ -116,6 +119,8 @@ def examine(bundle: Bundle, data: DataSet, n_threads: int = 1) -> Examination:
     if data.siblings is not None:
         said = answers(data.siblings.images)[0].argmax(1)
         siblings = Share(int((said == data.siblings.labels).sum()), len(said))
-    train, test = (encode(split.images).astype(np.float32) for split in (data.train, data.test))
+    backbone = backbone_of(bundle)
+    look = encode if backbone is None else partial(as_it_came, backbone)
+    train, test = (look(split.images).astype(np.float32) for split in (data.train, data.test))
     curve = learning_curve(train, test, data.train.labels, data.test.labels)
-    return Examination(data, probabilities, n_bytes, siblings, curve)
+    return Examination(data, probabilities, n_bytes, siblings, curve, backbone is not None)

@@ -1,8 +1,9 @@
 """Learning curve: the accuracy of a decoder that learns from only so many photos of each class, on
-the latents of an encoder that stays as it is.
+features that stay as they are.
 
-That encoder has learned from all of them, so that few photos look better here than they are: what
-counts is whether the curve still rises at its end.
+Those are of a pretrained backbone as it came, where there is one. Else they are the latents, of an
+encoder that has learned from all photos: few look better then than they are, and what counts is
+whether the curve still rises at its end.
 """
 
 import math

@@ -169,11 +169,17 @@ def _worst(examined: Examination, photos: Path | None) -> Iterator[str]:
 def _curve(examined: Examination) -> Iterator[str]:
     yield "<h2>Learning curve</h2>"
     gain = advice.gain_of_twice(examined)
+    network = (
+        "with a network that has seen none of your photos. The encoder has learned from them, and "
+        "is better"
+        if examined.curve_is_unseen
+        else "with the encoder as it is. That has seen all photos, so few look better here than "
+        "they are"
+    )
     yield (
-        "<p>A decoder that learns from only so many photos of each class, with the encoder as it "
-        "is. That encoder has seen all photos, so few look better here than they are; what counts "
-        f"is whether the curve still rises. Twice as many photos would bring about {gain:.1f} "
-        "points.</p>"
+        "<p>A decoder that learns from only so many photos of each class, "
+        f"{network}; what counts is whether the curve still rises. Twice as many photos would "
+        f"bring about {gain:.1f} points.</p>"
     )
     rows = [
         (

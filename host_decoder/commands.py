@@ -24,6 +24,7 @@ from link.settings import host_folder
 if TYPE_CHECKING:
     from host_decoder.config import HostConfig
     from host_decoder.web.feed import Page
+    from link.bundle import Bundle
 
 # Each command imports what it needs: --help and stats do not wait for ONNX Runtime.
 
@@ -170,6 +171,9 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
                 f"{arguments.store} holds no chunk of bundle {bundle.id.hex()}; it holds chunks "
                 f"of: {held}"
             )
+        if arguments.keep or arguments.show or arguments.as_told:
+            store.close()
+            return _redecode(arguments, bundle)
         begun_s = time.monotonic()
         n_images = 0
         pictures = PictureFolder(arguments.pictures) if arguments.pictures else None
@@ -193,6 +197,20 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
                 f"{', '.join(set(n_chunks) - {bundle.id.hex()})}"
             )
     return 0
+
+
+def _redecode(arguments: argparse.Namespace, bundle: "Bundle") -> int:
+    from host_decoder import redecoding
+
+    if arguments.as_told:
+        redecoding.show_as_told(arguments.store, bundle)
+        _say("images are shown as they were told when they came")
+        return 0
+    code = redecoding.keep(arguments.store, bundle, _say) if arguments.keep else 0
+    if arguments.show and not code:
+        redecoding.show(arguments.store, bundle)
+        _say(f"images that came until now are shown as the decoder of {bundle.path} sees them")
+    return code
 
 
 def _stats(arguments: argparse.Namespace, started_s: float) -> int:
@@ -256,7 +274,7 @@ def _alerts(arguments: argparse.Namespace, started_s: float) -> int:
 
     host = host_folder.host_toml(arguments.folder)
     config = read_config(host)
-    raised = raised_alerts(config.store.parent)
+    raised = raised_alerts(config.state_dir)
     if arguments.json:
         for alert in raised:
             _print_json(alert.to_json())
@@ -454,7 +472,9 @@ def _parser() -> argparse.ArgumentParser:
     decode = command(
         "decode", _decode, "decode stored packets again with a bundle's present decoder; JSON lines"
     )
-    decode.add_argument("store", type=Path, metavar="STORE.sqlite", help="of a host")
+    decode.add_argument(
+        "store", type=_place, metavar="STORE.sqlite", help="of a host; or a server's address"
+    )
     decode.add_argument(
         "--bundle", type=Path, required=True, metavar="DIR", help="that the images were made with"
     )
@@ -481,6 +501,13 @@ def _parser() -> argparse.ArgumentParser:
     decode.add_argument(
         "--csv", action="store_true", help="lines for a spreadsheet instead of JSON"
     )
+    decode.add_argument(
+        "--keep", action="store_true", help="write it into the store, beside what was told"
+    )
+    decode.add_argument(
+        "--show", action="store_true", help="show what was kept, for all that came until now"
+    )
+    decode.add_argument("--as-told", action="store_true", help="show what was told at first again")
 
     token = command("token", _token, "let somebody see the page: makes a token; none: lists whose")
     token.add_argument("name", nargs="?", metavar="NAME", help="of a person or a program")
@@ -501,7 +528,9 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     stats = command("stats", _stats, "what a store holds")
-    stats.add_argument("store", type=Path, metavar="STORE.sqlite", help="of a host")
+    stats.add_argument(
+        "store", type=_place, metavar="STORE.sqlite", help="of a host; or a server's address"
+    )
     stats.add_argument("--json", action="store_true", help="for programs")
     return parser
 
@@ -515,6 +544,12 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help=f"the host folder (default ~/{host_folder.NAME})",
     )
+
+
+def _place(text: str) -> Path | str:
+    from host_decoder.store.settings import is_server
+
+    return text if is_server(text) else Path(text)
 
 
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:

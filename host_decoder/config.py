@@ -16,7 +16,7 @@ docs/host.md lists every key; what it says of one stands beside it here.
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ from host_decoder.gateway_config import GatewayConfig, read_gateways
 from host_decoder.outputs.config import SECTIONS, OutputsConfig, read_outputs
 from host_decoder.receive.clock import CLOCKS
 from host_decoder.revocation import digest, read_revoked
+from host_decoder.store.settings import Keep, Place, is_server
 from host_decoder.web.config import WebConfig, read_web
 from link.bundle import Bundle, BundleError
 from link.bundle.manifest import MANIFEST
@@ -38,8 +39,11 @@ STORE, SITE = "host.sqlite", "home"
 SITE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
 HOST = {
     "store": setting.text().explained(
-        "the file in which everything is kept that came", usual=f"`{STORE}`"
+        "where everything is kept that came: a file, or a PostgreSQL server's "
+        "`postgresql://user@server/database`",
+        usual=f"`{STORE}`",
     ),
+    "keep": setting.SECTION.explained("how long, in days", usual="as its keys say"),
     "clock": setting.text(CLOCKS).explained(
         "`trusted`: this host's time is right, though nothing synchronises it (NTP), and nodes may "
         "be told it"
@@ -133,7 +137,7 @@ class HostConfig:
     """All of host.toml, its keys and bundles read and checked."""
 
     gateways: tuple[GatewayConfig, ...]
-    store: Path
+    store: Place
     nodes: tuple[KnownNode, ...]
     other_bundles: tuple[Bundle, ...] = ()
     verdict: VerdictConfig | None = None
@@ -148,6 +152,14 @@ class HostConfig:
     "The page; None: there is none."
     outputs: OutputsConfig = field(default_factory=OutputsConfig)
     "What it says to other programs."
+    path: Path = Path()
+    "host.toml itself."
+    keep: Keep = field(default_factory=Keep)
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of what is kept elsewhere than in the store: airtime that was spent."""
+        return self.store.parent if isinstance(self.store, Path) else self.path.parent
 
 
 def read_config(path: Path | str) -> HostConfig:
@@ -181,7 +193,9 @@ def _read_config(path: Path) -> HostConfig:
     gateways = read_gateways(path, table["link"], devices)
     return HostConfig(
         gateways=gateways,
-        store=path.parent / table.get("store", STORE),
+        store=_place(path.parent, table.get("store", STORE)),
+        path=path,
+        keep=_checked(f"[keep] of {path}", setting.read, Keep, table.get("keep", {})),
         nodes=nodes,
         other_bundles=others,
         verdict=_checked(f"[verdict] of {path}", read_verdict, table["verdict"])
@@ -204,11 +218,31 @@ def _read_config(path: Path) -> HostConfig:
     )
 
 
+def read_further_nodes(
+    path: Path, known: Collection[int]
+) -> tuple[tuple[KnownNode, ...], tuple[str, ...]]:
+    """Nodes that host.toml or `nodes/` name by now and that are not known yet, and a sentence on
+    each that cannot be used.
+    """
+    faults: list[str] = []
+    try:
+        toml = host_folder.read_host_toml(path, ConfigError, {})
+        entries, _ = host_folder.all_nodes(path, toml.get("node", []), ConfigError, faults, {})
+        further = [entry for entry in entries if entry[1].get("node") not in known]
+        return (_read_nodes(path, further, faults) if further else ()), tuple(faults)
+    except (ConfigError, BundleError, KeyStateError) as error:
+        return (), (str(error),)
+
+
 def _checked(where: str, read: Callable[..., T], *given: Any) -> T:
     try:
         return read(*given)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+def _place(folder: Path, text: str) -> Place:
+    return text if is_server(text) else folder / text
 
 
 def _site(path: Path, name: str) -> str:

@@ -30,6 +30,7 @@ PACKAGES = tools.PACKAGES | {
     "mosquitto_passwd": "mosquitto",
     "qemu-aarch64": "qemu-user",
     "sh": "dash",
+    "strace": "strace",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",

@@ -267,6 +267,7 @@ TESTED_ELSEWHERE = {
     "host_decoder/store/opening.py": "tests/host_decoder/store/test_store.py",
     "host_decoder/store/partitions.py": "tests/host_decoder/store/test_postgres.py",
     "host_decoder/store/comparison.py": "tests/host_decoder/store/test_jobs.py",
+    "host_decoder/store/settings.py": "tests/host_decoder/store/test_retention.py",
     "host_decoder/store/schema.py": "tests/host_decoder/store/test_store.py",
     "host_decoder/store/sqlite_file.py": "tests/host_decoder/store/test_file.py",
     "host_decoder/store/statistics.py": "tests/host_decoder/store/test_store.py",

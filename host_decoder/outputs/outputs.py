@@ -44,7 +44,7 @@ class Outputs:
         self._should_stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outputs", daemon=True)
         self._observation = Observation(config.nodes, time.time())
-        folder, site = config.store.parent, config.site
+        folder, site = config.state_dir, config.site
         couriers = {}
         if config.outputs.webhook is not None:
             couriers["webhook"] = Webhook(config.outputs.webhook, site).bring

@@ -3,12 +3,13 @@ before the node asks.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from host_decoder.config import KnownNode
 from host_decoder.decode.reader import Reader
-from host_decoder.decode.task_reader import task_reader
+from host_decoder.decode.task_reader import TaskReader, task_reader
 from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.receive.advice import Advisor
@@ -29,19 +30,23 @@ class Answers:
         timing: LinkTiming | None,
     ) -> None:
         """Without verdict every image is awaited whole; without timing airtime costs nothing."""
-        self._timing = timing
-        own = [(node, bundle) for node in nodes for bundle in (node.bundle, *node.earlier_bundles)]
-        bundles = {bundle.path: bundle for _, bundle in own}
-        self._readers = {path: Reader(bundle, verdict) for path, bundle in bundles.items()}
-        self._tasks = {
-            (node.number, bundle.path): {
-                name: task_reader(bundle, name) for name in node.tasks if bundle.has_task(name)
-            }
-            for node, bundle in own
-        }
-        self._advisors = {
-            node.number: Advisor(self._readers[node.bundle.path].gives_verdicts) for node in nodes
-        }
+        self._timing, self._verdict = timing, verdict
+        self._readers: dict[Path, Reader] = {}
+        self._tasks: dict[tuple[int, Path], dict[str, TaskReader]] = {}
+        self._advisors: dict[int, Advisor] = {}
+        self.add(nodes)
+
+    def add(self, nodes: Sequence[KnownNode]) -> None:
+        """Nodes that are known from now on; those with one bundle share what reads it."""
+        for node in nodes:
+            for bundle in (node.bundle, *node.earlier_bundles):
+                if bundle.path not in self._readers:
+                    self._readers[bundle.path] = Reader(bundle, self._verdict)
+                self._tasks[node.number, bundle.path] = {
+                    name: task_reader(bundle, name) for name in node.tasks if bundle.has_task(name)
+                }
+            gives_verdicts = self._readers[node.bundle.path].gives_verdicts
+            self._advisors[node.number] = Advisor(gives_verdicts)
 
     @property
     def notices(self) -> list[str]:

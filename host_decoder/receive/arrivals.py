@@ -33,11 +33,28 @@ class Arrivals:
         self._store = store
         self._underway: dict[tuple[int, bytes, int], list[Chunk]] = {}
         "Chunks of the batch that is about to be stored, by node, bundle and image."
+        self._highest: dict[tuple[int, bytes], int] = {}
+        "By node and bundle: no chunk of a later image is stored."
+
+    def add(self, nodes: Sequence[KnownNode]) -> None:
+        """Nodes that are known from now on."""
+        self._keys |= {node.number: node.key for node in nodes}
 
     def chunks(self, node: int, bundle_id: bytes, image: int) -> list[Chunk]:
-        """Those that are stored, or about to be."""
-        stored = self._store.chunks_of(node, self._keys[node], bundle_id.hex(), image)
-        return stored + self._underway.get((node, bundle_id, image), [])
+        """Those that are stored, or about to be. The store is not asked for an image that is new:
+        most are.
+        """
+        underway = self._underway.get((node, bundle_id, image), [])
+        if image > self._highest_image(node, bundle_id):
+            return underway
+        return self._store.chunks_of(node, self._keys[node], bundle_id.hex(), image) + underway
+
+    def _highest_image(self, node: int, bundle_id: bytes) -> int:
+        place = node, bundle_id
+        if place not in self._highest:
+            key, bundle = self._keys[node], bundle_id.hex()
+            self._highest[place] = self._store.highest_image(node, key, bundle)
+        return self._highest[place]
 
     def note(self, outcomes: Sequence[Outcome]) -> None:
         """What these bring is about to be stored."""
@@ -48,6 +65,9 @@ class Arrivals:
 
     def forget_underway(self) -> None:
         """It is stored, or it is not."""
+        for node, bundle_id, image in self._underway:
+            place = node, bundle_id
+            self._highest[place] = max(image, self._highest_image(*place))
         self._underway.clear()
 
     def of(self, outcome: Update | Gap) -> Arrived | None:

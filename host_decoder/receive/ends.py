@@ -52,24 +52,13 @@ class Ends:
             for number, gateway in enumerate(gateways)
             if gateway.governor.silent_because is None
         ]
-        self._radio_nodes = {node.number for node in nodes if node.device is None}
-        entries = {node.number: _entry(node, store, other_bundles) for node in nodes}
-        told_images = {
-            node.number: store.newest_image(node.number, node.key, node.bundle.id.hex())
-            for node in nodes
-            if node.device is not None
-        }
-        self._radio = Receiver(
-            {number: entries[number] for number in entries if number in self._radio_nodes},
-            timing,
-            governors=[gateway.governor for gateway in gateways],
-        )
-        self._network = LoRaWanReceiver(
-            {number: entries[number] for number in told_images},
-            told_images={n: image for n, image in told_images.items() if image is not None},
-        )
+        self._store, self._other_bundles = store, other_bundles
+        self._radio_nodes: set[int] = set()
+        self._teams: set[int] = set()
+        self._radio = Receiver({}, timing, governors=[gateway.governor for gateway in gateways])
+        self._network = LoRaWanReceiver({})
+        self.add(nodes)
         self._slotted: set[int] = set()
-        self._teams = {number for number, entry in entries.items() if entry.is_team}
         self._origins: dict[tuple[int, int], Hashable] = {}
         "By gateway and node: where the node's packets come from."
         self._members: Recent[tuple[int, int, bytes], Hashable] = Recent(MAX_SPEAKERS)
@@ -77,6 +66,22 @@ class Ends:
         self._mute_until_s = float("-inf")
         self._mute_because = ""
         self._notices: list[Notice] = []
+
+    def add(self, nodes: Sequence[KnownNode]) -> None:
+        """Nodes that are known from now on."""
+        entries = {node.number: _entry(node, self._store, self._other_bundles) for node in nodes}
+        told_images = {
+            node.number: self._store.newest_image(node.number, node.key, node.bundle.id.hex())
+            for node in nodes
+            if node.device is not None
+        }
+        self._radio_nodes |= {node.number for node in nodes if node.device is None}
+        self._teams |= {number for number, entry in entries.items() if entry.is_team}
+        self._radio.add({n: entry for n, entry in entries.items() if n not in told_images})
+        self._network.add(
+            {number: entries[number] for number in told_images},
+            {n: image for n, image in told_images.items() if image is not None},
+        )
 
     def at(self, gateway: int) -> HostEnd:
         """The end of what comes through this gateway."""

@@ -11,7 +11,8 @@ host_decoder.receive.gateways brings it both.
 """
 
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,8 @@ from link.wire import NO_QUALITY, Hello, Quality
 
 COUNT_PERIOD_S = 1.0
 "How often counts are stored that no packet takes along."
+TIDY_PERIOD_S = 1.0
+"How often a little of what is old is let go of."
 PACKETS_PER_BATCH = 32
 """Packets of one transaction. A node awaits its answer for a tenth of a second, and so many are
 decoded and stored in half of that.
@@ -98,16 +101,29 @@ class Host:
         self._has_told_clock = False
         self._started_s = self._clock.unix_s()
         self._counts = Counts(self._started_s)
-        self._counted_s = float("-inf")
+        self._counted_s = self._tidied_s = float("-inf")
         self._shelf = Shelf()
         self._arrivals = Arrivals(nodes, store)
         self._answers = Answers(nodes, verdict, timing)
         self._ends = Ends(nodes, store, other_bundles, timing, self._gateways)
 
+    def add_nodes(self, nodes: Sequence[KnownNode]) -> None:
+        """Nodes that are heard from now on; StoreError where it is not known what came of them."""
+        self._store.introduce(nodes)
+        self._ends.add(nodes)
+        self._answers.add(nodes)
+        self._arrivals.add(nodes)
+        self._keys |= {node.number: node.key for node in nodes}
+
     @property
     def notices(self) -> list[str]:
         """Sentences for the person, to be said once."""
         return self._answers.notices
+
+    @property
+    def nodes(self) -> Collection[int]:
+        """Numbers of those that are heard."""
+        return self._keys.keys()
 
     @property
     def governors(self) -> list[Governor]:
@@ -360,6 +376,10 @@ class Host:
                 self._store_counts()
             except StoreError as error:
                 events += self._shelf.fail(error, now_s)
+        if not self.is_behind and now_s > self._tidied_s + TIDY_PERIOD_S and self._clock.is_right:
+            self._tidied_s = now_s
+            with suppress(StoreError):  # the next packet tells, if it lasts
+                self._store.tidy(self._clock.unix_s())
         return [*self._ends.take_notices(), *events]
 
     def settle(self, now_s: float) -> list[Event | Notice]:

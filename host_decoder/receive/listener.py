@@ -4,7 +4,7 @@ screen for people.
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from typing import Any
 
 from rich.console import Console
@@ -15,10 +15,12 @@ from host_decoder.receive.clock import WallClock
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateways import POLL_S, governors_of, listen, timing_of
 from host_decoder.receive.host import Host
+from host_decoder.receive.newcomers import Newcomers
 from host_decoder.store.desk import Desk
 from host_decoder.store.file import StoreError
 from host_decoder.store.shelf import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from host_decoder.store.store import Store
+from host_decoder.store.worker import job_worker
 from host_decoder.view.statistics_view import link_tables
 from host_decoder.view.summary import Title, summary
 from host_decoder.view.tally import Tally
@@ -67,7 +69,7 @@ class Listener:
         self._worked_s = float("-inf")
         self._explainer = Explainer()
         self.tally = Tally()
-        self._governors = governors_of(config.gateways, config.store.parent)
+        self._governors = governors_of(config.gateways, config.state_dir)
         self._figures: dict[int, dict[str, Any]] = {}
 
     def print_lines(
@@ -146,19 +148,25 @@ class Listener:
         if store is None:
             return
         with store, closing(self._host(store)) as host, ExitStack() as running:
+            with suppress(StoreError):  # said of the first packet, if it lasts
+                store.introduce(config.nodes)
+            running.enter_context(job_worker(store.database))
             for companion in self._companions:
                 running.enter_context(companion(Desk(store.database)))
             sentences = [*self._silences(), *self._ledger_notices(), *host.notices]
             yield from (Notice(sentence, is_problem=True) for sentence in sentences)
             last_packet_s = time.monotonic()
+            newcomers = Newcomers(config.path, {node.number for node in config.nodes})
+            lost: dict[int, int] = {}
             with closing(listen(host, config.gateways, self._should_stop)) as events:
                 for event in events:
                     if isinstance(event, Answer | Rejected):
                         last_packet_s = time.monotonic()
-                        self.tally.n_lost = sum(
-                            host.figures(node.number)["lost"] for node in config.nodes
-                        )
+                        if event.node is not None and event.node in host.nodes:
+                            lost[event.node] = host.figures(event.node)["lost"]
+                            self.tally.n_lost = sum(lost.values())
                     yield self._counted(event)
+                    yield from newcomers.welcome(host)
                     if self._count is not None and self.tally.n_settled >= self._count:
                         break
                     if (
@@ -166,7 +174,7 @@ class Listener:
                         and time.monotonic() > last_packet_s + self._idle_timeout_s
                     ):
                         break
-            self._figures = {node.number: host.figures(node.number) for node in config.nodes}
+            self._figures = {number: host.figures(number) for number in host.nodes}
             for event in host.settle(boot_s()):
                 yield self._counted(event)
 
@@ -184,11 +192,12 @@ class Listener:
         Nothing is received before: without a node's session in it a recording would be taken for
         news.
         """
+        config = self._config
         said, pause_s, retry_s = "", FIRST_PAUSE_S, 0.0
         while True:
             if time.monotonic() >= retry_s:
                 try:
-                    store = Store(self._config.store, site=self._config.site)
+                    store = Store(config.store, site=config.site, keep=config.keep)
                     self._notifier.ready()
                     return store
                 except StoreError as error:

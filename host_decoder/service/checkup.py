@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from host_decoder.store.settings import Place, is_server
 from link.checkup import (
     Finding,
     check_address,
@@ -86,14 +87,14 @@ def _settings(host: Path, systemd: Path) -> Iterator[Finding]:
         yield from _service(host, config)
 
 
-def _is_held(store: Path) -> bool:
+def _is_held(store: Place) -> bool:
     """Whether a host writes it."""
     from host_decoder.store.file import Lock, StoreError, StoreHeldError
 
-    if not store.exists():
+    if is_server(store) or not Path(store).exists():
         return False
     try:
-        Lock(store).close()
+        Lock(Path(store)).close()
     except StoreHeldError:
         return True
     except StoreError:
@@ -101,12 +102,14 @@ def _is_held(store: Path) -> bool:
     return False
 
 
-def _store(store: Path) -> Iterator[Finding]:
+def _store(store: Place) -> Iterator[Finding]:
     from host_decoder.store.file import StoreError
     from host_decoder.store.store import Store
 
-    folder = store.parent
-    if not folder.is_dir():
+    folder = Path(store).parent
+    if is_server(store):
+        pass
+    elif not folder.is_dir():
         yield Finding(f"there is no folder {folder} for the store: make it")
     elif not os.access(folder, os.W_OK | os.X_OK):
         yield Finding(
@@ -114,7 +117,7 @@ def _store(store: Path) -> Iterator[Finding]:
         )
     else:
         yield from check_disk(folder)
-    if not store.exists():
+    if not is_server(store) and not Path(store).exists():
         return
     try:
         with Store(store, must_exist=True) as opened:

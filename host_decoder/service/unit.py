@@ -12,6 +12,7 @@ from pathlib import Path
 from host_decoder.config import HostConfig
 from host_decoder.errors import HostError
 from host_decoder.gateway_config import GatewayConfig
+from host_decoder.store.settings import is_server
 from link.carriers import CarrierSettings
 from link.checkup import account
 from link.settings import host_folder
@@ -32,12 +33,12 @@ HOMES, TEMPORARY = ("/home/", "/root/", "/run/user/"), ("/tmp/", "/var/tmp/")
 def unit_text(host: Path, config: HostConfig) -> str:
     """The unit of the host whose host.toml that is; HostError where none can be made."""
     folder = host.absolute().parent
-    writable = list(dict.fromkeys((folder, config.store.absolute().parent)))
+    writable = list(dict.fromkeys((folder, config.state_dir.absolute())))
     read = [PROGRAMS, Path(sys.prefix), Path(sys.base_prefix)]
     read += [
         one.path.absolute() for node in config.nodes for one in (node.bundle, *node.earlier_bundles)
     ]
-    has_network = any(map(_is_over_ip, config.gateways))
+    has_network = any(map(_is_over_ip, config.gateways)) or is_server(config.store)
     return TEMPLATE.read_text(encoding="utf-8").format(
         unit=NAME,
         folder=folder,

@@ -9,6 +9,7 @@ Nothing is open between two calls: no transaction waits for anybody.
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Executable, Table
@@ -47,49 +48,51 @@ def rows(
 def insert_new(connection: Connection, table: Table, entries: Sequence[Mapping[str, Any]]) -> None:
     """What is there already stays."""
     if entries:
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), entries)
+        connection.execute(_adding(table, connection.dialect.name), entries)
 
 
 def insert_or_replace(
     connection: Connection, table: Table, entries: Sequence[Mapping[str, Any]]
 ) -> None:
     """What is there under the key is replaced."""
-    _upsert(connection, table, entries, frozenset())
+    if entries:
+        connection.execute(_replacing(table, connection.dialect.name, tuple(entries[0])), entries)
 
 
 def insert_or_add(
     connection: Connection, table: Table, entries: Sequence[Mapping[str, Any]], *counts: str
 ) -> None:
     """What is there under the key is replaced but for these columns, which are added up."""
-    _upsert(connection, table, entries, frozenset(counts))
+    if entries:
+        statement = _replacing(table, connection.dialect.name, tuple(entries[0]), counts)
+        connection.execute(statement, entries)
 
 
-def _upsert(
-    connection: Connection,
-    table: Table,
-    entries: Sequence[Mapping[str, Any]],
-    counts: frozenset[str],
-) -> None:
-    if not entries:
-        return
-    statement = _insert(connection, table)
+@cache
+def _adding(table: Table, dialect: str) -> Any:
+    return _insert(table, dialect).on_conflict_do_nothing()
+
+
+@cache
+def _replacing(
+    table: Table, dialect: str, given: tuple[str, ...], counts: tuple[str, ...] = ()
+) -> Any:
+    """Made once: to write a statement takes longer than to run it."""
+    statement = _insert(table, dialect)
     key = [column.name for column in table.primary_key]
-    given = [column for column in table.columns if column.name in entries[0]]
     changed = {
-        column.name: column + statement.excluded[column.name]
-        if column.name in counts
-        else statement.excluded[column.name]
-        for column in given
-        if column.name not in key
+        name: table.c[name] + statement.excluded[name]
+        if name in counts
+        else statement.excluded[name]
+        for name in given
+        if name not in key
     }
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=key, set_=changed), list(entries)
-    )
+    return statement.on_conflict_do_update(index_elements=key, set_=changed)
 
 
-def _insert(connection: Connection, table: Table) -> Any:
+def _insert(table: Table, dialect: str) -> Any:
     """Both dialects have the same words for a conflict."""
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
 
 
 class Turns:

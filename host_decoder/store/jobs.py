@@ -223,6 +223,24 @@ def register_decoder(connection: Connection, bundle: Bundle) -> int:
     return int(connection.execute(select(DECODERS.c.id).filter_by(**named)).scalar_one())
 
 
+def decoder_of(database: Database, bundle: Bundle) -> int:
+    """The number of a bundle's present decoder, which has seen something already."""
+    found = rows(
+        database,
+        select(DECODERS.c.id).where(
+            DECODERS.c.bundle == bundle.id.hex(),
+            DECODERS.c.task == LABEL_TASK,
+            DECODERS.c.sha256 == bundle.decoder_sha256(LABEL_TASK),
+            exists().where(RESULTS.c.decoder_id == DECODERS.c.id),
+        ),
+    )
+    if not found:
+        raise HostError(
+            f"the decoder of {bundle.path} has seen nothing that is stored; say --keep first"
+        )
+    return int(found[0]["id"])
+
+
 def label_ids(connection: Connection, classes: Sequence[str]) -> list[int]:
     """Numbers of these labels, in their order."""
     insert_new(connection, LABELS, [{"name": name} for name in classes])

@@ -83,11 +83,6 @@ class Names:
         self._last_sender[receipt.node] = known[0]
         return node_id, known[0]
 
-    def sender_of(self, number: int, key: bytes) -> int | None:
-        """Its sender, where one is remembered."""
-        known = self._senders.get((number, key))
-        return None if known is None else known[0]
-
     def known_sender(self, number: int) -> tuple[int, int] | None:
         """The node and the sender that was heard last since this start."""
         sender = self._last_sender.get(number)
@@ -134,15 +129,15 @@ class Names:
         return None if row is None else (row[0], row[1])
 
 
-def of_sender(site: str, number: int, key: str) -> Any:
-    """The newest sender of a node under a key, as a part of a query."""
-    return (
-        select(func.max(SENDERS.c.id))
+def of_sender(site: Any, number: Any, key: Any, is_newest: bool = True) -> Any:
+    """The newest sender of a node under a key, or all there are, as a part of a query."""
+    query = (
+        select(func.max(SENDERS.c.id) if is_newest else SENDERS.c.id)
         .join(NODES, NODES.c.id == SENDERS.c.node_id)
         .join(SITES, SITES.c.id == NODES.c.site_id)
         .where(SITES.c.name == site, NODES.c.number == number, SENDERS.c.key_id == key)
-        .scalar_subquery()
     )
+    return query.scalar_subquery() if is_newest else query
 
 
 def key_id(key: bytes) -> str:

@@ -1,20 +1,10 @@
-"""Opening: a store lies in a SQLite file, or at a PostgreSQL server.
-
-A place is a path, or a DSN such as postgresql://host@db.example/latentlink.
-"""
+"""Opening: a store lies in a SQLite file, or at a PostgreSQL server."""
 
 from pathlib import Path
 
 from host_decoder.store.database import Database
+from host_decoder.store.settings import Place, is_server
 from host_decoder.store.sqlite_file import SqliteFile
-
-SERVER = ("postgresql://", "postgres://")
-Place = Path | str
-"A file, or a DSN."
-
-
-def is_server(place: Place) -> bool:
-    return str(place).startswith(SERVER)
 
 
 def open_database(place: Place, must_exist: bool = False, site: str | None = None) -> Database:

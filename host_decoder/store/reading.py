@@ -18,7 +18,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
 
 from host_decoder.store.database import rows
-from host_decoder.store.opening import Place, open_database
+from host_decoder.store.opening import open_database
 from host_decoder.store.schema import (
     DECODERS,
     HAND_LABELS,
@@ -37,6 +37,7 @@ from host_decoder.store.schema import (
     SITES,
     STATUSES,
 )
+from host_decoder.store.settings import Place
 
 MAX_PAGE = 1000
 PROBABILITIES = "probabilities"

@@ -11,19 +11,33 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
+from host_decoder.config import KnownNode
 from host_decoder.store.database import rows
 from host_decoder.store.images import StoredImage, image_pages
 from host_decoder.store.keeping import Batch, Memory, days_of
 from host_decoder.store.migration import SITE
 from host_decoder.store.names import Names, key_id, of_sender
-from host_decoder.store.opening import Place, is_server, open_database
+from host_decoder.store.opening import open_database
 from host_decoder.store.receipt import Receipt, Totals
-from host_decoder.store.schema import CHUNKS, PACKETS, SENDERS
+from host_decoder.store.retention import Retention
+from host_decoder.store.schema import CHUNKS, NODES, PACKETS, SENDERS
+from host_decoder.store.settings import Keep, Place, is_server
 from host_decoder.store.statistics import statistics
 from link.host import NodeState
 from link.wire import Chunk
+
+CHUNKS_OF = (
+    select(CHUNKS.c.chunk, CHUNKS.c.is_last, CHUNKS.c.bitstream, CHUNKS.c.age_s, CHUNKS.c.version)
+    .where(
+        CHUNKS.c.sender == of_sender(bindparam("site"), bindparam("number"), bindparam("key_id")),
+        CHUNKS.c.bundle == bindparam("bundle"),
+        CHUNKS.c.image == bindparam("image"),
+    )
+    .order_by(CHUNKS.c.counter)
+)
+"Written once: it is asked for each chunk that is not the first of a new image."
 
 
 class Store:
@@ -31,13 +45,20 @@ class Store:
     StoreError.
     """
 
-    def __init__(self, place: Place, must_exist: bool = False, site: str = SITE) -> None:
+    def __init__(
+        self,
+        place: Place,
+        must_exist: bool = False,
+        site: str = SITE,
+        keep: Keep | None = None,
+    ) -> None:
         """`must_exist`: it is only read. Otherwise this is its one writer, and a second one is
-        refused by name.
+        refused by name. `keep` None: everything is kept for ever.
         """
         self.place: Place = place if is_server(place) else Path(place)
-        self.site = site
+        self.site, self._is_read = site, must_exist
         self.database = open_database(place, must_exist, site)
+        self._retention = Retention(self.database, keep) if keep is not None else None
         self._names: Names | None = None
         self._memory = Memory()
         self._is_unsure = False
@@ -75,6 +96,28 @@ class Store:
         """Counts alone, when no packet takes them along."""
         self.add_all([], totals)
 
+    def introduce(self, nodes: Sequence[KnownNode]) -> None:
+        """They are on the wall before they are heard, by what host.toml says of them; what it
+        leaves out stays as a person said at the page.
+        """
+        with self.database.transaction() as connection:
+            names = self._names_by(connection)
+            for node in nodes:
+                about = {
+                    "name": node.name or None,
+                    "latitude": node.latitude,
+                    "longitude": node.longitude,
+                    "bundle": node.bundle.id.hex(),
+                }
+                said = {name: value for name, value in about.items() if value is not None}
+                change = NODES.update().where(NODES.c.id == names.node_id(node.number))
+                connection.execute(change.values(**said))
+
+    def tidy(self, unix_s: float) -> None:
+        """Let go of a little of what is old; the clock is right."""
+        if self._retention is not None:
+            self._retention.step(unix_s)
+
     def state(self, node: int, key: bytes) -> NodeState | None:
         """Where the session of this node under this key stands; None when nothing of it is
         stored.
@@ -88,17 +131,20 @@ class Store:
 
     def chunks_of(self, node: int, key: bytes, bundle: str, image: int) -> list[Chunk]:
         """The stored chunks of an image, as they came."""
-        sender = self._names.sender_of(node, key) if self._names is not None else None
-        query = select(
-            CHUNKS.c.chunk, CHUNKS.c.is_last, CHUNKS.c.bitstream, CHUNKS.c.age_s, CHUNKS.c.version
-        ).where(
-            CHUNKS.c.sender == (sender or self._newest(node, key)),
-            CHUNKS.c.bundle == bundle,
-            CHUNKS.c.image == image,
+        with self.database.reading() as connection:
+            asked = {"site": self.site, "number": node, "key_id": key_id(key)}
+            found = connection.execute(CHUNKS_OF, {**asked, "bundle": bundle, "image": image})
+            return [Chunk(image, *row) for row in found]
+
+    def highest_image(self, node: int, key: bytes, bundle: str) -> int:
+        """No chunk of a later image is stored; -1: of none at all."""
+        senders = of_sender(self.site, node, key_id(key), is_newest=False)
+        query = select(func.max(CHUNKS.c.image)).where(
+            CHUNKS.c.sender.in_(senders), CHUNKS.c.bundle == bundle
         )
         with self.database.reading() as connection:
-            found = connection.execute(query.order_by(CHUNKS.c.counter))
-            return [Chunk(image, *row) for row in found]
+            found = connection.execute(query).scalar()
+        return -1 if found is None else int(found)
 
     def newest_image(self, node: int, key: bytes, bundle: str) -> int | None:
         """The image of the chunk stored last that was made with this bundle; None when there is
@@ -130,7 +176,7 @@ class Store:
         """What is stored, by node, what was refused, by reason, and what links counted since the
         host's last start.
         """
-        site = self.site if self.database.is_server else None
+        site = None if self._is_read else self.site
         return {"store": self.database.name, **statistics(self.database, site)}
 
     def close(self) -> None:

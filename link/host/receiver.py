@@ -84,15 +84,20 @@ class Receiver(HostEnd):
             if timing is not None
             else None
         )
-        self._nodes = {
-            node: Peer(node, entry, timing, salt, decode, self._advances)
-            for node, entry in nodes.items()
-        }
-        self._timing = timing
+        self._timing, self._salt, self._decode = timing, salt, decode
+        self._nodes: dict[int, Peer] = {}
+        self.add(nodes)
         self._governors = tuple(governors)
         self.unix_offset_s = unix_offset_s
         self._slots: SlotPlan | None = None
         self._is_speaking = False
+
+    def add(self, nodes: Mapping[int, NodeEntry]) -> None:
+        """Nodes that are known from now on."""
+        for node, entry in nodes.items():
+            self._nodes[node] = Peer(
+                node, entry, self._timing, self._salt, self._decode, self._advances
+            )
 
     # Uplink
 

@@ -22,6 +22,7 @@ from host_decoder.outputs.sections import (
     PrometheusConfig,
     WebhookConfig,
 )
+from host_decoder.store.settings import Keep
 from host_decoder.web.config import WebConfig
 from link.settings.setting import MANY, Setting, defaults_of, settings_of
 from tests.documents.markdown import table
@@ -50,6 +51,7 @@ NODE_TOML = {
 SECTIONS: dict[str, type] = {
     "keys of [verdict]": VerdictConfig,
     "keys of [web]": WebConfig,
+    "keys of [keep]": Keep,
     "keys of [mqtt]": MqttConfig,
     "keys of [prometheus]": PrometheusConfig,
     "keys of [[alert]]": Rule,

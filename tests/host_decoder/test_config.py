@@ -250,7 +250,8 @@ def test_a_damaged_bundle_among_the_others_is_left_out_and_said(write, tmp_path)
         (
             "store",
             "sotre",
-            'key "sotre" is unknown; the keys are store, clock, bundles, site, link, verdict, web',
+            'key "sotre" is unknown; the keys are store, keep, clock, bundles, site, link, '
+            "verdict, web",
         ),
         ('port = "/dev/ttyUSB0"', "", r'\[link\] key "port" is missing'),
         ('"/dev/ttyUSB0"', "4", r"\[link\] port is 4, it must be a text in quotes"),

@@ -29,6 +29,7 @@ STUDIES = {
     "erasure": "results/link-erasure.json",
     "kills": "results/link-kills.json",
     "fuzz": "results/link-fuzz.json",
+    "fleet": "results/fleet.json",
     "faults": "results/faults.json",
     "aarch64": "results/aarch64-*.json",
     "install": "results/install.json",

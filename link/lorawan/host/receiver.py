@@ -45,11 +45,16 @@ class LoRaWanReceiver(HostEnd):
         A node without one is asked for a HELLO once more. Keys of nodes are not used: the network
         has its own.
         """
-        told = told_images or {}
-        self._nodes = {
-            number: NetworkPeer(number, entry, timing, told.get(number), decode)
-            for number, entry in nodes.items()
-        }
+        self._timing, self._decode = timing, decode
+        self._nodes: dict[int, NetworkPeer] = {}
+        self.add(nodes, told_images or {})
+
+    def add(self, nodes: Mapping[int, NodeEntry], told_images: Mapping[int, int]) -> None:
+        """Nodes that are known from now on."""
+        for number, entry in nodes.items():
+            self._nodes[number] = NetworkPeer(
+                number, entry, self._timing, told_images.get(number), self._decode
+            )
 
     def receive(
         self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0

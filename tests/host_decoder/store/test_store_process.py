@@ -4,6 +4,7 @@ writes.
 
 import json
 import queue
+import re
 import socket
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from link.wire.control import Report
 from link.wire.packet import Flag
+from tests.programs import program
 from tests.worlds.small_bundle import random_symbols
 from tests.worlds.small_host import KEY, NODE, SmallNode
 
@@ -25,7 +27,8 @@ PATIENCE_S = 60.0
 class Host:
     """`python -m host_decoder listen` at a port of 127.0.0.1, and a node that speaks to it."""
 
-    def __init__(self, folder, bundle, name: str = "host.toml") -> None:
+    def __init__(self, folder, bundle, name: str = "host.toml", *before: str) -> None:
+        """`before`: a program that runs the host."""
         with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as free:
             free.bind(("127.0.0.1", 0))
             self.address = free.getsockname()
@@ -35,7 +38,7 @@ class Host:
             '"udp"\n'
             f'[[node]]\nnode = {NODE}\nkey = "node.key"\nbundle = "{bundle.path}"\n'
         )
-        command = [sys.executable, "-m", "host_decoder", "listen", str(folder / name)]
+        command = [*before, sys.executable, "-m", "host_decoder", "listen", str(folder / name)]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -81,8 +84,8 @@ class Host:
 def start(tmp_path, bundle):
     hosts: list[Host] = []
 
-    def start(name: str = "host.toml") -> Host:
-        hosts.append(Host(tmp_path, bundle, name))
+    def start(name: str = "host.toml", *before: str) -> Host:
+        hosts.append(Host(tmp_path, bundle, name, *before))
         return hosts[-1]
 
     yield start
@@ -158,3 +161,28 @@ def test_a_host_waits_for_a_store_that_is_being_read(start, bundle, tmp_path):
         host.says("is being read")
         reader.kill()
     host.says("listening on")
+
+
+CALLS = "recvfrom,sendto,fsync,fdatasync"
+DONE = re.compile(r"(recvfrom|fsync|fdatasync)(?:\(| resumed).*= (-?\d+)")
+
+
+def test_no_answer_leaves_before_what_it_answers_is_on_the_disk(start, bundle, tmp_path):
+    """As the kernel sees it: received, flushed, sent."""
+    trace = tmp_path / "trace"
+    host = start("host.toml", program("strace"), "-f", "-e", f"trace={CALLS}", "-o", str(trace))
+    host.says("listening on")
+    node = SmallNode(bundle)
+    for seed in range(5):
+        host.send(question(node, seed))
+        assert host.heard(PATIENCE_S)
+    host.close()
+    state, n_answers = "stored", 0
+    for line in trace.read_text().splitlines():
+        if "sendto(" in line and "AF_INET" in line:
+            assert state == "flushed", line
+            n_answers += 1
+        elif (done := DONE.search(line)) and int(done[2]) >= 0:
+            heard = done[1] == "recvfrom" and int(done[2]) > 0
+            state = "received" if heard else "flushed" if done[1] != "recvfrom" else state
+    assert n_answers == 5

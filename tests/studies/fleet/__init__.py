@@ -1,0 +1,1 @@
+"""A fleet and its host, with real processes."""

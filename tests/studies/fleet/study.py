@@ -1,0 +1,66 @@
+"""Fleet: what one host, and several, take in, and what is left when they are killed; with real
+processes.
+
+Each part adds its figures to results/fleet.json: `--part sqlite` is one process with SQLite,
+`--part redecode` a later decoder over everything that is stored.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from link.bundle.bundle import Bundle
+from link.output.results import FOLDER, write_result
+from tests.studies.fleet.redecode_part import redecoded
+from tests.studies.fleet.sqlite_part import killed, throughput
+
+STUDY = "fleet"
+PARTS = ("sqlite", "redecode")
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__)
+    made.add_argument("--part", choices=PARTS, required=True)
+    made.add_argument("--bundle", type=Path, default=Path("models/digits"))
+    made.add_argument("--seconds", type=float, default=30.0, help="of load")
+    made.add_argument("--kills", type=int, default=20)
+    made.add_argument("--images", type=int, default=200_000, help="to decode again")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--results", type=Path, default=FOLDER)
+    return made
+
+
+def main(options: argparse.Namespace) -> None:
+    bundle = Bundle.load(options.bundle, side="host")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if options.part == "sqlite":
+            figures = throughput(_made(folder / "load"), bundle, options.seconds)
+            figures |= killed(_made(folder / "kills"), bundle, options.kills, options.seed)
+        else:
+            figures = redecoded(folder, bundle, options.images)
+    add_figures(figures, options)
+
+
+def add_figures(figures: dict[str, float], options: argparse.Namespace) -> None:
+    """To those of other parts, which stay."""
+    path = options.results / f"{STUDY}.json"
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    command = f"python -m tests.studies fleet --part {options.part}"
+    parts = {**before.get("parts", {}), options.part: command}
+    written = write_result(
+        STUDY,
+        {**before.get("figures", {}), **{name: round(one, 3) for name, one in figures.items()}},
+        command="; ".join(parts.values()),
+        seeds=[options.seed],
+        extra={"parts": parts},
+        folder=options.results,
+    )
+    print(json.dumps(figures, indent=1))
+    print(f"figures are in {written}")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

@@ -1,0 +1,41 @@
+"""The parts of the study, small: what they measure is so, and a part leaves what others wrote."""
+
+import argparse
+import json
+
+import pytest
+
+from link.bundle.bundle import Bundle
+from link.output.results import write_result
+from tests.studies.fleet.redecode_part import redecoded
+from tests.studies.fleet.sqlite_part import killed, throughput
+from tests.studies.fleet.study import add_figures
+from tests.worlds.small_bundle import random_tables
+from tests.worlds.small_host import make_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory) -> Bundle:
+    return make_bundle(tmp_path_factory.mktemp("fleet") / "blobs", random_tables(seed=1))
+
+
+def test_nodes_are_answered_and_nothing_is_lost(tmp_path, bundle):
+    figures = throughput(tmp_path, bundle, seconds=1.0, n_nodes=10)
+    assert figures["sqlite_results_per_s"] > 20
+    assert 0 < figures["commit_median_ms"] <= figures["commit_p99_ms"]
+
+
+def test_a_host_that_is_killed_has_lost_nothing_that_it_acknowledged(tmp_path, bundle):
+    figures = killed(tmp_path, bundle, n_kills=2, seed=1, n_nodes=5)
+    assert figures == {"kills": 2, "acknowledged_lost": 0, "counted_twice": 0}
+
+
+def test_all_that_is_stored_is_decoded_again(tmp_path, bundle):
+    assert redecoded(tmp_path, bundle, 1_500)["redecode_images"] == 1_500
+
+
+def test_parts_add_up(tmp_path):
+    write_result("fleet", {"wall_nodes": 1000}, command="page", folder=tmp_path)
+    add_figures({"kills": 3}, argparse.Namespace(part="sqlite", seed=0, results=tmp_path))
+    stored = json.loads((tmp_path / "fleet.json").read_text())
+    assert stored["figures"] == {"wall_nodes": 1000, "kills": 3}

@@ -28,6 +28,7 @@ PACKAGES = tools.PACKAGES | {
     "losetup": "mount",
     "mosquitto": "mosquitto",
     "mosquitto_passwd": "mosquitto",
+    "node": "nodejs",
     "qemu-aarch64": "qemu-user",
     "sh": "dash",
     "strace": "strace",

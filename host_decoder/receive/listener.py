@@ -129,6 +129,7 @@ class Listener:
                 self._show(event)
             for aside in self._asides():
                 self._notifier.status(aside.sentence)
+                self._show(aside)
                 yield aside
             if time.monotonic() >= self._worked_s + WORKED_PERIOD_S:
                 self._worked_s = time.monotonic()

@@ -77,6 +77,7 @@ def _settings(host: Path, systemd: Path) -> Iterator[Finding]:
     yield from _store(config.store)
     for gateway in config.gateways:
         yield from _gateway(gateway, is_running)
+    yield from _outputs(config)
     if not WallClock(config.is_clock_trusted).is_right:
         yield Finding(
             f"the clock says {time.strftime('%Y-%m-%d %H:%M')} and nothing has set it, so no node "
@@ -85,6 +86,21 @@ def _settings(host: Path, systemd: Path) -> Iterator[Finding]:
         )
     if systemd.is_dir():
         yield from _service(host, config)
+
+
+def _outputs(config: "HostConfig") -> Iterator[Finding]:
+    """Their library, and who may read their passwords."""
+    said = config.outputs
+    if said.prometheus is not None:
+        yield from check_libraries(("prometheus_client",), "fleet")
+    paths = (
+        said.mqtt and said.mqtt.password_file,
+        said.webhook and said.webhook.secret_file,
+        said.email and said.email.password_file,
+    )
+    for path in paths:
+        if path is not None:
+            yield from check_private(path)
 
 
 def _is_held(store: Place) -> bool:

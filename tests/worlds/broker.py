@@ -65,8 +65,10 @@ class Broker:
 
 
 @contextmanager
-def broker(folder: Path, settings: str = "allow_anonymous true") -> Iterator[Broker]:
-    running = Broker(folder, settings)
+def broker(
+    folder: Path, settings: str = "allow_anonymous true", port: int | None = None
+) -> Iterator[Broker]:
+    running = Broker(folder, settings, port)
     try:
         yield running
     finally:

@@ -14,7 +14,7 @@ from host_decoder.outputs.mqtt import MqttOutput
 from host_decoder.outputs.sections import MqttConfig
 from link.carriers.mqtt import Will
 from tests.programs import program
-from tests.worlds.broker import Broker, broker, free_port, make_certificate
+from tests.worlds.broker import broker, free_port, make_certificate
 from tests.worlds.heard import heard, told
 from tests.worlds.home_assistant import HomeAssistant
 from tests.worlds.small_host import NODE, answer
@@ -142,22 +142,16 @@ def test_a_broker_that_begins_later_or_anew_and_forgot_all_is_told_it(start, tmp
     host = start(port)
     host.hear(heard(1000.0), answer(5))
     host.wait_until_said("cannot be reached")
-    (tmp_path / "mq").mkdir()
-    first = Broker(tmp_path / "mq", "allow_anonymous true", port)
-    home = HomeAssistant(port)
-    home.wait_for(lambda: home.state(STATE))
-    first.stop()
-    host.wait_until_said("broke")
-    host.hear(answer(6))
-    for kept in (tmp_path / "mq").glob("*.db"):
-        kept.unlink()
-    second = Broker(tmp_path / "mq", "allow_anonymous true", port)
-    again = HomeAssistant(port)
-    again.wait_for(lambda: again.state(CONFIG) and again.state(STATE))
-    assert again.wait_for(lambda: again.state(STATE))["image"] == 6
-    assert again.last(STATUS) == b"online"
-    again.close()
-    second.stop()
+    for name, image in (("first", 5), ("second", 6)):
+        (tmp_path / name).mkdir()
+        with broker(tmp_path / name, port=port):
+            home = HomeAssistant(port)
+            home.wait_for(lambda home=home: home.state(CONFIG) and home.state(STATE))
+            assert home.state(STATE)["image"] == image
+            assert home.last(STATUS) == b"online"
+            home.close()
+        host.wait_until_said("broke")
+        host.hear(answer(6))
 
 
 def test_who_dies_is_offline_by_the_brokers_word(start, mosquitto, home):

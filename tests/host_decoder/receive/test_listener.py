@@ -351,6 +351,22 @@ def test_onlookers_are_told_what_the_listener_says(tmp_path, node_entry):
     assert "does not exist" in said[0]
 
 
+def test_what_others_of_this_process_have_to_say_is_said_and_shown(tmp_path, node_entry):
+    seen: list = []
+    waiting = [Notice("the broker is away", is_problem=True)]
+    config = HostConfig((gateway(tmp_path / "b"),), tmp_path / "host.sqlite", (node_entry,))
+    listener = Listener(
+        config,
+        lambda: not waiting,
+        onlookers=[seen.append],
+        asides=lambda: [waiting.pop() for _ in waiting[:]],
+    )
+    said: list[str] = []
+    listener.print_lines(print_json=lambda line: None, say=said.append)
+    assert "the broker is away" in said
+    assert "the broker is away" in [event.sentence for event in seen]
+
+
 def test_a_ledger_for_which_a_radio_has_to_be_silent_is_told(tmp_path, node_entry):
     settings = CarrierSettings(get_profile("rn2483-sf7"), "/dev/nowhere", frequency_hz=869_525_000)
     config = HostConfig(

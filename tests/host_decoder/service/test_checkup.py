@@ -11,6 +11,7 @@ from host_decoder.service.checkup import check_host
 from host_decoder.service.unit import unit_text
 from host_decoder.store.file import Lock
 from host_decoder.store.store import Store
+from link.checkup import machine
 
 
 @pytest.fixture
@@ -69,6 +70,22 @@ def test_others_may_not_read_keys(good):
     key.chmod(0o644)
     [], [sentence] = found(good)
     assert sentence.endswith(f"chmod 600 {key}")
+
+
+def test_a_secret_that_others_may_read_and_a_library_of_outputs_that_is_missing(good, monkeypatch):
+    secret = good.parent / "hook"
+    secret.write_text("hunter2\n")
+    secret.chmod(0o644)
+    change(good, "\n[[link]]", '\n[prometheus]\n[webhook]\nurl = "http://host"\n\n[[link]]')
+    change(good, 'http://host"', 'http://host"\nsecret_file = "hook"')
+    assert found(good)[0] == []
+    monkeypatch.setattr(
+        machine, "find_spec", lambda name: None if name == "prometheus_client" else name
+    )
+    [missing], [readable] = found(good)
+    assert missing.startswith("prometheus_client is not installed: pip install ")
+    assert "fleet" in missing
+    assert readable.endswith(f"chmod 600 {secret}")
 
 
 def test_keys_in_a_checkout_are_worth_a_word(good):

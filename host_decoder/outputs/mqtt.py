@@ -56,6 +56,8 @@ class MqttOutput:
         self._birth = f"{config.discovery_topic}/status"
         self._lock = threading.Lock()
         self._publications = Publications()
+        self._changed: set[int] = set()
+        "Nodes whose state is to be said."
         self._under_way: deque[tuple[Publication, Sending, float]] = deque()
         self._should_stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="MQTT output", daemon=True)
@@ -78,7 +80,7 @@ class MqttOutput:
     # What is to be said; called by whoever hears the events
 
     def take(self, event: Answer | Heard, observed: Observed) -> None:
-        """An answer is news; whatever is heard of a node changes its state."""
+        """An answer is news; whatever is heard of a node changes its state, said by `flush`."""
         node = observed.node.number
         if isinstance(event, Answer):
             self._tell(
@@ -87,13 +89,19 @@ class MqttOutput:
             if self._config.has_pictures and (picture := messages.picture(event)) is not None:
                 self._keep(node, "image", picture)
         if isinstance(event, Answer) or event.is_stored:
-            self._show(observed)
+            self._changed.add(node)
 
     def tell(self, alert: Alert) -> None:
         """News, once."""
         self._tell(alert.node, "alert", messages.packed(messages.alert(self._site, alert)))
-        if (observed := self._observation.nodes.get(alert.node)) is not None:
-            self._show(observed)
+        if alert.node in self._observation.nodes:
+            self._changed.add(alert.node)
+
+    def flush(self) -> None:
+        """Several times a second: the states that have changed, each once."""
+        changed, self._changed = self._changed, set()
+        for node in changed:
+            self._show(self._observation.nodes[node])
 
     def look(self, now_s: float) -> None:
         """Once in a while: who is there? What cannot be told stays as it was."""

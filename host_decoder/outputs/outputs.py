@@ -26,8 +26,8 @@ from link.base import extras
 from link.host import Rejected
 
 MAX_EVENTS = 10_000
-LOOK_S = 1.0
-"How often rules are asked."
+LOOK_S, FLUSH_S = 1.0, 0.1
+"How often rules are asked, and states said."
 END_S = 0.7
 "For all outputs to end in order."
 MAX_NOTICES = 64
@@ -147,16 +147,19 @@ class Outputs:
         for courier in self._couriers:  # from before this start
             for alert in list(self._watch.owed[courier.name]):
                 courier.tell(alert)
-        look_s = 0.0
-        while True:
+        look_s = flush_s = 0.0
+        is_over = False
+        while not is_over:
             try:
-                self._take(self._events.get(timeout=LOOK_S / 4))
+                self._take(self._events.get(timeout=FLUSH_S))
             except queue.Empty:
-                if self._should_stop.is_set():
-                    break
-            if time.monotonic() >= look_s:
-                look_s = time.monotonic() + LOOK_S
+                is_over = self._should_stop.is_set()
+            if (now_s := time.monotonic()) >= look_s:
+                look_s = now_s + LOOK_S
                 self._look(time.time())
+            if self._mqtt is not None and (now_s >= flush_s or is_over):
+                flush_s = now_s + FLUSH_S
+                self._mqtt.flush()
         self._watch.keep(time.time())
 
     def _take(self, event: Any) -> None:

@@ -94,9 +94,9 @@ def _outputs(config: "HostConfig") -> Iterator[Finding]:
     if said.prometheus is not None:
         yield from check_libraries(("prometheus_client",), "fleet")
     paths = (
-        said.mqtt and said.mqtt.password_file,
-        said.webhook and said.webhook.secret_file,
-        said.email and said.email.password_file,
+        said.mqtt.password_file if said.mqtt else None,
+        said.webhook.secret_file if said.webhook else None,
+        said.email.password_file if said.email else None,
     )
     for path in paths:
         if path is not None:

@@ -34,6 +34,10 @@ class HomeAssistant:
                 self.heard.append((message.topic, message.payload, message.is_retained))
         return found
 
+    def wait_for_topics(self, *topics: str) -> None:
+        """Until something is there under each."""
+        self.wait_for(lambda: all(self.last(topic) for topic in topics))
+
     def last(self, topic: str) -> bytes | None:
         return next((said for at, said, _ in reversed(self.heard) if at == topic), None)
 

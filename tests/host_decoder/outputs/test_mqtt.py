@@ -56,6 +56,7 @@ class World:
             observed = self.observation.hear(event)
             assert observed is not None
             self.output.take(event, observed)
+        self.output.flush()
 
     def wait_until_said(self, words: str) -> None:
         end_s = time.monotonic() + 30
@@ -101,6 +102,7 @@ def test_results_states_and_alerts_are_said(start, mosquitto, home):
     host.hear(told(1000.0, fault="no camera"), replace(answer(5), tasks=PIXELS))
     [alert] = host.watch.check(1001.0)
     host.output.tell(alert)
+    host.output.flush()
     host.output.look(1001.0)
     home.wait_for(lambda: home.last(ALERT) and home.last(AVAILABILITY))
     assert home.state(RESULT)["label"] == "bee"
@@ -146,7 +148,7 @@ def test_a_broker_that_begins_later_or_anew_and_forgot_all_is_told_it(start, tmp
         (tmp_path / name).mkdir()
         with broker(tmp_path / name, port=port):
             home = HomeAssistant(port)
-            home.wait_for(lambda home=home: home.state(CONFIG) and home.state(STATE))
+            home.wait_for_topics(CONFIG, STATE)
             assert home.state(STATE)["image"] == image
             assert home.last(STATUS) == b"online"
             home.close()

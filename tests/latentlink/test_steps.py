@@ -281,7 +281,7 @@ def test_a_bundle_of_a_checkpoint_that_was_trained_anew_is_exported_anew(capsys)
 def test_a_run_that_is_named_is_the_run_and_another_preset_is_refused():
     make_run("photos", folder="runs/mine")
     with pytest.raises(
-        RunError, match=r"runs/mine holds another run \(its preset is photo-32, not narrow-5\)"
+        RunError, match=r"runs/mine holds another run \(its preset is photo, not narrow-5\)"
     ):
         STEPS["train"](Said({"RUN": "runs/mine", "PRESET": "narrow-5"}, is_dry=True))
     with pytest.raises(RunError, match=r"its data set is .*photos, not digits"):

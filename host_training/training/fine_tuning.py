@@ -36,6 +36,8 @@ class FineTuningStage(Stage):
     """End-to-end training of what is behind a backbone's frozen front."""
 
     name = "ce"
+    # a few hundred photos tell epochs apart by chance; those with a small learning rate are better
+    judged_from = 0.7
 
     def __init__(self, model: AutoEncoder, recipe: Recipe, teacher: nn.Module | None) -> None:
         self.recipe, self.teacher = recipe, teacher

@@ -35,6 +35,8 @@ class Stage(ABC):
     """A number of epochs with one goal, whose best weights the next one goes on from."""
 
     name: StageName
+    judged_from = 0.0
+    "Share of the epochs after which one may be the best."
 
     def __init__(
         self,

@@ -162,7 +162,7 @@ class Trainer:
     def _judge(self, stage: Stage, epoch: int) -> Evaluation:
         """What the model is worth on the validation split; the stage's best so far is kept."""
         figures = evaluate(self.model, self.data.validation, self.device)
-        if figures.merit > self.best:
+        if epoch > stage.judged_from * stage.epochs and figures.merit > self.best:
             self.best = figures.merit
             best = Checkpoint(
                 self.model, self.provenance, self.data.classes, stage.name, epoch, figures

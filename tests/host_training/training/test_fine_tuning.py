@@ -45,6 +45,11 @@ def test_photos_are_learned_behind_a_front_that_stays_as_it_came(tmp_path):
     assert {"encoder.latents.weight", "encoder.lite0.tip.conv.weight"} <= moved
 
 
+def test_only_one_of_the_last_epochs_can_be_the_best(tmp_path):
+    Trainer(photos(), replace(RECIPE, ce_epochs=4), tmp_path / "run", CPU).train()
+    assert Checkpoint.read(tmp_path / "run" / "ce.pt").epoch >= 3
+
+
 def test_a_rate_that_weighs_more_leaves_fewer_bits(tmp_path):
     bits = []
     for weight in (0.0, 0.1):

@@ -51,13 +51,14 @@ def pieces_of(database: Database, images: Sequence[tuple[int, int]]) -> list[Pie
     return found
 
 
-def newest_sender(database: Database, site: str, number: int) -> int | None:
-    """The node under the key that it has now; None: it was never heard."""
+def newest_senders(database: Database) -> dict[tuple[str, int], int]:
+    """Each node under the key that it has now, by site and number."""
     query = (
-        select(func.max(SENDERS.c.id))
+        select(SITES.c.name, NODES.c.number, func.max(SENDERS.c.id))
+        .select_from(SENDERS)
         .join(NODES, NODES.c.id == SENDERS.c.node_id)
         .join(SITES, SITES.c.id == NODES.c.site_id)
-        .where(SITES.c.name == site, NODES.c.number == number)
+        .group_by(SITES.c.name, NODES.c.number)
     )
     with database.reading() as connection:
-        return connection.execute(query).scalar()
+        return {(site, number): sender for site, number, sender in connection.execute(query)}

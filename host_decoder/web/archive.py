@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from host_decoder.store.pieces import newest_sender, pieces_of
+from host_decoder.store.pieces import newest_senders, pieces_of
 from host_decoder.store.reading import Filter, Reading, key_of
 from host_decoder.store.statistics import link_figures
 from link.wire import Chunk
@@ -18,6 +18,8 @@ from link.wire import Chunk
 DAY_S, HOUR_S = 86_400, 3600
 MEMORY_S = 30.0
 "How long is remembered how often each node sends."
+SENDERS_S = 2.0
+"And which key each node has."
 ABOUT = ("name", "latitude", "longitude", "period_s")
 "What host.toml says of a node; it comes before what the store says."
 LEFT_OUT = ("node_id", "decoder_id", "label_id", "tasks", "probabilities")
@@ -58,6 +60,8 @@ class Archive:
         self._decoders: dict[int, dict[str, Any]] = {}
         self._periods: dict[tuple[str, int], float] = {}
         self._periods_s = float("-inf")
+        self._senders: dict[tuple[str, int], int] = {}
+        self._senders_s = float("-inf")
 
     def nodes(self) -> list[dict[str, Any]]:
         """One for each node, with its latest result: all that the wall shows."""
@@ -159,8 +163,14 @@ class Archive:
         if place is None:
             return None
         site, number, image, sender = place
-        sender = sender or newest_sender(self._reading.database, site, number)
+        sender = sender or self._newest_senders().get((site, number))
         return None if sender is None else (sender, image)
+
+    def _newest_senders(self) -> Mapping[tuple[str, int], int]:
+        now_s = time.monotonic()
+        if now_s > self._senders_s + SENDERS_S:
+            self._senders, self._senders_s = newest_senders(self._reading.database), now_s
+        return self._senders
 
     def links(self, since_s: float) -> dict[str, Any]:
         """`links`: gateway by node; `refusals` by reason; `nodes`: their figures."""

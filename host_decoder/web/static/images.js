@@ -125,14 +125,14 @@ function shot(result, look) {
   const box = h("button", { class: "shot", type: "button", "data-key": result.key, onclick: () => look(result) },
     h("canvas", { class: "pic", width: 1, height: 1, "aria-hidden": "true" }),
     h("small", {}, percent(result.confidence ?? result.top?.[0]?.[1])), h("b", { class: result.hand_label ? "by" : null }, result.hand_label || result.label),
-    h("canvas", { class: "strip", width: 1, height: 1, "aria-hidden": "true" }));
+    h("span", { class: "strip" }));
   wish(box, result.key);
   return box;
 }
 
 function row(result, look, names) {
   const line = h("button", { class: "row", type: "button", "data-key": result.key, onclick: () => look(result) },
-    h("canvas", { class: "pic", width: 1, height: 1, "aria-hidden": "true" }), h("b", {}, result.hand_label || result.label), h("canvas", { class: "strip", width: 1, height: 1, "aria-hidden": "true" }),
+    h("canvas", { class: "pic", width: 1, height: 1, "aria-hidden": "true" }), h("b", {}, result.hand_label || result.label), h("span", { class: "strip" }),
     h("span", { class: "num" }, `${names.get(`${result.site}/${result.node}`) ?? result.node} · ${percent(result.confidence ?? result.top?.[0]?.[1])}`), h("time", {}, moment(result.received_s)));
   wish(line, result.key);
   return line;

@@ -53,7 +53,7 @@ export async function show(root, [site, number]) {
     const { results } = await get("/api/1/results", { site, node: number, limit: ROWS });
     recent.replaceChildren(...results.map((result) => {
       const row = h("button", { class: "row", type: "button", onclick: () => look(result.key) },
-        h("canvas", { class: "pic", width: 1, height: 1, "aria-hidden": "true" }), h("b", {}, result.label), h("canvas", { class: "strip", width: 1, height: 1, "aria-hidden": "true" }),
+        h("canvas", { class: "pic", width: 1, height: 1, "aria-hidden": "true" }), h("b", {}, result.label), h("span", { class: "strip" }),
         h("span", { class: "num" }, percent(result.confidence ?? result.top?.[0]?.[1])), h("time", {}, moment(result.received_s)));
       wish(row, result.key);
       return row;

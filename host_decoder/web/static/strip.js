@@ -2,7 +2,7 @@
 // where the bundle can draw one. What is on the screen is asked for, many at once.
 import { get } from "./dom.js";
 
-const MAX_KEYS = 100, PAUSE_MS = 250, KEPT = 4000;
+const MAX_KEYS = 100, PAUSE_MS = 400, KEPT = 4000;
 const kept = new Map();
 const wanted = new Map();
 let timer;
@@ -42,7 +42,7 @@ async function fetchWanted() {
 }
 
 export function draw(holder, latent) {
-  const strip = holder.querySelector("canvas.strip"), picture = holder.querySelector("canvas.pic");
+  const strip = holder.querySelector(".strip"), picture = holder.querySelector("canvas.pic");
   if (strip) drawStrip(strip, latent);
   if (picture && latent.picture) {
     drawPicture(picture, latent.picture);
@@ -50,15 +50,11 @@ export function draw(holder, latent) {
   }
 }
 
-export function drawStrip(canvas, { symbols, known }) {
-  canvas.width = symbols.length;
-  canvas.height = 1;
-  const context = canvas.getContext("2d");
-  symbols.forEach((symbol, index) => {
-    context.globalAlpha = index < known ? 1 : 0.3;
-    context.fillStyle = colour(symbol);
-    context.fillRect(index, 0, 1, 1);
-  });
+// Fields of a gradient: a canvas of its own for each of a thousand tiles costs a browser dearly.
+function drawStrip(strip, { symbols, known }) {
+  const wide = 100 / symbols.length;
+  const fields = symbols.map((symbol, index) => `${index < known ? colour(symbol) : "transparent"} ${index * wide}% ${(index + 1) * wide}%`);
+  strip.style.backgroundImage = `linear-gradient(90deg, ${fields.join(", ")})`;
 }
 
 const STEPS = 6;

@@ -1,5 +1,6 @@
 // The wall: a tile for each node, with what it saw last. A node that says nothing for three of its
-// own periods is grey and says so; amber is what it complains of itself.
+// own periods is grey and says so; amber is what it complains of itself. Only what is on the screen is
+// drawn: a thousand tiles then cost what a screenful does.
 import { get, h, say } from "./dom.js";
 import { listen } from "./live.js";
 import { wish } from "./strip.js";
@@ -21,7 +22,7 @@ export async function show(root, given, query) {
   const seen = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       target.tile.isSeen = isIntersecting;
-      if (isIntersecting) target.tile.wish();
+      if (isIntersecting) target.tile.paint(false, Date.now() / 1000 + offset);
     }
   }, { rootMargin: "200px" });
 
@@ -98,7 +99,7 @@ class Tile {
       h("canvas", { class: "pic", width: 1, height: 1, "aria-hidden": "true" }),
       h("span", { class: "name" }, this.title, this.when), this.label,
       h("span", { class: "bar" }, h("span", { class: "meter" }, this.fill), this.share), this.why,
-      h("canvas", { class: "strip", width: 1, height: 1, "aria-hidden": "true" }));
+      h("span", { class: "strip" }));
     this.element.tile = this;
     this.element.addEventListener("animationend", () => this.element.classList.remove("new"));
     this.update(node);
@@ -108,7 +109,7 @@ class Tile {
     const isNewer = !this.node || (node.received_s ?? 0) >= (this.node.received_s ?? 0);
     this.node = isNewer ? node : { ...node, ...this.last };
     this.title.textContent = called(node);
-    this.paint();
+    if (this.isSeen) this.paint();
   }
 
   hear(result, offset) {
@@ -117,13 +118,17 @@ class Tile {
     delete this.last.node;
     Object.assign(this.node, this.last);
     this.node.key = result.key;
-    this.paint(isNew);
-    this.age(Date.now() / 1000 + offset);
+    if (!this.isSeen) return;
+    this.paint(isNew, Date.now() / 1000 + offset);
+    if (!this.element.parentElement.classList.contains("dense")) this.flash();
+  }
+
+  flash() {
     this.element.classList.remove("new");
     requestAnimationFrame(() => this.element.classList.add("new"));
   }
 
-  paint(isNew = false) {
+  paint(isNew = false, now = 0) {
     const { node, element } = this;
     this.label.textContent = node.label ?? "–";
     element.classList.toggle("strange", Boolean(node.is_anomaly));
@@ -132,7 +137,8 @@ class Tile {
     this.fill.style.transform = `scaleX(${sure})`;
     if (node.label) this.fill.style.setProperty("--hue", hue(node.label));
     element.dataset.at = node.received_s ?? "";
-    if (this.isSeen) this.wish(isNew);
+    if (now) this.age(now);
+    this.wish(isNew);
   }
 
   wish(isNew = false) {
@@ -142,7 +148,7 @@ class Tile {
   age(now) {
     const { node, element } = this;
     const when = node.heard_s == null ? "" : ago(Math.max(0, now - node.heard_s));
-    if (this.when.textContent !== when) this.when.textContent = when;
+    if (this.isSeen && this.shownWhen !== when) this.when.textContent = this.shownWhen = when;
     const state = node.fault ? "problem" : isSilent(node, now) ? "silent" : "well";
     if (state === "well" && this.state === "well") return;
     this.state = state;

@@ -16,7 +16,7 @@ from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateways import POLL_S, governors_of, listen, timing_of
 from host_decoder.receive.host import Host
 from host_decoder.receive.newcomers import Newcomers
-from host_decoder.store.desk import Desk
+from host_decoder.store.database import Database
 from host_decoder.store.file import StoreError
 from host_decoder.store.shelf import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from host_decoder.store.store import Store
@@ -33,7 +33,7 @@ WORKED_PERIOD_S = 1.0
 "How often the service manager is told that the loop goes round."
 
 
-Companion = Callable[[Desk], AbstractContextManager[None]]
+Companion = Callable[[Database], AbstractContextManager[None]]
 "What works beside the host, and has the host write what a person decides."
 
 
@@ -153,7 +153,7 @@ class Listener:
                 store.introduce(config.nodes)
             running.enter_context(job_worker(store.database))
             for companion in self._companions:
-                running.enter_context(companion(Desk(store.database)))
+                running.enter_context(companion(store.database))
             sentences = [*self._silences(), *self._ledger_notices(), *host.notices]
             yield from (Notice(sentence, is_problem=True) for sentence in sentences)
             last_packet_s = time.monotonic()

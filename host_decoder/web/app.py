@@ -35,7 +35,7 @@ from host_decoder.web.table import NO_PARQUET, csv_pages, has_parquet, parquet_p
 from link.base import extras
 
 STATIC = Path(__file__).parent / "static"
-PAGES = ("/", "/nodes/{site}/{number:int}", "/images", "/link", "/map", "/desk")
+PAGES = ("/", "/nodes/{site}/{number:int}", "/images", "/link", "/map", "/jobs", "/desk")
 "One page, which looks at its own address."
 DAY_S = 86_400.0
 MAX_LIMIT, MAX_KEYS = 500, 120
@@ -115,6 +115,9 @@ def make_app(site: Site, port: int | None = None, work: Any = None) -> Guard:
             Route("/api/1/link", routes.links),
             Route("/api/1/labels", routes.labels),
             Route("/api/1/labels", routes.label, methods=["POST"]),
+            Route("/api/1/jobs", routes.jobs),
+            Route("/api/1/jobs", routes.job, methods=["POST"]),
+            Route("/api/1/compare", routes.compare),
             Route("/api/1/audit", routes.audit),
             Route("/api/1/export.{kind}", routes.export),
         ],
@@ -133,6 +136,15 @@ def _file(name: str) -> Callable[[Request], Any]:
 
 def _json(content: Any, status: int = 200) -> JSONResponse:
     return JSONResponse(content, status, {"cache-control": "no-store"})
+
+
+JOBS: Mapping[str, tuple[str, type]] = {
+    "redecode": ("bundle", str),
+    "as-told": ("bundle", str),
+    "show": ("decoder", int),
+    "cancel": ("job", int),
+}
+"What may be asked for, and of what."
 
 
 class _Routes:
@@ -242,6 +254,31 @@ class _Routes:
         person = request.scope["person"]
         await self._site.read(self._site.door.note, person, f"label of {key}: {label or 'none'}")
         return _json({"key": key, "label": label})
+
+    async def jobs(self, request: Request) -> Response:
+        return _json(await self._site.read(self._site.archive.jobs))
+
+    async def job(self, request: Request) -> Response:
+        """{"what": "redecode" or "as-told", "bundle"}, {"show", "decoder"}, {"cancel", "job"}."""
+        asked = await _body(request)
+        what = asked.get("what")
+        wanted = JOBS.get(what) if isinstance(what, str) else None
+        if wanted is None or type(asked.get(wanted[0])) is not wanted[1]:
+            raise RefusedError(400, f"say what: {', '.join(JOBS)}, and of which bundle or number")
+        said = asked[wanted[0]]
+        if isinstance(said, str) and said not in self._site.latents.bundles:
+            raise RefusedError(404, "that bundle is not here")
+        await self._site.decide({"what": what, wanted[0]: said})
+        person = request.scope["person"]
+        await self._site.read(self._site.door.note, person, f"{what}: {wanted[0]} {said}")
+        return _json({"what": what})
+
+    async def compare(self, request: Request) -> Response:
+        asked = request.query_params
+        a, b = (int(_number(asked, name, 0)) or None for name in ("a", "b"))
+        if b is None:
+            raise RefusedError(400, "say b: a decoder's number; a may be another, or left out")
+        return _json(await self._site.read(self._site.archive.comparison, a, b))
 
     async def audit(self, request: Request) -> Response:
         before = int(_number(request.query_params, "before", 0)) or None

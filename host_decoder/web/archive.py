@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from host_decoder.store.comparison import compare
 from host_decoder.store.pieces import newest_senders, pieces_of
 from host_decoder.store.reading import Filter, Reading, key_of
 from host_decoder.store.statistics import link_figures
@@ -18,6 +19,8 @@ from link.wire import Chunk
 DAY_S, HOUR_S = 86_400, 3600
 MEMORY_S = 30.0
 "How long is remembered how often each node sends."
+EXAMPLES = 24
+"Images that two decoders see differently."
 SENDERS_S = 2.0
 "And which key each node has."
 ABOUT = ("name", "latitude", "longitude", "period_s")
@@ -180,6 +183,19 @@ class Archive:
             "refusals": self._reading.refusals(since_hour=since_hour),
             "nodes": link_figures(self._reading.database),
         }
+
+    def jobs(self) -> dict[str, Any]:
+        """`jobs`, the newest first, and `decoders`."""
+        return {"jobs": self._reading.jobs(), "decoders": self._reading.decoders()}
+
+    def comparison(self, a: int | None, b: int) -> dict[str, Any]:
+        """Decoder a, None: what was told then, against b: `confusion` and `examples`."""
+        found = compare(self._reading.database, a, b, EXAMPLES)
+        examples = [
+            {**one, "key": f"{one['site']}:{one['node']}:{one['image']}:{one['sender']}"}
+            for one in found.examples
+        ]
+        return {"confusion": found.confusion, "n": found.n_images, "examples": examples}
 
     def hand_labels(self) -> list[dict[str, Any]]:
         """sender, image and label."""

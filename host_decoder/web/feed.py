@@ -1,7 +1,7 @@
 """Feed: from the host's loop to the page's process, without ever keeping the loop waiting.
 
     page = Page(config, …)             the port is taken, or an error says why not
-    with page.running(desk):
+    with page.running(database):
         page.tell(event)               returns at once; what does not fit is left out
 
 The page is a process of its own: it knows no key, whatever it does costs the host a line of JSON
@@ -25,8 +25,9 @@ from typing import Any
 from host_decoder.config import HostConfig
 from host_decoder.errors import HostError
 from host_decoder.events import Answer, Heard, Notice
-from host_decoder.store.desk import Desk
+from host_decoder.store.database import Database
 from host_decoder.web.config import WebConfig
+from host_decoder.web.deeds import Deeds
 from host_decoder.web.door import NAME
 from link.base import die_with_parent, extras
 from link.host import Rejected
@@ -65,6 +66,7 @@ class Page:
                 "out of host.toml"
             )
         self.url = config.url
+        self._bundles = list(bundles)
         self._site = site
         self._say = say
         self._socket = _listening(config)
@@ -77,7 +79,7 @@ class Page:
             "store": store,
             "door": str(door),
             "nodes": list(nodes),
-            "bundles": [str(path) for path in bundles],
+            "bundles": [str(path) for path in self._bundles],
             "socket": self._socket.fileno(),
         }
         self._waiting: deque[dict[str, Any]] = deque(maxlen=MAX_WAITING)
@@ -99,9 +101,9 @@ class Page:
         self._is_there.set()
 
     @contextmanager
-    def running(self, desk: Desk) -> Iterator[None]:
-        """While entered it is there for browsers; what they decide goes to the desk."""
-        self._desk = desk
+    def running(self, database: Database) -> Iterator[None]:
+        """While entered it is there for browsers; what they decide is done to the database."""
+        self._deeds = Deeds(database, self._bundles)
         self._thread.start()
         try:
             yield
@@ -174,16 +176,12 @@ class Page:
         for line in process.stdout:
             asked = json.loads(line)
             try:
-                self._obey(asked)
+                self._deeds.do(asked)
                 error = None
             except HostError as reason:
                 error = str(reason)
             self._waiting.append({"event": "decided", "number": asked["number"], "error": error})
             self._is_there.set()
-
-    def _obey(self, asked: Mapping[str, Any]) -> None:
-        assert asked["what"] == "label"
-        self._desk.label_image(asked["sender"], asked["image"], asked["label"] or None)
 
 
 def of_config(web: WebConfig, host: HostConfig, folder: Path, say: Callable[[str], None]) -> Page:

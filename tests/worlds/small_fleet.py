@@ -15,6 +15,7 @@ from host_decoder.store.store import Store
 from host_decoder.web.app import Site, make_app
 from host_decoder.web.archive import Archive
 from host_decoder.web.config import WebConfig
+from host_decoder.web.deeds import Deeds
 from host_decoder.web.door import Door
 from host_decoder.web.guard import Guard
 from host_decoder.web.latents import Latents
@@ -49,6 +50,7 @@ class SmallFleet:
 
     def __init__(self, store: Store, bundle: Bundle, folder: Path, **web: Any) -> None:
         self.desk = Desk(store.database)
+        self.deeds = Deeds(store.database, [bundle.path])
         self.reading = Reading(store.place)
         named = {"site": SITE, "node": 7, "name": "Gate", "period_s": 60.0, "bundle": "00"}
         self.archive = Archive(self.reading, [named, {"site": SITE, "node": 9, "name": "New"}])
@@ -62,4 +64,4 @@ class SmallFleet:
 
     async def _decide(self, what: dict[str, Any]) -> None:
         self.decided.append(what)
-        self.desk.label_image(what["sender"], what["image"], what["label"] or None)
+        self.deeds.do(what)

@@ -9,6 +9,7 @@ const VIEWS = [
   [/^\/images$/, "Images", () => import("./images.js")],
   [/^\/link$/, "Link", () => import("./link.js")],
   [/^\/map$/, "Map", () => import("./map.js")],
+  [/^\/jobs$/, "Decoders", () => import("./jobs.js")],
   [/^\/desk$/, "Desk", () => import("./desk.js")],
 ];
 const main = document.getElementById("main");

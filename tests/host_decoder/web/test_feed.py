@@ -16,7 +16,6 @@ import pytest
 
 from host_decoder.config import read_config
 from host_decoder.events import Answer, Notice
-from host_decoder.store.desk import Desk
 from host_decoder.store.reading import Reading
 from host_decoder.web import feed
 from host_decoder.web.config import WebConfig
@@ -89,7 +88,7 @@ def test_telling_never_waits_and_what_does_not_fit_is_one_gap(page):
 
 
 def test_a_page_that_hangs_keeps_nobody_waiting_and_is_ended_with_the_host(page, filled):
-    with page.running(Desk(filled.database)):
+    with page.running(filled.database):
         got(port_of(page), "/api/1/about")
         process = page._process
         os.kill(process.pid, signal.SIGSTOP)
@@ -103,7 +102,7 @@ def test_a_page_that_hangs_keeps_nobody_waiting_and_is_ended_with_the_host(page,
 
 def test_a_page_that_died_is_started_again_and_it_is_said_once(page, filled, said, monkeypatch):
     monkeypatch.setattr(feed, "PAUSE_S", 0.01)
-    with page.running(Desk(filled.database)):
+    with page.running(filled.database):
         got(port_of(page), "/api/1/about")
         page._process.kill()
         page._process.wait()

@@ -145,7 +145,8 @@ def test_images_are_sifted_labelled_and_shown_as_a_scatter(tab, page_process):
 
 
 @pytest.mark.parametrize(
-    ("path", "shows"), [("/link", ".heat td"), ("/map", "svg a"), ("/desk", "section")]
+    ("path", "shows"),
+    [("/link", ".heat td"), ("/map", "svg a"), ("/jobs", "td"), ("/desk", "section")],
 )
 def test_every_other_page_is_there(tab, path, shows):
     tab.open(path, shows)

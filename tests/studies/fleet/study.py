@@ -2,7 +2,8 @@
 processes.
 
 Each part adds its figures to results/fleet.json: `--part sqlite` is one process with SQLite,
-`--part redecode` a later decoder over everything that is stored.
+`--part redecode` a later decoder over everything that is stored, `--part wall` the page of a
+thousand nodes in a browser.
 """
 
 import argparse
@@ -14,9 +15,11 @@ from link.bundle.bundle import Bundle
 from link.output.results import FOLDER, write_result
 from tests.studies.fleet.redecode_part import redecoded
 from tests.studies.fleet.sqlite_part import killed, throughput
+from tests.studies.fleet.wall_part import wall
 
 STUDY = "fleet"
-PARTS = ("sqlite", "redecode")
+PARTS = ("sqlite", "redecode", "wall")
+WALL_NODES, WALL_RESULTS_PER_S = 1000, 200.0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,6 +41,10 @@ def main(options: argparse.Namespace) -> None:
         if options.part == "sqlite":
             figures = throughput(_made(folder / "load"), bundle, options.seconds)
             figures |= killed(_made(folder / "kills"), bundle, options.kills, options.seed)
+        elif options.part == "wall":
+            figures = wall(
+                folder, bundle, WALL_NODES, WALL_RESULTS_PER_S, options.seconds, options.seed
+            )
         else:
             figures = redecoded(folder, bundle, options.images)
     add_figures(figures, options)

@@ -1,0 +1,51 @@
+"""Deeds: what people decide at the page, done by the host, which alone writes the store: a label by
+hand, a later decoder over all that is stored, which decoder's labels are shown.
+
+A decoder over a long history takes minutes; here it is only asked for, and the host's worker does
+it (host_decoder.store.worker).
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from host_decoder.errors import HostError
+from host_decoder.store.database import Database
+from host_decoder.store.desk import Desk
+from host_decoder.store.jobs import redecode_job
+from link.bundle import Bundle, BundleError
+
+
+class Deeds:
+    """Each returns when it is done; a HostError says why it is not."""
+
+    def __init__(self, database: Database, bundles: Sequence[Path]) -> None:
+        self._database = database
+        self._desk = Desk(database)
+        self._bundles = bundles
+
+    def do(self, asked: Mapping[str, Any]) -> None:
+        """`asked` is what the page's process wrote."""
+        what = asked["what"]
+        if what == "label":
+            self._desk.label_image(asked["sender"], asked["image"], asked["label"] or None)
+        elif what == "redecode":
+            redecode_job(self._database, self._bundle(asked["bundle"]))
+        elif what == "cancel":
+            self._desk.cancel_job(asked["job"])
+        elif what == "show":
+            self._desk.show(asked["decoder"], time.time())
+        else:
+            assert what == "as-told"
+            self._desk.show_as_told(asked["bundle"])
+
+    def _bundle(self, name: str) -> Bundle:
+        for path in self._bundles:
+            try:
+                bundle = Bundle.load(path, side="host")
+            except BundleError as error:
+                raise HostError(str(error)) from None
+            if bundle.id.hex() == name:
+                return bundle
+        raise HostError(f"bundle {name} is none of this host's; name it in host.toml")

@@ -1,0 +1,52 @@
+"""What people decide at the page is done by the host: also a later decoder over all that came."""
+
+import pytest
+
+from host_decoder.errors import HostError
+from host_decoder.store.jobs import run_waiting
+from tests.worlds.browser_request import HOST, ask
+
+ORIGIN = {"origin": f"http://{HOST}"}
+
+
+def posted(fleet, text: str) -> int:
+    return ask(fleet.app, "/api/1/jobs", "POST", ORIGIN, text.encode()).status
+
+
+def test_a_later_decoder_sees_all_that_came_is_compared_shown_and_taken_back(fleet, filled, bundle):
+    assert posted(fleet, f'{{"what": "redecode", "bundle": "{bundle.id.hex()}"}}') == 200
+    assert run_waiting(filled.database, lambda: False) == 1  # as the host's worker does
+    found = ask(fleet.app, "/api/1/jobs").json()
+    [job] = found["jobs"]
+    assert (job["state"], job["n_done"], job["n_total"]) == ("done", 12, 12)
+    number = found["decoders"][-1]["id"]
+    compared = ask(fleet.app, f"/api/1/compare?b={number}").json()
+    assert compared["n"] == 12
+    assert all(a == b for a, b, _ in compared["confusion"])
+    assert posted(fleet, f'{{"what": "show", "decoder": {number}}}') == 200
+    assert ask(fleet.app, "/api/1/jobs").json()["decoders"][-1]["is_shown"]
+    assert posted(fleet, f'{{"what": "as-told", "bundle": "{bundle.id.hex()}"}}') == 200
+    assert not ask(fleet.app, "/api/1/jobs").json()["decoders"][-1]["is_shown"]
+    said = [entry["what"] for entry in ask(fleet.app, "/api/1/audit").json()["entries"]]
+    assert [one.partition(":")[0] for one in said] == ["as-told", "show", "redecode"]
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ('{"what": "format"}', 400),
+        ('{"what": ["show"]}', 400),
+        ('{"what": "show", "decoder": "1"}', 400),
+        ('{"what": "show", "decoder": 99}', 503),
+        ('{"what": "redecode", "bundle": "elsewhere"}', 404),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_not_in_the_audit(fleet, text, status):
+    assert posted(fleet, text) == status
+    assert ask(fleet.app, "/api/1/audit").json()["entries"] == []
+    assert ask(fleet.app, "/api/1/compare").status == 400
+
+
+def test_a_bundle_that_the_host_has_not_is_named(fleet):
+    with pytest.raises(HostError, match="none of this host's"):
+        fleet.deeds.do({"what": "redecode", "bundle": "00"})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from host_decoder.events import Answer, said_of_strangeness
 from host_decoder.store.database import insert_new, insert_or_add, insert_or_replace
@@ -64,6 +64,8 @@ class Memory:
         default_factory=lambda: Recent(KEPT_IMAGES)
     )
     "By sender and image."
+    highest: dict[int, int] = field(default_factory=dict)
+    "By sender: no answer on a later image is stored."
     states: dict[int, dict[str, Any]] = field(default_factory=dict)
     "node_state by node."
     lost: dict[tuple[int, float], int] = field(default_factory=dict)
@@ -262,9 +264,9 @@ class Batch:
             answer.bundle, LABEL_TASK, answer.decoder, answer.classes, answer.received_s
         )
         row = self._result(node_id, sender, decoder_id, answer)
-        before = self._latest(row, may_be_stored=answer.n_chunks > 1 or answer.alive is not None)
+        before = self._latest(row)
         if before is not None:
-            if _key(before) == _key(row):
+            if _is_known(before, row):
                 return
             row["captured_s"] = before["captured_s"]
             self._outdate(before)
@@ -311,10 +313,19 @@ class Batch:
             "tasks": json.dumps(answer.tasks) if answer.tasks else None,
         }
 
-    def _latest(self, row: dict[str, Any], may_be_stored: bool) -> dict[str, Any] | None:
-        """The answer on this image that this one follows."""
-        known = self._memory.latest.get((row["sender"], row["image"]))
-        if known is not None or not may_be_stored:
+    def _latest(self, row: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer on this image that this one follows; looked up where one may be stored that is
+        not remembered: a node sends again what it was not told of before its host was started anew.
+        """
+        sender, image = row["sender"], row["image"]
+        known = self._memory.latest.get((sender, image))
+        highest = self._memory.highest.get(sender)
+        if highest is None:
+            query = select(func.max(RESULTS.c.image)).where(RESULTS.c.sender == sender)
+            found_image = self._db.execute(query).scalar()
+            highest = -1 if found_image is None else int(found_image)
+        self._memory.highest[sender] = max(highest, image)
+        if known is not None or image > highest:
             return known
         found = self._db.execute(
             select(RESULTS).where(
@@ -383,6 +394,16 @@ BY_HOUR = (
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in KEY)
+
+
+def _is_known(before: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Whether as much was said already, by the same decoder. A team's image may begin anew, with
+    another card's bitstream.
+    """
+    if _key(before) == _key(row):
+        return True
+    is_same = before["decoder_id"] == row["decoder_id"] and row["alive"] is None
+    return is_same and row["rev"] <= before["rev"]
 
 
 def _hour(unix_s: float) -> int:

@@ -118,4 +118,4 @@ def link_figures(database: Database, site: str | None = None) -> list[dict[str, 
         .order_by(SITES.c.name, NODES.c.number)
     )
     found = rows(database, link if site is None else link.where(SITES.c.name == site))
-    return [{**row, **json.loads(row.pop("figures"))} for row in found]
+    return [json.loads(row.pop("figures")) | row for row in found]

@@ -127,3 +127,18 @@ def test_a_batch_that_is_stored_later_is_stored_once(host, node, store):
     assert len(answers(events)) == 3
     assert read(store, "SELECT sum(n) AS n FROM label_hour") == [{"n": 3}]
     assert host.next_packet(9.0) is not None
+
+
+def test_an_image_that_is_sent_again_after_a_start_counts_once(node, bundle, store):
+    """The answer was lost with the host, after all was stored."""
+    known = [KnownNode(NODE, KEY, bundle)]
+    [chunk] = node.chunks(random_symbols(bundle.tables, 0), image=next(node._counters))
+    for _ in range(3):
+        host = Host(known, store, timing=TIMING)
+        assert len(answers(host.receive(node.seal_chunk(chunk, Flag.LISTEN), 0.0))) == 1
+        assert host.next_packet(0.1) is not None
+        host.close()
+        store._memory, store._names = type(store._memory)(), None
+    assert read(store, "SELECT count(*) AS n FROM results") == [{"n": 1}]
+    for table, count in (("label_hour", "n"), ("node_hour", "n_images")):
+        assert read(store, f"SELECT sum({count}) AS n FROM {table}") == [{"n": 1}]

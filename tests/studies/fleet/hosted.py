@@ -14,7 +14,7 @@ from host_decoder.interruption import Interruption
 from host_decoder.receive.listener import Listener
 
 
-def main() -> None:
+def run() -> None:
     commits_s: list[float] = []
     begun_cpu_s: list[float] = []
 
@@ -34,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -1,5 +1,5 @@
 """Nodes by the hundred in one process: each has its key, its counters and its UDP socket, sends an
-image, listens for its host's answer and sends the image again when none comes.
+image, listens for its host's answer and sends the image again, sealed anew, when none comes.
 
 They know only what a node knows, and write down what was acknowledged: that is what no host may
 lose.
@@ -39,22 +39,21 @@ class UdpNode:
         "From sending an image, the last time, to its acknowledgement."
         self.n_again = 0
         self._bitstreams = _bitstreams(bundle)
-        self._packet, self._image, self._sent_s = b"", -1, float("-inf")
-        self._n_tries = 0
+        self._chunk: Chunk | None = None
+        self._sent_s, self._n_tries = float("-inf"), 0
 
     def send(self, address: tuple[str, int], now_s: float) -> None:
-        """Its next image, or the same again where the last was not acknowledged."""
-        if self._packet:
+        """Its next image, or the same again, sealed anew, where the last was not acknowledged."""
+        if self._chunk is not None:
             self.n_again += 1
             self._n_tries += 1
         else:
             self._n_tries = 0
-            self._image = next(self.sender._counters)
-            bitstream = self._bitstreams[self._image % len(self._bitstreams)]
-            chunk = Chunk(self._image, 0, True, bitstream, 0.0)
-            self._packet = self.sender.seal_chunk(chunk, Flag.LISTEN)
+            image = next(self.sender._counters)
+            bitstream = self._bitstreams[image % len(self._bitstreams)]
+            self._chunk = Chunk(image, 0, True, bitstream, 0.0)
         self._sent_s = now_s
-        self.socket.sendto(self._packet, address)
+        self.socket.sendto(self.sender.seal_chunk(self._chunk, Flag.LISTEN), address)
 
     def is_late(self, now_s: float) -> bool:
         pause_s = LISTENS_S * 2 ** min(self._n_tries, MAX_DOUBLINGS)
@@ -67,12 +66,13 @@ class UdpNode:
             heard = self.sender.hear(packet)
         except (OSError, AssertionError, ValueError):
             return False
-        is_awake = self._packet and now_s <= self._sent_s + LISTENS_S
-        if not isinstance(heard, Report) or not heard.received & 1 or not is_awake:
+        is_awake = now_s <= self._sent_s + LISTENS_S
+        is_told = isinstance(heard, Report) and heard.received & 1
+        if not is_awake or not is_told or self._chunk is None:
             return False
-        self.acknowledged.append(self._image)
+        self.acknowledged.append(self._chunk.image)
         self.answered_s.append(now_s - self._sent_s)
-        self._packet = b""
+        self._chunk = None
         return True
 
 

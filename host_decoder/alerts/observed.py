@@ -89,6 +89,12 @@ class Observation:
         self.presence = Presence({node.number: node.period_s for node in nodes}, started_s)
         self.nodes = {node.number: Observed(node) for node in nodes}
 
+    def add(self, nodes: Sequence[KnownNode]) -> None:
+        """They came while the host ran."""
+        for node in nodes:
+            self.presence.add(node.number, node.period_s)
+            self.nodes[node.number] = Observed(node)
+
     def hear(self, event: Answer | Rejected | Heard | Notice) -> Observed | None:
         """The node that it is about, its state up to date."""
         if not isinstance(event, Answer | Heard):

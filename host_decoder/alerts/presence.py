@@ -19,13 +19,18 @@ class Presence:
 
     def __init__(self, said_period_s: Mapping[int, float | None], started_s: float) -> None:
         """`said_period_s`: of every node, as its owner says; None: it is to be seen."""
-        self._said_period_s = dict(said_period_s)
+        self._said_period_s: dict[int, float | None] = {}
         self._started_s = started_s
         self._heard_s: dict[int, float] = {}
-        self._pauses_s: dict[int, deque[float]] = {
-            node: deque(maxlen=MAX_PAUSES) for node in said_period_s
-        }
+        self._pauses_s: dict[int, deque[float]] = {}
         self._met: set[int] = set()
+        for node, period_s in said_period_s.items():
+            self.add(node, period_s)
+
+    def add(self, node: int, said_period_s: float | None) -> None:
+        """One more node."""
+        self._said_period_s[node] = said_period_s
+        self._pauses_s[node] = deque(maxlen=MAX_PAUSES)
 
     def heard(self, node: int, unix_s: float) -> None:
         """A packet of its own came. The time when nobody listened is no pause of the node's."""

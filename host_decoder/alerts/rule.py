@@ -76,4 +76,6 @@ def read_rule(table: Mapping[str, Any]) -> Rule:
     rule = setting.read(Rule, table)
     if (rule.kind == LABEL) != (rule.label is not None):
         raise ValueError(f"label belongs to kind {LABEL}, and to no other")
+    if not rule.title.isprintable():
+        raise ValueError(f"name is {rule.title!r}; write what can be printed")
     return rule

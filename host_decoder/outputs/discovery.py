@@ -15,6 +15,8 @@ from host_decoder.outputs import messages
 from link.base import durable, extras
 
 FILE, FORMAT = "discovery.json", 1
+Devices = dict[str, tuple[int, str, dict[str, str]]]
+"By topic of its config: a node's number, its site, the platforms of its parts by key."
 KNOWN = "{{ value_json.%s }}"
 "What is not known renders as None, which Home Assistant shows as unknown."
 PERCENT = "{{ (value_json.%s * 100) | round(1) if value_json.%s is not none else none }}"
@@ -111,21 +113,21 @@ def payload(
 
 
 class Announced:
-    """Devices that Home Assistant was told of: the platforms of their parts, by device and key."""
+    """Devices that Home Assistant was told of."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
             kept = durable.read_state(path, FORMAT)["devices"]
-            self.devices = {
+            self.devices: Devices = {
                 str(config): (int(node), str(site), {str(k): str(p) for k, p in parts.items()})
                 for config, (node, site, parts) in kept.items()
             }
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             self.devices = {}  # what was announced stays there; a person can delete it
 
-    def set(self, devices: Mapping[str, tuple[int, str, dict[str, str]]]) -> None:
-        """By topic of its config: number, site and parts. Raises OSError."""
+    def set(self, devices: Devices) -> None:
+        """Raises OSError."""
         if devices != self.devices:
             kept = {topic: [*what] for topic, what in devices.items()}
             durable.write_state(self._path, {"format": FORMAT, "devices": kept})

@@ -14,7 +14,7 @@ from host_decoder.alerts.observed import Observation, Observed
 from host_decoder.alerts.watch import Alert, Watch
 from host_decoder.events import Answer, Heard
 from host_decoder.outputs import discovery, messages
-from host_decoder.outputs.discovery import Announced, Places
+from host_decoder.outputs.discovery import Announced, Devices, Places
 from host_decoder.outputs.publications import Publication, Publications
 from host_decoder.outputs.sections import MqttConfig
 from link.base import Pause
@@ -61,7 +61,8 @@ class MqttOutput:
         self._under_way: deque[tuple[Publication, Sending, float]] = deque()
         self._should_stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="MQTT output", daemon=True)
-        self._announce(Announced(folder / discovery.FILE))
+        self._announced = Announced(folder / discovery.FILE)
+        self.announce()
 
     def start(self) -> None:
         self._thread.start()
@@ -125,10 +126,18 @@ class MqttOutput:
         with self._lock:
             self._publications.keep(self._places.of(node, what), payload)
 
-    def _announce(self, announced: Announced) -> None:
-        """Devices, and the end of those that are no more."""
-        places, config, before = self._places, self._config, announced.devices
-        devices: dict[str, tuple[int, str, dict[str, str]]] = {}
+    def announce(self) -> None:
+        """Devices, those that have come meanwhile too, and the end of those that are no more."""
+        with self._lock:
+            devices = self._announce_all(self._announced.devices)
+        try:
+            self._announced.set(devices)
+        except OSError as error:
+            self._say(f"what Home Assistant was told cannot be written down: {error}", True)
+
+    def _announce_all(self, before: Devices) -> Devices:
+        places, config = self._places, self._config
+        devices: Devices = {}
         for number, observed in self._observation.nodes.items() if config.has_discovery else ():
             topic = places.config(places.device(number))
             parts = before[topic][2] if topic in before else {}
@@ -143,10 +152,7 @@ class MqttOutput:
                 for what in ("state", "availability", "image"):
                     old = messages.node_topic(config.topic, site, number, what)
                     self._publications.keep(old, b"")
-        try:
-            announced.set(devices)
-        except OSError as error:
-            self._say(f"what Home Assistant was told cannot be written down: {error}", True)
+        return devices
 
     # The thread
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from host_decoder.alerts.observed import Observation
 from host_decoder.alerts.watch import FILE, Alert, Watch
-from host_decoder.config import HostConfig
+from host_decoder.config import HostConfig, read_further_nodes
 from host_decoder.errors import ConfigError
 from host_decoder.events import Answer, Heard, Notice
 from host_decoder.outputs.courier import Courier
@@ -45,6 +45,7 @@ class Outputs:
         self._thread = threading.Thread(target=self._run, name="outputs", daemon=True)
         self._observation = Observation(config.nodes, time.time())
         folder, site = config.state_dir, config.site
+        self._path, self._meet_s = config.path, 0.0
         couriers = {}
         if config.outputs.webhook is not None:
             couriers["webhook"] = Webhook(config.outputs.webhook, site).bring
@@ -167,11 +168,23 @@ class Outputs:
             addressee, alert = event
             self._watch.settled(addressee, alert, time.time())
             return
+        if isinstance(event, Heard) and event.is_stored:
+            self._meet(event.node)
         observed = self._observation.hear(event)
         if self._metrics is not None:
             self._metrics.take(event, observed)
         if self._mqtt is not None and observed is not None and not isinstance(event, Rejected):
             self._mqtt.take(event, observed)
+
+    def _meet(self, node: int | None) -> None:
+        """One that was flashed while the host ran; what is wrong with others the host says."""
+        if node in self._observation.nodes or time.monotonic() < self._meet_s:
+            return
+        self._meet_s = time.monotonic() + LOOK_S
+        nodes, _ = read_further_nodes(self._path, self._observation.nodes)
+        self._observation.add(nodes)
+        if self._mqtt is not None and nodes:
+            self._mqtt.announce()
 
     def _look(self, now_s: float) -> None:
         for alert in self._watch.check(now_s):

@@ -1,5 +1,7 @@
 """What is known of a node, from events alone."""
 
+from dataclasses import replace
+
 import pytest
 
 from host_decoder.alerts.observed import HOUR_S, MIN_PACKETS, Observation
@@ -27,6 +29,12 @@ def test_events_of_nobody_here_change_nothing(observation):
     assert observation.hear(Notice("a port was opened")) is None
     assert observation.hear(heard(1.0, node=9)) is None
     assert observation.hear(heard(1.0, outcome="noise")).heard is None
+
+
+def test_a_node_that_came_while_the_host_ran_is_one_of_them(observation, node_entry):
+    observation.add([replace(node_entry, number=9, period_s=60.0)])
+    assert observation.hear(heard(1000.0, node=9)).heard is not None
+    assert observation.presence.is_silent(9, 1200.0) is True
 
 
 def test_loss_is_the_last_hours_and_needs_some_packets(observation):

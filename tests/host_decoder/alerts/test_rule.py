@@ -23,6 +23,7 @@ def test_a_kind_is_enough_and_a_label_stands_in_the_title():
         ({"kind": "noise"}, 'kind is "noise"; it must be one of silent, budget'),
         ({"kind": "label"}, "label belongs to kind label"),
         ({"kind": "queue", "label": "cat"}, "label belongs to kind label, and to no other"),
+        ({"kind": "loss", "name": "a\nb"}, r"name is 'a\\nb'; write what can be printed"),
         ({"kind": "loss", "hold_s": -1}, "hold_s is -1; it must be from 0"),
     ],
 )

@@ -148,6 +148,20 @@ def test_from_a_packet_to_home_assistant_prometheus_and_the_last_word(tmp_path, 
             connection.request("GET", "/metrics")
             text = connection.getresponse().read().decode()
             assert 'latentlink_results_total{site="farm",task="label"} 1.0' in text
+            (tmp_path / "nodes").mkdir()
+            (tmp_path / "nodes/9.toml").write_text(
+                f'node = 9\nkey = "node.key"\nbundle = "{bundle.path}"\n'
+            )
+            packets = SmallNode(bundle, node=9).packets(symbols)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as node:
+
+                def newcomer_is_told():
+                    for packet in packets:  # until it is known
+                        node.sendto(packet, ("127.0.0.1", udp_port))
+                    return home.state("homeassistant/device/ll_farm_9/config")
+
+                home.wait_for(newcomer_is_told)
+            assert home.wait_for(lambda: home.state("latentlink/1/farm/9/state"))["node"] == 9
             begun_s = time.monotonic()
             process.send_signal(signal.SIGTERM)
             out, said = process.communicate(timeout=PATIENCE_S)

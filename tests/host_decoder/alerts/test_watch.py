@@ -4,7 +4,7 @@ import pytest
 
 from host_decoder.alerts.observed import Observation
 from host_decoder.alerts.rule import read_rule
-from host_decoder.alerts.watch import FILE, MAX_OWED, Watch
+from host_decoder.alerts.watch import FILE, Watch
 from tests.worlds.heard import told
 from tests.worlds.small_host import NODE
 
@@ -87,12 +87,14 @@ def test_a_rule_that_was_taken_out_is_cleared(make):
     ]
 
 
-def test_who_is_never_there_is_owed_so_much_and_no_more(make):
+def test_who_is_never_there_is_owed_so_much_and_no_more(make, monkeypatch):
+    monkeypatch.setattr("host_decoder.alerts.watch.MAX_OWED", 10)
     observation, watch = make(FAULT)
-    for at_s in range(MAX_OWED):
+    for at_s in range(20):
         observation.hear(told(fault="x" if at_s % 2 else None))
         watch._owe(watch.check(float(at_s)) * 2)
-    assert len(watch.owed["webhook"]) == MAX_OWED
+    assert [alert.at_s for alert in watch.owed["webhook"]][-1] == 19
+    assert len(watch.owed["webhook"]) == 10
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"format": 1, "checksum": 0}', b"\xff"])

@@ -60,6 +60,8 @@ class SqliteFile:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """On the disk behind it; in a file without a name it would be lost with this process."""
+        if self._connection.closed:
+            raise StoreError(f"store {self.path} is closed", is_passing=True)
         log = self.path.with_name(self.path.name + "-wal")
         if file_of(self.path) != self._file or (
             self._log is not None and file_of(log) != self._log

@@ -34,6 +34,7 @@ PHOTOS = {
         ),
         stage="ce",
         order="importance",
+        coarseness=0.75,
         image_size=128,
     ),
     "photo-large": Preset(
@@ -62,6 +63,7 @@ PHOTOS = {
         ),
         stage="ce",
         order="importance",
+        coarseness=0.75,
         image_size=224,
     ),
     "photo-small": Preset(
@@ -90,6 +92,7 @@ PHOTOS = {
         ),
         stage="ce",
         order="importance",
+        coarseness=0.75,
         teacher="photo",
         image_size=96,
     ),

@@ -9,7 +9,8 @@ import torch
 
 from export import ExportError, pipeline
 from export.__main__ import main
-from export.pipeline import export
+from export.measure import Accuracies
+from export.pipeline import check_drop, export
 from host_decoder.decode.classifier import Classifier
 from host_training.data.catalogue import load
 from host_training.training.checkpoint import CheckpointError
@@ -230,3 +231,10 @@ def test_the_command_line_writes_a_results_file(exported, tmp_path, monkeypatch,
         *("static_bits_per_image", "mixture_bits_per_image", "bytes_per_image"),
     } <= result["figures"].keys()
     assert "report.md" in capsys.readouterr().out
+
+
+def test_few_test_images_refuse_no_export_that_chance_may_have_made_worse():
+    measured = Accuracies(0.97, 0.9637, 0.9637, 0.95, 0.95, 0.9532)  # 5 of 496 images
+    check_drop(measured, 1.0, 496)
+    with pytest.raises(ExportError, match=r"int8 costs 1\.05 points"):
+        check_drop(measured, 1.0, 1_000_000)

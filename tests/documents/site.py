@@ -39,6 +39,9 @@ EXTENSIONS = ("tables", "fenced_code", "toc", "sane_lists")
 IN_A_LIST = re.compile(r"^ +```\w*[^\n]*\n(.*?)^ +```$", re.DOTALL | re.MULTILINE)
 "A block there is only understood without its fence."
 
+FILE = re.compile(r"\]\((?:\.\./)?((?!docs/|[.])[\w/.-]+/[\w.-]+\.\w+|[A-Z]+(?:\.cff)?)\)")
+"A link to a file of the project that is no page."
+
 
 def anchor(title: str, separator: str = "-") -> str:
     """What a heading is called in a link, as GitHub makes it."""
@@ -71,10 +74,11 @@ def build(folder: Path) -> list[Path]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     texts = {page: page.read_text(encoding="utf-8") for page in pages()}
-    for name in ("LICENSE", "NOTICE", "CITATION.cff"):
-        shutil.copy(ROOT / name, folder / name)
-    for drawing in (ROOT / "docs").glob("*.svg"):
+    for drawing in [*(ROOT / "docs").glob("*.svg"), *(ROOT / "docs").glob("*.png")]:
         shutil.copy(drawing, folder / drawing.name)
+    for name in {name for text in texts.values() for name in FILE.findall(text)}:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
     written = []
     for page, text in texts.items():
         links = "\n".join(

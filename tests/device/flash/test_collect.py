@@ -33,7 +33,7 @@ class Shell(Node):
     """A node whose shell is the one here: what it is told, without the way to it."""
 
     def output(self, command: str, input: bytes = b"") -> bytes:
-        done = subprocess.run(["sh", "-c", command], input=input, capture_output=True)
+        done = subprocess.run(command, shell=True, input=input, capture_output=True)
         if done.returncode:
             raise FlashError(done.stderr.decode())
         return done.stdout

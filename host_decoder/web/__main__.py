@@ -3,6 +3,8 @@
 import sys
 
 from host_decoder.web.server import main
+from link.output import readable_output
 
 if __name__ == "__main__":
+    readable_output()
     sys.exit(main())

@@ -37,6 +37,8 @@ def test_every_preset_takes_its_shapes_from_the_data_set(preset, shape, n_classe
     architecture = PRESETS[preset].recipe.model
     if min(shape[:2]) < SMALLEST_UNDECIMATED and not architecture.is_decimated:
         height, width, channels = 16, 16, 1
+    if architecture.backbone:
+        height, width, channels = max(height, 32), max(width, 32), 3
     config = ModelConfig.of(architecture, (height, width, channels), n_classes)
     model = AutoEncoder(config).eval()
     pixels = torch.randint(256, (2, channels, height, width)).byte()

@@ -3,15 +3,17 @@ writes.
 """
 
 import json
+import os
 import queue
 import re
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -40,7 +42,11 @@ class Host:
         )
         command = [*before, sys.executable, "-m", "host_decoder", "listen", str(folder / name)]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # what runs a host may leave it behind
         )
         self.answers: list[dict] = []
         self._said: queue.Queue[str] = queue.Queue()
@@ -76,7 +82,8 @@ class Host:
 
     def close(self) -> None:
         self._socket.close()
-        self.process.kill()
+        with suppress(ProcessLookupError):  # it was ended before
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 

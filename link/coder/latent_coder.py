@@ -61,7 +61,7 @@ def intervals(
             np.multiply(before, after, after)
             largest = after.item(after.argmax())
             np.right_shift(after, SHIFTS[largest.bit_length() - WEIGHT_BITS], after)
-            np.maximum(after, least, after)
+            np.maximum(after, least, out=after)
         total = weights[:-1].sum(axis=1)
         low[block] = np.einsum("nk,nk->n", below, weights[:-1]) // total
         high[block] = np.einsum("nk,nk->n", up_to, weights[:-1]) // total

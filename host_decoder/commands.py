@@ -156,7 +156,7 @@ def _live(arguments: argparse.Namespace, started_s: float) -> int:
 
 
 def _decode(arguments: argparse.Namespace, started_s: float) -> int:
-    from host_decoder.store.redecode import redecode
+    from host_decoder.store.history.redecode import redecode
     from host_decoder.store.store import Store
     from host_decoder.view.csv_lines import csv_lines
     from host_decoder.view.picture import PictureFolder
@@ -547,7 +547,7 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _place(text: str) -> Path | str:
-    from host_decoder.store.settings import is_server
+    from host_decoder.store.database.settings import is_server
 
     return text if is_server(text) else Path(text)
 

@@ -27,7 +27,7 @@ from host_decoder.gateway_config import GatewayConfig, read_gateways
 from host_decoder.outputs.config import SECTIONS, OutputsConfig, read_outputs
 from host_decoder.receive.clock import CLOCKS
 from host_decoder.revocation import digest, read_revoked
-from host_decoder.store.settings import Keep, Place, is_server
+from host_decoder.store.database.settings import Keep, Place, is_server
 from host_decoder.web.config import WebConfig, read_web
 from link.bundle import Bundle, BundleError
 from link.bundle.manifest import MANIFEST

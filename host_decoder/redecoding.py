@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 
 from host_decoder.interruption import Interruption
-from host_decoder.store import jobs
-from host_decoder.store.comparison import Comparison, compare
-from host_decoder.store.desk import Desk
-from host_decoder.store.opening import open_database
-from host_decoder.store.settings import Place
+from host_decoder.store.database.opening import open_database
+from host_decoder.store.database.settings import Place
+from host_decoder.store.history import jobs
+from host_decoder.store.history.comparison import Comparison, compare
+from host_decoder.store.history.desk import Desk
 from link.bundle import Bundle
 
 MOST_CONFUSED = 10

@@ -24,8 +24,8 @@ from host_decoder.receive.arrivals import Arrivals
 from host_decoder.receive.clock import WallClock
 from host_decoder.receive.counts import Counts
 from host_decoder.receive.ends import Ends, GatewayEntry
-from host_decoder.store.database import UnstorableError
-from host_decoder.store.file import StoreError
+from host_decoder.store.database.access import UnstorableError
+from host_decoder.store.database.file import StoreError
 from host_decoder.store.receipt import Receipt
 from host_decoder.store.shelf import Held, Reception, Shelf, received_packet
 from host_decoder.store.store import Store

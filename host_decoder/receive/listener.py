@@ -16,11 +16,11 @@ from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateways import POLL_S, governors_of, listen, timing_of
 from host_decoder.receive.host import Host
 from host_decoder.receive.newcomers import Newcomers
-from host_decoder.store.database import Database
-from host_decoder.store.file import StoreError
+from host_decoder.store.database.access import Database
+from host_decoder.store.database.file import StoreError
+from host_decoder.store.history.worker import job_worker
 from host_decoder.store.shelf import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from host_decoder.store.store import Store
-from host_decoder.store.worker import job_worker
 from host_decoder.view.statistics_view import link_tables
 from host_decoder.view.summary import Title, summary
 from host_decoder.view.tally import Tally

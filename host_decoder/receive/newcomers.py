@@ -7,7 +7,7 @@ from pathlib import Path
 from host_decoder.config import KnownNode, read_further_nodes
 from host_decoder.events import Notice
 from host_decoder.receive.host import Host
-from host_decoder.store.file import StoreError
+from host_decoder.store.database.file import StoreError
 from link.settings import host_folder
 
 LOOK_S = 2.0

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from host_decoder.store.settings import Place, is_server
+from host_decoder.store.database.settings import Place, is_server
 from link.checkup import (
     Finding,
     check_address,
@@ -105,7 +105,7 @@ def _outputs(config: "HostConfig") -> Iterator[Finding]:
 
 def _is_held(store: Place) -> bool:
     """Whether a host writes it."""
-    from host_decoder.store.file import Lock, StoreError, StoreHeldError
+    from host_decoder.store.database.file import Lock, StoreError, StoreHeldError
 
     if is_server(store) or not Path(store).exists():
         return False
@@ -119,7 +119,7 @@ def _is_held(store: Place) -> bool:
 
 
 def _store(store: Place) -> Iterator[Finding]:
-    from host_decoder.store.file import StoreError
+    from host_decoder.store.database.file import StoreError
     from host_decoder.store.store import Store
 
     folder = Path(store).parent

@@ -12,7 +12,7 @@ from typing import Any
 from host_decoder.config import read_key_file
 from host_decoder.errors import ConfigError, HostError
 from host_decoder.revocation import revoke
-from host_decoder.store.file import Lock, StoreError, StoreHeldError
+from host_decoder.store.database.file import Lock, StoreError, StoreHeldError
 from link.security import KeyStateError
 from link.settings import host_folder
 

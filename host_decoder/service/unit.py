@@ -12,7 +12,7 @@ from pathlib import Path
 from host_decoder.config import HostConfig
 from host_decoder.errors import HostError
 from host_decoder.gateway_config import GatewayConfig
-from host_decoder.store.settings import is_server
+from host_decoder.store.database.settings import is_server
 from link.carriers import CarrierSettings
 from link.checkup import account
 from link.settings import host_folder

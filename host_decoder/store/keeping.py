@@ -15,10 +15,8 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from host_decoder.events import Answer, said_of_strangeness
-from host_decoder.store.database import insert_new, insert_or_add, insert_or_replace
-from host_decoder.store.names import Names
-from host_decoder.store.receipt import HeardAgain, Receipt, ReceivedPacket, Totals
-from host_decoder.store.schema import (
+from host_decoder.store.database.access import insert_new, insert_or_add, insert_or_replace
+from host_decoder.store.database.schema import (
     CHUNKS,
     LABEL_HOUR,
     LINK_HOUR,
@@ -33,6 +31,8 @@ from host_decoder.store.schema import (
     STATISTICS,
     STATUSES,
 )
+from host_decoder.store.names import Names
+from host_decoder.store.receipt import HeardAgain, Receipt, ReceivedPacket, Totals
 from link.base import Recent
 from link.bundle.manifest import LABEL_TASK
 

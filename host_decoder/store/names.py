@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from host_decoder.store.database import Database, insert_new, rows
+from host_decoder.store.database.access import Database, insert_new, rows
+from host_decoder.store.database.schema import DECODERS, LABELS, NODES, SENDERS, SITES, STATISTICS
 from host_decoder.store.receipt import Receipt
-from host_decoder.store.schema import DECODERS, LABELS, NODES, SENDERS, SITES, STATISTICS
 
 BITMAP_BYTES = 8
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Column, Table, delete, select
 
-from host_decoder.store.database import Database, rows
-from host_decoder.store.schema import (
+from host_decoder.store.database.access import Database, rows
+from host_decoder.store.database.schema import (
     LABEL_HOUR,
     LINK_HOUR,
     NODE_HOUR,
@@ -23,7 +23,7 @@ from host_decoder.store.schema import (
     SITES,
     STATUSES,
 )
-from host_decoder.store.settings import Keep
+from host_decoder.store.database.settings import Keep
 
 DAY_S, HOUR_S = 86_400, 3600
 PASS_S = 3600.0
@@ -86,7 +86,7 @@ class Retention:
             yield
 
     def _dropped(self, before_s: Mapping[Table, float]) -> Iterator[None]:
-        from host_decoder.store.partitions import DAILY_TABLES, drop_days, make_days_ahead
+        from host_decoder.store.database.partitions import DAILY_TABLES, drop_days, make_days_ahead
 
         for table, moment_s in before_s.items():
             with self._database.transaction() as connection:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from host_decoder.events import Notice
-from host_decoder.store.file import StoreError
+from host_decoder.store.database.file import StoreError
 from host_decoder.store.receipt import ReceivedPacket
 from link.host import ChunkHeard, NodeState, Outcome, Rejected
 from link.wire import Header, Quality

@@ -14,17 +14,17 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from host_decoder.config import KnownNode
-from host_decoder.store.database import rows
-from host_decoder.store.images import StoredImage, image_pages
+from host_decoder.store.database.access import rows
+from host_decoder.store.database.migration import SITE
+from host_decoder.store.database.opening import open_database
+from host_decoder.store.database.schema import CHUNKS, NODES, PACKETS, SENDERS
+from host_decoder.store.database.settings import Keep, Place, is_server
+from host_decoder.store.history.images import StoredImage, image_pages
+from host_decoder.store.history.statistics import statistics
 from host_decoder.store.keeping import Batch, Memory, days_of
-from host_decoder.store.migration import SITE
 from host_decoder.store.names import Names, key_id, of_sender
-from host_decoder.store.opening import open_database
 from host_decoder.store.receipt import Receipt, Totals
 from host_decoder.store.retention import Retention
-from host_decoder.store.schema import CHUNKS, NODES, PACKETS, SENDERS
-from host_decoder.store.settings import Keep, Place, is_server
-from host_decoder.store.statistics import statistics
 from link.host import NodeState
 from link.wire import Chunk
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from host_decoder.store.comparison import compare
-from host_decoder.store.pieces import newest_senders, pieces_of
-from host_decoder.store.reading import Filter, Reading, key_of
-from host_decoder.store.statistics import link_figures
+from host_decoder.store.history.comparison import compare
+from host_decoder.store.history.pieces import newest_senders, pieces_of
+from host_decoder.store.history.reading import Filter, Reading, key_of
+from host_decoder.store.history.statistics import link_figures
 from link.wire import Chunk
 
 DAY_S, HOUR_S = 86_400, 3600

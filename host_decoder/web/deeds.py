@@ -2,7 +2,7 @@
 hand, a later decoder over all that is stored, which decoder's labels are shown.
 
 A decoder over a long history takes minutes; here it is only asked for, and the host's worker does
-it (host_decoder.store.worker).
+it (host_decoder.store.history.worker).
 """
 
 import time
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from host_decoder.errors import HostError
-from host_decoder.store.database import Database
-from host_decoder.store.desk import Desk
-from host_decoder.store.jobs import redecode_job
+from host_decoder.store.database.access import Database
+from host_decoder.store.history.desk import Desk
+from host_decoder.store.history.jobs import redecode_job
 from link.bundle import Bundle, BundleError
 
 

@@ -25,7 +25,7 @@ from typing import Any
 from host_decoder.config import HostConfig
 from host_decoder.errors import HostError
 from host_decoder.events import Answer, Heard, Notice
-from host_decoder.store.database import Database
+from host_decoder.store.database.access import Database
 from host_decoder.web.config import WebConfig
 from host_decoder.web.deeds import Deeds
 from host_decoder.web.door import NAME

@@ -17,7 +17,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from host_decoder.store.reading import Reading
+from host_decoder.store.history.reading import Reading
 from host_decoder.web.app import Site, make_app
 from host_decoder.web.archive import Archive
 from host_decoder.web.config import WebConfig

@@ -22,7 +22,7 @@ from host_decoder.outputs.sections import (
     PrometheusConfig,
     WebhookConfig,
 )
-from host_decoder.store.settings import Keep
+from host_decoder.store.database.settings import Keep
 from host_decoder.web.config import WebConfig
 from link.settings.setting import MANY, Setting, defaults_of, settings_of
 from tests.documents.markdown import table

@@ -6,8 +6,8 @@ from host_decoder.commands import main
 from host_decoder.config import KnownNode
 from host_decoder.receive.host import Host
 from host_decoder.redecoding import told
-from host_decoder.store.comparison import Comparison
-from host_decoder.store.reading import Reading
+from host_decoder.store.history.comparison import Comparison
+from host_decoder.store.history.reading import Reading
 from host_decoder.store.store import Store
 from tests.worlds.small_bundle import random_symbols
 from tests.worlds.small_host import KEY, NODE, SmallNode, make_bundle, right_label

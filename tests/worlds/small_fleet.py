@@ -9,8 +9,8 @@ from typing import Any
 from host_decoder.config import KnownNode
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.host import Host
-from host_decoder.store.desk import Desk
-from host_decoder.store.reading import Reading
+from host_decoder.store.history.desk import Desk
+from host_decoder.store.history.reading import Reading
 from host_decoder.store.store import Store
 from host_decoder.web.app import Site, make_app
 from host_decoder.web.archive import Archive

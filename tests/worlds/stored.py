@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from host_decoder.store.database import rows
-from host_decoder.store.sqlite_file import SqliteFile
+from host_decoder.store.database.access import rows
+from host_decoder.store.database.sqlite_file import SqliteFile
 from host_decoder.store.store import Store
 
 

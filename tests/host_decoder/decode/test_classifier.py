@@ -84,7 +84,7 @@ def test_a_file_that_is_no_model_is_refused_by_name(tmp_path):
 def test_the_host_loads_neither_torch_nor_tensorflow():
     script = (
         "import sys, host_decoder.live.run, host_decoder.receive.listener, "
-        "host_decoder.store.redecode, host_decoder.commands; "
+        "host_decoder.store.history.redecode, host_decoder.commands; "
         "print({'torch', 'tensorflow', 'onnx', 'constriction'} & set(sys.modules))"
     )
     loaded = subprocess.run(

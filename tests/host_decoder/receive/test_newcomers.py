@@ -9,7 +9,7 @@ from host_decoder.events import Answer
 from host_decoder.receive import newcomers
 from host_decoder.receive.host import Host
 from host_decoder.receive.newcomers import Newcomers
-from host_decoder.store.reading import Reading
+from host_decoder.store.history.reading import Reading
 from host_decoder.store.store import Store
 from tests.worlds.small_bundle import random_symbols
 from tests.worlds.small_host import SmallNode

@@ -7,7 +7,7 @@ import pytest
 from host_decoder.config import KnownNode
 from host_decoder.events import Answer, Notice
 from host_decoder.receive.host import Host
-from host_decoder.store.redecode import redecode
+from host_decoder.store.history.redecode import redecode
 from host_decoder.store.store import Store
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming

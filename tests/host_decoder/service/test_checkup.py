@@ -9,7 +9,7 @@ from host_decoder.config import read_config
 from host_decoder.service import unit
 from host_decoder.service.checkup import check_host
 from host_decoder.service.unit import unit_text
-from host_decoder.store.file import Lock
+from host_decoder.store.database.file import Lock
 from host_decoder.store.store import Store
 from link.checkup import machine
 

@@ -8,7 +8,7 @@ from host_decoder.errors import ConfigError, HostError
 from host_decoder.events import Answer, Notice
 from host_decoder.receive.host import Host
 from host_decoder.service.retirement import retire
-from host_decoder.store.file import Lock
+from host_decoder.store.database.file import Lock
 from host_decoder.store.store import Store
 from link.host.interface import NotUsed
 from tests.worlds.small_bundle import random_symbols

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from host_decoder.store.database.settings import Keep
 from host_decoder.store.retention import DAY_S, PASS_S, Retention
-from host_decoder.store.settings import Keep
 from host_decoder.store.store import Store
-from tests.host_decoder.store.test_reading import receipt, said
+from tests.host_decoder.store.history.test_reading import receipt, said
 from tests.worlds.postgres import postgres_server
 from tests.worlds.stored import read
 

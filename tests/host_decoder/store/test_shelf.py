@@ -11,7 +11,7 @@ import pytest
 from host_decoder.events import Answer, Notice
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.host import Host
-from host_decoder.store.file import StoreError
+from host_decoder.store.database.file import StoreError
 from host_decoder.store.shelf import LONGEST_PAUSE_S, MAX_HELD
 from host_decoder.store.store import Store
 from link.host.interface import Rejected

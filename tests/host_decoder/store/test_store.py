@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from host_decoder.decode.verdict import Strangeness
-from host_decoder.store.file import StoreError
-from host_decoder.store.images import StoredImage
+from host_decoder.store.database.file import StoreError
+from host_decoder.store.history.images import StoredImage
 from host_decoder.store.receipt import Receipt, ReceivedPacket, RejectedCount, Totals
 from host_decoder.store.store import Store
 from link.host.interface import NodeState, NotUsed, Reason

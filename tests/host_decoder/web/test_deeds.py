@@ -3,7 +3,7 @@
 import pytest
 
 from host_decoder.errors import HostError
-from host_decoder.store.jobs import run_waiting
+from host_decoder.store.history.jobs import run_waiting
 from tests.worlds.browser_request import HOST, ask
 
 ORIGIN = {"origin": f"http://{HOST}"}

@@ -16,7 +16,7 @@ import pytest
 
 from host_decoder.config import read_config
 from host_decoder.events import Answer, Notice
-from host_decoder.store.reading import Reading
+from host_decoder.store.history.reading import Reading
 from host_decoder.web import feed
 from host_decoder.web.config import WebConfig
 from host_decoder.web.feed import MAX_WAITING, Page, PageError, line_of, of_config

@@ -59,8 +59,8 @@ SITUATIONS = {
         "tests/link/lorawan/test_network_server.py::test_zeros_that_are_left_out_or_null_are_zeros",
     ],
     "a store that can only be read, or is damaged": [
-        "tests/host_decoder/store/test_file.py::test_a_store_is_read_where_nothing_can_be_written",
-        "tests/host_decoder/store/test_file.py::test_what_is_no_store_is_refused_by_what_it_is",
+        "tests/host_decoder/store/database/test_file.py::test_a_store_is_read_where_nothing_can_be_written",
+        "tests/host_decoder/store/database/test_file.py::test_what_is_no_store_is_refused_by_what_it_is",
     ],
     "a port that two programs have open": [
         "tests/link/carriers/test_serial_port.py::test_bytes_that_another_program_takes_are_no_pulled_plug",

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from host_decoder.events import Answer
-from host_decoder.store import jobs
-from host_decoder.store.comparison import compare
+from host_decoder.store.history import jobs
+from host_decoder.store.history.comparison import compare
 from host_decoder.store.receipt import Receipt, ReceivedPacket
 from host_decoder.store.store import Store
 from link.bundle.bundle import Bundle

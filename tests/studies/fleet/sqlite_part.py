@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import text
 
-from host_decoder.store.database import rows
+from host_decoder.store.database.access import rows
 from host_decoder.store.store import Store
 from link.bundle.bundle import Bundle
 from tests.studies.fleet.nodes import UdpNode, run_nodes

@@ -10,7 +10,7 @@ from typing import Any
 
 from host_decoder.decode.task_reader import task_reader
 from host_decoder.events import rounded, said_of_team
-from host_decoder.store.images import StoredImage
+from host_decoder.store.history.images import StoredImage
 from host_decoder.store.store import Store
 from link.bundle import Bundle
 from link.bundle.manifest import LABEL_TASK

@@ -15,15 +15,15 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError, ResourceClosedError
 from sqlalchemy.pool import StaticPool
 
-from host_decoder.store.database import Turns, UnstorableError
-from host_decoder.store.file import (
+from host_decoder.store.database.access import Turns, UnstorableError
+from host_decoder.store.database.file import (
     StoreError,
     explained,
     file_of,
     open_for_reading,
     open_for_writing,
 )
-from host_decoder.store.migration import EARLIER, check_format, migrate
+from host_decoder.store.database.migration import EARLIER, check_format, migrate
 
 UNSTORABLE = (OverflowError, UnicodeEncodeError)
 

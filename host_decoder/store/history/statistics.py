@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from host_decoder.store.database import Database, rows
-from host_decoder.store.schema import (
+from host_decoder.store.database.access import Database, rows
+from host_decoder.store.database.schema import (
     CHUNKS,
     LABELS,
     NODES,

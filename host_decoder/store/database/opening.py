@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from host_decoder.store.database import Database
-from host_decoder.store.settings import Place, is_server
-from host_decoder.store.sqlite_file import SqliteFile
+from host_decoder.store.database.access import Database
+from host_decoder.store.database.settings import Place, is_server
+from host_decoder.store.database.sqlite_file import SqliteFile
 
 
 def open_database(place: Place, must_exist: bool = False, site: str | None = None) -> Database:
@@ -12,7 +12,7 @@ def open_database(place: Place, must_exist: bool = False, site: str | None = Non
     server; site None: of nothing that a host writes.
     """
     if is_server(place):
-        from host_decoder.store.postgres import PostgresServer
+        from host_decoder.store.database.postgres import PostgresServer
 
         return PostgresServer(str(place), must_exist, site)
     return SqliteFile(Path(place), must_exist)

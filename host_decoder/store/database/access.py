@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from host_decoder.store.file import StoreError
+from host_decoder.store.database.file import StoreError
 
 
 class Database(Protocol):

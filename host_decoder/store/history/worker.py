@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from host_decoder.store import jobs
-from host_decoder.store.database import Database
-from host_decoder.store.file import StoreError
+from host_decoder.store.database.access import Database
+from host_decoder.store.database.file import StoreError
+from host_decoder.store.history import jobs
 
 LOOK_S = 2.0
 END_S = 2.0

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from host_decoder.errors import HostError
-from host_decoder.store.database import Database, insert_or_replace, rows
-from host_decoder.store.schema import DECODERS, HAND_LABELS, JOBS, NODES, SHOWN, SITES
+from host_decoder.store.database.access import Database, insert_or_replace, rows
+from host_decoder.store.database.schema import DECODERS, HAND_LABELS, JOBS, NODES, SHOWN, SITES
 
 WAITING, RUNNING, DONE, CANCELLED, FAILED = "waiting", "running", "done", "cancelled", "failed"
 "States of a job."

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
 
-from host_decoder.store.database import rows
-from host_decoder.store.opening import open_database
-from host_decoder.store.schema import (
+from host_decoder.store.database.access import rows
+from host_decoder.store.database.opening import open_database
+from host_decoder.store.database.schema import (
     DECODERS,
     HAND_LABELS,
     JOBS,
@@ -37,7 +37,7 @@ from host_decoder.store.schema import (
     SITES,
     STATUSES,
 )
-from host_decoder.store.settings import Place
+from host_decoder.store.database.settings import Place
 
 MAX_PAGE = 1000
 PROBABILITIES = "probabilities"

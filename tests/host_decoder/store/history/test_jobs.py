@@ -10,11 +10,11 @@ import pytest
 
 from host_decoder.config import KnownNode
 from host_decoder.receive.host import Host
-from host_decoder.store import jobs
-from host_decoder.store.comparison import compare
-from host_decoder.store.desk import Desk
-from host_decoder.store.images import image_pages
-from host_decoder.store.reading import Filter, Reading
+from host_decoder.store.history import jobs
+from host_decoder.store.history.comparison import compare
+from host_decoder.store.history.desk import Desk
+from host_decoder.store.history.images import image_pages
+from host_decoder.store.history.reading import Filter, Reading
 from host_decoder.store.store import Store
 from link.bundle.bundle import Bundle
 from tests.worlds.small_bundle import random_symbols
@@ -133,7 +133,7 @@ def test_stopped_it_goes_on_behind_the_last_page(place, new_bundle, symbols):
 
 KILLED = """
 import os, sys
-from host_decoder.store import jobs
+from host_decoder.store.history import jobs
 from host_decoder.store.store import Store
 from link.bundle.bundle import Bundle
 jobs.PAGE_IMAGES = 8

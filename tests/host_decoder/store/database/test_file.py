@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from host_decoder.store.file import StoreError
+from host_decoder.store.database.file import StoreError
 from host_decoder.store.receipt import Receipt, ReceivedPacket
 from host_decoder.store.store import Store
 from link.host.interface import NodeState

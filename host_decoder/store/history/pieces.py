@@ -1,5 +1,5 @@
 """Pieces: the chunks of single images, as a page asks for them; whole bundles go page by page
-(host_decoder.store.images).
+(host_decoder.store.history.images).
 """
 
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select, tuple_
 
-from host_decoder.store.database import Database
-from host_decoder.store.schema import CHUNKS, DECODERS, NODES, SENDERS, SITES
+from host_decoder.store.database.access import Database
+from host_decoder.store.database.schema import CHUNKS, DECODERS, NODES, SENDERS, SITES
 
 MAX_IMAGES = 200
 "In one statement."

@@ -10,12 +10,18 @@ import pytest
 from host_decoder.config import KnownNode
 from host_decoder.events import Answer, Notice
 from host_decoder.receive.host import Host
-from host_decoder.store.database import rows
-from host_decoder.store.desk import Desk
-from host_decoder.store.file import StoreError, StoreHeldError
-from host_decoder.store.opening import open_database
-from host_decoder.store.partitions import DAILY_TABLES, DAY_S, DAYS_AHEAD, days_there, drop_days
-from host_decoder.store.reading import Filter, Reading, key_of
+from host_decoder.store.database.access import rows
+from host_decoder.store.database.file import StoreError, StoreHeldError
+from host_decoder.store.database.opening import open_database
+from host_decoder.store.database.partitions import (
+    DAILY_TABLES,
+    DAY_S,
+    DAYS_AHEAD,
+    days_there,
+    drop_days,
+)
+from host_decoder.store.history.desk import Desk
+from host_decoder.store.history.reading import Filter, Reading, key_of
 from host_decoder.store.receipt import Receipt, ReceivedPacket
 from host_decoder.store.store import Store
 from link.host.interface import NodeState

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 
-from host_decoder.store.database import Database, rows
-from host_decoder.store.schema import LABELS, NODES, RESULTS, SITES
+from host_decoder.store.database.access import Database, rows
+from host_decoder.store.database.schema import LABELS, NODES, RESULTS, SITES
 
 EXAMPLES = 100
 

@@ -27,10 +27,10 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
-from host_decoder.store.database import UnstorableError, roll_back
-from host_decoder.store.file import StoreError, StoreHeldError
-from host_decoder.store.partitions import make_days, make_days_ahead
-from host_decoder.store.schema import METADATA, VERSION
+from host_decoder.store.database.access import UnstorableError, roll_back
+from host_decoder.store.database.file import StoreError, StoreHeldError
+from host_decoder.store.database.partitions import make_days, make_days_ahead
+from host_decoder.store.database.schema import METADATA, VERSION
 
 CONNECT_S = 5
 STATEMENT_MS = 30_000

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from host_decoder.events import Answer
-from host_decoder.store.desk import Desk
+from host_decoder.store.history.desk import Desk
+from host_decoder.store.history.reading import Filter, Reading, key_of
 from host_decoder.store.keeping import HOUR_S
-from host_decoder.store.reading import Filter, Reading, key_of
 from host_decoder.store.receipt import HeardAgain, Receipt, ReceivedPacket, RejectedCount, Totals
 from host_decoder.store.store import Store
 from link.host.interface import NodeState, NotUsed, Reason, StatusHeard

@@ -14,8 +14,8 @@ import numpy as np
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from host_decoder.store.file import StoreError
-from host_decoder.store.schema import METADATA, VERSION
+from host_decoder.store.database.file import StoreError
+from host_decoder.store.database.schema import METADATA, VERSION
 
 SITE = "home"
 "The name of a site that was given none."

@@ -5,10 +5,10 @@ import time
 from host_decoder.config import KnownNode
 from host_decoder.events import Answer
 from host_decoder.receive.host import Host
-from host_decoder.store.desk import Desk
-from host_decoder.store.reading import Reading
+from host_decoder.store.history.desk import Desk
+from host_decoder.store.history.reading import Reading
+from host_decoder.store.history.worker import job_worker
 from host_decoder.store.store import Store
-from host_decoder.store.worker import job_worker
 from tests.worlds.small_bundle import random_symbols
 from tests.worlds.small_host import KEY, NODE, SmallNode, make_bundle
 

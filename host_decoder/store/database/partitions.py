@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, text
 
-from host_decoder.store.schema import DAILY, METADATA
+from host_decoder.store.database.schema import DAILY, METADATA
 
 DAY_S = 86_400
 DAYS_AHEAD = 7

@@ -1,7 +1,7 @@
 """Chunks of single images, by sender and image."""
 
-from host_decoder.store.pieces import newest_senders, pieces_of
-from host_decoder.store.reading import Reading
+from host_decoder.store.history.pieces import newest_senders, pieces_of
+from host_decoder.store.history.reading import Reading
 from host_decoder.store.store import Store
 from tests.worlds.small_fleet import fill
 

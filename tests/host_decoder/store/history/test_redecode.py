@@ -14,7 +14,7 @@ from host_decoder.config import KnownNode
 from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.receive.host import Host
-from host_decoder.store.redecode import redecode
+from host_decoder.store.history.redecode import redecode
 from host_decoder.store.store import Store
 from link.bundle.bundle import Bundle
 from link.bundle.calibration import Calibration

@@ -19,9 +19,10 @@ from host_decoder.decode.reader import Reader
 from host_decoder.decode.verdict import Verdict
 from host_decoder.errors import HostError
 from host_decoder.events import said_of_strangeness
-from host_decoder.store.database import Database, insert_new, rows
-from host_decoder.store.desk import CANCELLED, DONE, FAILED, RUNNING, WAITING, Desk
-from host_decoder.store.images import (
+from host_decoder.store.database.access import Database, insert_new, rows
+from host_decoder.store.database.schema import DECODERS, JOBS, LABEL_HOUR, LABELS, RESULTS
+from host_decoder.store.history.desk import CANCELLED, DONE, FAILED, RUNNING, WAITING, Desk
+from host_decoder.store.history.images import (
     FIRST,
     PAGE_IMAGES,
     ImageKey,
@@ -29,7 +30,6 @@ from host_decoder.store.images import (
     count_images,
     image_pages,
 )
-from host_decoder.store.schema import DECODERS, JOBS, LABEL_HOUR, LABELS, RESULTS
 from link.bundle import Bundle, BundleError
 from link.bundle.manifest import LABEL_TASK
 from link.coder import decode_bulk

@@ -10,8 +10,8 @@ from itertools import groupby
 
 from sqlalchemy import Connection, and_, or_, select, tuple_
 
-from host_decoder.store.database import Database
-from host_decoder.store.schema import CHUNKS, DECODERS, NODES, RESULTS, SENDERS
+from host_decoder.store.database.access import Database
+from host_decoder.store.database.schema import CHUNKS, DECODERS, NODES, RESULTS, SENDERS
 from link.wire import Chunk
 
 PAGE_IMAGES = 2048

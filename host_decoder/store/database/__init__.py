@@ -1,0 +1,1 @@
+"""Where it lies: a SQLite file or a PostgreSQL server, with one schema."""

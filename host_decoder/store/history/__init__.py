@@ -1,0 +1,1 @@
+"""What is asked of all that came, and done with it again."""

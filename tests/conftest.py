@@ -1,13 +1,22 @@
 """The order of the tests: files that take long begin first, so that at the end no worker is left
 alone with one. And one thread for each worker: two that share two cores only wait for each other.
+
+Bytecode is kept, where the environment forbids it too, though there beside what is installed and
+not beside its sources: every process that a test starts would else compile PyTorch anew, which
+takes longer than to load it.
 """
 
 import os
+import sys
 
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.path.join(sys.prefix, "bytecode")
+    os.environ |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": sys.pycache_prefix}
 
 LONG = (
     "tests/device/flash/test_team_to_labels.py",

@@ -1,8 +1,8 @@
-"""Pythons: node, host and link tested on 3.12 and 3.13, and what onnx2tf 2 exports there, each in
-an environment of its own: `python -m tests.pythons [--all]`.
+"""Pythons: node, host and link tested on Python 3.13, and what onnx2tf 2 exports there, each in an
+environment of its own: `python -m tests.pythons`. With `--all`, as in `make nightly`, all tests
+that want no PyTorch, and on 3.12 too, which lies between two that are tested.
 
-Python 3.13 runs all tests that want no PyTorch; 3.12, which lies between two that do, those of
-QUICK, unless all is said. One that is not here is named and left out.
+One that is not here is named and left out.
 """
 
 import argparse
@@ -25,17 +25,17 @@ QUICK = (
     "tests/host_decoder/decode",
     "tests/host_decoder/store",
 )
-PYTHONS = {"3.13": ROOMS, "3.12": QUICK}
+NEWEST, *BETWEEN = "3.13", "3.12"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--all", action="store_true", help="all tests on every Python")
-    options = parser.parse_args()
+    parser.add_argument("--all", action="store_true", help="all tests, on every Python")
+    is_all = parser.parse_args().all
     codes = [
         code
-        for version, places in PYTHONS.items()
-        for code in tested(version, ROOMS if options.all else places)
+        for version in ([NEWEST, *BETWEEN] if is_all else [NEWEST])
+        for code in tested(version, ROOMS if is_all else QUICK)
     ]
     return max(codes, default=0)
 

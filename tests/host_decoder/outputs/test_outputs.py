@@ -141,8 +141,12 @@ def test_from_a_packet_to_home_assistant_prometheus_and_the_last_word(tmp_path, 
 
                 result = home.wait_for(heard_at_last)
             assert result["label"] == right_label(symbols)
-            state = home.wait_for(lambda: home.state("latentlink/1/farm/7/state"))
-            assert state["image"] == result["image"]
+
+            def is_told() -> bool:
+                state = home.state("latentlink/1/farm/7/state")
+                return state is not None and state["image"] == result["image"]
+
+            home.wait_for(is_told)
             home.wait_for(lambda: home.last("latentlink/1/farm/7/availability") == b"online")
             connection = http.client.HTTPConnection("127.0.0.1", metrics_port, timeout=PATIENCE_S)
             connection.request("GET", "/metrics")

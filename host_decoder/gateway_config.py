@@ -76,7 +76,7 @@ NETWORK = {
         "what this host is called at the broker; each host needs another", usual="`latentlink-host`"
     ),
 }
-DATAGRAMS = 32
+DATAGRAMS = 64
 DEVICES = {
     "chirpstack": (re.compile(r"[0-9A-Fa-f]{16}"), "the 16 hex digits of its DevEUI"),
     "things-stack": (

@@ -10,7 +10,6 @@ from host_decoder.decode.classifier import Classifier
 from host_decoder.decode.strangeness import StrangenessScorer
 from host_decoder.decode.verdict import Verdict, VerdictConfig, VerdictPolicy
 from link.bundle import Bundle
-from link.coder import Latent
 
 
 class Reader:
@@ -32,15 +31,11 @@ class Reader:
     def notice(self) -> str | None:
         return self._policy.notice if self._is_asked else None
 
-    def judge(self, latent: Latent, next_chunk_s: float) -> Verdict:
-        [verdict] = self.judge_all(latent.symbols[None], np.array([latent.n_known]), next_chunk_s)
-        return verdict
-
     def judge_all(
-        self, symbols: np.ndarray, n_known: np.ndarray, next_chunk_s: float = 0.0
+        self, symbols: np.ndarray, n_known: np.ndarray, next_chunk_s: float | np.ndarray = 0.0
     ) -> list[Verdict]:
         """The verdicts on N latents: symbols (N, D), of which n_known (N,) were received and the
-        others are expected.
+        others are expected; next_chunk_s, airtime of a next chunk, one or (N,).
         """
         verdicts = self._policy.judge_all(self._classify(symbols), n_known, next_chunk_s)
         if self._score_strangeness is not None:

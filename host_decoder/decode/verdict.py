@@ -135,9 +135,12 @@ class VerdictPolicy:
         return verdict
 
     def judge_all(
-        self, probabilities: np.ndarray, n_known: np.ndarray, next_chunk_s: float = 0.0
+        self,
+        probabilities: np.ndarray,
+        n_known: np.ndarray,
+        next_chunk_s: float | np.ndarray = 0.0,
     ) -> list[Verdict]:
-        """The same of many images: probabilities (N, C), n_known (N,)."""
+        """The same of many images: probabilities (N, C), n_known (N,), next_chunk_s one or (N,)."""
         if self.calibration is None:
             return [Verdict(row, None, None, is_enough=False) for row in probabilities]
         calibrated = self.calibration.apply(probabilities, n_known)
@@ -159,5 +162,5 @@ class VerdictPolicy:
         gain = self.calibration.gain_to_come(confidence, n_known)
         return (confidence >= self.min_confidence) | (gain <= self._least_gain(next_chunk_s))
 
-    def _least_gain(self, next_chunk_s: float) -> float:
-        return max(self.min_gain, self.price_per_s * next_chunk_s)
+    def _least_gain(self, next_chunk_s: float | np.ndarray) -> np.ndarray:
+        return np.maximum(self.min_gain, self.price_per_s * next_chunk_s)

@@ -19,13 +19,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-import numpy as np
-
 from host_decoder.events import Event, Notice
 from host_decoder.learn.mail_store import Letters, MailStore
 from link.bundle import Bundle
 from link.carriers import Received
-from link.coder import Latent
 from link.host import ChunkHeard, Downlink, NodeEntry, NotUsed, Receiver, Update
 from link.medium import Governor, LinkTiming
 from link.messages import Gathering, Have, cut, name_of, read_piece
@@ -102,7 +99,7 @@ class Post:
             entries[device.node] = NodeEntry(device.key, cast(Bundle, sealed), state=state)
             letters = store.letters(device.node)
             self._boxes[device.node] = _Box(letters, self._gathering(device.node), [])
-        self._receiver = Receiver(entries, timing, governors=governors, decode=_undecoded)
+        self._receiver = Receiver(entries, timing, governors=governors)
         for box in self._boxes.values():
             box.parts = self._cut(box.letters.told)
 
@@ -252,8 +249,3 @@ class Post:
     def noise(self, n_pieces: int) -> list[Event | Notice]:
         """Nothing is said of it."""
         return []
-
-
-def _undecoded(bitstream: bytes, tables: object, is_complete: bool) -> Latent:
-    """Pieces are no images."""
-    return Latent(np.zeros(0, np.float32), 0)

@@ -4,6 +4,8 @@ A question costs the airtime of its answer, a chunk that nobody needed costs its
 chunks the latest images took until they were settled follows which number would have cost least.
 """
 
+from collections import Counter
+
 from host_decoder.events import Answer
 from link.base import Recent
 from link.wire import MAX_ADVISED_CHUNKS
@@ -34,11 +36,13 @@ class Advisor:
         if len(self._settled) < LEAST_IMAGES:
             return None
 
+        alike = Counter(self._settled.values())
+
         def cost_s(n_unasked: int) -> float:
             return sum(
-                n_rounds * answer_airtime_s
-                + (n_chunks if is_whole else n_rounds * n_unasked) * chunk_airtime_s
-                for n_chunks, is_whole in self._settled.values()
+                n_images * n_rounds * answer_airtime_s
+                + n_images * (n_chunks if is_whole else n_rounds * n_unasked) * chunk_airtime_s
+                for (n_chunks, is_whole), n_images in alike.items()
                 for n_rounds in [-(-n_chunks // n_unasked)]
             )
 

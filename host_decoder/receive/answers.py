@@ -1,23 +1,41 @@
 """Answers: what each node's images are taken for, and how many chunks of one are worth sending
 before the node asks.
+
+What came together is decoded and classified together: one pass through a network costs as much for
+thirty images as for three. Each answer is what it would be alone.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from host_decoder.config import KnownNode
 from host_decoder.decode.reader import Reader
 from host_decoder.decode.task_reader import TaskReader, task_reader
-from host_decoder.decode.verdict import VerdictConfig
+from host_decoder.decode.verdict import Verdict, VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.receive.advice import Advisor
 from host_decoder.receive.arrivals import Arrived
+from link.bundle import Bundle
 from link.bundle.manifest import LABEL_TASK
+from link.coder import Latents, decode_bulk
 from link.host import Gap, Update
 from link.medium import LinkTiming
 from link.wire import LATER_CHUNK_OVERHEAD_BYTES, Chunk
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is this an image of?"""
+
+    outcome: Update | Gap
+    arrived: Sequence[Arrived]
+    "The image as far as it has come: the first whose bitstream can be decoded counts."
+    unix_s: float
 
 
 class Answers:
@@ -32,7 +50,9 @@ class Answers:
         """Without verdict every image is awaited whole; without timing airtime costs nothing."""
         self._timing, self._verdict = timing, verdict
         self._readers: dict[Path, Reader] = {}
-        self._tasks: dict[tuple[int, Path], dict[str, TaskReader]] = {}
+        self._task_readers: dict[tuple[Path, str], TaskReader] = {}
+        self._tasks: dict[tuple[int, Path], list[str]] = {}
+        "By node and bundle."
         self._advisors: dict[int, Advisor] = {}
         self.add(nodes)
 
@@ -42,9 +62,11 @@ class Answers:
             for bundle in (node.bundle, *node.earlier_bundles):
                 if bundle.path not in self._readers:
                     self._readers[bundle.path] = Reader(bundle, self._verdict)
-                self._tasks[node.number, bundle.path] = {
-                    name: task_reader(bundle, name) for name in node.tasks if bundle.has_task(name)
-                }
+                tasks = [name for name in node.tasks if bundle.has_task(name)]
+                self._tasks[node.number, bundle.path] = tasks
+                for name in tasks:
+                    if (bundle.path, name) not in self._task_readers:
+                        self._task_readers[bundle.path, name] = task_reader(bundle, name)
             gives_verdicts = self._readers[node.bundle.path].gives_verdicts
             self._advisors[node.number] = Advisor(gives_verdicts)
 
@@ -53,35 +75,53 @@ class Answers:
         """Sentences for the person, to be said once."""
         return [notice for reader in self._readers.values() if (notice := reader.notice)]
 
-    def answer(self, outcome: Update | Gap, arrived: Arrived, unix_s: float) -> Answer:
-        """The answer on an image as far as it is known now."""
-        bundle, latent, team = outcome.bundle, arrived.latent, outcome.bundle.team
-        verdict = self._readers[bundle.path].judge(latent, self._airtime_s(outcome.chunk))
-        return Answer(
-            node=outcome.node,
-            image=outcome.chunk.image,
-            counter=outcome.counter,
-            bundle=bundle.id.hex(),
-            classes=bundle.classes,
-            probabilities=verdict.probabilities,
-            n_known=latent.n_known,
-            n_latents=len(latent.symbols),
-            n_chunks=arrived.n_chunks,
-            is_complete=arrived.is_complete,
-            bitstream_bytes=arrived.bitstream_bytes,
-            packet_bytes=arrived.packet_bytes,
-            age_s=arrived.age_s,
-            received_s=unix_s,
-            confidence=verdict.confidence,
-            alive=None if team is None else team.alive(latent.symbols, latent.n_known),
-            strangeness=verdict.strangeness,
-            is_enough=verdict.is_enough and not arrived.is_complete,
-            tasks={
-                name: next(read(latent.symbols[None], np.array([latent.n_known])))
-                for name, read in self._tasks[outcome.node, bundle.path].items()
-            },
-            decoder=bundle.decoder_sha256(LABEL_TASK),
+    def answer_all(self, questions: Sequence[Question]) -> list[Answer | None]:
+        """In their order; None where nothing that came can be decoded."""
+        answers: list[Answer | None] = [None] * len(questions)
+        by_bundle: dict[Path, list[int]] = defaultdict(list)
+        for place, question in enumerate(questions):
+            by_bundle[question.outcome.bundle.path].append(place)
+        for places in by_bundle.values():
+            asked = [questions[place] for place in places]
+            for place, answer in zip(places, self._answered(asked), strict=True):
+                answers[place] = answer
+        return answers
+
+    def _answered(self, questions: Sequence[Question]) -> list[Answer | None]:
+        """On images of one bundle."""
+        bundle = questions[0].outcome.bundle
+        read, latents = _decoded(questions, bundle)
+        if not read:
+            return [None] * len(questions)
+        asked = [questions[place] for place in read]
+        verdicts = self._readers[bundle.path].judge_all(
+            latents.symbols,
+            latents.n_known,
+            np.array([self._airtime_s(one.outcome.chunk) for one in asked]),
         )
+        said = self._said(asked, latents, bundle)
+        answers: list[Answer | None] = [None] * len(questions)
+        for row, (place, arrived) in enumerate(read.items()):
+            answers[place] = _answer(
+                questions[place], arrived, latents, row, verdicts[row], said[row]
+            )
+        return answers
+
+    def _said(
+        self, asked: Sequence[Question], latents: Latents, bundle: Bundle
+    ) -> list[dict[str, Any]]:
+        """What further tasks of their nodes say of them."""
+        said: list[dict[str, Any]] = [{} for _ in asked]
+        rows: dict[str, list[int]] = defaultdict(list)
+        for row, question in enumerate(asked):
+            for name in self._tasks[question.outcome.node, bundle.path]:
+                rows[name].append(row)
+        for name, places in rows.items():
+            read = self._task_readers[bundle.path, name]
+            says = read(latents.symbols[places], latents.n_known[places])
+            for row, one in zip(places, says, strict=True):
+                said[row][name] = one
+        return said
 
     def note(self, node: int, answers: Sequence[Answer]) -> None:
         """Advice grows with every answer that is stored."""
@@ -97,6 +137,58 @@ class Answers:
         """A later chunk as long as this one takes so long."""
         n_bytes = LATER_CHUNK_OVERHEAD_BYTES + len(chunk.bitstream)
         return self._timing.airtime_s(n_bytes) if self._timing else 0.0
+
+
+def _decoded(questions: Sequence[Question], bundle: Bundle) -> tuple[dict[int, Arrived], Latents]:
+    """What was read of which question, by its place, and as many latents."""
+    tried = [(place, arrived) for place, one in enumerate(questions) for arrived in one.arrived]
+    latents = decode_bulk(
+        [arrived.bitstream for _, arrived in tried],
+        bundle.tables,
+        [arrived.is_complete for _, arrived in tried],
+    )
+    read: dict[int, Arrived] = {}
+    rows = []
+    for row, (place, arrived) in enumerate(tried):
+        if latents.is_valid[row] and place not in read:
+            read[place] = arrived
+            rows.append(row)
+    return read, Latents(latents.symbols[rows], latents.n_known[rows], latents.is_valid[rows])
+
+
+def _answer(
+    question: Question,
+    arrived: Arrived,
+    latents: Latents,
+    row: int,
+    verdict: Verdict,
+    tasks: dict[str, Any],
+) -> Answer:
+    outcome = question.outcome
+    bundle, team = outcome.bundle, outcome.bundle.team
+    symbols, n_known = latents.symbols[row], int(latents.n_known[row])
+    return Answer(
+        node=outcome.node,
+        image=outcome.chunk.image,
+        counter=outcome.counter,
+        bundle=bundle.id.hex(),
+        classes=bundle.classes,
+        probabilities=verdict.probabilities,
+        n_known=n_known,
+        n_latents=len(symbols),
+        n_chunks=arrived.n_chunks,
+        is_complete=arrived.is_complete,
+        bitstream_bytes=len(arrived.bitstream),
+        packet_bytes=arrived.packet_bytes,
+        age_s=arrived.age_s,
+        received_s=question.unix_s,
+        confidence=verdict.confidence,
+        alive=None if team is None else team.alive(symbols, n_known),
+        strangeness=verdict.strangeness,
+        is_enough=verdict.is_enough and not arrived.is_complete,
+        tasks=tasks,
+        decoder=bundle.decoder_sha256(LABEL_TASK),
+    )
 
 
 def stopped(answers: Sequence[Answer], counter: int) -> list[int]:

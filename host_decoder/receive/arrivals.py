@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from host_decoder.config import KnownNode
 from host_decoder.store.store import Store
-from link.coder import Latent, latent_coder
 from link.host import ChunkHeard, Gap, Outcome, Update
 from link.wire import Chunk
 
@@ -17,10 +16,9 @@ from link.wire import Chunk
 class Arrived:
     """An image as far as it has arrived."""
 
-    latent: Latent
+    bitstream: bytes
     n_chunks: int
     is_complete: bool
-    bitstream_bytes: int
     packet_bytes: int
     age_s: float | None
 
@@ -70,35 +68,30 @@ class Arrivals:
             self._highest[place] = max(image, self._highest_image(*place))
         self._underway.clear()
 
-    def of(self, outcome: Update | Gap) -> Arrived | None:
-        """The image with this chunk, the longer of what the receiver has in memory and what is
-        stored; None when chunk 0 is in neither.
+    def of(self, outcome: Update | Gap) -> list[Arrived]:
+        """The image with this chunk: as it is stored, where that is more, and as the receiver has
+        it in memory, for when stored chunks contradict each other; none when chunk 0 is in neither.
         """
-        is_new = isinstance(outcome, Gap) or outcome.n_chunks == 1
-        stored = self._stored(outcome) if is_new else None
-        if isinstance(outcome, Gap) or (stored and stored.n_chunks > outcome.n_chunks):
-            return stored
-        return Arrived(
-            outcome.latent,
+        if isinstance(outcome, Gap):
+            return self._stored(outcome)
+        remembered = Arrived(
+            outcome.bitstream,
             outcome.n_chunks,
             outcome.is_complete,
-            outcome.bitstream_bytes,
             outcome.packet_bytes,
             outcome.age_s,
         )
+        stored = self._stored(outcome) if outcome.n_chunks == 1 else []
+        longer = [one for one in stored if one.n_chunks > outcome.n_chunks]
+        return [*longer, remembered]
 
-    def _stored(self, outcome: Update | Gap) -> Arrived | None:
-        """An image from its stored chunks and this one; None when that gives nothing new."""
+    def _stored(self, outcome: Update | Gap) -> list[Arrived]:
+        """An image from its stored chunks and this one; nothing when that gives nothing new."""
         chunk = outcome.chunk
         stored = self.chunks(outcome.node, outcome.bundle_id, chunk.image)
         prefix = Chunk.prefix_of([*stored, chunk])
         if not stored or len(prefix) <= chunk.index or prefix[0].version != chunk.version:
-            return None
+            return []
         bitstream = b"".join(one.bitstream for one in prefix)
-        is_complete = prefix[-1].is_last
-        try:
-            latent = latent_coder.decode(bitstream, outcome.bundle.tables, is_complete)
-        except ValueError:  # chunks that contradict each other
-            return None
         n_bytes = sum(one.packet_bytes for one in prefix)
-        return Arrived(latent, len(prefix), is_complete, len(bitstream), n_bytes, prefix[0].age_s)
+        return [Arrived(bitstream, len(prefix), prefix[-1].is_last, n_bytes, prefix[0].age_s)]

@@ -61,6 +61,10 @@ class Counts:
         """They are stored."""
         self._rejected, self._heard_again = {}, {}
 
+    def restore(self, copy: "Counts") -> None:
+        """They are not stored: as they were before."""
+        self._rejected, self._heard_again = copy._rejected, copy._heard_again
+
     def copy(self) -> "Counts":
         """To go back to when they are not."""
         other = Counts(self._started_s)

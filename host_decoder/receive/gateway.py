@@ -170,20 +170,23 @@ class Gateway:
             self._bell.ring()
 
     def _send_waiting(self) -> None:
+        """The loop is told once of all that left, or it would go round for each."""
+        has_sent = False
         while self._waiting and not self._is_closing.is_set():
             packet, origin = self._waiting[0]
             self.is_listening = False
             left_s = None
             try:
                 if not self._port.send(packet, *([] if origin is None else [origin])):
-                    return
+                    break
                 left_s = boot_s()
             except (NotSentError, ValueError) as error:  # of this packet, not of the port
                 self._tell_once(f"an answer was not sent: {error}")
             with self._bell:
                 self._waiting.popleft()
                 self._left_s.append(left_s)
-                self.is_listening = True
+                self.is_listening = has_sent = True
+        if has_sent:
             self._tell()
 
     def _look(self) -> None:

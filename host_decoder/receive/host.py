@@ -13,59 +13,43 @@ host_decoder.receive.gateways brings it both.
 import time
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from host_decoder.config import KnownNode
 from host_decoder.decode.verdict import VerdictConfig
-from host_decoder.events import STORED, Answer, Event, Heard, Notice, Onlooker
+from host_decoder.events import STORED, Event, Heard, Notice, Onlooker
 from host_decoder.receive.answers import Answers, stopped
 from host_decoder.receive.arrivals import Arrivals
 from host_decoder.receive.clock import WallClock
 from host_decoder.receive.counts import Counts
 from host_decoder.receive.ends import Ends, GatewayEntry
+from host_decoder.receive.judging import Judge, Judged
 from host_decoder.store.database.access import UnstorableError
 from host_decoder.store.database.file import StoreError
-from host_decoder.store.receipt import Receipt
-from host_decoder.store.shelf import Held, Reception, Shelf, received_packet
+from host_decoder.store.shelf import Held, Reception, Shelf
 from host_decoder.store.store import Store
 from link.bundle import Bundle
 from link.carriers import Received
 from link.host import (
     Downlink,
-    Gap,
-    HostEnd,
     NotUsed,
     Outcome,
-    Rejected,
     StatusHeard,
     Update,
 )
 from link.medium import Governor, LinkTiming
-from link.wire import NO_QUALITY, Hello, Quality
+from link.wire import NO_QUALITY, Quality
 
 COUNT_PERIOD_S = 1.0
 "How often counts are stored that no packet takes along."
 TIDY_PERIOD_S = 1.0
 "How often a little of what is old is let go of."
-PACKETS_PER_BATCH = 32
+PACKETS_PER_BATCH = 64
 """Packets of one transaction. A node awaits its answer for a tenth of a second, and so many are
 decoded and stored in half of that.
 """
 LAST_TRY_S = 0.5
 "At the end of the host, for what still waits."
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What a packet led to."""
-
-    end: HostEnd
-    outcomes: Sequence[Outcome]
-    events: Sequence[Event]
-    faults: Sequence[Notice]
-    receipt: Receipt | None
-    "What is to be stored of it; None: nothing."
 
 
 class Host:
@@ -98,7 +82,6 @@ class Host:
         self._keys = {node.number: node.key for node in nodes}
         self._clock = clock or WallClock(is_trusted=True)
         self._onlooker = onlooker
-        self._has_told_clock = False
         self._started_s = self._clock.unix_s()
         self._counts = Counts(self._started_s)
         self._counted_s = self._tidied_s = float("-inf")
@@ -106,6 +89,15 @@ class Host:
         self._arrivals = Arrivals(nodes, store)
         self._answers = Answers(nodes, verdict, timing)
         self._ends = Ends(nodes, store, other_bundles, timing, self._gateways)
+        self._judge = Judge(
+            self._keys,
+            [gateway.name for gateway in self._gateways],
+            self._ends,
+            self._arrivals,
+            self._answers,
+            self._counts,
+            self._clock,
+        )
 
     def add_nodes(self, nodes: Sequence[KnownNode]) -> None:
         """Nodes that are heard from now on; StoreError where it is not known what came of them."""
@@ -189,7 +181,7 @@ class Host:
         """
         counted = self._counts.copy()
         try:
-            judged = [self._judged(held, now_s) for held in batch]
+            judged = self._judge.judge_all(batch, now_s)
             receipts = [one.receipt for one in judged if one.receipt is not None]
             begun_s = time.monotonic()
             if receipts:
@@ -197,12 +189,12 @@ class Host:
                 self._store.add_all(receipts, self._counts.totals(self._figures_of(nodes)))
                 self._counts.clear()
         except UnstorableError as error:
-            self._counts = counted
+            self._counts.restore(counted)
             if len(batch) == 1:
                 return [Notice(str(error), is_problem=True)]
             return [event for held in batch for event in self._kept([held], now_s)]
         except StoreError:
-            self._counts = counted
+            self._counts.restore(counted)
             raise
         finally:
             self._arrivals.forget_underway()
@@ -212,29 +204,6 @@ class Host:
             for held, one in zip(batch, judged, strict=True)
             for event in self._confirmed(one, held.reception, took_s)
         ]
-
-    def _judged(self, held: Held, now_s: float) -> Judged:
-        """What a packet leads to, with what is to be stored of it; it is opened once."""
-        reception = held.reception
-        end = self._ends.at(reception.gateway)
-        if held.outcomes is None:
-            offset_s = self._clock.unix_s() - now_s if self._clock.is_right else None
-            held.outcomes = self._ends.open(reception, now_s, offset_s)
-        outcomes = [end.compared(outcome, self._arrivals.chunks) for outcome in held.outcomes]
-        if held.state is None:  # later packets of this batch go beyond it
-            nodes = [one.node for one in outcomes if not isinstance(one, NotUsed)]
-            held.state = end.state(nodes[0]) if nodes else None
-        events: list[Event] = []
-        faults: list[Notice] = []
-        for outcome in outcomes:
-            if isinstance(outcome, Update | Rejected):
-                events.append(self._event(outcome, reception))
-            elif isinstance(outcome, StatusHeard):
-                faults += _fault(outcome)
-            else:
-                faults += self._obey(outcome.node, outcome.hello, now_s)
-        self._arrivals.note(outcomes)
-        return Judged(end, outcomes, events, faults, self._receipt(held, outcomes, events))
 
     def _heard(self, outcomes: Sequence[Outcome], reception: Reception, took_s: float) -> Heard:
         """What an onlooker learns of a packet."""
@@ -251,62 +220,6 @@ class Host:
             told[-1] if told else None,
             self.figures(stored[0].node) if stored else {},
             took_s if stored else None,
-        )
-
-    def _event(self, outcome: Update | Rejected, reception: Reception) -> Event:
-        """An answer, where an image can be read now; else it is counted."""
-        if isinstance(outcome, Update | Gap):
-            arrived = self._arrivals.of(outcome)
-            if arrived is not None:
-                return self._answers.answer(outcome, arrived, reception.unix_s)
-        assert not isinstance(outcome, Update)
-        self._counts.add(outcome, reception.unix_s, reception.packet)
-        if isinstance(outcome, NotUsed):
-            gateway = self._gateways[reception.gateway].name
-            self._counts.heard_again(outcome, reception, gateway)
-        return outcome
-
-    def _obey(self, node: int, hello: Hello, now_s: float) -> list[Notice]:
-        """What a node asks for; once: why one that asks for the time is told none."""
-        if hello.wants_slot:
-            self._ends.grant_slot(node, now_s)
-        if not hello.wants_time or self._clock.is_right or self._has_told_clock:
-            return []
-        self._has_told_clock = True
-        return [
-            Notice(
-                f"node {node} asks for the time, and is told none before this computer's "
-                "clock is synchronised (NTP); "
-                'if it is right all the same, say clock = "trusted" in host.toml'
-            )
-        ]
-
-    def _receipt(
-        self, held: Held, outcomes: Sequence[Outcome], events: Sequence[Event]
-    ) -> Receipt | None:
-        """Everything that is new; None: nothing is."""
-        by_counter: dict[int, list[Outcome]] = {}
-        for outcome in outcomes:
-            if not isinstance(outcome, NotUsed):
-                node = outcome.node
-                by_counter.setdefault(outcome.counter, []).append(outcome)
-        if not by_counter:
-            return None
-        assert held.state is not None
-        reception = held.reception
-        gateway = self._gateways[reception.gateway].name
-        statuses = [outcome for outcome in outcomes if isinstance(outcome, StatusHeard)]
-        return Receipt(
-            node,
-            self._keys[node],
-            held.state,
-            reception.unix_s,
-            tuple(
-                received_packet(reception, gateway, counter, heard)
-                for counter, heard in by_counter.items()
-            ),
-            tuple(event for event in events if isinstance(event, Answer)),
-            statuses[-1] if statuses else None,
         )
 
     def _confirmed(
@@ -365,6 +278,10 @@ class Host:
         figures = self._ends.of(node).statistics(node).to_json()
         return {name: value for name, value in figures.items() if name not in ("first_s", "last_s")}
 
+    def n_lost(self, node: int) -> int:
+        """Packets of a node that did not come."""
+        return self._ends.of(node).statistics(node).losses.n
+
     def count_in_time(self, now_s: float) -> list[Event | Notice]:
         """To be called often: what waited for the store, and once in a while the counts that no
         packet takes along.
@@ -411,9 +328,3 @@ class Host:
             for node in nodes
             if not self._ends.of(node).statistics(node).is_blank
         }
-
-
-def _fault(heard: StatusHeard) -> list[Notice]:
-    """What a node complains of."""
-    sentence = f"node {heard.node} captures nothing: {heard.status.fault}"
-    return [Notice(sentence, is_problem=True)] if heard.status.fault else []

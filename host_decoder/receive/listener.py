@@ -164,7 +164,7 @@ class Listener:
                     if isinstance(event, Answer | Rejected):
                         last_packet_s = time.monotonic()
                         if event.node is not None and event.node in host.nodes:
-                            lost[event.node] = host.figures(event.node)["lost"]
+                            lost[event.node] = host.n_lost(event.node)
                             self.tally.n_lost = sum(lost.values())
                     yield self._counted(event)
                     yield from newcomers.welcome(host)

@@ -43,7 +43,7 @@ class Held:
     """A packet on its way into the store."""
 
     reception: Reception
-    outcomes: Sequence[Outcome] | None = None
+    outcomes: list[Outcome] | None = None
     "None: not opened yet. A packet is opened once, or its second time would count as a replay."
     state: NodeState | None = None
     "Where its node's session stood when it was opened."

@@ -24,7 +24,7 @@ from link.carriers.carrier import (
 from link.carriers.peers import Address, Peers, look_up, split_address
 
 ANY = "0.0.0.0"
-MAX_BATCH = 32
+MAX_BATCH = 64
 "Datagrams handed over at a time."
 SEND_S = 1.0
 "A datagram leaves at once or the network is stuck."

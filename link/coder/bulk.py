@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from link.coder import latent_coder
 from link.coder.range_coder import (
     PRECISION_BITS,
     STATE_BITS,
@@ -25,6 +26,8 @@ from link.coder.tables import TOTAL, WEIGHT_BITS, Tables
 
 BLOCK_IMAGES = 256
 "As many as keep the weights (256 images x 256 components) in the processor's cache."
+FEW_IMAGES = 8
+"Fewer are decoded sooner one by one."
 BITS_BLOCK_IMAGES = 1024
 "Sums of bits are rounded block by block: another size would move their last digits."
 
@@ -60,8 +63,20 @@ def decode_bulk(
     for start in range(0, n_images, BLOCK_IMAGES):
         rows = slice(start, start + BLOCK_IMAGES)
         block = Latents(latents.symbols[rows], latents.n_known[rows], latents.is_valid[rows])
-        _decode_block(bitstreams[rows], is_complete[rows], tables, block)
+        decode = _decode_each if len(block) < FEW_IMAGES else _decode_block
+        decode(bitstreams[rows], is_complete[rows], tables, block)
     return latents
+
+
+def _decode_each(
+    bitstreams: Sequence[bytes], is_complete: np.ndarray, tables: Tables, out: Latents
+) -> None:
+    for row, bitstream in enumerate(bitstreams):
+        try:
+            latent = latent_coder.decode(bitstream, tables, bool(is_complete[row]))
+            out.symbols[row], out.n_known[row] = latent.symbols, latent.n_known
+        except ValueError:
+            out.is_valid[row] = False
 
 
 def _decode_block(
@@ -78,16 +93,17 @@ def _decode_block(
         )
         out.is_valid[is_open & ~is_valid] = False
         has_ended = is_open & is_valid & ~is_determined
-        posteriors[has_ended] = weights[has_ended]
+        if has_ended.any():
+            posteriors[has_ended] = weights[has_ended]
         is_open &= is_valid & is_determined
         if not is_open.any():
             break
         out.symbols[is_open, d] = np.where(is_sent, tables.symbol_min[d] + indices, 0)[is_open]
         out.n_known[is_open] += 1
         learned = _reweigh(weights, np.diff(counts, axis=0)[indices])
-        weights = np.where(is_sent[:, None], learned, weights)
-    for d, counts in enumerate(tables.cumulative):
-        rows = np.flatnonzero(out.is_valid & (out.n_known <= d))
+        weights = learned if is_sent.all() else np.where(is_sent[:, None], learned, weights)
+    for d in range(out.n_known.min(), tables.n_latents):
+        counts, rows = tables.cumulative[d], np.flatnonzero(out.is_valid & (out.n_known <= d))
         frequencies = np.diff(_mixed(counts, posteriors[rows]), axis=1)
         expected = tables.symbol_min[d] + frequencies @ np.arange(frequencies.shape[1]) / TOTAL
         out.symbols[rows, d] = np.where(_is_sent(d, tables, out.symbols[rows]), expected, 0)
@@ -136,9 +152,10 @@ def _mixed(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _reweigh(weights: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
     """Tables.reweigh for every row; both (N, K), the weights integers in float64."""
-    weights = weights * frequencies
-    _, bit_length = np.frexp(weights.max(axis=1, keepdims=True))
-    return np.maximum(np.floor(np.ldexp(weights, WEIGHT_BITS - bit_length)), 1)
+    learned = weights * frequencies
+    _, bit_length = np.frexp(learned.max(axis=1, keepdims=True))
+    learned *= np.ldexp(1.0, WEIGHT_BITS - bit_length)
+    return np.maximum(np.floor(learned, out=learned), 1, out=learned)
 
 
 class _CoderStates:

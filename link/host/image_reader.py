@@ -1,28 +1,22 @@
-"""Image reader: one node's chunks to what is known of its images, or why nothing is."""
+"""Image reader: one node's chunks to what has come of its images, or why nothing has."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from link.bundle.bundle import Bundle
-from link.coder.latent_coder import Latent
-from link.coder.tables import Tables
 from link.host.assembler import CollisionError, ImageAssembler
 from link.host.interface import ForeignBundle, Gap, Reason, Rejected, Update, Useless
 from link.wire.packet import Chunk
 
-Decode = Callable[[bytes, Tables, bool], Latent]
-"link.coder.latent_coder.decode: bitstream, tables, whether it is complete."
-
 
 class ImageReader:
-    """Puts chunks together and decodes; a fault in one is an answer to that one alone."""
+    """Puts chunks together; a fault in one is an answer to that one alone."""
 
-    def __init__(self, node: int, bundles: Sequence[Bundle], decode: Decode) -> None:
-        """Chunks made with any of these bundles are decoded; the first one is the node's present
+    def __init__(self, node: int, bundles: Sequence[Bundle]) -> None:
+        """Chunks made with any of these bundles are read; the first one is the node's present
         one.
         """
         self._node = node
         self._own = bundles
-        self._decode = decode
         self._images = ImageAssembler()
 
     def n_chunks(self, image: int) -> int:
@@ -57,7 +51,6 @@ class ImageReader:
                 if chunk.index == 0:
                     sentence = f"{name} came by another card before; it is kept"
                 return Gap(sentence, self._node, counter, bundle, chunk)
-            latent = self._decode(image.bitstream, bundle.tables, image.is_complete)
         except CollisionError as error:
             if chunk.version:
                 return other_version(self._node, counter, chunk)
@@ -68,13 +61,12 @@ class ImageReader:
             node=self._node,
             counter=counter,
             image=image.id,
-            latent=latent,
+            bitstream=image.bitstream,
             bundle=bundle,
             n_chunks=len(image.prefix),
             is_complete=image.is_complete,
             age_s=image.prefix[0].age_s,
             captured_s=image.captured_s,
-            bitstream_bytes=len(image.bitstream),
             packet_bytes=image.packet_bytes,
             chunk=chunk,
         )
@@ -114,6 +106,12 @@ def other_version(node: int, counter: int, chunk: Chunk) -> Useless:
         node,
         counter,
     )
+
+
+def undecodable(update: Update) -> Useless:
+    """An image whose bitstream is none."""
+    error = ValueError("bitstream cannot have been written with these tables")
+    return malformed(update.node, update.counter, error)
 
 
 def malformed(node: int, counter: int, error: ValueError) -> Useless:

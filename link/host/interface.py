@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from link.bundle.bundle import Bundle
-from link.coder.latent_coder import Latent
 from link.host.statistics import NodeStatistics
 from link.wire.control import NO_QUALITY, Command, Hello, Quality, Status
 from link.wire.packet import Chunk
@@ -92,16 +91,16 @@ class Update:
     "The counter of the packet that brought this update; a batch brings several under one."
     image: int
     "The image's id; with the node it names the image for good."
-    latent: Latent
+    bitstream: bytes
+    "As far as it has come without a gap; whoever decodes it says `undecodable` when it is none."
     bundle: Bundle
     n_chunks: int
-    "Chunks 0 .. n_chunks - 1 are in the latent."
+    "Chunks 0 .. n_chunks - 1 are in the bitstream."
     is_complete: bool
     age_s: float | None
     "From capture to sending, as the node measured it; None: it cannot tell."
     captured_s: float | None
     "When the image was captured, on the receiver's clock."
-    bitstream_bytes: int
     packet_bytes: int
     "Bytes that these chunks took of their packets."
     chunk: Chunk
@@ -234,6 +233,9 @@ class HostEnd(Protocol):
         """The outcome, or a collision where the store has another chunk in the place of its own:
         the packet is then not acknowledged, and the node renumbers; a team's is, and is not kept.
         """
+
+    def undecodable(self, update: Update) -> Rejected:
+        """What comes of an update whose bitstream no encoder with its tables can have written."""
 
     def confirm(self, node: int, counter: int, enough: Iterable[int] = ()) -> None:
         """The store has what this packet brought; the images `enough` need no further chunk."""

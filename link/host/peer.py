@@ -9,7 +9,7 @@ from math import inf
 
 from link.base.recent import Recent
 from link.host.advances import Advances
-from link.host.image_reader import Decode, ImageReader, lacking, malformed
+from link.host.image_reader import ImageReader, lacking, malformed, undecodable
 from link.host.interface import (
     Downlink,
     HelloHeard,
@@ -19,6 +19,7 @@ from link.host.interface import (
     Outcome,
     Reason,
     StatusHeard,
+    Update,
     Useless,
 )
 from link.host.reporter import Reporter
@@ -89,7 +90,6 @@ class Peer:
         entry: NodeEntry,
         timing: LinkTiming | None,
         host_salt: bytes,
-        decode: Decode,
         advances: Advances | None,
     ) -> None:
         """`advances` of the whole host; None, as without timing: it never answers."""
@@ -103,7 +103,7 @@ class Peer:
         self._session = HostSession(
             node, entry.key, bundles, host_salt, entry.state, self._has_downlink, self._is_team
         )
-        self._images = ImageReader(node, entry.own_bundles, decode)
+        self._images = ImageReader(node, entry.own_bundles)
         self._voice = self._new_voice(entry.state)
         "The one heard last."
         self._voices: Recent[bytes, Voice] = Recent(MAX_CARDS)
@@ -216,6 +216,11 @@ class Peer:
             self.statistics.decided(
                 image, self._images.n_chunks(image), voice.heard_s.get(counter, 0.0)
             )
+
+    def undecodable(self, update: Update) -> Useless:
+        """What comes of an update whose bitstream is none."""
+        self._count(Reason.MALFORMED)
+        return undecodable(update)
 
     def collide(self, counter: int) -> None:
         """An image in this packet has another's id: the packet is never acknowledged, the node is
@@ -350,7 +355,7 @@ class Peer:
 
     def due_s(self) -> float | None:
         """When something is due for the node; None: nothing."""
-        return self._due_voice.due_s
+        return self._due_voice.due_s if self._voices else self._voice.due_s
 
     @property
     def is_asked(self) -> bool:

@@ -13,10 +13,9 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import inf
 
-from link.coder import latent_coder
 from link.host.advances import Advances
 from link.host.assembler import CollisionError
-from link.host.image_reader import Decode, collision, other_version
+from link.host.image_reader import collision, other_version
 from link.host.interface import (
     ChunkHeard,
     Downlink,
@@ -26,7 +25,9 @@ from link.host.interface import (
     NotUsed,
     Outcome,
     Reason,
+    Rejected,
     StoredChunks,
+    Update,
 )
 from link.host.peer import Peer
 from link.host.statistics import NodeStatistics
@@ -70,7 +71,6 @@ class Receiver(HostEnd):
         *,
         governors: Sequence[Governor] = (),
         unix_offset_s: float | None = None,
-        decode: Decode = latent_coder.decode,
     ) -> None:
         """`governors` by gateway charge what is sent, on the clock of now_s; without them the
         caller does that.
@@ -84,8 +84,12 @@ class Receiver(HostEnd):
             if timing is not None
             else None
         )
-        self._timing, self._salt, self._decode = timing, salt, decode
+        self._timing, self._salt = timing, salt
         self._nodes: dict[int, Peer] = {}
+        self._owed: dict[int, Peer] = {}
+        "Those that may be owed something: heard, and not seen since to be owed nothing."
+        self._heard: dict[int, Peer] = {}
+        "Since notices were taken."
         self.add(nodes)
         self._governors = tuple(governors)
         self.unix_offset_s = unix_offset_s
@@ -95,9 +99,7 @@ class Receiver(HostEnd):
     def add(self, nodes: Mapping[int, NodeEntry]) -> None:
         """Nodes that are known from now on."""
         for node, entry in nodes.items():
-            self._nodes[node] = Peer(
-                node, entry, self._timing, self._salt, self._decode, self._advances
-            )
+            self._nodes[node] = Peer(node, entry, self._timing, self._salt, self._advances)
 
     # Uplink
 
@@ -119,7 +121,9 @@ class Receiver(HostEnd):
         rejected = self._foreign(header)
         if rejected is not None:
             return [rejected]
-        return self._nodes[header.node].receive(packet, header, now_s, quality, gateway)
+        node = self._nodes[header.node]
+        self._owed[header.node] = self._heard[header.node] = node
+        return node.receive(packet, header, now_s, quality, gateway)
 
     def _foreign(self, header: Header) -> NotUsed | None:
         """Why a packet with this header is none for this host; None: it is."""
@@ -161,6 +165,9 @@ class Receiver(HostEnd):
         self._nodes[outcome.node].collide(outcome.counter)
         return collision(outcome.node, outcome.counter, CollisionError.of(chunk))
 
+    def undecodable(self, update: Update) -> Rejected:
+        return self._nodes[update.node].undecodable(update)
+
     def state(self, node: int) -> NodeState | None:
         return self._nodes[node].state
 
@@ -172,9 +179,10 @@ class Receiver(HostEnd):
         return self._nodes[node].statistics
 
     def take_notices(self) -> list[str]:
-        notices = [sentence for node in self._nodes.values() for sentence in node.notices]
-        for node in self._nodes.values():
+        notices = [sentence for node in self._heard.values() for sentence in node.notices]
+        for node in self._heard.values():
             node.notices.clear()
+        self._heard.clear()
         return notices
 
     # Downlink
@@ -236,9 +244,10 @@ class Receiver(HostEnd):
         self._is_speaking = False
 
     def _due(self) -> list[tuple[Peer, float]]:
-        return [
-            (node, due_s) for node in self._nodes.values() if (due_s := node.due_s()) is not None
-        ]
+        due = [(node, due_s) for node in self._owed.values() if (due_s := node.due_s()) is not None]
+        if len(due) < len(self._owed):
+            self._owed = {node.node: node for node, _ in due}
+        return due
 
     def _start_s(self, node: Peer, due_s: float, now_s: float) -> float:
         """When a report to it could start, with a salt or without."""
@@ -253,14 +262,11 @@ class Receiver(HostEnd):
 
     def _advance_s(self, now_s: float) -> float:
         """When a session that is behind may be answered; inf: not while a REPORT is asked for."""
-        if self._advances is None or any(node.is_asked for node in self._nodes.values()):
+        asking = self._advances.next(now_s) if self._advances is not None else None
+        if asking is None or any(node.is_asked for node in self._owed.values()):
             return inf
-        asking = self._advances.next(now_s)
-        return (
-            inf
-            if asking is None
-            else self._advances.start_s(asking, self._governor(asking.gateway), now_s)
-        )
+        assert self._advances is not None
+        return self._advances.start_s(asking, self._governor(asking.gateway), now_s)
 
     def _next_advance(self, now_s: float) -> Downlink | None:
         if self._advance_s(now_s) > now_s:

@@ -53,9 +53,11 @@ class Governor:
         ledger: Ledger | None = None,
         dwell_s: float | None = None,
         silent_because: str | None = None,
+        is_paced: bool = True,
     ) -> None:
         """`dwell_s` is the longest frame; a governor with `silent_because`, a sentence, never lets
-        anything pass.
+        anything pass. `is_paced`: one frame begins when the one before has ended; False, where
+        frames wait in a line of their own.
         """
         self.limits = tuple(sorted(limits, key=lambda limit: limit.window_s))
         self.ledger = ledger or Ledger(
@@ -63,6 +65,7 @@ class Governor:
         )
         self.dwell_s = dwell_s
         self.silent_because = silent_because
+        self._is_paced = is_paced
         self.is_held = False
         "Nothing may start: what it would leave by is away or still sends."
         self._free_s = -math.inf
@@ -124,7 +127,8 @@ class Governor:
         end_s = start_s + airtime_s
         if self.is_limited:
             self.ledger.charge(airtime_s, end_s)
-        self._free_s = end_s
+        if self._is_paced:
+            self._free_s = end_s
         return end_s
 
     def take_back(self, airtime_s: float) -> None:

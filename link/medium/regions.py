@@ -132,6 +132,7 @@ def governor_for(
         _ledger(rules.limits, ledger_path, now_s, boot),
         rules.dwell_s,
         rules.silent_because,
+        is_paced=profile.carrier != "udp",
     )
 
 

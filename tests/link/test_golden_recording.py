@@ -8,7 +8,7 @@ from link.host.interface import NodeEntry, Update
 from link.host.receiver import Receiver
 from link.monitor.recording import read_recording
 from tests.golden.recording import FOLDER, HOST_SALT, SYMBOLS, golden_bundle, monitored
-from tests.worlds.ends import KEY, NODE
+from tests.worlds.ends import KEY, NODE, latent_of
 
 CAPTURES = sorted(FOLDER.glob("*.jsonl"))
 
@@ -26,7 +26,7 @@ def test_a_host_that_hears_it_has_all_its_images(path, tmp_path):
         for one in read_recording(file)[1]:
             for outcome in host.receive(one.packet, one.t_s) if one.is_uplink else ():
                 if isinstance(outcome, Update):
-                    latents[outcome.image] = outcome.latent
+                    latents[outcome.image] = latent_of(outcome)
     assert len(latents) == len(SYMBOLS)
     first, *others = latents.values()
     assert [latent.symbols.tolist() for latent in others] == SYMBOLS[1:]

@@ -18,6 +18,7 @@ from link.host.interface import NodeEntry, StatusHeard, Update
 from link.host.receiver import Receiver
 from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
+from tests.worlds.ends import latent_of
 from tests.worlds.small_bundle import make_bundle, random_symbols
 
 NODE, KEY, SALT = 9, bytes(range(100, 116)), b"\x01\x02\x03\x04"
@@ -118,7 +119,7 @@ def test_its_images_are_understood_in_every_form(host, bundle):
         (far - 8, far + 3, True),
     ]
     for update, row in zip([updates[0], *updates[2:]], symbols, strict=True):
-        np.testing.assert_array_equal(update.latent.symbols, row)
+        np.testing.assert_array_equal(latent_of(update).symbols, row)
     assert updates[0].age_s == pytest.approx(3.0, rel=0.06)
 
 

@@ -165,8 +165,8 @@ def bench_packets(symbols: list[np.ndarray], bundle: Bundle, folder: Path) -> Fi
         np.testing.assert_array_equal(
             arrived, bundle.tables.symbol_min + bundle.tables.indices(row)
         )
-        around_packet.add(len(outgoing.packet) - update.bitstream_bytes)
-        around_frame.add(len(frame(outgoing.packet)) - update.bitstream_bytes)
+        around_packet.add(len(outgoing.packet) - len(update.bitstream))
+        around_frame.add(len(frame(outgoing.packet)) - len(update.bitstream))
     assert end.outbox.n_images == 0
     return {
         "packet_overhead_bytes": min(around_packet),

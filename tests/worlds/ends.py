@@ -8,10 +8,9 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-import numpy as np
-
 from device.outbox.outbox import Outbox
 from link.bundle.bundle import Bundle
+from link.coder import latent_coder
 from link.coder.latent_coder import Latent
 from link.host.interface import Downlink, NodeEntry, Outcome, Update
 from link.host.receiver import Receiver
@@ -84,21 +83,18 @@ class OutboxNode:
         return image
 
 
-def no_decode(bitstream, tables, is_complete) -> Latent:
-    """Where bitstreams are noise."""
-    return Latent(np.zeros(0, np.float32), 0)
+def latent_of(update: Update) -> Latent:
+    """What a host makes of it; ValueError where the bitstream is none."""
+    return latent_coder.decode(update.bitstream, update.bundle.tables, update.is_complete)
 
 
 def host_end(bundle: Bundle, timing: LinkTiming | None = SF7, **arguments) -> Receiver:
-    """A host that does not decode."""
     entry = {
         name: arguments.pop(name)
         for name in ("other_bundles", "state", "has_downlink")
         if name in arguments
     }
-    return Receiver(
-        {NODE: NodeEntry(KEY, bundle, **entry)}, timing, **{"decode": no_decode, **arguments}
-    )
+    return Receiver({NODE: NodeEntry(KEY, bundle, **entry)}, timing, **arguments)
 
 
 class World:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from link.bundle.bundle import Bundle
-from link.host.image_reader import Decode, ImageReader, malformed
+from link.host.image_reader import ImageReader, malformed, undecodable
 from link.host.interface import (
     Downlink,
     HelloHeard,
@@ -69,7 +69,6 @@ class NetworkPeer:
         entry: NodeEntry,
         timing: LinkTiming | None,
         told_image: int | None,
-        decode: Decode,
     ) -> None:
         self._number = number
         self._own = entry.bundle
@@ -89,7 +88,7 @@ class NetworkPeer:
             self._bundle_id = entry.bundle.id
         self._held: deque[Uplink] = deque(maxlen=MAX_HELD)
         self._n_unknown = 0
-        self._reader = ImageReader(number, entry.own_bundles, decode)
+        self._reader = ImageReader(number, entry.own_bundles)
         self.tellings = NetworkTellings(entry.has_downlink)
         self._gateway = 0
         self._heard_s = 0.0
@@ -133,6 +132,10 @@ class NetworkPeer:
             return self._take_control(frame)
         except ValueError as error:
             return [self._malformed(frame, error)]
+
+    def undecodable(self, update: Update) -> Useless:
+        self.statistics.n_malformed += 1
+        return undecodable(update)
 
     def confirm(self, enough: Iterable[int]) -> None:
         for image in enough:

@@ -9,8 +9,6 @@ networks ration them.
 
 from collections.abc import Iterable, Mapping
 
-from link.coder import latent_coder
-from link.host.image_reader import Decode
 from link.host.interface import (
     Downlink,
     HostEnd,
@@ -19,7 +17,9 @@ from link.host.interface import (
     NotUsed,
     Outcome,
     Reason,
+    Rejected,
     StoredChunks,
+    Update,
 )
 from link.host.statistics import NodeStatistics
 from link.lorawan.host.peer import NetworkPeer
@@ -36,8 +36,6 @@ class LoRaWanReceiver(HostEnd):
         nodes: Mapping[int, NodeEntry],
         timing: LinkTiming | None = None,
         told_images: Mapping[int, int] | None = None,
-        *,
-        decode: Decode = latent_coder.decode,
     ) -> None:
         """`told_images`: the image of each node's chunk stored last, where that was made with the
         node's own bundle.
@@ -45,16 +43,14 @@ class LoRaWanReceiver(HostEnd):
         A node without one is asked for a HELLO once more. Keys of nodes are not used: the network
         has its own.
         """
-        self._timing, self._decode = timing, decode
+        self._timing = timing
         self._nodes: dict[int, NetworkPeer] = {}
         self.add(nodes, told_images or {})
 
     def add(self, nodes: Mapping[int, NodeEntry], told_images: Mapping[int, int]) -> None:
         """Nodes that are known from now on."""
         for number, entry in nodes.items():
-            self._nodes[number] = NetworkPeer(
-                number, entry, self._timing, told_images.get(number), self._decode
-            )
+            self._nodes[number] = NetworkPeer(number, entry, self._timing, told_images.get(number))
 
     def receive(
         self, packet: bytes, now_s: float, quality: Quality = NO_QUALITY, gateway: int = 0
@@ -83,6 +79,9 @@ class LoRaWanReceiver(HostEnd):
     def compared(self, outcome: Outcome, stored: StoredChunks) -> Outcome:
         """The outcome: through a network no id is given twice."""
         return outcome
+
+    def undecodable(self, update: Update) -> Rejected:
+        return self._nodes[update.node].undecodable(update)
 
     def confirm(self, node: int, counter: int, enough: Iterable[int] = ()) -> None:
         self._nodes[node].confirm(enough)

@@ -15,6 +15,7 @@ from device.encoder.loading import load
 from link.album.kept import FOLDER, Kept, from_bytes
 from link.picture import fit, read_picture
 from tests.device.test_node import finish, node
+from tests.worlds.ends import latent_of
 from tests.worlds.far_host import FarHost
 
 N_PHOTOS = 12
@@ -55,7 +56,7 @@ def test_pictures_come_with_the_symbols_that_were_sent(home, port, seeing, tmp_p
         node(seeing(port[0], source="interval_s = 0.1")) as process,
     ):
         said = finish(process)
-    sent = {update.image: update.latent.symbols for update in host.complete}
+    sent = {update.image: latent_of(update).symbols for update in host.complete}
     kept, loaded, sizes = kept_in(home), load(home.bundle.path, None), set()
     assert len(sent) == len(kept) == N_PHOTOS
     for one in kept:

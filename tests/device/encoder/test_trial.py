@@ -26,6 +26,7 @@ from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from tests.device.test_node import arrived_symbols, finish, node
 from tests.scale import size
+from tests.worlds.ends import latent_of
 from tests.worlds.far_host import FarHost
 
 SLOW = "loop = true\ninterval_s = 5"
@@ -323,7 +324,7 @@ def test_what_waits_is_sent_as_made_with_the_bundle_that_made_it(updated, port, 
     assert [update.image for update in by_bundle[old.id]][: len(before)] == before
     assert len(by_bundle[new.id]) == 12
     for updates in by_bundle.values():
-        decoded = np.array([update.latent.symbols for update in updates])
+        decoded = np.array([latent_of(update).symbols for update in updates])
         assert (decoded == symbols[: len(decoded)]).all()
     assert f"bundle {new.id.hex()} has passed: {PROBATION_IMAGES} images encoded" in notices(said)
     assert [one.name for one in (updated.folder / "keys").glob("outbox-*.sqlite")] == [

@@ -13,6 +13,7 @@ from PIL import Image
 
 from device.fog.member import GRACE_S
 from tests.scale import IS_NIGHTLY
+from tests.worlds.ends import latent_of
 from tests.worlds.party_line import PartyLine
 from tests.worlds.team import TeamHost, TeamOf, free_ports, wait_until
 from tests.worlds.team_bundle import GROUPS, chain_of
@@ -46,7 +47,7 @@ def is_taken_for_dead(team, member):
 
 def arrived(host):
     """Symbols of the images in the order of their ids, (n, groups + D)."""
-    return np.array([host.updates[image].latent.symbols for image in sorted(host.updates)])
+    return np.array([latent_of(host.updates[image]).symbols for image in sorted(host.updates)])
 
 
 class Whole:
@@ -67,7 +68,7 @@ class Whole:
             line["image"]: line["sequence"] for m in self.team.said for line in self.team.events(m)
         }
         for image, update in list(self.host.updates.items()):
-            symbols, number = update.latent.symbols, numbers.get(image)
+            symbols, number = latent_of(update).symbols, numbers.get(image)
             if image in self.images | self._others or number is None or not all(symbols[:GROUPS]):
                 continue
             if (symbols == self.expected[number]).all():
@@ -194,7 +195,7 @@ def test_of_replicas_one_may_die_and_no_bit_changes_also_where_the_host_never_an
         told = [image for image in sorted(host.updates) if image in numbers]
         assert len(told) >= 10
         for image in told[-8:]:
-            assert (host.updates[image].latent.symbols == expected[numbers[image]]).all()
+            assert (latent_of(host.updates[image]).symbols == expected[numbers[image]]).all()
         assert host.n_updates == len(host.updates), "none counts twice"
 
 

@@ -42,9 +42,8 @@ def verdicts(bundle: Bundle, pictures: np.ndarray, n_bytes: int | None = None):
     for picture in pictures:
         bitstream = latent_coder.encode(encoder(picture), bundle.tables)
         n = len(bitstream) if n_bytes is None else min(n_bytes, len(bitstream) - 1)
-        yield reader.judge(
-            latent_coder.decode(bitstream[:n], bundle.tables, n == len(bitstream)), 0.0
-        )
+        latent = latent_coder.decode(bitstream[:n], bundle.tables, n == len(bitstream))
+        yield from reader.judge_all(latent.symbols[np.newaxis], np.array([latent.n_known]))
 
 
 @pytest.mark.parametrize(

@@ -96,13 +96,15 @@ def test_a_second_gateway_in_the_same_batch_is_stored_as_one_that_heard_it_too(h
 
 def test_one_packet_that_no_store_can_hold_costs_the_others_nothing(host, node, store, monkeypatch):
     """Nothing that a node can send is such a packet; a decoder of ours might answer one."""
-    answer_of = host._answers.answer
+    answers_of = host._answers.answer_all
 
-    def answer(outcome, arrived, unix_s):
-        said = answer_of(outcome, arrived, unix_s)
-        return replace(said, bitstream_bytes=1 << 80) if outcome.counter == 3 else said
+    def answer_all(questions):
+        return [
+            replace(said, bitstream_bytes=1 << 80) if said.counter == 3 else said
+            for said in answers_of(questions)
+        ]
 
-    monkeypatch.setattr(host._answers, "answer", answer)
+    monkeypatch.setattr(host._answers, "answer_all", answer_all)
     events = host.receive_all(at(0, packets(node, 4)), 0.0)
     assert len(answers(events)) == 3
     [notice] = [event for event in events if isinstance(event, Notice) and event.is_problem]

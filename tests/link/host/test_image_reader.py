@@ -9,7 +9,7 @@ from link.host.assembler import CollisionError
 from link.host.image_reader import ImageReader, collision, lacking, malformed
 from link.host.interface import ForeignBundle, Gap, Reason, Update, Useless
 from link.wire.packet import Chunk, split
-from tests.worlds.ends import NODE
+from tests.worlds.ends import NODE, latent_of
 from tests.worlds.small_bundle import make_bundle, random_symbols, random_tables
 
 TABLES = random_tables(seed=1, n_latents=40)
@@ -28,7 +28,7 @@ def bundles(tmp_path_factory):
 
 @pytest.fixture
 def reader(bundles):
-    return ImageReader(NODE, bundles[:1], latent_coder.decode)
+    return ImageReader(NODE, bundles[:1])
 
 
 def chunk(index: int, image: int = 0) -> Chunk:
@@ -42,7 +42,7 @@ def test_chunks_make_an_image_clearer_until_it_is_whole(reader, bundles):
     ]
     assert all(isinstance(update, Update) for update in updates)
     assert [update.n_chunks for update in updates] == list(range(1, len(PIECES) + 1))
-    assert updates[-1].latent.symbols.tolist() == SYMBOLS.tolist()
+    assert latent_of(updates[-1]).symbols.tolist() == SYMBOLS.tolist()
     assert (updates[-1].packet_bytes, updates[-1].captured_s) == (14 * len(PIECES), 5.0)
 
 
@@ -116,10 +116,10 @@ def test_two_versions_are_never_mixed_and_the_one_that_gets_whole_wins(reader, b
     ]
     assert {type(one) for one in kept} == {Gap}, "kept, but no news of the image"
     more = reader.read(by(b"one!", chunk(1)), 14, 2, bundles[0], 0.0)
-    assert (more.n_chunks, more.bitstream_bytes) == (2, len(PIECES[0] + PIECES[1]))
+    assert (more.n_chunks, len(more.bitstream)) == (2, len(PIECES[0] + PIECES[1]))
     won = reader.read(other_chunk(len(OTHER_PIECES) - 1), 14, 90, bundles[0], 0.0)
     assert won.is_complete
-    assert won.latent.symbols.tolist() == OTHER_SYMBOLS.tolist()
+    assert latent_of(won).symbols.tolist() == OTHER_SYMBOLS.tolist()
     over = reader.read(by(b"one!", chunk(2)), 14, 3, bundles[0], 0.0)
     assert over.reason == Reason.OTHER_VERSION
 

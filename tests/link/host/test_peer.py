@@ -7,7 +7,7 @@ from link.host.peer import COPY_S, Peer
 from link.wire.control import Advance, Quality, Report
 from link.wire.packet import Flag, Header
 from tests.link.host.test_session import seal
-from tests.worlds.ends import KEY, NODE, SF7, no_decode
+from tests.worlds.ends import KEY, NODE, SF7
 from tests.worlds.small_bundle import make_bundle, random_tables
 
 
@@ -18,7 +18,7 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture
 def peer(bundle):
-    return Peer(NODE, NodeEntry(KEY, bundle), SF7, b"hostsalt", no_decode, None)
+    return Peer(NODE, NodeEntry(KEY, bundle), SF7, b"hostsalt", None)
 
 
 def hear(peer, packet: bytes, now_s: float = 0.0, quality=None, gateway: int = 0):
@@ -63,7 +63,7 @@ def test_a_collided_packet_is_never_acknowledged_and_its_node_goes_on_above(peer
 
 def test_a_node_that_cannot_be_answered_is_owed_nothing(bundle):
     entry = NodeEntry(KEY, bundle, has_downlink=False)
-    peer = Peer(NODE, entry, SF7, b"hostsalt", no_decode, None)
+    peer = Peer(NODE, entry, SF7, b"hostsalt", None)
     assert isinstance(hear(peer, seal(bundle, 5, flags=Flag.SALT | Flag.LISTEN)), Rejected)
     peer.confirm(5, [])
     assert (peer.tellings, peer.is_asked, peer.due_s()) == (None, False, None)

@@ -27,7 +27,7 @@ from link.security.seal import Direction, Seal, downlink_key, uplink_key
 from link.wire.control import AskStatus, Hello, LongTags, Quality, Report, Status, unpack_command
 from link.wire.packet import Chunk, Flag, Header, PacketType, pack_batch, split, tag_bytes
 from tests.worlds import ends
-from tests.worlds.ends import KEY, NODE, SF7, type_of
+from tests.worlds.ends import KEY, NODE, SF7, latent_of, type_of
 from tests.worlds.small_bundle import make_bundle, random_symbols, random_tables
 
 TABLES = random_tables(seed=1, n_latents=40)
@@ -93,10 +93,6 @@ def refused(host, packet, reason, sentence, now_s=0.0):
     return answer
 
 
-def decoding_host(bundle, **arguments):
-    return host_end(bundle, decode=latent_coder.decode, **arguments)
-
-
 def accepted(host, packet, now_s=0.0):
     [update] = host.receive(packet, now_s)
     assert isinstance(update, Update)
@@ -110,13 +106,13 @@ def test_an_image_of_one_packet_arrives_whole(bundle):
     symbols = random_symbols(TABLES, seed=1)
     bitstream = latent_coder.encode(symbols, TABLES)
     packet = data(bundle, 12, image=5, bitstream=bitstream, age_s=2.0)
-    update = accepted(decoding_host(bundle), packet, now_s=100.0)
-    assert update.latent.symbols.tolist() == symbols.tolist()
+    update = accepted(host_end(bundle), packet, now_s=100.0)
+    assert latent_of(update).symbols.tolist() == symbols.tolist()
     assert (update.node, update.counter, update.image) == (NODE, 12, 5)
-    assert (update.n_chunks, update.is_complete, update.latent.n_known) == (1, True, 40)
+    assert (update.n_chunks, update.is_complete, latent_of(update).n_known) == (1, True, 40)
     assert update.age_s == pytest.approx(2.0, rel=0.06)
     assert update.captured_s == pytest.approx(98.0, abs=0.12)
-    assert (update.bitstream_bytes, update.packet_bytes) == (len(bitstream), len(packet))
+    assert (len(update.bitstream), update.packet_bytes) == (len(bitstream), len(packet))
     assert update.bundle is bundle
     assert update.chunk.bitstream == bitstream
 
@@ -126,39 +122,39 @@ def test_an_image_of_one_packet_arrives_whole(bundle):
 def test_every_chunk_refines_the_answer_until_it_is_complete(bundle, n_bytes, seed):
     symbols = random_symbols(TABLES, seed)
     packets = image_packets(bundle, symbols, max(3, n_bytes), max(3, n_bytes))
-    host, n_known = decoding_host(bundle), 0
+    host, n_known = host_end(bundle), 0
     for n_received, packet in enumerate(packets, start=1):
         update = accepted(host, packet)
         assert update.n_chunks == n_received
         assert update.is_complete == (n_received == len(packets))
         assert (
-            update.latent.symbols[: update.latent.n_known].tolist()
-            == symbols[: update.latent.n_known].tolist()
+            latent_of(update).symbols[: latent_of(update).n_known].tolist()
+            == symbols[: latent_of(update).n_known].tolist()
         )
-        assert update.latent.n_known >= n_known
+        assert latent_of(update).n_known >= n_known
         assert update.packet_bytes == sum(map(len, packets[:n_received]))
-        n_known = update.latent.n_known
+        n_known = latent_of(update).n_known
     assert n_known == 40
 
 
 def test_a_lost_middle_chunk_keeps_the_answer_and_its_arrival_completes_it(bundle):
     symbols = random_symbols(TABLES, seed=4)
     packets = image_packets(bundle, symbols)
-    host = decoding_host(bundle)
+    host = host_end(bundle)
     assert accepted(host, packets[0]).n_chunks == 1
     for index, packet in enumerate(packets[2:], start=2):
         answer = refused(host, packet, Reason.GAP, "it is kept until that arrives")
         assert (answer.counter, answer.chunk.index) == (index + 1, index)
     update = accepted(host, packets[1])
     assert (update.n_chunks, update.is_complete) == (len(packets), True)
-    assert update.latent.symbols.tolist() == symbols.tolist()
+    assert latent_of(update).symbols.tolist() == symbols.tolist()
 
 
 def test_a_batch_gives_one_update_for_each_image(bundle):
     chunks = [Chunk(image, 0, True, bytes([image] * image), 1.0) for image in range(3)]
     packet = seal(9, pack_batch(chunks, 9), PacketType.BATCH, bundle=bundle)
     updates = host_end(bundle).receive(packet, 0.0)
-    assert [(update.counter, update.image, update.bitstream_bytes) for update in updates] == [
+    assert [(update.counter, update.image, len(update.bitstream)) for update in updates] == [
         (9, 0, 0),
         (9, 1, 1),
         (9, 2, 2),
@@ -192,9 +188,17 @@ def test_a_sealed_packet_without_sense_is_refused_and_counts_as_received(bundle)
             "opens but makes no sense",
         )
         assert answer.counter == 0
-    packet = data(bundle, 1, 0, bitstream=b"\xff" * 20)
-    sentence = "bitstream cannot have been written with these tables"
-    refused(decoding_host(bundle), packet, Reason.MALFORMED, sentence)
+
+
+def test_a_bitstream_that_is_none_is_refused_by_whoever_decodes_it(bundle):
+    host = host_end(bundle)
+    update = accepted(host, data(bundle, 1, 0, bitstream=b"\xff" * 20))
+    with pytest.raises(ValueError, match="cannot have been written with these tables"):
+        latent_of(update)
+    answer = host.undecodable(update)
+    assert (answer.reason, answer.node, answer.counter) == (Reason.MALFORMED, NODE, 1)
+    assert "bitstream cannot have been written with these tables" in answer.sentence
+    assert host.statistics(NODE).n_malformed == 1
 
 
 # What is not a packet of ours
@@ -774,7 +778,7 @@ def test_a_command_waits_until_the_node_listens(bundle):
 
 
 def two_nodes_host(nodes):
-    return Receiver(nodes, SF7, HOST_SALT, decode=ends.no_decode)
+    return Receiver(nodes, SF7, HOST_SALT)
 
 
 def test_slots_are_granted_to_those_who_listen(bundle):

@@ -9,6 +9,7 @@ import pytest
 
 from device.outbox.outbox import Outbox
 from link.coder import latent_coder
+from link.coder.latent_coder import Latent
 from link.emulator.modems import rn2483_mac
 from link.emulator.modems.rn2483_mac import HARDWARE_EUI, Downlink
 from link.host.interface import NodeEntry, Update
@@ -29,6 +30,7 @@ from tests.worlds.broker import (
     chirpstack_uplink,
     things_stack_uplink,
 )
+from tests.worlds.ends import latent_of
 from tests.worlds.lorawan_network import APP_KEY, EmulatedNetwork, ModuleLine
 from tests.worlds.small_bundle import make_bundle, random_symbols, random_tables
 from tests.worlds.virtual import VirtualWorld
@@ -57,6 +59,7 @@ class World:
         self.counters = Counters(10_000)
         self.symbols: dict[int, list[int]] = {}
         self.received: dict[int, Update] = {}
+        self.latents: dict[int, Latent] = {}
         self.state = self.told = None
         self.n_delivered = self.n_queued = 0
         self.heard: set[bytes] = set()
@@ -150,6 +153,7 @@ class World:
         if isinstance(outcome, Update):
             self.told = outcome.image
             self.received[outcome.image] = outcome
+            self.latents[outcome.image] = latent_of(outcome)
             is_enough = outcome.image % 2 == 0 or outcome.is_complete
             self.receiver.confirm(NODE, outcome.counter, [outcome.image] if is_enough else [])
 
@@ -184,8 +188,9 @@ def assert_all_arrived(world, n_images):
     assert len(world.symbols) == n_images
     assert world.outbox.n_images == 0
     for image, update in world.received.items():
-        n_known = update.latent.n_known
-        assert update.latent.symbols[:n_known].tolist() == world.symbols[image][:n_known]
+        latent = world.latents[image]
+        known = latent.symbols[: latent.n_known].tolist()
+        assert known == world.symbols[image][: latent.n_known]
         assert image % 2 == 0 or update.is_complete
 
 

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from tests.worlds.ends import latent_of
 from tests.worlds.mesh import Line, Mesh
 from tests.worlds.team import TeamHost, TeamOf, wait_until
 from tests.worlds.watched_member import Watched
@@ -71,7 +72,7 @@ class Running:
         """What the host has of each that came, with its number."""
         ids, came = self.ids(), dict(self.host.updates)
         first = {n: min(ids.get(n, set()) & came.keys(), default=-1) for n in numbers}
-        return [(n, came[i].latent.symbols) for n, i in first.items() if i in came]
+        return [(n, latent_of(came[i]).symbols) for n, i in first.items() if i in came]
 
     def took_ms(self, numbers: range) -> dict[int, float]:
         """By number how long each image took, as its leader measured."""

@@ -24,7 +24,7 @@ from link.medium.time_slots import DRIFT
 from link.medium.timing import LinkTiming
 from link.node.interface import Outgoing, SenderOptions
 from link.wire.packet import Header, PacketType
-from tests.worlds.ends import OutboxNode, no_decode
+from tests.worlds.ends import OutboxNode
 from tests.worlds.small_bundle import make_bundle
 
 TURNAROUND_S = 0.02
@@ -103,7 +103,7 @@ class Channel:
         for station in self.stations:
             files.enter_context(closing(station.end.outbox))
         entries = {node: NodeEntry(key, bundle) for node, key in keys.items()}
-        self.host = Receiver(entries, self._timing, decode=no_decode)
+        self.host = Receiver(entries, self._timing)
         self._slotted: set[int] = set()
         self._host_due_s: float | None = None
         self._is_host_speaking = False

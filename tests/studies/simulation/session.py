@@ -24,7 +24,6 @@ from link.node.interface import Equipment, Identity
 from link.node.packing import FIRST_CHUNK_OVERHEAD_BYTES
 from link.node.sender import Sender
 from link.security.keys import CounterStore, provision
-from tests.worlds.ends import no_decode
 from tests.worlds.small_bundle import make_bundle
 
 NODE, HOST = 1, 0
@@ -212,9 +211,7 @@ class Simulation:
     def _start_host(self) -> None:
         governor = self._governor("host")
         entry = NodeEntry(self._key, self._bundle, state=self.store.state)
-        self._receiver = Receiver(
-            {NODE: entry}, self._timing, governors=[governor], decode=no_decode
-        )
+        self._receiver = Receiver({NODE: entry}, self._timing, governors=[governor])
 
     def _kill_host(self) -> None:
         self.n_kills[HOST] += 1

@@ -7,7 +7,7 @@ from link.lorawan.host.peer import NO_SESSION, NetworkPeer
 from link.lorawan.wire import Greeting, pack_chunk
 from link.wire.control import NO_QUALITY
 from link.wire.packet import Chunk, Flag, Header, PacketType
-from tests.worlds.ends import NODE, no_decode
+from tests.worlds.ends import NODE
 from tests.worlds.small_bundle import make_bundle, random_tables
 
 
@@ -17,7 +17,7 @@ def bundle(tmp_path_factory):
 
 
 def make_peer(bundle, told_image: int | None = None, **entry) -> NetworkPeer:
-    return NetworkPeer(NODE, NodeEntry(b"", bundle, **entry), None, told_image, no_decode)
+    return NetworkPeer(NODE, NodeEntry(b"", bundle, **entry), None, told_image)
 
 
 def hear(peer, frame: int, kind: PacketType, body: bytes, address: bytes = b"addr"):

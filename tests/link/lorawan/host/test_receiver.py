@@ -21,6 +21,7 @@ from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.wire.control import Advance, AskStatus, Quality, Renew, Status, unpack_command
 from link.wire.packet import Chunk, PacketType
+from tests.worlds.ends import latent_of
 from tests.worlds.small_bundle import make_bundle, random_symbols, random_tables
 
 NODE = 7
@@ -95,7 +96,7 @@ def test_an_image_of_one_packet(bundle):
     [heard] = world.greet(image=90_000)
     assert isinstance(heard, HelloHeard)
     update = updated(world.data(90_001))
-    assert update.latent.symbols.tolist() == SYMBOLS.tolist()
+    assert latent_of(update).symbols.tolist() == SYMBOLS.tolist()
     assert (update.node, update.image, update.counter, update.n_chunks, update.is_complete) == (
         NODE,
         90_001,
@@ -127,7 +128,7 @@ def test_chunks_refine_and_the_host_says_when_it_is_enough(bundle):
     [(packet_type, body)] = world.downlinks()
     assert (packet_type, unpack_enough(body, 5)) == (PacketType.REPORT, [5])
     second = updated(world.data(5, 1, True, BITSTREAM[4:]))
-    assert second.latent.symbols.tolist() == SYMBOLS.tolist()
+    assert latent_of(second).symbols.tolist() == SYMBOLS.tolist()
     world.receiver.confirm(NODE, second.counter, [5])
     assert world.downlinks() == []  # nothing is left of it to stop
     figures = world.receiver.statistics(NODE)
@@ -345,4 +346,4 @@ def test_the_latents_are_those_of_the_node(bundle):
     for image in range(1, 30):
         symbols = random_symbols(TABLES, seed=image)
         update = updated(world.data(image, bitstream=latent_coder.encode(symbols, TABLES)))
-        assert np.array_equal(update.latent.symbols, symbols)
+        assert np.array_equal(latent_of(update).symbols, symbols)

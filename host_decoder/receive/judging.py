@@ -41,7 +41,7 @@ class _Opened:
 
 
 class Judge:
-    """Of one host."""
+    """One host's; it neither stores nor answers."""
 
     def __init__(
         self,

@@ -2,5 +2,4 @@
 
 from link.coder import latent_coder
 from link.coder.bulk import Latents, decode_bulk, mean_bits
-from link.coder.latent_coder import Latent
 from link.coder.tables import MAX_COMPONENTS, MAX_FREQUENCIES, Tables, quantise

@@ -38,6 +38,7 @@ from export.settings import Settings
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSetError
 from host_training.data.photo_choices import PhotoChoices
+from host_training.memory import keep_freed
 from host_training.presets import PRESETS
 from host_training.presets.preset import N_VIEWS, ORDERS, STAGES
 from host_training.run import RUNS, RunError, origin, read_run
@@ -58,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser_of, run = COMMANDS[name]
     # small layers gain nothing from more, and the bytes must not depend on the machine
     torch.set_num_threads(1)
+    keep_freed()
     try:
         run(vars(parser_of().parse_args(rest)))
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ from host_training.data.dataset import DataSet, DataSetError, with_corrupted_lab
 from host_training.data.listing import Listing
 from host_training.data.photo_choices import USUAL, PhotoChoices
 from host_training.distributed.simulation import command_line
+from host_training.memory import keep_freed
 from host_training.models.backbone import WeightsError
 from host_training.presets import PRESETS, recipe
 from host_training.run import (
@@ -47,6 +48,7 @@ from link.output import EXIT_CODE, program
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
+    keep_freed()
     try:
         return options.command(options)
     except KeyboardInterrupt:

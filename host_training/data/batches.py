@@ -75,14 +75,21 @@ def _rotate_and_zoom(pixels: Tensor, augmentation: Augmentation) -> Tensor:
         affine[:, :, :2] *= share[:, :, None]
         affine[:, :, 2] = (torch.rand(n, 2) * 2 - 1) * (1 - share)
     affine = affine.to(pixels.device, non_blocking=True)
+    # what is turned in from outside a photo is no black corner to learn from
+    outside = "zeros" if augmentation.crop == 1 else "reflection"
+    at_once = max(MAX_PIXELS_AT_ONCE // (pixels.shape[2] * pixels.shape[3]), 1)
+    parts = zip(pixels.split(at_once), affine.split(at_once), strict=True)
+    return torch.cat([_transformed(*part, outside) for part in parts])
+
+
+def _transformed(pixels: Tensor, affine: Tensor, outside: str) -> Tensor:
+    """uint8 (N, C, H, W) by what leads from places in the new images to those in the old, (N, 2,
+    3), each −1…1.
+    """
     grid = torch.nn.functional.affine_grid(affine, list(pixels.shape), align_corners=False)
     return (
         torch.nn.functional.grid_sample(
-            pixels.float(),
-            grid,
-            # what is turned in from outside a photo is no black corner to learn from
-            padding_mode="zeros" if augmentation.crop == 1 else "reflection",
-            align_corners=False,
+            pixels.float(), grid, padding_mode=outside, align_corners=False
         )
         .round()
         .to(torch.uint8)

@@ -21,6 +21,16 @@ CHUNK = 64
 "Images that go through the front at once."
 
 
+def channels_last(maps: Tensor) -> Tensor:
+    """(N, C, h, w) → (N, h, w, C): convolutions are faster where channels lie side by side."""
+    return maps.permute(0, 2, 3, 1)
+
+
+def channels_first(kept: Tensor) -> Tensor:
+    """And back; nothing moves in memory."""
+    return kept.permute(0, 3, 1, 2)
+
+
 class FrontBatch(NamedTuple):
     """What an update learns."""
 
@@ -50,13 +60,14 @@ class FrontBatches(Batches):
     ) -> None:
         super().__init__(split, augmentation, batch_size, seed, device, 0)
         self.encoder, self.teacher = encoder, teacher
-        shape = encoder.front(to_model_input(self.pixels[:1], 0)).shape[1:]
+        shape = channels_last(encoder.front(to_model_input(self.pixels[:1], 0))).shape[1:]
         n_bytes = len(self.labels) * shape.numel() * torch.bfloat16.itemsize
         self.n_views = min(n_views, MAX_BYTES // n_bytes)
         "Versions of each image that are kept; 0: none is."
         self.maps = torch.empty(
             (self.n_views, len(self.labels), *shape), dtype=torch.bfloat16, device=device
         )
+        "(V, N, h, w, C)"
         self.wanted: Tensor | None = None
 
     def fill(self, until: Callable[[], bool]) -> bool:
@@ -67,7 +78,7 @@ class FrontBatches(Batches):
             for view in range(self.n_views):
                 for i, images in enumerate(self.versions(view)):
                     maps = self.encoder.front(images)
-                    self.maps[view, i * CHUNK : i * CHUNK + len(maps)] = maps
+                    self.maps[view, i * CHUNK : i * CHUNK + len(maps)] = channels_last(maps)
                     if (scores := self._taught(images)) is not None:
                         wanted.append(scores)
                     shown.step()
@@ -88,7 +99,7 @@ class FrontBatches(Batches):
     def maps_of(self, view: int) -> Iterator[Tensor]:
         """The maps of one version of all images, in chunks (n, C, h, w)."""
         if view < self.n_views:
-            yield from (maps.float() for maps in self.maps[view].split(CHUNK))
+            yield from (channels_first(kept.float()) for kept in self.maps[view].split(CHUNK))
         else:
             yield from (self.encoder.front(images) for images in self.versions(view))
 
@@ -100,7 +111,7 @@ class FrontBatches(Batches):
             return FrontBatch(self.encoder.front(images), labels, self._taught(images))
         views = (step // self.steps_per_epoch + indices) % self.n_views
         wanted = None if self.wanted is None else self.wanted[views, indices]
-        return FrontBatch(self.maps[views, indices].float(), labels, wanted)
+        return FrontBatch(channels_first(self.maps[views, indices].float()), labels, wanted)
 
     @torch.no_grad()
     def _taught(self, images: Tensor) -> Tensor | None:

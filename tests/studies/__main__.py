@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 
+from host_training.memory import keep_freed
 from link.output import forget_output, program
 from tests.studies import catalogue
 from tests.studies.catalogue import STUDIES, about
@@ -57,6 +58,7 @@ def main() -> int:
     study = top.parse_args(sys.argv[1:2]).study
     own = parser(study)
     options = own.parse_args(sys.argv[2:])
+    keep_freed()
     try:
         return catalogue.module(study).main(options) or 0
     except MistakeError as error:

@@ -32,7 +32,7 @@ WORDS = [
     "--batch-images",
     "16",
     "--epochs",
-    "1.5",
+    "0.8",
     "--up-bytes",
     "1500",
     "--down-bytes",
@@ -83,7 +83,7 @@ def again(folder: Path) -> bytes:
 def test_a_run_that_is_killed_again_and_again_is_one_that_was_not_and_counted_the_same(tmp_path):
     """Which updates come too late is another matter: a server that was killed knows no times."""
     draw = random.Random(0)
-    n_kills, n_rounds = size(2, 50), 30
+    n_kills, n_rounds = size(2, 50), 16
     for kill in range(n_kills):
         n_done = len(lines_of(tmp_path))
         step = max(1, round((n_rounds - 2 - n_done) / (n_kills - kill + 1) * 2 * draw.random()))

@@ -10,50 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host_decoder.errors import ConfigError
-from link.carriers import CARRIERS, DEFAULT_FREQUENCY_HZ, Carrier, CarrierSettings, open_carrier
+from link.carriers import DEFAULT_FREQUENCY_HZ, Carrier, CarrierSettings, open_carrier
+from link.gateway import LINK, read_port
 from link.lorawan import SERVERS
-from link.medium import REGIONS, get_profile, serial_profile
-from link.settings import HOST, check_addresses, read_text, setting, shown
+from link.settings import HOST, read_text, setting, shown
 
 if TYPE_CHECKING:  # it needs an MQTT library that only gateways of a network need
     from link.lorawan.host import NetworkSettings
 
-DEFAULT_BITRATE_BPS = 9600
-MAX_GATEWAYS, MAX_PEERS = 32, 16
+MAX_GATEWAYS = 32
 TUNED = ("rn2483", "rak3172")
 "Modems that are told their frequency; others are set by their maker or their own program."
-LINK = {
-    "name": setting.text().explained("as answers and `stats` call this gateway", usual="its port"),
-    "kind": setting.text((*CARRIERS, *SERVERS)).explained(
-        "what is at the port, where that is not the profile's modem", usual="the profile's"
-    ),
-    "port": setting.text(is_required=True).explained(
-        "the whole path of a serial port; of profile `udp` the address to receive at, "
-        '`"0.0.0.0:4300"`'
-    ),
-    "profile": setting.text().explained(
-        "the line by name, as the nodes have it: `latentlink link profiles`",
-        usual="a cable of `bitrate_bps`",
-    ),
-    "bitrate_bps": setting.whole(50, 4_000_000).explained(
-        "of the serial port", usual=f"the profile's, else {DEFAULT_BITRATE_BPS}"
-    ),
-    "region": setting.text().explained(
-        "whose rules the host's own radio keeps: `eu868`, `us915`, or `wire` where nothing "
-        "radiates",
-        usual="a radio only listens",
-    ),
-    "frequency_hz": setting.whole(100_000_000, 3_000_000_000).explained(
-        "the one that the nodes send on", usual=f"{DEFAULT_FREQUENCY_HZ}, with a warning"
-    ),
-    "power_dbm": setting.whole(-30, 30).explained(
-        "what its modem answers with", usual=str(CarrierSettings.power_dbm)
-    ),
-    "peers": setting.TEXTS.explained(
-        "of profile `udp`: the only addresses that are heard", usual="everybody"
-    ),
-    "downlink": setting.YES_OR_NO.explained("`false`: nothing is ever sent", usual="true"),
-}
 NETWORK = {
     "name": setting.text().explained(
         "as answers and `stats` call this gateway", usual="kind and host"
@@ -189,45 +156,8 @@ def _read_one(
 
 def _gateway(link: Mapping[str, Any]) -> GatewayConfig:
     """Raises ValueError with a sentence that begins at the key."""
-    bitrate_bps = link.get("bitrate_bps")
-    if "profile" in link:
-        profile = get_profile(link["profile"])
-    else:
-        profile = serial_profile(bitrate_bps or DEFAULT_BITRATE_BPS)
-    settings = CarrierSettings(
-        profile=profile,
-        port=link["port"],
-        kind=link.get("kind", profile.carrier),
-        bitrate_bps=bitrate_bps,
-        frequency_hz=link.get("frequency_hz"),
-        power_dbm=link.get("power_dbm", CarrierSettings.power_dbm),
-        peers=tuple(link.get("peers", ())),
-    )
-    _check_port(settings)
-    region = link["region"].lower() if "region" in link else None
-    if region is not None and region not in REGIONS:
-        raise ValueError(
-            f"region is {shown(link['region'])}; it must be one of {', '.join(REGIONS)}"
-        )
-    return GatewayConfig(
-        link.get("name", link["port"]), settings, region, link.get("downlink", True)
-    )
-
-
-def _check_port(settings: CarrierSettings) -> None:
-    """That it is what the carrier opens."""
-    if settings.kind != "udp":
-        if not settings.port.startswith("/"):
-            raise ValueError(
-                f"port is {shown(settings.port)}; kind {settings.kind} takes the whole path of a "
-                "serial port, such as /dev/ttyUSB0"
-            )
-        if settings.peers:
-            raise ValueError(f'peers are of profile "udp"; kind {settings.kind} has a port alone')
-        return
-    if len(settings.peers) > MAX_PEERS:
-        raise ValueError(f"peers are {len(settings.peers)}; there may be {MAX_PEERS}")
-    check_addresses(settings.port, settings.peers)
+    port = read_port(link)
+    return GatewayConfig(port.name, port.settings, port.region, port.has_downlink)
 
 
 def _network(folder: Path, link: Mapping[str, Any], devices: Mapping[str, int]) -> GatewayConfig:

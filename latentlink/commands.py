@@ -47,6 +47,9 @@ COMMANDS = {
     "node": Command("run a node", "device.__main__"),
     "learn": Command("learn from a node's own images", "device.training.__main__"),
     "gateway": Command("carry messages of nodes that learn", "host_decoder.learn.__main__"),
+    "forward": Command(
+        "a gateway of a fleet: carry packets to its broker", "link.gateway.__main__", needs="host"
+    ),
     "host": Command(
         "hear nodes and say what they see; init, unit, token, retire, alerts",
         "host_decoder.__main__",

@@ -98,7 +98,7 @@ FLOORS = (
     ("medium", "fog", "update", "messages"),
     ("node", "host", "carriers"),
     ("lorawan",),
-    ("emulator", "monitor", "checkup"),
+    ("emulator", "monitor", "checkup", "gateway"),
 )
 "Rooms of link: each imports from floors below its own, and nothing from beside it."
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

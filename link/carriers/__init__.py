@@ -1,7 +1,6 @@
 """Carriers, one file each; link.carriers.carrier opens them by name."""
 
 from link.carriers.carrier import (
-    CARRIERS,
     DEFAULT_FREQUENCY_HZ,
     Carrier,
     CarrierSettings,

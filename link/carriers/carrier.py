@@ -54,6 +54,8 @@ class Received:
     """Where it came from, for `send` of a carrier that has many at its other end; None: there is
     one way back only.
     """
+    heard_unix_s: float | None = None
+    "When, by the clock of a gateway that has forwarded it; None: now."
 
 
 @dataclass

@@ -2,10 +2,10 @@
 for. link.host.receiver is the end itself, link.lorawan.host.receiver the one behind a network.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from link.bundle.bundle import Bundle
 from link.host.statistics import NodeStatistics
@@ -185,6 +185,15 @@ class StatusHeard:
     node: int
     counter: int
     status: Status
+
+    def to_json(self) -> dict[str, Any]:
+        """For another process of the same host."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> "StatusHeard":
+        """What to_json gave."""
+        return cls(said["node"], said["counter"], Status(**said["status"]))
 
 
 @dataclass(frozen=True)

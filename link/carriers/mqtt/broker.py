@@ -1,5 +1,6 @@
 """Broker: where it is, and what passes through it. Knows no library."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class Message:
     number: int = 0
     "Under which it is acknowledged."
     qos: int = 0
+    about: Mapping[str, str] = field(default_factory=dict)
+    "User properties of MQTT 5."
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,8 @@ CONNECT_TIMEOUT_S = 10.0
 TAKEN_S = 5.0
 "In which a broker takes a message, or it is not there any more."
 KEEP_ALIVE_S = 60
+SESSION_S = 24 * 3600
+"For how long a broker of MQTT 5 keeps what comes while a client is away."
 OTHER_VERSION = 0x84
 "MQTT 5's reason for a broker that does not speak it."
 
@@ -48,6 +50,7 @@ class BrokerConnection:
         keeps_session: bool = False,
         has_version_5: bool = False,
         will: Will | None = None,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
         """`remedy`: what a person does when the broker refuses. `keeps_session`: the broker keeps
         what comes while its client is away.
@@ -57,6 +60,7 @@ class BrokerConnection:
         self._settings = settings
         self._topics, self._qos, self._remedy = tuple(topics), qos, remedy
         self._keeps_session, self._will = keeps_session, will
+        self._connect_timeout_s = connect_timeout_s
         versions = [MQTTProtocolVersion.MQTTv5] if has_version_5 else []
         for version in (*versions, MQTTProtocolVersion.MQTTv311):
             self._version = version
@@ -87,12 +91,18 @@ class BrokerConnection:
         qos: int = 1,
         is_retained: bool = False,
         expiry_s: float | None = None,
+        about: Mapping[str, str] | None = None,
     ) -> "Sending":
-        """Begins to send; `expiry_s`: after which a broker of MQTT 5 delivers it no more."""
+        """Begins to send. `expiry_s`: after which a broker of MQTT 5 delivers it no more; `about`:
+        its user properties, which only MQTT 5 has.
+        """
         properties = None
-        if expiry_s is not None and self.is_version_5:
+        if self.is_version_5 and (expiry_s is not None or about):
             properties = Properties(PacketTypes.PUBLISH)
-            properties.MessageExpiryInterval = max(1, round(expiry_s))
+            if expiry_s is not None:
+                properties.MessageExpiryInterval = max(1, round(expiry_s))
+            if about:
+                properties.UserProperty = list(about.items())
         sending = self._client.publish(topic, payload, qos, is_retained, properties)
         self._check(sending.rc)
         return Sending(sending)
@@ -121,6 +131,11 @@ class BrokerConnection:
     def acknowledge(self, message: Message) -> None:
         """Whoever took it has stored it: the broker need not bring it again."""
         self._check(self._client.ack(message.number, message.qos))
+
+    def fileno(self) -> int:
+        """To be waited for together with others; -1: it is gone."""
+        connection = self._client.socket()
+        return -1 if connection is None else connection.fileno()
 
     def close(self) -> None:
         """In order: the broker does not speak its will."""
@@ -164,14 +179,16 @@ class BrokerConnection:
             self._client.connect, self._settings.host, self._settings.broker_port, KEEP_ALIVE_S
         )
         if self.is_version_5:
-            connect = partial(connect, clean_start=not self._keeps_session)
+            properties = Properties(PacketTypes.CONNECT)
+            properties.SessionExpiryInterval = SESSION_S if self._keeps_session else 0
+            connect = partial(connect, clean_start=not self._keeps_session, properties=properties)
         try:
-            within(CONNECT_TIMEOUT_S, connect, f"connecting to the broker {address}")
+            within(self._connect_timeout_s, connect, f"connecting to the broker {address}")
         except PortError:
             raise
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise PortError(_why_not_connected(address, error, has_tls)) from None
-        end_s = time.monotonic() + CONNECT_TIMEOUT_S
+        end_s = time.monotonic() + self._connect_timeout_s
         while not self._is_ready:
             status = self._first_looped()
             if self._speaks_other_version:
@@ -239,8 +256,16 @@ class BrokerConnection:
         self._is_ready = True
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        said = getattr(message.properties, "UserProperty", ())
         self._arrived.append(
-            Message(message.topic, message.payload, bool(message.retain), message.mid, message.qos)
+            Message(
+                message.topic,
+                message.payload,
+                bool(message.retain),
+                message.mid,
+                message.qos,
+                dict(said),
+            )
         )
 
 

@@ -84,9 +84,15 @@ class Batch:
         self._results: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._outdated: list[dict[str, Any]] = []
         self._touched: dict[int, dict[str, Any]] = {}
+        self._refusals: list[dict[str, Any]] = []
+        self._figures: list[dict[str, Any]] = []
         self._by_hour: dict[str, Sums] = {
             name: defaultdict(lambda: [0.0] * 6) for name in ("link", "node", "label", "refusal")
         }
+
+    def turn_to(self, names: Names) -> None:
+        """What follows is of another site."""
+        self._names = names
 
     def add(self, receipt: Receipt) -> None:
         """In the order in which they came."""
@@ -109,10 +115,7 @@ class Batch:
         site = self._names.site_id
         for one in totals.rejected:
             self._by_hour["refusal"][site, _hour(one.last_s), str(one.last.reason)][0] += one.n
-        insert_or_add(
-            self._db,
-            REFUSALS,
-            [
+            self._refusals.append(
                 {
                     "site_id": site,
                     "reason": str(one.last.reason),
@@ -121,10 +124,7 @@ class Batch:
                     "last_sentence": one.last.sentence,
                     "last_packet": one.packet,
                 }
-                for one in totals.rejected
-            ],
-            "n",
-        )
+            )
         for again in totals.heard_again:
             self._add_reception(again)
         rows: list[dict[str, Any]] = []
@@ -150,7 +150,7 @@ class Batch:
                 )
             )
             self._memory.counted |= new
-        insert_or_replace(self._db, STATISTICS, rows)
+        self._figures += rows
 
     def write(self) -> None:
         """Everything, table by table."""
@@ -162,11 +162,19 @@ class Batch:
             self._db.execute(_OUTDATE, self._outdated)
         insert_new(self._db, RESULTS, list(self._results.values()))
         insert_or_replace(self._db, NODE_STATE, list(self._touched.values()))
+        insert_or_replace(self._db, STATISTICS, self._figures)
+        # in order: several hosts of one fleet count refusals of the same sites
+        insert_or_add(
+            self._db,
+            REFUSALS,
+            sorted(self._refusals, key=lambda row: (row["site_id"], row["reason"])),
+            "n",
+        )
         for table, name, keys, counts in BY_HOUR:
             sums = self._by_hour[name]
             entries = [
                 dict(zip((*keys, *counts), (*key, *values), strict=False))
-                for key, values in sums.items()
+                for key, values in sorted(sums.items())
             ]
             insert_or_add(self._db, table, entries, *counts)
 
@@ -219,9 +227,11 @@ class Batch:
             )
 
     def _add_reception(self, again: HeardAgain) -> None:
-        """By a further gateway; one from a session before this start is left out."""
+        """By a further gateway; one from a session before this start is left out, and what a
+        gateway says again counts once.
+        """
         found = self._names.known_sender(again.node)
-        if found is not None:
+        if found is not None and not self._is_kept(found[1], again):
             node_id, sender = found
             self._heard(
                 node_id,
@@ -232,6 +242,12 @@ class Batch:
                 again.quality,
                 again.n_bytes,
             )
+
+    def _is_kept(self, sender: int, again: HeardAgain) -> bool:
+        key = RECEPTIONS.primary_key.columns
+        values = sender, again.counter, again.gateway, again.received_s
+        same = [column == value for column, value in zip(key, values, strict=True)]
+        return self._db.execute(select(RECEPTIONS.c.sender).where(*same)).first() is not None
 
     def _heard(
         self,

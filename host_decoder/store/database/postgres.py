@@ -1,15 +1,16 @@
-"""A store at a PostgreSQL server: one schema for many sites, cut by day, one writer a site.
+"""A store at a PostgreSQL server: one schema for many sites, cut by day, one writer a site, or a
+fleet's workers together.
 
 Whoever writes a site holds an advisory lock for as long as its connection lives, so a second host
-of that site is refused by name. A connection that is gone is opened again at the next try: what it
-was to store waits meanwhile, and nothing of it was acknowledged. The server may be asked for any
-day; there is no partition for the rest, since that would keep days from being let go of while
-others read.
+of that site is refused by name; workers of a fleet share theirs. A connection that is gone is
+opened again at the next try: what it was to store waits meanwhile, and nothing of it was
+acknowledged. The server may be asked for any day; there is no partition for the rest, since that
+would keep days from being let go of while others read.
 """
 
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, create_engine, make_url, text
@@ -41,10 +42,9 @@ SCHEMA_LOCK, WRITER_LOCK = 0x6C61_7465, 0x6C69_6E6B
 KEPT_BY = (DataError, IntegrityError)
 "Errors that a connection is as good after as before."
 PASSING = (OperationalError, InterfaceError, InternalError)
-OPTIONS = (
-    f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS} "
-    "-c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
-)
+IDLE_MS, SHARED_IDLE_MS = 60_000, 5_000
+"A transaction in which nothing happens for so long is taken back; others may wait for a worker's."
+OPTIONS = f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS} -c timezone=UTC"
 
 
 class PostgresServer:
@@ -52,24 +52,32 @@ class PostgresServer:
 
     is_server = True
 
-    def __init__(self, dsn: str, must_exist: bool = False, site: str | None = None) -> None:
-        """`site`: this host's alone, until it is closed."""
+    def __init__(
+        self,
+        dsn: str,
+        must_exist: bool = False,
+        site: str | None = None,
+        shared_sites: Sequence[str] = (),
+    ) -> None:
+        """`site`: this host's alone, until it is closed; `shared_sites`: of a fleet's workers."""
+        sites = (site,) if site is not None else tuple(shared_sites)
         try:
             url = make_url(dsn).set(drivername="postgresql+psycopg")
             self.name = url.set(drivername="postgresql").render_as_string(hide_password=True)
             self._engine = create_engine(
                 url,
                 isolation_level="AUTOCOMMIT",
-                poolclass=NullPool if site is not None else QueuePool,
+                poolclass=NullPool if sites else QueuePool,
                 connect_args={
                     "connect_timeout": CONNECT_S,
-                    "options": OPTIONS,
-                    "application_name": f"latentlink {site or 'reader'}",
+                    "options": f"{OPTIONS} -c idle_in_transaction_session_timeout="
+                    f"{SHARED_IDLE_MS if shared_sites else IDLE_MS}",
+                    "application_name": f"latentlink {sites[0] if sites else 'reader'}",
                     "keepalives_idle": 10,
                     "keepalives_interval": 5,
                     "keepalives_count": 3,
                 },
-                **({} if site is not None else {"pool_size": READERS, "pool_pre_ping": True}),
+                **({} if sites else {"pool_size": READERS, "pool_pre_ping": True}),
             )
         except (ArgumentError, ValueError):
             raise StoreError(
@@ -79,7 +87,7 @@ class PostgresServer:
             raise StoreError(
                 "a store at a server needs psycopg; install it: pip install 'latentlink[fleet]'"
             ) from None
-        self._site = site
+        self._sites, self._is_shared = sites, site is None
         self._own: Connection | None = None
         "The writer's connection, which holds its lock."
         self._lock = threading.RLock()
@@ -88,7 +96,7 @@ class PostgresServer:
         try:
             with self._explained(), self._engine.connect() as connection:
                 self._check(connection, must_exist)
-            if site is not None:
+            if sites:
                 with self._explained():
                     self._writer()
         except BaseException:
@@ -98,7 +106,7 @@ class PostgresServer:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         with self._explained():
-            if self._site is None:
+            if not self._sites:
                 with self._engine.connect() as connection:
                     yield from _one_transaction(connection)
                 return
@@ -114,7 +122,7 @@ class PostgresServer:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         with self._explained():
-            if self._site is None:
+            if not self._sites:
                 with self._engine.connect() as connection:
                     yield connection
                 return
@@ -142,14 +150,16 @@ class PostgresServer:
             return self._own
         self._own = None
         connection = self._engine.connect()
-        number = zlib.crc32(str(self._site).encode()) - (1 << 31)
-        asked = text("SELECT pg_try_advisory_lock(:lock, :site)")
-        if not connection.execute(asked, {"lock": WRITER_LOCK, "site": number}).scalar_one():
-            connection.close()
-            raise StoreHeldError(
-                f"store {self.name} is in use by another host of site {self._site}; end that one, "
-                "or give this one a site of its own"
-            )
+        lock = f"pg_try_advisory_lock{'_shared' if self._is_shared else ''}"
+        for site in self._sites:
+            number = zlib.crc32(site.encode()) - (1 << 31)
+            asked = text(f"SELECT {lock}(:lock, :site)")
+            if not connection.execute(asked, {"lock": WRITER_LOCK, "site": number}).scalar_one():
+                connection.close()
+                raise StoreHeldError(
+                    f"store {self.name} is in use by another host of site {site}; end that one, "
+                    "or give this one a site of its own"
+                )
         self._own = connection
         return connection
 

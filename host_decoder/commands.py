@@ -58,8 +58,11 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.receive.listener import Listener
     from link.output import Notifier, open_outlets
 
-    config = read_config(arguments.config)
     os.umask(0o077)  # what a host writes is its owner's alone
+    configs = [read_config(path) for path in arguments.config or [host_folder.default_folder()]]
+    if len(configs) > 1 or configs[0].fleet is not None:
+        return _work(configs)
+    [config] = configs
     with (
         Interruption(END_PATIENCE_S) as interruption,
         open_outlets("host_decoder"),
@@ -86,6 +89,16 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     return 0
 
 
+def _work(configs: "list[HostConfig]") -> int:
+    from host_decoder.fleet.program import work
+    from host_decoder.interruption import Interruption
+    from link.output import Notifier, open_outlets
+
+    with Interruption() as interruption, open_outlets("host_decoder"):
+        work(configs, interruption, _print_json, _say, Notifier())
+    return 0
+
+
 def _pages(config: "HostConfig", arguments: argparse.Namespace) -> "list[Page]":
     """What is to be seen in a browser, if anything is; the sentence where is said."""
     from host_decoder.web.config import WebConfig
@@ -94,7 +107,7 @@ def _pages(config: "HostConfig", arguments: argparse.Namespace) -> "list[Page]":
     web = config.web or (WebConfig() if arguments.web else None)
     if web is None:
         return []
-    page: Page = of_config(web, config, host_folder.host_toml(arguments.config).parent, _say)
+    page: Page = of_config(web, config, config.path.parent, _say)
     _say(f"the page is at {page.url}")
     return [page]
 
@@ -312,10 +325,12 @@ def _parser() -> argparse.ArgumentParser:
     listen.add_argument(
         "config",
         type=Path,
-        nargs="?",
-        default=host_folder.default_folder(),
+        nargs="*",
         metavar="host.toml",
-        help=(f"or the folder with it (default ~/{host_folder.NAME}); docs/host.md lists its keys"),
+        help=(
+            f"or the folder with it (default ~/{host_folder.NAME}); docs/host.md lists its keys; "
+            "of a fleet's worker, that of each site"
+        ),
     )
     listen.add_argument(
         "--view",

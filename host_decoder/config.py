@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from host_decoder.decode.verdict import VerdictConfig, read_verdict
 from host_decoder.errors import ConfigError
+from host_decoder.fleet.config import FleetConfig, read_fleet
 from host_decoder.gateway_config import GatewayConfig, read_gateways
 from host_decoder.outputs.config import SECTIONS, OutputsConfig, read_outputs
 from host_decoder.receive.clock import CLOCKS
@@ -56,9 +57,14 @@ HOST = {
         "hosts",
         usual=f"`{SITE}`",
     ),
-    "link": setting.Setting((list,), is_required=True, items=dict).explained(
+    "link": setting.SECTIONS.explained(
         "where this host listens: one `[link]`, or several `[[link]]`, gateways that hear the same "
-        "nodes"
+        "nodes",
+        usual="**must be said**, unless there is a `[fleet]`",
+    ),
+    "fleet": setting.SECTION.explained(
+        "its gateways are elsewhere, and other hosts share the work ([fleet.md](fleet.md))",
+        usual="none",
     ),
     "verdict": setting.SECTION.explained(
         "tell nodes when an image needs no further chunk", usual="images are sent whole"
@@ -155,6 +161,8 @@ class HostConfig:
     path: Path = Path()
     "host.toml itself."
     keep: Keep = field(default_factory=Keep)
+    fleet: FleetConfig | None = None
+    "Where its gateways are heard, in the place of `gateways`."
 
     @property
     def state_dir(self) -> Path:
@@ -190,7 +198,8 @@ def _read_config(path: Path) -> HostConfig:
     nodes = _read_nodes(path, entries, faults)
     left_out = [f"{fault}; the host goes on without this node" for fault in faults]
     devices = {node.device: node.number for node in nodes if node.device is not None}
-    gateways = read_gateways(path, table["link"], devices)
+    fleet = _fleet(path, table)
+    gateways = read_gateways(path, table["link"], devices) if fleet is None else ()
     return HostConfig(
         gateways=gateways,
         store=_place(path.parent, table.get("store", STORE)),
@@ -215,7 +224,27 @@ def _read_config(path: Path) -> HostConfig:
         if "web" in table
         else None,
         outputs=read_outputs(path, table, {node.number for node in nodes}),
+        fleet=fleet,
     )
+
+
+def _fleet(path: Path, table: Mapping[str, Any]) -> FleetConfig | None:
+    """[fleet], which wants no [link] beside it, a server and keys."""
+    if "fleet" not in table:
+        if "link" not in table:
+            raise ConfigError(f'{path}: key "link" is missing')
+        return None
+    if "link" in table:
+        raise ConfigError(
+            f"{path} has a [link] and a [fleet]; a fleet's gateways run `latentlink forward` with "
+            "a [link] of their own, so take it out here"
+        )
+    if not is_server(table.get("store", STORE)):
+        raise ConfigError(
+            f"{path} has a [fleet], and several hosts share no file: let store be a PostgreSQL "
+            'server, "postgresql://user@server/database"'
+        )
+    return _checked(f"[fleet] of {path}", read_fleet, table["fleet"], path.parent)
 
 
 def read_further_nodes(

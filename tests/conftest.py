@@ -19,20 +19,17 @@ if sys.dont_write_bytecode:
     os.environ |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": sys.pycache_prefix}
 
 LONG = (
-    "tests/device/flash/test_aarch64.py",
-    "tests/device/flash/test_bundle_update.py",
-    "tests/host_decoder/live/test_run.py",
-    "tests/export/decoders/test_add.py",
     "tests/device/flash/test_team_to_labels.py",
     "tests/device/fog/test_member.py",
+    "tests/export/decoders/test_add.py",
     "tests/host_training/training/test_trainer.py",
     "tests/test_end_to_end.py",
-    "tests/device/test_node.py",
-    "tests/host_decoder/web/test_page.py",
-    "tests/export/encoder/test_tflite.py",
-    "tests/device/encoder/test_trial.py",
     "tests/studies/fuzz/test_fuzz.py",
+    "tests/export/encoder/test_tflite.py",
+    "tests/device/flash/test_bundle_update.py",
+    "tests/device/test_node.py",
     "tests/device/test_many_nodes.py",
+    "tests/host_decoder/live/test_run.py",
 )
 "The longest first; the others follow in their own order."
 

@@ -59,7 +59,7 @@ def tested(version: str, places: tuple[str, ...]) -> Iterator[int]:
 
 
 def environment(python: str, folder: Path, lock: str) -> Path:
-    """The Python of a new one; what its tests load is compiled when they do."""
+    """The Python of a new one."""
     subprocess.run([python, "-m", "venv", folder], check=True)
     own = folder / "bin/python"
     pip: list[str | Path] = [
@@ -68,7 +68,6 @@ def environment(python: str, folder: Path, lock: str) -> Path:
         "pip",
         "install",
         "--quiet",
-        "--no-compile",
         "--disable-pip-version-check",
         "--requirement",
     ]

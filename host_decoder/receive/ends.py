@@ -44,8 +44,9 @@ class Ends:
         other_bundles: Sequence[Bundle],
         timing: LinkTiming | None,
         gateways: Sequence[GatewayEntry],
+        grants_slots: bool = True,
     ) -> None:
-        self._timing = timing
+        self._timing, self._grants_slots = timing, grants_slots
         self._gateways = gateways
         self._speakers = [
             number
@@ -145,7 +146,9 @@ class Ends:
         """A node without a slot asks; each newcomer makes a new plan, of which all are told when
         they listen.
         """
-        if node in self._slotted or self._timing is None or node not in self._radio_nodes:
+        if not self._grants_slots or self._timing is None:
+            return
+        if node in self._slotted or node not in self._radio_nodes:
             return
         self._slotted.add(node)
         period_s = slot_period_s(self._timing, len(self._slotted))

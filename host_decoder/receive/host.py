@@ -70,12 +70,13 @@ class Host:
         gateways: Sequence[GatewayEntry] = (),
         clock: WallClock | None = None,
         onlooker: Onlooker | None = None,
+        grants_slots: bool = True,
     ) -> None:
         """Without timing nothing is ever sent; without verdict every image is awaited whole.
 
         `gateways`: none given, there is one, which sends one packet after the other and else as it
         likes. `clock`: None: its time is right. `onlooker`: told of each packet, once it
-        is stored.
+        is stored. `grants_slots`: all nodes of a channel are its own.
         """
         self._store = store
         self._gateways = tuple(gateways) or (GatewayEntry(),)
@@ -88,7 +89,7 @@ class Host:
         self._shelf = Shelf()
         self._arrivals = Arrivals(nodes, store)
         self._answers = Answers(nodes, verdict, timing)
-        self._ends = Ends(nodes, store, other_bundles, timing, self._gateways)
+        self._ends = Ends(nodes, store, other_bundles, timing, self._gateways, grants_slots)
         self._judge = Judge(
             self._keys,
             [gateway.name for gateway in self._gateways],
@@ -156,7 +157,8 @@ class Host:
         """The same of all that gateways heard meanwhile, each with its gateway's number."""
         unix_s = self._clock.unix_s()
         for gateway, one in heard:
-            self._shelf.put(Held(Reception(one.packet, unix_s, gateway, one.quality, one.origin)))
+            heard_s = unix_s if one.heard_unix_s is None else min(unix_s, one.heard_unix_s)
+            self._shelf.put(Held(Reception(one.packet, heard_s, gateway, one.quality, one.origin)))
         return self._store_waiting(now_s)
 
     def _store_waiting(self, now_s: float) -> list[Event | Notice]:
@@ -308,11 +310,15 @@ class Host:
             events += self._store_waiting(now_s)
         return events
 
+    def check_stored(self) -> None:
+        """StoreError when something that came is not stored."""
+        self._shelf.check_empty()
+
     def close(self) -> None:
         """Stores what is counted; the store stays open. Raises StoreError when something is not
         stored.
         """
-        self._shelf.check_empty()
+        self.check_stored()
         self._store_counts()
 
     def _store_counts(self) -> None:

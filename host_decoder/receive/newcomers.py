@@ -1,12 +1,12 @@
 """Newcomers: nodes that are flashed, or written into host.toml, while their host runs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from host_decoder.config import KnownNode, read_further_nodes
 from host_decoder.events import Notice
-from host_decoder.receive.host import Host
 from host_decoder.store.database.file import StoreError
 from link.settings import host_folder
 
@@ -14,6 +14,13 @@ LOOK_S = 2.0
 """How often it is seen whether there are any; a file that is copied there is whole by the next
 time.
 """
+
+
+class Welcoming(Protocol):
+    """Whose nodes they become: a host, or a worker of a fleet."""
+
+    def add_nodes(self, nodes: Sequence[KnownNode]) -> None:
+        """They are heard from now on."""
 
 
 class Newcomers:
@@ -25,7 +32,7 @@ class Newcomers:
         self._next_s = 0.0
         self._said: set[str] = set()
 
-    def welcome(self, host: Host) -> Iterator[Notice]:
+    def welcome(self, host: Welcoming) -> Iterator[Notice]:
         """To be called often: those that have come are heard from now on."""
         if time.monotonic() < self._next_s:
             return

@@ -14,7 +14,8 @@ from device.training.learn_config import LearnConfig
 from host_decoder.alerts.rule import Rule
 from host_decoder.config import HOST, NODE
 from host_decoder.decode.verdict import VerdictConfig
-from host_decoder.gateway_config import LINK, NETWORK
+from host_decoder.fleet.config import FleetConfig
+from host_decoder.gateway_config import NETWORK
 from host_decoder.learn.config import DEVICE, GATEWAY
 from host_decoder.outputs.sections import (
     EmailConfig,
@@ -24,6 +25,8 @@ from host_decoder.outputs.sections import (
 )
 from host_decoder.store.database.settings import Keep
 from host_decoder.web.config import WebConfig
+from link.gateway.config import FORWARD, BrokerConfig
+from link.gateway.port import LINK
 from link.settings.setting import MANY, Setting, defaults_of, settings_of
 from tests.documents.markdown import table
 
@@ -57,6 +60,8 @@ SECTIONS: dict[str, type] = {
     "keys of [[alert]]": Rule,
     "keys of [webhook]": WebhookConfig,
     "keys of [email]": EmailConfig,
+    "keys of [fleet]": FleetConfig,
+    "keys of [broker]": BrokerConfig,
 }
 HOST_TOML: dict[str, Mapping[str, Setting]] = {
     "keys of host.toml": HOST,
@@ -65,6 +70,7 @@ HOST_TOML: dict[str, Mapping[str, Setting]] = {
     **{name: settings_of(kind) for name, kind in SECTIONS.items()},
     "keys of [[node]]": NODE,
     "keys of gateway.toml": GATEWAY,
+    "keys of forward.toml": FORWARD,
     "keys of [[device]]": DEVICE,
 }
 

@@ -17,6 +17,7 @@ PAGES = pages()
 TABLES = {
     "host_decoder/config.py",
     "host_decoder/gateway_config.py",
+    "link/gateway/port.py",
     "host_decoder/learn/config.py",
     "device/training/description.py",  # written by a run's host, not by a person
 }

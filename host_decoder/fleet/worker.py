@@ -1,0 +1,311 @@
+"""Worker: one of a fleet's hosts. It may be killed at any moment, and others go on with its nodes.
+
+    packets of its partitions  ->  hosts decode and classify  ->  one transaction, which checks
+    that the leases are still its own  ->  answers leave, gateways are told `stored`, the broker
+    may forget
+
+A worker keeps nothing. Where the store, the broker or a lease is lost it begins anew, as after a
+kill: hosts from what is stored, packets from the broker and the gateways' spools.
+"""
+
+import secrets
+import select
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+
+from host_decoder.config import HostConfig, KnownNode
+from host_decoder.errors import ConfigError
+from host_decoder.events import Heard, Notice
+from host_decoder.fleet import news
+from host_decoder.fleet.partition import Partition, Said, Site
+from host_decoder.fleet.shares import LEADER, NAMES, name_of, plan
+from host_decoder.receive.newcomers import Newcomers
+from host_decoder.store.database.access import UnstorableError
+from host_decoder.store.database.file import StoreError
+from host_decoder.store.shared import SharedStore
+from link.base import Pause, boot_s
+from link.carriers.mqtt import Message
+from link.gateway import topics
+
+BEAT_S = 1.0
+"Between two looks at leases, counts and new nodes."
+POLL_S, SHORTEST_WAIT_S = 0.05, 0.001
+PER_PARTITION, AT_ONCE, FEWEST = 32, 64, 4
+"Packets of one transaction."
+SHORT_S, LONG_S = 0.04, 0.1
+"In less or more than which it is so many that the next has more or fewer: nodes wait meanwhile."
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
+"Before a store that failed is tried again."
+
+
+class Worker:
+    """One process's share of a fleet."""
+
+    def __init__(
+        self, configs: Sequence[HostConfig], committed: Callable[[float], None] | None = None
+    ) -> None:
+        """`committed`: told how long each transaction took. ConfigError where the sites have no
+        store or no broker in common.
+        """
+        check_alike(configs)
+        self._sites = {
+            config.site: Site(config, {node.number: node for node in config.nodes})
+            for config in configs
+        }
+        self._newcomers = {
+            name: Newcomers(site.config.path, set(site.nodes)) for name, site in self._sites.items()
+        }
+        self.owner = secrets.token_hex(6)
+        self._committed = committed or (lambda took_s: None)
+        self._shared: SharedStore | None = None
+        self._partitions: dict[str, Partition] = {}
+        self._own: dict[str, int] = {}
+        self._beat_s = self._retry_s = 0.0
+        self._pause = Pause(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._trouble = ""
+        self._at_once = AT_ONCE
+        self._said: list[Said] = []
+        self._heard: list[tuple[str, Heard]] = []
+        self._news: list[str] = []
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this one does what only one may."""
+        return LEADER in self._own
+
+    @property
+    def partitions(self) -> list[str]:
+        return sorted(self._partitions)
+
+    def run(self, should_stop: Callable[[], bool]) -> Iterator[Said | None]:
+        """What it says, as it happens, and a None at least every POLL_S."""
+        try:
+            while not should_stop():
+                yield from self.work()
+                yield None
+        finally:
+            self._end()
+        yield from self._take_said()
+
+    def work(self) -> list[Said]:
+        """One round: what is due, what has come, what there is to say."""
+        try:
+            if time.monotonic() < self._retry_s:
+                time.sleep(POLL_S)
+            else:
+                self._round()
+        except UnstorableError as error:
+            self._begin_anew(error)
+            self._at_once = 1  # the one packet that no store could hold is found, and left out
+        except StoreError as error:
+            if not (error.is_passing or self._trouble or self._partitions):
+                raise
+            self._begin_anew(error)
+        return self._take_said()
+
+    # One round
+
+    def _round(self) -> None:
+        if self._shared is None:
+            self._shared = SharedStore(self._dsn, list(self._sites), self.owner)
+        if time.monotonic() >= self._beat_s + BEAT_S:
+            self._beat(self._shared)
+        is_growing = self._adopt_one(self._shared)
+        self._wait(0.0 if is_growing else POLL_S)
+        taken, left = [], self._at_once
+        for one in self._partitions.values():
+            messages = one.messages(min(left, PER_PARTITION))
+            left -= len(messages)
+            if messages:
+                taken.append((one, messages))
+        if taken:
+            self._take(self._shared, taken)
+        for one in self._partitions.values():
+            one.settle(boot_s())
+
+    def _wait(self, longest_s: float) -> None:
+        """Until something comes, or is due."""
+        now_s = boot_s()
+        due = [one.next_due_s(now_s) for one in self._partitions.values()]
+        first_s = min((one for one in due if one is not None), default=now_s + POLL_S)
+        wait_s = min(longest_s, max(SHORTEST_WAIT_S, first_s - now_s))
+        if any(one.is_behind for one in self._partitions.values()):
+            wait_s = 0.0
+        sockets = [one.fileno() for one in self._partitions.values()]
+        with suppress(OSError, ValueError):
+            select.select([one for one in sockets if one >= 0], [], [], wait_s)
+            return
+        time.sleep(SHORTEST_WAIT_S)
+
+    def _take(
+        self, shared: SharedStore, taken: Sequence[tuple[Partition, Sequence[Message]]]
+    ) -> None:
+        """Store what came; StoreError: nothing of it, and everything begins anew."""
+        begun_s = time.monotonic()
+        try:
+            said = [event for one, messages in taken for event in one.receive(messages, boot_s())]
+            self._commit(shared, said)
+        except UnstorableError as error:
+            if sum(len(messages) for _, messages in taken) == 1:
+                taken[0][0].leave_out()
+                self._say(Notice(str(error), is_problem=True))
+            raise
+        took_s = time.monotonic() - begun_s
+        if took_s < SHORT_S:
+            self._at_once = min(AT_ONCE, 2 * self._at_once)
+        elif took_s > LONG_S:
+            self._at_once = max(FEWEST, self._at_once // 2)
+
+    def _commit(self, shared: SharedStore, said: Sequence[Said]) -> None:
+        heard, self._heard = self._heard, []
+        held = {name: one.epoch for name, one in self._partitions.items()}
+        lines = [news.line(site, event) for site, event in (*said, *heard)]
+        self._news += [line for line in lines if line is not None]
+        begun_s = time.monotonic()
+        if shared.commit(held, self._news):
+            self._committed(time.monotonic() - begun_s)
+            self._news = []
+        self._said += said
+
+    # Once a second
+
+    def _beat(self, shared: SharedStore) -> None:
+        self._beat_s = time.monotonic()
+        leases = shared.leases
+        self._own = leases.renew()
+        for name in [name for name in self._partitions if self._is_lost(name)]:
+            self._partitions.pop(name).close()
+            self._say(Notice(f"another worker has partition {name} now"))
+        todo = plan(self.owner, self._own, leases.held())
+        self._let_go(shared, todo.release)
+        for name in todo.take:
+            epoch = leases.take(name)
+            if epoch is not None:
+                self._own[name] = epoch
+        if self._trouble:
+            self._trouble = ""
+            self._say(Notice("the store is written again", is_problem=True))
+        self._pause.worked()
+        said = [event for one in self._partitions.values() for event in one.count_in_time(boot_s())]
+        for name, newcomers in self._newcomers.items():
+            found = newcomers.welcome(_Welcome(self, name))
+            said += [(name, notice) for notice in found]
+        self._commit(shared, said)
+
+    def _is_lost(self, name: str) -> bool:
+        return self._own.get(name) != self._partitions[name].epoch
+
+    def _let_go(self, shared: SharedStore, names: Sequence[str]) -> None:
+        """To a worker that has less; all that came is stored."""
+        for name in names:
+            self._own.pop(name)
+            if name in self._partitions:
+                self._partitions.pop(name).close()
+        if names:
+            shared.leases.release(names)
+
+    def _adopt_one(self, shared: SharedStore) -> bool:
+        """A partition that is new here, if any: its hosts begin with what is stored. One at a time:
+        those that work already are not kept waiting.
+        """
+        for number in range(topics.PARTITIONS):
+            name = name_of(number)
+            if name in self._own and name not in self._partitions:
+                break
+        else:
+            return False
+        shared.forget()  # what is known of its nodes may be older than another worker's word
+        epoch = self._own[name]
+        self._partitions[name] = Partition(
+            number, epoch, self._sites, shared, self._onlooker, self._say
+        )
+        if all(one in self._partitions for one in self._own if one in NAMES):
+            n, all_there_are = len(self._partitions), topics.PARTITIONS
+            self._say(Notice(f"works on {n} of {all_there_are} partitions"))
+        return True
+
+    def add_nodes(self, site: str, nodes: Sequence[KnownNode]) -> None:
+        """They came while it runs."""
+        self._sites[site].nodes |= {node.number: node for node in nodes}
+        for one in self._partitions.values():
+            one.add_nodes(self._sites[site], nodes)
+
+    # When something fails
+
+    def _begin_anew(self, error: StoreError) -> None:
+        """What is not stored comes again, from the broker or the gateways."""
+        for one in self._partitions.values():
+            one.close()
+        self._partitions.clear()
+        self._heard.clear()
+        self._news.clear()
+        self._retry_s = time.monotonic() + self._pause.failed()
+        self._beat_s = 0.0
+        if self._shared is not None:
+            self._shared.forget()
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            kept = "until then nothing is acknowledged, and what comes waits at the broker"
+            self._say(Notice(f"{error}; {kept}", is_problem=True))
+
+    def _end(self) -> None:
+        """In order, as far as the store lets it; others need not wait for leases to end."""
+        shared = self._shared
+        if shared is None:
+            return
+        with suppress(StoreError):
+            for one in self._partitions.values():
+                one.end()
+            self._commit(shared, [])
+        for one in self._partitions.values():
+            one.close()
+        with suppress(StoreError):
+            shared.leases.release(self._own)
+        shared.close()
+
+    @property
+    def _dsn(self) -> str:
+        return str(next(iter(self._sites.values())).config.store)
+
+    def _onlooker(self, site: str) -> Callable[[object], None]:
+        def look(event: object) -> None:
+            if isinstance(event, Heard):
+                self._heard.append((site, event))
+
+        return look
+
+    def _say(self, notice: Notice) -> None:
+        self._said.append(("", notice))
+
+    def _take_said(self) -> list[Said]:
+        said, self._said = self._said, []
+        return said
+
+
+class _Welcome:
+    """A site's nodes, wherever their partitions are."""
+
+    def __init__(self, worker: Worker, site: str) -> None:
+        self.add_nodes = partial(worker.add_nodes, site)
+
+
+def check_alike(configs: Sequence[HostConfig]) -> None:
+    """ConfigError unless these are sites of one fleet."""
+    for config in configs:
+        if config.fleet is None:
+            raise ConfigError(
+                f"{config.path} has no [fleet]; several host folders are one fleet's, with one "
+                "store and one broker"
+            )
+        first = configs[0]
+        assert first.fleet is not None
+        if config.store != first.store or config.fleet.host != first.fleet.host:
+            raise ConfigError(
+                f"{config.path} and {first.path} have other stores or brokers; a fleet has one of "
+                "each"
+            )
+    names = [config.site for config in configs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"two host folders are of site {twice[0]}; give each another `site`")

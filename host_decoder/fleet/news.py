@@ -17,7 +17,7 @@ from link.wire import Quality
 
 ANSWER, HEARD = "answer", "heard"
 FIGURES = ("sent", "lost", "airtime_s", "downlink_bytes", "downlink_airtime_s")
-"Of a node's: those that anybody asks for."
+"Those of a node that anybody asks for."
 
 
 def line(site: str, event: Answer | Heard | Notice | Rejected) -> str | None:

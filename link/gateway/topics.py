@@ -94,7 +94,7 @@ class SentDown:
 
     packet: bytes
     seq: int
-    "Of the packet that it answers."
+    "That of the packet which it answers."
     after_s: float
     "From hearing that one to sending this, as the worker means it: no two clocks need agree."
 

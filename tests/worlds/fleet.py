@@ -19,7 +19,7 @@ from tests.worlds.stored import read
 
 PATIENCE_S = 60.0
 SETTINGS = "allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0"
-"Of the broker."
+"What a fleet's broker is told besides."
 
 
 class Process:

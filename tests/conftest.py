@@ -7,7 +7,10 @@ takes longer than to load it.
 """
 
 import os
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +40,10 @@ LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {path: number for number, path in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(LONG)))
+
+
+def pytest_sessionfinish() -> None:
+    """Bytecode of what lay in the folders of tests goes; numbered as they are, it would pile up."""
+    if sys.pycache_prefix and "PYTEST_XDIST_WORKER" not in os.environ:
+        for folder in Path(sys.pycache_prefix + tempfile.gettempdir()).glob("pytest-of-*"):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -57,7 +57,7 @@ def show(place: Place, bundle: Bundle) -> None:
     """The labels of this bundle's present decoder, for all that came until now."""
     database = open_database(place)
     try:
-        Desk(database).show(jobs.decoder_of(database, bundle), time.time())
+        jobs.show(database, jobs.decoder_of(database, bundle))
     finally:
         database.close()
 

@@ -5,7 +5,6 @@ A decoder over a long history takes minutes; here it is only asked for, and the 
 it (host_decoder.store.history.worker).
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from host_decoder.errors import HostError
 from host_decoder.store.database.access import Database
 from host_decoder.store.history.desk import Desk
-from host_decoder.store.history.jobs import redecode_job
+from host_decoder.store.history.jobs import redecode_job, show
 from link.bundle import Bundle, BundleError
 
 
@@ -35,7 +34,7 @@ class Deeds:
         elif what == "cancel":
             self._desk.cancel_job(asked["job"])
         elif what == "show":
-            self._desk.show(asked["decoder"], time.time())
+            show(self._database, asked["decoder"])
         else:
             assert what == "as-told"
             self._desk.show_as_told(asked["bundle"])

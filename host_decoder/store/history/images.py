@@ -4,11 +4,11 @@ This is what every later decoder begins with. A page is asked for behind a key, 
 millions can be ended and gone on with, and holds no transaction open.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from sqlalchemy import Connection, and_, or_, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, and_, func, or_, select, tuple_
 
 from host_decoder.store.database.access import Database
 from host_decoder.store.database.schema import CHUNKS, DECODERS, NODES, RESULTS, SENDERS
@@ -19,6 +19,17 @@ FIRST = (0, -1)
 "Before all images."
 ImageKey = tuple[int, int]
 "Sender and image."
+
+
+@dataclass(frozen=True)
+class Span:
+    """When what counts came, Unix time: after `since_s`, None: ever; not after `until_s`."""
+
+    since_s: float | None = None
+    until_s: float | None = None
+
+
+EVER = Span()
 
 
 @dataclass(frozen=True)
@@ -45,54 +56,80 @@ class StoredImage:
 
 
 def image_pages(
-    database: Database, bundle: str, after: ImageKey = FIRST, n_images: int = PAGE_IMAGES
+    database: Database,
+    bundle: str,
+    after: ImageKey = FIRST,
+    n_images: int = PAGE_IMAGES,
+    span: Span = EVER,
 ) -> Iterator[tuple[ImageKey, list[StoredImage]]]:
-    """Every image of a bundle whose first chunk is here, in the order of capture: pages, each with
-    the key of the last image that it looked at.
+    """Every image of a bundle whose first chunk is here and that grew within the span, as it stood
+    at its end, in the order of capture: pages, each with the key of the last image that it looked
+    at.
     """
     while True:
         with database.reading() as connection:
-            last = _last_key(connection, bundle, after, n_images)
-            if last is None:
+            keys = _keys(connection, bundle, after, n_images, span)
+            if not keys:
                 return
-            page = _page(connection, bundle, after, last)
-        yield last, page
-        after = last
+            page = _page(connection, bundle, keys, span)
+        yield keys[-1], page
+        after = keys[-1]
 
 
-def count_images(connection: Connection, bundle: str) -> int:
-    """Images of a bundle of which any chunk came."""
-    distinct = select(CHUNKS.c.sender, CHUNKS.c.image).where(CHUNKS.c.bundle == bundle).distinct()
-    return len(connection.execute(distinct).all())
+def count_images(connection: Connection, bundle: str, span: Span = EVER) -> int:
+    """Images of a bundle of which any chunk came within the span."""
+    distinct = select(CHUNKS.c.sender, CHUNKS.c.image).where(*_within(bundle, span)).distinct()
+    return int(
+        connection.execute(select(func.count()).select_from(distinct.subquery())).scalar_one()
+    )
+
+
+def newest_s(connection: Connection, bundle: str) -> float:
+    """When the newest chunk of a bundle came, by the clock of then; 0: there is none."""
+    query = select(func.max(CHUNKS.c.received_s)).where(CHUNKS.c.bundle == bundle)
+    return float(connection.execute(query).scalar() or 0.0)
 
 
 _KEY = tuple_(CHUNKS.c.sender, CHUNKS.c.image)
 
 
-def _last_key(
-    connection: Connection, bundle: str, after: ImageKey, n_images: int
-) -> ImageKey | None:
+def _within(bundle: str, span: Span) -> list[ColumnElement[bool]]:
+    """Of chunks."""
+    came = CHUNKS.c.received_s
+    return [
+        CHUNKS.c.bundle == bundle,
+        *([] if span.since_s is None else [came > span.since_s]),
+        *([] if span.until_s is None else [came <= span.until_s]),
+    ]
+
+
+def _keys(
+    connection: Connection, bundle: str, after: ImageKey, n_images: int, span: Span
+) -> list[ImageKey]:
     rows = connection.execute(
         select(CHUNKS.c.sender, CHUNKS.c.image)
-        .where(CHUNKS.c.bundle == bundle, after < _KEY)
+        .where(*_within(bundle, span), after < _KEY)
         .group_by(CHUNKS.c.sender, CHUNKS.c.image)
         .order_by(CHUNKS.c.sender, CHUNKS.c.image)
         .limit(n_images)
-    ).all()
-    return (rows[-1][0], rows[-1][1]) if rows else None
+    )
+    return [(sender, image) for sender, image in rows]
 
 
 def _page(
-    connection: Connection, bundle: str, after: ImageKey, last: ImageKey
+    connection: Connection, bundle: str, keys: Sequence[ImageKey], span: Span
 ) -> list[StoredImage]:
     chunk_rows = connection.execute(
         select(CHUNKS, SENDERS.c.node_id, NODES.c.number)
         .join(SENDERS, SENDERS.c.id == CHUNKS.c.sender)
         .join(NODES, NODES.c.id == SENDERS.c.node_id)
-        .where(CHUNKS.c.bundle == bundle, after < _KEY, last >= _KEY)
+        .where(
+            *_within(bundle, Span(None, span.until_s)),
+            *among(CHUNKS.c.sender, CHUNKS.c.image, keys, span),
+        )
         .order_by(CHUNKS.c.sender, CHUNKS.c.image, CHUNKS.c.counter)
     ).all()
-    said = _said(connection, bundle, after, last)
+    said = _said(connection, bundle, keys, span)
     images = []
     for (sender, image), came in groupby(chunk_rows, key=lambda row: (row.sender, row.image)):
         found = {
@@ -136,7 +173,7 @@ def _page(
 
 
 def _said(
-    connection: Connection, bundle: str, after: ImageKey, last: ImageKey
+    connection: Connection, bundle: str, keys: Sequence[ImageKey], span: Span
 ) -> dict[tuple[int, int, int], tuple[int | None, bool, float | None]]:
     """What the host told of these images when they came: by sender, image and number of chunks."""
     sender, image = RESULTS.c.sender, RESULTS.c.image
@@ -153,9 +190,22 @@ def _said(
         .where(
             DECODERS.c.bundle == bundle,
             RESULTS.c.is_live,
-            or_(sender > after[0], and_(sender == after[0], image > after[1])),
-            or_(sender < last[0], and_(sender == last[0], image <= last[1])),
+            *among(sender, image, keys, span),
         )
         .order_by(RESULTS.c.received_s)
     )
     return {(row[0], row[1], row[2]): (row[3], bool(row[4]), row[5]) for row in rows}
+
+
+def among(
+    sender: Column[int], image: Column[int], keys: Sequence[ImageKey], span: Span = EVER
+) -> list[ColumnElement[bool]]:
+    """These images, in their order: all from the first to the last of them, unless the span leaves
+    some out.
+    """
+    first, last = keys[0], keys[-1]
+    between = [
+        or_(sender > first[0], and_(sender == first[0], image >= first[1])),
+        or_(sender < last[0], and_(sender == last[0], image <= last[1])),
+    ]
+    return between if span.since_s is None else [*between, tuple_(sender, image).in_(keys)]

@@ -4,15 +4,20 @@ Where a job stands is written in the transaction that holds what it did, so it g
 and does nothing twice. The one kind there is: a later decoder sees every stored image of its bundle
 (`redecode`). What it says lies beside what the host told then, under the decoder's own number, and
 is shown when a person says so.
+
+It sees what was stored when it began, and then once what came or grew meanwhile: a job that went
+after whatever comes would end at no busy host. What came later still is told by the decoder that
+the host has; another job begins anew.
 """
 
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Integer, and_, cast, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Integer, and_, cast, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from host_decoder.decode.reader import Reader
@@ -26,9 +31,12 @@ from host_decoder.store.history.images import (
     FIRST,
     PAGE_IMAGES,
     ImageKey,
+    Span,
     StoredImage,
+    among,
     count_images,
     image_pages,
+    newest_s,
 )
 from link.bundle import Bundle, BundleError
 from link.bundle.manifest import LABEL_TASK
@@ -89,60 +97,101 @@ def run(
             f"bundle {bundle.path} has another decoder than when job {number} was asked for; ask "
             "for a new one"
         )
-    work = _Redecoding(database, number, bundle, job["cursor"])
-    cursor, n_done = work.cursor, job["n_done"]
-    for last, page in image_pages(database, bundle.id.hex(), cursor, PAGE_IMAGES):
-        if should_stop():
-            return None
-        n_done += len(page)
-        if not work.keep(cursor, last, page, n_done):
-            return None
-        cursor = last
-        if progress is not None:
-            progress(n_done, work.n_total)
+    work = _Redecoding(database, number, bundle, job)
+    while True:
+        at = work.at
+        for last, page in image_pages(database, bundle.id.hex(), at.after, PAGE_IMAGES, at.span):
+            if should_stop() or not work.keep(last, page):
+                return None
+            if progress is not None:
+                progress(work.n_done, work.n_total)
+        if at.is_catching_up:
+            break
+        work.catch_up()
     work.count_labels()
     _end(database, number, DONE)
     return work.decoder_id
 
 
+@dataclass(frozen=True)
+class _Place:
+    """How far a job is, as it stands in its row."""
+
+    span: Span
+    after: ImageKey = FIRST
+
+    @property
+    def is_catching_up(self) -> bool:
+        return self.span.since_s is not None
+
+    @classmethod
+    def read(cls, cursor: str | None) -> "_Place | None":
+        """None: it has not begun, or was begun by a program that knew no end."""
+        told = json.loads(cursor) if cursor else None
+        if not isinstance(told, dict):
+            return None
+        return cls(Span(told["since_s"], told["until_s"]), tuple(told["after"]))
+
+    def write(self) -> str:
+        span = {"since_s": self.span.since_s, "until_s": self.span.until_s}
+        return json.dumps({"after": self.after, **span})
+
+
 class _Redecoding:
     """One decoder and the images of its bundle."""
 
-    def __init__(self, database: Database, number: int, bundle: Bundle, cursor: str | None) -> None:
+    def __init__(
+        self, database: Database, number: int, bundle: Bundle, job: Mapping[str, Any]
+    ) -> None:
         self._database, self._number, self._bundle = database, number, bundle
         self._reader = Reader(bundle, None)
-        self.cursor: ImageKey = tuple(json.loads(cursor)) if cursor else FIRST
+        self.n_done, self.n_total = job["n_done"], job["n_total"]
         with database.transaction() as connection:
             self.decoder_id = register_decoder(connection, bundle)
             self._labels = label_ids(connection, bundle.classes)
-            self.n_total = count_images(connection, bundle.id.hex())
             self._has_before = connection.execute(select(exists().where(self._own))).scalar_one()
-            connection.execute(
-                update(JOBS)
-                .where(JOBS.c.id == number, JOBS.c.state == WAITING)
-                .values(state=RUNNING, n_total=self.n_total)
-            )
+            place = _Place.read(job["cursor"])
+            if place is None:
+                place = _Place(Span(None, newest_s(connection, bundle.id.hex())))
+                self.n_done = 0
+                self._begin(connection, place)
+        self.at = place
+
+    def catch_up(self) -> None:
+        """Go on with what came or grew since it began."""
+        with self._database.transaction() as connection:
+            until_s = newest_s(connection, self._bundle.id.hex())
+            self.at = _Place(Span(self.at.span.until_s, until_s))
+            self._begin(connection, self.at)
+        self._has_before = True
+
+    def _begin(self, connection: Connection, place: _Place) -> None:
+        self.n_total = self.n_done + count_images(connection, self._bundle.id.hex(), place.span)
+        begins = update(JOBS).where(JOBS.c.id == self._number, JOBS.c.state.in_((WAITING, RUNNING)))
+        values = {"state": RUNNING, "n_done": self.n_done, "n_total": self.n_total}
+        connection.execute(begins.values(**values, cursor=place.write()))
 
     @property
     def _own(self) -> Any:
         return and_(RESULTS.c.decoder_id == self.decoder_id, ~RESULTS.c.is_live)
 
-    def keep(
-        self, after: ImageKey, last: ImageKey, page: Sequence[StoredImage], n_done: int
-    ) -> bool:
+    def keep(self, last: ImageKey, page: Sequence[StoredImage]) -> bool:
         """What the decoder says of these, and that it has; False: somebody has ended the job."""
         entries = self._entries(page)
         days = {int(image.received_s // 86_400) for image in page}
+        place, n_done = replace(self.at, after=last), self.n_done + len(page)
         with self._database.transaction() as connection:
             stands = update(JOBS).where(JOBS.c.id == self._number, JOBS.c.state == RUNNING)
-            told = connection.execute(stands.values(cursor=json.dumps(last), n_done=n_done))
+            told = connection.execute(stands.values(cursor=place.write(), n_done=n_done))
             if not told.rowcount:
                 return False
             self._database.make_days(connection, days)
-            if self._has_before:
-                outdated = update(RESULTS).where(self._own, _between(after, last))
-                connection.execute(outdated.values(is_latest=False))
+            if self._has_before and page:
+                keys = [(image.sender, image.image) for image in page]
+                these = among(RESULTS.c.sender, RESULTS.c.image, keys, place.span)
+                connection.execute(update(RESULTS).where(self._own, *these).values(is_latest=False))
             _insert_latest(connection, entries)
+        self.at, self.n_done = place, n_done
         return True
 
     def count_labels(self) -> None:
@@ -241,20 +290,29 @@ def decoder_of(database: Database, bundle: Bundle) -> int:
     return int(found[0]["id"])
 
 
+def show(database: Database, decoder_id: int) -> None:
+    """The labels of this decoder, for all that it has seen; HostError where that is not all that
+    was there when it began.
+    """
+    ended = select(JOBS).where(JOBS.c.kind == REDECODE, JOBS.c.state == DONE)
+    named = rows(database, select(DECODERS.c.sha256).where(DECODERS.c.id == decoder_id))
+    for job in rows(database, ended.order_by(JOBS.c.id.desc())):
+        if named and json.loads(job["spec"]).get("sha256") == named[0]["sha256"]:
+            place = _Place.read(job["cursor"])
+            until_s = None if place is None else place.span.until_s
+            Desk(database).show(decoder_id, until_s or job["ended_s"])
+            return
+    raise HostError(
+        f"decoder {decoder_id} has not seen all that was stored: let its job come to an end first"
+    )
+
+
 def label_ids(connection: Connection, classes: Sequence[str]) -> list[int]:
     """Numbers of these labels, in their order."""
     insert_new(connection, LABELS, [{"name": name} for name in classes])
     found = connection.execute(select(LABELS.c.name, LABELS.c.id))
     numbers = {row.name: row.id for row in found}
     return [numbers[name] for name in classes]
-
-
-def _between(after: ImageKey, last: ImageKey) -> Any:
-    sender, image = RESULTS.c.sender, RESULTS.c.image
-    return and_(
-        or_(sender > after[0], and_(sender == after[0], image > after[1])),
-        or_(sender < last[0], and_(sender == last[0], image <= last[1])),
-    )
 
 
 def _insert_latest(connection: Connection, entries: Sequence[Mapping[str, Any]]) -> None:

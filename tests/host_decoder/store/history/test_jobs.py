@@ -4,11 +4,11 @@ then, and is shown in one step, and not shown in another.
 
 import subprocess
 import sys
-import time
 
 import pytest
 
 from host_decoder.config import KnownNode
+from host_decoder.errors import HostError
 from host_decoder.receive.host import Host
 from host_decoder.store.history import jobs
 from host_decoder.store.history.comparison import compare
@@ -17,11 +17,12 @@ from host_decoder.store.history.images import image_pages
 from host_decoder.store.history.reading import Filter, Reading
 from host_decoder.store.store import Store
 from link.bundle.bundle import Bundle
+from tests.scale import size
 from tests.worlds.small_bundle import random_symbols
 from tests.worlds.small_host import KEY, NODE, SmallNode, make_bundle, right_label
 from tests.worlds.stored import read
 
-N_IMAGES = 50
+N_IMAGES = size(50, 480)
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +85,7 @@ def test_it_is_shown_in_one_step_and_back_in_one(place, new_bundle):
         before = labels(reading)
         decoder = redecoded(store, new_bundle)
         desk = Desk(store.database)
-        desk.show(decoder, time.time())
+        jobs.show(store.database, decoder)
         after = labels(reading)
         assert after == labels(reading, decoder)
         assert after != before
@@ -96,12 +97,73 @@ def test_it_is_shown_in_one_step_and_back_in_one(place, new_bundle):
 def test_what_came_later_is_shown_as_it_was_told(place, bundle, new_bundle):
     with Store(place, site="farm") as store, Reading(place) as reading:
         decoder = redecoded(store, new_bundle)
-        Desk(store.database).show(decoder, time.time())
+        jobs.show(store.database, decoder)
         host = Host([KnownNode(NODE, KEY, bundle)], store)
         late = SmallNode(bundle, start=1000)
         host.receive(late.packets(random_symbols(bundle.tables, 99))[0], 0.0)
         host.close()
         assert len(labels(reading)) == N_IMAGES + 1
+
+
+def test_what_came_before_it_was_shown_and_after_it_had_seen_all_is_not_hidden(
+    place, bundle, new_bundle
+):
+    with Store(place, site="farm") as store, Reading(place) as reading:
+        number = jobs.redecode_job(store.database, new_bundle)
+        with pytest.raises(HostError, match="let its job come to an end first"):
+            jobs.show(store.database, 1)
+        decoder = jobs.run(store.database, number)
+        assert decoder is not None
+        host = Host([KnownNode(NODE, KEY, bundle)], store)
+        late = SmallNode(bundle, start=1000)
+        host.receive(late.packets(random_symbols(bundle.tables, 99))[0], 0.0)
+        host.close()
+        jobs.show(store.database, decoder)
+        assert len(labels(reading)) == N_IMAGES + 1
+
+
+def test_it_ends_while_packets_come_faster_than_it_works(place, bundle, new_bundle):
+    """Once it catches up; what comes then is told live."""
+    with Store(place, site="farm") as store, Reading(place) as reading:
+        host = Host([KnownNode(NODE, KEY, bundle)], store)
+        late = SmallNode(bundle, start=1000)
+        n_late = 0
+
+        def more(n_done: int, n_total: int) -> None:
+            nonlocal n_late
+            for _ in range(10):  # to each page of eight
+                n_late += 1
+                for packet in late.packets(random_symbols(bundle.tables, n_late)):
+                    host.receive(packet, 0.0)
+
+        number = jobs.redecode_job(store.database, new_bundle)
+        decoder = jobs.run(store.database, number, progress=more)
+        seen = len(labels(reading, decoder))
+        [job] = reading.jobs()
+        assert N_IMAGES < seen < N_IMAGES + n_late
+        assert (job["n_done"], job["n_total"]) == (seen, seen)
+        assert sum(row["n"] for row in reading.label_counts(0)) == N_IMAGES + n_late + seen
+
+
+def test_an_image_that_grew_while_it_was_at_others_is_seen_whole(tmp_path, bundle, new_bundle):
+    with Store(tmp_path / "store.sqlite") as store, Reading(store.place) as reading:
+        host = Host([KnownNode(NODE, KEY, bundle)], store)
+        node = SmallNode(bundle, chunk_bytes=2)
+        images = [node.packets(random_symbols(bundle.tables, seed)) for seed in range(20)]
+        for first, *_ in images:
+            host.receive(first, 0.0)
+        rest = iter(images[0][1:])
+
+        def grow(n_done: int, n_total: int) -> None:
+            for packet in rest:
+                host.receive(packet, 1.0)
+
+        number = jobs.redecode_job(store.database, new_bundle)
+        decoder = jobs.run(store.database, number, progress=grow)
+        [grown] = [row for row in reading.all_results(Filter(decoder_id=decoder)) if row["rev"] > 1]
+        assert grown["is_complete"]
+        assert grown["label"] == right_label(random_symbols(bundle.tables, 0), seed=1)
+        assert len(labels(reading, decoder)) == 20
 
 
 def test_it_is_compared_with_what_was_told(place, new_bundle, symbols):
@@ -150,8 +212,9 @@ with Store(sys.argv[1], site="farm") as store:
 
 def test_killed_again_and_again_it_says_what_an_unbroken_run_says(place, new_bundle, symbols):
     command = [sys.executable, "-c", KILLED, str(place), str(new_bundle.path)]
-    codes = [subprocess.run(command).returncode for _ in range(3)]
-    assert codes == [-9, -9, 0]
+    n_kills = size(2, 20)
+    codes = [subprocess.run(command).returncode for _ in range(n_kills + 1)]
+    assert codes == [-9] * n_kills + [0]
     with Reading(place) as reading:
         [job] = reading.jobs()
         assert (job["state"], job["n_done"]) == ("done", N_IMAGES)

@@ -44,7 +44,9 @@ KEPT_BY = (DataError, IntegrityError)
 PASSING = (OperationalError, InterfaceError, InternalError)
 IDLE_MS, SHARED_IDLE_MS = 60_000, 5_000
 "A transaction in which nothing happens for so long is taken back; others may wait for a worker's."
-OPTIONS = f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS} -c timezone=UTC"
+OPTIONS = (
+    f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS} -c timezone=UTC -c jit=off"
+)
 
 
 class PostgresServer:

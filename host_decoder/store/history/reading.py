@@ -6,7 +6,8 @@
         reading.results(Filter(label="horse"), before=key_of(page[-1]))
 
 A page of results is asked for behind the key of the one before, so the last page of ten million
-costs what the first does. Several threads may ask; each question is one moment of the store.
+costs what the first does (the time stands apart in that question too: by it a server leaves out
+whole days). Several threads may ask; each question is one moment of the store.
 """
 
 import json
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, cast, func, or_, select, tuple_
 
 from host_decoder.store.database.access import rows
 from host_decoder.store.database.opening import open_database
@@ -33,6 +34,7 @@ from host_decoder.store.database.schema import (
     REFUSALS,
     REFUSALS_HOUR,
     RESULTS,
+    SENDERS,
     SHOWN,
     SITES,
     STATUSES,
@@ -123,10 +125,11 @@ class Reading:
         query = self._results(which or Filter())
         order = [RESULTS.c.received_s, RESULTS.c.image, RESULTS.c.node_id]
         if after is not None:
-            query = query.where(tuple_(*order) > after).order_by(*order)
+            behind = tuple_(*order) > after
+            query = query.where(order[0] >= after[0], behind).order_by(*order)
         else:
             if before is not None:
-                query = query.where(tuple_(*order) < before)
+                query = query.where(order[0] <= before[0], tuple_(*order) < before)
             query = query.order_by(*[column.desc() for column in order])
         found = rows(self.database, query.limit(min(limit, MAX_PAGE)))
         return [_read_result(row) for row in found]
@@ -140,9 +143,9 @@ class Reading:
 
     def revisions(self, site: str, number: int, image: int) -> list[dict[str, Any]]:
         """All that was said of an image, in order, by every decoder; keys as `results` has them."""
-        query = _joined().where(
-            SITES.c.name == site, NODES.c.number == number, RESULTS.c.image == image
-        )
+        nodes = select(NODES.c.id).join(SITES).where(*_of_node(site, number)).scalar_subquery()
+        senders = select(SENDERS.c.id).where(SENDERS.c.node_id == nodes)
+        query = _joined().where(RESULTS.c.sender.in_(senders), RESULTS.c.image == image)
         query = query.order_by(RESULTS.c.sender, RESULTS.c.decoder_id, RESULTS.c.received_s)
         return [_read_result(row) for row in rows(self.database, query)]
 
@@ -170,10 +173,9 @@ class Reading:
         share (of the node's packets, which this gateway heard).
         """
         own = (
-            select(NODE_HOUR.c.node_id, func.sum(NODE_HOUR.c.n_packets).label("n"))
-            .where(NODE_HOUR.c.hour >= since_hour)
-            .group_by(NODE_HOUR.c.node_id)
-            .subquery()
+            select(func.sum(NODE_HOUR.c.n_packets))
+            .where(NODE_HOUR.c.node_id == NODES.c.id, NODE_HOUR.c.hour >= since_hour)
+            .scalar_subquery()
         )
         n_packets = func.sum(LINK_HOUR.c.n_packets)
         query = (
@@ -181,17 +183,16 @@ class Reading:
                 *IDENTITY,
                 LINK_HOUR.c.gateway,
                 n_packets.label("n_packets"),
-                func.sum(LINK_HOUR.c.n_bytes).label("n_bytes"),
+                _total(LINK_HOUR.c.n_bytes).label("n_bytes"),
                 _mean(LINK_HOUR.c.snr_sum, LINK_HOUR.c.snr_n).label("snr_db"),
                 _mean(LINK_HOUR.c.rssi_sum, LINK_HOUR.c.rssi_n).label("rssi_dbm"),
-                (n_packets * 1.0 / func.nullif(func.max(own.c.n), 0)).label("share"),
+                (n_packets * 1.0 / func.nullif(own, 0)).label("share"),
             )
             .select_from(LINK_HOUR)
             .join(NODES, NODES.c.id == LINK_HOUR.c.node_id)
             .join(SITES)
-            .join(own, own.c.node_id == NODES.c.id, isouter=True)
             .where(LINK_HOUR.c.hour >= since_hour, *_of_node(site, None))
-            .group_by(*IDENTITY, LINK_HOUR.c.gateway)
+            .group_by(NODES.c.id, *IDENTITY, LINK_HOUR.c.gateway)
             .order_by(SITES.c.name, NODES.c.number, LINK_HOUR.c.gateway)
         )
         return rows(self.database, query)
@@ -234,7 +235,7 @@ class Reading:
 
     def refusals(self, site: str | None = None, since_hour: int = 0) -> list[dict[str, Any]]:
         """site, reason, n (since that hour), n_ever, last_s, last_sentence; the most first."""
-        n = func.coalesce(func.sum(REFUSALS_HOUR.c.n), 0).label("n")
+        n = func.coalesce(_total(REFUSALS_HOUR.c.n), 0).label("n")
         columns = (
             SITES.c.name.label("site"),
             REFUSALS.c.reason,
@@ -284,10 +285,13 @@ class Reading:
         return {(row["sender"], row["image"]): row["label"] for row in found}
 
     def _results(self, which: Filter) -> Select[Any]:
-        query = _joined().where(RESULTS.c.is_latest, *_of_node(which.site, None))
+        query = _joined().where(RESULTS.c.is_latest)
         if which.node is not None:
             node = select(NODES.c.id).join(SITES).where(*_of_node(which.site, which.node))
             query = query.where(RESULTS.c.node_id == node.scalar_subquery())
+        elif which.site is not None:
+            site = select(SITES.c.id).where(SITES.c.name == which.site).scalar_subquery()
+            query = query.where(NODES.c.site_id + 0 == site)  # by time: not node after node
         if which.label is not None:
             label = select(LABELS.c.id).where(LABELS.c.name == which.label)
             query = query.where(RESULTS.c.label_id == label.scalar_subquery())
@@ -349,6 +353,11 @@ def _joined() -> Select[Any]:
 def _of_node(site: str | None, number: int | None) -> list[ColumnElement[bool]]:
     wanted = ((SITES.c.name, site), (NODES.c.number, number))
     return [column == value for column, value in wanted if value is not None]
+
+
+def _total(column: ColumnElement[Any]) -> ColumnElement[int]:
+    """A sum of large numbers, which a server would tell as a decimal."""
+    return cast(func.sum(column), BigInteger)
 
 
 def _mean(total: ColumnElement[Any], n: ColumnElement[Any]) -> ColumnElement[Any]:

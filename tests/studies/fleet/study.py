@@ -3,7 +3,8 @@ processes.
 
 Each part adds its figures to results/fleet.json: `--part sqlite` is one process with SQLite,
 `--part redecode` a later decoder over everything that is stored, `--part wall` the page of a
-thousand nodes in a browser.
+thousand nodes in a browser, `--part history` what pages ask of a month of results, in a file and,
+as `--part history-server`, at PostgreSQL.
 """
 
 import argparse
@@ -13,13 +14,16 @@ from pathlib import Path
 
 from link.bundle.bundle import Bundle
 from link.output.results import FOLDER, write_result
+from tests.studies.fleet.history_part import history
 from tests.studies.fleet.redecode_part import redecoded
 from tests.studies.fleet.sqlite_part import killed, throughput
 from tests.studies.fleet.wall_part import wall
+from tests.worlds.postgres import postgres_server
 
 STUDY = "fleet"
-PARTS = ("sqlite", "redecode", "wall")
+PARTS = ("sqlite", "redecode", "wall", "history", "history-server")
 WALL_NODES, WALL_RESULTS_PER_S = 1000, 200.0
+N_ASKED, SERVER_SITES = 30, 4
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=float, default=30.0, help="of load")
     made.add_argument("--kills", type=int, default=20)
     made.add_argument("--images", type=int, default=200_000, help="to decode again")
+    made.add_argument("--stored", type=int, default=10_000_000, help="results of a month")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--results", type=Path, default=FOLDER)
     return made
@@ -45,6 +50,13 @@ def main(options: argparse.Namespace) -> None:
             figures = wall(
                 folder, bundle, WALL_NODES, WALL_RESULTS_PER_S, options.seconds, options.seed
             )
+        elif options.part == "history":
+            figures = history(folder / "host.sqlite", options.stored, 1, N_ASKED, options.seed)
+        elif options.part == "history-server":
+            with postgres_server() as server:
+                place = server.new_database()
+                figures = history(place, options.stored, SERVER_SITES, N_ASKED, options.seed)
+            figures = {name.replace("history", "history_server"): n for name, n in figures.items()}
         else:
             figures = redecoded(folder, bundle, options.images)
     add_figures(figures, options)

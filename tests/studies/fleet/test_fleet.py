@@ -7,6 +7,7 @@ import pytest
 
 from link.bundle.bundle import Bundle
 from link.output.results import write_result
+from tests.studies.fleet.history_part import history, is_scan
 from tests.studies.fleet.redecode_part import redecoded
 from tests.studies.fleet.sqlite_part import killed, throughput
 from tests.studies.fleet.study import add_figures
@@ -32,6 +33,14 @@ def test_a_host_that_is_killed_has_lost_nothing_that_it_acknowledged(tmp_path, b
 
 def test_all_that_is_stored_is_decoded_again(tmp_path, bundle):
     assert redecoded(tmp_path, bundle, 1_500)["redecode_images"] == 1_500
+
+
+def test_what_pages_ask_is_found_by_an_index(tmp_path):
+    figures = history(tmp_path / "host.sqlite", 20_000, n_sites=1, n_asked=1, seed=0)
+    assert 0 < figures["history_median_ms"] <= figures["history_p95_ms"]
+    assert is_scan("SCAN results")
+    assert is_scan("->  Seq Scan on results_20029  (cost=0.00..11932.00 rows=10013 width=45)")
+    assert not is_scan("SCAN results USING INDEX results_by_time")
 
 
 def test_parts_add_up(tmp_path):

@@ -4,6 +4,8 @@ and a server that goes away.
 
 import time
 from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -21,6 +23,7 @@ from host_decoder.store.database.partitions import (
     drop_days,
 )
 from host_decoder.store.history.desk import Desk
+from host_decoder.store.history.jobs import run_waiting
 from host_decoder.store.history.reading import Filter, Reading, key_of
 from host_decoder.store.receipt import Receipt, ReceivedPacket
 from host_decoder.store.store import Store
@@ -29,8 +32,10 @@ from link.medium.profiles import get_profile
 from link.medium.timing import LinkTiming
 from link.wire.control import Quality
 from link.wire.packet import Chunk, Flag
+from tests.worlds.browser_request import ask
 from tests.worlds.postgres import postgres_server
 from tests.worlds.small_bundle import random_symbols
+from tests.worlds.small_fleet import SITE, SmallFleet, fill
 from tests.worlds.small_host import BUNDLE, KEY, NODE, SmallNode, answer
 from tests.worlds.stored import read
 
@@ -194,3 +199,43 @@ def _explained():
         "EXPLAIN SELECT * FROM results WHERE is_latest AND is_live ORDER BY received_s DESC, "
         "image DESC, node_id DESC LIMIT 100"
     )
+
+
+def without_times(told: Any) -> Any:
+    """What a page is told, but for moments and what follows from them."""
+    if isinstance(told, list):
+        return [without_times(one) for one in told]
+    if isinstance(told, dict):
+        moments = {"after", "hour", *(name for name in told if name.endswith("_s"))}
+        return {name: without_times(told[name]) for name in told.keys() - moments}
+    return told
+
+
+def test_the_page_says_before_a_server_what_it_says_before_a_file(dsn, bundle, tmp_path):
+    said = []
+    for number, place in enumerate((tmp_path / "host.sqlite", dsn)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with Store(place, site=SITE) as store:
+            fill(store, bundle)
+            fleet = SmallFleet(store, bundle, folder)
+            fleet.deeds.do({"what": "redecode", "bundle": bundle.id.hex()})
+            assert run_waiting(store.database, lambda: False) == 1
+            [*_, first] = ask(fleet.app, "/api/1/results?site=farm&limit=200").json()["results"]
+            label, deep = quote(first["label"]), quote(first["after"])
+            paths = [
+                *("nodes", "nodes/farm/7", "results", "link", "jobs", "labels", "scatter"),
+                *(f"results?label={label}", "results?node=7&site=farm", f"results?after={deep}"),
+                *(f"images/{first['key']}", f"nearest/{first['key']}", "compare?b=1"),
+            ]
+            answers = [ask(fleet.app, f"/api/1/{path}") for path in paths]
+            assert {answer.status for answer in answers} == {200}, [
+                (path, answer.status) for path, answer in zip(paths, answers, strict=True)
+            ]
+            said.append([without_times(answer.json()) for answer in answers])
+            rows = ask(fleet.app, "/api/1/export.csv").text.splitlines()
+            said[-1].append(len(rows))
+            fleet.reading.close()
+    file, server = said
+    for path, one, other in zip([*paths, "export"], file, server, strict=True):
+        assert one == other, path

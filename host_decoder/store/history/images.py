@@ -94,7 +94,7 @@ _KEY = tuple_(CHUNKS.c.sender, CHUNKS.c.image)
 
 
 def _within(bundle: str, span: Span) -> list[ColumnElement[bool]]:
-    """Of chunks."""
+    """Conditions on chunks."""
     came = CHUNKS.c.received_s
     return [
         CHUNKS.c.bundle == bundle,

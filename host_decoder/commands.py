@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from host_decoder.errors import HostError
+from host_decoder.teach.options import add_arguments
 from host_decoder.view.moment import parse_moment
 from link.bundle import BundleError
 from link.output import forget_output, program, results
@@ -209,6 +210,13 @@ def _decode(arguments: argparse.Namespace, started_s: float) -> int:
                 f"{n_others} chunks of other bundles were left: "
                 f"{', '.join(set(n_chunks) - {bundle.id.hex()})}"
             )
+    return 0
+
+
+def _teach(arguments: argparse.Namespace, started_s: float) -> int:
+    from host_decoder.teach.command import run
+
+    run(arguments)
     return 0
 
 
@@ -483,6 +491,13 @@ def _parser() -> argparse.ArgumentParser:
     alerts = command("alerts", _alerts, "which alerts are raised")
     _add_folder(alerts)
     alerts.add_argument("--json", action="store_true", help="for programs: a line for each")
+
+    add_arguments(
+        command(
+            "teach", _teach, "learn a new question from examples, and ask it of all that is stored"
+        ),
+        _place,
+    )
 
     decode = command(
         "decode", _decode, "decode stored packets again with a bundle's present decoder; JSON lines"

@@ -98,6 +98,11 @@ NODE = {
         "([tasks.md](tasks.md))",
         usual="none",
     ),
+    "question": setting.text().explained(
+        "a task of its bundle that stands in the label's place: answers, alerts and verdicts are "
+        "of it ([own-questions.md](own-questions.md))",
+        usual="the label",
+    ),
     "name": setting.text().explained("what people call it", usual="`node` and its number"),
     "period_s": setting.number(1, 31_536_000).explained(
         "how often it speaks", usual="as it has spoken so far"
@@ -345,6 +350,9 @@ def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> KnownNode:
         )
     key = b"" if device is not None else read_key_file(folder / table["key"])
     bundle, *earlier = [Bundle.load(folder / name, side="host") for name in names]
+    if question := table.get("question"):
+        bundle = bundle.asked(question)
+        earlier = [one.asked(question) if one.has_task(question) else one for one in earlier]
     return KnownNode(
         number=table["node"],
         key=key,

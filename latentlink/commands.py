@@ -56,6 +56,9 @@ COMMANDS = {
         ("listen",),
         ("init", "unit", "token", "retire", "alerts"),
     ),
+    "teach": Command(
+        "ask a host's images a new question, from examples", "host_decoder.__main__", ("teach",)
+    ),
     "decode": Command("decode again what a host stored", "host_decoder.__main__", ("decode",)),
     "stats": Command("what a host's store holds", "host_decoder.__main__", ("stats",)),
     "link": Command("emulate, watch or record a line; make keys", "link.__main__"),

@@ -83,7 +83,11 @@ def test_export_runs_the_hosts_decoders_and_knows_nothing_else_of_the_host():
         for module in modules_imported(path)
         if module.startswith("host_decoder")
     }
-    assert entered == {"host_decoder.decode.classifier", "host_decoder.decode.onnx_decoder"}
+    assert entered == {
+        "host_decoder.decode.classifier",
+        "host_decoder.decode.onnx_decoder",
+        "host_decoder.decode.prefixes",
+    }
     for module in entered:
         path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
         own = {name for name in modules_imported(path) if name.startswith("host_decoder")}

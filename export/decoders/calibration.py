@@ -16,63 +16,22 @@ from scipy.optimize import minimize
 from export import ExportError
 from export.partition.deaths import as_may_come
 from host_decoder.decode.classifier import Classifier
+from host_decoder.decode.prefixes import Prefixes, fit_share_to_come, hat_functions, knots_of
 from host_training.data.dataset import DataSet, Split
 from link.bundle import Bundle, Calibration
 from link.bundle import calibration as curves
-from link.coder import Tables, decode_bulk, latent_coder
+from link.coder import Tables
 
-KNOT_SHARES = (0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
-"Shares of the latents: what is known changes most at the beginning."
-MAX_PREFIXES = 15_000
-"Cut bitstreams to decode besides the whole ones; more make the fit no better."
-PREFIX_SEED = 0
 STIFFNESS = 1e-3
 """Weight of the squared steps between neighbouring knots, against nats per prefix: a knot without
 data follows them.
 """
 UNSURE = 1e-12
 "The least doubt that an answer is right, or wrong, when temperatures are fitted."
-SHARE_PRIOR = 1.0
-"""Wrong labels, all put right later, that every knot has seen before the first: without data
-nothing is given up.
-"""
 MIN_IMAGES = 50
 "Validation images; of fewer, each that is right or wrong by chance moves the confidence by points."
 N_BINS = 15
 "Bins of the expected calibration error, as is usual (Guo et al., arXiv:1706.04599)."
-
-
-@dataclass(frozen=True, eq=False)
-class Prefixes:
-    """Coded images of which some are cut short, as the host decodes them: first all images whole,
-    then the cut ones.
-    """
-
-    image: np.ndarray
-    "int64 (P,): which image each row is of."
-    symbols: np.ndarray
-    "float32 (P, D): known symbols, then expectations."
-    n_known: np.ndarray
-    "int64 (P,)"
-
-    @classmethod
-    def of(
-        cls, symbols: np.ndarray, tables: Tables, max_prefixes: int = MAX_PREFIXES
-    ) -> "Prefixes":
-        """Code symbols (N, D) and cut the bitstreams after every byte, or after so many bytes drawn
-        among these.
-        """
-        bitstreams = [latent_coder.encode(image, tables) for image in symbols]
-        cuts = np.array(
-            [(i, n) for i, bitstream in enumerate(bitstreams) for n in range(1, len(bitstream))]
-        )
-        if len(cuts) > max_prefixes:
-            rng = np.random.default_rng(PREFIX_SEED)
-            cuts = cuts[np.sort(rng.choice(len(cuts), max_prefixes, replace=False))]
-        parts = bitstreams + [bitstreams[i][:n] for i, n in cuts.tolist()]
-        latents = decode_bulk(parts, tables, [n < len(bitstreams) for n in range(len(parts))])
-        image = np.concatenate([np.arange(len(bitstreams)), cuts.reshape(-1, 2)[:, 0]])
-        return cls(image, latents.symbols, latents.n_known)
 
 
 @dataclass(frozen=True)
@@ -114,7 +73,7 @@ def fit(
         return None
     prefixes = Prefixes.of(symbols, tables)
     probabilities, truth = decoder(prefixes.symbols), labels[prefixes.image]
-    knots = tuple(sorted({round(share * tables.n_latents) for share in KNOT_SHARES}))
+    knots = knots_of(tables.n_latents)
     hats = hat_functions(prefixes.n_known, knots)
     temperature = fit_temperature(probabilities, truth, hats)
     calibration = Calibration(knots, temperature, (1.0,) * (len(knots) - 1) + (0.0,))
@@ -148,13 +107,6 @@ def describe(fitted: Fitted | None, n_images: int) -> str:
     )
 
 
-def hat_functions(n_known: np.ndarray, knots: tuple[int, ...]) -> np.ndarray:
-    """How much each knot counts at n_known (P,) under linear interpolation; (P, knots), rows sum to
-    1.
-    """
-    return np.stack([np.interp(n_known, knots, unit) for unit in np.eye(len(knots))], axis=1)
-
-
 def fit_temperature(
     probabilities: np.ndarray, labels: np.ndarray, hats: np.ndarray
 ) -> tuple[float, ...]:
@@ -182,22 +134,6 @@ def fit_temperature(
     bounds = [tuple(np.log(curves.TEMPERATURE_BOUNDS))] * hats.shape[1]
     found = minimize(loss, np.zeros(hats.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds)
     return tuple(np.clip(np.exp(found.x), *curves.TEMPERATURE_BOUNDS).tolist())
-
-
-def fit_share_to_come(
-    confidence: np.ndarray, correct: np.ndarray, correct_whole: np.ndarray, hats: np.ndarray
-) -> tuple[float, ...]:
-    """Per knot: labels that the rest of the image put right, less those it spoiled, over the labels
-    expected wrong.
-
-    confidence (P,), correct (P,) now and with the whole image; hats (P, knots). Falls from knot to
-    knot, to 0.
-    """
-    put_right = hats.T @ (correct_whole.astype(float) - correct)
-    shares = (put_right + SHARE_PRIOR) / (hats.T @ (1 - confidence) + SHARE_PRIOR)
-    shares[-1] = 0
-    falling = np.maximum.accumulate(shares[::-1])[::-1]
-    return tuple(np.clip(falling, 0, 1).tolist())
 
 
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:

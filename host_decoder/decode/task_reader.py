@@ -25,6 +25,8 @@ def task_reader(bundle: Bundle, name: str) -> TaskReader:
     task = bundle.task(name)
     if name == LABEL_TASK:
         return _calibrated(bundle)
+    if task.output == Output.PROBABILITIES and task.has_threshold:
+        return _calibrated(bundle.asked(name))
     if task.output == Output.PROBABILITIES:
         return _labels(task, Classifier(task.decoder_path, bundle.n_latents, len(task.classes)))
     if task.output == Output.PIXELS:

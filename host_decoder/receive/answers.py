@@ -49,7 +49,7 @@ class Answers:
     ) -> None:
         """Without verdict every image is awaited whole; without timing airtime costs nothing."""
         self._timing, self._verdict = timing, verdict
-        self._readers: dict[Path, Reader] = {}
+        self._readers: dict[tuple[Path, str], Reader] = {}
         self._task_readers: dict[tuple[Path, str], TaskReader] = {}
         self._tasks: dict[tuple[int, Path], list[str]] = {}
         "By node and bundle."
@@ -60,14 +60,14 @@ class Answers:
         """Nodes that are known from now on; those with one bundle share what reads it."""
         for node in nodes:
             for bundle in (node.bundle, *node.earlier_bundles):
-                if bundle.path not in self._readers:
-                    self._readers[bundle.path] = Reader(bundle, self._verdict)
+                if _asked(bundle) not in self._readers:
+                    self._readers[_asked(bundle)] = Reader(bundle, self._verdict)
                 tasks = [name for name in node.tasks if bundle.has_task(name)]
                 self._tasks[node.number, bundle.path] = tasks
                 for name in tasks:
                     if (bundle.path, name) not in self._task_readers:
                         self._task_readers[bundle.path, name] = task_reader(bundle, name)
-            gives_verdicts = self._readers[node.bundle.path].gives_verdicts
+            gives_verdicts = self.reader(node.bundle).gives_verdicts
             self._advisors[node.number] = Advisor(gives_verdicts)
 
     @property
@@ -75,12 +75,16 @@ class Answers:
         """Sentences for the person, to be said once."""
         return [notice for reader in self._readers.values() if (notice := reader.notice)]
 
+    def reader(self, bundle: Bundle) -> Reader:
+        """What reads the images of a bundle, asked what that asks."""
+        return self._readers[_asked(bundle)]
+
     def answer_all(self, questions: Sequence[Question]) -> list[Answer | None]:
         """In their order; None where nothing that came can be decoded."""
         answers: list[Answer | None] = [None] * len(questions)
-        by_bundle: dict[Path, list[int]] = defaultdict(list)
+        by_bundle: dict[tuple[Path, str], list[int]] = defaultdict(list)
         for place, question in enumerate(questions):
-            by_bundle[question.outcome.bundle.path].append(place)
+            by_bundle[_asked(question.outcome.bundle)].append(place)
         for places in by_bundle.values():
             asked = [questions[place] for place in places]
             for place, answer in zip(places, self._answered(asked), strict=True):
@@ -88,13 +92,13 @@ class Answers:
         return answers
 
     def _answered(self, questions: Sequence[Question]) -> list[Answer | None]:
-        """On images of one bundle."""
+        """On images of one bundle that are asked the same."""
         bundle = questions[0].outcome.bundle
         read, latents = _decoded(questions, bundle)
         if not read:
             return [None] * len(questions)
         asked = [questions[place] for place in read]
-        verdicts = self._readers[bundle.path].judge_all(
+        verdicts = self.reader(bundle).judge_all(
             latents.symbols,
             latents.n_known,
             np.array([self._airtime_s(one.outcome.chunk) for one in asked]),
@@ -189,6 +193,11 @@ def _answer(
         tasks=tasks,
         decoder=bundle.decoder_sha256(LABEL_TASK),
     )
+
+
+def _asked(bundle: Bundle) -> tuple[Path, str]:
+    """What tells readers apart: nodes with one bundle may be asked different questions."""
+    return bundle.path, bundle.decoder_sha256(LABEL_TASK)
 
 
 def stopped(answers: Sequence[Answer], counter: int) -> list[int]:

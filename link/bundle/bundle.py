@@ -19,6 +19,7 @@ from link.base import durable
 from link.bundle.calibration import Calibration
 from link.bundle.image_spec import ImageSpec
 from link.bundle.manifest import (
+    ANOMALY_TASK,
     ENCODER,
     ID_BYTES,
     LABEL_TASK,
@@ -63,6 +64,8 @@ class Task:
     "The classes of probabilities, in their order."
     threshold: float = 0.0
     "The threshold of a score: images like those it learned from rarely pass it."
+    has_threshold: bool = False
+    "Whether it has one; beside probabilities: its file scores too what is none of the classes."
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +214,7 @@ class Bundle:
             output=Output(output),
             classes=classes,
             threshold=float(entry.threshold or 0.0),
+            has_threshold=entry.threshold is not None,
         )
 
     def with_task(self, name: str, entry: TaskEntry) -> "Bundle":
@@ -222,6 +226,26 @@ class Bundle:
         check_task_name(name)
         tasks = {**self.manifest.host.tasks, name: entry}
         return self.write(self.path, replace(self.manifest, host=HostHalf(tasks=tasks)))
+
+    def asked(self, name: str) -> "Bundle":
+        """The same with a further task of classes in the label's place: its classes and confidence,
+        and its own score of what is none of these, where it has one. BundleError as of `task`.
+        """
+        if name == LABEL_TASK:
+            return self
+        if self.task(name).output != Output.PROBABILITIES:
+            raise BundleError(
+                f"task '{name}' of bundle {self.path} tells no classes apart, so it cannot stand "
+                "in the label's place; ask it besides the label (tasks)"
+            )
+        entry, tasks = self.manifest.host.tasks[name], dict(self.manifest.host.tasks)
+        tasks.pop(ANOMALY_TASK, None)  # of the label's classes
+        if entry.threshold is not None:
+            tasks[ANOMALY_TASK] = TaskEntry(
+                file=entry.file, output=Output.SCORE, threshold=entry.threshold
+            )
+        host = replace(self.manifest.host, tasks={**tasks, LABEL_TASK: entry})
+        return replace(self, manifest=replace(self.manifest, host=host))
 
     @cached_property
     def calibration(self) -> Calibration | None:
@@ -247,13 +271,16 @@ class Bundle:
         return calibration
 
     def with_calibration(
-        self, calibration: Calibration, fitted_on: Mapping[str, float | str]
+        self,
+        calibration: Calibration,
+        fitted_on: Mapping[str, float | str],
+        task: str = LABEL_TASK,
     ) -> "Bundle":
-        """Write the label task's calibration into the manifest, with what it was fitted on; the
-        bundle keeps its id.
+        """Write a task's calibration into the manifest, with what it was fitted on; the bundle
+        keeps its id.
         """
-        stored = {**calibration.to_dict(), **fitted_on, DECODER_SHA256: self._label_sha256}
-        return self.with_task(LABEL_TASK, replace(self._label, calibration=stored))
+        stored = {**calibration.to_dict(), **fitted_on, DECODER_SHA256: self.decoder_sha256(task)}
+        return self.with_task(task, replace(self.manifest.host.tasks[task], calibration=stored))
 
     @cached_property
     def tables(self) -> Tables:

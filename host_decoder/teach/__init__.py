@@ -1,0 +1,1 @@
+"""A question that nobody had when the node was flashed: learned from examples, in seconds."""

@@ -1,0 +1,119 @@
+"""`latentlink teach`: a new question for the host of a bundle; the nodes know nothing of it."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from host_decoder.errors import HostError
+from host_decoder.store.database.settings import Place
+from host_decoder.store.history.redecode import redecode
+from host_decoder.store.store import Store
+from host_decoder.teach.examples import Examples, of_folder
+from host_decoder.teach.labelled import of_store, parse_said, read_csv
+from host_decoder.teach.options import COPIES
+from host_decoder.teach.question import Question, write
+from link.bundle import Bundle
+
+NONE = "none of these"
+SHOWN_ROWS = 30
+"Classes whose confusion fits a screen."
+RELEASED = Path(__file__).resolve().parents[2] / "models"
+"Bundles that came with the programs stay as they came; a copy is taught."
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """What `latentlink teach` does; HostError or BundleError say what cannot be."""
+    if arguments.folder is None and arguments.store is None:
+        raise HostError("say what there is to learn from: --folder PHOTOS, or --store with labels")
+    begun_s = time.monotonic()
+    Bundle.load(arguments.bundle, "host")
+    bundle = place_of(arguments.bundle, arguments.out)
+    examples = examples_of(bundle, arguments)
+    read_s = time.monotonic() - begun_s
+    question = Question.learned(bundle, examples, arguments.seed)
+    write(bundle, arguments.name, question)
+    for line in told(arguments.name, question, examples):
+        print(line)
+    print(
+        f"learned in {time.monotonic() - begun_s:.1f} s, {read_s:.1f} of them to read the "
+        f"examples; bundle {bundle.id.hex()} in {bundle.path} keeps its id"
+    )
+    if arguments.store is not None:
+        for line in history(Bundle.load(bundle.path, "host"), arguments.name, arguments.store):
+            print(line)
+    print(f'[[node]] question = "{arguments.name}" of host.toml asks it live')
+
+
+def place_of(path: Path, out: Path | None) -> Bundle:
+    """The bundle that is taught: the one at `path`, or a copy of it in `out`."""
+    is_released = path.resolve().parent == RELEASED
+    place = out or (COPIES / path.resolve().name if is_released else path)
+    if place.resolve() != path.resolve() and not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as scratch:
+            shutil.copytree(path, Path(scratch) / "copy").rename(place)
+    taught, origin = Bundle.load(place, "host"), Bundle.load(path, "host")
+    if taught.id != origin.id:
+        raise HostError(
+            f"{place} holds another bundle than {path}; give --out another name, or move it away"
+        )
+    return taught
+
+
+def examples_of(bundle: Bundle, arguments: argparse.Namespace) -> Examples:
+    if arguments.folder is not None:
+        return of_folder(bundle, arguments.folder, say)
+    now_s = time.time()
+    said = read_csv(arguments.csv, now_s) if arguments.csv else []
+    try:
+        said += [parse_said(text, now_s) for text in arguments.label]
+    except ValueError as error:
+        raise HostError(str(error)) from None
+    return of_store(bundle, arguments.store, said, has_page=arguments.page)
+
+
+def told(name: str, question: Question, examples: Examples) -> list[str]:
+    """What a person reads of what was learned."""
+    taught, labels = question.taught, examples.labels
+    counts = np.bincount(labels, minlength=len(examples.classes))
+    lines = [
+        f"{name}: {len(examples.classes)} classes from {len(labels)} examples ({examples.source}), "
+        f"{counts.min()} to {counts.max()} of each",
+        f"{taught.accuracy(labels):.1%} right of examples left out of learning, in "
+        f"{len(taught.folds)} folds; {question.refused:.1%} of them taken for {NONE}",
+    ]
+    confusion = taught.confusion(labels)
+    order = np.argsort(confusion.diagonal() / counts)[:SHOWN_ROWS]
+    for row in order:
+        wrong = confusion[row].copy()
+        wrong[row] = 0
+        others = [
+            f"{wrong[at]} for {examples.classes[at]}" for at in np.argsort(-wrong)[:3] if wrong[at]
+        ]
+        share = confusion[row, row] / counts[row]
+        taken = f", taken {', '.join(others)}" if others else ""
+        lines.append(f"  {examples.classes[row]}: {share:.0%} of {counts[row]}{taken}")
+    return lines
+
+
+def history(bundle: Bundle, name: str, place: Place) -> list[str]:
+    """The question asked of all that is stored."""
+    begun_s = time.monotonic()
+    counts: Counter[str] = Counter()
+    with Store(place, must_exist=True) as store:
+        for answer in redecode(store, bundle, name):
+            if "error" not in answer:
+                counts[NONE if answer["is_anomaly"] else str(answer["label"])] += 1
+    parts = ", ".join(f"{n} {label}" for label, n in counts.most_common())
+    took_s = time.monotonic() - begun_s
+    return [f"asked of all {counts.total()} stored images in {took_s:.1f} s: {parts}"]
+
+
+def say(sentence: str) -> None:
+    print(f"teach: {sentence}", file=sys.stderr, flush=True)

@@ -12,7 +12,6 @@ from host_decoder.receive.answers import Answers
 from host_decoder.teach.examples import Examples
 from host_decoder.teach.question import Question, write
 from link.bundle.bundle import Bundle, BundleError
-from link.coder.latent_coder import Latent
 from tests.worlds.small_bundle import random_symbols
 from tests.worlds.small_host import KEY, NODE, make_bundle
 
@@ -75,9 +74,9 @@ def test_nodes_of_one_bundle_may_be_asked_different_questions(taught, told_apart
     ]
     answers = Answers(nodes, VerdictConfig(), None)
     readers = [answers.reader(node.bundle) for node in nodes]
-    latent = Latent(told_apart[0][0].astype(np.float32), 12)
-    label, size = (reader.judge(latent, 0.0).probabilities for reader in readers)
-    assert (len(label), len(size)) == (4, 2)
+    symbols = told_apart[0][:1].astype(np.float32)
+    [label], [size] = (reader.judge_all(symbols, np.array([12])) for reader in readers)
+    assert (len(label.probabilities), len(size.probabilities)) == (4, 2)
 
 
 def test_what_tells_no_classes_apart_cannot_stand_in_the_labels_place(taught):

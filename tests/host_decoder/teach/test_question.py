@@ -59,7 +59,7 @@ def test_a_question_in_the_labels_place_gives_verdicts_of_its_own(taught, told_a
     symbols, names = told_apart
     reader = Reader(asked, VerdictConfig(confidence=0.9))
     verdicts = reader.judge_all(symbols.astype(np.float32), np.full(len(symbols), 12))
-    sure = [one for one in verdicts if one.confidence >= 0.9]
+    sure = [one for one in verdicts if one.confidence is not None and one.confidence >= 0.9]
     assert len(sure) > N_EACH
     assert all(one.is_enough for one in sure)
     right = [asked.classes[one.probabilities.argmax()] for one in verdicts]

@@ -20,13 +20,13 @@ STIFFNESS = 1e-3
 
 
 def calibrate(
-    taught: Taught, symbols: np.ndarray, labels: np.ndarray, tables: Tables, seed: int = 0
+    taught: Taught, symbols: np.ndarray, tables: Tables, seed: int = 0
 ) -> Calibration | None:
-    """From the examples' symbols (N, D) and labels (N,); None where they are too few."""
-    if len(labels) < MIN_EXAMPLES:
+    """From the examples' symbols (N, D); None where they are too few."""
+    if len(taught.tried) < MIN_EXAMPLES:
         return None
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MAX_EXAMPLES])
-    prefixes = Prefixes.of(symbols[chosen], tables, MAX_CUTS)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(taught.tried))[:MAX_EXAMPLES])
+    prefixes = Prefixes.of(symbols[taught.tried[chosen]], tables, MAX_CUTS)
     example = chosen[prefixes.image]
     probabilities = np.empty((len(example), taught.probabilities.shape[1]))
     for fold, head in enumerate(taught.folds):
@@ -34,7 +34,7 @@ def calibrate(
         probabilities[rows], _ = head(prefixes.symbols[rows])
     knots = knots_of(tables.n_latents)
     hats = hat_functions(prefixes.n_known, knots)
-    correct = probabilities.argmax(1) == labels[example]
+    correct = probabilities.argmax(1) == taught.labels[example]
     temperature = fit_temperature(probabilities, correct, hats)
     raw = Calibration(knots, temperature, (1.0,) * (len(knots) - 1) + (0.0,))
     confidence = raw.apply(probabilities, prefixes.n_known).max(1)

@@ -85,20 +85,20 @@ def told(name: str, question: Question, examples: Examples) -> list[str]:
     lines = [
         f"{name}: {len(examples.classes)} classes from {len(labels)} examples ({examples.source}), "
         f"{counts.min()} to {counts.max()} of each",
-        f"{taught.accuracy(labels):.1%} right of examples left out of learning, in "
+        f"{taught.accuracy:.1%} right of {len(taught.tried)} examples left out of learning, in "
         f"{len(taught.folds)} folds; {question.refused:.1%} of them taken for {NONE}",
     ]
-    confusion = taught.confusion(labels)
-    order = np.argsort(confusion.diagonal() / counts)[:SHOWN_ROWS]
+    confusion = taught.confusion
+    order = np.argsort(confusion.diagonal() / confusion.sum(1))[:SHOWN_ROWS]
     for row in order:
         wrong = confusion[row].copy()
         wrong[row] = 0
         others = [
             f"{wrong[at]} for {examples.classes[at]}" for at in np.argsort(-wrong)[:3] if wrong[at]
         ]
-        share = confusion[row, row] / counts[row]
+        n_tried = confusion[row].sum()
         taken = f", taken {', '.join(others)}" if others else ""
-        lines.append(f"  {examples.classes[row]}: {share:.0%} of {counts[row]}{taken}")
+        lines.append(f"  {examples.classes[row]}: {confusion[row, row]} of {n_tried}{taken}")
     return lines
 
 

@@ -1,18 +1,19 @@
 """Head: what tells classes apart by a bundle's symbols, learned in closed form from a few examples.
 
-Linear discriminant analysis (Fisher, 1936) with a covariance that is shrunk towards a sphere
-(Friedman, JASA 84, 1989): every class is a Gaussian around its mean, all of one covariance
-S = (1 − γ) W + γ tr(W) / D · I, where W is what the examples vary within their classes.
+Kernel ridge regression on the classes (Saunders et al., ICML 1998) with a Gaussian kernel, from at
+most MAX_CENTRES examples as centres c_j (subset of regressors). Rounded latents are not told apart
+best by planes: a straight head loses two to five points to this one.
 
-    z = L (x − mean), Lᵀ L = S⁻¹ / τ        distances in z are those that count
-    score of class k = z · m_k − |m_k|² / 2
-    probabilities = softmax of the scores
-    strangeness = distance² to the nearest class mean = |z|² − 2 · the largest score
+    x       symbols, each over its deviation; in units of the kernel's width
+    d_j     |x − c_j|²
+    scores  Σ_j exp(−d_j) a_j        a: the least squares to 1 for the class, 0 for others
+    probabilities = softmax of the scores, times what makes them true
+    strangeness = the least d_j      how far the nearest example is
 
-Which γ, and the temperature τ that makes probabilities true, is chosen by cross-validation.
+Width, ridge and that factor are chosen by cross-validation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +21,17 @@ import numpy as np
 from host_decoder.teach.network_file import head_file
 from link.bundle.calibration import softmax
 
-SHRINKAGES = (0.01, 0.03, 0.1, 0.3, 0.6)
-TEMPERATURES = tuple(np.geomspace(0.25, 64, 33).tolist())
-MAX_FOLDS = 5
+WIDTHS = (0.5, 1.0, 2.0)
+"Squared, in parts of the mean squared distance of two examples."
+RIDGES = (0.03, 0.1, 0.3, 1.0)
+FACTORS = np.geomspace(1, 64, 19)
+"Of scores: a class's is about 1, others' about 0."
+MAX_CENTRES, MAX_FOLDS = 1000, 5
+MAX_TRIED = 1500
+"Examples that are left out in turn; of more, the others are always learned from."
+ROUNDING = 12**-0.5
+"The deviation of what rounding to whole numbers does."
+JITTER = 1e-9
 TINIEST = 1e-12
 "A probability of 0 has no logarithm."
 NORMAL_SHARE = 0.95
@@ -31,53 +40,56 @@ NORMAL_SHARE = 0.95
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """z = x @ analysis + shift, scores = z @ weights + bias."""
+    """x = symbols * scale + shift; scores = exp(−|x − centres|²) @ weights."""
 
-    analysis: np.ndarray
-    "float64 (D, r)"
+    scale: np.ndarray
+    "float64 (D,)"
     shift: np.ndarray
-    "float64 (r,)"
+    "float64 (D,)"
+    centres: np.ndarray
+    "float64 (m, D)"
     weights: np.ndarray
-    "float64 (r, C)"
-    bias: np.ndarray
-    "float64 (C,)"
+    "float64 (m, C)"
 
     def __call__(self, symbols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities (N, C) and strangeness (N,) of symbols (N, D)."""
-        z = symbols @ self.analysis + self.shift
-        scores = z @ self.weights + self.bias
-        return softmax(scores), (z**2).sum(1) - 2 * scores.max(1)
+        distances = squared_distances(symbols * self.scale + self.shift, self.centres)
+        return softmax(np.exp(-distances) @ self.weights), distances.min(1)
 
-    def cooled(self, temperature: float) -> "Head":
-        """Scores and strangeness divided by it; the order of the classes stays."""
-        by = temperature**-0.5
-        return Head(self.analysis * by, self.shift * by, self.weights * by, self.bias / temperature)
+    def times(self, factor: float) -> "Head":
+        """Surer of everything by that factor; the order of the classes stays."""
+        return Head(self.scale, self.shift, self.centres, factor * self.weights)
 
     def to_onnx(self) -> bytes:
-        return head_file(self.analysis, self.shift, self.weights, self.bias)
+        return head_file(self.scale, self.shift, self.centres, self.weights)
 
 
-class Spread:
-    """Class means of examples, and how these vary within their classes: what a head of any
-    shrinkage is made of.
+def squared_distances(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """(N, D) and (m, D) → (N, m), never below 0."""
+    lengths = (points**2).sum(1)[:, None] + (centres**2).sum(1)
+    return np.maximum(lengths - 2 * points @ centres.T, 0)
+
+
+def learned(
+    symbols: np.ndarray, labels: np.ndarray, n_classes: int, width: float, rng: np.random.Generator
+) -> Iterator[Head]:
+    """A head for each of RIDGES from symbols (N, D) and labels (N,): classes count the same,
+    however many examples they have.
     """
-
-    def __init__(self, symbols: np.ndarray, labels: np.ndarray, n_classes: int) -> None:
-        """Symbols (N, D), labels (N,), every class among them."""
-        members = np.eye(n_classes)[labels]
-        sums = members.T @ symbols
-        self.means = sums / members.sum(0)[:, None]
-        self.centre = self.means.mean(0)
-        within = symbols - self.means[labels]
-        covariance = within.T @ within / max(len(symbols) - n_classes, 1)
-        self.variances, self.axes = np.linalg.eigh(covariance)
-        self.mean_variance = max(float(self.variances.mean()), TINIEST)
-
-    def head(self, shrinkage: float) -> Head:
-        shrunk = (1 - shrinkage) * np.maximum(self.variances, 0) + shrinkage * self.mean_variance
-        analysis = self.axes / np.sqrt(shrunk)
-        weights = ((self.means - self.centre) @ analysis).T
-        return Head(analysis, -self.centre @ analysis, weights, -(weights**2).sum(0) / 2)
+    deviation = symbols.std(0)
+    scale = 1 / (deviation + ROUNDING)
+    scale /= np.sqrt(2 * width * max(((deviation * scale) ** 2).sum(), TINIEST))
+    shift = -symbols.mean(0) * scale
+    points = symbols * scale + shift
+    centres = points[np.sort(rng.permutation(len(points))[:MAX_CENTRES])]
+    kernel = np.exp(-squared_distances(points, centres))
+    between = np.exp(-squared_distances(centres, centres))
+    counts = np.bincount(labels, minlength=n_classes)
+    weighed = kernel.T * (len(labels) / n_classes / counts[labels])
+    gram, wanted = weighed @ kernel, weighed @ (np.eye(n_classes)[labels] - 1 / n_classes)
+    gram[np.diag_indices_from(gram)] += JITTER * len(labels)
+    for ridge in RIDGES:
+        yield Head(scale, shift, centres, np.linalg.solve(gram + ridge * between, wanted))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,28 +97,32 @@ class Taught:
     """A head, and what it was worth on examples that it did not learn from."""
 
     head: Head
-    shrinkage: float
     folds: tuple[Head, ...]
     "Heads that each left some examples out."
+    tried: np.ndarray
+    "int64 (T,): the examples that were left out once."
     fold_of: np.ndarray
-    "int64 (N,): which of them left an example out."
+    "int64 (T,): which of the heads left one out."
     probabilities: np.ndarray
-    "float64 (N, C): what that one says of it."
+    "float64 (T, C): what that one says of it."
     strangeness: np.ndarray
-    "float64 (N,): how strange that one finds it."
+    "float64 (T,): how strange that one finds it."
+    labels: np.ndarray
+    "int64 (T,): what it is."
     threshold: float
     "A strangeness above it is none of the classes."
 
-    def accuracy(self, labels: np.ndarray) -> float:
-        """Share 0…1 of the examples that a head which did not know them gets right."""
-        return float((self.probabilities.argmax(1) == labels).mean())
+    @property
+    def accuracy(self) -> float:
+        """Share 0…1 of the tried examples that a head which did not know them gets right."""
+        return float((self.probabilities.argmax(1) == self.labels).mean())
 
-    def confusion(self, labels: np.ndarray) -> np.ndarray:
+    @property
+    def confusion(self) -> np.ndarray:
         """How many of each class (rows) are taken for each (columns), int64 (C, C)."""
         n_classes = self.probabilities.shape[1]
-        taken_for = self.probabilities.argmax(1)
-        counts = np.bincount(labels * n_classes + taken_for, minlength=n_classes**2)
-        return counts.reshape(n_classes, n_classes)
+        pairs = self.labels * n_classes + self.probabilities.argmax(1)
+        return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
 def teach(symbols: np.ndarray, labels: np.ndarray, n_classes: int, seed: int = 0) -> Taught:
@@ -114,42 +130,53 @@ def teach(symbols: np.ndarray, labels: np.ndarray, n_classes: int, seed: int = 0
     symbols = symbols.astype(np.float64)
     n_folds = int(min(MAX_FOLDS, np.bincount(labels, minlength=n_classes).min()))
     fold_of = folds(labels, n_folds, seed)
-    spreads = [
-        Spread(symbols[fold_of != fold], labels[fold_of != fold], n_classes)
-        for fold in range(n_folds)
-    ]
+    tried = fold_of >= 0
+    shape = (len(WIDTHS), len(RIDGES), n_folds)
+    heads = np.empty(shape, object)
+    for fold in range(n_folds):
+        kept = fold_of != fold
+        for at, width in enumerate(WIDTHS):
+            rng = np.random.default_rng(seed)
+            heads[at, :, fold] = list(learned(symbols[kept], labels[kept], n_classes, width, rng))
 
-    def left_out(heads: Sequence[Head]) -> tuple[np.ndarray, np.ndarray]:
+    def left_out(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         probabilities = np.empty((len(labels), n_classes))
         strangeness = np.empty(len(labels))
-        for fold, head in enumerate(heads):
+        for fold, head in enumerate(chosen):
             rows = fold_of == fold
             probabilities[rows], strangeness[rows] = head(symbols[rows])
-        return probabilities, strangeness
+        return probabilities[tried], strangeness[tried]
 
-    best: tuple[float, float, float] | None = None
-    for shrinkage in SHRINKAGES:
-        said, _ = left_out([spread.head(shrinkage) for spread in spreads])
+    truth = labels[tried]
+    best = (np.inf, 0, 0, 1.0)
+    for at, ridge in np.ndindex(shape[:2]):
+        said, _ = left_out(heads[at, ridge])
         logits = np.log(np.maximum(said, TINIEST))
-        for temperature in TEMPERATURES:
-            cooled = softmax(logits / temperature)[np.arange(len(labels)), labels]
-            loss = -float(np.log(np.maximum(cooled, TINIEST)).mean())
-            if best is None or loss < best[0]:
-                best = loss, shrinkage, temperature
-    assert best is not None
-    _, shrinkage, temperature = best
-    heads = tuple(spread.head(shrinkage).cooled(temperature) for spread in spreads)
-    probabilities, strangeness = left_out(heads)
-    whole = Spread(symbols, labels, n_classes).head(shrinkage).cooled(temperature)
+        for factor in FACTORS.tolist():
+            likely = softmax(factor * logits)[np.arange(len(truth)), truth]
+            loss = -float(np.log(np.maximum(likely, TINIEST)).mean())
+            best = min(best, (loss, at, ridge, factor))
+    _, at, ridge, factor = best
+    chosen = tuple(head.times(factor) for head in heads[at, ridge])
+    whole = list(learned(symbols, labels, n_classes, WIDTHS[at], np.random.default_rng(seed)))[
+        ridge
+    ].times(factor)
+    probabilities, strangeness = left_out(np.array(chosen, object))
     threshold = float(np.quantile(strangeness, NORMAL_SHARE))
-    return Taught(whole, shrinkage, heads, fold_of, probabilities, strangeness, threshold)
+    places = np.flatnonzero(tried)
+    return Taught(
+        whole, chosen, places, fold_of[places], probabilities, strangeness, truth, threshold
+    )
 
 
 def folds(labels: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
-    """Each example's fold, int64 (N,): every class lies evenly in all of them."""
+    """Each example's fold, int64 (N,), every class evenly in all of them; −1 of those beyond
+    MAX_TRIED, which are never left out.
+    """
     rng = np.random.default_rng(seed)
-    fold_of = np.empty(len(labels), np.int64)
+    fold_of = np.full(len(labels), -1)
+    n_each = max(n_folds, MAX_TRIED // len(np.unique(labels)))
     for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
+        members = rng.permutation(np.flatnonzero(labels == label))[:n_each]
         fold_of[members] = np.arange(len(members)) % n_folds
     return fold_of

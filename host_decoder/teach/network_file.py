@@ -4,8 +4,8 @@ need install a training's libraries to make one.
 An ONNX file is one message of Protocol Buffers (onnx.proto3; the encoding is protobuf.dev's): a
 list of fields, each a number, a kind and a value. Here stand the few that a head needs.
 
-    symbols (N, D) ─ Gemm → z (N, r) ─ Gemm → scores (N, C) ─ Softmax → probabilities (N, C)
-                            └───────── |z|² − 2 max scores ──────────→ score (N,)
+    symbols (N, D) → x → distances (N, m) ─ exp, MatMul, Softmax → probabilities (N, C)
+                                 └───────── least → score (N,)
 """
 
 from collections.abc import Sequence
@@ -70,27 +70,35 @@ def value_info(name: str, *sizes: int | str) -> bytes:
 
 
 def head_file(
-    analysis: np.ndarray, shift: np.ndarray, weights: np.ndarray, bias: np.ndarray
+    scale: np.ndarray, shift: np.ndarray, centres: np.ndarray, weights: np.ndarray
 ) -> bytes:
-    """z = symbols @ analysis + shift and scores = z @ weights + bias: analysis (D, r), shift (r,),
-    weights (r, C), bias (C,).
+    """x = symbols * scale + shift and scores = exp(−|x − centres|²) @ weights: scale and shift
+    (D,), centres (m, D), weights (m, C).
     """
-    n_latents, n_classes = len(analysis), len(bias)
-    arrays = {"analysis": analysis, "shift": shift, "weights": weights, "bias": bias}
+    arrays = {
+        "scale": scale,
+        "shift": shift,
+        "across": -2 * centres.T,
+        "lengths": (centres**2).sum(1),
+        "weights": weights,
+    }
     nodes = [
-        node("Gemm", ("symbols", "analysis", "shift"), "z"),
-        node("Gemm", ("z", "weights", "bias"), "scores"),
+        node("Mul", ("symbols", "scale"), "scaled"),
+        node("Add", ("scaled", "shift"), "x"),
+        node("ReduceSumSquare", ("x",), "length", axes=[1], keepdims=1),
+        node("Gemm", ("x", "across", "lengths"), "rest"),
+        node("Add", ("rest", "length"), "sum"),
+        node("Relu", ("sum",), "distances"),
+        node("Neg", ("distances",), "exponents"),
+        node("Exp", ("exponents",), "kernel"),
+        node("MatMul", ("kernel", "weights"), "scores"),
         node("Softmax", ("scores",), "probabilities", axis=1),
-        node("ReduceSumSquare", ("z",), "length", axes=[1], keepdims=0),
-        node("ReduceMax", ("scores",), "best", axes=[1], keepdims=0),
-        node("Mul", ("best", "two"), "near"),
-        node("Sub", ("length", "near"), "score"),
+        node("ReduceMin", ("distances",), "score", axes=[1], keepdims=0),
     ]
     graph = b"".join(field(1, one) for one in nodes) + field(2, "head")
     graph += b"".join(field(5, tensor(name, values)) for name, values in arrays.items())
-    graph += field(5, tensor("two", np.array(2.0)))
-    graph += field(11, value_info("symbols", "images", n_latents))
-    graph += field(12, value_info("probabilities", "images", n_classes))
+    graph += field(11, value_info("symbols", "images", len(scale)))
+    graph += field(12, value_info("probabilities", "images", weights.shape[1]))
     graph += field(12, value_info("score", "images"))
     opset = field(1, "") + field(2, OPSET)
     return field(1, IR_VERSION) + field(2, "latentlink") + field(7, graph) + field(8, opset)

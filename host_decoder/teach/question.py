@@ -37,8 +37,8 @@ class Question:
             examples.classes,
             examples.source,
             taught,
-            calibrate(taught, whole, labels, bundle.tables, seed),
-            taught.accuracy(labels),
+            calibrate(taught, whole, bundle.tables, seed),
+            taught.accuracy,
             len(labels),
             seed,
         )

@@ -25,7 +25,7 @@ def test_wrong_answers_are_put_right_while_an_image_comes_and_none_at_the_end():
     symbols = np.stack([random_symbols(tables, seed) for seed in range(120)])
     labels = (symbols[:, 6:].sum(1) > np.median(symbols[:, 6:].sum(1))).astype(int)
     taught = teach(symbols.astype(float), labels, 2)
-    found = calibrate(taught, symbols, labels, tables)
+    found = calibrate(taught, symbols, tables)
     assert found is not None
     assert found.n_latents == tables.n_latents
     assert found.share_to_come[-1] == 0
@@ -36,4 +36,4 @@ def test_few_examples_promise_no_confidence():
     tables = random_tables(seed=1)
     symbols = np.stack([random_symbols(tables, seed) for seed in range(20)])
     labels = np.arange(20) % 2
-    assert calibrate(teach(symbols.astype(float), labels, 2), symbols, labels, tables) is None
+    assert calibrate(teach(symbols.astype(float), labels, 2), symbols, tables) is None

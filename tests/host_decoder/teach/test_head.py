@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.kernel_ridge import KernelRidge
 
-from host_decoder.teach.head import Spread, folds, teach
+from host_decoder.teach.head import RIDGES, folds, learned, squared_distances, teach
 
 N_CLASSES, N_LATENTS = 4, 12
 
@@ -15,26 +15,25 @@ def drawn(n_each: int, seed: int, distance: float = 3.0) -> tuple[np.ndarray, np
     return np.round(means[labels] + rng.normal(0, 2, (len(labels), N_LATENTS))), labels
 
 
-@pytest.mark.parametrize("shrinkage", [0.01, 0.3])
-def test_a_head_is_the_shrunken_discriminant_analysis_of_scikit_learn(shrinkage):
+@pytest.mark.parametrize("place", range(len(RIDGES)))
+def test_a_head_is_the_kernel_ridge_regression_of_scikit_learn(place):
     symbols, labels = drawn(30, seed=1)
     others, _ = drawn(50, seed=2)
-    oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage).fit(symbols, labels)
-    wanted = oracle.predict_log_proba(others)
-    head = Spread(symbols, labels, N_CLASSES).head(shrinkage)
-    # theirs divides the covariance by N, ours by the degrees of freedom
-    found, _ = head.cooled((len(labels) - N_CLASSES) / len(labels))(others)
-    assert np.log(found) == pytest.approx(wanted, abs=1e-6)
+    *_, head = list(learned(symbols, labels, N_CLASSES, 1.0, np.random.default_rng(0)))[: place + 1]
+    points, far = (each * head.scale + head.shift for each in (symbols, others))
+    oracle = KernelRidge(alpha=RIDGES[place], kernel="rbf", gamma=1.0)
+    oracle.fit(points, np.eye(N_CLASSES)[labels] - 1 / N_CLASSES)
+    scores = np.exp(-squared_distances(far, head.centres)) @ head.weights
+    assert scores == pytest.approx(oracle.predict(far), abs=0.01)
 
 
-def test_strangeness_is_the_squared_distance_to_the_nearest_class():
+def test_strangeness_is_how_far_the_nearest_example_is():
     symbols, labels = drawn(30, seed=1)
-    spread = Spread(symbols, labels, N_CLASSES)
-    _, at_means = spread.head(0.1)(spread.means)
-    assert at_means == pytest.approx(np.zeros(N_CLASSES), abs=1e-9)
-    away = spread.means[:1] + spread.axes[:, -1]
-    _, [moved] = spread.head(0.0)(away)
-    assert moved == pytest.approx(1 / spread.variances[-1])
+    head = next(learned(symbols, labels, N_CLASSES, 1.0, np.random.default_rng(0)))
+    _, at_examples = head(symbols)
+    assert at_examples == pytest.approx(np.zeros(len(symbols)), abs=1e-9)
+    _, [moved] = head(symbols[:1] + 100 * np.eye(N_LATENTS)[:1])
+    assert moved == pytest.approx((100 * head.scale[0]) ** 2, rel=0.2)
 
 
 def test_cross_validation_promises_what_new_images_show():
@@ -44,10 +43,10 @@ def test_cross_validation_promises_what_new_images_show():
     probabilities, strangeness = taught.head(others)
     accuracy = (probabilities.argmax(1) == truth).mean()
     assert 0.5 < accuracy < 0.95
-    assert taught.accuracy(labels) == pytest.approx(accuracy, abs=0.06)
+    assert taught.accuracy == pytest.approx(accuracy, abs=0.06)
     assert probabilities.max(1).mean() == pytest.approx(accuracy, abs=0.06)
     assert (strangeness > taught.threshold).mean() == pytest.approx(0.05, abs=0.04)
-    assert taught.confusion(labels).sum(1).tolist() == [40] * N_CLASSES
+    assert taught.confusion.sum(1).tolist() == [40] * N_CLASSES
 
 
 def test_what_is_like_none_of_the_classes_is_strange():
@@ -59,7 +58,7 @@ def test_what_is_like_none_of_the_classes_is_strange():
 
 def test_two_examples_of_a_class_are_enough():
     symbols, labels = drawn(2, seed=3, distance=8.0)
-    assert teach(symbols, labels, N_CLASSES).accuracy(labels) > 0.8
+    assert teach(symbols, labels, N_CLASSES).accuracy > 0.8
 
 
 def test_every_class_lies_in_every_fold():

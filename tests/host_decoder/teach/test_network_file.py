@@ -16,14 +16,13 @@ def test_whole_numbers_are_written_as_protocol_buffers_say(value, encoded):
 
 def test_a_head_is_a_file_that_onnx_accepts_and_that_computes_it():
     rng = np.random.default_rng(0)
-    analysis, shift, weights, bias = (rng.normal(size=size) for size in ((5, 3), 3, (3, 4), 4))
-    content = head_file(analysis, shift, weights, bias)
+    scale, shift, centres, weights = (rng.normal(size=n) / 2 for n in (5, 5, (6, 5), (6, 4)))
+    content = head_file(scale, shift, centres, weights)
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     symbols = rng.normal(size=(7, 5)).astype(np.float32)
     probabilities, score = session.run(None, {"symbols": symbols})
-    z = symbols @ analysis + shift
-    scores = z @ weights + bias
-    powers = np.exp(scores)
+    distances = ((symbols * scale + shift)[:, None] - centres[None]) ** 2
+    powers = np.exp(np.exp(-distances.sum(2)) @ weights)
     assert probabilities == pytest.approx(powers / powers.sum(1, keepdims=True), abs=1e-5)
-    assert score == pytest.approx((z**2).sum(1) - 2 * scores.max(1), abs=1e-4)
+    assert score == pytest.approx(distances.sum(2).min(1), abs=1e-4)

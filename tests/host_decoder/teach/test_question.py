@@ -31,7 +31,7 @@ def told_apart(bundle):
 def taught(bundle, told_apart, tmp_path_factory):
     """The bundle with that question, and the question."""
     own = make_bundle(tmp_path_factory.mktemp("taught") / "bundle", bundle.tables)
-    question = Question.learned(own, Examples.of(*told_apart, "stored images"))
+    question = Question.learned(own, Examples.of(told_apart[0], told_apart[1], "stored images"))
     return write(own, "size", question), question
 
 

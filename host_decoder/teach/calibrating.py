@@ -11,7 +11,7 @@ from link.bundle import Calibration, calibration
 from link.coder import Tables
 
 MIN_EXAMPLES = 50
-"Of fewer, each that is right or wrong by chance moves the confidence by points."
+"With fewer, each that is right or wrong by chance moves the confidence by points."
 MAX_EXAMPLES, MAX_CUTS = 200, 1500
 "That are coded, and cut: more make the fit no better."
 TEMPERATURES = np.geomspace(0.25, 64, 33)

@@ -25,7 +25,7 @@ WIDTHS = (0.5, 1.0, 2.0)
 "Squared, in parts of the mean squared distance of two examples."
 RIDGES = (0.03, 0.1, 0.3, 1.0)
 FACTORS = np.geomspace(1, 64, 19)
-"Of scores: a class's is about 1, others' about 0."
+"What scores are taken times: a class's is about 1, others' about 0."
 MAX_CENTRES, MAX_FOLDS = 1000, 5
 MAX_TRIED = 1500
 "Examples that are left out in turn; of more, the others are always learned from."
@@ -35,7 +35,7 @@ JITTER = 1e-9
 TINIEST = 1e-12
 "A probability of 0 has no logarithm."
 NORMAL_SHARE = 0.95
-"Of images like the examples so many are to pass as one of the classes."
+"Images like the examples: so many are to pass as one of the classes."
 
 
 @dataclass(frozen=True, eq=False)

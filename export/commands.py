@@ -35,6 +35,8 @@ from export.photo_report import write_photo_report
 from export.pipeline import export
 from export.rotate import Rotating, rotate
 from export.settings import Settings
+from export.universal.build import Building
+from export.universal.build import build as build_universal
 from host_training.data.catalogue import load
 from host_training.data.dataset import DataSetError
 from host_training.data.photo_choices import PhotoChoices
@@ -445,6 +447,34 @@ def rotation_parser() -> argparse.ArgumentParser:
     return top
 
 
+def universal_parser() -> argparse.ArgumentParser:
+    top = program.Parser(
+        prog="python -m export universal",
+        description="Write a universal bundle: a pretrained backbone and one code of its features, "
+        "fitted to images of none of the questions that `latentlink teach` is asked later.",
+    )
+    add = top.add_argument
+    add("--sets", nargs="+", required=True, help="names or folders of images to fit to")
+    add("--asked", nargs="+", required=True, help="those whose classes are the first question")
+    add("--out", type=Path, required=True, help="folder of the bundle")
+    add(
+        "--backbone",
+        type=Path,
+        metavar="DIR",
+        help="with an int8 backbone from before, encoder.tflite (default: one is made)",
+    )
+    add("--images", dest="n_images", type=int, default=Building.n_images, help="from each set")
+    add("--seed", type=int, default=Building.seed, help="of drawn images, tables and head")
+    add("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
+    add("--threads", type=int, default=os.cpu_count(), help="that run the encoder (default: all)")
+    return top
+
+
+def run_universal(options: dict[str, Any]) -> None:
+    sets, asked = (tuple(options.pop(name)) for name in ("sets", "asked"))
+    build_universal(Building(sets=sets, asked=asked, **options), partial(print, flush=True))
+
+
 def plan_parser() -> argparse.ArgumentParser:
     top = program.Parser(
         prog="python -m export plan",
@@ -514,5 +544,6 @@ COMMANDS = {
     "report": (report_parser, run_report),
     "rotate": (rotation_parser, run_rotation),
     "plan": (plan_parser, run_plan),
+    "universal": (universal_parser, run_universal),
 }
 "What is typed first, or `export` where it is left out."

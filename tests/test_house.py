@@ -280,6 +280,7 @@ TESTED_ELSEWHERE = {
     "host_decoder/teach/encoder.py": "tests/host_decoder/teach/test_command.py",
     "host_decoder/teach/examples.py": "tests/host_decoder/teach/test_question.py",
     "host_decoder/teach/options.py": "tests/host_decoder/teach/test_command.py",
+    "export/universal/features.py": "tests/export/universal/test_build.py",
     "export/encoder/flatbuffer_worker.py": "tests/parity/test_parity.py",
     "export/encoder/tensorflow_worker.py": "tests/export/encoder/test_tflite.py",
     "host_training/commands.py": "tests/host_training/test_run.py",

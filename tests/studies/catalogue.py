@@ -18,6 +18,7 @@ STUDIES = {
     "recipe": "results/study-recipe-*.json",
     "rivals": "results/study-rivals.json",
     "tasks": "results/study-tasks-*.json",
+    "universal": "results/study-universal.json",
     "bench": "results/bench*.json",
     "seeds": "results/seeds-*.json",
     "verdicts": "results/verdicts-*.json",

@@ -1,0 +1,70 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export import ExportError
+from export.universal.build import N_LATENTS, Building, build
+from export.universal.features import LEAST, STEPS, backbone
+from export.universal.pool import Pool
+from host_decoder.decode.reader import Reader
+from host_decoder.teach.encoder import encode
+from host_decoder.teach.examples import Examples
+from host_decoder.teach.question import Question, write
+from host_training.data.batches import to_model_input, to_pixels
+from link.bundle.bundle import Bundle
+from link.coder import latent_coder
+from tests.scale import IS_NIGHTLY
+
+RELEASED = Path(__file__).parents[3] / "models/universal"
+DIGITS = ("digits",)
+
+
+@pytest.fixture(scope="module")
+def some():
+    """Digits 0 and 1, which the released bundle has seen; no figure follows from them."""
+    pool = Pool.of(DIGITS, Path("data"), seed=3, n_images=120)
+    rows = np.flatnonzero(pool.labels < 2)[:20]
+    return pool.images[rows], pool.labels[rows]
+
+
+def test_the_released_bundle_is_taught_a_question_through_its_own_encoder(some, tmp_path):
+    shutil.copytree(RELEASED, tmp_path / "universal")
+    bundle = Bundle.load(tmp_path / "universal", "host")
+    assert sum(path.stat().st_size for path in RELEASED.iterdir()) <= 5 << 20
+    images, labels = some
+    symbols = encode(bundle, images)
+    assert symbols.shape == (len(images), N_LATENTS)
+    bitstream = latent_coder.encode(symbols[0], bundle.tables)
+    assert np.array_equal(latent_coder.decode(bitstream, bundle.tables).symbols, symbols[0])
+    names = [f"digit {label}" for label in labels]
+    question = Question.learned(bundle, Examples.of(symbols, names, "digits"))
+    assert question.accuracy > 0.8
+    asked = write(bundle, "digit", question).asked("digit")
+    verdicts = Reader(asked, None).judge_all(symbols.astype(np.float32), np.full(20, N_LATENTS))
+    said = [asked.classes[one.probabilities.argmax()] for one in verdicts]
+    assert np.mean([a == b for a, b in zip(said, names, strict=True)]) > 0.9
+
+
+def test_a_backbones_features_are_symbols_in_steps_that_hold_all_of_relu6():
+    images = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3)).astype(np.uint8)
+    network = backbone()
+    symbols = network(to_model_input(to_pixels(images), 0)).detach().numpy()
+    maps = network.lite0(network.look(to_model_input(to_pixels(images), 0))).detach().numpy()
+    assert symbols == pytest.approx(maps.mean((2, 3)) * STEPS + LEAST, abs=1e-3)
+    assert symbols.min() >= LEAST
+
+
+def test_a_bundle_that_is_there_is_not_replaced(tmp_path):
+    with pytest.raises(ExportError, match="is there already"):
+        build(Building(sets=DIGITS, asked=DIGITS, out=tmp_path), print)
+
+
+@pytest.mark.skipif(not IS_NIGHTLY, reason="a backbone is converted in minutes: make nightly")
+def test_a_bundle_is_made_from_nothing_but_images(tmp_path):
+    settings = Building(sets=DIGITS, asked=DIGITS, out=tmp_path / "made", n_images=400)
+    bundle = build(settings, print)
+    assert bundle.classes == tuple("0123456789")
+    assert bundle.measured.accuracy is not None
+    assert bundle.measured.accuracy > 0.5

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import numpy as np
+
+from export.universal.pool import SIDE, Pool, enlarged
+
+
+def test_a_pool_holds_so_many_images_of_each_set_and_their_classes():
+    pool = Pool.of(("digits", "digits"), Path("data"), seed=0, n_images=12)
+    assert pool.images.shape == (24, SIDE, SIDE, 3)
+    assert pool.set_of.tolist() == [0] * 12 + [1] * 12
+    assert len(pool.classes) == 20
+    assert (pool.labels[12:] == pool.labels[:12] + 10).all()
+    assert np.array_equal(pool.images[:12], pool.images[12:])
+    other = Pool.of(("digits",), Path("data"), seed=1, n_images=12)
+    assert not np.array_equal(other.images, pool.images[:12])
+
+
+def test_a_part_of_every_set_is_validated_on():
+    pool = Pool.of(("digits", "digits"), Path("data"), seed=0, n_images=20)
+    data = pool.data_set()
+    assert (len(data.train), len(data.validation)) == (36, 4)
+    assert set(data.validation.labels // 10) == {0, 1}
+
+
+def test_grey_images_become_grey_in_three_colours():
+    grey = np.full((1, 8, 8, 1), 77, np.uint8)
+    assert np.array_equal(enlarged(grey), np.full((1, SIDE, SIDE, 3), 77))

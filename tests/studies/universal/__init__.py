@@ -1,0 +1,1 @@
+"""Questions that did not exist when a node was flashed."""

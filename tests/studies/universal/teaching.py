@@ -1,0 +1,81 @@
+"""Teaching: how long `latentlink teach` takes, as a person types it: 20 classes of 50 photos from a
+folder, the same from a store, and a question asked of all that is stored.
+"""
+
+import csv
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from host_decoder.config import KnownNode
+from host_decoder.receive.host import Host
+from host_decoder.store.store import Store
+from host_decoder.teach.examples import of_folder
+from link.bundle.bundle import Bundle
+from tests.worlds.small_host import KEY, NODE, SmallNode
+
+N_CLASSES, N_EACH = 20, 50
+ASKED = re.compile(r"asked of all (\d+) stored images in ([0-9.]+) s")
+LEARNED = re.compile(r"learned in ([0-9.]+) s")
+
+
+def times(bundle: Path, photos: Path) -> dict[str, float]:
+    """Seconds of whole commands, their start counted; and images that are asked in a second."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, store = Path(scratch) / "photos", Path(scratch) / "host.sqlite"
+        copy_photos(photos, folder)
+        shutil.copytree(bundle, Path(scratch) / "bundle")
+        words = ["--bundle", f"{scratch}/bundle", "--name", "photos"]
+        folder_s, _ = teach(*words, "--folder", f"{folder}")
+        own = Bundle.load(Path(scratch) / "bundle", "host")
+        labels = fill(own, folder, store)
+        table = Path(scratch) / "labels.csv"
+        with table.open("w", newline="") as file:
+            csv.writer(file).writerows([("node", "image", "label"), *labels])
+        store_s, said = teach(*words, "--store", f"{store}", "--csv", f"{table}")
+    [(n_asked, asked_s)] = ASKED.findall(said)
+    [learned_s] = LEARNED.findall(said)
+    return {
+        "teach_folder_s": folder_s,
+        "teach_store_s": float(learned_s),
+        "teach_store_command_s": store_s,
+        "asked_images_per_s": float(n_asked) / float(asked_s),
+    }
+
+
+def copy_photos(photos: Path, folder: Path) -> None:
+    for place in sorted(one for one in photos.iterdir() if one.is_dir())[:N_CLASSES]:
+        (folder / place.name).mkdir(parents=True)
+        for path in sorted(place.iterdir())[:N_EACH]:
+            shutil.copyfile(path, folder / place.name / path.name)
+
+
+def fill(bundle: Bundle, folder: Path, path: Path) -> list[tuple[int, int, str]]:
+    """A store that heard a node send these photos; node, image and label of each."""
+    examples = of_folder(bundle, folder, print)
+    with Store(path) as store:
+        host = Host([KnownNode(NODE, KEY, bundle)], store, [])
+        node = SmallNode(bundle)
+        for number, symbols in enumerate(examples.symbols):
+            for packet in node.packets(symbols.astype(int)):
+                host.receive(packet, now_s=float(number))
+        host.close()
+        images = [image.image for image in store.images(bundle.id.hex())]
+    names = [examples.classes[label] for label in examples.labels]
+    return [(NODE, image, name) for image, name in zip(images, names, strict=True)]
+
+
+def teach(*words: str) -> tuple[float, str]:
+    """How long the command took, and what it said."""
+    begun_s = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "host_decoder", "teach", *words],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return time.monotonic() - begun_s, done.stdout

@@ -46,7 +46,7 @@ SET_WEIGHTS = {"digits": 0.1}
 N_ROUNDED_BY = 700
 "Images of each set that the backbone's int8 follows from."
 N_EXAMPLES = 12
-"Of each class of the first question."
+"What each class of the first question is learned from, in images."
 MAX_CODED = 500
 Say = Callable[[str], None]
 

@@ -60,7 +60,8 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     from link.output import Notifier, open_outlets
 
     os.umask(0o077)  # what a host writes is its owner's alone
-    configs = [read_config(path) for path in arguments.config or [host_folder.default_folder()]]
+    places = arguments.config or [host_folder.default_folder()]
+    configs = [read_config(path, arguments.web) for path in places]
     if len(configs) > 1 or configs[0].fleet is not None:
         return _work(configs)
     [config] = configs

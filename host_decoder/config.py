@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -175,21 +176,22 @@ class HostConfig:
         return self.store.parent if isinstance(self.store, Path) else self.path.parent
 
 
-def read_config(path: Path | str) -> HostConfig:
-    """host.toml, or the folder with it, and nodes/*.toml beside it.
+def read_config(path: Path | str, has_page: bool = False) -> HostConfig:
+    """host.toml, or the folder with it, and nodes/*.toml beside it. With a page, or a folder for
+    nodes to come, there may be none yet.
 
     Raises ConfigError with a sentence that says what to do, also for the keys and bundles that it
     names.
     """
     path = host_folder.host_toml(Path(path))
     try:
-        return _read_config(path)
+        return _read_config(path, has_page)
     except (ConfigError, BundleError, KeyStateError) as error:
         note = " (its byte order mark was skipped)" if has_mark(path) else ""
         raise ConfigError(f"{error}{note}") from None
 
 
-def _read_config(path: Path) -> HostConfig:
+def _read_config(path: Path, has_page: bool) -> HostConfig:
     renamed: dict[str, str] = {}
     toml = host_folder.read_host_toml(path, ConfigError, renamed)
     table = _checked(str(path), setting.read_section, toml, HOST)
@@ -201,6 +203,12 @@ def _read_config(path: Path) -> HostConfig:
         path, table.get("node", []), ConfigError, faults, renamed
     )
     nodes = _read_nodes(path, entries, faults)
+    waits = has_page or "web" in table or (path.parent / host_folder.NODES).is_dir()
+    if not nodes and not waits:
+        raise ConfigError(
+            f"{path} names no node; flash one, or add a [[node]] with node, key and bundle "
+            "(`latentlink host init` makes a folder whose host waits for nodes)"
+        )
     left_out = [f"{fault}; the host goes on without this node" for fault in faults]
     devices = {node.device: node.number for node in nodes if node.device is not None}
     fleet = _fleet(path, table)
@@ -221,6 +229,7 @@ def _read_config(path: Path) -> HostConfig:
             *left_out,
             *doubles,
             *_alike(nodes),
+            *([] if nodes else [f"{path} names no node yet; one that is flashed is heard at once"]),
             *(gateway.warning for gateway in gateways if gateway.warning),
         ),
         is_clock_trusted=table.get("clock") == "trusted",
@@ -298,11 +307,12 @@ def _read_nodes(
     others nothing.
     """
     nodes: dict[int, KnownNode] = {}
+    load = cache(partial(Bundle.load, side="host"))  # which many nodes share
     revoked = read_revoked(path.parent)
     for where, entry in entries:
         try:
             node = _read_node(
-                where, _checked(where, setting.read_section, entry, NODE), path.parent
+                where, _checked(where, setting.read_section, entry, NODE), path.parent, load
             )
         except (ConfigError, BundleError, KeyStateError) as error:
             if where.startswith("[[node]]"):
@@ -332,14 +342,12 @@ def _read_nodes(
         nodes[node.number] = node
     if not nodes and faults:
         raise ConfigError(faults[0])
-    if not nodes:
-        raise ConfigError(
-            f"{path} names no node; flash one, or add a [[node]] with node, key and bundle"
-        )
     return tuple(nodes.values())
 
 
-def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> KnownNode:
+def _read_node(
+    where: str, table: Mapping[str, Any], folder: Path, load: Callable[[Path], Bundle]
+) -> KnownNode:
     device = table.get("device")
     if device is None and "key" not in table:
         raise ConfigError(f'{where}: key "key" is missing')
@@ -349,7 +357,7 @@ def _read_node(where: str, table: Mapping[str, Any], folder: Path) -> KnownNode:
             f"{where}: bundle is {shown(table['bundle'])}; name one folder, or several in a list"
         )
     key = b"" if device is not None else read_key_file(folder / table["key"])
-    bundle, *earlier = [Bundle.load(folder / name, side="host") for name in names]
+    bundle, *earlier = [load(folder / name) for name in names]
     if question := table.get("question"):
         bundle = bundle.asked(question)
         earlier = [one.asked(question) if one.has_task(question) else one for one in earlier]

@@ -328,8 +328,18 @@ def test_old_names_of_keys_are_read_with_a_sentence_each(write, tmp_path, bundle
 def test_a_host_without_nodes_is_told_to_add_one(write, tmp_path):
     path = tmp_path / "host.toml"
     path.write_text('node = []\n[link]\nport = "/dev/ttyUSB0"\n')
-    with pytest.raises(ConfigError, match="names no node"):
+    with pytest.raises(ConfigError, match=r"names no node; flash one.*latentlink host init"):
         read_config(path)
+
+
+def test_one_with_a_page_or_a_folder_for_nodes_waits_for_them(tmp_path):
+    path = tmp_path / "host.toml"
+    path.write_text('[link]\nport = "/dev/ttyUSB0"\n')
+    for how in ({"has_page": True}, {}):
+        config = read_config(path, **how)
+        assert config.nodes == ()
+        assert "one that is flashed is heard at once" in config.warnings[-1]
+        (tmp_path / "nodes").mkdir(exist_ok=True)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -57,6 +57,21 @@ def test_it_is_heard_and_on_the_wall_from_then_on(folder, bundle):
         host.close()
 
 
+def test_the_first_one_is_heard_by_a_host_that_had_none(folder, bundle):
+    (folder / "nodes" / "7.toml").unlink()
+    config = read_config(folder)
+    assert config.nodes == ()
+    with Store(config.store) as store:
+        host = Host(config.nodes, store)
+        watch = Newcomers(config.path, set())
+        add(folder, bundle, 9, NEW_KEY)
+        [notice] = watch.welcome(host)
+        assert notice.sentence == "node 9 is known from now on"
+        [packet] = SmallNode(bundle, NEW_KEY, 9).packets(random_symbols(bundle.tables, 0))
+        assert any(isinstance(event, Answer) for event in host.receive(packet, 1.0))
+        host.close()
+
+
 def test_one_that_cannot_be_read_is_said_once_and_the_others_go_on(folder, bundle):
     config = read_config(folder)
     with Store(config.store) as store:

@@ -12,7 +12,7 @@ import pytest
 
 from host_decoder import commands
 from host_decoder.alerts.rule import Rule
-from host_decoder.config import HOST, NODE
+from host_decoder.config import HOST, NODE, read_config
 from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.errors import ConfigError, HostError
 from host_decoder.gateway_config import LINK, NETWORK, read_gateways
@@ -132,8 +132,9 @@ def test_the_command_makes_it(tmp_path, capsys):
     assert commands.main(words) == 0
     assert "is ready for nodes" in capsys.readouterr().err
     assert commands.main(words) == 1
-    assert commands.main(["unit", str(tmp_path / "host")]) == 1
-    assert "names no node; flash one" in capsys.readouterr().err
+    assert commands.main(["unit", str(tmp_path / "host")]) == 0
+    [warning] = read_config(tmp_path / "host").warnings
+    assert "names no node yet; one that is flashed is heard at once" in warning
 
 
 def test_nothing_is_left_in_the_home_folder_but_that_one(tmp_path):
@@ -141,10 +142,11 @@ def test_nothing_is_left_in_the_home_folder_but_that_one(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     environment = os.environ | {"HOME": str(home)}
-    for words in (["host", "init", "--link", "serial-9600"], ["doctor"], ["host"], ["--help"]):
+    init, waits = ["host", "init", "--link", "serial-9600"], ["host", "--idle-timeout", "0.1"]
+    for words in (init, ["doctor"], waits, ["--help"]):
         command = [sys.executable, "-m", "latentlink", *words]
         subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
     assert [path.name for path in home.iterdir()] == ["latentlink"]
-    assert sorted(path.name for path in (home / "latentlink").rglob("*")) == [
-        *("host.toml", "keys", "nodes")
-    ]
+    assert {path.name for path in (home / "latentlink").rglob("*")} == {
+        *("host.toml", "keys", "nodes", "host.sqlite", "host.sqlite.lock")
+    }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import export.commands
+import export.command_line
 import host_decoder.commands
 from latentlink.targets import STEPS
 from latentlink.variables import TARGETS, VARIABLES
@@ -99,8 +99,8 @@ def test_what_somebody_measures_changes_no_file_of_the_project():
     }
     folders = [
         host_decoder.commands._parser().parse_args(["live", *said["live"]]).results,
-        export.commands.parser().parse_args(said["export"]).results,
-        export.commands.rotation_parser().parse_args(said["rotate"]).results,
+        export.command_line.parser().parse_args(said["export"]).results,
+        export.command_line.rotation_parser().parse_args(said["rotate"]).results,
     ]
     assert {str(folder) for folder in folders} == {"runs/results"}
     for target in ("live", "bench", "seeds", "verdicts", "export", "nightly", "test-image"):

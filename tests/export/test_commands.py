@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from export.commands import as_run_says, main, parser
+from export.command_line import parser
+from export.commands import as_run_says, main
 from export.settings import Settings
 from host_training.run import Run, RunError, write_run
 
@@ -76,11 +77,3 @@ def test_what_is_no_run_is_a_sentence(tmp_path, capsys):
     no_run, no_stage = capsys.readouterr().err.splitlines()
     assert no_run.startswith(f"error: {tmp_path} is no run; `make train RUN={tmp_path}`")
     assert no_stage == "error: --stage is one of a run's: name the run, --run DIR"
-
-
-def test_either_a_run_or_a_checkpoint_is_named(capsys):
-    with pytest.raises(SystemExit):
-        parser().parse_args([])
-    with pytest.raises(SystemExit):
-        parser().parse_args(["--run", "a", "--checkpoint", "b"])
-    assert "not allowed with argument" in capsys.readouterr().err

@@ -60,6 +60,8 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     from link.output import Notifier, open_outlets
 
     os.umask(0o077)  # what a host writes is its owner's alone
+    if arguments.role == "web":
+        return _page_alone(arguments)
     places = arguments.config or [host_folder.default_folder()]
     configs = [read_config(path, arguments.web) for path in places]
     if len(configs) > 1 or configs[0].fleet is not None:
@@ -98,6 +100,18 @@ def _work(configs: "list[HostConfig]") -> int:
 
     with Interruption() as interruption, open_outlets("host_decoder"):
         work(configs, interruption, _print_json, _say, Notifier())
+    return 0
+
+
+def _page_alone(arguments: argparse.Namespace) -> int:
+    from host_decoder.fleet.page import show
+    from host_decoder.interruption import Interruption
+
+    if len(arguments.config) > 1:
+        raise HostError("a page shows all sites of a store; name one folder, with its [web]")
+    [path] = arguments.config or [host_folder.default_folder()]
+    with Interruption() as interruption:
+        show(path, interruption, _say)
     return 0
 
 
@@ -359,6 +373,12 @@ def _parser() -> argparse.ArgumentParser:
         help="end after S seconds without a packet",
     )
 
+    listen.add_argument(
+        "--role",
+        choices=("host", "web"),
+        default="host",
+        help="web: only the page, of a fleet's database, without any key (default: host)",
+    )
     listen.add_argument(
         "--web",
         action="store_true",

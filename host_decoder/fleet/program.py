@@ -1,16 +1,19 @@
 """A worker as `latentlink host` runs it: JSON lines with the site of each, sentences apart."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from host_decoder.config import HostConfig
 from host_decoder.events import Answer, Explainer, Notice
+from host_decoder.fleet.service import Service
 from host_decoder.fleet.worker import Worker
 from link.host import Rejected
 from link.output import Notifier
 
 WORKED_PERIOD_S = 1.0
+MAX_NOTICES = 64
 
 
 def work(
@@ -27,11 +30,18 @@ def work(
         for warning in config.warnings:
             say(warning)
     notifier.ready()
+    heard: deque[Notice] = deque(maxlen=MAX_NOTICES)
+    service = Service(configs, worker.owner, heard.append)
     worked_s = float("-inf")
     for said in worker.run(should_stop):
         if time.monotonic() >= worked_s + WORKED_PERIOD_S:
             worked_s = time.monotonic()
             notifier.worked()
+            service.lead(worker.is_leader)
+        while heard:
+            notice = heard.popleft()
+            notifier.status(notice.sentence)
+            say(notice.sentence)
         if said is None:
             continue
         site, event = said
@@ -45,3 +55,4 @@ def work(
             notifier.status(sentence)
             say(sentence)
     notifier.stopping()
+    service.close()

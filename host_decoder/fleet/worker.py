@@ -20,7 +20,7 @@ from host_decoder.errors import ConfigError
 from host_decoder.events import Heard, Notice
 from host_decoder.fleet import news
 from host_decoder.fleet.partition import Partition, Said, Site
-from host_decoder.fleet.shares import LEADER, NAMES, name_of, plan
+from host_decoder.fleet.shares import LEADER, NAMES, WORKER, name_of, plan
 from host_decoder.receive.newcomers import Newcomers
 from host_decoder.store.database.access import UnstorableError
 from host_decoder.store.database.file import StoreError
@@ -65,7 +65,7 @@ class Worker:
         self._beat_s = self._retry_s = 0.0
         self._pause = Pause(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._trouble = ""
-        self._at_once = AT_ONCE
+        self._at_once, self._beats = AT_ONCE, 0
         self._said: list[Said] = []
         self._heard: list[tuple[str, Heard]] = []
         self._news: list[str] = []
@@ -184,6 +184,9 @@ class Worker:
             epoch = leases.take(name)
             if epoch is not None:
                 self._own[name] = epoch
+        if not self._beats:
+            leases.forget(f"{WORKER}%")
+        self._beats += 1
         if self._trouble:
             self._trouble = ""
             self._say(Notice("the store is written again", is_problem=True))

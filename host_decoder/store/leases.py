@@ -29,6 +29,12 @@ LEASES = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("until_s", Double, nullable=False),
 )
+HANDED_ON = Table(  # what a leader leaves to the next
+    "handed_on",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("content", Text, nullable=False),
+)
 _TAKE = text(
     f"INSERT INTO leases VALUES (:name, :owner, 1, {NOW} + :lease_s) ON CONFLICT (name) DO UPDATE "
     f"SET owner = :owner, epoch = leases.epoch + 1, until_s = {NOW} + :lease_s "
@@ -41,6 +47,13 @@ _RELEASE = text("UPDATE leases SET until_s = 0, owner = '' WHERE owner = :owner 
 _HELD = text(f"SELECT name FROM leases WHERE until_s >= {NOW}")
 _CHECK = text("SELECT name, epoch FROM leases WHERE owner = :owner FOR SHARE")
 _FORGET = text(f"DELETE FROM leases WHERE name LIKE :like AND until_s < {NOW} - 3600")
+
+
+_HAND_ON = text(
+    "INSERT INTO handed_on VALUES (:name, :content) "
+    "ON CONFLICT (name) DO UPDATE SET content = :content"
+)
+_HANDED = text("SELECT content FROM handed_on WHERE name = :name")
 
 
 class LeaseLostError(StoreError):
@@ -83,6 +96,16 @@ class Leases:
         """Names like this that nobody has had for an hour."""
         with self._database.transaction() as connection:
             connection.execute(_FORGET, {"like": like})
+
+    def hand_on(self, name: str, content: str) -> None:
+        """For whoever leads next."""
+        with self._database.transaction() as connection:
+            connection.execute(_HAND_ON, {"name": name, "content": content})
+
+    def handed(self, name: str) -> str | None:
+        """What an earlier leader left."""
+        found = rows(self._database, _HANDED, {"name": name})
+        return found[0]["content"] if found else None
 
     def check(self, connection: Connection, held: Mapping[str, int]) -> None:
         """LeaseLostError unless all of these are this owner's, under these epochs."""

@@ -38,6 +38,11 @@ PAUSE_S = 3.0
 "Before a page that died is started again."
 END_S = 2.0
 NEEDED = ("starlette", "uvicorn")
+GAP = {"event": "gap"}
+RESULT = (
+    *("node", "image", "label", "top", "confidence", "is_anomaly", "is_complete", "received_s"),
+)
+"What the page is told of an answer as it stands in its line."
 
 
 class PageError(HostError):
@@ -82,7 +87,7 @@ class Page:
             "bundles": [str(path) for path in self._bundles],
             "socket": self._socket.fileno(),
         }
-        self._waiting: deque[dict[str, Any]] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[Mapping[str, Any]] = deque(maxlen=MAX_WAITING)
         self._is_there = threading.Event()
         self._is_over = False
         self._lock = threading.Lock()
@@ -92,11 +97,14 @@ class Page:
     def tell(self, event: Answer | Rejected | Heard | Notice) -> None:
         """What the page shows of it, if anything."""
         line = line_of(event, self._site)
-        if line is None:
-            return
+        if line is not None:
+            self.put(line)
+
+    def put(self, line: Mapping[str, Any]) -> None:
+        """A line of `line_of`, or that something was missed."""
         if len(self._waiting) == MAX_WAITING:
             self._waiting.clear()
-            line = {"event": "gap"}
+            line = GAP
         self._waiting.append(line)
         self._is_there.set()
 
@@ -207,24 +215,21 @@ def of_config(web: WebConfig, host: HostConfig, folder: Path, say: Callable[[str
 def line_of(event: Answer | Rejected | Heard | Notice, site: str) -> dict[str, Any] | None:
     """What the page is told of an event; None: nothing."""
     if isinstance(event, Answer):
-        said = event.to_json()
-        return {
-            "event": "result",
-            "site": site,
-            "node": event.node,
-            "image": event.image,
-            "key": f"{site}:{event.node}:{event.image}",
-            "revision": event.n_chunks,
-            "label": said["label"],
-            "top": said["top"],
-            "confidence": said["confidence"],
-            "is_anomaly": said["is_anomaly"],
-            "is_complete": event.is_complete,
-            "received_s": said["received_s"],
-        }
+        return result_line(event.to_json(), site)
     if isinstance(event, Notice) and event.is_problem:
         return {"event": "problem", "sentence": event.sentence}
     return None
+
+
+def result_line(said: Mapping[str, Any], site: str) -> dict[str, Any]:
+    """`said`: what Answer.to_json says."""
+    return {
+        "event": "result",
+        "site": site,
+        "key": f"{site}:{said['node']}:{said['image']}",
+        "revision": said["chunks"],
+        **{name: said[name] for name in RESULT},
+    }
 
 
 def _send(process: subprocess.Popen[bytes], content: Mapping[str, Any]) -> None:

@@ -22,10 +22,13 @@ def work(
     print_json: Callable[[dict[str, Any]], None],
     say: Callable[[str], None],
     notifier: Notifier | None = None,
+    committed: Callable[[float], None] | None = None,
 ) -> None:
-    """Until that says so. HostError for what waiting does not mend."""
+    """Until that says so. HostError for what waiting does not mend. `committed`: told how long each
+    transaction took.
+    """
     notifier = notifier or Notifier({})
-    worker, explainer = Worker(configs), Explainer()
+    worker, explainer = Worker(configs, committed), Explainer()
     for config in configs:
         for warning in config.warnings:
             say(warning)

@@ -126,9 +126,9 @@ class Site:
         return Process("-m", "link.gateway", path, ready="goes to the broker")
 
 
-def start_worker(*sites: Site) -> Process:
+def start_worker(*sites: Site, words: tuple[str, ...] = ("host_decoder", "listen")) -> Process:
     folders = [str(site.folder) for site in sites]
-    return Process("-m", "host_decoder", "listen", *folders, ready="works on")
+    return Process("-m", *words, *folders, ready="works on")
 
 
 def wait_until(is_so: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:

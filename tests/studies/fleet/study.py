@@ -4,7 +4,8 @@ processes.
 Each part adds its figures to results/fleet.json: `--part sqlite` is one process with SQLite,
 `--part redecode` a later decoder over everything that is stored, `--part wall` the page of a
 thousand nodes in a browser, `--part history` what pages ask of a month of results, in a file and,
-as `--part history-server`, at PostgreSQL.
+as `--part history-server`, at PostgreSQL; `--part fleet` eight sites of 125 nodes with two workers,
+`--part kills` a fleet whose parts are killed in turn.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from link.bundle.bundle import Bundle
 from link.output.results import FOLDER, write_result
+from tests.studies.fleet.fleet_part import fleet_killed, fleet_throughput
 from tests.studies.fleet.history_part import history
 from tests.studies.fleet.redecode_part import redecoded
 from tests.studies.fleet.sqlite_part import killed, throughput
@@ -21,7 +23,7 @@ from tests.studies.fleet.wall_part import wall
 from tests.worlds.postgres import postgres_server
 
 STUDY = "fleet"
-PARTS = ("sqlite", "redecode", "wall", "history", "history-server")
+PARTS = ("sqlite", "redecode", "wall", "history", "history-server", "fleet", "kills")
 WALL_NODES, WALL_RESULTS_PER_S = 1000, 200.0
 N_ASKED, SERVER_SITES = 30, 4
 
@@ -46,6 +48,11 @@ def main(options: argparse.Namespace) -> None:
         if options.part == "sqlite":
             figures = throughput(_made(folder / "load"), bundle, options.seconds)
             figures |= killed(_made(folder / "kills"), bundle, options.kills, options.seed)
+            figures = {_of_sqlite(name): one for name, one in figures.items()}
+        elif options.part == "fleet":
+            figures = fleet_throughput(folder / "fleet", bundle, options.seconds)
+        elif options.part == "kills":
+            figures = fleet_killed(folder / "fleet", bundle, options.kills, options.seed)
         elif options.part == "wall":
             figures = wall(
                 folder, bundle, WALL_NODES, WALL_RESULTS_PER_S, options.seconds, options.seed
@@ -78,6 +85,11 @@ def add_figures(figures: dict[str, float], options: argparse.Namespace) -> None:
     )
     print(json.dumps(figures, indent=1))
     print(f"figures are in {written}")
+
+
+def _of_sqlite(name: str) -> str:
+    """Names without it are a fleet's."""
+    return name if name.startswith("sqlite_") else f"sqlite_{name}"
 
 
 def _made(folder: Path) -> Path:

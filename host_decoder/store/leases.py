@@ -72,15 +72,13 @@ class Leases:
     def take(self, name: str) -> int | None:
         """Its epoch; None: it is another's still, or this owner's already."""
         values = {"name": name, "owner": self.owner, "lease_s": LEASE_S}
-        with self._database.transaction() as connection:
-            epoch = connection.execute(_TAKE, values).scalar_one_or_none()
-        return None if epoch is None else int(epoch)
+        taken = rows(self._database, _TAKE, values)
+        return taken[0]["epoch"] if taken else None
 
     def renew(self) -> dict[str, int]:
         """All that this owner has, each for another LEASE_S."""
         values = {"owner": self.owner, "lease_s": LEASE_S}
-        with self._database.transaction() as connection:
-            return {row.name: row.epoch for row in connection.execute(_RENEW, values)}
+        return {row["name"]: row["epoch"] for row in rows(self._database, _RENEW, values)}
 
     def release(self, names: Iterable[str]) -> None:
         """Others need not wait."""

@@ -67,8 +67,9 @@ class SharedStore:
                     if totals is not None:
                         batch.count(totals)
                 assert batch is not None
-                batch.write()
-                tell(connection, news)
+                with self.database.at_once(connection):
+                    batch.write()
+                    tell(connection, news)
                 self.leases.check(connection, held)
         except BaseException:
             self.forget()

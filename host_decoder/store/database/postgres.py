@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import (
@@ -136,6 +137,24 @@ class PostgresServer:
                 except DBAPIError:
                     self._let_go()
                     raise
+
+    @contextmanager
+    def at_once(self, connection: Connection) -> Iterator[None]:
+        """Statements that nobody asks anything of go to the server together: it takes as long to
+        answer one as all of them.
+        """
+        from psycopg import Error
+        from psycopg import errors as psycopg_errors
+
+        raw: Any = connection.connection.driver_connection
+        try:
+            with raw.pipeline():
+                yield
+        except Error as error:  # which SQLAlchemy has not seen
+            kind = psycopg_errors.IntegrityError, psycopg_errors.DataError
+            if isinstance(error, kind):
+                raise IntegrityError(None, None, error) from error
+            raise OperationalError(None, None, error) from error
 
     def make_days(self, connection: Connection, days: Iterable[int]) -> None:
         """A clock that is years off costs a partition, not the packet."""

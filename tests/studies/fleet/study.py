@@ -15,6 +15,7 @@ from pathlib import Path
 
 from link.bundle.bundle import Bundle
 from link.output.results import FOLDER, write_result
+from tests.studies.command import command
 from tests.studies.fleet.fleet_part import fleet_killed, fleet_throughput
 from tests.studies.fleet.history_part import history
 from tests.studies.fleet.redecode_part import redecoded
@@ -73,8 +74,7 @@ def add_figures(figures: dict[str, float], options: argparse.Namespace) -> None:
     """To those of other parts, which stay."""
     path = options.results / f"{STUDY}.json"
     before = json.loads(path.read_text()) if path.is_file() else {}
-    command = f"python -m tests.studies fleet --part {options.part}"
-    parts = {**before.get("parts", {}), options.part: command}
+    parts = {**before.get("parts", {}), options.part: command()}
     written = write_result(
         STUDY,
         {**before.get("figures", {}), **{name: round(one, 3) for name, one in figures.items()}},

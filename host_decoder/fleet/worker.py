@@ -20,7 +20,7 @@ from host_decoder.errors import ConfigError
 from host_decoder.events import Heard, Notice
 from host_decoder.fleet import news
 from host_decoder.fleet.partition import Partition, Said, Site
-from host_decoder.fleet.shares import LEADER, NAMES, WORKER, name_of, plan
+from host_decoder.fleet.shares import LEADER, WORKER, name_of, plan
 from host_decoder.receive.newcomers import Newcomers
 from host_decoder.store.database.access import UnstorableError
 from host_decoder.store.database.file import StoreError
@@ -65,7 +65,7 @@ class Worker:
         self._beat_s = self._retry_s = 0.0
         self._pause = Pause(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._trouble = ""
-        self._at_once, self._beats = AT_ONCE, 0
+        self._at_once, self._beats, self._n_told = AT_ONCE, 0, 0
         self._said: list[Said] = []
         self._heard: list[tuple[str, Heard]] = []
         self._news: list[str] = []
@@ -218,16 +218,19 @@ class Worker:
             if name in self._own and name not in self._partitions:
                 break
         else:
+            self._tell_share()
             return False
         shared.forget()  # what is known of its nodes may be older than another worker's word
         epoch = self._own[name]
         self._partitions[name] = Partition(
             number, epoch, self._sites, shared, self._onlooker, self._say
         )
-        if all(one in self._partitions for one in self._own if one in NAMES):
-            n, all_there_are = len(self._partitions), topics.PARTITIONS
-            self._say(Notice(f"works on {n} of {all_there_are} partitions"))
         return True
+
+    def _tell_share(self) -> None:
+        if (n_now := len(self._partitions)) != self._n_told:
+            self._n_told = n_now
+            self._say(Notice(f"works on {n_now} of {topics.PARTITIONS} partitions"))
 
     def add_nodes(self, site: str, nodes: Sequence[KnownNode]) -> None:
         """They came while it runs."""

@@ -77,6 +77,9 @@ def _settings(host: Path, systemd: Path) -> Iterator[Finding]:
     yield from _store(config.store)
     for gateway in config.gateways:
         yield from _gateway(gateway, is_running)
+    if config.fleet is not None:
+        broker = config.fleet.settings("doctor")
+        yield from check_address(broker.host, broker.broker_port, "the fleet's broker")
     yield from _outputs(config)
     if not WallClock(config.is_clock_trusted).is_right:
         yield Finding(
@@ -97,6 +100,7 @@ def _outputs(config: "HostConfig") -> Iterator[Finding]:
         said.mqtt.password_file if said.mqtt else None,
         said.webhook.secret_file if said.webhook else None,
         said.email.password_file if said.email else None,
+        config.fleet.password_file if config.fleet else None,
     )
     for path in paths:
         if path is not None:

@@ -100,6 +100,15 @@ def test_a_port_that_is_away_is_named(good):
     assert sentence.startswith("there is no port /dev/pts/9999")
 
 
+def test_a_fleets_broker_and_server_that_are_away_are_named(good):
+    good.write_text(
+        'store = "postgresql://nobody@127.0.0.1:1/x"\nclock = "trusted"\n'
+        '[fleet]\nhost = "127.0.0.1"\nport = 1\ngateways = ["roof"]\nprofile = "udp"\n'
+    )
+    wrong, _ = found(good)
+    assert ["the fleet's broker" in one for one in wrong] == [False, True]
+
+
 def test_a_radio_without_a_region_only_listens(good):
     change(good, '"serial-9600"', '"rn2483-sf9"')
     change(good, "#frequency_hz", "frequency_hz")

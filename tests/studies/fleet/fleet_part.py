@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -193,7 +194,7 @@ def fleet_killed(
     seed: int,
     n_sites: int = 2,
     n_nodes: int = 10,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = partial(print, flush=True),
 ) -> dict[str, float]:
     """Figures of a fleet whose parts are killed in turn."""
     draw = random.Random(seed)

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +53,6 @@ class Fleet:
         self.workers = [start_worker(*self.sites, words=words) for _ in range(N_WORKERS)]
         self.gateways = [site.gateway() for site in self.sites]
         self.pages = [self._page(folder / "page")] if has_page else []
-        for process in self.processes:
-            process.wait_ready()
 
     def _page(self, folder: Path) -> Process:
         folder.mkdir()
@@ -141,6 +138,8 @@ def running(
         mosquitto = stack.enter_context(broker(folder / "broker", SETTINGS))
         fleet = Fleet(folder, bundle, mosquitto, server, n_sites, n_nodes, has_page, words)
         stack.callback(fleet.end)
+        for process in fleet.processes:
+            process.wait_ready()
         yield fleet
 
 
@@ -194,7 +193,7 @@ def fleet_killed(
     seed: int,
     n_sites: int = 2,
     n_nodes: int = 10,
-    say: Callable[[str], None] = partial(print, flush=True),
+    say: Callable[[str], None] = print,
 ) -> dict[str, float]:
     """Figures of a fleet whose parts are killed in turn."""
     draw = random.Random(seed)
@@ -208,7 +207,7 @@ def fleet_killed(
                 begun_s = time.monotonic()
                 fleet.kill(part, draw)
                 back[part].append(_answered_again(fleet, begun_s))
-                say(f"{part}: all sites answered after {back[part][-1]:.1f} s")
+                say(f"{part}: all nodes answered after {back[part][-1]:.1f} s")
         fleet.end()
         lost, twice = check(fleet.dsn, fleet.acknowledged)
         n_images = len(fleet.acknowledged)
@@ -225,14 +224,10 @@ def fleet_killed(
 
 
 def _answered_again(fleet: Fleet, begun_s: float) -> float:
-    """Seconds since then until half of each site's nodes have been answered once more."""
+    """Seconds since then until every node has been answered once more."""
     before = {node: len(node.acknowledged) for site in fleet.sites for node in site.nodes}
     while time.monotonic() < begun_s + BACK_S:
-        shares = [
-            np.mean([len(node.acknowledged) > before[node] for node in site.nodes])
-            for site in fleet.sites
-        ]
-        if min(shares) >= 0.5:
+        if all(len(node.acknowledged) > n for node, n in before.items()):
             return time.monotonic() - begun_s
         time.sleep(0.05)
     raise RuntimeError(f"nobody was answered for {BACK_S:g} s: {fleet.workers[0].said[-5:]}")

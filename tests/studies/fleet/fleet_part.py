@@ -24,6 +24,8 @@ PARTS = ("worker", "gateway", "web", "broker", "postgres", "all")
 N_WORKERS = 2
 BACK_S = 120.0
 "In which somebody must be answered again."
+PAUSE_S = 1.0
+"Between two images of a node, where parts are killed."
 WARM_S = 30.0
 "Sessions of all nodes are looked up once."
 LAST_S = 120.0
@@ -73,8 +75,10 @@ class Fleet:
         return sum(len(node.acknowledged) for site in self.sites for node in site.nodes)
 
     @contextmanager
-    def speaking(self, last_s: float = LAST_S) -> Iterator[None]:
-        """Its nodes send meanwhile; in the end each waits for its last image's acknowledgement."""
+    def speaking(self, last_s: float = LAST_S, pause_s: float = 0.0) -> Iterator[None]:
+        """Its nodes send meanwhile, at that pace; in the end each waits for its last image to be
+        acknowledged.
+        """
         ends_s = [float("inf")]
         threads = [
             threading.Thread(
@@ -84,6 +88,7 @@ class Fleet:
                     site.radio,
                     lambda now_s: now_s > ends_s[0] + last_s,
                     lambda now_s: now_s > ends_s[0],
+                    pause_s,
                 ],
             )
             for site in self.sites
@@ -199,7 +204,7 @@ def fleet_killed(
     draw = random.Random(seed)
     back: dict[str, list[float]] = {part: [] for part in PARTS}
     with running(folder, bundle, n_sites, n_nodes, has_page=True) as fleet:
-        with fleet.speaking():
+        with fleet.speaking(pause_s=PAUSE_S):
             time.sleep(3.0)
             for number in range(n_kills):
                 part = PARTS[number % len(PARTS)]

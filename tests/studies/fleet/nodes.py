@@ -41,6 +41,8 @@ class UdpNode:
         self._bitstreams = _bitstreams(bundle)
         self._chunk: Chunk | None = None
         self._sent_s, self._n_tries = float("-inf"), 0
+        self._next_s = float("-inf")
+        "When it sends its next image."
 
     def send(self, address: tuple[str, int], now_s: float) -> None:
         """Its next image, or the same again, sealed anew, where the last was not acknowledged."""
@@ -55,7 +57,19 @@ class UdpNode:
         self._sent_s = now_s
         self.socket.sendto(self.sender.seal_chunk(self._chunk, Flag.LISTEN), address)
 
-    def is_late(self, now_s: float) -> bool:
+    @property
+    def is_content(self) -> bool:
+        """Nothing of it waits for an acknowledgement."""
+        return self._chunk is None
+
+    def rest(self, until_s: float) -> None:
+        """It has nothing to say before."""
+        self._next_s = until_s
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether it is to send: an image that is new, or one that nobody has acknowledged."""
+        if self._chunk is None:
+            return now_s >= self._next_s
         pause_s = LISTENS_S * 2 ** min(self._n_tries, MAX_DOUBLINGS)
         return now_s > self._sent_s + LISTENS_S + (pause_s if self._n_tries else 0.0)
 
@@ -81,9 +95,10 @@ def run_nodes(
     address: tuple[str, int],
     is_over: Callable[[float], bool],
     is_ending: Callable[[float], bool] = lambda now_s: False,
+    pause_s: float = 0.0,
 ) -> None:
-    """All of them, one image each at a time. From `is_ending` on a node begins no further image,
-    and when none waits any more it is over too.
+    """All of them, one image each at a time, with so long a pause behind each. From `is_ending` on
+    a node begins no further image, and when none waits any more it is over too.
     """
     waiting = set(nodes)
     with selectors.DefaultSelector() as selector:
@@ -94,12 +109,16 @@ def run_nodes(
             for key, _ in selector.select(0.01):
                 node = key.data
                 if node.hear(time.monotonic()):
+                    node.rest(now_s + pause_s)
                     if is_ending(now_s):
                         waiting.discard(node)
-                    else:
+                    elif not pause_s:
                         node.send(address, time.monotonic())
-            for node in [node for node in waiting if node.is_late(now_s)]:
-                node.send(address, now_s)
+            for node in [node for node in waiting if node.is_due(now_s)]:
+                if is_ending(now_s) and node.is_content:
+                    waiting.discard(node)
+                else:
+                    node.send(address, now_s)
 
 
 _known: dict[bytes, list[bytes]] = {}

@@ -7,6 +7,8 @@ import pytest
 
 from link.bundle.bundle import Bundle
 from link.output.results import write_result
+from tests.scale import IS_NIGHTLY
+from tests.studies.fleet.fleet_part import PARTS, fleet_killed, fleet_throughput
 from tests.studies.fleet.history_part import history, is_scan
 from tests.studies.fleet.redecode_part import redecoded
 from tests.studies.fleet.sqlite_part import killed, throughput
@@ -29,6 +31,20 @@ def test_nodes_are_answered_and_nothing_is_lost(tmp_path, bundle):
 def test_a_host_that_is_killed_has_lost_nothing_that_it_acknowledged(tmp_path, bundle):
     figures = killed(tmp_path, bundle, n_kills=2, seed=1, n_nodes=5)
     assert figures == {"kills": 2, "acknowledged_lost": 0, "counted_twice": 0}
+
+
+@pytest.mark.skipif(not IS_NIGHTLY, reason="minutes: make nightly")
+def test_a_fleet_whose_parts_are_killed_has_lost_and_counted_twice_nothing(tmp_path, bundle):
+    figures = fleet_killed(tmp_path / "fleet", bundle, n_kills=len(PARTS), seed=1, n_nodes=4)
+    assert (figures["acknowledged_lost"], figures["counted_twice"]) == (0, 0)
+    assert figures["kills_acknowledged"] > 0
+
+
+@pytest.mark.skipif(not IS_NIGHTLY, reason="minutes: make nightly")
+def test_a_fleet_answers_while_its_nodes_listen(tmp_path, bundle):
+    figures = fleet_throughput(tmp_path / "fleet", bundle, 10.0, n_sites=2, n_nodes=10, warm_s=5.0)
+    assert figures["fleet_results_per_s"] > 5
+    assert figures["downlink_median_ms"] < 200
 
 
 def test_all_that_is_stored_is_decoded_again(tmp_path, bundle):

@@ -16,7 +16,7 @@ from link.carriers.carrier import PortError
 from link.carriers.deadline import begin, within
 from link.carriers.mqtt.connection import BrokerConnection
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
 STEADY_S = 30.0
 "A connection that was there for so long had come back for good."
 CLOSE_S = 0.5

@@ -38,6 +38,9 @@ COMMANDS = {
     "export": Command("make a bundle of what was trained", "export.__main__"),
     "decoder": Command("ask a bundle another question", "export.__main__", ("decoder",)),
     "report": Command("what a run makes of your photos", "export.__main__", ("report",)),
+    "universal": Command(
+        "fit one encoder for questions to come", "export.__main__", ("universal",)
+    ),
     "calibrate": Command("make a bundle's confidence true", "export.__main__", ("calibrate",)),
     "rotate": Command("rotate a bundle's latents by importance", "export.__main__", ("rotate",)),
     "replay": Command("write images for a node to replay", "host_training.__main__", ("replay",)),

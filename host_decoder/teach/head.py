@@ -21,12 +21,12 @@ import numpy as np
 from host_decoder.teach.network_file import head_file
 from link.bundle.calibration import softmax
 
-WIDTHS = (0.5, 1.0, 2.0)
+WIDTHS = (0.5, 1.0)
 "Squared, in parts of the mean squared distance of two examples."
 RIDGES = (0.03, 0.1, 0.3, 1.0)
 FACTORS = np.geomspace(1, 64, 19)
 "What scores are taken times: a class's is about 1, others' about 0."
-MAX_CENTRES, MAX_FOLDS = 1000, 5
+MAX_CENTRES, MAX_FOLDS = 1000, 4
 MAX_TRIED = 1500
 "Examples that are left out in turn; of more, the others are always learned from."
 ROUNDING = 12**-0.5

@@ -6,11 +6,12 @@ bitstream the host has the first 20 or 40 bytes. Half of the images teach a head
 teach` does, the other half measures it. A transform is fitted once for each set; seeds draw the
 halves. The int8 ranges of the backbone alone follow from images of all sets.
 
-accuracy, 10 examples   of codes of 20 and 40 bytes; of the same backbone's float features, by the
+accuracy                of codes of 20 and 40 bytes; of the same backbone's float features, by the
                         same kind of head; and of ImageNet's label alone, by the best rule
 loss points             what codes are below float features, mean over the sets
-teach_*_s               20 classes of 50 photos: a whole command from a folder, and from a store
-                        without its start
+10 examples             the same, where the half that teaches holds ten of every class
+teach_*_s               20 classes of 50 photos, from a folder and from a store: processor
+                        seconds of the whole command, which uses one core
 """
 
 import argparse
@@ -18,6 +19,7 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ from host_training.models.backbone import weights
 from link.coder import decode_bulk, latent_coder
 from link.output.results import write_result
 from tests.studies.command import add_data_dir, add_results, command
-from tests.studies.common import RUNS, Table, draw
+from tests.studies.common import RUNS, Progress, Table, draw
 from tests.studies.universal.teaching import times
 
 BUDGETS = (20, 40)
@@ -48,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--photos", type=Path, required=True, help="a folder of class folders")
     top.add_argument("--backbone", type=Path, required=True, help="folder of an int8 backbone")
     top.add_argument("--bundle", type=Path, default=Path("models/universal"), help="that is taught")
-    top.add_argument("--images", type=int, default=2000, help="from each set (%(default)s)")
+    top.add_argument("--images", type=int, default=1000, help="from each set (%(default)s)")
     top.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     add_data_dir(top)
     add_results(top)
@@ -61,27 +63,19 @@ def main(options: argparse.Namespace) -> None:
     pool = Pool.of(sets, options.data_dir, 0, options.images)
     kept = RUNS / "universal"
     kept.mkdir(parents=True, exist_ok=True)
-    int8 = once(kept / "int8.npy", lambda: reader(options.backbone)(pool.images))
-    floats = once(kept / "floats.npy", lambda: float_features(pool.images))
+    int8 = once(kept / f"int8-{len(pool)}.npy", lambda: reader(options.backbone)(pool.images))
+    floats = once(kept / f"floats-{len(pool)}.npy", lambda: float_features(pool.images))
     figures: dict[str, float] = {}
-    per_seed: dict[str, list[float]] = defaultdict(list)
+    per_seed: dict[str, list[float]] = {}
     for place, name in enumerate(pool.sets):
-        own = pool.set_of == place
-        made = fit_without(pool, int8, place)
-        symbols = rounded(int8[own], made.rotation)
-        bitstreams = [latent_coder.encode(row, made.tables) for row in symbols]
-        figures[f"{name} bytes"] = statistics.mean(map(len, bitstreams))
-        heard = {f"{n} bytes": prefix(bitstreams, n, made) for n in BUDGETS}
-        arms = {"full features": floats[own].astype(np.float64), **heard}
-        for seed in options.seeds:
-            _, labels = np.unique(pool.labels[own], return_inverse=True)
-            for what, accuracy in accuracies(arms, labels, seed):
-                per_seed[f"{name} {what}"].append(accuracy)
-            per_seed[f"{name} label alone"].append(label_alone(floats[own], labels, seed))
-        for what, values in per_seed.items():
-            if what.startswith(f"{name} "):
-                figures[what] = statistics.mean(values)
-                print(f"{what}: {figures[what]:.1%}", flush=True)
+        found = Progress().measured(
+            kept / f"{name}.json", partial(left_out, pool, int8, floats, place, options.seeds)
+        )
+        figures[f"{name} bytes"] = found.pop("bytes")
+        per_seed |= {f"{name} {what}": values for what, values in found.items()}
+        for what, values in found.items():
+            figures[f"{name} {what}"] = statistics.mean(values)
+            print(f"{name} {what}: {figures[f'{name} {what}']:.1%}", flush=True)
     figures |= losses(pool.sets, figures)
     for name in ("loss_points_20_bytes", "loss_points_40_bytes"):
         print(f"{name}: {figures[name]:.1f}")
@@ -95,6 +89,26 @@ def main(options: argparse.Namespace) -> None:
         folder=options.results,
     )
     print(path, draw(json.loads(path.read_text()), plot, 1))
+
+
+def left_out(
+    pool: Pool, int8: np.ndarray, floats: np.ndarray, place: int, seeds: list[int]
+) -> dict[str, Any]:
+    """The set at `place` as a question: mean bytes of whole codes, and accuracies by seed."""
+    own = pool.set_of == place
+    made = fit_without(pool, int8, place)
+    bitstreams = [
+        latent_coder.encode(row, made.tables) for row in rounded(int8[own], made.rotation)
+    ]
+    heard = {f"{n} bytes": prefix(bitstreams, n, made) for n in BUDGETS}
+    arms = {"full features": floats[own].astype(np.float64), **heard}
+    _, labels = np.unique(pool.labels[own], return_inverse=True)
+    found: dict[str, Any] = defaultdict(list)
+    for seed in seeds:
+        for what, accuracy in accuracies(arms, labels, seed):
+            found[what].append(accuracy)
+        found["label alone"].append(label_alone(floats[own], labels, seed))
+    return {**found, "bytes": statistics.mean(map(len, bitstreams))}
 
 
 def once(path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
@@ -141,8 +155,11 @@ def accuracies(
     learn, test = halves(labels, seed)
     n_classes = int(labels.max()) + 1
     few = np.concatenate([learn[labels[learn] == k][:SHOTS] for k in range(n_classes)])
+    learned = [(learn, "")]
+    if len(few) == n_classes * SHOTS:
+        learned.append((few, f" {SHOTS} examples"))
     for name, known in arms.items():
-        for rows, words in ((learn, ""), (few, f" {SHOTS} examples")):
+        for rows, words in learned:
             head = teach(known[rows], labels[rows], n_classes, seed).head
             probabilities, _ = head(known[test])
             yield f"{name}{words}", float((probabilities.argmax(1) == labels[test]).mean())
@@ -168,6 +185,7 @@ def losses(sets: tuple[str, ...], figures: dict[str, float]) -> dict[str, float]
                 100
                 * (figures[f"{name} full features{words}"] - figures[f"{name} {n} bytes{words}"])
                 for name in sets
+                if f"{name} full features{words}" in figures
             )
     return found
 

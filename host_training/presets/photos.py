@@ -11,7 +11,8 @@ PHOTOS = {
     "photo": Preset(
         about=(
             "The first eleven blocks of EfficientNet-Lite0 behind images of side 128, 84 M MACs "
-            "in less than 1 MB, fine-tuned from block 5 on. Not measured yet."
+            "in less than 1 MB, fine-tuned from block 5 on: 96.17 ± 0.40 % from 3.53 bytes on 20 "
+            "classes of groceries, 1,775 photos, 3 seeds; five minutes of a core."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -36,6 +37,7 @@ PHOTOS = {
         order="importance",
         coarseness=0.75,
         image_size=128,
+        results=("photos-grocery-photo",),
     ),
     "photo-large": Preset(
         about=(
@@ -69,7 +71,8 @@ PHOTOS = {
     "photo-small": Preset(
         about=(
             "The first eight blocks of EfficientNet-Lite0 behind images of side 96, 30 M MACs in "
-            "400 kB; taught by `photo`. Not measured yet."
+            "400 kB; taught by `photo`: 95.09 ± 0.81 % from 3.94 bytes on 20 classes of groceries, "
+            "1,775 photos, 3 seeds; five minutes of a core after its teacher's."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -95,5 +98,6 @@ PHOTOS = {
         coarseness=0.75,
         teacher="photo",
         image_size=96,
+        results=("photos-grocery-photo-small",),
     ),
 }

@@ -64,6 +64,14 @@ GOALS = (
 )
 
 
+PHOTO_GOALS = {
+    "photo": (0.955, 5, 1.0),
+    "photo-large": (0.97, 4, 4.0),
+    "photo-small": (0.93, 6, 1.0),
+}
+"By preset: accuracy as a share, bytes of a mean image, MB of its encoder."
+
+
 @dataclass(frozen=True)
 class Measured:
     """A bundle as its export, or its rotation, measured it; one of several seeds has the others'
@@ -180,11 +188,11 @@ def table() -> Table:
 
 
 def others() -> Table:
-    """The goals that are not an accuracy: int8's drop, the mixture's share of the histograms' bits,
-    NAIR's order.
+    """The goals beside those: int8's drop, the mixture's share of the histograms' bits, NAIR's
+    order, photos of one's own.
     """
     found = list(measured())
-    rows = [*drop_rows(found), *bits_rows(found), *nair_rows()]
+    rows = [*drop_rows(found), *bits_rows(found), *nair_rows(), *photo_rows()]
     return Table(["goal", "", "measured", "", "by"], [list(row) for row in rows])
 
 
@@ -257,6 +265,32 @@ def nair_rows() -> Iterator[Row]:
                 missed(-1 - points),
                 by,
             )
+
+
+def photo_rows() -> Iterator[Row]:
+    """Presets that begin from a pretrained backbone, on folders of photos; means over seeds."""
+    for study, figures in results("photos"):
+        preset = next((name for name in PHOTO_GOALS if study.endswith(f"-{name}")), None)
+        if preset is None:
+            continue
+        accuracy, n_bytes, largest = PHOTO_GOALS[preset]
+        mean, spread = figures["accuracy"], figures["accuracy_std"]
+        is_short = figures["bytes_per_image"] <= n_bytes
+        name, by = study.replace("-", " ", 1), f"`results/{study}.json`"
+        yield (
+            f"{name}, splits drawn at random, in {n_bytes} bytes",
+            f"at least {100 * accuracy:g} %",
+            f"{100 * mean:.2f} ± {100 * spread:.2f} % in {figures['bytes_per_image']:.2f}",
+            verdict(mean, accuracy) if is_short else "missed: more bytes",
+            by,
+        )
+        for what, key, most, unit in (
+            ("points lost to int8", "int8_drop_points", 0.5, 1),
+            ("training and export, s", "train_export_s", 360, 1),
+            ("encoder, MB", "encoder_bytes", largest, 1e6),
+        ):
+            value = figures[key] / unit
+            yield f"{name}: {what}", f"at most {most:g}", f"{value:.2f}", missed(value - most), by
 
 
 def verdict(accuracy: float, wish: float) -> str:

@@ -21,6 +21,8 @@ MEASURED = {
     "cifar-16-short": "c3bb4fd0b8c01200",
     "cifar-32-quick": "4bc0e48cdf83ff67",
     "cifar-32-fine": "2bd55bd5845d0ddb",
+    "photo": "c102014c8532907f",
+    "photo-small": "0f8c65e47a37c057",
     "narrow-5": "6279d85a8700e290",
     "narrow-20": "9e86b2b992e746ce",
     "plain-20": "6723b46a55449d37",

@@ -18,6 +18,7 @@ from host_decoder.config import HostConfig
 from host_decoder.events import Answer, Notice
 from host_decoder.gateway_config import GatewayConfig
 from host_decoder.live.processes import Child
+from host_decoder.receive import gateways
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateways import _ledger_path, listen, timing_of
 from host_decoder.receive.host import Host
@@ -228,10 +229,11 @@ def make_roofs(n: int) -> list[Roof]:
 
 @pytest.mark.parametrize("best", [0, 1, 2])
 def test_the_gateway_that_heard_best_answers_and_the_others_take_no_notice(
-    node_entry, store, bundle, best
+    node_entry, store, bundle, best, monkeypatch
 ):
     node, wanted = SmallNode(bundle), [number == best for number in range(3)]
     for patience_s in (0.5, 5.0):  # threads of a busy machine hear the packet late
+        monkeypatch.setattr(gateways, "OTHERS_S", patience_s)
         roofs = make_roofs(3)
         timing = timing_of(roofs)
         assert timing is not None

@@ -10,6 +10,7 @@ as `--part history-server`, at PostgreSQL; `--part fleet` eight sites of 125 nod
 
 import argparse
 import json
+import os
 import tempfile
 from pathlib import Path
 
@@ -27,12 +28,13 @@ STUDY = "fleet"
 PARTS = ("sqlite", "redecode", "wall", "history", "history-server", "fleet", "kills")
 WALL_NODES, WALL_RESULTS_PER_S = 1000, 200.0
 N_ASKED, SERVER_SITES = 30, 4
+USUAL = Path("models/digits")
 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__)
     made.add_argument("--part", choices=PARTS, required=True)
-    made.add_argument("--bundle", type=Path, default=Path("models/digits"))
+    made.add_argument("--bundle", type=Path, default=USUAL)
     made.add_argument("--seconds", type=float, default=30.0, help="of load")
     made.add_argument("--kills", type=int, default=20)
     made.add_argument("--images", type=int, default=200_000, help="to decode again")
@@ -71,16 +73,17 @@ def main(options: argparse.Namespace) -> None:
 
 
 def add_figures(figures: dict[str, float], options: argparse.Namespace) -> None:
-    """To those of other parts, which stay."""
+    """To those of other parts, which stay; with how many programs wanted the processors."""
     path = options.results / f"{STUDY}.json"
     before = json.loads(path.read_text()) if path.is_file() else {}
     parts = {**before.get("parts", {}), options.part: command()}
+    load = {**before.get("load", {}), options.part: round(os.getloadavg()[0], 1)}
     written = write_result(
         STUDY,
         {**before.get("figures", {}), **{name: round(one, 3) for name, one in figures.items()}},
         command="; ".join(parts.values()),
         seeds=[options.seed],
-        extra={"parts": parts},
+        extra={"parts": parts, "load": load},
         folder=options.results,
     )
     print(json.dumps(figures, indent=1))

@@ -28,13 +28,12 @@ STUDY = "fleet"
 PARTS = ("sqlite", "redecode", "wall", "history", "history-server", "fleet", "kills")
 WALL_NODES, WALL_RESULTS_PER_S = 1000, 200.0
 N_ASKED, SERVER_SITES = 30, 4
-USUAL = Path("models/digits")
 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__)
     made.add_argument("--part", choices=PARTS, required=True)
-    made.add_argument("--bundle", type=Path, default=USUAL)
+    made.add_argument("--bundle", type=Path, default=Path("models/digits"))
     made.add_argument("--seconds", type=float, default=30.0, help="of load")
     made.add_argument("--kills", type=int, default=20)
     made.add_argument("--images", type=int, default=200_000, help="to decode again")

@@ -72,7 +72,7 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
         open_outlets("host_decoder"),
         Outputs(config) as outputs,
     ):
-        pages = _pages(config, arguments)
+        pages = _pages(config, arguments, outputs.mute)
         listener = Listener(
             config,
             interruption,
@@ -115,7 +115,9 @@ def _page_alone(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _pages(config: "HostConfig", arguments: argparse.Namespace) -> "list[Page]":
+def _pages(
+    config: "HostConfig", arguments: argparse.Namespace, mute: "Callable[[int, float], None]"
+) -> "list[Page]":
     """What is to be seen in a browser, if anything is; the sentence where is said."""
     from host_decoder.web.config import WebConfig
     from host_decoder.web.feed import Page, of_config
@@ -123,7 +125,7 @@ def _pages(config: "HostConfig", arguments: argparse.Namespace) -> "list[Page]":
     web = config.web or (WebConfig() if arguments.web else None)
     if web is None:
         return []
-    page: Page = of_config(web, config, config.path.parent, _say)
+    page: Page = of_config(web, config, config.path.parent, _say, mute)
     _say(f"the page is at {page.url}")
     return [page]
 
@@ -137,6 +139,8 @@ def _token(arguments: argparse.Namespace, started_s: float) -> int:
     elif arguments.revoke:
         door.revoke(arguments.name)
         _say(f"the token of {arguments.name} lets nobody in any more")
+        if not door.has_tokens():
+            _say("there is no token now: whoever is at this machine may do everything at its page")
     else:
         print(door.add_token(arguments.name, arguments.role, arguments.days))
         _say(
@@ -310,12 +314,12 @@ def _alerts(arguments: argparse.Namespace, started_s: float) -> int:
 
     host = host_folder.host_toml(arguments.folder)
     config = read_config(host)
-    raised = raised_alerts(config.state_dir)
+    raised, muted_s = raised_alerts(config.state_dir)
     if arguments.json:
         for alert in raised:
             _print_json(alert.to_json())
     else:
-        for line in alert_lines(raised, bool(config.outputs.alerts), time.time()):
+        for line in alert_lines(raised, muted_s, bool(config.outputs.alerts), time.time()):
             print(line)
     return 0
 

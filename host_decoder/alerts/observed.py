@@ -60,6 +60,12 @@ class Observed:
         """Packets within the last hour."""
         return sum(1 for then_s in self.bad_tags_s if then_s > now_s - HOUR_S)
 
+    def clock_moved(self, by_s: float) -> None:
+        """Somebody set the clock."""
+        self.bad_tags_s = deque((at_s + by_s for at_s in self.bad_tags_s), MAX_BAD_TAGS)
+        marks = ((at_s + by_s, sent, lost) for at_s, sent, lost in self._marks)
+        self._marks = deque(marks, self._marks.maxlen)
+
     def hear(self, event: Heard) -> None:
         """A packet in its name."""
         if event.outcome == NOT_OPENED:
@@ -94,6 +100,12 @@ class Observation:
         for node in nodes:
             self.presence.add(node.number, node.period_s)
             self.nodes[node.number] = Observed(node)
+
+    def clock_moved(self, by_s: float, now_s: float) -> None:
+        """Somebody set the clock by so much: how long ago something was stays as it is."""
+        self.presence.clock_moved(by_s, now_s)
+        for observed in self.nodes.values():
+            observed.clock_moved(by_s)
 
     def hear(self, event: Answer | Rejected | Heard | Notice) -> Observed | None:
         """The node that it is about, its state up to date."""

@@ -38,7 +38,13 @@ class Presence:
         if node in self._met and before_s is not None and unix_s > before_s:
             self._pauses_s[node].append(unix_s - before_s)
         self._met.add(node)
-        self._heard_s[node] = max(unix_s, before_s or unix_s)
+        self._heard_s[node] = unix_s
+
+    def clock_moved(self, by_s: float, now_s: float) -> None:
+        """Somebody set the clock: the ages of what this host has seen stay as they are."""
+        self._started_s += by_s
+        for node in self._met:
+            self._heard_s[node] = min(now_s, self._heard_s[node] + by_s)
 
     def heard_s(self, node: int) -> float | None:
         return self._heard_s.get(node)
@@ -59,6 +65,8 @@ class Presence:
             return None if node not in self._met else False
         if heard_s is None:  # it has as long as any other from the host's start
             return True if now_s > self._started_s + periods * period_s else None
+        if now_s < heard_s and node not in self._met:
+            return None  # the clock was ahead when that was written down, or is behind now
         if now_s <= heard_s + periods * period_s:
             return False
         return True if now_s > self._started_s + periods * period_s else None

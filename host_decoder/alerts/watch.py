@@ -8,7 +8,7 @@ What was raised, and who has not been told yet, stands in a file; it is written 
 told. Whoever was told just before a power cut may be told again, under the same id.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,8 @@ class Watch:
         self._path = path
         self.raised: dict[tuple[str, int], Alert] = {}
         self.owed: dict[str, list[Alert]] = {name: [] for name in addressees}
+        self.muted_s: dict[int, float] = {}
+        "Until when nothing begins, by node."
         self.notices: list[str] = []
         self._since_s: dict[tuple[str, int], float] = {}
         self._cleared_s: dict[tuple[str, int], float] = {}
@@ -110,6 +112,16 @@ class Watch:
             owed.remove(alert)
             self.keep(now_s)
 
+    def mute(self, node: int, until_s: float, now_s: float) -> None:
+        """Nothing begins of that node until then; what is raised already ends as ever."""
+        self.muted_s[node] = until_s
+        self.keep(now_s)
+
+    def clock_moved(self, by_s: float) -> None:
+        """Somebody set the clock: what holds or rests does so for as long as it should."""
+        for times in (self._since_s, self._cleared_s):
+            times.update({key: at_s + by_s for key, at_s in times.items()})
+
     def raised_of(self, node: int) -> list[str]:
         """Titles of the rules."""
         return sorted(rule for rule, number in self.raised if number == node)
@@ -117,12 +129,14 @@ class Watch:
     def keep(self, now_s: float) -> None:
         """Writes it down; where that fails, `notices` says so once."""
         self._kept_s = now_s
+        self.muted_s = {node: until_s for node, until_s in self.muted_s.items() if until_s > now_s}
         state = {
             "format": FORMAT,
             "raised": [alert.to_json() for alert in self.raised.values()],
             "cleared": [[*key, at_s] for key, at_s in self._cleared_s.items()],
             "owed": {name: [alert.to_json() for alert in owed] for name, owed in self.owed.items()},
             "presence": self._observation.presence.to_json(),
+            "muted": [*self.muted_s.items()],
         }
         try:
             durable.write_state(self._path, state)
@@ -142,8 +156,9 @@ class Watch:
             self._since_s.pop(key, None)
             return [self._clear(key, now_s, "is over")] if key in self.raised else []
         since_s = self._since_s.setdefault(key, now_s)
-        rests = now_s < self._cleared_s.get(key, float("-inf")) + rule.cooldown_s
-        if key in self.raised or rests or now_s < since_s + rule.hold_s:
+        rests = 0 <= now_s - self._cleared_s.get(key, float("-inf")) < rule.cooldown_s
+        is_muted = now_s < self.muted_s.get(node, float("-inf"))
+        if key in self.raised or rests or is_muted or now_s < since_s + rule.hold_s:
             return []
         said = sentence(rule, observed, presence, now_s)
         alert = Alert(rule.title, rule.kind, node, True, now_s, said)
@@ -179,6 +194,7 @@ class Watch:
             }
             for name in self.owed.keys() & state["owed"].keys():
                 self.owed[name] = [Alert.from_json(one) for one in state["owed"][name]]
+            self.muted_s = muted(state)
             self._observation.presence.recall(state["presence"])
         except FileNotFoundError:
             pass
@@ -188,6 +204,11 @@ class Watch:
                 f"{self._path} is damaged ({error}) and is now {aside}: what was raised before is "
                 "said again"
             )
+
+
+def muted(state: Mapping[str, Any]) -> dict[int, float]:
+    """Until when, by node; files of earlier versions have none. Raises TypeError, ValueError."""
+    return {int(node): float(until_s) for node, until_s in state.get("muted", ())}
 
 
 def read_alerts(path: Path) -> dict[str, Any]:

@@ -21,6 +21,8 @@ GIVE_UP_S = 24 * 3600.0
 "An alert that could not be told for so long is told no more."
 POLL_S = 0.2
 MAX_WAITING = 200
+MAX_HANGING = 4
+"Tries that have not ended, each with a thread; then none is begun until one of them ends."
 
 
 class NotToldError(Exception):
@@ -48,6 +50,7 @@ class Courier:
         self._bring, self._settled, self._say = bring, settled, say
         self._pause, self._try_s = Pause(first_pause_s, LONGEST_PAUSE_S), try_s
         self._waiting: deque[Alert] = deque(maxlen=MAX_WAITING)
+        self._hanging: list[Future[None]] = []
         self._should_stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{name} output", daemon=True)
 
@@ -91,7 +94,11 @@ class Courier:
                 self._settled(self.name, alert)
 
     def _try(self, alert: Alert) -> None:
+        self._hanging = [one for one in self._hanging if not one.done()]
+        if len(self._hanging) >= MAX_HANGING:
+            raise NotToldError(f"{MAX_HANGING} tries have no end yet; waiting for one of them")
         outcome: Future[None] = Future()
+        self._hanging.append(outcome)
 
         def run() -> None:
             try:

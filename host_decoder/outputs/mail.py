@@ -1,7 +1,9 @@
 """Mail: an alert as a message by SMTP."""
 
+import hashlib
 import smtplib
 import ssl
+from collections.abc import Mapping
 from email.message import EmailMessage
 from email.utils import formatdate
 
@@ -29,19 +31,31 @@ class Mail:
             with self._server() as server:
                 if config.user is not None:
                     server.login(config.user, config.password or "")
-                server.send_message(self._message(alert), config.sender, config.recipients)
+                refused = server.send_message(
+                    self._message(alert), config.sender, config.recipients
+                )
         except smtplib.SMTPAuthenticationError as error:
             raise NotToldError(
                 f"{config.host} does not take user and password ({error.smtp_code}); check "
                 "password_file of [email]"
             ) from None
-        except smtplib.SMTPRecipientsRefused:
-            raise RefusedError(f"{config.host} takes no mail for {config.recipients}") from None
+        except smtplib.SMTPRecipientsRefused as error:
+            raise self._refused(error.recipients) from None
         except smtplib.SMTPResponseException as error:
             kind = RefusedError if error.smtp_code >= PERMANENT else NotToldError
             raise kind(f"{config.host} does not take it ({error.smtp_code})") from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
             raise NotToldError(f"{config.host} cannot be reached ({error}); trying again") from None
+        if refused:  # the others have it
+            raise RefusedError(str(self._refused(refused)))
+
+    def _refused(self, recipients: Mapping[str, tuple[int, bytes]]) -> NotToldError:
+        """Codes below PERMANENT are greylisting: a later try is taken."""
+        sentence = f"{self._config.host} takes no mail for {', '.join(sorted(recipients))}"
+        is_passing = any(code < PERMANENT for code, _ in recipients.values())
+        return (
+            NotToldError(f"{sentence} yet; trying again") if is_passing else RefusedError(sentence)
+        )
 
     def _server(self) -> smtplib.SMTP:
         config = self._config
@@ -63,6 +77,8 @@ class Mail:
         message["From"] = self._config.sender
         message["To"] = ", ".join(self._config.recipients)
         message["Date"] = formatdate(alert.at_s, usegmt=True)
+        name = hashlib.sha256(f"{self._site}/{alert.id}".encode()).hexdigest()[:32]
+        message["Message-ID"] = f"<{name}@{self._config.sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(
             f"{alert.sentence}\n\nsite {self._site}, node {alert.node}, rule {alert.rule}\n"

@@ -11,13 +11,14 @@ import queue
 import threading
 import time
 from collections import Counter, deque
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from host_decoder.alerts.observed import Observation
 from host_decoder.alerts.watch import FILE, Alert, Watch
 from host_decoder.config import HostConfig, read_further_nodes
-from host_decoder.errors import ConfigError
+from host_decoder.errors import ConfigError, HostError
 from host_decoder.events import Answer, Heard, Notice
 from host_decoder.outputs.courier import Courier
 from host_decoder.outputs.mail import Mail
@@ -31,6 +32,19 @@ LOOK_S, FLUSH_S = 1.0, 0.1
 END_S = 0.7
 "For all outputs to end in order."
 MAX_NOTICES = 64
+CLOCK_S = 2.0
+"By how much the clock is set at least, where it is set; less is its own drift."
+MUTED_S = 3.0
+"In which a person's wish is written down."
+
+
+@dataclass(frozen=True)
+class _Muting:
+    """A person's wish."""
+
+    node: int
+    until_s: float
+    is_kept: threading.Event = field(default_factory=threading.Event)
 
 
 class Outputs:
@@ -46,6 +60,7 @@ class Outputs:
         self._observation = Observation(config.nodes, time.time())
         folder, site = config.state_dir, config.site
         self._path, self._meet_s = config.path, 0.0
+        self._clock_s = _clock_s()
         couriers = {}
         if config.outputs.webhook is not None:
             couriers["webhook"] = Webhook(config.outputs.webhook, site).bring
@@ -79,6 +94,18 @@ class Outputs:
             self._events.put_nowait(event)
         except queue.Full:
             self._n_dropped += 1
+
+    def mute(self, node: int, until_s: float) -> None:
+        """Nothing is told of that node until then (Unix time); from any thread. HostError."""
+        if not self._rules:
+            raise HostError(f"host.toml has no [[alert]], so nothing is told of node {node} anyway")
+        wish = _Muting(node, until_s)
+        try:
+            self._events.put_nowait(wish)
+        except queue.Full:
+            raise HostError("the host is busy; ask again in a moment") from None
+        if not wish.is_kept.wait(MUTED_S):
+            raise HostError("the host is busy; look again whether it was done")
 
     def notices(self) -> list[Notice]:
         """What the person should know, since the last call."""
@@ -152,9 +179,12 @@ class Outputs:
         is_over = False
         while not is_over:
             try:
-                self._take(self._events.get(timeout=FLUSH_S))
+                event = self._events.get(timeout=FLUSH_S)
+                self._mind_clock()
+                self._take(event)
             except queue.Empty:
                 is_over = self._should_stop.is_set()
+                self._mind_clock()
             if (now_s := time.monotonic()) >= look_s:
                 look_s = now_s + LOOK_S
                 self._look(time.time())
@@ -168,6 +198,10 @@ class Outputs:
             addressee, alert = event
             self._watch.settled(addressee, alert, time.time())
             return
+        if isinstance(event, _Muting):
+            self._watch.mute(event.node, event.until_s, time.time())
+            event.is_kept.set()
+            return
         if isinstance(event, Heard) and event.is_stored:
             self._meet(event.node)
         observed = self._observation.hear(event)
@@ -175,6 +209,16 @@ class Outputs:
             self._metrics.take(event, observed)
         if self._mqtt is not None and observed is not None and not isinstance(event, Rejected):
             self._mqtt.take(event, observed)
+
+    def _mind_clock(self) -> None:
+        """A clock that somebody sets (a first answer of NTP, hours after a power cut) makes nobody
+        silent, and ends nothing.
+        """
+        clock_s = _clock_s()
+        by_s, self._clock_s = clock_s - self._clock_s, clock_s
+        if abs(by_s) >= CLOCK_S:
+            self._observation.clock_moved(by_s, time.time())
+            self._watch.clock_moved(by_s)
 
     def _meet(self, node: int | None) -> None:
         """One that was flashed while the host ran; what is wrong with others the host says."""
@@ -214,3 +258,8 @@ class Outputs:
 
     def _say(self, sentence: str, is_problem: bool) -> None:
         self._notices.append(Notice(sentence, is_problem))
+
+
+def _clock_s() -> float:
+    """How far the clock is from the one that nobody sets."""
+    return time.time() - time.monotonic()

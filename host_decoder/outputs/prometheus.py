@@ -57,8 +57,6 @@ class Metrics:
         self._truncated = named(
             Gauge, "per_node_truncated", "1: there are more nodes than figures of nodes."
         )
-        self._shown = sorted(observation.nodes)[:MAX_NODES] if per_node else []
-        self._truncated.set(int(per_node and len(observation.nodes) > MAX_NODES))
         self._of_node = {
             name: named(Gauge, f"node_{name}", text, "site", "node")
             for name, text in (
@@ -110,7 +108,9 @@ class Metrics:
         for output, n in pending.items():
             self._pending.labels(output).set(n)
         self._dropped.inc(n_dropped)
-        for node in self._shown if self._of_node else ():
+        nodes = sorted(self._observation.nodes) if self._of_node else []
+        self._truncated.set(int(len(nodes) > MAX_NODES))
+        for node in nodes[:MAX_NODES]:
             self._show(node, self._observation.nodes[node])
 
     def _show(self, node: int, observed: Observed) -> None:

@@ -170,6 +170,8 @@ def read_webhook(table: Mapping[str, Any], folder: Path) -> WebhookConfig:
         is_url = False
     if not is_url or not config.url.isascii() or re.search(r"[\s\x00-\x1f]", config.url):
         raise ValueError(f"url is {config.url!r}; write http:// or https://, host and path")
+    if "@" in parts.netloc:
+        raise ValueError("url has a user before its host, who is not told; let secret_file sign")
     return replace(config, secret=_secret("secret_file", config.secret_file))
 
 

@@ -6,7 +6,7 @@
                               secret
 
 Who receives it compares the signature in constant time, refuses old timestamps, and answers 2xx.
-410 says that nothing more is wanted; other 4xx than 408, 425 and 429 that this one is not.
+5xx, 408, 425 and 429 say that another try may help; anything else that it would not.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from host_decoder.outputs.sections import WebhookConfig
 
 TIMEOUT_S = 10.0
 PASSING = (408, 425, 429)
-"Answers of 4xx that may not be the last word."
+"Answers below 500 that may not be the last word."
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -65,7 +65,12 @@ class Webhook:
             self._opener.open(request, timeout=TIMEOUT_S).close()
         except HTTPError as error:
             error.close()
-            if 400 <= error.code < 500 and error.code not in PASSING:
+            if 300 <= error.code < 400:
+                raise RefusedError(
+                    f"{self._where} answers {error.code} and wants to be asked elsewhere; write "
+                    "that address as url of [webhook]"
+                ) from None
+            if error.code < 500 and error.code not in PASSING:
                 raise RefusedError(f"{self._where} refuses it ({error.code})") from None
             raise NotToldError(f"{self._where} answers {error.code}; trying again") from None
         except (URLError, OSError, http.client.HTTPException, ValueError) as error:

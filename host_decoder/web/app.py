@@ -25,6 +25,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from host_decoder.errors import HostError
+from host_decoder.web.alarms import Alarms
 from host_decoder.web.archive import Archive, Wish
 from host_decoder.web.config import WebConfig
 from host_decoder.web.door import MAX_LABEL_LETTERS, Door
@@ -35,7 +36,7 @@ from host_decoder.web.table import NO_PARQUET, csv_pages, has_parquet, parquet_p
 from link.base import extras
 
 STATIC = Path(__file__).parent / "static"
-PAGES = ("/", "/nodes/{site}/{number:int}", "/images", "/link", "/map", "/jobs", "/desk")
+PAGES = ("/", "/nodes/{site}/{number}", "/images", "/link", "/map", "/jobs", "/alerts", "/desk")
 "One page, which looks at its own address."
 DAY_S = 86_400.0
 MAX_LIMIT, MAX_KEYS = 500, 120
@@ -48,6 +49,9 @@ BEAT = ": nothing new\n\n"
 THREADS = 4
 "For what reads the store; who asks beyond that waits."
 TOKEN_S = 90 * DAY_S
+MAX_MUTED_S = 30 * DAY_S
+MAX_NUMBER = 2**31 - 1
+"What the store counts nodes, decoders and jobs by."
 
 
 Decide = Callable[[dict[str, Any]], Awaitable[None]]
@@ -64,8 +68,12 @@ class Site:
         latents: Latents,
         config: WebConfig,
         decide: Decide,
+        alarms: Alarms | None = None,
     ) -> None:
-        """`decide`: has the host write what a person decided; a HostError says why it could not."""
+        """`decide`: has the host write what a person decided; a HostError says why it could not.
+        `alarms`: None, where no alert is told.
+        """
+        self.alarms = alarms or Alarms(door.path.parent, "", ())
         self.archive = archive
         self.hub = hub
         self.door = door
@@ -106,7 +114,7 @@ def make_app(site: Site, port: int | None = None, work: Any = None) -> Guard:
             Mount("/static", StaticFiles(directory=STATIC)),
             Route("/api/1/about", routes.about),
             Route("/api/1/nodes", routes.nodes),
-            Route("/api/1/nodes/{site}/{number:int}", routes.node),
+            Route("/api/1/nodes/{site}/{number}", routes.node),
             Route("/api/1/results", routes.results),
             Route("/api/1/images/{key}", routes.image),
             Route("/api/1/latents", routes.shown),
@@ -117,6 +125,8 @@ def make_app(site: Site, port: int | None = None, work: Any = None) -> Guard:
             Route("/api/1/labels", routes.label, methods=["POST"]),
             Route("/api/1/jobs", routes.jobs),
             Route("/api/1/jobs", routes.job, methods=["POST"]),
+            Route("/api/1/alerts", routes.alerts),
+            Route("/api/1/alerts", routes.mute, methods=["POST"]),
             Route("/api/1/compare", routes.compare),
             Route("/api/1/audit", routes.audit),
             Route("/api/1/export.{kind}", routes.export),
@@ -183,14 +193,16 @@ class _Routes:
     async def node(self, request: Request) -> Response:
         since_s = time.time() - min(_number(request.query_params, "days", 1.0), 400.0) * DAY_S
         site, number = request.path_params["site"], request.path_params["number"]
-        found = await self._site.read(self._site.archive.node, site, number, since_s)
+        found = None
+        if number.isdecimal() and len(number) < 10:
+            found = await self._site.read(self._site.archive.node, site, int(number), since_s)
         if found is None:
-            raise RefusedError(404, f"nothing is known of node {number} of {site}")
+            raise RefusedError(404, f"nothing is known of node {number[:20]} of {site[:100]}")
         return _json({"now_s": time.time(), "since_s": since_s, **found})
 
     async def results(self, request: Request) -> Response:
         wish, asked = _wish(request.query_params), request.query_params
-        limit = min(int(_number(asked, "limit", 60)), MAX_LIMIT)
+        limit = max(1, min(int(_number(asked, "limit", 60)), MAX_LIMIT))
         found = await self._site.read(
             self._site.archive.results, wish, asked.get("after", "")[:200], limit
         )
@@ -247,13 +259,46 @@ class _Routes:
         if len(label) > MAX_LABEL_LETTERS or not label.isprintable():
             raise RefusedError(400, f"a label is at most {MAX_LABEL_LETTERS} letters, in one line")
         found = await self._site.read(self._site.archive.whereabouts, key)
-        if found is None:
+        if found is None or await self._site.read(self._site.archive.image, key) is None:
             raise RefusedError(404, "there is no such image; it may have been cleared away")
         said = {"what": "label", "sender": found[0], "image": found[1], "label": label}
-        await self._site.decide(said)
-        person = request.scope["person"]
-        await self._site.read(self._site.door.note, person, f"label of {key}: {label or 'none'}")
+        await self._decide(request, said, f"label of {key}: {label or 'none'}")
         return _json({"key": key, "label": label})
+
+    async def _decide(self, request: Request, said: dict[str, Any], note: str) -> None:
+        """In the audit first: where that cannot be written, nothing is changed."""
+        person, door = request.scope["person"], self._site.door
+        await self._site.read(door.note, person, note)
+        try:
+            await self._site.decide(said)
+        except HostError as error:
+            await self._site.read(door.note, person, f"not done: {note} ({error})")
+            raise
+
+    async def alerts(self, request: Request) -> Response:
+        now_s = time.time()
+        found = await self._site.read(self._site.alarms.to_json, now_s)
+        return _json({"now_s": now_s, **found})
+
+    async def mute(self, request: Request) -> Response:
+        """{"site", "node", "for_s"}: nothing begins of that node for so long; 0: it may again."""
+        asked = await _body(request)
+        site, node = asked.get("site"), asked.get("node")
+        for_s: Any = asked.get("for_s")
+        is_time = isinstance(for_s, int | float) and not isinstance(for_s, bool)
+        if not (isinstance(site, str) and type(node) is int and is_time):
+            raise RefusedError(400, 'say {"site": its site, "node": its number, "for_s": seconds}')
+        if not 0 <= for_s <= MAX_MUTED_S:
+            raise RefusedError(400, f"for_s is from 0 to {MAX_MUTED_S:.0f}, 30 days")
+        archive = self._site.archive
+        is_known = 0 <= node <= MAX_NUMBER and await self._site.read(archive.node, site, node, 0.0)
+        if not is_known or not self._site.alarms.has(site):
+            raise RefusedError(404, "no [[alert]] of this host is about that node")
+        until_s = time.time() + for_s
+        said = {"what": "mute", "node": node, "until_s": until_s}
+        how = f"muted for {for_s:.0f} s" if for_s else "no longer muted"
+        await self._decide(request, said, f"node {node} of {site}: {how}")
+        return _json({"until_s": until_s})
 
     async def jobs(self, request: Request) -> Response:
         return _json(await self._site.read(self._site.archive.jobs))
@@ -268,14 +313,14 @@ class _Routes:
         said = asked[wanted[0]]
         if isinstance(said, str) and said not in self._site.latents.bundles:
             raise RefusedError(404, "that bundle is not here")
-        await self._site.decide({"what": what, wanted[0]: said})
-        person = request.scope["person"]
-        await self._site.read(self._site.door.note, person, f"{what}: {wanted[0]} {said}")
+        if isinstance(said, int) and not 0 < said <= MAX_NUMBER:
+            raise RefusedError(404, f"there is no such {wanted[0]}")
+        await self._decide(request, {"what": what, wanted[0]: said}, f"{what}: {wanted[0]} {said}")
         return _json({"what": what})
 
     async def compare(self, request: Request) -> Response:
         asked = request.query_params
-        a, b = (int(_number(asked, name, 0)) or None for name in ("a", "b"))
+        a, b = (int(min(_number(asked, name, 0), MAX_NUMBER)) or None for name in ("a", "b"))
         if b is None:
             raise RefusedError(400, "say b: a decoder's number; a may be another, or left out")
         return _json(await self._site.read(self._site.archive.comparison, a, b))
@@ -315,7 +360,7 @@ class _Routes:
 
     async def sign_in(self, request: Request) -> Response:
         """A form's token becomes a cookie that no script reads and no other page sends."""
-        form = parse_qs((await request.body()).decode("latin-1"), max_num_fields=4)
+        form = parse_qs((await request.body()).decode("latin-1"))
         token = form.get("token", [""])[0].strip()
         person = await self._site.read(self._site.door.person, token) if token else None
         if person is None:
@@ -410,7 +455,7 @@ def _wish(asked: Mapping[str, str]) -> Wish:
     number = _number(asked, "node", -1)
     return Wish(
         site=asked.get("site", "")[:100],
-        node=None if number < 0 else int(number),
+        node=None if number < 0 else int(min(number, MAX_NUMBER)),
         label=asked.get("label", "")[:100],
         since_s=_number(asked, "since", 0) or None,
         until_s=_number(asked, "until", 0) or None,

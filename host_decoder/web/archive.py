@@ -273,9 +273,10 @@ def _place(after: str) -> tuple[float, int, int] | None:
     """What `after` says; None: the beginning, also for what nobody was told."""
     try:
         received, image, node = after.split("_")
-        return float(received), int(image), int(node)
+        place = float(received), int(image), int(node)
     except ValueError:
         return None
+    return place if max(map(abs, place)) < 1 << 62 else None
 
 
 def _parsed(key: str) -> tuple[str, int, int, int | None] | None:

@@ -1,11 +1,12 @@
 """Deeds: what people decide at the page, done by the host, which alone writes the store: a label by
-hand, a later decoder over all that is stored, which decoder's labels are shown.
+hand, a later decoder over all that is stored, which decoder's labels are shown, of which nodes no
+alert is wanted for a while.
 
 A decoder over a long history takes minutes; here it is only asked for, and the host's worker does
 it (host_decoder.store.history.worker).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from link.bundle import Bundle, BundleError
 class Deeds:
     """Each returns when it is done; a HostError says why it is not."""
 
-    def __init__(self, database: Database, bundles: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bundles: Sequence[Path],
+        mute: Callable[[int, float], None] | None = None,
+    ) -> None:
+        """`mute`: of a node, until a Unix time."""
+        self._mute = mute
         self._database = database
         self._desk = Desk(database)
         self._bundles = bundles
@@ -31,6 +39,10 @@ class Deeds:
             self._desk.label_image(asked["sender"], asked["image"], asked["label"] or None)
         elif what == "redecode":
             redecode_job(self._database, self._bundle(asked["bundle"]))
+        elif what == "mute":
+            if self._mute is None:
+                raise HostError("nobody here tells alerts, so nothing can be muted")
+            self._mute(asked["node"], asked["until_s"])
         elif what == "cancel":
             self._desk.cancel_job(asked["job"])
         elif what == "show":

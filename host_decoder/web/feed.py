@@ -61,9 +61,11 @@ class Page:
         door: Path,
         site: str,
         say: Callable[[str], None],
+        alerts: Mapping[str, Any] | None = None,
+        mute: Callable[[int, float], None] | None = None,
     ) -> None:
         """`nodes`: site, node, name and what else host.toml says of each but its key; `door`: the
-        file with who may come in.
+        file with who may come in; `alerts`: what host_decoder.web.alarms.Alarms is made of.
         """
         if missing := [name for name in NEEDED if find_spec(name) is None]:
             raise PageError(
@@ -71,7 +73,7 @@ class Page:
                 "out of host.toml"
             )
         self.url = config.url
-        self._bundles = list(bundles)
+        self._bundles, self._mute = list(bundles), mute
         self._site = site
         self._say = say
         self._socket = _listening(config)
@@ -85,6 +87,7 @@ class Page:
             "door": str(door),
             "nodes": list(nodes),
             "bundles": [str(path) for path in self._bundles],
+            "alerts": alerts,
             "socket": self._socket.fileno(),
         }
         self._waiting: deque[Mapping[str, Any]] = deque(maxlen=MAX_WAITING)
@@ -111,7 +114,7 @@ class Page:
     @contextmanager
     def running(self, database: Database) -> Iterator[None]:
         """While entered it is there for browsers; what they decide is done to the database."""
-        self._deeds = Deeds(database, self._bundles)
+        self._deeds = Deeds(database, self._bundles, self._mute)
         self._thread.start()
         try:
             yield
@@ -135,16 +138,20 @@ class Page:
         """The page's process, again and again until the end."""
         has_said = False
         while True:
-            with self._lock:
-                if self._is_over:
-                    return
-                process = self._process = self._start()
-            threading.Thread(target=self._decide, args=[process], daemon=True).start()
-            self._write(process)
-            code = process.wait()
+            try:
+                with self._lock:
+                    if self._is_over:
+                        return
+                    process = self._process = self._start()
+            except OSError as error:
+                why = f"the page cannot be started ({error}); it is tried again"
+            else:
+                threading.Thread(target=self._decide, args=[process], daemon=True).start()
+                self._write(process)
+                why = f"the page ended with code {process.wait()}; it is started again"
             if not self._is_over and not has_said:
                 has_said = True
-                self._say(f"the page ended with code {code}; it is started again")
+                self._say(why)
             self._wait(PAUSE_S)
 
     def _wait(self, time_s: float) -> None:
@@ -182,6 +189,8 @@ class Page:
         """What people decided at the page, until it ends: a line each, and an answer to each."""
         assert process.stdout is not None
         for line in process.stdout:
+            if not line.endswith(b"\n"):
+                return  # it died while it wrote
             asked = json.loads(line)
             try:
                 self._deeds.do(asked)
@@ -192,7 +201,13 @@ class Page:
             self._is_there.set()
 
 
-def of_config(web: WebConfig, host: HostConfig, folder: Path, say: Callable[[str], None]) -> Page:
+def of_config(
+    web: WebConfig,
+    host: HostConfig,
+    folder: Path,
+    say: Callable[[str], None],
+    mute: Callable[[int, float], None] | None = None,
+) -> Page:
     """The page of the host that host.toml in that folder describes; no key goes there."""
     bundles = {
         bundle.path: None for node in host.nodes for bundle in (node.bundle, *node.earlier_bundles)
@@ -209,7 +224,12 @@ def of_config(web: WebConfig, host: HostConfig, folder: Path, say: Callable[[str
         }
         for node in host.nodes
     ]
-    return Page(web, str(host.store), nodes, bundles, folder / NAME, host.site, say)
+    alerts = {
+        "folder": str(host.state_dir),
+        "site": host.site,
+        "rules": [rule.title for rule in host.outputs.alerts],
+    }
+    return Page(web, str(host.store), nodes, bundles, folder / NAME, host.site, say, alerts, mute)
 
 
 def line_of(event: Answer | Rejected | Heard | Notice, site: str) -> dict[str, Any] | None:

@@ -8,9 +8,11 @@ times are bounded, and whoever reads too slowly is cut off.
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
+from starlette.requests import cookie_parser
+
+from host_decoder.errors import HostError
 from host_decoder.web.config import WebConfig
 from host_decoder.web.door import Door, Person
 
@@ -85,6 +87,8 @@ class Guard:
             await answer.refuse(refused.status, str(refused))
         except TimeoutError:
             await answer.refuse(503, "this took too long; ask for less")
+        except HostError as error:  # who may come in cannot be read
+            await answer.refuse(503, str(error))
 
     def _admitted(self, scope: Message) -> Person | None:
         """Who asks, where that matters; RefusedError otherwise."""
@@ -141,11 +145,8 @@ def _token(headers: dict[bytes, str]) -> tuple[str, bool]:
     scheme, _, token = headers.get(b"authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip(), True
-    try:
-        cookie = SimpleCookie(headers.get(b"cookie", ""))
-    except CookieError:
-        return "", False
-    return (cookie[COOKIE].value if COOKIE in cookie else ""), False
+    # other programs at this machine set cookies of any shape, and browsers send them here too
+    return cookie_parser(headers.get(b"cookie", "")).get(COOKIE, ""), False
 
 
 def _check_length(headers: dict[bytes, str]) -> None:
@@ -192,6 +193,7 @@ class _Answer:
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
         if status == 401 and _wants_page(self._scope):
             status, headers = 303, [(b"location", b"/login"), (b"cache-control", b"no-store")]
+        headers.append((b"connection", b"close"))  # a body that nobody wants is not waited for
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": f"{sentence}\n".encode()})
 

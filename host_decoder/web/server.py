@@ -18,6 +18,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from host_decoder.store.history.reading import Reading
+from host_decoder.web.alarms import Alarms
 from host_decoder.web.app import Site, make_app
 from host_decoder.web.archive import Archive
 from host_decoder.web.config import WebConfig
@@ -87,7 +88,8 @@ async def serve(told: dict[str, Any], events: Any) -> None:
     hub, upstream = Hub(secrets.token_hex(4)), Upstream(sys.stdout.buffer)
     archive = Archive(Reading(told["store"]), told["nodes"])
     latents = Latents(archive, [Path(path) for path in told["bundles"]])
-    site = Site(archive, hub, Door(Path(told["door"])), latents, config, upstream.decide)
+    alarms = Alarms(**told["alerts"]) if told.get("alerts") else None
+    site = Site(archive, hub, Door(Path(told["door"])), latents, config, upstream.decide, alarms)
     listening = socket.socket(fileno=told["socket"])
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ from host_decoder.receive.host import Host
 from host_decoder.store.history.desk import Desk
 from host_decoder.store.history.reading import Reading
 from host_decoder.store.store import Store
+from host_decoder.web.alarms import Alarms
 from host_decoder.web.app import Site, make_app
 from host_decoder.web.archive import Archive
 from host_decoder.web.config import WebConfig
@@ -50,7 +51,8 @@ class SmallFleet:
 
     def __init__(self, store: Store, bundle: Bundle, folder: Path, **web: Any) -> None:
         self.desk = Desk(store.database)
-        self.deeds = Deeds(store.database, [bundle.path])
+        self.muted: list[tuple[int, float]] = []
+        self.deeds = Deeds(store.database, [bundle.path], lambda *said: self.muted.append(said))
         self.reading = Reading(store.place)
         named = {"site": SITE, "node": 7, "name": "Gate", "period_s": 60.0, "bundle": "00"}
         self.archive = Archive(self.reading, [named, {"site": SITE, "node": 9, "name": "New"}])
@@ -59,7 +61,8 @@ class SmallFleet:
         self.latents = Latents(self.archive, [bundle.path])
         self.decided: list[dict[str, Any]] = []
         config = WebConfig(**web)
-        site = Site(self.archive, self.hub, self.door, self.latents, config, self._decide)
+        alarms = Alarms(folder, SITE, ["silent"])
+        site = Site(self.archive, self.hub, self.door, self.latents, config, self._decide, alarms)
         self.app: Guard = make_app(site)
 
     async def _decide(self, what: dict[str, Any]) -> None:

@@ -43,6 +43,12 @@ async function answer(response) {
   return response.json();
 }
 
+// Rows of cells below a head; the column `wrapped` holds sentences.
+export function table(head, rows, wrapped = -1) {
+  return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text)))),
+    h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((cell, index) => h("td", { class: index === wrapped ? "wrap" : null }, cell)))))));
+}
+
 let quiet;
 
 // A sentence for the person, also for one who listens to the page.

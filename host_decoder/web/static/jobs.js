@@ -1,5 +1,5 @@
 // Decoders: a later one over all that is stored, beside what was told then, and which of them is shown.
-import { get, h, post, say } from "./dom.js";
+import { get, h, post, say, table } from "./dom.js";
 import { about, go } from "./main.js";
 import { wish } from "./strip.js";
 import { count, moment, percent } from "./words.js";
@@ -75,8 +75,4 @@ function matrix(confusion) {
   };
   return h("div", { class: "scroll" }, h("table", { class: "heat" }, h("thead", {}, h("tr", {}, h("th", {}, ""), ...labels.map((label) => h("th", { scope: "col" }, label)))),
     h("tbody", {}, ...labels.map((a) => h("tr", {}, h("th", { scope: "row" }, a), ...labels.map((b) => cell(a, b)))))));
-}
-
-function table(head, rows) {
-  return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((part) => h("td", {}, part)))))));
 }

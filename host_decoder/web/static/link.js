@@ -1,5 +1,5 @@
 // The link: who hears whom how well, what is lost, and what was refused, with its sentence.
-import { get, h } from "./dom.js";
+import { get, h, table } from "./dom.js";
 import { called, duration, figure, moment, percent } from "./words.js";
 
 const AGAIN_MS = 15000, MOST_GATEWAYS = 12;
@@ -66,10 +66,4 @@ function figures(rows, nodes) {
 function refusals(rows) {
   if (!rows.length) return none("Nothing was refused.");
   return table(["reason", "times", "last", "last sentence"], rows.map((one) => [one.reason, figure(one.n), moment(one.last_s), one.last_sentence]), 3);
-}
-
-function table(head, rows, wrapped = -1) {
-  const how = (index) => (index === wrapped ? "wrap" : null);
-  return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text)))),
-    h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((cell, index) => h("td", { class: how(index) }, cell)))))));
 }

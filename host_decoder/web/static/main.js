@@ -10,6 +10,7 @@ const VIEWS = [
   [/^\/link$/, "Link", () => import("./link.js")],
   [/^\/map$/, "Map", () => import("./map.js")],
   [/^\/jobs$/, "Decoders", () => import("./jobs.js")],
+  [/^\/alerts$/, "Alerts", () => import("./alerts.js")],
   [/^\/desk$/, "Desk", () => import("./desk.js")],
 ];
 const main = document.getElementById("main");
@@ -18,13 +19,13 @@ let leave = () => {}, turn = 0;
 async function show() {
   const mine = ++turn;
   const [pattern, title, load] = VIEWS.find(([one]) => one.test(location.pathname)) ?? VIEWS[0];
-  const given = (pattern.exec(location.pathname) ?? []).slice(1).map(decodeURIComponent);
   for (const link of document.querySelectorAll(".top nav a"))
     link.toggleAttribute("aria-current", link.pathname === location.pathname);
   document.querySelector(".top nav a[aria-current]")?.setAttribute("aria-current", "page");
   leave();
   leave = () => {};
   try {
+    const given = (pattern.exec(location.pathname) ?? []).slice(1).map(decodeURIComponent);
     const root = h("div", {});
     const [view] = await Promise.all([load(), about]);
     if (mine !== turn) return;

@@ -13,10 +13,11 @@ export async function show(root, given, query) {
   const tiles = new Map();
   const wall = h("div", { class: "wall" });
   const sum = h("p", { class: "sum" });
-  const search = h("input", { type: "search", placeholder: "Name or label", "aria-label": "Show only nodes whose name or label has", value: query.get("q") ?? "", oninput: () => sift() });
+  const search = h("input", { type: "search", placeholder: "Name or label", "aria-label": "Show only nodes whose name or label has", value: query.get("q") ?? "", oninput: () => { keep(); sift(); } });
   const site = h("select", { "aria-label": "Site", hidden: true, onchange: () => sift() });
   const trouble = h("button", { type: "button", "aria-pressed": "false", onclick: () => { trouble.setAttribute("aria-pressed", String(trouble.getAttribute("aria-pressed") !== "true")); sift(); } }, "Problems only");
-  root.append(h("div", { class: "tools" }, h("h1", {}, "Wall"), sum, search, site, trouble), wall);
+  const empty = h("div", { class: "empty", hidden: true }, h("h1", {}, "No node yet"), h("p", {}, "The host hears nobody. Flash a node, or add one to host.toml; it appears here as soon as it is known."));
+  root.append(h("div", { class: "tools" }, h("h1", {}, "Wall"), sum, search, site, trouble), empty, wall);
   wall.addEventListener("keydown", walk);
 
   const seen = new IntersectionObserver((entries) => {
@@ -44,7 +45,7 @@ export async function show(root, given, query) {
       site.hidden = false;
     }
     wall.classList.toggle("dense", nodes.length > DENSE);
-    if (!nodes.length) wall.replaceWith(h("div", { class: "empty" }, h("h1", {}, "No node yet"), h("p", {}, "The host hears nobody. Flash a node, or add one to host.toml; it appears here as soon as it is known.")));
+    empty.hidden = nodes.length > 0;
     tick();
     sift();
   }
@@ -53,6 +54,10 @@ export async function show(root, given, query) {
     const words = search.value.trim().toLowerCase(), isOnly = trouble.getAttribute("aria-pressed") === "true";
     for (const tile of tiles.values())
       tile.element.hidden = !(tile.has(words) && (!site.value || tile.node.site === site.value) && (!isOnly || tile.state !== "well"));
+  }
+
+  function keep() {
+    const words = search.value.trim();
     history.replaceState(null, "", words ? `/?q=${encodeURIComponent(words)}` : "/");
   }
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from host_decoder.alerts.observed import HOUR_S, MIN_PACKETS, Observation
-from host_decoder.events import Notice
+from host_decoder.events import NOT_OPENED, Notice
 from tests.worlds.heard import heard, told
 from tests.worlds.small_host import NODE, answer
 
@@ -53,3 +53,14 @@ def test_packets_in_its_name_that_its_key_does_not_open_are_counted_for_an_hour(
         observed = observation.hear(heard(at_s, outcome="not opened"))
     assert observed.n_bad_tags(HOUR_S + 5.0) == 2
     assert observed.heard is None
+
+
+def test_a_clock_that_is_set_keeps_the_last_hour(observation):
+    observation.hear(heard(5.0, outcome=NOT_OPENED))
+    observation.hear(heard(6.0, sent=0))
+    observation.hear(heard(7.0, sent=MIN_PACKETS, lost=MIN_PACKETS))
+    observation.clock_moved(1e9, 1e9 + 8)
+    observation.hear(heard(1e9 + 9, sent=MIN_PACKETS, lost=MIN_PACKETS))
+    observed = observation.nodes[NODE]
+    assert observed.n_bad_tags(1e9 + 8) == 1
+    assert observed.loss_ratio() == 1.0

@@ -46,3 +46,17 @@ def test_the_time_when_the_host_was_away_is_nobodys_silence():
     again.heard(7, 1_000_050.0)
     assert again.is_silent(7, 1_000_100.0) is False
     assert again.period_s(7) == 599.5
+
+
+def test_a_clock_that_is_set_makes_nobody_silent_and_ends_no_silence():
+    presence = Presence({7: 60.0, 8: 60.0}, 0.0)
+    presence.heard(7, 10.0)
+    presence.clock_moved(1e9, 1e9 + 20)
+    assert presence.is_silent(7, 1e9 + 20) is False
+    assert presence.is_silent(7, 1e9 + 200) is True
+    assert presence.is_silent(8, 1e9 + 20) is None
+    again = Presence({7: 60.0}, 0.0)  # without a battery for its clock
+    again.recall(presence.to_json())
+    assert again.is_silent(7, 5.0) is None
+    again.heard(7, 6.0)
+    assert again.is_silent(7, 6.0 + 181) is True

@@ -15,17 +15,17 @@ from tests.worlds.small_host import KEY, NODE
 
 
 def test_what_is_raised_is_said_with_its_age(node_entry, tmp_path):
-    assert raised_alerts(tmp_path) == []
+    assert raised_alerts(tmp_path) == ([], {})
     observation = Observation([node_entry], 0.0)
     watch = Watch([read_rule({"kind": "fault"})], observation, tmp_path / FILE)
     observation.hear(told(fault="no camera"))
     watch.check(100.0)
-    raised = raised_alerts(tmp_path)
-    assert list(alert_lines(raised, True, 700.0)) == [
+    raised, muted_s = raised_alerts(tmp_path)
+    assert list(alert_lines(raised, muted_s, True, 700.0)) == [
         f"fault: node {NODE} captures nothing: no camera (since 10 min)"
     ]
-    assert list(alert_lines([], True, 0.0)) == ["no alert is raised"]
-    assert "has no [[alert]]" in next(alert_lines([], False, 0.0))
+    assert list(alert_lines([], {}, True, 0.0)) == ["no alert is raised"]
+    assert "has no [[alert]]" in next(alert_lines([], {}, False, 0.0))
     (tmp_path / FILE).write_text("{}")
     with pytest.raises(HostError, match=r"alerts.json cannot be read"):
         raised_alerts(tmp_path)

@@ -116,3 +116,32 @@ def test_where_nothing_can_be_written_it_is_said_once_and_alerts_go_on(make, tmp
     assert len(watch.check(2.0)) == 1
     [notice] = watch.notices
     assert "cannot be written down" in notice
+
+
+def test_of_a_muted_node_nothing_begins_and_what_has_begun_ends(make):
+    observation, watch = make(FAULT)
+    observation.hear(told(fault="no camera"))
+    assert len(watch.check(1.0)) == 1
+    watch.mute(NODE, 100.0, 2.0)
+    observation.hear(told())
+    assert [alert.state for alert in watch.check(3.0)] == ["cleared"]
+    observation, watch = make(FAULT)  # also after a start
+    observation.hear(told(fault="no camera"))
+    assert watch.check(99.0) == []
+    assert [alert.state for alert in watch.check(101.0)] == ["raised"]
+    watch.keep(102.0)
+    assert watch.muted_s == {}
+
+
+def test_a_clock_that_is_set_shortens_and_lengthens_nothing(make):
+    observation, watch = make({"kind": "fault", "hold_s": 10, "cooldown_s": 50})
+    observation.hear(told(fault="no camera"))
+    assert watch.check(0.0) == []
+    watch.clock_moved(1e9)
+    assert watch.check(1e9 + 9) == []
+    assert len(watch.check(1e9 + 10)) == 1
+    observation.hear(told())
+    assert len(watch.check(1e9 + 11)) == 1
+    _, watch = make({"kind": "fault", "cooldown_s": 50})
+    watch._observation.hear(told(fault="no camera"))
+    assert len(watch.check(100.0)) == 1, "an end in the future keeps nobody quiet"

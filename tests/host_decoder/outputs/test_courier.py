@@ -6,6 +6,7 @@ import time
 import pytest
 
 from host_decoder.alerts.watch import Alert
+from host_decoder.outputs import courier
 from host_decoder.outputs.courier import GIVE_UP_S, Courier, NotToldError, RefusedError
 
 PATIENCE_S = 20.0
@@ -84,3 +85,16 @@ def test_at_the_end_nobody_waits_and_what_was_not_told_is_not_settled():
     assert time.monotonic() - begun_s < PATIENCE_S / 2
     assert addressee.settled == []
     assert addressee.courier.n_waiting == 1
+
+
+def test_tries_that_never_end_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(courier, "MAX_HANGING", 2)
+    addressee = Addressee(*[2.0] * 99)
+    addressee.courier.tell(alert())
+    addressee.courier.start()
+    end_s = time.monotonic() + PATIENCE_S
+    while len(addressee.said) < 2 and time.monotonic() < end_s:
+        time.sleep(0.005)
+    assert len(addressee.tries) == 2
+    assert addressee.said[-1] == "webhook: 2 tries have no end yet; waiting for one of them"
+    addressee.wait_for_settled(0)

@@ -18,7 +18,8 @@ ALERT = Alert("fault", "fault", 7, True, 1000.0, "Gate camera captures nothing:\
 class MailServer:
     """Takes one message, or answers a command as it is told."""
 
-    def __init__(self, **answers: str) -> None:
+    def __init__(self, **answers: str | list[str]) -> None:
+        """A list is answered with one after the other."""
         self._answers = answers
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -35,7 +36,8 @@ class MailServer:
                 command = line.split(":")[0].split()[0].upper()
                 self.commands.append(line.strip())
                 usual = {"DATA": "354 go on", "QUIT": "221 bye"}.get(command, "250 ok")
-                self._say(stream, self._answers.get(command, usual))
+                answer = self._answers.get(command, usual)
+                self._say(stream, answer.pop(0) if isinstance(answer, list) else answer)
                 if command == "DATA":
                     while (part := stream.readline()) != ".\r\n":
                         self.text += part
@@ -73,7 +75,8 @@ def test_a_message_says_what_and_where():
 @pytest.mark.parametrize(
     ("answers", "error", "sentence"),
     [
-        ({"RCPT": "550 who?"}, RefusedError, "takes no mail for"),
+        ({"RCPT": "550 who?"}, RefusedError, "takes no mail for me@farm.example$"),
+        ({"RCPT": "450 greylisted"}, NotToldError, "takes no mail for me@farm.example yet; try"),
         ({"MAIL": "554 no"}, RefusedError, "does not take it \\(554\\)"),
         ({"MAIL": "451 later"}, NotToldError, "does not take it \\(451\\)"),
     ],
@@ -98,3 +101,12 @@ def test_a_server_without_tls_is_told_no_password():
 def test_nobody_there():
     with pytest.raises(NotToldError, match=r"cannot be reached \(.*refused\); trying again"):
         mail(free_port()).bring(ALERT)
+
+
+def test_one_of_two_who_is_not_known_there_is_named_and_the_other_has_it():
+    server = MailServer(RCPT=["250 ok", "550 who?"])
+    config = EmailConfig("127.0.0.1", "a@b", ("c@d", "e@f"), server.port, "none")
+    with pytest.raises(RefusedError, match=r"takes no mail for e@f$"):
+        Mail(config, "farm").bring(ALERT)
+    server.close()
+    assert "no camera" in server.text

@@ -14,7 +14,7 @@ import pytest
 
 from host_decoder.alerts.rule import read_rule
 from host_decoder.config import HostConfig
-from host_decoder.errors import ConfigError
+from host_decoder.errors import ConfigError, HostError
 from host_decoder.events import Notice
 from host_decoder.outputs import outputs as module
 from host_decoder.outputs.config import OutputsConfig
@@ -177,3 +177,19 @@ def test_from_a_packet_to_home_assistant_prometheus_and_the_last_word(tmp_path, 
             )
         home.close()
     assert os.path.exists(tmp_path / "alerts.json")
+
+
+def test_a_person_mutes_a_node_and_a_clock_that_is_set_clears_nothing(config, monkeypatch):
+    rule = read_rule({"kind": "fault"})
+    with Outputs(config(alerts=(rule,))) as outputs:
+        outputs.mute(NODE, time.time() + 3600)
+        outputs.look(told(fault="no camera"))
+        outputs.mute(NODE, time.time() + 1800)  # taken behind it
+        assert outputs.notices() == []
+        wall = time.time
+        monkeypatch.setattr(module.time, "time", lambda: wall() + 1e6)
+        outputs.mute(NODE, 0.0)
+        wait_for(lambda: outputs._watch.raised)
+        assert (outputs._observation.presence.heard_s(NODE) or 0) > 1e6
+    with Outputs(config()) as outputs, pytest.raises(HostError, match=r"has no \[\[alert\]\]"):
+        outputs.mute(NODE, 0.0)

@@ -150,3 +150,12 @@ def test_each_query_of_the_dashboard_names_a_figure_that_there_is(metrics, obser
         named = set(re.findall(r"latentlink_\w+", query))
         assert named
         assert named <= known, query
+
+
+def test_a_node_that_comes_while_the_host_runs_has_figures_too(observation, node_entry):
+    metrics = Metrics("farm", observation)
+    observation.add([replace(node_entry, number=9)])
+    take(metrics, observation, heard(1000.0, node=9))
+    metrics.look(1000.0, {}, {}, 0)
+    shown = {"site": "farm", "node": "9"}
+    assert metrics.registry.get_sample_value("latentlink_node_snr_db", shown) == 7.5

@@ -48,6 +48,11 @@ def test_passwords_and_secrets_come_from_files_and_are_not_shown(tmp_path):
         (read_webhook, {"url": "ftp://host"}, "url is 'ftp://host'; write http://"),
         (read_webhook, {"url": "http://host/\r\nX: y"}, "url is"),
         (read_webhook, {"url": "http://[::1"}, "url is"),
+        (
+            read_webhook,
+            {"url": "https://me:hunter2@host/"},
+            "^url has a user before its host",
+        ),
         (read_email, MAIL | {"to": []}, "to is empty"),
         (read_email, MAIL | {"from": "me\r\nBcc: x@y"}, "is no mail address"),
         (read_email, MAIL | {"security": "none", "user": "me"}, "told to nobody unencrypted"),

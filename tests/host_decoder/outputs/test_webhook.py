@@ -49,7 +49,7 @@ def test_without_a_secret_nothing_is_signed():
     [
         (500, NotToldError, "127.0.0.1 answers 500; trying again"),
         (429, NotToldError, "answers 429"),
-        (302, NotToldError, "answers 302"),
+        (302, RefusedError, "answers 302 and wants to be asked elsewhere; write that address"),
         (404, RefusedError, "127.0.0.1 refuses it \\(404\\)"),
         (410, RefusedError, "refuses it"),
     ],

@@ -2,12 +2,14 @@
 
 import csv
 import io
+import json
 import re
 from urllib.parse import urlencode
 
 import pytest
 
 from host_decoder.web.app import STATIC
+from host_decoder.web.door import DoorError
 from tests.worlds.browser_request import HOST, ask
 from tests.worlds.small_fleet import SmallFleet
 from tests.worlds.small_host import CLASSES
@@ -159,3 +161,49 @@ def test_no_answer_has_a_key_or_a_token_in_it(fleet, tmp_path):
         text = ask(fleet.app, f"/api/1/{path}", headers=head).text
         assert KEY[:8].hex() not in text
         assert token not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "path"),
+    [
+        (404, f"/api/1/nodes/farm/{'9' * 20}"),
+        (404, f"/api/1/nodes/farm/{'9' * 5000}"),
+        (404, "/api/1/nodes/farm/-1"),
+        (200, f"/api/1/results?after=1_{'9' * 30}_1"),
+        (200, "/api/1/results?after=nan_1_1"),
+        (200, "/api/1/results?node=99999999999"),
+        (200, "/api/1/compare?b=99999999999"),
+    ],
+)
+def test_numbers_beyond_what_the_store_holds_name_nothing(fleet, status, path):
+    assert ask(fleet.app, path).status == status
+
+
+def test_a_form_with_more_than_it_wants_signs_nobody_in(fleet):
+    form = b"&".join(b"%d=1" % n for n in range(50))
+    reply = ask(fleet.app, "/login", "POST", ORIGIN, form)
+    assert (reply.status, reply.headers["location"]) == (303, "/login?no")
+
+
+def test_what_cannot_be_written_into_the_audit_is_not_done(fleet, monkeypatch):
+    def full(*_):
+        raise DoorError("the disk is full")
+
+    monkeypatch.setattr(fleet.door, "note", full)
+    said = json.dumps({"key": newest(fleet)["key"], "label": "dog"}).encode()
+    reply = ask(fleet.app, "/api/1/labels", "POST", ORIGIN, said)
+    assert (reply.status, reply.text) == (503, "the disk is full\n")
+    assert fleet.decided == []
+
+
+def test_what_the_host_does_not_do_stands_in_the_audit_as_not_done(fleet):
+    reply = ask(fleet.app, "/api/1/jobs", "POST", ORIGIN, b'{"what": "show", "decoder": 99}')
+    assert reply.status == 503
+    notes = [entry["what"] for entry in ask(fleet.app, "/api/1/audit").json()["entries"]]
+    assert notes[0].startswith("not done: show: decoder 99 (decoder 99 has not seen all")
+    assert notes[1] == "show: decoder 99"
+
+
+def test_an_image_that_never_came_gets_no_label(fleet):
+    said = json.dumps({"key": f"farm:7:{10**17}", "label": "dog"}).encode()
+    assert ask(fleet.app, "/api/1/labels", "POST", ORIGIN, said).status == 404

@@ -37,7 +37,7 @@ def test_a_later_decoder_sees_all_that_came_is_compared_shown_and_taken_back(fle
         ('{"what": "format"}', 400),
         ('{"what": ["show"]}', 400),
         ('{"what": "show", "decoder": "1"}', 400),
-        ('{"what": "show", "decoder": 99}', 503),
+        ('{"what": "show", "decoder": -1}', 404),
         ('{"what": "redecode", "bundle": "elsewhere"}', 404),
     ],
 )

@@ -188,3 +188,16 @@ def test_what_is_written_wants_an_operator_unless_it_wants_more():
     assert needed("GET", "/api/1/labels") == "viewer"
     assert needed("POST", "/api/1/labels") == "operator"
     assert needed("POST", "/api/1/jobs/3/show") == "admin"
+
+
+def test_cookies_of_other_programs_at_this_machine_do_not_hide_its_own(local, tokens):
+    cookie = f'other={{"a": 1}}; b="x; c=[1,2]; latentlink={tokens["viewer"]}'
+    assert ask(local, "/", headers={"cookie": cookie}).text == "viewer 0"
+
+
+def test_where_it_cannot_be_read_who_may_come_in_nobody_does(local, door):
+    door.path.write_bytes(b"no database" * 100)
+    reply = ask(local, "/api/1/nodes")
+    assert reply.status == 503
+    assert "page.sqlite cannot be used" in reply.text
+    assert reply.headers["connection"] == "close"

@@ -22,7 +22,7 @@ from tests.worlds.postgres import Postgres, postgres_server
 
 PARTS = ("worker", "gateway", "web", "broker", "postgres", "all")
 N_WORKERS = 2
-BACK_S = 120.0
+BACK_S = 300.0
 "In which somebody must be answered again."
 PAUSE_S = 1.0
 "Between two images of a node, where parts are killed."

@@ -228,7 +228,12 @@ def universal_parser() -> argparse.ArgumentParser:
     )
     add("--images", dest="n_images", type=int, default=Building.n_images, help="from each set")
     add("--seed", type=int, default=Building.seed, help="of drawn images, tables and head")
-    add("--data-dir", type=Path, default=Path(os.environ.get("DATA_DIR", "data")))
+    add(
+        "--data-dir",
+        type=Path,
+        default=Path(os.environ.get("DATA_DIR", "data")),
+        help="where data sets lie (default: DATA_DIR, else data)",
+    )
     add("--threads", type=int, default=os.cpu_count(), help="that run the encoder (default: all)")
     return top
 

@@ -250,7 +250,7 @@ def test_a_damaged_bundle_among_the_others_is_left_out_and_said(write, tmp_path)
         (
             "store",
             "sotre",
-            'key "sotre" is unknown; the keys are store, keep, clock, bundles, site, link, '
+            'key "sotre" is unknown; the keys are store, keep, clock, bundles, site, link, fleet, '
             "verdict, web",
         ),
         ('port = "/dev/ttyUSB0"', "", r'\[link\] key "port" is missing'),

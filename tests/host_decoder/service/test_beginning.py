@@ -15,6 +15,7 @@ from host_decoder.alerts.rule import Rule
 from host_decoder.config import HOST, NODE, read_config
 from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.errors import ConfigError, HostError
+from host_decoder.fleet.config import FleetConfig
 from host_decoder.gateway_config import LINK, NETWORK, read_gateways
 from host_decoder.outputs.sections import (
     EmailConfig,
@@ -55,6 +56,7 @@ def test_it_is_for_its_owner_alone_and_says_what_was_asked_for(tmp_path):
 
 
 KINDS = {
+    "fleet": FleetConfig,
     "mqtt": MqttConfig,
     "prometheus": PrometheusConfig,
     "webhook": WebhookConfig,

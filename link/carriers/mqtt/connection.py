@@ -50,17 +50,17 @@ class BrokerConnection:
         keeps_session: bool = False,
         has_version_5: bool = False,
         will: Will | None = None,
-        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        connect_timeout_s: float | None = None,
     ) -> None:
         """`remedy`: what a person does when the broker refuses. `keeps_session`: the broker keeps
-        what comes while its client is away.
+        what comes while its client is away. `connect_timeout_s`: else CONNECT_TIMEOUT_S.
 
         PortError: it is away or refuses; a sentence says which.
         """
         self._settings = settings
         self._topics, self._qos, self._remedy = tuple(topics), qos, remedy
         self._keeps_session, self._will = keeps_session, will
-        self._connect_timeout_s = connect_timeout_s
+        self._connect_timeout_s = connect_timeout_s or CONNECT_TIMEOUT_S
         versions = [MQTTProtocolVersion.MQTTv5] if has_version_5 else []
         for version in (*versions, MQTTProtocolVersion.MQTTv311):
             self._version = version

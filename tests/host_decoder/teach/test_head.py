@@ -37,7 +37,7 @@ def test_strangeness_is_how_far_the_nearest_example_is():
 
 
 def test_cross_validation_promises_what_new_images_show():
-    symbols, labels = drawn(40, seed=1, distance=0.8)
+    symbols, labels = drawn(100, seed=1, distance=0.8)
     taught = teach(symbols, labels, N_CLASSES)
     others, truth = drawn(500, seed=2, distance=0.8)
     probabilities, strangeness = taught.head(others)
@@ -46,7 +46,7 @@ def test_cross_validation_promises_what_new_images_show():
     assert taught.accuracy == pytest.approx(accuracy, abs=0.06)
     assert probabilities.max(1).mean() == pytest.approx(accuracy, abs=0.06)
     assert (strangeness > taught.threshold).mean() == pytest.approx(0.05, abs=0.04)
-    assert taught.confusion.sum(1).tolist() == [40] * N_CLASSES
+    assert taught.confusion.sum(1).tolist() == [100] * N_CLASSES
 
 
 def test_what_is_like_none_of_the_classes_is_strange():

@@ -33,8 +33,9 @@ def test_a_released_manifest_is_understood_whole(name):
     assert manifest.others.keys() == {"format", "bundle_id"}
     assert not manifest.node.others
     assert not manifest.measured.others
-    assert set(manifest.provenance.others.values()) == {None}  # "no such file"
-    assert manifest.host.tasks[ANOMALY_TASK].output == Output.SCORE
+    assert set(manifest.provenance.others.values()) <= {None}  # "no such file"
+    if name != "universal":  # whose questions bring what they say of none of their classes
+        assert manifest.host.tasks[ANOMALY_TASK].output == Output.SCORE
     assert manifest.measured.accuracy is not None
 
 

@@ -304,7 +304,9 @@ class FakeBroker:
             self.on_message(
                 self,
                 None,
-                SimpleNamespace(topic=topic, payload=payload, mid=1, qos=1, retain=False),
+                SimpleNamespace(
+                    topic=topic, payload=payload, mid=1, qos=1, retain=False, properties=None
+                ),
             )
         self.published.clear()
         return 0

@@ -314,7 +314,6 @@ def test_what_is_none_of_ours_is_refused(bundle):
     ]:
         assert refused(world.deliver(packet_type, body), Reason.MALFORMED).counter is not None
     assert world.receiver.statistics(NODE).n_malformed == 6
-    refused(world.data(1, bitstream=b"\xff" * 90), Reason.MALFORMED)
 
 
 def test_contradicting_chunks_are_refused(bundle):

@@ -113,7 +113,7 @@ def nightly(said: Said) -> None:
 
 
 def test(said: Said) -> None:
-    said.run("pytest", "-n", said.get("JOBS", "2"), "--dist", "loadfile", "--no-loadscope-reorder")
+    said.run("pytest", "-n", said.get("JOBS", "3"), "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def lint(said: Said) -> None:

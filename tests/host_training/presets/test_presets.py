@@ -22,6 +22,7 @@ MEASURED = {
     "cifar-32-quick": "4bc0e48cdf83ff67",
     "cifar-32-fine": "2bd55bd5845d0ddb",
     "photo": "c102014c8532907f",
+    "photo-large": "cba529d8df30fe25",
     "photo-small": "0f8c65e47a37c057",
     "narrow-5": "6279d85a8700e290",
     "narrow-20": "9e86b2b992e746ce",
@@ -56,7 +57,7 @@ def claims(study: str) -> list[tuple[float, float, float | None]]:
         spread = figures["live_accuracy_stdev"]
         return [(figures["live_accuracy_mean"], figures["live_bytes_per_image_mean"], spread)]
     if study.startswith("photos"):
-        return [(figures["accuracy"], figures["bytes_per_image"], figures["accuracy_std"])]
+        return [(figures["accuracy"], figures["bytes_per_image"], figures.get("accuracy_std"))]
     if study.startswith("study-fog"):
         of_seeds = figures.get("accuracy_all_alive_stdev")
         return [(figures["accuracy_all_alive"], figures["uplink_bytes"], of_seeds)]

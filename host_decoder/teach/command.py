@@ -18,7 +18,7 @@ from host_decoder.teach.examples import Examples, of_folder
 from host_decoder.teach.labelled import of_store, parse_said, read_csv
 from host_decoder.teach.options import COPIES
 from host_decoder.teach.question import Question, write
-from link.bundle import Bundle
+from link.bundle import Bundle, check_task_name
 
 NONE = "none of these"
 SHOWN_ROWS = 30
@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.folder is None and arguments.store is None:
         raise HostError("say what there is to learn from: --folder PHOTOS, or --store with labels")
     begun_s = time.monotonic()
+    check_task_name(arguments.name)
     Bundle.load(arguments.bundle, "host")
     bundle = place_of(arguments.bundle, arguments.out)
     examples = examples_of(bundle, arguments)

@@ -15,7 +15,8 @@ from link.output import without_information
 
 def encode(bundle: Bundle, images: np.ndarray) -> np.ndarray:
     """uint8 (N, H, W, C) → symbols int8 (N, D), as they would come: clamped to their tables."""
-    run = _Interpreter(bundle.encoder_path)
+    # a bundle loaded for a host says nothing of its encoder, and LiteRT dies of a damaged one
+    run = _Interpreter(Bundle.load(bundle.path, "node").encoder_path)
     inputs = bundle.image.to_model_input(images)
     symbols = np.stack([run(one) for one in inputs]).reshape(len(images), bundle.n_latents)
     low = bundle.tables.symbol_min.astype(np.int64)

@@ -86,6 +86,8 @@ def read_csv(path: Path, now_s: float) -> list[Said]:
                 _said_in({str(name).strip().lower(): text for name, text in line.items()}, now_s)
                 for line in islice(lines, MAX_CSV_LINES)
             ]
+    except OSError as error:
+        raise HostError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, csv.Error) as error:
         raise HostError(f"{path}, line {lines.line_num}: {error}") from None
 

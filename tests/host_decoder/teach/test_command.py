@@ -130,3 +130,24 @@ def test_teaching_changes_nothing_in_the_store(own, history):
         == 0
     )
     assert rows() == before
+
+
+def test_what_cannot_be_is_a_sentence_and_nothing_is_written(own, tmp_path, capsys):
+    words = ["teach", "--bundle", f"{own.path}", "--out", f"{tmp_path / 'out'}"]
+    store = ["--store", f"{tmp_path / 'host.sqlite'}", "--csv", f"{tmp_path / 'none.csv'}"]
+    assert main([*words, "--name", "../size", *store])
+    assert "'../size' cannot name a task" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main([*words, "--name", "size", *store])
+    assert "none.csv cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_photos_do_not_go_through_a_damaged_encoder(own, tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("L", (8, 8), number).save(tmp_path / "photos" / name / f"{number}.png")
+    own.encoder_path.write_bytes(own.encoder_path.read_bytes()[:20])
+    folder = ["--folder", f"{tmp_path / 'photos'}"]
+    assert main(["teach", "--bundle", f"{own.path}", "--name", "size", *folder])
+    assert "encoder.tflite" in capsys.readouterr().err

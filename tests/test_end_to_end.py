@@ -11,9 +11,11 @@ import pytest
 
 from link.bundle.bundle import Bundle
 from link.output.results import check_result
-from tests.scale import IS_NIGHTLY
+from tests.scale import IS_NIGHTLY, size
 
 ACCURACY = 0.97 if IS_NIGHTLY else 0.9
+N_SENT = size(150, 359)
+"Test images over the line; all in the nightly run."
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -68,16 +70,18 @@ def test_digits_are_classified_live_over_a_lora_line_in_eight_bytes(workplace, b
         "run/replay.npz",
         "--link",
         "lora-sf7",
+        "--images",
+        str(N_SENT),
     )
     [path] = (workplace / "runs" / "results").glob("live-*.json")
     seen = figures(workplace, path.stem)
-    assert seen["live_images"] == 359
+    assert seen["live_images"] == N_SENT
     assert seen["live_accuracy"] >= ACCURACY
     assert seen["live_bytes_per_image"] <= 8
     salted = seen["live_bytes_per_image"] + 11
     # on a busy machine an answer may come too late, and an image then goes again
     assert salted - 0.15 <= seen["live_wire_bytes_per_image"] <= salted + 1
-    assert seen["live_images_received"] == 359
+    assert seen["live_images_received"] == N_SENT
     assert f"{seen['live_accuracy']:.1%}" in live.stdout
 
 

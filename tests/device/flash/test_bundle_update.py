@@ -34,6 +34,7 @@ from link.security.signature import SIGNATURE, sign
 from tests.device.flash.conftest import BUNDLE, OUR_IMAGE, ROOT
 from tests.device.flash.test_deploy import PYTHON, sshd  # noqa: F401
 from tests.programs import needs, program
+from tests.scale import IS_NIGHTLY
 from tests.worlds.guest import Host, Line
 
 pytestmark = needs("sshd", "ssh", "ssh-keygen", "sh")
@@ -317,6 +318,7 @@ def test_a_node_that_dies_in_the_trial_goes_back_and_the_sender_is_told(node, tm
     node.await_journal(f"{OLD}, the one before it, goes on")
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 def test_after_a_power_cut_in_the_trial_the_node_goes_back_alone_and_takes_the_next_bundle(
     node, tmp_path
 ):
@@ -369,6 +371,7 @@ def test_the_command_line_deploys_to_a_named_host(node, tmp_path):
     assert "there are wheels for aarch64" in done.stderr
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 def test_a_node_in_safe_mode_takes_a_bundle_and_tries_it_when_its_settings_are_right_again(
     node, tmp_path
 ):

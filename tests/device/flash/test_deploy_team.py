@@ -123,6 +123,7 @@ def test_no_member_switches_before_all_have_tried(site):
     assert site.bundles == ["new", "bundle"]
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 def test_one_that_refuses_it_leaves_all_on_the_old_one(site):
     (site.opt(1) / "refuses").touch()
     with pytest.raises(

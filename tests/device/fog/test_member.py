@@ -150,6 +150,7 @@ def n_bound(port):
     return sum(int(line.split()[1].partition(":")[2], 16) == port for line in lines)
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 def test_one_camera_serves_all_in_a_group_until_its_images_are_through(tmp_path):
     [number] = free_ports(1)
     with TeamOf(tmp_path, n_images=8) as team, TeamHost(team.key, team.bundle) as host:

@@ -4,7 +4,10 @@ and kills of both ends.
 
 import time
 
+import pytest
+
 from host_training.distributed.server.server import Server
+from tests.scale import IS_NIGHTLY
 from tests.worlds.far_device import FarDevice
 from tests.worlds.learning_device import DEVICE
 
@@ -21,6 +24,7 @@ def an_update_comes(far: FarDevice, server: Server) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 def test_rounds_pass_over_a_radio_that_loses_frames_and_both_ends_may_be_killed(tmp_path):
     with FarDevice(tmp_path, "lora-sf7", "0.15") as far:
         server = far.new_server()

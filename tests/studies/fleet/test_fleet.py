@@ -28,6 +28,7 @@ def test_nodes_are_answered_and_nothing_is_lost(tmp_path, bundle):
     assert 0 < figures["commit_median_ms"] <= figures["commit_p99_ms"]
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 def test_a_host_that_is_killed_has_lost_nothing_that_it_acknowledged(tmp_path, bundle):
     figures = killed(tmp_path, bundle, n_kills=2, seed=1, n_nodes=5)
     assert figures == {"kills": 2, "acknowledged_lost": 0, "counted_twice": 0}

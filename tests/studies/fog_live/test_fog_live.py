@@ -21,6 +21,7 @@ WISH = Wish(3, Line(0.001, 10e6), interval_s=0.05, patience_ms=100)
 IMAGES = random_images(20)
 
 
+@pytest.mark.skipif(not IS_NIGHTLY, reason="many seconds: make nightly")
 def test_images_are_answered_though_members_are_killed():
     found = survived(WISH, IMAGES, size(20, 2000), size(2, 100))
     assert (found.n_unanswered, found.n_counted_twice) == (0, 0)

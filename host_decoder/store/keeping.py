@@ -15,7 +15,12 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from host_decoder.events import Answer, said_of_strangeness
-from host_decoder.store.database.access import insert_new, insert_or_add, insert_or_replace
+from host_decoder.store.database.access import (
+    change,
+    insert_new,
+    insert_or_add,
+    insert_or_replace,
+)
 from host_decoder.store.database.schema import (
     CHUNKS,
     LABEL_HOUR,
@@ -48,11 +53,12 @@ _OUTDATE = (
     .where(*[column == bindparam(f"b_{column.name}") for column in RESULTS.primary_key])
     .values(is_latest=False)
 )
-_SESSION = (
-    update(SENDERS)
-    .where(SENDERS.c.id == bindparam("b_id"))
-    .values({name: bindparam(name) for name in ("salt", "highest", "received", "bundle_id")})
+_LATER = STATISTICS.delete().where(
+    STATISTICS.c.node_id == bindparam("b_id"), STATISTICS.c.started_s > bindparam("b_s")
 )
+"""A start that was later by the clock was before this one all the same: somebody has set the clock
+since.
+"""
 Sums = dict[tuple[Any, ...], list[float]]
 
 
@@ -84,8 +90,10 @@ class Batch:
         self._results: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._outdated: list[dict[str, Any]] = []
         self._touched: dict[int, dict[str, Any]] = {}
-        self._refusals: list[dict[str, Any]] = []
-        self._figures: list[dict[str, Any]] = []
+        self._refusals: dict[tuple[int, str], dict[str, Any]] = {}
+        self._figures: dict[tuple[int, float], dict[str, Any]] = {}
+        self._began: dict[int, float] = {}
+        "Nodes of which a start of the host counts something first, and when that was."
         self._by_hour: dict[str, Sums] = {
             name: defaultdict(lambda: [0.0] * 6) for name in ("link", "node", "label", "refusal")
         }
@@ -115,59 +123,48 @@ class Batch:
         site = self._names.site_id
         for one in totals.rejected:
             self._by_hour["refusal"][site, _hour(one.last_s), str(one.last.reason)][0] += one.n
-            self._refusals.append(
-                {
-                    "site_id": site,
-                    "reason": str(one.last.reason),
-                    "n": one.n,
-                    "last_s": one.last_s,
-                    "last_sentence": one.last.sentence,
-                    "last_packet": one.packet,
-                }
-            )
+            key = site, str(one.last.reason)
+            before = self._refusals.get(key, {"n": 0})
+            self._refusals[key] = {
+                "site_id": site,
+                "reason": key[1],
+                "n": before["n"] + one.n,
+                "last_s": one.last_s,
+                "last_sentence": one.last.sentence,
+                "last_packet": one.packet,
+            }
         for again in totals.heard_again:
             self._add_reception(again)
-        rows: list[dict[str, Any]] = []
         for number, figures in totals.figures.items():
             node_id = self._names.node_id(number)
-            rows.append(
-                {
-                    "node_id": node_id,
-                    "started_s": totals.started_s,
-                    "figures": json.dumps(figures),
-                }
-            )
+            start = node_id, totals.started_s
+            self._figures[start] = {
+                "node_id": node_id,
+                "started_s": totals.started_s,
+                "figures": json.dumps(figures),
+            }
             self._count_losses(node_id, totals.started_s, figures)
-        # A start that was later by the clock was before it all the same: somebody has set the
-        # clock since.
-        new = {(row["node_id"], totals.started_s) for row in rows} - self._memory.counted
-        if new:
-            node_ids = [node_id for node_id, _ in new]
-            self._db.execute(
-                STATISTICS.delete().where(
-                    STATISTICS.c.node_id.in_(node_ids),
-                    STATISTICS.c.started_s > totals.started_s,
-                )
-            )
-            self._memory.counted |= new
-        self._figures += rows
+            if start not in self._memory.counted:
+                self._memory.counted.add(start)
+                self._began[node_id] = totals.started_s
 
     def write(self) -> None:
         """Everything, table by table."""
-        if self._sessions:
-            self._db.execute(_SESSION, list(self._sessions.values()))
+        change(self._db, SENDERS, list(self._sessions.values()))
         for table in (PACKETS, RECEPTIONS, CHUNKS, STATUSES):
             insert_new(self._db, table, self._new[table.name])
         if self._outdated:
             self._db.execute(_OUTDATE, self._outdated)
         insert_new(self._db, RESULTS, list(self._results.values()))
         insert_or_replace(self._db, NODE_STATE, list(self._touched.values()))
-        insert_or_replace(self._db, STATISTICS, self._figures)
+        if self._began:
+            self._db.execute(_LATER, [{"b_id": n, "b_s": s} for n, s in self._began.items()])
+        insert_or_replace(self._db, STATISTICS, list(self._figures.values()))
         # in order: several hosts of one fleet count refusals of the same sites
         insert_or_add(
             self._db,
             REFUSALS,
-            sorted(self._refusals, key=lambda row: (row["site_id"], row["reason"])),
+            [row for _, row in sorted(self._refusals.items())],
             "n",
         )
         for table, name, keys, counts in BY_HOUR:

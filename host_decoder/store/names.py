@@ -78,7 +78,7 @@ class Names:
             ).scalar_one()
             known = made, state.highest
         else:
-            sessions[known[0]] = {"b_id": known[0], **values}
+            sessions[known[0]] = {"id": known[0], **values}
         self._senders[place] = known[0], state.highest
         self._last_sender[receipt.node] = known[0]
         return node_id, known[0]

@@ -59,6 +59,10 @@ class Broker:
             time.sleep(0.02)
         raise AssertionError("mosquitto does not start")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait(PATIENCE_S)

@@ -102,7 +102,7 @@ class Site:
             (folder / f"{number}.key").write_text(key.hex())
             own = f'key = "{number}.key"\nbundle = "{bundle.path.resolve()}"'
             lines.append(f"[[node]]\nnode = {number}\n{own}\n")
-            self.nodes.append(UdpNode(bundle, key, number, os.urandom(4)))
+            self.nodes.append(UdpNode(bundle, key, number, os.urandom(4), self.radio))
         (folder / "host.toml").write_text("".join(lines))
         (folder / "gateway").mkdir()
         (folder / "gateway" / "forward.toml").write_text(

@@ -45,10 +45,13 @@ class Postgres:
     def stop(self, how: str = "fast") -> None:
         self._run("pg_ctl", "-D", f"{self._folder}/data", "-m", how, "-w", "stop")
 
+    @property
+    def pid(self) -> int:
+        return int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+
     def kill(self) -> None:
         """kill -9 of the server; its children end with it."""
-        pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
 
     def start_again(self, patience_s: float = 60.0) -> None:
         """After a kill: as long as something of it is there it does not start."""

@@ -12,10 +12,12 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Executable, Table
+from sqlalchemy import Connection, Executable, Select, Table, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from host_decoder.store.database.file import StoreError
+
+SQLITE = "sqlite"
 
 
 class Database(Protocol):
@@ -48,29 +50,49 @@ def rows(
 def insert_new(connection: Connection, table: Table, entries: Sequence[Mapping[str, Any]]) -> None:
     """What is there already stays."""
     if entries:
-        connection.execute(_adding(table, connection.dialect.name), entries)
+        _put(connection, _adding(table, connection.dialect.name, tuple(entries[0])), entries)
 
 
 def insert_or_replace(
     connection: Connection, table: Table, entries: Sequence[Mapping[str, Any]]
 ) -> None:
-    """What is there under the key is replaced."""
+    """What is there under the key is replaced; each key once."""
     if entries:
-        connection.execute(_replacing(table, connection.dialect.name, tuple(entries[0])), entries)
+        _put(connection, _replacing(table, connection.dialect.name, tuple(entries[0])), entries)
 
 
 def insert_or_add(
     connection: Connection, table: Table, entries: Sequence[Mapping[str, Any]], *counts: str
 ) -> None:
-    """What is there under the key is replaced but for these columns, which are added up."""
+    """What is there under the key is replaced but for these columns, which are added up; each key
+    once.
+    """
     if entries:
         statement = _replacing(table, connection.dialect.name, tuple(entries[0]), counts)
+        _put(connection, statement, entries)
+
+
+def change(connection: Connection, table: Table, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Rows that are there: what each says beside its key; each key once."""
+    if entries:
+        statement = _changing(table, connection.dialect.name, tuple(entries[0]))
+        _put(connection, statement, [{f"b_{name}": row[name] for name in row} for row in entries])
+
+
+def _put(connection: Connection, statement: Any, entries: Sequence[Mapping[str, Any]]) -> None:
+    """A server takes a batch as one statement, column by column: a row alone costs it, and whoever
+    sends it, ten times as much.
+    """
+    if connection.dialect.name == SQLITE:
         connection.execute(statement, entries)
+    else:
+        columns = {name: [entry[name] for entry in entries] for name in entries[0]}
+        connection.execute(statement, columns)
 
 
 @cache
-def _adding(table: Table, dialect: str) -> Any:
-    return _insert(table, dialect).on_conflict_do_nothing()
+def _adding(table: Table, dialect: str, given: tuple[str, ...]) -> Any:
+    return _insert(table, dialect, given).on_conflict_do_nothing()
 
 
 @cache
@@ -78,7 +100,7 @@ def _replacing(
     table: Table, dialect: str, given: tuple[str, ...], counts: tuple[str, ...] = ()
 ) -> Any:
     """Made once: to write a statement takes longer than to run it."""
-    statement = _insert(table, dialect)
+    statement = _insert(table, dialect, given)
     key = [column.name for column in table.primary_key]
     changed = {
         name: table.c[name] + statement.excluded[name]
@@ -90,9 +112,30 @@ def _replacing(
     return statement.on_conflict_do_update(index_elements=key, set_=changed)
 
 
-def _insert(table: Table, dialect: str) -> Any:
+@cache
+def _changing(table: Table, dialect: str, given: tuple[str, ...]) -> Any:
+    key = [column.name for column in table.primary_key]
+    if dialect == SQLITE:
+        said: Any = {name: bindparam(f"b_{name}", type_=table.c[name].type) for name in given}
+    else:
+        said = _columns(table, given, "b_").subquery().c
+    statement = update(table).where(*[table.c[name] == said[name] for name in key])
+    return statement.values({name: said[name] for name in given if name not in key})
+
+
+def _insert(table: Table, dialect: str, given: tuple[str, ...]) -> Any:
     """Both dialects have the same words for a conflict."""
-    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    if dialect == SQLITE:
+        return sqlite.insert(table)
+    return postgresql.insert(table).from_select(given, _columns(table, given), False)
+
+
+def _columns(table: Table, given: tuple[str, ...], prefix: str = "") -> Select[Any]:
+    """Rows from an array for each column."""
+    arrays = {
+        name: bindparam(prefix + name, type_=postgresql.ARRAY(table.c[name].type)) for name in given
+    }
+    return select(*[func.unnest(array).label(name) for name, array in arrays.items()])
 
 
 class Turns:

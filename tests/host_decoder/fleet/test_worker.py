@@ -96,7 +96,6 @@ def speak(site: Site, seconds: float) -> int:
     before, end_s = len(site.acknowledged), time.monotonic() + seconds
     run_nodes(
         site.nodes,
-        site.radio,
         lambda now_s: now_s > end_s + 30.0,
         lambda now_s: now_s > end_s,
     )
@@ -115,7 +114,7 @@ def test_nodes_are_answered_while_they_listen_and_one_that_comes_later_too(site,
         )
         (site.folder / "9.key").write_text(KEY.hex())
         wait_until(lambda: any("node 9 is known" in one for one in hand.said))
-        site.nodes.append(UdpNode(bundle, KEY, 9, b"salt"))
+        site.nodes.append(UdpNode(bundle, KEY, 9, b"salt", site.radio))
         speak(site, 0.5)
     assert len(site.nodes[-1].acknowledged) > 0
     assert check(dsn, site.acknowledged) == (0, 0)

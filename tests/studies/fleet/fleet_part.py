@@ -15,17 +15,20 @@ from pathlib import Path
 import numpy as np
 
 from link.bundle.bundle import Bundle
-from tests.studies.fleet.nodes import run_nodes
+from tests.studies.fleet.nodes import UdpNode, run_nodes
 from tests.worlds.broker import Broker, broker, free_port
 from tests.worlds.fleet import SETTINGS, Process, Site, check, start_worker
 from tests.worlds.postgres import Postgres, postgres_server
+from tests.worlds.processor import cpu_s
 
 PARTS = ("worker", "gateway", "web", "broker", "postgres", "all")
 N_WORKERS = 2
 BACK_S = 300.0
 "In which somebody must be answered again."
-PAUSE_S = 1.0
+PERIOD_S = 1.0
 "Between two images of a node, where parts are killed."
+RATE = 800.0
+"Images a second that nodes offer, where nothing is killed."
 WARM_S = 30.0
 "Sessions of all nodes are looked up once."
 LAST_S = 120.0
@@ -72,35 +75,43 @@ class Fleet:
 
     @property
     def n_acknowledged(self) -> int:
-        return sum(len(node.acknowledged) for site in self.sites for node in site.nodes)
+        return sum(len(node.acknowledged) for node in self.nodes)
+
+    @property
+    def nodes(self) -> list[UdpNode]:
+        return [node for site in self.sites for node in site.nodes]
 
     @contextmanager
-    def speaking(self, last_s: float = LAST_S, pause_s: float = 0.0) -> Iterator[None]:
-        """Its nodes send meanwhile, at that pace; in the end each waits for its last image to be
-        acknowledged.
+    def speaking(self, period_s: float, last_s: float = LAST_S) -> Iterator[None]:
+        """Its nodes send meanwhile, each an image in so many seconds; in the end each waits for its
+        last image to be acknowledged.
         """
         ends_s = [float("inf")]
-        threads = [
-            threading.Thread(
-                target=run_nodes,
-                args=[
-                    site.nodes,
-                    site.radio,
-                    lambda now_s: now_s > ends_s[0] + last_s,
-                    lambda now_s: now_s > ends_s[0],
-                    pause_s,
-                ],
-            )
-            for site in self.sites
-        ]
-        for thread in threads:
-            thread.start()
+        thread = threading.Thread(
+            target=run_nodes,
+            args=[
+                self.nodes,
+                lambda now_s: now_s > ends_s[0] + last_s,
+                lambda now_s: now_s > ends_s[0],
+                period_s,
+            ],
+        )
+        thread.start()
         try:
             yield
         finally:
             ends_s[0] = time.monotonic()
-            for thread in threads:
-                thread.join()
+            thread.join()
+
+    def cpu_s(self) -> dict[str, float]:
+        """Seconds of a processor that each part has used up, with its nodes."""
+        return {
+            "nodes": time.process_time(),
+            "gateways": sum(cpu_s(one.pid) for one in self.gateways),
+            "workers": sum(cpu_s(one.pid) for one in self.workers),
+            "broker": cpu_s(self.broker.pid),
+            "postgres": cpu_s(self.server.pid),
+        }
 
     def kill(self, part: str, draw: random.Random) -> None:
         """kill -9, and start it again."""
@@ -152,22 +163,26 @@ def fleet_throughput(
     folder: Path,
     bundle: Bundle,
     seconds: float,
+    rate: float = RATE,
     n_sites: int = 8,
     n_nodes: int = 125,
     warm_s: float = WARM_S,
 ) -> dict[str, float]:
-    """Figures of two workers under as many results as they take."""
+    """Figures of two workers whose nodes offer them so many images a second."""
     worker = ("tests.studies.fleet.worked",)
     with running(folder, bundle, n_sites, n_nodes, has_page=False, words=worker) as fleet:
-        nodes = [node for site in fleet.sites for node in site.nodes]
-        with fleet.speaking(last_s=10.0):
+        with fleet.speaking(len(fleet.nodes) / rate, last_s=10.0):
             time.sleep(warm_s)
             before, begun_s = fleet.n_acknowledged, time.monotonic()
-            for node in nodes:
+            for node in fleet.nodes:
                 node.answered_s.clear()
+                node.n_sent = 0
+            used_s = fleet.cpu_s()
             time.sleep(seconds)
             n_results, took_s = fleet.n_acknowledged - before, time.monotonic() - begun_s
-            answered_s = [one for node in nodes for one in node.answered_s]
+            used_s = {part: one - used_s[part] for part, one in fleet.cpu_s().items()}
+            answered_s = [one for node in fleet.nodes for one in node.answered_s]
+            n_sent = sum(node.n_sent for node in fleet.nodes)
         for process in fleet.workers:
             process.end()
         commits_s = [
@@ -180,14 +195,17 @@ def fleet_throughput(
         lost, twice = check(fleet.dsn, fleet.acknowledged)
         assert (lost, twice) == (0, 0), (lost, twice)
     return {
+        "fleet_offered_per_s": rate,
         "fleet_results_per_s": n_results / took_s,
-        "fleet_nodes": len(nodes),
+        "fleet_packets_per_result": n_sent / n_results,
+        "fleet_nodes": len(fleet.nodes),
         "fleet_sites": n_sites,
         "fleet_workers": N_WORKERS,
         "downlink_median_ms": 1e3 * float(np.median(answered_s)),
         "downlink_p99_ms": 1e3 * float(np.percentile(answered_s, 99)),
         "commit_median_ms": 1e3 * float(np.median(commits_s)),
         "commit_p99_ms": 1e3 * float(np.percentile(commits_s, 99)),
+        **{f"fleet_cpu_{part}_ms": 1e3 * one / n_results for part, one in used_s.items()},
     }
 
 
@@ -204,7 +222,7 @@ def fleet_killed(
     draw = random.Random(seed)
     back: dict[str, list[float]] = {part: [] for part in PARTS}
     with running(folder, bundle, n_sites, n_nodes, has_page=True) as fleet:
-        with fleet.speaking(pause_s=PAUSE_S):
+        with fleet.speaking(PERIOD_S):
             time.sleep(3.0)
             for number in range(n_kills):
                 part = PARTS[number % len(PARTS)]
@@ -230,7 +248,7 @@ def fleet_killed(
 
 def _answered_again(fleet: Fleet, begun_s: float) -> float:
     """Seconds since then until every node has been answered once more."""
-    before = {node: len(node.acknowledged) for site in fleet.sites for node in site.nodes}
+    before = {node: len(node.acknowledged) for node in fleet.nodes}
     while time.monotonic() < begun_s + BACK_S:
         if all(len(node.acknowledged) > n for node, n in before.items()):
             return time.monotonic() - begun_s

@@ -1,14 +1,18 @@
 """Nodes by the hundred in one process: each has its key, its counters and its UDP socket, sends an
 image, listens for its host's answer and sends the image again, sealed anew, when none comes.
 
+One loop serves all of them, and looks only at who is due or was spoken to: it shares the machine
+with what it measures.
+
 They know only what a node knows, and write down what was acknowledged: that is what no host may
 lose.
 """
 
+import heapq
 import selectors
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from link.bundle.bundle import Bundle
@@ -21,6 +25,8 @@ from tests.worlds.small_host import SmallNode
 LISTENS_S = 0.2
 "After a packet; then it sleeps as long, twice as long each time, and sends it again."
 MAX_DOUBLINGS = 5
+LOOK_S = 0.01
+"How long it waits at most."
 N_BITSTREAMS = 64
 "Different images; nodes share them, sealed by each for itself."
 
@@ -28,8 +34,12 @@ N_BITSTREAMS = 64
 class UdpNode:
     """One node's end."""
 
-    def __init__(self, bundle: Bundle, key: bytes, number: int, salt: bytes) -> None:
+    def __init__(
+        self, bundle: Bundle, key: bytes, number: int, salt: bytes, address: tuple[str, int]
+    ) -> None:
+        """`address`: of its gateway."""
         self.sender = SmallNode(bundle, key, number, salt=salt)
+        self.address = address
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
@@ -37,41 +47,37 @@ class UdpNode:
         "Images."
         self.answered_s: list[float] = []
         "From sending an image, the last time, to its acknowledgement."
-        self.n_again = 0
+        self.n_sent = 0
+        "Packets."
+        self.begun_s = float("-inf")
+        "When it sent its image first."
         self._bitstreams = _bitstreams(bundle)
         self._chunk: Chunk | None = None
         self._sent_s, self._n_tries = float("-inf"), 0
-        self._next_s = float("-inf")
-        "When it sends its next image."
-
-    def send(self, address: tuple[str, int], now_s: float) -> None:
-        """Its next image, or the same again, sealed anew, where the last was not acknowledged."""
-        if self._chunk is not None:
-            self.n_again += 1
-            self._n_tries += 1
-        else:
-            self._n_tries = 0
-            image = next(self.sender._counters)
-            bitstream = self._bitstreams[image % len(self._bitstreams)]
-            self._chunk = Chunk(image, 0, True, bitstream, 0.0)
-        self._sent_s = now_s
-        self.socket.sendto(self.sender.seal_chunk(self._chunk, Flag.LISTEN), address)
 
     @property
     def is_content(self) -> bool:
         """Nothing of it waits for an acknowledgement."""
         return self._chunk is None
 
-    def rest(self, until_s: float) -> None:
-        """It has nothing to say before."""
-        self._next_s = until_s
-
-    def is_due(self, now_s: float) -> bool:
-        """Whether it is to send: an image that is new, or one that nobody has acknowledged."""
-        if self._chunk is None:
-            return now_s >= self._next_s
+    @property
+    def again_s(self) -> float:
+        """When it sends again what nobody has acknowledged by then."""
         pause_s = LISTENS_S * 2 ** min(self._n_tries, MAX_DOUBLINGS)
-        return now_s > self._sent_s + LISTENS_S + (pause_s if self._n_tries else 0.0)
+        return self._sent_s + LISTENS_S + (pause_s if self._n_tries else 0.0)
+
+    def send(self, now_s: float) -> None:
+        """Its next image, or the same again, sealed anew, where the last was not acknowledged."""
+        if self._chunk is not None:
+            self._n_tries += 1
+        else:
+            self._n_tries, self.begun_s = 0, now_s
+            image = next(self.sender._counters)
+            bitstream = self._bitstreams[image % len(self._bitstreams)]
+            self._chunk = Chunk(image, 0, True, bitstream, 0.0)
+        self._sent_s = now_s
+        self.n_sent += 1
+        self.socket.sendto(self.sender.seal_chunk(self._chunk, Flag.LISTEN), self.address)
 
     def hear(self, now_s: float) -> bool:
         """Whether what came acknowledges its image."""
@@ -91,34 +97,41 @@ class UdpNode:
 
 
 def run_nodes(
-    nodes: list[UdpNode],
-    address: tuple[str, int],
+    nodes: Sequence[UdpNode],
     is_over: Callable[[float], bool],
     is_ending: Callable[[float], bool] = lambda now_s: False,
-    pause_s: float = 0.0,
+    period_s: float = 0.0,
 ) -> None:
-    """All of them, one image each at a time, with so long a pause behind each. From `is_ending` on
-    a node begins no further image, and when none waits any more it is over too.
+    """All of them, one image each at a time: each `period_s` where it was acknowledged by then, at
+    once where that is 0. From `is_ending` on a node begins no further image, and when none waits
+    any more it is over too.
     """
-    waiting = set(nodes)
+    begun_s = time.monotonic()
+    due_s = {place: begun_s + period_s * place / len(nodes) for place in range(len(nodes))}
+    "When each has something to do; who is over is not in it."
+    heap = [(one_s, place) for place, one_s in due_s.items()]
+    "The same, sorted; what is not so any more is left out when its turn comes."
     with selectors.DefaultSelector() as selector:
-        for node in nodes:
-            selector.register(node.socket, selectors.EVENT_READ, node)
-            node.send(address, time.monotonic())
-        while waiting and not is_over(now_s := time.monotonic()):
-            for key, _ in selector.select(0.01):
-                node = key.data
-                if node.hear(time.monotonic()):
-                    node.rest(now_s + pause_s)
-                    if is_ending(now_s):
-                        waiting.discard(node)
-                    elif not pause_s:
-                        node.send(address, time.monotonic())
-            for node in [node for node in waiting if node.is_due(now_s)]:
-                if is_ending(now_s) and node.is_content:
-                    waiting.discard(node)
-                else:
-                    node.send(address, now_s)
+        for place, node in enumerate(nodes):
+            selector.register(node.socket, selectors.EVENT_READ, place)
+        while due_s and not is_over(now_s := time.monotonic()):
+            is_last = is_ending(now_s)
+            while heap and heap[0][0] <= now_s:
+                was_due_s, place = heapq.heappop(heap)
+                if due_s.get(place) != was_due_s:
+                    continue
+                if is_last and nodes[place].is_content:
+                    del due_s[place]
+                    continue
+                nodes[place].send(now_s)
+                due_s[place] = nodes[place].again_s
+                heapq.heappush(heap, (due_s[place], place))
+            wait_s = min(LOOK_S, heap[0][0] - now_s) if heap else LOOK_S
+            for key, _ in selector.select(max(0.0, wait_s)):
+                node, now_s = nodes[key.data], time.monotonic()
+                if node.hear(now_s):
+                    due_s[key.data] = max(now_s, node.begun_s + period_s)
+                    heapq.heappush(heap, (due_s[key.data], key.data))
 
 
 _known: dict[bytes, list[bytes]] = {}

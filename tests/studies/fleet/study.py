@@ -17,7 +17,7 @@ from pathlib import Path
 from link.bundle.bundle import Bundle
 from link.output.results import FOLDER, write_result
 from tests.studies.command import command
-from tests.studies.fleet.fleet_part import fleet_killed, fleet_throughput
+from tests.studies.fleet.fleet_part import RATE, fleet_killed, fleet_throughput
 from tests.studies.fleet.history_part import history
 from tests.studies.fleet.redecode_part import redecoded
 from tests.studies.fleet.sqlite_part import killed, throughput
@@ -35,6 +35,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--part", choices=PARTS, required=True)
     made.add_argument("--bundle", type=Path, default=Path("models/digits"))
     made.add_argument("--seconds", type=float, default=30.0, help="of load")
+    made.add_argument(
+        "--rate", type=float, default=RATE, help="images a second that a fleet's nodes offer"
+    )
     made.add_argument("--kills", type=int, default=20)
     made.add_argument("--images", type=int, default=200_000, help="to decode again")
     made.add_argument("--stored", type=int, default=10_000_000, help="results of a month")
@@ -52,7 +55,7 @@ def main(options: argparse.Namespace) -> None:
             figures |= killed(_made(folder / "kills"), bundle, options.kills, options.seed)
             figures = {_of_sqlite(name): one for name, one in figures.items()}
         elif options.part == "fleet":
-            figures = fleet_throughput(folder / "fleet", bundle, options.seconds)
+            figures = fleet_throughput(folder / "fleet", bundle, options.seconds, options.rate)
         elif options.part == "kills":
             figures = fleet_killed(folder / "fleet", bundle, options.kills, options.seed)
         elif options.part == "wall":

@@ -1,7 +1,8 @@
 """Partition: a share of the fleet's nodes, while this worker owns it: one MQTT session, and a host
 for each site that has nodes in it.
 
-    for message in partition.messages(32): partition.receive(message, now_s)
+    taken = [(partition, partition.messages(32)) for partition in ...]
+    said = receive_all(taken, now_s)
     ... all of it is stored ...
     partition.settle(now_s)         what is to be said leaves, and only now is anything acknowledged
 
@@ -14,10 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from host_decoder.config import HostConfig, KnownNode
+from host_decoder.decode.readers import Readers
 from host_decoder.events import Event, Notice, Onlooker
+from host_decoder.receive.answers import answer_all
 from host_decoder.receive.clock import WallClock
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.host import Host
+from host_decoder.receive.judging import Opened
 from host_decoder.store.shared import SharedStore
 from link.base import boot_s
 from link.carriers import PortError, Received
@@ -30,6 +34,8 @@ CONNECT_S = 3.0
 Say = Callable[[Notice], None]
 Said = tuple[str, Event | Notice]
 "What there is to say, and of which site; empty: of the worker itself."
+Dealt = defaultdict[tuple[str, str], list[int]]
+"Numbers of packets, by site and gateway."
 
 
 @dataclass
@@ -65,11 +71,12 @@ class Partition:
         epoch: int,
         sites: Mapping[str, Site],
         shared: SharedStore,
+        readers: Readers,
         onlooker: Callable[[str], Onlooker],
         say: Say,
     ) -> None:
         """`onlooker`: by site, who is told of each packet."""
-        self.number, self.epoch = number, epoch
+        self.number, self.epoch, self._readers = number, epoch, readers
         self._sites, self._shared, self._onlooker, self._say = sites, shared, onlooker, say
         self._hosts = {name: self._host(site) for name, site in sites.items()}
         self._owing: set[str] = set()
@@ -78,7 +85,8 @@ class Partition:
         "Came, and not yet looked at."
         self._taken: list[Message] = []
         "Looked at, and not yet acknowledged."
-        self._stored: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        self._dealt: Dealt = defaultdict(list)
+        "The same, by their numbers."
         self.session = BrokerSession(self._connect, self._changed)
 
     def _connect(self) -> BrokerConnection:
@@ -100,7 +108,7 @@ class Partition:
     def _changed(self, error: PortError | None) -> None:
         """What a lost connection brought and nobody acknowledged comes again with the next."""
         self._waiting, self._taken = [], []
-        self._stored.clear()
+        self._dealt.clear()
         if error is not None:
             self._say(Notice(f"{error}; trying again", is_problem=True))
 
@@ -110,8 +118,9 @@ class Partition:
         """What has come, at most so many; the others wait."""
         if (connection := self.session.connection) is not None:
             try:
+                connection.work(0.0)
                 while len(self._waiting) < most:
-                    connection.work(0.0)
+                    connection.read()
                     came = connection.take()
                     self._waiting += came
                     if not came:
@@ -124,15 +133,16 @@ class Partition:
     @property
     def is_behind(self) -> bool:
         """Whether something has come already that is not looked at."""
-        return bool(self._waiting)
+        connection = self.session.connection
+        return bool(self._waiting) or (connection is not None and connection.is_behind)
 
     def fileno(self) -> int:
         """To wait for; -1: it is away."""
         connection = self.session.connection
         return -1 if connection is None else connection.fileno()
 
-    def receive(self, messages: Sequence[Message], now_s: float) -> list[Said]:
-        """What they lead to, each with its site; to be stored by the shared store's commit."""
+    def open(self, messages: Sequence[Message], now_s: float) -> list["OpenedHere"]:
+        """What came, by site, and what it asks."""
         heard: defaultdict[str, list[tuple[int, Received]]] = defaultdict(list)
         for message in messages:
             self._taken.append(message)
@@ -149,14 +159,12 @@ class Partition:
                     uplink.packet, uplink.quality, (uplink.seq, now_s), uplink.unix_s
                 )
                 heard[site_name].append((number, received))
-                self._stored[site_name, gateway].append(uplink.seq)
-        events: list[Said] = []
-        for name, packets in heard.items():
-            host = self._hosts[name]
-            self._owing.add(name)
-            events += [(name, event) for event in host.receive_all(packets, now_s)]
-            host.check_stored()
-        return events
+                self._dealt[site_name, gateway].append(uplink.seq)
+        self._owing |= heard.keys()
+        return [
+            (name, self._hosts[name], self._hosts[name].open_all(packets, now_s))
+            for name, packets in heard.items()
+        ]
 
     def _refuse(self, sentence: str) -> None:
         self._say(Notice(sentence, is_problem=True))
@@ -189,26 +197,41 @@ class Partition:
             WallClock(config.is_clock_trusted),
             self._onlooker(site.name),
             grants_slots=False,
+            readers=self._readers,
         )
 
     # Down
 
-    def settle(self, now_s: float) -> None:
-        """All that came is stored: answers first, since nodes wait for them."""
+    def settle(self, now_s: float) -> Dealt:
+        """All that came is stored: answers first, since nodes wait for them. What gateways may be
+        told of.
+        """
         connection = self.session.connection
-        if connection is None:
-            return
+        dealt: Dealt = defaultdict(list)
+        if connection is None or not (self._owing or self._taken):
+            return dealt
         try:
             self._speak(connection, now_s)
-            for (site, gateway), seqs in self._stored.items():
-                topic = topics.gateway_topic(site, gateway, "stored")
-                connection.publish(topic, topics.pack_stored(seqs), qos=0)
-            self._stored.clear()
             for message in self._taken:
                 connection.acknowledge(message)
             self._taken = []
+            dealt, self._dealt = self._dealt, dealt
         except PortError as error:
             self.session.lose(error)
+        return dealt
+
+    def tell_stored(self, dealt: Dealt) -> bool:
+        """Gateways let go of these then; whether they were told."""
+        if (connection := self.session.connection) is None:
+            return False
+        try:
+            for (site, gateway), seqs in dealt.items():
+                topic = topics.gateway_topic(site, gateway, "stored")
+                connection.publish(topic, topics.pack_stored(seqs), qos=0)
+        except PortError as error:
+            self.session.lose(error)
+            return False
+        return True
 
     def _speak(self, connection: BrokerConnection, now_s: float) -> None:
         for name in list(self._owing):
@@ -248,3 +271,22 @@ class Partition:
 
     def close(self) -> None:
         self.session.close()
+
+
+OpenedHere = tuple[str, Host, Opened]
+"Of a site, by its host."
+
+
+def receive_all(taken: Sequence[tuple[Partition, Sequence[Message]]], now_s: float) -> list[Said]:
+    """What these lead to, each with its site; to be stored by the shared store's commit. All images
+    are decoded and classified together, whoever's they are.
+    """
+    opened = [one for partition, messages in taken for one in partition.open(messages, now_s)]
+    answers = answer_all([asked for _, _, one in opened for asked in one.asked])
+    said: list[Said] = []
+    place = 0
+    for name, host, one in opened:
+        own = answers[place : place + len(one.asked)]
+        place += len(one.asked)
+        said += [(name, event) for event in host.keep(one, own, now_s)]
+    return said

@@ -11,15 +11,17 @@ kill: hosts from what is stored, packets from the broker and the gateways' spool
 import secrets
 import select
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
 from host_decoder.config import HostConfig, KnownNode
+from host_decoder.decode.readers import Readers
 from host_decoder.errors import ConfigError
 from host_decoder.events import Heard, Notice
 from host_decoder.fleet import news
-from host_decoder.fleet.partition import Partition, Said, Site
+from host_decoder.fleet.partition import Dealt, Partition, Said, Site, receive_all
 from host_decoder.fleet.shares import LEADER, WORKER, name_of, plan
 from host_decoder.receive.newcomers import Newcomers
 from host_decoder.store.database.access import UnstorableError
@@ -32,6 +34,10 @@ from link.gateway import topics
 BEAT_S = 1.0
 "Between two looks at leases, counts and new nodes."
 POLL_S, SHORTEST_WAIT_S = 0.05, 0.001
+LOOK_S = 0.25
+"How often each connection is looked at: it may be gone, or opened by now."
+TELL_S = 0.1
+"Between two words to gateways on what is stored."
 PER_PARTITION, AT_ONCE, FEWEST = 32, 64, 4
 "Packets of one transaction."
 SHORT_S, LONG_S = 0.04, 0.1
@@ -61,8 +67,13 @@ class Worker:
         self._committed = committed or (lambda took_s: None)
         self._shared: SharedStore | None = None
         self._partitions: dict[str, Partition] = {}
+        self._preloaded: dict[int, int] = {}
+        "Partitions whose nodes are known already, and that wait to be served; with their epochs."
         self._own: dict[str, int] = {}
-        self._beat_s = self._retry_s = 0.0
+        self._readers = Readers()
+        self._dealt: Dealt = defaultdict(list)
+        "Stored, and not told to gateways."
+        self._beat_s = self._retry_s = self._looked_s = self._told_s = 0.0
         self._pause = Pause(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._trouble = ""
         self._at_once, self._beats, self._n_told = AT_ONCE, 0, 0
@@ -113,9 +124,8 @@ class Worker:
         if time.monotonic() >= self._beat_s + BEAT_S:
             self._beat(self._shared)
         is_growing = self._adopt_one(self._shared)
-        self._wait(0.0 if is_growing else POLL_S)
         taken, left = [], self._at_once
-        for one in self._partitions.values():
+        for one in self._wait(0.0 if is_growing else POLL_S):
             messages = one.messages(min(left, PER_PARTITION))
             left -= len(messages)
             if messages:
@@ -123,21 +133,37 @@ class Worker:
         if taken:
             self._take(self._shared, taken)
         for one in self._partitions.values():
-            one.settle(boot_s())
+            for gateway, seqs in one.settle(boot_s()).items():
+                self._dealt[gateway] += seqs
+        self._tell_stored()
 
-    def _wait(self, longest_s: float) -> None:
-        """Until something comes, or is due."""
+    def _wait(self, longest_s: float) -> list[Partition]:
+        """Until something comes, or is due: who is to be looked at then."""
         now_s = boot_s()
-        due = [one.next_due_s(now_s) for one in self._partitions.values()]
+        all_of_them = list(self._partitions.values())
+        due = [one.next_due_s(now_s) for one in all_of_them]
         first_s = min((one for one in due if one is not None), default=now_s + POLL_S)
-        wait_s = min(longest_s, max(SHORTEST_WAIT_S, first_s - now_s))
-        if any(one.is_behind for one in self._partitions.values()):
-            wait_s = 0.0
-        sockets = [one.fileno() for one in self._partitions.values()]
-        with suppress(OSError, ValueError):
-            select.select([one for one in sockets if one >= 0], [], [], wait_s)
+        behind = [one for one in all_of_them if one.is_behind]
+        wait_s = 0.0 if behind else min(longest_s, max(SHORTEST_WAIT_S, first_s - now_s))
+        sockets = {number: one for one in all_of_them if (number := one.fileno()) >= 0}
+        try:
+            readable, _, _ = select.select(list(sockets), [], [], wait_s)
+        except (OSError, ValueError):  # one is gone: whoever uses it next says so
+            time.sleep(SHORTEST_WAIT_S)
+            return all_of_them
+        if time.monotonic() >= self._looked_s + LOOK_S:
+            self._looked_s = time.monotonic()
+            return all_of_them
+        spoken_to = {sockets[number].number for number in readable} | {one.number for one in behind}
+        return [one for one in all_of_them if one.number in spoken_to]
+
+    def _tell_stored(self) -> None:
+        """What gateways may let go of: nobody waits for it, so it is told of many at once."""
+        if not self._dealt or time.monotonic() < self._told_s + TELL_S:
             return
-        time.sleep(SHORTEST_WAIT_S)
+        self._told_s = time.monotonic()
+        if any(one.tell_stored(self._dealt) for one in self._partitions.values()):
+            self._dealt = defaultdict(list)
 
     def _take(
         self, shared: SharedStore, taken: Sequence[tuple[Partition, Sequence[Message]]]
@@ -145,8 +171,7 @@ class Worker:
         """Store what came; StoreError: nothing of it, and everything begins anew."""
         begun_s = time.monotonic()
         try:
-            said = [event for one, messages in taken for event in one.receive(messages, boot_s())]
-            self._commit(shared, said)
+            self._commit(shared, receive_all(taken, boot_s()))
         except UnstorableError as error:
             if sum(len(messages) for _, messages in taken) == 1:
                 taken[0][0].leave_out()
@@ -184,6 +209,7 @@ class Worker:
             epoch = leases.take(name)
             if epoch is not None:
                 self._own[name] = epoch
+        self._preload(shared)
         if not self._beats:
             leases.forget(f"{WORKER}%")
         self._beats += 1
@@ -196,6 +222,23 @@ class Worker:
             found = newcomers.welcome(_Welcome(self, name))
             said += [(name, notice) for notice in found]
         self._commit(shared, said)
+
+    def _preload(self, shared: SharedStore) -> None:
+        """What hosts of partitions that are new here will ask first, of all of them together."""
+        new = {
+            number: epoch
+            for number in range(topics.PARTITIONS)
+            if (epoch := self._own.get(name_of(number))) is not None
+            and name_of(number) not in self._partitions
+        }
+        if new.items() - self._preloaded.items():
+            shared.preload(
+                {
+                    name: [node for number in new for node in site.nodes_of(number)]
+                    for name, site in self._sites.items()
+                }
+            )
+        self._preloaded = new
 
     def _is_lost(self, name: str) -> bool:
         return self._own.get(name) != self._partitions[name].epoch
@@ -220,10 +263,9 @@ class Worker:
         else:
             self._tell_share()
             return False
-        shared.forget()  # what is known of its nodes may be older than another worker's word
         epoch = self._own[name]
         self._partitions[name] = Partition(
-            number, epoch, self._sites, shared, self._onlooker, self._say
+            number, epoch, self._sites, shared, self._readers, self._onlooker, self._say
         )
         return True
 
@@ -245,6 +287,7 @@ class Worker:
         for one in self._partitions.values():
             one.close()
         self._partitions.clear()
+        self._preloaded.clear()
         self._heard.clear()
         self._news.clear()
         self._retry_s = time.monotonic() + self._pause.failed()

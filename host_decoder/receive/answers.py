@@ -15,7 +15,8 @@ import numpy as np
 
 from host_decoder.config import KnownNode
 from host_decoder.decode.reader import Reader
-from host_decoder.decode.task_reader import TaskReader, task_reader
+from host_decoder.decode.readers import Readers
+from host_decoder.decode.task_reader import TaskReader
 from host_decoder.decode.verdict import Verdict, VerdictConfig
 from host_decoder.events import Answer
 from host_decoder.receive.advice import Advisor
@@ -39,20 +40,23 @@ class Question:
 
 
 class Answers:
-    """The decoders of all nodes."""
+    """What a host's nodes are asked, and what reads them."""
 
     def __init__(
         self,
         nodes: Sequence[KnownNode],
         verdict: VerdictConfig | None,
         timing: LinkTiming | None,
+        readers: Readers | None = None,
     ) -> None:
-        """Without verdict every image is awaited whole; without timing airtime costs nothing."""
+        """Without verdict every image is awaited whole; without timing airtime costs nothing.
+        `readers`: of the process; None: its own.
+        """
         self._timing, self._verdict = timing, verdict
+        self._shared = readers or Readers()
         self._readers: dict[tuple[Path, str], Reader] = {}
-        self._task_readers: dict[tuple[Path, str], TaskReader] = {}
-        self._tasks: dict[tuple[int, Path], list[str]] = {}
-        "By node and bundle."
+        self._tasks: dict[tuple[int, Path], dict[str, TaskReader]] = {}
+        "By node and bundle; each by its name."
         self._advisors: dict[int, Advisor] = {}
         self.add(nodes)
 
@@ -60,13 +64,12 @@ class Answers:
         """Nodes that are known from now on; those with one bundle share what reads it."""
         for node in nodes:
             for bundle in (node.bundle, *node.earlier_bundles):
-                if _asked(bundle) not in self._readers:
-                    self._readers[_asked(bundle)] = Reader(bundle, self._verdict)
-                tasks = [name for name in node.tasks if bundle.has_task(name)]
-                self._tasks[node.number, bundle.path] = tasks
-                for name in tasks:
-                    if (bundle.path, name) not in self._task_readers:
-                        self._task_readers[bundle.path, name] = task_reader(bundle, name)
+                self._readers[_asked(bundle)] = self._shared.reader(bundle, self._verdict)
+                self._tasks[node.number, bundle.path] = {
+                    name: self._shared.task_reader(bundle, name)
+                    for name in node.tasks
+                    if bundle.has_task(name)
+                }
             gives_verdicts = self.reader(node.bundle).gives_verdicts
             self._advisors[node.number] = Advisor(gives_verdicts)
 
@@ -79,53 +82,9 @@ class Answers:
         """What reads the images of a bundle, asked what that asks."""
         return self._readers[_asked(bundle)]
 
-    def answer_all(self, questions: Sequence[Question]) -> list[Answer | None]:
-        """In their order; None where nothing that came can be decoded."""
-        answers: list[Answer | None] = [None] * len(questions)
-        by_bundle: dict[tuple[Path, str], list[int]] = defaultdict(list)
-        for place, question in enumerate(questions):
-            by_bundle[_asked(question.outcome.bundle)].append(place)
-        for places in by_bundle.values():
-            asked = [questions[place] for place in places]
-            for place, answer in zip(places, self._answered(asked), strict=True):
-                answers[place] = answer
-        return answers
-
-    def _answered(self, questions: Sequence[Question]) -> list[Answer | None]:
-        """On images of one bundle that are asked the same."""
-        bundle = questions[0].outcome.bundle
-        read, latents = _decoded(questions, bundle)
-        if not read:
-            return [None] * len(questions)
-        asked = [questions[place] for place in read]
-        verdicts = self.reader(bundle).judge_all(
-            latents.symbols,
-            latents.n_known,
-            np.array([self._airtime_s(one.outcome.chunk) for one in asked]),
-        )
-        said = self._said(asked, latents, bundle)
-        answers: list[Answer | None] = [None] * len(questions)
-        for row, (place, arrived) in enumerate(read.items()):
-            answers[place] = _answer(
-                questions[place], arrived, latents, row, verdicts[row], said[row]
-            )
-        return answers
-
-    def _said(
-        self, asked: Sequence[Question], latents: Latents, bundle: Bundle
-    ) -> list[dict[str, Any]]:
-        """What further tasks of their nodes say of them."""
-        said: list[dict[str, Any]] = [{} for _ in asked]
-        rows: dict[str, list[int]] = defaultdict(list)
-        for row, question in enumerate(asked):
-            for name in self._tasks[question.outcome.node, bundle.path]:
-                rows[name].append(row)
-        for name, places in rows.items():
-            read = self._task_readers[bundle.path, name]
-            says = read(latents.symbols[places], latents.n_known[places])
-            for row, one in zip(places, says, strict=True):
-                said[row][name] = one
-        return said
+    def tasks(self, outcome: Update | Gap) -> dict[str, TaskReader]:
+        """What is asked of its node's images besides."""
+        return self._tasks[outcome.node, outcome.bundle.path]
 
     def note(self, node: int, answers: Sequence[Answer]) -> None:
         """Advice grows with every answer that is stored."""
@@ -135,12 +94,62 @@ class Answers:
     def advice(self, node: int, chunk: Chunk) -> int | None:
         """How many chunks like this one to send before asking; None while too little is known."""
         assert self._timing is not None
-        return self._advisors[node].n_chunks(self._airtime_s(chunk), self._timing.report_airtime_s)
+        return self._advisors[node].n_chunks(self.airtime_s(chunk), self._timing.report_airtime_s)
 
-    def _airtime_s(self, chunk: Chunk) -> float:
+    def airtime_s(self, chunk: Chunk) -> float:
         """A later chunk as long as this one takes so long."""
         n_bytes = LATER_CHUNK_OVERHEAD_BYTES + len(chunk.bitstream)
         return self._timing.airtime_s(n_bytes) if self._timing else 0.0
+
+
+Asked = tuple[Answers, Question]
+"By whose host."
+
+
+def answer_all(asked: Sequence[Asked]) -> list[Answer | None]:
+    """In their order, of several hosts too; None where nothing that came can be decoded."""
+    answers: list[Answer | None] = [None] * len(asked)
+    by_reader: dict[int, list[int]] = defaultdict(list)
+    for place, (own, question) in enumerate(asked):
+        by_reader[id(own.reader(question.outcome.bundle))].append(place)
+    for places in by_reader.values():
+        for place, answer in zip(places, _answered([asked[n] for n in places]), strict=True):
+            answers[place] = answer
+    return answers
+
+
+def _answered(asked: Sequence[Asked]) -> list[Answer | None]:
+    """On images that one reader reads."""
+    own, first = asked[0]
+    bundle = first.outcome.bundle
+    read, latents = _decoded([question for _, question in asked], bundle)
+    if not read:
+        return [None] * len(asked)
+    there = [asked[place] for place in read]
+    verdicts = own.reader(bundle).judge_all(
+        latents.symbols,
+        latents.n_known,
+        np.array([one.airtime_s(question.outcome.chunk) for one, question in there]),
+    )
+    said = _said(there, latents)
+    answers: list[Answer | None] = [None] * len(asked)
+    for row, (place, arrived) in enumerate(read.items()):
+        answers[place] = _answer(asked[place][1], arrived, latents, row, verdicts[row], said[row])
+    return answers
+
+
+def _said(asked: Sequence[Asked], latents: Latents) -> list[dict[str, Any]]:
+    """What further tasks of their nodes say of them."""
+    said: list[dict[str, Any]] = [{} for _ in asked]
+    rows: dict[tuple[str, TaskReader], list[int]] = defaultdict(list)
+    for row, (own, question) in enumerate(asked):
+        for task in own.tasks(question.outcome).items():
+            rows[task].append(row)
+    for (name, read), places in rows.items():
+        says = read(latents.symbols[places], latents.n_known[places])
+        for row, one in zip(places, says, strict=True):
+            said[row][name] = one
+    return said
 
 
 def _decoded(questions: Sequence[Question], bundle: Bundle) -> tuple[dict[int, Arrived], Latents]:

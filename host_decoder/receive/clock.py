@@ -18,6 +18,8 @@ TIME_ERROR, STA_UNSYNC = 5, 0x0040
 "What adjtimex(2) says of a clock that nobody set."
 EARLIEST_UNIX_S = 1_767_225_600.0
 "The beginning of 2026."
+ASK_S = 1.0
+"How long a clock that was right is taken for right: asking costs more than to open a packet."
 CLOCKS = ("synchronised", "trusted")
 
 
@@ -55,6 +57,7 @@ class WallClock:
     ) -> None:
         self._is_trusted = is_trusted
         self._is_synchronised = is_synchronised
+        self._right_until_s = float("-inf")
 
     def unix_s(self) -> float:
         """For what is stored and shown; it may be anything, and step both ways."""
@@ -63,7 +66,11 @@ class WallClock:
     @property
     def is_right(self) -> bool:
         """Whether nodes may be told."""
-        if self._is_trusted:
+        if self._is_trusted or time.monotonic() < self._right_until_s:
             return True
         is_synchronised = self._is_synchronised()
-        return time.time() >= EARLIEST_UNIX_S if is_synchronised is None else is_synchronised
+        if is_synchronised is None:
+            return time.time() >= EARLIEST_UNIX_S
+        if is_synchronised:
+            self._right_until_s = time.monotonic() + ASK_S
+        return is_synchronised

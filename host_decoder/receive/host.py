@@ -13,17 +13,19 @@ host_decoder.receive.gateways brings it both.
 import time
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from host_decoder.config import KnownNode
+from host_decoder.decode.readers import Readers
 from host_decoder.decode.verdict import VerdictConfig
-from host_decoder.events import STORED, Event, Heard, Notice, Onlooker
-from host_decoder.receive.answers import Answers, stopped
+from host_decoder.events import STORED, Answer, Event, Heard, Notice, Onlooker
+from host_decoder.receive.answers import Answers, answer_all, stopped
 from host_decoder.receive.arrivals import Arrivals
 from host_decoder.receive.clock import WallClock
 from host_decoder.receive.counts import Counts
 from host_decoder.receive.ends import Ends, GatewayEntry
-from host_decoder.receive.judging import Judge, Judged
+from host_decoder.receive.judging import Judge, Judged, Opened
 from host_decoder.store.database.access import UnstorableError
 from host_decoder.store.database.file import StoreError
 from host_decoder.store.shelf import Held, Reception, Shelf
@@ -52,6 +54,14 @@ LAST_TRY_S = 0.5
 "At the end of the host, for what still waits."
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What packets led to, and how long the store took over it."""
+
+    packets: Sequence[tuple[Judged, Reception]]
+    took_s: float
+
+
 class Host:
     """Open, decode, classify, store, answer. Whatever arrives, the result is events and never an
     exception.
@@ -71,12 +81,13 @@ class Host:
         clock: WallClock | None = None,
         onlooker: Onlooker | None = None,
         grants_slots: bool = True,
+        readers: Readers | None = None,
     ) -> None:
         """Without timing nothing is ever sent; without verdict every image is awaited whole.
 
         `gateways`: none given, there is one, which sends one packet after the other and else as it
         likes. `clock`: None: its time is right. `onlooker`: told of each packet, once it
-        is stored. `grants_slots`: all nodes of a channel are its own.
+        is stored. `grants_slots`: all nodes of a channel are its own. `readers`: of the process.
         """
         self._store = store
         self._gateways = tuple(gateways) or (GatewayEntry(),)
@@ -88,7 +99,7 @@ class Host:
         self._counted_s = self._tidied_s = float("-inf")
         self._shelf = Shelf()
         self._arrivals = Arrivals(nodes, store)
-        self._answers = Answers(nodes, verdict, timing)
+        self._answers = Answers(nodes, verdict, timing, readers)
         self._ends = Ends(nodes, store, other_bundles, timing, self._gateways, grants_slots)
         self._judge = Judge(
             self._keys,
@@ -155,10 +166,8 @@ class Host:
         self, heard: Sequence[tuple[int, Received]], now_s: float
     ) -> list[Event | Notice]:
         """The same of all that gateways heard meanwhile, each with its gateway's number."""
-        unix_s = self._clock.unix_s()
-        for gateway, one in heard:
-            heard_s = unix_s if one.heard_unix_s is None else min(unix_s, one.heard_unix_s)
-            self._shelf.put(Held(Reception(one.packet, heard_s, gateway, one.quality, one.origin)))
+        for one in heard:
+            self._shelf.put(self._held(*one))
         return self._store_waiting(now_s)
 
     def _store_waiting(self, now_s: float) -> list[Event | Notice]:
@@ -183,13 +192,8 @@ class Host:
         """
         counted = self._counts.copy()
         try:
-            judged = self._judge.judge_all(batch, now_s)
-            receipts = [one.receipt for one in judged if one.receipt is not None]
-            begun_s = time.monotonic()
-            if receipts:
-                nodes = dict.fromkeys(receipt.node for receipt in receipts)
-                self._store.add_all(receipts, self._counts.totals(self._figures_of(nodes)))
-                self._counts.clear()
+            opened = self._judge.open_all(batch, now_s)
+            kept = self._keep(opened, answer_all(opened.asked), now_s)
         except UnstorableError as error:
             self._counts.restore(counted)
             if len(batch) == 1:
@@ -200,12 +204,40 @@ class Host:
             raise
         finally:
             self._arrivals.forget_underway()
-        took_s = time.monotonic() - begun_s
-        return [
-            event
-            for held, one in zip(batch, judged, strict=True)
-            for event in self._confirmed(one, held.reception, took_s)
-        ]
+        return self._confirmed(kept)
+
+    def _keep(self, opened: Opened, answers: Sequence[Answer | None], now_s: float) -> _Kept:
+        """It is given to the store."""
+        judged = self._judge.judge_all(opened, answers, now_s)
+        receipts = [one.receipt for one in judged if one.receipt is not None]
+        begun_s = time.monotonic()
+        if receipts:
+            nodes = dict.fromkeys(receipt.node for receipt in receipts)
+            self._store.add_all(receipts, self._counts.totals(self._figures_of(nodes)))
+            self._counts.clear()
+        receptions = [one.held.reception for one in opened.packets]
+        return _Kept(list(zip(judged, receptions, strict=True)), time.monotonic() - begun_s)
+
+    # The same for several hosts at once, whose stores take everything
+
+    def open_all(self, heard: Sequence[tuple[int, Received]], now_s: float) -> Opened:
+        """What gateways heard meanwhile, and what it asks; `keep` goes on with the answers."""
+        return self._judge.open_all([self._held(*one) for one in heard], now_s)
+
+    def keep(
+        self, opened: Opened, answers: Sequence[Answer | None], now_s: float
+    ) -> list[Event | Notice]:
+        """What it leads to, given to the store."""
+        try:
+            kept = self._keep(opened, answers, now_s)
+        finally:
+            self._arrivals.forget_underway()
+        return self._confirmed(kept)
+
+    def _held(self, gateway: int, one: Received) -> Held:
+        unix_s = self._clock.unix_s()
+        heard_s = unix_s if one.heard_unix_s is None else min(unix_s, one.heard_unix_s)
+        return Held(Reception(one.packet, heard_s, gateway, one.quality, one.origin))
 
     def _heard(self, outcomes: Sequence[Outcome], reception: Reception, took_s: float) -> Heard:
         """What an onlooker learns of a packet."""
@@ -224,9 +256,14 @@ class Host:
             took_s if stored else None,
         )
 
-    def _confirmed(
-        self, judged: Judged, reception: Reception, took_s: float
-    ) -> list[Event | Notice]:
+    def _confirmed(self, kept: _Kept) -> list[Event | Notice]:
+        return [
+            event
+            for judged, reception in kept.packets
+            for event in self._confirm(judged, reception, kept.took_s)
+        ]
+
+    def _confirm(self, judged: Judged, reception: Reception, took_s: float) -> list[Event | Notice]:
         """It is stored: its node may be told that it is here."""
         if (receipt := judged.receipt) is not None:
             for packet in receipt.packets:

@@ -1,14 +1,15 @@
 """Judging: what packets that came together lead to, before any of it is stored.
 
 They are opened one by one, in the order in which they came, and each finds those before it. Then
-all their images are decoded and classified in one go (host_decoder.receive.answers).
+all their images are decoded and classified in one go (host_decoder.receive.answers), with those of
+other hosts of the same process where there are any.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from host_decoder.events import Answer, Event, Notice
-from host_decoder.receive.answers import Answers, Question
+from host_decoder.receive.answers import Answers, Asked, Question
 from host_decoder.receive.arrivals import Arrivals
 from host_decoder.receive.clock import WallClock
 from host_decoder.receive.counts import Counts
@@ -32,12 +33,20 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class _Opened:
+class OpenedPacket:
     """A packet, and where among the questions those of its outcomes are that ask any."""
 
     held: Held
     outcomes: list[Outcome]
     questions: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Packets of one batch, and what they ask."""
+
+    packets: Sequence[OpenedPacket]
+    asked: Sequence[Asked]
 
 
 class Judge:
@@ -59,14 +68,19 @@ class Judge:
         self._counts, self._clock = counts, clock
         self._has_told_clock = False
 
-    def judge_all(self, batch: Sequence[Held], now_s: float) -> list[Judged]:
-        """What each packet leads to; to be followed by `Arrivals.forget_underway`."""
+    def open_all(self, batch: Sequence[Held], now_s: float) -> Opened:
+        """What came, and what it asks; to be followed by `Arrivals.forget_underway`."""
         questions: list[Question] = []
-        opened = [self._opened(held, now_s, questions) for held in batch]
-        answers = self._answers.answer_all(questions)
-        return [self._judged(one, answers, now_s) for one in opened]
+        packets = [self._opened(held, now_s, questions) for held in batch]
+        return Opened(packets, [(self._answers, question) for question in questions])
 
-    def _opened(self, held: Held, now_s: float, questions: list[Question]) -> _Opened:
+    def judge_all(
+        self, opened: Opened, answers: Sequence[Answer | None], now_s: float
+    ) -> list[Judged]:
+        """What each packet leads to; `answers` in the order of what was asked."""
+        return [self._judged(one, answers, now_s) for one in opened.packets]
+
+    def _opened(self, held: Held, now_s: float, questions: list[Question]) -> OpenedPacket:
         """It is opened once. What it asks is put behind the other questions."""
         reception = held.reception
         end = self._ends.at(reception.gateway)
@@ -84,9 +98,11 @@ class Judge:
                 arrived = self._arrivals.of(outcome)
                 questions.append(Question(outcome, arrived, reception.unix_s))
         self._arrivals.note(outcomes)
-        return _Opened(held, outcomes, asks)
+        return OpenedPacket(held, outcomes, asks)
 
-    def _judged(self, opened: _Opened, answers: Sequence[Answer | None], now_s: float) -> Judged:
+    def _judged(
+        self, opened: OpenedPacket, answers: Sequence[Answer | None], now_s: float
+    ) -> Judged:
         held, outcomes = opened.held, opened.outcomes
         events: list[Event] = []
         faults: list[Notice] = []
@@ -105,7 +121,7 @@ class Judge:
         end, receipt = self._ends.at(held.reception.gateway), self._receipt(held, outcomes, events)
         return Judged(end, outcomes, events, faults, receipt)
 
-    def _refused(self, opened: _Opened, place: int, update: Update) -> Rejected:
+    def _refused(self, opened: OpenedPacket, place: int, update: Update) -> Rejected:
         """Its bitstream is none, also when it is tried again to store the packet."""
         refused = self._ends.at(opened.held.reception.gateway).undecodable(update)
         opened.outcomes[place] = refused

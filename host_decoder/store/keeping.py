@@ -7,7 +7,7 @@ table by table in one transaction.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +78,21 @@ class Memory:
     "Packets lost, by node and start of the host."
     counted: set[tuple[int, float]] = field(default_factory=set)
     "Nodes of which a start of the host has counted something."
+    ends_hosts: bool = False
+    """Whether hosts begin anew where this does: of a start that is not known here nothing is
+    stored then.
+    """
+
+    def forget(self, senders: Container[int]) -> None:
+        """Their images: another process may have stored more of them."""
+        for key in [key for key in self.latest if key[0] in senders]:
+            del self.latest[key]
+
+    @staticmethod
+    def blank_state(node_id: int) -> dict[str, Any]:
+        """Of a node of which nothing is stored."""
+        blank = dict.fromkeys(NODE_STATE.columns.keys())
+        return blank | {"node_id": node_id, "heard_s": 0.0, "n_packets": 0, "n_results": 0}
 
 
 class Batch:
@@ -366,9 +381,8 @@ class Batch:
         if state is None:
             found = self._db.execute(select(NODE_STATE).where(NODE_STATE.c.node_id == node_id))
             first = found.mappings().first()
-            blank = dict.fromkeys(NODE_STATE.columns.keys())
-            blank |= {"node_id": node_id, "heard_s": 0.0, "n_packets": 0, "n_results": 0}
-            state = self._memory.states[node_id] = blank if first is None else dict(first)
+            state = Memory.blank_state(node_id) if first is None else dict(first)
+            self._memory.states[node_id] = state
         self._touched[node_id] = state
         return state
 
@@ -381,7 +395,8 @@ class Batch:
         key = node_id, started_s
         before = self._memory.lost.get(key)
         if before is None:
-            before = self._names.lost_before(node_id, started_s)
+            is_new = self._memory.ends_hosts
+            before = 0 if is_new else self._names.lost_before(node_id, started_s)
         self._memory.lost[key] = lost
         if lost != before:
             self._by_hour["node"][node_id, _hour(state["heard_s"])][2] += lost - before

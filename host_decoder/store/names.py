@@ -47,6 +47,22 @@ class Names:
             else:
                 insert_new(connection, SITES, [{"name": site}])
 
+    def preload(self, numbers: Sequence[int]) -> dict[int, int]:
+        """Nodes of this site by their numbers, all at once; made where they are new."""
+        query = select(NODES.c.number, NODES.c.id).where(NODES.c.site_id == self.site_id)
+        found = {row.number: row.id for row in self._db.execute(query)}
+        if new := sorted(set(numbers) - found.keys()):
+            now_s = time.time()
+            entries = [{"site_id": self.site_id, "number": n, "added_s": now_s} for n in new]
+            insert_new(self._db, NODES, entries)
+            found = {row.number: row.id for row in self._db.execute(query)}
+        self._nodes |= found
+        return {number: found[number] for number in numbers}
+
+    def learn_sender(self, number: int, key: bytes, sender: int, highest: int) -> None:
+        """It is this node's newest under this key, with this counter."""
+        self._senders[number, key] = sender, highest
+
     def node_id(self, number: int) -> int:
         """A node of this site; made when it is new."""
         if number not in self._nodes:

@@ -13,13 +13,16 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
+from host_decoder.config import KnownNode
 from host_decoder.store.database.postgres import PostgresServer
 from host_decoder.store.followed import tell
 from host_decoder.store.keeping import Batch, Memory, days_of
 from host_decoder.store.leases import Leases
 from host_decoder.store.names import Names
+from host_decoder.store.preloading import Known, preload
 from host_decoder.store.receipt import Receipt, Totals
 from host_decoder.store.store import Store
+from link.host import NodeState
 
 
 class SharedStore:
@@ -29,7 +32,7 @@ class SharedStore:
         """StoreError where it cannot be had, or a single host writes one of these sites."""
         self.database = PostgresServer(dsn, shared_sites=sites)
         self._waiting: list[tuple[SiteStore, Sequence[Receipt], Totals | None]] = []
-        self._memory = Memory()
+        self._memory = Memory(ends_hosts=True)
         try:
             for site in sites:
                 Names.register(self.database, site)
@@ -41,6 +44,15 @@ class SharedStore:
 
     def of(self, site: str) -> "SiteStore":
         return self._sites[site]
+
+    def preload(self, nodes: Mapping[str, Sequence[KnownNode]]) -> None:
+        """What hosts of these nodes, by site, ask first: to be called when their leases are taken,
+        and their hosts made thereafter.
+        """
+        with self.database.transaction() as connection:
+            for site, its in nodes.items():
+                if its:
+                    self._sites[site].preload(connection, its, self._memory)
 
     def put(self, store: "SiteStore", receipts: Sequence[Receipt], totals: Totals | None) -> None:
         """It waits for `commit`."""
@@ -79,7 +91,7 @@ class SharedStore:
     def forget(self) -> None:
         """What is stored may be another worker's by now: it is looked up again."""
         self._waiting = []
-        self._memory = Memory()
+        self._memory = Memory(ends_hosts=True)
         for store in self._sites.values():
             store.forget()
 
@@ -94,6 +106,21 @@ class SiteStore(Store):
         self._shared = shared
         self.place, self.site, self._is_read = shared.database.name, site, False
         self.database, self._names = shared.database, None
+        self._known: dict[tuple[int, bytes], Known] = {}
+        "What is preloaded, until it is asked for."
+
+    def preload(self, connection: Connection, nodes: Sequence[KnownNode], memory: Memory) -> None:
+        self._known |= preload(connection, self.names_by(connection), memory, nodes)
+
+    def state(self, node: int, key: bytes) -> NodeState | None:
+        known = self._known.get((node, key))
+        return super().state(node, key) if known is None else known.state
+
+    def highest_image(self, node: int, key: bytes, bundle: str) -> int:
+        """Asked once of a node: then its host knows."""
+        known = self._known.get((node, key))
+        highest = None if known is None else known.highest.pop(bundle, None)
+        return super().highest_image(node, key, bundle) if highest is None else highest
 
     def add_all(self, receipts: Sequence[Receipt], totals: Totals | None = None) -> None:
         self._shared.put(self, receipts, totals)
@@ -105,7 +132,7 @@ class SiteStore(Store):
         return self._names_by(connection)
 
     def forget(self) -> None:
-        self._names = None
+        self._names, self._known = None, {}
 
     def close(self) -> None:
         """Whoever made the whole closes it."""

@@ -89,6 +89,11 @@ class Reopening:
             self._pause.worked()
         return heard
 
+    def fileno(self) -> int:
+        """To be waited for together with others; -1: it is away, or of a kind that cannot be."""
+        tell: Callable[[], int] = getattr(self._carrier, "fileno", lambda: -1)
+        return tell()
+
     def notices(self) -> list[str]:
         """Sentences of the carrier itself, of one that has any."""
         tell: Callable[[], list[str]] = getattr(self._carrier, "notices", list)

@@ -49,6 +49,10 @@ class SerialLine:
         self._n_received += len(packets)
         return [Received(packet) for packet in packets]
 
+    def fileno(self) -> int:
+        """To be waited for together with others; whatever waits to be received is behind it."""
+        return self._port.fileno()
+
     def close(self) -> None:
         self._port.close()
 

@@ -63,6 +63,10 @@ class SerialPort:
         self._take_room(len(data))
         return data
 
+    def fileno(self) -> int:
+        """To be waited for together with others; -1: it is closed."""
+        return self._serial.fileno() if self._serial.is_open else -1
+
     def write(self, data: bytes) -> None:
         """Hand all bytes to the port; waits while the line is full, and no longer than a line can
         need.

@@ -88,6 +88,10 @@ class Udp:
                 break
         return received
 
+    def fileno(self) -> int:
+        """To be waited for together with others; whatever waits to be received is behind it."""
+        return self._socket.fileno()
+
     def notices(self) -> list[str]:
         """Sentences on peers whose address is not known."""
         return self._peers.notices()

@@ -8,9 +8,10 @@ ledger are here, since only here is known what left.
 """
 
 import json
+import select
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 
 from link.base import FolderLock, HeldError, Pause, boot_s
@@ -28,7 +29,9 @@ from link.medium.regions import governor_for
 from link.medium.timing import LinkTiming
 
 LOOK_S = 0.005
-"How long it listens to its radio before it turns to the broker."
+"How long it listens to a radio that cannot be waited for together with the broker."
+IDLE_S = 0.1
+"How long it waits for either, at most."
 RETRY_S, LONGEST_PAUSE_S = 2.0, 60.0
 STATUS_S = 10.0
 REMEDY = "check user, password_file and what this user may read and write there"
@@ -70,7 +73,7 @@ class Forwarder:
 
     def work(self) -> None:
         """A look at both sides."""
-        self._hear()
+        self._hear(self._wait())
         connection = self._session.connection
         if connection is not None:
             try:
@@ -96,8 +99,19 @@ class Forwarder:
             self._say(f"this gateway only listens: {governor.silent_because}")
         return governor
 
-    def _hear(self) -> None:
-        heard = self._radio.receive(LOOK_S)
+    def _wait(self) -> float:
+        """Until either side has something; how long the radio is to be listened to then."""
+        connection = self._session.connection
+        sockets = [self._radio.fileno(), -1 if connection is None else connection.fileno()]
+        if -1 in sockets or self._relay.owes_answer:
+            return LOOK_S
+        assert connection is not None
+        with suppress(OSError, ValueError):  # it is gone: whoever uses it next says so
+            select.select(sockets, [], [], 0.0 if connection.is_behind else IDLE_S)
+        return 0.0
+
+    def _hear(self, longest_s: float) -> None:
+        heard = self._radio.receive(longest_s)
         for sentence in self._radio.notices():
             self._say(sentence)
         try:
@@ -160,14 +174,25 @@ class Forwarder:
             node = node_of(uplink.packet)
             assert node is not None
             topic = up_topic(self._config.site, node, self._config.name)
-            connection.publish(topic, uplink.packet, about=uplink.about())
+            connection.publish(
+                topic,
+                uplink.packet,
+                about=uplink.about(),
+                unheard=partial(self._unheard, uplink.seq),
+            )
         connection.work(0.0)
+        stored: list[int] = []
         while messages := connection.take():
             for message in messages:
-                self._take(message)
+                self._take(message, stored)
                 connection.acknowledge(message)
             connection.work(0.0)
+        if stored:
+            self._let_go(stored)
         self._tell_status(connection)
+
+    def _unheard(self, seq: int) -> None:
+        self._relay.unheard(seq, boot_s())
 
     def _due(self) -> list[Uplink]:
         try:
@@ -176,14 +201,21 @@ class Forwarder:
             self._say_once(str(error))
             return []
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: Message, stored: list[int]) -> None:
+        """What is told as stored is put behind `stored`."""
         try:
             if message.topic.endswith("/stored"):
-                self._relay.stored(read_stored(message.payload))
+                stored += read_stored(message.payload)
             else:
                 self._relay.answer(SentDown.read(message.payload, message.about), boot_s())
-        except (ValueError, SpoolError) as error:
+        except ValueError as error:
             self._say_once(f"a message of {message.topic} is left out: {error}")
+
+    def _let_go(self, stored: list[int]) -> None:
+        try:
+            self._relay.stored(stored)
+        except SpoolError as error:
+            self._say_once(f"{error}; what is stored is said again")
 
     def _tell_status(self, connection: BrokerConnection) -> None:
         if time.monotonic() < self._status_s + STATUS_S and self._status:

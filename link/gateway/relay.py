@@ -3,6 +3,7 @@ no clock.
 
     relay.hear(received, now_s, unix_s)  -> spooled
     relay.due(now_s)                     -> what to publish now: new, or not told as stored for 60 s
+    relay.unheard(seq, now_s)            no worker reads it: once more in a second
     relay.stored(seqs)                   a worker has dealt with them
     relay.answer(downlink, now_s)        to be sent, if it is not too late for its node
     relay.next_answer(now_s)             -> what to send now, by the rules of the air
@@ -23,6 +24,8 @@ from link.wire.packet import Header, PacketType
 
 AGAIN_S = 60.0
 "After which what no worker has told as stored is said again."
+UNHEARD_S = 1.0
+"After which what no worker was there to read is said again."
 WINDOW = 256
 "Packets that are said and not told as stored: a worker that is behind is not flooded."
 REMEMBERED = 4096
@@ -47,8 +50,12 @@ class Relay:
         self._spool, self._timing, self._governor = spool, timing, governor
         self._next = 0
         "The highest that was said since the connection is there."
+        self._has_more = True
+        "Whether the spool may have some behind that one."
         self._under_way: dict[int, float] = {}
-        "When each was said that is not told as stored."
+        "When each is said again that is not told as stored."
+        self._again_s = float("inf")
+        "The first of these times, or an earlier one."
         self._heard: Recent[int, tuple[float, Hashable]] = Recent(REMEMBERED)
         self._answers: deque[Answer] = deque()
         self.n_late = self.n_noise = self.n_sent = 0
@@ -71,23 +78,37 @@ class Relay:
         if packets:
             for uplink, one in zip(self._spool.put(packets, unix_s), packets, strict=True):
                 self._heard[uplink.seq] = now_s, one.origin
+            self._has_more = True
 
     def begin_anew(self) -> None:
         """The connection is another one: what it took with it is said again, in order."""
-        self._next = 0
+        self._next, self._has_more = 0, True
         self._under_way.clear()
 
     def due(self, now_s: float) -> list[Uplink]:
-        late = [seq for seq, said_s in self._under_way.items() if now_s >= said_s + AGAIN_S]
-        again = self._spool.get(late) if late else []
+        again = self._late(now_s) if now_s >= self._again_s else []
+        room = WINDOW - len(self._under_way) - len(again)
+        new = self._spool.after(self._next, room) if self._has_more and room > 0 else []
+        self._has_more = self._has_more and len(new) >= room
+        for uplink in (*again, *new):
+            self._under_way[uplink.seq] = now_s + AGAIN_S
+            self._next = max(self._next, uplink.seq)
+        if self._under_way:
+            self._again_s = min(self._again_s, now_s + AGAIN_S)
+        return again + new
+
+    def _late(self, now_s: float) -> list[Uplink]:
+        late = [seq for seq, again_s in self._under_way.items() if now_s >= again_s]
         for seq in late:
             del self._under_way[seq]
-        room = WINDOW - len(self._under_way) - len(again)
-        new = self._spool.after(self._next, room) if room > 0 and len(self._spool) else []
-        for uplink in (*again, *new):
-            self._under_way[uplink.seq] = now_s
-            self._next = max(self._next, uplink.seq)
-        return again + new
+        self._again_s = min(self._under_way.values(), default=float("inf"))
+        return self._spool.get(late) if late else []
+
+    def unheard(self, seq: int, now_s: float) -> None:
+        """The broker has told that nobody reads it."""
+        if seq in self._under_way:
+            self._under_way[seq] = now_s + UNHEARD_S
+            self._again_s = min(self._again_s, now_s + UNHEARD_S)
 
     def stored(self, seqs: Sequence[int]) -> None:
         self._spool.remove(seqs)
@@ -105,6 +126,11 @@ class Relay:
         airtime_s = self._timing.airtime_s(len(downlink.packet))
         until_s = heard_s + downlink.after_s + EXPIRY_S
         self._answers.append(Answer(downlink.packet, origin, airtime_s, until_s))
+
+    @property
+    def owes_answer(self) -> bool:
+        """Whether something is to be sent, now or when the rules of the air let it."""
+        return bool(self._answers)
 
     def next_answer(self, now_s: float) -> Answer | None:
         """Charged already; `taken_back` where it does not leave. LedgerError where it cannot be."""

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,8 @@ SESSION_S = 24 * 3600
 "For how long a broker of MQTT 5 keeps what comes while a client is away."
 OTHER_VERSION = 0x84
 "MQTT 5's reason for a broker that does not speak it."
+NOBODY = 0x10
+"MQTT 5's reason for a message that nobody reads."
 
 
 class _OtherVersionError(PortError):
@@ -65,12 +67,15 @@ class BrokerConnection:
         for version in (*versions, MQTTProtocolVersion.MQTTv311):
             self._version = version
             self._arrived: list[Message] = []
+            self._unheard: dict[int, Callable[[], None]] = {}
+            "By message that the broker has not answered yet."
             self._refusal: str | None = None
             self._speaks_other_version = self._is_ready = False
             self._client = self._make_client()
             self._client.on_connect = self._on_connect
             self._client.on_subscribe = self._on_subscribe
             self._client.on_message = self._on_message
+            self._client.on_publish = self._on_publish
             try:
                 self._connect()
                 return
@@ -92,9 +97,11 @@ class BrokerConnection:
         is_retained: bool = False,
         expiry_s: float | None = None,
         about: Mapping[str, str] | None = None,
+        unheard: Callable[[], None] | None = None,
     ) -> "Sending":
         """Begins to send. `expiry_s`: after which a broker of MQTT 5 delivers it no more; `about`:
-        its user properties, which only MQTT 5 has.
+        its user properties, which only MQTT 5 has; `unheard`: called when such a broker says that
+        nobody reads this topic, and the message is nowhere.
         """
         properties = None
         if self.is_version_5 and (expiry_s is not None or about):
@@ -105,6 +112,8 @@ class BrokerConnection:
                 properties.UserProperty = list(about.items())
         sending = self._client.publish(topic, payload, qos, is_retained, properties)
         self._check(sending.rc)
+        if unheard is not None:
+            self._unheard[sending.mid] = unheard
         return Sending(sending)
 
     def deliver(self, topic: str, payload: bytes | str, qos: int = 1) -> None:
@@ -123,6 +132,15 @@ class BrokerConnection:
         """Sends and hears, until something came or the time is over."""
         self._check(self._looped(timeout_s))
 
+    def read(self) -> None:
+        """Hears what has come, without waiting; for whoever waits for `fileno`. `work` is to be
+        called all the same, each second.
+        """
+        client = self._client
+        self._check(self._guarded(client.loop_read))
+        if client.want_write():
+            self._check(self._guarded(client.loop_write))
+
     def take(self) -> list[Message]:
         """What has come, each to be acknowledged."""
         arrived, self._arrived = self._arrived, []
@@ -133,9 +151,15 @@ class BrokerConnection:
         self._check(self._client.ack(message.number, message.qos))
 
     def fileno(self) -> int:
-        """To be waited for together with others; -1: it is gone."""
+        """To be waited for together with others, unless it `is_behind`; -1: it is gone."""
         connection = self._client.socket()
         return -1 if connection is None else connection.fileno()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether TLS holds back what has come: no wait shows it."""
+        connection = self._client.socket()
+        return isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
 
     def close(self) -> None:
         """In order: the broker does not speak its will."""
@@ -216,11 +240,14 @@ class BrokerConnection:
         return status
 
     def _looped(self, timeout_s: float) -> int:
+        return self._guarded(partial(self._client.loop, timeout_s))
+
+    def _guarded(self, do: Callable[[], int]) -> int:
         """What the library makes of what the broker says; of what is no MQTT it may raise
         anything.
         """
         try:
-            return self._client.loop(timeout_s)
+            return do()
         except Exception as error:
             raise PortError(
                 f"the broker {self._settings.address} says what is no MQTT "
@@ -254,6 +281,14 @@ class BrokerConnection:
         if any(reason.is_failure for reason in reasons):
             self._refusal = f"no right to read {', '.join(self._topics)}"
         self._is_ready = True
+
+    def _on_publish(
+        self, _client: Client, _data: Any, number: int, reason: Any, _properties: Any
+    ) -> None:
+        """The broker has it."""
+        unheard = self._unheard.pop(number, None)
+        if unheard is not None and reason.value == NOBODY:
+            unheard()
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         said = getattr(message.properties, "UserProperty", ())

@@ -6,7 +6,7 @@ import pytest
 
 from host_decoder.decode.verdict import VerdictConfig
 from host_decoder.events import Answer
-from host_decoder.receive.answers import Answers, Question
+from host_decoder.receive.answers import Answers, Question, answer_all
 from host_decoder.receive.arrivals import Arrived
 from link.coder import latent_coder
 from link.host.interface import Gap
@@ -30,7 +30,7 @@ def gap(bundle) -> Gap:
 
 
 def answer_of(answers: Answers, outcome: Gap, there: Arrived) -> Answer:
-    [answer] = answers.answer_all([Question(outcome, [there], 1000.0)])
+    [answer] = answer_all([(answers, Question(outcome, [there], 1000.0))])
     assert answer is not None
     return answer
 

@@ -8,6 +8,7 @@ import pytest
 
 from host_decoder.config import KnownNode
 from host_decoder.events import Answer, Notice
+from host_decoder.receive import host as receive_host
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.host import PACKETS_PER_BATCH, Host
 from host_decoder.store.store import Store
@@ -96,15 +97,15 @@ def test_a_second_gateway_in_the_same_batch_is_stored_as_one_that_heard_it_too(h
 
 def test_one_packet_that_no_store_can_hold_costs_the_others_nothing(host, node, store, monkeypatch):
     """Nothing that a node can send is such a packet; a decoder of ours might answer one."""
-    answers_of = host._answers.answer_all
+    answers_of = receive_host.answer_all
 
     def answer_all(questions):
         return [
-            replace(said, bitstream_bytes=1 << 80) if said.counter == 3 else said
+            replace(said, bitstream_bytes=1 << 80) if said and said.counter == 3 else said
             for said in answers_of(questions)
         ]
 
-    monkeypatch.setattr(host._answers, "answer_all", answer_all)
+    monkeypatch.setattr(receive_host, "answer_all", answer_all)
     events = host.receive_all(at(0, packets(node, 4)), 0.0)
     assert len(answers(events)) == 3
     [notice] = [event for event in events if isinstance(event, Notice) and event.is_problem]

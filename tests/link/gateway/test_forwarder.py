@@ -14,6 +14,7 @@ from link.carriers.mqtt.connection import BrokerConnection
 from link.gateway import topics
 from link.gateway.config import read_forwarder
 from link.gateway.forwarder import forward
+from link.gateway.relay import AGAIN_S
 from link.gateway.topics import SentDown, Uplink
 from link.wire.packet import Header
 from tests.worlds.broker import PATIENCE_S, broker, free_port
@@ -117,6 +118,19 @@ def test_what_is_heard_while_the_broker_is_away_is_told_later_over_kills_too(tmp
             wait_for(third, "goes to the broker")
     assert later[0] == "from before this start there wait for a worker: 1"
     assert "from before" not in third[0]
+
+
+def test_a_worker_that_comes_later_is_told_within_seconds(tmp_path, line):
+    udp = free_port()
+    said: list[str] = []
+    with broker(tmp_path) as mosquitto, gateway(tmp_path / "gw", mosquitto.port, udp, said):
+        wait_for(said, "goes to the broker")
+        line.sendto(PACKET, ("127.0.0.1", udp))
+        time.sleep(0.2)  # the broker has taken it, and nobody reads it
+        worker = Worker(mosquitto.port, topics.up_topics(topics.partition_of("farm", 7)))
+        begun_s = time.monotonic()
+        assert worker.next().payload == PACKET
+        assert time.monotonic() - begun_s < AGAIN_S / 4
 
 
 def test_a_status_says_how_it_is_and_the_broker_says_when_it_is_gone(tmp_path):

@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from link.carriers.carrier import Received
-from link.gateway.relay import AGAIN_S, WINDOW, Relay, node_of
+from link.gateway.relay import AGAIN_S, UNHEARD_S, WINDOW, Relay, node_of
 from link.gateway.spool import Spool
 from link.gateway.topics import EXPIRY_S, SentDown
 from link.medium.governor import AirtimeLimit, Governor
@@ -54,6 +54,19 @@ def test_another_connection_is_told_all_that_is_not_stored_in_order(spool):
     relay.begin_anew()
     heard(relay, packet(4))
     assert seqs(relay, 1.0) == [1, 3, 4]
+
+
+def test_what_nobody_reads_is_said_again_soon_and_not_at_once(spool):
+    relay = Relay(spool, TIMING, Governor())
+    heard(relay, packet(1), packet(2))
+    assert seqs(relay, 0.0) == [1, 2]
+    relay.unheard(2, 0.1)
+    assert seqs(relay, 0.1) == []
+    assert seqs(relay, 0.1 + UNHEARD_S) == [2]
+    relay.stored([2])
+    relay.unheard(2, 2.0)
+    assert seqs(relay, 2.0 + UNHEARD_S) == []
+    assert seqs(relay, AGAIN_S) == [1]
 
 
 def test_a_worker_that_is_behind_is_not_flooded(spool):

@@ -274,7 +274,7 @@ class Partition:
 
 
 OpenedHere = tuple[str, Host, Opened]
-"Of a site, by its host."
+"A site, its host here, and what that has opened."
 
 
 def receive_all(taken: Sequence[tuple[Partition, Sequence[Message]]], now_s: float) -> list[Said]:

@@ -90,7 +90,7 @@ class Memory:
 
     @staticmethod
     def blank_state(node_id: int) -> dict[str, Any]:
-        """Of a node of which nothing is stored."""
+        """What a node has of which nothing is stored."""
         blank = dict.fromkeys(NODE_STATE.columns.keys())
         return blank | {"node_id": node_id, "heard_s": 0.0, "n_packets": 0, "n_results": 0}
 

@@ -187,8 +187,9 @@ RESIDUAL = {
     ),
     "photo-32": Preset(
         about=(
-            "`cifar-32` with a strided stem, for a folder of one's own images of side 64. "
-            "Not measured."
+            "`cifar-32` with a strided stem, for a folder of one's own images of side 64: "
+            "85.42 ± 2.22 % from 12.34 bytes on 20 classes of groceries, 1,775 photos, 3 seeds; "
+            "4 minutes of a core."
         ),
         recipe=Recipe(
             model=Architecture(
@@ -202,5 +203,6 @@ RESIDUAL = {
             duphil_decoder_learning_rate=0.01,
         ),
         stage="duphil",
+        results=("photos-grocery-photo-32",),
     ),
 }

@@ -6,6 +6,8 @@ one after another, and what one loses is made up for by those still to come, as 
 the layer's inputs on some images allow; the bias then restores the output's mean. Layers follow one
 another, each on what the rounded ones before it make. The grid is the converter's own, a scale per
 output channel which its largest weight sets, so converting the result changes nothing any more.
+That weight is made smaller where this lets the others be finer and costs less: the latents of a
+photo have a few that are twenty times the others, on features that hardly vary.
 """
 
 import copy
@@ -19,6 +21,8 @@ Network = TypeVar("Network", bound=nn.Module)
 Step = Callable[[Tensor], Tensor]
 
 LARGEST = 127
+REACHES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12)
+"Shares of a row's largest magnitude that its grid may reach."
 ROUNDING_BATCH, UNFOLDED_BATCH = 50, 10
 "Images that go through the network, and whose patches lie side by side, at once."
 THINNED = 8
@@ -130,23 +134,38 @@ def input_statistics(
 
 
 def rounded_rows(weight: Tensor, covariance: Tensor) -> Tensor:
-    """Rows (…, M, D) on their grids, each of its largest magnitude in 127 steps, for inputs of that
-    covariance (…, D, D).
+    """Rows (…, M, D) on their grids, for inputs of that covariance (…, D, D): of 127 steps, which
+    reach as far as that share of a row's largest magnitude does that leaves the least error.
     """
     variance = covariance.diagonal(dim1=-2, dim2=-1)
     order = variance.argsort(descending=True)
-    left = weight.gather(-1, order[..., None, :].expand_as(weight))
-    scale = left.abs().amax(-1).clamp_min(torch.finfo(torch.float32).tiny) / LARGEST
-    largest = left.abs().argmax(-1)  # keeps its step: it is what the converter reads the scale from
-    signs = left.gather(-1, largest[..., None])[..., 0].sign()
+    rows = weight.gather(-1, order[..., None, :].expand_as(weight))
     damped = covariance.gather(-2, order[..., :, None].expand_as(covariance))
     damped = damped.gather(-1, order[..., None, :].expand_as(covariance))
+    undamped = damped.clone()
     damping = DAMPING * variance.mean(-1, keepdim=True) + LEAST_DAMPING
     damped.diagonal(dim1=-2, dim2=-1).add_(damping)
     factor = torch.linalg.cholesky(
         torch.cholesky_inverse(torch.linalg.cholesky(damped)), upper=True
     )
-    rounded = torch.empty_like(left)
+    best, least = rows, torch.full_like(rows[..., 0], torch.inf)
+    for share in REACHES:
+        rounded = _on_grid(rows, share, factor)
+        error = rows - rounded
+        lost = ((error @ undamped) * error).sum(-1)
+        best = torch.where((lost < least)[..., None], rounded, best)
+        least = torch.minimum(lost, least)
+    return best.gather(-1, order.argsort()[..., None, :].expand_as(weight))
+
+
+def _on_grid(rows: Tensor, share: float, factor: Tensor) -> Tensor:
+    """Rows (…, M, D), rounded one column after another in steps of the share of their largest in
+    127; `factor` (…, D, D) says what those still to come make up for.
+    """
+    left, rounded = rows.clone(), torch.empty_like(rows)
+    scale = share * left.abs().amax(-1).clamp_min(torch.finfo(torch.float32).tiny) / LARGEST
+    largest = left.abs().argmax(-1)  # is at the end: it is what the converter reads the scale from
+    signs = left.gather(-1, largest[..., None])[..., 0].sign()
     for column in range(left.shape[-1]):
         steps = (left[..., column] / scale).round().clamp(-LARGEST, LARGEST)
         steps = torch.where(largest == column, LARGEST * signs, steps)
@@ -154,4 +173,4 @@ def rounded_rows(weight: Tensor, covariance: Tensor) -> Tensor:
         pivot = factor[..., column, column, None]
         error = (left[..., column] - rounded[..., column]) / pivot
         left[..., column + 1 :] -= error[..., None] * factor[..., column, None, column + 1 :]
-    return rounded.gather(-1, order.argsort()[..., None, :].expand_as(weight))
+    return rounded

@@ -33,7 +33,7 @@ from tests.worlds.guest import ROOT, Guest, Host, Line
 BUNDLE = ROOT / "models/cifar10"
 PROFILE = "serial-9600"
 N_IMAGES = 24
-SHRINK = 4
+SHRINK, LARGEST_SHRUNK = 4, 32
 NODE_TOML = """node = 1
 bundle = "{bundle}"
 key_dir = "keys"
@@ -55,13 +55,14 @@ profile = "{profile}"
 
 def photographs(size: int, n_images: int) -> np.ndarray:
     """uint8 (n_images, size, size, 3): squares of scikit-learn's two photographs, SHRINK times
-    smaller.
+    smaller, or large ones as they are.
     """
-    squares, cut = [], size * SHRINK
+    shrink = SHRINK if size <= LARGEST_SHRUNK else 1
+    squares, cut = [], size * shrink
     for image in load_sample_images().images:
         n_rows, n_columns = image.shape[0] // cut, image.shape[1] // cut
         blocks = image[: n_rows * cut, : n_columns * cut].reshape(
-            n_rows, size, SHRINK, n_columns, size, SHRINK, 3
+            n_rows, size, shrink, n_columns, size, shrink, 3
         )
         squares.append(blocks.mean((2, 5)).swapaxes(1, 2).reshape(-1, size, size, 3))
     return np.concatenate(squares)[:n_images].round().astype(np.uint8)
@@ -83,19 +84,20 @@ def make_image(debian: Debian, work: Path, image: Path) -> None:
 
 
 def prepare(
-    folder: Path, work: Path, debian: Debian, port: str, host_port: Path
+    folder: Path, work: Path, debian: Debian, port: str, host_port: Path, bundle: Path = BUNDLE
 ) -> tuple[Path, np.ndarray]:
     """A flashed image in `folder` with its host.toml beside it, and the images that its node will
     see.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    bundle = Bundle.load(BUNDLE, side="node")
-    images = photographs(bundle.image.height, N_IMAGES)
+    images = photographs(Bundle.load(bundle, side="node").image.height, N_IMAGES)
     np.savez(folder / "replay.npz", images=images)
     image = folder / "card.img"
     make_image(debian, work, image)
-    (folder / "node.toml").write_text(NODE_TOML.format(bundle=BUNDLE, port=port, profile=PROFILE))
+    (folder / "node.toml").write_text(
+        NODE_TOML.format(bundle=bundle.resolve(), port=port, profile=PROFILE)
+    )
     (folder / "host.toml").write_text(HOST_TOML.format(port=host_port, profile=PROFILE))
     options = CardOptions(
         image, folder / "node.toml", folder / "host.toml", work, is_confirmed=True
@@ -104,15 +106,14 @@ def prepare(
     return image, images
 
 
-def symbols_here(images: np.ndarray) -> np.ndarray:
+def symbols_here(images: np.ndarray, bundle: Path = BUNDLE) -> np.ndarray:
     """int8 (N, D): what this machine's encoder makes of the images."""
-    encoder = Encoder(Bundle.load(BUNDLE, side="node"))
+    encoder = Encoder(Bundle.load(bundle, side="node"))
     return np.stack([encoder(image) for image in images])
 
 
-def compare(store: Path, expected: np.ndarray) -> dict[str, float]:
+def compare(store: Path, bundle: Bundle, expected: np.ndarray) -> dict[str, float]:
     """How the symbols that arrived differ from these, image by image in the order of capture."""
-    bundle = Bundle.load(BUNDLE, side="node")
     with Store(store, must_exist=True) as opened:
         bitstreams = [
             image.bitstream for image in opened.images(bundle.id.hex()) if image.is_complete
@@ -134,7 +135,7 @@ def main(options: argparse.Namespace) -> int:
     folder, port = work / f"boot-{options.suite}", MACHINES[options.machine].port
     begun_s = time.monotonic()
     try:
-        image, images = prepare(folder, work, debian, port, folder / "line/b")
+        image, images = prepare(folder, work, debian, port, folder / "line/b", options.bundle)
     except subprocess.CalledProcessError as error:
         what = (
             "NOT TESTED: packages cannot be had"
@@ -184,10 +185,17 @@ def main(options: argparse.Namespace) -> int:
         "node_peak_mb": int(memory.split("VmHWM:")[1].split()[0]) / 1024,
         "node_resident_mb": int(memory.split("VmRSS:")[1].split()[0]) / 1024,
         "labels": len(answers),
-        **compare(folder / "host.sqlite", symbols_here(images)),
+        **compare(
+            folder / "host.sqlite",
+            Bundle.load(options.bundle, side="node"),
+            symbols_here(images, options.bundle),
+        ),
     }
     print(json.dumps(figures, indent=1))
-    study = f"boot-{options.suite}" + (f"-{options.machine}" if options.machine != "virt" else "")
+    names = [options.suite, options.machine, options.bundle.name]
+    usual = ["", "virt", BUNDLE.name]
+    others = [name for name, each in zip(names, usual, strict=True) if name != each]
+    study = "-".join(["boot", *others])
     print(write_result(study, figures, command=command(), folder=options.results))
     return 0 if figures["largest_difference"] <= 1 else 1
 
@@ -196,6 +204,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser()
     top.add_argument("--suite", choices=PYTHON_OF, default="bookworm")
     top.add_argument("--mirror", default="")
+    top.add_argument("--bundle", type=Path, default=BUNDLE, help="its node's (%(default)s)")
     top.add_argument("--machine", choices=MACHINES, default="virt")
     top.add_argument(
         "--limit", type=float, default=240, metavar="S", help="for the labels (default %(default)s)"

@@ -52,6 +52,18 @@ def test_outputs_move_less_than_by_nearest_rounding_on_inputs_not_seen(weight):
     assert error < usual / 3
 
 
+def test_a_large_weight_on_an_input_that_hardly_varies_leaves_the_others_fine(weight):
+    inputs = correlated(2000, 64)
+    inputs[:, 7] *= 1e-3
+    weight[:, 7] = 100
+    seen, others = inputs.split(1000)
+    rounded = rounded_rows(weight, seen.T.cov())
+    assert rounded.abs().amax(1).max() < 50  # nearest rounding has but a few steps for the others
+    fine = rounded_rows(weight.index_fill(1, torch.tensor(7), 0), seen.T.cov())
+    error, least = ((others @ (new - weight).T).square().mean() for new in (rounded, fine))
+    assert error < 2 * least + 0.01
+
+
 def test_inputs_that_never_vary_are_no_obstacle(weight):
     covariance = correlated(1000, 64).T.cov()
     covariance[5], covariance[:, 5] = 0, 0

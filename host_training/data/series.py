@@ -67,15 +67,17 @@ def _without_pause(members: Sequence[int], taken_s: Sequence[float | None]) -> d
 
 
 def to_draw(labels: np.ndarray, series: np.ndarray, n_splits: int) -> tuple[np.ndarray, list[int]]:
-    """What is drawn as a whole, int64 (N,): a series, or where a class has fewer series than there
-    are splits a photo; and the classes that have series.
+    """What is drawn as a whole, int64 (N,): a series, or a photo where a class has fewer series
+    than there are splits, or but one beside which are a few single photos, as where all of a class
+    are numbered by its name; and the classes that have series.
     """
     drawn = series + len(series)
     with_series = []
     for label in np.unique(labels).tolist():
         members = np.flatnonzero(labels == label)
-        n_series = len(np.unique(series[members]))
-        if n_splits <= n_series < len(members):
+        counts = np.unique(series[members], return_counts=True)[1]
+        is_numbered = (counts > 1).sum() == 1 and 2 * counts.max() > len(members)
+        if n_splits <= len(counts) < len(members) and not is_numbered:
             with_series.append(label)
         else:
             drawn[members] = members

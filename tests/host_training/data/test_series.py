@@ -1,6 +1,6 @@
 """Photos that were taken one after another are one series, and stay together."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -102,6 +102,17 @@ def test_a_class_of_fewer_series_than_splits_is_drawn_photo_by_photo():
     assert with_series == [0]
     assert len(np.unique(drawn)) == 3 + 18
     assert to_draw(labels, series, 2)[1] == [0, 1]
+
+
+def test_a_class_that_is_numbered_by_its_name_is_no_series_whatever_else_lies_there():
+    numbered = [f"glass{number:03}.jpg" for number in range(1, 502)]
+    odd = ["best.jpg", "copy of a bottle.png", "from-phone.jpeg"]
+    own = series_of_class(numbered + odd, [None] * 504)
+    assert sorted(Counter(own).values()) == [1, 1, 1, 501]
+    labels, series = labelled([[501, 1, 1, 1], [3, 1, 1, 1, 1]])
+    drawn, with_series = to_draw(labels, series, 3)
+    assert with_series == [1]
+    assert len(np.unique(drawn[labels == 0])) == len(numbered) + len(odd)
 
 
 def test_about_the_fraction_is_held_out_as_far_as_series_allow():

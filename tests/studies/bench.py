@@ -36,11 +36,13 @@ from link.wire.framing import frame
 from link.wire.packet import split
 from tests.studies.command import add_results, bundle_of_one, command
 from tests.worlds.ends import OutboxNode, host_end
+from tests.worlds.replaying_node import memory_of
 
 NODE_PARTS = ("preprocess", "model", "coder", "outbox", "packet")
 GOODPUT = {"serial-9600": 252, "lora-sf7": 222}
 "Profile: bytes of the packets that saturate it."
 GOODPUT_PACKETS = 12
+N_REPLAYED = 40
 PREFIX_BYTES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 
 Figures = dict[str, float]
@@ -101,6 +103,13 @@ def bench_node(
         **{f"node_{part}_ms": value for part, value in zip(NODE_PARTS, parts, strict=True)},
     }
     return figures, symbols
+
+
+def bench_process(images: np.ndarray, bundle: Bundle, folder: Path) -> Figures:
+    """What the node's own process holds, as a person starts it."""
+    start = (sys.executable, "-m", "latentlink")
+    resident_mb, peak_mb = memory_of(start, folder, bundle.path, images)
+    return {"node_resident_mb": resident_mb, "node_peak_mb": peak_mb}
 
 
 def bench_host(symbols: list[np.ndarray], bundle: Bundle) -> Figures:
@@ -223,6 +232,8 @@ WORDS = {
     "node_coder_ms": "of that, the arithmetic coder",
     "node_outbox_ms": "of that, the outbox on the disk",
     "node_packet_ms": "of that, sealing and framing",
+    "node_resident_mb": "memory of a node's whole process while it sends, MB",
+    "node_peak_mb": "the most that it ever held, MB",
     "host_images_per_s": "images decoded a second, one by one",
     "host_batch_images_per_s": "images decoded a second, all at once",
 }
@@ -244,7 +255,7 @@ def all_figures(
     yield "coder", bench_coder(symbols, bundle.tables)
     yield "prefix", bench_prefixes(symbols, labels, bundle)
     yield "packets", bench_packets(symbols, bundle, fresh(folder / "packets"))
-    yield "node", node
+    yield "node", node | bench_process(images[:N_REPLAYED], bundle, fresh(folder / "process"))
     yield "host", bench_host(symbols, bundle)
     for name, packet_bytes in GOODPUT.items():
         yield "link", {f"goodput_ratio_{name}": bench_link(name, packet_bytes)}

@@ -13,7 +13,6 @@ node_resident_mb           latentlink node with models/cifar10, while it sends
 """
 
 import argparse
-import itertools
 import os
 import resource
 import subprocess
@@ -24,13 +23,12 @@ from pathlib import Path
 import numpy as np
 
 from link.output.results import write_result
-from link.picture import Replay
 from link.security.keys import provision
 from tests.studies.command import MistakeError, add_results, command
+from tests.worlds.replaying_node import MB, memory_of
 
 ROOT = Path(__file__).parents[2]
 PYTHONS = ("3.11", "3.12", "3.13")
-MB = 1e6
 N_IMAGES = 40
 PATIENCE_S = 1200
 
@@ -158,35 +156,10 @@ def node_alone(folder: Path, python: str) -> dict[str, float]:
     )
     run(programs / "python", "-m", "pip", "uninstall", "--quiet", "--yes", "pip", folder=folder)
     size_mb = size_of(folder / "venv")
-    provision(folder / "keys", 1)
     images = np.random.default_rng(0).integers(0, 256, (N_IMAGES, 32, 32, 3), np.uint8)
-    Replay(images).write(folder / "replay.npz")
-    (folder / "node.toml").write_text(
-        f'node = 1\nbundle = "{folder}/clone/models/cifar10"\nkey_dir = "keys"\n'
-        '[source]\nkind = "replay"\npath = "replay.npz"\ninterval_s = 0.2\n'
-        '[link]\nport = "127.0.0.1:0"\nprofile = "udp"\npeers = ["127.0.0.1:9"]\n'
-        "downlink = false\n"
-    )
-    node = subprocess.Popen(
-        [programs / "latentlink", "node", "node.toml"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    resident_mb = 0.0
-    assert node.stdout
-    for _ in itertools.islice(node.stdout, N_IMAGES):
-        resident_mb = max(resident_mb, resident_mb_of(node.pid))
-    node.terminate()
-    node.wait()
+    bundle = folder / "clone/models/cifar10"
+    resident_mb, _ = memory_of([programs / "latentlink"], folder, bundle, images)
     return {"node_mb": size_mb, "node_resident_mb": resident_mb}
-
-
-def resident_mb_of(process: int) -> float:
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024 / MB
-    raise ProcessLookupError(f"process {process} has ended")
 
 
 def cpu_s() -> float:

@@ -27,6 +27,12 @@ caption { text-align: left; font-weight: 600; padding-bottom: .3rem; }
 th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #8886; }
 th[scope=row], thead th:first-child { text-align: left; }
 .wide { overflow-x: auto; }
+.matrix th, .matrix td { padding: .15rem .3rem; }
+.matrix thead th + th { writing-mode: sideways-lr; text-align: left; vertical-align: bottom;
+  font-weight: 400; white-space: nowrap; }
+@supports not (writing-mode: sideways-lr) {
+  .matrix thead th + th { writing-mode: vertical-rl; }
+}
 .photos { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
 .photos li { width: 11rem; overflow-wrap: anywhere; }
 .photos img { width: 11rem; height: 11rem; }
@@ -128,7 +134,7 @@ def _confusion(examined: Examination) -> Iterator[str]:
         for label, name in enumerate(classes)
     )
     yield (
-        '<div class="wide"><table><caption>Confusion matrix: test photos of the class in the row '
+        '<div class="wide"><table class="matrix"><caption>Confusion matrix: test photos of the class in the row '
         "that were taken for the class in the column</caption>"
         f'<thead><tr><th scope="col">true \\ said</th>{head}</tr></thead><tbody>{body}</tbody>'
         "</table></div>"
@@ -237,8 +243,8 @@ def _table(
         for (first, *cells), more in zip(rows, drawn, strict=True)
     )
     return (
-        f"<table><caption>{_text(caption)}</caption><thead><tr>{titles}</tr></thead>"
-        f"<tbody>{body}</tbody></table>"
+        f'<div class="wide"><table><caption>{_text(caption)}</caption><thead><tr>{titles}</tr>'
+        f"</thead><tbody>{body}</tbody></table></div>"
     )
 
 

@@ -134,8 +134,8 @@ def _confusion(examined: Examination) -> Iterator[str]:
         for label, name in enumerate(classes)
     )
     yield (
-        '<div class="wide"><table class="matrix"><caption>Confusion matrix: test photos of the class in the row '
-        "that were taken for the class in the column</caption>"
+        '<div class="wide"><table class="matrix"><caption>Confusion matrix: test photos of the '
+        "class in the row that were taken for the class in the column</caption>"
         f'<thead><tr><th scope="col">true \\ said</th>{head}</tr></thead><tbody>{body}</tbody>'
         "</table></div>"
     )

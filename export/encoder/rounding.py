@@ -25,6 +25,8 @@ REACHES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12)
 "Shares of a row's largest magnitude that its grid may reach."
 ROUNDING_BATCH, UNFOLDED_BATCH = 50, 10
 "Images that go through the network, and whose patches lie side by side, at once."
+PIXELS_AT_ONCE = ROUNDING_BATCH * 128 * 128
+"Of larger ones fewer go through it."
 THINNED = 8
 "A depthwise kernel has so few weights that the covariance of every so many positions is enough."
 DAMPING, LEAST_DAMPING = 0.01, 1e-9
@@ -53,7 +55,8 @@ def round_weights(
     where all of them have more than `max_positions` pixels that it reads.
     """
     rounded = copy.deepcopy(network)
-    batch = ROUNDING_BATCH
+    n_at_once = max(1, min(ROUNDING_BATCH, PIXELS_AT_ONCE // images[0, 0].numel()))
+    batch = n_at_once
     wanted_inputs = inputs = images
     *_, last = (name for name, each in network.named_modules() if isinstance(each, nn.Conv2d))
     for original, step in zip(steps(network), steps(rounded), strict=True):
@@ -70,12 +73,22 @@ def round_weights(
             weight = rounded_rows(weight, covariance)
             layer.weight.copy_(weight.reshape(layer.weight.shape))
             layer.bias.copy_(wanted - (weight @ mean[:, :, None]).flatten())
-        wanted_inputs, inputs = (
-            torch.cat([run(part) for part in made.split(batch)])
-            for run, made in ((original, wanted_inputs), (step, inputs))
-        )
-        batch = ROUNDING_BATCH * len(inputs) // len(images)  # an image's views stay together
+        wanted_inputs = _outputs(original, wanted_inputs.split(batch))
+        inputs = _outputs(step, inputs.split(batch))
+        batch = n_at_once * len(inputs) // len(images)  # an image's views stay together
     return rounded
+
+
+def _outputs(step: Step, inputs: Sequence[Tensor]) -> Tensor:
+    """What a step makes of all inputs, of large ones never held twice."""
+    first = step(inputs[0])
+    n_rows = sum(map(len, inputs)) * len(first) // len(inputs[0])
+    outputs, done = first.new_empty(n_rows, *first.shape[1:]), 0
+    for some in inputs:
+        made = step(some) if done else first
+        outputs[done : done + len(made)] = made
+        done += len(made)
+    return outputs
 
 
 def mean_outputs(network: nn.Module, step: Step, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -85,7 +98,7 @@ def mean_outputs(network: nn.Module, step: Step, inputs: Sequence[Tensor]) -> di
     means: dict[str, list[Tensor]] = {}
 
     def add(name: str, output: Tensor) -> None:
-        means.setdefault(name, []).append(output.double().mean((2, 3)))
+        means.setdefault(name, []).append(output.mean((2, 3), dtype=torch.float64))
 
     hooks = [
         layer.register_forward_hook(lambda layer, inputs, output, name=name: add(name, output))

@@ -54,7 +54,7 @@ def take_photos(folder: Path) -> dict[str, str]:
     """Squares of scikit-learn's two photographs in one folder, as they come; class by file name."""
     folder.mkdir()
     rng = np.random.default_rng(0)
-    taken = {}
+    taken: dict[str, str] = {}
     for name, photograph in N_PHOTOS * list(zip(CLASSES, load_sample_images().images, strict=True)):
         down, right = (rng.integers(0, size - SIDE) for size in photograph.shape[:2])
         square = photograph[down : down + SIDE, right : right + SIDE]

@@ -26,7 +26,7 @@ REACHES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12)
 ROUNDING_BATCH, UNFOLDED_BATCH = 50, 10
 "Images that go through the network, and whose patches lie side by side, at once."
 PIXELS_AT_ONCE = ROUNDING_BATCH * 128 * 128
-"Of larger ones fewer go through it."
+"Fewer images of larger sides go through it."
 THINNED = 8
 "A depthwise kernel has so few weights that the covariance of every so many positions is enough."
 DAMPING, LEAST_DAMPING = 0.01, 1e-9

@@ -32,7 +32,7 @@ pytestmark = [
 
 CLASSES = ("temple", "flower")
 N_PHOTOS, SIDE, SEEN = 40, 160, (16, 16, 3)
-"Of each class; pixels of a side; what tells two photos apart."
+"How many of each class; pixels of a side; what tells two photos apart."
 SETTINGS = """node = 1
 bundle = "{bundle}"
 key_dir = "keys"

@@ -182,16 +182,7 @@ class MqttOutput:
 
     @property
     def _settings(self) -> BrokerSettings:
-        config = self._config
-        return BrokerSettings(
-            host=config.host,
-            port=config.port,
-            user=config.user,
-            password=config.password,
-            has_tls=config.has_tls,
-            ca_file=config.ca_file,
-            client_id=config.client(self._site),
-        )
+        return self._config.settings(self._config.client(self._site))
 
     def _open(self) -> BrokerConnection:
         connection = BrokerConnection(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from link.gateway import BrokerConfig
 from link.settings import HOST, read_text, setting
 
 TOPIC = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
@@ -15,27 +16,10 @@ ADDRESS = re.compile(r"\[?([^\[\]]+)\]?:([0-9]{1,5})")
 MAX_SECRET_LETTERS = 1000
 
 
-@dataclass(frozen=True)
-class MqttConfig:
+@dataclass(frozen=True, kw_only=True)
+class MqttConfig(BrokerConfig):
     """[mqtt]: the broker that results go to."""
 
-    host: str = setting.key(setting.text().explained("name or address of the broker"))
-    port: int | None = setting.key(
-        setting.whole(1, 65_535).explained("of the broker", usual="1883, with `tls` 8883"), None
-    )
-    user: str | None = setting.key(setting.text().explained("at the broker"), None)
-    password_file: Path | None = setting.key(
-        setting.PATH.explained("the password, alone in a file"), None
-    )
-    has_tls: bool = setting.key(
-        setting.YES_OR_NO.explained("speak to the broker under TLS"), False, name="tls"
-    )
-    ca_file: Path | None = setting.key(
-        setting.PATH.explained(
-            "PEM file of the authority that certified the broker", usual="the system's authorities"
-        ),
-        None,
-    )
     client_id: str | None = setting.key(
         setting.text().explained(
             "what this host is called at the broker, and in its status topic",
@@ -59,7 +43,6 @@ class MqttConfig:
         False,
         name="pictures",
     )
-    password: str | None = field(default=None, repr=False)
 
     def client(self, site: str) -> str:
         return self.client_id or f"latentlink-{site}"
@@ -136,16 +119,13 @@ class EmailConfig:
 
 def read_mqtt(table: Mapping[str, Any], folder: Path) -> MqttConfig:
     """Raises ValueError with a sentence that begins at the key, as the others do."""
-    config = setting.read(MqttConfig, table, folder=folder)
-    _check_host(config.host)
+    config = setting.read(MqttConfig, table, folder=folder).checked()
     for key, topic in (("topic", config.topic), ("discovery_topic", config.discovery_topic)):
         if not TOPIC.fullmatch(topic):
             raise ValueError(f"{key} is {topic!r}; write letters, digits, and '/' between levels")
     if config.client_id is not None and not TOPIC.fullmatch(config.client_id):
         raise ValueError(f"client_id is {config.client_id!r}; write letters, digits and '-'")
-    if config.ca_file is not None:
-        _readable("ca_file", config.ca_file)
-    return replace(config, password=_secret("password_file", config.password_file))
+    return config
 
 
 def read_prometheus(table: Mapping[str, Any]) -> PrometheusConfig:

@@ -42,9 +42,9 @@ FORWARD = {
 
 @dataclass(frozen=True, kw_only=True)
 class BrokerConfig:
-    """Where the fleet's broker is, and as whom it is met."""
+    """Where a broker is, and as whom it is met: [broker] here, [fleet] and [mqtt] of a host."""
 
-    host: str = setting.key(setting.text().explained("name or address of the MQTT 5 broker"))
+    host: str = setting.key(setting.text().explained("name or address of the MQTT broker"))
     port: int | None = setting.key(
         setting.whole(1, 65_535).explained("of the broker", usual="1883, with `tls` 8883"), None
     )
@@ -108,6 +108,8 @@ class ForwarderConfig:
 
 def read_forwarder(path: Path) -> ForwarderConfig:
     """ValueError with a sentence that says what to write instead."""
+    if not path.exists():
+        raise ValueError(f"{path} is not there; docs/fleet.md shows one, and says what each key is")
     table = read_toml(path, ValueError)
     try:
         setting.read_section(table, FORWARD)

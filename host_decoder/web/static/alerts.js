@@ -26,16 +26,16 @@ export async function show(root) {
   }
 
   async function load() {
-    const { alerts, muted: silent, rules, now_s: now } = await get("/api/1/alerts");
+    const { alerts, muted: quiet, rules, now_s: now } = await get("/api/1/alerts");
     sum.textContent = rules.length ? `${count(alerts.length, "alert")} raised · watched: ${rules.join(", ")}` : "host.toml has no [[alert]], so nothing is watched";
-    const text = JSON.stringify([alerts.map((one) => [one, ago(now - one.since_s)]), silent]);
+    const text = JSON.stringify([alerts.map((one) => [one, ago(now - one.since_s)]), quiet]);
     if (text === before) return;
     before = text;
-    const isMuted = new Set(silent.map((one) => `${one.site}/${one.node}`));
+    const isMuted = new Set(quiet.map((one) => `${one.site}/${one.node}`));
     raised.replaceChildren(alerts.length ? table(["since", "node", "what", "alert", ""], alerts.map((one) => [
       h("time", { title: moment(one.since_s) }, ago(Math.max(0, now - one.since_s))), link(one), one.sentence, one.rule,
       known.role === "viewer" || isMuted.has(`${one.site}/${one.node}`) ? "" : h("span", { class: "group" }, ...SPANS.map(([seconds, text]) => h("button", { type: "button", "aria-label": `Mute ${name(one)} for ${text}`, onclick: () => mute(one, seconds) }, `Mute ${text}`)))]), 2) : h("p", { class: "quiet" }, "None."));
-    muted.replaceChildren(silent.length ? table(["node", "until", ""], silent.map((one) => [link(one), moment(one.until_s),
+    muted.replaceChildren(quiet.length ? table(["node", "until", ""], quiet.map((one) => [link(one), moment(one.until_s),
       known.role === "viewer" ? "" : h("button", { type: "button", "aria-label": `Tell of ${name(one)} again`, onclick: () => mute(one, 0) }, "Tell again")])) : h("p", { class: "quiet" }, "No node. What is muted begins no new alert; what is raised already ends as ever."));
   }
 

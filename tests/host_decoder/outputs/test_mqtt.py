@@ -42,7 +42,7 @@ class World:
         rules = [read_rule({"kind": "fault"})]
         self.watch = Watch(rules, self.observation, folder / FILE)
         self.output = MqttOutput(
-            MqttConfig("localhost", port, **config),
+            MqttConfig(host="localhost", port=port, **config),
             "farm",
             self.observation,
             self.watch,

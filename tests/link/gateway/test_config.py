@@ -44,6 +44,11 @@ def test_what_cannot_be_is_a_sentence(tmp_path, parts, sentence):
     assert sentence in str(error.value)
 
 
+def test_who_has_no_file_yet_learns_where_one_is_shown(tmp_path):
+    with pytest.raises(ValueError, match=r"forward\.toml is not there; docs/fleet\.md shows one"):
+        read_forwarder(tmp_path / "forward.toml")
+
+
 def test_a_password_file_holds_one_line(tmp_path):
     path = write(tmp_path)
     (tmp_path / "secret").write_text("two\nlines\n")

@@ -197,7 +197,7 @@ def fleet_throughput(
     return {
         "fleet_offered_per_s": rate,
         "fleet_results_per_s": n_results / took_s,
-        "fleet_packets_per_result": n_sent / n_results,
+        "fleet_packets_per_result": n_sent / max(1, n_results),
         "fleet_nodes": len(fleet.nodes),
         "fleet_sites": n_sites,
         "fleet_workers": N_WORKERS,
@@ -205,7 +205,7 @@ def fleet_throughput(
         "downlink_p99_ms": 1e3 * float(np.percentile(answered_s, 99)),
         "commit_median_ms": 1e3 * float(np.median(commits_s)),
         "commit_p99_ms": 1e3 * float(np.percentile(commits_s, 99)),
-        **{f"fleet_cpu_{part}_ms": 1e3 * one / n_results for part, one in used_s.items()},
+        **{f"fleet_cpu_{part}_ms": 1e3 * one / max(1, n_results) for part, one in used_s.items()},
     }
 
 

@@ -57,6 +57,7 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
     from host_decoder.interruption import Interruption
     from host_decoder.outputs.outputs import Outputs
     from host_decoder.receive.listener import Listener
+    from host_decoder.receive.orders import Orders
     from link.output import Notifier, open_outlets
 
     os.umask(0o077)  # what a host writes is its owner's alone
@@ -72,7 +73,8 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
         open_outlets("host_decoder"),
         Outputs(config) as outputs,
     ):
-        pages = _pages(config, arguments, outputs.mute)
+        orders = Orders()
+        pages = _pages(config, arguments, outputs.mute, orders.put)
         listener = Listener(
             config,
             interruption,
@@ -85,6 +87,7 @@ def _listen(arguments: argparse.Namespace, started_s: float) -> int:
             ],
             companions=[page.running for page in pages],
             asides=outputs.notices,
+            orders=orders,
         )
         if arguments.view:
             listener.show(Console())
@@ -116,7 +119,10 @@ def _page_alone(arguments: argparse.Namespace) -> int:
 
 
 def _pages(
-    config: "HostConfig", arguments: argparse.Namespace, mute: "Callable[[int, float], None]"
+    config: "HostConfig",
+    arguments: argparse.Namespace,
+    mute: "Callable[[int, float], None]",
+    order: "Callable[[int, str], None]",
 ) -> "list[Page]":
     """What is to be seen in a browser, if anything is; the sentence where is said."""
     from host_decoder.web.config import WebConfig
@@ -125,7 +131,7 @@ def _pages(
     web = config.web or (WebConfig() if arguments.web else None)
     if web is None:
         return []
-    page: Page = of_config(web, config, config.path.parent, _say, mute)
+    page: Page = of_config(web, config, config.path.parent, _say, mute, order)
     _say(f"the page is at {page.url}")
     return [page]
 

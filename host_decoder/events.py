@@ -176,8 +176,17 @@ class Notice:
     is_problem: bool = False
 
 
+@dataclass(frozen=True)
+class Duty:
+    """What a gateway has used of its airtime, for onlookers."""
+
+    gateway: str
+    used_s: float
+    limit_s: float
+
+
 Event = Answer | Rejected
-Onlooker = Callable[[Answer | Rejected | Heard | Notice], None]
+Onlooker = Callable[[Answer | Rejected | Heard | Notice | Duty], None]
 "Called in the listener's own thread: it puts what it is told aside, and returns at once."
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from host_decoder.config import HOST, STORE
 from host_decoder.errors import ConfigError
 from host_decoder.fleet.news import ANSWER
+from host_decoder.fleet.told import Told
 from host_decoder.store.database.file import StoreError
 from host_decoder.store.database.opening import open_database
 from host_decoder.store.database.settings import is_server
@@ -42,7 +43,10 @@ def show(path: Path, should_stop: Callable[[], bool], say: Callable[[str], None]
         )
     folder = path.parent / str(table.get("bundles", "bundles"))
     bundles = sorted(one.parent for one in folder.glob("*/manifest.json"))
-    page = Page(web, dsn, [], bundles, path.parent / NAME, "", say)
+    told = Told()
+    page = Page(
+        web, dsn, [], bundles, path.parent / NAME, "", say, mute=told.mute, order=told.order
+    )
     say(f"the page is at {page.url}")
     said = ""
     while not should_stop():
@@ -56,8 +60,11 @@ def show(path: Path, should_stop: Callable[[], bool], say: Callable[[str], None]
                 say(f"{error}; nothing is shown until then")
             time.sleep(RETRY_S)
             continue
+        told.database = database
         with page.running(database), Follower(dsn) as follower:
             while not should_stop():
+                for word in told.news():
+                    page.put(word)
                 for line in follower.lines(LOOK_S):
                     event = GAP if line is None else json.loads(line)
                     if event["event"] == ANSWER:

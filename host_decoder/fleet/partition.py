@@ -87,6 +87,8 @@ class Partition:
         "Looked at, and not yet acknowledged."
         self._dealt: Dealt = defaultdict(list)
         "The same, by their numbers."
+        self._statuses: dict[tuple[str, str], bytes] = {}
+        "How gateways said that they are, by site and gateway; told to the first partition."
         self.session = BrokerSession(self._connect, self._changed)
 
     def _connect(self) -> BrokerConnection:
@@ -94,7 +96,7 @@ class Partition:
         assert fleet is not None
         connection = BrokerConnection(
             fleet.settings(topics.session_of(self.number)),
-            [topics.up_topics(self.number)],
+            [topics.up_topics(self.number), *([topics.STATUSES] if not self.number else [])],
             remedy="check user and password_file of [fleet]",
             keeps_session=True,
             has_version_5=True,
@@ -146,6 +148,10 @@ class Partition:
         heard: defaultdict[str, list[tuple[int, Received]]] = defaultdict(list)
         for message in messages:
             self._taken.append(message)
+            if (told := topics.STATUS.fullmatch(message.topic)) is not None:
+                if told[1] in self._sites:
+                    self._statuses[told[1], told[2]] = message.payload
+                continue
             try:
                 site_name, gateway = topics.read_up_topic(message.topic)
                 uplink = topics.Uplink.read(message.payload, message.about)
@@ -176,6 +182,17 @@ class Partition:
             events += [(name, event) for event in host.count_in_time(now_s)]
             host.check_stored()
         return events
+
+    def take_statuses(self) -> dict[tuple[str, str], bytes]:
+        """What gateways said of themselves since the last call, by site and gateway."""
+        statuses, self._statuses = self._statuses, {}
+        return statuses
+
+    def order(self, site: str, node: int, word: str) -> None:
+        """What a person asks of a node; nothing, where the site is none of this worker's."""
+        if site in self._hosts:
+            self._hosts[site].order(node, word)
+            self._owing.add(site)
 
     def add_nodes(self, site: Site, nodes: Sequence[KnownNode]) -> None:
         """Some came while it runs."""

@@ -8,21 +8,25 @@ It follows what all workers store, so it says what is stored and nothing else. W
 announced is handed on through the store, so the next leader says nothing of it again.
 """
 
+import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from host_decoder.alerts import watch
 from host_decoder.config import HostConfig
+from host_decoder.errors import HostError
 from host_decoder.events import Notice
 from host_decoder.fleet import news
+from host_decoder.fleet.words import RULES
 from host_decoder.outputs import discovery
 from host_decoder.outputs.outputs import Outputs
-from host_decoder.store.database.file import StoreError
+from host_decoder.store.database.access import Database
 from host_decoder.store.database.opening import open_database
 from host_decoder.store.followed import Follower
+from host_decoder.store.history.desk import muted_nodes
 from host_decoder.store.history.worker import job_worker
 from host_decoder.store.leases import Leases
 from host_decoder.store.retention import Retention
@@ -76,7 +80,7 @@ class Service:
         while not over.is_set():
             try:
                 self._serve(over)
-            except StoreError as error:
+            except HostError as error:
                 if str(error) != said:
                     said = str(error)
                     self._say(Notice(f"{error}; jobs and outputs wait", is_problem=True))
@@ -97,6 +101,10 @@ class Service:
             follower = stack.enter_context(Follower(dsn))
             retention = Retention(database, self._configs[0].keep)
             packed: dict[Path, float] = {}
+            muted_s: dict[tuple[str, int], float] = {}
+            for config in self._configs:
+                rules = [rule.title for rule in config.outputs.alerts]
+                leases.hand_on(RULES + config.site, json.dumps(rules))
             tidied_s = 0.0
             while not over.is_set():
                 for line in follower.lines(LOOK_S):
@@ -109,7 +117,26 @@ class Service:
                 if time.monotonic() >= tidied_s + TIDY_S:
                     tidied_s = time.monotonic()
                     retention.step(time.time())
+                    self._mute(database, outputs, muted_s)
                     self._pack(leases, packed)
+
+    def _mute(
+        self,
+        database: Database,
+        outputs: Mapping[str, Outputs],
+        muted_s: dict[tuple[str, int], float],
+    ) -> None:
+        """What people said at pages since; what they said before is among what is handed on."""
+        asked = muted_nodes(database)
+        is_first = not muted_s
+        for (site, node), until_s in asked.items():
+            is_new = muted_s.get((site, node)) != until_s
+            if is_new and site in outputs and (until_s > time.time() or not is_first):
+                try:
+                    outputs[site].mute(node, until_s)
+                except HostError as error:
+                    self._say(Notice(f"{site}: {error}"))
+            muted_s[site, node] = until_s
 
     def _files(self) -> list[tuple[str, Path]]:
         return [

@@ -23,9 +23,11 @@ from host_decoder.events import Heard, Notice
 from host_decoder.fleet import news
 from host_decoder.fleet.partition import Dealt, Partition, Said, Site, receive_all
 from host_decoder.fleet.shares import LEADER, WORKER, name_of, plan
+from host_decoder.fleet.words import ORDER, duty_name, read_duty, read_order
 from host_decoder.receive.newcomers import Newcomers
 from host_decoder.store.database.access import UnstorableError
 from host_decoder.store.database.file import StoreError
+from host_decoder.store.leases import Leases
 from host_decoder.store.shared import SharedStore
 from link.base import Pause, boot_s
 from link.carriers.mqtt import Message
@@ -136,6 +138,7 @@ class Worker:
             for gateway, seqs in one.settle(boot_s()).items():
                 self._dealt[gateway] += seqs
         self._tell_stored()
+        self._tell_duties(self._shared)
 
     def _wait(self, longest_s: float) -> list[Partition]:
         """Until something comes, or is due: who is to be looked at then."""
@@ -218,10 +221,27 @@ class Worker:
             self._say(Notice("the store is written again", is_problem=True))
         self._pause.worked()
         said = [event for one in self._partitions.values() for event in one.count_in_time(boot_s())]
+        self._obey(leases)
         for name, newcomers in self._newcomers.items():
             found = newcomers.welcome(_Welcome(self, name))
             said += [(name, notice) for notice in found]
         self._commit(shared, said)
+
+    def _obey(self, leases: Leases) -> None:
+        """What people asked of nodes at pages."""
+        for order in leases.left(ORDER):
+            site, node, word = read_order(order)
+            one = self._partitions.get(name_of(topics.partition_of(site, node)))
+            if one is not None:
+                one.order(site, node, word)
+                leases.take_back(order)
+
+    def _tell_duties(self, shared: SharedStore) -> None:
+        """What gateways told of their airtime, for pages."""
+        for one in self._partitions.values():
+            for (site, gateway), status in one.take_statuses().items():
+                if (duty := read_duty(status)) is not None:
+                    shared.leases.hand_on(duty_name(site, gateway), duty)
 
     def _preload(self, shared: SharedStore) -> None:
         """What hosts of partitions that are new here will ask first, of all of them together."""

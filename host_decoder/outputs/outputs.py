@@ -19,7 +19,7 @@ from host_decoder.alerts.observed import Observation
 from host_decoder.alerts.watch import FILE, Alert, Watch
 from host_decoder.config import HostConfig, read_further_nodes
 from host_decoder.errors import ConfigError, HostError
-from host_decoder.events import Answer, Heard, Notice
+from host_decoder.events import Answer, Duty, Heard, Notice
 from host_decoder.outputs.courier import Courier
 from host_decoder.outputs.mail import Mail
 from host_decoder.outputs.webhook import Webhook
@@ -86,9 +86,9 @@ class Outputs:
             or self._watch.raised
         )
 
-    def look(self, event: Answer | Heard | Notice | Rejected) -> None:
+    def look(self, event: Answer | Heard | Notice | Rejected | Duty) -> None:
         """An onlooker of the listener's: never waits."""
-        if isinstance(event, Notice):
+        if isinstance(event, Notice | Duty):
             return
         try:
             self._events.put_nowait(event)

@@ -10,12 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from host_decoder.config import HostConfig
-from host_decoder.events import Answer, Event, Explainer, Heard, Notice, Onlooker
+from host_decoder.events import Answer, Duty, Event, Explainer, Heard, Notice, Onlooker
 from host_decoder.receive.clock import WallClock
 from host_decoder.receive.ends import GatewayEntry
 from host_decoder.receive.gateways import POLL_S, governors_of, listen, timing_of
 from host_decoder.receive.host import Host
 from host_decoder.receive.newcomers import Newcomers
+from host_decoder.receive.orders import Orders
 from host_decoder.store.database.access import Database
 from host_decoder.store.database.file import StoreError
 from host_decoder.store.history.worker import job_worker
@@ -31,6 +32,8 @@ from link.output import Notifier
 
 WORKED_PERIOD_S = 1.0
 "How often the service manager is told that the loop goes round."
+DUTY_PERIOD_S = 5.0
+"How often it is said what gateways have used of their airtime."
 
 
 Companion = Callable[[Database], AbstractContextManager[None]]
@@ -52,12 +55,16 @@ class Listener:
         onlookers: Sequence[Onlooker] = (),
         companions: Sequence[Companion] = (),
         asides: Callable[[], Sequence[Notice]] = tuple,
+        orders: Orders | None = None,
     ) -> None:
         """`notifier`: of the service manager, who starts a host again whose loop stands still.
 
         `onlookers`: told of every event, and of each packet besides. `companions`: entered while
-        the store is open. `asides`: what others of this process have to say.
+        the store is open. `asides`: what others of this process have to say. `orders`: of people to
+        nodes.
         """
+        self._orders = orders or Orders()
+        self._duty_s = float("-inf")
         self._companions = companions
         self._asides = asides
         self._onlookers = tuple(onlookers)
@@ -137,7 +144,7 @@ class Listener:
             yield event
         self._notifier.stopping()
 
-    def _show(self, event: Event | Heard | Notice) -> None:
+    def _show(self, event: Event | Heard | Notice | Duty) -> None:
         for onlooker in self._onlookers:
             onlooker(event)
 
@@ -168,6 +175,8 @@ class Listener:
                             self.tally.n_lost = sum(lost.values())
                     yield self._counted(event)
                     yield from newcomers.welcome(host)
+                    self._orders.give(host)
+                    self._tell_duty(boot_s())
                     if self._count is not None and self.tally.n_settled >= self._count:
                         break
                     if (
@@ -178,6 +187,15 @@ class Listener:
             self._figures = {number: host.figures(number) for number in host.nodes}
             for event in host.settle(boot_s()):
                 yield self._counted(event)
+
+    def _tell_duty(self, now_s: float) -> None:
+        """What gateways have used of their airtime, to whoever looks on."""
+        if not self._onlookers or now_s < self._duty_s + DUTY_PERIOD_S:
+            return
+        self._duty_s = now_s
+        for gateway, governor in zip(self._config.gateways, self._governors, strict=True):
+            if (duty := governor.duty_s(now_s)) is not None:
+                self._show(Duty(gateway.name, *duty))
 
     def _counted(self, event: Event | Notice | None) -> Event | Notice | None:
         if isinstance(event, Answer):

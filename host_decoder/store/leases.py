@@ -53,6 +53,8 @@ _HAND_ON = text(
     "INSERT INTO handed_on VALUES (:name, :content) "
     "ON CONFLICT (name) DO UPDATE SET content = :content"
 )
+_LEFT = text("SELECT name FROM handed_on WHERE starts_with(name, :prefix) ORDER BY name")
+_TAKE_BACK = text("DELETE FROM handed_on WHERE name = :name")
 _HANDED = text("SELECT content FROM handed_on WHERE name = :name")
 
 
@@ -104,6 +106,15 @@ class Leases:
         """What an earlier leader left."""
         found = rows(self._database, _HANDED, {"name": name})
         return found[0]["content"] if found else None
+
+    def left(self, prefix: str) -> list[str]:
+        """Names like this that something was handed on under."""
+        return [row["name"] for row in rows(self._database, _LEFT, {"prefix": prefix})]
+
+    def take_back(self, name: str) -> None:
+        """Nobody wants it any more."""
+        with self._database.transaction() as connection:
+            connection.execute(_TAKE_BACK, {"name": name})
 
     def check(self, connection: Connection, held: Mapping[str, int]) -> None:
         """LeaseLostError unless all of these are this owner's, under these epochs."""

@@ -25,7 +25,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from host_decoder.errors import HostError
-from host_decoder.web.alarms import Alarms
+from host_decoder.receive.orders import ORDERS
+from host_decoder.web.alarms import Alarms, ToldAlarms
 from host_decoder.web.archive import Archive, Wish
 from host_decoder.web.config import WebConfig
 from host_decoder.web.door import MAX_LABEL_LETTERS, Door
@@ -68,12 +69,14 @@ class Site:
         latents: Latents,
         config: WebConfig,
         decide: Decide,
-        alarms: Alarms | None = None,
+        alarms: Alarms | ToldAlarms | None = None,
     ) -> None:
         """`decide`: has the host write what a person decided; a HostError says why it could not.
-        `alarms`: None, where no alert is told.
+        `alarms`: None, where they are told, if at all.
         """
-        self.alarms = alarms or Alarms(door.path.parent, "", ())
+        self.alarms = alarms or ToldAlarms()
+        self.duties: dict[tuple[str, str], Mapping[str, Any]] = {}
+        "What gateways have used of their airtime, by site and gateway."
         self.archive = archive
         self.hub = hub
         self.door = door
@@ -81,6 +84,17 @@ class Site:
         self.config = config
         self.decide = decide
         self.threads = anyio.CapacityLimiter(THREADS)
+
+    def take(self, event: Mapping[str, Any]) -> bool:
+        """Whether it is about gateways or alerts, which is shown to who asks."""
+        if event["event"] == "duty":
+            said = {name: event[name] for name in ("site", "gateway", "used_s", "limit_s")}
+            self.duties[event["site"], event["gateway"]] = said
+        elif event["event"] == "alarms" and isinstance(self.alarms, ToldAlarms):
+            self.alarms.take(event)
+        else:
+            return False
+        return True
 
     async def read(self, call: Callable[..., Any], *given: Any) -> Any:
         """In a thread: a slow disk keeps nobody else waiting."""
@@ -127,6 +141,7 @@ def make_app(site: Site, port: int | None = None, work: Any = None) -> Guard:
             Route("/api/1/jobs", routes.job, methods=["POST"]),
             Route("/api/1/alerts", routes.alerts),
             Route("/api/1/alerts", routes.mute, methods=["POST"]),
+            Route("/api/1/orders", routes.order, methods=["POST"]),
             Route("/api/1/compare", routes.compare),
             Route("/api/1/audit", routes.audit),
             Route("/api/1/export.{kind}", routes.export),
@@ -244,7 +259,8 @@ class _Routes:
     async def links(self, request: Request) -> Response:
         since_s = time.time() - min(_number(request.query_params, "days", 1.0), 400.0) * DAY_S
         found = await self._site.read(self._site.archive.links, since_s)
-        return _json({"now_s": time.time(), **found})
+        gateways = [told for _, told in sorted(self._site.duties.items())]
+        return _json({"now_s": time.time(), **found, "gateways": gateways})
 
     async def labels(self, request: Request) -> Response:
         return _json({"labels": await self._site.read(self._site.archive.hand_labels)})
@@ -295,10 +311,25 @@ class _Routes:
         if not is_known or not self._site.alarms.has(site):
             raise RefusedError(404, "no [[alert]] of this host is about that node")
         until_s = time.time() + for_s
-        said = {"what": "mute", "node": node, "until_s": until_s}
+        said = {"what": "mute", "site": site, "node": node, "until_s": until_s}
         how = f"muted for {for_s:.0f} s" if for_s else "no longer muted"
         await self._decide(request, said, f"node {node} of {site}: {how}")
         return _json({"until_s": until_s})
+
+    async def order(self, request: Request) -> Response:
+        """{"site", "node", "order"}: what its node is told when it listens next."""
+        asked = await _body(request)
+        site, node, word = asked.get("site"), asked.get("node"), asked.get("order")
+        if not (isinstance(site, str) and type(node) is int and isinstance(word, str)):
+            raise RefusedError(400, 'say {"site": its site, "node": its number, "order": what}')
+        if word not in ORDERS:
+            raise RefusedError(400, f"a node is asked one of {', '.join(ORDERS)}")
+        archive = self._site.archive
+        if not 0 <= node <= MAX_NUMBER or not await self._site.read(archive.node, site, node, 0.0):
+            raise RefusedError(404, f"nothing is known of node {node} of {site[:100]}")
+        said = {"what": "order", "site": site, "node": node, "word": word}
+        await self._decide(request, said, f"node {node} of {site}: asked for {word}")
+        return _json({"order": word})
 
     async def jobs(self, request: Request) -> Response:
         return _json(await self._site.read(self._site.archive.jobs))

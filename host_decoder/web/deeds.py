@@ -1,6 +1,6 @@
 """Deeds: what people decide at the page, done by the host, which alone writes the store: a label by
 hand, a later decoder over all that is stored, which decoder's labels are shown, of which nodes no
-alert is wanted for a while.
+alert is wanted for a while, what a node is asked.
 
 A decoder over a long history takes minutes; here it is only asked for, and the host's worker does
 it (host_decoder.store.history.worker).
@@ -16,6 +16,11 @@ from host_decoder.store.history.desk import Desk
 from host_decoder.store.history.jobs import redecode_job, show
 from link.bundle import Bundle, BundleError
 
+Mute = Callable[[str, int, float], None]
+"Of a site's node, until a Unix time."
+Order = Callable[[str, int, str], None]
+"To a site's node: one of host_decoder.receive.orders.ORDERS."
+
 
 class Deeds:
     """Each returns when it is done; a HostError says why it is not."""
@@ -24,10 +29,11 @@ class Deeds:
         self,
         database: Database,
         bundles: Sequence[Path],
-        mute: Callable[[int, float], None] | None = None,
+        mute: Mute | None = None,
+        order: Order | None = None,
     ) -> None:
-        """`mute`: of a node, until a Unix time."""
-        self._mute = mute
+        """None: nobody here does that."""
+        self._mute, self._order = mute, order
         self._database = database
         self._desk = Desk(database)
         self._bundles = bundles
@@ -42,7 +48,11 @@ class Deeds:
         elif what == "mute":
             if self._mute is None:
                 raise HostError("nobody here tells alerts, so nothing can be muted")
-            self._mute(asked["node"], asked["until_s"])
+            self._mute(asked["site"], asked["node"], asked["until_s"])
+        elif what == "order":
+            if self._order is None:
+                raise HostError("nobody here speaks with nodes, so nothing can be asked of one")
+            self._order(asked["site"], asked["node"], asked["word"])
         elif what == "cancel":
             self._desk.cancel_job(asked["job"])
         elif what == "show":

@@ -24,10 +24,10 @@ from typing import Any
 
 from host_decoder.config import HostConfig
 from host_decoder.errors import HostError
-from host_decoder.events import Answer, Heard, Notice
+from host_decoder.events import Answer, Duty, Heard, Notice
 from host_decoder.store.database.access import Database
 from host_decoder.web.config import WebConfig
-from host_decoder.web.deeds import Deeds
+from host_decoder.web.deeds import Deeds, Mute, Order
 from host_decoder.web.door import NAME
 from link.base import die_with_parent, extras
 from link.host import Rejected
@@ -62,7 +62,8 @@ class Page:
         site: str,
         say: Callable[[str], None],
         alerts: Mapping[str, Any] | None = None,
-        mute: Callable[[int, float], None] | None = None,
+        mute: Mute | None = None,
+        order: Order | None = None,
     ) -> None:
         """`nodes`: site, node, name and what else host.toml says of each but its key; `door`: the
         file with who may come in; `alerts`: what host_decoder.web.alarms.Alarms is made of.
@@ -73,7 +74,7 @@ class Page:
                 "out of host.toml"
             )
         self.url = config.url
-        self._bundles, self._mute = list(bundles), mute
+        self._bundles, self._mute, self._order = list(bundles), mute, order
         self._site = site
         self._say = say
         self._socket = _listening(config)
@@ -97,7 +98,7 @@ class Page:
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
 
-    def tell(self, event: Answer | Rejected | Heard | Notice) -> None:
+    def tell(self, event: Answer | Rejected | Heard | Notice | Duty) -> None:
         """What the page shows of it, if anything."""
         line = line_of(event, self._site)
         if line is not None:
@@ -114,7 +115,7 @@ class Page:
     @contextmanager
     def running(self, database: Database) -> Iterator[None]:
         """While entered it is there for browsers; what they decide is done to the database."""
-        self._deeds = Deeds(database, self._bundles, self._mute)
+        self._deeds = Deeds(database, self._bundles, self._mute, self._order)
         self._thread.start()
         try:
             yield
@@ -207,8 +208,11 @@ def of_config(
     folder: Path,
     say: Callable[[str], None],
     mute: Callable[[int, float], None] | None = None,
+    order: Callable[[int, str], None] | None = None,
 ) -> Page:
-    """The page of the host that host.toml in that folder describes; no key goes there."""
+    """The page of the host that host.toml in that folder describes; no key goes there. `mute` and
+    `order`: of its nodes.
+    """
     bundles = {
         bundle.path: None for node in host.nodes for bundle in (node.bundle, *node.earlier_bundles)
     }
@@ -229,13 +233,20 @@ def of_config(
         "site": host.site,
         "rules": [rule.title for rule in host.outputs.alerts],
     }
-    return Page(web, str(host.store), nodes, bundles, folder / NAME, host.site, say, alerts, mute)
+    own_mute = None if mute is None else lambda site, node, until_s: mute(node, until_s)
+    own_order = None if order is None else lambda site, node, word: order(node, word)
+    place = folder / NAME
+    return Page(
+        web, str(host.store), nodes, bundles, place, host.site, say, alerts, own_mute, own_order
+    )
 
 
-def line_of(event: Answer | Rejected | Heard | Notice, site: str) -> dict[str, Any] | None:
+def line_of(event: Answer | Rejected | Heard | Notice | Duty, site: str) -> dict[str, Any] | None:
     """What the page is told of an event; None: nothing."""
     if isinstance(event, Answer):
         return result_line(event.to_json(), site)
+    if isinstance(event, Duty):
+        return {"event": "duty", "site": site, **asdict(event)}
     if isinstance(event, Notice) and event.is_problem:
         return {"event": "problem", "sentence": event.sentence}
     return None

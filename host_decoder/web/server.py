@@ -95,7 +95,7 @@ async def serve(told: dict[str, Any], events: Any) -> None:
     @asynccontextmanager
     async def work() -> AsyncIterator[None]:
         tasks = [
-            asyncio.create_task(listen_to(events, hub, upstream, server)),
+            asyncio.create_task(listen_to(events, hub, site, upstream, server)),
             asyncio.create_task(tell(hub)),
         ]
         try:
@@ -129,7 +129,9 @@ async def serve(told: dict[str, Any], events: Any) -> None:
     await server.serve([listening])
 
 
-async def listen_to(events: Any, hub: Hub, upstream: "Upstream", server: uvicorn.Server) -> None:
+async def listen_to(
+    events: Any, hub: Hub, site: Site, upstream: "Upstream", server: uvicorn.Server
+) -> None:
     """Events of the host, one a line; the end of them is the end of the page."""
     reader = asyncio.StreamReader(limit=MAX_LINE_BYTES)
     await asyncio.get_running_loop().connect_read_pipe(
@@ -139,7 +141,7 @@ async def listen_to(events: Any, hub: Hub, upstream: "Upstream", server: uvicorn
         event = json.loads(line)
         if event["event"] == "decided":
             upstream.decided(event)
-        else:
+        elif not site.take(event):
             hub.publish(event)
     server.should_exit = True
 

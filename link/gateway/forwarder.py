@@ -221,7 +221,7 @@ class Forwarder:
         if time.monotonic() < self._status_s + STATUS_S and self._status:
             return
         profile = self._config.port.settings.profile.name
-        told = {"state": "online", "profile": profile, **self._relay.figures()}
+        told = {"state": "online", "profile": profile, **self._relay.figures(boot_s())}
         if (status := json.dumps(told).encode()) != self._status:
             topic = gateway_topic(self._config.site, self._config.name, "status")
             connection.publish(topic, status, is_retained=True)

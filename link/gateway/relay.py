@@ -60,9 +60,12 @@ class Relay:
         self._answers: deque[Answer] = deque()
         self.n_late = self.n_noise = self.n_sent = 0
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self, now_s: float) -> dict[str, Any]:
         """For the status."""
+        duty = self._governor.duty_s(now_s)
+        airtime = {} if duty is None else {"used_s": round(duty[0], 2), "limit_s": duty[1]}
         return {
+            **airtime,
             "spooled": len(self._spool),
             "dropped": self._spool.n_dropped,
             "answers": self.n_sent,

@@ -5,7 +5,8 @@
     ll/1/{site}/gw/{gateway}/stored       JSON {"seq": [...]}: these are dealt with for good
     ll/1/{site}/gw/{gateway}/down         a packet to send now; user property
                                           after = "seq s": so long after that one was heard
-    ll/1/{site}/gw/{gateway}/status       JSON, retained; the broker says {"state": "offline"}
+    ll/1/{site}/gw/{gateway}/status       JSON, retained; the broker says {"state": "offline"};
+                                          used_s, limit_s: of its airtime, where that is limited
 
 `seq` counts what a gateway has ever heard. What is not told as stored is said again, so it may come
 twice: who stores knows it by its counter. A node belongs to the partition nn, and each partition is
@@ -27,6 +28,9 @@ EXPIRY_S = 1.0
 "A node that was not answered by then listens no more."
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
 "A site's, a gateway's."
+STATUSES = f"{ROOT}/+/gw/+/status"
+"Those of all gateways."
+STATUS = re.compile(rf"{ROOT}/([^/]+)/gw/([^/]+)/status")
 UP = re.compile(rf"{ROOT}/([^/]+)/p([0-9]{{2}})/([^/]+)/up")
 ABSENT = "-"
 MAX_SEQ = 1 << 62

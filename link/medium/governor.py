@@ -157,6 +157,13 @@ class Governor:
         ]
         return max(0.0, min(left)) if left else None
 
+    def duty_s(self, now_s: float) -> tuple[float, float] | None:
+        """Airtime used, and allowed, in the longest window; None: it is not limited, or silent."""
+        if self.silent_because is not None or not self.limits:
+            return None
+        limit = self.limits[-1]
+        return self.ledger.used_s(now_s - limit.counts_for_s), limit.airtime_s
+
     def keep_time(self, now_s: float) -> None:
         """Call it every few minutes: the ledger's file learns that time has passed."""
         self.ledger.keep_time(now_s)

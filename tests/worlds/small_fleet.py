@@ -51,8 +51,14 @@ class SmallFleet:
 
     def __init__(self, store: Store, bundle: Bundle, folder: Path, **web: Any) -> None:
         self.desk = Desk(store.database)
-        self.muted: list[tuple[int, float]] = []
-        self.deeds = Deeds(store.database, [bundle.path], lambda *said: self.muted.append(said))
+        self.muted: list[tuple[str, int, float]] = []
+        self.ordered: list[tuple[str, int, str]] = []
+        self.deeds = Deeds(
+            store.database,
+            [bundle.path],
+            lambda *said: self.muted.append(said),
+            lambda *said: self.ordered.append(said),
+        )
         self.reading = Reading(store.place)
         named = {"site": SITE, "node": 7, "name": "Gate", "period_s": 60.0, "bundle": "00"}
         self.archive = Archive(self.reading, [named, {"site": SITE, "node": 9, "name": "New"}])
@@ -62,8 +68,10 @@ class SmallFleet:
         self.decided: list[dict[str, Any]] = []
         config = WebConfig(**web)
         alarms = Alarms(folder, SITE, ["silent"])
-        site = Site(self.archive, self.hub, self.door, self.latents, config, self._decide, alarms)
-        self.app: Guard = make_app(site)
+        self.site = Site(
+            self.archive, self.hub, self.door, self.latents, config, self._decide, alarms
+        )
+        self.app: Guard = make_app(self.site)
 
     async def _decide(self, what: dict[str, Any]) -> None:
         self.decided.append(what)

@@ -88,3 +88,13 @@ class Desk:
         """And back: images are shown as the host told them when they came."""
         with self._database.transaction() as connection:
             connection.execute(SHOWN.delete().filter_by(bundle=bundle))
+
+
+def muted_nodes(database: Database) -> dict[tuple[str, int], float]:
+    """Until when no alert of a node is wanted, by site and number, as far as anybody said so."""
+    query = (
+        select(SITES.c.name, NODES.c.number, NODES.c.muted_until_s)
+        .join(SITES, SITES.c.id == NODES.c.site_id)
+        .where(NODES.c.muted_until_s.is_not(None))
+    )
+    return {(row["name"], row["number"]): row["muted_until_s"] for row in rows(database, query)}

@@ -1,5 +1,6 @@
 // A node: what it saw last, how sure that became chunk by chunk, how its link does, what it saw by hour.
-import { get, h, svg } from "./dom.js";
+import { get, h, post, say, svg } from "./dom.js";
+import { about } from "./main.js";
 import { listen } from "./live.js";
 import { wish } from "./strip.js";
 import { chart } from "./chart.js";
@@ -8,6 +9,10 @@ import { isSilent, silence } from "./silence.js";
 import { ago, called, duration, figure, hue, moment, percent } from "./words.js";
 
 const ROWS = 12, LABELS = 8;
+const ORDERS = [
+  ["status", "Ask how it is", "its queue, its airtime and what it heard"],
+  ["renew", "Begin a new session", "it draws a new salt, and says which bundle it has"],
+];
 
 export async function show(root, [site, number]) {
   const path = `/api/1/nodes/${encodeURIComponent(site)}/${number}`;
@@ -16,7 +21,8 @@ export async function show(root, [site, number]) {
   const seen = h("div", {}), way = h("div", {}), facts = h("dl", { class: "facts" }), recent = h("div", { class: "rows" });
   const link = h("div", { class: "chart" }), queue = h("div", { class: "chart" }), hours = h("div", {});
   const spans = [[1, "24 h"], [30, "30 d"]].map(([n, text]) => h("button", { type: "button", "aria-pressed": String(n === days), onclick: () => choose(n) }, text));
-  root.append(head, note, h("div", { class: "cards" },
+  const asked = h("div", { class: "tools", hidden: true });
+  root.append(head, note, asked, h("div", { class: "cards" },
     h("section", { class: "card w12" }, facts),
     h("section", { class: "card w5" }, h("h2", {}, "Latest image"), seen),
     h("section", { class: "card w7" }, h("h2", {}, "How sure, chunk by chunk"), way),
@@ -66,6 +72,17 @@ export async function show(root, [site, number]) {
     load().catch(() => {});
   }
 
+  async function order(word, text) {
+    try {
+      await post("/api/1/orders", { site, node: Number(number), order: word });
+      say(`${text}: it is told when it listens next`);
+    } catch (error) {
+      say(error.message);
+    }
+  }
+
+  asked.append(...ORDERS.map(([word, text, why]) => h("button", { type: "button", title: why, onclick: () => order(word, text) }, text)));
+  asked.hidden = (await about).role === "viewer";
   await load();
   let isBusy = false;
   const stop = listen(async (message) => {

@@ -1,10 +1,16 @@
 """What people decide at the page is done by the host: also a later decoder over all that came."""
 
+import json
+
 import pytest
 
 from host_decoder.errors import HostError
+from host_decoder.events import Duty
 from host_decoder.store.history.jobs import run_waiting
+from host_decoder.web.deeds import Deeds
+from host_decoder.web.feed import line_of
 from tests.worlds.browser_request import HOST, ask
+from tests.worlds.small_fleet import SITE
 
 ORIGIN = {"origin": f"http://{HOST}"}
 
@@ -50,3 +56,37 @@ def test_what_cannot_be_done_is_said_and_not_in_the_audit(fleet, text, status):
 def test_a_bundle_that_the_host_has_not_is_named(fleet):
     with pytest.raises(HostError, match="none of this host's"):
         fleet.deeds.do({"what": "redecode", "bundle": "00"})
+
+
+def ordered(fleet, token: str = "", **content) -> int:
+    headers = {"authorization": f"Bearer {token}"} if token else ORIGIN
+    return ask(fleet.app, "/api/1/orders", "POST", headers, json.dumps(content).encode()).status
+
+
+def test_a_node_is_asked_by_who_may_and_that_stands_in_the_audit(fleet):
+    wanted = {"site": SITE, "node": 7, "order": "status"}
+    assert ordered(fleet, **wanted) == 200
+    assert fleet.ordered == [(SITE, 7, "status")]
+    [entry] = ask(fleet.app, "/api/1/audit").json()["entries"]
+    assert entry["what"] == f"node 7 of {SITE}: asked for status"
+    assert ordered(fleet, **wanted | {"order": "format"}) == 400
+    assert ordered(fleet, **wanted | {"node": "7"}) == 400
+    assert ordered(fleet, **wanted | {"node": 77}) == 404
+    assert ordered(fleet, fleet.door.add_token("Ada", "viewer"), **wanted) == 403
+    assert ordered(fleet, fleet.door.add_token("Bob", "operator"), **wanted) == 200
+    assert len(fleet.ordered) == 2
+
+
+def test_a_page_without_a_host_that_speaks_asks_nothing(filled, bundle):
+    with pytest.raises(HostError, match="nobody here speaks with nodes"):
+        Deeds(filled.database, []).do({"what": "order", "site": SITE, "node": 7, "word": "status"})
+
+
+def test_what_gateways_have_used_of_their_airtime_is_shown_with_the_link(fleet):
+    assert ask(fleet.app, "/api/1/link").json()["gateways"] == []
+    line = line_of(Duty("roof", 9.0, 36.0), SITE)
+    assert line is not None
+    assert fleet.site.take(line)
+    assert ask(fleet.app, "/api/1/link").json()["gateways"] == [
+        {"site": SITE, "gateway": "roof", "used_s": 9.0, "limit_s": 36.0}
+    ]

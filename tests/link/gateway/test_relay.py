@@ -103,7 +103,7 @@ def test_an_answer_that_is_too_late_by_the_gateways_own_clock_is_not_sent(spool)
     relay.answer(SentDown(b"report", uplink.seq, after_s=5.0), 10.1)
     relay.answer(SentDown(b"of another start", 99, after_s=0.0), 10.1)
     assert relay.next_answer(15.1 + EXPIRY_S) is None
-    assert relay.figures()["late"] == 2
+    assert relay.figures(20.0)["late"] == 2
 
 
 def test_what_is_sent_keeps_the_rules_of_the_air(spool):

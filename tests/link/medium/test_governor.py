@@ -36,6 +36,7 @@ def busiest_s(frames, window_s):
 def test_without_a_limit_a_sender_waits_only_for_itself():
     governor = Governor()
     assert (governor.is_limited, governor.share, governor.budget_s(0.0)) == (False, None, None)
+    assert governor.duty_s(0.0) is None
     assert governor.occupy(2.0, start_s=1.0) == 3.0
     assert governor.start_s(1.0, now_s=2.0) == 3.0
     assert governor.start_s(1.0, now_s=3.0) == 3.0
@@ -45,6 +46,7 @@ def test_without_a_limit_a_sender_waits_only_for_itself():
 def test_the_hour_s_airtime_may_go_at_once_and_comes_back_an_hour_after():
     governor = Governor([HOUR])
     assert (governor.is_limited, governor.share) == (True, 0.01)
+    assert governor.duty_s(0.0) == (0.0, HOUR.airtime_s)
     assert governor.budget_s(0.0) == 36.0
     for n in range(36):
         assert governor.start_s(1.0, now_s=float(n)) == n

@@ -1,7 +1,7 @@
 """Worker: one of a fleet's hosts. It may be killed at any moment, and others go on with its nodes.
 
-    packets of its partitions  ->  hosts decode and classify  ->  one transaction, which checks
-    that the leases are still its own  ->  answers leave, gateways are told `stored`, the broker
+    packets of its partitions  ->  hosts decode and classify  ->  one transaction, which holds the
+    leases that are still its own  ->  answers leave, gateways are told `stored`, the broker
     may forget
 
 A worker keeps nothing. Where the store, the broker or a lease is lost it begins anew, as after a

@@ -101,6 +101,8 @@ class Batch:
     def __init__(self, connection: Connection, names: Names, memory: Memory) -> None:
         self._db, self._names, self._memory = connection, names, memory
         self._new: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._receptions: dict[tuple[int, int, str, float], dict[str, Any]] = {}
+        "Each once: a gateway may have said it twice meanwhile."
         self._sessions: dict[int, dict[str, Any]] = {}
         self._results: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._outdated: list[dict[str, Any]] = []
@@ -166,8 +168,9 @@ class Batch:
     def write(self) -> None:
         """Everything, table by table."""
         change(self._db, SENDERS, list(self._sessions.values()))
-        for table in (PACKETS, RECEPTIONS, CHUNKS, STATUSES):
+        for table in (PACKETS, CHUNKS, STATUSES):
             insert_new(self._db, table, self._new[table.name])
+        insert_new(self._db, RECEPTIONS, list(self._receptions.values()))
         if self._outdated:
             self._db.execute(_OUTDATE, self._outdated)
         insert_new(self._db, RESULTS, list(self._results.values()))
@@ -272,16 +275,14 @@ class Batch:
         n_bytes: int,
     ) -> None:
         snr_db, rssi_dbm = quality.snr_db, quality.rssi_dbm
-        self._new["receptions"].append(
-            {
-                "sender": sender,
-                "counter": counter,
-                "gateway": gateway,
-                "received_s": received_s,
-                "snr_db": snr_db,
-                "rssi_dbm": rssi_dbm,
-            }
-        )
+        key = sender, counter, gateway, received_s
+        if key in self._receptions:
+            return
+        self._receptions[key] = {
+            **dict(zip(RECEPTIONS.primary_key.columns.keys(), key, strict=True)),
+            "snr_db": snr_db,
+            "rssi_dbm": rssi_dbm,
+        }
         sums = self._by_hour["link"][node_id, _hour(received_s), gateway]
         more = 1, n_bytes, snr_db is not None, snr_db or 0.0, rssi_dbm is not None, rssi_dbm or 0.0
         for place, value in enumerate(more):
@@ -348,7 +349,9 @@ class Batch:
         sender, image = row["sender"], row["image"]
         known = self._memory.latest.get((sender, image))
         highest = self._memory.highest.get(sender)
-        if highest is None:
+        if highest is None and sender in self._names.made:
+            highest = -1
+        elif highest is None:
             query = select(func.max(RESULTS.c.image)).where(RESULTS.c.sender == sender)
             found_image = self._db.execute(query).scalar()
             highest = -1 if found_image is None else int(found_image)

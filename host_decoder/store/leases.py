@@ -3,12 +3,12 @@
     leases = Leases(database, owner)
     leases.take("p07")              its epoch; None: another has it
     leases.renew()                  what is still this owner's, by name its epoch
-    leases.check(connection, held)  inside a transaction, as its last word: LeaseLostError where
+    leases.check(connection, held)  inside a transaction, as its first word: LeaseLostError where
                                     another has taken one of them meanwhile
 
 Each taking raises the epoch. A process that slept past its lease, woke and goes on finds another
-epoch: what it would commit is refused. The check holds the rows until the commit, so that whoever
-takes a lease next sees all that was stored under it.
+epoch: what it would commit is refused. The check holds the rows until the commit, so that nobody
+takes a lease before, and whoever takes it next sees all that was stored under it.
 """
 
 from collections.abc import Iterable, Mapping

@@ -32,6 +32,10 @@ class Names:
         self._senders: dict[tuple[int, bytes], tuple[int, int]] = {}
         "By node and key: the sender and its highest counter."
         self._last_sender: dict[int, int] = {}
+        self._unheard: set[tuple[int, bytes]] = set()
+        "Nodes and keys of which no sender is stored."
+        self.made: set[int] = set()
+        "Senders that were made since: nothing is stored of them but by this."
         self._decoders: dict[tuple[str, str, str], int] = {}
         self._labels: dict[str, int] = {}
 
@@ -62,6 +66,13 @@ class Names:
     def learn_sender(self, number: int, key: bytes, sender: int, highest: int) -> None:
         """It is this node's newest under this key, with this counter."""
         self._senders[number, key] = sender, highest
+        self._unheard.discard((number, key))
+        self.made.discard(sender)
+
+    def learn_unheard(self, number: int, key: bytes) -> None:
+        """No sender of that node is stored under that key."""
+        self._unheard.add((number, key))
+        self._senders.pop((number, key), None)
 
     def node_id(self, number: int) -> int:
         """A node of this site; made when it is new."""
@@ -86,13 +97,17 @@ class Names:
             "received": state.received.to_bytes(BITMAP_BYTES, "big"),
             "bundle_id": state.bundle_id,
         }
-        known = self._senders.get(place) or self._stored_sender(node_id, key)
+        known = self._senders.get(place)
+        if known is None and place not in self._unheard:
+            known = self._stored_sender(node_id, key)
         if known is None or state.highest < known[1]:
             made = self._db.execute(
                 insert(SENDERS).returning(SENDERS.c.id),
                 {"node_id": node_id, "key_id": key, **values},
             ).scalar_one()
             known = made, state.highest
+            self.made.add(made)
+            self._unheard.discard(place)
         else:
             sessions[known[0]] = {"id": known[0], **values}
         self._senders[place] = known[0], state.highest

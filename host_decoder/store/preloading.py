@@ -55,15 +55,21 @@ def preload(
     columns = dict(
         zip(("nodes", "keys", "bundles"), map(list, zip(*asked, strict=True)), strict=True)
     )
-    known = {(node.number, node.key): Known() for node in nodes}
+    known = {
+        (node.number, node.key): Known(
+            highest={one.id.hex(): -1 for one in (node.bundle, *node.earlier_bundles)}
+        )
+        for node in nodes
+    }
+    for place in known:
+        names.learn_unheard(*place)
     by_id = {(ids[number], key_id(key)): (number, key) for number, key in known}
     senders: set[int] = set()
     for row in connection.execute(_HIGHEST.order_by(SENDERS.c.id), columns):
         place = by_id[row.node_id, row.key_id]
         one = known[place]
-        one.highest[row.bundle] = max(
-            one.highest.get(row.bundle, -1), -1 if row.image is None else row.image
-        )
+        if row.image is not None:
+            one.highest[row.bundle] = max(one.highest[row.bundle], row.image)
         received = int.from_bytes(row.received, "big")
         one.state = NodeState(row.salt, row.highest, received, row.bundle_id)
         names.learn_sender(*place, row.id, row.highest)

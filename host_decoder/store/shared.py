@@ -67,6 +67,7 @@ class SharedStore:
         waiting, self._waiting = self._waiting, []
         try:
             with self.database.transaction() as connection:
+                self.leases.check(connection, held)
                 days = [days_of(receipts, totals) for _, receipts, totals in waiting]
                 self.database.make_days(connection, set().union(*days))
                 batch: Batch | None = None
@@ -82,7 +83,6 @@ class SharedStore:
                 with self.database.at_once(connection):
                     batch.write()
                     tell(connection, news)
-                self.leases.check(connection, held)
         except BaseException:
             self.forget()
             raise

@@ -140,8 +140,8 @@ class PostgresServer:
 
     @contextmanager
     def at_once(self, connection: Connection) -> Iterator[None]:
-        """Statements that nobody asks anything of go to the server together: it takes as long to
-        answer one as all of them.
+        """The last statements of a transaction, of which nobody asks anything, go to the server
+        together with its commit: it takes as long to answer one as all of them.
         """
         from psycopg import Error
         from psycopg import errors as psycopg_errors
@@ -150,6 +150,7 @@ class PostgresServer:
         try:
             with raw.pipeline():
                 yield
+                connection.exec_driver_sql("COMMIT")
         except Error as error:  # which SQLAlchemy has not seen
             kind = psycopg_errors.IntegrityError, psycopg_errors.DataError
             if isinstance(error, kind):
@@ -248,7 +249,9 @@ def _one_transaction(connection: Connection) -> Iterator[Connection]:
     connection.exec_driver_sql("BEGIN")
     try:
         yield connection
-        connection.exec_driver_sql("COMMIT")
+        raw: Any = connection.connection.driver_connection
+        if raw.info.transaction_status:  # else it is committed already
+            connection.exec_driver_sql("COMMIT")
     except BaseException:
         roll_back(connection)
         raise

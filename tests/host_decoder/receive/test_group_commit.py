@@ -95,6 +95,21 @@ def test_a_second_gateway_in_the_same_batch_is_stored_as_one_that_heard_it_too(h
     assert [row["gateway"] for row in rows] == ["cellar", "roof"]
 
 
+def test_what_a_gateway_says_twice_in_a_batch_counts_once(host, node, store):
+    [packet] = packets(node, 1)
+    said = [(0, Received(packet, heard_unix_s=1000.0))] * 2
+    host.receive_all(said, 0.0)
+    host.close()
+    [[n_packets], [n_heard]] = (
+        [row["n"] for row in read(store, query)]
+        for query in (
+            "SELECT count(*) AS n FROM receptions",
+            "SELECT sum(n_packets) AS n FROM link_hour",
+        )
+    )
+    assert n_packets == n_heard == 1
+
+
 def test_one_packet_that_no_store_can_hold_costs_the_others_nothing(host, node, store, monkeypatch):
     """Nothing that a node can send is such a packet; a decoder of ours might answer one."""
     answers_of = receive_host.answer_all

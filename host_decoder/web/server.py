@@ -8,15 +8,17 @@ import logging
 import secrets
 import socket
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from host_decoder.outputs.sections import is_loopback
 from host_decoder.store.history.reading import Reading
 from host_decoder.web.alarms import Alarms
 from host_decoder.web.app import Site, make_app
@@ -31,19 +33,32 @@ MAX_LINE_BYTES = 4 << 20
 HEAD_S = 10.0
 "For the head of a request, from its first byte or the connection on."
 KEEP_ALIVE_S = 20
-MAX_CONNECTIONS = 1000
+MAX_CONNECTIONS, MAX_FROM_ONE = 1000, 100
+"In all, and from one address."
 DECIDED_S = 5.0
 MAX_HEAD_BYTES = 32 << 10
 
 
 class ImpatientProtocol(H11Protocol):
-    """Closes a connection whose request does not come to the end of its head."""
+    """Closes a connection whose request does not come to the end of its head, and one of an
+    address that has many already: no stranger takes the places of all others. This machine itself
+    is no stranger.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
+    _address = ""
+    n_from: ClassVar[Counter[str]] = Counter()
+    "Connections by address."
+    most_from_one = MAX_FROM_ONE
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._wait()
+        self._address = (transport.get_extra_info("peername") or ("",))[0]
+        self.n_from[self._address] += 1
+        if self.n_from[self._address] > self.most_from_one and not is_loopback(self._address):
+            transport.abort()
+        else:
+            self._wait()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -54,6 +69,9 @@ class ImpatientProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self.n_from[self._address] -= 1
+        if not self.n_from[self._address]:
+            del self.n_from[self._address]
         super().connection_lost(exc)
 
     def _wait(self) -> None:
@@ -63,6 +81,12 @@ class ImpatientProtocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class ProxiedProtocol(ImpatientProtocol):
+    """All come from one address, the proxy's."""
+
+    most_from_one = MAX_CONNECTIONS
 
 
 def main() -> int:
@@ -111,7 +135,7 @@ async def serve(told: dict[str, Any], events: Any) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app,  # type: ignore[arg-type]
-            http=ImpatientProtocol,
+            http=ProxiedProtocol if config.behind_proxy else ImpatientProtocol,
             ws="none",
             log_config=None,
             access_log=False,

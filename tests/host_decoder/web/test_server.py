@@ -85,6 +85,33 @@ def test_a_head_that_does_not_come_to_its_end_is_cut_off(monkeypatch, begun):
     assert served(talk) == b""
 
 
+async def first(reader: asyncio.StreamReader) -> bytes:
+    """What is said; nothing where the connection is cut."""
+    try:
+        return await reader.read(12)
+    except ConnectionError:
+        return b""
+
+
+def test_no_address_takes_the_places_of_all_others(monkeypatch):
+    async def talk(port: int) -> list[bytes]:
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+        for _, writer in opened:
+            writer.write(REQUEST)
+        said = [await first(reader) for reader, _ in opened]
+        for _, writer in opened:
+            writer.close()
+        await asyncio.sleep(0.05)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(REQUEST)
+        return [*said, await first(reader)]
+
+    monkeypatch.setattr(ImpatientProtocol, "most_from_one", 3)
+    assert [bool(one) for one in served(talk)] == [True] * 6  # of this machine
+    monkeypatch.setattr(server, "is_loopback", lambda address: False)
+    assert [bool(one) for one in served(talk)] == [True, True, True, False, False, True]
+
+
 def test_who_asks_in_time_may_ask_again(monkeypatch):
     async def talk(port: int) -> list[bytes]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -3,9 +3,9 @@ processes.
 
 Each part adds its figures to results/fleet.json: `--part sqlite` is one process with SQLite,
 `--part redecode` a later decoder over everything that is stored, `--part wall` the page of a
-thousand nodes in a browser, `--part history` what pages ask of a month of results, in a file and,
-as `--part history-server`, at PostgreSQL; `--part fleet` eight sites of 125 nodes with two workers,
-`--part kills` a fleet whose parts are killed in turn.
+thousand nodes in a browser, while 199 others look on, `--part history` what pages ask of a month of
+results, in a file and, as `--part history-server`, at PostgreSQL; `--part fleet` eight sites of 125
+nodes with two workers, `--part kills` a fleet whose parts are killed in turn.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from tests.worlds.postgres import postgres_server
 STUDY = "fleet"
 PARTS = ("sqlite", "redecode", "wall", "history", "history-server", "fleet", "kills")
 WALL_NODES, WALL_RESULTS_PER_S = 1000, 200.0
+N_VIEWERS = 200
 N_ASKED, SERVER_SITES = 30, 4
 
 
@@ -60,7 +61,13 @@ def main(options: argparse.Namespace) -> None:
             figures = fleet_killed(folder / "fleet", bundle, options.kills, options.seed)
         elif options.part == "wall":
             figures = wall(
-                folder, bundle, WALL_NODES, WALL_RESULTS_PER_S, options.seconds, options.seed
+                folder,
+                bundle,
+                WALL_NODES,
+                WALL_RESULTS_PER_S,
+                options.seconds,
+                options.seed,
+                N_VIEWERS - 1,
             )
         elif options.part == "history":
             figures = history(folder / "host.sqlite", options.stored, 1, N_ASKED, options.seed)

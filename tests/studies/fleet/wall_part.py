@@ -17,8 +17,10 @@ from link.bundle.bundle import Bundle
 from link.coder import latent_coder
 from link.host.interface import NodeState
 from link.wire.packet import Chunk
+from tests.studies.fleet.viewers import viewers
 from tests.worlds.browser_request import browser
 from tests.worlds.page_process import PageProcess
+from tests.worlds.processor import cpu_s
 from tests.worlds.small_bundle import random_symbols
 
 SITE = "farm"
@@ -41,9 +43,15 @@ document.addEventListener("DOMContentLoaded", () => new MutationObserver((change
 
 
 def wall(
-    folder: Path, bundle: Bundle, n_nodes: int, results_per_s: float, seconds: float, seed: int
+    folder: Path,
+    bundle: Bundle,
+    n_nodes: int,
+    results_per_s: float,
+    seconds: float,
+    seed: int,
+    n_viewers: int = 0,
 ) -> dict[str, float]:
-    """Figures of one browser that looks on."""
+    """Figures of one browser that looks on, among so many others."""
     draw = random.Random(seed)
     with Store(folder / "host.sqlite", site=SITE) as store:
         store.add_all([_receipt(bundle, node) for node in range(1, n_nodes + 1)])
@@ -59,9 +67,14 @@ def wall(
             tab.locator(".tile").nth(n_nodes - 1).wait_for(state="attached")
             load_s = time.monotonic() - begun_s
             time.sleep(SETTLE_S)
-            tab.evaluate("window.painted.length = 0")
-            n_told = _tell(page, bundle, n_nodes, results_per_s, seconds, draw)
-            time.sleep(1.0)
+            with viewers(page.port, n_viewers) as others:
+                tab.evaluate("window.painted.length = 0")
+                used_s = cpu_s(page.process.pid)
+                n_told = _tell(page, bundle, n_nodes, results_per_s, seconds, draw)
+                used_s = cpu_s(page.process.pid) - used_s
+                time.sleep(1.0)
+                assert others.n_cut == 0, f"{others.n_cut} viewers were cut off"
+                assert min(others.n_bytes, default=1) > 0, "some viewers were told nothing"
             waits_ms = 1000 * np.array(tab.evaluate("window.painted"))
             heap = _heap_bytes(tab)
     assert said == [], said
@@ -69,6 +82,8 @@ def wall(
         "wall_nodes": n_nodes,
         "wall_results_per_s": n_told / seconds,
         "wall_load_s": load_s,
+        "wall_viewers": 1 + n_viewers,
+        "wall_page_share_of_core": used_s / seconds,
         "wall_painted": len(waits_ms),
         "wall_painted_median_ms": float(np.percentile(waits_ms, 50)),
         "wall_painted_p95_ms": float(np.percentile(waits_ms, 95)),

@@ -6,18 +6,14 @@ import json
 import time
 from typing import Any
 
-from sqlalchemy import text
-
 from host_decoder.alerts import watch
 from host_decoder.fleet.words import DUTY, RULES, order_name
-from host_decoder.store.database.access import Database, rows
+from host_decoder.store.database.access import Database
 from host_decoder.store.database.file import StoreError
 from host_decoder.store.history.desk import Desk
+from host_decoder.store.leases import all_handed_on, leave
 
 LOOK_S = 1.0
-_THERE = text("SELECT to_regclass('handed_on') IS NOT NULL AS is_there")
-_LEFT = text("SELECT name, content FROM handed_on WHERE name LIKE '@%' OR name LIKE :kept")
-_ORDER = text("INSERT INTO handed_on VALUES (:name, '') ON CONFLICT DO NOTHING")
 
 
 class Told:
@@ -35,7 +31,7 @@ class Told:
             return []
         self._look_s = time.monotonic()
         try:
-            left = self._left(self.database)
+            left = all_handed_on(self.database)
         except StoreError:  # whoever follows what is stored says so
             return []
         lines = []
@@ -59,15 +55,7 @@ class Told:
     def order(self, site: str, node: int, word: str) -> None:
         """Whose worker the node's is tells it."""
         assert self.database is not None
-        with self.database.transaction() as connection:
-            connection.execute(_ORDER, {"name": order_name(site, node, word)})
-
-    @staticmethod
-    def _left(database: Database) -> dict[str, str]:
-        if not rows(database, _THERE)[0]["is_there"]:  # no worker was ever here
-            return {}
-        found = rows(database, _LEFT, {"kept": f"%/{watch.FILE}"})
-        return {row["name"]: row["content"] for row in found}
+        leave(self.database, order_name(site, node, word))
 
 
 def _duty(name: str, content: str) -> dict[str, Any]:

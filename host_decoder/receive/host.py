@@ -26,7 +26,6 @@ from host_decoder.receive.clock import WallClock
 from host_decoder.receive.counts import Counts
 from host_decoder.receive.ends import Ends, GatewayEntry
 from host_decoder.receive.judging import Judge, Judged, Opened
-from host_decoder.receive.orders import ORDERS
 from host_decoder.store.database.access import UnstorableError
 from host_decoder.store.database.file import StoreError
 from host_decoder.store.shelf import Held, Reception, Shelf
@@ -306,7 +305,7 @@ class Host:
         nothing, where it is not known.
         """
         if node in self._keys:
-            self._ends.of(node).command(node, ORDERS[word])
+            self._ends.of(node).ask(node, word)
 
     def transmitted(self, end_s: float) -> None:
         """The packet's last bit left then."""

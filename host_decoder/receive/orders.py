@@ -4,17 +4,13 @@ A node is told when it listens next; an order that this host does not live to te
 """
 
 from collections import deque
-from collections.abc import Mapping
 from threading import Lock
 from typing import Protocol
 
 from host_decoder.errors import HostError
-from link.wire.control import AskStatus, Command, Renew
 
-ORDERS: Mapping[str, Command] = {"status": AskStatus(), "renew": Renew()}
-"""How each is called: `status`, tell how you are; `renew`, begin a new session and say which bundle
-you have.
-"""
+ORDERS = "status", "renew"
+"""Tell how you are; begin a new session, and say which bundle you have. As link.host calls them."""
 MOST = 64
 "That wait."
 

@@ -55,6 +55,9 @@ _HAND_ON = text(
 )
 _LEFT = text("SELECT name FROM handed_on WHERE starts_with(name, :prefix) ORDER BY name")
 _TAKE_BACK = text("DELETE FROM handed_on WHERE name = :name")
+_THERE = text("SELECT to_regclass('handed_on') IS NOT NULL AS is_there")
+_ALL = text("SELECT name, content FROM handed_on")
+_LEAVE = text("INSERT INTO handed_on VALUES (:name, '') ON CONFLICT DO NOTHING")
 _HANDED = text("SELECT content FROM handed_on WHERE name = :name")
 
 
@@ -126,3 +129,16 @@ class Leases:
                 "have stored comes to that one again",
                 is_passing=True,
             )
+
+
+def all_handed_on(database: Database) -> dict[str, str]:
+    """By name; for who is no worker."""
+    if not rows(database, _THERE)[0]["is_there"]:  # no worker was ever here
+        return {}
+    return {row["name"]: row["content"] for row in rows(database, _ALL)}
+
+
+def leave(database: Database, name: str) -> None:
+    """For whoever is to take it back; once, however often it is left."""
+    with database.transaction() as connection:
+        connection.execute(_LEAVE, {"name": name})

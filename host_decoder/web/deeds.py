@@ -17,7 +17,7 @@ from host_decoder.store.history.jobs import redecode_job, show
 from link.bundle import Bundle, BundleError
 
 Mute = Callable[[str, int, float], None]
-"Of a site's node, until a Unix time."
+"Nothing is told of a site's node until a Unix time."
 Order = Callable[[str, int, str], None]
 "To a site's node: one of host_decoder.receive.orders.ORDERS."
 

@@ -9,7 +9,15 @@ from typing import Any, ClassVar, Protocol
 
 from link.bundle.bundle import Bundle
 from link.host.statistics import NodeStatistics
-from link.wire.control import NO_QUALITY, Command, Hello, Quality, Status
+from link.wire.control import (
+    NO_QUALITY,
+    AskStatus,
+    Command,
+    Hello,
+    Quality,
+    Renew,
+    Status,
+)
 from link.wire.packet import Chunk
 
 
@@ -230,6 +238,10 @@ StoredChunks = Callable[[int, bytes, int], Iterable[Chunk]]
 "Node, bundle's id and image: the image's chunks that the store has."
 
 
+ASKED: Mapping[str, Command] = {"status": AskStatus(), "renew": Renew()}
+"What people ask of nodes, by what it is called; each may be asked of any node."
+
+
 class HostEnd(Protocol):
     """A host's end of the link, for all of its nodes that are reached in one way."""
 
@@ -260,6 +272,9 @@ class HostEnd(Protocol):
 
     def command(self, node: int, command: Command) -> None:
         """Tell a node, the next time it listens; ValueError where that cannot be said there."""
+
+    def ask(self, node: int, word: str) -> None:
+        """The same of one of ASKED."""
 
     def next_due_s(self, now_s: float) -> float | None:
         """When next_packet may have something; None: not before something is heard."""

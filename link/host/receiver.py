@@ -17,6 +17,7 @@ from link.host.advances import Advances
 from link.host.assembler import CollisionError
 from link.host.image_reader import collision, other_version
 from link.host.interface import (
+    ASKED,
     ChunkHeard,
     Downlink,
     HostEnd,
@@ -186,6 +187,9 @@ class Receiver(HostEnd):
         return notices
 
     # Downlink
+
+    def ask(self, node: int, word: str) -> None:
+        self.command(node, ASKED[word])
 
     def command(self, node: int, command: Command) -> None:
         if tellings := self._nodes[node].tellings:

@@ -10,6 +10,7 @@ networks ration them.
 from collections.abc import Iterable, Mapping
 
 from link.host.interface import (
+    ASKED,
     Downlink,
     HostEnd,
     NodeEntry,
@@ -97,6 +98,9 @@ class LoRaWanReceiver(HostEnd):
         for node in self._nodes.values():
             node.notices.clear()
         return notices
+
+    def ask(self, node: int, word: str) -> None:
+        self.command(node, ASKED[word])
 
     def command(self, node: int, command: Command) -> None:
         """Tell a node behind one of its next uplinks; ValueError where the network does that."""

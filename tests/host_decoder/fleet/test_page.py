@@ -22,14 +22,19 @@ from tests.worlds.small_host import KEY, NODE, SmallNode
 
 
 @pytest.fixture(scope="module")
-def dsn():
+def server():
     with postgres_server() as server:
-        yield server.new_database()
+        yield server
+
+
+@pytest.fixture
+def dsn(server):
+    return server.new_database()
 
 
 @contextmanager
-def page(folder, dsn):
-    """Its address."""
+def page(folder, dsn, trouble=""):
+    """Its address; what else it says."""
     port = free_port()
     (folder / "host.toml").write_text(
         f'store = "{dsn}"\n[fleet]\nhost = "broker"\ngateways = ["roof"]\nprofile = "udp"\n'
@@ -45,7 +50,8 @@ def page(folder, dsn):
     finally:
         over.set()
         thread.join(PATIENCE_S)
-    assert said == [f"the page is at http://127.0.0.1:{port}"]
+    assert said[0] == f"the page is at http://127.0.0.1:{port}"
+    assert all(trouble and trouble in one for one in said[1:]), said
 
 
 def ask(url: str):
@@ -83,6 +89,22 @@ def test_a_page_shows_what_workers_store_and_what_is_new_without_any_key(tmp_pat
         [told] = json.loads(line[6:])["results"]
         assert (told["site"], told["node"]) == ("farm", NODE)
     shared.close()
+
+
+def test_a_page_that_comes_first_waits_for_a_worker(tmp_path, server, bundle):
+    dsn = server.new_database()
+    with page(tmp_path, dsn, "has no table") as url:
+        time.sleep(1.0)
+        shared = SharedStore(dsn, ["farm"], "a")
+        shared.preload({"farm": [KnownNode(NODE, KEY, bundle)]})
+        end_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end_s:
+            with ask(f"{url}/healthz"), ask(f"{url}/api/1/nodes") as answer:
+                if json.load(answer)["nodes"]:
+                    break
+        else:
+            raise AssertionError("the page shows no node")
+        shared.close()
 
 
 def test_a_page_of_a_file_is_the_hosts_own(tmp_path):

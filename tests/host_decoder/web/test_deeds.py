@@ -1,6 +1,7 @@
 """What people decide at the page is done by the host: also a later decoder over all that came."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -58,22 +59,22 @@ def test_a_bundle_that_the_host_has_not_is_named(fleet):
         fleet.deeds.do({"what": "redecode", "bundle": "00"})
 
 
-def ordered(fleet, token: str = "", **content) -> int:
+def ordered(fleet, content: dict[str, Any], token: str = "") -> int:
     headers = {"authorization": f"Bearer {token}"} if token else ORIGIN
     return ask(fleet.app, "/api/1/orders", "POST", headers, json.dumps(content).encode()).status
 
 
 def test_a_node_is_asked_by_who_may_and_that_stands_in_the_audit(fleet):
-    wanted = {"site": SITE, "node": 7, "order": "status"}
-    assert ordered(fleet, **wanted) == 200
+    wanted: dict[str, Any] = {"site": SITE, "node": 7, "order": "status"}
+    assert ordered(fleet, wanted) == 200
     assert fleet.ordered == [(SITE, 7, "status")]
     [entry] = ask(fleet.app, "/api/1/audit").json()["entries"]
     assert entry["what"] == f"node 7 of {SITE}: asked for status"
-    assert ordered(fleet, **wanted | {"order": "format"}) == 400
-    assert ordered(fleet, **wanted | {"node": "7"}) == 400
-    assert ordered(fleet, **wanted | {"node": 77}) == 404
-    assert ordered(fleet, fleet.door.add_token("Ada", "viewer"), **wanted) == 403
-    assert ordered(fleet, fleet.door.add_token("Bob", "operator"), **wanted) == 200
+    assert ordered(fleet, wanted | {"order": "format"}) == 400
+    assert ordered(fleet, wanted | {"node": "7"}) == 400
+    assert ordered(fleet, wanted | {"node": 77}) == 404
+    assert ordered(fleet, wanted, fleet.door.add_token("Ada", "viewer")) == 403
+    assert ordered(fleet, wanted, fleet.door.add_token("Bob", "operator")) == 200
     assert len(fleet.ordered) == 2
 
 

@@ -40,10 +40,10 @@ LOOK_S = 0.25
 "How often each connection is looked at: it may be gone, or opened by now."
 TELL_S = 0.1
 "Between two words to gateways on what is stored."
-PER_PARTITION, AT_ONCE, FEWEST = 32, 64, 4
-"Packets of one transaction."
-SHORT_S, LONG_S = 0.04, 0.1
-"In less or more than which it is so many that the next has more or fewer: nodes wait meanwhile."
+PER_PARTITION, AT_ONCE = 32, 64
+"""Packets of one transaction. A slow store gets as many: fewer cost it as much, and whoever is
+behind would fall back further.
+"""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
 "Before a store that failed is tried again."
 
@@ -172,7 +172,6 @@ class Worker:
         self, shared: SharedStore, taken: Sequence[tuple[Partition, Sequence[Message]]]
     ) -> None:
         """Store what came; StoreError: nothing of it, and everything begins anew."""
-        begun_s = time.monotonic()
         try:
             self._commit(shared, receive_all(taken, boot_s()))
         except UnstorableError as error:
@@ -180,11 +179,7 @@ class Worker:
                 taken[0][0].leave_out()
                 self._say(Notice(str(error), is_problem=True))
             raise
-        took_s = time.monotonic() - begun_s
-        if took_s < SHORT_S:
-            self._at_once = min(AT_ONCE, 2 * self._at_once)
-        elif took_s > LONG_S:
-            self._at_once = max(FEWEST, self._at_once // 2)
+        self._at_once = min(AT_ONCE, 2 * self._at_once)
 
     def _commit(self, shared: SharedStore, said: Sequence[Said]) -> None:
         heard, self._heard = self._heard, []

@@ -54,7 +54,9 @@ def decode_bulk(
 ) -> Latents:
     """Bitstreams to latents; `complete[i]`: all of bitstream i is here (None: of every one)."""
     n_images = len(bitstreams)
-    is_complete = np.ones(n_images, bool) if complete is None else np.asarray(complete, bool)
+    is_complete = np.array([tables.is_whole(one) for one in bitstreams], bool)
+    if complete is not None:
+        is_complete &= np.asarray(complete, bool)
     latents = Latents(
         np.zeros((n_images, tables.n_latents), np.float32),
         np.zeros(n_images, np.int64),

@@ -29,14 +29,16 @@ class Latent:
 
 
 def encode(symbols: np.ndarray, tables: Tables) -> bytes:
-    """Symbols, integers (D,), to their bitstream; a symbol outside its table is clamped to it."""
+    """Symbols, integers (D,), to their bitstream, cut where the tables say; a symbol outside its
+    table is clamped to it.
+    """
     latents = _sent(symbols, tables)
     indices, n_symbols = tables.indices(symbols)[latents], tables.alphabet[latents]
     low, high = intervals(latents, indices, tables)
     encoder = RangeEncoder()
     for interval in zip(*map(np.ndarray.tolist, (indices, low, high, n_symbols)), strict=True):
         encoder.encode(*interval)
-    return encoder.finish()
+    return encoder.finish()[: tables.max_bytes]
 
 
 def intervals(
@@ -78,7 +80,7 @@ def decode(data: bytes, tables: Tables, complete: bool = True) -> Latent:
 
     Raises ValueError when no encoder with these tables can have written the data.
     """
-    decoder = RangeDecoder(data, complete)
+    decoder = RangeDecoder(data, complete and tables.is_whole(data))
     weights = tables.prior
     symbols = np.empty(tables.n_latents, np.float32)
     for d in range(tables.n_latents):

@@ -11,7 +11,7 @@ components at most 2**10, so no sum passes 2**50.
 import io
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -37,6 +37,8 @@ STORED = {
 "Arrays of tables.npz: type and number of dimensions."
 OWNER, OWNER_KIND = "owner", ("<i2", 1)
 "Another one, which only a team's has."
+MAX_BYTES, MAX_BYTES_KIND = "max_bytes", ("<u2", 1)
+"And another, one number, where bitstreams are cut."
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +61,16 @@ class Tables:
     """By symbol, the flag, an earlier symbol, that must be 1 or it is not sent and counts as 0; -1:
     it is always sent. None: all are.
     """
+    max_bytes: int | None = None
+    """The sender cuts a longer bitstream after so many bytes: the last, least useful symbols are
+    then not known.
+    """
 
     def __post_init__(self) -> None:
+        _require(
+            self.max_bytes is None or self.max_bytes >= 1,
+            f"bitstreams are cut after {self.max_bytes} bytes; at least 1 must be left",
+        )
         if self.owner is not None:
             self._check_owner(self.owner)
 
@@ -80,6 +90,10 @@ class Tables:
         """Whether symbol d follows earlier ones, `symbols` (≥ d,)."""
         flag = -1 if self.owner is None else self.owner[d]
         return flag < 0 or symbols[flag] != 0
+
+    def is_whole(self, bitstream: bytes) -> bool:
+        """Whether a bitstream of which all has come holds all symbols: not where it may be cut."""
+        return self.max_bytes is None or len(bitstream) < self.max_bytes
 
     @property
     def n_latents(self) -> int:
@@ -218,6 +232,8 @@ class Tables:
         kinds = dict(STORED)
         if self.owner is not None:
             arrays[OWNER], kinds[OWNER] = np.array(self.owner), OWNER_KIND
+        if self.max_bytes is not None:
+            arrays[MAX_BYTES], kinds[MAX_BYTES] = np.array([self.max_bytes]), MAX_BYTES_KIND
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             for name, (dtype, _) in kinds.items():
                 member = io.BytesIO()
@@ -236,9 +252,11 @@ class Tables:
             content = io.BytesIO(Path(path).read_bytes())
             with zipfile.ZipFile(content) as archive:
                 stored = {name: read_member(archive, name, *kind) for name, kind in STORED.items()}
-                owner = None
+                owner = max_bytes = None
                 if f"{OWNER}.npy" in archive.namelist():
                     owner = read_member(archive, OWNER, *OWNER_KIND).tolist()
+                if f"{MAX_BYTES}.npy" in archive.namelist():
+                    [max_bytes] = read_member(archive, MAX_BYTES, *MAX_BYTES_KIND).tolist()
             alphabet = stored["alphabet"].astype(np.int64)
             _require(
                 1 <= len(alphabet) <= MAX_LATENTS
@@ -253,7 +271,8 @@ class Tables:
                 f"frequencies are {rows.shape}, alphabet and prior ask for {expected_shape}",
             )
             columns = np.split(rows, np.cumsum(alphabet)[:-1], axis=1)
-            return cls.from_frequencies(stored["symbol_min"], columns, stored["prior"], owner)
+            made = cls.from_frequencies(stored["symbol_min"], columns, stored["prior"], owner)
+            return replace(made, max_bytes=max_bytes)
         except FileNotFoundError:
             raise
         except Exception as error:  # zipfile and NumPy raise whatever their parts do

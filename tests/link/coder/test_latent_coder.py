@@ -260,3 +260,18 @@ def test_tables_of_a_team_are_the_same_from_their_file(tmp_path) -> None:
         replace(tables, owner=(-1, -1, -1, 2, -1, -1, -1, -1))
     with pytest.raises(ValueError, match="cannot hang"):
         replace(tables, owner=(1, -1, -1, -1, -1, -1, -1, -1))
+
+
+@given(tables_and_symbols(), st.integers(1, 12))
+@settings(max_examples=40, deadline=None)
+def test_a_bitstream_is_cut_where_the_tables_say_and_is_then_a_prefix(case, max_bytes):
+    tables, symbols = case
+    whole = latent_coder.encode(symbols, tables)
+    capped = replace(tables, max_bytes=max_bytes)
+    data = latent_coder.encode(symbols, capped)
+    assert data == whole[:max_bytes]
+    is_cut = len(data) == max_bytes
+    expected = latent_coder.decode(data, tables, complete=not is_cut)
+    for latent in (latent_coder.decode(data, capped), decode_bulk([data] * 8, capped)):
+        assert np.all(latent.n_known == expected.n_known)
+        assert (latent.symbols == expected.symbols).all()

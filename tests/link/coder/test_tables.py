@@ -5,6 +5,7 @@ bytes.
 import tracemalloc
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -169,9 +170,17 @@ def test_tables_come_back_from_their_file(tmp_path):
     assert read.symbol_min.tolist() == tables.symbol_min.tolist()
     assert read.prior.tolist() == tables.prior.tolist()
     assert read.prior.dtype == np.int64
+    assert read.max_bytes is None
     for mine, theirs in zip(tables.cumulative, read.cumulative, strict=True):
         np.testing.assert_array_equal(mine, theirs)
         assert theirs.dtype == np.int64
+
+
+def test_where_bitstreams_are_cut_comes_back_too(tmp_path):
+    replace(random_tables(seed=5), max_bytes=40).to_npz(tmp_path / "tables.npz")
+    read = Tables.from_npz(tmp_path / "tables.npz")
+    assert read.max_bytes == 40
+    assert [read.is_whole(bytes(n)) for n in (0, 39, 40)] == [True, True, False]
 
 
 def test_the_file_is_an_npz_of_the_promised_types(tmp_path):
@@ -224,6 +233,8 @@ def test_the_arrays_of_the_next_test_are_good_before_they_are_spoilt(tmp_path):
         {"prior": np.full(2000, LARGEST_WEIGHT, np.uint32)},
         {"symbol_min": np.array([0, 0], np.int16)},
         {"symbol_min": np.array([{}], dtype=object)},
+        {"max_bytes": np.array([0], np.uint16)},
+        {"max_bytes": np.array([20, 40], np.uint16)},
     ],
 )
 def test_a_file_with_wrong_arrays_is_refused_by_name(tmp_path, changes):

@@ -22,11 +22,8 @@ from export.rotate import Rotating
 from export.settings import Settings
 from export.universal.build import Building
 from host_training.presets.preset import N_VIEWS, ORDERS, STAGES
-from host_training.run import RUNS
+from link.bundle.copies import COPIES
 from link.output import program, results
-
-COPIES = RUNS / "bundles"
-"Where a bundle that came with the programs is copied to, to be written into."
 
 
 def parser() -> argparse.ArgumentParser:

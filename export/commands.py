@@ -3,9 +3,7 @@
 import json
 import math
 import shlex
-import shutil
 import sys
-import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +13,6 @@ import torch
 
 from export import ExportError
 from export.command_line import (
-    COPIES,
     calibration_parser,
     decoder_parser,
     parser,
@@ -42,10 +39,8 @@ from host_training.presets import PRESETS
 from host_training.run import RunError, origin, read_run
 from host_training.training.checkpoint import CheckpointError
 from link.bundle import Bundle, BundleError
+from link.bundle.copies import written_into
 from link.output import EXIT_CODE, results
-
-RELEASED = Path(__file__).resolve().parent.parent / "models"
-"Bundles that came with the programs."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -86,7 +81,7 @@ def run_calibration(options: dict[str, Any]) -> None:
     data = load(
         dataset or bundle.data_set, data_dir, bundle.image.height, PhotoChoices.of_bundle(bundle)
     )
-    place = written_into(bundle, options["out"])
+    place = place_of(bundle, options["out"])
     calibrated, fitted = calibrate(place, data, options["threads"])
     print(
         f"calibrate {fitted.describe()}\nbundle    {calibrated.id.hex()} in {place}, the same id "
@@ -99,7 +94,7 @@ def run_decoder(options: dict[str, Any]) -> None:
     request = with_origin(
         Request(**options), options["bundle"].resolve().parent, options["data_dir"]
     )
-    place = written_into(Bundle.load(request.bundle, "host"), out)
+    place = place_of(Bundle.load(request.bundle, "host"), out)
     bundle, name, figures = add_decoder(replace(request, bundle=place))
     measured = ", ".join(f"{figure} {value:.4g}" for figure, value in figures.items())
     print(f"decoder   {name}: {measured} on the test split")
@@ -118,24 +113,11 @@ def with_origin(settings: Any, folder: Path, data_dir: Path | None) -> Any:
     return replace(settings, dataset=dataset, data_dir=data_dir)
 
 
-def written_into(bundle: Bundle, out: Path | None) -> Path:
-    """The folder that a bundle's host side is added to: its own, or a copy if it came with the
-    programs.
-    """
-    is_released = bundle.path.resolve().parent == RELEASED
-    place = out or (COPIES / bundle.path.resolve().name if is_released else bundle.path)
-    if place.resolve() == bundle.path.resolve():
-        return place
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as scratch:
-            shutil.copytree(bundle.path, Path(scratch) / "copy").rename(place)
-    if Bundle.load(place, "host").id != bundle.id:
-        raise ExportError(
-            f"{place} holds another bundle than {bundle.path}; give --out another name, or move it "
-            "away"
-        )
-    print(f"copy      {bundle.path} stays as it came; {place} is a copy of it, and is added to")
+def place_of(bundle: Bundle, out: Path | None) -> Path:
+    """The folder that the bundle's host side is added to; a copy is said."""
+    place = written_into(bundle, out)
+    if place.resolve() != bundle.path.resolve():
+        print(f"copy      {bundle.path} stays as it came; {place} is a copy of it, and is added to")
     return place
 
 

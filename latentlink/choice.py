@@ -24,9 +24,10 @@ from host_training.run import (
 )
 from latentlink.said import Said, option_of
 from latentlink.variables import PHOTOS
+from link.bundle.copies import COPIES
 
-MODELS, COPIES = Path("models"), RUNS / "bundles"
-"Bundles that came with the programs, and copies of them that were added to."
+MODELS = Path("models")
+"Bundles that came with the programs."
 MANIFEST = "manifest.json"
 SETTINGS = {
     "LATENTS": "all",

@@ -1,12 +1,9 @@
 """`latentlink teach`: a new question for the host of a bundle; the nodes know nothing of it."""
 
 import argparse
-import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
@@ -16,15 +13,13 @@ from host_decoder.store.history.redecode import redecode
 from host_decoder.store.store import Store
 from host_decoder.teach.examples import Examples, of_folder
 from host_decoder.teach.labelled import of_store, parse_said, read_csv
-from host_decoder.teach.options import COPIES
 from host_decoder.teach.question import Question, write
 from link.bundle import Bundle, check_task_name
+from link.bundle.copies import written_into
 
 NONE = "none of these"
 SHOWN_ROWS = 30
 "Classes whose confusion fits a screen."
-RELEASED = Path(__file__).resolve().parents[2] / "models"
-"Bundles that came with the programs stay as they came; a copy is taught."
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -33,8 +28,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise HostError("say what there is to learn from: --folder PHOTOS, or --store with labels")
     begun_s = time.monotonic()
     check_task_name(arguments.name)
-    Bundle.load(arguments.bundle, "host")
-    bundle = place_of(arguments.bundle, arguments.out)
+    origin = Bundle.load(arguments.bundle, "host")
+    bundle = Bundle.load(written_into(origin, arguments.out), "host")
     examples = examples_of(bundle, arguments)
     read_s = time.monotonic() - begun_s
     question = Question.learned(bundle, examples, arguments.seed)
@@ -49,22 +44,6 @@ def run(arguments: argparse.Namespace) -> None:
         for line in history(Bundle.load(bundle.path, "host"), arguments.name, arguments.store):
             print(line)
     print(f'[[node]] question = "{arguments.name}" of host.toml asks it live')
-
-
-def place_of(path: Path, out: Path | None) -> Bundle:
-    """The bundle that is taught: the one at `path`, or a copy of it in `out`."""
-    is_released = path.resolve().parent == RELEASED
-    place = out or (COPIES / path.resolve().name if is_released else path)
-    if place.resolve() != path.resolve() and not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as scratch:
-            shutil.copytree(path, Path(scratch) / "copy").rename(place)
-    taught, origin = Bundle.load(place, "host"), Bundle.load(path, "host")
-    if taught.id != origin.id:
-        raise HostError(
-            f"{place} holds another bundle than {path}; give --out another name, or move it away"
-        )
-    return taught
 
 
 def examples_of(bundle: Bundle, arguments: argparse.Namespace) -> Examples:

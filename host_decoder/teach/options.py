@@ -4,8 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-COPIES = Path("runs/bundles")
-"Where copies lie of bundles that came with the programs."
+from link.bundle.copies import COPIES
 
 
 def add_arguments(parser: argparse.ArgumentParser, place: Callable[[str], Path | str]) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export import ExportError, commands, measure
+from export import ExportError, measure
 from export.__main__ import main
 from export.decoders.add import Request, add_decoder
 from export.encoder.symbols import Int8Encoder, received
 from host_decoder.decode.task_reader import task_reader
 from host_training.data.catalogue import load
+from link.bundle import copies
 from link.bundle.bundle import Bundle
 from tests.worlds.small_bundle import random_tables
 
@@ -118,7 +119,7 @@ def test_a_bundle_that_came_with_the_programs_stays_as_it_came(
     shutil.copytree(exported.settings.out, released)
     before = {path.name: path.read_bytes() for path in released.iterdir()}
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "RELEASED", tmp_path / "models")
+    monkeypatch.setattr(copies, "RELEASED", tmp_path / "models")
     for name in ("one", "two"):
         words = ["--task", "label", "--task-loss", "svm", "--task-name", name, "--threads", "1"]
         assert main(["decoder", "--bundle", "models/digits", *words]) == 0

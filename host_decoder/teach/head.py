@@ -29,8 +29,10 @@ FACTORS = np.geomspace(1, 64, 19)
 MAX_CENTRES, MAX_FOLDS = 1000, 4
 MAX_TRIED = 1500
 "Examples that are left out in turn; of more, the others are always learned from."
-ROUNDING = 12**-0.5
-"The deviation of what rounding to whole numbers does."
+ROUNDING = 1.0
+"""Added to every latent's deviation: what rounding to whole numbers does (0.3), and as much again for
+latents that say little; chosen with sets of images left out in turn.
+"""
 JITTER = 1e-9
 TINIEST = 1e-12
 "A probability of 0 has no logarithm."
@@ -53,8 +55,12 @@ class Head:
 
     def __call__(self, symbols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities (N, C) and strangeness (N,) of symbols (N, D)."""
-        distances = squared_distances(symbols * self.scale + self.shift, self.centres)
+        distances = self.distances(symbols)
         return softmax(np.exp(-distances) @ self.weights), distances.min(1)
+
+    def distances(self, symbols: np.ndarray) -> np.ndarray:
+        """Squared ones of symbols (N, D) to every centre (N, m)."""
+        return squared_distances(symbols * self.scale + self.shift, self.centres)
 
     def times(self, factor: float) -> "Head":
         """Surer of everything by that factor; the order of the classes stays."""
@@ -81,9 +87,10 @@ def learned(
     scale /= np.sqrt(2 * width * max(((deviation * scale) ** 2).sum(), TINIEST))
     shift = -symbols.mean(0) * scale
     points = symbols * scale + shift
-    centres = points[np.sort(rng.permutation(len(points))[:MAX_CENTRES])]
+    chosen = np.sort(rng.permutation(len(points))[:MAX_CENTRES])
+    centres = points[chosen]
     kernel = np.exp(-squared_distances(points, centres))
-    between = np.exp(-squared_distances(centres, centres))
+    between = kernel[chosen]
     counts = np.bincount(labels, minlength=n_classes)
     weighed = kernel.T * (len(labels) / n_classes / counts[labels])
     gram, wanted = weighed @ kernel, weighed @ (np.eye(n_classes)[labels] - 1 / n_classes)
@@ -131,27 +138,22 @@ def teach(symbols: np.ndarray, labels: np.ndarray, n_classes: int, seed: int = 0
     n_folds = int(min(MAX_FOLDS, np.bincount(labels, minlength=n_classes).min()))
     fold_of = folds(labels, n_folds, seed)
     tried = fold_of >= 0
-    shape = (len(WIDTHS), len(RIDGES), n_folds)
-    heads = np.empty(shape, object)
+    shape = (len(WIDTHS), len(RIDGES))
+    heads = np.empty((*shape, n_folds), object)
+    said = np.empty((*shape, len(labels), n_classes))
     for fold in range(n_folds):
-        kept = fold_of != fold
+        kept, rows = fold_of != fold, fold_of == fold
         for at, width in enumerate(WIDTHS):
             rng = np.random.default_rng(seed)
-            heads[at, :, fold] = list(learned(symbols[kept], labels[kept], n_classes, width, rng))
-
-    def left_out(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        probabilities = np.empty((len(labels), n_classes))
-        strangeness = np.empty(len(labels))
-        for fold, head in enumerate(chosen):
-            rows = fold_of == fold
-            probabilities[rows], strangeness[rows] = head(symbols[rows])
-        return probabilities[tried], strangeness[tried]
-
+            alike = list(learned(symbols[kept], labels[kept], n_classes, width, rng))
+            kernel = np.exp(-alike[0].distances(symbols[rows]))
+            for ridge, head in enumerate(alike):
+                heads[at, ridge, fold] = head
+                said[at, ridge, rows] = softmax(kernel @ head.weights)
     truth = labels[tried]
     best = (np.inf, 0, 0, 1.0)
-    for at, ridge in np.ndindex(shape[:2]):
-        said, _ = left_out(heads[at, ridge])
-        logits = np.log(np.maximum(said, TINIEST))
+    for at, ridge in np.ndindex(shape):
+        logits = np.log(np.maximum(said[at, ridge, tried], TINIEST))
         for factor in FACTORS.tolist():
             likely = softmax(factor * logits)[np.arange(len(truth)), truth]
             loss = -float(np.log(np.maximum(likely, TINIEST)).mean())
@@ -161,7 +163,12 @@ def teach(symbols: np.ndarray, labels: np.ndarray, n_classes: int, seed: int = 0
     whole = list(learned(symbols, labels, n_classes, WIDTHS[at], np.random.default_rng(seed)))[
         ridge
     ].times(factor)
-    probabilities, strangeness = left_out(np.array(chosen, object))
+    probabilities = np.empty((len(labels), n_classes))
+    strangeness = np.empty(len(labels))
+    for fold, head in enumerate(chosen):
+        rows = fold_of == fold
+        probabilities[rows], strangeness[rows] = head(symbols[rows])
+    probabilities, strangeness = probabilities[tried], strangeness[tried]
     threshold = float(np.quantile(strangeness, NORMAL_SHARE))
     places = np.flatnonzero(tried)
     return Taught(

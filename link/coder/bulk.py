@@ -24,8 +24,8 @@ from link.coder.range_coder import (
 )
 from link.coder.tables import TOTAL, WEIGHT_BITS, Tables
 
-BLOCK_IMAGES = 256
-"As many as keep the weights (256 images x 256 components) in the processor's cache."
+BLOCK_IMAGES = 2048
+"Fewer calls for each: two thirds of the time that 256 at once take, and some megabytes."
 FEW_IMAGES = 8
 "Fewer are decoded sooner one by one."
 BITS_BLOCK_IMAGES = 1024

@@ -30,8 +30,8 @@ MAX_CENTRES, MAX_FOLDS = 1000, 4
 MAX_TRIED = 1500
 "Examples that are left out in turn; of more, the others are always learned from."
 ROUNDING = 1.0
-"""Added to every latent's deviation: what rounding to whole numbers does (0.3), and as much again for
-latents that say little; chosen with sets of images left out in turn.
+"""Added to every latent's deviation, for what rounding to whole numbers does (0.3) and more, so
+that those that say little count little; chosen with sets of images left out in turn.
 """
 JITTER = 1e-9
 TINIEST = 1e-12

@@ -22,7 +22,7 @@ from export.rotate import Rotating
 from export.settings import Settings
 from export.universal.build import Building
 from host_training.presets.preset import N_VIEWS, ORDERS, STAGES
-from link.bundle.copies import COPIES
+from link.bundle import copies
 from link.output import program, results
 
 
@@ -263,7 +263,7 @@ def plan_parser() -> argparse.ArgumentParser:
 def add_out(top: argparse.ArgumentParser) -> None:
     help_text = (
         "write into a copy there (default: the bundle, or of one that came with the programs "
-        f"{COPIES}/NAME)"
+        f"{copies.COPIES}/NAME)"
     )
     top.add_argument("--out", type=Path, metavar="DIR", help=help_text)
 

@@ -38,8 +38,7 @@ from host_training.memory import keep_freed
 from host_training.presets import PRESETS
 from host_training.run import RunError, origin, read_run
 from host_training.training.checkpoint import CheckpointError
-from link.bundle import Bundle, BundleError
-from link.bundle.copies import written_into
+from link.bundle import Bundle, BundleError, copies
 from link.output import EXIT_CODE, results
 
 
@@ -115,7 +114,7 @@ def with_origin(settings: Any, folder: Path, data_dir: Path | None) -> Any:
 
 def place_of(bundle: Bundle, out: Path | None) -> Path:
     """The folder that the bundle's host side is added to; a copy is said."""
-    place = written_into(bundle, out)
+    place = copies.written_into(bundle, out)
     if place.resolve() != bundle.path.resolve():
         print(f"copy      {bundle.path} stays as it came; {place} is a copy of it, and is added to")
     return place

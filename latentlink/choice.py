@@ -24,7 +24,7 @@ from host_training.run import (
 )
 from latentlink.said import Said, option_of
 from latentlink.variables import PHOTOS
-from link.bundle.copies import COPIES
+from link.bundle import copies
 
 MODELS = Path("models")
 "Bundles that came with the programs."
@@ -110,9 +110,9 @@ def bundle_to_use(said: Said) -> Chosen:
         for place in _fitting(said)
         if (place.bundle / MANIFEST).is_file()
     ]
-    copies = [Chosen(bundle, None, True) for bundle in _of_data_set(COPIES, said)]
-    if own or copies:
-        return max(own + copies, key=lambda each: (each.bundle / MANIFEST).stat().st_mtime_ns)
+    added_to = [Chosen(bundle, None, True) for bundle in _of_data_set(copies.COPIES, said)]
+    if own or added_to:
+        return max(own + added_to, key=lambda each: (each.bundle / MANIFEST).stat().st_mtime_ns)
     # models/cifar10 stands before models/cifar10-tiny
     if released := sorted(_of_data_set(MODELS, said)):
         return Chosen(released[0], None, True)

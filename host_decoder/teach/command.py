@@ -14,8 +14,7 @@ from host_decoder.store.store import Store
 from host_decoder.teach.examples import Examples, of_folder
 from host_decoder.teach.labelled import of_store, parse_said, read_csv
 from host_decoder.teach.question import Question, write
-from link.bundle import Bundle, check_task_name
-from link.bundle.copies import written_into
+from link.bundle import Bundle, check_task_name, copies
 
 NONE = "none of these"
 SHOWN_ROWS = 30
@@ -29,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     begun_s = time.monotonic()
     check_task_name(arguments.name)
     origin = Bundle.load(arguments.bundle, "host")
-    bundle = Bundle.load(written_into(origin, arguments.out), "host")
+    bundle = Bundle.load(copies.written_into(origin, arguments.out), "host")
     examples = examples_of(bundle, arguments)
     read_s = time.monotonic() - begun_s
     question = Question.learned(bundle, examples, arguments.seed)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from link.bundle.copies import COPIES
+from link.bundle import copies
 
 
 def add_arguments(parser: argparse.ArgumentParser, place: Callable[[str], Path | str]) -> None:
@@ -35,6 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser, place: Callable[[str], Path |
         type=Path,
         metavar="DIR",
         help="teach a copy there (default: the bundle, or of one that came with the programs "
-        f"{COPIES}/NAME)",
+        f"{copies.COPIES}/NAME)",
     )
     add("--seed", type=int, default=0, help="of what is left out of learning in turn")

@@ -12,6 +12,7 @@ loss points             what codes are below float features, mean over the sets
 10 examples             the same, where the half that teaches holds ten of every class
 teach_*_s               20 classes of 50 photos, from a folder and from a store: processor
                         seconds of the whole command, which uses one core
+ask_100000_s            the same for `latentlink decode --task` of 100,000 stored images
 """
 
 import argparse

@@ -1,14 +1,16 @@
 """Teaching: how long `latentlink teach` takes, as a person types it: 20 classes of 50 photos from a
-folder, the same from a store, and a question asked of all that is stored.
+folder, the same from a store; and how long the question takes that is asked of all that is stored.
 """
 
 import csv
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from host_decoder.config import KnownNode
@@ -19,6 +21,8 @@ from link.bundle.bundle import Bundle
 from tests.worlds.small_host import KEY, NODE, SmallNode
 
 N_CLASSES, N_EACH = 20, 50
+N_ASKED = 100_000
+"Stored images."
 
 
 def times(bundle: Path, photos: Path) -> dict[str, float]:
@@ -35,7 +39,10 @@ def times(bundle: Path, photos: Path) -> dict[str, float]:
         with table.open("w", newline="") as file:
             csv.writer(file).writerows([("node", "image", "label"), *labels])
         store_s = processor_s("teach", *words, "--store", f"{store}", "--csv", f"{table}")
-    return {"teach_folder_s": folder_s, "teach_store_s": store_s}
+        multiply(store, N_ASKED // len(labels))
+        bundle_words = ["--bundle", f"{own.path}", "--task", "photos"]
+        asked_s = processor_s("decode", f"{store}", *bundle_words)
+    return {"teach_folder_s": folder_s, "teach_store_s": store_s, "ask_100000_s": asked_s}
 
 
 def copy_photos(photos: Path, folder: Path) -> None:
@@ -58,6 +65,20 @@ def fill(bundle: Bundle, folder: Path, path: Path) -> list[tuple[int, int, str]]
         images = [image.image for image in store.images(bundle.id.hex())]
     names = [examples.classes[label] for label in examples.labels]
     return [(NODE, image, name) for image, name in zip(images, names, strict=True)]
+
+
+def multiply(store: Path, times: int) -> None:
+    """What a store holds of images, so many times, the copies under further ids."""
+    with closing(sqlite3.connect(store)) as database, database:
+        [[span]] = database.execute("SELECT max(image) + 1 FROM chunks")
+        for table in ("chunks", "results"):
+            names = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+            moved = ", ".join("image + ?" if name == "image" else name for name in names)
+            for copy in range(1, times):
+                database.execute(
+                    f"INSERT INTO {table} SELECT {moved} FROM {table} WHERE image < ?",
+                    (copy * span, span),
+                )
 
 
 def processor_s(*words: str) -> float:

@@ -224,6 +224,13 @@ def universal_parser() -> argparse.ArgumentParser:
         help="with an int8 backbone from before, encoder.tflite (default: one is made)",
     )
     add("--images", dest="n_images", type=int, default=Building.n_images, help="from each set")
+    add(
+        "--varied",
+        dest="n_varied",
+        type=int,
+        default=Building.n_varied,
+        help="variations of each set's images, and as many that are drawn",
+    )
     add("--seed", type=int, default=Building.seed, help="of drawn images, tables and head")
     add(
         "--data-dir",

@@ -5,7 +5,7 @@ first question, because a bundle answers something before it is taught.
 import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from export.encoder.operators import list_operators, require_integer
 from export.entropy_model import fit_mixture
 from export.measure import through_coder
 from export.universal.features import IMAGE, imagenet_head, reader, write_backbone
-from export.universal.pool import Pool
+from export.universal.pool import Known, Pool
 from export.universal.transform import Fit, rounded, transform
 from host_decoder.teach.head import Taught, teach
 from host_training.models.backbone import weights
@@ -39,8 +39,10 @@ from link.coder import Tables
 from link.output import results
 
 DECODER = "decoder.onnx"
-N_LATENTS, BITS, COMPONENTS = 256, 280.0, 64
+N_LATENTS, BITS, COMPONENTS = 256, 350.0, 64
 "Chosen with a set of images left out in turn."
+MAX_BYTES = 40
+"Longer bitstreams are cut: what the last latents say is left out."
 SET_WEIGHTS = {"digits": 0.1}
 "Sets that count less than 1: eight pixels a side are no photos."
 N_ROUNDED_BY = 700
@@ -63,8 +65,10 @@ class Building:
     backbone: Path | None = None
     "A folder with an int8 backbone that was written before; None: it is written now."
     data_dir: Path = Path("data")
-    n_images: int = 3000
+    n_images: int = 4000
     "From each set, at most."
+    n_varied: int = 2000
+    "Variations of each set's images, and as many that are drawn."
     seed: int = 0
     threads: int = 1
 
@@ -75,7 +79,7 @@ class Building:
         asked = " ".join(Path(name).name for name in self.asked)
         return (
             f"python -m export universal --sets {names} --asked {asked} --images {self.n_images} "
-            f"--seed {self.seed}"
+            f"--varied {self.n_varied} --seed {self.seed}"
         )
 
 
@@ -89,17 +93,17 @@ class Fitted:
     tables: Tables
 
 
-def fitted(
-    features: np.ndarray, labels: np.ndarray, set_of: np.ndarray, sets: Sequence[str], seed: int
-) -> Fitted:
-    """To features as symbols int8 (N, F), labels (N,) and which of the sets each is of (N,)."""
-    counts = np.bincount(set_of, minlength=len(sets))
-    share = np.array([SET_WEIGHTS.get(name, 1.0) for name in sets]) / np.maximum(counts, 1)
-    fit = Fit(features.astype(np.float32), labels, share[set_of])
+def fitted(features: np.ndarray, known: Known, sets: Sequence[str], seed: int) -> Fitted:
+    """To features as symbols int8 (N, F) of images of these sets."""
+    groups = known.groups
+    counts = np.bincount(groups)
+    weigh = np.array([SET_WEIGHTS.get(name, 1.0) for name in (*sets, "drawn")])[known.set_of]
+    weights = np.where(known.is_varied, 1.0, weigh) / counts[groups]
+    fit = Fit(features.astype(np.float32), known.labels, weights, groups)
     rotation = transform(fit, imagenet_head(), N_LATENTS, BITS)
     symbols = rounded(features, rotation)
-    mixture = fit_mixture(symbols, labels, COMPONENTS, seed)
-    return Fitted(rotation, symbols, mixture.quantised())
+    tables = fit_mixture(symbols, known.labels, COMPONENTS, seed).quantised()
+    return Fitted(rotation, symbols, replace(tables, max_bytes=MAX_BYTES))
 
 
 def build(settings: Building, say: Say) -> Bundle:
@@ -117,9 +121,11 @@ def build(settings: Building, say: Say) -> Bundle:
             backbone.mkdir()
             some = Pool.of(settings.sets, settings.data_dir, settings.seed, N_ROUNDED_BY)
             say(f"backbone  {write_backbone(some.data_set(), backbone)}")
-        pool = Pool.of(settings.sets, settings.data_dir, settings.seed, settings.n_images)
+        pool = Pool.of(
+            settings.sets, settings.data_dir, settings.seed, settings.n_images, settings.n_varied
+        )
         features = reader(backbone, settings.threads)(pool.images)
-        say(f"features  {len(pool)} images of {', '.join(pool.sets)}")
+        say(f"features  {len(pool)} images of {', '.join(pool.sets)}, varied and drawn")
         written = write(settings, backbone, pool, features, new, say)
         new.rename(out)
     say(f"bundle    {written.id.hex()} in {out}")
@@ -130,7 +136,7 @@ def write(
     settings: Building, backbone: Path, pool: Pool, features: np.ndarray, folder: Path, say: Say
 ) -> Bundle:
     """Everything in `folder`, of the pool's features as symbols int8 (N, F)."""
-    made = fitted(features, pool.labels, pool.set_of, pool.sets, settings.seed)
+    made = fitted(features, pool.known, pool.sets, settings.seed)
     made.tables.to_npz(folder / TABLES)
     tflite.rotate_latents(backbone / ENCODER, made.rotation, folder / ENCODER)
     require_integer(list_operators(folder / ENCODER))
@@ -183,11 +189,12 @@ def first_question(
     """The classes of the sets that are asked, from a few examples of each."""
     asked = {Path(name).name for name in settings.asked}
     places = [place for place, name in enumerate(pool.sets) if name in asked]
-    labels = np.unique(pool.labels[np.isin(pool.set_of, places)])
+    known = pool.known
+    labels = np.unique(known.labels[np.isin(known.set_of, places) & ~known.is_varied])
     if len(labels) < 2:
         raise ExportError(f"--asked names none of the sets {', '.join(pool.sets)}")
-    rows = np.concatenate([drawn[pool.labels[drawn] == label][:N_EXAMPLES] for label in labels])
+    rows = np.concatenate([drawn[known.labels[drawn] == label][:N_EXAMPLES] for label in labels])
     taught = teach(
-        symbols[rows], np.searchsorted(labels, pool.labels[rows]), len(labels), settings.seed
+        symbols[rows], np.searchsorted(labels, known.labels[rows]), len(labels), settings.seed
     )
     return tuple(pool.classes[label] for label in labels), taught

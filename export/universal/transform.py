@@ -40,24 +40,32 @@ class Fit:
     "int64 (N,)"
     weights: np.ndarray
     "float64 (N,): how much each image counts."
+    groups: np.ndarray
+    """int64 (N,): which set each image is of. What sets differ in as a whole tells nothing within
+    a question, so images vary about the mean of their own.
+    """
 
 
 def within_and_total(fit: Fit) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, deviation (F,), and covariances of standardised features within classes and in all,
-    float64 (F, F).
+    """Mean, deviation (F,), and covariances of standardised features within classes and within
+    sets, float64 (F, F).
     """
     share = fit.weights / fit.weights.sum()
     mean = share @ fit.features
     deviation = np.sqrt(share @ (fit.features - mean) ** 2)
     deviation = deviation + FLOOR * deviation.mean()
     points = (fit.features - mean) / deviation
-    total = (points.T * share) @ points
-    _, labels = np.unique(fit.labels, return_inverse=True)
-    sums = np.zeros((labels.max() + 1, points.shape[1]))
-    np.add.at(sums, labels, points * share[:, None])
-    mass = np.bincount(labels, share)
-    between = (sums.T / mass) @ sums
-    return mean, deviation, total - between, total
+    second = (points.T * share) @ points
+    within, total = (second - _of_means(points, share, kind) for kind in (fit.labels, fit.groups))
+    return mean, deviation, within, total
+
+
+def _of_means(points: np.ndarray, share: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Second moments (F, F) of the means of points (N, F) of each kind (N,)."""
+    _, kinds = np.unique(kinds, return_inverse=True)
+    sums = np.zeros((kinds.max() + 1, points.shape[1]))
+    np.add.at(sums, kinds, points * share[:, None])
+    return (sums.T / np.bincount(kinds, share)) @ sums
 
 
 def transform(fit: Fit, head: np.ndarray, n_latents: int, bits: float) -> Rotation:

@@ -16,7 +16,7 @@ from export.encoder.importance import Rotation
 from export.encoder.operators import list_operators, require_integer
 from export.entropy_model import fit_mixture
 from export.measure import through_coder
-from export.universal.features import IMAGE, imagenet_head, reader, write_backbone
+from export.universal.features import IMAGE, imagenet_head, reader, vouched, write_backbone
 from export.universal.pool import Known, Pool
 from export.universal.transform import Fit, rounded, transform
 from host_decoder.teach.head import Taught, teach
@@ -39,7 +39,7 @@ from link.coder import Tables
 from link.output import results
 
 DECODER = "decoder.onnx"
-N_LATENTS, BITS, COMPONENTS = 256, 350.0, 64
+N_LATENTS, BITS, COMPONENTS = 256, 420.0, 64
 "Chosen with a set of images left out in turn."
 MAX_BYTES = 40
 "Longer bitstreams are cut: what the last latents say is left out."
@@ -121,6 +121,8 @@ def build(settings: Building, say: Say) -> Bundle:
             backbone.mkdir()
             some = Pool.of(settings.sets, settings.data_dir, settings.seed, N_ROUNDED_BY)
             say(f"backbone  {write_backbone(some.data_set(), backbone)}")
+        else:
+            say(f"backbone  {vouched(backbone)}")
         pool = Pool.of(
             settings.sets, settings.data_dir, settings.seed, settings.n_images, settings.n_varied
         )

@@ -5,11 +5,13 @@ symbol is a feature, in steps of 1 / STEPS. A universal encoder is this file wit
 layer, so that all before it is computed once for any number of fits.
 """
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from export import ExportError
 from export.deployment import write_encoder
 from export.encoder.fold import FoldedPhotoEncoder
 from export.encoder.symbols import Int8Encoder
@@ -28,6 +30,8 @@ LEAST, LARGEST = -128, 6.0
 "The symbol of a feature that is 0, and the feature that ReLU6 leaves at most."
 STEPS = 255 / LARGEST
 IMAGE = ImageSpec(SIDE, SIDE, 3)
+BACKBONE_SHA256 = "485317086dbd52e69fc08469bbc24db2a15f89eb67353624674bc5350ed5c61e"
+"Of the int8 backbone that models/universal was made of."
 
 
 def backbone() -> FoldedPhotoEncoder:
@@ -50,6 +54,20 @@ def backbone() -> FoldedPhotoEncoder:
 def write_backbone(data: DataSet, folder: Path) -> Agreement:
     """encoder.tflite in `folder`, calibrated and rounded by the data set's training images."""
     return write_encoder(backbone(), data, folder)
+
+
+def vouched(folder: Path) -> str:
+    """A sentence on whose int8 backbone lies there; ExportError if none does."""
+    path = folder / ENCODER
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ExportError(
+            f"{path} cannot be read ({error.strerror}); leave --backbone out, and one is made"
+        ) from None
+    if found == BACKBONE_SHA256:
+        return f"{path} is the one that models/universal was made of"
+    return f"{path} runs as it is: nothing vouches for it but you (sha256 {found})"
 
 
 def reader(folder: Path, n_threads: int = 1) -> Int8Encoder:

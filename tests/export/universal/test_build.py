@@ -1,3 +1,4 @@
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -5,8 +6,9 @@ import numpy as np
 import pytest
 
 from export import ExportError
+from export.universal import features
 from export.universal.build import MAX_BYTES, N_LATENTS, Building, build
-from export.universal.features import LEAST, STEPS, backbone
+from export.universal.features import LEAST, STEPS, backbone, vouched
 from export.universal.pool import Pool
 from host_decoder.decode.reader import Reader
 from host_decoder.teach.encoder import encode
@@ -56,6 +58,21 @@ def test_a_backbones_features_are_symbols_in_steps_that_hold_all_of_relu6():
     maps = network.lite0(network.look(to_model_input(to_pixels(images), 0))).detach().numpy()
     assert symbols == pytest.approx(maps.mean((2, 3)) * STEPS + LEAST, abs=1e-3)
     assert symbols.min() >= LEAST
+
+
+def test_a_backbone_from_before_is_known_or_said_to_be_unvouched(tmp_path, monkeypatch):
+    with pytest.raises(ExportError, match=r"encoder\.tflite cannot be read \(No such file"):
+        vouched(tmp_path)
+    (tmp_path / "encoder.tflite").write_bytes(b"something")
+    assert "nothing vouches for it but you (sha256 3fc9b689459d738f" in vouched(tmp_path)
+    found = hashlib.sha256(b"something").hexdigest()
+    monkeypatch.setattr(features, "BACKBONE_SHA256", found)
+    assert vouched(tmp_path).endswith("is the one that models/universal was made of")
+
+
+def test_the_known_backbone_is_the_released_bundles():
+    origin = Bundle.load(RELEASED, "host").manifest.provenance
+    assert origin.checkpoint_sha256 == features.BACKBONE_SHA256
 
 
 def test_a_bundle_that_is_there_is_not_replaced(tmp_path):

@@ -39,7 +39,7 @@ from link.coder import Tables
 from link.output import results
 
 DECODER = "decoder.onnx"
-N_LATENTS, BITS, COMPONENTS = 256, 420.0, 64
+N_LATENTS, BITS, COMPONENTS = 256, 350.0, 64
 "Chosen with a set of images left out in turn."
 MAX_BYTES = 40
 "Longer bitstreams are cut: what the last latents say is left out."
@@ -99,7 +99,7 @@ def fitted(features: np.ndarray, known: Known, sets: Sequence[str], seed: int) -
     counts = np.bincount(groups)
     weigh = np.array([SET_WEIGHTS.get(name, 1.0) for name in (*sets, "drawn")])[known.set_of]
     weights = np.where(known.is_varied, 1.0, weigh) / counts[groups]
-    fit = Fit(features.astype(np.float32), known.labels, weights, groups)
+    fit = Fit(features.astype(np.float32), weights, groups)
     rotation = transform(fit, imagenet_head(), N_LATENTS, BITS)
     symbols = rounded(features, rotation)
     tables = fit_mixture(symbols, known.labels, COMPONENTS, seed).quantised()

@@ -4,10 +4,10 @@ yet may want.
 A linear map, the most telling direction first, all rounded in one step. Which directions tell most
 is a matter of what an error costs, a metric M; of that they are the principal components:
 
-    M = Σ_w^-½ + WEIGHT · Wᵀ W, each of equal trace over the images' covariance
+    M = (Σ + SHRINKAGE)⁻¹ + Wᵀ W, both of equal trace over the images' covariance Σ
 
-Σ_w is what images vary within their classes, shrunk: where images of one class differ little, a
-small difference says much. W is what ImageNet's head reads off the features: a thousand questions
+The first half lets every direction in which images vary count the same, however little they do: a
+question may be about any. W is what ImageNet's head reads off the features: a thousand questions
 that the backbone was trained for, none of them about these images. The step is as coarse as the
 wanted bits allow.
 """
@@ -19,10 +19,8 @@ import torch
 
 from export.encoder.importance import Rotation
 
-SHRINKAGE = 0.3
-"Added to what images vary within their classes, in its mean."
-WEIGHT = 2.0
-"ImageNet's questions against the others; chosen with a set left out in turn."
+SHRINKAGE = 0.1
+"Added to what images vary in each direction, in its mean; chosen with a set left out in turn."
 FLOOR = 0.1
 "Added to every feature's deviation, in their mean: one that hardly varies says nothing."
 JITTER = 1e-9
@@ -36,8 +34,6 @@ class Fit:
 
     features: np.ndarray
     "float32 (N, F)"
-    labels: np.ndarray
-    "int64 (N,)"
     weights: np.ndarray
     "float64 (N,): how much each image counts."
     groups: np.ndarray
@@ -46,41 +42,31 @@ class Fit:
     """
 
 
-def within_and_total(fit: Fit) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, deviation (F,), and covariances of standardised features within classes and within
-    sets, float64 (F, F).
+def moments(fit: Fit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and deviation (F,), and the covariance of standardised features within sets, float64
+    (F, F).
     """
     share = fit.weights / fit.weights.sum()
     mean = share @ fit.features
     deviation = np.sqrt(share @ (fit.features - mean) ** 2)
     deviation = deviation + FLOOR * deviation.mean()
     points = (fit.features - mean) / deviation
-    second = (points.T * share) @ points
-    within, total = (second - _of_means(points, share, kind) for kind in (fit.labels, fit.groups))
-    return mean, deviation, within, total
-
-
-def _of_means(points: np.ndarray, share: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-    """Second moments (F, F) of the means of points (N, F) of each kind (N,)."""
-    _, kinds = np.unique(kinds, return_inverse=True)
-    sums = np.zeros((kinds.max() + 1, points.shape[1]))
-    np.add.at(sums, kinds, points * share[:, None])
-    return (sums.T / np.bincount(kinds, share)) @ sums
+    _, groups = np.unique(fit.groups, return_inverse=True)
+    sums = np.zeros((groups.max() + 1, points.shape[1]))
+    np.add.at(sums, groups, points * share[:, None])
+    between = (sums.T / np.bincount(groups, share)) @ sums
+    return mean, deviation, (points.T * share) @ points - between
 
 
 def transform(fit: Fit, head: np.ndarray, n_latents: int, bits: float) -> Rotation:
     """z = analysis (features − mean), D numbers that take `bits` together once they are rounded, if
     each is coded by its own histogram; `head` (K, F) is what reads known questions off features.
     """
-    mean, deviation, within, total = within_and_total(fit)
+    mean, deviation, total = moments(fit)
     n_features, level = len(total), np.trace(total) / len(total)
-    variance, axes = np.linalg.eigh(within / level)
-    root = (axes * (np.maximum(variance, 0) + SHRINKAGE) ** -0.5) @ axes.T
+    any_question = np.linalg.inv(total / level + SHRINKAGE * np.eye(n_features))
     known = (head - head.mean(0)) * deviation
-    metric = sum(
-        weight * part / np.sum(part * total)
-        for weight, part in ((1, root), (WEIGHT, known.T @ known))
-    )
+    metric = sum(part / np.sum(part * total) for part in (any_question, known.T @ known))
     factor = np.linalg.cholesky(metric + JITTER * np.trace(metric) * np.eye(n_features))
     worth, basis = np.linalg.eigh(factor.T @ total @ factor)
     leading = np.arange(n_features)[::-1][:n_latents]

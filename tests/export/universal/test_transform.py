@@ -17,7 +17,7 @@ def fit():
     means[:, :3] = rng.normal(0, 2, (6, 3))
     spread = np.linspace(0.5, 3, N_FEATURES)
     features = means[labels] + spread * rng.normal(size=(900, N_FEATURES))
-    return Fit(features.astype(np.float32), labels, np.ones(900), np.zeros(900, int))
+    return Fit(features.astype(np.float32), np.ones(900), np.zeros(900, int))
 
 
 def test_the_rounded_numbers_take_the_bits_that_were_asked_for(fit):
@@ -44,8 +44,7 @@ def test_images_count_as_much_as_they_weigh():
     rng = np.random.default_rng(0)
     features = np.concatenate([rng.normal(0, 1, (50, 8)), rng.normal(9, 1, (500, 8))])
     weights = np.repeat([10.0, 1.0], [50, 500])
-    of = np.repeat([0, 1], [50, 500])
-    fit = Fit(features.astype(np.float32), of, weights, np.zeros(550, int))
+    fit = Fit(features.astype(np.float32), weights, np.zeros(550, int))
     by = transform(fit, rng.normal(size=(5, 8)), 3, bits=6.0)
     assert by.mean.numpy() == pytest.approx(np.full(8, 4.5), abs=0.2)
 
@@ -59,7 +58,7 @@ def test_what_sets_differ_in_as_a_whole_is_not_what_tells_most():
     head = np.eye(8)
     leading = []
     for groups in (np.zeros(600, int), of):
-        fit = Fit(features.astype(np.float32), np.arange(600) % 5, np.ones(600), groups)
+        fit = Fit(features.astype(np.float32), np.ones(600), groups)
         by = transform(fit, head, 2, bits=6.0)
         leading.append(np.abs(by.analysis.numpy()[0] * features.std(0)).argmax())
     assert leading == [0, 1]

@@ -31,7 +31,7 @@ LEAST, LARGEST = -128, 6.0
 STEPS = 255 / LARGEST
 IMAGE = ImageSpec(SIDE, SIDE, 3)
 BACKBONE_SHA256 = "485317086dbd52e69fc08469bbc24db2a15f89eb67353624674bc5350ed5c61e"
-"Of the int8 backbone that models/universal was made of."
+"The int8 backbone that models/universal was made of."
 
 
 def backbone() -> FoldedPhotoEncoder:

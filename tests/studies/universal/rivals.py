@@ -56,7 +56,7 @@ class Pictures:
 
     codec: str
     mean_bytes: float
-    "Of what differs from image to image."
+    "What differs from image to image."
     images: np.ndarray
     "uint8 (N, SIDE, SIDE, 3)"
 

@@ -54,7 +54,7 @@ STEPS_ON_THE_WAY = ("int8 features", "transform", "rounded")
 SHOTS = 10
 BATCH = 50
 FITTED_SHARE = 0.8
-"Of the other sets' images, to each fit."
+"How much of the other sets' images each fit sees."
 
 
 def parser() -> argparse.ArgumentParser:

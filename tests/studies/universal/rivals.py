@@ -62,8 +62,8 @@ class Pictures:
 
 
 def small_pictures(images: np.ndarray, n_bytes: int) -> Iterator[Pictures]:
-    """Of each codec the longest that take at most so many bytes on average, or where none is so
-    short the shortest; images uint8 (N, S, S, 3).
+    """Each codec's longest that take at most so many bytes on average, or where none is so short
+    the shortest; images uint8 (N, S, S, 3).
     """
     for codec, (make, qualities) in CODECS.items():
         some = images[:: max(1, len(images) // N_SIZED)]

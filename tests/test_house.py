@@ -263,6 +263,7 @@ TESTED_ELSEWHERE = {
     "host_decoder/store/followed.py": "tests/host_decoder/store/test_shared.py",
     "link/gateway/port.py": "tests/host_decoder/test_gateway_config.py",
     "host_decoder/commands.py": "tests/host_decoder/live/test_run.py",
+    "host_decoder/arguments.py": "tests/host_decoder/live/test_run.py",
     "host_decoder/errors.py": "tests/host_decoder/test_config.py",
     "host_decoder/store/database/access.py": "tests/host_decoder/store/test_store.py",
     "host_decoder/store/history/desk.py": "tests/host_decoder/store/history/test_reading.py",

@@ -40,6 +40,8 @@ LOOK_S = 0.25
 "How often each connection is looked at: it may be gone, or opened by now."
 TELL_S = 0.1
 "Between two words to gateways on what is stored."
+ROUND_S = 0.015
+"From one transaction to the next at least: what comes meanwhile shares it."
 PER_PARTITION, AT_ONCE = 32, 64
 """Packets of one transaction. A slow store gets as many: fewer cost it as much, and whoever is
 behind would fall back further.
@@ -75,7 +77,7 @@ class Worker:
         self._readers = Readers()
         self._dealt: Dealt = defaultdict(list)
         "Stored, and not told to gateways."
-        self._beat_s = self._retry_s = self._looked_s = self._told_s = 0.0
+        self._beat_s = self._retry_s = self._looked_s = self._told_s = self._took_s = 0.0
         self._pause = Pause(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._trouble = ""
         self._at_once, self._beats, self._n_told = AT_ONCE, 0, 0
@@ -126,6 +128,7 @@ class Worker:
         if time.monotonic() >= self._beat_s + BEAT_S:
             self._beat(self._shared)
         is_growing = self._adopt_one(self._shared)
+        time.sleep(max(0.0, self._took_s + ROUND_S - time.monotonic()))
         taken, left = [], self._at_once
         for one in self._wait(0.0 if is_growing else POLL_S):
             messages = one.messages(min(left, PER_PARTITION))
@@ -172,6 +175,7 @@ class Worker:
         self, shared: SharedStore, taken: Sequence[tuple[Partition, Sequence[Message]]]
     ) -> None:
         """Store what came; StoreError: nothing of it, and everything begins anew."""
+        self._took_s = time.monotonic()
         try:
             self._commit(shared, receive_all(taken, boot_s()))
         except UnstorableError as error:
@@ -373,3 +377,9 @@ def check_alike(configs: Sequence[HostConfig]) -> None:
     names = [config.site for config in configs]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ConfigError(f"two host folders are of site {twice[0]}; give each another `site`")
+    places = [one.listen for config in configs if (one := config.outputs.prometheus) is not None]
+    if twice := [place for place in places if places.count(place) > 1]:
+        raise ConfigError(
+            f"two sites have [prometheus] at {twice[0]}; one leader speaks for all, so give each "
+            "another `listen`"
+        )

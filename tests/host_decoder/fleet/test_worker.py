@@ -5,6 +5,7 @@ UDP: they are answered while they listen, and nothing is lost or counted twice, 
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,8 @@ from host_decoder.errors import ConfigError
 from host_decoder.events import Answer, Notice
 from host_decoder.fleet.program import work
 from host_decoder.fleet.worker import Worker
+from host_decoder.outputs.config import OutputsConfig
+from host_decoder.outputs.sections import PrometheusConfig
 from host_decoder.receive import newcomers
 from host_decoder.store import leases
 from link.gateway.config import read_forwarder
@@ -172,3 +175,7 @@ def test_sites_of_two_stores_are_no_fleet(site, tmp_path, bundle):
         Worker(configs)
     with pytest.raises(ConfigError, match="two host folders are of site farm"):
         Worker([configs[0], configs[0]])
+    figures = OutputsConfig(prometheus=PrometheusConfig())
+    one, two = (replace(configs[0], site=name, outputs=figures) for name in ("farm", "mill"))
+    with pytest.raises(ConfigError, match="two sites have \\[prometheus\\] at 127"):
+        Worker([one, two])

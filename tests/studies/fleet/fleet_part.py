@@ -29,7 +29,7 @@ PERIOD_S = 1.0
 "Between two images of a node, where parts are killed."
 RATE = 800.0
 "Images a second that nodes offer, where nothing is killed."
-WARM_S = 30.0
+WARM_S = 10.0
 "Sessions of all nodes are looked up once."
 LAST_S = 120.0
 "For every node to have its last image acknowledged."

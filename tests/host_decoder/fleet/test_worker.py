@@ -177,5 +177,5 @@ def test_sites_of_two_stores_are_no_fleet(site, tmp_path, bundle):
         Worker([configs[0], configs[0]])
     figures = OutputsConfig(prometheus=PrometheusConfig())
     one, two = (replace(configs[0], site=name, outputs=figures) for name in ("farm", "mill"))
-    with pytest.raises(ConfigError, match="two sites have \\[prometheus\\] at 127"):
+    with pytest.raises(ConfigError, match=r"two sites have \[prometheus\] at 127"):
         Worker([one, two])

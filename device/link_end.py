@@ -128,13 +128,26 @@ class LinkEnd:
 
         One that is not durable survives the end of this process, and a power cut perhaps.
         """
-        pieces = self._cut(bitstream)
+        pieces, unix_s = self._cut(bitstream), self._unix_s(captured_s)
         if image_id is None:
             image_id = self._counters.next()
-        offset_s = self.unix_offset_s
-        captured_unix_s = None if offset_s is None else captured_s + offset_s
-        self.turns.own.outbox.put(image_id, pieces, captured_s, captured_unix_s, is_durable)
+        self.turns.own.outbox.put(image_id, pieces, captured_s, unix_s, is_durable)
         return len(pieces), image_id
+
+    def put_soon(self, bitstream: bytes, captured_s: float) -> tuple[int, int]:
+        """The same without waiting for the disk; it is in its queue once `arrived` names it."""
+        pieces, image_id = self._cut(bitstream), self._counters.next()
+        outbox = self.turns.own.outbox
+        outbox.put_soon(image_id, pieces, captured_s, self._unix_s(captured_s))
+        return len(pieces), image_id
+
+    def arrived(self, wait: bool = False) -> list[int]:
+        """Images of `put_soon` that are on the disk now; `wait` for all of them."""
+        return self.turns.own.outbox.arrived(wait)
+
+    def _unix_s(self, clock_s: float) -> float | None:
+        offset_s = self.unix_offset_s
+        return None if offset_s is None else clock_s + offset_s
 
     def end_images(self) -> int:
         """No image follows; how many of this bundle wait."""

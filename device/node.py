@@ -1,8 +1,8 @@
 """The node's loop: capture, encode, queue; send what the channel allows; hear what the host says.
 
 One thread, in which nothing waits long: camera and port are opened, and the camera is read, in
-threads of their own. An image is safe in the outbox before the console tells of it; how it leaves
-is the affair of the link's end (device.link_end).
+threads of their own, and the disk writes in another. An image is safe in the outbox before the
+console tells of it; how it leaves is the affair of the link's end (device.link_end).
 """
 
 import time
@@ -52,6 +52,8 @@ class Node:
         self._on_proved = on_proved
         self._collector = collector
         self._intake: Intake | None = None
+        self._saving: dict[int, Captured] = {}
+        "Images on their way to the disk."
         self.n_images = 0
         if loaded is not None:
             source = config.source
@@ -124,17 +126,23 @@ class Node:
         if self._intake is None or not self._intake.lets_pass(image, is_on_trial):
             return
         captured = self._queue(image)
-        self.n_images += 1
-        self._console.image(captured)
-        if self._trial is not None:
-            self._trial.image_queued()
+        self._saving[captured.image] = captured
+        self._tell_saved(wait=False)
+
+    def _tell_saved(self, wait: bool) -> None:
+        """Of images that are safe by now; `wait` until all are."""
+        for image in self._link.arrived(wait) if self._saving else ():
+            self.n_images += 1
+            self._console.image(self._saving.pop(image))
+            if self._trial is not None:
+                self._trial.image_queued()
 
     def _queue(self, image: Image) -> Captured:
         assert self._loaded is not None, "without a bundle nothing is captured"
         encoded = self._loaded.encode(image.pixels)
         began_s = time.perf_counter()
         captured_s = boot_s() - (time.monotonic() - image.captured_s)
-        n_chunks, image_id = self._link.put(encoded.bitstream, captured_s)
+        n_chunks, image_id = self._link.put_soon(encoded.bitstream, captured_s)
         put_ms = 1000 * (time.perf_counter() - began_s)
         if self._collector is not None:
             offset_s = self._link.unix_offset_s
@@ -153,12 +161,16 @@ class Node:
 
     def _end_source(self) -> None:
         """No image comes any more: what waits is sent, and then the node ends."""
+        self._tell_saved(wait=True)
         error = self._intake.error if self._intake else None
         if (n_waiting := self._link.end_images()) and error is not None:
             self._console.notice(f"{error}; {n_waiting} images wait and are sent first")
 
     def _listen(self) -> None:
-        """Until something is due, or something came."""
+        """Until something is due, or something came; what is not safe yet comes first, but for an
+        image that is just being taken.
+        """
+        self._tell_saved(wait=self._intake is not None and not self._intake.is_busy)
         now_s = boot_s()
         self._link.governor.keep_time(now_s)
         due_s = [now_s + IDLE_S]

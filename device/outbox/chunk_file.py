@@ -2,7 +2,7 @@
 
 With a write-ahead log and synchronous = FULL a transaction is on the disk when it returns. One that
 is not durable is in the file when it returns, which a killed process cannot undo, and on the disk
-with the next that is durable. Each chunk carries a checksum: what a node seals is believed, so it
+with the next that is durable or that `disk` has brought there. Each chunk carries a checksum: what a node seals is believed, so it
 must not seal what a failing card made of it.
 """
 
@@ -16,6 +16,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from device.outbox.disk import Disk
 from link.wire import MAX_CHUNKS
 
 WAL_BYTES = 1 << 20
@@ -71,6 +72,7 @@ class ChunkFile:
         """DamagedError when the file cannot be trusted; times of another boot are forgotten."""
         self.path = Path(path)
         self._is_durable = False
+        self._disk: Disk | None = None
         with self._explained():
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             try:
@@ -92,6 +94,31 @@ class ChunkFile:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def to_disk(self) -> int:
+        """What was written so far is on its way to the disk; its number for `n_on_disk`."""
+        if self._disk is None:
+            # what is behind no name of a folder yet is on no disk, whatever is synchronised
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+            log = self.path.with_name(self.path.name + "-wal")
+            self._disk = Disk(os.open(log, os.O_RDWR | os.O_CLOEXEC))
+        return self._disk.wrote()
+
+    def n_on_disk(self, wait_for: int = 0) -> int:
+        """All that `to_disk` numbered up to this one is on the disk; wait for that number first."""
+        if self._disk is None:
+            return 0
+        try:
+            self._disk.wait(wait_for)
+            return self._disk.n_safe
+        except OSError as error:
+            raise OutboxError(
+                f"outbox {self.path} cannot be used ({error}); the card may be failing"
+            ) from error
 
     def insert(self, chunk: QueuedChunk) -> None:
         self._db.execute(
@@ -144,6 +171,8 @@ class ChunkFile:
         )
 
     def close(self) -> None:
+        if self._disk is not None:
+            self._disk.close()
         self._db.close()
 
     def _open(self, boot_id: str) -> None:

@@ -2,6 +2,8 @@
 moment.
 
     put          on the disk when it returns
+    put_soon     in the file when it returns, and on its way to the disk: it waits once `arrived`
+                 says so
     delivered    in the file when it returns; a power cut may bring a chunk back, which is then sent
                  twice
     full         refinements go first, from the oldest image's tail; then the oldest images, which
@@ -27,6 +29,8 @@ from link.wire import ChunkId
 CHUNK_BYTES = 40
 "What a chunk costs the file beside its bitstream, about."
 DEFAULT_MAX_BYTES = 16 << 20
+MOST_ON_THE_WAY = 64
+"Images that the disk may be behind by: one that is slower is waited for."
 
 
 class Outbox:
@@ -45,6 +49,12 @@ class Outbox:
         "What `open_outbox` had to do, in a sentence."
         self._lock = RLock()
         self._file = ChunkFile(path, boot_id)
+        self._on_the_way: dict[int, tuple[int, int]] = {}
+        """By image that is in the file and perhaps not on the disk: the number of its writing, and
+        how many chunks it has.
+        """
+        self._arrived: list[int] = []
+        "Of those: on the disk, and not told yet."
         self._places: dict[int, int] = {}
         "By image: bit i is set while chunk i is queued."
         self._bases: list[int] = []
@@ -98,21 +108,71 @@ class Outbox:
 
         Raises ValueError when not even its first chunk fits, OutboxError when it cannot be stored.
         """
+        self._check(image, pieces)
+        with self._lock:
+            self._settle()
+            with self._transaction(is_durable):
+                for chunk in _chunks(image, pieces, captured_s, captured_unix_s):
+                    self._insert(chunk)
+                self._evict()
+
+    def put_soon(
+        self,
+        image: int,
+        pieces: Sequence[bytes],
+        captured_s: float | None,
+        captured_unix_s: float | None = None,
+    ) -> None:
+        """Write the chunks of an image into the file. They wait as soon as they are on the disk,
+        and `arrived` tells; until then they are in no answer. Raises as `put`.
+        """
+        self._check(image, pieces)
+        chunks = _chunks(image, pieces, captured_s, captured_unix_s)
+        n_bytes = sum(_size(piece) for piece in pieces)
+        with self._lock:
+            if len(self._on_the_way) >= MOST_ON_THE_WAY:
+                self._settle()
+            if self.n_bytes + n_bytes > self.max_bytes:
+                self.put(image, pieces, captured_s, captured_unix_s)
+                self._arrived.append(image)
+                return
+            with self._transaction(is_durable=False):
+                for chunk in chunks:
+                    self._file.insert(chunk)
+            self.n_bytes += n_bytes
+            self._on_the_way[image] = self._file.to_disk(), len(chunks)
+
+    def arrived(self, wait: bool = False) -> list[int]:
+        """Images of `put_soon` that are on the disk since this was asked last, oldest first; `wait`
+        for all of them. OutboxError when they cannot get there.
+        """
+        with self._lock:
+            self._settle(wait)
+            arrived, self._arrived = self._arrived, []
+            return arrived
+
+    def _settle(self, wait: bool = True) -> None:
+        """What is on the disk waits from now on."""
+        if not self._on_the_way:
+            return
+        latest = next(reversed(self._on_the_way.values()))[0]
+        n_on_disk = self._file.n_on_disk(latest if wait else 0)
+        for image, (number, n_chunks) in list(self._on_the_way.items()):
+            if number > n_on_disk:
+                break
+            del self._on_the_way[image]
+            self._place(image, (1 << n_chunks) - 1)
+            self._arrived.append(image)
+
+    def _check(self, image: int, pieces: Sequence[bytes]) -> None:
         if not pieces or _size(pieces[0]) > self.max_bytes:
             n_bytes = len(pieces[0]) if pieces else 0
             raise ValueError(
                 f"a chunk of {n_bytes} bytes cannot wait in an outbox of {self.max_bytes}: "
                 "allow it more"
             )
-        if image in self._places:
+        if image in self._places or image in self._on_the_way:
             raise ValueError(f"image {image} waits already; each image needs an id of its own")
-        last = len(pieces) - 1
-        with self._transaction(is_durable):
-            for index, piece in enumerate(pieces):
-                self._insert(
-                    QueuedChunk(image, index, index == last, piece, captured_s, captured_unix_s)
-                )
-            self._evict()
 
     def base_chunks(self, limit: int, skip: Collection[ChunkId] = ()) -> list[QueuedChunk]:
         """Up to `limit` chunks 0, oldest image first, without those of `skip`."""
@@ -150,6 +210,8 @@ class Outbox:
         """Images with ids <= up_to of which nothing was delivered are given new ones: theirs may be
         others' too.
         """
+        with self._lock:
+            self._settle()
         with self._transaction():
             for image in sorted(image for image in self._bases if image <= up_to):
                 fresh = new_id()
@@ -213,8 +275,10 @@ class Outbox:
         """What waits, from the file."""
         self._places, self.n_bytes, self.n_evicted = {}, 0, self._file.n_evicted()
         for chunk in self._file.read_all():
-            self._places[chunk.image] = self._places.get(chunk.image, 0) | 1 << chunk.index
             self.n_bytes += _size(chunk.bitstream)
+            if chunk.image in self._on_the_way:
+                continue
+            self._places[chunk.image] = self._places.get(chunk.image, 0) | 1 << chunk.index
         self._bases = [image for image, places in self._places.items() if places & 1]
         self._refined = [image for image, places in self._places.items() if not places & 1]
 
@@ -304,6 +368,16 @@ def open_outbox(path: Path | str, max_bytes: int = DEFAULT_MAX_BYTES, boot_id: s
         "new file"
     )
     return outbox
+
+
+def _chunks(
+    image: int, pieces: Sequence[bytes], captured_s: float | None, captured_unix_s: float | None
+) -> list[QueuedChunk]:
+    last = len(pieces) - 1
+    return [
+        QueuedChunk(image, index, index == last, piece, captured_s, captured_unix_s)
+        for index, piece in enumerate(pieces)
+    ]
 
 
 def _size(bitstream: bytes) -> int:

@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from link.coder.range_coder import TOTAL_BITS, RangeDecoder, RangeEncoder
+from link.coder import native
+from link.coder.range_coder import TOTAL_BITS, RangeDecoder, RangeEncoder, coder_bound
 from link.coder.tables import WEIGHT_BITS, Tables
 
 BLOCK_NUMBERS = 1 << 14
@@ -36,8 +37,10 @@ def encode(symbols: np.ndarray, tables: Tables) -> bytes:
     indices, n_symbols = tables.indices(symbols)[latents], tables.alphabet[latents]
     low, high = intervals(latents, indices, tables)
     encoder = RangeEncoder()
-    for interval in zip(*map(np.ndarray.tolist, (indices, low, high, n_symbols)), strict=True):
-        encoder.encode(*interval)
+    encoder.encode_all(
+        coder_bound(low, indices, n_symbols).tolist(),
+        coder_bound(high, indices + 1, n_symbols).tolist(),
+    )
     return encoder.finish()[: tables.max_bytes]
 
 
@@ -51,6 +54,15 @@ def intervals(
     An encoder knows all indices beforehand, so that only the weights go symbol by symbol.
     """
     rows = tables.first_rows[latents] + indices
+    compiled = native.intervals()
+    if compiled is None:
+        return intervals_by_numpy(rows, tables)
+    low, high = compiled(tables.packed_counts, rows, tables.packed_prior)
+    return low, high
+
+
+def intervals_by_numpy(rows: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray]:
+    """The same from the rows of Tables.counts below the symbols, int64 (n,)."""
     low, high = np.empty_like(rows), np.empty_like(rows)
     block_rows = max(1, BLOCK_NUMBERS // tables.n_components)
     least = np.ones_like(tables.prior)
@@ -72,6 +84,8 @@ def intervals(
 
 def _sent(symbols: np.ndarray, tables: Tables) -> np.ndarray:
     """The latents that are sent, (n,)."""
+    if tables.owner is None:
+        return np.arange(tables.n_latents)
     return np.array([d for d in range(tables.n_latents) if tables.is_sent(d, symbols)], np.int64)
 
 

@@ -11,6 +11,7 @@ Both ends name an interval by cumulative counts with a total of 2**16 over n sym
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import Any
 
 TOTAL_BITS = 16
 "Cumulative counts run from 0 to 2**TOTAL_BITS."
@@ -22,9 +23,9 @@ WORD_BITS, STATE_BITS = 32, 64
 WORD_BYTES, STATE_BYTES = WORD_BITS // 8, STATE_BITS // 8
 
 
-def coder_bound(cumulative: int, index: int, n_symbols: int) -> int:
+def coder_bound(cumulative: Any, index: Any, n_symbols: Any) -> Any:
     """Lower bound of symbol `index` in 24 bits, as Categorical(perfect=False) makes it of the
-    table.
+    table; integers, or arrays of them.
     """
     return (cumulative * ((1 << PRECISION_BITS) - n_symbols) >> TOTAL_BITS) + index
 
@@ -44,13 +45,20 @@ class RangeEncoder:
         """
         low = coder_bound(cumulative_low, index, n_symbols)
         high = coder_bound(cumulative_high, index + 1, n_symbols)
-        step = self._range >> PRECISION_BITS
-        self._low += step * low
-        self._range = step * (high - low)
-        if self._range >> WORD_BITS == 0:
-            self._low <<= WORD_BITS
-            self._range <<= WORD_BITS
-            self._bits += WORD_BITS
+        self.encode_all([low], [high])
+
+    def encode_all(self, lower: Sequence[int], upper: Sequence[int]) -> None:
+        """Narrow to one symbol after the other, each by its bounds in 24 bits."""
+        start, width, bits = self._low, self._range, self._bits
+        for low, high in zip(lower, upper, strict=True):
+            step = width >> PRECISION_BITS
+            start += step * low
+            width = step * (high - low)
+            if width >> WORD_BITS == 0:
+                start <<= WORD_BITS
+                width <<= WORD_BITS
+                bits += WORD_BITS
+        self._low, self._range, self._bits = start, width, bits
 
     def finish(self) -> bytes:
         """The shortest bytes whose zero-extension lies in [low, low + range)."""

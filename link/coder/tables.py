@@ -113,6 +113,16 @@ class Tables:
         """The counts of each latent, int64 (n_d + 1, K)."""
         return tuple(np.split(self.counts, self.first_rows[1:]))
 
+    @cached_property
+    def packed_counts(self) -> np.ndarray:
+        """The counts as `native` reads them, uint32 (Σ (n_d + 1), K), row after row."""
+        return np.ascontiguousarray(self.counts, np.uint32)
+
+    @cached_property
+    def packed_prior(self) -> np.ndarray:
+        """The prior in the same way, uint32 (K,)."""
+        return np.ascontiguousarray(self.prior, np.uint32)
+
     def indices(self, symbols: np.ndarray) -> np.ndarray:
         """Symbols (D,) as table indices, int64 (D,), each clamped to its latent's range."""
         if np.shape(symbols) != (self.n_latents,):
@@ -191,7 +201,7 @@ class Tables:
         owner: tuple[int, ...] | None = None,
     ) -> "Tables":
         """From counts that were checked before, per latent (n_d + 1, K)."""
-        counts = np.concatenate(cumulative)
+        counts = np.ascontiguousarray(np.concatenate(cumulative))
         counts.setflags(write=False)
         alphabet = np.array([len(rows) - 1 for rows in cumulative])
         return cls(symbol_min, counts, alphabet, prior, owner)

@@ -73,8 +73,7 @@ def cut_power_at_call(world: World, seed: int, n_calls: int, draw: Random) -> bo
     disk = Disk(world.folder, pid)
 
     def may_go_on(call: Call) -> bool:
-        if call.is_over:
-            disk.saw(call)
+        disk.saw(call)
         return calls.may_go_on(call)
 
     ended = tracing.trace(pid, may_go_on)

@@ -67,8 +67,7 @@ def traced(folder, write):
     disk = Disk(folder, pid)
 
     def see(call: Call) -> bool:
-        if call.is_over:
-            disk.saw(call)
+        disk.saw(call)
         return True
 
     assert trace(pid, see)
@@ -113,6 +112,17 @@ def test_a_power_cut_leaves_what_was_synchronised(folder, tmp_path):
         synchronise(folder / "state")
 
     assert survivors(traced(folder, write), tmp_path) == {b"new"}
+
+
+def test_what_is_written_while_a_file_is_synchronised_may_not_be_on_the_disk(folder, tmp_path):
+    disk = Disk(folder, os.getpid())
+    with (folder / "state").open("rb+", buffering=0) as file:
+        file.write(b"new")
+        disk.saw(Call("fsync", file.fileno(), is_over=False))
+        file.seek(0)
+        file.write(b"two")
+        disk.saw(Call("fsync", file.fileno(), is_over=True))
+    assert survivors(disk, tmp_path) == {b"new", b"two"}
 
 
 def test_a_new_name_is_sure_only_when_its_folder_was_synchronised(folder, tmp_path):

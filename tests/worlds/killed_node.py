@@ -78,8 +78,13 @@ def node(folder: Path, boot: str, now_s: float, seed: int, n_images: int, pipe: 
         for _ in range(n_images):
             now_s += draw.uniform(0, 30)
             image = counters.next()
-            outbox.put(image, pieces_of(image), now_s)
-            say("image", image)
+            if draw.random() < 0.3:
+                outbox.put(image, pieces_of(image), now_s)
+                say("image", image)
+            else:
+                outbox.put_soon(image, pieces_of(image), now_s)
+            for arrived in outbox.arrived(wait=draw.random() < 0.4):
+                say("image", arrived)
             heard = []
             for chunk in [*outbox.base_chunks(2), *outbox.refinements(2)]:
                 airtime_s = draw.uniform(0.05, 0.4)
@@ -92,6 +97,8 @@ def node(folder: Path, boot: str, now_s: float, seed: int, n_images: int, pipe: 
                     heard += [(chunk.image, chunk.index)] if draw.random() < 0.6 else []
             say("delivered", *(f"{image}:{index}" for image, index in heard))
             outbox.delivered(heard)
+        for arrived in outbox.arrived(wait=True):
+            say("image", arrived)
 
 
 @dataclass

@@ -25,21 +25,27 @@ class Disk:
         self._files: dict[int, int] = {}
         "Inode to a descriptor, which keeps the inode's number from being given to another file."
         self._synchronised: dict[int, bytes] = {}
+        self._being_synchronised: dict[int, bytes] = {}
         self._names = self._listing()
         self._kept_names = dict(self._names)
         for inode in self._names.values():
             self._synchronised[inode] = self._content(inode)
 
     def saw(self, call: Call) -> None:
-        """A call that is over."""
-        if call.name in NAMING:
-            self._names = self._listing()
-        elif call.name in SYNCHRONISING:
+        """A call that begins or is over. What another thread writes while a file is synchronised
+        may not be on the disk.
+        """
+        if call.name in SYNCHRONISING:
             inode = os.stat(f"/proc/{self._pid}/fd/{call.descriptor}").st_ino
-            if inode in self._files:
-                self._synchronised[inode] = self._content(inode)
-            elif inode == self._folder.stat().st_ino:
-                self._kept_names = dict(self._names)
+            if call.is_over:
+                if inode in self._being_synchronised:
+                    self._synchronised[inode] = self._being_synchronised.pop(inode)
+                elif inode == self._folder.stat().st_ino:
+                    self._kept_names = dict(self._names)
+            elif inode in self._files:
+                self._being_synchronised[inode] = self._content(inode)
+        elif call.name in NAMING and call.is_over:
+            self._names = self._listing()
 
     def after_power_cut(self, folder: Path, draw: Random) -> None:
         """Write into an empty folder what the disk may hold if the power is cut now."""

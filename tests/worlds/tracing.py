@@ -9,10 +9,12 @@ import ctypes
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PTRACE_TRACEME, PTRACE_SYSCALL, PTRACE_SETOPTIONS, PTRACE_GET_SYSCALL_INFO = 0, 24, 0x4200, 0x420E
-OPTION_TRACESYSGOOD, OPTION_EXITKILL = 1, 1 << 20
+OPTION_TRACESYSGOOD, OPTION_TRACECLONE, OPTION_EXITKILL = 1, 1 << 3, 1 << 20
+ANY_THREAD = 1 << 30
+"For waitpid: __WALL."
 SYSCALL_STOP = signal.SIGTRAP | 0x80
 ENTRY, EXIT = 1, 2
 
@@ -72,6 +74,7 @@ def start(work: Callable[[int], None], *, is_traced: bool) -> tuple[int, int]:
         try:
             os.close(reading)
             if is_traced:
+                os.setpgid(0, 0)  # its threads are waited for by it
                 _ptrace(PTRACE_TRACEME)
                 os.kill(os.getpid(), signal.SIGSTOP)
             work(writing)
@@ -89,21 +92,27 @@ def trace(pid: int, may_go_on: Callable[[Call], bool]) -> bool:
     with SIGKILL.
     """
     os.waitpid(pid, 0)
-    _ptrace(PTRACE_SETOPTIONS, pid, 0, OPTION_TRACESYSGOOD | OPTION_EXITKILL)
-    info, name = _Info(), None
+    options = OPTION_TRACESYSGOOD | OPTION_TRACECLONE | OPTION_EXITKILL
+    _ptrace(PTRACE_SETOPTIONS, pid, 0, options)
+    info, entered, thread = _Info(), dict[int, Call | None](), pid
     while True:
-        _ptrace(PTRACE_SYSCALL, pid)
-        _, status = os.waitpid(pid, 0)
-        if not os.WIFSTOPPED(status):
-            return True
+        _ptrace(PTRACE_SYSCALL, thread)
+        thread, status = os.waitpid(-pid, ANY_THREAD)
+        while not os.WIFSTOPPED(status):
+            if thread == pid:
+                return True
+            thread, status = os.waitpid(-pid, ANY_THREAD)
         if os.WSTOPSIG(status) != SYSCALL_STOP:
             continue
-        _ptrace(PTRACE_GET_SYSCALL_INFO, pid, ctypes.sizeof(info), ctypes.byref(info))
+        _ptrace(PTRACE_GET_SYSCALL_INFO, thread, ctypes.sizeof(info), ctypes.byref(info))
         if info.op == ENTRY:
-            name, descriptor = CALLS[info.arch].get(info.number), int(info.arguments[0])
-        if name is not None and not may_go_on(Call(name, descriptor, info.op == EXIT)):
+            name = CALLS[info.arch].get(info.number)
+            entered[thread] = None if name is None else Call(name, int(info.arguments[0]), False)
+        call = entered.get(thread)
+        if call is not None and not may_go_on(replace(call, is_over=info.op == EXIT)):
             os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            while os.waitpid(-pid, ANY_THREAD)[0] != pid:
+                pass
             return False
 
 

@@ -2,9 +2,11 @@
 within its bytes.
 """
 
+import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -473,6 +475,7 @@ def test_a_file_of_another_format_is_set_aside(path):
 
 LIVE = """
 import sys
+import threading
 from device.outbox.outbox import open_outbox
 with open_outbox(sys.argv[1]) as outbox:
     outbox.put(3, [b"here"], 1.0)
@@ -557,3 +560,46 @@ def test_which_images_wait_is_told_and_others_may_see_to_them(outbox):
     outbox.forget([5, 4])
     assert outbox.waiting() == {6}
     assert outbox.n_evicted == 0
+
+
+def test_what_is_not_on_the_disk_yet_is_in_no_answer(path, outbox, monkeypatch):
+    may_end = threading.Event()
+    real = os.fdatasync
+
+    def slow(descriptor):
+        may_end.wait(10)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    outbox.put_soon(1, PIECES, captured_s=1.0)
+    outbox.put_soon(2, PIECES, captured_s=2.0)
+    assert outbox.arrived() == []
+    assert (outbox.n_images, outbox.base_chunks(9), outbox.newest_image) == (0, [], -1)
+    with pytest.raises(ValueError, match="image 1 waits already"):
+        outbox.put_soon(1, PIECES, captured_s=1.0)
+    may_end.set()
+    assert outbox.arrived(wait=True) == [1, 2]
+    assert ids(outbox.base_chunks(9)) == [(1, 0), (2, 0)]
+    assert outbox.arrived(wait=True) == []
+    with Outbox(path, boot_id="this boot") as again:
+        assert everything(again) == everything(outbox)
+
+
+def test_what_does_not_reach_the_disk_is_said(outbox, monkeypatch):
+    def fail(descriptor):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    outbox.put_soon(1, PIECES, captured_s=1.0)
+    with pytest.raises(OutboxError, match=r"Input/output error\); the card may be failing"):
+        outbox.arrived(wait=True)
+    assert outbox.n_images == 0
+
+
+def test_a_full_queue_makes_room_and_what_is_new_arrives(path):
+    with Outbox(path, max_bytes=3 * (CHUNK_BYTES + 10)) as outbox:
+        for image in range(5):
+            outbox.put_soon(image, [bytes(10)], captured_s=None)
+        assert outbox.arrived(wait=True) == [0, 1, 2, 3, 4]
+        assert ids(outbox.base_chunks(9)) == [(2, 0), (3, 0), (4, 0)]
+        assert outbox.n_evicted == 2

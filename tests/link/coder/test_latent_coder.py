@@ -49,6 +49,15 @@ def test_every_latent_comes_back(case):
 
 @given(tables_and_symbols())
 @settings(max_examples=50, deadline=None)
+def test_numpy_and_machine_code_have_the_same_intervals(case):
+    tables, symbols = case
+    rows = tables.first_rows + tables.indices(symbols)
+    here = latent_coder.intervals(np.arange(tables.n_latents), tables.indices(symbols), tables)
+    np.testing.assert_array_equal(here, latent_coder.intervals_by_numpy(rows, tables))
+
+
+@given(tables_and_symbols())
+@settings(max_examples=50, deadline=None)
 def test_constriction_decodes_the_bitstream_with_the_mixed_tables(case):
     tables, symbols = case
     data = latent_coder.encode(symbols, tables)

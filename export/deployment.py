@@ -17,7 +17,7 @@ from export.encoder import onnx_model, tflite
 from export.encoder.fold import FoldedEncoder
 from export.encoder.rounding import round_weights
 from export.encoder.symbols import Encode, received
-from export.entropy_model import FittedTables
+from export.entropy_model import FittedTables, Mixture
 from export.measure import (
     Agreement,
     Coded,
@@ -103,16 +103,18 @@ def fit_tables(
     components: Sequence[int],
     folder: Path,
     say: Say,
+    learned: Callable[[np.ndarray], Mixture] | None = None,
 ) -> FittedTables:
     """Fit the entropy models to the training split's symbols and write tables.npz, the best on the
     validation split.
 
     `mirrored` (N, D) are the symbols of the mirrored training images, where training mirrors them
-    and the encoder does not do it itself.
+    and the encoder does not do it itself. `learned`: the mixture that training learned, for the
+    symbols that there are.
     """
     candidates = []
     for candidate in entropy_model.fit_candidates(
-        symbols["train"], data.train.labels, mirrored, symbols["validation"], components
+        symbols["train"], data.train.labels, mirrored, symbols["validation"], components, learned
     ):
         candidates.append(candidate)
         say(f"tables    {candidate.describe()}")

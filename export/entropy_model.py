@@ -9,13 +9,15 @@ candidates.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import sparse
 
+from host_training.training.mixture import SPAN, SymbolMixture
 from link.coder import MAX_COMPONENTS, MAX_FREQUENCIES, Tables, mean_bits
 
 MIN_IMAGES_PER_COMPONENT = 20
@@ -83,6 +85,25 @@ class Mixture:
     log_posterior: tuple[float, ...] = ()
     "What EM never decreases, after each iteration: log2 of likelihood times prior, per image."
 
+    @classmethod
+    def learned(
+        cls, mixture: SymbolMixture, order: Sequence[int], symbols: np.ndarray
+    ) -> "Mixture":
+        """What was learned with the encoder, for latents in that order; symbols (N, D) say which
+        there are.
+        """
+        alphabet = Alphabet.of(symbols)
+        with torch.no_grad():
+            tables = mixture.log_tables[list(order)].exp().double().numpy()
+            prior = mixture.weights.softmax(0).double().numpy()
+            first = mixture.minimum[list(order)].numpy().astype(np.int64)
+        columns = [
+            np.clip(np.arange(low, low + size) - start, 0, SPAN - 1)
+            for low, size, start in zip(alphabet.minimum, alphabet.sizes, first, strict=True)
+        ]
+        rows = [table[chosen] for table, chosen in zip(tables, columns, strict=True)]
+        return cls(alphabet, _normalised(alphabet, np.concatenate(rows)), prior)
+
     def quantised(self) -> Tables:
         """The integer tables that node and host share."""
         blocks = np.split(self.tables, self.alphabet.starts[1:])
@@ -99,20 +120,29 @@ def static_histogram(symbols: np.ndarray) -> Mixture:
 
 
 def fit_mixture(
-    symbols: np.ndarray, labels: np.ndarray, n_components: int, seed: int = 0
+    symbols: np.ndarray,
+    labels: np.ndarray,
+    n_components: int,
+    seed: int = 0,
+    start: Mixture | None = None,
 ) -> Mixture:
-    """Mixture by EM on symbols (N, D); labels (N,) only say where to start."""
+    """Mixture by EM on symbols (N, D); labels (N,) only say where to start, if not at `start`."""
     background = static_histogram(symbols)
     alphabet, global_table = background.alphabet, background.tables
     one_hot = alphabet.one_hot(symbols)
-    membership = clusters(symbols, labels, n_components, seed)
+    if start is None:
+        membership = clusters(symbols, labels, n_components, seed)
+    else:
+        n_components = len(start.prior)
+        membership = _joint(start.alphabet.one_hot(symbols), start.tables, start.prior)
+        _to_membership(membership)
     log_posterior: list[float] = []
     for _ in range(MAX_ITERATIONS):
         mass = membership.sum(0, dtype=np.float64)
         counts = np.asarray(one_hot.T @ membership, np.float64)
         tables = (counts + PRIOR_STRENGTH * global_table) / (mass + PRIOR_STRENGTH)
         prior = (mass + WEIGHT_PRIOR) / (len(symbols) + n_components * WEIGHT_PRIOR)
-        joint = one_hot @ np.log(tables).astype(np.float32) + np.log(prior).astype(np.float32)
+        joint = _joint(one_hot, tables, prior)
         likelihood = _to_membership(joint)
         membership = joint
         penalty = (
@@ -123,6 +153,11 @@ def fit_mixture(
         if len(log_posterior) > 1 and log_posterior[-1] - log_posterior[-2] < MIN_GAIN_BITS:
             break
     return Mixture(alphabet, tables, prior, tuple(log_posterior))
+
+
+def _joint(one_hot: sparse.csr_matrix, tables: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """log p(symbols, component), float32 (N, K)."""
+    return one_hot @ np.log(tables).astype(np.float32) + np.log(prior).astype(np.float32)
 
 
 def _to_membership(joint: np.ndarray) -> float:
@@ -191,21 +226,24 @@ class Candidate:
     tables: Tables
     validation_bits: float
     "Mean over the validation split."
+    is_learned: bool = False
+    "Whether training learned it with the encoder."
 
     def describe(self) -> str:
         name = (
             "static histogram" if self.n_components == 1 else f"{self.n_components} latent classes"
         )
-        return (
-            f"{name}{', mirror images too' * self.mirrored}: {self.validation_bits:.2f} bits per "
-            "validation image"
+        told = (
+            ", learned with the encoder" * self.is_learned + ", mirror images too" * self.mirrored
         )
+        return f"{name}{told}: {self.validation_bits:.2f} bits per validation image"
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "components": self.n_components,
             "mirrored": self.mirrored,
             "validation_bits": self.validation_bits,
+            **({"learned": True} if self.is_learned else {}),
         }
 
 
@@ -237,16 +275,19 @@ def fit_candidates(
     mirrored: np.ndarray | None,
     validation: np.ndarray,
     components: Sequence[int],
+    learned: Callable[[np.ndarray], Mixture] | None = None,
 ) -> Iterator[Candidate]:
     """The static histogram, then a mixture of each size that the data can carry, then the best
     again with `mirrored`.
 
-    Symbols (N, D), labels (N,) and mirrored symbols (N, D) are the training split's.
+    Symbols (N, D), labels (N,) and mirrored symbols (N, D) are the training split's. What training
+    learned, for these symbols, is taken as it is, and once more as where EM starts.
     """
 
-    def candidate(mixture: Mixture, is_mirrored: bool) -> Candidate:
+    def candidate(mixture: Mixture, is_mirrored: bool, is_learned: bool = False) -> Candidate:
         tables = mixture.quantised()
-        return Candidate(tables.n_components, is_mirrored, tables, mean_bits(validation, tables))
+        bits = mean_bits(validation, tables)
+        return Candidate(tables.n_components, is_mirrored, tables, bits, is_learned)
 
     best = candidate(static_histogram(symbols), False)
     yield best
@@ -260,6 +301,10 @@ def fit_candidates(
         following = candidate(fit_mixture(symbols, labels, n_components), False)
         yield following
         best = min(best, following, key=lambda c: c.validation_bits)
+    if learned is not None:
+        known = learned(symbols)
+        yield candidate(known, False, is_learned=True)
+        yield candidate(fit_mixture(symbols, labels, 0, start=known), False, is_learned=True)
     if mirrored is not None and best.n_components > 1:
         both = np.concatenate([symbols, mirrored])
         yield candidate(

@@ -6,11 +6,12 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +37,7 @@ from export.encoder.operators import (
     require_integer,
 )
 from export.encoder.symbols import Int8Encoder
+from export.entropy_model import Mixture
 from export.measure import Accuracies, Agreement, Cost
 from export.partition.deploy import deploy_team, team_halves
 from export.partition.worth import worth_of
@@ -145,7 +147,9 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[Bundle, ExportRep
             f"fold      {folded_of(config)}; {decoder.first.in_features} of {config.latents} "
             f"latents, {settings.order} order; {cost.macs:,} MACs"
         )
-        deployed, agreements, operators = deploy_encoder(encoder, data, settings, folder, say)
+        deployed, agreements, operators = deploy_encoder(
+            encoder, data, settings, folder, say, learned_mixture(trained, settings)
+        )
     validation_accuracies = make_decoder(decoder, deployed, settings.fine_tuning)
     accuracies = accuracies_of(trained.model, encoder, decoder, deployed)
     by_class = ClassAccuracies.of(data.classes, data.test.labels, deployed.answers.argmax(1))
@@ -194,7 +198,12 @@ def build(settings: Settings, folder: Path, say: Say) -> tuple[Bundle, ExportRep
 
 
 def deploy_encoder(
-    encoder: FoldedEncoder, data: DataSet, settings: Settings, folder: Path, say: Say
+    encoder: FoldedEncoder,
+    data: DataSet,
+    settings: Settings,
+    folder: Path,
+    say: Say,
+    learned: Callable[[np.ndarray], Mixture] | None = None,
 ) -> tuple[Deployed, dict[str, Agreement], list[Operator]]:
     """The node's half with its tables, how far it agrees with the float encoder, and what it is
     made of.
@@ -215,13 +224,26 @@ def deploy_encoder(
     said = [f"{pair} in {share.equal:.2%} of the symbols" for pair, share in agreements.items()]
     say(f"agree     {'; '.join(said)}")
     mirrored = mirrored_symbols(data, encode) if settings.views == 1 else None
-    tables = fit_tables(data, symbols, mirrored, settings.components, folder, say)
+    tables = fit_tables(data, symbols, mirrored, settings.components, folder, say, learned)
     deployed = Deployed(data, folder, encode, symbols, tables)
     say(
         f"coder     {deployed.rates.coded_bytes:.2f} bytes per test image, "
         f"{deployed.rates.coder_overhead_bits:.2f} bits over the ideal"
     )
     return deployed, agreements, operators
+
+
+def learned_mixture(
+    trained: Checkpoint, settings: Settings
+) -> Callable[[np.ndarray], Mixture] | None:
+    """Its tables for the symbols that are sent; None where none was learned, or none of these
+    latents: a rotation mixes them.
+    """
+    mixture, order = trained.mixture, trained.latent_order
+    if mixture is None or order is None or settings.order != "discriminative":
+        return None
+    sent = order[: n_transmitted(len(order), settings.latents)]
+    return lambda symbols: Mixture.learned(mixture, sent, symbols)
 
 
 def folded_of(config: ModelConfig) -> str:

@@ -140,6 +140,15 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--ce-epochs", type=int, help="of cross-entropy (default: the preset's)")
     train.add_argument("--duphil-epochs", type=int, help="of DuPHiL (default: the preset's)")
     train.add_argument(
+        "--rate",
+        type=float,
+        metavar="NATS",
+        help=(
+            "a last stage makes a bit of each image worth so much cross-entropy; with --start-from "
+            "it is the only one (default: the preset's)"
+        ),
+    )
+    train.add_argument(
         "--label-corruption",
         type=float,
         metavar="RATIO",

@@ -29,6 +29,7 @@ CHANGES = (
     "seed",
     "ce_epochs",
     "duphil_epochs",
+    "rate",
     "label_corruption",
     "corruption_seed",
     "split_by",
@@ -121,7 +122,7 @@ class Run:
     changes: dict
     "Fields of the preset's recipe that were told otherwise, of CHANGES."
     stage: str
-    "The stage whose best checkpoint is the run's result: ce or duphil."
+    "The stage whose best checkpoint is the run's result: ce, duphil or rate."
     start_from: str | None = None
     start_from_sha256: str | None = None
     teacher: str | None = None
@@ -164,6 +165,7 @@ class Wanted:
     seed: int | None = None
     ce_epochs: int | None = None
     duphil_epochs: int | None = None
+    rate: float | None = None
     label_corruption: float | None = None
     corruption_seed: int | None = None
     split_by: str | None = None
@@ -208,6 +210,8 @@ class Wanted:
 def result_stage(preset: str, recipe: Recipe) -> StageName:
     """The stage whose best checkpoint is the result: the preset's, or the last."""
     usual = PRESETS[preset].stage
+    if recipe.rate:
+        return "rate"
     if getattr(recipe, f"{usual}_epochs"):
         return usual
     return "duphil" if recipe.duphil_epochs else "ce"

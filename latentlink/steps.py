@@ -34,7 +34,7 @@ from latentlink.choice import (
 from latentlink.said import Said
 from latentlink.variables import PHOTOS
 
-TRAINING = ("DATASET", "IMAGE_SIZE", *PHOTOS, "PRESET", "START_FROM", "TEACHER")
+TRAINING = ("DATASET", "IMAGE_SIZE", *PHOTOS, "PRESET", "RATE", "START_FROM", "TEACHER")
 EXPORT = ("DATASET", "STAGE", "LATENTS", "ORDER", "COARSENESS", "VIEWS", "MAX_DROP")
 LINE = (
     "LINK",
@@ -86,6 +86,7 @@ def _wanted(said: Said) -> Wanted:
         flip=said["FLIP"] == "yes" if "FLIP" in said else None,
         rotation_degrees=float(said["ROTATION"]) if "ROTATION" in said else None,
         crop=float(said["CROP"]) if "CROP" in said else None,
+        rate=float(said["RATE"]) if "RATE" in said else None,
         start_from=said.path("START_FROM"),
         teacher=said.path("TEACHER"),
     )

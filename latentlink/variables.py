@@ -166,11 +166,16 @@ VARIABLES: dict[str, Variable] = {
     "SEED": Variable(
         "N", "of training; of losses on the line; of what is drawn", number(0, 2**31 - 1)
     ),
+    "RATE": Variable(
+        "NATS",
+        "that a bit of an image is worth in training, 0.01 or so (the preset's)",
+        number(0, 1, float),
+    ),
     "START_FROM": Variable("CHECKPOINT", "begin with another run's weights", _file),
     "TEACHER": Variable("CHECKPOINT", "also learn a larger model's scores", _file),
     "RUN": Variable("FOLDER", "of the run (the newest of the data set that fits)", _folder_to_be),
     "STAGE": Variable(
-        "ce|duphil", "whose checkpoint is exported (the preset's)", one_of(STAGES, "stage")
+        "ce|duphil|rate", "whose checkpoint is exported (the preset's)", one_of(STAGES, "stage")
     ),
     "LATENTS": Variable("N", "send only the N most useful latents", number(1, 4096)),
     "ORDER": Variable(
@@ -257,6 +262,7 @@ TRAIN = (
     "IMAGE_SIZE",
     *PHOTOS,
     "SEED",
+    "RATE",
     "START_FROM",
     "TEACHER",
     "RUN",

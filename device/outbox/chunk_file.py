@@ -2,8 +2,8 @@
 
 With a write-ahead log and synchronous = FULL a transaction is on the disk when it returns. One that
 is not durable is in the file when it returns, which a killed process cannot undo, and on the disk
-with the next that is durable or that `disk` has brought there. Each chunk carries a checksum: what a node seals is believed, so it
-must not seal what a failing card made of it.
+with the next that is, or once `Disk` has brought the log there. Each chunk carries a checksum: what
+a node seals is believed, so it must not seal what a failing card made of it.
 """
 
 import os

@@ -5,7 +5,7 @@ from typing import Literal
 
 from host_training.training.recipe import Recipe, StageName
 
-STAGES: tuple[StageName, ...] = ("ce", "duphil")
+STAGES: tuple[StageName, ...] = ("ce", "duphil", "rate")
 Order = Literal["discriminative", "importance"]
 ORDERS: tuple[Order, ...] = ("discriminative", "importance")
 "By discriminative power (DuPHiL), or rotated by importance (NAIR)."

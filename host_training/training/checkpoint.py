@@ -15,6 +15,7 @@ import torch
 from host_training.models.architecture import restored
 from host_training.models.autoencoder import AutoEncoder, ModelConfig
 from host_training.training.evaluation import Evaluation
+from host_training.training.mixture import SymbolMixture
 from host_training.training.recipe import Recipe, StageName
 from link.base import durable
 
@@ -60,7 +61,7 @@ def differences(before: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The best of a stage: ce.pt or duphil.pt."""
+    """The best of a stage: ce.pt, duphil.pt or rate.pt."""
 
     model: AutoEncoder
     provenance: Provenance
@@ -70,8 +71,11 @@ class Checkpoint:
     validation: Evaluation
     latent_order: tuple[int, ...] | None = None
     "Latents by falling discriminative power; None until the stage is finished."
+    mixture: SymbolMixture | None = None
+    "What learned with the encoder in the stage `rate`."
 
     def write(self, path: Path) -> None:
+        also = {} if self.mixture is None else {"mixture": self.mixture.state_dict()}
         order = {} if self.latent_order is None else {"latent_order": list(self.latent_order)}
         whole = {
             "model": self.model.state_dict(),
@@ -82,7 +86,7 @@ class Checkpoint:
             "epoch": self.epoch,
             "validation": asdict(self.validation),
         }
-        save(whole | order, path)
+        save(whole | order | also, path)
 
     @classmethod
     def read(cls, path: Path, device: torch.device | str = "cpu") -> "Checkpoint":
@@ -99,12 +103,21 @@ class Checkpoint:
                 saved["epoch"],
                 Evaluation(**saved["validation"]),
                 tuple(saved["latent_order"]) if "latent_order" in saved else None,
+                _mixture(saved["mixture"]) if "mixture" in saved else None,
             )
         except Exception as error:  # what is in it may be anything
             said = str(error).partition("\n")[0] or type(error).__name__
             raise NoModelError(
-                f"{path} holds no model of this program ({said}); give a run's ce.pt or duphil.pt"
+                f"{path} holds no model of this program ({said}); give a run's ce.pt, duphil.pt or "
+                "rate.pt"
             ) from None
+
+
+def _mixture(state: dict[str, torch.Tensor]) -> SymbolMixture:
+    n_latents, _, n_components = state["logits"].shape
+    mixture = SymbolMixture(n_latents, n_components)
+    mixture.load_state_dict(state)
+    return mixture
 
 
 def save(checkpoint: dict[str, Any], path: Path) -> None:

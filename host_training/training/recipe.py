@@ -10,7 +10,7 @@ from host_training.models.architecture import Architecture, restored
 
 EPS_SQ = 0.5
 "Squared precision ε² of the saved run of DuPHiL's authors and of MCR²'s."
-StageName = Literal["ce", "duphil"]
+StageName = Literal["ce", "duphil", "rate"]
 SplitBy = Literal["series", "random"]
 SPLITS_BY: tuple[SplitBy, ...] = ("series", "random")
 "How the splits of a folder are drawn where it does not bring them."
@@ -51,6 +51,15 @@ class Recipe:
     "Versions drawn of each training image; what a frozen front makes of them is kept."
     rate_weight: float = 0.0
     "Nats of cross-entropy that a bit of an image is worth, behind a backbone."
+    rate: float = 0.0
+    """Nats of cross-entropy that a bit of the coder's mixture is worth, in a third stage; 0: there
+    is none.
+    """
+    rate_epochs: int = 20
+    rate_components: int = 32
+    "Latent classes of the mixture that is learned with the encoder."
+    rate_learning_rate: float = 1e-3
+    "Of the encoder's last layers and the decoder, by Adam; what is before them has a tenth of it."
     label_smoothing: float = 0.0
     "Share of every training label that is spread over all classes, in end-to-end training."
     crop_pad: int | None = None
@@ -81,6 +90,8 @@ class Recipe:
             raise ValueError(f"splits are by {' or '.join(SPLITS_BY)}, not '{self.split_by}'")
         if not 0 <= (self.rotation_degrees or 0) <= 180:
             raise ValueError(f"rotation is 0 to 180 degrees, not {self.rotation_degrees:g}")
+        if not 0 <= self.rate <= 1:
+            raise ValueError(f"a bit is worth 0 to 1 nats of cross-entropy, not {self.rate:g}")
         if self.crop is not None and not 0.1 <= self.crop <= 1:
             raise ValueError(f"crop is a share of the side from 0.1 to 1, not {self.crop:g}")
 

@@ -17,7 +17,7 @@ from host_training.models.autoencoder import AutoEncoder, Scores
 from host_training.models.team import GroupConv
 from host_training.training.cuda_graph import LossGraph
 from host_training.training.distillation import taught
-from host_training.training.evaluation import autocast
+from host_training.training.evaluation import Evaluation, autocast
 from host_training.training.mcr2 import RateReduction, rate_reduction
 from host_training.training.muon import Muon
 from host_training.training.recipe import Recipe, StageName
@@ -37,6 +37,8 @@ class Stage(ABC):
     name: StageName
     judged_from = 0.0
     "Share of the epochs after which one may be the best."
+    beside: nn.Module = nn.Module()
+    "What is learned beside the model."
 
     def __init__(
         self,
@@ -67,6 +69,10 @@ class Stage(ABC):
         when `until` ended it.
         """
         return True
+
+    def merit(self, figures: Evaluation, split: Split, device: torch.device) -> tuple[float, float]:
+        """What makes the model, which has these figures on a split, the best of the stage."""
+        return figures.merit
 
     @abstractmethod
     def update(self, images: Tensor, labels: Tensor) -> Progress:

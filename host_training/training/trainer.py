@@ -24,6 +24,7 @@ from host_training.training.distillation import read_teacher
 from host_training.training.evaluation import Evaluation, encode_split, evaluate, symbol_order
 from host_training.training.fine_tuning import FineTuningStage
 from host_training.training.progress import StageProgress
+from host_training.training.rate import RateStage
 from host_training.training.recipe import Recipe
 from host_training.training.stages import (
     CrossEntropyStage,
@@ -52,7 +53,9 @@ def augmentation(recipe: Recipe, data: DataSet) -> Augmentation:
 
 
 class Trainer:
-    """One run in one folder: `last.pt` to go on from; `ce.pt`, `duphil.pt`, each stage's best."""
+    """One run in one folder: `last.pt` to go on from; `ce.pt`, `duphil.pt`, `rate.pt`: each stage's
+    best.
+    """
 
     def __init__(
         self,
@@ -64,8 +67,8 @@ class Trainer:
         teacher: Path | None = None,
     ) -> None:
         """`start_from`: a checkpoint whose weights a new run begins with, instead of random ones;
-        `teacher`: one whose scores it learns in end-to-end training, of any preset but for the same
-        classes.
+        with a rate its stage alone follows. `teacher`: one whose scores it learns in end-to-end
+        training, of any preset but for the same classes.
         """
         recipe = recipe.for_images(len(data.train))
         config = ModelConfig.of(
@@ -96,6 +99,10 @@ class Trainer:
             DuPHiLStage(self.model, recipe),
         ]
         self.stage_index = 0
+        if recipe.rate:
+            self.stages.append(RateStage(self.model, recipe, taught_by))
+            if start_from is not None:
+                self.stage_index = len(self.stages) - 1  # what it starts from is trained
         self.step = 0
         self.best = NOTHING_YET
         self.is_resumed = False
@@ -162,11 +169,14 @@ class Trainer:
     def _judge(self, stage: Stage, epoch: int) -> Evaluation:
         """What the model is worth on the validation split; the stage's best so far is kept."""
         figures = evaluate(self.model, self.data.validation, self.device)
-        if epoch > stage.judged_from * stage.epochs and figures.merit > self.best:
-            self.best = figures.merit
+        merit = stage.merit(figures, self.data.validation, self.device)
+        if epoch > stage.judged_from * stage.epochs and merit > self.best:
+            self.best = merit
             best = Checkpoint(
                 self.model, self.provenance, self.data.classes, stage.name, epoch, figures
             )
+            if isinstance(stage, RateStage):
+                best = replace(best, mixture=stage.mixture)
             best.write(self._best_path(stage))
         return figures
 
@@ -200,6 +210,7 @@ class Trainer:
             "step": self.step,
             "best": list(self.best),
             "model": self.model.state_dict(),
+            "beside": [stage.beside.state_dict() for stage in self.stages],
             "optimisers": [
                 [optimiser.state_dict() for optimiser in stage.optimisers] for stage in self.stages
             ],
@@ -222,6 +233,8 @@ class Trainer:
         self.step = state["step"]
         self.best = tuple(state["best"])
         self.model.load_state_dict(state["model"])
+        for stage, beside in zip(self.stages, state.get("beside", ()), strict=False):
+            stage.beside.load_state_dict(beside)
         for stage, states in zip(self.stages, state["optimisers"], strict=True):
             for optimiser, optimiser_state in zip(stage.optimisers, states, strict=True):
                 optimiser.load_state_dict(optimiser_state)

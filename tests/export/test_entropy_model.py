@@ -1,15 +1,18 @@
 import numpy as np
 import pytest
+import torch
 
 from export.entropy_model import (
     Alphabet,
     FittedTables,
+    Mixture,
     clusters,
     fit_candidates,
     fit_mixture,
     static_histogram,
 )
 from host_training.training.evaluation import histogram_bits
+from host_training.training.mixture import SymbolMixture
 from link.coder.bulk import mean_bits
 
 
@@ -116,3 +119,22 @@ def test_the_same_symbols_give_the_same_tables():
         np.array_equal(a, b) for a, b in zip(first.cumulative, second.cumulative, strict=True)
     )
     assert np.array_equal(first.prior, second.prior)
+
+
+def test_what_training_learned_is_a_candidate_and_where_em_starts():
+    symbols, labels = clustered(600)
+    learned = SymbolMixture(symbols.shape[1], 5)
+    learned.fit(torch.from_numpy(symbols).float(), torch.from_numpy(labels), 0)
+    order = list(range(symbols.shape[1]))[::-1]
+    sent = symbols[:, order]
+    found = list(
+        fit_candidates(
+            sent, labels, None, sent, (5,), lambda these: Mixture.learned(learned, order, these)
+        )
+    )
+    assert [one.is_learned for one in found] == [False, False, True, True]
+    as_it_is, refined = found[2:]
+    bits = float(learned.bits(torch.from_numpy(symbols).float()).detach().mean())
+    assert as_it_is.validation_bits == pytest.approx(bits, rel=0.01)
+    assert refined.validation_bits < 1.01 * as_it_is.validation_bits
+    assert "learned with the encoder" in refined.describe()

@@ -19,6 +19,7 @@ STUDIES = {
     "rivals": "results/study-rivals.json",
     "tasks": "results/study-tasks-*.json",
     "universal": "results/study-universal.json",
+    "rate": "results/study-rate.json",
     "bench": "results/bench*.json",
     "seeds": "results/seeds-*.json",
     "verdicts": "results/verdicts-*.json",

@@ -130,7 +130,7 @@ class Node:
         self._tell_saved(wait=False)
 
     def _tell_saved(self, wait: bool) -> None:
-        """Of images that are safe by now; `wait` until all are."""
+        """Tell of the images that are safe by now; `wait` until all are."""
         for image in self._link.arrived(wait) if self._saving else ():
             self.n_images += 1
             self._console.image(self._saving.pop(image))

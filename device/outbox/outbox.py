@@ -24,6 +24,7 @@ from threading import RLock
 
 from device.outbox.chunk_file import ChunkFile, DamagedError, QueuedChunk
 from device.outbox.salvage import set_damaged_aside, whole_chunks
+from link.base import Recent
 from link.wire import ChunkId
 
 CHUNK_BYTES = 40
@@ -31,6 +32,8 @@ CHUNK_BYTES = 40
 DEFAULT_MAX_BYTES = 16 << 20
 MOST_ON_THE_WAY = 64
 "Images that the disk may be behind by: one that is slower is waited for."
+MOST_IN_MEMORY = 256
+"Chunks."
 
 
 class Outbox:
@@ -53,8 +56,10 @@ class Outbox:
         """By image that is in the file and perhaps not on the disk: the number of its writing, and
         how many chunks it has.
         """
+        self._latest: Recent[ChunkId, QueuedChunk] = Recent(MOST_IN_MEMORY)
+        "What was written last need not be read again."
         self._arrived: list[int] = []
-        "Of those: on the disk, and not told yet."
+        "Those that have got there and were not told yet."
         self._places: dict[int, int] = {}
         "By image: bit i is set while chunk i is queued."
         self._bases: list[int] = []
@@ -139,6 +144,7 @@ class Outbox:
             with self._transaction(is_durable=False):
                 for chunk in chunks:
                     self._file.insert(chunk)
+                    self._latest[chunk.image, chunk.index] = chunk
             self.n_bytes += n_bytes
             self._on_the_way[image] = self._file.to_disk(), len(chunks)
 
@@ -224,6 +230,7 @@ class Outbox:
         after this boot.
         """
         with self._transaction(is_durable=False):
+            self._latest.clear()
             self._file.date_images(unix_offset_s)
 
     def oldest_age_s(self, now_s: float) -> float | None:
@@ -274,6 +281,7 @@ class Outbox:
     def _load(self) -> None:
         """What waits, from the file."""
         self._places, self.n_bytes, self.n_evicted = {}, 0, self._file.n_evicted()
+        self._latest.clear()
         for chunk in self._file.read_all():
             self.n_bytes += _size(chunk.bitstream)
             if chunk.image in self._on_the_way:
@@ -285,7 +293,8 @@ class Outbox:
     def _first(
         self, limit: int, waiting: Iterable[ChunkId], skip: Collection[ChunkId]
     ) -> list[QueuedChunk]:
-        return self._file.read(islice((chunk for chunk in waiting if chunk not in skip), limit))
+        wanted = islice((chunk for chunk in waiting if chunk not in skip), limit)
+        return [self._latest.get(chunk) or self._file.read([chunk])[0] for chunk in wanted]
 
     def _refining(self, skip: Collection[ChunkId]) -> Iterator[ChunkId]:
         on_the_way = sorted(
@@ -304,10 +313,12 @@ class Outbox:
 
     def _insert(self, chunk: QueuedChunk) -> None:
         self._file.insert(chunk)
+        self._latest[chunk.image, chunk.index] = chunk
         self._place(chunk.image, self._places.get(chunk.image, 0) | 1 << chunk.index)
         self.n_bytes += _size(chunk.bitstream)
 
     def _delete(self, image: int, index: int) -> None:
+        self._latest.pop((image, index), None)
         self.n_bytes -= CHUNK_BYTES + self._file.delete(image, index)
         self._place(image, self._places[image] & ~(1 << index))
 

@@ -20,7 +20,7 @@ SPAN = 64
 PRIOR_STRENGTH = 1.0
 "Weight of all images' histogram in each component's first table, in images."
 LEAST_COUNT = 1e-3
-"Of a symbol that no image has, in images."
+"What a symbol that no image has counts, in images."
 
 
 class SymbolMixture(nn.Module):
@@ -45,7 +45,7 @@ class SymbolMixture(nn.Module):
         return self.logits.log_softmax(1)
 
     def bits(self, latents: Tensor) -> Tensor:
-        """Of each image, (N,); latents (N, D), rounded or not."""
+        """What each image costs, (N,); latents (N, D), rounded or not."""
         joint = self._shares(latents).flatten(1) @ self.log_tables.flatten(0, 1)
         return -(joint + self.weights.log_softmax(0)).logsumexp(1) / math.log(2)
 
@@ -63,7 +63,7 @@ class SymbolMixture(nn.Module):
         self.is_fitted.fill_(True)
 
     def _shares(self, latents: Tensor) -> Tensor:
-        """Of each symbol in latents (N, D), (N, D, SPAN): 1 at its own, between two by distance."""
+        """Shares of the symbols in latents (N, D), (N, D, SPAN); between two by distance."""
         place = (latents - self.minimum).clamp(0, SPAN - 1)
         return (1 - (place[:, :, None] - self.symbols).abs()).clamp(min=0)
 

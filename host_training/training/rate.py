@@ -24,7 +24,7 @@ from host_training.training.recipe import Recipe
 from host_training.training.stages import Progress, Stage
 
 TRUNK_SHARE = 0.1
-"Of the learning rate, for what is before the encoder's last layers."
+"Share of the learning rate for what is before the encoder's last layers."
 MIXTURE_LEARNING_RATE = 0.02
 
 

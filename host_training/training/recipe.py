@@ -59,7 +59,7 @@ class Recipe:
     rate_components: int = 32
     "Latent classes of the mixture that is learned with the encoder."
     rate_learning_rate: float = 1e-3
-    "Of the encoder's last layers and the decoder, by Adam; what is before them has a tenth of it."
+    "That of last layers and decoder, by Adam; what is before them has a tenth of it."
     label_smoothing: float = 0.0
     "Share of every training label that is spread over all classes, in end-to-end training."
     crop_pad: int | None = None

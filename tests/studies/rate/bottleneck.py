@@ -35,12 +35,12 @@ N_LATENTS, N_COMPONENTS = 12, 64
 RAMP = 0.25
 "Share of the updates in which the rate gains its weight."
 FILTERS, INIT_SCALE = (1, 3, 3, 3, 1), 8.0
-"Of the factorised prior."
+"The widths and the first scale of the factorised prior."
 
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """Of a bundle's encoder before rounding, float32."""
+    """What a bundle's encoder gives before rounding, float32."""
 
     train: Tensor
     "(passes, N, D): the images as they are, then changed as in training."
@@ -107,7 +107,7 @@ class FactorisedPrior(nn.Module):
             self.factors.append(nn.Parameter(torch.zeros(n_latents, n_out, 1)))
 
     def bits(self, latents: Tensor) -> Tensor:
-        """Of each image, (N,); latents (N, D) with noise."""
+        """What each image costs, (N,); latents (N, D) with noise."""
         lower, upper = (self._logits(latents.T[:, None] + half) for half in (-0.5, 0.5))
         sign = -torch.sign(lower + upper).detach()
         mass = (torch.sigmoid(sign * upper) - torch.sigmoid(sign * lower)).abs()

@@ -47,7 +47,7 @@ COMPONENTS = (64, 256)
 MOST_LOST_POINTS = 0.3
 BEFORE = "c44229d^"
 "The revision before the node's own work was made less."
-N_ROUNDS, N_IMAGES = 5, 400
+N_ROUNDS, N_IMAGES = 5, 200
 
 Figures = dict[str, float]
 
@@ -121,7 +121,7 @@ def mean(points: list[Figures], name: str) -> float:
 
 
 def overhead(bundle: Path, images: np.ndarray, before: str) -> Figures:
-    """Of this revision and of one before, in turns; the ratio is the median of the rounds'."""
+    """This revision's and an earlier one's, in turns; the ratio is the median of the rounds'."""
     here = Path.cwd()
     rounds = []
     with tempfile.TemporaryDirectory(dir=here, prefix=".before-") as scratch:

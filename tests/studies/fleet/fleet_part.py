@@ -29,8 +29,8 @@ PERIOD_S = 1.0
 "Between two images of a node, where parts are killed."
 RATE = 800.0
 "Images a second that nodes offer, where nothing is killed."
-WARM_S = 10.0
-"Sessions of all nodes are looked up once."
+WARM_S = 30.0
+"Nodes begin one after the other in half of it: the first packet of one costs most."
 LAST_S = 120.0
 "For every node to have its last image acknowledged."
 COMMITS = re.compile(r"commits: (.*)")
@@ -82,7 +82,9 @@ class Fleet:
         return [node for site in self.sites for node in site.nodes]
 
     @contextmanager
-    def speaking(self, period_s: float, last_s: float = LAST_S) -> Iterator[None]:
+    def speaking(
+        self, period_s: float, last_s: float = LAST_S, spread_s: float | None = None
+    ) -> Iterator[None]:
         """Its nodes send meanwhile, each an image in so many seconds; in the end each waits for its
         last image to be acknowledged.
         """
@@ -94,6 +96,7 @@ class Fleet:
                 lambda now_s: now_s > ends_s[0] + last_s,
                 lambda now_s: now_s > ends_s[0],
                 period_s,
+                spread_s,
             ],
         )
         thread.start()
@@ -171,7 +174,7 @@ def fleet_throughput(
     """Figures of two workers whose nodes offer them so many images a second."""
     worker = ("tests.studies.fleet.worked",)
     with running(folder, bundle, n_sites, n_nodes, has_page=False, words=worker) as fleet:
-        with fleet.speaking(len(fleet.nodes) / rate, last_s=10.0):
+        with fleet.speaking(len(fleet.nodes) / rate, last_s=10.0, spread_s=warm_s / 2):
             time.sleep(warm_s)
             before, begun_s = fleet.n_acknowledged, time.monotonic()
             for node in fleet.nodes:

@@ -101,13 +101,15 @@ def run_nodes(
     is_over: Callable[[float], bool],
     is_ending: Callable[[float], bool] = lambda now_s: False,
     period_s: float = 0.0,
+    spread_s: float | None = None,
 ) -> None:
     """All of them, one image each at a time: each `period_s` where it was acknowledged by then, at
-    once where that is 0. From `is_ending` on a node begins no further image, and when none waits
+    once where that is 0. They begin one after the other in `spread_s`, None: in one period. From `is_ending` on a node begins no further image, and when none waits
     any more it is over too.
     """
     begun_s = time.monotonic()
-    due_s = {place: begun_s + period_s * place / len(nodes) for place in range(len(nodes))}
+    step_s = (period_s if spread_s is None else spread_s) / max(1, len(nodes))
+    due_s = {place: begun_s + step_s * place for place in range(len(nodes))}
     "When each has something to do; who is over is not in it."
     heap = [(one_s, place) for place, one_s in due_s.items()]
     "The same, sorted; what is not so any more is left out when its turn comes."

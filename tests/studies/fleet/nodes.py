@@ -104,8 +104,8 @@ def run_nodes(
     spread_s: float | None = None,
 ) -> None:
     """All of them, one image each at a time: each `period_s` where it was acknowledged by then, at
-    once where that is 0. They begin one after the other in `spread_s`, None: in one period. From `is_ending` on a node begins no further image, and when none waits
-    any more it is over too.
+    once where that is 0. They begin one after the other in `spread_s`, None: in one period. From
+    `is_ending` on a node begins no further image, and when none waits any more it is over too.
     """
     begun_s = time.monotonic()
     step_s = (period_s if spread_s is None else spread_s) / max(1, len(nodes))

@@ -12,7 +12,7 @@ from link.coder import Tables
 
 MIN_EXAMPLES = 50
 "With fewer, each that is right or wrong by chance moves the confidence by points."
-MAX_EXAMPLES, MAX_CUTS = 200, 1500
+MAX_EXAMPLES, MAX_CUTS = 120, 1000
 "That are coded, and cut: more make the fit no better."
 TEMPERATURES = np.geomspace(0.25, 64, 33)
 STIFFNESS = 1e-3

@@ -39,7 +39,7 @@ from link.coder import Tables
 from link.output import results
 
 DECODER = "decoder.onnx"
-N_LATENTS, BITS, COMPONENTS = 256, 420.0, 64
+N_LATENTS, BITS, COMPONENTS = 256, 350.0, 64
 "Chosen with a set of images left out in turn."
 MAX_BYTES = 40
 "Longer bitstreams are cut: what the last latents say is left out."

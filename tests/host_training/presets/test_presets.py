@@ -21,6 +21,7 @@ MEASURED = {
     "cifar-16-short": "c3bb4fd0b8c01200",
     "cifar-32-quick": "4bc0e48cdf83ff67",
     "cifar-32-fine": "2bd55bd5845d0ddb",
+    "photo-32": "f0a0a3bdf58628dd",
     "photo": "c102014c8532907f",
     "photo-large": "cba529d8df30fe25",
     "photo-small": "0f8c65e47a37c057",
@@ -99,6 +100,10 @@ LATER = (
     "head_epochs",
     "front_views",
     "rate_weight",
+    "rate",
+    "rate_epochs",
+    "rate_components",
+    "rate_learning_rate",
 )
 "Fields of a recipe that came after recipes had been measured."
 

@@ -1,9 +1,9 @@
 """Rate: the coder's mixture in the loss against a factorised prior, and the node's own work; writes
 results/study-rate.json.
 
-    bottleneck  on the trunk of a released bundle (--bundle), int8, through coder, packets and the
-                host's decoder: learned with the mixture's rate, with a factorised prior's, and
-                today's rotation by importance; beside them the label alone
+    bottleneck  on the trunk of a released bundle (--bundle), int8, through coder and the host's
+                decoder: learned with the mixture's rate, with a factorised prior's, and rotated by
+                importance; beside them the label alone, which needs no coder
     overhead    what a node does beside the model, in alternation with an earlier revision's
 
 λ is chosen on the validation split: of those that lose no more than 0.3 points to the best one, the
@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 
 from export.decoders.lessons import AtHost, Lessons
 from export.deployment import Deployed, fit_tables
@@ -37,6 +38,7 @@ from link.bundle.bundle import Bundle
 from link.bundle.manifest import ENCODER, Output
 from link.output.results import write_result
 from tests.studies.command import add_data_dir, add_results, command
+from tests.studies.common import Table, draw
 from tests.studies.rate.bottleneck import Latents, as_rotation, learn
 
 NAME = "study-rate"
@@ -195,7 +197,8 @@ def main(options: argparse.Namespace) -> None:
 
     def write() -> None:
         extra = {"bundle": bundle.id.hex()}
-        print(write_result(NAME, figures, command=command(), extra=extra, folder=options.results))
+        made = write_result(NAME, figures, command=command(), extra=extra, folder=options.results)
+        print(made, draw(json.loads(made.read_text(encoding="utf-8")), plot, 1))
 
     if options.part != "bottleneck":
         figures |= overhead(options.bundle, data.test.images[:N_IMAGES], options.before)
@@ -207,3 +210,65 @@ def main(options: argparse.Namespace) -> None:
                 figures |= summary(found, bundle)
                 write()
                 print(f"chosen: {[chosen(found, method) for method in (*RATES, 'rotation')]}")
+
+
+LABEL_ALONE = "label alone"
+WHAT = {
+    "mixture": "the coder's mixture in the loss",
+    "factorised": "a factorised prior in the loss",
+    "rotation": "rotated by importance, nothing learned",
+    LABEL_ALONE: "a node that classifies by itself",
+}
+
+
+def points_of(figures: dict[str, float]) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Method, setting, and figures by their short names."""
+    for name in figures:
+        if name.startswith("accuracy ["):
+            point = name.removeprefix("accuracy [").removesuffix("]")
+            method, setting = point.split()
+            ending = f" [{point}]"
+            known = {
+                key.removesuffix(ending): value
+                for key, value in figures.items()
+                if key.endswith(ending)
+            }
+            yield method, setting, known
+    if "label_alone_accuracy" in figures:
+        short = ("accuracy", "bytes_per_image")
+        yield LABEL_ALONE, "", {name: figures[f"label_alone_{name}"] for name in short}
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    figures = result["figures"]
+    rows = [
+        [
+            WHAT[method],
+            setting,
+            f"{100 * known['accuracy']:.2f}"
+            + (f" ± {100 * known['accuracy_deviation']:.2f}" if "latents" in known else ""),
+            f"{known['bytes_per_image']:.2f}",
+            f"{known['latents']:.0f}" if "latents" in known else "",
+        ]
+        for method, setting, known in points_of(figures)
+    ]
+    made = [Table(["what", "λ or coarseness", "accuracy, %", "bytes", "latents"], rows)]
+    if "node_overhead_ratio" in figures:
+        names = ("node_overhead_before_ms", "node_overhead_ms", "node_overhead_ratio")
+        header = ["a node beside its model, ms an image: before", "now", "ratio"]
+        made.append(Table(header, [[f"{figures[name]:.2f}" for name in names]]))
+    return made
+
+
+def plot(result: dict[str, Any], axes: list[Axes]) -> None:
+    found = list(points_of(result["figures"]))
+    for method, what in WHAT.items():
+        known = [each for name, _, each in found if name == method]
+        axes[0].plot(
+            [each["bytes_per_image"] for each in known],
+            [100 * each["accuracy"] for each in known],
+            "o",
+            label=what,
+        )
+    axes[0].set(xlabel="bytes an image", ylabel="accuracy, %")
+    axes[0].legend(fontsize="small")

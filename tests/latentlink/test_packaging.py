@@ -26,7 +26,9 @@ OURS = [name.removesuffix("*") for name in FOUND]
 
 
 def files() -> list[Path]:
-    return [path for name in OURS for path in (ROOT / name).rglob("*") if path.is_file()]
+    """But what Python and link.coder.native made of them."""
+    found = [path for name in OURS for path in (ROOT / name).rglob("*") if path.is_file()]
+    return [path for path in found if "__pycache__" not in path.parts]
 
 
 def test_every_package_is_named_and_every_folder_of_programs_is_one():

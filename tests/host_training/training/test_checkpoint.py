@@ -113,7 +113,8 @@ def test_a_missing_or_damaged_checkpoint_is_named(tmp_path: Path, content, sente
         (torch.zeros(3), "is damaged (it holds a Tensor); delete it"),
         (
             {"step": 3},
-            "holds no model of this program ('model_config'); give a run's ce.pt, duphil.pt or rate.pt",
+            "holds no model of this program ('model_config'); give a run's ce.pt, duphil.pt or "
+            "rate.pt",
         ),
         ({"model_config": {"height": "x"}}, "holds no model of this program"),
         ({"model_config": 7, "model": {}}, "holds no model of this program"),
